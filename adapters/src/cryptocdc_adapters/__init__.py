@@ -1,0 +1,1 @@
+"""Thin clients of PostgreSQL, Cassandra, Kafka, Kafka Connect and the exchange."""

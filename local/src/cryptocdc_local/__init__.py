@@ -1,0 +1,1 @@
+"""One machine: the embedded platform, the runner and the cryptocdc command."""

@@ -1,0 +1,1 @@
+"""Kafka into Cassandra: changes, dead letters and their replay."""

@@ -1,0 +1,1 @@
+"""The exchange into PostgreSQL: capture, gaps and backfill."""

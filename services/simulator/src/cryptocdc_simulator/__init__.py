@@ -1,0 +1,1 @@
+"""An exchange that speaks Binance, and the replay of captures."""

@@ -1,0 +1,1 @@
+"""PostgreSQL = Cassandra, proven on demand and continuously."""
