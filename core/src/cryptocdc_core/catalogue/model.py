@@ -1,0 +1,118 @@
+"""What a stream is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from functools import cached_property
+
+
+class Type(Enum):
+    """A column's type: (PostgreSQL, CQL).
+
+    Times are `timestamp(3)`, always in UTC, because Debezium sends those as a number of milliseconds, and `timestamptz`
+    as text that must be formatted and parsed again for every row (docs/adr/0003).
+    `numeric` bears no precision, so that a value keeps the digits the exchange sent, trailing zeros included.
+    """
+
+    TEXT = ("text", "text")
+    BIGINT = ("bigint", "bigint")
+    INTEGER = ("integer", "int")
+    BOOLEAN = ("boolean", "boolean")
+    DECIMAL = ("numeric", "decimal")
+    DECIMALS = ("numeric[]", "frozen<list<decimal>>")
+    TIMESTAMP = ("timestamp(3)", "timestamp")
+
+    @property
+    def postgres(self) -> str:
+        return self.value[0]
+
+    @property
+    def cql(self) -> str:
+        return self.value[1]
+
+
+class Bucket(Enum):
+    """How much time one Cassandra partition holds: (the column's name, strftime of its start in UTC)."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+    def floor(self, at_ms: int) -> int:
+        """The start of the bucket that holds `at_ms`; both in milliseconds since the epoch."""
+        if self is Bucket.HOUR:
+            return at_ms - at_ms % 3_600_000
+        if self is Bucket.DAY:
+            return at_ms - at_ms % 86_400_000
+        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+        return int(at.replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp()) * 1000
+
+    def next(self, start_ms: int) -> int:
+        """The start of the bucket after the one that starts at `start_ms`, in milliseconds."""
+        if self is Bucket.HOUR:
+            return start_ms + 3_600_000
+        if self is Bucket.DAY:
+            return start_ms + 86_400_000
+        return self.floor(start_ms + 32 * 86_400_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    type: Type
+    doc: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One kind of market data and the table that holds it, of the same name in both databases.
+
+    `key` is PostgreSQL's primary key. `partition`, the bucket of `time` and `clustering` make Cassandra's.
+    `event` names the column with the exchange's time of the event, from which latency is measured.
+    """
+
+    name: str
+    table: str
+    doc: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    partition: tuple[str, ...]
+    bucket: Bucket
+    clustering: tuple[str, ...]
+    time: str
+    event: str
+    default_period_s: float
+    """Between two questions when the source is REST."""
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def types(self) -> dict[str, Type]:
+        return {column.name: column.type for column in self.columns}
+
+    @cached_property
+    def values(self) -> tuple[Column, ...]:
+        """The columns outside the key."""
+        return tuple(column for column in self.columns if column.name not in self.key)
+
+    def position(self, column: str) -> int:
+        """Where `column` stands in a row of this stream, a tuple in the order of `columns`."""
+        return self.column_names.index(column)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A table that only Cassandra has, kept by the consumer from a stream's rows for reading."""
+
+    table: str
+    doc: str
+    source: str
+    """The table it is made from."""
+    columns: tuple[Column, ...]
+    partition: tuple[str, ...]
+    clustering: tuple[str, ...]
+    descending: tuple[str, ...] = ()

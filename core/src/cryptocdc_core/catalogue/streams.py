@@ -1,0 +1,209 @@
+"""The five streams and the tables derived from them."""
+
+from __future__ import annotations
+
+from cryptocdc_core.catalogue.model import Bucket, Column, Derived, Stream, Type
+
+_SYMBOL = Column("symbol", Type.TEXT, "The exchange's name of the market, e.g. BTCUSDT.")
+_EVENT_TIME = Column("event_time", Type.TIMESTAMP, "When the exchange says it happened; capture where it says nothing.")
+_KEPT = (
+    Column("received_at", Type.TIMESTAMP, "When the producer received it."),
+    Column("version", Type.BIGINT, "Microseconds of the event with its rank in the last three digits; newest wins."),
+)
+
+AUDIT: tuple[Column, ...] = (
+    Column("op", Type.TEXT, "Debezium's operation: c, u, r (snapshot)."),
+    Column("lsn", Type.BIGINT, "Position of the change in PostgreSQL's log."),
+    Column("committed_at", Type.TIMESTAMP, "When PostgreSQL committed it."),
+    Column("produced_at", Type.TIMESTAMP, "When Kafka Connect handed it to Kafka."),
+    Column("written_at", Type.TIMESTAMP, "When the consumer sent it to Cassandra."),
+)
+"""Columns that only Cassandra's tables have: the times and the origin of each hop."""
+
+RECENT_TRADES = Stream(
+    name="recentTrades",
+    table="recent_trades",
+    doc="Every trade, aggregated by taker order or raw, as the feed says.",
+    columns=(
+        _SYMBOL,
+        Column("trade_time", Type.TIMESTAMP, "When the trade was made."),
+        Column("trade_id", Type.BIGINT, "Consecutive for each symbol; aggregate or raw, never mixed."),
+        Column("price", Type.DECIMAL, "In the quote asset."),
+        Column("quantity", Type.DECIMAL, "In the base asset."),
+        Column("first_trade_id", Type.BIGINT, "First raw trade of an aggregate; of a raw trade its own id."),
+        Column("last_trade_id", Type.BIGINT, "Last raw trade of an aggregate; of a raw trade its own id."),
+        Column("buyer_is_maker", Type.BOOLEAN, "True when the seller took the price."),
+        *_KEPT,
+    ),
+    key=("symbol", "trade_time", "trade_id"),
+    partition=("symbol",),
+    bucket=Bucket.HOUR,
+    clustering=("trade_time", "trade_id"),
+    time="trade_time",
+    event="trade_time",
+    default_period_s=5,
+)
+
+KLINES = Stream(
+    name="klines",
+    table="klines",
+    doc="Candles: open ones as they move, closed ones for good.",
+    columns=(
+        _SYMBOL,
+        Column("interval", Type.TEXT, "The exchange's name of the length, e.g. 1m."),
+        Column("open_time", Type.TIMESTAMP, "First millisecond."),
+        Column("close_time", Type.TIMESTAMP, "Last millisecond."),
+        Column("open", Type.DECIMAL, "First price, in the quote asset."),
+        Column("high", Type.DECIMAL, "Highest price, in the quote asset."),
+        Column("low", Type.DECIMAL, "Lowest price, in the quote asset."),
+        Column("close", Type.DECIMAL, "Last price, in the quote asset."),
+        Column("volume", Type.DECIMAL, "Traded, in the base asset."),
+        Column("quote_volume", Type.DECIMAL, "Traded, in the quote asset."),
+        Column("trade_count", Type.BIGINT, "Raw trades."),
+        Column("taker_buy_volume", Type.DECIMAL, "Bought by takers, in the base asset."),
+        Column("taker_buy_quote_volume", Type.DECIMAL, "Bought by takers, in the quote asset."),
+        Column("closed", Type.BOOLEAN, "False while it can still change."),
+        _EVENT_TIME,
+        *_KEPT,
+    ),
+    key=("symbol", "interval", "open_time"),
+    partition=("symbol", "interval"),
+    bucket=Bucket.MONTH,
+    clustering=("open_time",),
+    time="open_time",
+    event="event_time",
+    default_period_s=10,
+)
+
+CRYPTO_24H_STATS = Stream(
+    name="crypto24hStats",
+    table="crypto_24h_stats",
+    doc="Statistics over the last 24 hours.",
+    columns=(
+        _SYMBOL,
+        _EVENT_TIME,
+        Column("price_change", Type.DECIMAL, "Last less open, in the quote asset."),
+        Column("price_change_percent", Type.DECIMAL, "The same in per cent of open."),
+        Column("weighted_avg_price", Type.DECIMAL, "By volume, in the quote asset."),
+        Column("open_price", Type.DECIMAL, "In the quote asset."),
+        Column("high_price", Type.DECIMAL, "In the quote asset."),
+        Column("low_price", Type.DECIMAL, "In the quote asset."),
+        Column("last_price", Type.DECIMAL, "In the quote asset."),
+        Column("last_quantity", Type.DECIMAL, "Of the last trade, in the base asset."),
+        Column("bid_price", Type.DECIMAL, "Best bid, in the quote asset."),
+        Column("bid_quantity", Type.DECIMAL, "At the best bid, in the base asset."),
+        Column("ask_price", Type.DECIMAL, "Best ask, in the quote asset."),
+        Column("ask_quantity", Type.DECIMAL, "At the best ask, in the base asset."),
+        Column("volume", Type.DECIMAL, "Traded, in the base asset."),
+        Column("quote_volume", Type.DECIMAL, "Traded, in the quote asset."),
+        Column("open_time", Type.TIMESTAMP, "Start of the 24 hours."),
+        Column("close_time", Type.TIMESTAMP, "End of the 24 hours."),
+        Column("trade_count", Type.BIGINT, "Raw trades."),
+        *_KEPT,
+    ),
+    key=("symbol", "event_time"),
+    partition=("symbol",),
+    bucket=Bucket.DAY,
+    clustering=("event_time",),
+    time="event_time",
+    event="event_time",
+    default_period_s=60,
+)
+
+LATEST_PRICES = Stream(
+    name="latestPrices",
+    table="latest_prices",
+    doc="The last traded price, as often as the exchange sends it.",
+    columns=(
+        _SYMBOL,
+        _EVENT_TIME,
+        Column("price", Type.DECIMAL, "In the quote asset."),
+        *_KEPT,
+    ),
+    key=("symbol", "event_time"),
+    partition=("symbol",),
+    bucket=Bucket.DAY,
+    clustering=("event_time",),
+    time="event_time",
+    event="event_time",
+    default_period_s=5,
+)
+
+ORDER_BOOK = Stream(
+    name="orderBook",
+    table="order_book",
+    doc="The best levels of the order book as each interval left them. A level's price and quantity share an index.",
+    columns=(
+        _SYMBOL,
+        Column("bucket_time", Type.TIMESTAMP, "Start of the interval: event_time floored to it."),
+        Column("last_update_id", Type.BIGINT, "The exchange's id of the last change applied."),
+        Column("bid_prices", Type.DECIMALS, "Highest first, in the quote asset."),
+        Column("bid_quantities", Type.DECIMALS, "In the base asset."),
+        Column("ask_prices", Type.DECIMALS, "Lowest first, in the quote asset."),
+        Column("ask_quantities", Type.DECIMALS, "In the base asset."),
+        _EVENT_TIME,
+        *_KEPT,
+    ),
+    key=("symbol", "bucket_time"),
+    partition=("symbol",),
+    bucket=Bucket.HOUR,
+    clustering=("bucket_time",),
+    time="bucket_time",
+    event="event_time",
+    default_period_s=1,
+)
+
+STREAMS: dict[str, Stream] = {
+    stream.name: stream for stream in (RECENT_TRADES, KLINES, CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK)
+}
+"""By the name in the feed."""
+
+
+def by_table(table: str) -> Stream:
+    """The stream of a table's name. Raises KeyError for any other."""
+    for stream in STREAMS.values():
+        if stream.table == table:
+            return stream
+    raise KeyError(table)
+
+
+_SHARD = Column("shard", Type.INTEGER, "Always 0: all symbols stand in one partition, a row each.")
+
+NEWEST_PRICES = Derived(
+    table="newest_prices",
+    doc="The newest price of every symbol, in one partition.",
+    source=LATEST_PRICES.table,
+    columns=(_SHARD, *LATEST_PRICES.columns),
+    partition=("shard",),
+    clustering=("symbol",),
+)
+
+NEWEST_STATS = Derived(
+    table="newest_24h_stats",
+    doc="The newest 24-hour statistics of every symbol, in one partition.",
+    source=CRYPTO_24H_STATS.table,
+    columns=(_SHARD, *CRYPTO_24H_STATS.columns),
+    partition=("shard",),
+    clustering=("symbol",),
+)
+
+HEATMAP = Derived(
+    table="order_book_heatmap",
+    doc="Quantity in the order book by price, every 10 seconds. All bins are written each time, so none goes stale.",
+    source=ORDER_BOOK.table,
+    columns=(
+        _SYMBOL,
+        Column("hour", Type.TIMESTAMP, "Start of the hour."),
+        Column("bucket_time", Type.TIMESTAMP, "Of the order book's row."),
+        Column("bin", Type.INTEGER, "0 is the lowest price."),
+        Column("price_low", Type.DECIMAL, "Lower edge, inclusive, in the quote asset."),
+        Column("price_high", Type.DECIMAL, "Upper edge, exclusive, in the quote asset."),
+        Column("bid_quantity", Type.DECIMAL, "Bid within, in the base asset."),
+        Column("ask_quantity", Type.DECIMAL, "Asked within, in the base asset."),
+    ),
+    partition=("symbol", "hour"),
+    clustering=("bucket_time", "bin"),
+    descending=("bucket_time",),
+)
+
+DERIVED: tuple[Derived, ...] = (NEWEST_PRICES, NEWEST_STATS, HEATMAP)

@@ -1,0 +1,165 @@
+"""Decoding of change records, whatever shape Debezium was told to give them.
+
+The shape that our own connector sends (unwrapped, schemas off, decimals as strings) goes straight into a typed
+structure, in about a microsecond. Any other shape that Debezium can be configured to send takes the long way round: an
+envelope, schemas on, decimals as base64 or with a variable scale. What fits none is Undecodable: a dead letter.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import Counter
+from decimal import Decimal
+from typing import Any, cast
+
+import msgspec
+
+from cryptocdc_core.catalogue import Stream, Type
+
+UNAVAILABLE = "__debezium_unavailable_value"
+"""Debezium's stand-in for a large value that an update did not touch (TOAST); it must never be written as data."""
+
+META = {"op": "__op", "lsn": "__lsn", "committed_us": "__source_ts_us", "deleted": "__deleted"}
+"""Of a decoded change's own fields, what ExtractNewRecordState calls them."""
+
+_DECIMAL = re.compile(r"-?\d{1,200}(\.\d{1,200})?\Z", re.ASCII)
+_PYTHON = {
+    Type.TEXT: str, Type.BIGINT: int, Type.INTEGER: int, Type.BOOLEAN: bool,
+    Type.DECIMAL: str, Type.DECIMALS: list[str], Type.TIMESTAMP: int,
+}  # fmt: skip
+
+
+class Undecodable(ValueError):
+    """A record that is no change of its stream; the message says why."""
+
+
+class Change(msgspec.Struct, rename=META):
+    """One change. A subclass for each stream adds its columns: times in milliseconds, decimals as strings.
+
+    `op` is c, u, r or d; of a delete only the key's columns mean anything. `committed_us` is PostgreSQL's commit time.
+    """
+
+    op: str
+    lsn: int | None
+    committed_us: int
+
+
+class Decoder:
+    """Decodes one stream's records.
+
+    `unknown` counts, by name, the fields that the catalogue does not know: a column added in PostgreSQL is left aside
+    until the catalogue learns of it.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.unknown: Counter[str] = Counter()
+        fields: list[Any] = [(column.name, _PYTHON[column.type]) for column in stream.columns]
+        made = msgspec.defstruct(f"{stream.name}Change", fields, bases=(Change,), kw_only=True, gc=False)
+        self.type = cast(type[Change], made)
+        self._typed = msgspec.json.Decoder(self.type)
+        self._any = msgspec.json.Decoder()
+        self._known = {*stream.column_names, *META.values()}
+        # Every field is `"name":`, and no value of ours can hold `":`, so counting it counts the fields.
+        self._fields = len(self._known)
+
+    def decode(self, value: bytes | None) -> Change:
+        """The change in a record's value. Raises Undecodable."""
+        if value is None:
+            raise Undecodable("a tombstone; the connector is set to send none")
+        try:
+            change = self._typed.decode(value)
+        except msgspec.MsgspecError:
+            return self._decode_any(value)
+        if change.op not in ("c", "u", "r", "d"):
+            raise Undecodable(f"op {change.op!r}; c, u, r and d are accepted")
+        if value.count(b'":') != self._fields:
+            self._count_unknown(self._any.decode(value))
+        return change
+
+    def _count_unknown(self, row: dict[str, Any]) -> None:
+        self.unknown.update(name for name in row if name not in self._known)
+
+    def _decode_any(self, value: bytes) -> Change:
+        try:
+            document = self._any.decode(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Undecodable(f"no JSON: {error}") from None
+        scales: dict[str, int] = {}
+        if isinstance(document, dict) and document.keys() == {"schema", "payload"}:
+            scales = _decimal_scales(document["schema"])
+            document = document["payload"]
+        if not isinstance(document, dict):
+            raise Undecodable(f"a {type(document).__name__} instead of a change")
+        if "op" in document and ("before" in document or "after" in document):
+            document = _unwrap(document)
+        row = {name: self._plain(name, item, scales.get(name)) for name, item in document.items()}
+        try:
+            change = msgspec.convert(row, self.type)
+        except msgspec.ValidationError as error:
+            raise Undecodable(str(error)) from None
+        if change.op not in ("c", "u", "r", "d"):
+            raise Undecodable(f"op {change.op!r}; c, u, r and d are accepted")
+        self._count_unknown(row)
+        return change
+
+    def _plain(self, name: str, item: Any, scale: int | None) -> Any:
+        """A column's value as our own connector would have sent it."""
+        kind = self.stream.types.get(name)
+        if kind is Type.DECIMAL:
+            return _decimal_text(item, scale)
+        if kind is Type.DECIMALS and isinstance(item, list):
+            return [_decimal_text(part, scale) for part in item]
+        if kind is Type.DECIMALS and item == UNAVAILABLE:
+            return [UNAVAILABLE]
+        return item
+
+
+def _unwrap(envelope: dict[str, Any]) -> dict[str, Any]:
+    """An envelope as ExtractNewRecordState would flatten it."""
+    op, source = envelope["op"], envelope.get("source") or {}
+    image = envelope.get("before") if op == "d" else envelope.get("after")
+    if not isinstance(image, dict):
+        raise Undecodable(f"op {op!r} without the row's image")
+    committed = source.get("ts_us", source.get("ts_ms", 0) * 1000)
+    return {**image, "__op": op, "__lsn": source.get("lsn"), "__source_ts_us": committed}
+
+
+def _decimal_scales(schema: Any) -> dict[str, int]:
+    """The scale of every decimal column that a Connect schema declares (org.apache.kafka.connect.data.Decimal)."""
+    found: dict[str, int] = {}
+    pending = [schema]
+    while pending:
+        node = pending.pop()
+        if not isinstance(node, dict):
+            continue
+        for field in node.get("fields") or ():
+            inner = field.get("items", field) if isinstance(field, dict) else {}
+            scale = (inner.get("parameters") or {}).get("scale") if isinstance(inner, dict) else None
+            if scale is not None:
+                found[str(field.get("field"))] = int(scale)
+            pending.append(field)
+    return found
+
+
+def _decimal_text(item: Any, scale: int | None) -> Any:
+    """A decimal as text: from text, from base64 with a scale, or from {"scale", "value"} (VariableScaleDecimal)."""
+    if isinstance(item, dict) and item.keys() == {"scale", "value"}:
+        item, scale = item["value"], int(item["scale"])
+    if isinstance(item, str) and scale is not None and item != UNAVAILABLE:
+        try:
+            unscaled = int.from_bytes(base64.b64decode(item, validate=True), "big", signed=True)
+        except ValueError:
+            raise Undecodable(f"decimal {item!r}: no base64") from None
+        return format(Decimal(unscaled).scaleb(-scale), "f")
+    if isinstance(item, int) and not isinstance(item, bool):
+        return str(item)
+    if isinstance(item, float):
+        raise Undecodable(f"decimal {item!r} came as a float, which has lost digits; string or base64 is accepted")
+    return item
+
+
+def is_decimal(text: str) -> bool:
+    """Whether `text` is a plain decimal, as the exchange writes them: no exponent, no sign but a minus."""
+    return _DECIMAL.match(text) is not None

@@ -1,0 +1,65 @@
+"""Debezium's configuration for a feed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.ddl import HEARTBEAT
+from cryptocdc_core.names import Names
+
+if TYPE_CHECKING:
+    from cryptocdc_core.plan import PlatformFacts
+
+HEARTBEAT_MS = 1000
+"""How often the slot moves on when nothing is captured; a proof waits for it."""
+
+
+def connector_config(names: Names, streams: Sequence[Stream], platform: PlatformFacts) -> dict[str, str]:
+    """The connector's configuration, as Connect's REST API and Strimzi's KafkaConnector take it.
+
+    Not the defaults, and why: `poll.interval.ms` is nearly all of the latency (500 → 10); schemas off and unwrapped
+    records are 77 bytes a row instead of 4,532; decimals as strings keep their digits; roots only, since partitions are
+    published as their root; the key is the symbol, so that a symbol's rows keep their order.
+    """
+    roots = [f"{names.schema}.{stream.table}" for stream in streams]
+    return {
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "tasks.max": "1",
+        "database.hostname": platform.postgres_host,
+        "database.port": str(platform.postgres_port),
+        "database.user": platform.replication_user,
+        "database.password": platform.replication_password,
+        "database.dbname": platform.postgres_database,
+        "topic.prefix": names.topic_prefix,
+        "plugin.name": "pgoutput",
+        "slot.name": names.slot,
+        "slot.failover": "true",
+        "publication.name": names.publication,
+        "publication.autocreate.mode": "disabled",
+        "schema.include.list": names.schema,
+        "table.include.list": ",".join(roots),
+        "message.key.columns": ";".join(f"{root}:symbol" for root in roots),
+        "snapshot.mode": "initial",
+        "tombstones.on.delete": "false",
+        "decimal.handling.mode": "string",
+        "poll.interval.ms": "10",
+        "status.update.interval.ms": "2000",
+        "heartbeat.interval.ms": str(HEARTBEAT_MS),
+        "heartbeat.action.query": f'UPDATE "{names.schema}".{HEARTBEAT} SET beat_at = now() WHERE id = 1',  # noqa: S608
+        "key.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "key.converter.schemas.enable": "false",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter.schemas.enable": "false",
+        "transforms": "unwrap",
+        "transforms.unwrap.type": "io.debezium.transforms.ExtractNewRecordState",
+        "transforms.unwrap.add.fields": "op,lsn,source.ts_us",
+        "transforms.unwrap.delete.tombstone.handling.mode": "rewrite",
+        "producer.override.linger.ms": "0",
+        "producer.override.compression.type": "lz4",
+        "producer.override.batch.size": "131072",
+        # A restarted PostgreSQL is met with retries, not with a failed task.
+        "errors.max.retries": "-1",
+        "retriable.restart.connector.wait.ms": "2000",
+    }

@@ -1,0 +1,137 @@
+"""The statements that make a feed's tables in both databases, derived from the catalogue. Text in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cryptocdc_core.catalogue import AUDIT, DERIVED, Bucket, Column, Stream, Type
+from cryptocdc_core.names import Names, quoted
+
+HEARTBEAT = "heartbeat"
+GAPS = "gaps"
+PROOFS = "proofs"
+
+DAY_MS = 86_400_000
+
+_OVERWRITTEN = "{'class': 'UnifiedCompactionStrategy'}"
+
+
+def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: str) -> list[str]:
+    """Schema, tables, their roots' publication and the replication user's rights. Each statement may be run again.
+
+    The publication is set to exactly these roots, partitions published as their root, without truncate: what empties a
+    table here must not empty it there unseen.
+    """
+    schema = quoted(names.schema)
+    reader = quoted(replication_user)
+    statements = [f"CREATE SCHEMA IF NOT EXISTS {schema}"]
+    for stream in streams:
+        columns = ", ".join(f"{quoted(c.name)} {c.type.postgres} NOT NULL" for c in stream.columns)
+        key = ", ".join(map(quoted, stream.key))
+        statements.append(
+            f"CREATE TABLE IF NOT EXISTS {schema}.{quoted(stream.table)} ({columns}, PRIMARY KEY ({key}))"
+            f" PARTITION BY RANGE ({quoted(stream.time)})"
+        )
+    statements += [
+        # Its row moves the slot on while captured tables are idle, so that no log piles up.
+        f"CREATE TABLE IF NOT EXISTS {schema}.{HEARTBEAT} (id integer PRIMARY KEY, beat_at timestamp(3) NOT NULL)",
+        f"INSERT INTO {schema}.{HEARTBEAT} VALUES (1, now()) ON CONFLICT DO NOTHING",  # noqa: S608
+        # What capture missed, written in the transaction of the row that showed it: a restart goes on filling.
+        f"CREATE TABLE IF NOT EXISTS {schema}.{GAPS} ("
+        "id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, table_name text NOT NULL, symbol text NOT NULL,"
+        " interval text NOT NULL DEFAULT '', first bigint NOT NULL, last bigint NOT NULL,"
+        " state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'filled', 'unfillable')),"
+        " reason text NOT NULL DEFAULT '', found_at timestamp(3) NOT NULL DEFAULT now(), ended_at timestamp(3),"
+        " UNIQUE (table_name, symbol, interval, first, last))",
+        # Which buckets the verifier has proven equal; a partition is dropped only when all of its buckets are here.
+        f"CREATE TABLE IF NOT EXISTS {schema}.{PROOFS} ("
+        "table_name text NOT NULL, bucket_start timestamp(3) NOT NULL, bucket_end timestamp(3) NOT NULL,"
+        " rows bigint NOT NULL, lsn pg_lsn NOT NULL, proven_at timestamp(3) NOT NULL DEFAULT now(),"
+        " PRIMARY KEY (table_name, bucket_start))",
+    ]
+    roots = ", ".join(f"{schema}.{quoted(t)}" for t in [*(s.table for s in streams), HEARTBEAT])
+    publication = quoted(names.publication)
+    statements += [
+        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = '{names.publication}') THEN"
+        f" CREATE PUBLICATION {publication} FOR TABLE {roots}"
+        " WITH (publish = 'insert, update, delete', publish_via_partition_root = true); END IF; END $$",
+        f"ALTER PUBLICATION {publication} SET TABLE {roots}",
+        f"GRANT USAGE ON SCHEMA {schema} TO {reader}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader}",
+        f"GRANT UPDATE ON {schema}.{HEARTBEAT} TO {reader}",
+    ]
+    return statements
+
+
+def partition_name(stream: Stream, day_ms: int) -> str:
+    """The PostgreSQL partition of the UTC day that starts at `day_ms`, e.g. klines_p20261121."""
+    return f"{stream.table}_p{datetime.fromtimestamp(day_ms / 1000, UTC):%Y%m%d}"
+
+
+def postgres_partition(names: Names, stream: Stream, day_ms: int) -> str:
+    """The statement that makes the partition of the UTC day that starts at `day_ms`, unless it is there."""
+    start, end = (f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}" for at in (day_ms, day_ms + DAY_MS))
+    schema = quoted(names.schema)
+    return (
+        f"CREATE TABLE IF NOT EXISTS {schema}.{quoted(partition_name(stream, day_ms))}"
+        f" PARTITION OF {schema}.{quoted(stream.table)} FOR VALUES FROM ('{start}') TO ('{end}')"
+    )
+
+
+def cassandra_schema(names: Names, streams: Sequence[Stream], retention_s: int | None, replication: str) -> list[str]:
+    """Keyspace and tables; `replication` is CQL's map, e.g. "{'class': 'SimpleStrategy', 'replication_factor': 1}"."""
+    keyspace = quoted(names.keyspace)
+    statements = [f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}"]
+    for stream in streams:
+        partition = (*stream.partition, stream.bucket.value)
+        statements.append(
+            _cassandra_table(
+                keyspace, stream.table, cassandra_columns(stream), partition, stream.clustering, stream.clustering,
+                stream.doc, _compaction(retention_s, stream.bucket),
+            )
+        )  # fmt: skip
+    tables = {stream.table for stream in streams}
+    for derived in DERIVED:
+        if derived.source in tables:
+            by_time = _compaction(retention_s, Bucket.HOUR) if derived.descending else _OVERWRITTEN
+            statements.append(
+                _cassandra_table(
+                    keyspace, derived.table, derived.columns, derived.partition, derived.clustering,
+                    derived.descending, derived.doc, by_time,
+                )
+            )  # fmt: skip
+    return statements
+
+
+def cassandra_columns(stream: Stream) -> tuple[Column, ...]:
+    """A stream's columns in Cassandra: those of PostgreSQL, the bucket, the audit."""
+    bucket = Column(stream.bucket.value, Type.TIMESTAMP, f"Start of the {stream.bucket.value} in UTC.")
+    return (*stream.columns, bucket, *AUDIT)
+
+
+def _cassandra_table(
+    keyspace: str, table: str, columns: Sequence[Column], partition: Sequence[str], clustering: Sequence[str],
+    descending: Sequence[str], doc: str, compaction: str,
+) -> str:  # fmt: skip
+    definitions = ", ".join(f"{quoted(c.name)} {c.type.cql}" for c in columns)
+    key = f"({', '.join(map(quoted, partition))}), {', '.join(map(quoted, clustering))}"
+    order = ", ".join(f"{quoted(name)} {'DESC' if name in descending else 'ASC'}" for name in clustering)
+    comment = doc.replace("'", "''")
+    return (
+        f"CREATE TABLE IF NOT EXISTS {keyspace}.{quoted(table)} ({definitions}, PRIMARY KEY ({key}))"
+        f" WITH CLUSTERING ORDER BY ({order}) AND comment = '{comment}' AND compaction = {compaction}"
+    )
+
+
+def _compaction(retention_s: int | None, bucket: Bucket) -> str:
+    """TimeWindowCompaction with about 25 windows a TTL: whole files expire at once. Without TTL, by the bucket."""
+    if retention_s is None:
+        hours = {Bucket.HOUR: 24, Bucket.DAY: 24 * 7, Bucket.MONTH: 24 * 31}[bucket]
+    else:
+        hours = max(1, round(retention_s / 3600 / 25))
+    return (
+        "{'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'HOURS',"
+        f" 'compaction_window_size': {hours}}}"
+    )

@@ -1,0 +1,15 @@
+"""Durations as feeds write them: a whole number with a unit, "60s", "15m", "2d"."""
+
+from __future__ import annotations
+
+import re
+
+UNITS_S: dict[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+PATTERN = r"^[1-9][0-9]{0,5}[smhdw]$"
+
+
+def seconds(text: str) -> int:
+    """The length of `text` in seconds. Raises ValueError unless it matches PATTERN."""
+    if not re.match(PATTERN, text):
+        raise ValueError(f"{text!r} is no duration: a whole number with a unit is accepted, such as 60s, 15m, 12h, 2d")
+    return int(text[:-1]) * UNITS_S[text[-1]]

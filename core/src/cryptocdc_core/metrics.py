@@ -1,0 +1,149 @@
+"""Every metric of every program: name, type, labels, meaning. A program makes the one registry that it serves.
+
+Names follow Prometheus: base units, `_total` for counters. Labels are bounded: tables, outcomes, reasons.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class ProgramMetrics:
+    """What every program has. `registry` holds all of a program's metrics."""
+
+    def __init__(self, program: str, version: str) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.build_info = Gauge(
+            "cryptocdc_build_info", "1; the labels say which program and version this is.", ["program", "version"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.build_info.labels(program, version).set(1)
+
+
+class ProducerMetrics(ProgramMetrics):
+    """Exchange → PostgreSQL."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__("producer", version)
+        r, p = self.registry, "cryptocdc_producer_"
+        self.frames = Counter(f"{p}frames_total", "Frames and REST answers received.", ["table", "via"], registry=r)
+        self.rows = Counter(
+            f"{p}rows_total", "Rows that PostgreSQL took: committed, duplicates included.", ["table"], registry=r
+        )
+        self.commits = Counter(f"{p}commits_total", "Transactions committed.", registry=r)
+        self.commit_seconds = Histogram(
+            f"{p}commit_seconds",
+            "Of one batch, from its first statement to its commit.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=r,
+        )
+        self.event_seconds = Histogram(
+            f"{p}event_to_commit_seconds", "From the exchange's time of an event to its commit.", ["table"],
+            buckets=LATENCY_BUCKETS_S, registry=r,
+        )  # fmt: skip
+        self.rejected = Counter(
+            f"{p}rejected_total", "Frames refused, kept in the rejected topic.", ["reason"], registry=r
+        )
+        self.conflated = Counter(
+            f"{p}conflated_total", "States overtaken by a newer one before they were written.", ["table"], registry=r
+        )
+        self.queue_rows = Gauge(f"{p}queue_rows", "Rows waiting for PostgreSQL.", registry=r)
+        self.queue_capacity = Gauge(f"{p}queue_capacity_rows", "Rows at which reading pauses.", registry=r)
+        self.paused_seconds = Counter(
+            f"{p}paused_seconds_total", "Time that reading stood still for a full queue.", registry=r
+        )
+        self.gaps = Counter(f"{p}gaps_total", "Gaps found.", ["table"], registry=r)
+        self.gap_rows = Counter(
+            f"{p}gap_rows_total",
+            "Rows missing in gaps, by how they ended: filled, unfillable.",
+            ["table", "outcome"],
+            registry=r,
+        )
+        self.gaps_open = Gauge(f"{p}gaps_open", "Gaps found and not yet filled.", ["table"], registry=r)
+        self.outage_seconds = Counter(
+            f"{p}outage_seconds_total", "Time without data of a stream that can't be backfilled.", ["table"], registry=r
+        )
+        self.reconnects = Counter(f"{p}reconnects_total", "WebSocket connections made anew.", ["reason"], registry=r)
+        self.book_resyncs = Counter(f"{p}book_resyncs_total", "Order books fetched anew.", ["reason"], registry=r)
+        self.weight_used = Gauge(
+            f"{p}weight_used", "Request weight of this minute, all programs behind this IP.", registry=r
+        )
+        self.weight_limit = Gauge(f"{p}weight_limit", "Request weight a minute that the exchange allows.", registry=r)
+        self.throttled = Counter(f"{p}throttled_total", "Answers 429 and 418.", ["status"], registry=r)
+        self.symbols = Gauge(f"{p}symbols", "Symbols captured by this producer.", registry=r)
+        self.last_frame = Gauge(f"{p}last_frame_timestamp_seconds", "When the last frame came.", ["table"], registry=r)
+
+
+class ConsumerMetrics(ProgramMetrics):
+    """Kafka → Cassandra."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__("consumer", version)
+        r, p = self.registry, "cryptocdc_consumer_"
+        self.records = Counter(f"{p}records_total", "Records read.", ["table"], registry=r)
+        self.rows = Counter(
+            f"{p}rows_total", "Rows that Cassandra acknowledged, deletes included.", ["table"], registry=r
+        )
+        self.deletes = Counter(f"{p}deletes_total", "Deletes that Cassandra acknowledged.", ["table"], registry=r)
+        self.expired = Counter(
+            f"{p}expired_total", "Rows older than the retention, not written.", ["table"], registry=r
+        )
+        self.dead_letters = Counter(
+            f"{p}dead_letters_total", "Records sent to the dead letters.", ["reason"], registry=r
+        )
+        self.unknown_fields = Counter(
+            f"{p}unknown_fields_total", "Fields left aside that the catalogue does not know.", ["table"], registry=r
+        )
+        self.batches = Counter(f"{p}batches_total", "Batches that Cassandra acknowledged.", registry=r)
+        self.retries = Counter(f"{p}retries_total", "Batches sent again.", ["reason"], registry=r)
+        self.write_seconds = Histogram(f"{p}write_seconds", "Of one batch.", buckets=LATENCY_BUCKETS_S, registry=r)
+        self.event_seconds = Histogram(
+            f"{p}event_to_ack_seconds", "From the exchange's time of an event to Cassandra's ack.", ["table"],
+            buckets=LATENCY_BUCKETS_S, registry=r,
+        )  # fmt: skip
+        self.commit_seconds = Histogram(
+            f"{p}commit_to_ack_seconds", "From PostgreSQL's commit to Cassandra's acknowledgement.", ["table"],
+            buckets=LATENCY_BUCKETS_S, registry=r,
+        )  # fmt: skip
+        self.lag = Gauge(
+            f"{p}lag_records",
+            "Records not yet written, of the partitions this consumer has.",
+            ["topic", "partition"],
+            registry=r,
+        )
+        self.in_flight = Gauge(f"{p}in_flight_batches", "Batches sent and not acknowledged.", registry=r)
+        self.paused = Gauge(f"{p}paused", "1 while reading stands still for a slow sink.", registry=r)
+        self.partitions = Gauge(f"{p}partitions", "Partitions assigned.", registry=r)
+
+
+class VerifierMetrics(ProgramMetrics):
+    """PostgreSQL = Cassandra."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__("verifier", version)
+        r, p = self.registry, "cryptocdc_verifier_"
+        self.rows = Counter(f"{p}rows_total", "Rows compared.", ["table"], registry=r)
+        self.buckets = Counter(
+            f"{p}buckets_total", "Buckets compared, by outcome: equal, unequal.", ["table", "outcome"], registry=r
+        )
+        self.differences = Gauge(
+            f"{p}differences", "Keys that differ: missing, extra, different.", ["table", "kind"], registry=r
+        )
+        self.proven_through = Gauge(
+            f"{p}proven_through_timestamp_seconds",
+            "Both databases are proven equal up to this time.",
+            ["table"],
+            registry=r,
+        )
+        self.wait_seconds = Histogram(
+            f"{p}wait_seconds",
+            "Until slot and consumers had passed the snapshot.",
+            buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300),
+            registry=r,
+        )
+        self.partitions_dropped = Counter(
+            f"{p}partitions_dropped_total", "PostgreSQL partitions dropped after proof.", ["table"], registry=r
+        )

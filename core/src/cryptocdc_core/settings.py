@@ -1,0 +1,129 @@
+"""Settings of every program, read from the environment: `CRYPTOCDC_*`, and each secret also from a file, `…_FILE`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cryptocdc_core.names import Source
+
+PREFIX = "CRYPTOCDC_"
+
+
+class SettingsError(ValueError):
+    """Settings that can't be accepted; a line for each, naming the variable."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Read each field from CRYPTOCDC_<GROUP>_<FIELD>. Raises SettingsError naming every variable that is wrong."""
+        env = os.environ if env is None else env
+        found: dict[str, Any] = {}
+        for field in cls.model_fields:
+            name = cls.variable(field)
+            if f"{name}_FILE" in env:
+                try:
+                    found[field] = Path(env[f"{name}_FILE"]).read_text(encoding="utf-8").strip()
+                except OSError as error:
+                    raise SettingsError(f"{name}_FILE: can't be read: {error}") from None
+            elif env.get(name, "") != "":
+                found[field] = env[name]
+        try:
+            return cls.model_validate(found)
+        except ValidationError as error:
+            lines = []
+            for detail in error.errors():
+                name = cls.variable(str(detail["loc"][0]))
+                lines.append(
+                    f"{name}: must be set"
+                    if detail["type"] == "missing"
+                    else f"{name}: {detail['input']!r}: {detail['msg']}"
+                )
+            raise SettingsError("\n".join(lines)) from None
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """The environment variable of `field`."""
+        group = cls.model_config.get("title") or ""
+        return f"{PREFIX}{group}{field}".upper()
+
+    def to_env(self) -> dict[str, str]:
+        """The variables that `from_env` would read this from."""
+        return {self.variable(k): str(v) for k, v in self.model_dump(mode="json").items() if v is not None}
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class PostgresSettings(_Settings):
+    model_config = ConfigDict(title="postgres_")
+
+    host: str = "127.0.0.1"
+    port: Port = 15432
+    database: str = "cryptocdc"
+    user: str = "cryptocdc"
+    password: str = Field(repr=False)
+    sslmode: str = "prefer"
+
+
+class ReplicationSettings(_Settings):
+    """Debezium's own login to PostgreSQL."""
+
+    model_config = ConfigDict(title="replication_")
+
+    user: str = "debezium"
+    password: str = Field(repr=False)
+
+
+class KafkaSettings(_Settings):
+    model_config = ConfigDict(title="kafka_")
+
+    bootstrap: str = "127.0.0.1:19092"
+    username: str | None = None
+    password: str | None = Field(None, repr=False)
+    mechanism: str = "SCRAM-SHA-512"
+    ca_file: Path | None = None
+    """Given: TLS, the brokers' certificates checked against it."""
+
+
+class CassandraSettings(_Settings):
+    model_config = ConfigDict(title="cassandra_")
+
+    hosts: str = "127.0.0.1"
+    """Comma-separated."""
+    port: Port = 19042
+    username: str = "cryptocdc"
+    password: str = Field(repr=False)
+    datacenter: str = "datacenter1"
+
+
+class ConnectSettings(_Settings):
+    model_config = ConfigDict(title="connect_")
+
+    url: str = "http://127.0.0.1:18083"
+
+
+class ProgramSettings(_Settings):
+    """What each of a feed's programs is told."""
+
+    model_config = ConfigDict(title="")
+
+    feed: Path
+    """The feed's file."""
+    source: Source = "exchange"
+    rest_url: str | None = None
+    """Base URL of the exchange's REST API, instead of the feed's."""
+    websocket_url: str | None = None
+    """Base URL of the exchange's streams, instead of the feed's."""
+    metrics_port: Port = 9090
+    metrics_host: str = "0.0.0.0"  # noqa: S104 - in a pod the scraper comes from outside; on one machine the runner says 127.0.0.1
+    log_format: str = Field("auto", pattern="^(auto|json|text)$")
+    """auto: text on a terminal, JSON elsewhere."""
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
