@@ -1,0 +1,113 @@
+"""Kafka Connect with Debezium: one distributed worker, its REST interface on loopback behind a password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import requests
+
+from cryptocdc_local.platform.endpoints import CONNECT_USER
+from cryptocdc_local.platform.java import jvm_environment, jvm_options
+from cryptocdc_local.platform.kafka import LOG4J, plain_login
+from cryptocdc_local.platform.process import Command
+from cryptocdc_local.platform.server import Server, port_open
+from cryptocdc_local.platform.settings import LOOPBACK, Ports
+
+
+def connect_properties(ports: Ports, plugins: Path, kafka_password: str) -> str:
+    """The worker's configuration; what a connector needs beyond it, the plan says in the connector's own."""
+    lines = f"""\
+bootstrap.servers={LOOPBACK}:{ports.kafka}
+group.id=connect
+listeners=http://{LOOPBACK}:{ports.connect}
+rest.advertised.host.name={LOOPBACK}
+rest.extension.classes=org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension
+plugin.path={plugins}
+plugin.discovery=service_load
+config.storage.topic=connect-configs
+offset.storage.topic=connect-offsets
+status.storage.topic=connect-status
+config.storage.replication.factor=1
+offset.storage.replication.factor=1
+status.storage.replication.factor=1
+offset.storage.partitions=4
+status.storage.partitions=2
+key.converter=org.apache.kafka.connect.json.JsonConverter
+value.converter=org.apache.kafka.connect.json.JsonConverter
+key.converter.schemas.enable=false
+value.converter.schemas.enable=false
+connector.client.config.override.policy=All
+
+# A second at most is sent again after a crash, and PostgreSQL may drop its WAL that much sooner.
+offset.flush.interval.ms=1000
+task.shutdown.graceful.timeout.ms=5000
+
+# With one worker nobody else can take over: a killed one gets its connectors back as soon as it returns.
+scheduled.rebalance.max.delay.ms=0
+session.timeout.ms=6000
+heartbeat.interval.ms=1000
+
+# Connectors name the replication password as ${{env:CRYPTOCDC_REPLICATION_PASSWORD}}, so that REST never shows it.
+config.providers=env
+config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider
+config.providers.env.param.allowlist.pattern=^CRYPTOCDC_.*
+"""
+    login = {
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.jaas.config": plain_login(kafka_password),
+    }
+    for prefix in ("", "producer.", "consumer.", "admin."):
+        lines += "".join(f"{prefix}{key}={value}\n" for key, value in login.items())
+    return lines
+
+
+def rest_login(users_file: Path) -> str:
+    """The JAAS entry that the REST extension looks for by the name KafkaConnect."""
+    module = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule"
+    return f'KafkaConnect {{\n  {module} required file="{users_file}";\n}};\n'
+
+
+class Connect(Server):
+    name = "connect"
+
+    def ports(self) -> dict[str, int]:
+        return {"CRYPTOCDC_CONNECT_PORT": self.settings.ports.connect}
+
+    def prepare(self) -> None:
+        run, users = self.settings.run, self.settings.run / "connect-users.properties"
+        self.account.write(run / "connect-log4j2.properties", LOG4J)
+        self.account.write(users, f"{CONNECT_USER}={self.credentials.connect}\n")
+        self.account.write(run / "connect-jaas.conf", rest_login(users))
+        text = connect_properties(self.settings.ports, self.jars / "debezium", self.credentials.kafka)
+        self.account.write(run / "connect.properties", text)
+
+    def command(self) -> Command:
+        run = self.settings.run
+        return Command(
+            argv=[
+                str(self.java),
+                *jvm_options(self.settings.heaps.connect, self.settings.temporary),
+                f"-Dlog4j2.configurationFile={run / 'connect-log4j2.properties'}",
+                f"-Djava.security.auth.login.config={run / 'connect-jaas.conf'}",
+                "-cp",
+                f"{self.jars}/kafka/*",
+                "org.apache.kafka.connect.cli.ConnectDistributed",
+                str(run / "connect.properties"),
+            ],
+            env={
+                **jvm_environment(self.settings.home),
+                "CRYPTOCDC_REPLICATION_PASSWORD": self.credentials.postgres_replication,
+            },
+            cwd=run,
+        )
+
+    def ready(self) -> bool:
+        if not port_open(self.settings.ports.connect):
+            return False
+        url = f"http://{LOOPBACK}:{self.settings.ports.connect}/connectors"
+        try:
+            # Listing connectors waits for the worker to have joined its group and read its configuration.
+            return requests.get(url, auth=(CONNECT_USER, self.credentials.connect), timeout=3.0).ok
+        except requests.RequestException:
+            return False

@@ -1,0 +1,104 @@
+"""The servers' jars, by Maven from the pinned poms beside this file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import selectors
+import shutil
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+from cryptocdc_local.platform.errors import PlatformError
+
+_POMS = ("pom.xml", "kafka.xml", "debezium.xml", "cassandra.xml")
+_SILENCE_LIMIT = 300.0  # seconds without a line from Maven: a mirror that hangs
+
+
+def _poms() -> dict[str, str]:
+    folder = resources.files("cryptocdc_local.platform")
+    return {name: (folder / name).read_text(encoding="utf-8") for name in _POMS}
+
+
+def jars_folder(lib: Path) -> Path:
+    """Where the jars for these very poms lie once they are installed: the folder exists only when it is whole."""
+    stamp = hashlib.sha256("".join(_poms().values()).encode()).hexdigest()[:12]
+    return lib / f"jars-{stamp}"
+
+
+def install_jars(lib: Path, maven: Path, java: Path, report: Callable[[str], None]) -> Path:
+    """Fetch into a folder beside and rename it, so that a killed set-up leaves nothing half done.
+
+    `report` gets a few words whenever there is something new to say.
+    """
+    target = jars_folder(lib)
+    if target.exists():
+        return target
+    draft = lib / "jars.new"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    poms = draft / "poms"
+    poms.mkdir()
+    for name, text in _poms().items():
+        (poms / name).write_text(text, encoding="utf-8")
+    _run_maven(maven, java, poms / "pom.xml", draft, report)
+    _unpack_plugin(draft / "debezium")
+    draft.rename(target)
+    return target
+
+
+def _run_maven(maven: Path, java: Path, pom: Path, jars: Path, report: Callable[[str], None]) -> None:
+    argv = [str(maven), "--batch-mode", "--strict-checksums", "--file", str(pom), f"-Djars={jars}"]
+    argv += ["dependency:copy-dependencies"]
+    env = {**os.environ, "JAVA_HOME": str(java.resolve().parent.parent)}
+    process = subprocess.Popen(
+        argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if process.stdout is None:
+        raise AssertionError("a pipe was asked for")
+    selector = selectors.DefaultSelector()
+    selector.register(process.stdout, selectors.EVENT_READ)
+    os.set_blocking(process.stdout.fileno(), False)
+    downloaded, errors, rest = 0, list[str](), b""
+    heard = time.monotonic()
+    try:
+        while True:
+            if selector.select(timeout=1.0):
+                chunk = process.stdout.read()
+                if chunk == b"":
+                    break
+                heard = time.monotonic()
+                *lines, rest = (rest + (chunk or b"")).split(b"\n")
+                for line in (raw.decode("utf-8", "replace") for raw in lines):
+                    if "Downloaded from" in line:
+                        downloaded += 1
+                        report(f"{downloaded} files downloaded")
+                    elif "ERROR" in line:
+                        errors.append(line.partition("ERROR]")[2].strip() or line)
+            elif time.monotonic() - heard > _SILENCE_LIMIT:
+                raise PlatformError(
+                    f"Maven has said nothing for {_SILENCE_LIMIT:.0f} s", "check the network and run the command again"
+                )
+        if process.wait() != 0:
+            words = "\n".join(f"    {line}" for line in errors[:6])
+            raise PlatformError(
+                f"Maven could not fetch the servers' jars:\n{words}",
+                "check the network, or name a mirror in ~/.m2/settings.xml; then run the command again",
+            )
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+        process.stdout.close()
+
+
+def _unpack_plugin(folder: Path) -> None:
+    for archive in folder.glob("*.tar.gz"):
+        with tarfile.open(archive) as tar:
+            # Its checksum was verified; `filter` came only with Python 3.11.4, and Debian 12 has 3.11.2.
+            tar.extractall(folder)  # noqa: S202
+        archive.unlink()

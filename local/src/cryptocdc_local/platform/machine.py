@@ -1,0 +1,59 @@
+"""What the machine has free: ports, disk, memory."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import psutil
+
+from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.settings import LOOPBACK
+
+LEAST_DISK = 2 * 2**30  # bytes
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen there now. Connections that are winding down don't count."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def port_holder(port: int) -> str:
+    """Who listens on the port, as far as this user may know."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.pid:
+                process = psutil.Process(connection.pid)
+                return f"{process.name()} (pid {connection.pid}, user {process.username()})"
+    except psutil.Error:
+        pass
+    return "a process of another user"
+
+
+def check_port(setting: str, port: int) -> None:
+    if not port_is_free(port):
+        raise PlatformError(
+            f"port {port} is taken by {port_holder(port)}", f"stop it, or choose another port with {setting}"
+        )
+
+
+def free_disk(folder: Path) -> int:
+    """Free bytes for this user where `folder` is, or will be."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def check_disk(folder: Path) -> None:
+    if (free := free_disk(folder)) < LEAST_DISK:
+        raise PlatformError(
+            f"only {free / 2**30:.1f} GiB are free on the disk of {folder}; the servers need {LEAST_DISK / 2**30:.0f}",
+            "make room there, or set CRYPTOCDC_HOME to a folder on another disk",
+        )

@@ -1,0 +1,195 @@
+"""One server as a process of the operating system: started in a session of its own, found again by any later command,
+stopped gracefully and then by force."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from cryptocdc_local.platform.account import Account
+from cryptocdc_local.platform.errors import PlatformError
+
+LOG_LIMIT = 16 * 2**20  # bytes; one older file of this size is kept beside
+TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run: `stop_signal` is the one that the server takes as a wish to stop cleanly."""
+
+    argv: list[str]
+    env: Mapping[str, str]
+    cwd: Path
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a pid file holds. `birth` tells this process from a later one with a recycled pid."""
+
+    pid: int
+    birth: str
+    restarts: int = 0
+
+
+class ServerProcess:
+    """Start, find and stop the process called `name`. Any instance for the same folders sees the same process."""
+
+    def __init__(self, name: str, account: Account, run: Path, log: Path) -> None:
+        self.name = name
+        self.account = account
+        self.pid_file = run / f"{name}.pid"
+        self.log_file = log / f"{name}.log"
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self, command: Command, restarts: int = 0) -> None:
+        """Spawn the server and write its pid file. Nothing is waited for."""
+        self.bound_log()
+        # Append mode, so that cutting the file while the server runs makes it go on at the new end.
+        log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self.account.own(self.log_file)
+            self._child = subprocess.Popen(
+                command.argv,
+                env=dict(command.env),
+                cwd=command.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal must not reach the servers before their clients
+                **self.account.popen,
+            )
+        except OSError as error:
+            raise PlatformError(f"{self.name}: {command.argv[0]}: {error}", "run `cryptocdc doctor`") from error
+        finally:
+            os.close(log)
+        running = Running(self._child.pid, _birth(self._child.pid) or "", restarts)
+        self.account.write(self.pid_file, json.dumps(vars(running)))
+
+    def recorded(self) -> Running | None:
+        """What the pid file says, whether or not that process still lives."""
+        try:
+            return Running(**json.loads(self.pid_file.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def alive(self) -> Running | None:
+        """The process of the pid file, if it is still that process and no zombie."""
+        if self._child is not None:
+            self._child.poll()
+        running = self.recorded()
+        return running if running and _birth(running.pid) == running.birth else None
+
+    def send(self, number: signal.Signals) -> None:
+        if running := self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(running.pid, number)
+
+    def stop(self, gently: signal.Signals, limit: float) -> None:
+        """Ask to stop, wait up to `limit` seconds, then kill it with all of its children. Removes the pid file."""
+        running = self.alive()
+        if running is not None:
+            family = _family(running.pid)
+            self.send(gently)
+            if not self.wait_until_dead(limit):
+                self.send(signal.SIGKILL)
+                self.wait_until_dead(10.0)
+            for child in family[1:]:
+                with contextlib.suppress(psutil.Error):
+                    child.wait(5.0)
+                with contextlib.suppress(psutil.Error):
+                    child.kill()
+        self.pid_file.unlink(missing_ok=True)
+
+    def wait_until_dead(self, limit: float) -> bool:
+        deadline = time.monotonic() + limit
+        while self.alive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def wait_ready(self, probe: Callable[[], bool], limit: float) -> None:
+        """Return as soon as `probe` says so. PlatformError with the log's end when the process dies, or takes longer
+        than `limit` seconds."""
+        deadline = time.monotonic() + limit
+        while not probe():
+            if not self.alive():
+                raise PlatformError(f"{self.name} stopped while starting; its log ends with\n{self.tail()}", self._look)
+            if time.monotonic() > deadline:
+                raise PlatformError(
+                    f"{self.name} is not ready after {limit:.0f} s; its log ends with\n{self.tail()}", self._look
+                )
+            time.sleep(0.05)
+
+    @property
+    def _look(self) -> str:
+        return f"see {self.log_file}; `make clean` starts again from nothing"
+
+    def tail(self) -> str:
+        try:
+            with self.log_file.open("rb") as file:
+                file.seek(max(0, self.log_file.stat().st_size - 8192))
+                lines = file.read().decode("utf-8", "replace").splitlines()
+        except FileNotFoundError:
+            return "    (empty)"
+        return "\n".join(f"    {line[:300]}" for line in lines[-TAIL_LINES:])
+
+    def bound_log(self) -> None:
+        """Move a log that has grown past its limit aside, keeping the open file where the server writes."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.log_file.stat().st_size > LOG_LIMIT:
+                older = self.log_file.with_suffix(".log.1")
+                older.write_bytes(self.log_file.read_bytes()[-LOG_LIMIT:])
+                self.account.own(older)
+                os.truncate(self.log_file, 0)
+
+    def memory(self) -> int:
+        """Resident bytes of the process and its children; pages that they share count once."""
+        running = self.alive()
+        return sum(_resident(process.pid) for process in _family(running.pid)) if running else 0
+
+
+def _birth(pid: int) -> str | None:
+    """Which process this is, for ever: this boot and the tick it began at. None when it is gone or a zombie.
+
+    `/proc/PID/stat`, fields 3 and 22 of proc(5); the command's name in field 2 may hold spaces and brackets.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    after_name = stat.rpartition(")")[2].split()
+    if after_name[0] in "ZX":
+        return None
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return f"{boot}:{after_name[19]}"
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _resident(pid: int) -> int:
+    """Proportional set size in bytes, so that PostgreSQL's shared buffers aren't counted for each backend."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        with contextlib.suppress(psutil.Error):
+            return int(psutil.Process(pid).memory_info().rss)
+    return 0

@@ -1,0 +1,91 @@
+"""Where the embedded platform lives, which ports it takes and how much memory its servers may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from cryptocdc_local.platform.errors import PlatformError
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """TCP ports, all on the loopback interface. Each is set by `CRYPTOCDC_<FIELD>_PORT`."""
+
+    postgres: int = 15432
+    kafka: int = 19092
+    kafka_controller: int = 19093  # the broker's talk with its own KRaft quorum of one
+    connect: int = 18083
+    cassandra: int = 19042
+    cassandra_internode: int = 17000  # Cassandra opens it even when alone
+
+
+@dataclass(frozen=True)
+class Heaps:
+    """The largest heap of each JVM in MiB; set by `CRYPTOCDC_<FIELD>_HEAP_MB`."""
+
+    kafka: int = 128
+    connect: int = 192
+    cassandra: int = 256
+
+
+@dataclass(frozen=True)
+class PlatformSettings:
+    home: Path
+    ports: Ports = field(default_factory=Ports)
+    heaps: Heaps = field(default_factory=Heaps)
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log"
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def run(self) -> Path:
+        """Pid files and the generated configuration of the servers."""
+        return self.home / "run"
+
+    @property
+    def lib(self) -> Path:
+        """The servers' own programs: jars and PostgreSQL's binaries."""
+        return self.home / "lib"
+
+    @property
+    def temporary(self) -> Path:
+        """Native libraries are unpacked here; `/tmp` may be mounted noexec."""
+        return self.home / "tmp"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> PlatformSettings:
+        """Read `CRYPTOCDC_HOME`, `CRYPTOCDC_*_PORT` and `CRYPTOCDC_*_HEAP_MB`.
+
+        Raises PlatformError, naming the variable, when one is not a number that can be used.
+        """
+        return cls(
+            home=home(environ),
+            ports=Ports(**{f.name: _number(environ, f"{f.name}_PORT", f.default, 1, 65535) for f in fields(Ports)}),
+            heaps=Heaps(**{f.name: _number(environ, f"{f.name}_HEAP_MB", f.default, 64, 32768) for f in fields(Heaps)}),
+        )
+
+
+def home(environ: Mapping[str, str] = os.environ) -> Path:
+    """`CRYPTOCDC_HOME`; else `/var/lib/cryptocdc` for root, because PostgreSQL refuses root and the user that it runs
+    as can't read a clone under `/root`; else `.cryptocdc` in the working folder."""
+    if chosen := environ.get("CRYPTOCDC_HOME"):
+        return Path(chosen).expanduser().absolute()
+    return Path("/var/lib/cryptocdc") if os.geteuid() == 0 else Path.cwd() / ".cryptocdc"
+
+
+def _number(environ: Mapping[str, str], suffix: str, default: object, least: int, most: int) -> int:
+    name = f"CRYPTOCDC_{suffix.upper()}"
+    text = environ.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise PlatformError(f"{name} is {text!r}", f"set {name} to a whole number from {least} to {most}")
+    return int(text)
