@@ -1,0 +1,125 @@
+"""Kafka Connect's REST API."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import requests
+
+TIMEOUT_S = 30
+
+
+class ConnectError(RuntimeError):
+    """An answer of Connect that is no success, in its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorState:
+    """`state` is the connector's own, which says RUNNING even when its task has failed: read `tasks`."""
+
+    state: str
+    tasks: tuple[str, ...]
+    trace: str
+    """First lines of the failed task's trace, "" when none failed."""
+
+    @property
+    def running(self) -> bool:
+        return bool(self.tasks) and all(task == "RUNNING" for task in self.tasks)
+
+    @property
+    def failed(self) -> bool:
+        return self.state == "FAILED" or "FAILED" in self.tasks
+
+
+class Connect:
+    """One Connect cluster. Each call raises ConnectError, or requests.RequestException when it can't be reached."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._http = requests.Session()
+
+    def apply(self, name: str, config: dict[str, str]) -> bool:
+        """Make the connector or give it `config`; True when that changed anything."""
+        current = self._call("GET", f"/connectors/{name}/config", accept=(404,))
+        if current.status_code == 200 and {k: v for k, v in current.json().items() if k != "name"} == config:
+            return False
+        self._call("PUT", f"/connectors/{name}/config", json=config)
+        return True
+
+    def state(self, name: str) -> ConnectorState | None:
+        """None when there is no such connector."""
+        answer = self._call("GET", f"/connectors/{name}/status", accept=(404,))
+        if answer.status_code == 404:
+            return None
+        status = answer.json()
+        parts = [*status["tasks"], status["connector"]]
+        trace = next((part["trace"] for part in parts if part.get("trace")), "")
+        return ConnectorState(
+            state=status["connector"]["state"],
+            tasks=tuple(task["state"] for task in status["tasks"]),
+            trace="\n".join(trace.splitlines()[:3]),
+        )
+
+    def restart(self, name: str) -> None:
+        """Restart the connector's failed parts."""
+        self._call("POST", f"/connectors/{name}/restart", params={"includeTasks": "true", "onlyFailed": "true"})
+
+    def stop(self, name: str) -> None:
+        """Stop its tasks and keep its configuration and offsets."""
+        self._call("PUT", f"/connectors/{name}/stop", accept=(404,))
+
+    def resume(self, name: str) -> None:
+        self._call("PUT", f"/connectors/{name}/resume")
+
+    def has_offsets(self, name: str) -> bool:
+        """Whether the connector has ever committed a position."""
+        answer = self._call("GET", f"/connectors/{name}/offsets", accept=(404,))
+        return answer.status_code == 200 and bool(answer.json()["offsets"])
+
+    def reset_offsets(self, name: str) -> None:
+        """Forget the position, so that the next start takes a new snapshot. The connector must be stopped."""
+        self._call("DELETE", f"/connectors/{name}/offsets", accept=(404,))
+
+    def delete(self, name: str) -> None:
+        """Stop it, forget its position, delete it: a later one of the same name begins anew."""
+        if self.state(name) is None:
+            return
+        self.stop(name)
+        self.wait_stopped(name)
+        self.reset_offsets(name)
+        self._call("DELETE", f"/connectors/{name}", accept=(404,))
+
+    def wait_stopped(self, name: str, timeout_s: float = 30) -> None:
+        self._wait(name, timeout_s, lambda state: state.state == "STOPPED" and not state.tasks, "stop")
+
+    def wait_running(self, name: str, timeout_s: float = 60) -> None:
+        """Until every task runs. A task that failed meanwhile is restarted once in a while, and told of at the end."""
+        self._wait(name, timeout_s, lambda state: state.running, "run")
+
+    def _wait(self, name: str, timeout_s: float, done: object, word: str) -> None:
+        deadline = time.monotonic() + timeout_s
+        restart_at = time.monotonic() + 5
+        while True:
+            state = self.state(name)
+            if state is not None and callable(done) and done(state):
+                return
+            now = time.monotonic()
+            if state is not None and state.failed and word == "run" and now > restart_at:
+                self.restart(name)
+                restart_at = now + 5
+            if now > deadline:
+                raise ConnectError(f"connector {name} does not {word} after {timeout_s:.0f} s: {state}")
+            time.sleep(0.2)
+
+    def _call(self, method: str, path: str, accept: tuple[int, ...] = (), **more: object) -> requests.Response:
+        """409 means that Connect is rebalancing: it is asked again."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            answer = self._http.request(method, self._url + path, timeout=TIMEOUT_S, **more)  # type: ignore[arg-type]
+            if answer.status_code == 409 and time.monotonic() < deadline:
+                time.sleep(0.3)
+                continue
+            if answer.ok or answer.status_code in accept:
+                return answer
+            raise ConnectError(f"{method} {path}: {answer.status_code}: {answer.text[:500]}")

@@ -1,0 +1,70 @@
+"""Kafka: how every client is configured, topics made as a plan says, and committed offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
+
+from cryptocdc_core.plan import Topic
+from cryptocdc_core.settings import KafkaSettings
+
+TIMEOUT_S = 30
+
+
+def client_config(settings: KafkaSettings, **more: object) -> dict[str, object]:
+    """A client's configuration: where the brokers are, how to log in, and `more` with _ for the dots."""
+    config: dict[str, object] = {"bootstrap.servers": settings.bootstrap}
+    if settings.username is not None:
+        config |= {
+            "security.protocol": "SASL_SSL" if settings.ca_file else "SASL_PLAINTEXT",
+            "sasl.mechanism": settings.mechanism,
+            "sasl.username": settings.username,
+            "sasl.password": settings.password or "",
+        }
+    elif settings.ca_file:
+        config["security.protocol"] = "SSL"
+    if settings.ca_file:
+        config["ssl.ca.location"] = str(settings.ca_file)
+    return config | {name.replace("_", "."): value for name, value in more.items()}
+
+
+def apply_topics(settings: KafkaSettings, topics: Iterable[Topic], replication: int) -> None:
+    """Make the topics that are missing and set the configuration of those that are there.
+
+    Partitions are only ever added: a plan's count is immutable, but a topic made by hand may have fewer.
+    Raises KafkaException.
+    """
+    admin = AdminClient(client_config(settings))
+    there = admin.list_topics(timeout=TIMEOUT_S).topics
+    missing = [t for t in topics if t.name not in there]
+    present = [t for t in topics if t.name in there]
+    made = (
+        admin.create_topics([NewTopic(t.name, t.partitions, replication, config=t.config) for t in missing])
+        if missing
+        else {}
+    )
+    for future in made.values():
+        try:
+            future.result(TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    for topic in present:
+        if len(there[topic.name].partitions) < topic.partitions:
+            for future in admin.create_partitions([NewPartitions(topic.name, topic.partitions)]).values():
+                future.result(TIMEOUT_S)
+    if present:
+        resources = [ConfigResource(ResourceType.TOPIC, t.name, set_config=t.config) for t in present]
+        for future in admin.alter_configs(resources).values():
+            future.result(TIMEOUT_S)
+
+
+def delete_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
+    """Delete the topics that are there. Raises KafkaException."""
+    admin = AdminClient(client_config(settings))
+    there = admin.list_topics(timeout=TIMEOUT_S).topics
+    doomed = [name for name in names if name in there]
+    for future in (admin.delete_topics(doomed) if doomed else {}).values():
+        future.result(TIMEOUT_S)

@@ -1,0 +1,52 @@
+"""PostgreSQL: connections, and a plan's schema applied."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from cryptocdc_core.settings import PostgresSettings
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 10
+
+
+def connect(settings: PostgresSettings, program: str, *, autocommit: bool = False) -> Connection:
+    """A connection in UTC, named after `program` in pg_stat_activity. Raises psycopg2.OperationalError.
+
+    TCP keep-alive finds a dead peer within half a minute; without it a cut network would hang a writer for hours.
+    """
+    connection = psycopg2.connect(
+        host=settings.host,
+        port=settings.port,
+        dbname=settings.database,
+        user=settings.user,
+        password=settings.password,
+        sslmode=settings.sslmode,
+        application_name=f"cryptocdc-{program}",
+        connect_timeout=CONNECT_TIMEOUT_S,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=4,
+        tcp_user_timeout=30_000,
+        options="-c timezone=UTC",
+    )
+    connection.autocommit = autocommit
+    return connection
+
+
+def apply_schema(settings: PostgresSettings, statements: Sequence[str]) -> None:
+    """Run a plan's statements in one transaction: all of the schema, or none."""
+    connection = connect(settings, "apply")
+    try:
+        with connection, connection.cursor() as cursor:
+            # Two appliers at once would trip over each other's CREATE … IF NOT EXISTS.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('cryptocdc-apply'))")
+            for statement in statements:
+                cursor.execute(statement)
+    finally:
+        connection.close()

@@ -1,0 +1,66 @@
+"""`/metrics` and `/healthz` of every program."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Health:
+    """Progress, as the program's own loop reports it: healthy while the last `beat` is younger than `limit_s`.
+
+    A program beats when it has really got on (a batch written, a poll that found nothing to do), never from a timer of
+    its own: one that hangs goes unhealthy.
+    """
+
+    def __init__(self, limit_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._limit_s = limit_s
+        self._now = now
+        self._last = now()
+        self._halted: str | None = None
+
+    def beat(self) -> None:
+        self._last = self._now()
+
+    def halt(self, reason: str) -> None:
+        """Unhealthy for good, and why."""
+        self._halted = reason
+
+    def problem(self) -> str | None:
+        """What is wrong, None when nothing is."""
+        if self._halted is not None:
+            return self._halted
+        age = self._now() - self._last
+        return None if age <= self._limit_s else f"no progress for {age:.0f} s; {self._limit_s:.0f} s are accepted"
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Scrapes are not worth a line each."""
+
+
+def serve(registry: CollectorRegistry, health: Health, host: str, port: int) -> WSGIServer:
+    """Serve on a thread of its own until `shutdown`. Raises OSError when the port is taken."""
+    metrics = make_wsgi_app(registry)
+
+    def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/metrics":
+            answer: Iterable[bytes] = metrics(environ, start)
+            return answer
+        if environ["PATH_INFO"] == "/healthz":
+            problem = health.problem()
+            start("200 OK" if problem is None else "503 Service Unavailable", [("Content-Type", "text/plain")])
+            return [(problem or "ok").encode() + b"\n"]
+        start("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"/metrics and /healthz are served\n"]
+
+    server = make_server(host, port, application, handler_class=_Quiet)
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return server
