@@ -88,7 +88,7 @@ class KafkaSettings(_Settings):
     bootstrap: str = "127.0.0.1:19092"
     username: str | None = None
     password: str | None = Field(None, repr=False)
-    mechanism: str = "SCRAM-SHA-512"
+    mechanism: str = "PLAIN"
     ca_file: Path | None = None
     """Given: TLS, the brokers' certificates checked against it."""
 
