@@ -1,0 +1,80 @@
+"""The simulator's part of the command `cryptocdc`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from cryptocdc_simulator.app import Settings, build_app
+from cryptocdc_simulator.connections import StreamProtocol
+from cryptocdc_simulator.market.symbols import CATALOGUE
+
+_PING_S, _PONG_S = 20, 60
+_BAD_INPUT = 2
+
+
+def simulate(
+    host: Annotated[str, typer.Option(envvar="CRYPTOCDC_SIMULATOR_HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="CRYPTOCDC_SIMULATOR_PORT", min=1, max=65535)] = 8090,
+    seed: Annotated[int, typer.Option(envvar="CRYPTOCDC_SIMULATOR_SEED", help="the same seed, the same history")] = 1,
+    symbols: Annotated[
+        int,
+        typer.Option(envvar="CRYPTOCDC_SIMULATOR_SYMBOLS", min=1, max=len(CATALOGUE), help="how many are listed"),
+    ] = len(CATALOGUE),
+    rate: Annotated[
+        float,
+        typer.Option(
+            envvar="CRYPTOCDC_SIMULATOR_RATE",
+            min=0.001,
+            max=1000,
+            help="a factor on the trades; at 1 the first 20 symbols make about 180 raw ones a second",
+        ),
+    ] = 1.0,
+    capture: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="CRYPTOCDC_SIMULATOR_CAPTURE",
+            exists=True,
+            file_okay=False,
+            help="replay the recorded frames in this folder instead of simulating a market",
+        ),
+    ] = None,
+    speed: Annotated[
+        float,
+        typer.Option(envvar="CRYPTOCDC_SIMULATOR_SPEED", min=0.01, help="how many times as fast a capture runs"),
+    ] = 10.0,
+    connection_life: Annotated[
+        float,
+        typer.Option(
+            envvar="CRYPTOCDC_SIMULATOR_CONNECTION_LIFE", min=1, help="seconds until serverShutdown on a connection"
+        ),
+    ] = 86_400.0,
+) -> None:
+    """Run an exchange that speaks Binance's REST and WebSocket API, for tests and for machines without one."""
+    settings = Settings(seed, symbols, rate, capture, speed, connection_life)
+    try:
+        app = build_app(settings)
+    except (ValueError, OSError) as error:
+        typer.echo(f"--capture: {error}", err=True)
+        raise typer.Exit(_BAD_INPUT) from error
+    what = f"the capture {capture}" if capture else f"{symbols} simulated symbols, seed {seed}"
+    typer.echo(f"{what} on http://{host}:{port}/api/v3 and ws://{host}:{port}/stream", err=True)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        ws=StreamProtocol,
+        ws_ping_interval=_PING_S,
+        ws_ping_timeout=_PONG_S,
+        ws_per_message_deflate=False,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(simulate)

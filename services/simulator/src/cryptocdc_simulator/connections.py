@@ -1,0 +1,188 @@
+"""The WebSocket connections: who is subscribed to what, and what is written to whom."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from cryptocdc_simulator.faults import Faults
+from cryptocdc_simulator.malformed import KINDS
+from cryptocdc_simulator.source import Source
+
+MAX_STREAMS = 1024
+_BACKLOG_BYTES = 64 * 1024 * 1024  # a client that is further behind is cut, as the exchange does
+
+
+class StreamProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, and a way from a connection's address to its transport.
+
+    A frame is the same bytes for all subscribers and many frames are due at once, so they are encoded once and written
+    together; and a fault must be able to cut a connection without a closing handshake. ASGI has neither.
+    """
+
+    live: ClassVar[dict[tuple[str, int], StreamProtocol]] = {}
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if self.client is not None:
+            self.live[self.client] = self
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.client is not None:
+            self.live.pop(self.client, None)
+        super().connection_lost(exc)
+
+
+def text_frame(payload: bytes) -> bytes:
+    """One unmasked, final text frame (RFC 6455, 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+class Connection:
+    """One client. `combined`: frames are wrapped as {"stream": …, "data": …}."""
+
+    def __init__(self, protocol: StreamProtocol, combined: bool) -> None:
+        self.protocol, self.combined = protocol, combined
+        self.streams: dict[str, None] = {}
+        self.opened = time.monotonic()
+        self.silent_until = 0.0
+        self.ends: float | None = None  # when it is cut after serverShutdown
+        self._out: list[bytes] = []
+
+    def push(self, frame: bytes) -> bool:
+        """Keep a frame for the next flush; False while the connection is silenced."""
+        if time.monotonic() < self.silent_until:
+            return False
+        self._out.append(frame)
+        return True
+
+    def flush(self) -> None:
+        if not self._out:
+            return
+        transport = self.protocol.transport
+        if not transport.is_closing() and not self.protocol.close_sent:
+            transport.write(b"".join(self._out))
+            if transport.get_write_buffer_size() > _BACKLOG_BYTES:
+                transport.abort()
+        self._out.clear()
+
+    def cut(self) -> None:
+        """Without any closing handshake: the client sees a reset."""
+        self.protocol.transport.abort()
+
+    def end(self) -> None:
+        """With a closing handshake."""
+        self.protocol.shutdown()
+
+
+class Connections:
+    """All connections, and the subscriptions by stream."""
+
+    def __init__(self, source: Source, faults: Faults, life_s: float, grace_s: float) -> None:
+        """`life_s`: how long a connection lives at most; `grace_s`: from serverShutdown to the cut."""
+        self._source, self._faults = source, faults
+        self._life, self._grace = life_s, grace_s
+        self._subscribers: dict[str, dict[Connection, None]] = {}
+        self._last_payload: dict[str, bytes] = {}
+        self.open: dict[Connection, None] = {}
+        self.accepted = 0
+        self.frames = 0
+        self.last_pump = time.monotonic()
+
+    def add(self, connection: Connection) -> None:
+        self.open[connection] = None
+        self.accepted += 1
+
+    def remove(self, connection: Connection) -> None:
+        self.open.pop(connection, None)
+        self.unsubscribe(connection, list(connection.streams))
+
+    async def subscribe(self, connection: Connection, streams: Iterable[str]) -> None:
+        streams = list(streams)
+        for stream in streams:
+            await self._source.prepare(stream)
+        if connection not in self.open:
+            return
+        for stream in streams:
+            connection.streams[stream] = None
+            subscribers = self._subscribers.setdefault(stream, {})
+            if not subscribers:
+                self._source.open(stream)
+            subscribers[connection] = None
+
+    def unsubscribe(self, connection: Connection, streams: Iterable[str]) -> None:
+        for stream in streams:
+            if stream not in connection.streams:
+                continue
+            del connection.streams[stream]
+            del self._subscribers[stream][connection]
+            if not self._subscribers[stream]:
+                del self._subscribers[stream]
+                self._last_payload.pop(stream, None)
+                self._source.close(stream)
+
+    def reopen(self, symbol: str) -> None:
+        """Those who wait on the streams of a symbol that was not there get them."""
+        for stream in self._subscribers:
+            if stream.startswith(f"{symbol.lower()}@"):
+                self._source.open(stream)
+
+    def pump(self) -> None:
+        """Send what is due."""
+        for stream, payload, wrapped in self._source.due():
+            self._last_payload[stream] = payload
+            for _ in range(self._faults.repeats()):
+                self._send(stream, payload, wrapped)
+        now = time.monotonic()
+        for connection in list(self.open):
+            connection.flush()
+            if connection.ends is None and now - connection.opened >= self._life:
+                self.shut_down(connection, self._grace)
+            elif connection.ends is not None and now >= connection.ends:
+                connection.end()
+        self.last_pump = now
+
+    def _send(self, stream: str, payload: bytes, wrapped: bytes | None) -> None:
+        plain_frame = combined_frame = None
+        for connection in self._subscribers.get(stream, ()):
+            if connection.combined:
+                frame = combined_frame = combined_frame or text_frame(wrapped or combined(stream, payload))
+            else:
+                frame = plain_frame = plain_frame or text_frame(payload)
+            if connection.push(frame):
+                self.frames += 1
+            else:
+                self._faults.counts["silenced_frames"] += 1
+
+    def shut_down(self, connection: Connection, grace_s: float) -> None:
+        """Announce the end of a connection, then end it after `grace_s`."""
+        event = json.dumps({"e": "serverShutdown", "E": self._faults.clock()}).encode()
+        connection.push(text_frame(combined("!serverShutdown", event) if connection.combined else event))
+        connection.flush()
+        connection.ends = time.monotonic() + grace_s
+
+    def malform(self, kind: str, stream: str | None) -> int:
+        """Send each connection one malformed frame, of `stream` or of any of its streams. Returns how many."""
+        sent = 0
+        for connection in self.open:
+            for name in [stream] if stream else connection.streams:
+                if name in connection.streams and name in self._last_payload:
+                    payload = KINDS[kind](self._last_payload[name].decode()).encode()
+                    connection.push(text_frame(combined(name, payload) if connection.combined else payload))
+                    connection.flush()
+                    sent += 1
+                    break
+        return sent
+
+
+def combined(stream: str, payload: bytes) -> bytes:
+    return b'{"stream":"%s","data":%s}' % (stream.encode(), payload)

@@ -1,0 +1,215 @@
+"""What the simulator is asked for beside the exchange's own API, for tests and for the runner.
+
+    GET  /simulator/state
+    POST /simulator/faults/<fault>?<parameters>      200 with what it did, 400 {"error": …} for a bad request
+
+| fault | parameters | effect |
+|---|---|---|
+| drop-trades | symbol, count | the next `count` aggregate trades, and the raw ones in them, are in no stream; REST has them. Answers `aggregate_ids` and `trade_ids`: [first, last] |
+| depth-gap | symbol, count=1 | the diffs of the next `count` steps of 100 ms are in no stream: update ids skip |
+| cut | – | every connection is reset, without a closing handshake |
+| silence | seconds | connections that are open now stay open and get no frame (pings go on); new ones do |
+| shutdown | grace=10 | every open connection gets serverShutdown, and is closed after `grace` seconds |
+| malformed | kind, stream= | each open connection gets one bad frame of `stream`, or of any of its streams. kind: invalid-json, unknown-event, wrong-decimal, oversize (5 MiB), error-body, future (an hour ahead) |
+| duplicate | count | the next `count` events are sent twice |
+| refuse | status, seconds | every REST request gets 429 or 418 (with Retry-After) or 5xx |
+| weight | used | so much more request weight counts as used in this minute, as if by another process |
+| delist | symbol, remove=false | no trade from now on; exchangeInfo says BREAK, or the symbol is unknown (-1121) |
+| list | base, quote | a new symbol starts to trade, ids from 0 |
+| crash | symbol, percent, seconds | the price falls by `percent` within `seconds`, from `begins` on (at most 5 s ahead) |
+| skew | ms | event times and serverTime are off by so much; trade times are not |
+| clear | – | ends refuse, silence, duplicate and skew, and forgets used weight and bans |
+
+A restart forgets faults: a crash, a delisting and a new symbol are then undone.
+"""  # noqa: E501 - a table has rows
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from cryptocdc_simulator.capture import CaptureStreams
+from cryptocdc_simulator.connections import Connections
+from cryptocdc_simulator.faults import Dropped, Faults, Span
+from cryptocdc_simulator.malformed import KINDS
+from cryptocdc_simulator.market.book import step_at
+from cryptocdc_simulator.market.market import Listing, Market
+from cryptocdc_simulator.weights import Weights
+
+Result = dict[str, Any]
+
+
+class Control:
+    """`market` or `replay` is None: faults of the market need the market."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        faults: Faults,
+        weights: Weights,
+        market: Market | None,
+        replay: CaptureStreams | None,
+    ) -> None:
+        self._connections, self._faults, self._weights = connections, faults, weights
+        self._market, self._replay = market, replay
+        self._by_name: dict[str, Callable[[QueryParams], Result]] = {
+            "cut": self._cut,
+            "silence": self._silence,
+            "shutdown": self._shutdown,
+            "malformed": self._malformed,
+            "duplicate": self._duplicate,
+            "refuse": self._refuse,
+            "weight": self._weight,
+            "clear": self._clear,
+        }
+        if market is not None:
+            self._by_name |= {
+                "drop-trades": self._drop_trades,
+                "depth-gap": self._depth_gap,
+                "delist": self._delist,
+                "list": self._list,
+                "crash": self._crash,
+                "skew": self._skew,
+            }
+
+    async def state(self, _: Request) -> JSONResponse:
+        state: Result = {
+            "simulated": True,
+            "source": "market" if self._replay is None else "capture",
+            "connections": [{"streams": list(connection.streams)} for connection in self._connections.open],
+            "connections_accepted": self._connections.accepted,
+            "frames_sent": self._connections.frames,
+            "weight_used": self._weights.used(),
+            "faults": self._faults.state(),
+        }
+        if self._market is not None:
+            listings = self._market.listings.values()
+            state["seed"], state["rate"] = self._market.seed, self._market.rate
+            state["symbols"] = {listing.symbol: "TRADING" if listing.trading else "BREAK" for listing in listings}
+        if self._replay is not None:
+            state["capture"] = self._replay.progress()
+        return JSONResponse(state)
+
+    async def fault(self, request: Request) -> JSONResponse:
+        name = request.path_params["fault"]
+        apply = self._by_name.get(name)
+        if apply is None:
+            return JSONResponse({"error": f"no fault {name!r} here; there is {', '.join(self._by_name)}"}, 404)
+        try:
+            result = apply(request.query_params)
+        except KeyError as missing:
+            return JSONResponse({"error": f"{name} needs the parameter {missing}"}, 400)
+        except ValueError as wrong:
+            return JSONResponse({"error": f"{name}: {wrong}"}, 400)
+        self._faults.counts[name.replace("-", "_")] += 1
+        return JSONResponse({"fault": name, **result})
+
+    def _listing(self, parameters: QueryParams) -> Listing:
+        symbol = parameters["symbol"]
+        if self._market is None or symbol not in self._market.listings:
+            raise ValueError(f"symbol {symbol!r} is not listed")
+        return self._market.listings[symbol]
+
+    def _cut(self, _: QueryParams) -> Result:
+        connections = list(self._connections.open)
+        for connection in connections:
+            connection.cut()
+        return {"connections": len(connections)}
+
+    def _silence(self, parameters: QueryParams) -> Result:
+        until = time.monotonic() + _positive(parameters, "seconds")
+        for connection in self._connections.open:
+            connection.silent_until = until
+        return {"connections": len(self._connections.open)}
+
+    def _shutdown(self, parameters: QueryParams) -> Result:
+        grace = _positive(parameters, "grace") if "grace" in parameters else 10.0
+        for connection in self._connections.open:
+            self._connections.shut_down(connection, grace)
+        return {"connections": len(self._connections.open)}
+
+    def _malformed(self, parameters: QueryParams) -> Result:
+        kind = parameters["kind"]
+        if kind not in KINDS:
+            raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
+        frames = self._connections.malform(kind, parameters.get("stream"))
+        self._faults.counts[f"malformed_{kind}"] += frames
+        return {"frames": frames}
+
+    def _duplicate(self, parameters: QueryParams) -> Result:
+        self._faults.duplicates += int(_positive(parameters, "count"))
+        return {"pending": self._faults.duplicates}
+
+    def _refuse(self, parameters: QueryParams) -> Result:
+        status = int(parameters["status"])
+        if status not in (429, 418) and not 500 <= status <= 599:
+            raise ValueError(f"status {status} is none of 418, 429, 5xx")
+        self._faults.refuse(status, _positive(parameters, "seconds"))
+        return {"until": self._faults.refuse_until}
+
+    def _weight(self, parameters: QueryParams) -> Result:
+        self._weights.charge(int(_positive(parameters, "used")))
+        return {"used": self._weights.used()}
+
+    def _clear(self, _: QueryParams) -> Result:
+        self._faults.clear()
+        self._weights.clear()
+        for connection in self._connections.open:
+            connection.silent_until = 0.0
+        return {}
+
+    def _drop_trades(self, parameters: QueryParams) -> Result:
+        listing, count = self._listing(parameters), int(_positive(parameters, "count"))
+        first = listing.next_id()  # those up to now are perhaps sent already
+        aggregates = Span(first, first + count - 1)
+        raws = Span(listing.tape.first_raw_id_of(first), listing.tape.first_raw_id_of(first + count) - 1)
+        self._faults.dropped.append(Dropped(listing.symbol, aggregates, raws))
+        return {"aggregate_ids": [aggregates.first, aggregates.last], "trade_ids": [raws.first, raws.last]}
+
+    def _depth_gap(self, parameters: QueryParams) -> Result:
+        listing, count = self._listing(parameters), int(_positive(parameters, "count")) if "count" in parameters else 1
+        first = step_at(listing.now()) + 1
+        self._faults.book_gaps.append((listing.symbol, Span(first, first + count - 1)))
+        book = listing.book
+        return {"update_ids": [book.update_id(first - 1) + 1, book.update_id(first + count - 1)]}
+
+    def _delist(self, parameters: QueryParams) -> Result:
+        assert self._market is not None
+        listing = self._listing(parameters)
+        self._market.delist(listing.symbol)
+        if parameters.get("remove", "false") == "true":
+            self._market.remove(listing.symbol)
+        return {"next_aggregate_id": listing.next_id(), "next_trade_id": listing.next_raw_id()}
+
+    def _list(self, parameters: QueryParams) -> Result:
+        assert self._market is not None
+        base, quote = parameters["base"].upper(), parameters["quote"].upper()
+        listed = self._market.listings.get(base + quote)
+        if listed is not None and listed.trading:
+            raise ValueError(f"symbol {base + quote} is listed already")
+        listing = self._market.list_new(base, quote)
+        self._connections.reopen(listing.symbol)
+        return {"symbol": listing.symbol, "from": listing.tape.listed_ms}
+
+    def _crash(self, parameters: QueryParams) -> Result:
+        assert self._market is not None
+        listing, percent = self._listing(parameters), _positive(parameters, "percent")
+        if percent >= 100:
+            raise ValueError(f"percent {percent} is not below 100")
+        return {"begins": self._market.crash(listing.symbol, percent, _positive(parameters, "seconds"))}
+
+    def _skew(self, parameters: QueryParams) -> Result:
+        self._faults.skew_ms = int(parameters["ms"])
+        return {"skew_ms": self._faults.skew_ms}
+
+
+def _positive(parameters: QueryParams, name: str) -> float:
+    value = float(parameters[name])
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} {parameters[name]!r} is not a positive number")
+    return value

@@ -1,0 +1,85 @@
+"""Faults on request: what is to go wrong, and how often it did.
+
+This is the state alone; the REST API, the streams and the connections ask it. `control.py` sets it by HTTP.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Span:
+    """Consecutive ids or steps, both ends inclusive."""
+
+    first: int
+    last: int
+
+    def __contains__(self, value: int) -> bool:
+        return self.first <= value <= self.last
+
+
+@dataclass
+class Dropped:
+    """Trades that no stream carries, though REST has them: aggregate ids and the raw ids within."""
+
+    symbol: str
+    aggregates: Span
+    raws: Span
+
+
+@dataclass
+class Faults:
+    clock: Callable[[], int]
+    skew_ms: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    dropped: list[Dropped] = field(default_factory=list)
+    book_gaps: list[tuple[str, Span]] = field(default_factory=list)  # steps whose diffs are not sent
+    duplicates: int = 0  # frames still to be sent twice
+    refuse_status: int = 0  # every REST request is refused with this until refuse_until (ms)
+    refuse_until: int = 0
+
+    def refuse(self, status: int, seconds: float) -> None:
+        self.refuse_status, self.refuse_until = status, self.clock() + round(seconds * 1000)
+
+    def refusal(self) -> tuple[int, int] | None:
+        """(status, seconds until it is over) while REST is to be refused."""
+        left = self.refuse_until - self.clock()
+        return (self.refuse_status, max(1, -(-left // 1000))) if left > 0 else None
+
+    def is_dropped(self, symbol: str, aggregate_id: int) -> bool:
+        return any(drop.symbol == symbol and aggregate_id in drop.aggregates for drop in self.dropped)
+
+    def is_book_gap(self, symbol: str, after: int, step: int) -> bool:
+        """Whether the diff of steps after+1..step is to be lost."""
+        return any(name == symbol and gap.first <= step and gap.last > after for name, gap in self.book_gaps)
+
+    def repeats(self) -> int:
+        """How often the next frame is sent."""
+        if self.duplicates == 0:
+            return 1
+        self.duplicates -= 1
+        self.counts["duplicated_frames"] += 1
+        return 2
+
+    def clear(self) -> None:
+        """End every fault that is running; the counts and the lists of what was dropped stay."""
+        self.skew_ms = self.duplicates = self.refuse_until = 0
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "counts": dict(self.counts),
+            "skew_ms": self.skew_ms,
+            "refusing": self.refusal() is not None,
+            "dropped_trades": [
+                {
+                    "symbol": drop.symbol,
+                    "aggregate_ids": [drop.aggregates.first, drop.aggregates.last],
+                    "trade_ids": [drop.raws.first, drop.raws.last],
+                }
+                for drop in self.dropped
+            ],
+        }

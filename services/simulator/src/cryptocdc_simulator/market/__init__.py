@@ -1,0 +1,1 @@
+"""The simulated market: pure functions of (seed, symbol, time). No clock of its own, no I/O."""

@@ -1,0 +1,14 @@
+"""Exact numbers: everything in the market is an integer of its smallest unit, and becomes text only on the wire."""
+
+from __future__ import annotations
+
+PRECISION = 8  # Binance writes every price and quantity of the spot market with eight decimals
+_ONE = 10**PRECISION
+
+
+def text(units: int, decimals: int) -> str:
+    """`units` of 10^-decimals as the exchange writes it: text(6543210, 2) == "65432.10000000"."""
+    scaled = units * 10 ** (PRECISION - decimals)
+    sign = "-" if scaled < 0 else ""
+    whole, rest = divmod(abs(scaled), _ONE)
+    return f"{sign}{whole}.{rest:08d}"

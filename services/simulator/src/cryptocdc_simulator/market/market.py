@@ -1,0 +1,94 @@
+"""All symbols of the simulated exchange: what is listed, and what has been traded up to now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+
+from cryptocdc_simulator.market.book import Book
+from cryptocdc_simulator.market.klines import Bars
+from cryptocdc_simulator.market.prices import SLOT_MS
+from cryptocdc_simulator.market.stats import Stats, stats_at
+from cryptocdc_simulator.market.symbols import CATALOGUE, Instrument
+from cryptocdc_simulator.market.trades import Tape
+
+EPOCH_MS = 1_767_225_600_000  # 2026-01-01: where the history of every symbol of the catalogue begins
+
+Clock = Callable[[], int]
+"""Milliseconds since 1970."""
+
+
+class Listing:
+    """One symbol of the exchange. Its tape, bars and book are made when they are first asked for."""
+
+    def __init__(self, seed: int, rate: float, instrument: Instrument, listed_ms: int, clock: Clock) -> None:
+        self.instrument = instrument
+        self.symbol = instrument.symbol
+        self.delisted_ms: int | None = None
+        self._seed, self._rate, self._listed_ms, self._clock = seed, rate, listed_ms, clock
+
+    @property
+    def trading(self) -> bool:
+        return self.delisted_ms is None
+
+    def now(self) -> int:
+        """The market's time: it stands still for a symbol that is no longer traded."""
+        return self._clock() if self.delisted_ms is None else self.delisted_ms
+
+    @cached_property
+    def tape(self) -> Tape:
+        return Tape(self._seed, self.instrument, self._rate, self._listed_ms)
+
+    @cached_property
+    def bars(self) -> Bars:
+        return Bars(self.tape)
+
+    @cached_property
+    def book(self) -> Book:
+        return Book(self._seed, self.tape)
+
+    def stats(self) -> Stats:
+        return stats_at(self.tape, self.bars, self.book, self.now())
+
+    def next_id(self) -> int:
+        """One past the last aggregate trade so far."""
+        return self.tape.first_id_at(self.now() + 1)
+
+    def next_raw_id(self) -> int:
+        return self.tape.first_raw_id_of(self.next_id())
+
+
+class Market:
+    """The listed symbols, in the order of the catalogue."""
+
+    def __init__(self, seed: int, symbols: int, rate: float, clock: Clock) -> None:
+        """`symbols`: how many of the catalogue; `rate`: a factor on their trades a second."""
+        self.seed, self.rate, self.clock = seed, rate, clock
+        self.listings = {
+            instrument.symbol: Listing(seed, rate, instrument, EPOCH_MS, clock) for instrument in CATALOGUE[:symbols]
+        }
+
+    def delist(self, symbol: str) -> None:
+        listing = self.listings[symbol]
+        if listing.delisted_ms is None:
+            listing.delisted_ms = self.clock()
+
+    def remove(self, symbol: str) -> None:
+        del self.listings[symbol]
+
+    def list_new(self, base: str, quote: str) -> Listing:
+        """A new symbol, trading from the next slot on; what it is worth is taken from the catalogue's tenth entry.
+
+        Listing a symbol again that had been delisted resumes it with ids from 0: another market of the same name.
+        """
+        instrument = replace(CATALOGUE[9], base=base, quote=quote)
+        listing = Listing(self.seed, self.rate, instrument, self.clock(), self.clock)
+        self.listings[instrument.symbol] = listing
+        return listing
+
+    def crash(self, symbol: str, percent: float, seconds: float) -> int:
+        """The price falls by `percent` within `seconds`, from the next slot on. Returns when that begins, in ms."""
+        slot = self.clock() // SLOT_MS + 1
+        self.listings[symbol].tape.path.crash(slot, max(1, round(seconds * 1000 / SLOT_MS)), percent / 100)
+        return slot * SLOT_MS

@@ -1,0 +1,29 @@
+"""Random numbers with random access: a value depends on its coordinates only, never on what was drawn before.
+
+That is what lets a restarted simulator tell the same history, and any moment of it be computed without the ones
+before.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+_MASK = (1 << 64) - 1
+
+
+def key(*parts: object) -> int:
+    """A 64-bit key of a thing, such as (seed, symbol, "book")."""
+    return int.from_bytes(blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest(), "big")
+
+
+def draw(key: int, index: int) -> int:
+    """The `index`-th 64-bit number of `key`: the finalizer of SplitMix64 (Steele, Lea, Flood 2014)."""
+    x = (key + index * 0x9E3779B97F4A7C15) & _MASK
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
+    return x ^ (x >> 31)
+
+
+def signed(key: int, index: int) -> float:
+    """Uniform in [-1, 1)."""
+    return draw(key, index) / (1 << 63) - 1.0
