@@ -1,0 +1,76 @@
+"""Replication slots: where a feed's change data capture stands in PostgreSQL's log."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from cryptocdc_adapters.postgres import connect
+from cryptocdc_core.settings import PostgresSettings, ReplicationSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """`confirmed` is the LSN, as a number of bytes, up to which every change is safe in Kafka."""
+
+    name: str
+    confirmed: int
+    active: bool
+    wal_status: str
+    """reserved, extended, unreserved, or lost: the last means that changes are gone."""
+    retained_bytes: int
+    """Log that PostgreSQL keeps for it."""
+
+    @property
+    def usable(self) -> bool:
+        return self.wal_status != "lost"
+
+
+_SELECT = """
+    SELECT slot_name, coalesce(confirmed_flush_lsn, '0/0') - '0/0', active, coalesce(wal_status, 'lost'),
+           coalesce(pg_current_wal_lsn() - restart_lsn, 0)
+    FROM pg_replication_slots WHERE slot_name = %s
+"""
+
+
+def read(settings: PostgresSettings, name: str) -> Slot | None:
+    """None when there is no such slot. Raises psycopg2.Error."""
+    connection = connect(settings, "slots", autocommit=True)
+    try:
+        return read_with(connection, name)
+    finally:
+        connection.close()
+
+
+def read_with(connection: Connection, name: str) -> Slot | None:
+    """The same on a connection that the caller has."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SELECT, (name,))
+        row = cursor.fetchone()
+    return None if row is None else Slot(row[0], int(row[1]), row[2], row[3], int(row[4]))
+
+
+def drop(settings: PostgresSettings, replication: ReplicationSettings, name: str, timeout_s: float = 30) -> None:
+    """Drop the slot if it is there, as the user who may. A connector that has just stopped holds it for a moment."""
+    connection = connect(
+        settings.model_copy(update={"user": replication.user, "password": replication.password}),
+        "slots",
+        autocommit=True,
+    )
+    deadline = time.monotonic() + timeout_s
+    try:
+        while read_with(connection, name) is not None:
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_drop_replication_slot(%s)", (name,))
+            except psycopg2.errors.ObjectInUse:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.3)
+            except psycopg2.errors.UndefinedObject:
+                return
+    finally:
+        connection.close()

@@ -1,0 +1,125 @@
+"""A plan brought into being on one machine: the counterpart of the operator, through the same adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from cryptocdc_adapters import cassandra, kafka, postgres, slots
+from cryptocdc_adapters.connect import Connect
+from cryptocdc_adapters.symbols import write_symbols
+from cryptocdc_core.names import quoted
+from cryptocdc_core.plan import Plan, PlatformFacts
+from cryptocdc_core.settings import (
+    CassandraSettings,
+    ConnectSettings,
+    KafkaSettings,
+    PostgresSettings,
+    ReplicationSettings,
+)
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """How each server is reached."""
+
+    postgres: PostgresSettings
+    replication: ReplicationSettings
+    kafka: KafkaSettings
+    connect: ConnectSettings
+    cassandra: CassandraSettings
+
+    @classmethod
+    def from_env(cls, env: dict[str, str] | None = None) -> Self:
+        """Raises SettingsError."""
+        return cls(
+            PostgresSettings.from_env(env),
+            ReplicationSettings.from_env(env),
+            KafkaSettings.from_env(env),
+            ConnectSettings.from_env(env),
+            CassandraSettings.from_env(env),
+        )
+
+    @property
+    def facts(self) -> PlatformFacts:
+        """What a plan must know. The password is a reference that Connect's worker resolves, so REST never shows it."""
+        return PlatformFacts(
+            postgres_host=self.postgres.host,
+            postgres_port=self.postgres.port,
+            postgres_database=self.postgres.database,
+            replication_user=self.replication.user,
+            replication_password="${env:CRYPTOCDC_REPLICATION_PASSWORD}",  # noqa: S106 - a reference
+        )
+
+
+@dataclass(frozen=True)
+class Applied:
+    added: list[str]
+    removed: list[str]
+    snapshot_retaken: bool
+    """The slot was lost, so Debezium reads all of PostgreSQL again."""
+
+
+def apply(plan: Plan, servers: Servers, report: Report) -> Applied:
+    """Make everything of `plan` that is missing, in the order in which one part needs the other. May be run again.
+
+    The publication stands before the slot, so that no change falls between; the tables stand before the connector.
+    """
+    report("tables in PostgreSQL")
+    postgres.apply_schema(servers.postgres, plan.postgres)
+    report("topics in Kafka")
+    kafka.apply_topics(servers.kafka, plan.topics, servers.facts.topic_replication)
+    report("tables in Cassandra")
+    cassandra.apply_schema(servers.cassandra, plan.cassandra)
+    report("connector")
+    connect = Connect(servers.connect.url)
+    retaken = _forget_lost_slot(plan, servers, connect)
+    connect.apply(plan.names.connector, plan.connector)
+    connect.wait_running(plan.names.connector)
+    report("symbols")
+    added, removed = write_symbols(servers.kafka, plan.names.symbols_topic, plan.symbols)
+    return Applied(added, removed, retaken)
+
+
+def _forget_lost_slot(plan: Plan, servers: Servers, connect: Connect) -> bool:
+    """Where the connector has a position but its slot is gone or invalid, changes were lost on the way: forget the
+    position, so that a new snapshot carries every row that PostgreSQL has. True when that was so.
+    """
+    name = plan.names.connector
+    if not connect.has_offsets(name):
+        return False
+    slot = slots.read(servers.postgres, plan.names.slot)
+    if slot is not None and slot.usable:
+        return False
+    connect.stop(name)
+    connect.wait_stopped(name)
+    if slot is not None:
+        slots.drop(servers.postgres, servers.replication, plan.names.slot)
+    connect.reset_offsets(name)
+    connect.resume(name)
+    return True
+
+
+def delete(plan: Plan, servers: Servers, report: Report, *, everything: bool) -> None:
+    """Undo a plan: the connector and the slot go always, so that no log piles up; the data only with `everything`."""
+    connect = Connect(servers.connect.url)
+    report("connector")
+    connect.delete(plan.names.connector)
+    report("replication slot")
+    slots.drop(servers.postgres, servers.replication, plan.names.slot)
+    if not everything:
+        report("symbols")
+        write_symbols(servers.kafka, plan.names.symbols_topic, {})
+        return
+    report("topics in Kafka")
+    kafka.delete_topics(servers.kafka, [topic.name for topic in plan.topics])
+    report("tables in PostgreSQL")
+    publication, schema = quoted(plan.names.publication), quoted(plan.names.schema)
+    postgres.apply_schema(
+        servers.postgres, [f"DROP PUBLICATION IF EXISTS {publication}", f"DROP SCHEMA IF EXISTS {schema} CASCADE"]
+    )
+    report("tables in Cassandra")
+    cassandra.apply_schema(servers.cassandra, [f"DROP KEYSPACE IF EXISTS {quoted(plan.names.keyspace)}"])
