@@ -29,7 +29,7 @@ from cryptocdc_simulator.websocket import StreamEndpoint
 from cryptocdc_simulator.weights import Weights
 
 WEIGHT_LIMIT = 6000
-_TICK_S = 0.01
+_TICK_S = 0.02
 _STUCK_S = 5.0
 
 

@@ -6,6 +6,7 @@ made from the same integers by the same `text`, so that they agree digit by digi
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from cryptocdc_simulator.market.book import Diff, Level
@@ -215,7 +216,12 @@ def mini_ticker_event(instrument: Instrument, stats: Stats, event_time: int) -> 
 
 
 def levels(instrument: Instrument, side: list[Level]) -> list[list[str]]:
-    return [[price_of(instrument, price), quantity_of(instrument, quantity)] for price, quantity in side]
+    return [_level(instrument.price_decimals, instrument.quantity_decimals, level) for level in side]
+
+
+@lru_cache(maxsize=65_536)  # one level is said again and again
+def _level(price_decimals: int, quantity_decimals: int, level: Level) -> list[str]:
+    return [text(level[0], price_decimals), text(level[1], quantity_decimals)]
 
 
 def depth(instrument: Instrument, update_id: int, bids: list[Level], asks: list[Level]) -> Json:

@@ -55,6 +55,7 @@ class Book:
         self._rewritten: list[list[int]] = [[] for _ in range(_PERIOD)]  # residues, by step modulo the period
         for residue, phase in enumerate(self._phase):
             self._rewritten[-phase % _PERIOD].append(residue)
+        self._version = lru_cache(maxsize=1_024)(self._draw_version)
         self.middle = lru_cache(maxsize=64)(self._middle)
 
     def update_id(self, step: int) -> int:
@@ -96,7 +97,9 @@ class Book:
         return index * self._grid + randomness.draw(self._jitter, index) % self._grid
 
     def _level(self, side: int, index: int, step: int) -> Level:
-        version = (step + self._phase[index % _RESIDUES]) // _PERIOD
+        return self._version(side, index, (step + self._phase[index % _RESIDUES]) // _PERIOD)
+
+    def _draw_version(self, side: int, index: int, version: int) -> Level:
         return self._price(index), 1 + randomness.draw(self._sides[side] ^ index, version) % self._span
 
     def _middle(self, step: int) -> int:

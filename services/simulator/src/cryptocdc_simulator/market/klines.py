@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import add, mul
 from typing import NamedTuple
 
 from cryptocdc_simulator.market.prices import SLOT_MS, SLOTS_A_MINUTE
@@ -66,26 +67,22 @@ class Bar(NamedTuple):
 
 def merged(bars: Iterable[Bar | None]) -> Bar | None:
     """Consecutive bars as one; None stands for a span without trades."""
-    whole: Bar | None = None
-    for bar in bars:
-        if bar is None:
-            continue
-        if whole is None:
-            whole = bar
-            continue
-        whole = Bar(
-            whole.open,
-            whole.high if whole.high > bar.high else bar.high,
-            whole.low if whole.low < bar.low else bar.low,
-            bar.close,
-            whole.volume + bar.volume,
-            whole.quote + bar.quote,
-            whole.volume_taken + bar.volume_taken,
-            whole.quote_taken + bar.quote_taken,
-            whole.first,
-            bar.last,
-        )
-    return whole
+    parts = [bar for bar in bars if bar is not None]
+    if not parts:
+        return None
+    opens, highs, lows, closes, volumes, quotes, volumes_taken, quotes_taken, firsts, lasts = zip(*parts, strict=True)
+    return Bar(
+        opens[0],
+        max(highs),
+        min(lows),
+        closes[-1],
+        sum(volumes),
+        sum(quotes),
+        sum(volumes_taken),
+        sum(quotes_taken),
+        firsts[0],
+        lasts[-1],
+    )
 
 
 class Bars:
@@ -99,8 +96,9 @@ class Bars:
         self._tape = tape
         self._days: dict[int, Bar | None] = {}
         self._hour = lru_cache(maxsize=500)(lambda start: self._composed(start, _HOUR, _MINUTE))
-        self._minute = lru_cache(maxsize=2_000)(lambda start: self._slots(start, SLOTS_A_MINUTE))
-        self._units = ((_DAY, self._day), (_HOUR, self._hour), (_MINUTE, self._minute), (SLOT_MS, self._slot))
+        self._minute = lru_cache(maxsize=2_000)(lambda start: self._slots(start, start + _MINUTE))
+        # A running kline and the last 24 hours grow by less than a minute from one event to the next.
+        self._minutes = lru_cache(maxsize=64)(lambda start, end: merged(self._whole_minutes(start, end)))
 
     def between(self, start: int, end: int) -> Bar | None:
         """The sum of the trades with start <= time < end (ms); None when there are none."""
@@ -131,54 +129,75 @@ class Bars:
                 yield
                 at += _HOUR
 
+    def _pieces(self, start: int, end: int) -> Iterator[Bar | None]:
+        first, last = -(-start // _MINUTE) * _MINUTE, end // _MINUTE * _MINUTE
+        if first > last:  # within one minute
+            yield from self._within_minute(start, end)
+            return
+        yield from self._within_minute(start, first)
+        if first < last:
+            yield self._minutes(first, last)
+        yield from self._within_minute(last, end)
+
+    def _within_minute(self, start: int, end: int) -> Iterator[Bar | None]:
+        first, last = -(-start // SLOT_MS) * SLOT_MS, end // SLOT_MS * SLOT_MS
+        if first > last:  # within one slot
+            yield self._partial(start, end)
+            return
+        yield self._partial(start, first)
+        if first < last:
+            yield self._slots(first, last)
+        yield self._partial(last, end)
+
+    def _whole_minutes(self, at: int, end: int) -> Iterator[Bar | None]:
+        while at < end:
+            if at % _DAY == 0 and at + _DAY <= end:
+                yield self._day(at)
+                at += _DAY
+            elif at % _HOUR == 0 and at + _HOUR <= end:
+                yield self._hour(at)
+                at += _HOUR
+            else:
+                yield self._minute(at)
+                at += _MINUTE
+
     def _day(self, start: int) -> Bar | None:
         if start not in self._days:
             self._days[start] = self._composed(start, _DAY, _HOUR)
         return self._days[start]
 
-    def _pieces(self, at: int, end: int) -> Iterator[Bar | None]:
-        while at < end:
-            for unit, bar_of in self._units:
-                if at % unit == 0 and at + unit <= end:
-                    yield bar_of(at)
-                    at += unit
-                    break
-            else:
-                stop = min(end, at - at % SLOT_MS + SLOT_MS)
-                yield self._partial(at, stop)
-                at = stop
-
     def _composed(self, start: int, length: int, unit: int) -> Bar | None:
         if start < self._tape.listed_ms:
-            return merged(self._pieces(self._tape.listed_ms, start + length))
+            return self.between(start, start + length)
         bar_of = self._hour if unit == _HOUR else self._minute
         return merged(bar_of(at) for at in range(start, start + length, unit))
 
-    def _slot(self, start: int) -> Bar:
-        return self._slots(start, 1)
-
-    def _slots(self, start: int, count: int) -> Bar:
-        """The sum of `count` whole slots of one minute, from their shapes' sums: no trade is visited."""
+    def _slots(self, start: int, end: int) -> Bar:
+        """The sum of whole slots of one minute, from their shapes' sums: no trade is visited."""
         minute, part = divmod(start // SLOT_MS, SLOTS_A_MINUTE)
+        count = (end - start) // SLOT_MS
         all_shapes, swell = self._tape.minute(minute)
         shapes = all_shapes[part : part + count]
         levels = self._tape.path.levels(minute)[part : part + count]
-        pairs = list(zip(levels, shapes, strict=True))
-        first = self._tape.first_raw_id_of(self._tape.first_id_at(start))
+        highs, lows, volumes, moments, volumes_taken, moments_taken = zip(*[s.sums for s in shapes], strict=True)
+        first = self._tape.first_raw_id_in(start // SLOT_MS)
         return Bar(
             levels[0] + shapes[0].offsets[0],
-            max([level + shape.high for level, shape in pairs]),
-            min([level + shape.low for level, shape in pairs]),
+            max(map(add, levels, highs)),
+            min(map(add, levels, lows)),
             levels[-1] + shapes[-1].offsets[-1],
-            swell * sum([shape.volume for shape in shapes]),
-            swell * sum([level * shape.volume + shape.moment for level, shape in pairs]),
-            swell * sum([shape.volume_taken for shape in shapes]),
-            swell * sum([level * shape.volume_taken + shape.moment_taken for level, shape in pairs]),
+            swell * sum(volumes),
+            swell * (sum(map(mul, levels, volumes)) + sum(moments)),
+            swell * sum(volumes_taken),
+            swell * (sum(map(mul, levels, volumes_taken)) + sum(moments_taken)),
             first,
             first + count * shapes[0].raw_before[-1] - 1,
         )
 
     def _partial(self, start: int, end: int) -> Bar | None:
+        """The sum of the trades of a part of a slot."""
+        if start == end:
+            return None
         tape = self._tape
         trades = list(tape.aggregates(tape.first_id_at(start), tape.first_id_at(end)))
         if not trades:

@@ -47,12 +47,22 @@ class Raw(NamedTuple):
     buyer_is_maker: bool
 
 
+class Sums(NamedTuple):
+    """Of a whole slot at level 0. A moment is a sum of offset times quantity; `taken`: where the buyer took."""
+
+    high: int
+    low: int
+    volume: int
+    moment: int
+    volume_taken: int
+    moment_taken: int
+
+
 @dataclass(frozen=True)
 class Shape:
     """How trades lie within a slot: times in ms from its start, prices in ticks from its level, quantities in steps.
 
-    `raw_before[i]` raw trades of the slot come before its i-th aggregate. The sums are those of the whole slot at level
-    0; `*_taken` count only trades in which the buyer took.
+    `raw_before[i]` raw trades of the slot come before its i-th aggregate.
     """
 
     times: list[int]
@@ -60,12 +70,7 @@ class Shape:
     quantities: list[int]
     raw_before: list[int]
     buyer_is_maker: list[bool]
-    high: int
-    low: int
-    volume: int
-    moment: int  # the sum of offset times quantity
-    volume_taken: int
-    moment_taken: int
+    sums: Sums
 
 
 def _shape(random: Random, instrument: Instrument, aggregates: int, raws: int) -> Shape:
@@ -85,12 +90,14 @@ def _shape(random: Random, instrument: Instrument, aggregates: int, raws: int) -
         quantities=quantities,
         raw_before=[0, *accumulate(parts)],
         buyer_is_maker=buyer_is_maker,
-        high=max(offsets),
-        low=min(offsets),
-        volume=sum(quantities),
-        moment=sum(o * q for o, q in zip(offsets, quantities, strict=True)),
-        volume_taken=sum(q for _, q in taken),
-        moment_taken=sum(o * q for o, q in taken),
+        sums=Sums(
+            max(offsets),
+            min(offsets),
+            sum(quantities),
+            sum(o * q for o, q in zip(offsets, quantities, strict=True)),
+            sum(q for _, q in taken),
+            sum(o * q for o, q in taken),
+        ),
     )
 
 
@@ -109,7 +116,7 @@ class Tape:
         self._shapes = [_shape(random, instrument, self._aggregates, self._raws) for _ in range(_SHAPES)]
         self._key = randomness.key(seed, instrument.symbol, "shape")
         self.minute = lru_cache(maxsize=64)(self._shapes_of_minute)
-        self.path = PricePath(seed, instrument, floor=1 - min(shape.low for shape in self._shapes))
+        self.path = PricePath(seed, instrument, floor=1 - min(shape.sums.low for shape in self._shapes))
 
     def _shapes_of_minute(self, minute: int) -> tuple[list[Shape], int]:
         """(the shapes of its slots, a factor on the quantities): some minutes are busier than others by volume."""
@@ -128,6 +135,10 @@ class Tape:
         if slot < self._first_slot:
             return 0
         return (slot - self._first_slot) * self._aggregates + bisect_left(self._shape(slot).times, within)
+
+    def first_raw_id_in(self, slot: int) -> int:
+        """The id of the first raw trade of a slot, counted from 1970."""
+        return (slot - self._first_slot) * self._raws
 
     def first_raw_id_of(self, aggregate_id: int) -> int:
         slot, index = divmod(aggregate_id, self._aggregates)
