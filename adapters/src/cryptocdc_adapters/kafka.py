@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
 from cryptocdc_core.plan import Topic
 from cryptocdc_core.settings import KafkaSettings
@@ -68,3 +68,13 @@ def delete_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
     doomed = [name for name in names if name in there]
     for future in (admin.delete_topics(doomed) if doomed else {}).values():
         future.result(TIMEOUT_S)
+
+
+def record_counts(admin: AdminClient, topics: Iterable[str]) -> dict[str, int]:
+    """By topic, how many records it has ever taken: the sum of its partitions' end offsets. Raises KafkaException."""
+    there = admin.list_topics(timeout=TIMEOUT_S).topics
+    wanted = [TopicPartition(t, p) for t in topics if t in there for p in there[t].partitions]
+    counts: dict[str, int] = {}
+    for partition, future in admin.list_offsets({p: OffsetSpec.latest() for p in wanted}).items():
+        counts[partition.topic] = counts.get(partition.topic, 0) + int(future.result(TIMEOUT_S).offset)
+    return counts

@@ -182,6 +182,23 @@ class CryptoFeed(_Model):
     def name(self) -> str:
         return self.metadata.name
 
+    def refuse_changes(self, before: CryptoFeed) -> None:
+        """Raise FeedError when a field differs from `before` that decides what stored rows mean or where they lie."""
+        trades, earlier = self.spec.streams.recent_trades, before.spec.streams.recent_trades
+        immutable = [
+            ("spec.exchange", before.spec.exchange, self.spec.exchange),
+            ("spec.scaling.partitions", before.spec.scaling.partitions, self.spec.scaling.partitions),
+        ]
+        if trades is not None and earlier is not None:
+            immutable.append(("spec.streams.recentTrades.kind", earlier.kind, trades.kind))
+        problems = [
+            f"{field}: {now!r} is not accepted; accepted: {then!r}, which it was made with: use another feed"
+            for field, then, now in immutable
+            if now != then
+        ]
+        if problems:
+            raise FeedError(problems)
+
 
 def retention_s(text: str) -> int | None:
     """A retention in seconds, None for "keep"."""

@@ -76,7 +76,7 @@ def apply(plan: Plan, servers: Servers, report: Report) -> Applied:
     cassandra.apply_schema(servers.cassandra, plan.cassandra)
     report("connector")
     connect = Connect(servers.connect.url)
-    retaken = _forget_lost_slot(plan, servers, connect)
+    retaken = heal_lost_slot(plan, servers, connect)
     connect.apply(plan.names.connector, plan.connector)
     connect.wait_running(plan.names.connector)
     report("symbols")
@@ -84,7 +84,7 @@ def apply(plan: Plan, servers: Servers, report: Report) -> Applied:
     return Applied(added, removed, retaken)
 
 
-def _forget_lost_slot(plan: Plan, servers: Servers, connect: Connect) -> bool:
+def heal_lost_slot(plan: Plan, servers: Servers, connect: Connect) -> bool:
     """Where the connector has a position but its slot is gone or invalid, changes were lost on the way: forget the
     position, so that a new snapshot carries every row that PostgreSQL has. True when that was so.
     """

@@ -1,0 +1,310 @@
+"""The runner's own subcommands."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+
+from cryptocdc_core.feed import CryptoFeed, load
+from cryptocdc_core.plan import Plan
+from cryptocdc_local import applier, run
+from cryptocdc_local.errors import EXIT_PLATFORM, EXIT_UNEQUAL
+from cryptocdc_local.exchange_choice import Chosen, choose
+from cryptocdc_local.feeds import AppliedFeed, FeedStore
+from cryptocdc_local.figures import Figures, scrape
+from cryptocdc_local.live import feed_table, server_table
+from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
+from cryptocdc_local.platform.progress import shown
+from cryptocdc_local.proof import prove
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Feed = Annotated[Path, typer.Option("-f", "--feed", help="the feed's YAML file")]
+Source = Annotated[str | None, typer.Option(help="exchange, simulated or capture:DIR; the exchange where it answers")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON line instead of a table")]
+
+REFRESH_S = 1.0
+CAPTURE_LIMIT_S = 600.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommands to `app`."""
+    app.command()(up)
+    app.command()(down)
+    app.command("run")(run_feed)
+    app.command()(apply)
+    app.command()(delete)
+    app.command()(plan)
+    app.command()(status)
+
+
+def _platform() -> Platform:
+    return Platform(PlatformSettings.from_environment())
+
+
+def _running_platform() -> Platform:
+    platform = _platform()
+    if not platform.is_running():
+        down = ", ".join(s.name for s in platform.status() if s.state != "running")
+        raise PlatformError(f"not running: {down}", "`cryptocdc up` starts the servers")
+    return platform
+
+
+def _store(platform: Platform) -> FeedStore:
+    return FeedStore(platform.settings.home, platform.account)
+
+
+def up() -> None:
+    """Start PostgreSQL, Kafka, Connect and Cassandra, and leave them running."""
+    console = Console(stderr=True)
+    with shown(console) as steps:
+        _platform().start(steps)
+    console.print("running; `cryptocdc down` stops them")
+
+
+def down() -> None:
+    """Stop every program and server of this machine's home folder. The data stays."""
+    console = Console(stderr=True)
+    platform = _platform()
+    for applied in _store(platform).all():
+        for name in run.programs_of(platform, applied).stop_left_over():
+            console.print(f"{name} stopped")
+    with shown(console) as steps:
+        platform.stop(steps)
+
+
+def run_feed(
+    feed: Feed,
+    source: Source = None,
+    seconds: Annotated[
+        float | None, typer.Option("--for", min=1, help="capture this long, then drain, verify, end")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Start everything, capture, show live figures. Ctrl-C stops it cleanly.
+
+    With --for it stops capturing after so many seconds, waits until all is in Cassandra, verifies, and exits 0 only if
+    everything captured is there. With a capture it ends when the capture does.
+    """
+    document = run.read_document(feed)
+    parsed = load(feed)
+    console = Console(stderr=True)
+    began = time.monotonic()
+    chosen = choose(parsed, source)
+    if chosen.note:
+        console.print(f"[yellow]{chosen.note}")
+    platform = _platform()
+    leave_running = platform.is_running()
+    with _terminated_as_interrupted():
+        try:
+            with shown(console) as steps:
+                platform.start(steps)
+            with run.started(
+                platform, document, chosen, platform.account, lambda step: console.print(f"[dim]{step}")
+            ) as it:
+                ends = bool(seconds or chosen.capture)
+                before = run.count_rows(it.servers, it.plan) if ends else {}
+                _watch(it, console, seconds, as_json, began)
+                if ends:
+                    _finish(it, console, before, as_json)
+        except KeyboardInterrupt:
+            console.print("stopped; the data stays, and `make run` goes on from here")
+        finally:
+            if not leave_running:
+                with shown(console) as steps:
+                    platform.stop(steps)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """A SIGTERM stops a run as cleanly as Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _watch(it: run.Run, console: Console, seconds: float | None, as_json: bool, began: float) -> None:
+    """Show the live figures until the time is over, the capture has ended, or someone interrupts."""
+    deadline = time.monotonic() + seconds if seconds else None
+    if it.chosen.capture is not None and deadline is None:
+        deadline = time.monotonic() + CAPTURE_LIMIT_S
+    first_row_said = False
+    quiet = as_json or not console.is_terminal
+    with Live(console=console, auto_refresh=False, screen=False, transient=False) as live:
+        while deadline is None or time.monotonic() < deadline:
+            figures = it.figures()
+            if not first_row_said and any(s.cassandra for s in figures.streams.values()):
+                first_row_said = True
+                console.print(f"first row in Cassandra {time.monotonic() - began:.1f} s after the start")
+            note = "\n".join(line for line in (it.note, it.event) if line)
+            if not quiet:
+                parts = [feed_table(it.applied, figures, note, time.time()), server_table(it.platform.status())]
+                live.update(Group(*parts), refresh=True)
+            if it.simulator is not None and it.chosen.capture is not None and it.simulator.capture_finished():
+                return
+            time.sleep(REFRESH_S)
+
+
+def _finish(it: run.Run, console: Console, before: dict[str, int], as_json: bool) -> None:
+    """Stop capturing, drain, verify, say the result. Exits 1 when not all of it is in Cassandra."""
+    with shown(console) as steps:
+        steps.begin("draining")
+        it.stop_capture()
+        after = run.count_rows(it.servers, it.plan)
+        captured = {table: count - before.get(table, 0) for table, count in after.items()}
+        steps.done("draining", f"{sum(captured.values()):,} rows captured")
+        steps.begin("verifying")
+        report = prove(it.plan, it.servers, it.applied, lambda text: steps.update("verifying", text))
+        steps.done("verifying", "equal" if report["equal"] else f"NOT EQUAL: {report.get('reason', '')}")
+    result = {
+        "feed": it.applied.feed.name,
+        "source": it.applied.source,
+        "identity": it.plan.names.fid,
+        "captured": captured,
+        "verify": report,
+    }
+    if as_json:
+        print(json.dumps(result), flush=True)
+    else:
+        console.print(
+            f"captured {sum(captured.values()):,} rows; compared {report['rows']:,}: missing {report['missing']},"
+            f" extra {report['extra']}, different {report['different']}"
+        )
+    if not report["equal"] or not sum(captured.values()):
+        if not sum(captured.values()):
+            console.print("[red]nothing was captured")
+        raise typer.Exit(EXIT_UNEQUAL)
+
+
+def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> tuple[AppliedFeed, Plan, Chosen]:
+    """The feed resolved and planned. Where it runs already, with the source that it runs with."""
+    document, feed = run.read_document(parsed_file), load(parsed_file)
+    running = [a for a in _store(platform).all() if a.feed.name == feed.name]
+    if source is None and len(running) == 1:
+        earlier = running[0]
+        chosen = Chosen(earlier.source, earlier.rest_url, earlier.websocket_url)
+    else:
+        chosen = choose(feed, source)
+    current = next((a.symbols for a in running if a.source == chosen.source), ())
+    servers = applier.Servers.from_env(platform.endpoints().environment())
+    applied, planned = run.resolve_and_plan(document, chosen, servers, current)
+    return applied, planned, chosen
+
+
+def apply(feed: Feed, source: Source = None) -> None:
+    """Apply a feed: tables, topics, connector, symbols. A run of it that is going on takes the change over."""
+    console = Console(stderr=True)
+    platform = _running_platform()
+    applied, planned, _ = _resolve(feed, source, platform)
+    _refuse_immutable(_store(platform).read(applied.fid), applied.feed)
+    servers = applier.Servers.from_env(platform.endpoints().environment())
+    done = applier.apply(planned, servers, lambda step: console.print(f"[dim]{step}"))
+    _store(platform).write(applied)
+    console.print(
+        f"{applied.feed.name} applied as {applied.fid}: {len(applied.symbols)} symbols"
+        f" (added {', '.join(done.added) or 'none'}; removed {', '.join(done.removed) or 'none'})"
+    )
+    if applied.halted:
+        console.print(f"[yellow]not trading now, not captured: {', '.join(applied.halted)}")
+
+
+def _refuse_immutable(before: AppliedFeed | None, feed: CryptoFeed) -> None:
+    """Raise FeedError when a field changed that decides where rows lie."""
+    if before is not None:
+        feed.refuse_changes(before.feed)
+
+
+def delete(feed: Feed, source: Source = None) -> None:
+    """Delete a feed: its connector and slot; with deletionPolicy Delete its topics and tables too."""
+    console = Console(stderr=True)
+    platform = _running_platform()
+    name = load(feed).name
+    wanted = None if source is None else source.partition(":")[0]
+    found = [a for a in _store(platform).all() if a.feed.name == name and wanted in (None, a.source)]
+    if not found:
+        raise PlatformError(f"{name} is not applied here", "`cryptocdc status` lists the feeds")
+    servers = applier.Servers.from_env(platform.endpoints().environment())
+    everything = load(feed).spec.deletion_policy == "Delete"
+    for applied in found:
+        run.programs_of(platform, applied).stop_left_over()
+        planned = run.plan_again(applied, servers)
+        applier.delete(planned, servers, lambda step: console.print(f"[dim]{step}"), everything=everything)
+        _store(platform).delete(applied.fid)
+        kept = "its data is gone" if everything else "its data stays in PostgreSQL, Kafka and Cassandra"
+        console.print(f"{applied.fid} deleted; {kept}")
+
+
+def plan(feed: Feed, source: Source = None) -> None:
+    """Print what applying a feed would make, and change nothing."""
+    platform = _platform()
+    _, planned, _ = _resolve(feed, source, platform)
+    shown_plan: dict[str, Any] = {
+        "identity": planned.names.fid,
+        "symbols": planned.symbols,
+        "topics": {t.name: {"partitions": t.partitions, **t.config} for t in planned.topics},
+        "connector": planned.connector,
+        "postgres": list(planned.postgres),
+        "cassandra": list(planned.cassandra),
+        "programs": asdict_scaling(planned.feed),
+    }
+    print(json.dumps(shown_plan, indent=2))
+
+
+def asdict_scaling(feed: CryptoFeed) -> dict[str, int]:
+    """How many programs of each kind the feed asks for."""
+    return {"producer": feed.spec.scaling.producers, "consumer": feed.spec.scaling.consumers, "verifier": 1}
+
+
+def status(as_json: Json = False) -> None:
+    """What runs, and the figures of every applied feed. Exits 3 when a server is down."""
+    platform = _platform()
+    servers = platform.status()
+    feeds = []
+    for applied in _store(platform).all():
+        targets = platform.settings.run / "targets" / f"{applied.fid}.json"
+        figures = Figures(applied.feed.spec.streams.tables)
+        figures.update(scrape(targets), {})
+        time.sleep(1.0)  # rates are those of the second between two scrapes
+        feeds.append((applied, figures.update(scrape(targets), {})))
+    if as_json:
+        answer = {
+            "servers": [asdict(server) for server in servers],
+            "feeds": [
+                {
+                    "feed": applied.feed.name,
+                    "identity": applied.fid,
+                    "source": applied.source,
+                    "symbols": list(applied.symbols),
+                    "halted": list(applied.halted),
+                    "suspended": applied.feed.spec.suspend,
+                    **asdict(figures),
+                }
+                for applied, figures in feeds
+            ],
+        }
+        print(json.dumps(answer))
+    else:
+        console = Console()
+        console.print(server_table(servers))
+        for applied, figures in feeds:
+            console.print(
+                feed_table(applied, figures, "" if figures.programs else "no program of it runs", time.time())
+            )
+    if any(server.state != "running" for server in servers):
+        raise typer.Exit(EXIT_PLATFORM)

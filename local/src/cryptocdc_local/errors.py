@@ -1,0 +1,50 @@
+"""What a user sees when a command fails: one clear message, a way out, and the exit code that scripts rely on."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+import psycopg2
+import requests
+from cassandra.cluster import NoHostAvailable
+from confluent_kafka import KafkaException
+from cryptocdc_adapters.exchange import ExchangeError
+
+from cryptocdc_adapters.connect import ConnectError
+from cryptocdc_core.feed import FeedError
+from cryptocdc_core.settings import SettingsError
+from cryptocdc_local.exchange_choice import SourceError
+from cryptocdc_local.platform import PlatformError
+
+EXIT_UNEQUAL = 1
+EXIT_BAD_INPUT = 2
+EXIT_PLATFORM = 3
+
+_BAD_INPUT = (FeedError, SettingsError, SourceError)
+_SERVERS = (psycopg2.Error, KafkaException, NoHostAvailable, requests.RequestException, ConnectError, ExchangeError)
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turn the known failures inside the block into a message on standard error and an exit code."""
+    try:
+        yield
+    except _BAD_INPUT as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except PlatformError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_PLATFORM)
+    except _SERVERS as error:
+        kind = type(error).__module__.partition(".")[0]
+        print(f"{_NAMES.get(kind, kind)}: {' '.join(str(error).split())}", file=sys.stderr)
+        print("  → `cryptocdc status` tells what runs, `cryptocdc doctor` what is wrong", file=sys.stderr)
+        sys.exit(EXIT_PLATFORM)
+
+
+_NAMES = {
+    "psycopg2": "PostgreSQL", "confluent_kafka": "Kafka", "cimpl": "Kafka", "cassandra": "Cassandra",
+    "requests": "REST", "cryptocdc_adapters": "REST",
+}  # fmt: skip

@@ -1,0 +1,127 @@
+"""Where a run's data comes from: the exchange, the simulator, or a recorded capture."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.names import Source
+from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.process import Command, ServerProcess
+from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
+from cryptocdc_local.programs import caller
+
+REACH_TIMEOUT_S = 4.0
+
+
+def simulator_port() -> int:
+    """`CRYPTOCDC_SIMULATOR_PORT`, which the simulator itself reads too."""
+    return int(os.environ.get("CRYPTOCDC_SIMULATOR_PORT", "8090"))
+
+
+class SourceError(ValueError):
+    """A --source that can't be used."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    source: Source
+    rest_url: str
+    websocket_url: str
+    note: str = ""
+    """Why it is not what was asked for."""
+    capture: Path | None = None
+
+    @property
+    def needs_simulator(self) -> bool:
+        """Whether our own simulator serves it; a feed's own endpoints are served by whoever stands there."""
+        return self.source != "exchange" and self.rest_url == f"http://{LOOPBACK}:{simulator_port()}"
+
+
+def reachable(rest_url: str) -> bool:
+    """Whether an exchange answers there."""
+    try:
+        return requests.get(f"{rest_url}/api/v3/ping", timeout=REACH_TIMEOUT_S).ok
+    except requests.RequestException:
+        return False
+
+
+def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
+    """`wanted` is exchange, simulated, capture:DIR, or None: the exchange where it answers, else the simulator.
+
+    Raises SourceError; PlatformError when the exchange was asked for by name and does not answer.
+    """
+    simulator = f"http://{LOOPBACK}:{simulator_port()}", f"ws://{LOOPBACK}:{simulator_port()}"
+    if wanted is not None and wanted.startswith("capture:"):
+        folder = Path(wanted.removeprefix("capture:"))
+        if not folder.is_dir():
+            raise SourceError(
+                f"--source: {str(folder)!r} is no folder; accepted: capture:DIR with recorded captures in it"
+            )
+        return Chosen("capture", *simulator, capture=folder.absolute())
+    if wanted == "simulated" or (wanted is None and feed.spec.exchange == "simulated"):
+        own = feed.spec.endpoints
+        return Chosen("simulated", own.rest or simulator[0], own.websocket or simulator[1])
+    if wanted not in (None, "exchange"):
+        raise SourceError(f"--source: {wanted!r} is not accepted; accepted: exchange, simulated, capture:DIR")
+    exchange = exchange_of(feed)
+    if reachable(exchange.rest):
+        return Chosen("exchange", exchange.rest, exchange.websocket)
+    if wanted == "exchange":
+        raise PlatformError(
+            f"{feed.spec.exchange} does not answer at {exchange.rest}", "check the network, or use --source simulated"
+        )
+    return Chosen(
+        "simulated", *simulator, note=f"{feed.spec.exchange} does not answer at {exchange.rest}: using the simulator"
+    )
+
+
+class Simulator:
+    """The simulator as a process of this machine."""
+
+    def __init__(self, settings: PlatformSettings) -> None:
+        self._process = ServerProcess("simulator", caller(), settings.run, settings.log)
+        self.url = f"http://{LOOPBACK}:{simulator_port()}"
+
+    def start(self, capture: Path | None, limit_s: float = 30) -> None:
+        """Start it and wait until it answers. One that was left behind is stopped first. Raises PlatformError."""
+        self.stop()
+        if reachable(self.url):
+            raise PlatformError(
+                f"port {simulator_port()} is taken by another simulator", "stop it, or name it in the feed's endpoints"
+            )
+        argv = [str(Path(sys.executable).with_name("cryptocdc-simulator")), "--port", str(simulator_port())]
+        if capture is not None:
+            argv += ["--capture", str(capture)]
+        self._process.start(Command(argv, {**os.environ}, Path.cwd()))
+        self._process.wait_ready(lambda: reachable(self.url), limit_s)
+
+    def alive(self) -> bool:
+        return self._process.alive() is not None
+
+    def capture_finished(self) -> bool:
+        """Whether a replayed capture has been sent to its end."""
+        try:
+            state = requests.get(f"{self.url}/simulator/state", timeout=REACH_TIMEOUT_S).json()
+        except (requests.RequestException, ValueError):
+            return False
+        return bool(state.get("capture", {}).get("finished"))
+
+    def wait_capture_finished(self, limit_s: float) -> bool:
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            if self.capture_finished():
+                return True
+            time.sleep(0.2)
+        return False
+
+    def stop(self) -> None:
+        self._process.stop(signal.SIGTERM, 10)

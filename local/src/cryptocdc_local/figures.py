@@ -1,0 +1,209 @@
+"""A feed's live figures, computed from what its programs serve on `/metrics` and from Kafka's offsets."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+SCRAPE_TIMEOUT_S = 2.0
+Labels = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The sum over all of a feed's programs of each sample, by name and labels; `maxima` and `minima` where a sum means
+    nothing."""
+
+    values: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
+    at: float = 0.0
+    programs: int = 0
+
+    def by(self, name: str, label: str) -> dict[str, float]:
+        """The samples called `name`, summed by one of their labels."""
+        found: dict[str, float] = defaultdict(float)
+        for labels, value in self.values.get(name, {}).items():
+            found[dict(labels).get(label, "")] += value
+        return dict(found)
+
+    def total(self, name: str, **match: str) -> float:
+        """The sum of the samples called `name` whose labels agree with `match`."""
+        wanted = frozenset(match.items())
+        return sum(value for labels, value in self.values.get(name, {}).items() if wanted <= labels)
+
+    def buckets(self, name: str, **match: str) -> dict[float, float]:
+        """A histogram's cumulative buckets by upper bound in seconds."""
+        wanted = frozenset(match.items())
+        found: dict[float, float] = defaultdict(float)
+        for labels, value in self.values.get(f"{name}_bucket", {}).items():
+            if wanted <= labels:
+                found[float(dict(labels)["le"])] += value
+        return dict(found)
+
+
+def scrape(targets_file: Path) -> Samples:
+    """Scrape all of a feed's programs, those that do not answer left out."""
+    try:
+        targets = json.loads(targets_file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return Samples()
+    texts = []
+    for group in targets:
+        try:
+            texts.append(requests.get(f"http://{group['targets'][0]}/metrics", timeout=SCRAPE_TIMEOUT_S).text)
+        except requests.RequestException:
+            continue
+    return parse(texts, time.time())
+
+
+def parse(texts: Iterable[str], at: float) -> Samples:
+    """Samples of several programs' exposition texts, those of the same name and labels added up."""
+    values: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
+    programs = 0
+    for text in texts:
+        programs += 1
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                values[sample.name][frozenset(sample.labels.items())] += sample.value
+    return Samples(values, at, programs)
+
+
+def quantile(q: float, buckets: Mapping[float, float]) -> float | None:
+    """The q-quantile in seconds by linear interpolation in cumulative buckets, as PromQL's histogram_quantile; None
+    where nothing was observed."""
+    bounds = sorted(buckets)
+    if not bounds or not buckets[bounds[-1]]:
+        return None
+    rank = q * buckets[bounds[-1]]
+    below, start = 0.0, 0.0
+    for bound in bounds:
+        if buckets[bound] >= rank:
+            if math.isinf(bound):
+                return start
+            inside = buckets[bound] - below
+            return start + (bound - start) * ((rank - below) / inside if inside else 1.0)
+        below, start = buckets[bound], bound
+    return start
+
+
+def since(now: Mapping[float, float], before: Mapping[float, float]) -> dict[float, float]:
+    """What a histogram observed between two scrapes; all of it after a program began anew."""
+    gone = {bound: count - before.get(bound, 0.0) for bound, count in now.items()}
+    return dict(now) if any(count < 0 for count in gone.values()) else gone
+
+
+@dataclass(frozen=True)
+class StreamFigures:
+    """One table's figures; rates in rows a second, times in seconds."""
+
+    frames: int
+    postgres: int
+    kafka: int
+    cassandra: int
+    frames_rate: float
+    postgres_rate: float
+    kafka_rate: float
+    cassandra_rate: float
+    lag: int
+    p50: float | None
+    p99: float | None
+    proven_through: float | None
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True)
+class FeedFigures:
+    streams: dict[str, StreamFigures]
+    gaps_open: int
+    gap_rows_filled: int
+    gap_rows_unfillable: int
+    dead_letters: int
+    rejected: int
+    outage_s: float
+    symbols: int
+    halted: int
+    weight_used: int
+    weight_limit: int
+    differences: int
+    programs: int
+
+
+WINDOW_S = 10.0
+"""Rates and latencies are those of about this long."""
+
+
+class Figures:
+    """Turns scrapes into figures; feed it a scrape and the topics' record counts every second or two."""
+
+    def __init__(self, tables: Iterable[str]) -> None:
+        self._tables = tuple(tables)
+        self._history: list[tuple[Samples, Mapping[str, int]]] = []
+
+    def update(self, samples: Samples, kafka: Mapping[str, int]) -> FeedFigures:
+        """`kafka`: by table, how many records its topic has ever taken."""
+        self._history.append((samples, kafka))
+        while len(self._history) > 2 and samples.at - self._history[1][0].at >= WINDOW_S:
+            self._history.pop(0)
+        before, kafka_before = self._history[0]
+        streams = {table: self._stream(table, samples, before, kafka, kafka_before) for table in self._tables}
+        producer, consumer = "cryptocdc_producer_", "cryptocdc_consumer_"
+        return FeedFigures(
+            streams=streams,
+            gaps_open=int(samples.total(f"{producer}gaps_open")),
+            gap_rows_filled=int(samples.total(f"{producer}gap_rows_total", outcome="filled")),
+            gap_rows_unfillable=int(samples.total(f"{producer}gap_rows_total", outcome="unfillable")),
+            dead_letters=int(samples.total(f"{consumer}dead_letters_total")),
+            rejected=int(samples.total(f"{producer}rejected_total")),
+            outage_s=samples.total(f"{producer}outage_seconds_total"),
+            symbols=int(samples.total(f"{producer}symbols")),
+            halted=int(samples.total(f"{producer}halted_symbols")),
+            weight_used=int(max(samples.values.get(f"{producer}weight_used", {}).values(), default=0)),
+            weight_limit=int(max(samples.values.get(f"{producer}weight_limit", {}).values(), default=0)),
+            differences=int(samples.total("cryptocdc_verifier_differences")),
+            programs=samples.programs,
+        )
+
+    def _stream(
+        self, table: str, now: Samples, before: Samples, kafka: Mapping[str, int], kafka_before: Mapping[str, int]
+    ) -> StreamFigures:
+        seconds = now.at - before.at
+        names = {
+            "frames": "cryptocdc_producer_frames_total",
+            "postgres": "cryptocdc_producer_rows_total",
+            "cassandra": "cryptocdc_consumer_rows_total",
+        }
+        counts = {hop: now.total(name, table=table) for hop, name in names.items()}
+        earlier = {hop: before.total(name, table=table) for hop, name in names.items()}
+
+        def rate(count: float, then: float) -> float:
+            return max(0.0, count - then) / seconds if seconds > 0 else 0.0
+
+        latency = "cryptocdc_consumer_event_to_ack_seconds"
+        recent = since(now.buckets(latency, table=table), before.buckets(latency, table=table))
+        lag = sum(
+            value
+            for topic, value in now.by("cryptocdc_consumer_lag_records", "topic").items()
+            if topic.endswith(f".{table}")
+        )
+        proven = now.by("cryptocdc_verifier_proven_through_timestamp_seconds", "table").get(table)
+        return StreamFigures(
+            frames=int(counts["frames"]),
+            postgres=int(counts["postgres"]),
+            kafka=kafka.get(table, 0),
+            cassandra=int(counts["cassandra"]),
+            frames_rate=rate(counts["frames"], earlier["frames"]),
+            postgres_rate=rate(counts["postgres"], earlier["postgres"]),
+            kafka_rate=rate(kafka.get(table, 0), kafka_before.get(table, 0)),
+            cassandra_rate=rate(counts["cassandra"], earlier["cassandra"]),
+            lag=int(lag),
+            p50=quantile(0.5, recent),
+            p99=quantile(0.99, recent),
+            proven_through=proven or None,
+        )

@@ -1,0 +1,120 @@
+"""The live table of `cryptocdc run` and `cryptocdc status`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cryptocdc_local.feeds import AppliedFeed
+from cryptocdc_local.figures import FeedFigures, StreamFigures
+from cryptocdc_local.platform import ServerStatus
+
+
+def feed_table(applied: AppliedFeed, figures: FeedFigures, note: str, now: float) -> RenderableType:
+    """One feed: rows and rate by stream and hop, lag, latency, proof; below it gaps, dead letters, refusals."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=_title(applied, figures), title_justify="left")
+    table.add_column("stream")
+    for name in ("exchange", "PostgreSQL", "Kafka", "Cassandra"):
+        table.add_column(f"{name}\nrows  rows/s", justify="right")
+    table.add_column("lag", justify="right")
+    table.add_column("event → Cassandra\np50     p99", justify="right")
+    table.add_column("proven equal\nthrough", justify="right")
+    for name, stream in figures.streams.items():
+        table.add_row(name, *_cells(stream, now))
+    if len(figures.streams) > 1:
+        table.add_section()
+        table.add_row("all", *_sums(list(figures.streams.values())), "", "", style="bold")
+    return Group(table, _footer(figures, note))
+
+
+def _title(applied: AppliedFeed, figures: FeedFigures) -> Text:
+    text = Text(f"{applied.feed.name}", style="bold")
+    if applied.source == "exchange":
+        text.append(f"  {applied.feed.spec.exchange}", style="green")
+    else:
+        label = "SIMULATED DATA" if applied.source == "simulated" else "REPLAYED CAPTURE"
+        text.append(f"  {label}", style="bold black on yellow")
+    text.append(f"  {figures.symbols} symbols captured", style="default")
+    if applied.halted or figures.halted:
+        text.append(f"  {len(applied.halted) + figures.halted} not trading", style="yellow")
+    if applied.feed.spec.suspend:
+        text.append("  suspended", style="yellow")
+    return text
+
+
+def _cells(stream: StreamFigures, now: float) -> list[str]:
+    proven = "–"
+    if stream.proven_through is not None:
+        proven = (
+            f"{datetime.fromtimestamp(stream.proven_through, UTC):%H:%M:%S} ({now - stream.proven_through:.0f} s ago)"
+        )
+    return [
+        _count(stream.frames, stream.frames_rate),
+        _count(stream.postgres, stream.postgres_rate),
+        _count(stream.kafka, stream.kafka_rate),
+        _count(stream.cassandra, stream.cassandra_rate),
+        f"{stream.lag:,}",
+        f"{_time(stream.p50):>7} {_time(stream.p99):>7}",
+        proven,
+    ]
+
+
+def _sums(streams: Sequence[StreamFigures]) -> list[str]:
+    return [
+        _count(sum(s.frames for s in streams), sum(s.frames_rate for s in streams)),
+        _count(sum(s.postgres for s in streams), sum(s.postgres_rate for s in streams)),
+        _count(sum(s.kafka for s in streams), sum(s.kafka_rate for s in streams)),
+        _count(sum(s.cassandra for s in streams), sum(s.cassandra_rate for s in streams)),
+        f"{sum(s.lag for s in streams):,}",
+    ]
+
+
+def _count(rows: int, rate: float) -> str:
+    return f"{rows:,} {rate:7,.0f}"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _footer(figures: FeedFigures, note: str) -> Text:
+    parts = [
+        ("gaps open", figures.gaps_open, "yellow"),
+        ("rows filled", figures.gap_rows_filled, ""),
+        ("unfillable", figures.gap_rows_unfillable, "red"),
+        ("dead letters", figures.dead_letters, "red"),
+        ("refused frames", figures.rejected, "yellow"),
+        ("differences", figures.differences, "red"),
+    ]
+    text = Text()
+    for label, value, style in parts:
+        text.append(f"{label} {value:,}  ", style=style if value else "")
+    if figures.weight_limit:
+        text.append(f"request weight {figures.weight_used:,}/{figures.weight_limit:,}")
+    if note:
+        text.append(f"\n{note}", style="yellow")
+    return text
+
+
+def server_table(servers: Sequence[ServerStatus]) -> Table:
+    """The servers: state, memory, restarts."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("server", "state", "pid", "memory", "restarts"):
+        table.add_column(name, justify="left" if name in ("server", "state") else "right")
+    for server in servers:
+        style = {"running": "green", "dead": "red", "stopped": "dim"}[server.state]
+        table.add_row(
+            server.name,
+            Text(server.state, style=style),
+            str(server.pid or ""),
+            f"{server.resident / 2**20:,.0f} MiB" if server.resident else "",
+            str(server.restarts),
+        )
+    return table

@@ -1,0 +1,177 @@
+"""A feed's programs as processes of this machine: started, scaled, revived, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptocdc_local.platform.account import Account
+from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.process import Command, ServerProcess
+from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
+
+FIRST_METRICS_PORT = {"producer": 9101, "consumer": 9201, "verifier": 9301}
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S, _STEADY_S = 0.5, 30.0, 60.0
+
+STOP_LIMIT_S = 30.0
+"""A producer flushes and a consumer drains in this time, or is killed: what it had not acknowledged is sent again."""
+
+
+def caller() -> Account:
+    """Our own programs run as whoever started them: the virtual environment may be readable by nobody else."""
+    return Account(os.geteuid(), os.getegid(), pwd.getpwuid(os.geteuid()).pw_name)
+
+
+@dataclass
+class _Program:
+    process: ServerProcess
+    kind: str
+    port: int
+    started: float
+    backoff_s: float = _FIRST_BACKOFF_S
+    next_try: float = 0.0
+    restarts: int = 0
+
+
+@dataclass
+class Programs:
+    """The programs of one feed. `environment` is what all of them are told."""
+
+    settings: PlatformSettings
+    fid: str
+    environment: Mapping[str, str]
+    _running: dict[str, _Program] = field(default_factory=dict)
+
+    def scale(self, kind: str, count: int) -> None:
+        """Run exactly `count` programs of a kind, stopping those with the highest numbers."""
+        for at in range(count):
+            name = f"{self.fid}-{kind}-{at}"
+            if name not in self._running:
+                self._start(name, kind)
+        for name in sorted(name for name, p in self._running.items() if p.kind == kind):
+            if int(name.rpartition("-")[2]) >= count:
+                self._stop([name])
+        self._write_targets()
+
+    def stop(self, kind: str) -> None:
+        """Stop all programs of a kind, at once, each cleanly."""
+        self._stop([name for name, program in self._running.items() if program.kind == kind])
+        self._write_targets()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, as a crash would be; `supervise` starts it again."""
+        process = self._running[name].process
+        process.send(signal.SIGKILL)
+        process.wait_until_dead(10)
+
+    def names(self, kind: str) -> list[str]:
+        return sorted(name for name, program in self._running.items() if program.kind == kind)
+
+    def supervise(self) -> list[str]:
+        """Start programs that died again, each with its own back-off; the names of those started."""
+        revived = []
+        for name, program in self._running.items():
+            program.process.bound_log()
+            if program.process.alive():
+                continue
+            now = time.monotonic()
+            if now - program.started > _STEADY_S:
+                program.backoff_s = _FIRST_BACKOFF_S
+            if program.next_try == 0.0:
+                program.next_try = now + program.backoff_s
+            elif now >= program.next_try:
+                program.backoff_s = min(program.backoff_s * 2, _LONGEST_BACKOFF_S)
+                program.next_try = 0.0
+                program.restarts += 1
+                program.started = now
+                program.process.start(self._command(program.kind, program.port), program.restarts)
+                revived.append(name)
+        return revived
+
+    def ports(self) -> dict[str, int]:
+        """Each program's metrics port."""
+        return {name: program.port for name, program in self._running.items()}
+
+    @property
+    def restarts(self) -> int:
+        return sum(program.restarts for program in self._running.values())
+
+    @property
+    def resident(self) -> dict[str, int]:
+        """Bytes by program."""
+        return {name: program.process.memory() for name, program in self._running.items()}
+
+    def stop_left_over(self) -> list[str]:
+        """Stop this feed's programs that a runner which was killed left behind; their names."""
+        found = []
+        for pid_file in sorted(self.settings.run.glob(f"{self.fid}-*-*.pid")):
+            process = self._process(pid_file.stem)
+            if process.alive():
+                found.append(pid_file.stem)
+            process.stop(signal.SIGTERM, STOP_LIMIT_S)
+        return found
+
+    def _start(self, name: str, kind: str) -> None:
+        port = _free_port(FIRST_METRICS_PORT[kind], {program.port for program in self._running.values()})
+        process = self._process(name)
+        process.start(self._command(kind, port))
+        self._running[name] = _Program(process, kind, port, time.monotonic())
+
+    def _stop(self, names: list[str]) -> None:
+        for name in names:  # all are told before the first is waited for
+            self._running[name].process.send(signal.SIGTERM)
+        for name in names:
+            self._running.pop(name).process.stop(signal.SIGTERM, STOP_LIMIT_S)
+
+    def _process(self, name: str) -> ServerProcess:
+        return ServerProcess(name, caller(), self.settings.run, self.settings.log)
+
+    def _command(self, kind: str, port: int) -> Command:
+        env = {
+            **os.environ,
+            **self.environment,
+            "CRYPTOCDC_METRICS_PORT": str(port),
+            "CRYPTOCDC_METRICS_HOST": LOOPBACK,
+            "CRYPTOCDC_LOG_FORMAT": "text",
+        }
+        return Command([str(Path(sys.executable).with_name(f"cryptocdc-{kind}"))], env, Path.cwd())
+
+    def _write_targets(self) -> None:
+        """Where Prometheus finds the programs (file_sd), and `cryptocdc status` too."""
+        folder = self.settings.run / "targets"
+        caller().make_folder(folder, 0o755)
+        file = folder / f"{self.fid}.json"
+        if not self._running:
+            file.unlink(missing_ok=True)
+            return
+        targets = [
+            {"targets": [f"{LOOPBACK}:{p.port}"], "labels": {"program": p.kind, "instance": name, "feed": self.fid}}
+            for name, p in sorted(self._running.items())
+        ]
+        draft = file.with_suffix(".new")
+        draft.write_text(json.dumps(targets, indent=1), encoding="utf-8")
+        draft.replace(file)
+
+
+def _free_port(first: int, taken: set[int]) -> int:
+    for port in range(first, first + 100):
+        if port in taken:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            return port
+    raise PlatformError(
+        f"ports {first} to {first + 99} are all taken", "stop what holds them; `cryptocdc doctor` says who"
+    )

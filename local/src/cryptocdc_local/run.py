@@ -1,0 +1,253 @@
+"""One feed on one machine, from the servers' start to the last row proven."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import yaml
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from cryptocdc_adapters.exchange import Exchange
+
+from cryptocdc_adapters import postgres
+from cryptocdc_adapters.kafka import client_config, record_counts
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.names import identity, quoted
+from cryptocdc_core.plan import Plan, plan
+from cryptocdc_core.resolve import ResolvedFeed, resolve
+from cryptocdc_local.applier import Applied, Servers, apply
+from cryptocdc_local.exchange_choice import Chosen, Simulator
+from cryptocdc_local.feeds import AppliedFeed, FeedStore
+from cryptocdc_local.figures import FeedFigures, Figures, scrape
+from cryptocdc_local.guard import ConnectorGuard
+from cryptocdc_local.platform import Platform
+from cryptocdc_local.platform.account import Account
+from cryptocdc_local.programs import Programs
+
+RESOLVE_AGAIN_S = 86_400
+GUARD_EVERY_S = 3.0
+
+
+def read_document(path: Path) -> dict[str, object]:
+    """The feed's document, after it was found to be valid. Raises FeedError."""
+    feeds.load(path)
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def resolve_and_plan(
+    document: dict[str, object], chosen: Chosen, servers: Servers, current: tuple[str, ...]
+) -> tuple[AppliedFeed, Plan]:
+    """Ask the exchange what the feed's symbols mean and plan for them.
+
+    Raises FeedError for unknown symbols, ExchangeError when the exchange does not say.
+    """
+    feed = feeds.parse(document)
+    exchange = Exchange(chosen.rest_url)
+    volumes = exchange.quote_volumes() if feed.spec.symbols.top is not None else {}
+    resolved: ResolvedFeed = resolve(feed, chosen.source, exchange.markets(), volumes, frozenset(current))
+    applied = AppliedFeed(
+        document, chosen.source, chosen.rest_url, chosen.websocket_url, resolved.symbols, resolved.halted, time.time()
+    )
+    return applied, plan(resolved, servers.facts)
+
+
+@dataclass
+class Run:
+    """A feed's programs and what watches over them. `start` applies the plan; `stop_capture`, then `stop`."""
+
+    platform: Platform
+    servers: Servers
+    store: FeedStore
+    chosen: Chosen
+    applied: AppliedFeed
+    plan: Plan
+
+    def __post_init__(self) -> None:
+        self.programs = Programs(self.platform.settings, self.plan.names.fid, self._environment())
+        self.simulator: Simulator | None = None
+        self.note = self.chosen.note
+        self.event = ""
+        self._guard = ConnectorGuard(self.plan, self.servers)
+        self._figures = Figures([stream.table for stream in self.plan.streams])
+        self._admin = AdminClient(client_config(self.servers.kafka))
+        self._kafka_counts: dict[str, int] = {}
+        self._ending = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **self.platform.endpoints().environment(),
+            "CRYPTOCDC_FEED": str(self.store.feed_file(self.plan.names.fid)),
+            "CRYPTOCDC_SOURCE": self.applied.source,
+            "CRYPTOCDC_REST_URL": self.applied.rest_url,
+            "CRYPTOCDC_WEBSOCKET_URL": self.applied.websocket_url,
+        }
+
+    def start(self, report: Callable[[str], None]) -> Applied:
+        """Apply the plan and start the programs."""
+        left_over = self.programs.stop_left_over()
+        if left_over:
+            self.event = f"stopped what an earlier run left behind: {', '.join(left_over)}"
+        result = apply(self.plan, self.servers, report)
+        self.store.write(self.applied)
+        report("programs")
+        self._scale()
+        self.programs.scale("verifier", 1)
+        self._watch(self._supervise_platform, 1.0)
+        self._watch(self._supervise_programs, 0.5)
+        self._watch(self._guard_connector, GUARD_EVERY_S)
+        self._watch(self._follow_feed, 1.0)
+        return result
+
+    def _scale(self) -> None:
+        scaling, suspended = self.applied.feed.spec.scaling, self.applied.feed.spec.suspend
+        # Consumers first: what the first producer writes is carried at once.
+        self.programs.scale("consumer", scaling.consumers)
+        self.programs.scale("producer", 0 if suspended else scaling.producers)
+
+    def _watch(self, step: Callable[[], None], every_s: float) -> None:
+        def loop() -> None:
+            while not self._ending.wait(every_s):
+                try:
+                    step()
+                except Exception as error:  # a watcher that dies would leave the run unwatched
+                    self.event = f"{step.__name__.strip('_')}: {' '.join(str(error).split())[:160]}"
+
+        thread = threading.Thread(target=loop, name=step.__name__, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _supervise_platform(self) -> None:
+        for name in self.platform.supervise():
+            self.event = f"{name} had died: started again"
+
+    def _supervise_programs(self) -> None:
+        for name in self.programs.supervise():
+            self.event = f"{name} had died: started again"
+
+    def _guard_connector(self) -> None:
+        said = self._guard.step()
+        if said:
+            self.event = said
+        elif self.event.startswith("connector"):
+            self.event = ""
+
+    def _follow_feed(self) -> None:
+        """Take over what `cryptocdc apply` changed meanwhile, and resolve `top` again once a day."""
+        stored = self.store.read(self.plan.names.fid)
+        if stored is not None and stored.document != self.applied.document:
+            before, self.applied = self.applied, stored
+            if _programs_differ(before, stored):
+                self.programs.stop("producer")
+                self.programs.stop("consumer")
+                self.programs.stop("verifier")
+                self._figures = Figures(stored.feed.spec.streams.tables)
+                self.programs.scale("verifier", 1)
+            self._scale()
+            self.event = "feed changed: taken over"
+        if self.applied.feed.spec.symbols.top and time.time() - self.applied.resolved_at > RESOLVE_AGAIN_S:
+            self.applied, self.plan = resolve_and_plan(
+                self.applied.document, self.chosen, self.servers, self.applied.symbols
+            )
+            apply(self.plan, self.servers, lambda _: None)
+            self.store.write(self.applied)
+
+    def figures(self) -> FeedFigures:
+        """Scrape everything now."""
+        with contextlib.suppress(KafkaException):
+            counts = record_counts(self._admin, self.plan.change_topics)
+            self._kafka_counts = {s.table: counts.get(topic, 0) for topic, s in self.plan.change_topics.items()}
+        targets = self.platform.settings.run / "targets" / f"{self.plan.names.fid}.json"
+        return self._figures.update(scrape(targets), self._kafka_counts)
+
+    def stop_capture(self) -> None:
+        """Stop the producers; each writes what it holds before it ends."""
+        self.programs.stop("producer")
+
+    def stop(self) -> None:
+        """Stop the watchers and every program."""
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        for kind in ("producer", "verifier", "consumer"):
+            self.programs.stop(kind)
+        if self.simulator is not None:
+            self.simulator.stop()
+
+
+def _programs_differ(before: AppliedFeed, after: AppliedFeed) -> bool:
+    """Whether the programs must start again: symbols travel by Kafka, scaling by number, the rest is read at start."""
+
+    def rest(applied: AppliedFeed) -> object:
+        return applied.feed.spec.model_dump(exclude={"symbols", "scaling", "suspend", "deletion_policy"})
+
+    return rest(before) != rest(after)
+
+
+@contextlib.contextmanager
+def started(
+    platform: Platform,
+    document: dict[str, object],
+    chosen: Chosen,
+    account: Account,
+    report: Callable[[str], None],
+) -> Iterator[Run]:
+    """A run of a feed on a platform that is up, stopped at the end of the block.
+
+    Raises FeedError, ExchangeError, PlatformError, ConnectError.
+    """
+    servers = Servers.from_env(platform.endpoints().environment())
+    simulator: Simulator | None = None
+    if chosen.needs_simulator:
+        report("simulator")
+        simulator = Simulator(platform.settings)
+        simulator.start(chosen.capture)
+    try:
+        report("symbols of the exchange")
+        store = FeedStore(platform.settings.home, account)
+        earlier = store.read(identity(feeds.parse(document).name, chosen.source))
+        applied, planned = resolve_and_plan(document, chosen, servers, earlier.symbols if earlier else ())
+        run = Run(platform, servers, store, chosen, applied, planned)
+    except BaseException:
+        if simulator is not None:
+            simulator.stop()
+        raise
+    run.simulator = simulator
+    try:
+        run.start(report)
+        yield run
+    finally:
+        run.stop()
+
+
+def count_rows(servers: Servers, plan: Plan) -> dict[str, int]:
+    """Rows by table in PostgreSQL."""
+    connection = postgres.connect(servers.postgres, "run", autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            counts = {}
+            for stream in plan.streams:
+                try:
+                    cursor.execute(f"SELECT count(*) FROM {quoted(plan.names.schema)}.{quoted(stream.table)}")  # noqa: S608
+                except psycopg2.errors.UndefinedTable:
+                    continue
+                counts[stream.table] = int(cursor.fetchone()[0])  # type: ignore[index]
+            return counts
+    finally:
+        connection.close()
+
+
+def programs_of(platform: Platform, applied: AppliedFeed) -> Programs:
+    """The handle on a feed's programs, to stop those that some other command started."""
+    return Programs(platform.settings, applied.fid, {})
+
+
+def plan_again(applied: AppliedFeed, servers: Servers) -> Plan:
+    """The plan of a feed as it was applied, without asking the exchange again."""
+    return plan(ResolvedFeed(applied.feed, applied.source, applied.symbols, applied.halted), servers.facts)
