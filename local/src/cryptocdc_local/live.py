@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -18,16 +17,15 @@ from cryptocdc_local.platform import ServerStatus
 def feed_table(applied: AppliedFeed, figures: FeedFigures, note: str, now: float) -> RenderableType:
     """One feed: rows and rate by stream and hop, lag, latency, proof; below it gaps, dead letters, refusals."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=_title(applied, figures), title_justify="left")
-    table.add_column("stream")
+    table.add_column("stream", no_wrap=True)
     for name in ("exchange", "PostgreSQL", "Kafka", "Cassandra"):
-        table.add_column(f"{name}\nrows  rows/s", justify="right")
-    table.add_column("lag", justify="right")
-    table.add_column("event → Cassandra\np50     p99", justify="right")
-    table.add_column("proven equal\nthrough", justify="right")
+        table.add_column(f"{name}\nrows   rows/s", justify="right", no_wrap=True)
+    table.add_column("\nlag", justify="right", no_wrap=True)
+    table.add_column("event → ack\np50      p99", justify="right", no_wrap=True)
+    table.add_column("proven\nequal", justify="right", no_wrap=True)
     for name, stream in figures.streams.items():
         table.add_row(name, *_cells(stream, now))
     if len(figures.streams) > 1:
-        table.add_section()
         table.add_row("all", *_sums(list(figures.streams.values())), "", "", style="bold")
     return Group(table, _footer(figures, note))
 
@@ -50,16 +48,14 @@ def _title(applied: AppliedFeed, figures: FeedFigures) -> Text:
 def _cells(stream: StreamFigures, now: float) -> list[str]:
     proven = "–"
     if stream.proven_through is not None:
-        proven = (
-            f"{datetime.fromtimestamp(stream.proven_through, UTC):%H:%M:%S} ({now - stream.proven_through:.0f} s ago)"
-        )
+        proven = f"{now - stream.proven_through:,.0f} s ago"
     return [
         _count(stream.frames, stream.frames_rate),
         _count(stream.postgres, stream.postgres_rate),
         _count(stream.kafka, stream.kafka_rate),
         _count(stream.cassandra, stream.cassandra_rate),
-        f"{stream.lag:,}",
-        f"{_time(stream.p50):>7} {_time(stream.p99):>7}",
+        _short(stream.lag),
+        f"{_time(stream.p50)} {_time(stream.p99):>8}",
         proven,
     ]
 
@@ -70,12 +66,19 @@ def _sums(streams: Sequence[StreamFigures]) -> list[str]:
         _count(sum(s.postgres for s in streams), sum(s.postgres_rate for s in streams)),
         _count(sum(s.kafka for s in streams), sum(s.kafka_rate for s in streams)),
         _count(sum(s.cassandra for s in streams), sum(s.cassandra_rate for s in streams)),
-        f"{sum(s.lag for s in streams):,}",
+        _short(sum(s.lag for s in streams)),
     ]
 
 
 def _count(rows: int, rate: float) -> str:
-    return f"{rows:,} {rate:7,.0f}"
+    return f"{_short(rows)} {rate:6,.0f}"
+
+
+def _short(count: int) -> str:
+    """Exact up to 99,999; beyond that in thousands and millions."""
+    if count < 100_000:
+        return f"{count:,}"
+    return f"{count / 1e3:,.0f}k" if count < 10_000_000 else f"{count / 1e6:,.1f}M"
 
 
 def _time(seconds: float | None) -> str:

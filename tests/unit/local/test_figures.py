@@ -1,0 +1,69 @@
+"""Figures from scrapes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from prometheus_client import generate_latest
+
+from cryptocdc_core.metrics import ConsumerMetrics, ProducerMetrics
+from cryptocdc_local.figures import Figures, Samples, parse, quantile, since
+
+
+def exposition(rows: int, latency_s: float) -> str:
+    metrics = ConsumerMetrics("test")
+    metrics.rows.labels("klines").inc(rows)
+    metrics.lag.labels("f.f.klines", "3").set(7)
+    for _ in range(rows):
+        metrics.event_seconds.labels("klines").observe(latency_s)
+    return generate_latest(metrics.registry).decode()
+
+
+def producer(rows: int) -> str:
+    metrics = ProducerMetrics("test")
+    metrics.rows.labels("klines").inc(rows)
+    metrics.frames.labels("klines", "websocket").inc(rows)
+    metrics.frames.labels("klines", "rest").inc(1)
+    metrics.gap_rows.labels("recent_trades", "filled").inc(5)
+    return generate_latest(metrics.registry).decode()
+
+
+def test_programs_of_a_feed_are_added_up() -> None:
+    samples = parse([producer(10), producer(20)], at=0)
+
+    assert samples.programs == 2
+    assert samples.total("cryptocdc_producer_rows_total", table="klines") == 30
+    assert samples.total("cryptocdc_producer_frames_total", table="klines") == 32
+    assert samples.by("cryptocdc_producer_frames_total", "via") == {"websocket": 30, "rest": 2}
+
+
+def test_rates_lag_and_latency_of_a_table() -> None:
+    figures = Figures(["klines"])
+    figures.update(parse([producer(10), exposition(10, 20.0)], at=100), {"klines": 10})
+    got = figures.update(parse([producer(30), exposition(10 + 20, 20.0)], at=110), {"klines": 40}).streams["klines"]
+
+    assert (got.postgres, got.kafka, got.cassandra, got.lag) == (30, 40, 30, 7)
+    assert (got.postgres_rate, got.kafka_rate, got.cassandra_rate) == (2.0, 3.0, 2.0)
+    assert got.p50 is not None
+    assert 10 <= got.p50 <= 30
+
+
+def test_nothing_scraped_is_nothing_claimed() -> None:
+    got = Figures(["klines"]).update(Samples(), {})
+
+    assert got.programs == 0
+    assert got.streams["klines"].p50 is None
+    assert got.streams["klines"].proven_through is None
+
+
+def test_quantile_interpolates_within_the_bucket() -> None:
+    assert quantile(0.5, {0.01: 0, 0.02: 100, math.inf: 100}) == pytest.approx(0.015)
+    assert quantile(0.99, {0.01: 50, 0.02: 50, math.inf: 100}) == 0.02  # beyond the last bound: that bound
+    assert quantile(0.5, {0.01: 0, math.inf: 0}) is None
+    assert quantile(0.5, {}) is None
+
+
+def test_a_histogram_that_began_anew_counts_whole() -> None:
+    assert since({1.0: 5, math.inf: 6}, {1.0: 2, math.inf: 2}) == {1.0: 3, math.inf: 4}
+    assert since({1.0: 1, math.inf: 1}, {1.0: 2, math.inf: 2}) == {1.0: 1, math.inf: 1}
