@@ -43,9 +43,15 @@ class Account:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def make_folder(self, path: Path, mode: int = 0o700) -> None:
-        path.mkdir(mode=mode, parents=True, exist_ok=True)
-        path.chmod(mode)
-        self.own(path)
+        """Raises PlatformError where the caller may not."""
+        try:
+            path.mkdir(mode=mode, parents=True, exist_ok=True)
+            path.chmod(mode)
+            self.own(path)
+        except OSError as error:
+            raise PlatformError(
+                f"{path}: {error.strerror}", "choose a folder of your own with CRYPTOCDC_HOME"
+            ) from error
 
     def write(self, path: Path, text: str) -> None:
         """Write a file that only this account can read, whole or not at all."""

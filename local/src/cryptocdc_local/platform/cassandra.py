@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 from cassandra import AuthenticationFailed, DriverException, OperationTimedOut
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import Cluster, NoHostAvailable, Session
-from cassandra.policies import DCAwareRoundRobinPolicy
+from cassandra.cluster import NoHostAvailable, Session
 
+from cryptocdc_adapters.cassandra import connect
+from cryptocdc_core.settings import CassandraSettings
 from cryptocdc_local.platform.endpoints import CASSANDRA_DATACENTER, CASSANDRA_USER
 from cryptocdc_local.platform.java import jvm_environment, jvm_options
 from cryptocdc_local.platform.process import Command
@@ -121,7 +121,6 @@ def cassandra_yaml(ports: Ports, data: Path) -> str:
 
 class Cassandra(Server):
     name = "cassandra"
-    stop_limit = 30.0
 
     def ports(self) -> dict[str, int]:
         ports = self.settings.ports
@@ -135,27 +134,33 @@ class Cassandra(Server):
         self.account.write(self.settings.run / "cassandra-logback.xml", LOGBACK)
         self.account.write(self.settings.run / "cassandra.yaml", cassandra_yaml(self.settings.ports, self.data))
 
+    @property
+    def mark(self) -> str:
+        return f"-Dcassandra.config=file://{self.settings.run / 'cassandra.yaml'}"
+
     def command(self) -> Command:
         run = self.settings.run
-        jamm = next((self.jars / "cassandra").glob("jamm-*.jar"))
         return Command(
             argv=[
                 str(self.java),
                 *jvm_options(self.settings.heaps.cassandra, self.settings.temporary),
+                # No jamm as an agent: a JVM with agents uses no class archive, and Cassandra then measures objects
+                # through Unsafe, which is as exact.
+                *self.archive.options(),
                 "-Xss512k",
                 "-XX:MaxDirectMemorySize=256m",
-                f"-javaagent:{jamm}",
                 "-Djdk.attach.allowAttachSelf=true",
                 "-Dio.netty.tryReflectionSetAccessible=true",
                 *(f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS),
                 *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS),
                 "-Dcassandra-foreground=yes",
-                f"-Dcassandra.config=file://{run / 'cassandra.yaml'}",
+                self.mark,
                 f"-Dlogback.configurationFile={run / 'cassandra-logback.xml'}",
                 f"-Dcassandra.storagedir={self.data}",
                 f"-Dcassandra.logdir={self.settings.log}",
                 # Nobody else is on the ring: there is no one to wait for.
                 "-Dcassandra.ring_delay_ms=0",
+                "-Dcassandra.shutdown_announce_in_ms=0",
                 "-Dcassandra.skip_wait_for_gossip_to_settle=0",
                 "-Dcassandra.superuser_setup_delay_ms=0",
                 # Passwords of 128 random bits need no slow hash, and every connection pays for it.
@@ -198,15 +203,11 @@ class Cassandra(Server):
 
     @contextlib.contextmanager
     def _session(self, user: str, password: str) -> Iterator[Session]:
-        cluster = Cluster(
-            [LOOPBACK],
-            port=self.settings.ports.cassandra,
-            auth_provider=PlainTextAuthProvider(user, password),
-            load_balancing_policy=DCAwareRoundRobinPolicy(CASSANDRA_DATACENTER),
-            protocol_version=5,
-            connect_timeout=5.0,
+        port = self.settings.ports.cassandra
+        cluster, session = connect(
+            CassandraSettings(port=port, username=user, password=password, datacenter=CASSANDRA_DATACENTER)
         )
         try:
-            yield cluster.connect()
+            yield session
         finally:
             cluster.shutdown()

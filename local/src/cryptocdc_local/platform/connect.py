@@ -80,7 +80,11 @@ class Connect(Server):
         self.account.write(users, f"{CONNECT_USER}={self.credentials.connect}\n")
         self.account.write(run / "connect-jaas.conf", rest_login(users))
         text = connect_properties(self.settings.ports, self.jars / "debezium", self.credentials.kafka)
-        self.account.write(run / "connect.properties", text)
+        self.account.write(Path(self.mark), text)
+
+    @property
+    def mark(self) -> str:
+        return str(self.settings.run / "connect.properties")
 
     def command(self) -> Command:
         run = self.settings.run
@@ -88,12 +92,13 @@ class Connect(Server):
             argv=[
                 str(self.java),
                 *jvm_options(self.settings.heaps.connect, self.settings.temporary),
+                *self.archive.options(),
                 f"-Dlog4j2.configurationFile={run / 'connect-log4j2.properties'}",
                 f"-Djava.security.auth.login.config={run / 'connect-jaas.conf'}",
                 "-cp",
                 f"{self.jars}/kafka/*",
                 "org.apache.kafka.connect.cli.ConnectDistributed",
-                str(run / "connect.properties"),
+                self.mark,
             ],
             env={
                 **jvm_environment(self.settings.home),

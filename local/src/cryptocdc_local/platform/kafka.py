@@ -10,6 +10,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from cryptocdc_adapters.kafka import client_config
+from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local.platform.endpoints import KAFKA_USER
 from cryptocdc_local.platform.java import jvm_environment, jvm_options
 from cryptocdc_local.platform.process import Command
@@ -116,7 +118,7 @@ class Kafka(Server):
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         arguments = ["kafka.tools.StorageTool", "format", "--config", str(properties), "--cluster-id", cluster]
         try:
-            run_program(self.account, [*self._java(64), "-XX:TieredStopAtLevel=1", *arguments])
+            run_program(self.account, [*self._java(64, "-XX:TieredStopAtLevel=1"), *arguments])
         finally:
             properties.unlink(missing_ok=True)
         draft.rename(self.data)
@@ -129,10 +131,15 @@ class Kafka(Server):
     def _log4j(self) -> Path:
         return self.settings.run / "kafka-log4j2.properties"
 
-    def _java(self, heap_mb: int) -> list[str]:
+    @property
+    def mark(self) -> str:
+        return str(self._properties)
+
+    def _java(self, heap_mb: int, *more: str) -> list[str]:
         return [
             str(self.java),
             *jvm_options(heap_mb, self.settings.temporary),
+            *more,
             f"-Dlog4j2.configurationFile={self._log4j}",
             "-cp",
             f"{self.jars}/kafka/*",
@@ -140,7 +147,7 @@ class Kafka(Server):
 
     def command(self) -> Command:
         return Command(
-            argv=[*self._java(self.settings.heaps.kafka), "kafka.Kafka", str(self._properties)],
+            argv=[*self._java(self.settings.heaps.kafka, *self.archive.options()), "kafka.Kafka", self.mark],
             env=jvm_environment(self.settings.home),
             cwd=self.data,
         )
@@ -148,20 +155,10 @@ class Kafka(Server):
     def ready(self) -> bool:
         if not port_open(self.settings.ports.kafka):
             return False
+        login = KafkaSettings(
+            bootstrap=f"{LOOPBACK}:{self.settings.ports.kafka}", username=KAFKA_USER, password=self.credentials.kafka
+        )
         try:
-            client = AdminClient(client_settings(self.settings.ports, self.credentials.kafka))
-            return bool(client.list_topics(timeout=3.0).brokers)
+            return bool(AdminClient(client_config(login) | {"log_level": 2}).list_topics(timeout=3.0).brokers)
         except KafkaException:
             return False
-
-
-def client_settings(ports: Ports, password: str) -> dict[str, str]:
-    """What librdkafka needs to log in."""
-    return {
-        "bootstrap.servers": f"{LOOPBACK}:{ports.kafka}",
-        "security.protocol": "SASL_PLAINTEXT",
-        "sasl.mechanism": "PLAIN",
-        "sasl.username": KAFKA_USER,
-        "sasl.password": password,
-        "log_level": "2",  # it is asked before it is up: refused connections are no news
-    }

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import signal
+import shutil
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from cryptocdc_local.platform import class_archive, process
 from cryptocdc_local.platform import credentials as stored_credentials
 from cryptocdc_local.platform.account import Account, account_for
 from cryptocdc_local.platform.cassandra import Cassandra
@@ -31,11 +32,15 @@ from cryptocdc_local.platform.programs import install_postgres
 from cryptocdc_local.platform.progress import Silent, Steps
 from cryptocdc_local.platform.server import Server
 from cryptocdc_local.platform.settings import PlatformSettings
+from cryptocdc_local.platform.together import together
 
-SERVERS = ("postgres", "kafka", "connect", "cassandra")
+_KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (Postgres, Kafka, Connect, Cassandra)}
+SERVERS = tuple(_KINDS)
 _STOP_ORDER = (("connect",), ("postgres", "kafka", "cassandra"))  # Connect first: it writes its offsets to Kafka
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 60.0  # seconds between two restarts of a server that keeps dying
 _STEADY = 60.0  # seconds after which a restarted server counts as well again
+
+State = Literal["stopped", "running", "dead"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class ServerStatus:
     """`resident` in bytes. `dead`: it was started and is gone, though nobody stopped it."""
 
     name: str
-    state: Literal["stopped", "running", "dead"]
+    state: State
     pid: int | None
     resident: int
     restarts: int
@@ -70,30 +75,35 @@ class Platform:
     def _processes(self) -> dict[str, ServerProcess]:
         return {name: ServerProcess(name, self.account, self.settings.run, self.settings.log) for name in SERVERS}
 
-    def setup(self, steps: Steps | None = None) -> None:
-        """Install what is missing: folders, passwords, Java, jars, PostgreSQL's programs. Idempotent."""
-        with self._locked():
-            self._setup(steps or Silent())
+    # Set-up
 
-    def _setup(self, steps: Steps) -> tuple[Path, Path]:
-        """Returns the jars' folder and the `java` to run them."""
+    def setup(self, steps: Steps | None = None) -> None:
+        """Install what is missing: folders, passwords, Java, jars, PostgreSQL's programs. Idempotent.
+
+        Raises PlatformError.
+        """
+        steps = steps or Silent()
+        with self._locked(steps):
+            self._setup(steps)
+
+    def _setup(self, steps: Steps) -> None:
         settings = self.settings
-        for folder in (settings.log, settings.data, settings.run, settings.lib, settings.temporary):
+        for folder in (settings.log, settings.data, settings.run, settings.lib, settings.cache, settings.temporary):
             self.account.make_folder(folder)
         stored_credentials.read_or_create(self._credentials_file, self.account)
         need_jars = not jars_folder(settings.lib).exists()
         if need_jars:
             check_disk(settings.home)
-        steps.begin("set-up")
+        steps.begin("set-up", "looking for Java")
         tools = require_tools(need_jars, lambda text: steps.update("set-up", text))
+        steps.update("set-up", "PostgreSQL")
         install_postgres(settings.lib)
-        if need_jars:
-            if tools.maven is None:
-                raise AssertionError("require_tools was told that Maven is needed")
+        if tools.maven is not None and need_jars:
             steps.update("set-up", "Kafka, Debezium and Cassandra by Maven")
             install_jars(settings.lib, tools.maven, tools.java, lambda text: steps.update("set-up", text))
-        steps.done("set-up", f"in {settings.home}")
-        return jars_folder(settings.lib), tools.java
+        steps.done("set-up", f"all there, in {settings.home}")
+
+    # Start and stop
 
     def start(self, steps: Steps | None = None) -> Endpoints:
         """Start what is not running, all at once, and return when every server does its work.
@@ -102,53 +112,107 @@ class Platform:
         Raises PlatformError.
         """
         steps = steps or Silent()
-        with self._locked():
-            jars, java = self._setup(steps)
-            servers = self._servers(jars, java)
+        with self._locked(steps):
+            self._setup(steps)
+            servers = [self._server(name) for name in SERVERS]
             down = [server for server in servers if not self._processes[server.name].alive()]
             if down:
                 check_disk(self.settings.home)
             for server in down:
-                for setting, port in server.ports().items():
-                    check_port(setting, port)
+                self._clear_way(server)
+            given_up = threading.Event()
             try:
-                with ThreadPoolExecutor(len(servers)) as pool:
-                    for future in [pool.submit(self._bring_up, server, steps) for server in servers]:
-                        future.result()
+                together(servers, lambda server: self._bring_up(server, steps, given_up), given_up)
             except BaseException:
-                self._stop([server.name for server in down])
+                self._stop([server.name for server in down], steps)
                 raise
             return self.endpoints()
 
-    def _bring_up(self, server: Server, steps: Steps) -> None:
-        steps.begin(server.name, "starting")
-        process = self._processes[server.name]
-        if not process.alive():
-            recorded = process.recorded()
+    def _clear_way(self, server: Server) -> None:
+        """End what an earlier start left without a pid file, then see that the ports are free."""
+        process.end(process.find_by_argument(server.mark, self.account.uid), server.stop_signal, server.stop_limit)
+        for setting, port in server.ports().items():
+            check_port(setting, port)
+
+    def _bring_up(self, server: Server, steps: Steps, given_up: threading.Event) -> None:
+        its = self._processes[server.name]
+        if its.alive():
+            steps.begin(server.name, "is running")
+        else:
+            steps.begin(server.name, "preparing its folders")
+            recorded = its.recorded()
             server.prepare()
-            process.start(server.command(), recorded.restarts if recorded else 0)
-        process.wait_ready(server.ready, server.start_limit)
-        server.finish()
+            steps.update(server.name, "starting")
+            its.start(server.command(), recorded.restarts if recorded else 0)
+        self._await(server, given_up)
         steps.done(server.name)
+
+    def _await(self, server: Server, given_up: threading.Event) -> None:
+        self._processes[server.name].wait_ready(server.ready, server.start_limit, given_up)
+        server.finish()
 
     def stop(self, steps: Steps | None = None) -> None:
         """Stop everything: gracefully first, by force after each server's limit."""
-        with self._locked():
-            self._stop(list(SERVERS), steps or Silent())
-
-    def _stop(self, names: list[str], steps: Steps | None = None) -> None:
         steps = steps or Silent()
+        with self._locked(steps):
+            self._stop(SERVERS, steps)
+
+    def _stop(self, names: Sequence[str], steps: Steps) -> None:
         for group in _STOP_ORDER:
-            with ThreadPoolExecutor(len(group)) as pool:
-                list(pool.map(lambda name: self._stop_one(name, steps), [name for name in group if name in names]))
+            together([name for name in group if name in names], lambda name: self._stop_one(name, steps))
 
     def _stop_one(self, name: str, steps: Steps) -> None:
-        process, kind = self._processes[name], _KINDS[name]
-        if process.recorded() is None:
+        if self._processes[name].recorded() is None:
             return
         steps.begin(name, "stopping")
-        process.stop(kind.stop_signal, kind.stop_limit)
+        kind = _KINDS[name]
+        willing = self._processes[name].stop(kind.stop_signal, kind.stop_limit)
+        class_archive.settle(self.settings.cache, name, willing)
         steps.done(name, "stopped")
+
+    def erase(self, steps: Steps | None = None) -> list[Path]:
+        """Stop everything and remove the data, the logs and the passwords. What was downloaded stays.
+
+        Returns what was removed.
+        """
+        steps = steps or Silent()
+        with self._locked(steps):
+            self._stop(SERVERS, steps)
+            settings = self.settings
+            doomed = [settings.data, settings.log, settings.run, settings.temporary, self._credentials_file]
+            there = [path for path in doomed if path.exists()]
+            for path in there:
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            return there
+
+    # One server
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, as a crash would be; the server counts as dead until `supervise` or `restart`."""
+        self._processes[name].kill()
+
+    def restart(self, name: str) -> None:
+        """Stop one server, if it runs, start it and wait until it is ready. Counts as a restart."""
+        with self._locked(Silent()):
+            recorded = self._processes[name].recorded()
+            self._stop_one(name, Silent())
+            self._start_again(name, recorded.restarts + 1 if recorded else 0)
+
+    def _start_again(self, name: str, restarts: int) -> None:
+        server = self._server(name)
+        server.prepare()
+        self._processes[name].start(server.command(), restarts)
+        self._await(server, threading.Event())
+
+    def _server(self, name: str) -> Server:
+        java = require_tools(need_maven=False, report=lambda _: None).java
+        jars = jars_folder(self.settings.lib)
+        return _KINDS[name](self.settings, self.account, self._credentials, jars, java)
+
+    # How it is
 
     def is_running(self) -> bool:
         return all(status.state == "running" for status in self.status())
@@ -157,11 +221,15 @@ class Platform:
         return [self._status_of(name) for name in SERVERS]
 
     def _status_of(self, name: str) -> ServerStatus:
-        process = self._processes[name]
-        recorded, running = process.recorded(), process.alive()
-        state: Literal["stopped", "running", "dead"] = "running" if running else "dead" if recorded else "stopped"
+        its = self._processes[name]
+        running, recorded = its.alive(), its.recorded()
+        state: State = "running" if running else "dead" if recorded else "stopped"
         restarts = recorded.restarts if recorded else 0
-        return ServerStatus(name, state, running.pid if running else None, process.memory(), restarts)
+        return ServerStatus(name, state, running.pid if running else None, its.memory(), restarts)
+
+    def _is_dead(self, name: str) -> bool:
+        its = self._processes[name]
+        return its.recorded() is not None and its.alive() is None
 
     def endpoints(self) -> Endpoints:
         """Where the servers are reached; PlatformError before the first set-up."""
@@ -178,86 +246,66 @@ class Platform:
     def _credentials_file(self) -> Path:
         return self.settings.home / "credentials.json"
 
-    def kill(self, name: str) -> None:
-        """SIGKILL, as a crash would be; the server counts as dead until `supervise` or `restart`."""
-        process = self._processes[name]
-        process.send(signal.SIGKILL)
-        process.wait_until_dead(10.0)
-
-    def restart(self, name: str) -> None:
-        """Stop one server, if it runs, start it and wait until it is ready. Counts as a restart."""
-        with self._locked():
-            recorded = self._processes[name].recorded()
-            self._processes[name].stop(_KINDS[name].stop_signal, _KINDS[name].stop_limit)
-            self._start_again(name, recorded.restarts + 1 if recorded else 0)
-
-    def _start_again(self, name: str, restarts: int) -> None:
-        java = require_tools(need_maven=False, report=lambda _: None).java
-        server = _KINDS[name](self.settings, self.account, self._credentials, jars_folder(self.settings.lib), java)
-        server.prepare()
-        process = self._processes[name]
-        process.start(server.command(), restarts)
-        process.wait_ready(server.ready, server.start_limit)
-        server.finish()
-
-    def _servers(self, jars: Path, java: Path) -> list[Server]:
-        made: Mapping[str, type[Server]] = _KINDS
-        return [made[name](self.settings, self.account, self._credentials, jars, java) for name in SERVERS]
-
-    def supervise(self) -> list[str]:
+    def supervise(self) -> dict[str, PlatformError | None]:
         """Call it every second or so while the platform should be up: starts dead servers again, with back-off, and
-        bounds the logs. Returns the names of the servers that it restarted.
+        bounds the logs. Returns the servers that it tried to start, each with the reason why it could not.
 
-        Does nothing while another command starts or stops the platform.
+        Takes as long as a start where one is needed. Does nothing while another command starts or stops the platform.
         """
-        for process in self._processes.values():
-            process.bound_log()
+        for its in self._processes.values():
+            its.bound_log()
         dead = [name for name in SERVERS if self._due(name)]
         if not dead:
-            return []
+            return {}
         try:
-            with self._locked(wait=False):
-                return [name for name in dead if self._revive(name)]
-        except _Busy:
-            return []
+            with self._locked(None):
+                return {name: self._revive(name) for name in dead if self._is_dead(name)}
+        except _BusyError:
+            return {}
 
     def _due(self, name: str) -> bool:
         now, backoff = time.monotonic(), self._backoff[name]
-        if self._status_of(name).state != "dead":
-            if now - backoff.next_try > _STEADY:
-                backoff.delay = _FIRST_BACKOFF
-            return False
-        return now >= backoff.next_try
+        if self._is_dead(name):
+            return now >= backoff.next_try
+        if now - backoff.next_try > _STEADY:
+            backoff.delay = _FIRST_BACKOFF
+        return False
 
-    def _revive(self, name: str) -> bool:
-        process, backoff = self._processes[name], self._backoff[name]
-        recorded = process.recorded()
-        if recorded is None or process.alive():
-            return False
-        backoff.next_try = time.monotonic() + backoff.delay
-        backoff.delay = min(backoff.delay * 2, _LONGEST_BACKOFF)
-        self._start_again(name, recorded.restarts + 1)
-        return True
+    def _revive(self, name: str) -> PlatformError | None:
+        its, backoff = self._processes[name], self._backoff[name]
+        recorded = its.recorded()
+        try:
+            self._start_again(name, recorded.restarts + 1 if recorded else 1)
+        except PlatformError as error:
+            return error
+        finally:
+            backoff.next_try = time.monotonic() + backoff.delay
+            backoff.delay = min(backoff.delay * 2, _LONGEST_BACKOFF)
+        return None
 
     @contextlib.contextmanager
-    def _locked(self, wait: bool = True) -> Iterator[None]:
-        """One command at a time starts or stops the platform. The lock goes with its process, however that ends."""
+    def _locked(self, steps: Steps | None) -> Iterator[None]:
+        """One command at a time starts or stops the platform. The lock goes with its process, however that ends.
+
+        Waits where there are `steps` to say so, else raises _BusyError.
+        """
         self.account.make_folder(self.settings.home)
         path = self.settings.home / "lock"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self.account.own(path)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise _Busy from error
+                if steps is None:
+                    raise _BusyError from error
+                steps.begin("lock", "waiting for another command that starts or stops the platform")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                steps.done("lock", "our turn")
             yield
         finally:
             os.close(descriptor)
 
 
-class _Busy(Exception):
+class _BusyError(Exception):
     """Another command holds the lock."""
-
-
-_KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (Postgres, Kafka, Connect, Cassandra)}

@@ -56,8 +56,20 @@ class Postgres(Server):
     def prepare(self) -> None:
         if not (self.data / "PG_VERSION").exists():
             self._initdb()
+        self._drop_foreign_lock()
         self.account.write(self.data / "postgresql.auto.conf", postgresql_conf(self.settings.ports.postgres))
         self.account.write(self.data / "pg_hba.conf", PG_HBA_CONF)
+
+    def _drop_foreign_lock(self) -> None:
+        """After a crash of the machine the pid in PostgreSQL's lock file may be another program's by now, and
+        PostgreSQL would refuse to start. A dead pid, or a living PostgreSQL, it judges better than we could."""
+        lock = self.data / "postmaster.pid"
+        try:
+            pid = int(lock.read_text(encoding="utf-8").split("\n")[0])
+            if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() != "postgres":
+                lock.unlink()
+        except (OSError, ValueError):
+            pass
 
     def _initdb(self) -> None:
         """Into a folder beside, renamed when it is whole: a killed start leaves no half of a database."""
@@ -86,9 +98,13 @@ class Postgres(Server):
     def _bin(self) -> Path:
         return postgres_programs(self.settings.lib)
 
+    @property
+    def mark(self) -> str:
+        return str(self.data)
+
     def command(self) -> Command:
         return Command(
-            argv=[str(self._bin / "postgres"), "-D", str(self.data)],
+            argv=[str(self._bin / "postgres"), "-D", self.mark],
             env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "HOME": str(self.settings.home)},
             cwd=self.data,
         )

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -94,21 +95,31 @@ class ServerProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(running.pid, number)
 
-    def stop(self, gently: signal.Signals, limit: float) -> None:
-        """Ask to stop, wait up to `limit` seconds, then kill it with all of its children. Removes the pid file."""
+    def stop(self, gently: signal.Signals, limit: float) -> bool:
+        """Ask to stop, wait up to `limit` seconds, then kill it with all of its children. Removes the pid file.
+
+        True when it came to its own end.
+        """
         running = self.alive()
+        willing = False
         if running is not None:
             family = _family(running.pid)
             self.send(gently)
-            if not self.wait_until_dead(limit):
+            willing = self.wait_until_dead(limit)
+            if not willing:
                 self.send(signal.SIGKILL)
                 self.wait_until_dead(10.0)
-            for child in family[1:]:
-                with contextlib.suppress(psutil.Error):
-                    child.wait(5.0)
-                with contextlib.suppress(psutil.Error):
-                    child.kill()
+            _bury(family)
         self.pid_file.unlink(missing_ok=True)
+        return willing
+
+    def kill(self) -> None:
+        """SIGKILL, as in a crash; the pid file stays. Returns when its children are gone too."""
+        if running := self.alive():
+            family = _family(running.pid)
+            self.send(signal.SIGKILL)
+            self.wait_until_dead(10.0)
+            _bury(family)
 
     def wait_until_dead(self, limit: float) -> bool:
         deadline = time.monotonic() + limit
@@ -118,11 +129,13 @@ class ServerProcess:
             time.sleep(0.02)
         return True
 
-    def wait_ready(self, probe: Callable[[], bool], limit: float) -> None:
+    def wait_ready(self, probe: Callable[[], bool], limit: float, given_up: threading.Event) -> None:
         """Return as soon as `probe` says so. PlatformError with the log's end when the process dies, or takes longer
-        than `limit` seconds."""
+        than `limit` seconds; and one without, when somebody has `given_up`."""
         deadline = time.monotonic() + limit
         while not probe():
+            if given_up.is_set():
+                raise PlatformError(f"{self.name} was not waited for", "see the other server's error")
             if not self.alive():
                 raise PlatformError(f"{self.name} stopped while starting; its log ends with\n{self.tail()}", self._look)
             if time.monotonic() > deadline:
@@ -181,6 +194,33 @@ def _family(pid: int) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.Error:
         return []
+
+
+def _bury(family: list[psutil.Process]) -> None:
+    """Wait for children whose parent has died; PostgreSQL's hold its shared memory for a moment."""
+    _, lasting = psutil.wait_procs(family[1:], timeout=5.0)
+    for child in lasting:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+
+
+def find_by_argument(argument: str, uid: int) -> list[psutil.Process]:
+    """Processes of this user with exactly this argument on their command line."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.uids().real == uid and argument in process.cmdline():
+                found.append(process)
+    return found
+
+
+def end(processes: list[psutil.Process], gently: signal.Signals, limit: float) -> None:
+    """Stop processes that have no pid file."""
+    for number in (gently, signal.SIGKILL):
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(number)
+        _, processes = psutil.wait_procs(processes, timeout=limit)
 
 
 def _resident(pid: int) -> int:

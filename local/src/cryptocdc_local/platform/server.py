@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cryptocdc_local.platform.account import Account
+from cryptocdc_local.platform.class_archive import ClassArchive
 from cryptocdc_local.platform.credentials import Credentials
 from cryptocdc_local.platform.process import Command
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
@@ -22,7 +23,7 @@ class Server(abc.ABC):
 
     name: str
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_limit: float = 20.0  # seconds
+    stop_limit: float = 60.0  # seconds; the first stop also saves classes
     start_limit: float = 120.0  # seconds; generous, since a laptop may be busy with other things
 
     def __init__(
@@ -38,9 +39,18 @@ class Server(abc.ABC):
     def data(self) -> Path:
         return self.settings.data / self.name
 
+    @property
+    @abc.abstractmethod
+    def mark(self) -> str:
+        """An argument of its command line that no other process on the machine has."""
+
     @abc.abstractmethod
     def ports(self) -> Mapping[str, int]:
         """Setting's name → port that must be free before the start."""
+
+    @property
+    def archive(self) -> ClassArchive:
+        return ClassArchive(self.settings.cache, self.name, self.jars, self.java)
 
     @abc.abstractmethod
     def prepare(self) -> None:

@@ -58,6 +58,11 @@ class PlatformSettings:
         return self.home / "lib"
 
     @property
+    def cache(self) -> Path:
+        """What makes a start faster and can be lost."""
+        return self.home / "cache"
+
+    @property
     def temporary(self) -> Path:
         """Native libraries are unpacked here; `/tmp` may be mounted noexec."""
         return self.home / "tmp"
