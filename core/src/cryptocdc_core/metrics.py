@@ -73,7 +73,13 @@ class ProducerMetrics(ProgramMetrics):
         )
         self.weight_limit = Gauge(f"{p}weight_limit", "Request weight a minute that the exchange allows.", registry=r)
         self.throttled = Counter(f"{p}throttled_total", "Answers 429 and 418.", ["status"], registry=r)
+        self.write_retries = Counter(
+            f"{p}write_retries_total", "Batches that PostgreSQL did not take, tried again.", registry=r
+        )
         self.symbols = Gauge(f"{p}symbols", "Symbols captured by this producer.", registry=r)
+        self.halted_symbols = Gauge(
+            f"{p}halted_symbols", "Symbols assigned that the exchange does not trade: their capture stands.", registry=r
+        )
         self.last_frame = Gauge(f"{p}last_frame_timestamp_seconds", "When the last frame came.", ["table"], registry=r)
 
 
@@ -91,6 +97,9 @@ class ConsumerMetrics(ProgramMetrics):
         self.expired = Counter(
             f"{p}expired_total", "Rows older than the retention, not written.", ["table"], registry=r
         )
+        self.left_out = Counter(
+            f"{p}left_out_total", "Changes that the transform left out.", ["table"], registry=r
+        )  # fmt: skip
         self.dead_letters = Counter(
             f"{p}dead_letters_total", "Records sent to the dead letters.", ["reason"], registry=r
         )

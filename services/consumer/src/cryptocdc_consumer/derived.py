@@ -1,0 +1,122 @@
+"""Tables kept from a stream's rows for reading: the newest row of every symbol, the order-book heatmap.
+
+They go by the same rule as the streams: every write bears the row's version as its timestamp, so order and repetition
+do not matter. A delete of a newest row removes it from there too, until the symbol's next one comes: nothing is shown
+that was deleted, and the older rows stay where they are, in the stream's own table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol
+
+from cryptocdc_consumer.encode import DerivedEncoder, Key, Prepare
+from cryptocdc_core.catalogue import HEATMAP, NEWEST_PRICES, NEWEST_STATS, Bucket, Derived
+from cryptocdc_core.changes import UNAVAILABLE
+from cryptocdc_core.heatmap import SLOT_MS, bins
+from cryptocdc_core.versions import deletion_version, version
+
+SHARD = 0
+_MOST_OF_A_MILLISECOND = 999
+
+
+class DerivedRow(NamedTuple):
+    """A statement for a derived table, and the change it comes from."""
+
+    table: str
+    key: Key
+    statement: bytes
+    origin: Any
+
+
+class DerivedTable(Protocol):
+    """Collects one chunk's changes of the source table."""
+
+    encoder: DerivedEncoder
+
+    def take(self, change: Any, ttl: int, origin: Any) -> None: ...
+
+    def take_delete(self, change: Any, origin: Any) -> None: ...
+
+    def flush(self) -> Iterator[DerivedRow]:
+        """What the chunk makes of the table."""
+        ...
+
+
+class Newest:
+    """The newest row of every symbol, all in one partition. Of a chunk only the newest is written."""
+
+    def __init__(self, derived: Derived, keyspace: str, prepare: Prepare) -> None:
+        self.encoder = DerivedEncoder(derived, keyspace, prepare, ("shard", "symbol"))
+        self._table = derived.table
+        self._row = attrgetter(*(column.name for column in derived.columns[1:]))
+        self._newest: dict[str, tuple[Any, int, Any]] = {}
+        self._deletes: list[DerivedRow] = []
+
+    def take(self, change: Any, ttl: int, origin: Any) -> None:
+        kept = self._newest.get(change.symbol)
+        if kept is None or change.version > kept[0].version:
+            self._newest[change.symbol] = (change, ttl, origin)
+
+    def take_delete(self, change: Any, origin: Any) -> None:
+        # The key holds the event's time and the version is made from it, so the greatest that the row can have had is
+        # known without the row: a newer row of the symbol stays.
+        most = version(change.event_time) + _MOST_OF_A_MILLISECOND
+        statement = self.encoder.delete((SHARD, change.symbol), most)
+        self._deletes.append(DerivedRow(self._table, (SHARD,), statement, origin))
+
+    def flush(self) -> Iterator[DerivedRow]:
+        newest, deletes = self._newest, self._deletes
+        self._newest, self._deletes = {}, []
+        yield from deletes
+        for change, ttl, origin in newest.values():
+            statement = self.encoder.insert((SHARD, *self._row(change)), change.version, ttl)
+            yield DerivedRow(self._table, (SHARD,), statement, origin)
+
+
+class Heatmap:
+    """An order book every ten seconds, its quantities by price."""
+
+    def __init__(self, derived: Derived, keyspace: str, prepare: Prepare) -> None:
+        self.encoder = DerivedEncoder(derived, keyspace, prepare, ("symbol", "hour", "bucket_time"))
+        self._table = derived.table
+        self._rows: list[DerivedRow] = []
+
+    def take(self, change: Any, ttl: int, origin: Any) -> None:
+        sides = (change.bid_prices, change.bid_quantities, change.ask_prices, change.ask_quantities)
+        if change.bucket_time % SLOT_MS or any(UNAVAILABLE in side for side in sides):
+            return
+        hour = Bucket.HOUR.floor(change.bucket_time)
+        found = bins(*sides)
+        for b in found:
+            row = (
+                change.symbol, hour, change.bucket_time, b.bin,
+                *(format(number, "f") for number in (b.price_low, b.price_high, b.bid_quantity, b.ask_quantity)),
+            )  # fmt: skip
+            self._add(change.symbol, hour, self.encoder.insert(row, change.version, ttl), origin)
+        if not found:  # an emptied book: what an earlier version of it had is gone
+            where = (change.symbol, hour, change.bucket_time)
+            self._add(change.symbol, hour, self.encoder.delete(where, change.version), origin)
+
+    def take_delete(self, change: Any, origin: Any) -> None:
+        if change.bucket_time % SLOT_MS:
+            return
+        hour = Bucket.HOUR.floor(change.bucket_time)
+        where = (change.symbol, hour, change.bucket_time)
+        statement = self.encoder.delete(where, deletion_version(change.committed_us))
+        self._add(change.symbol, hour, statement, origin)
+
+    def flush(self) -> Iterator[DerivedRow]:
+        rows, self._rows = self._rows, []
+        return iter(rows)
+
+    def _add(self, symbol: str, hour: int, statement: bytes, origin: Any) -> None:
+        self._rows.append(DerivedRow(self._table, (symbol, hour), statement, origin))
+
+
+MAKERS: Mapping[str, Callable[[Derived, str, Prepare], DerivedTable]] = {
+    NEWEST_PRICES.table: Newest,
+    NEWEST_STATS.table: Newest,
+    HEATMAP.table: Heatmap,
+}

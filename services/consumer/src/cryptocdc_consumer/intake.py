@@ -1,0 +1,217 @@
+"""From Kafka's records to batches for Cassandra: decode, transform, encode, gather by partition. No I/O."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from cryptocdc_consumer.cql import Unencodable
+from cryptocdc_consumer.derived import MAKERS, DerivedTable
+from cryptocdc_consumer.encode import Key, Prepare, StreamEncoder
+from cryptocdc_consumer.transform import Transform
+from cryptocdc_core.catalogue import DERIVED, Stream
+from cryptocdc_core.changes import Decoder, Undecodable
+from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.names import Names
+
+BATCH_ROWS = 100
+BATCH_BYTES = 64 * 1024
+"""A batch within one partition is one write to Cassandra; beyond about 200 rows it gets no faster, only bigger."""
+
+
+class Record(Protocol):
+    """A record as Kafka's client gives it."""
+
+    def topic(self) -> str: ...
+    def partition(self) -> int: ...
+    def offset(self) -> int: ...
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def timestamp(self) -> tuple[int, int]: ...
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Records read together. Its offsets may be committed once nothing of it is pending."""
+
+    offsets: dict[tuple[str, int], int]
+    """By topic and partition: the offset after the last record."""
+    records: int
+    pending: int = 0
+    """Batches and letters that are not acknowledged."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One row to write, and the record it comes from."""
+
+    statement: bytes
+    record: Record
+    change: Any
+    """None for a derived row."""
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Rows of one Cassandra partition."""
+
+    table: str
+    routing_key: bytes
+    chunk: Chunk
+    event: Callable[[Any], int] | None
+    """The exchange's time of a change, in milliseconds; None for a derived table."""
+    entries: list[Entry] = field(default_factory=list)
+    bytes: int = 0
+    attempts: int = 0
+    acknowledged_at: float = 0.0
+    """Seconds since the epoch."""
+
+    def halves(self) -> tuple[Batch, Batch]:
+        middle = len(self.entries) // 2
+        parts = self.entries[:middle], self.entries[middle:]
+        first, second = (
+            Batch(self.table, self.routing_key, self.chunk, self.event, part, sum(len(e.statement) for e in part))
+            for part in parts
+        )
+        return first, second
+
+
+@dataclass(slots=True)
+class Letter:
+    """A record that can't be written, with the reason: one word for the metric, then the detail."""
+
+    record: Record
+    kind: str
+    detail: str
+    chunk: Chunk
+
+    @property
+    def reason(self) -> str:
+        return f"{self.kind}: {self.detail}"
+
+
+@dataclass(slots=True)
+class Taken:
+    chunk: Chunk
+    batches: list[Batch]
+    letters: list[Letter]
+
+
+class _Lane:
+    """Everything that one stream needs."""
+
+    def __init__(self, stream: Stream, names: Names, retention_s: int | None, prepare: Prepare) -> None:
+        self.stream = stream
+        self.decoder = Decoder(stream)
+        self.encoder = StreamEncoder(stream, names.keyspace, retention_s, prepare)
+        self.derived: list[DerivedTable] = [
+            MAKERS[d.table](d, names.keyspace, prepare) for d in DERIVED if d.source == stream.table
+        ]
+        self.open: dict[Key, Batch] = {}
+
+
+class Intake:
+    """Makes chunks of records."""
+
+    def __init__(
+        self,
+        names: Names,
+        streams: Sequence[Stream],
+        retention_s: int | None,
+        prepare: Prepare,
+        metrics: ConsumerMetrics,
+        transform: Transform | None = None,
+    ) -> None:
+        self._lanes: Mapping[str, _Lane] = {
+            names.change_topic(stream.table): _Lane(stream, names, retention_s, prepare) for stream in streams
+        }
+        self._metrics = metrics
+        self._transform = transform
+
+    @property
+    def topics(self) -> list[str]:
+        return list(self._lanes)
+
+    def take(self, records: Sequence[Record], now_ms: int) -> Taken:
+        """What `records`, in the order read, are to Cassandra. Whatever is wrong with one is that one's dead letter."""
+        taken = Taken(Chunk({}, len(records)), [], [])
+        offsets = taken.chunk.offsets
+        counts: Counter[str] = Counter()
+        for record in records:
+            topic = record.topic()
+            # Records of a partition come in order, so the last one's offset stands in the end.
+            offsets[topic, record.partition()] = record.offset() + 1
+            counts[topic] += 1
+            lane = self._lanes[topic]
+            try:
+                change: Any = lane.decoder.decode(record.value())
+            except Undecodable as error:
+                taken.letters.append(Letter(record, "undecodable", str(error), taken.chunk))
+                continue
+            if self._transform is not None:
+                try:
+                    change = self._transform(lane.stream, change)
+                except Exception as error:  # a user's own code: anything can come
+                    taken.letters.append(Letter(record, "transform", repr(error), taken.chunk))
+                    continue
+                if change is None:
+                    self._metrics.left_out.labels(lane.stream.table).inc()
+                    continue
+            try:
+                self._encode(lane, change, record, now_ms, taken)
+            except (Unencodable, struct.error, ValueError, OverflowError, OSError, ArithmeticError) as error:
+                taken.letters.append(Letter(record, "unencodable", str(error), taken.chunk))
+        for topic, count in counts.items():
+            self._finish(self._lanes[topic], taken, count)
+        taken.chunk.pending = len(taken.batches) + len(taken.letters)
+        return taken
+
+    def _encode(self, lane: _Lane, change: Any, record: Record, now_ms: int, taken: Taken) -> None:
+        encoder = lane.encoder
+        key = encoder.key(change)
+        bucket_ms: int = key[-1]  # type: ignore[assignment]
+        if change.op == "d":
+            statement = encoder.delete(change, bucket_ms)
+            for derived in lane.derived:
+                derived.take_delete(change, record)
+        else:
+            ttl = encoder.ttl(change, now_ms)
+            if ttl is None:
+                self._metrics.expired.labels(lane.stream.table).inc()
+                return
+            statement = encoder.insert(change, bucket_ms, record.timestamp()[1], now_ms, ttl)
+            for derived in lane.derived:
+                derived.take(change, ttl, record)
+        batch = lane.open.get(key)
+        if batch is None:
+            batch = Batch(lane.stream.table, encoder.routing_key(key), taken.chunk, encoder.event)
+            lane.open[key] = batch
+            taken.batches.append(batch)
+        self._add(batch, Entry(statement, record, change))
+        if len(batch.entries) >= BATCH_ROWS or batch.bytes >= BATCH_BYTES:
+            del lane.open[key]
+
+    def _finish(self, lane: _Lane, taken: Taken, count: int) -> None:
+        table = lane.stream.table
+        lane.open.clear()
+        self._metrics.records.labels(table).inc(count)
+        if lane.decoder.unknown:
+            self._metrics.unknown_fields.labels(table).inc(lane.decoder.unknown.total())
+            lane.decoder.unknown.clear()
+        for derived in lane.derived:
+            open_batches: dict[Key, Batch] = {}
+            for row in derived.flush():
+                batch = open_batches.get(row.key)
+                if batch is None or len(batch.entries) >= BATCH_ROWS or batch.bytes >= BATCH_BYTES:
+                    batch = Batch(row.table, derived.encoder.routing_key(row.key), taken.chunk, None)
+                    open_batches[row.key] = batch
+                    taken.batches.append(batch)
+                self._add(batch, Entry(row.statement, row.origin, None))
+
+    @staticmethod
+    def _add(batch: Batch, entry: Entry) -> None:
+        batch.entries.append(entry)
+        batch.bytes += len(entry.statement)

@@ -1,0 +1,144 @@
+"""The consumer: settings in, everything wired, run until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from importlib.metadata import version
+from typing import Any
+
+from cassandra.cluster import Cluster, NoHostAvailable, Session
+from confluent_kafka import Consumer, Producer
+
+from cryptocdc_adapters import cassandra
+from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.serving import Health, serve
+from cryptocdc_consumer import transform
+from cryptocdc_consumer.intake import Batch, Intake
+from cryptocdc_consumer.letters import Letters
+from cryptocdc_consumer.pipeline import Pipeline
+from cryptocdc_consumer.sink import Sink
+from cryptocdc_core import feed as feeds
+from cryptocdc_core import logs
+from cryptocdc_core.feed import CryptoFeed, FeedError, retention_s
+from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.names import Names, identity
+from cryptocdc_core.plan import streams_of
+from cryptocdc_core.settings import CassandraSettings, KafkaSettings, ProgramSettings, SettingsError
+
+log = logging.getLogger("cryptocdc.consumer")
+
+HEALTHY_FOR_S = 60
+WELL, BAD_INPUT, PLATFORM = 0, 2, 3
+
+
+def main() -> None:
+    try:
+        settings = ProgramSettings.from_env()
+        kafka, sink = KafkaSettings.from_env(), CassandraSettings.from_env()
+        logs.configure(settings.log_format, settings.log_level)
+        feed = feeds.load(settings.feed)
+        step = transform.load(os.environ.get(transform.SETTING))
+    except (SettingsError, FeedError, transform.TransformError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    metrics = ConsumerMetrics(version("cryptocdc-consumer"))
+    health = Health(HEALTHY_FOR_S)
+    try:
+        server = serve(metrics.registry, health, settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        print(f"CRYPTOCDC_METRICS_PORT: {settings.metrics_port}: {error}", file=sys.stderr)
+        sys.exit(PLATFORM)
+    try:
+        sys.exit(_run(feed, settings, kafka, sink, step, metrics, health, stop))
+    finally:
+        server.shutdown()
+
+
+def _run(
+    feed: CryptoFeed,
+    settings: ProgramSettings,
+    kafka: KafkaSettings,
+    sink: CassandraSettings,
+    step: transform.Transform | None,
+    metrics: ConsumerMetrics,
+    health: Health,
+    stop: threading.Event,
+) -> int:
+    names = Names(identity(feed.name, settings.source))
+    connected = _connect(sink, stop)
+    if connected is None:
+        return WELL
+    cluster, session = connected
+    try:
+        prepared: list[Any] = []  # the driver itself holds them weakly, and needs them when Cassandra has forgotten
+
+        def prepare(statement: str) -> bytes:
+            prepared.append(session.prepare(statement))
+            query_id: bytes = prepared[-1].query_id
+            return query_id
+
+        def send(batch: Batch) -> Any:
+            rows = [entry.statement for entry in batch.entries]
+            return session.execute_async(cassandra.EncodedBatch(rows, names.keyspace, batch.routing_key))
+
+        intake = Intake(
+            names, streams_of(feed), retention_s(feed.spec.retention.cassandra), prepare, metrics, step
+        )  # fmt: skip
+        letters = Letters(Producer(producer_config(kafka)), names.dead_letter_topic, names.fid, metrics)
+        committed: list[Any] = []
+        consumer = Consumer(consumer_config(kafka, names.consumer_group, lambda *told: committed[0](*told)))
+        pipeline = Pipeline(consumer, intake, Sink(send, metrics), letters, metrics, health)
+        committed.append(pipeline.on_commit)
+        log.info("consuming %s into keyspace %s", ", ".join(intake.topics), names.keyspace)
+        pipeline.run(stop)
+        log.info("stopped: everything read is written and committed")
+        return WELL
+    finally:
+        cluster.shutdown()
+
+
+def _connect(settings: CassandraSettings, stop: threading.Event) -> tuple[Cluster, Session] | None:
+    """Waits for Cassandra as long as it takes; the health check tells meanwhile. None when told to stop."""
+    while not stop.is_set():
+        try:
+            return cassandra.connect(settings)
+        except NoHostAvailable as error:
+            log.warning("Cassandra: %s", error)
+            stop.wait(1)
+    return None
+
+
+def consumer_config(settings: KafkaSettings, group: str, on_commit: Any) -> dict[str, Any]:
+    """Commits are ours alone. The fetch settings bound the memory and keep a backlog flowing: by default librdkafka
+    waits a second with fetching whenever its queue is full."""
+    return client_config(
+        settings,
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        enable_auto_offset_store=False,
+        partition_assignment_strategy="cooperative-sticky",
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=1_000,
+        fetch_wait_max_ms=100,
+        fetch_queue_backoff_ms=10,
+        queued_min_messages=20_000,
+        queued_max_messages_kbytes=32_768,
+        topic_metadata_refresh_interval_ms=30_000,
+    ) | {"on_commit": on_commit}
+
+
+def producer_config(settings: KafkaSettings) -> dict[str, Any]:
+    """A letter counts only when all replicas have it."""
+    return client_config(settings, enable_idempotence=True, linger_ms=5, message_max_bytes=16_000_000)
+
+
+if __name__ == "__main__":
+    main()

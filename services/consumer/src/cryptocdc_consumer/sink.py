@@ -1,0 +1,142 @@
+"""Batches into Cassandra: several in flight, tried again while the fault may pass, taken apart when it won't.
+
+The driver calls back on a thread of its own; all that happens there is that the outcome is noted. Everything else is
+done by the thread that calls `settle`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from cassandra import InvalidRequest
+from cassandra.protocol import ProtocolException, SyntaxException
+
+from cryptocdc_consumer.intake import Batch, Entry
+from cryptocdc_core.metrics import ConsumerMetrics
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 32
+"""Batches at Cassandra or waiting to be tried again; with their records they bound the memory that is held."""
+
+FIRST_BACKOFF_S = 0.1
+LONGEST_BACKOFF_S = 5.0
+TOLD_EVERY_S = 10.0
+
+_RECORDS_FAULT = (InvalidRequest, SyntaxException, ProtocolException)
+# Also an InvalidRequest, but a table that is missing is no fault of the record: it waits until the table is there.
+_MISSING = ("unconfigured table", "does not exist", "doesn't exist", "unknown keyspace")
+
+
+class Future(Protocol):
+    def add_callbacks(self, callback: Callable[[Any], None], errback: Callable[[Exception], None]) -> None: ...
+
+
+Send = Callable[[Batch], Future]
+"""Sends a batch to Cassandra; may raise what Cassandra's client raises."""
+
+
+@dataclass(slots=True)
+class Settled:
+    """What has come to an end since the last call."""
+
+    acknowledged: list[Batch] = field(default_factory=list)
+    refused: list[tuple[Batch, Entry, str]] = field(default_factory=list)
+    """The one row of a batch of one that Cassandra won't have, and its words."""
+
+
+class Sink:
+    def __init__(
+        self,
+        send: Send,
+        metrics: ConsumerMetrics,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._send = send
+        self._metrics = metrics
+        self._now = now
+        self._wall = wall
+        self._outcomes: deque[tuple[Batch, Exception | None, float]] = deque()
+        self._came = threading.Event()
+        self._retries: list[tuple[float, int, Batch]] = []
+        self._order = itertools.count()
+        self._sent = 0
+        self._told_at = float("-inf")
+
+    @property
+    def unsettled(self) -> int:
+        """Batches that are not acknowledged."""
+        return self._sent + len(self._retries)
+
+    @property
+    def full(self) -> bool:
+        return self.unsettled >= IN_FLIGHT
+
+    def wait(self, timeout_s: float) -> None:
+        """Until an outcome came."""
+        self._came.wait(timeout_s)
+
+    def send(self, batch: Batch) -> None:
+        batch.attempts += 1
+        self._sent += 1
+        started = self._now()
+        try:
+            self._send(batch).add_callbacks(
+                lambda _: self._note(batch, None, started), lambda error: self._note(batch, error, started)
+            )
+        except Exception as error:  # the driver's own: no host, a full connection
+            self._note(batch, error, started)
+
+    def settle(self) -> Settled:
+        """Take in the outcomes, and send again what is due."""
+        self._came.clear()
+        settled = Settled()
+        while self._outcomes:
+            batch, error, seconds = self._outcomes.popleft()
+            self._sent -= 1
+            if error is None:
+                self._metrics.batches.inc()
+                self._metrics.write_seconds.observe(seconds)
+                settled.acknowledged.append(batch)
+            elif isinstance(error, _RECORDS_FAULT) and not any(word in str(error) for word in _MISSING):
+                self._take_apart(batch, error, settled)
+            else:
+                self._try_later(batch, error)
+        now = self._now()
+        while self._retries and self._retries[0][0] <= now:
+            self.send(heapq.heappop(self._retries)[2])
+        return settled
+
+    def _note(self, batch: Batch, error: Exception | None, started: float) -> None:
+        batch.acknowledged_at = self._wall()
+        self._outcomes.append((batch, error, self._now() - started))
+        self._came.set()
+
+    def _take_apart(self, batch: Batch, error: Exception, settled: Settled) -> None:
+        """Halves, until the row at fault stands alone and its neighbours are written."""
+        if len(batch.entries) == 1:
+            settled.refused.append((batch, batch.entries[0], str(error)))
+            return
+        self._metrics.retries.labels("halved").inc()
+        batch.chunk.pending += 1
+        for half in batch.halves():
+            self.send(half)
+
+    def _try_later(self, batch: Batch, error: Exception) -> None:
+        reason = type(error).__name__
+        self._metrics.retries.labels(reason).inc()
+        wait = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(batch.attempts - 1, 10))
+        heapq.heappush(self._retries, (self._now() + wait * random.uniform(0.5, 1), next(self._order), batch))
+        if self._now() - self._told_at > TOLD_EVERY_S:
+            self._told_at = self._now()
+            log.warning("Cassandra: %s: %s; batches are sent again until it takes them", reason, error)
