@@ -59,7 +59,8 @@ class Trades(_Of):
         stop = tape.first_id_at(now + 1)
         for trade in tape.aggregates(self._next, stop):
             if self.faults.is_dropped(self.listing.symbol, trade.id):
-                self.faults.counts["dropped_trades" if self._raw else "dropped_aggregates"] += 1
+                kept_back = trade.last - trade.first + 1 if self._raw else 1
+                self.faults.counts["dropped_trades" if self._raw else "dropped_aggregates"] += kept_back
             elif self._raw:
                 for part in parts(trade):
                     yield payloads.trade_event(self.instrument, part, event_time)

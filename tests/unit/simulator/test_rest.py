@@ -1,0 +1,236 @@
+"""The REST API as a client sees it: status, headers and body, by the exchange's documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from starlette.requests import Request
+
+from cryptocdc_simulator.faults import Faults
+from cryptocdc_simulator.market.market import EPOCH_MS, Market
+from cryptocdc_simulator.rest import MarketApi, kline_openings
+from cryptocdc_simulator.rest_endpoint import RestEndpoint
+from cryptocdc_simulator.weights import Weights
+
+from .conftest import NOON, ManualClock
+
+Ask = Callable[[str], tuple[int, Any, dict[str, str]]]
+
+
+@pytest.fixture
+def faults(clock: ManualClock) -> Faults:
+    return Faults(clock)
+
+
+@pytest.fixture
+def ask(market: Market, clock: ManualClock, faults: Faults) -> Ask:
+    """GET /api/v3/<path and query> -> (status, body, headers)."""
+    api = MarketApi(market, 6000, lambda: faults.skew_ms)
+    endpoint = RestEndpoint(api.endpoints, Weights(6000, clock), faults, "market")
+
+    def get(target: str) -> tuple[int, Any, dict[str, str]]:
+        path, _, query = target.partition("?")
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": f"/api/v3/{path}",
+            "query_string": query.encode(),
+            "headers": [],
+            "path_params": {"endpoint": path},
+        }
+        response = asyncio.run(endpoint(Request(scope)))
+        return response.status_code, json.loads(bytes(response.body)), dict(response.headers)
+
+    return get
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "code"),
+    [
+        ("klines?symbol=NOSUCH&interval=1m", 400, -1121),
+        ("depth?symbol=NOSUCH", 400, -1121),
+        ("exchangeInfo?symbol=NOSUCH", 400, -1121),
+        ("klines?symbol=BTCUSDT", 400, -1102),
+        ("klines?symbol=BTCUSDT&interval=7m", 400, -1120),
+        ("depth", 400, -1102),
+        ("depth?symbol=", 400, -1102),
+        ("depth?symbol=btcusdt", 400, -1100),
+        ("depth?symbol=BTCUSDT&limit=0", 400, -1130),
+        ("depth?symbol=BTCUSDT&limit=-5", 400, -1100),
+        ("depth?symbol=BTCUSDT&limit=many", 400, -1100),
+        ("depth?symbol=BTCUSDT&colour=red", 400, -1104),
+        ("ticker/price?symbols=" + quote('["BTCUSDT", "ETHUSDT"]'), 400, -1100),
+        ("ticker/price?symbol=BTCUSDT&symbols=" + quote('["BTCUSDT"]'), 400, -1128),
+        ("ticker/24hr?symbol=BTCUSDT&type=TINY", 400, -1130),
+        ("aggTrades?symbol=BTCUSDT&fromId=1&startTime=2", 400, -1128),
+        ("klines?symbol=BTCUSDT&interval=1m&startTime=2&endTime=1", 400, -1127),
+        ("no/such", 404, -1000),
+    ],
+)
+def test_bad_requests_get_the_exchanges_codes(ask: Ask, target: str, status: int, code: int) -> None:
+    got, body, _ = ask(target)
+    assert (got, body["code"]) == (status, code)
+    assert set(body) == {"code", "msg"}
+
+
+@pytest.mark.parametrize(
+    ("target", "weight"),
+    [
+        ("ping", 1),
+        ("exchangeInfo", 20),
+        ("depth?symbol=BTCUSDT", 5),
+        ("depth?symbol=BTCUSDT&limit=101", 25),
+        ("depth?symbol=BTCUSDT&limit=1000", 50),
+        ("depth?symbol=BTCUSDT&limit=5000", 250),
+        ("trades?symbol=BTCUSDT&limit=1", 25),
+        ("aggTrades?symbol=BTCUSDT&limit=1", 4),
+        ("klines?symbol=BTCUSDT&interval=1m&limit=1", 2),
+        ("ticker/24hr?symbol=BTCUSDT", 2),
+        ("ticker/price?symbol=BTCUSDT", 2),
+        ("ticker/price", 4),
+        ("ticker/bookTicker", 4),
+    ],
+)
+def test_weights_are_the_documented_ones(ask: Ask, target: str, weight: int) -> None:
+    status, _, headers = ask(target)
+    assert (status, headers["x-mbx-used-weight-1m"]) == (200, str(weight))
+
+
+def test_over_budget_is_429_then_418_and_passes(ask: Ask, clock: ManualClock) -> None:
+    clock.now = NOON + 10_000
+    for _ in range(24):
+        assert ask("depth?symbol=BTCUSDT&limit=5000")[0] == 200
+    status, body, headers = ask("depth?symbol=BTCUSDT&limit=100")
+    assert (status, body["code"], headers["retry-after"]) == (429, -1003, "50")
+    clock.now += 50_000
+    assert ask("ping")[0] == 200
+
+    for _ in range(24):
+        ask("depth?symbol=BTCUSDT&limit=5000")
+    statuses = [ask("ping")[0] for _ in range(30)]
+    assert statuses[0] == 429
+    assert statuses[-1] == 418
+    clock.now += 60_000
+    assert ask("ping")[0] == 418
+    assert int(ask("ping")[2]["retry-after"]) == 60
+    clock.now += 60_000
+    assert ask("ping")[0] == 200
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, -1003), (418, -1003), (503, -1001)])
+def test_refusing_on_request_ends_by_itself(
+    ask: Ask, faults: Faults, clock: ManualClock, status: int, code: int
+) -> None:
+    faults.refuse(status, 2.5)
+    got, body, headers = ask("ping")
+    assert (got, body["code"], headers.get("retry-after")) == (status, code, "3" if status < 500 else None)
+    clock.now += 2_500
+    assert ask("ping")[0] == 200
+    assert faults.counts[f"refused_{status}"] == 1
+
+
+def test_exchange_info_says_that_it_is_simulated(ask: Ask, market: Market) -> None:
+    market.delist("ETHUSDT")
+    _, info, headers = ask("exchangeInfo")
+    assert info["simulated"] is True
+    assert headers["x-simulated"] == "market"
+    assert len(info["symbols"]) == 64
+    assert {entry["symbol"]: entry["status"] for entry in info["symbols"]}["ETHUSDT"] == "BREAK"
+    assert [entry["symbol"] for entry in ask("exchangeInfo?symbolStatus=BREAK")[1]["symbols"]] == ["ETHUSDT"]
+
+
+def test_no_trade_is_shown_before_its_time(ask: Ask, clock: ManualClock) -> None:
+    rows = ask("aggTrades?symbol=BTCUSDT&limit=1000")[1]
+    assert len(rows) == 1000
+    assert rows[-1]["T"] <= NOON
+    following = f"aggTrades?symbol=BTCUSDT&fromId={rows[-1]['a'] + 1}"
+    assert ask(following)[1] == []
+    clock.now += 10_000
+    later = ask(following)[1]
+    assert later[0]["a"] == rows[-1]["a"] + 1
+    assert later[0]["T"] > NOON
+    assert later[-1]["T"] <= clock.now
+
+
+def test_trades_by_id_and_by_time_are_the_same(ask: Ask) -> None:
+    by_time = ask(f"aggTrades?symbol=XRPUSDT&startTime={NOON - 60_000}&endTime={NOON - 30_000}&limit=1000")[1]
+    by_id = ask(f"aggTrades?symbol=XRPUSDT&fromId={by_time[0]['a']}&limit={len(by_time)}")[1]
+    assert by_time == by_id
+    assert NOON - 60_000 <= by_time[0]["T"] <= by_time[-1]["T"] <= NOON - 30_000
+    first = by_time[0]
+    raws = ask(f"historicalTrades?symbol=XRPUSDT&fromId={first['f']}&limit={first['l'] - first['f'] + 1}")[1]
+    assert {(raw["price"], raw["time"], raw["isBuyerMaker"]) for raw in raws} == {(first["p"], first["T"], first["m"])}
+
+
+def test_klines_of_a_span(ask: Ask) -> None:
+    minute = NOON - 600_000
+    rows = ask(f"klines?symbol=BTCUSDT&interval=1m&startTime={minute}&endTime={minute + 179_999}")[1]
+    assert [row[0] for row in rows] == [minute, minute + 60_000, minute + 120_000]
+    assert all(row[6] == row[0] + 59_999 and len(row) == 12 for row in rows)
+    assert len(ask("klines?symbol=BTCUSDT&interval=1m&limit=1500")[1]) == 1000
+    assert ask("klines?symbol=BTCUSDT&interval=1m&limit=1")[1][0][0] == NOON
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "limit", "expected"),
+    [
+        (None, None, 3, [-2, -1, 0]),
+        (None, NOON - 60_001, 2, [-3, -2]),
+        (NOON - 90_000, None, 500, [-1, 0]),
+        (NOON - 300_000, None, 2, [-5, -4]),
+        (NOON - 300_000, NOON - 240_000, 9, [-5, -4]),
+        (NOON + 60_000, None, 5, []),
+        (0, None, 1, [(EPOCH_MS - NOON) // 60_000]),
+    ],
+)
+def test_which_klines_a_request_means(start: int | None, end: int | None, limit: int, expected: list[int]) -> None:
+    openings = kline_openings("1m", start, end, limit, EPOCH_MS, NOON + 5_000)
+    assert [(opening - NOON) // 60_000 for opening in openings] == expected
+
+
+def test_months_are_found_backwards_whatever_their_length() -> None:
+    assert len(list(kline_openings("1M", None, None, 5, EPOCH_MS, NOON))) == 5
+
+
+def test_tickers_for_one_many_all(ask: Ask) -> None:
+    one = ask("ticker/24hr?symbol=BNBUSDT")[1]
+    many = ask("ticker/24hr?symbols=" + quote('["BNBUSDT","LTCUSDT"]'))[1]
+    mini = ask("ticker/24hr?symbol=BNBUSDT&type=MINI")[1]
+    assert many[0] == one
+    assert [row["symbol"] for row in many] == ["BNBUSDT", "LTCUSDT"]
+    assert mini == {name: one[name] for name in mini}
+    assert "bidPrice" not in mini
+    assert one["count"] == one["lastId"] - one["firstId"] + 1
+    assert ask("ticker/price?symbol=BNBUSDT")[1] == {"symbol": "BNBUSDT", "price": one["lastPrice"]}
+    book = ask("ticker/bookTicker?symbol=BNBUSDT")[1]
+    assert (book["bidPrice"], book["askQty"]) == (one["bidPrice"], one["askQty"])
+
+
+def test_a_delisted_symbol_leaves_its_history(ask: Ask, market: Market, clock: ManualClock) -> None:
+    market.delist("LTCUSDT")
+    last = ask("aggTrades?symbol=LTCUSDT&limit=1")[1]
+    clock.now += 60_000
+    assert ask("aggTrades?symbol=LTCUSDT&limit=1")[1] == last
+    assert "LTCUSDT" not in {row["symbol"] for row in ask("ticker/price")[1]}
+    market.remove("LTCUSDT")
+    assert ask("aggTrades?symbol=LTCUSDT&limit=1")[1]["code"] == -1121
+
+
+def test_a_new_symbol_begins_at_id_0(ask: Ask, market: Market, clock: ManualClock) -> None:
+    market.list_new("NEW", "USDT")
+    clock.now += 30_000
+    rows = ask("aggTrades?symbol=NEWUSDT&startTime=0")[1]
+    assert (rows[0]["a"], rows[0]["f"]) == (0, 0)
+    assert rows[0]["T"] >= NOON
+    assert len(ask("klines?symbol=NEWUSDT&interval=1h")[1]) == 1
+    assert ask("ticker/24hr?symbol=NEWUSDT")[1]["firstId"] == 0
+
+
+def test_a_skewed_clock_shows_in_server_time(ask: Ask, faults: Faults) -> None:
+    faults.skew_ms = -90_000
+    assert ask("time")[1] == {"serverTime": NOON - 90_000}
