@@ -44,11 +44,12 @@ def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: s
         " state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'filled', 'unfillable')),"
         " reason text NOT NULL DEFAULT '', found_at timestamp(3) NOT NULL DEFAULT now(), ended_at timestamp(3),"
         " UNIQUE (table_name, symbol, interval, first, last))",
-        # Which buckets the verifier has proven equal; a partition is dropped only when all of its buckets are here.
+        # Which slices of time the verifier has proven equal; a partition is dropped only when all of it is here. The
+        # count and the sum of the versions tell whether a slice has changed since.
         f"CREATE TABLE IF NOT EXISTS {schema}.{PROOFS} ("
         "table_name text NOT NULL, bucket_start timestamp(3) NOT NULL, bucket_end timestamp(3) NOT NULL,"
-        " rows bigint NOT NULL, lsn pg_lsn NOT NULL, proven_at timestamp(3) NOT NULL DEFAULT now(),"
-        " PRIMARY KEY (table_name, bucket_start))",
+        " rows bigint NOT NULL, versions numeric NOT NULL, lsn pg_lsn NOT NULL,"
+        " proven_at timestamp(3) NOT NULL DEFAULT now(), PRIMARY KEY (table_name, bucket_start))",
     ]
     roots = ", ".join(f"{schema}.{quoted(t)}" for t in [*(s.table for s in streams), HEARTBEAT])
     publication = quoted(names.publication)
