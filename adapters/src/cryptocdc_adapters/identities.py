@@ -1,0 +1,32 @@
+"""Under which of its identities a feed has tables here: real, simulated, replayed."""
+
+from __future__ import annotations
+
+from cryptocdc_adapters.postgres import connect
+from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.names import SUFFIXES, Source, identity
+from cryptocdc_core.settings import PostgresSettings
+
+
+def source_in_use(settings: PostgresSettings, feed: CryptoFeed, given: str | None) -> Source:
+    """The source that a command means: `given`, else the only one under which the feed has tables in PostgreSQL.
+
+    A run falls back to the simulator by itself, so its user need not know which it was.
+    Raises FeedError when `given` is no source, or when there are several to choose from; psycopg2.Error.
+    """
+    by_identity = {identity(feed.name, source): source for source in SUFFIXES}
+    if given is not None:
+        if given not in SUFFIXES:
+            raise FeedError([f"--source: {given!r} is not accepted; accepted: {', '.join(SUFFIXES)}"])
+        return next(source for source in SUFFIXES if source == given)
+    connection = connect(settings, "identities", autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", (list(by_identity),))
+            found = [by_identity[name] for (name,) in cursor.fetchall()]
+    finally:
+        connection.close()
+    if len(found) > 1:
+        names = " and ".join(sorted(found))
+        raise FeedError([f"--source: {feed.name} has tables as {names}; say which is meant, e.g. --source {found[0]}"])
+    return found[0] if found else "simulated" if feed.spec.exchange == "simulated" else "exchange"
