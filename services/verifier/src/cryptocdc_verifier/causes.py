@@ -1,0 +1,89 @@
+"""Why a row differs, in words, from what can be seen of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cryptocdc_verifier.compare import Kind
+from cryptocdc_verifier.dead_letters import DeadLetter
+from cryptocdc_verifier.trace import Sent
+from cryptocdc_verifier.window import iso
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a differing key.
+
+    `columns` are those that differ. `write_times` are Cassandra's, in microseconds, by column; `op` and `lsn` its audit
+    columns. `sent` are the row's changes in Kafka, oldest first; `complete` says that Kafka was searched from its
+    beginning.
+    """
+
+    kind: Kind
+    postgres_version: int | None
+    cassandra_version: int | None
+    columns: Sequence[str]
+    write_times: Mapping[str, int | None]
+    op: str | None
+    lsn: int | None
+    letters: Sequence[DeadLetter]
+    sent: Sequence[Sent]
+    complete: bool
+
+
+def likely_cause(seen: Evidence) -> str:
+    if seen.letters:
+        return f"its change is in the dead letters: {seen.letters[0].reason or 'without a reason'}; replay them"
+    return {"missing": _missing, "extra": _extra, "different": _different}[seen.kind](seen)
+
+
+def _missing(seen: Evidence) -> str:
+    deletes = [at for at, change in enumerate(seen.sent) if change.op == "d"]
+    if deletes and deletes[-1] < len(seen.sent) - 1:
+        return (
+            "the key was deleted in PostgreSQL and inserted again, which is not supported: in Cassandra the delete"
+            f" of {iso(seen.sent[deletes[-1]].committed_us // 1000)} still wins over the new row"
+        )
+    if seen.sent:
+        last = seen.sent[-1]
+        return (
+            f"its change is in Kafka (partition {last.partition}, offset {last.offset}) and the consumers have passed"
+            " it: deleted in Cassandra by hand, or expired there before its time"
+        )
+    if seen.complete:
+        return "no change of it is in Kafka: it never passed the slot, or Kafka's retention has removed it"
+    return "deleted in Cassandra by hand, or its change never passed the slot; it is not among Kafka's newest records"
+
+
+def _extra(seen: Evidence) -> str:
+    if seen.op is None and seen.lsn is None:
+        return "not in PostgreSQL, and without Debezium's op and lsn: written into Cassandra by hand"
+    if seen.sent and seen.sent[-1].op == "d":
+        return "deleted in PostgreSQL, and written again in Cassandra after the delete: by hand, newer than the delete"
+    return (
+        f"it came through the pipeline (op {seen.op}, lsn {seen.lsn}) and is gone from PostgreSQL without a delete that"
+        " the slot saw: a partition dropped, a TRUNCATE, or a delete before the slot was made"
+    )
+
+
+def _different(seen: Evidence) -> str:
+    ours, theirs = seen.postgres_version, seen.cassandra_version
+    foreign = [name for name in seen.columns if seen.write_times.get(name) not in (None, ours, theirs)]
+    by_hand = [name for name in foreign if (seen.write_times[name] or 0) > max(ours or 0, theirs or 0)]
+    if by_hand:
+        when = seen.write_times[by_hand[0]] or 0
+        return (
+            f"{', '.join(by_hand)}: Cassandra's WRITETIME {when} ({iso(when // 1000)}) is a wall clock, newer than the"
+            f" row's version: written by hand without USING TIMESTAMP"
+        )
+    if any(seen.write_times.get(name) is None for name in seen.columns):
+        gone = [name for name in seen.columns if seen.write_times.get(name) is None]
+        return f"{', '.join(gone)}: no value in Cassandra: deleted there by hand"
+    if ours is not None and theirs is not None and theirs < ours:
+        return f"the update to version {ours} is not in Cassandra, which has {theirs}: the update was lost on the way"
+    if ours is not None and theirs is not None and theirs > ours:
+        return (
+            f"Cassandra has version {theirs}, newer than PostgreSQL's {ours}: written there by hand, or set back here"
+        )
+    return "both have the same version: changed by hand in PostgreSQL without a greater one, so Cassandra kept its own"

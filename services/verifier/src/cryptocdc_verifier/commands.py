@@ -1,0 +1,90 @@
+"""The verifier's part of the command `cryptocdc`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.names import SUFFIXES, Source
+from cryptocdc_core.settings import SettingsError
+from cryptocdc_verifier.screen import progress, show
+from cryptocdc_verifier.target import Target, VerifyError
+from cryptocdc_verifier.verify import verify
+
+UNEQUAL, BAD_INPUT, PLATFORM = 1, 2, 3
+EXPLAINED = 20
+
+
+def moment(text: str | None, option: str) -> int | None:
+    """Milliseconds since the epoch of an ISO time; without a zone it is UTC. Raises FeedError."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise feeds.FeedError(
+            [f"{option}: {text!r} is not accepted; accepted: a time such as 2026-11-21 or 2026-11-21T08:20:00Z"]
+        ) from None
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def run(
+    feed: Annotated[Path, typer.Option("--feed", "-f", help="the feed's file")],
+    source: Annotated[
+        str | None, typer.Option(help="whose rows: exchange, simulated or capture; as the feed's exchange says")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="rows from this time on")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="rows before this time")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the report as one line of JSON")] = False,
+    explained: Annotated[
+        bool, typer.Option("--explain", help="show differing keys: both values and the likely cause")
+    ] = False,
+) -> None:
+    """Compare PostgreSQL with Cassandra, row by row. Exits 0 only when both hold the same."""
+    try:
+        parsed = feeds.load(feed)
+        first, last = moment(start, "--from"), moment(end, "--to")
+        if first is not None and last is not None and first >= last:
+            raise feeds.FeedError([f"--to: {end!r} is not accepted; accepted: a time after --from"])
+        target = Target.from_env(parsed, source_of(parsed, source))
+    except feeds.FeedError as error:
+        fail(str(error), BAD_INPUT)
+    except SettingsError as error:
+        fail(f"{error}\nThese say where the servers are; `cryptocdc up` starts them on this machine", PLATFORM)
+    errors = Console(stderr=True)
+    try:
+        with progress(errors) as say:
+            report = verify(target, first, last, explained=EXPLAINED if explained else 0, say=say)
+    except VerifyError as error:
+        fail(str(error), PLATFORM)
+    if as_json:
+        sys.stdout.write(json.dumps(report.to_json()) + "\n")
+    else:
+        show(report, Console())
+    if not report.equal:
+        raise typer.Exit(UNEQUAL)
+
+
+def source_of(feed: feeds.CryptoFeed, given: str | None) -> Source:
+    """The source asked for; else what the feed's exchange makes it. Raises FeedError."""
+    if given is None:
+        return "simulated" if feed.spec.exchange == "simulated" else "exchange"
+    if given not in SUFFIXES:
+        raise feeds.FeedError([f"--source: {given!r} is not accepted; accepted: {', '.join(SUFFIXES)}"])
+    return given
+
+
+def fail(message: str, code: int) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("verify")(run)

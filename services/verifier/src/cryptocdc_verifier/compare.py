@@ -1,0 +1,246 @@
+"""One table compared: by count and digest of each Cassandra partition, then key by key where those differ."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from cryptocdc_core.catalogue import Bucket, Stream
+from cryptocdc_verifier.canonical import Key, Tally, digest_of, key_of, time_of, version_of
+from cryptocdc_verifier.window import Partition, Window
+
+Kind = Literal["missing", "extra", "different"]
+
+SUSPECTS = 20_000
+"""Differing keys kept in memory until they are looked at again; more are looked at in several rounds."""
+KEPT = 100
+"""Differences kept with both values; more are only counted."""
+ROUNDS = 2
+"""How often a differing key is read again before it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A key whose rows differ: missing in Cassandra, extra there, or with other values."""
+
+    stream: Stream
+    partition: Partition
+    key: Key
+    postgres: bytes | None
+    cassandra: bytes | None
+
+    @property
+    def kind(self) -> Kind:
+        if self.cassandra is None:
+            return "missing"
+        return "extra" if self.postgres is None else "different"
+
+
+@dataclass
+class TableResult:
+    """What comparing a table found. `rows` are PostgreSQL's; `first` is the least time of a differing key."""
+
+    rows: int = 0
+    buckets: int = 0
+    unequal_buckets: int = 0
+    missing: int = 0
+    extra: int = 0
+    different: int = 0
+    first: int | None = None
+    kept: list[Difference] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        return not (self.missing or self.extra or self.different)
+
+    def count(self, difference: Difference) -> None:
+        setattr(self, difference.kind, getattr(self, difference.kind) + 1)
+        at = time_of(difference.stream, difference.key)
+        self.first = at if self.first is None else min(self.first, at)
+        if len(self.kept) < KEPT:
+            self.kept.append(difference)
+
+
+class Rows(Protocol):
+    """PostgreSQL's rows as of one moment."""
+
+    lsn: int
+
+    def read(self, stream: Stream, window: Window, take: Callable[[bytes], None]) -> None: ...
+
+    def read_partition(
+        self, stream: Stream, partition: Partition, window: Window, take: Callable[[bytes], None]
+    ) -> None: ...
+
+
+class Copies(Protocol):
+    """Cassandra's rows as they are now."""
+
+    def read(
+        self, stream: Stream, partitions: Iterable[Partition], window: Window
+    ) -> Iterator[tuple[Partition, Iterator[bytes]]]: ...
+
+
+class Comparison:
+    """Compares windows of one table and gathers what differs; `finish` gives the result.
+
+    `snapshot` makes a fresh view of PostgreSQL, `wait` returns once everything before a position has passed the
+    pipeline, `paced` is told how many rows were read and may take its time.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        cassandra: Copies,
+        snapshot: Callable[[], AbstractContextManager[Rows]],
+        wait: Callable[[int], None],
+        paced: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self.stream = stream
+        self.result = TableResult()
+        self._cassandra = cassandra
+        self._snapshot = snapshot
+        self._wait = wait
+        self._paced = paced
+        self._suspects: dict[Partition, set[Key]] = {}
+
+    def compare(self, rows: Rows, window: Window, theirs: Iterable[Partition]) -> None:
+        """Compare `window`, in PostgreSQL as `rows` has it. `theirs`: Cassandra's partitions that may hold part of it.
+
+        The snapshot behind `rows` must have passed the pipeline already.
+        """
+        ours = self._tallies(rows, window)
+        partitions = {p for p in theirs if Window(p.bucket, self.stream.bucket.next(p.bucket)).meet(window)}
+        self.result.rows += sum(tally.rows for tally in ours.values())
+        self.result.buckets += len(ours.keys() | partitions)
+        unequal = []
+        for partition, lines in self._cassandra.read(self.stream, sorted(ours.keys() | partitions), window):
+            tally = Tally()
+            for line in lines:
+                tally.add(line)
+            self._paced(tally.rows)
+            if tally != ours.get(partition, Tally()):
+                unequal.append(partition)
+        for partition in unequal:
+            self._suspect(rows, partition, window)
+
+    def _tallies(self, rows: Rows, window: Window) -> Mapping[Partition, Tally]:
+        """Count and digest of PostgreSQL's rows by Cassandra partition."""
+        bucket_of = _bucket_of(self.stream.bucket)
+        prefix_at = [self.stream.key.index(name) for name in self.stream.partition]
+        time_at = self.stream.key.index(self.stream.time)
+        found: defaultdict[tuple[tuple[bytes, ...], int], Tally] = defaultdict(Tally)
+        split = len(self.stream.key)
+
+        def take(line: bytes) -> None:
+            fields = line.split(b"\t", split)
+            found[tuple([fields[at] for at in prefix_at]), bucket_of(int(fields[time_at]))].add(line)
+
+        rows.read(self.stream, window, take)
+        return {
+            Partition(tuple(part.decode() for part in prefix), bucket): tally
+            for (prefix, bucket), tally in found.items()
+        }
+
+    def _suspect(self, rows: Rows, partition: Partition, window: Window) -> None:
+        """Find the keys of an unequal partition that differ, to be looked at again."""
+        digests: dict[Key, int] = {}
+
+        def take(line: bytes) -> None:
+            digests[key_of(self.stream, line)] = digest_of(line)
+
+        rows.read_partition(self.stream, partition, window, take)
+        differ = set()
+        for _, lines in self._cassandra.read(self.stream, [partition], window):
+            for line in lines:
+                key = key_of(self.stream, line)
+                if digests.pop(key, None) != digest_of(line):
+                    differ.add(key)
+        differ |= digests.keys()
+        if differ:
+            self._suspects.setdefault(partition, set()).update(differ)
+        if sum(map(len, self._suspects.values())) > SUSPECTS:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Read the suspects again, on both sides, and count those that still differ.
+
+        PostgreSQL is read before and after Cassandra: a row that moves on meanwhile is right when Cassandra has it as
+        either reading does, or at a version between.
+        """
+        suspects, self._suspects = self._suspects, {}
+        for last in [False] * (ROUNDS - 1) + [True]:
+            if not suspects:
+                return
+            still: dict[Partition, set[Key]] = {}
+            for difference in self._look_again(suspects):
+                still.setdefault(difference.partition, set()).add(difference.key)
+                if last:
+                    self.result.count(difference)
+            suspects = still
+        self.result.unequal_buckets += len(suspects)
+
+    def _look_again(self, suspects: Mapping[Partition, set[Key]]) -> Iterator[Difference]:
+        with self._snapshot() as rows:
+            self._wait(rows.lsn)
+            before = self._chosen(rows, suspects)
+        copies: dict[tuple[Partition, Key], bytes] = {}
+        for partition, keys in suspects.items():
+            for _, lines in self._cassandra.read(self.stream, [partition], self._span(keys)):
+                for line in lines:
+                    key = key_of(self.stream, line)
+                    if key in keys:
+                        copies[partition, key] = line
+        with self._snapshot() as rows:
+            after = self._chosen(rows, suspects)
+        for partition, keys in suspects.items():
+            for key in sorted(keys):
+                at = partition, key
+                if not self._moved_on(before.get(at), copies.get(at), after.get(at)):
+                    yield Difference(self.stream, partition, key, after.get(at), copies.get(at))
+
+    def _chosen(self, rows: Rows, suspects: Mapping[Partition, set[Key]]) -> dict[tuple[Partition, Key], bytes]:
+        found: dict[tuple[Partition, Key], bytes] = {}
+        for partition, keys in suspects.items():
+
+            def take(line: bytes, partition: Partition = partition, keys: set[Key] = keys) -> None:
+                key = key_of(self.stream, line)
+                if key in keys:
+                    found[partition, key] = line
+
+            rows.read_partition(self.stream, partition, self._span(keys), take)
+        return found
+
+    def _span(self, keys: Iterable[Key]) -> Window:
+        times = [time_of(self.stream, key) for key in keys]
+        return Window(min(times), max(times) + 1)
+
+    def _moved_on(self, first: bytes | None, copy: bytes | None, second: bytes | None) -> bool:
+        if copy in (first, second):
+            return True
+        if copy is None or second is None:
+            return False
+        low = -1 if first is None else version_of(self.stream, first)
+        return low < version_of(self.stream, copy) < version_of(self.stream, second)
+
+    def finish(self) -> TableResult:
+        self._settle()
+        return self.result
+
+
+def _bucket_of(bucket: Bucket) -> Callable[[int], int]:
+    """`bucket.floor`, quick for many rows of few months."""
+    if bucket is not Bucket.MONTH:
+        return bucket.floor
+    by_day: dict[int, int] = {}
+
+    def floor(at: int) -> int:
+        day = at // 86_400_000
+        if day not in by_day:
+            by_day[day] = bucket.floor(at)
+        return by_day[day]
+
+    return floor

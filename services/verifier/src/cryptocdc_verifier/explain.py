@@ -1,0 +1,124 @@
+"""Differing keys described: both values, where Cassandra's came from, and the likely cause."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from cryptocdc_core.catalogue import AUDIT, Stream, Type
+from cryptocdc_core.names import quoted
+from cryptocdc_verifier.canonical import Key, shown, version_of
+from cryptocdc_verifier.cassandra import CassandraSide
+from cryptocdc_verifier.causes import Evidence, likely_cause
+from cryptocdc_verifier.compare import Difference
+from cryptocdc_verifier.dead_letters import DeadLetter, Pending
+from cryptocdc_verifier.target import Target
+from cryptocdc_verifier.trace import Trace, trace
+from cryptocdc_verifier.window import iso
+
+
+def explain(
+    target: Target, cassandra: CassandraSide, pending: Pending, differences: Sequence[Difference]
+) -> list[dict[str, Any]]:
+    """One entry a difference: table, kind, key, columns that differ, both rows, writetime, audit, cause."""
+    by_table: defaultdict[str, list[Difference]] = defaultdict(list)
+    for difference in differences:
+        by_table[difference.stream.table].append(difference)
+    described = []
+    for group in by_table.values():
+        stream = group[0].stream
+        traced = trace(target.kafka, target.names, stream, {difference.key for difference in group})
+        topic = target.names.change_topic(stream.table)
+        letters = [letter for letter in pending.letters if letter.topic == topic]
+        described += [_describe(difference, cassandra, letters, traced) for difference in group]
+    return described
+
+
+def _describe(
+    difference: Difference, cassandra: CassandraSide, letters: Sequence[DeadLetter], traced: Trace
+) -> dict[str, Any]:
+    stream = difference.stream
+    audit, write_times = _origin(cassandra, difference)
+    ours = None if difference.postgres is None else shown(stream, difference.postgres)
+    theirs = None if difference.cassandra is None else shown(stream, difference.cassandra)
+    differing = [
+        column.name
+        for column in stream.values
+        if ours is not None and theirs is not None and ours[column.name] != theirs[column.name]
+    ]
+    sent = traced.changes[difference.key]
+    cause = likely_cause(
+        Evidence(
+            kind=difference.kind,
+            postgres_version=None if difference.postgres is None else version_of(stream, difference.postgres),
+            cassandra_version=None if difference.cassandra is None else version_of(stream, difference.cassandra),
+            columns=differing,
+            write_times=write_times,
+            op=audit.get("op"),
+            lsn=audit.get("lsn"),
+            letters=[letter for letter in letters if holds_key(stream, difference.key, letter)],
+            sent=sent,
+            complete=traced.complete,
+        )
+    )
+    return {
+        "table": stream.table,
+        "kind": difference.kind,
+        "key": _key_in_words(stream, difference.key),
+        "columns": differing,
+        "postgres": ours,
+        "cassandra": theirs,
+        "writetime": write_times.get("version"),
+        "audit": {name: str(value) for name, value in audit.items() if value is not None},
+        "sent": [f"{c.op} in partition {c.partition}, offset {c.offset}" for c in sent[-5:]],
+        "cause": cause,
+    }
+
+
+def _origin(cassandra: CassandraSide, difference: Difference) -> tuple[dict[str, Any], dict[str, int | None]]:
+    """The audit columns of Cassandra's row, and each value's WRITETIME in microseconds; both empty without a row."""
+    stream = difference.stream
+    if difference.cassandra is None:
+        return {}, {}
+    values = [column.name for column in stream.values]
+    times = ", ".join(f"WRITETIME({quoted(name)})" for name in values)
+    names = ", ".join(quoted(column.name) for column in AUDIT)
+    key = (*stream.partition, stream.bucket.value, *stream.clustering)
+    where = " AND ".join(f"{quoted(name)} = %s" for name in key)
+    by_name = dict(zip(stream.key, difference.key, strict=True))
+    bound: list[object] = [*difference.partition.prefix, difference.partition.bucket]
+    for name in stream.clustering:
+        text = by_name[name].decode()
+        bound.append(text if stream.types[name] is Type.TEXT else int(text))
+    row = cassandra.session.execute(
+        f"SELECT {names}, {times} FROM {cassandra.table(stream)} WHERE {where}",  # noqa: S608
+        bound,
+    ).one()
+    if row is None:
+        return {}, {}
+    audit = {column.name: row[at] for at, column in enumerate(AUDIT)}
+    return audit, dict(zip(values, row[len(AUDIT) :], strict=True))
+
+
+def holds_key(stream: Stream, key: Key, letter: DeadLetter) -> bool:
+    """Whether a dead letter is about this key: by its fields where it is JSON, else by the key's texts within it."""
+    try:
+        document = msgspec.json.decode(letter.value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return all(part in letter.value for part in key)
+    for within in ("payload", "after"):
+        if isinstance(document, dict) and isinstance(document.get(within), dict):
+            document = document[within]
+    if not isinstance(document, dict):
+        return False
+    return all(str(document.get(name)).encode() == part for name, part in zip(stream.key, key, strict=True))
+
+
+def _key_in_words(stream: Stream, key: Key) -> dict[str, str]:
+    return {
+        name: iso(int(part)) if stream.types[name] is Type.TIMESTAMP else part.decode()
+        for name, part in zip(stream.key, key, strict=True)
+    }

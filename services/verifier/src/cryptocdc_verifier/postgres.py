@@ -1,0 +1,179 @@
+"""PostgreSQL's side: snapshots, the rows in them as lines, and the partitions that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from cryptocdc_adapters.postgres import connect
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.ddl import DAY_MS, HEARTBEAT, partition_name
+from cryptocdc_core.names import Names, quoted
+from cryptocdc_core.settings import PostgresSettings
+from cryptocdc_verifier.canonical import postgres_columns
+from cryptocdc_verifier.target import VerifyError
+from cryptocdc_verifier.window import Partition, Window
+
+Take = Callable[[bytes], None]
+
+
+def timestamp(at_ms: int) -> str:
+    """A literal of timestamp(3); also past the year 9999, where Python's own times end."""
+    if at_ms >= 253_402_300_800_000:
+        return "'infinity'"
+    return f"'{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}'"
+
+
+class _Lines:
+    """What COPY writes to: psycopg2 hands over one row at a time, as a line."""
+
+    def __init__(self, take: Take) -> None:
+        self._take = take
+
+    def write(self, data: bytes) -> int:
+        self._take(data[:-1])
+        return len(data)
+
+
+class Snapshot:
+    """One REPEATABLE READ transaction, begun at `taken_ms`: every change in it lies before `lsn` in the log."""
+
+    def __init__(self, connection: Connection, names: Names) -> None:
+        self._connection = connection
+        self.names = names
+        self._schema = quoted(names.schema)
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        # The statement takes the snapshot before it asks for the position. The insert position, since a commit that is
+        # visible may not have been written to disk yet.
+        lsn, at = self.ask("SELECT pg_current_wal_insert_lsn() - '0/0', extract(epoch from clock_timestamp()) * 1000")[
+            0
+        ]
+        self.lsn, self.taken_ms = int(lsn), int(at)
+
+    def ask(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall()
+
+    def table(self, stream: Stream) -> str:
+        return f"{self._schema}.{quoted(stream.table)}"
+
+    def days(self, stream: Stream) -> list[int]:
+        """The starts of the days that have a partition, sorted."""
+        found = self.ask(
+            "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
+            " WHERE inhparent = to_regclass(%s)",
+            (self.table(stream),),
+        )
+        days = []
+        for (name,) in found:
+            digits = name.rpartition("_p")[2]
+            day = int(datetime.strptime(digits, "%Y%m%d").replace(tzinfo=UTC).timestamp()) * 1000
+            assert partition_name(stream, day) == name
+            days.append(day)
+        return sorted(days)
+
+    def read(self, stream: Stream, window: Window, take: Take) -> None:
+        """Hand every row in `window` to `take`, as a line, in no order. Within a day it goes by symbol and index."""
+        symbols = self._symbols(stream, window) if window.end - window.start < DAY_MS else None
+        self._copy(stream, self._within(stream, window, symbols), take)
+
+    def read_partition(self, stream: Stream, partition: Partition, window: Window, take: Take) -> None:
+        """Hand every row of one Cassandra partition that lies in `window` to `take`, as a line."""
+        bucket = Window(partition.bucket, stream.bucket.next(partition.bucket)).meet(window)
+        if bucket is None:
+            return
+        with self._connection.cursor() as cursor:
+            prefix = " AND ".join(
+                cursor.mogrify(f"{quoted(name)} = %s", (value,)).decode()
+                for name, value in zip(stream.partition, partition.prefix, strict=True)
+            )
+        self._copy(stream, f"{prefix} AND {self._within(stream, bucket, None)}", take)
+
+    def sums(self, stream: Stream, window: Window) -> tuple[int, int]:
+        """(rows, sum of their versions) in `window`: cheap, and changed by every insert, update and delete."""
+        symbols = self._symbols(stream, window) if window.end - window.start < DAY_MS else None
+        where = self._within(stream, window, symbols)
+        found = self.ask(f"SELECT count(*), coalesce(sum(version), 0) FROM {self.table(stream)} WHERE {where}")  # noqa: S608
+        return int(found[0][0]), int(found[0][1])
+
+    def _within(self, stream: Stream, window: Window, symbols: list[str] | None) -> str:
+        time = quoted(stream.time)
+        where = f"{time} >= {timestamp(window.start)} AND {time} < {timestamp(window.end)}"
+        if symbols is None:
+            return where
+        with self._connection.cursor() as cursor:
+            return cursor.mogrify("symbol = ANY(%s) AND ", (symbols,)).decode() + where
+
+    def _symbols(self, stream: Stream, window: Window) -> list[str]:
+        """The symbols of the days that `window` touches, one look into the index each.
+
+        The key's index begins with the symbol: with their list, a short window of a long day is found by the index.
+        """
+        time, table = quoted(stream.time), self.table(stream)
+        start = window.start - window.start % DAY_MS
+        end = window.end - 1 + DAY_MS - (window.end - 1) % DAY_MS
+        day = f"{time} >= {timestamp(start)} AND {time} < {timestamp(end)}"
+        found = self.ask(
+            f"WITH RECURSIVE s AS ((SELECT symbol FROM {table} WHERE {day} ORDER BY symbol LIMIT 1) UNION ALL"  # noqa: S608
+            f" SELECT (SELECT symbol FROM {table} t WHERE t.symbol > s.symbol AND {day} ORDER BY symbol LIMIT 1)"
+            " FROM s WHERE s.symbol IS NOT NULL) SELECT symbol FROM s WHERE symbol IS NOT NULL"
+        )
+        return [row[0] for row in found]
+
+    def _copy(self, stream: Stream, where: str, take: Take) -> None:
+        query = f"SELECT {postgres_columns(stream)} FROM {self.table(stream)} WHERE {where}"  # noqa: S608
+        with self._connection.cursor() as cursor:
+            cursor.copy_expert(f"COPY ({query}) TO STDOUT", _Lines(take))
+
+
+class PostgresSide:
+    """Makes snapshots, and moves the slot on."""
+
+    def __init__(self, settings: PostgresSettings, names: Names, streams: Sequence[Stream]) -> None:
+        """Raises VerifyError when PostgreSQL can't be reached or the feed has no tables there."""
+        self._settings = settings
+        self._names = names
+        try:
+            self.connection = connect(settings, "verifier", autocommit=True)
+        except psycopg2.OperationalError as error:
+            raise VerifyError(
+                f"PostgreSQL at {settings.host}:{settings.port}: {' '.join(str(error).split())}"
+            ) from None
+        with self.connection.cursor() as cursor:
+            tables = [*(s.table for s in streams), HEARTBEAT]
+            cursor.execute(
+                "SELECT name FROM unnest(%s) name WHERE to_regclass(%s || '.' || quote_ident(name)) IS NULL",
+                (tables, quoted(names.schema)),
+            )
+            absent = [row[0] for row in cursor.fetchall()]
+        if absent:
+            self.connection.close()
+            raise VerifyError(
+                f"PostgreSQL has no table {', '.join(absent)} in schema {names.schema}: was the feed applied?"
+            )
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        connection = connect(self._settings, "verifier-snapshot")
+        try:
+            yield Snapshot(connection, self._names)
+        finally:
+            connection.close()
+
+    def beat(self) -> int:
+        """Commit a change of the heartbeat, so that the slot has something to confirm; the position after it."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {quoted(self._names.schema)}.{HEARTBEAT} SET beat_at = now() WHERE id = 1")  # noqa: S608
+            cursor.execute("SELECT pg_current_wal_insert_lsn() - '0/0'")
+            found = cursor.fetchone()
+        assert found is not None
+        return int(found[0])
+
+    def close(self) -> None:
+        self.connection.close()

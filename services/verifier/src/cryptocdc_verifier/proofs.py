@@ -1,0 +1,107 @@
+"""The proofs kept in PostgreSQL: which slices of a table's time were seen equal, at which position of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from psycopg2.extensions import connection as Connection
+
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.ddl import PROOFS
+from cryptocdc_core.names import Names, quoted
+from cryptocdc_verifier.postgres import Snapshot, timestamp
+from cryptocdc_verifier.window import Window
+
+_MILLISECONDS = "(extract(epoch from {}) * 1000)::bigint"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """`rows` and `versions`, the sum of their versions, tell a slice that has changed since from one that has not."""
+
+    window: Window
+    rows: int
+    versions: int
+    lsn: int
+
+
+def dropped_days(rows: Snapshot, stream: Stream) -> list[int]:
+    """Starts of the days whose rows were proven and then dropped by retention: proofs of rows without a partition."""
+    there = set(rows.days(stream))
+    proven = rows.ask(
+        f"SELECT DISTINCT {_MILLISECONDS.format('date_trunc(%s, bucket_start)')}"  # noqa: S608
+        f" FROM {quoted(rows.names.schema)}.{PROOFS} WHERE table_name = %s AND rows > 0",
+        ("day", stream.table),
+    )
+    return sorted({int(day) for (day,) in proven} - there)
+
+
+class Proofs:
+    """The proofs of a feed; each call commits by itself."""
+
+    def __init__(self, connection: Connection, names: Names) -> None:
+        """`connection` is in autocommit mode."""
+        self._connection = connection
+        self._table = f"{quoted(names.schema)}.{PROOFS}"
+
+    def of(self, stream: Stream) -> list[Proof]:
+        """In order of time."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {_MILLISECONDS.format('bucket_start')}, {_MILLISECONDS.format('bucket_end')}, rows, versions,"  # noqa: S608
+                f" lsn - '0/0' FROM {self._table} WHERE table_name = %s ORDER BY bucket_start",
+                (stream.table,),
+            )
+            return [
+                Proof(Window(int(start), int(end)), rows, int(versions), int(lsn))
+                for start, end, rows, versions, lsn in cursor.fetchall()
+            ]
+
+    def add(self, stream: Stream, proof: Proof) -> None:
+        self._run([self._insert(stream, proof)])
+
+    def withdraw(self, stream: Stream, proof: Proof) -> None:
+        """Forget a proof, because its rows have changed since."""
+        self._run([self._delete(stream, proof)])
+
+    def merge(self, stream: Stream, proofs: list[Proof]) -> Proof:
+        """Put one in the place of neighbours."""
+        whole = merged(proofs)
+        self._run([*(self._delete(stream, proof) for proof in proofs), self._insert(stream, whole)])
+        return whole
+
+    def _insert(self, stream: Stream, proof: Proof) -> tuple[str, tuple[object, ...]]:
+        start, end = timestamp(proof.window.start), timestamp(proof.window.end)
+        return (
+            f"INSERT INTO {self._table} (table_name, bucket_start, bucket_end, rows, versions, lsn)"  # noqa: S608
+            f" VALUES (%s, {start}, {end}, %s, %s, '0/0'::pg_lsn + %s)",
+            (stream.table, proof.rows, proof.versions, proof.lsn),
+        )
+
+    def _delete(self, stream: Stream, proof: Proof) -> tuple[str, tuple[object, ...]]:
+        return (
+            f"DELETE FROM {self._table} WHERE table_name = %s AND bucket_start = {timestamp(proof.window.start)}",  # noqa: S608
+            (stream.table,),
+        )
+
+    def _run(self, statements: Iterable[tuple[str, tuple[object, ...]]]) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            try:
+                for statement, values in statements:
+                    cursor.execute(statement, values)
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+
+
+def merged(proofs: list[Proof]) -> Proof:
+    """The proof of all of some neighbours' time. It holds as of the latest: none has changed since its own."""
+    return Proof(
+        Window(proofs[0].window.start, proofs[-1].window.end),
+        sum(proof.rows for proof in proofs),
+        sum(proof.versions for proof in proofs),
+        max(proof.lsn for proof in proofs),
+    )

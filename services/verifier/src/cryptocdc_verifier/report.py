@@ -1,0 +1,95 @@
+"""What a verification found, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptocdc_verifier.compare import TableResult
+from cryptocdc_verifier.window import Window, iso
+
+
+@dataclass
+class Report:
+    """`window` is what was compared, in milliseconds; `taken` when PostgreSQL was read.
+
+    `quarantined` counts the dead letters that wait for a replay, `quarantined_symbols` by the symbol of their key.
+    `keys` describes differing keys, each as `explain` has it; None when that was not asked for.
+    """
+
+    feed: str
+    source: str
+    window: Window
+    taken: int
+    tables: dict[str, TableResult] = field(default_factory=dict)
+    quarantined: int = 0
+    quarantined_symbols: dict[str, int] = field(default_factory=dict)
+    keys: list[dict[str, Any]] | None = None
+
+    @property
+    def rows(self) -> int:
+        return sum(table.rows for table in self.tables.values())
+
+    @property
+    def missing(self) -> int:
+        return sum(table.missing for table in self.tables.values())
+
+    @property
+    def extra(self) -> int:
+        return sum(table.extra for table in self.tables.values())
+
+    @property
+    def different(self) -> int:
+        return sum(table.different for table in self.tables.values())
+
+    @property
+    def equal(self) -> bool:
+        return self.reason is None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not equal."""
+        if not all(table.equal for table in self.tables.values()):
+            found = {"missing": self.missing, "extra": self.extra, "different": self.different}
+            return ", ".join(f"{count} {kind}" for kind, count in found.items() if count)
+        if self.rows == 0:
+            return "nothing was compared: PostgreSQL has no row in this window, and that proves nothing"
+        return None
+
+    def proven_through(self, table: TableResult) -> int:
+        """Up to where nothing differs: the end of what was compared, or the first differing key's time."""
+        end = min(self.window.end, self.taken)
+        return end if table.first is None else min(end, table.first)
+
+    def to_json(self) -> dict[str, Any]:
+        proven = {name: self.proven_through(table) for name, table in self.tables.items()}
+        document: dict[str, Any] = {
+            "feed": self.feed,
+            "source": self.source,
+            "equal": self.equal,
+            "proven_through": iso(min(proven.values())) if self.rows else None,
+            "window": {"from": iso(self.window.start), "to": iso(min(self.window.end, self.taken))},
+            "rows": self.rows,
+            "missing": self.missing,
+            "extra": self.extra,
+            "different": self.different,
+            "quarantined": self.quarantined,
+            "tables": {
+                name: {
+                    "rows": table.rows,
+                    "missing": table.missing,
+                    "extra": table.extra,
+                    "different": table.different,
+                    "buckets": table.buckets,
+                    "proven_through": iso(proven[name]),
+                }
+                for name, table in self.tables.items()
+            },
+        }
+        if self.quarantined_symbols:
+            document["quarantined_symbols"] = self.quarantined_symbols
+        if self.reason is not None:
+            document["reason"] = self.reason
+        if self.keys is not None:
+            document["keys"] = self.keys
+        return document

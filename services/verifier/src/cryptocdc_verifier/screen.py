@@ -1,0 +1,105 @@
+"""A verification on the terminal: progress while it runs, then what it found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+from cryptocdc_verifier.report import Report
+from cryptocdc_verifier.verify import Say
+from cryptocdc_verifier.window import iso
+
+_QUIET_S = 2.0
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Say]:
+    """What to tell the verification to; it shows once it has taken longer than two seconds."""
+    started = time.monotonic()
+    status: Status | None = None
+    what, rows = "", 0
+
+    def say(now: str, more: int) -> None:
+        nonlocal status, what, rows
+        what, rows = now or what, rows + more
+        if time.monotonic() - started < _QUIET_S and status is None:
+            return
+        text = f"{what}: {rows:,} rows, {rows / max(0.1, time.monotonic() - started):,.0f} a second"
+        if status is None:
+            status = console.status(text)
+            status.start()
+        else:
+            status.update(text)
+
+    try:
+        yield say
+    finally:
+        if status is not None:
+            status.stop()
+
+
+def show(report: Report, console: Console) -> None:
+    document = report.to_json()
+    table = Table(title=f"{report.feed}, {report.source}: PostgreSQL and Cassandra", title_justify="left")
+    table.add_column("table")
+    for heading in ("rows", "missing", "extra", "different", "buckets"):
+        table.add_column(heading, justify="right")
+    table.add_column("proven through")
+    for name, found in document["tables"].items():
+        counts = [found["missing"], found["extra"], found["different"]]
+        table.add_row(
+            name,
+            f"{found['rows']:,}",
+            *(f"[red]{count:,}[/red]" if count else "0" for count in counts),
+            f"{found['buckets']:,}",
+            found["proven_through"],
+        )
+    console.print(table)
+    console.print(f"window {document['window']['from']} to {document['window']['to']}")
+    if report.quarantined:
+        names = ", ".join(f"{symbol} {count}" for symbol, count in report.quarantined_symbols.items())
+        console.print(f"[yellow]quarantined: {report.quarantined} dead letters wait for a replay ({names})[/yellow]")
+    for at in report.keys or []:
+        _show_key(at, console)
+    if report.equal:
+        console.print(f"[green]equal[/green]: {report.rows:,} rows")
+    else:
+        console.print(f"[red]not equal[/red]: {report.reason}")
+
+
+def _show_key(at: dict[str, object], console: Console) -> None:
+    key = at["key"]
+    assert isinstance(key, dict)
+    console.print(f"\n[bold]{at['kind']}[/bold] {at['table']} {', '.join(f'{k}={v}' for k, v in key.items())}")
+    console.print(f"  likely cause: {at['cause']}")
+    ours, theirs = at["postgres"], at["cassandra"]
+    values = Table("column", "PostgreSQL", "Cassandra", box=None, padding=(0, 2))
+    differing = at["columns"]
+    assert isinstance(differing, list)
+    for name in ours if isinstance(ours, dict) else theirs if isinstance(theirs, dict) else ():
+        left = ours[name] if isinstance(ours, dict) else "–"
+        right = theirs[name] if isinstance(theirs, dict) else "–"
+        style = "red" if name in differing else None
+        values.add_row(name, _moment(name, left), _moment(name, right), style=style)
+    console.print(values)
+    audit = at["audit"]
+    if isinstance(audit, dict) and audit:
+        console.print(f"  writetime {at['writetime']}; " + ", ".join(f"{k} {v}" for k, v in audit.items()))
+    sent = at["sent"]
+    if isinstance(sent, list) and sent:
+        console.print(f"  in Kafka: {'; '.join(sent)}")
+
+
+def _moment(name: str, value: str) -> str:
+    """Times are told as such."""
+    if name.endswith(("_time", "_at")) and value.lstrip("-").isdigit():
+        return iso(int(value))
+    return value
+
+
+__all__ = ["progress", "show"]

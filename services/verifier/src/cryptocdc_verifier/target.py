@@ -1,0 +1,57 @@
+"""What is verified, and where its parts are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.feed import CryptoFeed, retention_s
+from cryptocdc_core.names import Names, Source, identity
+from cryptocdc_core.plan import streams_of
+from cryptocdc_core.settings import CassandraSettings, ConnectSettings, KafkaSettings, PostgresSettings
+
+
+class VerifyError(RuntimeError):
+    """Verification can't be done: a part of the platform does not answer or does not get on. Says which and why."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A feed under one of its identities, and how each server is reached."""
+
+    feed: CryptoFeed
+    source: Source
+    postgres: PostgresSettings
+    kafka: KafkaSettings
+    cassandra: CassandraSettings
+    connect: ConnectSettings
+
+    @classmethod
+    def from_env(cls, feed: CryptoFeed, source: Source, env: Mapping[str, str] | None = None) -> Self:
+        """Raises SettingsError."""
+        return cls(
+            feed,
+            source,
+            PostgresSettings.from_env(env),
+            KafkaSettings.from_env(env),
+            CassandraSettings.from_env(env),
+            ConnectSettings.from_env(env),
+        )
+
+    @property
+    def names(self) -> Names:
+        return Names(identity(self.feed.name, self.source))
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        return streams_of(self.feed)
+
+    @property
+    def cassandra_retention_s(self) -> int | None:
+        return retention_s(self.feed.spec.retention.cassandra)
+
+    @property
+    def postgres_retention_s(self) -> int | None:
+        return retention_s(self.feed.spec.retention.postgres)

@@ -1,0 +1,79 @@
+"""What Kafka still holds of one row: the changes that the consumers were given."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.changes import Decoder, Undecodable
+from cryptocdc_core.names import Names
+from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_verifier.canonical import Key
+
+SCANNED = 300_000
+"""Records looked at for one table, newest first by partition: a second or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A change as it stands in Kafka. `version` means nothing for a delete."""
+
+    partition: int
+    offset: int
+    op: str
+    version: int
+    committed_us: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """By key, its changes in the order of their partition. `complete`: whether all that Kafka has was looked at."""
+
+    changes: dict[Key, list[Sent]]
+    complete: bool
+
+
+def trace(settings: KafkaSettings, names: Names, stream: Stream, keys: set[Key]) -> Trace:
+    """Look for the changes of `keys` among the newest SCANNED records of the stream's topic. Raises KafkaException."""
+    topic = names.change_topic(stream.table)
+    decoder = Decoder(stream)
+    # A record of a wanted key holds its symbol and its time; what does not is not worth decoding.
+    wanted = {(key[0], key[stream.key.index(stream.time)]) for key in keys}
+    found: dict[Key, list[Sent]] = {key: [] for key in keys}
+    consumer = Consumer(client_config(settings, group_id=f"{names.fid}-verifier", enable_auto_commit=False))
+    try:
+        partitions = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
+        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT_S) for p in partitions}
+        share = SCANNED // max(1, len(ends))
+        starts = {p: max(low, high - share) for p, (low, high) in ends.items()}
+        unread = {p: high for p, (_, high) in ends.items() if starts[p] < high}
+        consumer.assign([TopicPartition(topic, p, starts[p]) for p in unread])
+        deadline = time.monotonic() + TIMEOUT_S
+        while unread and time.monotonic() < deadline:
+            for message in consumer.consume(1000, timeout=0.2):
+                value = message.value()
+                if message.error() or value is None or not any(s in value and t in value for s, t in wanted):
+                    continue
+                try:
+                    change = decoder.decode(value)
+                except Undecodable:
+                    continue
+                key = tuple(str(getattr(change, name)).encode() for name in stream.key)
+                if key in found:
+                    version: int = getattr(change, "version", 0)
+                    found[key].append(
+                        Sent(message.partition(), message.offset(), change.op, version, change.committed_us)
+                    )
+            for position in consumer.position([TopicPartition(topic, p) for p in unread]):
+                if position.offset >= unread[position.partition]:
+                    del unread[position.partition]
+        complete = not unread and all(starts[p] == low for p, (low, _) in ends.items())
+        return Trace(found, complete)
+    except KafkaException:
+        return Trace(found, complete=False)
+    finally:
+        consumer.close()

@@ -1,0 +1,120 @@
+"""Verification on demand: a whole window of every table, proven equal or not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg2
+from cassandra import DriverException, OperationTimedOut, ReadTimeout, Unavailable
+from cassandra.cluster import NoHostAvailable
+
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.ddl import DAY_MS
+from cryptocdc_verifier.cassandra import CassandraSide
+from cryptocdc_verifier.compare import Comparison
+from cryptocdc_verifier.dead_letters import read_pending
+from cryptocdc_verifier.explain import explain
+from cryptocdc_verifier.pipeline import STALLED_S, pipeline_of
+from cryptocdc_verifier.postgres import PostgresSide, Snapshot
+from cryptocdc_verifier.proofs import dropped_days
+from cryptocdc_verifier.report import Report
+from cryptocdc_verifier.target import Target, VerifyError
+from cryptocdc_verifier.window import END_OF_TIME, Partition, Window, segment_of, subtract
+
+Say = Callable[[str, int], None]
+"""Is told what is going on, and how many rows have been compared."""
+
+
+def verify(
+    target: Target,
+    start: int | None = None,
+    end: int | None = None,
+    *,
+    explained: int = 0,
+    say: Say = lambda _what, _rows: None,
+    stalled_s: float = STALLED_S,
+) -> Report:
+    """Compare the rows whose time lies in [start, end), in milliseconds; None stands for no bound.
+
+    `explained` differing keys are explained. Raises VerifyError when the platform does not answer or stands still.
+    """
+    with sides(target) as (postgres, cassandra):
+        pipeline = pipeline_of(target, postgres, stalled_s)
+        with postgres.snapshot() as rows:
+            window = window_of(target, rows.taken_ms, start, end)
+            report = Report(target.feed.name, target.source, window, rows.taken_ms)
+            say("waiting until slot and consumers have passed the snapshot", 0)
+            pipeline.wait(rows.lsn)
+            first = window.end
+            for stream in target.streams:
+                comparison = Comparison(
+                    stream, cassandra, postgres.snapshot, pipeline.wait,
+                    paced=lambda count: say("", count),
+                )  # fmt: skip
+                say(f"comparing {stream.table}", 0)
+                for segment, partitions in _segments(stream, rows, cassandra, window):
+                    first = min(first, segment.start)
+                    comparison.compare(rows, segment, partitions)
+                report.tables[stream.table] = comparison.finish()
+            # Where neither side has anything, nothing was compared.
+            report.window = Window(max(window.start, min(first, rows.taken_ms)), window.end)
+        pending = read_pending(target.kafka, target.names)
+        report.quarantined = pending.count
+        report.quarantined_symbols = dict(sorted(pending.symbols.items()))
+        if explained:
+            kept = [difference for table in report.tables.values() for difference in table.kept]
+            report.keys = explain(target, cassandra, pending, kept[:explained])
+        return report
+
+
+@contextmanager
+def sides(target: Target) -> Iterator[tuple[PostgresSide, CassandraSide]]:
+    """Both databases; what either of them refuses later on becomes a VerifyError too."""
+    postgres = PostgresSide(target.postgres, target.names, target.streams)
+    try:
+        cassandra = CassandraSide(target.cassandra, target.names, target.streams)
+        try:
+            yield postgres, cassandra
+        except psycopg2.Error as error:
+            raise VerifyError(f"PostgreSQL: {' '.join(str(error).split())}") from error
+        except (NoHostAvailable, OperationTimedOut, ReadTimeout, Unavailable, DriverException) as error:
+            raise VerifyError(f"Cassandra: {error}") from error
+        finally:
+            cassandra.close()
+    finally:
+        postgres.close()
+
+
+def window_of(target: Target, now: int, start: int | None, end: int | None) -> Window:
+    """The window without what has left Cassandra, or is about to while we read."""
+    least = start or 0
+    kept_s = target.cassandra_retention_s
+    if kept_s is not None:
+        least = max(least, now - kept_s * 1000 + expiry_margin_ms(kept_s))
+    return Window(least, max(least, END_OF_TIME if end is None else end))
+
+
+def expiry_margin_ms(retention_s: int) -> int:
+    """Rows this close to their expiry are left out on both sides: they may go between two readings."""
+    return min(3_600_000, max(10_000, retention_s * 1000 // 20))
+
+
+def _segments(
+    stream: Stream, rows: Snapshot, cassandra: CassandraSide, window: Window
+) -> Iterator[tuple[Window, list[Partition]]]:
+    """The days or months of `window` in which either side may have rows, with Cassandra's partitions in each.
+
+    Days that retention has dropped in PostgreSQL are left out: their rows live on in Cassandra, and were proven.
+    """
+    partitions: defaultdict[Window, list[Partition]] = defaultdict(list)
+    for day in rows.days(stream):
+        partitions[segment_of(stream.bucket, day)] = []
+    for partition in cassandra.partitions(stream):
+        partitions[segment_of(stream.bucket, partition.bucket)].append(partition)
+    dropped = [Window(day, day + DAY_MS) for day in dropped_days(rows, stream)]
+    for segment in sorted(partitions):
+        inside = segment.meet(window)
+        for part in subtract([inside], [d for d in dropped if d.meet(segment)]) if inside else []:
+            yield part, partitions[segment]

@@ -1,0 +1,72 @@
+"""Spans of a table's time, and the Cassandra partitions that lie in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from cryptocdc_core.catalogue import Bucket
+from cryptocdc_core.ddl import DAY_MS
+
+END_OF_TIME = 253_402_300_800_000
+"""The year 10000, in milliseconds: a window without an end."""
+
+
+class Partition(NamedTuple):
+    """A Cassandra partition: its columns before the bucket, and the bucket's start in milliseconds."""
+
+    prefix: tuple[str, ...]
+    bucket: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """[start, end) in milliseconds since the epoch."""
+
+    start: int
+    end: int
+
+    def __contains__(self, at: int) -> bool:
+        return self.start <= at < self.end
+
+    def meet(self, other: Window) -> Window | None:
+        """What both hold, None when they hold nothing in common."""
+        start, end = max(self.start, other.start), min(self.end, other.end)
+        return Window(start, end) if start < end else None
+
+
+def day_of(at: int) -> Window:
+    start = at - at % DAY_MS
+    return Window(start, start + DAY_MS)
+
+
+def segment_of(bucket: Bucket, at: int) -> Window:
+    """The day that holds `at`, or the whole bucket where that is longer: what is compared in one go."""
+    if bucket is Bucket.MONTH:
+        start = bucket.floor(at)
+        return Window(start, bucket.next(start))
+    return day_of(at)
+
+
+def subtract(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
+    """What of `windows` no `taken` one covers, in order."""
+    left = sorted(windows)
+    for hole in sorted(taken):
+        cut: list[Window] = []
+        for window in left:
+            if hole.end <= window.start or window.end <= hole.start:
+                cut.append(window)
+                continue
+            if window.start < hole.start:
+                cut.append(Window(window.start, hole.start))
+            if hole.end < window.end:
+                cut.append(Window(hole.end, window.end))
+        left = cut
+    return left
+
+
+def iso(at_ms: int) -> str:
+    """2026-11-21T08:20:00.000Z."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
