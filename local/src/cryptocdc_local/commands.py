@@ -16,15 +16,16 @@ from rich.live import Live
 
 from cryptocdc_core.feed import CryptoFeed, load
 from cryptocdc_core.plan import Plan
+from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local import applier, run
 from cryptocdc_local.errors import EXIT_PLATFORM, EXIT_UNEQUAL
 from cryptocdc_local.exchange_choice import Chosen, choose
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
-from cryptocdc_local.figures import Figures, scrape
 from cryptocdc_local.live import feed_table, server_table
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform.progress import shown
 from cryptocdc_local.proof import prove
+from cryptocdc_local.readings import Readings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,15 +73,21 @@ def up() -> None:
     console.print("running; `cryptocdc down` stops them")
 
 
-def down() -> None:
-    """Stop every program and server of this machine's home folder. The data stays."""
+def down(
+    erase: Annotated[bool, typer.Option("--erase", help="remove all data, logs and passwords too")] = False,
+) -> None:
+    """Stop every program and server of this machine's home folder. The data stays, unless it is to be erased."""
     console = Console(stderr=True)
     platform = _platform()
     for applied in _store(platform).all():
         for name in run.programs_of(platform, applied).stop_left_over():
             console.print(f"{name} stopped")
     with shown(console) as steps:
-        platform.stop(steps)
+        if erase:
+            for path in platform.erase(steps):
+                console.print(f"{path} removed")
+        else:
+            platform.stop(steps)
 
 
 def run_feed(
@@ -170,7 +177,7 @@ def _finish(it: run.Run, console: Console, before: dict[str, int], as_json: bool
         captured = {table: count - before.get(table, 0) for table, count in after.items()}
         steps.done("draining", f"{sum(captured.values()):,} rows captured")
         steps.begin("verifying")
-        report = prove(it.plan, it.servers, it.applied, lambda text: steps.update("verifying", text))
+        report = prove(it.applied, it.servers, lambda text: steps.update("verifying", text))
         steps.done("verifying", "equal" if report["equal"] else f"NOT EQUAL: {report.get('reason', '')}")
     result = {
         "feed": it.applied.feed.name,
@@ -261,12 +268,12 @@ def plan(feed: Feed, source: Source = None) -> None:
         "connector": planned.connector,
         "postgres": list(planned.postgres),
         "cassandra": list(planned.cassandra),
-        "programs": asdict_scaling(planned.feed),
+        "programs": _workloads(planned.feed),
     }
     print(json.dumps(shown_plan, indent=2))
 
 
-def asdict_scaling(feed: CryptoFeed) -> dict[str, int]:
+def _workloads(feed: CryptoFeed) -> dict[str, int]:
     """How many programs of each kind the feed asks for."""
     return {"producer": feed.spec.scaling.producers, "consumer": feed.spec.scaling.consumers, "verifier": 1}
 
@@ -277,11 +284,12 @@ def status(as_json: Json = False) -> None:
     servers = platform.status()
     feeds = []
     for applied in _store(platform).all():
-        targets = platform.settings.run / "targets" / f"{applied.fid}.json"
-        figures = Figures(applied.feed.spec.streams.tables)
-        figures.update(scrape(targets), {})
-        time.sleep(1.0)  # rates are those of the second between two scrapes
-        feeds.append((applied, figures.update(scrape(targets), {})))
+        readings = Readings(
+            platform.settings, KafkaSettings.from_env(), applied.names, applied.feed.spec.streams.tables
+        )
+        readings.read()
+        time.sleep(1.0)  # rates are those of the second between two readings
+        feeds.append((applied, readings.read()))
     if as_json:
         answer = {
             "servers": [asdict(server) for server in servers],
@@ -293,18 +301,16 @@ def status(as_json: Json = False) -> None:
                     "symbols": list(applied.symbols),
                     "halted": list(applied.halted),
                     "suspended": applied.feed.spec.suspend,
-                    **asdict(figures),
+                    **asdict(now),
                 }
-                for applied, figures in feeds
+                for applied, now in feeds
             ],
         }
         print(json.dumps(answer))
     else:
         console = Console()
         console.print(server_table(servers))
-        for applied, figures in feeds:
-            console.print(
-                feed_table(applied, figures, "" if figures.programs else "no program of it runs", time.time())
-            )
+        for applied, now in feeds:
+            console.print(feed_table(applied, now, "" if now.programs else "no program of it runs", time.time()))
     if any(server.state != "running" for server in servers):
         raise typer.Exit(EXIT_PLATFORM)

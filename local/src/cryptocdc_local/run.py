@@ -11,12 +11,9 @@ from pathlib import Path
 
 import psycopg2
 import yaml
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-from cryptocdc_adapters.exchange import Exchange
 
 from cryptocdc_adapters import postgres
-from cryptocdc_adapters.kafka import client_config, record_counts
+from cryptocdc_adapters.exchange import Rest, markets, quote_volumes
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.names import identity, quoted
 from cryptocdc_core.plan import Plan, plan
@@ -24,11 +21,12 @@ from cryptocdc_core.resolve import ResolvedFeed, resolve
 from cryptocdc_local.applier import Applied, Servers, apply
 from cryptocdc_local.exchange_choice import Chosen, Simulator
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
-from cryptocdc_local.figures import FeedFigures, Figures, scrape
+from cryptocdc_local.figures import FeedFigures
 from cryptocdc_local.guard import ConnectorGuard
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.account import Account
 from cryptocdc_local.programs import Programs
+from cryptocdc_local.readings import Readings
 
 RESOLVE_AGAIN_S = 86_400
 GUARD_EVERY_S = 3.0
@@ -48,9 +46,9 @@ def resolve_and_plan(
     Raises FeedError for unknown symbols, ExchangeError when the exchange does not say.
     """
     feed = feeds.parse(document)
-    exchange = Exchange(chosen.rest_url)
-    volumes = exchange.quote_volumes() if feed.spec.symbols.top is not None else {}
-    resolved: ResolvedFeed = resolve(feed, chosen.source, exchange.markets(), volumes, frozenset(current))
+    rest = Rest(chosen.rest_url)
+    volumes = quote_volumes(rest) if feed.spec.symbols.top is not None else {}
+    resolved = resolve(feed, chosen.source, markets(rest), volumes, frozenset(current))
     applied = AppliedFeed(
         document, chosen.source, chosen.rest_url, chosen.websocket_url, resolved.symbols, resolved.halted, time.time()
     )
@@ -74,11 +72,13 @@ class Run:
         self.note = self.chosen.note
         self.event = ""
         self._guard = ConnectorGuard(self.plan, self.servers)
-        self._figures = Figures([stream.table for stream in self.plan.streams])
-        self._admin = AdminClient(client_config(self.servers.kafka))
-        self._kafka_counts: dict[str, int] = {}
+        self._readings = self._new_readings()
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
+
+    def _new_readings(self) -> Readings:
+        tables = self.applied.feed.spec.streams.tables
+        return Readings(self.platform.settings, self.servers.kafka, self.plan.names, tables)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -124,8 +124,8 @@ class Run:
         self._threads.append(thread)
 
     def _supervise_platform(self) -> None:
-        for name in self.platform.supervise():
-            self.event = f"{name} had died: started again"
+        for name, problem in self.platform.supervise().items():
+            self.event = f"{name} had died: started again" if problem is None else f"{name}: {problem.message[:160]}"
 
     def _supervise_programs(self) -> None:
         for name in self.programs.supervise():
@@ -147,7 +147,7 @@ class Run:
                 self.programs.stop("producer")
                 self.programs.stop("consumer")
                 self.programs.stop("verifier")
-                self._figures = Figures(stored.feed.spec.streams.tables)
+                self._readings = self._new_readings()
                 self.programs.scale("verifier", 1)
             self._scale()
             self.event = "feed changed: taken over"
@@ -160,11 +160,7 @@ class Run:
 
     def figures(self) -> FeedFigures:
         """Scrape everything now."""
-        with contextlib.suppress(KafkaException):
-            counts = record_counts(self._admin, self.plan.change_topics)
-            self._kafka_counts = {s.table: counts.get(topic, 0) for topic, s in self.plan.change_topics.items()}
-        targets = self.platform.settings.run / "targets" / f"{self.plan.names.fid}.json"
-        return self._figures.update(scrape(targets), self._kafka_counts)
+        return self._readings.read()
 
     def stop_capture(self) -> None:
         """Stop the producers; each writes what it holds before it ends."""

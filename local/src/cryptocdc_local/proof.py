@@ -1,0 +1,25 @@
+"""A run's last word: everything captured is in Cassandra, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cryptocdc_local.applier import Servers
+from cryptocdc_local.feeds import AppliedFeed
+from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_verifier.target import Target, VerifyError
+from cryptocdc_verifier.verify import verify
+
+
+def prove(applied: AppliedFeed, servers: Servers, say: Callable[[str], None]) -> dict[str, Any]:
+    """Wait until all that PostgreSQL holds has been carried, compare, and give `verify --json`'s report.
+
+    Raises PlatformError when a part of the pipeline stands still.
+    """
+    target = Target(applied.feed, applied.source, servers.postgres, servers.kafka, servers.cassandra, servers.connect)
+    try:
+        report = verify(target, explained=20, say=lambda what, rows: say(what or f"{rows:,} rows compared"))
+    except VerifyError as error:
+        raise PlatformError(str(error), "`cryptocdc status` tells what runs; `cryptocdc verify` tries again") from error
+    return report.to_json()

@@ -1,0 +1,33 @@
+"""Reads a feed's figures: what its programs serve, and how far Kafka's topics have come."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from cryptocdc_adapters.kafka import client_config, record_counts
+from cryptocdc_core.names import Names
+from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_local.figures import FeedFigures, Figures, scrape
+from cryptocdc_local.platform import PlatformSettings
+
+
+class Readings:
+    """Call `read` every second or two; rates are those since the reads of the last seconds."""
+
+    def __init__(self, platform: PlatformSettings, kafka: KafkaSettings, names: Names, tables: Iterable[str]) -> None:
+        self._targets = platform.run / "targets" / f"{names.fid}.json"
+        self._tables = {names.change_topic(table): table for table in tables}
+        self._figures = Figures(self._tables.values())
+        self._admin = AdminClient(client_config(kafka))
+        self._counts: dict[str, int] = {}
+
+    def read(self) -> FeedFigures:
+        """A program or a Kafka that does not answer leaves its figures as they were."""
+        with contextlib.suppress(KafkaException):
+            counts = record_counts(self._admin, self._tables)
+            self._counts = {table: counts.get(topic, 0) for topic, table in self._tables.items()}
+        return self._figures.update(scrape(self._targets), self._counts)
