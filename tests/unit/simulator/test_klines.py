@@ -11,7 +11,7 @@ from cryptocdc_simulator.market.market import EPOCH_MS, Market
 from cryptocdc_simulator.market.trades import Tape
 
 NOON = 1_780_315_200_000
-LISTING = Market(7, 64, 1.0, lambda: NOON).listings["ETHBTC"]
+LISTING = Market(7, 64, 1.0, lambda: NOON).listings["LTCBTC"]
 
 
 def added_up(tape: Tape, start: int, end: int) -> Bar | None:
@@ -62,9 +62,9 @@ def test_a_span_without_trades_keeps_the_last_price() -> None:
 
 
 def test_a_crash_shows_in_the_bars(market: Market) -> None:
-    listing = market.listings["ETHBTC"]
+    listing = market.listings["LTCBTC"]
     listing.bars.between(NOON - 3_600_000, NOON)
-    begins = market.crash("ETHBTC", percent=50, seconds=30)
+    begins = market.crash("LTCBTC", percent=50, seconds=30)
     end = begins + 120_000
     assert listing.bars.between(NOON - 3_600_000, end) == added_up(listing.tape, NOON - 3_600_000, end)
 
