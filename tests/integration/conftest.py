@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from cryptocdc_local import run
 from cryptocdc_local.applier import Servers
+from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform import Endpoints, Platform, PlatformSettings, Ports
 from cryptocdc_local.platform.progress import shown
 
@@ -63,3 +68,49 @@ def command_environment(platform: Platform, endpoints: Endpoints) -> dict[str, s
         "CRYPTOCDC_HOME": str(platform.settings.home),
         "CRYPTOCDC_SIMULATOR_PORT": str(SIMULATOR_PORT),
     }
+
+
+Document = dict[str, Any]
+
+ALL_STREAMS: Document = {
+    "recentTrades": {"source": "websocket", "kind": "aggregate"},
+    "klines": {"source": "websocket", "intervals": ["1m"]},
+    "crypto24hStats": {"source": "websocket"},
+    "latestPrices": {"source": "websocket"},
+    "orderBook": {"source": "websocket", "depth": 20, "interval": "1s"},
+}
+
+
+def feed_document(name: str, symbols: list[str] | int, streams: Document | None = None, **spec: Any) -> Document:
+    """A feed of the simulator; `symbols` are names, or how many of the most traded."""
+    wanted = {"top": {"count": symbols}} if isinstance(symbols, int) else {"names": symbols}
+    return {
+        "apiVersion": "cryptocdc.io/v1alpha1",
+        "kind": "CryptoFeed",
+        "metadata": {"name": name},
+        "spec": {
+            "exchange": "simulated",
+            "symbols": wanted,
+            "streams": streams or ALL_STREAMS,
+            "scaling": {"partitions": 6, "producers": 1, "consumers": 1},
+            "endpoints": {},
+            **spec,
+        },
+    }
+
+
+Starter = Callable[..., contextlib.AbstractContextManager[run.Run]]
+
+
+@pytest.fixture
+def start(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Starter:
+    """Start a run of a feed: `with start(document) as it: …`. `simulator` holds the simulator's settings."""
+
+    def starter(document: Document, source: str = "simulated", **simulator: object) -> Any:
+        monkeypatch.setenv("CRYPTOCDC_SIMULATOR_PORT", str(SIMULATOR_PORT))
+        for name, value in simulator.items():
+            monkeypatch.setenv(f"CRYPTOCDC_SIMULATOR_{name.upper()}", str(value))
+        chosen = choose(run.feeds.parse(document), source)
+        return run.started(platform, document, chosen, platform.account, lambda step: print(step, file=sys.stderr))
+
+    return starter

@@ -100,6 +100,11 @@ class Programs:
         """Each program's metrics port."""
         return {name: program.port for name, program in self._running.items()}
 
+    def pids(self) -> dict[str, int]:
+        """The process of each program that lives."""
+        alive = {name: program.process.alive() for name, program in self._running.items()}
+        return {name: process.pid for name, process in alive.items() if process is not None}
+
     @property
     def restarts(self) -> int:
         return sum(program.restarts for program in self._running.values())

@@ -1,0 +1,112 @@
+"""What a recorded capture must come to, worked out from its lines without any of the project's own code."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from datetime import UTC
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cryptocdc_local.run import Run
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT.parent / "shared" / "samples"
+DEPTH = 20
+INTERVAL_MS = 1000
+
+Level = tuple[str, str]
+Book = tuple[tuple[Level, ...], tuple[Level, ...]]
+
+
+def feed() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "examples" / "capture.yaml").read_text(encoding="utf-8")))
+
+
+def _frames() -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for line in (SAMPLES / "binance-websocket.capture").read_text(encoding="utf-8").splitlines():
+        _, _, body = line.partition(": ")
+        if body.startswith("{"):
+            frame = json.loads(body)
+            found.append((frame["stream"], frame["data"]))
+    return found
+
+
+def expected_trades() -> list[tuple[str, int, Decimal, Decimal]]:
+    return [
+        (d["s"], d["a"], Decimal(d["p"]), Decimal(d["q"])) for stream, d in _frames() if stream.endswith("@aggTrade")
+    ]
+
+
+def expected_klines() -> list[tuple[str, str, Decimal, Decimal, bool]]:
+    return [
+        (d["s"], d["k"]["i"], Decimal(d["k"]["c"]), Decimal(d["k"]["v"]), d["k"]["x"])
+        for stream, d in _frames()
+        if "@kline_" in stream
+    ]
+
+
+def _snapshots() -> dict[str, dict[str, Any]]:
+    found = {}
+    for line in (SAMPLES / "binance-rest.capture").read_text(encoding="utf-8").splitlines():
+        if "symbol=" in line:
+            symbol = line.split("symbol=")[1].split("&")[0]
+            found[symbol] = json.loads(line.split(": ", 1)[1])
+    return found
+
+
+def expected_books() -> dict[tuple[str, int], Book]:
+    """By symbol and interval: the best levels after the last diff that the exchange dated within it."""
+    diffs = defaultdict(list)
+    for stream, data in _frames():
+        if "@depth" in stream:
+            diffs[data["s"]].append(data)
+    books: dict[tuple[str, int], Book] = {}
+    for symbol, snapshot in _snapshots().items():
+        sides = {side: dict(snapshot[name]) for side, name in (("b", "bids"), ("a", "asks"))}
+        at = snapshot["lastUpdateId"]
+        for diff in diffs[symbol]:
+            if diff["u"] <= at:
+                continue
+            assert diff["U"] <= at + 1 <= diff["u"], (symbol, at, diff["U"], diff["u"])
+            at = diff["u"]
+            for side, levels in sides.items():
+                for price, quantity in diff[side]:
+                    if Decimal(quantity) == 0:
+                        levels.pop(price, None)
+                    else:
+                        levels[price] = quantity
+            books[symbol, diff["E"] // INTERVAL_MS * INTERVAL_MS] = (
+                tuple(sorted(sides["b"].items(), key=lambda level: -Decimal(level[0]))[:DEPTH]),
+                tuple(sorted(sides["a"].items(), key=lambda level: Decimal(level[0]))[:DEPTH]),
+            )
+    return books
+
+
+def stored(it: Run, table: str, columns: str) -> list[Any]:
+    """Rows of a table in Cassandra."""
+    from cryptocdc_adapters import cassandra
+
+    cluster, session = cassandra.connect(it.servers.cassandra)
+    try:
+        return list(session.execute(f'SELECT {columns} FROM "{it.plan.names.keyspace}"."{table}"'))
+    finally:
+        cluster.shutdown()
+
+
+def stored_books(it: Run) -> dict[tuple[str, int], Book]:
+    """The books in Cassandra, prices and quantities as text with every digit."""
+    columns = "symbol, bucket_time, bid_prices, bid_quantities, ask_prices, ask_quantities"
+    found = {}
+    for symbol, bucket, bid_prices, bid_quantities, ask_prices, ask_quantities in stored(it, "order_book", columns):
+        at = round(bucket.replace(tzinfo=UTC).timestamp() * 1000)  # the driver gives naive times in UTC
+        found[symbol, at] = (_levels(bid_prices, bid_quantities), _levels(ask_prices, ask_quantities))
+    return found
+
+
+def _levels(prices: list[Decimal], quantities: list[Decimal]) -> tuple[Level, ...]:
+    return tuple((format(p, "f"), format(q, "f")) for p, q in zip(prices, quantities, strict=True))

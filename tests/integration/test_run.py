@@ -1,0 +1,247 @@
+"""Whole runs: from the simulated exchange through every server into Cassandra, and proven."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from cryptocdc_local import run
+from cryptocdc_local.proof import prove
+from cryptocdc_local.run import Run
+from tests.integration.conftest import ALL_STREAMS, SIMULATOR_PORT, Starter, feed_document
+from tests.integration.waiting import wait_for
+
+pytestmark = pytest.mark.platform
+SIMULATOR = f"http://127.0.0.1:{SIMULATOR_PORT}"
+TABLES = {"recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"}
+
+
+def finish(it: Run) -> dict[str, Any]:
+    """Stop capturing, wait until all is carried, compare; the rows in PostgreSQL by table beside the report."""
+    it.stop_capture()
+    report = prove(it.applied, it.servers, lambda _: None)
+    return {"counts": run.count_rows(it.servers, it.plan), **report}
+
+
+def assert_equal(result: dict[str, Any]) -> None:
+    assert (result["missing"], result["extra"], result["different"]) == (0, 0, 0), result
+    assert result["equal"], result
+    assert result["rows"] == sum(result["counts"].values())
+
+
+def rows_in_cassandra(it: Run, table: str) -> int:
+    return it.figures().streams[table].cassandra
+
+
+def fault(name: str, **parameters: object) -> None:
+    requests.post(
+        f"{SIMULATOR}/simulator/faults/{name}", params={k: str(v) for k, v in parameters.items()}, timeout=5
+    ).raise_for_status()
+
+
+def test_every_stream_by_websocket_arrives_and_is_proven_equal(start: Starter) -> None:
+    with start(feed_document("ws", 5)) as it:
+        wait_for("rows of every stream in Cassandra", lambda: all(rows_in_cassandra(it, t) for t in TABLES))
+        result = finish(it)
+
+    assert_equal(result)
+    assert set(result["counts"]) == TABLES
+    assert min(result["counts"].values()) > 0
+
+
+def test_every_stream_by_rest_arrives_and_is_proven_equal(start: Starter) -> None:
+    streams = {
+        "recentTrades": {"source": "rest", "kind": "aggregate", "period": "2s"},
+        "klines": {"source": "rest", "intervals": ["1m"], "period": "2s"},
+        "crypto24hStats": {"source": "rest", "period": "2s"},
+        "latestPrices": {"source": "rest", "period": "1s"},
+        "orderBook": {"source": "rest", "depth": 20, "interval": "2s"},
+    }
+    with start(feed_document("rest", 3, streams)) as it:
+        wait_for("rows of every stream in Cassandra", lambda: all(rows_in_cassandra(it, t) for t in TABLES))
+        result = finish(it)
+
+    assert_equal(result)
+    assert min(result["counts"].values()) > 0
+
+
+def test_raw_trades_are_captured_one_by_one(start: Starter) -> None:
+    with start(feed_document("raw", ["BTCUSDT"], {"recentTrades": {"source": "websocket", "kind": "trade"}})) as it:
+        wait_for("trades in Cassandra", lambda: rows_in_cassandra(it, "recent_trades") > 20)
+        result = finish(it)
+        ids = trade_ids(it, "BTCUSDT")
+
+    assert_equal(result)
+    assert ids == list(range(ids[0], ids[-1] + 1))
+
+
+def trade_ids(it: Run, symbol: str) -> list[int]:
+    """A symbol's trade ids in PostgreSQL, in order."""
+    from cryptocdc_adapters import postgres
+
+    connection = postgres.connect(it.servers.postgres, "test", autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT trade_id FROM {it.plan.names.schema}.recent_trades WHERE symbol = %s ORDER BY trade_id",
+                (symbol,),
+            )
+            return [row[0] for row in cursor.fetchall()]
+    finally:
+        connection.close()
+
+
+def assert_no_gap(it: Run, symbols: tuple[str, ...]) -> None:
+    for symbol in symbols:
+        ids = trade_ids(it, symbol)
+        assert ids, symbol
+        missing = sorted(set(range(ids[0], ids[-1] + 1)) - set(ids))
+        assert not missing, f"{symbol}: {len(missing)} of {ids[-1] - ids[0] + 1} trades missing, first {missing[:5]}"
+
+
+def test_a_gap_in_the_trades_is_found_and_filled(start: Starter) -> None:
+    with start(feed_document("gap", ["BTCUSDT", "ETHUSDT"], {"recentTrades": {"source": "websocket"}})) as it:
+        wait_for("trades in Cassandra", lambda: rows_in_cassandra(it, "recent_trades") > 10)
+        fault("drop_trades", symbol="BTCUSDT", count=40)
+        wait_for("the gap filled", lambda: it.figures().gap_rows_filled > 0 and it.figures().gaps_open == 0, 90)
+        fault("cut")
+        wait_for("more trades", lambda: rows_in_cassandra(it, "recent_trades") > 200, 90)
+        wait_for("no gap open", lambda: it.figures().gaps_open == 0, 90)
+        result = finish(it)
+        assert_no_gap(it, it.applied.symbols)
+
+    assert_equal(result)
+
+
+@pytest.fixture
+def shared_run(start: Starter) -> Iterator[Run]:
+    document = feed_document("shared", 8, ALL_STREAMS, scaling={"partitions": 6, "producers": 2, "consumers": 3})
+    with start(document) as it:
+        yield it
+
+
+def captured_by(it: Run) -> dict[str, int]:
+    """How many symbols each producer captures, of those that answer."""
+    found = {}
+    for name in it.programs.names("producer"):
+        try:
+            text = requests.get(f"http://127.0.0.1:{it.programs.ports()[name]}/metrics", timeout=2).text
+        except requests.RequestException:
+            continue
+        for line in text.splitlines():
+            if line.startswith("cryptocdc_producer_symbols "):
+                found[name] = int(float(line.split()[1]))
+    return found
+
+
+def test_two_producers_and_three_consumers_share_the_work_and_one_of_each_dies(shared_run: Run) -> None:
+    it = shared_run
+    spread = wait_for(
+        "symbols spread over both producers",
+        lambda: (
+            (found := captured_by(it))
+            and len(found) == 2
+            and min(found.values()) > 0
+            and sum(found.values()) == 8
+            and found
+        ),
+        90,
+    )
+    wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 100)
+    victim = min(spread)
+    it.programs.kill(victim)
+    it.programs.kill(it.programs.names("consumer")[0])
+    wait_for("all symbols captured again", lambda: sum(captured_by(it).values()) >= 8, 90)
+    before = rows_in_cassandra(it, "recent_trades")
+    wait_for("rows go on", lambda: rows_in_cassandra(it, "recent_trades") > before + 100, 90)
+    wait_for("no gap open", lambda: it.figures().gaps_open == 0, 120)
+    result = finish(it)
+
+    assert_no_gap(it, it.applied.symbols)
+    assert_equal(result)
+
+
+@pytest.mark.parametrize("server", ["postgres", "kafka", "connect", "cassandra"])
+def test_a_server_restarted_under_load_loses_nothing(start: Starter, server: str) -> None:
+    with start(feed_document(f"crash-{server}", 4)) as it:
+        wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 50)
+        it.platform.kill(server)
+        wait_for("the server runs again", it.platform.is_running, 120)
+        before = rows_in_cassandra(it, "recent_trades")
+        wait_for("rows go on", lambda: rows_in_cassandra(it, "recent_trades") > before + 100, 120)
+        wait_for("no gap open", lambda: it.figures().gaps_open == 0, 120)
+        result = finish(it)
+        assert_no_gap(it, it.applied.symbols)
+
+    assert_equal(result)
+
+
+def test_symbols_come_and_go_without_a_restart(start: Starter) -> None:
+    document = feed_document("comego", ["BTCUSDT", "ETHUSDT"])
+    with start(document) as it:
+        wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 20)
+        pids = it.programs.pids()
+        changed = feed_document("comego", ["BTCUSDT", "BNBUSDT"])
+        applied, planned = run.resolve_and_plan(changed, it.chosen, it.servers, ())
+        done = run.apply(planned, it.servers, lambda _: None)
+        it.store.write(applied)
+        assert (done.added, done.removed) == (["BNBUSDT"], ["ETHUSDT"])
+        wait_for("trades of the new symbol", lambda: trade_ids(it, "BNBUSDT"))
+        settled = wait_for("no more trades of the old one", lambda: quiet(it, "ETHUSDT"))
+        result = finish(it)
+
+        assert it.programs.restarts == 0
+        assert it.programs.pids() == {name: pid for name, pid in pids.items() if "producer" not in name}
+
+    assert settled
+    assert_equal(result)
+
+
+def quiet(it: Run, symbol: str, seconds: float = 3) -> bool:
+    """Whether no trade of `symbol` came for so long while those of others did."""
+    before, others = len(trade_ids(it, symbol)), len(trade_ids(it, "BTCUSDT"))
+    time.sleep(seconds)
+    return len(trade_ids(it, symbol)) == before and len(trade_ids(it, "BTCUSDT")) > others
+
+
+def test_a_second_start_keeps_the_data_and_goes_on(start: Starter) -> None:
+    document = feed_document("again", ["BTCUSDT"], {"recentTrades": {"source": "websocket"}})
+    with start(document) as it:
+        wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 20)
+        first = finish(it)
+    with start(document) as it:
+        wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 20)
+        wait_for("the pause filled", lambda: it.figures().gaps_open == 0, 90)
+        second = finish(it)
+        assert_no_gap(it, ("BTCUSDT",))
+
+    assert_equal(first)
+    assert_equal(second)
+    assert second["rows"] > first["rows"]
+
+
+def test_a_capture_runs_through_exact_to_the_digit(start: Starter) -> None:
+    """The recorded capture against an application of its own of the recorded snapshots and diffs."""
+    from tests.integration import recorded
+
+    if not recorded.SAMPLES.is_dir():
+        pytest.skip(f"no recorded capture: {os.path.relpath(recorded.SAMPLES)} is not there")
+    document = recorded.feed()
+    with start(document, source=f"capture:{recorded.SAMPLES}") as it:
+        wait_for("the end of the capture", it.simulator.capture_finished, 120)  # type: ignore[union-attr]
+        result = finish(it)
+        books = recorded.stored_books(it)
+        trades = recorded.stored(it, "recent_trades", "symbol, trade_id, price, quantity")
+        klines = recorded.stored(it, "klines", "symbol, interval, close, volume, closed")
+
+    assert_equal(result)
+    assert result["counts"]["recent_trades"] == 2
+    assert result["counts"]["klines"] == 2
+    assert sorted(map(tuple, trades)) == sorted(recorded.expected_trades())
+    assert sorted(map(tuple, klines)) == sorted(recorded.expected_klines())
+    assert books == recorded.expected_books()
