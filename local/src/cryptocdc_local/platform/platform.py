@@ -147,7 +147,7 @@ class Platform:
         self._await(server, given_up)
         steps.done(server.name)
 
-    def _await(self, server: Server, given_up: threading.Event) -> None:
+    def _await(self, server: Server, given_up: threading.Event | None = None) -> None:
         self._processes[server.name].wait_ready(server.ready, server.start_limit, given_up)
         server.finish()
 
@@ -175,18 +175,19 @@ class Platform:
 
         Returns what was removed.
         """
-        steps = steps or Silent()
+        settings, steps = self.settings, steps or Silent()
+        if not settings.home.exists():
+            return []
         with self._locked(steps):
             self._stop(SERVERS, steps)
-            settings = self.settings
-            doomed = [settings.data, settings.log, settings.run, settings.temporary, self._credentials_file]
-            there = [path for path in doomed if path.exists()]
-            for path in there:
+            kept = (settings.lib, settings.cache, self._lock_file)
+            doomed = sorted(path for path in settings.home.iterdir() if path not in kept)
+            for path in doomed:
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:
                     path.unlink()
-            return there
+            return doomed
 
     # One server
 
@@ -205,7 +206,7 @@ class Platform:
         server = self._server(name)
         server.prepare()
         self._processes[name].start(server.command(), restarts)
-        self._await(server, threading.Event())
+        self._await(server)
 
     def _server(self, name: str) -> Server:
         java = require_tools(need_maven=False, report=lambda _: None).java
@@ -245,6 +246,10 @@ class Platform:
     @property
     def _credentials_file(self) -> Path:
         return self.settings.home / "credentials.json"
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.settings.home / "lock"
 
     def supervise(self) -> dict[str, PlatformError | None]:
         """Call it every second or so while the platform should be up: starts dead servers again, with back-off, and
@@ -290,10 +295,9 @@ class Platform:
         Waits where there are `steps` to say so, else raises _BusyError.
         """
         self.account.make_folder(self.settings.home)
-        path = self.settings.home / "lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            self.account.own(path)
+            self.account.own(self._lock_file)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -129,12 +129,12 @@ class ServerProcess:
             time.sleep(0.02)
         return True
 
-    def wait_ready(self, probe: Callable[[], bool], limit: float, given_up: threading.Event) -> None:
+    def wait_ready(self, probe: Callable[[], bool], limit: float, given_up: threading.Event | None = None) -> None:
         """Return as soon as `probe` says so. PlatformError with the log's end when the process dies, or takes longer
         than `limit` seconds; and one without, when somebody has `given_up`."""
         deadline = time.monotonic() + limit
         while not probe():
-            if given_up.is_set():
+            if given_up is not None and given_up.is_set():
                 raise PlatformError(f"{self.name} was not waited for", "see the other server's error")
             if not self.alive():
                 raise PlatformError(f"{self.name} stopped while starting; its log ends with\n{self.tail()}", self._look)

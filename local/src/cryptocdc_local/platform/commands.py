@@ -1,0 +1,95 @@
+"""The platform's own subcommands: `doctor`, `shell`, `setup` and `erase`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cryptocdc_core.exchanges import EXCHANGES
+from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_local.platform import shells
+from cryptocdc_local.platform.doctor import diagnose
+from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.platform import Platform
+from cryptocdc_local.platform.progress import shown
+from cryptocdc_local.platform.settings import PlatformSettings
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommands to `app`."""
+    app.command()(doctor)
+    app.command()(setup)
+    app.command()(erase)
+    shell = typer.Typer(no_args_is_help=True, help="Look at the rows, already logged in.")
+    shell.command(context_settings=_PASS_ON)(psql)
+    shell.command(context_settings=_PASS_ON)(cql)
+    shell.command()(topics)
+    app.add_typer(shell, name="shell")
+
+
+def doctor(
+    exchange: Annotated[str, typer.Option(help="the exchange to reach: " + ", ".join(EXCHANGES))] = "binance",
+) -> None:
+    """What on this machine stands in the way: ports, Java, disk, memory, clock, exchange. Exits 3 when something does.
+
+    An exchange out of reach doesn't count: a run on one machine then uses the simulator.
+    """
+    if exchange not in EXCHANGES:
+        raise typer.BadParameter(f"{exchange!r}; accepted: {', '.join(EXCHANGES)}", param_hint="--exchange")
+    console = Console()
+    checks = diagnose(PlatformSettings.from_environment(), EXCHANGES[exchange].rest)
+    for check in checks:
+        mark = "[green]✓[/]" if check.ok else "[red]✗[/]"
+        console.print(f"{mark} {check.name:<9} {check.found}", highlight=False, soft_wrap=True)
+        if check.remedy:
+            console.print(f"  [yellow]→ {check.remedy}", highlight=False, soft_wrap=True)
+    if any(not check.ok and check.name != "exchange" for check in checks):
+        raise typer.Exit(3)
+
+
+def setup() -> None:
+    """Install what is missing, Java and the servers' programs, and start nothing."""
+    with shown(Console(stderr=True)) as steps:
+        Platform(PlatformSettings.from_environment()).setup(steps)
+
+
+def erase() -> None:
+    """Stop the servers and remove their data, logs and passwords. What was downloaded stays."""
+    console = Console(stderr=True)
+    with shown(console) as steps:
+        removed = Platform(PlatformSettings.from_environment()).erase(steps)
+    for path in removed:
+        console.print(f"removed {path}", highlight=False, soft_wrap=True)
+    if not removed:
+        console.print("there was nothing to remove")
+
+
+def psql(context: typer.Context) -> None:
+    """PostgreSQL's own shell as the owner of the rows. What follows goes to psql, e.g. -c 'SELECT 1'."""
+    platform = _running("postgres")
+    raise typer.Exit(shells.psql(platform.settings, platform.endpoints(), context.args))
+
+
+def cql(context: typer.Context) -> None:
+    """Cassandra's own shell. What follows goes to cqlsh, e.g. -e 'DESCRIBE KEYSPACES'."""
+    raise typer.Exit(shells.cql(_running("cassandra").endpoints(), context.args))
+
+
+def topics(
+    topic: Annotated[str | None, typer.Argument(help="print this topic's last records instead of all topics")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="how many records")] = 10,
+) -> None:
+    """Kafka's topics with partitions, records, and the consumer groups' lag; or the last records of one."""
+    settings = KafkaSettings.from_env(_running("kafka").endpoints().environment())
+    shells.topics(settings, Console(), topic, count)
+
+
+def _running(server: str) -> Platform:
+    platform = Platform(PlatformSettings.from_environment())
+    if next(status for status in platform.status() if status.name == server).state != "running":
+        raise PlatformError(f"{server} is not running", "`cryptocdc up` starts it")
+    return platform

@@ -1,0 +1,141 @@
+"""What on this machine stands in the way of a run: one check a line, with one remedy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+import psutil
+import requests
+
+from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.jars import jars_folder
+from cryptocdc_local.platform.java import VERSION, find_java
+from cryptocdc_local.platform.machine import LEAST_DISK, free_disk, port_holder, port_is_free
+from cryptocdc_local.platform.packages import JAVA_PACKAGE, MAVEN_PACKAGE, by_hand, find_maven
+from cryptocdc_local.platform.platform import Platform
+from cryptocdc_local.platform.settings import PlatformSettings
+
+LEAST_MEMORY = 2 * 2**30  # bytes: servers and programs take about three quarters of it
+MOST_SKEW = 5.0  # seconds; events over a minute in the future are refused, and latencies lie by the skew
+_EXCHANGE_LIMIT = 5.0  # seconds
+
+
+@dataclass(frozen=True)
+class Check:
+    """`remedy` is empty when all is well."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def diagnose(settings: PlatformSettings, exchange_url: str) -> list[Check]:
+    """Look at everything; changes nothing. `exchange_url` is the base URL of the exchange's REST API."""
+    answer = ask_exchange(exchange_url)
+    return [
+        check_java(),
+        check_maven(settings),
+        check_ports(settings),
+        check_disk(free_disk(settings.home), str(settings.home)),
+        check_memory(psutil.virtual_memory().available, running=_is_running(settings)),
+        check_exchange(exchange_url, answer),
+        check_clock(answer),
+    ]
+
+
+def check_java() -> Check:
+    java = find_java()
+    if java is None:
+        return Check("java", False, f"no Java {VERSION}", by_hand([JAVA_PACKAGE]))
+    return Check("java", True, f"Java {VERSION}: {java}")
+
+
+def check_maven(settings: PlatformSettings) -> Check:
+    if jars_folder(settings.lib).exists():
+        return Check("jars", True, f"Kafka, Debezium and Cassandra are in {jars_folder(settings.lib)}")
+    maven = find_maven()
+    if maven is None:
+        return Check("jars", False, "not fetched yet, and Maven is missing", by_hand([MAVEN_PACKAGE]))
+    return Check("jars", True, f"not fetched yet; {maven} will")
+
+
+def check_ports(settings: PlatformSettings) -> Check:
+    """Ports that our own servers hold are as they should be."""
+    if _is_running(settings):
+        return Check("ports", True, "held by our own servers")
+    ports = vars(settings.ports)
+    taken = {name: port for name, port in ports.items() if not port_is_free(port)}
+    if not taken:
+        return Check("ports", True, "free: " + ", ".join(str(port) for port in ports.values()))
+    found = "; ".join(f"{port} ({name}) is taken by {port_holder(port)}" for name, port in taken.items())
+    names = " ".join(f"CRYPTOCDC_{name.upper()}_PORT" for name in taken)
+    return Check("ports", False, found, f"`cryptocdc down` if they are ours, or choose others with {names}")
+
+
+def check_disk(free: int, folder: str) -> Check:
+    found = f"{free / 2**30:.1f} GiB free for {folder}"
+    if free < LEAST_DISK:
+        least = f"make room: at least {LEAST_DISK / 2**30:.0f} GiB; or set CRYPTOCDC_HOME to a folder on another disk"
+        return Check("disk", False, found, least)
+    return Check("disk", True, found)
+
+
+def check_memory(available: int, running: bool) -> Check:
+    found = f"{available / 2**30:.1f} GiB available"
+    if available < LEAST_MEMORY and not running:
+        return Check("memory", False, found, f"close other programs: {LEAST_MEMORY / 2**30:.0f} GiB are needed")
+    return Check("memory", True, found + (", beside our running servers" if running else ""))
+
+
+@dataclass(frozen=True)
+class ExchangeAnswer:
+    """How the exchange answered: `skew` is our clock minus the exchange's, in seconds, None without a Date header."""
+
+    status: int
+    milliseconds: float
+    skew: float | None
+
+
+def ask_exchange(url: str, clock: Callable[[], float] = time.time) -> ExchangeAnswer | str:
+    """One light request (weight 1); the reason as text when there was no answer."""
+    began = clock()
+    try:
+        answer = requests.get(f"{url}/api/v3/ping", timeout=_EXCHANGE_LIMIT)
+    except requests.RequestException as error:
+        return type(error).__name__
+    ended = clock()
+    date = answer.headers.get("Date")
+    # The header has whole seconds, cut off: on average half a second passed since.
+    skew = (began + ended) / 2 - (parsedate_to_datetime(date).timestamp() + 0.5) if date else None
+    return ExchangeAnswer(answer.status_code, (ended - began) * 1000, skew)
+
+
+def check_exchange(url: str, answer: ExchangeAnswer | str) -> Check:
+    if isinstance(answer, str):
+        return Check(
+            "exchange", False, f"{url} can't be reached ({answer})", "`cryptocdc run` uses the simulator meanwhile"
+        )
+    if answer.status != 200:
+        remedy = "set spec.endpoints in the feed to a host that serves you, or run with --source simulated"
+        return Check("exchange", False, f"{url} answers {answer.status}", remedy)
+    return Check("exchange", True, f"{url} answers in {answer.milliseconds:.0f} ms")
+
+
+def check_clock(answer: ExchangeAnswer | str) -> Check:
+    if isinstance(answer, str) or answer.skew is None:
+        return Check("clock", True, "not compared: the exchange tells no time")
+    found = f"{abs(answer.skew):.1f} s {'ahead of' if answer.skew > 0 else 'behind'} the exchange"
+    if abs(answer.skew) > MOST_SKEW:
+        return Check("clock", False, found, "set the clock: sudo timedatectl set-ntp true")
+    return Check("clock", True, found)
+
+
+def _is_running(settings: PlatformSettings) -> bool:
+    try:
+        return Platform(settings).is_running()
+    except (PlatformError, PermissionError):
+        return False
