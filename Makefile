@@ -1,0 +1,93 @@
+# What a user of a clone types. Each target sets up what it needs and does nothing twice.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+FEED ?= examples/feed.yaml
+BIN := .venv/bin
+PACKAGES := core adapters services/producer services/consumer services/verifier services/simulator local
+
+# pip's hundreds of lines, cut down to a sign of life for each package.
+SHORTEN = sed -u -n -E 's/^Collecting ([^ ;]+).*/  \1/p; s/^(Successfully installed).*/  \1/p; /^(ERROR|error)/p'
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: setup ## set up what is missing, start everything, capture, show live figures; Ctrl-C stops it (FEED=file)
+	@$(BIN)/cryptocdc run -f $(FEED)
+
+.PHONY: stop
+stop: ## stop every server and program; the data stays
+	@if [ -x $(BIN)/cryptocdc ]; then $(BIN)/cryptocdc down; fi
+
+.PHONY: clean
+clean: stop ## stop, then remove data, logs and passwords; downloads and .venv stay
+	@if [ -x $(BIN)/cryptocdc ]; then $(BIN)/cryptocdc erase; fi
+
+.PHONY: setup
+setup: .venv/.packages ## install what is missing: Python packages, Java, the servers' programs
+	@$(BIN)/cryptocdc setup
+
+.PHONY: test
+test: .venv/.dev setup ## run the tests (ARGS="-k name" for some of them)
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: check
+check: .venv/.dev ## ruff, mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(PACKAGES:%=%/src)
+	@$(BIN)/lint-imports
+
+.PHONY: bench
+bench: .venv/.dev setup ## measure against the tutorials' way; writes bench/out/report.json
+	@$(BIN)/python -m bench
+
+.PHONY: psql
+psql: .venv/.packages ## PostgreSQL's shell, logged in
+	@$(BIN)/cryptocdc shell psql
+
+.PHONY: cql
+cql: .venv/.packages ## Cassandra's shell, logged in
+	@$(BIN)/cryptocdc shell cql
+
+.PHONY: topics
+topics: .venv/.packages ## Kafka's topics, records and lag (TOPIC=name for its last records)
+	@$(BIN)/cryptocdc shell topics $(TOPIC)
+
+.PHONY: lock
+lock: .venv/.dev ## resolve requirements/*.in anew into *.txt, with hashes
+	@$(BIN)/pip install --quiet pip-tools==7.6.2
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
+		--output-file requirements/runtime.txt requirements/runtime.in
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
+		--output-file requirements/dev.txt requirements/dev.in
+
+# Each stamp is made last, so that an interrupted step is done again.
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11'; exit 3; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo='sudo -n'; \
+		echo 'installing python3-venv'; \
+		{ $$sudo apt-get update -q && $$sudo apt-get install -y -q python3-venv; } >/dev/null 2>&1 || \
+		{ echo "python3-venv is missing; run: $${sudo:+sudo }apt-get install python3-venv"; exit 3; }; }
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/.packages: .venv/.made requirements/runtime.txt $(PACKAGES:%=%/pyproject.toml)
+	@echo 'Python packages (about a minute)'
+	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements/runtime.txt 2>&1 | $(SHORTEN)
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation $(PACKAGES:%=-e %)
+	@touch $@
+
+.venv/.dev: .venv/.packages requirements/dev.txt
+	@echo 'Python packages for tests and checks'
+	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements/dev.txt 2>&1 | $(SHORTEN)
+	@touch $@
