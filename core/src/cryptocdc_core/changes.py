@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections import Counter
 from decimal import Decimal
 from typing import Any, cast
 
@@ -48,21 +47,17 @@ class Change(msgspec.Struct, rename=META):
 class Decoder:
     """Decodes one stream's records.
 
-    `unknown` counts, by name, the fields that the catalogue does not know: a column added in PostgreSQL is left aside
-    until the catalogue learns of it.
+    A column added in PostgreSQL is left aside until the catalogue learns of it; `unknown_fields` names it.
     """
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.unknown: Counter[str] = Counter()
         fields: list[Any] = [(column.name, _PYTHON[column.type]) for column in stream.columns]
         made = msgspec.defstruct(f"{stream.name}Change", fields, bases=(Change,), kw_only=True, gc=False)
         self.type = cast(type[Change], made)
         self._typed = msgspec.json.Decoder(self.type)
         self._any = msgspec.json.Decoder()
-        self._known = {*stream.column_names, *META.values()}
-        # Every field is `"name":`, and no value of ours can hold `":`, so counting it counts the fields.
-        self._fields = len(self._known)
+        self._known = frozenset((*stream.column_names, *META.values()))
 
     def decode(self, value: bytes | None) -> Change:
         """The change in a record's value. Raises Undecodable."""
@@ -74,14 +69,31 @@ class Decoder:
             return self._decode_any(value)
         if change.op not in ("c", "u", "r", "d"):
             raise Undecodable(f"op {change.op!r}; c, u, r and d are accepted")
-        if value.count(b'":') != self._fields:
-            self._count_unknown(self._any.decode(value))
         return change
 
-    def _count_unknown(self, row: dict[str, Any]) -> None:
-        self.unknown.update(name for name in row if name not in self._known)
+    def unknown_fields(self, value: bytes | None) -> frozenset[str]:
+        """The fields of a record that the catalogue does not know; none of one that is no change.
+
+        Apart from `decode`, which passes over them at no cost: a new column stands in every record that follows, so it
+        is enough to look now and then.
+        """
+        try:
+            return frozenset(self._row(value or b"")) - self._known
+        except Undecodable:
+            return frozenset()
 
     def _decode_any(self, value: bytes) -> Change:
+        row = self._row(value)
+        try:
+            change = msgspec.convert(row, self.type)
+        except msgspec.ValidationError as error:
+            raise Undecodable(str(error)) from None
+        if change.op not in ("c", "u", "r", "d"):
+            raise Undecodable(f"op {change.op!r}; c, u, r and d are accepted")
+        return change
+
+    def _row(self, value: bytes) -> dict[str, Any]:
+        """The fields of a record of whatever shape, as our own connector would have sent them."""
         try:
             document = self._any.decode(value)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -94,15 +106,7 @@ class Decoder:
             raise Undecodable(f"a {type(document).__name__} instead of a change")
         if "op" in document and ("before" in document or "after" in document):
             document = _unwrap(document)
-        row = {name: self._plain(name, item, scales.get(name)) for name, item in document.items()}
-        try:
-            change = msgspec.convert(row, self.type)
-        except msgspec.ValidationError as error:
-            raise Undecodable(str(error)) from None
-        if change.op not in ("c", "u", "r", "d"):
-            raise Undecodable(f"op {change.op!r}; c, u, r and d are accepted")
-        self._count_unknown(row)
-        return change
+        return {name: self._plain(name, item, scales.get(name)) for name, item in document.items()}
 
     def _plain(self, name: str, item: Any, scale: int | None) -> Any:
         """A column's value as our own connector would have sent it."""

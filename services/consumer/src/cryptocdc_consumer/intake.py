@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -44,14 +43,8 @@ class Chunk:
     """Batches and letters that are not acknowledged."""
 
 
-@dataclass(slots=True)
-class Entry:
-    """One row to write, and the record it comes from."""
-
-    statement: bytes
-    record: Record
-    change: Any
-    """None for a derived row."""
+Entry = tuple[bytes, Record, Any]
+"""One row's statement, the record it comes from, and its change, None for a row of a derived table."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +66,7 @@ class Batch:
         middle = len(self.entries) // 2
         parts = self.entries[:middle], self.entries[middle:]
         first, second = (
-            Batch(self.table, self.routing_key, self.chunk, self.event, part, sum(len(e.statement) for e in part))
+            Batch(self.table, self.routing_key, self.chunk, self.event, part, sum(len(e[0]) for e in part))
             for part in parts
         )
         return first, second
@@ -111,6 +104,7 @@ class _Lane:
             MAKERS[d.table](d, names.keyspace, prepare) for d in DERIVED if d.source == stream.table
         ]
         self.open: dict[Key, Batch] = {}
+        self.records = 0
 
 
 class Intake:
@@ -139,13 +133,14 @@ class Intake:
         """What `records`, in the order read, are to Cassandra. Whatever is wrong with one is that one's dead letter."""
         taken = Taken(Chunk({}, len(records)), [], [])
         offsets = taken.chunk.offsets
-        counts: Counter[str] = Counter()
+        last: dict[str, Record] = {}
         for record in records:
             topic = record.topic()
             # Records of a partition come in order, so the last one's offset stands in the end.
             offsets[topic, record.partition()] = record.offset() + 1
-            counts[topic] += 1
+            last[topic] = record
             lane = self._lanes[topic]
+            lane.records += 1
             try:
                 change: Any = lane.decoder.decode(record.value())
             except Undecodable as error:
@@ -164,43 +159,40 @@ class Intake:
                 self._encode(lane, change, record, now_ms, taken)
             except (Unencodable, struct.error, ValueError, OverflowError, OSError, ArithmeticError) as error:
                 taken.letters.append(Letter(record, "unencodable", str(error), taken.chunk))
-        for topic, count in counts.items():
-            self._finish(self._lanes[topic], taken, count)
+        for topic, newest in last.items():
+            lane = self._lanes[topic]
+            self._finish(lane, taken)
+            self._count_unknown(lane, records, newest)
         taken.chunk.pending = len(taken.batches) + len(taken.letters)
         return taken
 
     def _encode(self, lane: _Lane, change: Any, record: Record, now_ms: int, taken: Taken) -> None:
-        encoder = lane.encoder
-        key = encoder.key(change)
-        bucket_ms: int = key[-1]  # type: ignore[assignment]
         if change.op == "d":
-            statement = encoder.delete(change, bucket_ms)
+            key, statement = lane.encoder.delete(change)
             for derived in lane.derived:
                 derived.take_delete(change, record)
         else:
-            ttl = encoder.ttl(change, now_ms)
-            if ttl is None:
+            row = lane.encoder.insert(change, record.timestamp()[1], now_ms)
+            if row is None:
                 self._metrics.expired.labels(lane.stream.table).inc()
                 return
-            statement = encoder.insert(change, bucket_ms, record.timestamp()[1], now_ms, ttl)
+            key, ttl, statement = row
             for derived in lane.derived:
                 derived.take(change, ttl, record)
         batch = lane.open.get(key)
         if batch is None:
-            batch = Batch(lane.stream.table, encoder.routing_key(key), taken.chunk, encoder.event)
-            lane.open[key] = batch
+            routing_key = lane.encoder.routing_key(key)
+            batch = lane.open[key] = Batch(lane.stream.table, routing_key, taken.chunk, lane.encoder.event)
             taken.batches.append(batch)
-        self._add(batch, Entry(statement, record, change))
+        batch.entries.append((statement, record, change))
+        batch.bytes += len(statement)
         if len(batch.entries) >= BATCH_ROWS or batch.bytes >= BATCH_BYTES:
             del lane.open[key]
 
-    def _finish(self, lane: _Lane, taken: Taken, count: int) -> None:
-        table = lane.stream.table
+    def _finish(self, lane: _Lane, taken: Taken) -> None:
         lane.open.clear()
-        self._metrics.records.labels(table).inc(count)
-        if lane.decoder.unknown:
-            self._metrics.unknown_fields.labels(table).inc(lane.decoder.unknown.total())
-            lane.decoder.unknown.clear()
+        self._metrics.records.labels(lane.stream.table).inc(lane.records)
+        lane.records = 0
         for derived in lane.derived:
             open_batches: dict[Key, Batch] = {}
             for row in derived.flush():
@@ -209,9 +201,12 @@ class Intake:
                     batch = Batch(row.table, derived.encoder.routing_key(row.key), taken.chunk, None)
                     open_batches[row.key] = batch
                     taken.batches.append(batch)
-                self._add(batch, Entry(row.statement, row.origin, None))
+                batch.entries.append((row.statement, row.origin, None))
+                batch.bytes += len(row.statement)
 
-    @staticmethod
-    def _add(batch: Batch, entry: Entry) -> None:
-        batch.entries.append(entry)
-        batch.bytes += len(entry.statement)
+    def _count_unknown(self, lane: _Lane, records: Sequence[Record], newest: Record) -> None:
+        """A column that the catalogue does not know stands in the newest record too; only then all are looked at."""
+        if lane.decoder.unknown_fields(newest.value()):
+            of_topic = (record for record in records if record.topic() == newest.topic())
+            found = sum(len(lane.decoder.unknown_fields(record.value())) for record in of_topic)
+            self._metrics.unknown_fields.labels(lane.stream.table).inc(found)

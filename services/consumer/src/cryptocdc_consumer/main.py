@@ -85,7 +85,7 @@ def _run(
             return query_id
 
         def send(batch: Batch) -> Any:
-            rows = [entry.statement for entry in batch.entries]
+            rows = [statement for statement, _, _ in batch.entries]
             return session.execute_async(cassandra.EncodedBatch(rows, names.keyspace, batch.routing_key))
 
         intake = Intake(

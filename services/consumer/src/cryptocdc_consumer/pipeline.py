@@ -153,8 +153,8 @@ class Pipeline:
         for batch in settled.acknowledged:
             batch.chunk.pending -= 1
             self._observe(batch)
-        for batch, entry, words in settled.refused:
-            self._letters.send(Letter(entry.record, "refused", words, batch.chunk))
+        for batch, (_, record, _), words in settled.refused:
+            self._letters.send(Letter(record, "refused", words, batch.chunk))
         for letter in self._letters.settle():
             letter.chunk.pending -= 1
         self._metrics.in_flight.set(self._sink.unsettled)
@@ -231,16 +231,15 @@ class Pipeline:
         self._metrics.rows.labels(batch.table).inc(rows)
         if batch.event is None:
             return
-        deletes = sum(entry.change.op == "d" for entry in batch.entries)
+        deletes = sum(change.op == "d" for _, _, change in batch.entries)
         if deletes:
             self._metrics.deletes.labels(batch.table).inc(deletes)
         # The first and the last row stand for the batch: exact where batches are small, and free where they are not.
-        for entry in batch.entries[:: max(1, rows - 1)]:
-            if entry.change.op == "d":
+        for _, _, change in batch.entries[:: max(1, rows - 1)]:
+            if change.op == "d":
                 continue
-            event_s = batch.event(entry.change) / 1000
+            event_s, committed_s = batch.event(change) / 1000, change.committed_us / 1_000_000
             self._metrics.event_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - event_s))
-            committed_s = entry.change.committed_us / 1_000_000
             self._metrics.commit_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - committed_s))
 
     def _observe_lag(self) -> None:
