@@ -73,21 +73,15 @@ def up() -> None:
     console.print("running; `cryptocdc down` stops them")
 
 
-def down(
-    erase: Annotated[bool, typer.Option("--erase", help="remove all data, logs and passwords too")] = False,
-) -> None:
-    """Stop every program and server of this machine's home folder. The data stays, unless it is to be erased."""
+def down() -> None:
+    """Stop every program and server of this machine's home folder. The data stays."""
     console = Console(stderr=True)
     platform = _platform()
     for applied in _store(platform).all():
         for name in run.programs_of(platform, applied).stop_left_over():
             console.print(f"{name} stopped")
     with shown(console) as steps:
-        if erase:
-            for path in platform.erase(steps):
-                console.print(f"{path} removed")
-        else:
-            platform.stop(steps)
+        platform.stop(steps)
 
 
 def run_feed(
