@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -27,6 +28,8 @@ from cryptocdc_simulator.rest_endpoint import RestEndpoint
 from cryptocdc_simulator.source import Source
 from cryptocdc_simulator.websocket import StreamEndpoint
 from cryptocdc_simulator.weights import Weights
+
+logger = logging.getLogger(__name__)
 
 WEIGHT_LIMIT = 6000
 _TICK_S = 0.02
@@ -102,6 +105,11 @@ def build_app(settings: Settings, clock: Clock = wall_clock) -> Starlette:
 
 
 async def _pump(connections: Connections) -> None:
+    """Ends only by an error, which /healthz then tells of."""
     while True:
-        connections.pump()
+        try:
+            connections.pump()
+        except Exception:
+            logger.exception("the streams have stopped")
+            raise
         await asyncio.sleep(_TICK_S)
