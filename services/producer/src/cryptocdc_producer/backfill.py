@@ -1,0 +1,141 @@
+"""Gaps filled over REST, with the part of the weight budget that what is live does not need."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import logging
+import time
+from collections.abc import Iterable
+from itertools import count
+
+from cryptocdc_adapters.exchange import SPARE, ExchangeError, ExchangeRefused
+from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer import intervals
+from cryptocdc_producer.checks import Rejected
+from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.intake import GapEnd, Intake
+from cryptocdc_producer.questions import PAGE, Questions
+
+log = logging.getLogger(__name__)
+
+_FIRST_AFTER_S = 1.0
+"""REST knows a trade a little later than the stream tells it."""
+_RETRIES_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+"""Between attempts to get what the exchange does not yet give; then the gap counts as unfillable."""
+
+
+class _Unfinished(Exception):
+    """The exchange has not given all of the gap, and may yet."""
+
+
+class Backfill:
+    """One gap after the other. What the exchange will never give is unfillable, and why is kept with the gap."""
+
+    def __init__(
+        self, feed: CryptoFeed, historical_trades: bool, questions: Questions, intake: Intake, metrics: ProducerMetrics
+    ) -> None:
+        trades = feed.spec.streams.recent_trades
+        self._aggregate = trades is None or trades.kind == "aggregate"
+        self._possible = self._aggregate or historical_trades
+        self._questions, self._intake, self._metrics = questions, intake, metrics
+        self._due: list[tuple[float, int, Gap, int]] = []
+        """When to try (monotonic), order, the gap, attempts made."""
+        self._open: set[Gap] = set()
+        self._order = count()
+        self._added = asyncio.Event()
+
+    def add(self, gaps: Iterable[Gap]) -> None:
+        """Fill them as soon as may be."""
+        for gap in gaps:
+            if gap not in self._open:
+                self._open.add(gap)
+                self._later(gap, 0, _FIRST_AFTER_S)
+        self._show()
+        self._added.set()
+
+    def drop(self, symbol: str) -> None:
+        """Leave the gaps of `symbol` to whoever captures it now."""
+        self._open = {gap for gap in self._open if gap.symbol != symbol}
+        self._show()
+
+    def _later(self, gap: Gap, attempts: int, seconds: float) -> None:
+        heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), gap, attempts))
+
+    def _show(self) -> None:
+        for table in (RECENT_TRADES.table, KLINES.table):
+            self._metrics.gaps_open.labels(table).set(sum(gap.table == table for gap in self._open))
+
+    async def run(self) -> None:
+        while True:
+            self._added.clear()
+            wait = self._due[0][0] - time.monotonic() if self._due else None
+            if wait is None or wait > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._added.wait(), wait)
+                continue
+            _, _, gap, attempts = heapq.heappop(self._due)
+            if gap in self._open:
+                await self._try(gap, attempts)
+
+    async def _try(self, gap: Gap, attempts: int) -> None:
+        try:
+            filled = await (self._trades(gap) if gap.table == RECENT_TRADES.table else self._klines(gap))
+        except ExchangeRefused as refused:
+            self._end(gap, 0, f"refused: {refused}")
+        except (_Unfinished, ExchangeError, Rejected) as problem:
+            last = attempts >= len(_RETRIES_S)
+            # An exchange that can't be reached now can be later; only what it answers without has an end.
+            if last and not isinstance(problem, ExchangeError):
+                self._end(gap, 0, str(problem))
+                return
+            wait = _RETRIES_S[min(attempts, len(_RETRIES_S) - 1)]
+            log.info("%s %s %d to %d, again in %.0f s: %s", gap.table, gap.symbol, gap.first, gap.last, wait, problem)
+            self._later(gap, attempts + 1, wait)
+        else:
+            missing = gap.size - filled
+            self._end(gap, filled, f"the exchange has {filled} of {gap.size}" if missing else "")
+
+    def _end(self, gap: Gap, filled: int, reason: str) -> None:
+        """The end is written after the rows, so it can't be true before they are there."""
+        self._intake.put(GapEnd(gap, "unfillable" if reason else "filled", reason[:500]))
+        self._metrics.gap_rows.labels(gap.table, "filled").inc(filled)
+        self._metrics.gap_rows.labels(gap.table, "unfillable").inc(gap.size - filled)
+        self._open.discard(gap)
+        self._show()
+        log.info("%s %s %s %d to %d: %s", gap.table, gap.symbol, gap.interval, gap.first, gap.last, reason or "filled")
+
+    async def _trades(self, gap: Gap) -> int:
+        """Returns how many rows the exchange gave."""
+        if not self._possible:
+            raise ExchangeRefused(0, "this exchange does not give raw trades by id")
+        at, filled = gap.first, 0
+        while at <= gap.last:
+            rows = await self._questions.trades(gap.symbol, self._aggregate, at, min(PAGE, gap.last - at + 2), SPARE)
+            if not rows or rows[-1][2] < at:
+                raise _Unfinished(f"the exchange gives nothing from {at} on")
+            wanted = [row for row in rows if at <= row[2] <= gap.last]
+            await self._intake.room()
+            self._intake.put_rows(RECENT_TRADES, wanted, live=False)
+            filled += len(wanted)
+            at = rows[-1][2] + 1
+        return filled
+
+    async def _klines(self, gap: Gap) -> int:
+        at, filled = gap.first, 0
+        while at <= gap.last:
+            limit = min(PAGE, intervals.count(gap.interval, at, gap.last) + 1)
+            rows = await self._questions.klines(gap.symbol, gap.interval, at, max(limit, 2), SPARE)
+            # The newest of an answer is never taken as closed: one past the gap shows that all of it is.
+            closed = [row for row in rows if row[2] >= at and row[13]]
+            if not closed:
+                raise _Unfinished(f"the exchange gives no closed kline from {at} on")
+            wanted = [row for row in closed if row[2] <= gap.last]
+            await self._intake.room()
+            self._intake.put_rows(KLINES, wanted, live=False)
+            filled += len(wanted)
+            at = intervals.following(gap.interval, closed[-1][2])
+        return filled

@@ -1,0 +1,277 @@
+"""What becomes of each event of the captured symbols: continuity, books, throttling, and the rows for the writer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptocdc_core import durations
+from cryptocdc_core.catalogue.streams import (
+    CRYPTO_24H_STATS,
+    KLINES,
+    LATEST_PRICES,
+    ORDER_BOOK,
+    RECENT_TRADES,
+)
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer import frames
+from cryptocdc_producer.books import Applied, Book
+from cryptocdc_producer.checks import Rejected
+from cryptocdc_producer.frames import AggregateTrade, Depth, Kline, MiniTicker, RawTrade, Row, Ticker
+from cryptocdc_producer.gaps import Closes, Gap, Ids, Seen
+from cryptocdc_producer.intake import Data, Intake
+from cryptocdc_producer.store import Stored
+from cryptocdc_producer.throttle import OpenKlines
+
+log = logging.getLogger(__name__)
+
+BUCKET_GRACE_S = 1.0
+"""After the end of an order book's bucket, for a last diff to come; then its row is written."""
+
+_CLOSED, _OPEN_TIME = KLINES.position("closed"), KLINES.position("open_time")
+_TRADE_ID = RECENT_TRADES.position("trade_id")
+
+Refuse = Callable[[str, str, bytes, str | None], None]
+
+
+@dataclass
+class _Symbol:
+    ids: Ids
+    closes: dict[str, Closes]
+    book: Book | None
+    bucket_since: float = 0.0
+    heard: float = field(default_factory=time.monotonic)
+
+
+class Capture:
+    """All of it runs on the event loop. `on_gap` is told of each gap once, `on_book_lost` which book needs a snapshot
+    and why, `refuse` what was refused: reason, detail, frame, symbol.
+    """
+
+    def __init__(
+        self,
+        feed: CryptoFeed,
+        intake: Intake,
+        metrics: ProducerMetrics,
+        on_gap: Callable[[Gap], None],
+        on_book_lost: Callable[[str, str], None],
+        refuse: Refuse,
+    ) -> None:
+        self._intake, self._metrics = intake, metrics
+        self._on_gap, self._on_book_lost, self._refuse = on_gap, on_book_lost, refuse
+        self._symbols: dict[str, _Symbol] = {}
+        self._known: set[str] = set()
+        """Ever captured: a frame that comes after the end of a symbol's capture is no stranger."""
+        self._open_klines = OpenKlines()
+        self._last_frame: dict[str, float] = {}
+        streams = feed.spec.streams
+        self._intervals: list[str] = list(streams.klines.intervals) if streams.klines is not None else []
+        self._book = streams.order_book
+        self._book_ms = durations.seconds(self._book.interval) * 1000 if self._book is not None else 0
+        handlers: dict[type[frames.Event], tuple[str, Callable[[_Symbol, Any, int], None]]] = {}
+        if streams.recent_trades is not None and streams.recent_trades.source == "websocket":
+            kind = AggregateTrade if streams.recent_trades.kind == "aggregate" else RawTrade
+            handlers[kind] = (RECENT_TRADES.table, self._trade)
+        if streams.klines is not None and streams.klines.source == "websocket":
+            handlers[Kline] = (KLINES.table, self._kline)
+        if streams.crypto_24h_stats is not None and streams.crypto_24h_stats.source == "websocket":
+            handlers[Ticker] = (CRYPTO_24H_STATS.table, self._ticker)
+        if streams.latest_prices is not None and streams.latest_prices.source == "websocket":
+            handlers[MiniTicker] = (LATEST_PRICES.table, self._price)
+        if self._book is not None and self._book.source == "websocket":
+            handlers[Depth] = (ORDER_BOOK.table, self._depth)
+        self._handlers = handlers
+        self._frames = {table: metrics.frames.labels(table, "websocket") for table, _ in handlers.values()}
+
+    @property
+    def symbols(self) -> set[str]:
+        return set(self._symbols)
+
+    def add(self, symbol: str, stored: Stored) -> None:
+        """Begin to capture `symbol`, of which `stored` is there."""
+        book = Book(symbol, self._book.depth, self._book_ms) if self._book is not None else None
+        closes = {interval: Closes(interval, stored.last_closes.get(interval)) for interval in self._intervals}
+        self._symbols[symbol] = _Symbol(Ids(stored.last_trade), closes, book)
+        self._known.add(symbol)
+        self._metrics.symbols.set(len(self._symbols))
+
+    def remove(self, symbol: str) -> None:
+        """End it: what is held back is written."""
+        state = self._symbols.pop(symbol, None)
+        if state is None:
+            return
+        self._write_open_klines(self._open_klines.release(symbol))
+        self._write_book(state.book.flush() if state.book is not None else None)
+        self._metrics.symbols.set(len(self._symbols))
+
+    def finish(self) -> None:
+        """End all of it."""
+        for symbol in self.symbols:
+            self.remove(symbol)
+
+    def tick(self) -> None:
+        """To be called several times a second: writes what was held back long enough."""
+        now = time.monotonic()
+        self._write_open_klines(self._open_klines.due(now))
+        limit = self._book_ms / 1000 + BUCKET_GRACE_S
+        for state in self._symbols.values():
+            if state.book is not None and state.book.pending and now - state.bucket_since >= limit:
+                self._write_book(state.book.flush())
+        for table, at in self._last_frame.items():
+            self._metrics.last_frame.labels(table).set(at)
+
+    def silent_symbols(self, limit_s: float) -> list[str]:
+        """Those of which nothing has come for `limit_s`."""
+        now = time.monotonic()
+        return [symbol for symbol, state in self._symbols.items() if now - state.heard > limit_s]
+
+    def receive(self, frame: bytes) -> frames.Shutdown | frames.Reply | None:
+        """Take a frame as it came. What is not market data is given back; what is wrong is refused, alone."""
+        now_ms = time.time_ns() // 1_000_000
+        symbol = None
+        try:
+            event = frames.decode(frame)
+            if isinstance(event, frames.Shutdown | frames.Reply):
+                return event
+            handled = self._handlers.get(type(event))
+            if handled is None:
+                raise Rejected("unknown-event", f"{type(event).__name__} was not asked for")
+            table, handle = handled
+            self._frames[table].inc()
+            self._last_frame[table] = now_ms / 1000
+            symbol = event.symbol
+            state = self._symbols.get(symbol)
+            if state is not None:
+                state.heard = time.monotonic()
+                handle(state, event, now_ms)
+            elif symbol not in self._known:
+                raise Rejected("unknown-symbol", f"{symbol[:40]!r} was not asked for")
+        except Rejected as rejected:
+            self._refuse(rejected.reason, str(rejected), frame, symbol)
+        except Exception as error:
+            # One frame that meets a fault of ours must not end the capture of all the others.
+            log.exception("a frame could not be handled")
+            self._refuse("internal", repr(error), frame, symbol)
+        return None
+
+    def _trade(self, state: _Symbol, event: AggregateTrade | RawTrade, now_ms: int) -> None:
+        self._take_trade(state, frames.trade_row(event, now_ms))
+
+    def _kline(self, state: _Symbol, event: Kline, now_ms: int) -> None:
+        row = frames.kline_row(event, now_ms)
+        if event.candle.interval not in state.closes:
+            raise Rejected("unknown-event", f"klines of {event.candle.interval} were not asked for")
+        self._take_kline(state, row)
+
+    def _ticker(self, _: _Symbol, event: Ticker, now_ms: int) -> None:
+        self.take_stats(frames.ticker_row(event, now_ms))
+
+    def _price(self, _: _Symbol, event: MiniTicker, now_ms: int) -> None:
+        self.take_price(frames.price_row(event, now_ms))
+
+    def take_trades(self, symbol: str, rows: list[Row]) -> None:
+        """Trades in the order of their ids, from REST."""
+        if state := self._symbols.get(symbol):
+            state.heard = time.monotonic()
+            for row in rows:
+                self._take_trade(state, row)
+
+    def last_trade(self, symbol: str) -> int | None:
+        """The last trade id known of a captured symbol."""
+        return self._symbols[symbol].ids.last if symbol in self._symbols else None
+
+    def _take_trade(self, state: _Symbol, row: Row) -> None:
+        seen, missing = state.ids.see(row[_TRADE_ID])
+        if seen is Seen.DUPLICATE:
+            return
+        if missing is not None:
+            self._found(Gap(RECENT_TRADES.table, row[0], "", *missing))
+        if seen is Seen.RESTART:
+            log.warning("%s: trade ids begin anew at %d", row[0], row[_TRADE_ID])
+        self._intake.put(Data(RECENT_TRADES, row))
+
+    def take_klines(self, symbol: str, rows: list[Row]) -> None:
+        """Klines in the order of their open times, from REST."""
+        if state := self._symbols.get(symbol):
+            state.heard = time.monotonic()
+            for row in rows:
+                self._take_kline(state, row)
+
+    def last_close(self, symbol: str, interval: str) -> int | None:
+        """The open time in ms of the last closed kline known of a captured symbol."""
+        return self._symbols[symbol].closes[interval].last if symbol in self._symbols else None
+
+    def _take_kline(self, state: _Symbol, row: Row) -> None:
+        missing = state.closes[row[1]].see(row[_OPEN_TIME], row[_CLOSED])
+        if missing is not None:
+            self._found(Gap(KLINES.table, row[0], row[1], *missing))
+        if row[_CLOSED]:
+            held = self._open_klines.close(row)
+            self._write_open_klines(held[:-1])
+            self._intake.put(Data(KLINES, row))
+        else:
+            ready, overtaken = self._open_klines.offer(row, time.monotonic())
+            self._metrics.conflated.labels(KLINES.table).inc(overtaken)
+            self._write_open_klines(ready)
+
+    def _write_open_klines(self, rows: list[Row]) -> None:
+        for row in rows:
+            self._intake.put_state((row[0], row[1], str(row[_OPEN_TIME])), KLINES, row)
+
+    def take_stats(self, row: Row) -> None:
+        self._heard(row[0])
+        self._intake.put_state((row[0],), CRYPTO_24H_STATS, row)
+
+    def take_price(self, row: Row) -> None:
+        self._heard(row[0])
+        self._intake.put_state((row[0],), LATEST_PRICES, row)
+
+    def _depth(self, state: _Symbol, event: Depth, now_ms: int) -> None:
+        assert state.book is not None
+        frames.check_depth(event, now_ms)
+        was_pending, was_waiting = state.book.pending, state.book.waiting
+        applied, row = state.book.receive(event, now_ms)
+        if row is not None or not was_pending:
+            state.bucket_since = time.monotonic()
+        self._write_book(row)
+        if applied in (Applied.GAP, Applied.EXHAUSTED):
+            self._on_book_lost(event.symbol, applied.value)
+        elif applied is Applied.BUFFERED and not was_waiting:
+            self._on_book_lost(event.symbol, "start")
+
+    def take_snapshot(
+        self, symbol: str, last_id: int, bids: list[tuple[str, str]], asks: list[tuple[str, str]]
+    ) -> bool:
+        """Take a symbol's snapshot from REST. False when another one is needed."""
+        state = self._symbols.get(symbol)
+        if state is None or state.book is None:
+            return True
+        enough, rows = state.book.load(last_id, bids, asks)
+        state.bucket_since = time.monotonic()
+        for row in rows:
+            self._write_book(row)
+        return enough
+
+    def take_book(self, row: Row) -> None:
+        """A book's state from REST."""
+        self._heard(row[0])
+        self._write_book(row)
+
+    def _write_book(self, row: Row | None) -> None:
+        if row is not None:
+            self._intake.put_state((row[0],), ORDER_BOOK, row)
+
+    def _heard(self, symbol: str) -> None:
+        if state := self._symbols.get(symbol):
+            state.heard = time.monotonic()
+
+    def _found(self, gap: Gap) -> None:
+        """The gap goes to the writer before the row that uncovered it: both are committed together."""
+        log.info("%s %s %s: %d missing, %d to %d", gap.table, gap.symbol, gap.interval, gap.size, gap.first, gap.last)
+        self._metrics.gaps.labels(gap.table).inc()
+        self._intake.put(gap)
+        self._on_gap(gap)

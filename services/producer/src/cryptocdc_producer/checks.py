@@ -1,0 +1,53 @@
+"""What is checked of everything that the exchange sends, whichever way it came."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+from msgspec import Meta
+
+from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
+
+Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""What PostgreSQL's bigint holds."""
+Time = Annotated[int, Meta(ge=1, le=2**53)]
+"""Milliseconds since the epoch. No lower bound in sense: captures are replayed years later."""
+
+# One match for all of a frame's decimals is several times as fast as one for each. Digits are bounded as core's are.
+_AMOUNTS = re.compile(r"(?:\d{1,200}(?:\.\d{1,200})?,)*\Z", re.ASCII)
+_SIGNED = re.compile(r"(?:-?\d{1,200}(?:\.\d{1,200})?,)*\Z", re.ASCII)
+
+
+class Rejected(ValueError):
+    """A frame, or one row of an answer, that is refused. `reason` is one of a few words, fit for a label."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        super().__init__(detail)
+
+
+def amounts(texts: Sequence[str]) -> None:
+    """Prices and quantities: plain decimals that are not negative. Raises Rejected."""
+    _check(texts, _AMOUNTS)
+
+
+def signed(texts: Sequence[str]) -> None:
+    """Plain decimals of either sign. Raises Rejected."""
+    _check(texts, _SIGNED)
+
+
+def _check(texts: Sequence[str], pattern: re.Pattern[str]) -> None:
+    joined = "".join([f"{text}," for text in texts])
+    # A comma within a text would make two decimals of one.
+    if pattern.match(joined) is None or joined.count(",") != len(texts):
+        wrong = next(text for text in texts if "," in text or not pattern.match(f"{text},"))
+        raise Rejected("wrong-decimal", f"{wrong[:40]!r} is no decimal; plain digits such as 0.00012300 are accepted")
+
+
+def not_future(time_ms: int, now_ms: int) -> None:
+    """Refuse an event too far ahead of our clock: its version would win for ever. Raises Rejected."""
+    if time_ms > now_ms + FUTURE_TOLERANCE_MS:
+        ahead, accepted = (time_ms - now_ms) // 1000, FUTURE_TOLERANCE_MS // 1000
+        raise Rejected("future", f"dated {ahead} s ahead; {accepted} s are accepted")

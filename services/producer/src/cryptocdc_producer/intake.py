@@ -1,0 +1,123 @@
+"""The bounded queue between reading and writing: the order in which things came, nothing durable ever dropped.
+
+Rows of trades, closed klines and gaps stay whatever happens; when the queue is full, reading pauses (`room`). Of states
+(prices, statistics, open klines, books) only the newest of each key is kept once the writer is behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer.frames import Row
+from cryptocdc_producer.gaps import Gap
+
+CAPACITY_ROWS = 50_000
+"""About 50 MB of Python, and some minutes of a busy feed."""
+BEHIND_ROWS = 5_000
+"""One full batch: from here on states are conflated."""
+
+BATCH_ROWS = 5_000
+BATCH_AGE_S = 0.02
+"""How long a row waits for company before its batch is written."""
+
+
+class Data(NamedTuple):
+    """A row on its way. `live`: just captured, so that its latency means something."""
+
+    stream: Stream
+    row: Row
+    live: bool = True
+
+
+class GapEnd(NamedTuple):
+    """A gap that is no longer open: `state` is filled or unfillable."""
+
+    gap: Gap
+    state: str
+    reason: str
+
+
+Entry = Data | Gap | GapEnd
+
+
+class Intake:
+    """Filled by the event loop, emptied by the writer's thread."""
+
+    def __init__(self, metrics: ProducerMetrics) -> None:
+        self._metrics = metrics
+        self._entries: deque[list[Entry]] = deque()
+        self._states: dict[tuple[str, ...], list[Entry]] = {}
+        """The slot of the newest state of each key that has not been taken."""
+        self._lock = threading.Lock()
+        self._filled = threading.Event()
+        self._closed = False
+        metrics.queue_capacity.set(CAPACITY_ROWS)
+        metrics.queue_rows.set_function(lambda: len(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, *entries: Entry) -> None:
+        """Append what must be written. The caller waits for `room` before it reads more."""
+        with self._lock:
+            self._entries.extend([entry] for entry in entries)
+        self._filled.set()
+
+    def put_rows(self, stream: Stream, rows: Iterable[Row], live: bool = True) -> None:
+        self.put(*[Data(stream, row, live) for row in rows])
+
+    def put_state(self, key: tuple[str, ...], stream: Stream, row: Row) -> None:
+        """Append a state. When the writer is behind, it takes the place of the one of the same key that still waits."""
+        key = (stream.table, *key)
+        with self._lock:
+            slot = self._states.get(key)
+            if slot is not None and len(self._entries) > BEHIND_ROWS:
+                slot[0] = Data(stream, row)
+                self._metrics.conflated.labels(stream.table).inc()
+                return
+            slot = [Data(stream, row)]
+            self._states[key] = slot
+            self._entries.append(slot)
+        self._filled.set()
+
+    async def room(self) -> None:
+        """Return when the queue is not full; until then reading stands still."""
+        if len(self._entries) < CAPACITY_ROWS:
+            return
+        began = time.monotonic()
+        while len(self._entries) >= CAPACITY_ROWS:  # noqa: ASYNC110 - it is another thread that makes room
+            await asyncio.sleep(0.01)
+        self._metrics.paused_seconds.inc(time.monotonic() - began)
+
+    def take(self, timeout_s: float) -> list[Entry]:
+        """The next batch in order, or nothing after `timeout_s`. For the writer's thread."""
+        if not self._filled.wait(timeout_s):
+            return []
+        if len(self._entries) < BATCH_ROWS and not self._closed:
+            time.sleep(BATCH_AGE_S)
+        with self._lock:
+            slots = [self._entries.popleft() for _ in range(min(BATCH_ROWS, len(self._entries)))]
+            if not self._entries:
+                self._states.clear()
+                if not self._closed:
+                    self._filled.clear()
+            else:
+                taken = {id(slot) for slot in slots}
+                self._states = {key: slot for key, slot in self._states.items() if id(slot) not in taken}
+        return [slot[0] for slot in slots]
+
+    def close(self) -> None:
+        """No more will come: `take` waits for nothing, and `done` is true when all was taken."""
+        self._closed = True
+        self._filled.set()
+
+    @property
+    def done(self) -> bool:
+        return self._closed and not self._entries

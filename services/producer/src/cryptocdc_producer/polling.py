@@ -1,0 +1,180 @@
+"""Streams whose source is REST: asked by their period, for the symbols that this producer has at that time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from cryptocdc_adapters.exchange import INVALID_SYMBOL, LIVE, ExchangeError, ExchangeRefused
+from cryptocdc_core import durations
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer import answers, intervals
+from cryptocdc_producer.capture import Capture
+from cryptocdc_producer.checks import Rejected
+from cryptocdc_producer.frames import Row
+from cryptocdc_producer.intake import Intake
+from cryptocdc_producer.questions import PAGE, Questions
+
+log = logging.getLogger(__name__)
+
+_TICKERS_AT_ONCE = 20
+"""Twenty weigh 2, a hundred 40."""
+_PRICES_AT_ONCE = 100
+_LOOK_EVERY_S = 0.25
+_SYMBOLS_AT_ONCE = 4
+"""Questions for single symbols in flight."""
+
+
+class Polling:
+    def __init__(
+        self,
+        feed: CryptoFeed,
+        historical_trades: bool,
+        questions: Questions,
+        capture: Capture,
+        intake: Intake,
+        metrics: ProducerMetrics,
+        on_unknown: Callable[[str], None],
+    ) -> None:
+        """`on_unknown` is told of a symbol that the exchange says it does not know."""
+        self._streams = feed.spec.streams
+        self._historical = historical_trades
+        self._questions, self._capture, self._intake, self._metrics = questions, capture, intake, metrics
+        self._on_unknown = on_unknown
+        self._at_once = asyncio.Semaphore(_SYMBOLS_AT_ONCE)
+
+    def tasks(self) -> list[Awaitable[None]]:
+        """One endless task for each stream whose source is REST."""
+        streams = self._streams
+        found: list[Awaitable[None]] = []
+        if streams.recent_trades is not None and streams.recent_trades.source == "rest":
+            found.append(self._every(streams.recent_trades.period, self._each(self._trades)))
+        if streams.klines is not None and streams.klines.source == "rest":
+            found.append(self._every(streams.klines.period, self._each(self._klines)))
+        if streams.crypto_24h_stats is not None and streams.crypto_24h_stats.source == "rest":
+            found.append(self._every(streams.crypto_24h_stats.period, self._stats, CRYPTO_24H_STATS.table))
+        if streams.latest_prices is not None and streams.latest_prices.source == "rest":
+            found.append(self._every(streams.latest_prices.period, self._prices, LATEST_PRICES.table))
+        if streams.order_book is not None and streams.order_book.source == "rest":
+            found.append(self._every(streams.order_book.interval, self._each(self._book), ORDER_BOOK.table))
+        return found
+
+    async def _every(self, period: str, poll: Callable[[], Awaitable[bool]], at_risk: str | None = None) -> None:
+        """Poll by the period; a round that takes longer delays the next, and rounds are never made up for.
+
+        `at_risk`: the table that loses for good what is not asked for in time. Its failed rounds count as outage.
+        """
+        seconds = durations.seconds(period)
+        well_at: float | None = None
+        while True:
+            began, asked = time.monotonic(), self._capture.symbols
+            if asked and await poll():
+                now = time.monotonic()
+                if at_risk is not None and well_at is not None and now - well_at > 2 * seconds:
+                    self._metrics.outage_seconds.labels(at_risk).inc(now - well_at - seconds)
+                well_at = now
+            elif not asked:
+                well_at = None
+            # A symbol that has just come should not wait for a whole period.
+            while time.monotonic() - began < seconds and self._capture.symbols <= asked:  # noqa: ASYNC110
+                await asyncio.sleep(min(seconds, _LOOK_EVERY_S))
+
+    def _each(self, poll: Callable[[str], Awaitable[None]]) -> Callable[[], Awaitable[bool]]:
+        """Poll every symbol by itself: what goes wrong with one is its own."""
+
+        async def one(symbol: str) -> bool:
+            async with self._at_once:
+                return await self._well(poll(symbol), [symbol])
+
+        async def all_of_them() -> bool:
+            return any(await asyncio.gather(*(one(symbol) for symbol in sorted(self._capture.symbols))))
+
+        return all_of_them
+
+    async def _well(self, question: Awaitable[None], symbols: list[str]) -> bool:
+        """Whether it was answered. Raises ExchangeRefused only when one of several symbols is unknown."""
+        try:
+            await question
+        except ExchangeRefused as refused:
+            if refused.code != INVALID_SYMBOL:
+                log.warning("%s", refused)
+            elif len(symbols) == 1:
+                self._on_unknown(symbols[0])
+            else:
+                raise
+        except ExchangeError as error:
+            log.warning("%s", error)
+        except Rejected as rejected:
+            self._questions.refused(rejected, symbols[0] if len(symbols) == 1 else None)
+        else:
+            return True
+        return False
+
+    async def _trades(self, symbol: str) -> None:
+        """From the last known id on, page after page: nothing falls between two rounds where ids can be asked for."""
+        assert self._streams.recent_trades is not None
+        aggregate = self._streams.recent_trades.kind == "aggregate"
+        while True:
+            last = self._capture.last_trade(symbol)
+            if last is None:
+                rows = await self._questions.trades(symbol, aggregate, None, limit=1)
+            elif aggregate or self._historical:
+                rows = await self._questions.trades(symbol, aggregate, last + 1)
+            else:
+                rows = await self._questions.trades(symbol, aggregate, None)
+            await self._intake.room()
+            self._capture.take_trades(symbol, rows)
+            if len(rows) < PAGE or last is None or not (aggregate or self._historical):
+                return
+
+    async def _klines(self, symbol: str) -> None:
+        assert self._streams.klines is not None
+        for interval in self._streams.klines.intervals:
+            last = self._capture.last_close(symbol, interval)
+            start = None if last is None else intervals.following(interval, last)
+            while True:
+                rows = await self._questions.klines(symbol, interval, start, limit=2 if start is None else PAGE)
+                await self._intake.room()
+                self._capture.take_klines(symbol, rows)
+                if start is None or len(rows) < PAGE:
+                    break
+                start = rows[-1][2]
+
+    async def _stats(self) -> bool:
+        return await self._chunks(_TICKERS_AT_ONCE, self._questions.tickers, self._capture.take_stats)
+
+    async def _prices(self) -> bool:
+        return await self._chunks(_PRICES_AT_ONCE, self._questions.prices, self._capture.take_price)
+
+    async def _chunks(
+        self, size: int, ask: Callable[[list[str]], Awaitable[list[Row]]], take: Callable[[Row], None]
+    ) -> bool:
+        symbols = sorted(self._capture.symbols)
+        chunks = [symbols[at : at + size] for at in range(0, len(symbols), size)]
+        return any(await asyncio.gather(*(self._chunk(chunk, ask, take) for chunk in chunks)))
+
+    async def _chunk(
+        self, symbols: list[str], ask: Callable[[list[str]], Awaitable[list[Row]]], take: Callable[[Row], None]
+    ) -> bool:
+        """Ask for several symbols. One that is unknown spoils the answer of all: halve until it stands alone."""
+
+        async def question() -> None:
+            for row in await ask(symbols):
+                if row[0] in symbols:
+                    take(row)
+
+        try:
+            return await self._well(question(), symbols)
+        except ExchangeRefused:
+            middle = len(symbols) // 2
+            return any([await self._chunk(half, ask, take) for half in (symbols[:middle], symbols[middle:])])
+
+    async def _book(self, symbol: str) -> None:
+        assert self._streams.order_book is not None
+        depth, interval_ms = self._streams.order_book.depth, durations.seconds(self._streams.order_book.interval) * 1000
+        body = await self._questions.depth(symbol, depth, LIVE)
+        self._capture.take_book(answers.book(symbol, depth, interval_ms, body, time.time_ns() // 1_000_000))

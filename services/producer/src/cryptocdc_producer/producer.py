@@ -1,0 +1,147 @@
+"""One producer, wired: from the symbols that Kafka assigns to rows that PostgreSQL holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Iterable, Sequence
+from functools import partial
+
+import msgspec
+
+from cryptocdc_adapters import postgres
+from cryptocdc_adapters.exchange import Rest
+from cryptocdc_adapters.serving import Health
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK
+from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.names import Names, identity
+from cryptocdc_core.plan import streams_of
+from cryptocdc_core.settings import KafkaSettings, PostgresSettings, ProgramSettings
+from cryptocdc_producer.assignment import Assignment
+from cryptocdc_producer.backfill import Backfill
+from cryptocdc_producer.capture import Capture
+from cryptocdc_producer.frames import Row
+from cryptocdc_producer.intake import Intake
+from cryptocdc_producer.polling import Polling
+from cryptocdc_producer.questions import Questions
+from cryptocdc_producer.rejects import Rejects
+from cryptocdc_producer.roster import Roster
+from cryptocdc_producer.snapshots import Snapshots
+from cryptocdc_producer.sockets import Fleet
+from cryptocdc_producer.store import Store
+from cryptocdc_producer.watch import watch_markets
+from cryptocdc_producer.writer import Writer
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.2
+_FLUSH_S = 25.0
+"""For what is queued to be written at the end; who stops us waits 30 s."""
+_AT_RISK = {"ticker": CRYPTO_24H_STATS, "miniTicker": LATEST_PRICES, "depth": ORDER_BOOK}
+"""Streams that can't be had later, by the part after the @ of their names."""
+
+
+class Producer:
+    """`run` returns when SIGTERM or SIGINT has come and all that was read is written, or raises RuntimeError."""
+
+    def __init__(self, settings: ProgramSettings, feed: CryptoFeed, metrics: ProducerMetrics, health: Health) -> None:
+        names = Names(identity(feed.name, settings.source))
+        exchange = exchange_of(feed, settings.rest_url, settings.websocket_url)
+        kafka, database = KafkaSettings.from_env(), PostgresSettings.from_env()
+        connect = partial(postgres.connect, database, "producer")
+        self._metrics = metrics
+        self._rejects = Rejects(kafka, names, feed.name, metrics)
+        self._intake = Intake(metrics)
+        self._writer = Writer(names, streams_of(feed), self._intake, connect, metrics, health, self._refuse_row)
+        self._rest = Rest(
+            exchange.rest,
+            settings.api_key,
+            on_throttled=lambda status: metrics.throttled.labels(str(status)).inc(),
+        )
+        metrics.weight_used.set_function(lambda: self._rest.budget.used)
+        metrics.weight_limit.set_function(lambda: self._rest.budget.limit)
+        self._questions = Questions(self._rest, metrics, self._rejects.refuse)
+        self._backfill = Backfill(feed, exchange.historical_trades, self._questions, self._intake, metrics)
+        self._snapshots = Snapshots(self._questions, metrics)
+        self._capture = Capture(
+            feed,
+            self._intake,
+            metrics,
+            lambda gap: self._backfill.add([gap]),
+            self._snapshots.want,
+            self._rejects.refuse,
+        )
+        self._fleet = Fleet(exchange.websocket, self._capture.receive, self._intake.room, metrics, self._outage)
+        store = Store(names, feed, connect)
+        self._roster = Roster(feed, store, self._capture, self._fleet, self._backfill, metrics)
+        self._polling = Polling(
+            feed, exchange.historical_trades, self._questions, self._capture, self._intake, metrics, self._roster.halt
+        )
+        loop = asyncio.get_running_loop()
+        self._assignment = Assignment(
+            kafka, names, lambda *change: loop.call_soon_threadsafe(partial(self._roster.change, *change))
+        )
+
+    async def run(self) -> None:
+        ending = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ending.set)
+        self._writer.start()
+        self._assignment.start()
+        work: list[Awaitable[None]] = [
+            self._tick(),
+            self._roster.run(),
+            self._backfill.run(),
+            self._snapshots.run(self._capture),
+            watch_markets(self._questions, self._capture, self._roster),
+            *self._polling.tasks(),
+        ]
+        tasks = [asyncio.ensure_future(task) for task in work]
+        ended = asyncio.ensure_future(ending.wait())
+        try:
+            # Each of them is endless: one that returns has failed, and with it the program.
+            done, _ = await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._end(tasks)
+        for task in done - {ended}:
+            task.result()
+
+    async def _tick(self) -> None:
+        while True:
+            self._capture.tick()
+            if not self._writer.alive:
+                raise RuntimeError("the writer has ended")
+            await asyncio.sleep(_TICK_S)
+
+    async def _end(self, tasks: Sequence[asyncio.Future[None]]) -> None:
+        """Leave the group first, so that others take over while this one still reads; then write all that was read."""
+        began = time.monotonic()
+        await asyncio.to_thread(self._assignment.stop, 5.0)
+        await self._fleet.close()
+        for task in tasks:
+            task.cancel()
+        self._questions.close()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+        self._capture.finish()
+        self._intake.close()
+        if not await asyncio.to_thread(self._writer.finish, _FLUSH_S - (time.monotonic() - began)):
+            log.error("%d rows could not be written in time; trades and klines among them will be found missing"
+                      " and filled by the next start", len(self._intake))  # fmt: skip
+        await asyncio.to_thread(self._rejects.close, 2.0)
+        log.info("ended")
+
+    def _refuse_row(self, stream: Stream, row: Row, problem: str) -> None:
+        frame = msgspec.json.encode(dict(zip(stream.column_names, row, strict=True)))
+        self._rejects.refuse("postgres", problem, frame, str(row[0]))
+
+    def _outage(self, streams: Iterable[str], seconds: float) -> None:
+        for table in {_AT_RISK[kind].table for s in streams if (kind := s.split("@")[1]) in _AT_RISK}:
+            self._metrics.outage_seconds.labels(table).inc(seconds)

@@ -1,0 +1,102 @@
+"""Questions to the exchange from the event loop: each in a thread, what is wrong in the answer refused and counted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from cryptocdc_adapters import exchange
+from cryptocdc_adapters.exchange import LIVE, Rest, symbols_parameter
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.resolve import Market
+from cryptocdc_producer import answers
+from cryptocdc_producer.answers import Rows, Snapshot
+from cryptocdc_producer.checks import Rejected
+from cryptocdc_producer.frames import Row
+
+PAGE = 1000
+"""Rows that the exchange gives at most in one answer."""
+_THREADS = 4
+
+Refuse = Callable[[str, str, bytes, str | None], None]
+
+
+class Questions:
+    """Every method raises ExchangeError, and Rejected for an answer that is none."""
+
+    def __init__(self, rest: Rest, metrics: ProducerMetrics, refuse: Refuse) -> None:
+        self._rest, self._metrics, self._refuse = rest, metrics, refuse
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="rest")
+        # Backfill may wait for budget for a whole minute: it must not hold the threads of what is live.
+        self._spare = ThreadPoolExecutor(1, thread_name_prefix="backfill")
+
+    def close(self) -> None:
+        self._rest.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._spare.shutdown(wait=False, cancel_futures=True)
+
+    async def markets(self) -> dict[str, Market]:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, exchange.markets, self._rest)
+
+    async def trades(
+        self, symbol: str, aggregate: bool, from_id: int | None, limit: int = PAGE, share: float = LIVE
+    ) -> list[Row]:
+        """Trades in the order of their ids, from `from_id` on, or the last ones."""
+        more: dict[str, str | int] = {} if from_id is None else {"fromId": from_id}
+        if aggregate:
+            path, weight, read = "aggTrades", 4, answers.aggregate_trades
+        else:
+            path, weight, read = ("trades" if from_id is None else "historicalTrades"), 25, answers.raw_trades
+        body = await self._ask("recent_trades", path, weight, share, symbol=symbol, limit=limit, **more)
+        return sorted(self._kept(partial(read, symbol), body, symbol), key=lambda row: row[2])
+
+    async def first_trade(self, symbol: str, aggregate: bool, at_ms: int, share: float) -> int | None:
+        """The id of the first trade at or after `at_ms`; None when there is none."""
+        body = await self._ask("recent_trades", "aggTrades", 4, share, symbol=symbol, startTime=at_ms, limit=1)
+        rows = self._kept(partial(answers.aggregate_trades, symbol), body, symbol)
+        return None if not rows else int(rows[0][2] if aggregate else rows[0][5])
+
+    async def klines(
+        self, symbol: str, interval: str, start_ms: int | None, limit: int = PAGE, share: float = LIVE
+    ) -> list[Row]:
+        """Klines in the order of their open times, from `start_ms` on, or the last ones."""
+        more: dict[str, str | int] = {} if start_ms is None else {"startTime": start_ms}
+        body = await self._ask("klines", "klines", 2, share, symbol=symbol, interval=interval, limit=limit, **more)
+        return self._kept(partial(answers.klines, symbol, interval), body, symbol)
+
+    async def tickers(self, symbols: list[str]) -> list[Row]:
+        weight = 2 if len(symbols) <= 20 else 40
+        body = await self._ask("crypto_24h_stats", "ticker/24hr", weight, LIVE, symbols=symbols_parameter(symbols))
+        return self._kept(answers.tickers, body, None)
+
+    async def prices(self, symbols: list[str]) -> list[Row]:
+        body = await self._ask("latest_prices", "ticker/price", 4, LIVE, symbols=symbols_parameter(symbols))
+        return self._kept(answers.prices, body, None)
+
+    async def depth(self, symbol: str, limit: int, share: float) -> bytes:
+        weight = next((weight for most, weight in ((100, 5), (500, 25), (1000, 50)) if limit <= most), 250)
+        return await self._ask("order_book", "depth", weight, share, symbol=symbol, limit=limit)
+
+    async def snapshot(self, symbol: str, limit: int, share: float) -> Snapshot:
+        return answers.snapshot(await self.depth(symbol, limit, share))
+
+    async def _ask(self, table: str, path: str, weight: int, share: float, **params: str | int) -> bytes:
+        threads = self._threads if share >= LIVE else self._spare
+        question = partial(self._rest.get, path, weight, share, **params)
+        body = await asyncio.get_running_loop().run_in_executor(threads, question)
+        self._metrics.frames.labels(table, "rest").inc()
+        self._metrics.last_frame.labels(table).set(time.time())
+        return body
+
+    def _kept(self, read: Callable[[bytes, int], Rows], body: bytes, symbol: str | None) -> list[Row]:
+        found = read(body, time.time_ns() // 1_000_000)
+        for rejected, part in found.rejected:
+            self._refuse(rejected.reason, str(rejected), part, symbol)
+        return found.rows
+
+    def refused(self, rejected: Rejected, symbol: str | None) -> None:
+        """An answer that was none."""
+        self._refuse(rejected.reason, str(rejected), str(rejected).encode(), symbol)

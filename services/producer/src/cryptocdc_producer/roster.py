@@ -1,0 +1,133 @@
+"""The captured symbols: from being assigned, by way of what is stored of them, to being subscribed; and back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+import psycopg2
+
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer.backfill import Backfill
+from cryptocdc_producer.capture import Capture
+from cryptocdc_producer.sockets import Fleet
+from cryptocdc_producer.store import Store
+
+log = logging.getLogger(__name__)
+
+HAND_OVER_S = 5.0
+"""How long a symbol that another producer has taken is still captured here, so that nothing falls between."""
+_RETRY_S = 2.0
+
+
+def stream_names(feed: CryptoFeed, symbol: str) -> list[str]:
+    """The WebSocket streams that `feed` needs of `symbol`."""
+    streams, lower = feed.spec.streams, symbol.lower()
+    names = []
+    if streams.recent_trades is not None and streams.recent_trades.source == "websocket":
+        names.append(f"{lower}@{'aggTrade' if streams.recent_trades.kind == 'aggregate' else 'trade'}")
+    if streams.klines is not None and streams.klines.source == "websocket":
+        names += [f"{lower}@kline_{interval}" for interval in streams.klines.intervals]
+    if streams.crypto_24h_stats is not None and streams.crypto_24h_stats.source == "websocket":
+        names.append(f"{lower}@ticker")
+    if streams.latest_prices is not None and streams.latest_prices.source == "websocket":
+        names.append(f"{lower}@miniTicker")
+    if streams.order_book is not None and streams.order_book.source == "websocket":
+        names.append(f"{lower}@depth@100ms")
+    return names
+
+
+class Roster:
+    """All of it runs on the event loop."""
+
+    def __init__(
+        self,
+        feed: CryptoFeed,
+        store: Store,
+        capture: Capture,
+        fleet: Fleet,
+        backfill: Backfill,
+        metrics: ProducerMetrics,
+    ) -> None:
+        self._feed, self._store, self._capture = feed, store, capture
+        self._fleet, self._backfill, self._metrics = fleet, backfill, metrics
+        self._wanted: set[str] = set()
+        """Assigned to this producer."""
+        self._halted: set[str] = set()
+        """Of these the ones that the exchange does not trade."""
+        self._changed = asyncio.Event()
+        self._leaving: dict[str, asyncio.TimerHandle] = {}
+
+    @property
+    def wanted(self) -> set[str]:
+        return set(self._wanted)
+
+    def change(self, acquired: Iterable[str], moved: Iterable[str], removed: Iterable[str]) -> None:
+        """What Kafka says; see Assignment."""
+        for symbol in acquired:
+            self._wanted.add(symbol)
+            if (leaving := self._leaving.pop(symbol, None)) is not None:
+                leaving.cancel()
+        for symbol in moved:
+            self._wanted.discard(symbol)
+            self._halted.discard(symbol)
+            self._backfill.drop(symbol)
+            if symbol not in self._leaving:
+                self._leaving[symbol] = asyncio.get_running_loop().call_later(HAND_OVER_S, self._left, symbol)
+        for symbol in removed:
+            self._wanted.discard(symbol)
+            self._halted.discard(symbol)
+            self._end(symbol)
+        self._metrics.halted_symbols.set(len(self._halted))
+        self._changed.set()
+
+    def _left(self, symbol: str) -> None:
+        del self._leaving[symbol]
+        self._end(symbol)
+
+    def _end(self, symbol: str) -> None:
+        if symbol in self._capture.symbols:
+            log.info("%s: capture ends", symbol)
+            self._fleet.remove(stream_names(self._feed, symbol))
+            self._capture.remove(symbol)
+        self._backfill.drop(symbol)
+
+    def set_trading(self, trading: Callable[[str], bool]) -> None:
+        """What the exchange says of its markets: capture of a symbol that is not traded stands until it is."""
+        for symbol in self._wanted:
+            if not trading(symbol) and symbol not in self._halted:
+                log.error("%s: the exchange does not trade it any more; its capture stops", symbol)
+                self._halted.add(symbol)
+                self._end(symbol)
+            elif symbol in self._halted and trading(symbol):
+                log.info("%s: the exchange trades it again", symbol)
+                self._halted.discard(symbol)
+                self._changed.set()
+        self._metrics.halted_symbols.set(len(self._halted))
+
+    def halt(self, symbol: str) -> None:
+        """The exchange has said that it does not know `symbol`."""
+        self.set_trading(lambda other: other != symbol and other not in self._halted)
+
+    async def run(self) -> None:
+        """Begin the capture of what is wanted, as soon as PostgreSQL says what is stored of it."""
+        while True:
+            self._changed.clear()
+            fresh = sorted(self._wanted - self._halted - self._capture.symbols)
+            if fresh:
+                try:
+                    stored = await asyncio.to_thread(self._store.load, fresh)
+                except psycopg2.Error as error:
+                    log.warning("PostgreSQL does not say what is stored: %s", str(error).strip())
+                    await asyncio.sleep(_RETRY_S)
+                    self._changed.set()
+                else:
+                    for symbol in fresh:
+                        if symbol in self._wanted - self._halted:
+                            self._capture.add(symbol, stored[symbol])
+                            self._backfill.add(stored[symbol].gaps)
+                            self._fleet.add(stream_names(self._feed, symbol))
+                    log.info("capturing %s", ", ".join(sorted(self._capture.symbols)))
+            await self._changed.wait()

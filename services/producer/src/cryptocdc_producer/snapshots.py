@@ -1,0 +1,75 @@
+"""Order books fetched anew: one after the other, paced, so that a storm of losses does not end in a ban."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import logging
+import random
+import time
+from itertools import count
+
+from cryptocdc_adapters.exchange import URGENT, ExchangeError
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer.books import SNAPSHOT_LEVELS
+from cryptocdc_producer.capture import Capture
+from cryptocdc_producer.checks import Rejected
+from cryptocdc_producer.questions import Questions
+
+log = logging.getLogger(__name__)
+
+_PACE_S = 0.1
+_AGAIN_S = (0.5, 60.0)
+_CALM_S = 120.0
+"""A book that held for so long is fetched at once when it is lost; one lost sooner waits longer each time."""
+
+
+class Snapshots:
+    def __init__(self, questions: Questions, metrics: ProducerMetrics) -> None:
+        self._questions, self._metrics = questions, metrics
+        self._due: list[tuple[float, int, str]] = []
+        self._waiting: set[str] = set()
+        self._delay: dict[str, tuple[float, float]] = {}
+        """By symbol the delay before its next fetch in s, and when (monotonic) it was last fetched."""
+        self._order = count()
+        self._added = asyncio.Event()
+
+    def want(self, symbol: str, reason: str) -> None:
+        """The book of `symbol` needs a snapshot; `reason` is counted."""
+        self._metrics.book_resyncs.labels(reason).inc()
+        if symbol in self._waiting:
+            return
+        delay, fetched = self._delay.get(symbol, (0.0, 0.0))
+        if time.monotonic() - fetched > _CALM_S:
+            delay = 0.0
+        self._delay[symbol] = (min(max(delay * 2, _AGAIN_S[0]), _AGAIN_S[1]), time.monotonic())
+        self._waiting.add(symbol)
+        heapq.heappush(self._due, (time.monotonic() + delay * random.uniform(0.5, 1.0), next(self._order), symbol))
+        self._added.set()
+
+    async def run(self, capture: Capture) -> None:
+        while True:
+            self._added.clear()
+            wait = self._due[0][0] - time.monotonic() if self._due else None
+            if wait is None or wait > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._added.wait(), wait)
+                continue
+            _, _, symbol = heapq.heappop(self._due)
+            self._waiting.discard(symbol)
+            if symbol not in capture.symbols:
+                self._delay.pop(symbol, None)
+                continue
+            try:
+                found = await self._questions.snapshot(symbol, SNAPSHOT_LEVELS, URGENT)
+            except ExchangeError as error:
+                log.warning("%s: no order book: %s", symbol, error)
+                self.want(symbol, "failed")
+            except Rejected as rejected:
+                self._questions.refused(rejected, symbol)
+                self.want(symbol, "failed")
+            else:
+                if not capture.take_snapshot(symbol, found.last_id, found.bids, found.asks):
+                    self.want(symbol, "stale")
+            await asyncio.sleep(_PACE_S)

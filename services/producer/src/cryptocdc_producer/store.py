@@ -1,0 +1,76 @@
+"""What PostgreSQL already holds of a symbol when its capture begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from cryptocdc_core import ddl
+from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.names import Names, quoted
+from cryptocdc_producer.gaps import Gap
+
+
+@dataclass(frozen=True)
+class Stored:
+    """All up to the last is stored or stands in `gaps`: a gap is committed with the row after it."""
+
+    last_trade: int | None = None
+    last_closes: dict[str, int] = field(default_factory=dict)
+    """By interval the open time in ms of the last closed kline."""
+    gaps: tuple[Gap, ...] = ()
+    """Those still open."""
+
+
+class Store:
+    """Reads of one feed's schema. Each call opens a connection of its own and raises psycopg2.Error."""
+
+    def __init__(self, names: Names, feed: CryptoFeed, connect: Callable[[], Connection]) -> None:
+        self._schema = quoted(names.schema)
+        self._connect = connect
+        streams = feed.spec.streams
+        self._trades = streams.recent_trades is not None
+        self._intervals: Sequence[str] = streams.klines.intervals if streams.klines is not None else ()
+
+    def load(self, symbols: Iterable[str]) -> dict[str, Stored]:
+        connection = self._connect()
+        try:
+            with connection, connection.cursor() as cursor:
+                return {symbol: self._load(cursor, symbol) for symbol in symbols}
+        finally:
+            connection.close()
+
+    def _load(self, cursor: Cursor, symbol: str) -> Stored:
+        def first(query: str, *values: object) -> int | None:
+            cursor.execute(query, values)
+            row = cursor.fetchone()
+            return None if row is None else int(row[0])
+
+        last_trade = None
+        if self._trades:
+            last_trade = first(
+                f"SELECT trade_id FROM {self._schema}.{RECENT_TRADES.table} WHERE symbol = %s"  # noqa: S608
+                " ORDER BY trade_time DESC, trade_id DESC LIMIT 1",
+                symbol,
+            )
+        closes = {}
+        for interval in self._intervals:
+            closed = first(
+                f"SELECT extract(epoch FROM open_time) * 1000 FROM {self._schema}.{KLINES.table}"  # noqa: S608
+                " WHERE symbol = %s AND interval = %s AND closed ORDER BY open_time DESC LIMIT 1",
+                symbol,
+                interval,
+            )
+            if closed is not None:
+                closes[interval] = closed
+        cursor.execute(
+            f"SELECT table_name, symbol, interval, first, last FROM {self._schema}.{ddl.GAPS}"  # noqa: S608
+            " WHERE symbol = %s AND state = 'open' ORDER BY id",
+            (symbol,),
+        )
+        gaps = tuple(Gap(*row) for row in cursor.fetchall())
+        return Stored(last_trade, closes, gaps)

@@ -1,0 +1,50 @@
+"""Open klines, written at most once a second each; the last state is never lost. Pure."""
+
+from __future__ import annotations
+
+from cryptocdc_producer.frames import Row
+
+PERIOD_S = 1.0
+
+
+class OpenKlines:
+    def __init__(self) -> None:
+        self._written: dict[tuple[str, str], float] = {}
+        self._held: dict[tuple[str, str], Row] = {}
+
+    def offer(self, row: Row, now: float) -> tuple[list[Row], int]:
+        """Take an open kline at `now` (monotonic seconds). Returns rows to write now, and how many were overtaken."""
+        key = (row[0], row[1])
+        held = self._held.pop(key, None)
+        ready: list[Row] = []
+        overtaken = 0
+        if held is not None:
+            if held[2] != row[2]:
+                ready.append(held)
+            else:
+                overtaken = 1
+        if now - self._written.get(key, float("-inf")) >= PERIOD_S:
+            ready.append(row)
+            self._written[key] = now
+        else:
+            self._held[key] = row
+        return ready, overtaken
+
+    def close(self, row: Row) -> list[Row]:
+        """Rows to write when a closed kline comes: what is held of another kline, and the closed one."""
+        held = self._held.pop((row[0], row[1]), None)
+        return [row] if held is None or held[2] == row[2] else [held, row]
+
+    def due(self, now: float) -> list[Row]:
+        """Held rows whose second is over."""
+        keys = [key for key in self._held if now - self._written.get(key, float("-inf")) >= PERIOD_S]
+        for key in keys:
+            self._written[key] = now
+        return [self._held.pop(key) for key in keys]
+
+    def release(self, symbol: str | None = None) -> list[Row]:
+        """All held rows, or those of `symbol`: they are written before its capture ends."""
+        keys = [key for key in self._held if symbol is None or key[0] == symbol]
+        for key in [key for key in self._written if symbol is None or key[0] == symbol]:
+            del self._written[key]
+        return [self._held.pop(key) for key in keys]

@@ -1,0 +1,40 @@
+"""Whether the exchange still trades what is captured: asked every few minutes, and when a symbol falls silent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from cryptocdc_adapters.exchange import ExchangeError
+from cryptocdc_producer.capture import Capture
+from cryptocdc_producer.questions import Questions
+from cryptocdc_producer.roster import Roster
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 300.0
+SILENCE_S = 20.0
+"""A symbol of which nothing came for so long is asked about,"""
+SILENT_EVERY_S = 60.0
+"""but not more often than this: a quiet market is no halted one."""
+_LOOK_EVERY_S = 2.0
+
+
+async def watch_markets(questions: Questions, capture: Capture, roster: Roster) -> None:
+    asked_at = float("-inf")
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        age = time.monotonic() - asked_at
+        if not roster.wanted or age < SILENT_EVERY_S:
+            continue
+        if age < EVERY_S and not capture.silent_symbols(SILENCE_S):
+            continue
+        asked_at = time.monotonic()
+        try:
+            markets = await questions.markets()
+        except ExchangeError as error:
+            log.warning("the exchange does not tell its markets: %s", error)
+            continue
+        trading = {symbol for symbol, market in markets.items() if market.trading}
+        roster.set_trading(trading.__contains__)

@@ -1,0 +1,194 @@
+"""The thread that writes: batches from the intake into PostgreSQL, one transaction each, until they are in."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from cryptocdc_adapters.copying import Upsert
+from cryptocdc_adapters.serving import Health
+from cryptocdc_core import ddl
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.names import Names, quoted
+from cryptocdc_producer.frames import Row
+from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.intake import Data, Entry, GapEnd, Intake
+
+log = logging.getLogger(__name__)
+
+_BACKOFF_S = (0.1, 10.0)
+_OBSERVED = 20
+"""Latencies observed a table and batch: enough for the distribution, and cheap at any rate."""
+_RESOLVE_S = 3600.0
+"""How often partitions are made ahead."""
+
+
+class Writer:
+    """Takes from `intake` and commits in order. A batch that PostgreSQL can't take now is tried until it can."""
+
+    def __init__(
+        self,
+        names: Names,
+        streams: Sequence[Stream],
+        intake: Intake,
+        connect: Callable[[], Connection],
+        metrics: ProducerMetrics,
+        health: Health,
+        reject: Callable[[Stream, Row, str], None],
+    ) -> None:
+        """`reject` is given a row that PostgreSQL refuses for what it holds, and why."""
+        self._names, self._streams = names, streams
+        self._intake, self._connect, self._metrics, self._health = intake, connect, metrics, health
+        self._reject = reject
+        self._upserts = {stream.table: Upsert(names, stream) for stream in streams}
+        self._gaps = f"{quoted(names.schema)}.{ddl.GAPS}"
+        self._connection: Connection | None = None
+        self._made: set[tuple[str, int]] = set()
+        self._ahead_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self, timeout_s: float) -> bool:
+        """Write what is left, once the intake is closed. False when that took longer than `timeout_s`."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._intake.done:
+                self._keep(self._intake.take(timeout_s=1.0))
+                self._health.beat()
+        except Exception:
+            log.exception("the writer has failed")
+            self._health.halt("the writer has failed")
+        finally:
+            self._disconnect()
+
+    def _keep(self, batch: list[Entry]) -> None:
+        """Write the batch, for however long PostgreSQL can't take it. What it refuses is put aside."""
+        delay = _BACKOFF_S[0]
+        while True:
+            try:
+                self._divide(batch)
+            except psycopg2.Error as error:
+                self._disconnect()
+                self._metrics.write_retries.inc()
+                log.warning("PostgreSQL does not take a batch, again in %.1f s: %s", delay, str(error).strip())
+                time.sleep(delay * random.uniform(0.5, 1.0))
+                delay = min(delay * 2, _BACKOFF_S[1])
+            else:
+                return
+
+    def _divide(self, batch: list[Entry]) -> None:
+        """Write the batch in one transaction, or halve it, in order, until the entry that is refused stands alone."""
+        try:
+            self._commit(batch)
+        except (psycopg2.Error, ValueError) as error:
+            if not _is_of_the_row(error):
+                raise
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                self._divide(batch[:middle])
+                self._divide(batch[middle:])
+                return
+            entry = batch[0]
+            if isinstance(entry, Data):
+                self._reject(entry.stream, entry.row, str(error).strip())
+            else:
+                log.error("PostgreSQL refuses %s: %s", entry, str(error).strip())
+
+    def _commit(self, batch: list[Entry]) -> None:
+        """One transaction. Raises psycopg2.Error, or ValueError for a row that can't be put into words."""
+        rows: dict[str, list[Row]] = {}
+        for entry in batch:
+            if isinstance(entry, Data):
+                rows.setdefault(entry.stream.table, []).append(entry.row)
+        connection = self._connected()
+        self._prepare(connection, rows)
+        if not batch:
+            return
+        began = time.monotonic()
+        try:
+            self._write(connection, batch, rows)
+        except psycopg2.errors.CheckViolation:
+            # Retention dropped a partition that this writer had made: make it again, once.
+            self._made.clear()
+            self._prepare(connection, rows)
+            self._write(connection, batch, rows)
+        self._count(batch, rows, time.monotonic() - began)
+
+    def _write(self, connection: Connection, batch: list[Entry], rows: dict[str, list[Row]]) -> None:
+        with connection, connection.cursor() as cursor:
+            for entry in batch:
+                if isinstance(entry, Gap):
+                    cursor.execute(
+                        f"INSERT INTO {self._gaps} (table_name, symbol, interval, first, last)"  # noqa: S608
+                        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                        entry,
+                    )
+            for table, of_table in rows.items():
+                self._upserts[table].write(cursor, of_table)
+            for entry in batch:
+                if isinstance(entry, GapEnd):
+                    cursor.execute(
+                        f"UPDATE {self._gaps} SET state = %s, reason = %s, ended_at = now()"  # noqa: S608
+                        " WHERE (table_name, symbol, interval, first, last) = (%s, %s, %s, %s, %s)",
+                        (entry.state, entry.reason, *entry.gap),
+                    )
+
+    def _prepare(self, connection: Connection, rows: dict[str, list[Row]]) -> None:
+        """Make the partitions that the rows need, and those of today and tomorrow ahead of time."""
+        wanted = {(table, day) for table, of_table in rows.items() for day in self._upserts[table].days(of_table)}
+        if time.monotonic() >= self._ahead_at:
+            today = int(time.time() * 1000) // ddl.DAY_MS * ddl.DAY_MS
+            wanted |= {(stream.table, day) for stream in self._streams for day in (today, today + ddl.DAY_MS)}
+            self._ahead_at = time.monotonic() + _RESOLVE_S
+        missing = sorted(wanted - self._made)
+        if not missing:
+            return
+        streams = {stream.table: stream for stream in self._streams}
+        with connection, connection.cursor() as cursor:
+            # Producers that make the same partition at once would trip over each other in spite of IF NOT EXISTS.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{self._names.schema}-partitions",))
+            for table, day in missing:
+                cursor.execute(ddl.postgres_partition(self._names, streams[table], day))
+        self._made.update(missing)
+
+    def _count(self, batch: list[Entry], rows: dict[str, list[Row]], took_s: float) -> None:
+        self._metrics.commits.inc()
+        self._metrics.commit_seconds.observe(took_s)
+        for table, of_table in rows.items():
+            self._metrics.rows.labels(table).inc(len(of_table))
+        now_ms = time.time() * 1000
+        for entry in batch[:: max(1, len(batch) // _OBSERVED)]:
+            if isinstance(entry, Data) and entry.live:
+                event_ms = entry.row[entry.stream.position(entry.stream.event)]
+                self._metrics.event_seconds.labels(entry.stream.table).observe(max(0.0, now_ms - event_ms) / 1000)
+
+    def _connected(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = self._connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _is_of_the_row(error: psycopg2.Error | ValueError) -> bool:
+    """Whether what a row holds is at fault: data exceptions (22), constraints (23), limits exceeded by it (54)."""
+    return isinstance(error, ValueError) or (error.pgcode or "")[:2] in ("22", "23", "54")
