@@ -11,6 +11,7 @@ from cryptocdc_core.names import Names, quoted
 HEARTBEAT = "heartbeat"
 GAPS = "gaps"
 PROOFS = "proofs"
+DROPPED = "dropped"
 
 DAY_MS = 86_400_000
 
@@ -50,6 +51,10 @@ def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: s
         "table_name text NOT NULL, bucket_start timestamp(3) NOT NULL, bucket_end timestamp(3) NOT NULL,"
         " rows bigint NOT NULL, versions numeric NOT NULL, lsn pg_lsn NOT NULL,"
         " proven_at timestamp(3) NOT NULL DEFAULT now(), PRIMARY KEY (table_name, bucket_start))",
+        # Which days retention has dropped: Cassandra still has their rows, and they are not extra there.
+        f"CREATE TABLE IF NOT EXISTS {schema}.{DROPPED} ("
+        "table_name text NOT NULL, day timestamp(3) NOT NULL, rows bigint NOT NULL,"
+        " dropped_at timestamp(3) NOT NULL DEFAULT now(), PRIMARY KEY (table_name, day))",
     ]
     roots = ", ".join(f"{schema}.{quoted(t)}" for t in [*(s.table for s in streams), HEARTBEAT])
     publication = quoted(names.publication)

@@ -185,7 +185,7 @@ class CryptoFeed(_Model):
     def refuse_changes(self, before: CryptoFeed) -> None:
         """Raise FeedError when a field differs from `before` that decides what stored rows mean or where they lie."""
         trades, earlier = self.spec.streams.recent_trades, before.spec.streams.recent_trades
-        immutable = [
+        immutable: list[tuple[str, object, object]] = [
             ("spec.exchange", before.spec.exchange, self.spec.exchange),
             ("spec.scaling.partitions", before.spec.scaling.partitions, self.spec.scaling.partitions),
         ]

@@ -156,3 +156,10 @@ class VerifierMetrics(ProgramMetrics):
         self.partitions_dropped = Counter(
             f"{p}partitions_dropped_total", "PostgreSQL partitions dropped after proof.", ["table"], registry=r
         )
+        self.reproofs = Counter(
+            f"{p}reproofs_total", "Proofs withdrawn because rows came or changed later.", ["table"], registry=r
+        )
+        self.slot_usable = Gauge(f"{p}slot_usable", "1 while the slot is there and has lost nothing.", registry=r)
+        self.slot_retained_bytes = Gauge(
+            f"{p}slot_retained_bytes", "Log that PostgreSQL keeps for the slot.", registry=r
+        )

@@ -122,8 +122,19 @@ class ProgramSettings(_Settings):
     """Base URL of the exchange's REST API, instead of the feed's."""
     websocket_url: str | None = None
     """Base URL of the exchange's streams, instead of the feed's."""
+    api_key: str | None = Field(None, repr=False)
+    """For an endpoint that asks for one (credentialsSecretRef)."""
     metrics_port: Port = 9090
     metrics_host: str = "0.0.0.0"  # noqa: S104 - in a pod the scraper comes from outside; on one machine the runner says 127.0.0.1
     log_format: str = Field("auto", pattern="^(auto|json|text)$")
     """auto: text on a terminal, JSON elsewhere."""
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+
+class VerifierSettings(_Settings):
+    """What only the continuous verifier is told."""
+
+    model_config = ConfigDict(title="verifier_")
+
+    rows_per_s: int = Field(10_000, ge=1)
+    """Rows compared a second, at most: above what is captured, below what would slow it down."""

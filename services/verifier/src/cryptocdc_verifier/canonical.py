@@ -13,6 +13,7 @@ from hashlib import blake2b
 
 from cryptocdc_core.catalogue import Column, Stream, Type
 from cryptocdc_core.names import quoted
+from cryptocdc_verifier.window import iso
 
 Key = tuple[bytes, ...]
 """A row's key as it stands in its line."""
@@ -44,9 +45,12 @@ def time_of(stream: Stream, key: Key) -> int:
     return int(key[stream.key.index(stream.time)])
 
 
-def shown(stream: Stream, line: bytes) -> dict[str, str]:
-    """A line's values by column, to be read by people."""
-    return dict(zip((c.name for c in ordered(stream)), line.decode().split("\t"), strict=True))
+def shown(stream: Stream, line: bytes) -> dict[str, str | None]:
+    """A line's values by column, to be read by people: times in ISO's spelling, None for no value."""
+    return {
+        column.name: None if text == NULL else iso(int(text)) if column.type is Type.TIMESTAMP else text
+        for column, text in zip(ordered(stream), line.decode().split("\t"), strict=True)
+    }
 
 
 @dataclass(slots=True)

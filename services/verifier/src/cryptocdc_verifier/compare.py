@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from cryptocdc_core.catalogue import Bucket, Stream
 from cryptocdc_verifier.canonical import Key, Tally, digest_of, key_of, time_of, version_of
-from cryptocdc_verifier.window import Partition, Window
+from cryptocdc_verifier.window import Partition, Window, day_of
 
 Kind = Literal["missing", "extra", "different"]
 
@@ -88,7 +88,8 @@ class Comparison:
     """Compares windows of one table and gathers what differs; `finish` gives the result.
 
     `snapshot` makes a fresh view of PostgreSQL, `wait` returns once everything before a position has passed the
-    pipeline, `paced` is told how many rows were read and may take its time.
+    pipeline, `paced` is told how many rows were read and may take its time. Of the days in `dropped`, by their start,
+    PostgreSQL has dropped what it had: rows that only Cassandra has are as they should be.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Comparison:
         snapshot: Callable[[], AbstractContextManager[Rows]],
         wait: Callable[[int], None],
         paced: Callable[[int], None] = lambda _: None,
+        dropped: Container[int] = (),
     ) -> None:
         self.stream = stream
         self.result = TableResult()
@@ -105,6 +107,7 @@ class Comparison:
         self._snapshot = snapshot
         self._wait = wait
         self._paced = paced
+        self._dropped = dropped
         self._suspects: dict[Partition, set[Key]] = {}
 
     def compare(self, rows: Rows, window: Window, theirs: Iterable[Partition]) -> None:
@@ -115,13 +118,13 @@ class Comparison:
         ours = self._tallies(rows, window)
         partitions = {p for p in theirs if Window(p.bucket, self.stream.bucket.next(p.bucket)).meet(window)}
         self.result.rows += sum(tally.rows for tally in ours.values())
-        self.result.buckets += len(ours.keys() | partitions)
         unequal = []
         for partition, lines in self._cassandra.read(self.stream, sorted(ours.keys() | partitions), window):
             tally = Tally()
             for line in lines:
                 tally.add(line)
             self._paced(tally.rows)
+            self.result.buckets += 1 if tally.rows or partition in ours else 0
             if tally != ours.get(partition, Tally()):
                 unequal.append(partition)
         for partition in unequal:
@@ -199,6 +202,8 @@ class Comparison:
         for partition, keys in suspects.items():
             for key in sorted(keys):
                 at = partition, key
+                if at not in after and day_of(time_of(self.stream, key)).start in self._dropped:
+                    continue
                 if not self._moved_on(before.get(at), copies.get(at), after.get(at)):
                     yield Difference(self.stream, partition, key, after.get(at), copies.get(at))
 

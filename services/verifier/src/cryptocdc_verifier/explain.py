@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -71,8 +72,8 @@ def _describe(
         "columns": differing,
         "postgres": ours,
         "cassandra": theirs,
-        "writetime": write_times.get("version"),
-        "audit": {name: str(value) for name, value in audit.items() if value is not None},
+        "writetime": {name: write_times[name] for name in ("version", *differing) if name in write_times},
+        "audit": {name: _in_words(value) for name, value in audit.items() if value is not None},
         "sent": [f"{c.op} in partition {c.partition}, offset {c.offset}" for c in sent[-5:]],
         "cause": cause,
     }
@@ -115,6 +116,10 @@ def holds_key(stream: Stream, key: Key, letter: DeadLetter) -> bool:
     if not isinstance(document, dict):
         return False
     return all(str(document.get(name)).encode() == part for name, part in zip(stream.key, key, strict=True))
+
+
+def _in_words(value: object) -> str:
+    return value.isoformat(timespec="milliseconds") + "Z" if isinstance(value, datetime) else str(value)
 
 
 def _key_in_words(stream: Stream, key: Key) -> dict[str, str]:

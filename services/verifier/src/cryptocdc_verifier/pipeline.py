@@ -213,7 +213,9 @@ def connector_in_words(settings: ConnectSettings, name: str) -> str:
     return f"{words}: {state.trace}" if state.trace else words
 
 
-def pipeline_of(target: Target, side: PostgresSide, stalled_s: float = STALLED_S) -> Pipeline:
+def pipeline_of(
+    target: Target, side: PostgresSide, stalled_s: float = STALLED_S, clock: Clock | None = None
+) -> Pipeline:
     names = target.names
     return Pipeline(
         PostgresSlot(side, names.slot),
@@ -221,5 +223,6 @@ def pipeline_of(target: Target, side: PostgresSide, stalled_s: float = STALLED_S
         lambda: connector_in_words(target.connect, names.connector),
         names.slot,
         names.consumer_group,
-        stalled_s=stalled_s,
+        clock,
+        stalled_s,
     )

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.ddl import PROOFS
+from cryptocdc_core.ddl import DROPPED, PROOFS
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_verifier.postgres import Snapshot, timestamp
 from cryptocdc_verifier.window import Window
@@ -26,15 +27,13 @@ class Proof:
     lsn: int
 
 
-def dropped_days(rows: Snapshot, stream: Stream) -> list[int]:
-    """Starts of the days whose rows were proven and then dropped by retention: proofs of rows without a partition."""
-    there = set(rows.days(stream))
-    proven = rows.ask(
-        f"SELECT DISTINCT {_MILLISECONDS.format('date_trunc(%s, bucket_start)')}"  # noqa: S608
-        f" FROM {quoted(rows.names.schema)}.{PROOFS} WHERE table_name = %s AND rows > 0",
-        ("day", stream.table),
+def dropped_days(rows: Snapshot, stream: Stream) -> set[int]:
+    """Starts of the days whose rows were proven and then dropped by retention. Later rows may have made one anew."""
+    found = rows.ask(
+        f"SELECT {_MILLISECONDS.format('day')} FROM {quoted(rows.names.schema)}.{DROPPED} WHERE table_name = %s",  # noqa: S608
+        (stream.table,),
     )
-    return sorted({int(day) for (day,) in proven} - there)
+    return {int(day) for (day,) in found}
 
 
 class Proofs:
@@ -44,6 +43,7 @@ class Proofs:
         """`connection` is in autocommit mode."""
         self._connection = connection
         self._table = f"{quoted(names.schema)}.{PROOFS}"
+        self._dropped = f"{quoted(names.schema)}.{DROPPED}"
 
     def of(self, stream: Stream) -> list[Proof]:
         """In order of time."""
@@ -70,6 +70,17 @@ class Proofs:
         whole = merged(proofs)
         self._run([*(self._delete(stream, proof) for proof in proofs), self._insert(stream, whole)])
         return whole
+
+    def dropped(self, cursor: Cursor, stream: Stream, day: int, proofs: list[Proof]) -> None:
+        """A day's partition goes in `cursor`'s transaction: so do its proofs, and the day is remembered."""
+        rows = sum(proof.rows for proof in proofs)
+        remembered = (
+            f"INSERT INTO {self._dropped} AS d (table_name, day, rows) VALUES (%s, {timestamp(day)}, %s)"  # noqa: S608
+            " ON CONFLICT (table_name, day) DO UPDATE SET rows = d.rows + excluded.rows, dropped_at = now()",
+            (stream.table, rows),
+        )
+        for statement, values in [*(self._delete(stream, proof) for proof in proofs), remembered]:
+            cursor.execute(statement, values)
 
     def _insert(self, stream: Stream, proof: Proof) -> tuple[str, tuple[object, ...]]:
         start, end = timestamp(proof.window.start), timestamp(proof.window.end)
@@ -98,7 +109,7 @@ class Proofs:
 
 
 def merged(proofs: list[Proof]) -> Proof:
-    """The proof of all of some neighbours' time. It holds as of the latest: none has changed since its own."""
+    """One proof of all of some neighbours' time. Rows that changed after their own proof differ from its sums, too."""
     return Proof(
         Window(proofs[0].window.start, proofs[-1].window.end),
         sum(proof.rows for proof in proofs),

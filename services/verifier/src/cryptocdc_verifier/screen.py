@@ -12,7 +12,6 @@ from rich.table import Table
 
 from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.verify import Say
-from cryptocdc_verifier.window import iso
 
 _QUIET_S = 2.0
 
@@ -85,21 +84,14 @@ def _show_key(at: dict[str, object], console: Console) -> None:
         left = ours[name] if isinstance(ours, dict) else "–"
         right = theirs[name] if isinstance(theirs, dict) else "–"
         style = "red" if name in differing else None
-        values.add_row(name, _moment(name, left), _moment(name, right), style=style)
+        values.add_row(name, left or "none", right or "none", style=style)
     console.print(values)
     audit = at["audit"]
     if isinstance(audit, dict) and audit:
-        console.print(f"  writetime {at['writetime']}; " + ", ".join(f"{k} {v}" for k, v in audit.items()))
+        console.print("  audit: " + ", ".join(f"{k} {v}" for k, v in audit.items()))
+    times = at["writetime"]
+    if isinstance(times, dict) and times:
+        console.print("  writetime: " + ", ".join(f"{k} {v}" for k, v in times.items()))
     sent = at["sent"]
     if isinstance(sent, list) and sent:
         console.print(f"  in Kafka: {'; '.join(sent)}")
-
-
-def _moment(name: str, value: str) -> str:
-    """Times are told as such."""
-    if name.endswith(("_time", "_at")) and value.lstrip("-").isdigit():
-        return iso(int(value))
-    return value
-
-
-__all__ = ["progress", "show"]

@@ -49,12 +49,12 @@ def verify(
             pipeline.wait(rows.lsn)
             first = window.end
             for stream in target.streams:
+                dropped = dropped_days(rows, stream)
                 comparison = Comparison(
-                    stream, cassandra, postgres.snapshot, pipeline.wait,
-                    paced=lambda count: say("", count),
-                )  # fmt: skip
+                    stream, cassandra, postgres.snapshot, pipeline.wait, lambda count: say("", count), dropped
+                )
                 say(f"comparing {stream.table}", 0)
-                for segment, partitions in _segments(stream, rows, cassandra, window):
+                for segment, partitions in _segments(stream, rows, cassandra, window, dropped):
                     first = min(first, segment.start)
                     comparison.compare(rows, segment, partitions)
                 report.tables[stream.table] = comparison.finish()
@@ -102,19 +102,20 @@ def expiry_margin_ms(retention_s: int) -> int:
 
 
 def _segments(
-    stream: Stream, rows: Snapshot, cassandra: CassandraSide, window: Window
+    stream: Stream, rows: Snapshot, cassandra: CassandraSide, window: Window, dropped: set[int]
 ) -> Iterator[tuple[Window, list[Partition]]]:
     """The days or months of `window` in which either side may have rows, with Cassandra's partitions in each.
 
-    Days that retention has dropped in PostgreSQL are left out: their rows live on in Cassandra, and were proven.
+    The `dropped` days without a partition are left out: their rows live on in Cassandra, and were proven.
     """
     partitions: defaultdict[Window, list[Partition]] = defaultdict(list)
-    for day in rows.days(stream):
+    days = rows.days(stream)
+    for day in days:
         partitions[segment_of(stream.bucket, day)] = []
     for partition in cassandra.partitions(stream):
         partitions[segment_of(stream.bucket, partition.bucket)].append(partition)
-    dropped = [Window(day, day + DAY_MS) for day in dropped_days(rows, stream)]
+    gone = [Window(day, day + DAY_MS) for day in dropped.difference(days)]
     for segment in sorted(partitions):
         inside = segment.meet(window)
-        for part in subtract([inside], [d for d in dropped if d.meet(segment)]) if inside else []:
+        for part in subtract([inside], [day for day in gone if day.meet(segment)]) if inside else []:
             yield part, partitions[segment]

@@ -1,0 +1,194 @@
+"""Continuous proof: every slice of time once, soon after it has passed, and again when its rows have changed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+from cryptocdc_adapters import slots
+from cryptocdc_adapters.serving import Health
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_verifier.cassandra import CassandraSide
+from cryptocdc_verifier.compare import Comparison, TableResult
+from cryptocdc_verifier.pace import Pace
+from cryptocdc_verifier.pipeline import Pipeline
+from cryptocdc_verifier.postgres import PostgresSide, Snapshot
+from cryptocdc_verifier.proofs import Proof, Proofs, dropped_days
+from cryptocdc_verifier.slices import LENGTHS, cut, full_hours, next_length, provable, proven_through
+from cryptocdc_verifier.target import Target
+from cryptocdc_verifier.verify import window_of
+from cryptocdc_verifier.window import Partition, Window, iso, subtract
+
+log = logging.getLogger("cryptocdc.verifier")
+
+PASS_S = 60.0
+"""A snapshot is held no longer than about this: it keeps PostgreSQL from cleaning up."""
+PREFIXES_S = 600.0
+"""How often Cassandra is asked for all its partitions, to learn of symbols that PostgreSQL does not have."""
+RECHECKED_ROWS = 200_000
+"""Rows of proven slices counted again in one pass."""
+
+
+class Continuous:
+    """One feed's proofs. `prove` makes one pass; all state that must outlive a restart is in PostgreSQL."""
+
+    def __init__(
+        self,
+        target: Target,
+        postgres: PostgresSide,
+        cassandra: CassandraSide,
+        pipeline: Pipeline,
+        metrics: VerifierMetrics,
+        health: Health,
+        stop: threading.Event,
+        rows_per_s: int,
+    ) -> None:
+        self._target = target
+        self._postgres = postgres
+        self._cassandra = cassandra
+        self._pipeline = pipeline
+        self._proofs = Proofs(postgres.connection, target.names)
+        self._metrics = metrics
+        self._health = health
+        self._stop = stop
+        self._pace = Pace(rows_per_s, stop)
+        self._lengths = {stream.table: LENGTHS[-1] for stream in target.streams}
+        self._unequal: dict[tuple[str, Window], TableResult] = {}
+        self._prefixes: dict[str, set[tuple[str, ...]]] = {}
+        self._prefixes_at = float("-inf")
+        self._rechecked = 0
+
+    def prove(self) -> None:
+        """One pass: what became provable since the last, an unequal slice again, some older proofs rechecked.
+
+        Raises VerifyError, psycopg2.Error or an error of Cassandra's driver.
+        """
+        started = time.monotonic()
+        self._learn_prefixes()
+        with self._postgres.snapshot() as rows:
+            self._pipeline.wait(rows.lsn)
+            self._metrics.wait_seconds.observe(time.monotonic() - started)
+            for stream, window in self._slices(rows):
+                self._prove(stream, window, rows)
+                if self._stop.is_set() or time.monotonic() - started > PASS_S:
+                    break
+            self._recheck(rows)
+            for stream in self._target.streams:
+                for parts in full_hours(self._proofs.of(stream)):
+                    self._proofs.merge(stream, parts)
+            self._publish(rows)
+        self._health.beat()
+
+    def _slices(self, rows: Snapshot) -> Iterator[tuple[Stream, Window]]:
+        """What is not proven, oldest first, the tables in turn; at last one slice that was unequal before."""
+        unproven = {stream.table: self._unproven(stream, rows) for stream in self._target.streams}
+        waiting = list(self._target.streams)
+        while waiting:
+            for stream in list(waiting):
+                window = next(unproven[stream.table], None)
+                if window is None:
+                    waiting.remove(stream)
+                else:
+                    yield stream, window
+        if self._unequal:
+            table, window = next(iter(self._unequal))
+            yield next(stream for stream in self._target.streams if stream.table == table), window
+
+    def _unproven(self, stream: Stream, rows: Snapshot) -> Iterator[Window]:
+        proven = [proof.window for proof in self._proofs.of(stream)]
+        unequal = [window for table, window in self._unequal if table == stream.table]
+        for gap in subtract(self._wanted(stream, rows), [*proven, *unequal]):
+            start = gap.start
+            while start < gap.end:
+                window = next(cut(Window(start, gap.end), self._lengths[stream.table]))
+                yield window
+                start = window.end
+
+    def _wanted(self, stream: Stream, rows: Snapshot) -> list[Window]:
+        least = window_of(self._target, rows.taken_ms, None, None).start
+        return provable(rows.days(stream), least, rows.taken_ms)
+
+    def _prove(self, stream: Stream, window: Window, rows: Snapshot) -> None:
+        dropped = dropped_days(rows, stream)
+        comparison = Comparison(
+            stream, self._cassandra, self._postgres.snapshot, self._pipeline.wait, self._paced, dropped
+        )
+        comparison.compare(rows, window, self._partitions(stream, window))
+        result = comparison.finish()
+        count, versions = rows.sums(stream, window)
+        assert count == result.rows, "one snapshot gives one count"
+        self._lengths[stream.table] = next_length(self._lengths[stream.table], result.rows)
+        self._metrics.rows.labels(stream.table).inc(result.rows)
+        self._metrics.buckets.labels(stream.table, "equal").inc(result.buckets - result.unequal_buckets)
+        self._metrics.buckets.labels(stream.table, "unequal").inc(result.unequal_buckets)
+        result.kept.clear()
+        before = self._unequal.pop((stream.table, window), None)
+        if result.equal:
+            self._proofs.add(stream, Proof(window, count, versions, rows.lsn))
+            return
+        self._unequal[stream.table, window] = result
+        if result == before:
+            return
+        log.error(
+            "%s differs between %s and %s: %d missing, %d extra, %d different; `cryptocdc verify --explain` names them",
+            stream.table, iso(window.start), iso(window.end), result.missing, result.extra, result.different,
+        )  # fmt: skip
+
+    def _paced(self, rows: int) -> None:
+        self._health.beat()
+        self._pace(rows)
+
+    def _partitions(self, stream: Stream, window: Window) -> list[Partition]:
+        """The partitions in which Cassandra may have rows of `window`."""
+        found = []
+        bucket = stream.bucket.floor(window.start)
+        while bucket < window.end:
+            found += [Partition(prefix, bucket) for prefix in self._prefixes[stream.table]]
+            bucket = stream.bucket.next(bucket)
+        return found
+
+    def _learn_prefixes(self) -> None:
+        if time.monotonic() - self._prefixes_at < PREFIXES_S:
+            return
+        for stream in self._target.streams:
+            self._prefixes[stream.table] = {partition.prefix for partition in self._cassandra.partitions(stream)}
+        self._prefixes_at = time.monotonic()
+
+    def _recheck(self, rows: Snapshot) -> None:
+        """Withdraw the proofs of slices whose rows have changed since: the next pass proves them anew.
+
+        Counting stops after RECHECKED_ROWS; the next pass goes on from there.
+        """
+        proofs = [
+            (stream, proof)
+            for stream in self._target.streams
+            for proof in self._proofs.of(stream)
+            if any(proof.window.meet(part) for part in self._wanted(stream, rows))
+        ]
+        counted = 0
+        for _ in range(len(proofs)):
+            if counted > RECHECKED_ROWS or self._stop.is_set():
+                return
+            stream, proof = proofs[self._rechecked % len(proofs)]
+            self._rechecked += 1
+            count, versions = rows.sums(stream, proof.window)
+            counted += count
+            if (count, versions) != (proof.rows, proof.versions):
+                self._proofs.withdraw(stream, proof)
+                self._metrics.reproofs.labels(stream.table).inc()
+
+    def _publish(self, rows: Snapshot) -> None:
+        slot = slots.read_with(self._postgres.connection, self._target.names.slot)
+        self._metrics.slot_usable.set(slot is not None and slot.usable)
+        self._metrics.slot_retained_bytes.set(slot.retained_bytes if slot is not None else 0)
+        for stream in self._target.streams:
+            found = [result for (table, _), result in self._unequal.items() if table == stream.table]
+            for kind in ("missing", "extra", "different"):
+                count = sum(getattr(result, kind) for result in found)
+                self._metrics.differences.labels(stream.table, kind).set(count)
+            through = proven_through(self._wanted(stream, rows), self._proofs.of(stream))
+            if through is not None:
+                self._metrics.proven_through.labels(stream.table).set(through / 1000)

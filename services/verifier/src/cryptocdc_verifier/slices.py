@@ -1,0 +1,67 @@
+"""Which slices of a table's time are to be proven next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from cryptocdc_core.ddl import DAY_MS
+from cryptocdc_verifier.proofs import Proof
+from cryptocdc_verifier.window import Window, subtract
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+
+GRACE_MS = 20_000
+"""A minute is proven this long after its end: what comes later than that is found by its slice's changed sums."""
+
+LENGTHS = (1, 2, 5, 10, 15, 30, 60)
+"""How many minutes a slice may hold; each divides the hour, so that slices never reach over one."""
+FEW_ROWS, MANY_ROWS = 50_000, 200_000
+
+
+def provable(days: Iterable[int], least: int, now: int) -> list[Window]:
+    """What of PostgreSQL's `days` can be proven at `now`: from the first full hour after `least`, in full minutes."""
+    start = -(-least // HOUR_MS) * HOUR_MS
+    end = (now - GRACE_MS) // MINUTE_MS * MINUTE_MS
+    bounds = Window(start, max(start, end))
+    return [part for day in sorted(days) if (part := Window(day, day + DAY_MS).meet(bounds)) is not None]
+
+
+def proven_through(wanted: Sequence[Window], proofs: Iterable[Proof]) -> int | None:
+    """Up to where every wanted moment is proven; None when nothing is wanted."""
+    if not wanted:
+        return None
+    left = subtract(wanted, [proof.window for proof in proofs])
+    return left[0].start if left else wanted[-1].end
+
+
+def cut(gap: Window, minutes: int) -> Iterator[Window]:
+    """`gap` in slices of at most `minutes`, on whole multiples of it."""
+    length = minutes * MINUTE_MS
+    start = gap.start
+    while start < gap.end:
+        end = min(gap.end, start - start % length + length)
+        yield Window(start, end)
+        start = end
+
+
+def next_length(minutes: int, rows: int) -> int:
+    """How many minutes the next slice should hold, when the last of `minutes` held `rows`."""
+    at = LENGTHS.index(minutes)
+    if rows > MANY_ROWS:
+        return LENGTHS[max(0, at - 1)]
+    if rows < FEW_ROWS:
+        return LENGTHS[min(len(LENGTHS) - 1, at + 1)]
+    return minutes
+
+
+def full_hours(proofs: Iterable[Proof]) -> list[list[Proof]]:
+    """The proofs, in order, of each hour that several of them cover without a hole: they can become one."""
+    found = []
+    for hour, group in groupby(proofs, lambda proof: proof.window.start // HOUR_MS * HOUR_MS):
+        parts = list(group)
+        whole = Window(hour, hour + HOUR_MS)
+        if len(parts) > 1 and not subtract([whole], [part.window for part in parts]):
+            found.append(parts)
+    return found
