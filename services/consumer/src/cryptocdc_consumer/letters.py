@@ -9,14 +9,21 @@ from typing import Any
 
 from confluent_kafka import Producer
 
+from cryptocdc_adapters.kafka import client_config
 from cryptocdc_consumer.intake import Letter
 from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
 HEADERS = ("feed", "reason", "topic", "partition", "offset")
 """Each with `cryptocdc.` before it."""
 REASON_LENGTH = 500
+
+
+def producer_config(settings: KafkaSettings) -> dict[str, Any]:
+    """A letter counts only when all replicas have it."""
+    return client_config(settings, enable_idempotence=True, linger_ms=5, message_max_bytes=16_000_000)
 
 
 def headers(feed: str, letter: Letter) -> list[tuple[str, bytes]]:

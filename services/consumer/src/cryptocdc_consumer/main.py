@@ -18,7 +18,7 @@ from cryptocdc_adapters.kafka import client_config
 from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_consumer import transform
 from cryptocdc_consumer.intake import Batch, Intake
-from cryptocdc_consumer.letters import Letters
+from cryptocdc_consumer.letters import Letters, producer_config
 from cryptocdc_consumer.pipeline import Pipeline
 from cryptocdc_consumer.sink import Sink
 from cryptocdc_core import feed as feeds
@@ -133,11 +133,6 @@ def consumer_config(settings: KafkaSettings, group: str, on_commit: Any) -> dict
         queued_max_messages_kbytes=32_768,
         topic_metadata_refresh_interval_ms=30_000,
     ) | {"on_commit": on_commit}
-
-
-def producer_config(settings: KafkaSettings) -> dict[str, Any]:
-    """A letter counts only when all replicas have it."""
-    return client_config(settings, enable_idempotence=True, linger_ms=5, message_max_bytes=16_000_000)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,117 @@
+"""The consumer's part of the command `cryptocdc`: dead letters."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from confluent_kafka import KafkaException
+from rich.console import Console
+from rich.table import Table
+
+from cryptocdc_consumer.pending import PendingLetter, ReplayError, pending, replay
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.names import SUFFIXES, Names, identity
+from cryptocdc_core.settings import KafkaSettings, SettingsError
+
+BAD_INPUT, PLATFORM = 2, 3
+SHOWN_BYTES = 60
+
+Feed = Annotated[Path, typer.Option("-f", "--feed", help="the feed's YAML file")]
+Source = Annotated[str | None, typer.Option(help=f"{', '.join(SUFFIXES)}; by default what the feed's exchange is")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON line instead of a table")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `dlq` to `app`."""
+    dlq = typer.Typer(no_args_is_help=True, help="Dead letters: records that could not be written.")
+    dlq.command("list")(show)
+    dlq.command("replay")(put_back)
+    app.add_typer(dlq, name="dlq")
+
+
+def show(feed: Feed, source: Source = None, as_json: Json = False) -> None:
+    """Show the dead letters that were not replayed yet."""
+    names = _names(feed, source)
+    with _told():
+        letters = pending(KafkaSettings.from_env(), names)
+    if as_json:
+        rows = [_json(letter) for letter in letters]
+        sys.stdout.write(json.dumps({"feed": names.fid, "pending": len(rows), "letters": rows}) + "\n")
+        return
+    if not letters:
+        typer.echo(f"{names.fid}: no dead letter is pending")
+        return
+    table = Table("reason", "topic", "partition", "offset", "key", "first bytes")
+    for letter in letters:
+        table.add_row(
+            letter.reason, letter.topic, str(letter.partition), str(letter.offset), _text(letter.key),
+            _text(letter.value),
+        )  # fmt: skip
+    Console().print(table)
+    typer.echo(f"{len(letters)} pending; `cryptocdc dlq replay` has them tried again")
+
+
+def put_back(feed: Feed, source: Source = None, as_json: Json = False) -> None:
+    """Put every pending dead letter back into its topic, so that it is tried again."""
+    names = _names(feed, source)
+    with _told():
+        done = replay(KafkaSettings.from_env(), names)
+    if as_json:
+        counts = {"feed": names.fid, "replayed": done.replayed, "foreign": done.foreign}
+        sys.stdout.write(json.dumps(counts) + "\n")
+        return
+    typer.echo(f"{names.fid}: {done.replayed} replayed")
+    if done.foreign:
+        typer.echo(f"{done.foreign} records without a dead letter's headers passed over")
+
+
+def _names(path: Path, source: str | None) -> Names:
+    try:
+        feed = feeds.load(path)
+        if source is None:
+            return Names(identity(feed.name, "simulated" if feed.spec.exchange == "simulated" else "exchange"))
+        if source not in SUFFIXES:
+            raise feeds.FeedError([f"--source: {source!r} is not accepted; accepted: {', '.join(SUFFIXES)}"])
+        return Names(identity(feed.name, source))
+    except feeds.FeedError as error:
+        _fail(str(error), BAD_INPUT)
+        raise AssertionError from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Faults of the platform as one line and its exit code."""
+    try:
+        yield
+    except SettingsError as error:
+        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", PLATFORM)
+    except KafkaException as error:
+        _fail(f"Kafka: {error.args[0].str()}\n  → `cryptocdc status` says what runs", PLATFORM)
+    except ReplayError as error:
+        _fail(f"Kafka: {error}\n  → the letters stay pending; try again", PLATFORM)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def _json(letter: PendingLetter) -> dict[str, object]:
+    return {
+        "reason": letter.reason, "topic": letter.topic, "partition": letter.partition, "offset": letter.offset,
+        "key": _text(letter.key), "value": _text(letter.value), "bytes": len(letter.value or b""),
+    }  # fmt: skip
+
+
+def _text(raw: bytes | None) -> str:
+    """The first bytes, so that a terminal can show them."""
+    if raw is None:
+        return "–"
+    cut = raw[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in cut) + ("…" if len(raw) > SHOWN_BYTES else "")

@@ -1,0 +1,133 @@
+"""The dead letters that were not replayed yet, and their replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_consumer.letters import producer_config
+from cryptocdc_core.names import Names
+from cryptocdc_core.settings import KafkaSettings
+
+
+class ReplayError(RuntimeError):
+    """A letter that Kafka would not take back; it and the later ones stay pending."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingLetter:
+    """A letter and where it came from. `key` and `value` are the record's own bytes."""
+
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    replayed: int
+    foreign: int
+    """Records of the topic without a letter's headers; they stay where they are."""
+
+
+def pending(settings: KafkaSettings, names: Names) -> list[PendingLetter]:
+    """The letters not replayed yet, oldest first. Raises KafkaException."""
+    with _reader(settings, names) as consumer:
+        return [letter for message in _unread(consumer, names) if (letter := _letter(message)) is not None]
+
+
+def replay(settings: KafkaSettings, names: Names) -> Replayed:
+    """Put every pending letter back where it came from, so that the consumers try it again.
+
+    What was put back is remembered in the replay group's offsets once Kafka has acknowledged all of it: a replay that
+    is cut short is done again, which does no harm, and a second one does nothing. Raises ReplayError, KafkaException.
+    """
+    failed: list[str] = []
+    replayed = foreign = 0
+    with _reader(settings, names) as consumer:
+        producer = Producer(producer_config(settings))
+        done: dict[int, int] = {}
+        for message in _unread(consumer, names):
+            letter = _letter(message)
+            done[message.partition()] = message.offset() + 1
+            if letter is None:
+                foreign += 1
+                continue
+            replayed += 1
+            producer.produce(
+                letter.topic,
+                value=letter.value,
+                key=letter.key,
+                partition=letter.partition,
+                on_delivery=lambda error, told: failed.append(f"{told.topic()}: {error}") if error else None,
+            )
+            producer.poll(0)
+        if producer.flush(TIMEOUT_S) or failed:
+            raise ReplayError(failed[0] if failed else f"not acknowledged within {TIMEOUT_S} s")
+        if done:
+            offsets = [TopicPartition(names.dead_letter_topic, p, at) for p, at in done.items()]
+            consumer.commit(offsets=offsets, asynchronous=False)
+    return Replayed(replayed, foreign)
+
+
+@contextmanager
+def _reader(settings: KafkaSettings, names: Names) -> Iterator[Consumer]:
+    consumer = Consumer(
+        client_config(settings, group_id=names.replay_group, enable_auto_commit=False, auto_offset_reset="earliest")
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _unread(consumer: Consumer, names: Names) -> Iterator[Message]:
+    """What lies between the replay group's offsets and the topic's end as of now."""
+    topic = names.dead_letter_topic
+    found = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+    if found.error is not None:
+        raise KafkaException(found.error)
+    committed = consumer.committed([TopicPartition(topic, p) for p in found.partitions], timeout=TIMEOUT_S)
+    left: dict[int, int] = {}
+    for at in committed:
+        first, end = consumer.get_watermark_offsets(TopicPartition(topic, at.partition), timeout=TIMEOUT_S)
+        if max(first, at.offset) < end:
+            left[at.partition] = end
+        at.offset = OFFSET_BEGINNING if at.offset < first else at.offset
+    consumer.assign([at for at in committed if at.partition in left])
+    while left:
+        message = consumer.poll(TIMEOUT_S)
+        if message is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{topic} can't be read to its end"))
+        if message.error() is not None:
+            raise KafkaException(message.error())
+        if message.partition() not in left:
+            continue
+        if message.offset() + 1 >= left[message.partition()]:
+            end = left.pop(message.partition())
+            if message.offset() >= end:
+                continue
+        yield message
+
+
+def _letter(message: Message) -> PendingLetter | None:
+    headers: dict[str, Any] = dict(message.headers() or ())
+    try:
+        return PendingLetter(
+            reason=headers["cryptocdc.reason"].decode(),
+            topic=headers["cryptocdc.topic"].decode(),
+            partition=int(headers["cryptocdc.partition"]),
+            offset=int(headers["cryptocdc.offset"]),
+            key=message.key(),
+            value=message.value(),
+        )
+    except (KeyError, ValueError, AttributeError):
+        return None
