@@ -20,9 +20,9 @@ from cryptocdc_local.platform import Endpoints, Platform, PlatformSettings, Port
 from cryptocdc_local.platform.progress import shown
 
 TEST_PORTS = Ports(
-    postgres=25432, kafka=29092, kafka_controller=29093, connect=28083, cassandra=29042, cassandra_internode=27000
+    postgres=16432, kafka=16092, kafka_controller=16093, connect=16083, cassandra=16042, cassandra_internode=16700
 )
-SIMULATOR_PORT = 28090
+SIMULATOR_PORT = 16090
 
 
 def _home() -> Path:

@@ -107,7 +107,7 @@ def assert_no_gap(it: Run, symbols: tuple[str, ...]) -> None:
 def test_a_gap_in_the_trades_is_found_and_filled(start: Starter) -> None:
     with start(feed_document("gap", ["BTCUSDT", "ETHUSDT"], {"recentTrades": {"source": "websocket"}})) as it:
         wait_for("trades in Cassandra", lambda: rows_in_cassandra(it, "recent_trades") > 10)
-        fault("drop_trades", symbol="BTCUSDT", count=40)
+        fault("drop-trades", symbol="BTCUSDT", count=40)
         wait_for("the gap filled", lambda: it.figures().gap_rows_filled > 0 and it.figures().gaps_open == 0, 90)
         fault("cut")
         wait_for("more trades", lambda: rows_in_cassandra(it, "recent_trades") > 200, 90)
