@@ -57,8 +57,8 @@ class Writer:
     def start(self) -> None:
         self._thread.start()
 
-    def finish(self, timeout_s: float) -> bool:
-        """Write what is left, once the intake is closed. False when that took longer than `timeout_s`."""
+    def finish(self, timeout_s: float | None) -> bool:
+        """Write what is left, once the intake is closed. False when `timeout_s` was too short; None: no limit."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
