@@ -1,4 +1,8 @@
-"""The servers' jars, by Maven from the pinned poms beside this file."""
+"""The servers' jars, by Maven from the pinned poms beside this file, each checked against `jars.sha256`.
+
+Maven itself only warns where a checksum differs, and a mirror may have none. After a change of a pom the list is made
+anew from the folder that Maven filled: `cd jars.new && sha256sum */*.jar */*.tar.gz`.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +13,29 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
 from cryptocdc_local.platform.errors import PlatformError
 
 _POMS = ("pom.xml", "kafka.xml", "debezium.xml", "cassandra.xml")
+_CHECKSUMS = "jars.sha256"
 _SILENCE_LIMIT = 300.0  # seconds without a line from Maven: a mirror that hangs
 
 
-def _poms() -> dict[str, str]:
-    folder = resources.files("cryptocdc_local.platform")
-    return {name: (folder / name).read_text(encoding="utf-8") for name in _POMS}
+def _text(name: str) -> str:
+    return (resources.files("cryptocdc_local.platform") / name).read_text(encoding="utf-8")
+
+
+def _checksums() -> dict[str, str]:
+    """Path below the jars' folder → SHA-256, of every file."""
+    return {path: digest for digest, path in (line.split() for line in _text(_CHECKSUMS).splitlines())}
 
 
 def jars_folder(lib: Path) -> Path:
     """Where the jars for these very poms lie once they are installed: the folder exists only when it is whole."""
-    stamp = hashlib.sha256("".join(_poms().values()).encode()).hexdigest()[:12]
+    stamp = hashlib.sha256("".join(map(_text, (*_POMS, _CHECKSUMS))).encode()).hexdigest()[:12]
     return lib / f"jars-{stamp}"
 
 
@@ -43,16 +52,18 @@ def install_jars(lib: Path, maven: Path, java: Path, report: Callable[[str], Non
     draft.mkdir(parents=True)
     poms = draft / "poms"
     poms.mkdir()
-    for name, text in _poms().items():
-        (poms / name).write_text(text, encoding="utf-8")
+    for name in _POMS:
+        (poms / name).write_text(_text(name), encoding="utf-8")
     _run_maven(maven, java, poms / "pom.xml", draft, report)
+    report("checking the jars")
+    check_files(draft, _checksums())
     _unpack_plugin(draft / "debezium")
     draft.rename(target)
     return target
 
 
 def _run_maven(maven: Path, java: Path, pom: Path, jars: Path, report: Callable[[str], None]) -> None:
-    argv = [str(maven), "--batch-mode", "--strict-checksums", "--file", str(pom), f"-Djars={jars}"]
+    argv = [str(maven), "--batch-mode", "--file", str(pom), f"-Djars={jars}"]
     argv += ["dependency:copy-dependencies"]
     env = {**os.environ, "JAVA_HOME": str(java.resolve().parent.parent)}
     process = subprocess.Popen(
@@ -94,6 +105,21 @@ def _run_maven(maven: Path, java: Path, pom: Path, jars: Path, report: Callable[
             process.terminate()
             process.wait()
         process.stdout.close()
+
+
+def check_files(folder: Path, expected: Mapping[str, str]) -> None:
+    """Raise PlatformError unless the folder's jars and archives are exactly the expected ones."""
+    found = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.glob("*/*")
+        if path.suffix in (".jar", ".gz")
+    }
+    wrong = sorted(path for path in expected.keys() | found.keys() if expected.get(path) != found.get(path))
+    if wrong:
+        raise PlatformError(
+            f"Maven did not fetch what {_CHECKSUMS} pins: {', '.join(wrong[:5])}{' …' if len(wrong) > 5 else ''}",
+            "remove ~/.m2/repository, where a damaged download may lie, and run the command again",
+        )
 
 
 def _unpack_plugin(folder: Path) -> None:

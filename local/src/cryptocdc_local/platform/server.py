@@ -24,7 +24,7 @@ class Server(abc.ABC):
     name: str
     stop_signal: signal.Signals = signal.SIGTERM
     stop_limit: float = 60.0  # seconds; the first stop also saves classes
-    start_limit: float = 120.0  # seconds; generous, since a laptop may be busy with other things
+    start_limit: float = 180.0  # seconds; generous, since a laptop may be busy with other things
 
     def __init__(
         self, settings: PlatformSettings, account: Account, credentials: Credentials, jars: Path, java: Path
