@@ -13,16 +13,28 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from cryptocdc_core import feed as feeds
 from cryptocdc_local import run
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform import Endpoints, Platform, PlatformSettings, Ports
+from cryptocdc_local.platform.machine import port_is_free
 from cryptocdc_local.platform.progress import shown
 
-TEST_PORTS = Ports(
+FIRST_PORTS = Ports(
     postgres=16432, kafka=16092, kafka_controller=16093, connect=16083, cassandra=16042, cassandra_internode=16700
 )
-SIMULATOR_PORT = 16090
+FIRST_SIMULATOR_PORT = 16090
+
+
+def _free_ports() -> tuple[Ports, int]:
+    """Ports of the platform and of the simulator, a thousand further on for every test run that goes on already."""
+    for offset in range(0, 10_000, 1000):
+        ports = Ports(**{name: port + offset for name, port in vars(FIRST_PORTS).items()})
+        simulator = FIRST_SIMULATOR_PORT + offset
+        if all(port_is_free(port) for port in (*vars(ports).values(), simulator)):
+            return ports, simulator
+    raise AssertionError("no free ports from 16042 to 26700")
 
 
 def _home() -> Path:
@@ -34,11 +46,21 @@ def _home() -> Path:
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
+def free_ports() -> tuple[Ports, int]:
+    Platform(PlatformSettings(_home(), FIRST_PORTS)).stop()  # what a killed run left behind
+    return _free_ports()
+
+
+@pytest.fixture(scope="session")
+def simulator_port(free_ports: tuple[Ports, int]) -> int:
+    return free_ports[1]
+
+
+@pytest.fixture(scope="session")
+def platform(free_ports: tuple[Ports, int]) -> Iterator[Platform]:
     """The platform, up, from empty data folders; stopped at the end of the run."""
     home = _home()
-    running = Platform(PlatformSettings(home, TEST_PORTS))
-    running.stop()
+    running = Platform(PlatformSettings(home, free_ports[0]))
     for folder in ("data", "log", "run", "feeds"):
         shutil.rmtree(home / folder, ignore_errors=True)
     with shown(Console(stderr=True)) as steps:
@@ -58,7 +80,7 @@ def servers(endpoints: Endpoints) -> Servers:
 
 
 @pytest.fixture(scope="session")
-def command_environment(platform: Platform, endpoints: Endpoints) -> dict[str, str]:
+def command_environment(platform: Platform, endpoints: Endpoints, simulator_port: int) -> dict[str, str]:
     """What a subprocess needs for `cryptocdc` to work on the test platform."""
     ports = {f"CRYPTOCDC_{name.upper()}_PORT": str(port) for name, port in vars(platform.settings.ports).items()}
     return {
@@ -66,7 +88,7 @@ def command_environment(platform: Platform, endpoints: Endpoints) -> dict[str, s
         **endpoints.environment(),
         **ports,
         "CRYPTOCDC_HOME": str(platform.settings.home),
-        "CRYPTOCDC_SIMULATOR_PORT": str(SIMULATOR_PORT),
+        "CRYPTOCDC_SIMULATOR_PORT": str(simulator_port),
     }
 
 
@@ -103,14 +125,14 @@ Starter = Callable[..., contextlib.AbstractContextManager[run.Run]]
 
 
 @pytest.fixture
-def start(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Starter:
+def start(platform: Platform, simulator_port: int, monkeypatch: pytest.MonkeyPatch) -> Starter:
     """Start a run of a feed: `with start(document) as it: …`. `simulator` holds the simulator's settings."""
 
     def starter(document: Document, source: str = "simulated", **simulator: object) -> Any:
-        monkeypatch.setenv("CRYPTOCDC_SIMULATOR_PORT", str(SIMULATOR_PORT))
+        monkeypatch.setenv("CRYPTOCDC_SIMULATOR_PORT", str(simulator_port))
         for name, value in simulator.items():
             monkeypatch.setenv(f"CRYPTOCDC_SIMULATOR_{name.upper()}", str(value))
-        chosen = choose(run.feeds.parse(document), source)
+        chosen = choose(feeds.parse(document), source)
         return run.started(platform, document, chosen, platform.account, lambda step: print(step, file=sys.stderr))
 
     return starter

@@ -11,13 +11,13 @@ import pytest
 import requests
 
 from cryptocdc_local import run
+from cryptocdc_local.applier import apply
 from cryptocdc_local.proof import prove
 from cryptocdc_local.run import Run
-from tests.integration.conftest import ALL_STREAMS, SIMULATOR_PORT, Starter, feed_document
+from tests.integration.conftest import ALL_STREAMS, Starter, feed_document
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
-SIMULATOR = f"http://127.0.0.1:{SIMULATOR_PORT}"
 TABLES = {"recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"}
 
 
@@ -38,10 +38,10 @@ def rows_in_cassandra(it: Run, table: str) -> int:
     return it.figures().streams[table].cassandra
 
 
-def fault(name: str, **parameters: object) -> None:
-    requests.post(
-        f"{SIMULATOR}/simulator/faults/{name}", params={k: str(v) for k, v in parameters.items()}, timeout=5
-    ).raise_for_status()
+def fault(it: Run, name: str, **parameters: object) -> None:
+    """Have the simulator do something wrong: see cryptocdc_simulator.control."""
+    url = f"{it.applied.rest_url}/simulator/faults/{name}"
+    requests.post(url, params={k: str(v) for k, v in parameters.items()}, timeout=5).raise_for_status()
 
 
 def test_every_stream_by_websocket_arrives_and_is_proven_equal(start: Starter) -> None:
@@ -107,9 +107,9 @@ def assert_no_gap(it: Run, symbols: tuple[str, ...]) -> None:
 def test_a_gap_in_the_trades_is_found_and_filled(start: Starter) -> None:
     with start(feed_document("gap", ["BTCUSDT", "ETHUSDT"], {"recentTrades": {"source": "websocket"}})) as it:
         wait_for("trades in Cassandra", lambda: rows_in_cassandra(it, "recent_trades") > 10)
-        fault("drop-trades", symbol="BTCUSDT", count=40)
+        fault(it, "drop-trades", symbol="BTCUSDT", count=40)
         wait_for("the gap filled", lambda: it.figures().gap_rows_filled > 0 and it.figures().gaps_open == 0, 90)
-        fault("cut")
+        fault(it, "cut")
         wait_for("more trades", lambda: rows_in_cassandra(it, "recent_trades") > 200, 90)
         wait_for("no gap open", lambda: it.figures().gaps_open == 0, 90)
         result = finish(it)
@@ -141,20 +141,12 @@ def captured_by(it: Run) -> dict[str, int]:
 
 def test_two_producers_and_three_consumers_share_the_work_and_one_of_each_dies(shared_run: Run) -> None:
     it = shared_run
-    spread = wait_for(
-        "symbols spread over both producers",
-        lambda: (
-            (found := captured_by(it))
-            and len(found) == 2
-            and min(found.values()) > 0
-            and sum(found.values()) == 8
-            and found
-        ),
-        90,
-    )
+    wait_for("symbols spread over both producers", lambda: sorted(captured_by(it).values())[:1] > [0], 90)
+    wait_for("every symbol captured", lambda: sum(captured_by(it).values()) == 8, 90)
+    spread = captured_by(it)
+    assert len(spread) == 2
     wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 100)
-    victim = min(spread)
-    it.programs.kill(victim)
+    it.programs.kill(min(spread))
     it.programs.kill(it.programs.names("consumer")[0])
     wait_for("all symbols captured again", lambda: sum(captured_by(it).values()) >= 8, 90)
     before = rows_in_cassandra(it, "recent_trades")
@@ -188,7 +180,7 @@ def test_symbols_come_and_go_without_a_restart(start: Starter) -> None:
         pids = it.programs.pids()
         changed = feed_document("comego", ["BTCUSDT", "BNBUSDT"])
         applied, planned = run.resolve_and_plan(changed, it.chosen, it.servers, ())
-        done = run.apply(planned, it.servers, lambda _: None)
+        done = apply(planned, it.servers, lambda _: None)
         it.store.write(applied)
         assert (done.added, done.removed) == (["BNBUSDT"], ["ETHUSDT"])
         wait_for("trades of the new symbol", lambda: trade_ids(it, "BNBUSDT"))
