@@ -1,0 +1,85 @@
+"""What stands in the way of a start, and what doctor says of it."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cryptocdc_local.platform import PlatformError, PlatformSettings, Ports, doctor, machine
+from cryptocdc_local.platform.doctor import ExchangeAnswer
+
+GIB = 2**30
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_taken_port_is_named_with_its_holder_and_the_setting(taken: int) -> None:
+    with pytest.raises(PlatformError, match=f"port {taken} is taken by .*pid") as refusal:
+        machine.check_port("CRYPTOCDC_KAFKA_PORT", taken)
+    assert "CRYPTOCDC_KAFKA_PORT" in refusal.value.remedy
+
+
+def test_a_port_whose_last_connections_wind_down_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = server.accept()
+        accepted.close()  # the server's side closes first and stays in TIME_WAIT
+        client.close()
+    assert machine.port_is_free(port)
+
+
+def test_a_full_disk_is_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "free_disk", lambda _: GIB)
+    with pytest.raises(PlatformError, match=r"only 1\.0 GiB") as refusal:
+        machine.check_disk(tmp_path)
+    assert "CRYPTOCDC_HOME" in refusal.value.remedy
+
+
+def test_free_disk_of_a_folder_that_is_yet_to_be_made(tmp_path: Path) -> None:
+    assert machine.free_disk(tmp_path / "not" / "there") > 0
+
+
+def test_doctor_names_each_taken_port(taken: int, tmp_path: Path) -> None:
+    check = doctor.check_ports(PlatformSettings(tmp_path / "home", Ports(connect=taken)))
+    assert not check.ok
+    assert f"{taken} (connect)" in check.found
+    assert "CRYPTOCDC_CONNECT_PORT" in check.remedy
+
+
+def test_doctor_leaves_no_trace(tmp_path: Path) -> None:
+    doctor.check_ports(PlatformSettings(tmp_path / "home"))
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("check", "ok"),
+    [
+        (doctor.check_disk(3 * GIB, "/x"), True),
+        (doctor.check_disk(1 * GIB, "/x"), False),
+        (doctor.check_memory(3 * GIB, running=False), True),
+        (doctor.check_memory(1 * GIB, running=False), False),
+        (doctor.check_memory(1 * GIB, running=True), True),
+        (doctor.check_exchange("u", ExchangeAnswer(200, 80.0, 0.1)), True),
+        (doctor.check_exchange("u", ExchangeAnswer(451, 80.0, 0.1)), False),
+        (doctor.check_exchange("u", "ConnectTimeout"), False),
+        (doctor.check_clock(ExchangeAnswer(200, 80.0, 0.4)), True),
+        (doctor.check_clock(ExchangeAnswer(200, 80.0, -90.0)), False),
+        (doctor.check_clock(ExchangeAnswer(200, 80.0, None)), True),
+        (doctor.check_clock("ConnectTimeout"), True),
+    ],
+)
+def test_doctor_gives_one_remedy_exactly_where_something_is_wrong(check: doctor.Check, ok: bool) -> None:
+    assert check.ok is ok
+    assert bool(check.remedy) is not ok
+    assert check.found
+
+
+def test_the_clock_is_compared_with_the_exchanges_own() -> None:
+    assert "90.0 s behind" in doctor.check_clock(ExchangeAnswer(200, 80.0, -90.0)).found
+    assert "90.0 s ahead" in doctor.check_clock(ExchangeAnswer(200, 80.0, 90.0)).found

@@ -1,0 +1,97 @@
+"""Downloads that are whole or not there, and what is said when they can't be had."""
+
+import hashlib
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from cryptocdc_local.platform import PlatformError, class_archive, packages
+from cryptocdc_local.platform.jars import check_files, install_jars, jars_folder
+from cryptocdc_local.platform.progress import Silent
+from cryptocdc_local.platform.together import together
+
+
+def write(path: Path, content: bytes) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_the_pinned_jars_and_no_others_pass(tmp_path: Path) -> None:
+    pinned = {"kafka/a.jar": write(tmp_path / "kafka/a.jar", b"a"), "d/p.tar.gz": write(tmp_path / "d/p.tar.gz", b"p")}
+    write(tmp_path / "poms/pom.xml", b"<project/>")
+    check_files(tmp_path, pinned)
+
+
+@pytest.mark.parametrize("content", [{"kafka/a.jar": b"changed"}, {}, {"kafka/a.jar": b"a", "kafka/more.jar": b""}])
+def test_a_changed_a_missing_and_an_unknown_jar_are_refused(tmp_path: Path, content: dict[str, bytes]) -> None:
+    for path, data in content.items():
+        write(tmp_path / path, data)
+    with pytest.raises(PlatformError, match="kafka/"):
+        check_files(tmp_path, {"kafka/a.jar": hashlib.sha256(b"a").hexdigest()})
+
+
+def test_a_set_up_that_was_cut_short_leaves_no_jars_to_be_taken_for_whole(tmp_path: Path) -> None:
+    failing = tmp_path / "mvn"
+    failing.write_text("#!/bin/sh\necho '[ERROR] no route to host'\nexit 1\n")
+    failing.chmod(0o755)
+    with pytest.raises(PlatformError, match="no route to host"):
+        install_jars(tmp_path / "lib", failing, Path("/usr/bin/java"), lambda _: None)
+    assert not jars_folder(tmp_path / "lib").exists()
+
+
+def test_jars_that_are_there_are_not_fetched_again(tmp_path: Path) -> None:
+    jars_folder(tmp_path).mkdir()
+    assert install_jars(tmp_path, Path("/no/mvn"), Path("/no/java"), lambda _: None) == jars_folder(tmp_path)
+
+
+def test_without_rights_the_one_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "sudo" else f"/usr/bin/{name}")
+    with pytest.raises(PlatformError, match="lacks maven") as refusal:
+        packages.install_by_apt(["maven"], lambda _: None)
+    assert refusal.value.remedy == ("run: sudo apt-get update && sudo apt-get install -y --no-install-recommends maven")
+
+
+def test_as_root_packages_are_installed_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+
+    def run(argv: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        ran.append(argv)
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("subprocess.run", run)
+    packages.install_by_apt(["openjdk-17-jre-headless", "maven"], lambda _: None)
+    assert "update" in ran[0]
+    assert ran[1][-2:] == ["openjdk-17-jre-headless", "maven"]
+    assert ran[1][0] == "apt-get"
+
+
+def test_classes_are_kept_only_when_the_server_came_to_its_own_end(tmp_path: Path) -> None:
+    (tmp_path / "kafka-old.jsa").touch()
+    (tmp_path / "kafka-2.jsa.new").touch()
+    (tmp_path / "connect-1.jsa.new").touch()
+    class_archive.settle(tmp_path, "kafka", whole=True)
+    class_archive.settle(tmp_path, "connect", whole=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["kafka-2.jsa"]
+
+
+def test_the_first_failure_ends_all_waits() -> None:
+    given_up = threading.Event()
+
+    def work(name: str) -> None:
+        if name == "fails":
+            raise PlatformError("broken", "mend it")
+        assert given_up.wait(20), "nobody gave up"
+
+    with pytest.raises(PlatformError, match="broken"):
+        together(["waits", "fails", "waits too"], work, given_up)
+
+
+def test_nothing_to_do_together_is_well() -> None:
+    together([], lambda _: None)
+    Silent().begin("nothing")

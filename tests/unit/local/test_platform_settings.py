@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from cryptocdc_local.platform import PlatformError, PlatformSettings, Ports
+
+
+def test_defaults_are_the_documented_ports() -> None:
+    settings = PlatformSettings.from_environment({"CRYPTOCDC_HOME": "/somewhere"})
+    assert settings.home == Path("/somewhere")
+    assert (settings.ports.postgres, settings.ports.kafka, settings.ports.connect, settings.ports.cassandra) == (
+        15432,
+        19092,
+        18083,
+        19042,
+    )
+
+
+def test_each_port_and_heap_can_be_chosen() -> None:
+    environ = {"CRYPTOCDC_HOME": "/h", "CRYPTOCDC_KAFKA_CONTROLLER_PORT": "29093", "CRYPTOCDC_CASSANDRA_HEAP_MB": "512"}
+    settings = PlatformSettings.from_environment(environ)
+    assert settings.ports == Ports(kafka_controller=29093)
+    assert settings.heaps.cassandra == 512
+
+
+@pytest.mark.parametrize("text", ["", "0", "65536", "15432 ", "-1", "port", "١٢"])
+def test_a_port_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(PlatformError, match="CRYPTOCDC_POSTGRES_PORT") as refusal:
+        PlatformSettings.from_environment({"CRYPTOCDC_HOME": "/h", "CRYPTOCDC_POSTGRES_PORT": text})
+    assert "1 to 65535" in refusal.value.remedy
+
+
+def test_root_works_where_the_servers_user_can_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert PlatformSettings.from_environment({}).home == Path("/var/lib/cryptocdc")
+
+
+def test_a_user_works_in_the_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.chdir(tmp_path)
+    assert PlatformSettings.from_environment({}).home == tmp_path / ".cryptocdc"
