@@ -18,7 +18,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from cryptocdc_adapters import postgres
 from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused, Rest
-from cryptocdc_adapters.serving import Health
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.exchanges import EXCHANGES, exchange_of
 from cryptocdc_core.feed import CryptoFeed, FeedError
@@ -85,7 +84,7 @@ async def _backfill(
     intake = Intake(metrics)
     refused: list[str] = []
     writer = Writer(
-        names, streams_of(feed), intake, connect, metrics, Health(60),
+        names, streams_of(feed), intake, connect, metrics,
         lambda _, row, problem: refused.append(f"{row}: {problem}"),
     )  # fmt: skip
     rest = Rest(exchange.rest, os.environ.get("CRYPTOCDC_API_KEY"), patience_s=300)

@@ -55,10 +55,10 @@ class Producer:
         exchange = exchange_of(feed, settings.rest_url, settings.websocket_url)
         kafka, database = KafkaSettings.from_env(), PostgresSettings.from_env()
         connect = partial(postgres.connect, database, "producer")
-        self._metrics = metrics
+        self._metrics, self._health = metrics, health
         self._rejects = Rejects(kafka, names, feed.name, metrics)
         self._intake = Intake(metrics)
-        self._writer = Writer(names, streams_of(feed), self._intake, connect, metrics, health, self._refuse_row)
+        self._writer = Writer(names, streams_of(feed), self._intake, connect, metrics, self._refuse_row)
         self._rest = Rest(
             exchange.rest,
             settings.api_key,
@@ -114,10 +114,15 @@ class Producer:
             task.result()
 
     async def _tick(self) -> None:
+        rounds = -1
         while True:
             self._capture.tick()
             if not self._writer.alive:
                 raise RuntimeError("the writer has ended")
+            if self._writer.rounds != rounds:
+                # Beaten here and not by the writer: it takes both, the event loop and the writer, to get on.
+                rounds = self._writer.rounds
+                self._health.beat()
             await asyncio.sleep(_TICK_S)
 
     async def _end(self, tasks: Sequence[asyncio.Future[None]]) -> None:
@@ -132,10 +137,13 @@ class Producer:
             await asyncio.gather(*tasks, return_exceptions=True)
         self._capture.finish()
         self._intake.close()
-        if not await asyncio.to_thread(self._writer.finish, _FLUSH_S - (time.monotonic() - began)):
-            log.error("%d rows could not be written in time; trades and klines among them will be found missing"
-                      " and filled by the next start", len(self._intake))  # fmt: skip
+        written = await asyncio.to_thread(self._writer.finish, _FLUSH_S - (time.monotonic() - began))
         await asyncio.to_thread(self._rejects.close, 2.0)
+        if not written:
+            raise RuntimeError(
+                f"{len(self._intake)} rows could not be written in time;"
+                " the next start finds what is missing of trades and klines, and fills it"
+            )
         log.info("ended")
 
     def _refuse_row(self, stream: Stream, row: Row, problem: str) -> None:

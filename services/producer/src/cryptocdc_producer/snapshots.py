@@ -37,9 +37,9 @@ class Snapshots:
 
     def want(self, symbol: str, reason: str) -> None:
         """The book of `symbol` needs a snapshot; `reason` is counted."""
-        self._metrics.book_resyncs.labels(reason).inc()
         if symbol in self._waiting:
             return
+        self._metrics.book_resyncs.labels(reason).inc()
         delay, fetched = self._delay.get(symbol, (0.0, 0.0))
         if time.monotonic() - fetched > _CALM_S:
             delay = 0.0

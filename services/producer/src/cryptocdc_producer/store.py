@@ -38,8 +38,10 @@ class Store:
 
     def load(self, symbols: Iterable[str]) -> dict[str, Stored]:
         connection = self._connect()
+        # No transaction around: it would hold a lock on each table read, and whoever makes a partition waits for those.
+        connection.autocommit = True
         try:
-            with connection, connection.cursor() as cursor:
+            with connection.cursor() as cursor:
                 return {symbol: self._load(cursor, symbol) for symbol in symbols}
         finally:
             connection.close()

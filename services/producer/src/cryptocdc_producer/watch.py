@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 EVERY_S = 300.0
 SILENCE_S = 20.0
 """A symbol of which nothing came for so long is asked about,"""
-SILENT_EVERY_S = 60.0
+SILENT_EVERY_S = 30.0
 """but not more often than this: a quiet market is no halted one."""
 _LOOK_EVERY_S = 2.0
 

@@ -12,7 +12,6 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from cryptocdc_adapters.copying import Upsert
-from cryptocdc_adapters.serving import Health
 from cryptocdc_core import ddl
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.metrics import ProducerMetrics
@@ -26,7 +25,7 @@ log = logging.getLogger(__name__)
 _BACKOFF_S = (0.1, 10.0)
 _OBSERVED = 20
 """Latencies observed a table and batch: enough for the distribution, and cheap at any rate."""
-_RESOLVE_S = 3600.0
+_AHEAD_EVERY_S = 3600.0
 """How often partitions are made ahead."""
 
 
@@ -40,18 +39,19 @@ class Writer:
         intake: Intake,
         connect: Callable[[], Connection],
         metrics: ProducerMetrics,
-        health: Health,
         reject: Callable[[Stream, Row, str], None],
     ) -> None:
         """`reject` is given a row that PostgreSQL refuses for what it holds, and why."""
         self._names, self._streams = names, streams
-        self._intake, self._connect, self._metrics, self._health = intake, connect, metrics, health
+        self._intake, self._connect, self._metrics = intake, connect, metrics
         self._reject = reject
         self._upserts = {stream.table: Upsert(names, stream) for stream in streams}
         self._gaps = f"{quoted(names.schema)}.{ddl.GAPS}"
         self._connection: Connection | None = None
         self._made: set[tuple[str, int]] = set()
         self._ahead_at = 0.0
+        self.rounds = 0
+        """Batches written, and looks that found nothing to write: it grows while the writer gets on."""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -70,10 +70,9 @@ class Writer:
         try:
             while not self._intake.done:
                 self._keep(self._intake.take(timeout_s=1.0))
-                self._health.beat()
+                self.rounds += 1
         except Exception:
             log.exception("the writer has failed")
-            self._health.halt("the writer has failed")
         finally:
             self._disconnect()
 
@@ -155,17 +154,19 @@ class Writer:
         if time.monotonic() >= self._ahead_at:
             today = int(time.time() * 1000) // ddl.DAY_MS * ddl.DAY_MS
             wanted |= {(stream.table, day) for stream in self._streams for day in (today, today + ddl.DAY_MS)}
-            self._ahead_at = time.monotonic() + _RESOLVE_S
+            self._ahead_at = time.monotonic() + _AHEAD_EVERY_S
         missing = sorted(wanted - self._made)
         if not missing:
             return
         streams = {stream.table: stream for stream in self._streams}
-        with connection, connection.cursor() as cursor:
-            # Producers that make the same partition at once would trip over each other in spite of IF NOT EXISTS.
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{self._names.schema}-partitions",))
-            for table, day in missing:
+        for table, day in missing:
+            # One transaction each: making one locks its whole table, and two such locks held at once are a deadlock
+            # with anyone who reads or writes several tables.
+            with connection, connection.cursor() as cursor:
+                # Producers that make the same one at once would trip over each other in spite of IF NOT EXISTS.
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{self._names.schema}-partitions",))
                 cursor.execute(ddl.postgres_partition(self._names, streams[table], day))
-        self._made.update(missing)
+            self._made.add((table, day))
 
     def _count(self, batch: list[Entry], rows: dict[str, list[Row]], took_s: float) -> None:
         self._metrics.commits.inc()
