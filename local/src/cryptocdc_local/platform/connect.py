@@ -44,8 +44,9 @@ task.shutdown.graceful.timeout.ms=5000
 
 # With one worker nobody else can take over: a killed one gets its connectors back as soon as it returns.
 scheduled.rebalance.max.delay.ms=0
-session.timeout.ms=6000
-heartbeat.interval.ms=1000
+
+# Worker and broker start together, and on a busy machine the broker may need longer than the usual minute.
+default.api.timeout.ms=170000
 
 # Connectors name the replication password as ${{env:CRYPTOCDC_REPLICATION_PASSWORD}}, so that REST never shows it.
 config.providers=env

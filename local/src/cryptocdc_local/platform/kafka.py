@@ -82,8 +82,7 @@ metadata.max.retention.bytes=33554432
 metadata.log.segment.bytes=8388608
 
 # A killed broker may register again when its old session has ended: 9 s by default.
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=1000
+broker.session.timeout.ms=6000
 
 # Consumers that start together should not wait for each other.
 group.initial.rebalance.delay.ms=0
