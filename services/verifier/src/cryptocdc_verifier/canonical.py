@@ -7,8 +7,10 @@ bytes of PostgreSQL's answer are hashed as they come, unparsed.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 from cryptocdc_core.catalogue import Column, Stream, Type
@@ -82,34 +84,43 @@ def postgres_columns(stream: Stream) -> str:
 Spell = Callable[[bytes], str]
 
 
-def _number(raw: bytes) -> str:
-    return str(int.from_bytes(raw, "big", signed=True))
+_BIGINT = struct.Struct(">q").unpack
+_INTEGER = struct.Struct(">i").unpack
+_LENGTH = struct.Struct(">i").unpack_from
 
 
+def _bigint(raw: bytes) -> str:
+    return str(_BIGINT(raw)[0])
+
+
+def _integer(raw: bytes) -> str:
+    return str(_INTEGER(raw)[0])
+
+
+@lru_cache(1 << 16)
 def _decimal(raw: bytes) -> str:
-    """CQL's decimal: four bytes of scale, then the unscaled number, big-endian."""
-    scale = int.from_bytes(raw[:4], "big", signed=True)
-    unscaled = int.from_bytes(raw[4:], "big", signed=True)
-    if scale == 0:
-        return str(unscaled)
-    if scale < 0:
-        return str(unscaled * 10**-scale)
-    sign = "-" if unscaled < 0 else ""
-    digits = str(abs(unscaled)).zfill(scale + 1)
+    """CQL's decimal: four bytes of scale, then the unscaled number, big-endian.
+
+    Remembered, since most of the time goes here and prices come again and again.
+    """
+    scale = _LENGTH(raw)[0]
+    digits = str(int.from_bytes(raw[4:], "big", signed=True))
+    if scale <= 0:
+        return digits if scale == 0 or digits == "0" else digits + "0" * -scale
+    if len(digits) > scale and digits[0] != "-":
+        return f"{digits[:-scale]}.{digits[-scale:]}"
+    sign, digits = ("-", digits[1:]) if digits[0] == "-" else ("", digits)
+    digits = digits.zfill(scale + 1)
     return f"{sign}{digits[:-scale]}.{digits[-scale:]}"
 
 
 def _decimals(raw: bytes) -> str:
     """CQL's frozen list: a count, then each element with its length."""
     parts, at = [], 4
-    for _ in range(int.from_bytes(raw[:4], "big")):
-        length = int.from_bytes(raw[at : at + 4], "big", signed=True)
-        at += 4
-        if length < 0:
-            parts.append("NULL")
-            continue
-        parts.append(_decimal(raw[at : at + length]))
-        at += length
+    for _ in range(_LENGTH(raw)[0]):
+        end = at + 4 + _LENGTH(raw, at)[0]
+        parts.append(_decimal(raw[at + 4 : end]) if end >= at + 4 else "NULL")
+        at = max(end, at + 4)
     return "{" + ",".join(parts) + "}"
 
 
@@ -128,7 +139,7 @@ def _boolean(raw: bytes) -> str:
 
 
 _SPELL: dict[Type, Spell] = {
-    Type.TEXT: _text, Type.BIGINT: _number, Type.INTEGER: _number, Type.TIMESTAMP: _number,
+    Type.TEXT: _text, Type.BIGINT: _bigint, Type.INTEGER: _integer, Type.TIMESTAMP: _bigint,
     Type.BOOLEAN: _boolean, Type.DECIMAL: _decimal, Type.DECIMALS: _decimals,
 }  # fmt: skip
 
