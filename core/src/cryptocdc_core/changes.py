@@ -22,10 +22,15 @@ UNAVAILABLE = "__debezium_unavailable_value"
 META = {"op": "__op", "lsn": "__lsn", "committed_us": "__source_ts_us", "deleted": "__deleted"}
 """Of a decoded change's own fields, what ExtractNewRecordState calls them."""
 
+_LARGEST_SCALE = 200
 _DECIMAL = re.compile(r"-?\d{1,200}(\.\d{1,200})?\Z", re.ASCII)
 _PYTHON = {
     Type.TEXT: str, Type.BIGINT: int, Type.INTEGER: int, Type.BOOLEAN: bool,
     Type.DECIMAL: str, Type.DECIMALS: list[str], Type.TIMESTAMP: int,
+}  # fmt: skip
+_ZEROS = {
+    Type.TEXT: "", Type.BIGINT: 0, Type.INTEGER: 0, Type.BOOLEAN: False,
+    Type.DECIMAL: "0", Type.DECIMALS: [], Type.TIMESTAMP: 0,
 }  # fmt: skip
 
 
@@ -57,6 +62,7 @@ class Decoder:
         self.type = cast(type[Change], made)
         self._typed = msgspec.json.Decoder(self.type)
         self._any = msgspec.json.Decoder()
+        self._zeros = {c.name: _ZEROS[c.type] for c in stream.columns if c.name not in stream.key} | {"__lsn": None}
         self._known = frozenset((*stream.column_names, *META.values()))
 
     def decode(self, value: bytes | None) -> Change:
@@ -84,6 +90,9 @@ class Decoder:
 
     def _decode_any(self, value: bytes) -> Change:
         row = self._row(value)
+        if row.get("__op") == "d":
+            # Debezium may leave out, null or zero what is not in the key; only the key is looked at.
+            row = {**self._zeros, **{name: item for name, item in row.items() if item is not None}}
         try:
             change = msgspec.convert(row, self.type)
         except msgspec.ValidationError as error:
@@ -98,6 +107,13 @@ class Decoder:
             document = self._any.decode(value)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Undecodable(f"no JSON: {error}") from None
+        try:
+            return self._flat(document)
+        except (TypeError, AttributeError, KeyError, ArithmeticError) as error:
+            # JSON of any shape can come; where it is not even shaped as an envelope or a schema, that is all to say.
+            raise Undecodable(f"neither a change nor an envelope of one: {error!r}") from None
+
+    def _flat(self, document: Any) -> dict[str, Any]:
         scales: dict[str, int] = {}
         if isinstance(document, dict) and document.keys() == {"schema", "payload"}:
             scales = _decimal_scales(document["schema"])
@@ -126,6 +142,8 @@ def _unwrap(envelope: dict[str, Any]) -> dict[str, Any]:
     image = envelope.get("before") if op == "d" else envelope.get("after")
     if not isinstance(image, dict):
         raise Undecodable(f"op {op!r} without the row's image")
+    if not isinstance(source, dict):
+        raise Undecodable(f"source {source!r}: no mapping")
     committed = source.get("ts_us", source.get("ts_ms", 0) * 1000)
     return {**image, "__op": op, "__lsn": source.get("lsn"), "__source_ts_us": committed}
 
@@ -152,11 +170,14 @@ def _decimal_text(item: Any, scale: int | None) -> Any:
     if isinstance(item, dict) and item.keys() == {"scale", "value"}:
         item, scale = item["value"], int(item["scale"])
     if isinstance(item, str) and scale is not None and item != UNAVAILABLE:
+        if abs(scale) > _LARGEST_SCALE:
+            raise Undecodable(f"decimal with a scale of {scale}; {_LARGEST_SCALE} at most is accepted")
         try:
             unscaled = int.from_bytes(base64.b64decode(item, validate=True), "big", signed=True)
         except ValueError:
             raise Undecodable(f"decimal {item!r}: no base64") from None
-        return format(Decimal(unscaled).scaleb(-scale), "f")
+        # From text, since arithmetic would round to the context's 28 digits.
+        return format(Decimal(f"{unscaled}E{-scale}"), "f")
     if isinstance(item, int) and not isinstance(item, bool):
         return str(item)
     if isinstance(item, float):

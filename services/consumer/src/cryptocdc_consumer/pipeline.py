@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 CHUNK_RECORDS = 2_000
 COMMIT_EVERY_S = 0.5
 LAG_EVERY_S = 2.0
-PAUSE_AFTER_S = 1.0
+PAUSE_AFTER_S = 3.0
 """So long a full sink is waited for without a poll; short next to any poll interval, long next to a normal write."""
 REVOKE_LIMIT_S = 10.0
 STOP_LIMIT_S = 20.0

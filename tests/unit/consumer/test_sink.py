@@ -1,0 +1,113 @@
+"""Batches that fail: tried again while the fault may pass, taken apart when it won't."""
+
+import pytest
+from cassandra import InvalidRequest, OperationTimedOut, WriteTimeout
+from cassandra.cluster import NoHostAvailable
+
+from cryptocdc_consumer.intake import Batch, Chunk
+from cryptocdc_consumer.sink import IN_FLIGHT, LONGEST_BACKOFF_S, Sink
+from cryptocdc_core.metrics import ConsumerMetrics
+
+from .fakes import Cassandra, Clock
+
+
+def batch(*rows):
+    return Batch("t", b"key", Chunk({}, len(rows), pending=1), None, [(row, None, None) for row in rows])
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def cassandra():
+    return Cassandra()
+
+
+@pytest.fixture
+def sink(cassandra, clock):
+    return Sink(cassandra.send, ConsumerMetrics("test"), clock, clock)
+
+
+def test_an_answer_is_an_acknowledgement(sink, cassandra):
+    one = batch(b"a", b"b")
+    sink.send(one)
+    assert sink.unsettled == 1
+    assert sink.settle().acknowledged == []
+    cassandra.answer()
+    assert sink.settle().acknowledged == [one]
+    assert sink.unsettled == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationTimedOut(),
+        WriteTimeout("late", write_type=0),
+        NoHostAvailable("none", {}),
+        ConnectionError("cut"),
+        InvalidRequest("unconfigured table trades"),
+    ],
+)
+def test_a_fault_that_may_pass_is_tried_again_for_as_long_as_it_takes(sink, cassandra, clock, error):
+    one = batch(b"a", b"b")
+    sink.send(one)
+    for attempt in range(1, 20):
+        assert cassandra.sent == attempt
+        cassandra.answer(error)
+        assert sink.settle().refused == []
+        assert sink.unsettled == 1, "it still counts, so that no more is read than is bounded"
+        clock.now += LONGEST_BACKOFF_S
+        sink.settle()
+    cassandra.answer()
+    assert sink.settle().acknowledged == [one]
+
+
+def test_a_fault_is_not_tried_again_at_once(sink, cassandra):
+    sink.send(batch(b"a"))
+    cassandra.answer(OperationTimedOut())
+    sink.settle()
+    sink.settle()
+    assert cassandra.sent == 1
+
+
+def test_a_client_that_raises_is_a_fault_as_well(sink, cassandra, clock):
+    cassandra.raises = NoHostAvailable("none", {})
+    one = batch(b"a")
+    sink.send(one)
+    sink.settle()
+    cassandra.raises = None
+    clock.now += 1
+    sink.settle()
+    cassandra.answer()
+    assert sink.settle().acknowledged == [one]
+
+
+@pytest.mark.parametrize("bad", [{b"3"}, {b"0"}, {b"0", b"7"}, set()])
+def test_only_the_row_at_fault_is_refused(sink, cassandra, bad):
+    one = batch(*(b"%d" % n for n in range(8)))
+    cassandra.refuses = bad
+    sink.send(one)
+    written, refused = [], []
+    while sink.unsettled:
+        cassandra.answer()
+        settled = sink.settle()
+        for acknowledged in settled.acknowledged:
+            written += [statement for statement, _, _ in acknowledged.entries]
+            one.chunk.pending -= 1
+        for _, (statement, _, _), words in settled.refused:
+            assert "not a row" in words
+            refused.append(statement)
+            one.chunk.pending -= 1
+    assert set(refused) == bad
+    assert len(refused) == len(bad)
+    assert sorted(written + refused) == [b"%d" % n for n in range(8)]
+    assert one.chunk.pending == 0
+
+
+def test_it_is_full_at_its_bound(sink):
+    for _ in range(IN_FLIGHT):
+        assert not sink.full
+        sink.send(batch(b"a"))
+    assert sink.full
