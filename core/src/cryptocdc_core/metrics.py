@@ -78,7 +78,10 @@ class ProducerMetrics(ProgramMetrics):
         )
         self.symbols = Gauge(f"{p}symbols", "Symbols captured by this producer.", registry=r)
         self.halted_symbols = Gauge(
-            f"{p}halted_symbols", "Symbols assigned that the exchange does not trade: their capture stands.", registry=r
+            f"{p}halted_symbols",
+            "1 for each symbol assigned that the exchange does not trade: its capture stands.",
+            ["symbol"],
+            registry=r,
         )
         self.last_frame = Gauge(f"{p}last_frame_timestamp_seconds", "When the last frame came.", ["table"], registry=r)
 

@@ -289,13 +289,14 @@ def status(as_json: Json = False) -> None:
             "servers": [asdict(server) for server in servers],
             "feeds": [
                 {
+                    **asdict(now),
                     "feed": applied.feed.name,
                     "identity": applied.fid,
                     "source": applied.source,
                     "symbols": list(applied.symbols),
-                    "halted": list(applied.halted),
+                    "captured_symbols": now.symbols,
+                    "halted": sorted({*applied.halted, *now.halted}),
                     "suspended": applied.feed.spec.suspend,
-                    **asdict(now),
                 }
                 for applied, now in feeds
             ],

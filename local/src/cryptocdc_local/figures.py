@@ -128,7 +128,8 @@ class FeedFigures:
     rejected: int
     outage_s: float
     symbols: int
-    halted: int
+    halted: tuple[str, ...]
+    """Captured until the exchange ceased to trade them."""
     weight_used: int
     weight_limit: int
     differences: int
@@ -163,7 +164,7 @@ class Figures:
             rejected=int(samples.total(f"{producer}rejected_total")),
             outage_s=samples.total(f"{producer}outage_seconds_total"),
             symbols=int(samples.total(f"{producer}symbols")),
-            halted=int(samples.total(f"{producer}halted_symbols")),
+            halted=tuple(sorted(samples.by(f"{producer}halted_symbols", "symbol"))),
             weight_used=int(max(samples.values.get(f"{producer}weight_used", {}).values(), default=0)),
             weight_limit=int(max(samples.values.get(f"{producer}weight_limit", {}).values(), default=0)),
             differences=int(samples.total("cryptocdc_verifier_differences")),

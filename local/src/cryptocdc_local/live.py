@@ -13,6 +13,9 @@ from cryptocdc_local.feeds import AppliedFeed
 from cryptocdc_local.figures import FeedFigures, StreamFigures
 from cryptocdc_local.platform import ServerStatus
 
+NAMED = 5
+"""Symbols that are named in the title."""
+
 
 def feed_table(applied: AppliedFeed, figures: FeedFigures, note: str, now: float) -> RenderableType:
     """One feed: rows and rate by stream and hop, lag, latency, proof; below it gaps, dead letters, refusals."""
@@ -38,8 +41,9 @@ def _title(applied: AppliedFeed, figures: FeedFigures) -> Text:
         label = "SIMULATED DATA" if applied.source == "simulated" else "REPLAYED CAPTURE"
         text.append(f"  {label}", style="bold black on yellow")
     text.append(f"  {figures.symbols} symbols captured", style="default")
-    if applied.halted or figures.halted:
-        text.append(f"  {len(applied.halted) + figures.halted} not trading", style="yellow")
+    if halted := sorted({*applied.halted, *figures.halted}):
+        more = f" and {len(halted) - NAMED} more" if len(halted) > NAMED else ""
+        text.append(f"  not trading: {', '.join(halted[:NAMED])}{more}", style="yellow")
     if applied.feed.spec.suspend:
         text.append("  suspended", style="yellow")
     return text

@@ -57,6 +57,7 @@ class Roster:
         """Assigned to this producer."""
         self._halted: set[str] = set()
         """Of these the ones that the exchange does not trade."""
+        self._shown_halted: set[str] = set()
         self._changed = asyncio.Event()
         self._leaving: dict[str, asyncio.TimerHandle] = {}
 
@@ -80,7 +81,7 @@ class Roster:
             self._wanted.discard(symbol)
             self._halted.discard(symbol)
             self._end(symbol)
-        self._metrics.halted_symbols.set(len(self._halted))
+        self._show_halted()
         self._changed.set()
 
     def _left(self, symbol: str) -> None:
@@ -105,7 +106,15 @@ class Roster:
                 log.info("%s: the exchange trades it again", symbol)
                 self._halted.discard(symbol)
                 self._changed.set()
-        self._metrics.halted_symbols.set(len(self._halted))
+        self._show_halted()
+
+    def _show_halted(self) -> None:
+        """By name, so that the status can say which; most of the time there is none."""
+        for symbol in self._shown_halted - self._halted:
+            self._metrics.halted_symbols.remove(symbol)
+        for symbol in self._halted:
+            self._metrics.halted_symbols.labels(symbol).set(1)
+        self._shown_halted = set(self._halted)
 
     def halt(self, symbol: str) -> None:
         """The exchange has said that it does not know `symbol`."""
