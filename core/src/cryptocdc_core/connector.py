@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.ddl import HEARTBEAT
-from cryptocdc_core.names import Names
+from cryptocdc_core.names import Names, quoted
 
 if TYPE_CHECKING:
     from cryptocdc_core.plan import PlatformFacts
@@ -47,7 +47,7 @@ def connector_config(names: Names, streams: Sequence[Stream], platform: Platform
         "poll.interval.ms": "10",
         "status.update.interval.ms": "2000",
         "heartbeat.interval.ms": str(HEARTBEAT_MS),
-        "heartbeat.action.query": f'UPDATE "{names.schema}".{HEARTBEAT} SET beat_at = now() WHERE id = 1',  # noqa: S608
+        "heartbeat.action.query": f"UPDATE {quoted(names.schema)}.{HEARTBEAT} SET beat_at = now() WHERE id = 1",  # noqa: S608
         "key.converter": "org.apache.kafka.connect.json.JsonConverter",
         "key.converter.schemas.enable": "false",
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cryptocdc_core.catalogue import AUDIT, DERIVED, Bucket, Column, Stream, Type
-from cryptocdc_core.names import Names, quoted
+from cryptocdc_core.names import Names, literal, quoted
 
 HEARTBEAT = "heartbeat"
 GAPS = "gaps"
@@ -59,9 +59,12 @@ def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: s
     roots = ", ".join(f"{schema}.{quoted(t)}" for t in [*(s.table for s in streams), HEARTBEAT])
     publication = quoted(names.publication)
     statements += [
-        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = '{names.publication}') THEN"
-        f" CREATE PUBLICATION {publication} FOR TABLE {roots}"
-        " WITH (publish = 'insert, update, delete', publish_via_partition_root = true); END IF; END $$",
+        "DO "
+        + literal(
+            f"BEGIN IF NOT EXISTS (SELECT FROM pg_publication WHERE pubname = {literal(names.publication)}) THEN"
+            f" CREATE PUBLICATION {publication} FOR TABLE {roots}"
+            " WITH (publish = 'insert, update, delete', publish_via_partition_root = true); END IF; END"
+        ),
         f"ALTER PUBLICATION {publication} SET TABLE {roots}",
         f"GRANT USAGE ON SCHEMA {schema} TO {reader}",
         f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
@@ -124,10 +127,9 @@ def _cassandra_table(
     definitions = ", ".join(f"{quoted(c.name)} {c.type.cql}" for c in columns)
     key = f"({', '.join(map(quoted, partition))}), {', '.join(map(quoted, clustering))}"
     order = ", ".join(f"{quoted(name)} {'DESC' if name in descending else 'ASC'}" for name in clustering)
-    comment = doc.replace("'", "''")
     return (
         f"CREATE TABLE IF NOT EXISTS {keyspace}.{quoted(table)} ({definitions}, PRIMARY KEY ({key}))"
-        f" WITH CLUSTERING ORDER BY ({order}) AND comment = '{comment}' AND compaction = {compaction}"
+        f" WITH CLUSTERING ORDER BY ({order}) AND comment = {literal(doc)} AND compaction = {compaction}"
     )
 
 

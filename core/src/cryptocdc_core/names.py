@@ -83,3 +83,8 @@ class Names:
 def quoted(identifier: str) -> str:
     """The identifier quoted for SQL and for CQL, which agree: doubled quotes inside quotes."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """The text as a string of SQL and of CQL, which agree: doubled quotes inside quotes."""
+    return "'" + text.replace("'", "''") + "'"
