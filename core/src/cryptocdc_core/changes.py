@@ -23,6 +23,7 @@ META = {"op": "__op", "lsn": "__lsn", "committed_us": "__source_ts_us", "deleted
 """Of a decoded change's own fields, what ExtractNewRecordState calls them."""
 
 _LARGEST_SCALE = 200
+_OPS = ("c", "u", "r", "d")
 _DECIMAL = re.compile(r"-?\d{1,200}(\.\d{1,200})?\Z", re.ASCII)
 _PYTHON = {
     Type.TEXT: str, Type.BIGINT: int, Type.INTEGER: int, Type.BOOLEAN: bool,
@@ -73,8 +74,8 @@ class Decoder:
             change = self._typed.decode(value)
         except msgspec.MsgspecError:
             return self._decode_any(value)
-        if change.op not in ("c", "u", "r", "d"):
-            raise Undecodable(f"op {change.op!r}; c, u, r and d are accepted")
+        if change.op not in _OPS:
+            raise _unknown_op(change.op)
         return change
 
     def unknown_fields(self, value: bytes | None) -> frozenset[str]:
@@ -90,15 +91,17 @@ class Decoder:
 
     def _decode_any(self, value: bytes) -> Change:
         row = self._row(value)
-        if row.get("__op") == "d":
+        op = row.get("__op")
+        if isinstance(op, str) and op not in _OPS:
+            # Told first: a truncate has no columns, and that they are missing is not what is wrong with it.
+            raise _unknown_op(op)
+        if op == "d":
             # Debezium may leave out, null or zero what is not in the key; only the key is looked at.
             row = {**self._zeros, **{name: item for name, item in row.items() if item is not None}}
         try:
             change = msgspec.convert(row, self.type)
         except msgspec.ValidationError as error:
             raise Undecodable(str(error)) from None
-        if change.op not in ("c", "u", "r", "d"):
-            raise Undecodable(f"op {change.op!r}; c, u, r and d are accepted")
         return change
 
     def _row(self, value: bytes) -> dict[str, Any]:
@@ -134,6 +137,10 @@ class Decoder:
         if kind is Type.DECIMALS and item == UNAVAILABLE:
             return [UNAVAILABLE]
         return item
+
+
+def _unknown_op(op: str) -> Undecodable:
+    return Undecodable(f"op {op!r}; c, u, r and d are accepted")
 
 
 def _unwrap(envelope: dict[str, Any]) -> dict[str, Any]:
