@@ -1,0 +1,66 @@
+"""What stands in a Kafka topic, and records put there by hand."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_core.settings import KafkaSettings
+
+
+@dataclass(frozen=True)
+class Found:
+    """A record; the headers' values as text."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, str]
+
+
+def read(settings: KafkaSettings, topic: str) -> list[Found]:
+    """All that the topic holds now, by partition and offset."""
+    consumer = Consumer(client_config(settings, group_id="test-reader", enable_auto_commit=False))
+    try:
+        partitions = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
+        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT_S) for p in partitions}
+        consumer.assign([TopicPartition(topic, p, first) for p, (first, end) in ends.items() if first < end])
+        wanted = sum(end - first for first, end in ends.values())
+        found: list[Found] = []
+        deadline = time.monotonic() + TIMEOUT_S
+        while len(found) < wanted:
+            assert time.monotonic() < deadline, f"{topic}: {len(found)} of {wanted} records read"
+            for message in consumer.consume(500, timeout=0.2):
+                assert message.error() is None, message.error()
+                headers = {name: (value or b"").decode() for name, value in message.headers() or []}
+                found.append(Found(message.partition(), message.offset(), message.key(), message.value(), headers))
+        return sorted(found, key=lambda record: (record.partition, record.offset))
+    finally:
+        consumer.close()
+
+
+def put(settings: KafkaSettings, topic: str, partition: int, key: bytes | None, value: bytes | None) -> int:
+    """Put one record into a partition; its offset."""
+    offsets: list[int] = []
+    producer = Producer(client_config(settings, acks="all"))
+    producer.produce(
+        topic, key=key, value=value, partition=partition,
+        on_delivery=lambda error, message: offsets.append(-1 if error else message.offset()),
+    )  # fmt: skip
+    producer.flush(TIMEOUT_S)
+    assert offsets, f"{topic}: not acknowledged"
+    assert offsets[0] >= 0, f"{topic}: refused"
+    return offsets[0]
+
+
+def committed(settings: KafkaSettings, group: str, topic: str, partition: int) -> int:
+    """The offset that `group` has committed, -1 when none."""
+    admin = AdminClient(client_config(settings))
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+    of_group = asked[group].result(TIMEOUT_S).topic_partitions
+    return max((at.offset for at in of_group if (at.topic, at.partition) == (topic, partition)), default=-1)
