@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -10,12 +12,32 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, Ne
 from cryptocdc_core.plan import Topic
 from cryptocdc_core.settings import KafkaSettings
 
+log = logging.getLogger(__name__)
+
 TIMEOUT_S = 30
+_CRITICAL = 2
+_TELL_AGAIN_S = 10.0
+_told_at: dict[str, float] = {}
+
+
+def _told(error: KafkaError) -> None:
+    """Say what is wrong with Kafka, the same once in a while: the clients go on by themselves when it is back."""
+    now = time.monotonic()
+    if now - _told_at.get(error.name(), -_TELL_AGAIN_S) >= _TELL_AGAIN_S:
+        _told_at[error.name()] = now
+        log.warning("Kafka: %s", error.str())
 
 
 def client_config(settings: KafkaSettings, **more: object) -> dict[str, object]:
     """A client's configuration: where the brokers are, how to log in, and `more` with _ for the dots."""
-    config: dict[str, object] = {"bootstrap.servers": settings.bootstrap}
+    config: dict[str, object] = {
+        "bootstrap.servers": settings.bootstrap,
+        "reconnect.backoff.ms": 250,
+        "reconnect.backoff.max.ms": 2000,
+        # The library would tell of every attempt to reconnect, dozens a second; errors come by the callback as well.
+        "log_level": _CRITICAL,
+        "error_cb": _told,
+    }
     if settings.username is not None:
         config |= {
             "security.protocol": "SASL_SSL" if settings.ca_file else "SASL_PLAINTEXT",
