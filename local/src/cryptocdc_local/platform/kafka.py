@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -109,10 +108,9 @@ class Kafka(Server):
 
     def _format(self) -> None:
         """Into a folder beside, renamed when it is whole."""
-        draft = self.data.with_name("kafka.new")
-        shutil.rmtree(draft, ignore_errors=True)
-        self.account.make_folder(draft)
         properties = self.settings.run / "kafka-format.properties"
+        draft = self.fresh_draft(str(properties))
+        self.account.make_folder(draft)
         self.account.write(properties, server_properties(self.settings.ports, draft, self.credentials.kafka))
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         arguments = ["kafka.tools.StorageTool", "format", "--config", str(properties), "--cluster-id", cluster]

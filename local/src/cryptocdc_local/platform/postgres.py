@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from pathlib import Path
 
@@ -73,9 +72,8 @@ class Postgres(Server):
 
     def _initdb(self) -> None:
         """Into a folder beside, renamed when it is whole: a killed start leaves no half of a database."""
-        draft = self.data.with_name("postgres.new")
-        shutil.rmtree(draft, ignore_errors=True)
         password_file = self.settings.run / "postgres.initial-password"
+        draft = self.fresh_draft(f"--pwfile={password_file}")
         self.account.write(password_file, self.credentials.postgres_superuser + "\n")
         try:
             run_program(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import shutil
 import signal
 import socket
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from cryptocdc_local.platform.account import Account
 from cryptocdc_local.platform.class_archive import ClassArchive
 from cryptocdc_local.platform.credentials import Credentials
-from cryptocdc_local.platform.process import Command
+from cryptocdc_local.platform.process import Command, end, find_by_argument
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 
 
@@ -38,6 +39,16 @@ class Server(abc.ABC):
     @property
     def data(self) -> Path:
         return self.settings.data / self.name
+
+    def fresh_draft(self, mark: str) -> Path:
+        """A name beside the data folder, free to be made and filled, then renamed when it is whole.
+
+        `mark` is an argument of the program that fills it: one that a killed start left behind is ended first.
+        """
+        draft = self.data.with_name(f"{self.name}.new")
+        end(find_by_argument(mark, self.account.uid), signal.SIGKILL, 5.0)
+        shutil.rmtree(draft, ignore_errors=True)
+        return draft
 
     @property
     @abc.abstractmethod
