@@ -1,0 +1,93 @@
+"""Symbols shared among producers by Kafka: spread, taken over, added, removed; kept without Kafka."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from cryptocdc_adapters.kafka import apply_topics, delete_topics
+from cryptocdc_adapters.symbols import write_symbols
+from cryptocdc_core.names import Names
+from cryptocdc_core.plan import Topic
+from cryptocdc_local.applier import Servers
+from cryptocdc_producer.assignment import Assignment
+from tests.integration.waiting import wait_for
+
+pytestmark = pytest.mark.platform
+
+PARTITIONS = 6
+SYMBOLS = {f"SYM{number}USDT": number % PARTITIONS for number in range(18)}
+
+
+class Member:
+    """A producer's share of the symbols, as told."""
+
+    def __init__(self, servers: Servers, names: Names) -> None:
+        self.symbols: set[str] = set()
+        self.moved: list[set[str]] = []
+        self.removed: list[set[str]] = []
+        self._assignment = Assignment(servers.kafka, names, self._change)
+        self._assignment.start()
+
+    def _change(self, acquired: set[str], moved: set[str], removed: set[str]) -> None:
+        self.symbols = (self.symbols | acquired) - moved - removed
+        if moved:
+            self.moved.append(moved)
+        if removed:
+            self.removed.append(removed)
+
+    def stop(self) -> None:
+        self._assignment.stop(20)
+
+
+@pytest.fixture
+def names(servers: Servers) -> Iterator[Names]:
+    found = Names(f"assignment_{uuid.uuid4().hex[:8]}")
+    apply_topics(servers.kafka, [Topic(found.symbols_topic, PARTITIONS, {"cleanup.policy": "compact"})], 1)
+    write_symbols(servers.kafka, found.symbols_topic, SYMBOLS)
+    yield found
+    delete_topics(servers.kafka, [found.symbols_topic])
+
+
+def test_symbols_are_shared_and_taken_over(servers: Servers, names: Names) -> None:
+    first = Member(servers, names)
+    wait_for("all symbols with the first", lambda: first.symbols == SYMBOLS.keys())
+    second = Member(servers, names)
+    wait_for(
+        "each symbol with one of two",
+        lambda: second.symbols and not first.symbols & second.symbols
+        and first.symbols | second.symbols == SYMBOLS.keys(),
+    )  # fmt: skip
+    # Cooperative: what did not move was never let go of.
+    assert set().union(*first.moved) == second.symbols
+
+    first.stop()
+    wait_for("all symbols with the second", lambda: second.symbols == SYMBOLS.keys())
+    second.stop()
+    assert second.symbols == SYMBOLS.keys()
+
+
+def test_a_symbol_comes_and_goes_while_running(servers: Servers, names: Names) -> None:
+    member = Member(servers, names)
+    wait_for("all symbols", lambda: member.symbols == SYMBOLS.keys())
+    changed = {symbol: at for symbol, at in SYMBOLS.items() if symbol != "SYM3USDT"} | {"NEWUSDT": 2}
+
+    write_symbols(servers.kafka, names.symbols_topic, changed)
+
+    wait_for("the change", lambda: member.symbols == changed.keys())
+    assert member.removed == [{"SYM3USDT"}]
+    assert not member.moved
+    member.stop()
+
+
+def test_one_that_comes_later_reads_the_symbols_as_they_stand(servers: Servers, names: Names) -> None:
+    left = {symbol: at for symbol, at in SYMBOLS.items() if at == 1}
+    write_symbols(servers.kafka, names.symbols_topic, left)
+
+    member = Member(servers, names)
+
+    wait_for("what was not removed", lambda: member.symbols == left.keys())
+    assert not member.removed
+    member.stop()

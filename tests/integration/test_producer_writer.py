@@ -1,0 +1,198 @@
+"""The writer on a real PostgreSQL: the newest version wins, nothing is lost, and one bad row hurts no other."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from cryptocdc_adapters import postgres
+from cryptocdc_core import ddl
+from cryptocdc_core.catalogue.streams import LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.names import Names
+from cryptocdc_local.applier import Servers
+from cryptocdc_producer.frames import Row
+from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.intake import Entry, GapEnd, Intake
+from cryptocdc_producer.writer import Writer
+from tests.integration.waiting import wait_for
+
+pytestmark = pytest.mark.platform
+
+STREAMS = (RECENT_TRADES, LATEST_PRICES, ORDER_BOOK)
+NAMES = Names("writer_test")
+AT = 1_633_998_523_963  # in 2021: any time is accepted
+DAY = ddl.DAY_MS
+
+
+class Database:
+    def __init__(self, servers: Servers) -> None:
+        self.connect: Callable[[], Connection] = partial(postgres.connect, servers.postgres, "producer")
+        self._own = postgres.connect(servers.postgres, "test", autocommit=True)
+
+    def run(self, query: str) -> None:
+        with self._own.cursor() as cursor:
+            cursor.execute(query)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self._own.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall()
+
+    def close(self) -> None:
+        self._own.close()
+
+
+@pytest.fixture
+def database(servers: Servers) -> Iterator[Database]:
+    found = Database(servers)
+    found.run(f"DROP SCHEMA IF EXISTS {NAMES.schema} CASCADE")
+    postgres.apply_schema(servers.postgres, ddl.postgres_schema(NAMES, STREAMS, servers.replication.user))
+    yield found
+    found.run(f"DROP SCHEMA {NAMES.schema} CASCADE")
+    found.run(f"DROP PUBLICATION IF EXISTS {NAMES.publication}")
+    found.close()
+
+
+class Writing:
+    """A writer on its own thread, and the rows that it refused."""
+
+    def __init__(self, database: Database) -> None:
+        metrics = ProducerMetrics("test")
+        self.refused: list[tuple[Row, str]] = []
+        self.intake = Intake(metrics)
+        self.writer = Writer(
+            NAMES, STREAMS, self.intake, database.connect, metrics,
+            lambda _, row, problem: self.refused.append((row, problem)),
+        )  # fmt: skip
+        self.writer.start()
+
+    def put(self, *entries: Entry) -> None:
+        self.intake.put(*entries)
+
+    def finish(self) -> None:
+        self.intake.close()
+        assert self.writer.finish(60)
+
+
+@pytest.fixture
+def writing(database: Database) -> Writing:
+    return Writing(database)
+
+
+def price(symbol: str, text: str, version: int, at: int = AT) -> Row:
+    return (symbol, at, text, at, version)
+
+
+def trade(number: int, at: int = AT) -> Row:
+    return ("BTCUSDT", at + number, number, "96000.12000000", "0.1", number, number, True, at, (at + number) * 1000)
+
+
+@pytest.mark.parametrize("keys", [3, 300], ids=["values", "copy"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_newest_version_wins_in_whichever_order_and_batches(
+    database: Database, writing: Writing, keys: int, seed: int
+) -> None:
+    rows = [price(f"S{key}", f"{version}.5000", version) for key in range(keys) for version in range(1, 5)]
+    random.Random(seed).shuffle(rows)
+    for at in range(0, len(rows), keys):
+        writing.intake.put_rows(LATEST_PRICES, rows[at : at + keys])
+        wait_for("an empty queue", lambda: not len(writing.intake))
+    writing.finish()
+
+    found = database.rows(f"SELECT DISTINCT price::text, version FROM {NAMES.schema}.latest_prices")
+    count = database.rows(f"SELECT count(*) FROM {NAMES.schema}.latest_prices")
+    assert (found, count) == ([("4.5000", 4)], [(keys,)])
+
+
+def test_values_arrive_digit_by_digit(database: Database, writing: Writing) -> None:
+    book = ("BTCUSDT", AT, 5, ["1.50000000", "1"], ["0.00000001", "2.0"], [], [], AT + 7, AT + 8, 9)
+    writing.intake.put_rows(ORDER_BOOK, [book])
+    writing.finish()
+
+    columns = (
+        "symbol, (extract(epoch FROM bucket_time) * 1000)::bigint, last_update_id, bid_prices::text[],"
+        " bid_quantities::text[], ask_prices::text[], ask_quantities::text[],"
+        " (extract(epoch FROM event_time) * 1000)::bigint, (extract(epoch FROM received_at) * 1000)::bigint, version"
+    )
+    assert database.rows(f"SELECT {columns} FROM {NAMES.schema}.order_book") == [book]
+
+
+def test_partitions_are_made_for_any_day_and_made_again_when_dropped(database: Database, writing: Writing) -> None:
+    days = [AT, AT + DAY, AT + 400 * DAY]
+    writing.intake.put_rows(LATEST_PRICES, [price("X", "1", 1, at) for at in days])
+    wait_for("the rows", lambda: len(database.rows(f"SELECT FROM {NAMES.schema}.latest_prices")) == 3)
+    today = ddl.partition_name(RECENT_TRADES, int(time.time() * 1000) // DAY * DAY)
+    assert database.rows(f"SELECT to_regclass('{NAMES.schema}.{today}') IS NOT NULL") == [(True,)]
+
+    database.run(f"DROP TABLE {NAMES.schema}.{ddl.partition_name(LATEST_PRICES, AT // DAY * DAY)}")
+    writing.intake.put_rows(LATEST_PRICES, [price("X", "2", 2)])
+    writing.finish()
+
+    assert database.rows(f"SELECT price::text FROM {NAMES.schema}.latest_prices WHERE version = 2") == [("2",)]
+    assert not writing.refused
+
+
+@pytest.mark.parametrize("many", [20, 1000], ids=["values", "copy"])
+def test_rows_that_postgresql_refuses_hurt_no_other(database: Database, writing: Writing, many: int) -> None:
+    database.run(f"ALTER TABLE {NAMES.schema}.recent_trades ADD CONSTRAINT theirs CHECK (trade_id <> 7)")
+    rows = [trade(number) for number in range(many)]
+    too_great = ("BTCUSDT", AT, 2**70, *trade(0)[3:])
+    writing.intake.put_rows(RECENT_TRADES, [*rows[:11], too_great, *rows[11:]])
+    writing.finish()
+
+    found = database.rows(f"SELECT trade_id FROM {NAMES.schema}.recent_trades ORDER BY trade_id")
+    assert [number for (number,) in found] == [number for number in range(many) if number != 7]
+    assert [row[2] for row, _ in writing.refused] == [7, 2**70]
+
+
+def test_a_gap_is_committed_with_its_row_and_ended_after_its_filling(database: Database, writing: Writing) -> None:
+    gap = Gap("recent_trades", "BTCUSDT", "", 2, 4)
+    state = f"SELECT first, last, state, reason, ended_at IS NULL FROM {NAMES.schema}.gaps"
+    writing.put(gap, gap)
+    writing.intake.put_rows(RECENT_TRADES, [trade(5)])
+    wait_for("the row", lambda: database.rows(f"SELECT FROM {NAMES.schema}.recent_trades"))
+    assert database.rows(state) == [(2, 4, "open", "", True)]
+
+    writing.intake.put_rows(RECENT_TRADES, [trade(number) for number in (2, 3, 4)])
+    writing.put(GapEnd(gap, "filled", ""))
+    writing.finish()
+
+    assert database.rows(state) == [(2, 4, "filled", "", False)]
+
+
+def test_connections_that_break_cost_no_row(database: Database, writing: Writing) -> None:
+    for number in range(0, 2000, 20):
+        writing.intake.put_rows(RECENT_TRADES, [trade(n) for n in range(number, number + 20)])
+        if number % 400 == 0:
+            database.run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'cryptocdc-producer' AND pid <> pg_backend_pid()"
+            )
+    writing.finish()
+
+    assert database.rows(f"SELECT count(*), max(trade_id) FROM {NAMES.schema}.recent_trades") == [(2000, 1999)]
+
+
+def test_a_postgresql_that_is_away_is_waited_for(database: Database, servers: Servers) -> None:
+    away = [True]
+    reach = database.connect
+
+    def connect() -> Connection:
+        # Port 9 of this machine refuses, as that of a server that is down does.
+        return postgres.connect(servers.postgres.model_copy(update={"port": 9}), "test") if away[0] else reach()
+
+    database.connect = connect
+    writing = Writing(database)
+    writing.intake.put_rows(RECENT_TRADES, [trade(number) for number in range(500)])
+    wait_for("a retry", lambda: writing.writer._metrics.write_retries._value.get() >= 2)
+    away[0] = False
+    writing.finish()
+
+    assert database.rows(f"SELECT count(*) FROM {NAMES.schema}.recent_trades") == [(500,)]

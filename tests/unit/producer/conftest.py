@@ -1,0 +1,126 @@
+"""What the producer's tests share: a feed, and a capture whose every effect is recorded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import hypothesis
+import pytest
+
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer.capture import Capture
+from cryptocdc_producer.frames import Reply, Row, Shutdown
+from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.intake import Data, Entry, Intake
+from cryptocdc_producer.store import Stored
+
+# These run beside servers on a small machine, where any example may be slow.
+hypothesis.settings.register_profile("beside-servers", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("beside-servers")
+
+NOW = 1_780_315_200_000  # 2026-06-01 12:00:00 UTC
+
+ALL_STREAMS: dict[str, Any] = {
+    "recentTrades": {"source": "websocket", "kind": "aggregate"},
+    "klines": {"source": "websocket", "intervals": ["1m", "1h"]},
+    "crypto24hStats": {"source": "websocket"},
+    "latestPrices": {"source": "websocket"},
+    "orderBook": {"source": "websocket", "depth": 5, "interval": "1s"},
+}
+
+
+def make_feed(streams: dict[str, Any] | None = None, **spec: Any) -> CryptoFeed:
+    return feeds.parse(
+        {
+            "apiVersion": "cryptocdc.io/v1alpha1",
+            "kind": "CryptoFeed",
+            "metadata": {"name": "unit"},
+            "spec": {"symbols": {"names": ["BTCUSDT", "ETHUSDT"]}, "streams": streams or ALL_STREAMS, **spec},
+        }
+    )
+
+
+@dataclass
+class Recorded:
+    """A capture and what it did."""
+
+    capture: Capture
+    intake: Intake
+    gaps: list[Gap] = field(default_factory=list)
+    lost_books: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+    def receive(self, data: dict[str, Any] | bytes) -> Shutdown | Reply | None:
+        return self.capture.receive(data if isinstance(data, bytes) else frame(data))
+
+    def entries(self) -> list[Entry]:
+        """What the writer would be given next."""
+        return self.intake.take(0.01)
+
+    def rows(self, table: str) -> list[Row]:
+        return [entry.row for entry in self.entries() if isinstance(entry, Data) and entry.stream.table == table]
+
+
+def frame(data: dict[str, Any]) -> bytes:
+    """As a combined stream sends it."""
+    return json.dumps({"stream": f"{data.get('s', 'x').lower()}@any", "data": data}).encode()
+
+
+def make_capture(feed: CryptoFeed | None = None, **stored: Stored) -> Recorded:
+    metrics = ProducerMetrics("test")
+    intake = Intake(metrics)
+    found = Recorded(None, intake)  # type: ignore[arg-type]
+    found.capture = Capture(
+        feed or make_feed(),
+        intake,
+        metrics,
+        found.gaps.append,
+        lambda symbol, reason: found.lost_books.append((symbol, reason)),
+        lambda reason, _, __, symbol: found.refused.append((reason, symbol or "")),
+    )
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        found.capture.add(symbol, stored.get(symbol, Stored()))
+    return found
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    monkeypatch.setattr("cryptocdc_producer.capture.time.time_ns", lambda: NOW * 1_000_000)
+    return make_capture()
+
+
+def agg_trade(id: int = 7, symbol: str = "BTCUSDT", **changed: Any) -> dict[str, Any]:
+    return {
+        "e": "aggTrade", "E": NOW, "s": symbol, "a": id, "p": "96000.12000000", "q": "0.00100000", "f": id * 2,
+        "l": id * 2 + 1, "T": NOW - 5, "m": True, "M": True, **changed,
+    }  # fmt: skip
+
+
+def kline(
+    open_time: int, closed: bool, interval: str = "1m", symbol: str = "BTCUSDT", **changed: Any
+) -> dict[str, Any]:
+    length = {"1m": 60_000, "1h": 3_600_000}[interval]
+    candle = {
+        "t": open_time, "T": open_time + length - 1, "s": symbol, "i": interval, "f": 1, "L": 2, "o": "1.0", "c": "1.5",
+        "h": "2.0", "l": "0.5", "v": "10.00", "n": 2, "x": closed, "q": "12.0", "V": "4.0", "Q": "5.0", "B": "0",
+    }  # fmt: skip
+    return {"e": "kline", "E": min(NOW, open_time + length), "s": symbol, "k": {**candle, **changed}}
+
+
+def ticker(symbol: str = "BTCUSDT", **changed: Any) -> dict[str, Any]:
+    numbers = dict.fromkeys("wxcQbBaAohlvq", "1.50")
+    return {
+        "e": "24hrTicker", "E": NOW, "s": symbol, "p": "-0.50", "P": "-1.250", **numbers, "O": NOW - 86_400_000,
+        "C": NOW, "F": 1, "L": 9, "n": 9, **changed,
+    }  # fmt: skip
+
+
+def depth(
+    first: int, last: int, bids: list[tuple[str, str]], asks: list[tuple[str, str]], at: int = NOW,
+    symbol: str = "BTCUSDT",
+) -> dict[str, Any]:  # fmt: skip
+    return {"e": "depthUpdate", "E": at, "s": symbol, "U": first, "u": last, "b": bids, "a": asks}

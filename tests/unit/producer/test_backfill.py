@@ -1,0 +1,158 @@
+"""Gaps filled over REST; what the exchange will never give ends as unfillable, with the reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.unit.producer.conftest import make_feed
+
+from cryptocdc_adapters.exchange import ExchangeRefused, ExchangeUnreachable
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer import backfill as backfills
+from cryptocdc_producer.backfill import Backfill
+from cryptocdc_producer.frames import Row
+from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.intake import Data, Entry, GapEnd, Intake
+
+TRADES = Gap("recent_trades", "BTCUSDT", "", 100, 2599)
+MINUTE = 60_000
+
+
+def trade(number: int) -> Row:
+    return ("BTCUSDT", number * 10, number, "1.0", "1.0", number, number, True, 0, number * 10_000)
+
+
+def kline(number: int, closed: bool) -> Row:
+    return ("BTCUSDT", "1m", number * MINUTE, (number + 1) * MINUTE - 1, *["1"] * 6, 1, "1", "1", closed, 0, 0, 0)
+
+
+class Exchange:
+    """Trades with the ids in `has`, klines up to `newest`; a failure for each of `failures` first."""
+
+    def __init__(
+        self, has: range | list[int] = range(0), newest: int = 0, failures: tuple[Exception, ...] = ()
+    ) -> None:
+        self._has, self._newest, self._failures = list(has), newest, list(failures)
+        self.asked: list[int | None] = []
+
+    async def trades(self, _: str, __: bool, from_id: int, limit: int, ___: float) -> list[Row]:
+        self._fail(from_id)
+        return [trade(number) for number in self._has if number >= from_id][:limit]
+
+    async def klines(self, _: str, __: str, start_ms: int, limit: int, ___: float) -> list[Row]:
+        self._fail(start_ms)
+        numbers = range(start_ms // MINUTE, self._newest + 1)[:limit]
+        return [kline(number, closed=number != numbers[-1]) for number in numbers]
+
+    def _fail(self, asked: int) -> None:
+        self.asked.append(asked)
+        if self._failures:
+            raise self._failures.pop(0)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backfills, "_FIRST_AFTER_S", 0.0)
+    monkeypatch.setattr(backfills, "_RETRIES_S", (0.0, 0.0))
+
+
+def run(exchange: Exchange, gap: Gap, historical: bool = True, **spec: Any) -> list[Entry]:
+    """Fill the gap; everything that went to the writer."""
+
+    async def scenario() -> list[Entry]:
+        intake = Intake(ProducerMetrics("test"))
+        filling = Backfill(make_feed(**spec), historical, exchange, intake, ProducerMetrics("test"))  # type: ignore[arg-type]
+        filling.add([gap])
+        task = asyncio.create_task(filling.run())
+        found: list[Entry] = []
+        await until(lambda: found.extend(intake.take(0.01)) or any(isinstance(entry, GapEnd) for entry in found))
+        task.cancel()
+        return found
+
+    return asyncio.run(scenario())
+
+
+async def until(condition: Callable[[], Any], limit_s: float = 10) -> None:
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+def ids(entries: list[Entry]) -> list[int]:
+    return [entry.row[2] for entry in entries if isinstance(entry, Data)]
+
+
+def test_a_gap_is_filled_page_after_page_and_its_end_comes_last() -> None:
+    entries = run(Exchange(range(5000)), TRADES)
+
+    assert ids(entries) == list(range(100, 2600))
+    assert entries[-1] == GapEnd(TRADES, "filled", "")
+
+
+def test_ids_that_the_exchange_lacks_are_unfillable_and_the_rest_is_filled() -> None:
+    entries = run(Exchange([n for n in range(5000) if n not in (200, 201)]), TRADES)
+
+    assert len(ids(entries)) == TRADES.size - 2
+    assert entries[-1] == GapEnd(TRADES, "unfillable", "the exchange has 2498 of 2500")
+
+
+def test_what_the_exchange_does_not_give_yet_is_asked_for_again() -> None:
+    exchange = Exchange(range(5000), failures=(ExchangeUnreachable("no"), ExchangeUnreachable("no")))
+
+    assert run(exchange, TRADES)[-1] == GapEnd(TRADES, "filled", "")
+
+
+def test_an_exchange_that_can_t_be_reached_is_asked_for_ever() -> None:
+    failures = tuple(ExchangeUnreachable("no") for _ in range(20))
+
+    assert run(Exchange(range(5000), failures=failures), TRADES)[-1] == GapEnd(TRADES, "filled", "")
+
+
+def test_an_exchange_that_has_nothing_ends_it() -> None:
+    end = run(Exchange(range(100)), TRADES)[-1]
+
+    assert isinstance(end, GapEnd)
+    assert (end.state, end.reason) == ("unfillable", "the exchange gives nothing from 100 on")
+
+
+def test_a_refusal_ends_it_at_once() -> None:
+    exchange = Exchange(failures=(ExchangeRefused(-1121, "Invalid symbol."),))
+
+    end = run(exchange, TRADES)[-1]
+
+    assert isinstance(end, GapEnd)
+    assert (end.state, end.reason) == ("unfillable", "refused: Invalid symbol.")
+    assert len(exchange.asked) == 1
+
+
+def test_raw_trades_are_unfillable_where_they_can_t_be_asked_for_by_id() -> None:
+    exchange = Exchange(range(5000))
+
+    end = run(exchange, TRADES, historical=False, streams={"recentTrades": {"kind": "trade"}})[-1]
+
+    assert isinstance(end, GapEnd)
+    assert end.state == "unfillable"
+    assert not exchange.asked
+
+
+def test_closed_klines_are_filled_and_the_open_one_is_not_taken_for_closed() -> None:
+    gap = Gap("klines", "BTCUSDT", "1m", 5 * MINUTE, 7 * MINUTE)
+
+    entries = run(Exchange(newest=8), gap)
+
+    assert [entry.row[2] // MINUTE for entry in entries if isinstance(entry, Data)] == [5, 6, 7]
+    assert all(entry.row[13] for entry in entries if isinstance(entry, Data))
+    assert entries[-1] == GapEnd(gap, "filled", "")
+
+
+def test_a_kline_that_has_not_ended_for_the_exchange_is_waited_for() -> None:
+    gap = Gap("klines", "BTCUSDT", "1m", 5 * MINUTE, 5 * MINUTE)
+
+    end = run(Exchange(newest=5), gap)[-1]
+
+    assert isinstance(end, GapEnd)
+    assert end.state == "unfillable"
+    assert "no closed kline" in end.reason

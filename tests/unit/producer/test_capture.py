@@ -1,0 +1,144 @@
+"""What becomes of events: the right rows, in the right order, and no neighbour hurt."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.producer.conftest import NOW, Recorded, agg_trade, depth, kline, make_capture, make_feed, ticker
+
+from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.intake import Data
+from cryptocdc_producer.store import Stored
+
+MINUTE = 60_000
+
+
+def test_every_stream_makes_its_rows(recorded: Recorded) -> None:
+    recorded.receive(agg_trade())
+    recorded.receive(kline(NOW - MINUTE, closed=True))
+    recorded.receive(ticker())
+    recorded.receive({"e": "24hrMiniTicker", "E": NOW, "s": "BTCUSDT", "c": "1.50", "o": "1", "h": "2", "l": "1"})
+    recorded.receive(depth(1, 2, [("1.0", "1.0")], []))
+    recorded.capture.take_snapshot("BTCUSDT", 1, [], [])
+    recorded.capture.finish()
+
+    tables = [entry.stream.table for entry in recorded.entries() if isinstance(entry, Data)]
+
+    assert tables == ["recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"]
+    assert recorded.lost_books == [("BTCUSDT", "start")]
+    assert not recorded.refused
+
+
+def test_a_gap_stands_before_the_row_that_uncovered_it(recorded: Recorded) -> None:
+    recorded.receive(agg_trade(7))
+    recorded.receive(agg_trade(10))
+
+    entries = recorded.entries()
+
+    assert [type(entry) for entry in entries] == [Data, Gap, Data]
+    assert entries[1] == Gap("recent_trades", "BTCUSDT", "", 8, 9)
+    assert recorded.gaps == [entries[1]]
+
+
+def test_capture_goes_on_where_the_stored_rows_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryptocdc_producer.capture.time.time_ns", lambda: NOW * 1_000_000)
+    recorded = make_capture(BTCUSDT=Stored(last_trade=3, last_closes={"1m": NOW - 3 * MINUTE}))
+
+    recorded.receive(agg_trade(7))
+    recorded.receive(kline(NOW, closed=False))
+    recorded.receive(agg_trade(7, symbol="ETHUSDT"))
+
+    assert recorded.gaps == [
+        Gap("recent_trades", "BTCUSDT", "", 4, 6),
+        Gap("klines", "BTCUSDT", "1m", NOW - 2 * MINUTE, NOW - MINUTE),
+    ]
+
+
+def test_a_duplicate_trade_is_written_once(recorded: Recorded) -> None:
+    for number in (7, 8, 7, 8, 9):
+        recorded.receive(agg_trade(number))
+
+    assert [row[2] for row in recorded.rows("recent_trades")] == [7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (agg_trade(8, p="1.2.3"), "wrong-decimal"),
+        (agg_trade(8, symbol="DOGEUSDT"), "unknown-symbol"),
+        (agg_trade(8, T=NOW + 3_600_000), "future"),
+        ({"e": "trade", "E": NOW, "s": "BTCUSDT", "t": 9, "p": "1", "q": "2", "T": NOW, "m": False}, "unknown-event"),
+        (kline(NOW, closed=False) | {"k": {}}, "wrong-field"),
+        (b'{"stream":"btcusdt@aggTrade","data":{"e"', "invalid-json"),
+        ({"code": -1003, "msg": "Too many requests."}, "error-body"),
+    ],
+)
+def test_what_is_wrong_is_refused_alone(recorded: Recorded, bad: object, reason: str) -> None:
+    recorded.receive(agg_trade(7))
+    assert recorded.receive(bad) is None  # type: ignore[arg-type]
+    recorded.receive(agg_trade(8))
+
+    assert [row[2] for row in recorded.rows("recent_trades")] == [7, 8]
+    assert [found for found, _ in recorded.refused] == [reason]
+
+
+def test_klines_of_an_interval_that_was_not_asked_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryptocdc_producer.capture.time.time_ns", lambda: NOW * 1_000_000)
+    recorded = make_capture(make_feed({"klines": {"intervals": ["1m"]}}))
+
+    recorded.receive(kline(NOW, closed=False, interval="1h"))
+
+    assert recorded.refused == [("unknown-event", "BTCUSDT")]
+
+
+def test_a_fault_of_ours_costs_one_frame(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    recorded.receive(agg_trade(7))
+    with monkeypatch.context() as patched:
+        patched.setattr("cryptocdc_producer.frames.trade_row", broken)
+        recorded.receive(agg_trade(8))
+    recorded.receive(agg_trade(9))
+
+    assert recorded.refused == [("internal", "BTCUSDT")]
+    assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", 8, 8)]
+
+
+def test_a_book_that_skips_is_lost_alone(recorded: Recorded) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        recorded.receive(depth(1, 2, [("1.0", "1.0")], [], symbol=symbol))
+        assert recorded.capture.take_snapshot(symbol, 1, [], [])
+    recorded.receive(depth(5, 6, [("1.0", "1.0")], []))
+    recorded.receive(depth(3, 4, [("2.0", "1.0")], [], symbol="ETHUSDT"))
+    recorded.capture.finish()
+
+    assert recorded.lost_books[2:] == [("BTCUSDT", "gap")]
+    assert {(row[0], row[2]) for row in recorded.rows("order_book")} == {("BTCUSDT", 2), ("ETHUSDT", 4)}
+
+
+def test_a_bucket_that_no_later_diff_ends_is_ended_by_time(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
+    recorded.receive(depth(1, 2, [("1.0", "1.0")], []))
+    recorded.capture.take_snapshot("BTCUSDT", 1, [], [])
+    clock[0] += 1.9
+    recorded.capture.tick()
+    assert not recorded.rows("order_book")
+
+    clock[0] += 0.2
+    recorded.capture.tick()
+
+    assert len(recorded.rows("order_book")) == 1
+
+
+def test_the_end_of_a_symbol_writes_what_was_held_back(recorded: Recorded) -> None:
+    recorded.receive(kline(NOW, closed=False, c="1.1"))
+    recorded.receive(kline(NOW, closed=False, c="1.2"))
+    assert [row[7] for row in recorded.rows("klines")] == ["1.1"]
+
+    recorded.capture.remove("BTCUSDT")
+
+    assert [row[7] for row in recorded.rows("klines")] == ["1.2"]
+    recorded.receive(agg_trade(8))
+    assert not recorded.entries()
+    assert not recorded.refused

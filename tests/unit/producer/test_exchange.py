@@ -1,0 +1,189 @@
+"""The exchange's REST API: the weight budget, refusals, retries, errors by name."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from cryptocdc_adapters import exchange
+from cryptocdc_adapters.exchange import (
+    ExchangeBusy,
+    ExchangeRefused,
+    ExchangeUnreachable,
+    Rest,
+    Stopped,
+    markets,
+    quote_volumes,
+    symbols_parameter,
+)
+from cryptocdc_adapters.exchange_budget import Budget
+
+
+@dataclass
+class Answers:
+    """What a small server answers next, and what it was asked."""
+
+    url: str = ""
+    queue: list[tuple[int, dict[str, str], Any]] = field(default_factory=list)
+    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def add(self, body: Any, status: int = 200, **headers: str) -> None:
+        self.queue.append((status, {name.replace("_", "-"): value for name, value in headers.items()}, body))
+
+
+@pytest.fixture
+def server() -> Iterator[Answers]:
+    answers = Answers()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answers.asked.append((self.path, dict(self.headers)))
+            status, headers, body = answers.queue.pop(0)
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    answers.url = f"http://127.0.0.1:{listening.server_address[1]}"
+    yield answers
+    listening.shutdown()
+    listening.server_close()
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Instead of sleeping: what would have been slept, the budget's clock moved on by it."""
+    found: list[float] = []
+
+    def sleep(rest: Rest, seconds: float) -> None:
+        found.append(seconds)
+        now = rest.budget._now() + seconds
+        rest.budget._now = lambda: now
+
+    monkeypatch.setattr(Rest, "_sleep", sleep)
+    return found
+
+
+def test_the_exchange_s_own_count_wins(server: Answers) -> None:
+    server.add({}, X_MBX_USED_WEIGHT_1M="5500")
+    rest = Rest(server.url)
+
+    rest.get("ping", 1)
+
+    assert rest.budget.used == 5500
+    assert 0 < rest.budget.take(300, share=0.95) <= 60.1
+    assert rest.budget.take(100, share=0.95) == 0
+
+
+def test_what_can_wait_leaves_room_and_a_new_minute_is_empty() -> None:
+    now = [60.0 * 1000]
+    budget = Budget(lambda: now[0])
+    budget.told(3600)
+
+    assert budget.take(1, exchange.SPARE) > 0
+    assert budget.take(1, exchange.LIVE) == 0
+    now[0] += 60
+    assert budget.take(1, exchange.SPARE) == 0
+    assert budget.used == 1
+
+
+@pytest.mark.parametrize("status", [429, 418])
+def test_a_refusal_is_waited_out_as_told_by_all(server: Answers, slept: list[float], status: int) -> None:
+    server.add({"code": -1003, "msg": "Too much"}, status, Retry_After="37")
+    server.add([1])
+    throttled: list[int] = []
+    rest = Rest(server.url, on_throttled=throttled.append)
+
+    assert rest.get("ping", 1) == b"[1]"
+
+    assert throttled == [status]
+    assert slept[0] >= 36.9
+
+
+def test_a_ban_longer_than_patience_is_told_at_once_and_nobody_asks_meanwhile(server: Answers) -> None:
+    server.add({}, 418, Retry_After="7200")
+    rest = Rest(server.url, patience_s=60)
+
+    for _ in range(2):
+        with pytest.raises(ExchangeBusy) as busy:
+            rest.get("ping", 1)
+        assert busy.value.wait_s > 7000
+    assert len(server.asked) == 1
+
+
+def test_the_firewall_s_403_is_a_pause(server: Answers) -> None:
+    server.add(b"<html>", 403)
+
+    with pytest.raises(ExchangeBusy):
+        Rest(server.url, patience_s=5).get("ping", 1)
+
+
+def test_trouble_of_the_exchange_is_retried(server: Answers, slept: list[float]) -> None:
+    server.add(b"bad gateway", 502)
+    server.add(b"", 503)
+    server.add({"serverTime": 1})
+
+    assert Rest(server.url).get("time", 1) == b'{"serverTime": 1}'
+    assert len(slept) == 2
+
+
+def test_an_exchange_that_is_not_there_is_unreachable() -> None:
+    with pytest.raises(ExchangeUnreachable):
+        Rest("http://127.0.0.1:9", patience_s=0.1).get("ping", 1)
+
+
+def test_an_error_body_is_an_exception_with_its_code(server: Answers) -> None:
+    server.add({"code": -1121, "msg": "Invalid symbol."}, 400)
+
+    with pytest.raises(ExchangeRefused, match="Invalid symbol") as refused:
+        Rest(server.url).get("depth", 5, symbol="NOPE")
+    assert refused.value.code == exchange.INVALID_SYMBOL
+
+
+def test_the_end_interrupts_waiting(server: Answers) -> None:
+    rest = Rest(server.url)
+    rest.budget.block(30)
+    threading.Timer(0.1, rest.stop).start()
+
+    with pytest.raises(Stopped):
+        rest.get("ping", 1)
+
+
+def test_several_symbols_stand_without_a_space(server: Answers) -> None:
+    server.add([])
+
+    Rest(server.url).get("ticker/price", 4, symbols=symbols_parameter(["BTCUSDT", "ETHUSDT"]))
+
+    assert server.asked[0][0] == "/api/v3/ticker/price?symbols=%5B%22BTCUSDT%22%2C%22ETHUSDT%22%5D"
+
+
+def test_markets_tell_the_weight_limit_too(server: Answers) -> None:
+    symbols = [
+        {"symbol": "BTCUSDT", "status": "TRADING", "quoteAsset": "USDT", "baseAsset": "BTC"},
+        {"symbol": "LUNABTC", "status": "BREAK", "quoteAsset": "BTC"},
+    ]
+    limits = [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 1200}]
+    server.add({"symbols": symbols, "rateLimits": limits})
+    rest = Rest(server.url, api_key="key")
+
+    found = markets(rest)
+
+    assert (found["BTCUSDT"].trading, found["LUNABTC"].trading, found["LUNABTC"].quote) == (True, False, "BTC")
+    assert rest.budget.limit == 1200
+    assert server.asked[0][1]["X-MBX-APIKEY"] == "key"
+    server.add([{"symbol": "BTCUSDT", "quoteVolume": "12.5"}])
+    assert quote_volumes(rest) == {"BTCUSDT": 12.5}

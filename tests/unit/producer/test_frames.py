@@ -1,0 +1,142 @@
+"""From frames to rows: exact, in the catalogue's order, and nothing wrong let through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.producer.conftest import NOW, agg_trade, depth, frame, kline, ticker
+
+from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.versions import Rank, kline_version, version
+from cryptocdc_producer import frames
+from cryptocdc_producer.checks import Rejected
+
+digits = st.text("0123456789", min_size=1, max_size=20)
+plain_decimals = st.one_of(digits, st.builds(lambda whole, part: f"{whole}.{part}", digits, digits))
+
+
+def as_columns(stream: str, row: frames.Row) -> dict[str, Any]:
+    return dict(zip(STREAMS[stream].column_names, row, strict=True))
+
+
+def decode(data: dict[str, Any]) -> Any:
+    return frames.decode(frame(data))
+
+
+@given(price=plain_decimals, quantity=plain_decimals)
+def test_decimals_come_through_digit_by_digit(price: str, quantity: str) -> None:
+    row = as_columns("recentTrades", frames.trade_row(decode(agg_trade(p=price, q=quantity)), NOW))
+
+    assert (row["price"], row["quantity"]) == (price, quantity)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["1.2.3", "", "abc", "1e5", "NaN", "-1", "+1", " 1", "1,5", "0x1", ".5", "5.", "١", "1\n", "1" * 300, "Infinity"],
+)
+def test_what_is_no_plain_decimal_is_refused(wrong: str) -> None:
+    with pytest.raises(Rejected) as refusal:
+        frames.trade_row(decode(agg_trade(p=wrong)), NOW)
+
+    assert refusal.value.reason == "wrong-decimal"
+    with pytest.raises(Rejected):
+        frames.check_depth(decode(depth(1, 2, [("1.0", "1.0")], [("2.0", wrong)])), NOW)
+
+
+def test_an_aggregate_trade() -> None:
+    row = as_columns("recentTrades", frames.trade_row(decode(agg_trade(id=7)), NOW))
+
+    assert row == {
+        "symbol": "BTCUSDT", "trade_time": NOW - 5, "trade_id": 7, "price": "96000.12000000", "quantity": "0.00100000",
+        "first_trade_id": 14, "last_trade_id": 15, "buyer_is_maker": True, "received_at": NOW,
+        "version": version(NOW - 5),
+    }  # fmt: skip
+
+
+def test_a_raw_trade_is_its_own_first_and_last() -> None:
+    event = {"e": "trade", "E": NOW, "s": "BTCUSDT", "t": 9, "p": "1.0", "q": "2.0", "T": NOW, "m": False, "M": True}
+
+    row = as_columns("recentTrades", frames.trade_row(decode(event), NOW))
+
+    assert (row["trade_id"], row["first_trade_id"], row["last_trade_id"]) == (9, 9, 9)
+
+
+def test_a_closed_kline_beats_every_open_state_of_it() -> None:
+    opened = frames.kline_row(decode(kline(NOW - 60_000, closed=False)), NOW)
+    closed = frames.kline_row(decode(kline(NOW - 60_000, closed=True)), NOW)
+
+    assert as_columns("klines", closed)["closed"] is True
+    assert closed[-1] > opened[-1]
+    assert closed[-1] == kline_version(NOW, NOW - 1, Rank.CLOSED)
+
+
+def test_a_kline_whose_times_contradict_its_interval_is_refused() -> None:
+    for wrong in (kline(NOW, False, T=NOW + 5), kline(NOW, False, i="7m")):
+        with pytest.raises(Rejected) as refusal:
+            frames.kline_row(decode(wrong), NOW)
+        assert refusal.value.reason == "wrong-field"
+
+
+def test_a_ticker_may_fall_but_its_prices_are_not_negative() -> None:
+    row = as_columns("crypto24hStats", frames.ticker_row(decode(ticker()), NOW))
+    assert (row["price_change"], row["price_change_percent"], row["trade_count"]) == ("-0.50", "-1.250", 9)
+
+    with pytest.raises(Rejected):
+        frames.ticker_row(decode(ticker(c="-1.50")), NOW)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b'{"stream":"x","data":{"e":"aggTrade"', "invalid-json"),
+        (b"\xff\xfe", "invalid-json"),
+        (b"[]", "unknown-event"),
+        (frame({"e": "neverHeardOf", "s": "BTCUSDT"}), "unknown-event"),
+        (b'{"stream":"x","data":5}', "unknown-event"),
+        (frame({"code": -1003, "msg": "Too many requests."}), "error-body"),
+        (b'{"code":-1121,"msg":"Invalid symbol."}', "error-body"),
+        (frame(agg_trade(a="7")), "wrong-field"),
+        (frame(agg_trade(a=2**63)), "wrong-field"),
+        (frame(agg_trade(T=0)), "wrong-field"),
+        (frame(agg_trade(p=96000.12)), "wrong-field"),
+        (frame(depth(1, 2, [("1.0",)], [])), "wrong-field"),  # type: ignore[list-item]
+        (frame({**agg_trade(), "padding": "x" * 5_000_000}), "oversize"),
+    ],
+)
+def test_a_malformed_frame_is_refused_with_its_reason(raw: bytes, reason: str) -> None:
+    with pytest.raises(Rejected) as refusal:
+        frames.decode(raw)
+
+    assert refusal.value.reason == reason
+
+
+@pytest.mark.parametrize("field", ["E", "T"])
+def test_an_event_more_than_a_minute_ahead_is_refused(field: str) -> None:
+    frames.trade_row(decode(agg_trade(**{field: NOW + 60_000})), NOW)
+
+    with pytest.raises(Rejected) as refusal:
+        frames.trade_row(decode(agg_trade(**{field: NOW + 60_001})), NOW)
+    assert refusal.value.reason == "future"
+
+
+def test_an_event_of_long_ago_is_taken() -> None:
+    assert frames.trade_row(decode(agg_trade(E=1_633_998_523_963, T=1_633_998_523_963)), NOW)[1] == 1_633_998_523_963
+
+
+def test_answers_to_commands_are_told_apart() -> None:
+    assert frames.decode(b'{"result":null,"id":3}') == frames.Reply(3, "")
+    refused = frames.decode(b'{"error":{"code":2,"msg":"Invalid request"},"id":4}')
+    assert isinstance(refused, frames.Reply)
+    assert "Invalid request" in refused.error
+    assert isinstance(decode({"e": "serverShutdown", "E": NOW}), frames.Shutdown)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_do_more_than_be_refused(raw: bytes) -> None:
+    with pytest.raises(Rejected) as refusal:
+        frames.decode(raw)
+
+    assert refusal.value.reason in {"invalid-json", "unknown-event", "wrong-field", "error-body"}

@@ -1,0 +1,113 @@
+"""Continuity of trade ids and of closed klines."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cryptocdc_producer import intervals
+from cryptocdc_producer.gaps import Closes, Gap, Ids, Seen
+
+
+@given(
+    first=st.integers(0, 50),
+    present=st.lists(st.booleans(), min_size=1, max_size=60),
+    repeated=st.lists(st.integers(0, 59), max_size=20),
+    stored=st.booleans(),
+)
+def test_what_came_and_what_is_in_gaps_make_up_the_whole(
+    first: int, present: list[bool], repeated: list[int], stored: bool
+) -> None:
+    """Whatever is dropped and whatever comes twice: every id from the first to the last came or lies in one gap."""
+    sent = [first + at for at, there in enumerate(present) if there]
+    ids = Ids(first - 1 if stored and first else None)
+    taken, missing = set(), set()
+    for at, number in enumerate(sent):
+        seen, gap = ids.see(number)
+        assert seen is Seen.NEXT
+        taken.add(number)
+        if gap is not None:
+            assert not missing & set(range(gap[0], gap[1] + 1))
+            missing |= set(range(gap[0], gap[1] + 1))
+        for again in repeated:
+            if again < at and sent[again] >= sent[max(0, at - 3)]:
+                assert ids.see(sent[again]) == (Seen.DUPLICATE, None)
+    if sent:
+        begin = first if stored and first else sent[0]
+        assert taken | missing == set(range(begin, sent[-1] + 1))
+        assert not taken & missing
+
+
+def test_a_first_ever_symbol_has_no_hole() -> None:
+    assert Ids(None).see(1_000_000) == (Seen.NEXT, None)
+    assert Closes("1m", None).see(60_000, closed=True) is None
+
+
+def test_the_hole_since_the_last_stored_trade_is_a_gap() -> None:
+    assert Ids(100).see(150) == (Seen.NEXT, (101, 149))
+
+
+def test_an_id_of_a_gap_that_comes_late_is_written() -> None:
+    ids = Ids(100)
+    ids.see(105)
+
+    assert ids.see(103) == (Seen.LATE, None)
+    assert ids.see(100) == (Seen.DUPLICATE, None)
+    assert ids.see(106) == (Seen.NEXT, None)
+
+
+def test_ids_that_begin_anew_are_followed() -> None:
+    ids = Ids(1_000_000)
+
+    assert ids.see(0) == (Seen.RESTART, None)
+    assert ids.see(1) == (Seen.NEXT, None)
+
+
+def test_a_wild_id_costs_no_trade_that_follows() -> None:
+    ids = Ids(100)
+    ids.see(2**62)
+
+    assert all(ids.see(number)[0] is Seen.LATE for number in range(101, 120))
+
+
+@given(
+    interval=st.sampled_from(["1m", "1h", "3d", "1w", "1M"]),
+    present=st.lists(st.sampled_from(["closed", "open", "lost"]), min_size=1, max_size=40),
+)
+def test_every_kline_before_the_last_close_came_or_lies_in_a_gap(interval: str, present: list[str]) -> None:
+    at = 1_767_225_600_000 if interval != "1w" else 1_767_571_200_000  # 2026-01-01; a Monday
+    closes = Closes(interval, intervals.preceding(interval, at))
+    first, taken, missing = at, set(), set()
+    for what in present:
+        if what != "lost":
+            gap = closes.see(at, closed=what == "closed")
+            if what == "closed":
+                taken.add(at)
+            if gap is not None:
+                missing |= set(between(interval, *gap))
+        at = intervals.following(interval, at)
+    assert closes.last is not None
+    assert taken | missing == set(between(interval, first, closes.last))
+    assert not taken & missing
+
+
+def between(interval: str, first: int, last: int) -> list[int]:
+    found = []
+    while first <= last:
+        found.append(first)
+        first = intervals.following(interval, first)
+    assert len(found) == intervals.count(interval, found[0], last) if found else True
+    return found
+
+
+def test_an_open_kline_tells_of_a_close_that_was_lost() -> None:
+    closes = Closes("1h", 0)
+
+    assert closes.see(3 * 3_600_000, closed=False) == (3_600_000, 2 * 3_600_000)
+    assert closes.see(3 * 3_600_000, closed=True) is None
+
+
+def test_the_size_of_a_gap_is_counted_in_rows() -> None:
+    assert Gap("recent_trades", "X", "", 5, 9).size == 5
+    assert Gap("klines", "X", "1m", 0, 120_000).size == 3
+    assert Gap("klines", "X", "1M", 1_767_225_600_000, 1_772_323_200_000).size == 3  # January to March

@@ -1,0 +1,189 @@
+"""The connections, against a small server: subscriptions, cuts, take-overs without a hole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer import frames, sockets
+from cryptocdc_producer.sockets import Fleet
+
+
+class Server:
+    """Obeys SUBSCRIBE and UNSUBSCRIBE; what it sends, a test says."""
+
+    def __init__(self) -> None:
+        self.open: dict[ServerConnection, set[str]] = {}
+        self.accepted = 0
+        self.url = ""
+
+    async def handle(self, connection: ServerConnection) -> None:
+        self.accepted += 1
+        self.open[connection] = set()
+        try:
+            async for message in connection:
+                command = json.loads(message)
+                change = set(command["params"])
+                subscribed = self.open[connection]
+                self.open[connection] = subscribed | change if command["method"] == "SUBSCRIBE" else subscribed - change
+                await connection.send(json.dumps({"result": None, "id": command["id"]}))
+        finally:
+            del self.open[connection]
+
+    @property
+    def streams(self) -> list[set[str]]:
+        return sorted(self.open.values(), key=sorted)
+
+    async def send(self, data: dict[str, Any]) -> None:
+        for connection in list(self.open):
+            await connection.send(json.dumps({"stream": "x", "data": data}))
+
+
+class Client:
+    def __init__(self, url: str, **more: Any) -> None:
+        self.frames: list[bytes] = []
+        self.outages: list[tuple[list[str], float]] = []
+        self.fleet = Fleet(
+            url, self._receive, self._room, ProducerMetrics("test"),
+            lambda streams, seconds: self.outages.append((sorted(streams), seconds)), **more,
+        )  # fmt: skip
+
+    def _receive(self, frame: bytes) -> frames.Shutdown | frames.Reply | None:
+        try:
+            event = frames.decode(frame)
+        except frames.Rejected:
+            self.frames.append(frame)
+            return None
+        return event if isinstance(event, frames.Shutdown | frames.Reply) else None
+
+    async def _room(self) -> None:
+        return
+
+
+@asynccontextmanager
+async def connected(streams: list[str], **more: Any) -> AsyncIterator[tuple[Server, Client]]:
+    server = Server()
+    async with serve(server.handle, "127.0.0.1", 0) as listening:
+        server.url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        client = Client(server.url, **more)
+        client.fleet.add(streams)
+        try:
+            await until(lambda: server.streams == [set(streams)])
+            yield server, client
+        finally:
+            await client.fleet.close()
+
+
+async def until(condition: Callable[[], Any], limit_s: float = 20) -> None:
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def scenario(of: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(of())  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "_COMMAND_EVERY_S", 0.0)
+
+
+def test_streams_come_and_go_on_a_live_connection() -> None:
+    async def run() -> None:
+        async with connected(["a", "b"]) as (server, client):
+            client.fleet.add(["c"])
+            client.fleet.remove(["a"])
+            await until(lambda: server.streams == [{"b", "c"}])
+            assert server.accepted == 1
+
+    scenario(run)
+
+
+def test_streams_are_spread_over_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "STREAMS_A_CONNECTION", 2)
+
+    async def run() -> None:
+        async with connected(["a", "b"]) as (server, client):
+            client.fleet.add(["c", "d", "e"])
+            await until(lambda: server.streams == [{"a", "b"}, {"c", "d"}, {"e"}])
+            client.fleet.remove(["e"])
+            await until(lambda: server.streams == [{"a", "b"}, {"c", "d"}])
+
+    scenario(run)
+
+
+def test_a_cut_is_followed_by_a_new_connection_and_its_length_is_told() -> None:
+    async def run() -> None:
+        async with connected(["a"]) as (server, client):
+            await server.send({"n": 1})
+            await until(lambda: client.frames)
+            for connection in list(server.open):
+                connection.transport.abort()
+            await until(lambda: server.accepted == 2 and server.streams == [{"a"}])
+            await server.send({"n": 2})
+            await until(lambda: client.outages)
+            assert client.outages[0][0] == ["a"]
+            assert 0 < client.outages[0][1] < 20
+
+    scenario(run)
+
+
+@pytest.mark.parametrize("cause", ["age", "shutdown"])
+def test_the_new_connection_stands_before_the_old_one_goes(cause: str) -> None:
+    async def run() -> None:
+        more = {"max_age_s": 0.5} if cause == "age" else {}
+        async with connected(["a"], **more) as (server, client):
+            if cause == "shutdown":
+                await server.send({"e": "serverShutdown", "E": 1})
+            await until(lambda: server.streams == [{"a"}, {"a"}])
+            await server.send({"n": 1})
+            # Both bring it: what one of them lacks is never missed.
+            await until(lambda: len(client.frames) >= 2)
+            assert not client.outages
+
+    scenario(run)
+
+
+def test_silence_is_answered_by_a_new_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "SILENCE_S", 0.5)
+    monkeypatch.setattr(sockets, "_TAKE_OVER_S", 0.2)
+
+    async def run() -> None:
+        async with connected(["a"]) as (server, _):
+            await until(lambda: server.accepted >= 2 and server.streams == [{"a"}])
+
+    scenario(run)
+
+
+def test_a_frame_of_five_megabytes_costs_only_itself() -> None:
+    async def run() -> None:
+        async with connected(["a"]) as (server, client):
+            await server.send({"e": "trade", "padding": "x" * 5 * 1024 * 1024})
+            await server.send({"n": 2})
+            await until(lambda: len(client.frames) == 2)
+            assert server.accepted == 1
+
+    scenario(run)
+
+
+def test_attempts_stay_below_the_exchange_s_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "_ATTEMPTS", 3)
+    monkeypatch.setattr(sockets, "_ATTEMPTS_S", 0.5)
+
+    async def run() -> None:
+        client = Client("ws://127.0.0.1:9")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in range(7):
+            await client.fleet.attempt()
+        assert loop.time() - began >= 1.0
+
+    scenario(run)

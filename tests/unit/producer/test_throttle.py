@@ -1,0 +1,72 @@
+"""Open klines: at most one a second each, and the last state always."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cryptocdc_producer.throttle import PERIOD_S, OpenKlines
+
+
+def row(symbol: str, open_time: int, close: int) -> tuple[Any, ...]:
+    return (symbol, "1m", open_time, open_time + 59_999, close)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("AB"), st.integers(0, 2), st.floats(0, 0.9), st.booleans()), min_size=1, max_size=60
+    )
+)
+def test_the_last_state_of_every_kline_is_written_and_none_too_often(
+    states: list[tuple[str, int, float, bool]],
+) -> None:
+    held = OpenKlines()
+    now, kline = 0.0, {"A": 0, "B": 0}
+    last: dict[tuple[str, int], int] = {}
+    written: list[tuple[float, tuple[Any, ...]]] = []
+    for number, (symbol, steps, wait, ticks) in enumerate(states):
+        now += wait
+        if ticks:
+            written += [(now, found) for found in held.due(now)]
+        kline[symbol] += steps
+        state = row(symbol, kline[symbol] * 60_000, number)
+        last[symbol, kline[symbol] * 60_000] = number
+        written += [(now, found) for found in held.offer(state, now)[0]]
+    written += [(now, found) for found in held.release()]
+
+    reached: dict[tuple[str, int], int] = {}
+    for _, found in written:
+        key = (found[0], found[2])
+        assert reached.get(key, -1) < found[4]
+        reached[key] = found[4]
+    assert reached == last
+
+
+def test_one_write_a_second() -> None:
+    held = OpenKlines()
+    writes = sum(len(held.offer(row("A", 0, tenth), tenth / 10)[0]) for tenth in range(50))
+
+    assert writes == 50 / 10 / PERIOD_S
+
+
+def test_a_closed_kline_overtakes_its_open_state_and_no_other() -> None:
+    held = OpenKlines()
+    held.offer(row("A", 0, 1), 0.0)
+    held.offer(row("A", 0, 2), 0.1)
+
+    assert held.close(row("A", 0, 3)) == [row("A", 0, 3)]
+    held.offer(row("A", 60_000, 4), 0.2)
+    assert held.close(row("A", 120_000, 5)) == [row("A", 60_000, 4), row("A", 120_000, 5)]
+    assert not held.release()
+
+
+def test_a_symbol_is_released_alone() -> None:
+    held = OpenKlines()
+    for symbol in "AB":
+        held.offer(row(symbol, 0, 1), 0.0)
+        held.offer(row(symbol, 0, 2), 0.1)
+
+    assert held.release("A") == [row("A", 0, 2)]
+    assert held.due(2.0) == [row("B", 0, 2)]
