@@ -1,0 +1,1 @@
+"""What the pipeline can do on this machine, beside the way that tutorials show."""

@@ -1,0 +1,87 @@
+"""`make bench`: the tutorials' way and ours, side by side in one run, several times over.
+
+    python -m bench [--runs 5] [--skip-first-row]
+
+Prints a table and writes bench/out/report.json. Exits 0 when every target is met, 1 when one is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.carrying import latency, percentile, throughput
+from bench.consumers import Ours, Tutorial
+from bench.first_row import first_row
+from bench.report import Report
+from bench.stack import Way, bench_platform, running, tutorial_connector
+
+OUT = Path(__file__).parent / "out" / "report.json"
+TUTORIAL_ROWS, TUTORIAL_LIVE = 15_000, 5_000
+OUR_ROWS, OUR_LIVE = 400_000, 200_000
+LATENCY_S = 12
+RATES = (200, 2000)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the pipeline on this machine.")
+    parser.add_argument("--runs", type=int, default=5, help="how many times everything is measured (5)")
+    parser.add_argument("--skip-first-row", action="store_true", help="leave out starts from empty folders, and memory")
+    options = parser.parse_args()
+    console, report, platform = Console(stderr=True), Report(), bench_platform()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        try:
+            if not options.skip_first_row:
+                for number in range(options.runs):
+                    console.print(f"[bold]first row and memory, {number + 1} of {options.runs}")
+                    _first_row(report, platform, folder)
+            with running(platform) as servers:
+                tutorial, ours = Way("tutorial", servers, folder), Way("ours", servers, folder)
+                tutorial.apply(tutorial_connector(tutorial))
+                tutorial.pause()
+                ours.apply(ours.plan.connector)
+                ours.pause()
+                for number in range(options.runs):
+                    console.print(f"[bold]end to end and latency, {number + 1} of {options.runs}")
+                    _carry(report, tutorial, ours, folder)
+        finally:
+            report.write(OUT)
+            report.show(Console())
+    missed = list(report.missed())
+    console.print(f"written to {OUT}" + (f"; missed: {', '.join(missed)}" if missed else "; every target met"))
+    sys.exit(1 if missed else 0)
+
+
+def _first_row(report: Report, platform: object, folder: Path) -> None:
+    seconds, memory = first_row(platform, folder)  # type: ignore[arg-type]
+    report.add("first_row_s", seconds)
+    for process, mib in memory.items():
+        report.add(f"memory_mib.{process}", mib)
+
+
+def _carry(report: Report, tutorial: Way, ours: Way, folder: Path) -> None:
+    with Tutorial(tutorial) as consumer:
+        naive, naive_live = throughput(tutorial, consumer, TUTORIAL_ROWS, TUTORIAL_LIVE)
+    tutorial.pause()
+    with Ours(ours) as program:
+        tuned, tuned_live = throughput(ours, program, OUR_ROWS, OUR_LIVE)
+    ours.pause()
+    report.add("end_to_end.naive_rows_per_s", naive)
+    report.add("end_to_end.tuned_rows_per_s", tuned)
+    report.add("end_to_end.ratio_to_naive", tuned / naive)
+    report.add("live.naive_rows_per_s", naive_live)
+    report.add("live.tuned_rows_per_s", tuned_live)
+    report.add("live.ratio_to_naive", tuned_live / naive_live)
+    for rate in RATES:
+        values = latency(ours, rate, LATENCY_S, folder)
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+            report.add(f"latency_ms.{rate}.{name}", percentile(values, share))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The two consumers as processes, and how many rows each has had acknowledged."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.stack import Way
+
+_ROWS = re.compile(r'^cryptocdc_consumer_rows_total\{table="recent_trades"\} (\S+)$', re.MULTILINE)
+_PARTITIONS = re.compile(r"^cryptocdc_consumer_partitions (\S+)$", re.MULTILINE)
+
+
+class _Process:
+    process: subprocess.Popen[str]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+
+
+class Tutorial(_Process):
+    """bench.tutorial: it starts at the topic's beginning or where its group was."""
+
+    def __init__(self, way: Way) -> None:
+        names = way.plan.names
+        arguments = [way.topic, names.keyspace, names.consumer_group]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bench.tutorial", *arguments], stdout=subprocess.PIPE, text=True
+        )
+        self._written = 0
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._written = int(line)
+
+    def acknowledged(self) -> int:
+        return self._written
+
+
+class Ours(_Process):
+    """The program `cryptocdc-consumer`; with `latencies`, under bench.probe."""
+
+    def __init__(self, way: Way, latencies: Path | None = None) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        environment = {
+            **os.environ, "CRYPTOCDC_FEED": str(way.feed_file), "CRYPTOCDC_SOURCE": "simulated",
+            "CRYPTOCDC_METRICS_HOST": "127.0.0.1", "CRYPTOCDC_METRICS_PORT": str(port),
+            "CRYPTOCDC_LOG_LEVEL": "WARNING",
+        }  # fmt: skip
+        program = str(Path(sys.executable).with_name("cryptocdc-consumer"))
+        command = [program] if latencies is None else [sys.executable, "-m", "bench.probe", str(latencies)]
+        self._url = f"http://127.0.0.1:{port}/metrics"
+        self._latencies = latencies
+        self.process = subprocess.Popen(command, env=environment, text=True)
+
+    def acknowledged(self) -> int:
+        return self._read(_ROWS)
+
+    def assigned(self) -> bool:
+        return self._read(_PARTITIONS) > 0
+
+    def latencies_ms(self) -> list[float]:
+        """Once it has stopped."""
+        assert self._latencies is not None
+        found: list[float] = json.loads(self._latencies.read_text(encoding="utf-8"))
+        return found
+
+    def _read(self, pattern: re.Pattern[str]) -> int:
+        try:
+            with urllib.request.urlopen(self._url, timeout=5) as answer:
+                found = pattern.search(answer.read().decode())
+        except OSError:
+            return 0
+        return int(float(found.group(1))) if found else 0

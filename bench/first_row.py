@@ -1,0 +1,78 @@
+"""How long until the first row, and what everything takes in memory, with the command that users type."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import yaml
+
+from bench.stack import environment, wait_until
+from cryptocdc_local.platform import Platform
+from cryptocdc_local.platform.process import ServerProcess
+from cryptocdc_local.programs import caller
+
+SETTLE_S = 20
+"""After the first row: every stream has begun, the verifier too."""
+FEED = {
+    "apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": "bench"},
+    "spec": {
+        "exchange": "simulated", "symbols": {"top": {"count": 5}},
+        "streams": {"recentTrades": {}, "klines": {}, "crypto24hStats": {}, "latestPrices": {}, "orderBook": {}},
+    },
+}  # fmt: skip
+_ROWS = re.compile(r"^cryptocdc_consumer_rows_total\{.*\} (\S+)$", re.MULTILINE)
+
+
+def first_row(platform: Platform, folder: Path) -> tuple[float, dict[str, float]]:
+    """Seconds from the command to the first row in Cassandra, from empty folders; then MiB by process."""
+    platform.erase()
+    feed = folder / "first.yaml"
+    feed.write_text(yaml.safe_dump(FEED), encoding="utf-8")
+    program = str(Path(sys.executable).with_name("cryptocdc"))
+    command = [program, "run", "-f", str(feed), "--source", "simulated"]
+    log = (folder / "first.log").open("w")
+    began = time.monotonic()
+    run = subprocess.Popen(command, env=environment(platform), stdout=log, stderr=log)
+    try:
+        wait_until("the first row", lambda: _rows(platform) > 0, every_s=0.05, limit_s=120)
+        seconds = time.monotonic() - began
+        time.sleep(SETTLE_S)
+        return seconds, _memory(platform)
+    finally:
+        run.send_signal(signal.SIGINT)
+        run.wait(120)
+        platform.erase()
+
+
+def _targets(platform: Platform) -> list[dict[str, object]]:
+    files = (platform.settings.run / "targets").glob("*.json")
+    return [target for file in files for target in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def _rows(platform: Platform) -> float:
+    for target in _targets(platform):
+        if target["labels"]["program"] == "consumer":  # type: ignore[index]
+            try:
+                with urllib.request.urlopen(f"http://{target['targets'][0]}/metrics", timeout=2) as answer:  # type: ignore[index]
+                    return sum(float(value) for value in _ROWS.findall(answer.read().decode()))
+            except OSError:
+                return 0
+    return 0
+
+
+def _memory(platform: Platform) -> dict[str, float]:
+    settings = platform.settings
+    found = {status.name: status.resident for status in platform.status()}
+    for target in _targets(platform):
+        labels: dict[str, str] = target["labels"]  # type: ignore[assignment]
+        process = ServerProcess(labels["instance"], caller(), settings.run, settings.log)
+        found[labels["program"]] = found.get(labels["program"], 0) + process.memory()
+    found["total"] = sum(found.values())
+    return {name: size / 2**20 for name, size in found.items()}

@@ -1,0 +1,31 @@
+"""Our consumer, the very program, which besides keeps each row's latency and writes them all down when it stops.
+
+`FILE` takes a line of JSON: milliseconds from PostgreSQL's commit to Cassandra's acknowledgement. The program's own
+histogram has buckets, and looks at two rows of a batch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from cryptocdc_consumer import main as program
+from cryptocdc_consumer.intake import Batch
+from cryptocdc_consumer.pipeline import Pipeline
+
+observe = Pipeline._observe
+latencies_ms: list[float] = []
+
+
+def note(self: Pipeline, batch: Batch) -> None:
+    latencies_ms.extend(batch.acknowledged_at * 1000 - change.committed_us / 1000 for _, _, change in batch.entries)
+    observe(self, batch)
+
+
+if __name__ == "__main__":
+    Pipeline._observe = note  # type: ignore[method-assign]
+    try:
+        program.main()
+    finally:
+        Path(sys.argv[1]).write_text(json.dumps(latencies_ms), encoding="utf-8")

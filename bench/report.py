@@ -1,0 +1,63 @@
+"""What was measured, as report.json and as a table: medians, minimum and maximum beside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+TARGETS = {
+    "end_to_end.ratio_to_naive": (">=", 20), "end_to_end.tuned_rows_per_s": (">=", 25_000),
+    "latency_ms.2000.p50": ("<", 25), "latency_ms.2000.p99": ("<", 100), "first_row_s": ("<", 60),
+}  # fmt: skip
+
+
+class Report:
+    """Values by a dotted name, one for each repetition."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {}
+
+    def add(self, name: str, value: float) -> None:
+        self._values.setdefault(name, []).append(value)
+
+    def write(self, file: Path) -> None:
+        """A tree by the names' dots; beside each median `…_min`, `…_max`, and `…_runs` with all of them."""
+        tree: dict[str, Any] = {}
+        for name, values in self._values.items():
+            *path, leaf = name.split(".")
+            at = tree
+            for part in path:
+                at = at.setdefault(part, {})
+            at[leaf] = round(median(values), 2)
+            at[f"{leaf}_min"], at[f"{leaf}_max"] = round(min(values), 2), round(max(values), 2)
+            at[f"{leaf}_runs"] = [round(value, 2) for value in values]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
+
+    def show(self, console: Console) -> None:
+        table = Table("figure", "median", "least", "most", "target")
+        for name, values in self._values.items():
+            table.add_row(
+                name, *(f"{value:,.1f}" for value in (median(values), min(values), max(values))), self._target(name)
+            )
+        console.print(table)
+
+    def missed(self) -> Iterator[str]:
+        """The targets that the medians do not reach."""
+        for name in TARGETS:
+            if name in self._values and self._target(name).startswith("missed"):
+                yield name
+
+    def _target(self, name: str) -> str:
+        if name not in TARGETS:
+            return ""
+        sign, bound = TARGETS[name]
+        value = median(self._values[name])
+        met = value >= bound if sign == ">=" else value < bound
+        return f"{'met' if met else 'missed'}: {sign} {bound:,}"

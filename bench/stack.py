@@ -1,0 +1,148 @@
+"""The embedded platform in a folder and on ports of its own, and the two pipelines that are compared on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from cryptocdc_adapters import cassandra, kafka, postgres
+from cryptocdc_adapters.connect import Connect
+from cryptocdc_core import ddl
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.plan import Plan, plan
+from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_local.applier import Servers
+from cryptocdc_local.platform import Platform, PlatformSettings, Ports
+from cryptocdc_local.platform.progress import shown
+from cryptocdc_local.platform.settings import home
+
+PORTS = Ports(
+    postgres=17432, kafka=17092, kafka_controller=17093, connect=17083, cassandra=17042, cassandra_internode=17700
+)
+SIMULATOR_PORT = 17090
+SYMBOLS = tuple(f"S{number:02}USDT" for number in range(20))
+PARTITIONS = 12
+LIMIT_S = 300
+
+
+@dataclass(frozen=True)
+class BenchSettings(PlatformSettings):
+    """The servers' programs are those of `make setup`; data and logs lie beside, and are thrown away."""
+
+    @property
+    def lib(self) -> Path:
+        return home(os.environ) / "lib"
+
+
+def bench_platform() -> Platform:
+    ours = home(os.environ)
+    return Platform(BenchSettings(ours.with_name(ours.name + "-bench"), PORTS))
+
+
+def environment(platform: Platform) -> dict[str, str]:
+    """What makes a `cryptocdc` in another process work on the bench's platform."""
+    ports = {f"CRYPTOCDC_{name.upper()}_PORT": str(port) for name, port in vars(PORTS).items()}
+    own = {"CRYPTOCDC_HOME": str(platform.settings.home), "CRYPTOCDC_SIMULATOR_PORT": str(SIMULATOR_PORT)}
+    return {**os.environ, **ports, **own}
+
+
+@contextlib.contextmanager
+def running(platform: Platform) -> Iterator[Servers]:
+    """The platform, up, from empty folders; erased at the end."""
+    platform.erase()
+    try:
+        with shown(Console(stderr=True)) as steps:
+            endpoints = platform.start(steps)
+        os.environ.update(endpoints.environment())
+        yield Servers.from_env(endpoints.environment())
+    finally:
+        platform.erase()
+
+
+def wait_until(what: str, probe: Callable[[], Any], every_s: float = 0.02, limit_s: float = LIMIT_S) -> Any:
+    deadline = time.monotonic() + limit_s
+    while not (answer := probe()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {limit_s:.0f} s still not: {what}")
+        time.sleep(every_s)
+    return answer
+
+
+def bench_feed(name: str, folder: Path) -> Path:
+    """A feed of one stream, written to a file."""
+    document = {
+        "apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": name},
+        "spec": {
+            "exchange": "simulated", "symbols": {"names": list(SYMBOLS)}, "streams": {"recentTrades": {}},
+            "retention": {"postgres": "keep", "kafka": "1d", "cassandra": "90d"},
+            "scaling": {"partitions": PARTITIONS},
+        },
+    }  # fmt: skip
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return file
+
+
+class Way:
+    """One of the two ways from PostgreSQL into Cassandra: tables, topics and a connector of its own."""
+
+    def __init__(self, name: str, servers: Servers, folder: Path) -> None:
+        self.servers = servers
+        self.feed_file = bench_feed(name, folder)
+        self.plan: Plan = plan(ResolvedFeed(feeds.load(self.feed_file), "simulated", SYMBOLS), servers.facts)
+        self.connect = Connect(servers.connect.url)
+        self.database = postgres.connect(servers.postgres, "bench")
+
+    @property
+    def topic(self) -> str:
+        return self.plan.names.change_topic(RECENT_TRADES.table)
+
+    def apply(self, connector: dict[str, str]) -> None:
+        names = self.plan.names
+        postgres.apply_schema(self.servers.postgres, self.plan.postgres)
+        today = int(time.time() * 1000) // ddl.DAY_MS * ddl.DAY_MS
+        days = [ddl.postgres_partition(names, RECENT_TRADES, today + n * ddl.DAY_MS) for n in (-1, 0, 1)]
+        postgres.apply_schema(self.servers.postgres, days)
+        kafka.apply_topics(self.servers.kafka, self.plan.topics, 1)
+        cassandra.apply_schema(self.servers.cassandra, self.plan.cassandra)
+        self.connect.apply(names.connector, connector)
+        self.connect.wait_running(names.connector)
+
+    def pause(self) -> None:
+        self.connect.stop(self.plan.names.connector)
+        self.connect.wait_stopped(self.plan.names.connector)
+
+    def resume(self) -> None:
+        self.connect.resume(self.plan.names.connector)
+
+
+def tutorial_connector(way: Way) -> dict[str, str]:
+    """Debezium as its tutorial configures it: every default stands, Connect's JSON schemas among them.
+
+    Publication and slot are named because the bench's user is no superuser, as on any managed PostgreSQL.
+    """
+    ours, names = way.plan.connector, way.plan.names
+    return {
+        **{key: value for key, value in ours.items() if key.startswith("database.")},
+        "connector.class": ours["connector.class"],
+        "tasks.max": "1",
+        "topic.prefix": names.topic_prefix,
+        "plugin.name": "pgoutput",
+        "slot.name": names.slot,
+        "publication.name": names.publication,
+        "publication.autocreate.mode": "disabled",
+        "table.include.list": f"{names.schema}.{RECENT_TRADES.table}",
+        "key.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "key.converter.schemas.enable": "true",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter.schemas.enable": "true",
+    }
