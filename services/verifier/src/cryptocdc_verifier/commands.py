@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import psycopg2
 import typer
 from rich.console import Console
 
+from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_core import feed as feeds
-from cryptocdc_core.names import SUFFIXES, Source
-from cryptocdc_core.settings import SettingsError
+from cryptocdc_core.settings import PostgresSettings, SettingsError
 from cryptocdc_verifier.screen import progress, show
 from cryptocdc_verifier.target import Target, VerifyError
 from cryptocdc_verifier.verify import verify
@@ -38,7 +39,8 @@ def moment(text: str | None, option: str) -> int | None:
 def run(
     feed: Annotated[Path, typer.Option("--feed", "-f", help="the feed's file")],
     source: Annotated[
-        str | None, typer.Option(help="whose rows: exchange, simulated or capture; as the feed's exchange says")
+        str | None,
+        typer.Option(help="whose rows: exchange, simulated or capture; else those that the feed has tables of"),
     ] = None,
     start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="rows from this time on")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="rows before this time")] = None,
@@ -53,11 +55,13 @@ def run(
         first, last = moment(start, "--from"), moment(end, "--to")
         if first is not None and last is not None and first >= last:
             raise feeds.FeedError([f"--to: {end!r} is not accepted; accepted: a time after --from"])
-        target = Target.from_env(parsed, source_of(parsed, source))
+        target = Target.from_env(parsed, source_in_use(PostgresSettings.from_env(), parsed, source))
     except feeds.FeedError as error:
         fail(str(error), BAD_INPUT)
     except SettingsError as error:
         fail(f"{error}\nThese say where the servers are; `cryptocdc up` starts them on this machine", PLATFORM)
+    except psycopg2.OperationalError as error:
+        fail(f"PostgreSQL: {' '.join(str(error).split())}", PLATFORM)
     errors = Console(stderr=True)
     try:
         with progress(errors) as say:
@@ -70,15 +74,6 @@ def run(
         show(report, Console())
     if not report.equal:
         raise typer.Exit(UNEQUAL)
-
-
-def source_of(feed: feeds.CryptoFeed, given: str | None) -> Source:
-    """The source asked for; else what the feed's exchange makes it. Raises FeedError."""
-    if given is None:
-        return "simulated" if feed.spec.exchange == "simulated" else "exchange"
-    if given not in SUFFIXES:
-        raise feeds.FeedError([f"--source: {given!r} is not accepted; accepted: {', '.join(SUFFIXES)}"])
-    return given
 
 
 def fail(message: str, code: int) -> None:

@@ -86,7 +86,9 @@ class Proofs:
         start, end = timestamp(proof.window.start), timestamp(proof.window.end)
         return (
             f"INSERT INTO {self._table} (table_name, bucket_start, bucket_end, rows, versions, lsn)"  # noqa: S608
-            f" VALUES (%s, {start}, {end}, %s, %s, '0/0'::pg_lsn + %s)",
+            f" VALUES (%s, {start}, {end}, %s, %s, '0/0'::pg_lsn + %s)"
+            " ON CONFLICT (table_name, bucket_start) DO UPDATE SET bucket_end = excluded.bucket_end,"
+            " rows = excluded.rows, versions = excluded.versions, lsn = excluded.lsn, proven_at = now()",
             (stream.table, proof.rows, proof.versions, proof.lsn),
         )
 

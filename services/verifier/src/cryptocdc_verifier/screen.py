@@ -21,11 +21,9 @@ def progress(console: Console) -> Iterator[Say]:
     """What to tell the verification to; it shows once it has taken longer than two seconds."""
     started = time.monotonic()
     status: Status | None = None
-    what, rows = "", 0
 
-    def say(now: str, more: int) -> None:
-        nonlocal status, what, rows
-        what, rows = now or what, rows + more
+    def say(what: str, rows: int) -> None:
+        nonlocal status
         if time.monotonic() - started < _QUIET_S and status is None:
             return
         text = f"{what}: {rows:,} rows, {rows / max(0.1, time.monotonic() - started):,.0f} a second"

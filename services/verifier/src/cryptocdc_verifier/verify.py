@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 
 import psycopg2
 from cassandra import DriverException, OperationTimedOut, ReadTimeout, Unavailable
@@ -24,7 +25,7 @@ from cryptocdc_verifier.target import Target, VerifyError
 from cryptocdc_verifier.window import END_OF_TIME, Partition, Window, segment_of, subtract
 
 Say = Callable[[str, int], None]
-"""Is told what is going on, and how many rows have been compared."""
+"""Is told what is going on, and how many rows have been compared so far."""
 
 
 def verify(
@@ -48,12 +49,17 @@ def verify(
             say("waiting until slot and consumers have passed the snapshot", 0)
             pipeline.wait(rows.lsn)
             first = window.end
+            compared = 0
             for stream in target.streams:
+                what = f"comparing {stream.table}"
+
+                def counted(count: int, what: str = what) -> None:
+                    nonlocal compared
+                    compared += count
+                    say(what, compared)
+
                 dropped = dropped_days(rows, stream)
-                comparison = Comparison(
-                    stream, cassandra, postgres.snapshot, pipeline.wait, lambda count: say("", count), dropped
-                )
-                say(f"comparing {stream.table}", 0)
+                comparison = Comparison(stream, cassandra, postgres.snapshot, pipeline.wait, counted, dropped)
                 for segment, partitions in _segments(stream, rows, cassandra, window, dropped):
                     first = min(first, segment.start)
                     comparison.compare(rows, segment, partitions)
@@ -64,7 +70,9 @@ def verify(
         report.quarantined = pending.count
         report.quarantined_symbols = dict(sorted(pending.symbols.items()))
         if explained:
-            kept = [difference for table in report.tables.values() for difference in table.kept]
+            # Of each table some, where one alone would take up the whole list.
+            by_table = zip_longest(*(table.kept for table in report.tables.values()))
+            kept = [difference for group in by_table for difference in group if difference is not None]
             report.keys = explain(target, cassandra, pending, kept[:explained])
         return report
 

@@ -1,0 +1,313 @@
+"""The verifier names what was altered, removed and added; it proves slices, and drops partitions only after proof."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cassandra.cluster import Session
+from confluent_kafka import Producer
+
+from cryptocdc_adapters import cassandra, postgres
+from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.serving import Health
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.catalogue import STREAMS, by_table
+from cryptocdc_core.ddl import DAY_MS
+from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_core.plan import Plan, plan
+from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_local.applier import Servers, apply, delete
+from cryptocdc_verifier.continuous import Continuous
+from cryptocdc_verifier.pipeline import pipeline_of
+from cryptocdc_verifier.proofs import Proofs
+from cryptocdc_verifier.report import Report
+from cryptocdc_verifier.retention import Retention
+from cryptocdc_verifier.slices import proven_through
+from cryptocdc_verifier.target import Target, VerifyError
+from cryptocdc_verifier.verify import sides, verify
+from tests.integration.rows import insert
+
+pytestmark = pytest.mark.platform
+
+HOUR_MS = 3_600_000
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+class Feed:
+    """A feed without producers: rows come by hand, one consumer carries them."""
+
+    def __init__(self, servers: Servers, folder: Path, name: str, **spec: Any) -> None:
+        self.document = {
+            "apiVersion": "cryptocdc.io/v1alpha1",
+            "kind": "CryptoFeed",
+            "metadata": {"name": name},
+            "spec": {
+                "exchange": "simulated",
+                "symbols": {"names": ["BTCUSDT"]},
+                "streams": {stream: {} for stream in STREAMS},
+                "scaling": {"partitions": 3},
+                **spec,
+            },
+        }
+        self.servers = servers
+        self.file = folder / f"{name}.yaml"
+        self.file.write_text(yaml.safe_dump(self.document))
+        parsed = feeds.parse(self.document)
+        self.plan: Plan = plan(ResolvedFeed(parsed, "simulated", ("BTCUSDT",)), servers.facts)
+        self.target = Target(
+            parsed, "simulated", servers.postgres, servers.kafka, servers.cassandra, servers.connect
+        )  # fmt: skip
+        self.consumer: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        parts = (self.servers.postgres, self.servers.kafka, self.servers.cassandra, self.servers.connect)
+        return {**os.environ, **{name: value for part in parts for name, value in part.to_env().items()}}
+
+    def start(self) -> None:
+        apply(self.plan, self.servers, lambda _: None)
+        self.start_consumer()
+
+    def start_consumer(self) -> None:
+        own = {
+            "CRYPTOCDC_FEED": str(self.file), "CRYPTOCDC_SOURCE": "simulated", "CRYPTOCDC_METRICS_HOST": "127.0.0.1",
+            "CRYPTOCDC_METRICS_PORT": str(_free_port()),
+        }  # fmt: skip
+        self.consumer = subprocess.Popen([sys.executable, "-m", "cryptocdc_consumer.main"], env=self.environment | own)
+
+    def stop_consumer(self) -> None:
+        if self.consumer is not None:
+            self.consumer.send_signal(signal.SIGTERM)
+            self.consumer.wait(60)
+            self.consumer = None
+
+    def stop(self) -> None:
+        self.stop_consumer()
+        delete(self.plan, self.servers, lambda _: None, everything=True)
+
+    def insert(self, table: str, times: list[int], symbol: str = "BTCUSDT") -> None:
+        insert(self.servers.postgres, self.plan.names, by_table(table), times, symbol)
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        connection = postgres.connect(self.servers.postgres, "test", autocommit=True)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def verify(self, **more: Any) -> Report:
+        return verify(self.target, explained=20, **more)
+
+    def command(self, *more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cryptocdc_local.main", "verify", "-f", str(self.file), *more],
+            env=self.environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def feed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
+    made = Feed(servers, tmp_path_factory.mktemp("feeds"), "verdict")
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def cql(feed: Feed) -> Iterator[Session]:
+    cluster, session = cassandra.connect(feed.servers.cassandra, feed.plan.names.keyspace)
+    yield session
+    cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def hour() -> int:
+    """The start of the hour before the last."""
+    now = int(time.time() * 1000)
+    return now - now % HOUR_MS - 2 * HOUR_MS
+
+
+def causes(report: Report) -> dict[str, str]:
+    """By kind, the cause given for its one key."""
+    found = {key["kind"]: key["cause"] for key in report.keys or []}
+    assert len(found) == len(report.keys or [])
+    return found
+
+
+def test_a_feed_without_rows_is_not_equal(feed: Feed) -> None:
+    report = feed.verify()
+
+    assert not report.equal
+    assert "nothing was compared" in (report.reason or "")
+    assert feed.command("--json").returncode == 1
+
+
+def test_rows_of_every_table_are_proven_equal_to_the_digit(feed: Feed, hour: int) -> None:
+    for stream in STREAMS.values():
+        feed.insert(stream.table, [hour + second * 1000 for second in range(50)])
+
+    report = feed.verify()
+
+    assert (report.reason, report.rows) == (None, 250)
+    assert {name: table.rows for name, table in report.tables.items()} == {s.table: 50 for s in STREAMS.values()}
+
+
+def test_an_altered_a_removed_and_an_added_row_are_each_named(feed: Feed, cql: Session, hour: int) -> None:
+    at = "symbol = 'BTCUSDT' AND hour = %s AND trade_time = %s AND trade_id = %s"
+    cql.execute(f"UPDATE recent_trades SET price = 1.5 WHERE {at}", (hour, hour, hour))
+    cql.execute("DELETE FROM latest_prices WHERE symbol = 'BTCUSDT' AND day = %s AND event_time = %s",
+                (hour - hour % DAY_MS, hour + 1000))  # fmt: skip
+    cql.execute("INSERT INTO klines (symbol, interval, month, open_time, close) VALUES ('GHOST', '1m', %s, %s, 1.0)",
+                (by_table("klines").bucket.floor(hour), hour))  # fmt: skip
+
+    report = feed.verify()
+    found = causes(report)
+
+    assert report.reason == "1 missing, 1 extra, 1 different"
+    assert {k["kind"]: k["table"] for k in report.keys or []} == {
+        "missing": "latest_prices", "extra": "klines", "different": "recent_trades"
+    }  # fmt: skip
+    assert "price" in found["different"]
+    assert "written by hand without USING TIMESTAMP" in found["different"]
+    assert "deleted in Cassandra by hand" in found["missing"]
+    assert "written into Cassandra by hand" in found["extra"]
+    told = feed.command("--explain")
+    assert told.returncode == 1
+    assert "GHOST" in told.stdout
+    assert json.loads(feed.command("--json").stdout)["missing"] == 1
+
+
+def test_a_window_holds_what_it_names_and_no_more(feed: Feed, hour: int) -> None:
+    report = feed.verify(start=hour + 2000, end=hour + 12_000)
+
+    assert (report.reason, report.rows) == (None, 50)
+
+
+def test_a_change_in_the_dead_letters_is_called_quarantined(feed: Feed, cql: Session, hour: int) -> None:
+    names = feed.plan.names
+    row = {"symbol": "BTCUSDT", "event_time": hour + 1000, "price": "no number"}
+    topic = names.change_topic("latest_prices").encode()
+    producer = Producer(client_config(feed.servers.kafka))
+    producer.produce(
+        names.dead_letter_topic, key=b'{"symbol":"BTCUSDT"}', value=json.dumps(row).encode(),
+        headers={"cryptocdc.reason": b"price: no decimal", "cryptocdc.topic": topic},
+    )  # fmt: skip
+    assert producer.flush(30) == 0
+
+    report = feed.verify()
+
+    assert (report.quarantined, report.quarantined_symbols) == (1, {"BTCUSDT": 1})
+    assert "dead letters: price: no decimal" in causes(report)["missing"]
+
+
+def test_a_key_deleted_and_inserted_again_is_called_unsupported(feed: Feed, hour: int) -> None:
+    schema = feed.plan.names.schema
+    at = hour + 5000
+    where = f"symbol = 'BTCUSDT' AND bucket_time = timestamp 'epoch' + {at} * interval '1 ms'"
+    feed.sql(f"DELETE FROM {schema}.order_book WHERE {where}")
+    feed.insert("order_book", [at])
+
+    report = feed.verify()
+
+    cause = next(key["cause"] for key in report.keys or [] if key["table"] == "order_book")
+    assert report.tables["order_book"].missing == 1
+    assert "deleted in PostgreSQL and inserted again, which is not supported" in cause
+
+
+def test_a_consumer_that_stands_still_is_named(feed: Feed, hour: int) -> None:
+    feed.stop_consumer()
+    feed.insert("klines", [hour + 60_000])
+
+    with pytest.raises(VerifyError, match=f"consumers of group {feed.plan.names.consumer_group} have not committed"):
+        feed.verify(stalled_s=2)
+
+    feed.start_consumer()
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (["--from", "yesterday"], "--from: 'yesterday'"),
+        (["--from", "2026-01-02", "--to", "2026-01-01"], "--to: '2026-01-01'"),
+        (["--source", "dream"], "--source: 'dream'"),
+    ],
+)
+def test_bad_input_is_named_with_what_is_accepted(feed: Feed, more: list[str], named: str) -> None:
+    told = feed.command(*more)
+
+    assert told.returncode == 2
+    assert named in told.stderr
+    assert "accepted" in told.stderr
+
+
+def test_slices_are_proven_once_again_when_they_change_and_partitions_dropped_after(
+    servers: Servers, tmp_path: Path
+) -> None:
+    kept = Feed(servers, tmp_path, "slices", streams={"recentTrades": {}}, retention={"postgres": "1d"})
+    kept.start()
+    try:
+        _prove_and_drop(kept)
+    finally:
+        kept.stop()
+
+
+def _prove_and_drop(feed: Feed) -> None:
+    stream = by_table("recent_trades")
+    now = int(time.time() * 1000)
+    today = now - now % DAY_MS
+    old = today - 3 * DAY_MS
+    feed.insert("recent_trades", [old + HOUR_MS, old + HOUR_MS + 1, today])
+    metrics = VerifierMetrics("test")
+    with sides(feed.target) as (pg, cs):
+        pipeline = pipeline_of(feed.target, pg)
+        stop = threading.Event()
+        continuous = Continuous(feed.target, pg, cs, pipeline, metrics, Health(60), stop, rows_per_s=1_000_000)
+        retention = Retention(feed.target, pg, metrics)
+        proofs = Proofs(pg.connection, feed.plan.names)
+
+        assert retention.drop_old() == []  # nothing is proven yet
+
+        continuous.prove()
+        through = metrics.proven_through.labels(stream.table)._value.get() * 1000
+        assert now - through < 100_000
+        assert sum(proof.rows for proof in proofs.of(stream)) == 3
+
+        feed.insert("recent_trades", [old + HOUR_MS + 2])
+        assert retention.drop_old() == []  # a row came after the proof
+
+        continuous.prove()  # finds the changed slice
+        continuous.prove()  # proves it again
+        assert metrics.reproofs.labels(stream.table)._value.get() == 1
+        assert sum(proof.rows for proof in proofs.of(stream)) == 4
+
+        assert retention.drop_old() == [f"recent_trades_p{time.strftime('%Y%m%d', time.gmtime(old / 1000))}"]
+        with pg.snapshot() as rows:
+            assert rows.days(stream) == [today]
+            assert proven_through([], []) is None
+
+    report = feed.verify()
+    assert (report.reason, report.rows) == (None, 1)  # what was dropped is in Cassandra still, and not extra
+
+    feed.insert("recent_trades", [old + HOUR_MS + 3])  # a late row makes the partition anew
+    report = feed.verify()
+    assert (report.reason, report.rows) == (None, 2)

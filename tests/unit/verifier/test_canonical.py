@@ -1,0 +1,127 @@
+"""A row is spelled the same, whichever database it comes from."""
+
+from decimal import Decimal
+
+from cassandra.cqltypes import BooleanType, DateType, DecimalType, ListType, LongType, UTF8Type
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cryptocdc_core.catalogue import Type, by_table
+from cryptocdc_verifier.canonical import (
+    Tally,
+    key_of,
+    ordered,
+    postgres_columns,
+    shown,
+    spelled,
+    spellers,
+    time_of,
+    version_of,
+)
+
+TRADES, BOOKS, KLINES = by_table("recent_trades"), by_table("order_book"), by_table("klines")
+PROTOCOL = 5
+DECIMALS = ListType.apply_parameters([DecimalType])
+CQL = {
+    Type.TEXT: UTF8Type, Type.BIGINT: LongType, Type.TIMESTAMP: DateType, Type.BOOLEAN: BooleanType,
+    Type.DECIMAL: DecimalType, Type.DECIMALS: DECIMALS,
+}  # fmt: skip
+decimals = st.builds(
+    lambda digits, scale: Decimal(digits).scaleb(-scale), st.integers(-(10**30), 10**30), st.integers(0, 20)
+)
+
+
+def copied(kind, value):
+    """A value as PostgreSQL's COPY writes it."""
+    if kind is Type.BOOLEAN:
+        return "t" if value else "f"
+    if kind is Type.DECIMALS:
+        return "{" + ",".join(format(part, "f") for part in value) + "}"
+    if kind is Type.TEXT:
+        return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def values_of(stream):
+    kinds = {
+        Type.TEXT: st.sampled_from(["BTCUSDT", "A-B_C.D", "a\tb\\c\n"]),
+        Type.BIGINT: st.integers(-(2**63), 2**63 - 1),
+        Type.TIMESTAMP: st.integers(0, 2**42),
+        Type.BOOLEAN: st.booleans(),
+        Type.DECIMAL: decimals,
+        Type.DECIMALS: st.lists(decimals, max_size=5),
+    }
+    return st.tuples(*(kinds[column.type] for column in ordered(stream)))
+
+
+def from_cassandra(stream, values):
+    raw = [CQL[c.type].to_binary(value, PROTOCOL) for c, value in zip(ordered(stream), values, strict=True)]
+    return spelled(spellers(stream), raw)
+
+
+def from_postgres(stream, values):
+    return "\t".join(copied(c.type, value) for c, value in zip(ordered(stream), values, strict=True)).encode()
+
+
+@given(values_of(TRADES))
+def test_a_trade_is_spelled_the_same_from_both(values):
+    assert from_cassandra(TRADES, values) == from_postgres(TRADES, values)
+
+
+@given(values_of(BOOKS))
+def test_arrays_of_decimals_are_spelled_the_same_from_both(values):
+    assert from_cassandra(BOOKS, values) == from_postgres(BOOKS, values)
+
+
+def test_trailing_zeros_tell_decimals_apart():
+    row = ["BTCUSDT", 1, 2, 3, Decimal("1.50"), Decimal(1), 1, 1, True, 1]
+    other = [Decimal("1.5") if value == Decimal("1.50") else value for value in row]
+
+    assert from_cassandra(TRADES, row) != from_cassandra(TRADES, other)
+
+
+def test_a_value_that_a_hand_written_row_lacks_is_null():
+    raw = [UTF8Type.to_binary("GHOST", PROTOCOL), *(LongType.to_binary(at, PROTOCOL) for at in (5, 6)), *[None] * 7]
+    line = spelled(spellers(TRADES), raw)
+
+    assert line.count(rb"\N") == 7
+    assert version_of(TRADES, line) == -1
+    assert shown(TRADES, line)["price"] is None
+
+
+def test_a_line_begins_with_its_key_and_its_version():
+    line = from_postgres(KLINES, [("1m" if c.name == "interval" else 9 if c.name == "version" else
+                                   5 if c.type in (Type.TIMESTAMP, Type.BIGINT) else
+                                   "X" if c.type is Type.TEXT else True if c.type is Type.BOOLEAN else Decimal(1))
+                                  for c in ordered(KLINES)])  # fmt: skip
+
+    assert key_of(KLINES, line) == (b"X", b"1m", b"5")
+    assert time_of(KLINES, key_of(KLINES, line)) == 5
+    assert version_of(KLINES, line) == 9
+
+
+def test_postgres_is_asked_for_a_lines_columns_in_their_order():
+    assert postgres_columns(by_table("latest_prices")) == (
+        '"symbol", (extract(epoch from "event_time") * 1000)::bigint, "version", "price",'
+        ' (extract(epoch from "received_at") * 1000)::bigint'
+    )
+
+
+@given(st.lists(st.binary(max_size=40)), st.randoms())
+def test_the_digest_does_not_depend_on_the_order(lines, random):
+    shuffled = list(lines)
+    random.shuffle(shuffled)
+    assert tally(lines) == tally(shuffled)
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1))
+def test_a_line_that_comes_twice_or_not_at_all_changes_the_digest(lines):
+    assert tally(lines).digest != tally([*lines, lines[0]]).digest
+    assert tally(lines).digest != tally(lines[1:]).digest
+
+
+def tally(lines):
+    found = Tally()
+    for line in lines:
+        found.add(line)
+    return found
