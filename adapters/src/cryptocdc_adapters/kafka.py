@@ -92,11 +92,14 @@ def delete_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
         future.result(TIMEOUT_S)
 
 
-def record_counts(admin: AdminClient, topics: Iterable[str]) -> dict[str, int]:
-    """By topic, how many records it has ever taken: the sum of its partitions' end offsets. Raises KafkaException."""
-    there = admin.list_topics(timeout=TIMEOUT_S).topics
+def record_counts(admin: AdminClient, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> dict[str, int]:
+    """By topic, how many records it has ever taken: the sum of its partitions' end offsets.
+
+    Raises KafkaException, TimeoutError.
+    """
+    there = admin.list_topics(timeout=timeout_s).topics
     wanted = [TopicPartition(t, p) for t in topics if t in there for p in there[t].partitions]
     counts: dict[str, int] = {}
     for partition, future in admin.list_offsets({p: OffsetSpec.latest() for p in wanted}).items():
-        counts[partition.topic] = counts.get(partition.topic, 0) + int(future.result(TIMEOUT_S).offset)
+        counts[partition.topic] = counts.get(partition.topic, 0) + int(future.result(timeout_s).offset)
     return counts

@@ -1,0 +1,201 @@
+"""The exchange's REST API: asked within its weight budget, its refusals obeyed, its errors given as exceptions.
+
+Facts: https://developers.binance.com/docs/binance-spot-api-docs/rest-api (limits, error codes, endpoints).
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import requests
+
+from cryptocdc_adapters.exchange_budget import Budget
+from cryptocdc_core.resolve import Market
+
+TIMEOUT_S = 10
+USED_HEADER = "X-MBX-USED-WEIGHT-1M"
+INVALID_SYMBOL = -1121
+
+URGENT, LIVE, SPARE = 0.95, 0.85, 0.6
+"""Shares of the budget: order books that wait; polling; backfill, which must not starve what is live."""
+
+_FORBIDDEN_S = 60.0
+_MAX_BODY = 64 * 1024 * 1024
+
+
+class ExchangeError(RuntimeError):
+    """The exchange did not answer as wanted; the message says what it said."""
+
+
+class ExchangeUnreachable(ExchangeError):
+    """No answer, or one that speaks of the exchange's own trouble (5xx), after retries."""
+
+
+class ExchangeRefused(ExchangeError):
+    """The exchange understood and refuses: `code` is its own, e.g. -1121 for an unknown symbol, 0 when it gave none."""
+
+    def __init__(self, code: int, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class ExchangeBusy(ExchangeError):
+    """Nothing may be asked for longer than the caller would wait."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = wait_s
+        super().__init__(f"the exchange wants no request for another {wait_s:.0f} s")
+
+
+class Stopped(ExchangeError):
+    """The program ends; the question was dropped."""
+
+
+class Rest:
+    """One address's access to one exchange. Thread-safe; calls block.
+
+    `patience_s`: how long one question may wait for budget, refusals and retries before it fails.
+    `on_throttled` is called with the status of each 429, 418 and 403.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None = None,
+        patience_s: float = 60.0,
+        on_throttled: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._base = base_url.rstrip("/") + "/api/v3/"
+        self._headers = {"X-MBX-APIKEY": api_key} if api_key else {}
+        self._patience = patience_s
+        self._on_throttled = on_throttled
+        self._local = threading.local()
+        self._stopping = threading.Event()
+        self.budget = Budget()
+
+    def stop(self) -> None:
+        """End all waiting: questions in progress raise Stopped."""
+        self._stopping.set()
+
+    def get(self, path: str, weight: int, share: float = LIVE, **params: str | int) -> bytes:
+        """The body of a successful answer. Raises ExchangeError of one of the kinds above."""
+        give_up = time.monotonic() + self._patience
+        delay = 0.5
+        while True:
+            self._wait_for_budget(weight, share, give_up)
+            try:
+                answer = self._session().get(self._base + path, params=params, timeout=TIMEOUT_S)
+            except requests.RequestException as error:
+                problem = f"{self._base}{path}: {error}"
+            else:
+                self.budget.told(int(answer.headers.get(USED_HEADER) or 0))
+                if answer.ok and len(answer.content) <= _MAX_BODY:
+                    return answer.content
+                problem = f"{path}: {answer.status_code}: {answer.text[:200]}"
+                if answer.status_code in (403, 418, 429):
+                    self._on_throttled(answer.status_code)
+                    self.budget.block(_retry_after(answer))
+                    continue
+                if answer.status_code < 500:
+                    raise _refusal(answer, problem)
+            if time.monotonic() + delay > give_up:
+                raise ExchangeUnreachable(problem)
+            self._sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * 2, 10.0)
+
+    def _wait_for_budget(self, weight: int, share: float, give_up: float) -> None:
+        while wait := self.budget.take(weight, share):
+            if time.monotonic() + wait > give_up:
+                raise ExchangeBusy(wait)
+            # All that wait would else ask in the same instant.
+            self._sleep(wait + random.uniform(0, min(1.0, wait / 10)))
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stopping.wait(seconds):
+            raise Stopped("the program ends")
+
+    def _session(self) -> requests.Session:
+        """One a thread: a session is not safe to share."""
+        if self._stopping.is_set():
+            raise Stopped("the program ends")
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.headers.update(self._headers)
+        return session
+
+
+def _retry_after(answer: requests.Response) -> float:
+    """What the exchange asks for; without that a minute, which the firewall's 403 never tells."""
+    try:
+        return max(1.0, float(answer.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return _FORBIDDEN_S
+
+
+class _Problem(msgspec.Struct):
+    code: int
+    msg: str
+
+
+def _refusal(answer: requests.Response, problem: str) -> ExchangeRefused:
+    try:
+        error = msgspec.json.decode(answer.content, type=_Problem)
+    except msgspec.MsgspecError:
+        return ExchangeRefused(0, problem)
+    return ExchangeRefused(error.code, f"{answer.url}: {error.code}: {error.msg}")
+
+
+def symbols_parameter(symbols: Sequence[str]) -> str:
+    """Several symbols as the exchange takes them: JSON without a space, which it would refuse with -1100."""
+    return msgspec.json.encode(list(symbols)).decode()
+
+
+class _Limit(msgspec.Struct, rename="camel"):
+    rate_limit_type: str
+    interval: str
+    interval_num: int
+    limit: int
+
+
+class _Symbol(msgspec.Struct, rename="camel"):
+    symbol: str
+    status: str
+    quote_asset: str
+
+
+class _Info(msgspec.Struct, rename="camel"):
+    symbols: list[_Symbol]
+    rate_limits: list[_Limit] = []
+
+
+class _Volume(msgspec.Struct, rename="camel"):
+    symbol: str
+    quote_volume: str
+
+
+def markets(rest: Rest) -> dict[str, Market]:
+    """Every symbol of the exchange; takes note of the weight limit on the way. Raises ExchangeError."""
+    info = _decoded(rest.get("exchangeInfo", 20, URGENT), _Info)
+    for limit in info.rate_limits:
+        if (limit.rate_limit_type, limit.interval, limit.interval_num) == ("REQUEST_WEIGHT", "MINUTE", 1):
+            rest.budget.limit = limit.limit
+    return {entry.symbol: Market(entry.symbol, entry.quote_asset, entry.status == "TRADING") for entry in info.symbols}
+
+
+def quote_volumes(rest: Rest) -> Mapping[str, float]:
+    """What was traded of every symbol in 24 hours, in its quote asset: to rank by. Raises ExchangeError."""
+    volumes = _decoded(rest.get("ticker/24hr", 80, URGENT), list[_Volume])
+    return {volume.symbol: float(volume.quote_volume) for volume in volumes}
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ExchangeError(f"an answer that is none: {error}: {body[:100]!r}") from None
