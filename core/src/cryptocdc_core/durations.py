@@ -10,6 +10,6 @@ PATTERN = r"^[1-9][0-9]{0,5}[smhdw]$"
 
 def seconds(text: str) -> int:
     """The length of `text` in seconds. Raises ValueError unless it matches PATTERN."""
-    if not re.match(PATTERN, text):
+    if not re.fullmatch(PATTERN.removesuffix("$"), text):
         raise ValueError(f"{text!r} is no duration: a whole number with a unit is accepted, such as 60s, 15m, 12h, 2d")
     return int(text[:-1]) * UNITS_S[text[-1]]

@@ -36,11 +36,12 @@ class FeedError(ValueError):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    # Strict, and by the documented names only: what the CRD's schema would refuse is refused here, too.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Metadata(_Model):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")
 
@@ -262,6 +263,7 @@ def _problem(detail: ErrorDetails) -> str:
         "greater_than_equal": lambda: f"{context['ge']} or more",
         "less_than_equal": lambda: f"{context['le']} or less",
         "too_short": lambda: f"{context['min_length']} or more entries",
+        "model_type": lambda: f"a mapping with {', '.join(_fields_at(detail['loc']))}",
         "too_long": lambda: f"at most {context['max_length']} entries",
     }.get(kind, lambda: detail["msg"].removeprefix("Input should be ").removeprefix("a valid "))()
     return f"{path}: {_shown(detail['input'])} is not accepted; accepted: {accepted}"

@@ -1,0 +1,28 @@
+"""A feed to start from."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from cryptocdc_core.feed import CryptoFeed, parse
+
+MINIMAL: dict[str, Any] = {
+    "apiVersion": "cryptocdc.io/v1alpha1",
+    "kind": "CryptoFeed",
+    "metadata": {"name": "majors"},
+    "spec": {"symbols": {"names": ["BTCUSDT", "ETHUSDT"]}, "streams": {"klines": {}}},
+}
+
+
+def document(**spec: Any) -> dict[str, Any]:
+    """MINIMAL with some of spec's fields given anew."""
+    made = copy.deepcopy(MINIMAL)
+    made["spec"] |= spec
+    return made
+
+
+def feed(name: str = "majors", **spec: Any) -> CryptoFeed:
+    made = document(**spec)
+    made["metadata"]["name"] = name
+    return parse(made)

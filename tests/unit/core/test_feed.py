@@ -1,0 +1,163 @@
+"""A feed is validated whole, and every error names the field, the value and what is accepted."""
+
+import pytest
+from tests.unit.core.feeds import MINIMAL, document, feed
+
+from cryptocdc_core.feed import CryptoFeed, FeedError, load, parse, retention_s
+
+
+def refused(doc):
+    with pytest.raises(FeedError) as caught:
+        parse(doc)
+    return caught.value.problems
+
+
+def with_name(name):
+    return MINIMAL | {"metadata": {"name": name}}
+
+
+NAME = "1 to 30 of a-z, 0-9 and -, the first a letter"
+DURATION = "a whole number with a unit, such as 60s, 15m, 12h, 2d"
+
+BAD = [
+    # document, field, value shown, what is accepted
+    (MINIMAL | {"apiVersion": "v1"}, "apiVersion", "'v1'", "cryptocdc.io/v1alpha1"),
+    (MINIMAL | {"kind": "Feed"}, "kind", "'Feed'", "CryptoFeed"),
+    (MINIMAL | {"metadata": {}}, "metadata.name", "missing", "must be given"),
+    (with_name("Majors"), "metadata.name", "'Majors'", NAME),
+    (with_name("9lives"), "metadata.name", "'9lives'", NAME),
+    (with_name('x"; DROP SCHEMA public; --'), "metadata.name", "DROP SCHEMA", NAME),
+    (with_name("majors\n"), "metadata.name", r"'majors\n'", NAME),
+    (with_name("a" * 31), "metadata.name", "'aaaa", NAME),
+    (with_name("a_b"), "metadata.name", "'a_b'", NAME),
+    (with_name(7), "metadata.name", "7", "string"),
+    (with_name("pg-catalog"), "metadata.name", "'pg-catalog'", "any other is accepted"),
+    (with_name("system-auth"), "metadata.name", "'system-auth'", "any other is accepted"),
+    (with_name("information-schema"), "metadata.name", "'information-schema'", "any other is accepted"),
+    (with_name("majors-sim"), "metadata.name", "'majors-sim'", "any other is accepted"),
+    (with_name("majors-capture"), "metadata.name", "'majors-capture'", "any other is accepted"),
+    ({k: v for k, v in MINIMAL.items() if k != "spec"}, "spec", "missing", "must be given"),
+    (document(exchange="kraken"), "spec.exchange", "'kraken'", "'binance', 'binance-us' or 'simulated'"),
+    (document(exchnge="binance"), "spec.exchnge", "no such field", "did you mean exchange?"),
+    (document(endpoints={"rest": "ftp://x"}), "spec.endpoints.rest", "'ftp://x'", "http:// or https://"),
+    (document(endpoints={"websocket": "http://x"}), "spec.endpoints.websocket", "'http://x'", "ws:// or wss://"),
+    (document(symbols={}), "spec.symbols", "{}", "exactly one of names and top"),
+    (document(symbols={"names": ["BTCUSDT"], "top": {"count": 3}}), "spec.symbols", "BTCUSDT", "exactly one of"),
+    (document(symbols={"names": []}), "spec.symbols.names", "[]", "1 or more entries"),
+    (document(symbols={"names": ["btcusdt"]}), "spec.symbols.names[0]", "'btcusdt'", "in capitals, such as BTCUSDT"),
+    (document(symbols={"names": ["A", "A'; --"]}), "spec.symbols.names[1]", "A'; --", "in capitals"),
+    (document(symbols={"names": ["A", "B", "A"]}), "spec.symbols.names", "A stands more than once", "accepted once"),
+    (document(symbols={"top": {"count": 0}}), "spec.symbols.top.count", "0", "1 or more"),
+    (document(symbols={"top": {"count": 501}}), "spec.symbols.top.count", "501", "500 or less"),
+    (document(symbols={"top": {"count": True}}), "spec.symbols.top.count", "True", "integer"),
+    (document(symbols={"top": {"count": "3"}}), "spec.symbols.top.count", "'3'", "integer"),
+    (document(symbols={"top": {"count": 3, "quote": "usdt"}}), "spec.symbols.top.quote", "'usdt'", "such as USDT"),
+    (document(symbols="BTCUSDT"), "spec.symbols", "'BTCUSDT'", "a mapping with names, top"),
+    (document(streams={}), "spec.streams", "{}", "at least one of recentTrades, klines"),
+    (document(streams={"recent_trades": {}}), "spec.streams.recent_trades", "no such field", "mean recentTrades?"),
+    (document(streams={"kline": {}}), "spec.streams.kline", "no such field", "did you mean klines?"),
+    (document(streams={"recentTrades": {"kind": "raw"}}), "spec.streams.recentTrades.kind", "'raw'", "'aggregate' or"),
+    (document(streams={"klines": {"source": "ftp"}}), "spec.streams.klines.source", "'ftp'", "'websocket' or 'rest'"),
+    (document(streams={"klines": {"intervals": ["7m"]}}), "spec.streams.klines.intervals[0]", "'7m'", "'1s', '1m'"),
+    (document(streams={"klines": {"intervals": ["1m", "1m"]}}), "spec.streams.klines.intervals", "1m", "accepted once"),
+    (document(streams={"klines": {"period": "0s"}}), "spec.streams.klines.period", "'0s'", DURATION),
+    (document(streams={"klines": {"period": 60}}), "spec.streams.klines.period", "60", "string"),
+    (document(streams={"orderBook": {"depth": 7}}), "spec.streams.orderBook.depth", "7", "5, 10, 20, 50 or 100"),
+    (document(streams={"orderBook": {"interval": "3s"}}), "spec.streams.orderBook.interval", "'3s'", "'1s', '2s'"),
+    (document(retention={"postgres": "2 days"}), "spec.retention.postgres", "'2 days'", "keep, or a whole number"),
+    (document(retention={"kafka": "keep it"}), "spec.retention.kafka", "'keep it'", "keep, or a whole number"),
+    (document(scaling={"partitions": 97}), "spec.scaling.partitions", "97", "96 or less"),
+    (document(scaling={"producers": -1}), "spec.scaling.producers", "-1", "0 or more"),
+    (document(scaling={"consumers": 1.5}), "spec.scaling.consumers", "1.5", "integer"),
+    (document(sink={"type": "redis"}), "spec.sink.type", "'redis'", "'cassandra'"),
+    (document(suspend="no"), "spec.suspend", "'no'", "boolean"),
+    (document(deletionPolicy="Drop"), "spec.deletionPolicy", "'Drop'", "'Retain' or 'Delete'"),
+    ([], "feed", "[]", "a mapping with apiVersion, kind, metadata, spec"),
+    (None, "feed", "None", "a mapping with apiVersion, kind, metadata, spec"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("doc", "field", "value", "accepted"), BAD, ids=[f"{at}-{bad[1]}" for at, bad in enumerate(BAD)]
+)
+def test_a_bad_field_is_named_with_its_value_and_what_is_accepted(doc, field, value, accepted):
+    (problem,) = refused(doc)
+    assert problem.startswith(f"{field}: ")
+    assert value in problem
+    assert accepted in problem
+
+
+def test_all_problems_of_a_feed_are_told_at_once():
+    problems = refused(document(exchange="kraken", suspend="no", scaling={"partitions": 0}))
+    assert [problem.partition(":")[0] for problem in problems] == [
+        "spec.exchange",
+        "spec.scaling.partitions",
+        "spec.suspend",
+    ]
+
+
+def test_a_long_value_is_cut_short():
+    (problem,) = refused(document(exchange="x" * 10_000))
+    assert len(problem) < 300
+
+
+def test_the_defaults_are_the_designs():
+    spec = feed(
+        streams={name: {} for name in ("recentTrades", "klines", "crypto24hStats", "latestPrices", "orderBook")}
+    ).spec
+    assert (spec.exchange, spec.suspend, spec.deletion_policy) == ("binance", False, "Retain")
+    assert (spec.retention.postgres, spec.retention.kafka, spec.retention.cassandra) == ("2d", "1d", "90d")
+    assert (spec.scaling.partitions, spec.scaling.producers, spec.scaling.consumers) == (12, 1, 1)
+    assert (spec.streams.order_book.depth, spec.streams.order_book.interval) == (20, "1s")
+    assert spec.streams.crypto_24h_stats.source == "rest"
+
+
+def test_status_and_the_rest_of_metadata_are_left_aside():
+    made = parse(MINIMAL | {"status": {"phase": "Running"}, "metadata": {"name": "majors", "uid": "1", "labels": {}}})
+    assert isinstance(made, CryptoFeed)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [", "no YAML"),
+        ("", "holds 0 documents"),
+        ("a: 1\n---\nb: 2\n", "holds 2 documents"),
+        ("- 1", "is not accepted"),
+        ("!!python/object/apply:os.system ['true']", "no YAML"),
+    ],
+)
+def test_a_file_that_holds_no_feed_is_named(tmp_path, text, problem):
+    path = tmp_path / "feed.yaml"
+    path.write_text(text)
+    with pytest.raises(FeedError, match=problem):
+        load(path)
+
+
+def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path):
+    with pytest.raises(FeedError, match=r"nowhere\.yaml: no such file"):
+        load(tmp_path / "nowhere.yaml")
+    (tmp_path / "image.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(FeedError, match=r"image\.yaml: can't be read"):
+        load(tmp_path / "image.yaml")
+    with pytest.raises(FeedError, match="can't be read"):
+        load(tmp_path)
+
+
+def test_what_decides_the_meaning_of_stored_rows_can_not_be_changed():
+    trades = {"recentTrades": {"kind": "aggregate"}}
+    before = feed(streams=trades)
+    before_and_after = {
+        "spec.exchange": feed(streams=trades, exchange="binance-us"),
+        "spec.scaling.partitions": feed(streams=trades, scaling={"partitions": 6}),
+        "spec.streams.recentTrades.kind": feed(streams={"recentTrades": {"kind": "trade"}}),
+    }
+    for field, after in before_and_after.items():
+        with pytest.raises(FeedError, match=f"^{field}: "):
+            after.refuse_changes(before)
+    feed(streams=trades | {"klines": {}}, retention={"postgres": "keep"}).refuse_changes(before)
+
+
+def test_retention_in_seconds():
+    assert retention_s("keep") is None
+    assert retention_s("2d") == 172_800

@@ -1,0 +1,68 @@
+"""Kafka's murmur2; and versions, of which the greater wins."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cryptocdc_core.catalogue import Bucket
+from cryptocdc_core.partitioning import murmur2, partition_of
+from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, Rank, deletion_version, kline_version, version
+
+
+@pytest.mark.parametrize(
+    ("key", "signed"),
+    [
+        # org.apache.kafka.common.utils.UtilsTest.testMurmur2
+        (b"21", -973932308),
+        (b"foobar", -790332482),
+        (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        (b"abc", 479470107),
+    ],
+)
+def test_murmur2_is_kafkas(key, signed):
+    assert murmur2(key) == signed % 2**32
+
+
+@given(st.text("ABCXYZ019_.-", min_size=1, max_size=20), st.integers(1, 96))
+def test_a_symbol_has_one_partition(symbol, partitions):
+    assert 0 <= partition_of(symbol, partitions) < partitions
+    assert partition_of(symbol, partitions) == partition_of(symbol, partitions)
+
+
+times = st.integers(0, 2**42)
+ranks = st.sampled_from(Rank)
+
+
+@given(times, times, ranks, ranks)
+def test_a_later_event_beats_any_rank_of_an_earlier_one(a, b, one, other):
+    if a != b:
+        assert (version(a, one) < version(b, other)) == (a < b)
+    assert (version(a, one) < version(a, other)) == (one < other)
+
+
+@given(times, times, times, times)
+def test_a_closed_kline_beats_every_open_one_and_the_final_beats_both(close, open_at, closed_at, final_at):
+    opened = kline_version(open_at, close, Rank.OPEN)
+    closed = kline_version(closed_at, close, Rank.CLOSED)
+    final = kline_version(final_at, close, Rank.FINAL)
+    assert opened < closed < final
+
+
+@given(times, times, times)
+def test_the_same_close_has_the_same_version_whoever_tells(close, a, b):
+    assert kline_version(a, close, Rank.CLOSED) == kline_version(b, close, Rank.CLOSED)
+
+
+@given(times, st.integers(0, FUTURE_TOLERANCE_MS - 1), ranks)
+def test_a_delete_beats_what_was_there_however_far_ahead_its_clock_was(now, ahead, rank):
+    assert deletion_version(now * 1000) > version(now + ahead, rank)
+
+
+@given(st.integers(0, 2**42), st.sampled_from(Bucket))
+def test_every_moment_lies_in_one_bucket(at, bucket):
+    start = bucket.floor(at)
+    assert start <= at < bucket.next(start)
+    assert bucket.floor(start) == start
+    assert bucket.floor(bucket.next(start)) == bucket.next(start)

@@ -1,0 +1,85 @@
+"""A plan reads like a table, and the same feed always gives the same one."""
+
+import pytest
+from tests.unit.core.feeds import feed
+
+from cryptocdc_core.partitioning import partition_of
+from cryptocdc_core.plan import PlatformFacts, plan, streams_of
+from cryptocdc_core.resolve import ResolvedFeed
+
+FACTS = PlatformFacts("10.0.0.1", 5432, "cryptocdc", "debezium", "${env:CRYPTOCDC_REPLICATION_PASSWORD}")
+STREAMS = {"orderBook": {}, "klines": {}, "recentTrades": {}}
+
+
+def planned(name="my-feed", symbols=("BTCUSDT", "ETHUSDT"), source="exchange", **spec):
+    return plan(ResolvedFeed(feed(name, **{"streams": STREAMS} | spec), source, symbols), FACTS)
+
+
+def test_the_streams_asked_for_come_in_the_catalogues_order():
+    assert [stream.table for stream in streams_of(feed(streams=STREAMS))] == ["recent_trades", "klines", "order_book"]
+
+
+@pytest.mark.parametrize(
+    ("name", "partitions", "config"),
+    [
+        ("my_feed.my_feed.recent_trades", 6, {"retention.ms": "86400000"}),
+        ("my_feed.my_feed.klines", 6, {"retention.ms": "86400000"}),
+        ("my_feed.my_feed.order_book", 6, {"retention.ms": "86400000"}),
+        ("my_feed.symbols", 6, {"cleanup.policy": "compact", "segment.ms": "3600000"}),
+        ("my_feed.dlq", 1, {"retention.ms": "-1"}),
+        ("my_feed.rejected", 1, {"retention.ms": "86400000"}),
+        ("__debezium-heartbeat.my_feed", 1, {"retention.ms": "3600000"}),
+    ],
+)
+def test_topics(name, partitions, config):
+    topics = {topic.name: topic for topic in planned(scaling={"partitions": 6}).topics}
+    assert len(topics) == 7
+    assert (topics[name].partitions, topics[name].config) == (partitions, config)
+
+
+def test_kept_topics_have_no_limit():
+    topics = {topic.name: topic for topic in planned(retention={"kafka": "keep"}).topics}
+    assert topics["my_feed.my_feed.klines"].config == {"retention.ms": "-1"}
+
+
+def test_symbols_are_assigned_as_kafkas_own_partitioner_would():
+    assert planned(scaling={"partitions": 6}).symbols == {s: partition_of(s, 6) for s in ("BTCUSDT", "ETHUSDT")}
+
+
+def test_the_same_feed_gives_the_same_plan():
+    assert planned() == planned()
+
+
+def test_a_simulated_feed_shares_no_name_with_the_real_one():
+    real, made_up = planned(), planned(source="simulated")
+    assert not {t.name for t in real.topics} & {t.name for t in made_up.topics}
+    assert not set(real.cassandra) & set(made_up.cassandra)
+    assert made_up.connector["slot.name"] == "my_feed_sim_slot"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("topic.prefix", "my_feed"),
+        ("slot.name", "my_feed_slot"),
+        ("publication.name", "my_feed_pub"),
+        ("publication.autocreate.mode", "disabled"),
+        ("table.include.list", "my_feed.recent_trades,my_feed.klines,my_feed.order_book"),
+        ("message.key.columns", "my_feed.recent_trades:symbol;my_feed.klines:symbol;my_feed.order_book:symbol"),
+        ("decimal.handling.mode", "string"),
+        ("tombstones.on.delete", "false"),
+        ("value.converter.schemas.enable", "false"),
+        ("poll.interval.ms", "10"),
+        ("database.password", "${env:CRYPTOCDC_REPLICATION_PASSWORD}"),
+    ],
+)
+def test_connector(setting, value):
+    assert planned().connector[setting] == value
+
+
+def test_changes_are_found_by_their_topic():
+    assert {topic: stream.table for topic, stream in planned().change_topics.items()} == {
+        "my_feed.my_feed.recent_trades": "recent_trades",
+        "my_feed.my_feed.klines": "klines",
+        "my_feed.my_feed.order_book": "order_book",
+    }

@@ -1,0 +1,111 @@
+"""Settings from the environment; log lines."""
+
+import json
+import logging
+import sys
+
+import pytest
+from tests.unit.core.feeds import feed
+
+from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.logs import JsonFormatter, configure
+from cryptocdc_core.settings import KafkaSettings, PostgresSettings, ProgramSettings, SettingsError, VerifierSettings
+
+
+def test_settings_come_from_their_variables():
+    found = PostgresSettings.from_env({"CRYPTOCDC_POSTGRES_PASSWORD": "p", "CRYPTOCDC_POSTGRES_PORT": "5433"})
+    assert (found.host, found.port, found.password) == ("127.0.0.1", 5433, "p")
+
+
+def test_a_secret_comes_from_its_file_without_the_last_newline(tmp_path):
+    secret = tmp_path / "password"
+    secret.write_text("s3cret\n")
+    env = {"CRYPTOCDC_POSTGRES_PASSWORD_FILE": str(secret), "CRYPTOCDC_POSTGRES_PASSWORD": "other"}
+    assert PostgresSettings.from_env(env).password == "s3cret"
+
+
+def test_a_secret_is_shown_nowhere():
+    assert "s3cret" not in repr(PostgresSettings(password="s3cret"))
+    assert "s3cret" not in repr(KafkaSettings(password="s3cret"))
+    assert "s3cret" not in repr(ProgramSettings(feed="f", api_key="s3cret"))
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({}, ["CRYPTOCDC_POSTGRES_PASSWORD: must be set"]),
+        ({"CRYPTOCDC_POSTGRES_PASSWORD": ""}, ["CRYPTOCDC_POSTGRES_PASSWORD: must be set"]),
+        ({"CRYPTOCDC_POSTGRES_PORT": "70000"}, ["CRYPTOCDC_POSTGRES_PORT: '70000'", "PASSWORD: must be set"]),
+        ({"CRYPTOCDC_POSTGRES_PASSWORD_FILE": "/nowhere"}, ["CRYPTOCDC_POSTGRES_PASSWORD_FILE: can't be read"]),
+    ],
+)
+def test_every_wrong_variable_is_named(env, words):
+    with pytest.raises(SettingsError) as caught:
+        PostgresSettings.from_env(env)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_settings_are_written_as_they_are_read():
+    settings = PostgresSettings(password="p", port=5433)
+    assert PostgresSettings.from_env(settings.to_env()) == settings
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("CRYPTOCDC_SOURCE", "dream"), ("CRYPTOCDC_LOG_FORMAT", "xml"), ("CRYPTOCDC_METRICS_PORT", "0")],
+)
+def test_a_program_is_told_only_what_it_knows(variable, value):
+    with pytest.raises(SettingsError, match=variable):
+        ProgramSettings.from_env({"CRYPTOCDC_FEED": "feed.yaml", variable: value})
+
+
+def test_the_verifiers_pace_is_a_setting():
+    assert VerifierSettings.from_env({}).rows_per_s == 10_000
+    assert VerifierSettings.from_env({"CRYPTOCDC_VERIFIER_ROWS_PER_S": "5"}).rows_per_s == 5
+
+
+def test_an_endpoint_of_ones_own_wins_over_the_exchanges_and_the_callers_over_both():
+    own = feed(endpoints={"rest": "http://proxy/"})
+    assert exchange_of(feed()).rest == "https://data-api.binance.vision"
+    assert exchange_of(own).rest == "http://proxy"
+    assert exchange_of(own).historical_trades
+    assert exchange_of(own, rest_url="http://test").rest == "http://test"
+
+
+def logged(message, *values, **more):
+    record = logging.getLogger("cryptocdc.test").makeRecord(
+        "cryptocdc.test", logging.WARNING, "file.py", 1, message, values, None, extra=more or None
+    )
+    return json.loads(JsonFormatter().format(record))
+
+
+def test_a_log_line_is_one_json_object():
+    line = logged("lost %d rows\nof %s", 3, "klines", table="klines", error=OSError("x"))
+    assert line["level"] == "WARNING"
+    assert line["logger"] == "cryptocdc.test"
+    assert line["message"] == "lost 3 rows\nof klines"
+    assert (line["table"], line["error"]) == ("klines", "x")
+    assert line["time"].endswith("+00:00")
+
+
+def test_an_exception_is_part_of_its_line():
+    try:
+        raise ValueError("why")
+    except ValueError:
+        record = logging.getLogger("t").makeRecord("t", logging.ERROR, "f", 1, "m", (), sys.exc_info())
+    text = JsonFormatter().format(record)
+    assert "\n" not in text
+    assert "ValueError: why" in json.loads(text)["exception"]
+
+
+def test_logs_are_json_where_there_is_no_terminal(capsys):
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        configure()
+        logging.getLogger("cryptocdc.x").info("hello")
+        assert json.loads(capsys.readouterr().err)["message"] == "hello"
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
