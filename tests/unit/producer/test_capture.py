@@ -131,6 +131,21 @@ def test_a_bucket_that_no_later_diff_ends_is_ended_by_time(recorded: Recorded, m
     assert len(recorded.rows("order_book")) == 1
 
 
+def test_silence_of_a_stream_and_of_a_symbol_are_told_apart(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1e9]
+    monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        recorded.capture.add(symbol, Stored())
+    clock[0] += 60
+    for table in (agg_trade(), ticker(), kline(NOW, closed=False), depth(1, 2, [], [])):
+        recorded.receive(table)
+
+    assert recorded.capture.silent_symbols(30) == ["ETHUSDT"]
+    assert recorded.capture.silent_streams(30) == [("BTCUSDT", "latest_prices")]
+
+
 def test_the_end_of_a_symbol_writes_what_was_held_back(recorded: Recorded) -> None:
     recorded.receive(kline(NOW, closed=False, c="1.1"))
     recorded.receive(kline(NOW, closed=False, c="1.2"))

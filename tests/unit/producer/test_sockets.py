@@ -22,6 +22,7 @@ class Server:
     def __init__(self) -> None:
         self.open: dict[ServerConnection, set[str]] = {}
         self.accepted = 0
+        self.commands: list[tuple[str, list[str]]] = []
         self.url = ""
 
     async def handle(self, connection: ServerConnection) -> None:
@@ -30,6 +31,7 @@ class Server:
         try:
             async for message in connection:
                 command = json.loads(message)
+                self.commands.append((command["method"], command["params"]))
                 change = set(command["params"])
                 subscribed = self.open[connection]
                 self.open[connection] = subscribed | change if command["method"] == "SUBSCRIBE" else subscribed - change
@@ -102,6 +104,18 @@ def test_streams_come_and_go_on_a_live_connection() -> None:
             client.fleet.add(["c"])
             client.fleet.remove(["a"])
             await until(lambda: server.streams == [{"b", "c"}])
+            assert server.accepted == 1
+
+    scenario(run)
+
+
+def test_a_stream_that_fell_silent_is_subscribed_to_anew() -> None:
+    async def run() -> None:
+        async with connected(["a", "b"]) as (server, client):
+            commands = len(server.commands)
+            client.fleet.renew(["b", "of another producer"])
+            await until(lambda: len(server.commands) == commands + 2)
+            assert server.commands[commands:] == [("UNSUBSCRIBE", ["b"]), ("SUBSCRIBE", ["b"])]
             assert server.accepted == 1
 
     scenario(run)

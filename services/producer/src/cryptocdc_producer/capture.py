@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cryptocdc_core import durations
+from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import (
     CRYPTO_24H_STATS,
     KLINES,
@@ -24,6 +25,7 @@ from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.frames import AggregateTrade, Depth, Kline, MiniTicker, RawTrade, Row, Ticker
 from cryptocdc_producer.gaps import Closes, Gap, Ids, Seen
 from cryptocdc_producer.intake import Data, Intake
+from cryptocdc_producer.outages import Outages
 from cryptocdc_producer.store import Stored
 from cryptocdc_producer.throttle import OpenKlines
 
@@ -43,8 +45,9 @@ class _Symbol:
     ids: Ids
     closes: dict[str, Closes]
     book: Book | None
+    heard: dict[str, float]
+    """By table filled over WebSocket, when (monotonic) a frame last came."""
     bucket_since: float = 0.0
-    heard: float = field(default_factory=time.monotonic)
 
 
 class Capture:
@@ -67,6 +70,7 @@ class Capture:
         self._known: set[str] = set()
         """Ever captured: a frame that comes after the end of a symbol's capture is no stranger."""
         self._open_klines = OpenKlines()
+        self._outages = Outages(feed)
         self._last_frame: dict[str, float] = {}
         streams = feed.spec.streams
         self._intervals: list[str] = list(streams.klines.intervals) if streams.klines is not None else []
@@ -91,11 +95,16 @@ class Capture:
     def symbols(self) -> set[str]:
         return set(self._symbols)
 
+    def resume(self, taken_over: Mapping[str, Stored]) -> None:
+        """To be told of what is stored before `add`, so that the time without capture is counted."""
+        self._outages.begin(taken_over)
+
     def add(self, symbol: str, stored: Stored) -> None:
         """Begin to capture `symbol`, of which `stored` is there."""
         book = Book(symbol, self._book.depth, self._book_ms) if self._book is not None else None
         closes = {interval: Closes(interval, stored.last_closes.get(interval)) for interval in self._intervals}
-        self._symbols[symbol] = _Symbol(Ids(stored.last_trade), closes, book)
+        heard = dict.fromkeys([*self._frames, "rest"], time.monotonic())
+        self._symbols[symbol] = _Symbol(Ids(stored.last_trade), closes, book, heard)
         self._known.add(symbol)
         self._metrics.symbols.set(len(self._symbols))
 
@@ -126,8 +135,18 @@ class Capture:
 
     def silent_symbols(self, limit_s: float) -> list[str]:
         """Those of which nothing has come for `limit_s`."""
-        now = time.monotonic()
-        return [symbol for symbol, state in self._symbols.items() if now - state.heard > limit_s]
+        since = time.monotonic() - limit_s
+        return [symbol for symbol, state in self._symbols.items() if all(at < since for at in state.heard.values())]
+
+    def silent_streams(self, limit_s: float) -> list[tuple[str, str]]:
+        """Symbol and table of each stream that was silent for `limit_s` while others of its symbol were not."""
+        since = time.monotonic() - limit_s
+        return [
+            (symbol, table)
+            for symbol, state in self._symbols.items()
+            for table in self._frames
+            if state.heard[table] < since <= max(state.heard.values())
+        ]
 
     def receive(self, frame: bytes) -> frames.Shutdown | frames.Reply | None:
         """Take a frame as it came. What is not market data is given back; what is wrong is refused, alone."""
@@ -146,7 +165,7 @@ class Capture:
             symbol = event.symbol
             state = self._symbols.get(symbol)
             if state is not None:
-                state.heard = time.monotonic()
+                state.heard[table] = time.monotonic()
                 handle(state, event, now_ms)
             elif symbol not in self._known:
                 raise Rejected("unknown-symbol", f"{symbol[:40]!r} was not asked for")
@@ -176,7 +195,7 @@ class Capture:
     def take_trades(self, symbol: str, rows: list[Row]) -> None:
         """Trades in the order of their ids, from REST."""
         if state := self._symbols.get(symbol):
-            state.heard = time.monotonic()
+            self._heard(symbol)
             for row in rows:
                 self._take_trade(state, row)
 
@@ -197,7 +216,7 @@ class Capture:
     def take_klines(self, symbol: str, rows: list[Row]) -> None:
         """Klines in the order of their open times, from REST."""
         if state := self._symbols.get(symbol):
-            state.heard = time.monotonic()
+            self._heard(symbol)
             for row in rows:
                 self._take_kline(state, row)
 
@@ -223,11 +242,11 @@ class Capture:
             self._intake.put_state((row[0], row[1], str(row[_OPEN_TIME])), KLINES, row)
 
     def take_stats(self, row: Row) -> None:
-        self._heard(row[0])
+        self._note(CRYPTO_24H_STATS, row)
         self._intake.put_state((row[0],), CRYPTO_24H_STATS, row)
 
     def take_price(self, row: Row) -> None:
-        self._heard(row[0])
+        self._note(LATEST_PRICES, row)
         self._intake.put_state((row[0],), LATEST_PRICES, row)
 
     def _depth(self, state: _Symbol, event: Depth, now_ms: int) -> None:
@@ -258,16 +277,24 @@ class Capture:
 
     def take_book(self, row: Row) -> None:
         """A book's state from REST."""
-        self._heard(row[0])
         self._write_book(row)
 
     def _write_book(self, row: Row | None) -> None:
         if row is not None:
+            self._note(ORDER_BOOK, row)
             self._intake.put_state((row[0],), ORDER_BOOK, row)
 
     def _heard(self, symbol: str) -> None:
         if state := self._symbols.get(symbol):
-            state.heard = time.monotonic()
+            state.heard["rest"] = time.monotonic()
+
+    def _note(self, stream: Stream, row: Row) -> None:
+        """A row of a stream that can't be filled later: with the first one an outage ends."""
+        self._heard(row[0])
+        lost_s = self._outages.end(stream.table, row, row[stream.position(stream.event)])
+        if lost_s:
+            log.info("%s: nothing for %.1f s", stream.table, lost_s)
+            self._metrics.outage_seconds.labels(stream.table).inc(lost_s)
 
     def _found(self, gap: Gap) -> None:
         """The gap goes to the writer before the row that uncovered it: both are committed together."""

@@ -18,13 +18,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from cryptocdc_adapters import postgres
 from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused, Rest
+from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_core import feed as feeds
-from cryptocdc_core.exchanges import EXCHANGES, exchange_of
+from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, Source, identity
 from cryptocdc_core.plan import streams_of
-from cryptocdc_core.settings import PostgresSettings, SettingsError
+from cryptocdc_core.settings import PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.history import History
 from cryptocdc_producer.intake import Intake
@@ -33,7 +34,6 @@ from cryptocdc_producer.store import Store
 from cryptocdc_producer.writer import Writer
 
 _BAD_INPUT, _PLATFORM = 2, 3
-_SOURCES: dict[str, Source] = {"exchange": "exchange", "simulated": "simulated"}
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def backfill(
     symbol: Annotated[str, typer.Option(help="one symbol, such as BTCUSDT")],
     begin: Annotated[str, typer.Option("--from", help="ISO time (UTC unless it says otherwise) or seconds since 1970")],
     end: Annotated[str, typer.Option("--to", help="the same; what happens at this very moment is left out")],
-    source: Annotated[str | None, typer.Option(help="exchange or simulated; as the feed's exchange says")] = None,
+    source: Annotated[str | None, typer.Option(help="exchange or simulated; the one that the feed ran with")] = None,
 ) -> None:
     """Fetch trades and closed klines of a stretch of time over REST. What is there already stays as it is."""
     try:
@@ -54,16 +54,19 @@ def backfill(
         from_ms, to_ms = _moment("--from", begin), _moment("--to", end)
         if from_ms >= to_ms:
             raise FeedError([f"--to: {end!r} is not accepted; accepted: a time after --from"])
-        source = source or ("simulated" if parsed.spec.exchange == "simulated" else "exchange")
-        if source not in _SOURCES:
-            raise FeedError([f"--source: {source!r} is not accepted; accepted: {', '.join(_SOURCES)}"])
         database = PostgresSettings.from_env()
+        used = source_in_use(database, parsed, source)
+        if used == "capture":
+            raise FeedError(["--source: a capture has no history to ask for; accepted: exchange, simulated"])
+        url = os.environ.get("CRYPTOCDC_REST_URL") or _simulator(parsed, used)
     except FeedError as error:
         _fail(str(error), _BAD_INPUT)
     except SettingsError as error:
-        _fail(str(error), _PLATFORM)
+        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", _PLATFORM)
+    except psycopg2.Error as error:
+        _fail(f"PostgreSQL: {str(error).strip()}\n  → `cryptocdc status` tells what runs", _PLATFORM)
     try:
-        asyncio.run(_backfill(parsed, _SOURCES[source], symbol, from_ms, to_ms, database))
+        asyncio.run(_backfill(parsed, used, url, symbol, from_ms, to_ms, database))
     except ExchangeRefused as refused:
         _fail(f"--symbol {symbol}: {refused}", _BAD_INPUT)
     except (ExchangeError, Rejected) as error:
@@ -72,10 +75,17 @@ def backfill(
         _fail(f"PostgreSQL: {str(error).strip()}\n  → `cryptocdc apply -f {feed}` makes the feed's tables", _PLATFORM)
 
 
+def _simulator(feed: CryptoFeed, source: Source) -> str | None:
+    """Where the simulator is that a run of `feed` gets its data from; None when that is no simulator."""
+    if source != "simulated":
+        return None
+    own = feed.spec.endpoints.rest if feed.spec.exchange == "simulated" else None
+    return own or SimulatorSettings.from_env().rest_url
+
+
 async def _backfill(
-    feed: CryptoFeed, source: Source, symbol: str, from_ms: int, to_ms: int, database: PostgresSettings
+    feed: CryptoFeed, source: Source, url: str | None, symbol: str, from_ms: int, to_ms: int, database: PostgresSettings
 ) -> None:
-    url = os.environ.get("CRYPTOCDC_REST_URL") or (EXCHANGES["simulated"].rest if source == "simulated" else None)
     exchange = exchange_of(feed, url)
     names = Names(identity(feed.name, source))
     connect = partial(postgres.connect, database, "backfill")

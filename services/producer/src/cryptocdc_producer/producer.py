@@ -35,7 +35,7 @@ from cryptocdc_producer.roster import Roster
 from cryptocdc_producer.snapshots import Snapshots
 from cryptocdc_producer.sockets import Fleet
 from cryptocdc_producer.store import Store
-from cryptocdc_producer.watch import watch_markets
+from cryptocdc_producer.watch import watch_markets, watch_streams
 from cryptocdc_producer.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,7 @@ class Producer:
             self._backfill.run(),
             self._snapshots.run(self._capture),
             watch_markets(self._questions, self._capture, self._roster),
+            watch_streams(self._capture, self._roster),
             *self._polling.tasks(),
         ]
         tasks = [asyncio.ensure_future(task) for task in work]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 import psycopg2
 
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer.backfill import Backfill
@@ -22,21 +23,27 @@ HAND_OVER_S = 5.0
 _RETRY_S = 2.0
 
 
-def stream_names(feed: CryptoFeed, symbol: str) -> list[str]:
-    """The WebSocket streams that `feed` needs of `symbol`."""
+def streams_by_table(feed: CryptoFeed, symbol: str) -> dict[str, list[str]]:
+    """The WebSocket streams that `feed` needs of `symbol`, by the table they fill."""
     streams, lower = feed.spec.streams, symbol.lower()
-    names = []
+    names: dict[str, list[str]] = {}
     if streams.recent_trades is not None and streams.recent_trades.source == "websocket":
-        names.append(f"{lower}@{'aggTrade' if streams.recent_trades.kind == 'aggregate' else 'trade'}")
+        kind = "aggTrade" if streams.recent_trades.kind == "aggregate" else "trade"
+        names[RECENT_TRADES.table] = [f"{lower}@{kind}"]
     if streams.klines is not None and streams.klines.source == "websocket":
-        names += [f"{lower}@kline_{interval}" for interval in streams.klines.intervals]
+        names[KLINES.table] = [f"{lower}@kline_{interval}" for interval in streams.klines.intervals]
     if streams.crypto_24h_stats is not None and streams.crypto_24h_stats.source == "websocket":
-        names.append(f"{lower}@ticker")
+        names[CRYPTO_24H_STATS.table] = [f"{lower}@ticker"]
     if streams.latest_prices is not None and streams.latest_prices.source == "websocket":
-        names.append(f"{lower}@miniTicker")
+        names[LATEST_PRICES.table] = [f"{lower}@miniTicker"]
     if streams.order_book is not None and streams.order_book.source == "websocket":
-        names.append(f"{lower}@depth@100ms")
+        names[ORDER_BOOK.table] = [f"{lower}@depth@100ms"]
     return names
+
+
+def stream_names(feed: CryptoFeed, symbol: str) -> list[str]:
+    """All of them."""
+    return [name for names in streams_by_table(feed, symbol).values() for name in names]
 
 
 class Roster:
@@ -120,6 +127,10 @@ class Roster:
         """The exchange has said that it does not know `symbol`."""
         self.set_trading(lambda other: other != symbol and other not in self._halted)
 
+    def renew(self, symbol: str, table: str) -> None:
+        """The stream that fills `table` has fallen silent, others of `symbol` have not: subscribe to it anew."""
+        self._fleet.renew(streams_by_table(self._feed, symbol).get(table, ()))
+
     async def run(self) -> None:
         """Begin the capture of what is wanted, as soon as PostgreSQL says what is stored of it."""
         while True:
@@ -133,6 +144,7 @@ class Roster:
                     await asyncio.sleep(_RETRY_S)
                     self._changed.set()
                 else:
+                    self._capture.resume(stored)
                     for symbol in fresh:
                         if symbol in self._wanted - self._halted:
                             self._capture.add(symbol, stored[symbol])

@@ -80,6 +80,13 @@ class Fleet:
                 self._lines.remove(line)
                 line.task.cancel()
 
+    def renew(self, streams: Iterable[str]) -> None:
+        """Subscribe anew to `streams`, which fell silent while others of their connection did not."""
+        wanted = set(streams)
+        for line in self._lines:
+            line.renewed |= wanted & line.streams.keys()
+            line.changed.set()
+
     async def close(self) -> None:
         tasks = [line.task for line in self._lines]
         self._lines.clear()
@@ -103,6 +110,7 @@ class _Line:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self.streams: dict[str, None] = {}
+        self.renewed: set[str] = set()
         self.changed = asyncio.Event()
         self.silence_s = SILENCE_S
         self.heard = time.monotonic()
@@ -219,9 +227,11 @@ class _Session:
         number = 0
         while True:
             self._line.changed.clear()
-            wanted = set(self._line.streams)
-            for method, streams in (("UNSUBSCRIBE", subscribed - wanted), ("SUBSCRIBE", wanted - subscribed)):
-                ordered = sorted(streams)
+            wanted, renewed = set(self._line.streams), self._line.renewed
+            self._line.renewed = set()
+            for method in ("UNSUBSCRIBE", "SUBSCRIBE"):
+                going = subscribed - wanted | subscribed & renewed
+                ordered = sorted(going if method == "UNSUBSCRIBE" else wanted - subscribed)
                 for at in range(0, len(ordered), _COMMAND_STREAMS):
                     number += 1
                     part = ordered[at : at + _COMMAND_STREAMS]

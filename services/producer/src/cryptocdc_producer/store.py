@@ -9,9 +9,10 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from cryptocdc_core import ddl
-from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names, quoted
+from cryptocdc_core.plan import streams_of
 from cryptocdc_producer.gaps import Gap
 
 
@@ -24,6 +25,8 @@ class Stored:
     """By interval the open time in ms of the last closed kline."""
     gaps: tuple[Gap, ...] = ()
     """Those still open."""
+    newest: dict[str, int] = field(default_factory=dict)
+    """By table that can't be filled later the time in ms of the newest row's event."""
 
 
 class Store:
@@ -34,6 +37,9 @@ class Store:
         self._connect = connect
         streams = feed.spec.streams
         self._trades = streams.recent_trades is not None
+        self._at_risk = [
+            stream for stream in (CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK) if stream in streams_of(feed)
+        ]
         self._intervals: Sequence[str] = streams.klines.intervals if streams.klines is not None else ()
 
     def load(self, symbols: Iterable[str]) -> dict[str, Stored]:
@@ -69,10 +75,19 @@ class Store:
             )
             if closed is not None:
                 closes[interval] = closed
+        newest = {}
+        for stream in self._at_risk:
+            event = first(
+                f"SELECT extract(epoch FROM {stream.event}) * 1000 FROM {self._schema}.{stream.table}"  # noqa: S608
+                f" WHERE symbol = %s ORDER BY {stream.time} DESC LIMIT 1",
+                symbol,
+            )
+            if event is not None:
+                newest[stream.table] = event
         cursor.execute(
             f"SELECT table_name, symbol, interval, first, last FROM {self._schema}.{ddl.GAPS}"  # noqa: S608
             " WHERE symbol = %s AND state = 'open' ORDER BY id",
             (symbol,),
         )
         gaps = tuple(Gap(*row) for row in cursor.fetchall())
-        return Stored(last_trade, closes, gaps)
+        return Stored(last_trade, closes, gaps, newest)

@@ -1,4 +1,4 @@
-"""Whether the exchange still trades what is captured: asked every few minutes, and when a symbol falls silent."""
+"""Silence: of a symbol that the exchange may have halted, of a stream whose subscription may have died."""
 
 from __future__ import annotations
 
@@ -15,10 +15,27 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 300.0
 SILENCE_S = 20.0
-"""A symbol of which nothing came for so long is asked about,"""
+"""A symbol of which nothing came for so long is asked about."""
 SILENT_EVERY_S = 30.0
-"""but not more often than this: a quiet market is no halted one."""
+"""But not more often than this: a quiet market is no halted one."""
+STREAM_SILENCE_S = 120.0
+"""A stream silent for so long while others of its symbol are not is subscribed to anew; at most so often."""
 _LOOK_EVERY_S = 2.0
+
+
+async def watch_streams(capture: Capture, roster: Roster) -> None:
+    """A subscription can die alone, on a connection that lives."""
+    patience: dict[tuple[str, str], float] = {}
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        silent = set(capture.silent_streams(STREAM_SILENCE_S))
+        patience = {stream: until for stream, until in patience.items() if stream in silent}
+        now = time.monotonic()
+        for stream in silent:
+            if now >= patience.get(stream, 0.0):
+                log.info("%s: nothing for %s since %.0f s, subscribing anew", *stream, STREAM_SILENCE_S)
+                patience[stream] = now + STREAM_SILENCE_S * 5
+                roster.renew(*stream)
 
 
 async def watch_markets(questions: Questions, capture: Capture, roster: Roster) -> None:

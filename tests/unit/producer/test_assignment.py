@@ -1,0 +1,111 @@
+"""What Kafka's callbacks mean for the symbols; the protocol itself is tested with a broker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from cryptocdc_core.names import Names
+from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_producer.assignment import Assignment
+
+
+class Kafka:
+    """Stands for the consumer that is handed to the callbacks."""
+
+    def incremental_assign(self, _: list[TopicPartition]) -> None:
+        """Nothing to do."""
+
+    incremental_unassign = incremental_assign
+
+
+class Record:
+    def __init__(self, partition: int, symbol: str, value: bytes | None = b"{}") -> None:
+        self._partition, self._symbol, self._value = partition, symbol, value
+
+    def partition(self) -> int:
+        return self._partition
+
+    def key(self) -> bytes:
+        return self._symbol.encode()
+
+    def value(self) -> bytes | None:
+        return self._value
+
+
+class Share:
+    """An Assignment without a broker, and what it told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[set[str], set[str], set[str]]] = []
+        self._assignment = Assignment(KafkaSettings(bootstrap="127.0.0.1:9"), Names("unit"), self._tell)
+
+    def _tell(self, *change: set[str]) -> None:
+        self.told.append(change)  # type: ignore[arg-type]
+
+    def assign(self, *partitions: int, records: list[Any] | None = None) -> None:
+        """Partitions come, are read and end."""
+        self._assignment._assigned(Kafka(), [TopicPartition("unit.symbols", at) for at in partitions])
+        for record in records or []:
+            self._assignment._record(record)
+        for at in partitions:
+            self._assignment._end_reached(at)
+
+    def revoke(self, partition: int) -> None:
+        self._assignment._revoked(Kafka(), [TopicPartition("unit.symbols", partition)])
+
+    def lose(self, *partitions: int) -> None:
+        self._assignment._lost_partitions(Kafka(), [TopicPartition("unit.symbols", at) for at in partitions])
+
+    def record(self, record: Record) -> None:
+        self._assignment._record(record)  # type: ignore[arg-type]
+
+    def take_told(self) -> list[tuple[set[str], set[str], set[str]]]:
+        told, self.told = self.told, []
+        return told
+
+
+@pytest.fixture
+def share() -> Share:
+    found = Share()
+    found.assign(0, 1, records=[Record(0, "A"), Record(1, "B"), Record(1, "C")])
+    assert found.take_told() == [({"A"}, set(), set()), ({"B", "C"}, set(), set())]
+    return found
+
+
+def test_what_was_removed_before_the_end_was_never_there() -> None:
+    share = Share()
+    share.assign(0, records=[Record(0, "A"), Record(0, "B"), Record(0, "A", None)])
+
+    assert share.take_told() == [({"B"}, set(), set())]
+
+
+def test_records_after_the_end_come_and_go_at_once(share: Share) -> None:
+    share.record(Record(1, "D"))
+    share.record(Record(1, "D"))
+    share.record(Record(1, "B", None))
+    share.record(Record(1, "B", None))
+
+    assert share.take_told() == [({"D"}, set(), set()), (set(), set(), {"B"})]
+
+
+def test_a_revoked_partition_s_symbols_have_moved(share: Share) -> None:
+    share.revoke(1)
+
+    assert share.take_told() == [(set(), {"B", "C"}, set())]
+
+
+def test_without_kafka_the_symbols_are_kept(share: Share) -> None:
+    share.lose(0, 1)
+
+    assert share.take_told() == []
+
+
+def test_kafka_is_back_and_only_the_difference_is_told(share: Share) -> None:
+    """One partition has gone to another producer meanwhile, one has come back with a symbol less and one more."""
+    share.lose(0, 1)
+    share.assign(1, records=[Record(1, "B"), Record(1, "D")])
+
+    assert share.take_told() == [(set(), {"A"}, set()), ({"D"}, set(), {"C"})]
