@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.unit.producer.conftest import NOW, make_feed
 
 from cryptocdc_producer.outages import Outages
@@ -28,13 +29,12 @@ def test_the_same_time_is_lost_once_however_many_lots_the_symbols_come_in() -> N
         assert outages.end("order_book", (symbol,), NOW) == lost_s
 
 
-def test_rows_as_far_apart_as_usual_are_no_outage() -> None:
+@pytest.mark.parametrize(("apart_s", "lost_s"), [(100, 0), (130, 130)])
+def test_rows_as_far_apart_as_usual_are_no_outage(apart_s: int, lost_s: int) -> None:
     outages = Outages(make_feed({"crypto24hStats": {"source": "rest", "period": "60s"}}))
     outages.begin({"A": stored(crypto_24h_stats=NOW)})
-    assert outages.end("crypto_24h_stats", ("A",), NOW + 100_000) == 0
 
-    outages.begin({"A": stored(crypto_24h_stats=NOW)})
-    assert outages.end("crypto_24h_stats", ("A",), NOW + 130_000) == 130
+    assert outages.end("crypto_24h_stats", ("A",), NOW + apart_s * 1000) == lost_s
 
 
 def test_a_first_start_has_lost_nothing() -> None:
