@@ -9,6 +9,8 @@ import base64
 import json
 import signal
 import sys
+import threading
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,7 +22,7 @@ from confluent_kafka import Consumer
 from cryptocdc_adapters.kafka import client_config
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings
 
-TOLD_EVERY = 50
+TOLD_EVERY_S = 0.02
 
 
 def decimal(field: dict[str, Any]) -> Decimal:
@@ -41,6 +43,17 @@ def main() -> None:
     consumer = Consumer(client_config(KafkaSettings.from_env(), group_id=group, auto_offset_reset="earliest"))
     consumer.subscribe([topic])
     written = 0
+
+    def tell() -> None:
+        """Beside the loop, so that it costs the rows nothing."""
+        told = 0
+        while True:
+            time.sleep(TOLD_EVERY_S)
+            if written > told:
+                told = written
+                print(told, flush=True)
+
+    threading.Thread(target=tell, daemon=True).start()
     while True:
         message = consumer.poll(1.0)
         if message is None or message.error():
@@ -58,8 +71,6 @@ def main() -> None:
             ),
         )  # fmt: skip
         written += 1
-        if written % TOLD_EVERY == 0 or written < TOLD_EVERY:
-            print(written, flush=True)
 
 
 if __name__ == "__main__":

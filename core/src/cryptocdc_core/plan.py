@@ -69,12 +69,13 @@ def plan(resolved: ResolvedFeed, platform: PlatformFacts) -> Plan:
     partitions = feed.spec.scaling.partitions
     keep_kafka = retention_s(feed.spec.retention.kafka)
     retention = {"retention.ms": str(keep_kafka * 1000 if keep_kafka is not None else -1)}
-    forever = {"retention.ms": "-1"}
+    # A letter is a record with headers: the largest record that a change topic takes must still fit.
+    letters = {"retention.ms": "-1", "max.message.bytes": str(2 * 2**20)}
     topics = (
         *(Topic(names.change_topic(stream.table), partitions, retention) for stream in streams),
         # Kept compact, so that a producer reads the assignment and not its history.
         Topic(names.symbols_topic, partitions, {"cleanup.policy": "compact", "segment.ms": "3600000"}),
-        Topic(names.dead_letter_topic, 1, forever),
+        Topic(names.dead_letter_topic, 1, letters),
         Topic(names.rejected_topic, 1, retention),
         Topic(names.heartbeat_topic, 1, {"retention.ms": "3600000"}),
     )

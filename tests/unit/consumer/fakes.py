@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any
 
 from cassandra import InvalidRequest
+from confluent_kafka import KafkaException
 
 
 class Clock:
@@ -62,6 +63,7 @@ class Kafka:
         self.waited: list[bool] = []
         self.assigned: list[Any] = []
         self.closed = False
+        self.down = False
         self.callbacks: dict[str, Any] = {}
 
     @property
@@ -97,6 +99,10 @@ class Kafka:
 
     def get_watermark_offsets(self, partition: Any, cached: bool) -> tuple[int, int]:
         return (0, 100)
+
+    def list_topics(self, topic: str, timeout: float) -> None:
+        if self.down:
+            raise KafkaException("down")
 
     def close(self) -> None:
         self.closed = True

@@ -238,6 +238,10 @@ def test_health_follows_progress_and_not_the_loop(house):
     house.clock.now += 29
     house.step()
     assert house.health.problem() is None, "nothing to do is well"
+    house.kafka.down = True
+    house.clock.now += 29
+    house.step(5)
+    assert house.health.problem() is not None, "nothing comes because Kafka is away"
 
 
 def test_latency_is_measured_from_the_event_and_from_the_commit(house):

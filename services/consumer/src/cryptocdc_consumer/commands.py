@@ -14,16 +14,17 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
 
+from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_consumer.pending import PendingLetter, ReplayError, pending, replay
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.names import SUFFIXES, Names, identity
-from cryptocdc_core.settings import KafkaSettings, SettingsError
+from cryptocdc_core.settings import KafkaSettings, PostgresSettings, SettingsError
 
 BAD_INPUT, PLATFORM = 2, 3
 SHOWN_BYTES = 60
 
 Feed = Annotated[Path, typer.Option("-f", "--feed", help="the feed's YAML file")]
-Source = Annotated[str | None, typer.Option(help=f"{', '.join(SUFFIXES)}; by default what the feed's exchange is")]
+Source = Annotated[str | None, typer.Option(help=f"{', '.join(SUFFIXES)}; by default the one that the feed ran with")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON line instead of a table")]
 
 
@@ -37,8 +38,8 @@ def register(app: typer.Typer) -> None:
 
 def show(feed: Feed, source: Source = None, as_json: Json = False) -> None:
     """Show the dead letters that were not replayed yet."""
-    names = _names(feed, source)
     with _told():
+        names = _names(feed, source)
         letters = pending(KafkaSettings.from_env(), names)
     if as_json:
         rows = [_json(letter) for letter in letters]
@@ -59,8 +60,8 @@ def show(feed: Feed, source: Source = None, as_json: Json = False) -> None:
 
 def put_back(feed: Feed, source: Source = None, as_json: Json = False) -> None:
     """Put every pending dead letter back into its topic, so that it is tried again."""
-    names = _names(feed, source)
     with _told():
+        names = _names(feed, source)
         done = replay(KafkaSettings.from_env(), names)
     if as_json:
         counts = {"feed": names.fid, "replayed": done.replayed, "foreign": done.foreign}
@@ -72,23 +73,18 @@ def put_back(feed: Feed, source: Source = None, as_json: Json = False) -> None:
 
 
 def _names(path: Path, source: str | None) -> Names:
-    try:
-        feed = feeds.load(path)
-        if source is None:
-            return Names(identity(feed.name, "simulated" if feed.spec.exchange == "simulated" else "exchange"))
-        if source not in SUFFIXES:
-            raise feeds.FeedError([f"--source: {source!r} is not accepted; accepted: {', '.join(SUFFIXES)}"])
-        return Names(identity(feed.name, source))
-    except feeds.FeedError as error:
-        _fail(str(error), BAD_INPUT)
-        raise AssertionError from None
+    """Raises FeedError, SettingsError, and psycopg2.Error, which the command `cryptocdc` explains."""
+    feed = feeds.load(path)
+    return Names(identity(feed.name, source_in_use(PostgresSettings.from_env(), feed, source)))
 
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Faults of the platform as one line and its exit code."""
+    """What is wrong as one line and its exit code."""
     try:
         yield
+    except feeds.FeedError as error:
+        _fail(str(error), BAD_INPUT)
     except SettingsError as error:
         _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", PLATFORM)
     except KafkaException as error:

@@ -23,7 +23,7 @@ REASON_LENGTH = 500
 
 def producer_config(settings: KafkaSettings) -> dict[str, Any]:
     """A letter counts only when all replicas have it."""
-    return client_config(settings, enable_idempotence=True, linger_ms=5, message_max_bytes=16_000_000)
+    return client_config(settings, enable_idempotence=True, linger_ms=5, message_max_bytes=2 * 2**20)
 
 
 def headers(feed: str, letter: Letter) -> list[tuple[str, bytes]]:

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 CHUNK_RECORDS = 2_000
 COMMIT_EVERY_S = 0.5
 LAG_EVERY_S = 2.0
+ASK_EVERY_S = 10.0
+ASK_LIMIT_S = 2.0
 PAUSE_AFTER_S = 3.0
 """So long a full sink is waited for without a poll; short next to any poll interval, long next to a normal write."""
 REVOKE_LIMIT_S = 10.0
@@ -64,7 +66,7 @@ class Pipeline:
         self._done: dict[Partition, int] = {}
         """The next offset to read, everything before it being written."""
         self._committed: dict[Partition, int] = {}
-        self._commit_at = self._lag_at = 0.0
+        self._commit_at = self._lag_at = self._ask_at = 0.0
         self._full_since: float | None = None
         self._paused = False
 
@@ -95,6 +97,18 @@ class Pipeline:
         if records:
             self._write(records)
         elif not self._chunks:
+            self._beat_when_idle()
+
+    def _beat_when_idle(self) -> None:
+        """Nothing to do is well only while Kafka is there to give something: it is asked now and then."""
+        if self._now() < self._ask_at:
+            return
+        self._ask_at = self._now() + ASK_EVERY_S
+        try:
+            self._consumer.list_topics(self._intake.topics[0], timeout=ASK_LIMIT_S)
+        except KafkaException as error:
+            log.warning("Kafka: %s", error)
+        else:
             self._health.beat()
 
     def _read(self) -> list[Any]:
