@@ -85,6 +85,8 @@ def connect(settings: CassandraSettings, keyspace: str | None = None) -> tuple[C
         protocol_version=5,
         sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         connect_timeout=10,
+        # Two seconds by default, less than a node that has just started takes to tell its schema.
+        control_connection_timeout=REQUEST_TIMEOUT_S,
         # The default waits up to ten minutes before it tries a node again; a restart takes seconds.
         reconnection_policy=ExponentialReconnectionPolicy(0.5, 10),
     )

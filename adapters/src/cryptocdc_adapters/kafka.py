@@ -7,7 +7,16 @@ import time
 from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from cryptocdc_core.plan import Topic
 from cryptocdc_core.settings import KafkaSettings
@@ -78,9 +87,15 @@ def apply_topics(settings: KafkaSettings, topics: Iterable[Topic], replication: 
             for future in admin.create_partitions([NewPartitions(topic.name, topic.partitions)]).values():
                 future.result(TIMEOUT_S)
     if present:
-        resources = [ConfigResource(ResourceType.TOPIC, t.name, set_config=t.config) for t in present]
-        for future in admin.alter_configs(resources).values():
+        resources = [ConfigResource(ResourceType.TOPIC, t.name, incremental_configs=_entries(t)) for t in present]
+        for future in admin.incremental_alter_configs(resources).values():
             future.result(TIMEOUT_S)
+
+
+def _entries(topic: Topic) -> list[ConfigEntry]:
+    return [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in topic.config.items()
+    ]
 
 
 def delete_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
