@@ -188,6 +188,18 @@ def test_a_frame_of_five_megabytes_costs_only_itself() -> None:
     scenario(run)
 
 
+def test_a_frame_beyond_all_bounds_costs_the_connection_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "_MAX_BYTES", 1000)
+
+    async def run() -> None:
+        async with connected(["a"]) as (server, client):
+            await server.send({"padding": "x" * 2000})
+            await until(lambda: server.accepted == 2 and server.streams == [{"a"}])
+            assert client.fleet.metrics.rejected.labels("oversize")._value.get() == 1
+
+    scenario(run)
+
+
 def test_attempts_stay_below_the_exchange_s_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "_ATTEMPTS", 3)
     monkeypatch.setattr(sockets, "_ATTEMPTS_S", 0.5)

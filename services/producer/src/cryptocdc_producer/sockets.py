@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.frames import CloseCode
 
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer.frames import Reply, Shutdown
@@ -216,8 +217,10 @@ class _Session:
                     self._shutdown = True
                 elif (waiting := self._replies.pop(control.id or 0, None)) is not None and not waiting.done():
                     waiting.set_result(control.error)
-        except ConnectionClosed:
-            pass
+        except ConnectionClosed as closed:
+            if closed.sent is not None and closed.sent.code == CloseCode.MESSAGE_TOO_BIG:
+                # Nothing of it was kept: it never came whole.
+                fleet.metrics.rejected.labels("oversize").inc()
         finally:
             self._commander.cancel()
 
