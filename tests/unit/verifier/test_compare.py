@@ -68,7 +68,8 @@ class Databases:
         comparison = Comparison(PRICES, self, self.snapshot, self.wait, dropped=dropped)
         with self.snapshot() as rows:
             comparison.compare(rows, window, {partition_of(line) for line in self.cassandra})
-        return comparison.finish()
+        comparison.settle()
+        return comparison.result
 
 
 LINES = [row(at, symbol) for at in range(0, 5 * DAY, 7 * HOUR) for symbol in ("BTCUSDT", "ETHUSDT")]
@@ -128,7 +129,8 @@ def test_a_row_that_moves_on_in_both_is_no_difference(after, equal):
     comparison = Comparison(PRICES, sides, snapshot, sides.wait)
     comparison.compare(Rows([row(0, version=1)], 1), ALWAYS, [])
 
-    assert comparison.finish().equal is equal
+    comparison.settle()
+    assert comparison.result.equal is equal
 
 
 def test_the_same_version_with_other_values_is_different_however_often_one_looks():

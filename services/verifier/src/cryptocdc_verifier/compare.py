@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -64,6 +64,9 @@ class TableResult:
             self.kept.append(difference)
 
 
+Lines = dict[tuple[Partition, Key], bytes]
+
+
 class Rows(Protocol):
     """PostgreSQL's rows as of one moment."""
 
@@ -85,7 +88,7 @@ class Copies(Protocol):
 
 
 class Comparison:
-    """Compares windows of one table and gathers what differs; `finish` gives the result.
+    """Compares windows of one table and gathers what seems to differ; `result` holds once that is settled.
 
     `snapshot` makes a fresh view of PostgreSQL, `wait` returns once everything before a position has passed the
     pipeline, `paced` is told how many rows were read and may take its time. Of the days in `dropped`, by their start,
@@ -108,7 +111,7 @@ class Comparison:
         self._wait = wait
         self._paced = paced
         self._dropped = dropped
-        self._suspects: dict[Partition, set[Key]] = {}
+        self.suspects: dict[Partition, set[Key]] = {}
 
     def compare(self, rows: Rows, window: Window, theirs: Iterable[Partition]) -> None:
         """Compare `window`, in PostgreSQL as `rows` has it. `theirs`: Cassandra's partitions that may hold part of it.
@@ -164,52 +167,18 @@ class Comparison:
                     differ.add(key)
         differ |= digests.keys()
         if differ:
-            self._suspects.setdefault(partition, set()).update(differ)
-        if sum(map(len, self._suspects.values())) > SUSPECTS:
-            self._settle()
+            self.suspects.setdefault(partition, set()).update(differ)
+        if sum(map(len, self.suspects.values())) > SUSPECTS:
+            self.settle()
 
-    def _settle(self) -> None:
-        """Read the suspects again, on both sides, and count those that still differ.
+    def settle(self) -> None:
+        """Look at the suspects again: nothing is left open."""
+        settle([self], self._snapshot, self._wait)
 
-        PostgreSQL is read before and after Cassandra: a row that moves on meanwhile is right when Cassandra has it as
-        either reading does, or at a version between.
-        """
-        suspects, self._suspects = self._suspects, {}
-        for last in [False] * (ROUNDS - 1) + [True]:
-            if not suspects:
-                return
-            still: dict[Partition, set[Key]] = {}
-            for difference in self._look_again(suspects):
-                still.setdefault(difference.partition, set()).add(difference.key)
-                if last:
-                    self.result.count(difference)
-            suspects = still
-        self.result.unequal_buckets += len(suspects)
-
-    def _look_again(self, suspects: Mapping[Partition, set[Key]]) -> Iterator[Difference]:
-        with self._snapshot() as rows:
-            self._wait(rows.lsn)
-            before = self._chosen(rows, suspects)
-        copies: dict[tuple[Partition, Key], bytes] = {}
-        for partition, keys in suspects.items():
-            for _, lines in self._cassandra.read(self.stream, [partition], self._span(keys)):
-                for line in lines:
-                    key = key_of(self.stream, line)
-                    if key in keys:
-                        copies[partition, key] = line
-        with self._snapshot() as rows:
-            after = self._chosen(rows, suspects)
-        for partition, keys in suspects.items():
-            for key in sorted(keys):
-                at = partition, key
-                if at not in after and day_of(time_of(self.stream, key)).start in self._dropped:
-                    continue
-                if not self._moved_on(before.get(at), copies.get(at), after.get(at)):
-                    yield Difference(self.stream, partition, key, after.get(at), copies.get(at))
-
-    def _chosen(self, rows: Rows, suspects: Mapping[Partition, set[Key]]) -> dict[tuple[Partition, Key], bytes]:
-        found: dict[tuple[Partition, Key], bytes] = {}
-        for partition, keys in suspects.items():
+    def rows_of_suspects(self, rows: Rows) -> Lines:
+        """The suspects' rows in PostgreSQL."""
+        found: Lines = {}
+        for partition, keys in self.suspects.items():
 
             def take(line: bytes, partition: Partition = partition, keys: set[Key] = keys) -> None:
                 key = key_of(self.stream, line)
@@ -218,6 +187,34 @@ class Comparison:
 
             rows.read_partition(self.stream, partition, self._span(keys), take)
         return found
+
+    def copies_of_suspects(self) -> Lines:
+        """The suspects' rows in Cassandra."""
+        found: Lines = {}
+        for partition, keys in self.suspects.items():
+            for _, lines in self._cassandra.read(self.stream, [partition], self._span(keys)):
+                for line in lines:
+                    key = key_of(self.stream, line)
+                    if key in keys:
+                        found[partition, key] = line
+        return found
+
+    def judge(self, before: Lines, copies: Lines, after: Lines, *, last: bool) -> None:
+        """Acquit the suspects that are right; when it is the `last` time, count the others and close their case."""
+        still: dict[Partition, set[Key]] = {}
+        for partition, keys in self.suspects.items():
+            for key in sorted(keys):
+                at = partition, key
+                if at not in after and day_of(time_of(self.stream, key)).start in self._dropped:
+                    continue
+                if self._moved_on(before.get(at), copies.get(at), after.get(at)):
+                    continue
+                still.setdefault(partition, set()).add(key)
+                if last:
+                    self.result.count(Difference(self.stream, partition, key, after.get(at), copies.get(at)))
+        if last:
+            self.result.unequal_buckets += len(still)
+        self.suspects = {} if last else still
 
     def _span(self, keys: Iterable[Key]) -> Window:
         times = [time_of(self.stream, key) for key in keys]
@@ -231,9 +228,27 @@ class Comparison:
         low = -1 if first is None else version_of(self.stream, first)
         return low < version_of(self.stream, copy) < version_of(self.stream, second)
 
-    def finish(self) -> TableResult:
-        self._settle()
-        return self.result
+
+def settle(
+    comparisons: Sequence[Comparison], snapshot: Callable[[], AbstractContextManager[Rows]], wait: Callable[[int], None]
+) -> None:
+    """Read the suspects of some comparisons again, on both sides, ROUNDS times, and count those that still differ.
+
+    PostgreSQL is read before and after Cassandra: a row that moves on meanwhile is right when Cassandra has it as
+    either reading does, or at a version between. The comparisons wait for the pipeline together.
+    """
+    for left in reversed(range(ROUNDS)):
+        pending = [comparison for comparison in comparisons if comparison.suspects]
+        if not pending:
+            return
+        with snapshot() as rows:
+            wait(rows.lsn)
+            before = [comparison.rows_of_suspects(rows) for comparison in pending]
+        copies = [comparison.copies_of_suspects() for comparison in pending]
+        with snapshot() as rows:
+            after = [comparison.rows_of_suspects(rows) for comparison in pending]
+        for comparison, first, copied, second in zip(pending, before, copies, after, strict=True):
+            comparison.judge(first, copied, second, last=left == 0)
 
 
 def _bucket_of(bucket: Bucket) -> Callable[[int], int]:

@@ -117,7 +117,8 @@ class Continuous:
             stream, self._cassandra, self._postgres.snapshot, self._pipeline.wait, self._paced, dropped
         )
         comparison.compare(rows, window, self._partitions(stream, window))
-        result = comparison.finish()
+        comparison.settle()
+        result = comparison.result
         count, versions = rows.sums(stream, window)
         assert count == result.rows, "one snapshot gives one count"
         self._lengths[stream.table] = next_length(self._lengths[stream.table], result.rows)

@@ -14,7 +14,7 @@ from cassandra.cluster import NoHostAvailable
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.ddl import DAY_MS
 from cryptocdc_verifier.cassandra import CassandraSide
-from cryptocdc_verifier.compare import Comparison
+from cryptocdc_verifier.compare import Comparison, settle
 from cryptocdc_verifier.dead_letters import read_pending
 from cryptocdc_verifier.explain import explain
 from cryptocdc_verifier.pipeline import STALLED_S, pipeline_of
@@ -50,6 +50,7 @@ def verify(
             pipeline.wait(rows.lsn)
             first = window.end
             compared = 0
+            comparisons: list[Comparison] = []
             for stream in target.streams:
                 what = f"comparing {stream.table}"
 
@@ -63,7 +64,10 @@ def verify(
                 for segment, partitions in _segments(stream, rows, cassandra, window, dropped):
                     first = min(first, segment.start)
                     comparison.compare(rows, segment, partitions)
-                report.tables[stream.table] = comparison.finish()
+                comparisons.append(comparison)
+                report.tables[stream.table] = comparison.result
+            say("looking again at what seems to differ", compared)
+            settle(comparisons, postgres.snapshot, pipeline.wait)
             # Where neither side has anything, nothing was compared.
             report.window = Window(max(window.start, min(first, rows.taken_ms)), window.end)
         pending = read_pending(target.kafka, target.names)
