@@ -14,6 +14,9 @@ from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local.figures import FeedFigures, Figures, scrape
 from cryptocdc_local.platform import PlatformSettings
 
+KAFKA_TIMEOUT_S = 2.0
+"""Figures are looked at by people: a Kafka that is down must not hold up what all others say."""
+
 
 class Readings:
     """Call `read` every second or two; rates are those since the reads of the last seconds."""
@@ -27,7 +30,7 @@ class Readings:
 
     def read(self) -> FeedFigures:
         """A program or a Kafka that does not answer leaves its figures as they were."""
-        with contextlib.suppress(KafkaException):
-            counts = record_counts(self._admin, self._tables)
+        with contextlib.suppress(KafkaException, TimeoutError):
+            counts = record_counts(self._admin, self._tables, KAFKA_TIMEOUT_S)
             self._counts = {table: counts.get(topic, 0) for topic, table in self._tables.items()}
         return self._figures.update(scrape(self._targets), self._counts)
