@@ -110,6 +110,22 @@ class ConnectSettings(_Settings):
     url: str = "http://127.0.0.1:18083"
 
 
+class SimulatorSettings(_Settings):
+    """Where the simulator of this machine listens, which reads the same variable."""
+
+    model_config = ConfigDict(title="simulator_")
+
+    port: Port = 8090
+
+    @property
+    def rest_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+
 class ProgramSettings(_Settings):
     """What each of a feed's programs is told."""
 

@@ -14,17 +14,13 @@ import requests
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Source
+from cryptocdc_core.settings import SimulatorSettings
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.process import Command, ServerProcess
-from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
+from cryptocdc_local.platform.settings import PlatformSettings
 from cryptocdc_local.programs import caller
 
 REACH_TIMEOUT_S = 4.0
-
-
-def simulator_port() -> int:
-    """`CRYPTOCDC_SIMULATOR_PORT`, which the simulator itself reads too."""
-    return int(os.environ.get("CRYPTOCDC_SIMULATOR_PORT", "8090"))
 
 
 class SourceError(ValueError):
@@ -43,7 +39,7 @@ class Chosen:
     @property
     def needs_simulator(self) -> bool:
         """Whether our own simulator serves it; a feed's own endpoints are served by whoever stands there."""
-        return self.source != "exchange" and self.rest_url == f"http://{LOOPBACK}:{simulator_port()}"
+        return self.source != "exchange" and self.rest_url == SimulatorSettings.from_env().rest_url
 
 
 def reachable(rest_url: str) -> bool:
@@ -57,9 +53,10 @@ def reachable(rest_url: str) -> bool:
 def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
     """`wanted` is exchange, simulated, capture:DIR, or None: the exchange where it answers, else the simulator.
 
-    Raises SourceError; PlatformError when the exchange was asked for by name and does not answer.
+    Raises SourceError, SettingsError; PlatformError when the exchange was asked for by name and does not answer.
     """
-    simulator = f"http://{LOOPBACK}:{simulator_port()}", f"ws://{LOOPBACK}:{simulator_port()}"
+    here = SimulatorSettings.from_env()
+    simulator = here.rest_url, here.websocket_url
     if wanted is not None and wanted.startswith("capture:"):
         folder = Path(wanted.removeprefix("capture:"))
         if not folder.is_dir():
@@ -89,16 +86,17 @@ class Simulator:
 
     def __init__(self, settings: PlatformSettings) -> None:
         self._process = ServerProcess("simulator", caller(), settings.run, settings.log)
-        self.url = f"http://{LOOPBACK}:{simulator_port()}"
+        here = SimulatorSettings.from_env()
+        self.url, self._port = here.rest_url, here.port
 
     def start(self, capture: Path | None, limit_s: float = 30) -> None:
         """Start it and wait until it answers. One that was left behind is stopped first. Raises PlatformError."""
         self.stop()
         if reachable(self.url):
             raise PlatformError(
-                f"port {simulator_port()} is taken by another simulator", "stop it, or name it in the feed's endpoints"
+                f"port {self._port} is taken by another simulator", "stop it, or name it in the feed's endpoints"
             )
-        argv = [str(Path(sys.executable).with_name("cryptocdc-simulator")), "--port", str(simulator_port())]
+        argv = [str(Path(sys.executable).with_name("cryptocdc-simulator")), "--port", str(self._port)]
         if capture is not None:
             argv += ["--capture", str(capture)]
         self._process.start(Command(argv, {**os.environ}, Path.cwd()))
