@@ -10,9 +10,9 @@ import psycopg2
 import requests
 from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaException
-from cryptocdc_adapters.exchange import ExchangeError
 
 from cryptocdc_adapters.connect import ConnectError
+from cryptocdc_adapters.exchange import ExchangeError
 from cryptocdc_core.feed import FeedError
 from cryptocdc_core.settings import SettingsError
 from cryptocdc_local.exchange_choice import SourceError

@@ -26,7 +26,8 @@ app = typer.Typer(
 def environment() -> None:
     """Tell every command where this machine's servers are, unless the caller's environment names others."""
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("cassandra").setLevel(logging.ERROR)
+    # The driver logs with its trace what it raises as well, and what it raises is explained.
+    logging.getLogger("cassandra").setLevel(logging.CRITICAL)
     try:
         for name, value in Platform(PlatformSettings.from_environment()).endpoints().environment().items():
             os.environ.setdefault(name, value)
