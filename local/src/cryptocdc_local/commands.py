@@ -36,6 +36,8 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON line instead of a t
 
 REFRESH_S = 1.0
 CAPTURE_LIMIT_S = 600.0
+START_LIMIT_S = 60.0
+"""For the programs to bring the first frame, on a machine that is busy."""
 
 
 def register(app: typer.Typer) -> None:
@@ -141,15 +143,20 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _watch(it: run.Run, console: Console, seconds: float | None, as_json: bool, began: float) -> None:
-    """Show the live figures until the time is over, the capture has ended, or someone interrupts."""
-    deadline = time.monotonic() + seconds if seconds else None
-    if it.chosen.capture is not None and deadline is None:
-        deadline = time.monotonic() + CAPTURE_LIMIT_S
-    first_row_said = False
+    """Show the live figures until the time is over, the capture has ended, or someone interrupts.
+
+    The time is that of capturing: it runs from the first frame on, or from START_LIMIT_S on when none comes.
+    """
+    limit = seconds or (CAPTURE_LIMIT_S if it.chosen.capture is not None else None)
+    deadline = None if limit is None else time.monotonic() + START_LIMIT_S + limit
+    first_row_said = captures = False
     quiet = as_json or not console.is_terminal
     with Live(console=console, auto_refresh=False, screen=False, transient=False) as live:
         while deadline is None or time.monotonic() < deadline:
             figures = it.figures()
+            if limit is not None and not captures and any(s.frames for s in figures.streams.values()):
+                captures = True
+                deadline = time.monotonic() + limit
             if not first_row_said and any(s.cassandra for s in figures.streams.values()):
                 first_row_said = True
                 console.print(f"first row in Cassandra {time.monotonic() - began:.1f} s after the start")
@@ -202,9 +209,9 @@ def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> tuple
         chosen = Chosen(earlier.source, earlier.rest_url, earlier.websocket_url)
     else:
         chosen = choose(feed, source)
-    current = next((a.symbols for a in running if a.source == chosen.source), ())
+    before = _store(platform).applied_before(feed, chosen.source)
     servers = applier.Servers.from_env(platform.endpoints().environment())
-    applied, planned = run.resolve_and_plan(document, chosen, servers, current)
+    applied, planned = run.resolve_and_plan(document, chosen, servers, before.symbols if before else ())
     return applied, planned, chosen
 
 
@@ -213,7 +220,6 @@ def apply(feed: Feed, source: Source = None) -> None:
     console = Console(stderr=True)
     platform = _running_platform()
     applied, planned, _ = _resolve(feed, source, platform)
-    _refuse_immutable(_store(platform).read(applied.fid), applied.feed)
     servers = applier.Servers.from_env(platform.endpoints().environment())
     done = applier.apply(planned, servers, lambda step: console.print(f"[dim]{step}"))
     _store(platform).write(applied)
@@ -223,12 +229,6 @@ def apply(feed: Feed, source: Source = None) -> None:
     )
     if applied.halted:
         console.print(f"[yellow]not trading now, not captured: {', '.join(applied.halted)}")
-
-
-def _refuse_immutable(before: AppliedFeed | None, feed: CryptoFeed) -> None:
-    """Raise FeedError when a field changed that decides where rows lie."""
-    if before is not None:
-        feed.refuse_changes(before.feed)
 
 
 def delete(feed: Feed, source: Source = None) -> None:

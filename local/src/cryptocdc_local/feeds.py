@@ -61,6 +61,13 @@ class FeedStore:
         applied = AppliedFeed(**found)
         return replace(applied, symbols=tuple(applied.symbols), halted=tuple(applied.halted))
 
+    def applied_before(self, feed: CryptoFeed, source: Source) -> AppliedFeed | None:
+        """How `feed` was last applied. Raises FeedError when what it asks for now would mix with the rows of then."""
+        earlier = self.read(identity(feed.name, source))
+        if earlier is not None:
+            feed.refuse_changes(earlier.feed)
+        return earlier
+
     def all(self) -> list[AppliedFeed]:
         """By identity, sorted."""
         found = (self.read(path.stem) for path in sorted(self._folder.glob("*.json")))

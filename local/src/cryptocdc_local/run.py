@@ -15,7 +15,7 @@ import yaml
 from cryptocdc_adapters import postgres
 from cryptocdc_adapters.exchange import Rest, markets, quote_volumes
 from cryptocdc_core import feed as feeds
-from cryptocdc_core.names import identity, quoted
+from cryptocdc_core.names import quoted
 from cryptocdc_core.plan import Plan, plan
 from cryptocdc_core.resolve import ResolvedFeed, resolve
 from cryptocdc_local.applier import Applied, Servers, apply
@@ -199,6 +199,8 @@ def started(
     Raises FeedError, ExchangeError, PlatformError, ConnectError.
     """
     servers = Servers.from_env(platform.endpoints().environment())
+    store = FeedStore(platform.settings.home, account)
+    earlier = store.applied_before(feeds.parse(document), chosen.source)
     simulator: Simulator | None = None
     if chosen.needs_simulator:
         report("simulator")
@@ -206,8 +208,6 @@ def started(
         simulator.start(chosen.capture)
     try:
         report("symbols of the exchange")
-        store = FeedStore(platform.settings.home, account)
-        earlier = store.read(identity(feeds.parse(document).name, chosen.source))
         applied, planned = resolve_and_plan(document, chosen, servers, earlier.symbols if earlier else ())
         run = Run(platform, servers, store, chosen, applied, planned)
     except BaseException:
