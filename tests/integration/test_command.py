@@ -1,0 +1,380 @@
+"""The command `cryptocdc` as its user sees it: a run and what it leaves, plan, apply, verify, backfill, delete."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from confluent_kafka.admin import AdminClient
+
+from cryptocdc_adapters import postgres, slots
+from cryptocdc_adapters.cassandra import connect as connect_cassandra
+from cryptocdc_adapters.connect import Connect
+from cryptocdc_adapters.kafka import client_config
+from cryptocdc_local.applier import Servers
+from cryptocdc_local.exchange_choice import Simulator
+from cryptocdc_local.platform import Platform
+from tests.integration.command import Answer, cryptocdc
+from tests.integration.conftest import Document, feed_document
+
+pytestmark = pytest.mark.platform
+
+STREAMS: Document = {
+    "recentTrades": {"source": "websocket", "kind": "aggregate"},
+    "klines": {"source": "websocket", "intervals": ["1m"]},
+}
+FEED = feed_document("command", ["BTCUSDT", "ETHUSDT"], STREAMS)
+FID = "command_sim"
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Document | str], Path]:
+    """Write a feed's document, or any text, to a file of its own."""
+    folder = tmp_path_factory.mktemp("feeds")
+
+    def written(document: Document | str) -> Path:
+        file = folder / f"{len(list(folder.iterdir()))}.yaml"
+        text = document if isinstance(document, str) else yaml.safe_dump(document)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return written
+
+
+@pytest.fixture(scope="module")
+def feed_file(write: Callable[[Document | str], Path]) -> Path:
+    return write(FEED)
+
+
+@pytest.fixture(scope="module")
+def command(command_environment: dict[str, str]) -> Command:
+    return lambda *arguments, **more: cryptocdc({**command_environment, **more}, *arguments)
+
+
+@pytest.fixture(scope="module")
+def ran(command: Command, feed_file: Path) -> Answer:
+    """`run --for`: everything after it finds its rows."""
+    return command("run", "-f", feed_file, "--for", "10", "--json")
+
+
+@pytest.fixture
+def simulator(ran: Answer, platform: Platform, simulator_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The exchange, for the commands that ask it; a run starts and stops its own."""
+    monkeypatch.setenv("CRYPTOCDC_SIMULATOR_PORT", str(simulator_port))
+    process = Simulator(platform.settings)
+    process.start(None)
+    yield
+    process.stop()
+
+
+def changed(**spec: Any) -> Document:
+    """The feed with other fields in its spec."""
+    document = copy.deepcopy(FEED)
+    document["spec"].update(spec)
+    return document
+
+
+def schemas(servers: Servers) -> set[str]:
+    connection = postgres.connect(servers.postgres, "test", autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_'")
+            return {row[0] for row in cursor.fetchall()}
+    finally:
+        connection.close()
+
+
+def ask(servers: Servers, query: str) -> list[Any]:
+    cluster, session = connect_cassandra(servers.cassandra)
+    try:
+        return list(session.execute(query))
+    finally:
+        cluster.shutdown()
+
+
+def keyspaces(servers: Servers) -> set[str]:
+    return {row[0] for row in ask(servers, "SELECT keyspace_name FROM system_schema.keyspaces")}
+
+
+def topics(servers: Servers) -> set[str]:
+    return set(AdminClient(client_config(servers.kafka)).list_topics(timeout=30).topics)
+
+
+# A run and what it leaves
+
+
+def test_a_run_ends_with_one_line_of_json_and_exits_0_when_all_is_proven(ran: Answer) -> None:
+    assert ran.code == 0, ran
+    result = ran.json()
+    assert (result["feed"], result["source"], result["identity"]) == ("command", "simulated", FID)
+    assert set(result["captured"]) == {"recent_trades", "klines"}
+    assert min(result["captured"].values()) > 0
+    assert result["verify"]["equal"] is True
+    assert result["verify"]["rows"] == sum(result["captured"].values())
+    assert [result["verify"][kind] for kind in ("missing", "extra", "different", "quarantined")] == [0, 0, 0, 0]
+
+
+def test_status_tells_servers_and_feeds(ran: Answer, command: Command) -> None:
+    answer = command("status", "--json")
+    assert answer.code == 0, answer
+    status = answer.json()
+    assert {s["name"]: s["state"] for s in status["servers"]} == dict.fromkeys(
+        ("postgres", "kafka", "connect", "cassandra"), "running"
+    )
+    (feed,) = [feed for feed in status["feeds"] if feed["identity"] == FID]
+    assert feed["symbols"] == ["BTCUSDT", "ETHUSDT"]
+    assert feed["halted"] == []
+    assert feed["programs"] == 0
+    assert feed["streams"]["recent_trades"]["kafka"] > 0
+
+    shown = command("status").out
+    assert "SIMULATED DATA" in shown
+    assert "no program of it runs" in shown
+
+
+def test_a_kafka_that_does_not_answer_does_not_hold_up_the_status(
+    ran: Answer, command_environment: dict[str, str]
+) -> None:
+    elsewhere = {**command_environment, "CRYPTOCDC_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+    answer = cryptocdc(elsewhere, "status", "--json", limit_s=40)
+    assert answer.code == 0, answer
+    assert [feed["streams"]["klines"]["kafka"] for feed in answer.json()["feeds"]] == [0]
+
+
+def test_verify_exits_0_when_equal_and_1_naming_the_row_that_was_altered(
+    ran: Answer, command: Command, feed_file: Path, servers: Servers
+) -> None:
+    equal = command("verify", "-f", feed_file, "--json")
+    assert equal.code == 0, equal
+    assert equal.json()["equal"] is True
+
+    row = ask(servers, f"SELECT symbol, hour, trade_time, trade_id, price FROM {FID}.recent_trades LIMIT 1")[0]
+    where = f"symbol = '{row.symbol}' AND hour = {ms(row.hour)} AND trade_time = {ms(row.trade_time)}"
+    update = f"UPDATE {FID}.recent_trades SET price = {{}} WHERE {where} AND trade_id = {row.trade_id}"
+    ask(servers, update.format("0.01"))
+    try:
+        unequal = command("verify", "-f", feed_file, "--json", "--explain")
+        assert unequal.code == 1, unequal
+        report = unequal.json()
+        assert (report["equal"], report["different"], report["missing"], report["extra"]) == (False, 1, 0, 0)
+        (key,) = report["keys"]
+        assert (key["table"], key["key"]["trade_id"], key["columns"]) == ("recent_trades", str(row.trade_id), ["price"])
+        assert (key["postgres"]["price"], key["cassandra"]["price"]) == (str(row.price), "0.01")
+        assert "by hand" in key["cause"]
+        shown = command("verify", "-f", feed_file, "--explain")
+        assert shown.code == 1
+        assert str(row.trade_id) in shown.out
+        assert "by hand" in shown.out
+    finally:
+        ask(servers, update.format(row.price))
+
+
+def ms(at: datetime) -> int:
+    return int(at.replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def test_a_window_without_a_row_proves_nothing(ran: Answer, command: Command, feed_file: Path) -> None:
+    answer = command("verify", "-f", feed_file, "--json", "--to", "2020-01-01")
+    assert answer.code == 1, answer
+    assert "nothing was compared" in answer.json()["reason"]
+
+
+def test_no_dead_letter_is_pending_after_a_sound_run(ran: Answer, command: Command, feed_file: Path) -> None:
+    listed = command("dlq", "list", "-f", feed_file, "--json")
+    assert (listed.code, listed.json()["pending"]) == (0, 0)
+    assert "no dead letter" in command("dlq", "list", "-f", feed_file).out
+    assert command("dlq", "replay", "-f", feed_file, "--json").json()["replayed"] == 0
+
+
+def test_doctor_finds_nothing_in_the_way(ran: Answer, command: Command) -> None:
+    answer = command("doctor")
+    assert answer.code == 0, answer
+    for check in ("java", "jars", "ports", "disk", "memory", "exchange", "clock"):
+        assert any(check in line for line in answer.out.splitlines()), check
+    assert "held by our own servers" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "named"),
+    [
+        ("CRYPTOCDC_POSTGRES_PORT", "1", "PostgreSQL"),
+        ("CRYPTOCDC_CASSANDRA_PORT", "1", "Cassandra"),
+        ("CRYPTOCDC_CASSANDRA_PASSWORD", "wrong", "Cassandra"),
+    ],
+)
+def test_verify_exits_3_and_names_the_server_that_is_elsewhere(
+    ran: Answer, command: Command, feed_file: Path, setting: str, value: str, named: str
+) -> None:
+    answer = command("verify", "-f", feed_file, **{setting: value})
+    assert answer.code == 3, answer
+    assert named in answer.err
+    assert "Traceback" not in answer.err
+
+
+# Plan, apply
+
+
+def test_plan_shows_everything_and_makes_nothing(
+    simulator: None, command: Command, write: Callable[[Document], Path], servers: Servers
+) -> None:
+    before = schemas(servers), keyspaces(servers), topics(servers)
+    answer = command("plan", "-f", write(feed_document("planned", ["BTCUSDT"], STREAMS)))
+
+    assert answer.code == 0, answer
+    plan = json.loads(answer.out)
+    assert plan["identity"] == "planned_sim"
+    assert list(plan["symbols"]) == ["BTCUSDT"]
+    assert plan["topics"]["planned_sim.planned_sim.klines"]["partitions"] == 6
+    assert plan["connector"]["slot.name"] == "planned_sim_slot"
+    assert any("CREATE TABLE" in statement for statement in plan["cassandra"])
+    assert plan["programs"] == {"producer": 1, "consumer": 1, "verifier": 1}
+    for password in ("CRYPTOCDC_POSTGRES_PASSWORD", "CRYPTOCDC_REPLICATION_PASSWORD"):
+        assert servers_password(password, command) not in answer.out
+    assert (schemas(servers), keyspaces(servers), topics(servers)) == before
+
+
+def servers_password(name: str, command: Command) -> str:
+    return str(command.__closure__[0].cell_contents[name])  # type: ignore[attr-defined]
+
+
+def test_apply_takes_over_what_may_change_and_names_what_it_did(
+    simulator: None, command: Command, write: Callable[[Document], Path], feed_file: Path
+) -> None:
+    more = command("apply", "-f", write(changed(symbols={"names": ["BTCUSDT", "BNBUSDT"]})))
+    assert more.code == 0, more
+    assert "added BNBUSDT; removed ETHUSDT" in more.err
+    again = command("apply", "-f", feed_file)
+    assert "added ETHUSDT; removed BNBUSDT" in again.err
+    assert "added none; removed none" in command("apply", "-f", feed_file).err
+
+
+@pytest.mark.parametrize("subcommand", [["apply"], ["run", "--for", "5"]], ids=["apply", "run"])
+def test_a_change_of_what_stored_rows_mean_is_refused(
+    ran: Answer, request: pytest.FixtureRequest, command: Command, write: Callable[[Document], Path],
+    subcommand: list[str],
+) -> None:  # fmt: skip
+    if subcommand == ["apply"]:
+        request.getfixturevalue("simulator")
+    streams = {**STREAMS, "recentTrades": {"source": "websocket", "kind": "trade"}}
+    answer = command(*subcommand, "-f", write(changed(streams=streams, scaling={"partitions": 7})))
+
+    assert answer.code == 2, answer
+    assert "spec.scaling.partitions: 7 is not accepted; accepted: 6" in answer.err
+    assert "spec.streams.recentTrades.kind: 'trade' is not accepted; accepted: 'aggregate'" in answer.err
+
+
+def test_an_unknown_symbol_is_named_with_what_may_have_been_meant(
+    simulator: None, command: Command, write: Callable[[Document], Path]
+) -> None:
+    answer = command("apply", "-f", write(feed_document("unknown", ["BTCUSDT", "ETHUSDD", "ZZZZZZ"], STREAMS)))
+    assert answer.code == 2, answer
+    assert "spec.symbols.names[1]: 'ETHUSDD' is unknown to simulated; did you mean" in answer.err
+    assert "ETHUSDT" in answer.err
+    assert "spec.symbols.names[2]: 'ZZZZZZ' is unknown" in answer.err
+
+
+def test_a_name_that_is_a_word_of_sql_and_of_cql_is_quoted_through_the_whole_pipeline(
+    simulator: None, command: Command, write: Callable[[Document], Path], simulator_port: int, servers: Servers
+) -> None:
+    """Without a suffix, as a feed of a real exchange: its endpoints say where that is."""
+    here = {"rest": f"http://127.0.0.1:{simulator_port}", "websocket": f"ws://127.0.0.1:{simulator_port}"}
+    document = feed_document(
+        "select", ["BTCUSDT"], {"latestPrices": {}}, exchange="binance", endpoints=here, deletionPolicy="Delete"
+    )
+    file = write(document)
+
+    ran = command("run", "-f", file, "--for", "5", "--json")
+    assert ran.code == 0, ran
+    assert (ran.json()["source"], ran.json()["identity"]) == ("exchange", "select")
+    deleted = command("delete", "-f", file)
+    assert deleted.code == 0, deleted
+    assert "select" not in schemas(servers) | keyspaces(servers)
+
+
+def test_commands_find_by_themselves_that_a_run_fell_back_to_the_simulator(
+    command: Command, write: Callable[[Document], Path]
+) -> None:
+    nowhere = {"rest": "http://127.0.0.1:1", "websocket": "ws://127.0.0.1:1"}
+    document = feed_document(
+        "fallback", ["BTCUSDT"], {"latestPrices": {}}, exchange="binance", endpoints=nowhere, deletionPolicy="Delete"
+    )
+    file = write(document)
+    ran = command("run", "-f", file, "--for", "3", "--json")
+    assert ran.code == 0, ran
+    assert ran.json()["source"] == "simulated"
+    assert "binance does not answer at http://127.0.0.1:1: using the simulator" in " ".join(ran.err.split())
+
+    verified = command("verify", "-f", file, "--json")
+    assert (verified.code, verified.json()["source"]) == (0, "simulated")
+    listed = command("dlq", "list", "-f", file, "--json")
+    assert (listed.code, listed.json()["feed"]) == (0, "fallback_sim")
+    assert command("delete", "-f", file).code == 0
+
+
+# Backfill, delete; these change what the tests above look at
+
+
+def test_backfill_fetches_a_stretch_of_the_past_and_refuses_an_unknown_symbol(
+    simulator: None, command: Command, feed_file: Path, servers: Servers
+) -> None:
+    end = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
+    stretch = ["--from", (end - timedelta(minutes=5)).isoformat(), "--to", end.isoformat()]
+    answer = command("backfill", "-f", feed_file, "--symbol", "BTCUSDT", *stretch)
+    assert answer.code == 0, answer
+    assert "BTCUSDT from" in answer.out
+    connection = postgres.connect(servers.postgres, "test", autocommit=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*), bool_and(closed) FROM {FID}.klines WHERE open_time >= %s AND open_time < %s",
+            ((end - timedelta(minutes=5)).replace(tzinfo=None), end.replace(tzinfo=None)),
+        )
+        assert cursor.fetchone() == (5, True)
+        cursor.execute(
+            f"SELECT max(trade_id) - min(trade_id) + 1 - count(*) FROM {FID}.recent_trades WHERE trade_time < %s",
+            (end.replace(tzinfo=None),),
+        )
+        assert cursor.fetchone() == (0,)
+    connection.close()
+
+    unknown = command("backfill", "-f", feed_file, "--symbol", "NOSUCH", *stretch)
+    assert unknown.code == 2, unknown
+    assert "NOSUCH" in unknown.err
+
+
+def test_delete_keeps_the_data_unless_told_otherwise_and_a_later_run_goes_on(
+    ran: Answer, command: Command, write: Callable[[Document], Path], feed_file: Path, servers: Servers
+) -> None:
+    """Retain, a run again over what was kept (backfilled rows included), then Delete, and a run from nothing."""
+    kept = command("delete", "-f", feed_file)
+    assert kept.code == 0, kept
+    assert "its data stays" in kept.err
+    assert slots.read(servers.postgres, f"{FID}_slot") is None
+    assert Connect(servers.connect.url).state(FID) is None
+    assert FID in schemas(servers) & keyspaces(servers)
+    assert f"{FID}.dlq" in topics(servers)
+    assert FID not in {feed["identity"] for feed in command("status", "--json").json()["feeds"]}
+    twice = command("delete", "-f", feed_file)
+    assert twice.code == 3, twice
+    assert "not applied" in twice.err
+
+    again = command("run", "-f", feed_file, "--for", "5", "--json")
+    assert again.code == 0, again
+    assert again.json()["verify"]["rows"] > sum(again.json()["captured"].values())
+
+    gone = command("delete", "-f", write(changed(deletionPolicy="Delete")))
+    assert gone.code == 0, gone
+    assert slots.read(servers.postgres, f"{FID}_slot") is None
+    assert FID not in schemas(servers) | keyspaces(servers)
+    assert not {topic for topic in topics(servers) if FID in topic}
+
+    anew = command("run", "-f", feed_file, "--for", "5", "--json")
+    assert anew.code == 0, anew
+    assert anew.json()["verify"]["rows"] == sum(anew.json()["captured"].values())
