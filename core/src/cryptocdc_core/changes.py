@@ -8,7 +8,6 @@ envelope, schemas on, decimals as base64 or with a variable scale. What fits non
 from __future__ import annotations
 
 import base64
-import re
 from decimal import Decimal
 from typing import Any, cast
 
@@ -24,7 +23,6 @@ META = {"op": "__op", "lsn": "__lsn", "committed_us": "__source_ts_us", "deleted
 
 _LARGEST_SCALE = 200
 _OPS = ("c", "u", "r", "d")
-_DECIMAL = re.compile(r"-?\d{1,200}(\.\d{1,200})?\Z", re.ASCII)
 _PYTHON = {
     Type.TEXT: str, Type.BIGINT: int, Type.INTEGER: int, Type.BOOLEAN: bool,
     Type.DECIMAL: str, Type.DECIMALS: list[str], Type.TIMESTAMP: int,
@@ -190,8 +188,3 @@ def _decimal_text(item: Any, scale: int | None) -> Any:
     if isinstance(item, float):
         raise Undecodable(f"decimal {item!r} came as a float, which has lost digits; string or base64 is accepted")
     return item
-
-
-def is_decimal(text: str) -> bool:
-    """Whether `text` is a plain decimal, as the exchange writes them: no exponent, no sign but a minus."""
-    return _DECIMAL.match(text) is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,14 +111,6 @@ class Simulator:
         except (requests.RequestException, ValueError):
             return False
         return bool(state.get("capture", {}).get("finished"))
-
-    def wait_capture_finished(self, limit_s: float) -> bool:
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline:
-            if self.capture_finished():
-                return True
-            time.sleep(0.2)
-        return False
 
     def stop(self) -> None:
         self._process.stop(signal.SIGTERM, 10)
