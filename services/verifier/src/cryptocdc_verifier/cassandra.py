@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from cassandra import ConsistencyLevel, InvalidRequest
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, NoHostAvailable, ResponseFuture, Session
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, NoHostAvailable, ResponseFuture, Session
 from cassandra.protocol import ResultMessage, _ProtocolHandler
 from cassandra.query import PreparedStatement, SimpleStatement
 
@@ -23,6 +24,8 @@ from cryptocdc_verifier.window import Partition, Window
 _PAGE_ROWS = 2000
 _IN_FLIGHT = 6
 """Partitions asked for ahead: enough to keep Cassandra busy while lines are made of the answers."""
+
+_PATIENCE_S = 15.0
 
 _LENGTH = struct.Struct(">i")
 
@@ -71,11 +74,8 @@ class CassandraSide:
     def __init__(self, settings: CassandraSettings, names: Names, streams: Sequence[Stream]) -> None:
         """Raises VerifyError when Cassandra can't be reached or the feed has no tables there."""
         self._keyspace = quoted(names.keyspace)
-        try:
-            self._cluster, self.session = connect(settings)
-            self._raw: Session = self._cluster.connect()
-        except NoHostAvailable as error:
-            raise VerifyError(f"Cassandra at {settings.hosts}:{settings.port}: {error}") from None
+        self._cluster, self.session = _patiently_connected(settings)
+        self._raw: Session = self._cluster.connect()
         self._raw.client_protocol_handler = _RawProtocol
         self._profile = self._raw.execution_profile_clone_update(EXEC_PROFILE_DEFAULT, row_factory=_as_they_are)
         try:
@@ -137,6 +137,18 @@ class CassandraSide:
 
     def close(self) -> None:
         self._cluster.shutdown()
+
+
+def _patiently_connected(settings: CassandraSettings) -> tuple[Cluster, Session]:
+    """A node that was restarted is waited for a little."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return connect(settings)
+        except NoHostAvailable as error:
+            if time.monotonic() > deadline:
+                raise VerifyError(f"Cassandra at {settings.hosts}:{settings.port}: {error}") from None
+            time.sleep(0.5)
 
 
 def _pages(future: ResponseFuture) -> Iterator[list[Any]]:

@@ -78,7 +78,7 @@ def read_pending(settings: KafkaSettings, names: Names) -> Pending:
             if time.monotonic() > deadline:
                 raise VerifyError(f"Kafka: {topic} was not read to its end within {TIMEOUT_S} s")
     except KafkaException as error:
-        raise VerifyError(f"Kafka at {settings.bootstrap}: {error.args[0]}") from None
+        raise VerifyError(f"Kafka at {settings.bootstrap}: {error.args[0].str()}") from None
     finally:
         consumer.close()
     return pending

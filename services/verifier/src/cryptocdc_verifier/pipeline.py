@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import requests
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
@@ -17,6 +17,8 @@ from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
 from cryptocdc_core.settings import ConnectSettings, KafkaSettings
 from cryptocdc_verifier.postgres import PostgresSide
 from cryptocdc_verifier.target import Target, VerifyError
+
+T = TypeVar("T")
 
 STALLED_S = 120.0
 _POLL_S = 0.1
@@ -175,30 +177,39 @@ class KafkaOffsets:
         self._bootstrap = settings.bootstrap
 
     def ends(self) -> dict[tuple[str, int], tuple[int, int]]:
-        try:
-            described = self._admin.list_topics(timeout=TIMEOUT_S).topics
-            absent = [topic for topic in self._topics if topic not in described]
-            if absent:
-                raise VerifyError(f"Kafka has no topic {', '.join(absent)}: was the feed applied?")
-            parts = [TopicPartition(topic, p) for topic in self._topics for p in described[topic].partitions]
-            first, last = (
-                {at: future.result(TIMEOUT_S).offset for at, future in self._admin.list_offsets(asked).items()}
-                for asked in (dict.fromkeys(parts, spec) for spec in (OffsetSpec.earliest(), OffsetSpec.latest()))
-            )
-        except KafkaException as error:
-            raise self._unreachable(error) from None
+        described = self._patiently(lambda: self._admin.list_topics(timeout=TIMEOUT_S).topics)
+        absent = [topic for topic in self._topics if topic not in described]
+        if absent:
+            raise VerifyError(f"Kafka has no topic {', '.join(absent)}: was the feed applied?")
+        parts = [TopicPartition(topic, p) for topic in self._topics for p in described[topic].partitions]
+
+        def offsets(spec: OffsetSpec) -> dict[TopicPartition, int]:
+            asked = self._admin.list_offsets(dict.fromkeys(parts, spec))
+            return {at: future.result(TIMEOUT_S).offset for at, future in asked.items()}
+
+        first = self._patiently(lambda: offsets(OffsetSpec.earliest()))
+        last = self._patiently(lambda: offsets(OffsetSpec.latest()))
         return {(at.topic, at.partition): (first[at], last[at]) for at in parts}
 
     def committed(self) -> dict[tuple[str, int], int]:
-        try:
-            asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self._group)])
-            found = asked[self._group].result(TIMEOUT_S).topic_partitions
-        except KafkaException as error:
-            raise self._unreachable(error) from None
-        return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+        def asked() -> list[TopicPartition]:
+            answer = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self._group)])
+            found: list[TopicPartition] = answer[self._group].result(TIMEOUT_S).topic_partitions
+            return found
 
-    def _unreachable(self, error: KafkaException) -> VerifyError:
-        return VerifyError(f"Kafka at {self._bootstrap}: {error.args[0]}")
+        return {(at.topic, at.partition): at.offset for at in self._patiently(asked) if at.offset >= 0}
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask again for a while: a broker that has just started refuses at first what it will answer soon."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                return ask()
+            except (KafkaException, TimeoutError) as error:
+                if time.monotonic() > deadline:
+                    told = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+                    raise VerifyError(f"Kafka at {self._bootstrap}: {told}") from None
+                time.sleep(0.5)
 
 
 def connector_in_words(settings: ConnectSettings, name: str) -> str:

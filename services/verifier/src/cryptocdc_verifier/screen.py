@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
@@ -42,19 +43,18 @@ def progress(console: Console) -> Iterator[Say]:
 
 def show(report: Report, console: Console) -> None:
     document = report.to_json()
-    table = Table(title=f"{report.feed}, {report.source}: PostgreSQL and Cassandra", title_justify="left")
-    table.add_column("table")
-    for heading in ("rows", "missing", "extra", "different", "buckets"):
-        table.add_column(heading, justify="right")
-    table.add_column("proven through")
+    table = Table(title=f"{report.feed}, {report.source}: PostgreSQL and Cassandra", title_justify="left", box=SIMPLE)
+    table.add_column("table", no_wrap=True)
+    for heading in ("rows", "missing", "extra", "different"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("proven through, UTC", no_wrap=True)
     for name, found in document["tables"].items():
         counts = [found["missing"], found["extra"], found["different"]]
         table.add_row(
             name,
             f"{found['rows']:,}",
             *(f"[red]{count:,}[/red]" if count else "0" for count in counts),
-            f"{found['buckets']:,}",
-            found["proven_through"],
+            found["proven_through"][:19].replace("T", " "),
         )
     console.print(table)
     console.print(f"window {document['window']['from']} to {document['window']['to']}")
