@@ -64,6 +64,7 @@ class Kafka:
         self.assigned: list[Any] = []
         self.closed = False
         self.down = False
+        self.gathered: list[float] = []
         self.callbacks: dict[str, Any] = {}
 
     @property
@@ -82,6 +83,7 @@ class Kafka:
         return None if self.paused or not self.queue else self.queue.popleft()
 
     def consume(self, count: int, timeout: float) -> list[Any]:
+        self.gathered.append(timeout)
         return [self.queue.popleft() for _ in range(min(count, len(self.queue)))]
 
     def assignment(self) -> list[Any]:

@@ -7,7 +7,7 @@ from confluent_kafka import TopicPartition
 
 from cryptocdc_adapters.serving import Health
 from cryptocdc_consumer.letters import Letters
-from cryptocdc_consumer.pipeline import PAUSE_AFTER_S, Pipeline
+from cryptocdc_consumer.pipeline import GATHER_S, PAUSE_AFTER_S, Pipeline
 from cryptocdc_consumer.sink import IN_FLIGHT, Sink
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.metrics import ConsumerMetrics
@@ -253,3 +253,18 @@ def test_latency_is_measured_from_the_event_and_from_the_commit(house):
     for histogram in (house.metrics.event_seconds, house.metrics.commit_seconds):
         assert histogram.labels("recent_trades")._sum.get() >= 0.25
     assert house.metrics.rows.labels("recent_trades")._value.get() == 1
+
+
+def test_rows_are_gathered_only_while_they_are_late_anyway(house):
+    def read():
+        house.come(0)
+        house.step()
+        house.cassandra.answer()
+        return house.kafka.gathered[-1]
+
+    house.clock.now = NOW_MS / 1000 + 0.01
+    assert read() == 0
+    assert read() == 0, "the last rows were fresh"
+    house.clock.now = NOW_MS / 1000 + 60
+    assert read() == 0
+    assert read() == GATHER_S, "the last rows were a minute old"

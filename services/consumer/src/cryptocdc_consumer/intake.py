@@ -39,6 +39,8 @@ class Chunk:
     offsets: dict[tuple[str, int], int]
     """By topic and partition: the offset after the last record."""
     records: int
+    committed_us: int = 0
+    """When PostgreSQL committed the last change that was understood."""
     pending: int = 0
     """Batches and letters that are not acknowledged."""
 
@@ -155,6 +157,7 @@ class Intake:
                 if change is None:
                     self._metrics.left_out.labels(lane.stream.table).inc()
                     continue
+            taken.chunk.committed_us = change.committed_us
             try:
                 self._encode(lane, change, record, now_ms, taken)
             except (Unencodable, struct.error, ValueError, OverflowError, OSError, ArithmeticError) as error:
