@@ -256,15 +256,13 @@ def test_latency_is_measured_from_the_event_and_from_the_commit(house):
 
 
 def test_rows_are_gathered_only_while_they_are_late_anyway(house):
-    def read():
+    def read(seconds_after):
+        house.clock.now = NOW_MS / 1000 + seconds_after
         house.come(0)
         house.step()
         house.cassandra.answer()
         return house.kafka.gathered[-1]
 
-    house.clock.now = NOW_MS / 1000 + 0.01
-    assert read() == 0
-    assert read() == 0, "the last rows were fresh"
-    house.clock.now = NOW_MS / 1000 + 60
-    assert read() == 0
-    assert read() == GATHER_S, "the last rows were a minute old"
+    assert read(0.01) == 0
+    assert read(60) == 0, "the rows before were fresh"
+    assert read(61) == GATHER_S, "the rows before were a minute old"
