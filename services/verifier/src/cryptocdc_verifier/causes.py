@@ -45,6 +45,8 @@ def _missing(seen: Evidence) -> str:
             "the key was deleted in PostgreSQL and inserted again, which is not supported: in Cassandra the delete"
             f" of {iso(seen.sent[deletes[-1]].committed_us // 1000)} still wins over the new row"
         )
+    if deletes:
+        return "the last change of it in Kafka is its delete: that PostgreSQL has the row again never passed the slot"
     if seen.sent:
         last = seen.sent[-1]
         return (
