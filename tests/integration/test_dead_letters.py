@@ -71,8 +71,12 @@ def command(it: Run, feed_file: Path, command_environment: dict[str, str]) -> An
 
 def partition_of(it: Run, symbol: str) -> int:
     """Where the connector puts the trades of a symbol."""
-    found = (r for r in topics.read(it.servers.kafka, TOPIC) if json.loads(r.key or b"{}") == {"symbol": symbol})
-    return next(found).partition
+
+    def found() -> list[int]:
+        key = json.dumps({"symbol": symbol}, separators=(",", ":")).encode()
+        return [record.partition for record in topics.read(it.servers.kafka, TOPIC) if record.key == key]
+
+    return wait_for(f"a trade of {symbol} in Kafka", found)[0]
 
 
 def letters(it: Run) -> list[topics.Found]:
