@@ -10,6 +10,7 @@ import threading
 from importlib.metadata import version
 from typing import Any
 
+from cassandra import InvalidRequest
 from cassandra.cluster import Cluster, NoHostAvailable, Session
 from confluent_kafka import Consumer, Producer
 
@@ -91,15 +92,19 @@ def _run(
         intake = Intake(
             names, streams_of(feed), retention_s(feed.spec.retention.cassandra), prepare, metrics, step
         )  # fmt: skip
-        letters = Letters(Producer(producer_config(kafka)), names.dead_letter_topic, names.fid, metrics)
+        letters = Letters(Producer(producer_config(kafka), logger=log), names.dead_letter_topic, names.fid, metrics)
         committed: list[Any] = []
-        consumer = Consumer(consumer_config(kafka, names.consumer_group, lambda *told: committed[0](*told)))
+        consumer = Consumer(consumer_config(kafka, names.consumer_group, lambda *told: committed[0](*told)), logger=log)
         pipeline = Pipeline(consumer, intake, Sink(send, metrics), letters, metrics, health)
         committed.append(pipeline.on_commit)
         log.info("consuming %s into keyspace %s", ", ".join(intake.topics), names.keyspace)
-        pipeline.run(stop)
-        log.info("stopped: everything read is written and committed")
+        drained = pipeline.run(stop)
+        log.info("stopped: %s", "all is written and committed" if drained else "what is not written is read again")
         return WELL
+    except InvalidRequest as error:
+        # Only preparing can raise it here: a batch's is the sink's to deal with.
+        log.error("Cassandra: %s; apply the feed first", error)
+        return PLATFORM
     finally:
         cluster.shutdown()
 

@@ -73,8 +73,8 @@ class Pipeline:
         self._full_since: float | None = None
         self._paused = False
 
-    def run(self, stop: threading.Event) -> None:
-        """Until `stop`; then everything read is written and committed, within STOP_LIMIT_S."""
+    def run(self, stop: threading.Event) -> bool:
+        """Until `stop`; then everything read is written and committed. False when STOP_LIMIT_S was too short for it."""
         self._consumer.subscribe(
             self._intake.topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -83,6 +83,7 @@ class Pipeline:
                 self.step()
             self._drain(STOP_LIMIT_S)
             self._commit(wait=True)
+            return not self._chunks
         finally:
             self._consumer.close()
 
