@@ -19,7 +19,7 @@ from cryptocdc_local.applier import Servers
 from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform import Endpoints, Platform, PlatformSettings, Ports
 from cryptocdc_local.platform.machine import port_is_free
-from cryptocdc_local.platform.progress import shown
+from cryptocdc_local.platform.progress import Silent, shown
 
 FIRST_PORTS = Ports(
     postgres=16432, kafka=16092, kafka_controller=16093, connect=16083, cassandra=16042, cassandra_internode=16700
@@ -133,6 +133,6 @@ def start(platform: Platform, simulator_port: int, monkeypatch: pytest.MonkeyPat
         for name, value in simulator.items():
             monkeypatch.setenv(f"CRYPTOCDC_SIMULATOR_{name.upper()}", str(value))
         chosen = choose(feeds.parse(document), source)
-        return run.started(platform, document, chosen, platform.account, lambda step: print(step, file=sys.stderr))
+        return run.started(platform, document, chosen, Silent(), lambda step: print(step, file=sys.stderr))
 
     return starter

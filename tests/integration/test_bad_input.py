@@ -28,6 +28,7 @@ from cryptocdc_local.applier import Servers
 from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.figures import Samples, scrape
 from cryptocdc_local.platform import Platform
+from cryptocdc_local.platform.progress import Silent
 from cryptocdc_local.proof import prove
 from cryptocdc_local.run import Run
 from cryptocdc_producer.frames import Row
@@ -53,7 +54,7 @@ def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("CRYPTOCDC_SIMULATOR_PORT", str(simulator_port))
         chosen = choose(feeds.parse(document), "simulated")
-        with run.started(platform, document, chosen, platform.account, lambda s: print(s, file=sys.stderr)) as started:
+        with run.started(platform, document, chosen, Silent(), lambda s: print(s, file=sys.stderr)) as started:
             wait_for("rows of every stream", lambda: all(s.cassandra for s in started.figures().streams.values()), 120)
             yield started
 

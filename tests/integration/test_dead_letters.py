@@ -16,6 +16,7 @@ from cryptocdc_core import feed as feeds
 from cryptocdc_local import run
 from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform import Platform
+from cryptocdc_local.platform.progress import Silent
 from cryptocdc_local.run import Run
 from tests.integration import refusing_transform, topics
 from tests.integration.command import Answer, cryptocdc
@@ -47,7 +48,7 @@ def it(platform: Platform, simulator_port: int, refused_tables: Path) -> Iterato
         environment.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
         environment.setenv(refusing_transform.FILE, str(refused_tables))
         chosen = choose(feeds.parse(DOCUMENT), "simulated")
-        with run.started(platform, DOCUMENT, chosen, platform.account, lambda s: print(s, file=sys.stderr)) as started:
+        with run.started(platform, DOCUMENT, chosen, Silent(), lambda s: print(s, file=sys.stderr)) as started:
             wait_for("rows of both streams", lambda: all(s.cassandra for s in started.figures().streams.values()), 120)
             yield started
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -108,27 +108,29 @@ def run_feed(
         console.print(f"[yellow]{chosen.note}")
     platform = _platform()
     leave_running = platform.is_running()
+    ends = bool(seconds or chosen.capture)
     with _terminated_as_interrupted():
         try:
-            with shown(console) as steps:
-                platform.start(steps)
-            with run.started(
-                platform, document, chosen, platform.account, lambda step: console.print(f"[dim]{step}")
-            ) as it:
-                ends = bool(seconds or chosen.capture)
-                before = run.count_rows(it.servers, it.plan) if ends else {}
+            with contextlib.ExitStack() as stack:
+                with shown(console) as steps:
+                    it = stack.enter_context(
+                        run.started(platform, document, chosen, steps, lambda step: console.print(f"[dim]{step}"))
+                    )
                 _watch(it, console, seconds, as_json, began)
                 if ends:
-                    _finish(it, console, before, as_json)
+                    _finish(it, console, as_json)
         except KeyboardInterrupt:
             console.print("stopped; the data stays, and `make run` goes on from here")
+            if ends:
+                # Nothing was proven, and a script that asked for proof must not take this for one.
+                raise typer.Exit(EXIT_UNEQUAL) from None
         finally:
             if not leave_running:
                 with shown(console) as steps:
                     platform.stop(steps)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
     """A SIGTERM stops a run as cleanly as Ctrl-C."""
 
@@ -169,13 +171,13 @@ def _watch(it: run.Run, console: Console, seconds: float | None, as_json: bool, 
             time.sleep(REFRESH_S)
 
 
-def _finish(it: run.Run, console: Console, before: dict[str, int], as_json: bool) -> None:
+def _finish(it: run.Run, console: Console, as_json: bool) -> None:
     """Stop capturing, drain, verify, say the result. Exits 1 when not all of it is in Cassandra."""
     with shown(console) as steps:
         steps.begin("draining")
         it.stop_capture()
         after = run.count_rows(it.servers, it.plan)
-        captured = {table: count - before.get(table, 0) for table, count in after.items()}
+        captured = {table: count - it.rows_before.get(table, 0) for table, count in after.items()}
         steps.done("draining", f"{sum(captured.values()):,} rows captured")
         steps.begin("verifying")
         report = prove(it.applied, it.servers, lambda text: steps.update("verifying", text))

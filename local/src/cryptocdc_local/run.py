@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from cryptocdc_local.feeds import AppliedFeed, FeedStore
 from cryptocdc_local.figures import FeedFigures
 from cryptocdc_local.guard import ConnectorGuard
 from cryptocdc_local.platform import Platform
-from cryptocdc_local.platform.account import Account
+from cryptocdc_local.platform.progress import Steps
 from cryptocdc_local.programs import Programs
 from cryptocdc_local.readings import Readings
 
@@ -65,12 +66,13 @@ class Run:
     chosen: Chosen
     applied: AppliedFeed
     plan: Plan
+    simulator: Simulator | None = None
 
     def __post_init__(self) -> None:
         self.programs = Programs(self.platform.settings, self.plan.names.fid, self._environment())
-        self.simulator: Simulator | None = None
         self.note = self.chosen.note
         self.event = ""
+        self.rows_before: dict[str, int] = {}
         self._guard = ConnectorGuard(self.plan, self.servers)
         self._readings = self._new_readings()
         self._ending = threading.Event()
@@ -95,6 +97,7 @@ class Run:
         if left_over:
             self.event = f"stopped what an earlier run left behind: {', '.join(left_over)}"
         result = apply(self.plan, self.servers, report)
+        self.rows_before = count_rows(self.servers, self.plan)
         self.store.write(self.applied)
         report("programs")
         self._scale()
@@ -173,8 +176,6 @@ class Run:
             thread.join(timeout=10)
         for kind in ("producer", "verifier", "consumer"):
             self.programs.stop(kind)
-        if self.simulator is not None:
-            self.simulator.stop()
 
 
 def _programs_differ(before: AppliedFeed, after: AppliedFeed) -> bool:
@@ -188,38 +189,38 @@ def _programs_differ(before: AppliedFeed, after: AppliedFeed) -> bool:
 
 @contextlib.contextmanager
 def started(
-    platform: Platform,
-    document: dict[str, object],
-    chosen: Chosen,
-    account: Account,
-    report: Callable[[str], None],
+    platform: Platform, document: dict[str, object], chosen: Chosen, steps: Steps, report: Callable[[str], None]
 ) -> Iterator[Run]:
-    """A run of a feed on a platform that is up, stopped at the end of the block.
+    """A run of a feed, its programs stopped at the end of the block. The servers are started, and left running.
 
     Raises FeedError, ExchangeError, PlatformError, ConnectError.
     """
+    platform.setup(steps)
     servers = Servers.from_env(platform.endpoints().environment())
-    store = FeedStore(platform.settings.home, account)
+    store = FeedStore(platform.settings.home, platform.account)
     earlier = store.applied_before(feeds.parse(document), chosen.source)
-    simulator: Simulator | None = None
-    if chosen.needs_simulator:
-        report("simulator")
-        simulator = Simulator(platform.settings)
-        simulator.start(chosen.capture)
+    simulator = Simulator(platform.settings) if chosen.needs_simulator else None
+
+    def asked() -> tuple[AppliedFeed, Plan]:
+        if simulator is not None:
+            simulator.start(chosen.capture)
+        return resolve_and_plan(document, chosen, servers, earlier.symbols if earlier else ())
+
     try:
-        report("symbols of the exchange")
-        applied, planned = resolve_and_plan(document, chosen, servers, earlier.symbols if earlier else ())
-        run = Run(platform, servers, store, chosen, applied, planned)
-    except BaseException:
+        # The exchange is asked while the servers start: neither needs the other.
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(asked)
+            platform.start(steps)
+            applied, planned = answer.result()
+        run = Run(platform, servers, store, chosen, applied, planned, simulator)
+        try:
+            run.start(report)
+            yield run
+        finally:
+            run.stop()
+    finally:
         if simulator is not None:
             simulator.stop()
-        raise
-    run.simulator = simulator
-    try:
-        run.start(report)
-        yield run
-    finally:
-        run.stop()
 
 
 def count_rows(servers: Servers, plan: Plan) -> dict[str, int]:

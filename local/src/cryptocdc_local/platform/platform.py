@@ -66,6 +66,7 @@ class Platform:
     def __init__(self, settings: PlatformSettings) -> None:
         self.settings = settings
         self._backoff = {name: _Backoff() for name in SERVERS}
+        self._set_up = False  # whether `setup` has said so already
 
     @cached_property
     def account(self) -> Account:
