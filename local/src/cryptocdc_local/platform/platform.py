@@ -86,6 +86,7 @@ class Platform:
         steps = steps or Silent()
         with self._locked(steps):
             self._setup(steps)
+        self._set_up = True
 
     def _setup(self, steps: Steps) -> None:
         settings = self.settings
@@ -114,7 +115,7 @@ class Platform:
         """
         steps = steps or Silent()
         with self._locked(steps):
-            self._setup(steps)
+            self._setup(Silent() if self._set_up else steps)
             servers = [self._server(name) for name in SERVERS]
             down = [server for server in servers if not self._processes[server.name].alive()]
             if down:
