@@ -144,7 +144,7 @@ def test_a_kafka_that_does_not_answer_does_not_hold_up_the_status(
     ran: Answer, command_environment: dict[str, str]
 ) -> None:
     elsewhere = {**command_environment, "CRYPTOCDC_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
-    answer = cryptocdc(elsewhere, "status", "--json", limit_s=40)
+    answer = cryptocdc(elsewhere, "status", "--json", limit_s=60)
     assert answer.code == 0, answer
     assert [feed["streams"]["klines"]["kafka"] for feed in answer.json()["feeds"]] == [0]
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,7 @@ from cryptocdc_local import applier, run
 from cryptocdc_local.errors import EXIT_PLATFORM, EXIT_UNEQUAL
 from cryptocdc_local.exchange_choice import Chosen, choose
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
+from cryptocdc_local.figures import FeedFigures
 from cryptocdc_local.live import feed_table, server_table
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform.progress import shown
@@ -278,14 +280,19 @@ def status(as_json: Json = False) -> None:
     """What runs, and the figures of every applied feed. Exits 3 when a server is down."""
     platform = _platform()
     servers = platform.status()
-    feeds = []
-    for applied in _store(platform).all():
+    applied_feeds = _store(platform).all()
+
+    def read(applied: AppliedFeed) -> FeedFigures:
         readings = Readings(
             platform.settings, KafkaSettings.from_env(), applied.names, applied.feed.spec.streams.tables
         )
         readings.read()
         time.sleep(1.0)  # rates are those of the second between two readings
-        feeds.append((applied, readings.read()))
+        return readings.read()
+
+    # All at once: a feed whose programs or Kafka do not answer holds up none of the others.
+    with ThreadPoolExecutor(max(1, len(applied_feeds))) as pool:
+        feeds = list(zip(applied_feeds, pool.map(read, applied_feeds), strict=True))
     if as_json:
         answer = {
             "servers": [asdict(server) for server in servers],
