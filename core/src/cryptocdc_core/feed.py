@@ -22,6 +22,9 @@ Duration = Annotated[str, Field(pattern=durations.PATTERN)]
 Retention = Annotated[str, Field(pattern=rf"^keep$|{durations.PATTERN}")]
 Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9_.-]{1,20}$")]
 
+MOST_TTL_S = 3650 * 86_400
+"""Cassandra's own limit is twenty years from the time of writing."""
+
 _RESERVED = ("public", "information-schema")
 _RESERVED_STARTS = ("pg-", "system")
 _RESERVED_ENDS = ("-sim", "-capture")
@@ -146,6 +149,13 @@ class Retentions(_Model):
     postgres: Retention = "2d"
     kafka: Retention = "1d"
     cassandra: Retention = "90d"
+
+    @field_validator("cassandra")
+    @classmethod
+    def _expressible(cls, text: str) -> str:
+        if (retention_s(text) or 0) > MOST_TTL_S:
+            raise ValueError("3650d at most, or keep, is accepted: Cassandra refuses expiries that are further away")
+        return text
 
 
 class Scaling(_Model):
