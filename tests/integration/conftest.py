@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from cryptocdc_core import feed as feeds
-from cryptocdc_local import run
+from cryptocdc_local import applier, run
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform import Endpoints, Platform, PlatformSettings, Ports
@@ -125,14 +125,24 @@ Starter = Callable[..., contextlib.AbstractContextManager[run.Run]]
 
 
 @pytest.fixture
-def start(platform: Platform, simulator_port: int, monkeypatch: pytest.MonkeyPatch) -> Starter:
-    """Start a run of a feed: `with start(document) as it: …`. `simulator` holds the simulator's settings."""
+def start(platform: Platform, simulator_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Starter]:
+    """Start a run of a feed: `with start(document) as it: …`. `simulator` holds the simulator's settings.
 
-    def starter(document: Document, source: str = "simulated", **simulator: object) -> Any:
+    Every feed is deleted when its test is over: a connector that idles on would slow all later tests.
+    """
+    ran: dict[str, run.Run] = {}
+
+    @contextlib.contextmanager
+    def starter(document: Document, source: str = "simulated", **simulator: object) -> Iterator[run.Run]:
         monkeypatch.setenv("CRYPTOCDC_SIMULATOR_PORT", str(simulator_port))
         for name, value in simulator.items():
             monkeypatch.setenv(f"CRYPTOCDC_SIMULATOR_{name.upper()}", str(value))
         chosen = choose(feeds.parse(document), source)
-        return run.started(platform, document, chosen, Silent(), lambda step: print(step, file=sys.stderr))
+        with run.started(platform, document, chosen, Silent(), lambda step: print(step, file=sys.stderr)) as it:
+            ran[it.plan.names.fid] = it
+            yield it
 
-    return starter
+    yield starter
+    for it in ran.values():
+        applier.delete(it.plan, it.servers, lambda _: None, everything=True)
+        it.store.delete(it.plan.names.fid)
