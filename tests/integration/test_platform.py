@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -149,6 +150,7 @@ def test_a_start_that_was_killed_half_way_is_repeated(platform: Platform) -> Non
     settings = PlatformSettings(home, replace(platform.settings.ports, postgres=platform.settings.ports.postgres + 1))
     account, java = platform.account, find_java()
     assert java is not None
+    shutil.rmtree(home, ignore_errors=True)  # an earlier run's: its data folder has an earlier run's passwords
     for folder in (home, settings.data, settings.run, settings.log, settings.lib, settings.temporary):
         account.make_folder(folder)
     install_postgres(settings.lib)
