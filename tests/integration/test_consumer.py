@@ -175,13 +175,13 @@ def test_rows_updates_deletes_and_the_snapshot_arrive(house: House) -> None:
 
     wait_for("the last row", lambda: house.trade_ids() == {1, 2, 3, 5})
     rows = {row.trade_id: row for row in house.rows("recent_trades")}
-    assert (rows[1].op, rows[5].op) == ("r", "c")
+    assert (rows[1].audit.op, rows[5].audit.op) == ("r", "c")
     assert str(rows[5].price) == "0.35130000"
-    assert (str(rows[3].price), rows[3].op) == ("7.700", "u")
-    hops = (rows[5].received_at, rows[5].committed_at, rows[5].produced_at, rows[5].written_at)
+    assert (str(rows[3].price), rows[3].audit.op) == ("7.700", "u")
+    hops = (rows[5].received_at, *rows[5].audit[2:])
     assert None not in hops
     assert list(hops[1:]) == sorted(hops[1:])
-    assert rows[5].lsn > rows[3].lsn > 0
+    assert rows[5].audit.lsn > rows[3].audit.lsn > 0
 
     wait_for("the newest price", lambda: [str(r.price) for r in house.rows("newest_prices")] == ["2.10"])
     assert {str(row.price) for row in house.rows("latest_prices")} == {"1.10", "2.10"}

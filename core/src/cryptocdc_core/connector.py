@@ -21,7 +21,8 @@ def connector_config(names: Names, streams: Sequence[Stream], platform: Platform
 
     Not the defaults, and why: `poll.interval.ms` is nearly all of the latency (500 → 10); schemas off and unwrapped
     records are 77 bytes a row instead of 4,532; decimals as strings keep their digits; roots only, since partitions are
-    published as their root; the key is the symbol, so that a symbol's rows keep their order.
+    published as their root; the key is the symbol, so that a symbol's rows keep their order; a queue of 2,048 changes
+    dies young in the heap, where one of 8,192 has its collector copy it over and over (3 of Connect's 45 µs a row, not 13).
     """
     roots = [f"{names.schema}.{stream.table}" for stream in streams]
     return {
@@ -45,6 +46,8 @@ def connector_config(names: Names, streams: Sequence[Stream], platform: Platform
         "tombstones.on.delete": "false",
         "decimal.handling.mode": "string",
         "poll.interval.ms": "10",
+        "max.batch.size": "512",
+        "max.queue.size": "2048",
         "status.update.interval.ms": "2000",
         "heartbeat.interval.ms": str(HEARTBEAT_MS),
         "heartbeat.action.query": f"UPDATE {quoted(names.schema)}.{HEARTBEAT} SET beat_at = now() WHERE id = 1",  # noqa: S608

@@ -12,6 +12,8 @@ HEARTBEAT = "heartbeat"
 GAPS = "gaps"
 PROOFS = "proofs"
 DROPPED = "dropped"
+AUDIT_COLUMN = "audit"
+"""Also the name of its type."""
 
 DAY_MS = 86_400_000
 
@@ -92,13 +94,17 @@ def postgres_partition(names: Names, stream: Stream, day_ms: int) -> str:
 def cassandra_schema(names: Names, streams: Sequence[Stream], retention_s: int | None, replication: str) -> list[str]:
     """Keyspace and tables; `replication` is CQL's map, e.g. "{'class': 'SimpleStrategy', 'replication_factor': 1}"."""
     keyspace = quoted(names.keyspace)
-    statements = [f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}"]
+    fields = ", ".join(f"{quoted(c.name)} {c.type.cql}" for c in AUDIT)
+    statements = [
+        f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}",
+        f"CREATE TYPE IF NOT EXISTS {keyspace}.{AUDIT_COLUMN} ({fields})",
+    ]
     for stream in streams:
         partition = (*stream.partition, stream.bucket.value)
         statements.append(
             _cassandra_table(
                 keyspace, stream.table, cassandra_columns(stream), partition, stream.clustering, stream.clustering,
-                stream.doc, _compaction(retention_s, stream.bucket),
+                stream.doc, _compaction(retention_s, stream.bucket), f", {AUDIT_COLUMN} frozen<{AUDIT_COLUMN}>",
             )
         )  # fmt: skip
     tables = {stream.table for stream in streams}
@@ -115,20 +121,20 @@ def cassandra_schema(names: Names, streams: Sequence[Stream], retention_s: int |
 
 
 def cassandra_columns(stream: Stream) -> tuple[Column, ...]:
-    """A stream's columns in Cassandra: those of PostgreSQL, the bucket, the audit."""
+    """A stream's columns in Cassandra, the audit apart: those of PostgreSQL and the bucket."""
     bucket = Column(stream.bucket.value, Type.TIMESTAMP, f"Start of the {stream.bucket.value} in UTC.")
-    return (*stream.columns, bucket, *AUDIT)
+    return (*stream.columns, bucket)
 
 
 def _cassandra_table(
     keyspace: str, table: str, columns: Sequence[Column], partition: Sequence[str], clustering: Sequence[str],
-    descending: Sequence[str], doc: str, compaction: str,
+    descending: Sequence[str], doc: str, compaction: str, more: str = "",
 ) -> str:  # fmt: skip
     definitions = ", ".join(f"{quoted(c.name)} {c.type.cql}" for c in columns)
     key = f"({', '.join(map(quoted, partition))}), {', '.join(map(quoted, clustering))}"
     order = ", ".join(f"{quoted(name)} {'DESC' if name in descending else 'ASC'}" for name in clustering)
     return (
-        f"CREATE TABLE IF NOT EXISTS {keyspace}.{quoted(table)} ({definitions}, PRIMARY KEY ({key}))"
+        f"CREATE TABLE IF NOT EXISTS {keyspace}.{quoted(table)} ({definitions}{more}, PRIMARY KEY ({key}))"
         f" WITH CLUSTERING ORDER BY ({order}) AND comment = {literal(doc)} AND compaction = {compaction}"
     )
 

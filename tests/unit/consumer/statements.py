@@ -10,7 +10,7 @@ from typing import Any
 from cassandra import cqltypes
 
 from cryptocdc_consumer.cql import NULL, UNSET
-from cryptocdc_core.catalogue import DERIVED, STREAMS, Type
+from cryptocdc_core.catalogue import AUDIT, DERIVED, STREAMS, Type
 from cryptocdc_core.ddl import cassandra_columns
 
 KEYSPACE = "f"
@@ -19,6 +19,9 @@ _READ = {
     Type.INTEGER: cqltypes.Int32Type, Type.BOOLEAN: cqltypes.BooleanType, Type.DECIMAL: cqltypes.DecimalType,
     Type.DECIMALS: cqltypes.ListType.apply_parameters([cqltypes.DecimalType]),
 }  # fmt: skip
+AUDIT_TYPE = cqltypes.UserType.make_udt_class(
+    "f", "audit", tuple(c.name for c in AUDIT), tuple(_READ[c.type] for c in AUDIT)
+)
 TYPES = {s.table: {c.name: c.type for c in cassandra_columns(s)} for s in STREAMS.values()} | {
     d.table: {c.name: c.type for c in d.columns} for d in DERIVED
 }
@@ -78,9 +81,13 @@ class Prepared:
     @staticmethod
     def _values(table: str, names: list[str], found: list[Any]) -> dict[str, Any]:
         return {
-            name: _READ[TYPES[table][name]].deserialize(raw, 5) if isinstance(raw, bytes) and raw != UNSET else raw
+            name: _type(table, name).deserialize(raw, 5) if isinstance(raw, bytes) and raw != UNSET else raw
             for name, raw in zip(names, found, strict=True)
         }
+
+
+def _type(table: str, name: str) -> Any:
+    return AUDIT_TYPE if name == "audit" else _READ[TYPES[table][name]]
 
 
 def _long(raw: bytes) -> int:

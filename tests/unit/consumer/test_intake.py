@@ -2,7 +2,7 @@
 
 import pytest
 
-from cryptocdc_consumer.intake import BATCH_ROWS
+from cryptocdc_consumer.intake import BATCH_ROWS, JOINED_BYTES, MOST_PARTITIONS
 from cryptocdc_core.catalogue.streams import KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 
 from .records import NOW_MS, Record, change, intake
@@ -26,16 +26,38 @@ def test_large_rows_make_smaller_batches():
     assert sum(len(batch.entries) for batch in taken.batches) == 10
 
 
-def test_no_batch_crosses_a_partition():
+def partitions(prepared, batch):
+    return {(s.values["symbol"], s.values["hour"]) for s in map(prepared.read, (e[0] for e in batch.entries))}
+
+
+def mixed(rows, symbols, hours):
+    parts = [trades(rows, symbol=f"S{s}", trade_time=NOW_MS + h * 3_600_000) for s in range(symbols) for h in range(hours)]
+    return [record for together in zip(*parts, strict=True) for record in together]
+
+
+def test_many_rows_of_a_partition_stay_among_themselves():
     it, prepared, _ = intake()
-    hours = [trades(5, symbol=s, trade_time=NOW_MS + h * 3_600_000) for s in ("BTCUSDT", "ETHUSDT") for h in range(3)]
-    taken = it.take([record for mixed in zip(*hours, strict=True) for record in mixed], NOW_MS)
-    assert len(taken.batches) == 6
-    for batch in taken.batches:
-        assert (
-            len({(s.values["symbol"], s.values["hour"]) for s in map(prepared.read, (e[0] for e in batch.entries))})
-            == 1
-        )
+    taken = it.take(mixed(30, symbols=2, hours=3), NOW_MS)
+    assert [len(batch.entries) for batch in taken.batches] == [30] * 6
+    assert all(len(partitions(prepared, batch)) == 1 for batch in taken.batches)
+
+
+def test_few_rows_of_several_partitions_go_together_within_what_cassandra_takes_in_silence():
+    it, prepared, _ = intake()
+    taken = it.take(mixed(1, symbols=25, hours=1), NOW_MS)
+    assert [len(partitions(prepared, batch)) for batch in taken.batches] == [MOST_PARTITIONS, MOST_PARTITIONS, 5]
+    assert sum(len(batch.entries) for batch in taken.batches) == 25
+    assert all(batch.bytes == sum(len(e[0]) for e in batch.entries) <= JOINED_BYTES for batch in taken.batches)
+    assert taken.chunk.pending == 3
+
+
+def test_a_batch_of_several_partitions_stays_small():
+    it, prepared, _ = intake()
+    taken = it.take(mixed(6, symbols=10, hours=1), NOW_MS)
+    crossing = [batch for batch in taken.batches if len(partitions(prepared, batch)) > 1]
+    assert crossing
+    assert all(batch.bytes <= JOINED_BYTES for batch in crossing)
+    assert sum(len(batch.entries) for batch in taken.batches) == 60
 
 
 def test_a_chunk_remembers_the_offset_after_the_last_record_of_each_partition():

@@ -26,12 +26,11 @@ def statements(stream, *changes, retention_s=None, now_ms=NOW_MS):
 def test_every_column_of_every_stream_is_written(stream):
     written = statements(stream, change(stream))[0]
     assert written.table == stream.table
-    assert set(written.values) == {column.name for column in cassandra_columns(stream)}
+    assert set(written.values) == {"audit", *(column.name for column in cassandra_columns(stream))}
     assert written.timestamp == version(NOW_MS)
-    assert written.values["op"] == "c"
-    assert written.values["committed_at"] == NOW_MS
-    assert written.values["produced_at"] == NOW_MS + 5
-    assert written.values["written_at"] == NOW_MS
+    audit = written.values["audit"]
+    assert (audit.op, audit.lsn) == ("c", 1)
+    assert (audit.committed_at, audit.produced_at, audit.written_at) == (NOW_MS, NOW_MS + 5, NOW_MS)
 
 
 def test_a_trade_is_exact_and_in_its_hour():

@@ -45,8 +45,10 @@ def test_a_table_in_cassandra_has_a_bucket_in_its_partition_and_the_newest_first
     made = statement(cassandra(), '"my_feed"."klines" (')
     assert 'PRIMARY KEY (("symbol", "interval", "month"), "open_time")' in made
     assert 'CLUSTERING ORDER BY ("open_time" DESC)' in made
-    for audit in ("op", "lsn", "committed_at", "produced_at", "written_at"):
-        assert f'"{audit}" ' in made
+    assert ", audit frozen<audit>, PRIMARY KEY" in made
+    origin = statement(cassandra(), "CREATE TYPE")
+    for field in ("op", "lsn", "committed_at", "produced_at", "written_at"):
+        assert f'"{field}" ' in origin
 
 
 @pytest.mark.parametrize("stream", ALL, ids=lambda stream: stream.table)

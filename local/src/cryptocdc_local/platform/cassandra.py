@@ -100,8 +100,11 @@ def cassandra_yaml(ports: Ports, data: Path) -> str:
             "sstable": {"selected_format": "bti"},
             "memtable": {"configurations": {"default": {"class_name": "TrieMemtable"}}},
             "memtable_allocation_type": "offheap_objects",
-            "memtable_heap_space": "48MiB",
-            "memtable_offheap_space": "96MiB",
+            # Half of it is written out at once: every file that is not made need not be compacted.
+            "memtable_heap_space": "64MiB",
+            "memtable_offheap_space": "192MiB",
+            "memtable_flush_writers": 1,
+            "memtable_cleanup_threshold": 0.5,
             "file_cache_size": "32MiB",
             "networking_cache_size": "16MiB",
             "key_cache_size": "4MiB",

@@ -92,7 +92,7 @@ class Connect(Server):
         return Command(
             argv=[
                 str(self.java),
-                *jvm_options(self.settings.heaps.connect, self.settings.temporary),
+                *jvm_options(self.settings.heaps.connect, self.settings.temporary, passing=True),
                 *self.archive.options(),
                 f"-Dlog4j2.configurationFile={run / 'connect-log4j2.properties'}",
                 f"-Djava.security.auth.login.config={run / 'connect-jaas.conf'}",

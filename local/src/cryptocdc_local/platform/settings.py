@@ -29,7 +29,7 @@ class Heaps:
     """The largest heap of each JVM in MiB; set by `CRYPTOCDC_<FIELD>_HEAP_MB`."""
 
     kafka: int = 128
-    connect: int = 192
+    connect: int = 256
     cassandra: int = 256
 
 

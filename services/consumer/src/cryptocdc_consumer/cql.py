@@ -31,6 +31,8 @@ _DECIMAL = re.compile(r"(-?\d{1,200})(?:\.(\d{1,200}))?(?:[eE]([+-]?\d{1,3}))?",
 _LENGTH = struct.Struct(">i")
 _LENGTHS = struct.Struct(">ii")
 _BIGINT = struct.Struct(">iq")
+_AUDIT = struct.Struct(">iiciqiqiqiq")
+_AUDIT_WITHOUT_LSN = struct.Struct(">iiciiqiqiq")
 
 
 class Unencodable(ValueError):
@@ -71,6 +73,13 @@ def decimals(values: Sequence[str]) -> bytes:
         return UNSET
     body = b"".join(map(decimal, values))
     return _LENGTHS.pack(4 + len(body), len(values)) + body
+
+
+def audit(op: str, lsn: int | None, committed_ms: int, produced_ms: int, written_ms: int) -> bytes:
+    """A frozen<audit>: the fields of `AUDIT`, in their order. Raises struct.error for an `op` of more than a letter."""
+    if lsn is None:
+        return _AUDIT_WITHOUT_LSN.pack(45, 1, op.encode(), -1, 8, committed_ms, 8, produced_ms, 8, written_ms)
+    return _AUDIT.pack(53, 1, op.encode(), 8, lsn, 8, committed_ms, 8, produced_ms, 8, written_ms)
 
 
 def _fixed(kind: Type) -> Callable[[Any], bytes]:

@@ -9,8 +9,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from cryptocdc_adapters.cassandra import statement_head
-from cryptocdc_consumer.cql import ENCODERS, FORMATS, bigint, routing_key
+from cryptocdc_consumer.cql import ENCODERS, FORMATS, audit, bigint, routing_key
 from cryptocdc_core.catalogue import Bucket, Column, Derived, Stream, Type
+from cryptocdc_core.ddl import AUDIT_COLUMN
 from cryptocdc_core.names import quoted
 from cryptocdc_core.versions import deletion_version
 
@@ -88,13 +89,9 @@ def _compile_insert(stream: Stream, keyspace: str, retention_s: int | None, prep
     """
     variable = [c for c in stream.columns if c.type not in FORMATS]
     fixed = [c for c in stream.columns if c.type in FORMATS]
-    added = (stream.bucket.value, "committed_at", "produced_at", "written_at")
-    names = [*(c.name for c in variable), "op", "lsn", *(c.name for c in fixed), *added]
-    formats = [*(FORMATS[c.type] for c in fixed), *[FORMATS[Type.TIMESTAMP]] * 4, FORMATS[Type.BIGINT], (4, "i")]
-    values = [
-        *(f"change.{c.name}" for c in fixed),
-        "bucket", "change.committed_us // 1000", "produced_ms", "written_ms", "version", "ttl",
-    ]  # fmt: skip
+    names = [*(c.name for c in variable), AUDIT_COLUMN, *(c.name for c in fixed), stream.bucket.value]
+    formats = [*(FORMATS[c.type] for c in fixed), FORMATS[Type.TIMESTAMP], FORMATS[Type.BIGINT], FORMATS[Type.INTEGER]]
+    values = [*(f"change.{c.name}" for c in fixed), "bucket", "version", "ttl"]
     bucket = {Bucket.HOUR: "at - at % 3_600_000", Bucket.DAY: "at - at % 86_400_000", Bucket.MONTH: "month(at)"}
     source = _INSERT.format(
         time=stream.time,
@@ -103,7 +100,10 @@ def _compile_insert(stream: Stream, keyspace: str, retention_s: int | None, prep
         bucket=bucket[stream.bucket],
         key=", ".join(f"change.{name}" for name in stream.partition),
         variable=", ".join(
-            [*(f"{c.type.name.lower()}(change.{c.name})" for c in variable), "text(change.op)", "bigint(change.lsn)"]
+            [
+                *(f"{c.type.name.lower()}(change.{c.name})" for c in variable),
+                "audit(change.op, change.lsn, change.committed_us // 1000, produced_ms, written_ms)",
+            ]
         ),
         fixed=", ".join(f"{size}, {value}" for (size, _), value in zip(formats, values, strict=True)),
     )
@@ -114,7 +114,7 @@ def _compile_insert(stream: Stream, keyspace: str, retention_s: int | None, prep
         "join": b"".join,
         "month": _months(stream.bucket),
         **{kind.name.lower(): ENCODERS[kind] for kind in (Type.TEXT, Type.DECIMAL, Type.DECIMALS)},
-        "bigint": bigint,
+        "audit": audit,
     }
     exec(source, scope)  # noqa: S102 - made of the catalogue's names alone
     insert: Insert = scope["insert"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Protocol
 
 from cryptocdc_consumer.cql import Unencodable
@@ -19,6 +20,10 @@ from cryptocdc_core.names import Names
 BATCH_ROWS = 100
 BATCH_BYTES = 64 * 1024
 """A batch within one partition is one write to Cassandra; beyond about 200 rows it gets no faster, only bigger."""
+MOST_PARTITIONS = 10
+JOINED_BYTES = 4 * 1024
+"""Small batches go together, since a request costs as much as ten rows. Beyond ten partitions or 5 KiB Cassandra would
+warn of a batch that is not of one partition, and beyond 50 KiB refuse it."""
 
 
 class Record(Protocol):
@@ -51,7 +56,8 @@ Entry = tuple[bytes, Record, Any]
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Rows of one Cassandra partition."""
+    """Rows of one table that go to Cassandra together: of one partition when they are many, of several when they are
+    few. `routing_key` is the first one's."""
 
     table: str
     routing_key: bytes
@@ -186,13 +192,13 @@ class Intake:
         if batch is None:
             routing_key = lane.encoder.routing_key(key)
             batch = lane.open[key] = Batch(lane.stream.table, routing_key, taken.chunk, lane.encoder.event)
-            taken.batches.append(batch)
         batch.entries.append((statement, record, change))
         batch.bytes += len(statement)
         if len(batch.entries) >= BATCH_ROWS or batch.bytes >= BATCH_BYTES:
-            del lane.open[key]
+            taken.batches.append(lane.open.pop(key))
 
     def _finish(self, lane: _Lane, taken: Taken) -> None:
+        taken.batches += _together(lane.open.values())
         lane.open.clear()
         self._metrics.records.labels(lane.stream.table).inc(lane.records)
         lane.records = 0
@@ -213,3 +219,18 @@ class Intake:
             of_topic = (record for record in records if record.topic() == newest.topic())
             found = sum(len(lane.decoder.unknown_fields(record.value())) for record in of_topic)
             self._metrics.unknown_fields.labels(lane.stream.table).inc(found)
+
+
+def _together(batches: Iterable[Batch]) -> list[Batch]:
+    """The batches, small ones joined."""
+    joined: list[Batch] = []
+    partitions = 0
+    for batch in sorted(batches, key=attrgetter("bytes")):
+        if joined and partitions < MOST_PARTITIONS and joined[-1].bytes + batch.bytes <= JOINED_BYTES:
+            joined[-1].entries += batch.entries
+            joined[-1].bytes += batch.bytes
+            partitions += 1
+        else:
+            joined.append(batch)
+            partitions = 1
+    return joined

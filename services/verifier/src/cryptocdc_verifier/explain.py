@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from cryptocdc_core.catalogue import AUDIT, Stream, Type
+from cryptocdc_core.ddl import AUDIT_COLUMN
 from cryptocdc_core.names import quoted
 from cryptocdc_verifier.canonical import Key, shown, version_of
 from cryptocdc_verifier.cassandra import CassandraSide
@@ -80,13 +81,12 @@ def _describe(
 
 
 def _origin(cassandra: CassandraSide, difference: Difference) -> tuple[dict[str, Any], dict[str, int | None]]:
-    """The audit columns of Cassandra's row, and each value's WRITETIME in microseconds; both empty without a row."""
+    """The audit of Cassandra's row, and each value's WRITETIME in microseconds; both empty without a row."""
     stream = difference.stream
     if difference.cassandra is None:
         return {}, {}
     values = [column.name for column in stream.values]
     times = ", ".join(f"WRITETIME({quoted(name)})" for name in values)
-    names = ", ".join(quoted(column.name) for column in AUDIT)
     key = (*stream.partition, stream.bucket.value, *stream.clustering)
     where = " AND ".join(f"{quoted(name)} = %s" for name in key)
     by_name = dict(zip(stream.key, difference.key, strict=True))
@@ -95,13 +95,13 @@ def _origin(cassandra: CassandraSide, difference: Difference) -> tuple[dict[str,
         text = by_name[name].decode()
         bound.append(text if stream.types[name] is Type.TEXT else int(text))
     row = cassandra.session.execute(
-        f"SELECT {names}, {times} FROM {cassandra.table(stream)} WHERE {where}",  # noqa: S608
+        f"SELECT {AUDIT_COLUMN}, {times} FROM {cassandra.table(stream)} WHERE {where}",  # noqa: S608
         bound,
     ).one()
     if row is None:
         return {}, {}
-    audit = {column.name: row[at] for at, column in enumerate(AUDIT)}
-    return audit, dict(zip(values, row[len(AUDIT) :], strict=True))
+    audit = {column.name: getattr(row[0], column.name) for column in AUDIT} if row[0] is not None else {}
+    return audit, dict(zip(values, row[1:], strict=True))
 
 
 def holds_key(stream: Stream, key: Key, letter: DeadLetter) -> bool:
