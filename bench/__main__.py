@@ -24,6 +24,8 @@ OUT = Path(__file__).parent / "out" / "report.json"
 TUTORIAL_ROWS, TUTORIAL_LIVE = 15_000, 5_000
 OUR_ROWS, OUR_LIVE = 400_000, 200_000
 LATENCY_S = 12
+WARM_UP_ROWS = 3_000, 300_000
+"""Of the tutorials' way and ours, not counted: for its first minutes a JVM is busier compiling than working."""
 RATES = (200, 2000)
 
 
@@ -46,6 +48,8 @@ def main() -> None:
                 tutorial.pause()
                 ours.apply(ours.plan.connector)
                 ours.pause()
+                console.print("[bold]warming up")
+                _warm_up(tutorial, ours, folder)
                 for number in range(options.runs):
                     console.print(f"[bold]end to end and latency, {number + 1} of {options.runs}")
                     _carry(report, tutorial, ours, folder)
@@ -62,6 +66,18 @@ def _first_row(report: Report, platform: object, folder: Path) -> None:
     report.add("first_row_s", seconds)
     for process, mib in memory.items():
         report.add(f"memory_mib.{process}", mib)
+
+
+def _warm_up(tutorial: Way, ours: Way, folder: Path) -> None:
+    naive, tuned = WARM_UP_ROWS
+    with Tutorial(tutorial) as consumer:
+        throughput(tutorial, consumer, naive, 0)
+    tutorial.pause()
+    with Ours(ours) as program:
+        throughput(ours, program, tuned, 0)
+    ours.pause()
+    for _ in range(2):
+        latency(ours, max(RATES), LATENCY_S, folder)
 
 
 def _carry(report: Report, tutorial: Way, ours: Way, folder: Path) -> None:

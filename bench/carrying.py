@@ -8,10 +8,14 @@ from pathlib import Path
 from bench import trades
 from bench.consumers import Ours, Tutorial
 from bench.stack import Way, wait_until
+from cryptocdc_producer.intake import BATCH_AGE_S
 
 WARM_UP_ROWS = 5
-COMMITS_A_SECOND = 100
+COMMITS_A_SECOND = round(1 / BATCH_AGE_S)
+"""As often as the producer commits at most."""
 WARM_UP_S = 3.0
+LOOK_S = 0.1
+"""Our consumer answers each look with its metrics, which is work of its own."""
 
 
 def throughput(way: Way, consumer: Tutorial | Ours, backlog: int, live: int) -> tuple[float, float]:
@@ -31,7 +35,7 @@ def throughput(way: Way, consumer: Tutorial | Ours, backlog: int, live: int) -> 
     had = consumer.acknowledged()
     began = time.monotonic()
     way.resume()
-    wait_until("the backlog in Cassandra", lambda: consumer.acknowledged() >= had + backlog)
+    wait_until("the backlog in Cassandra", lambda: consumer.acknowledged() >= had + backlog, every_s=LOOK_S)
     from_backlog = backlog / (time.monotonic() - began)
 
     texts = trades.commits(live)
@@ -39,7 +43,7 @@ def throughput(way: Way, consumer: Tutorial | Ours, backlog: int, live: int) -> 
     began = time.monotonic()
     for text in texts:
         trades.copy(way.database, way.plan.names.schema, text)
-    wait_until("the live rows in Cassandra", lambda: consumer.acknowledged() >= had + live)
+    wait_until("the live rows in Cassandra", lambda: consumer.acknowledged() >= had + live, every_s=LOOK_S)
     return from_backlog, live / (time.monotonic() - began)
 
 

@@ -31,7 +31,8 @@ def partitions(prepared, batch):
 
 
 def mixed(rows, symbols, hours):
-    parts = [trades(rows, symbol=f"S{s}", trade_time=NOW_MS + h * 3_600_000) for s in range(symbols) for h in range(hours)]
+    keys = [(f"S{s}", NOW_MS + h * 3_600_000) for s in range(symbols) for h in range(hours)]
+    parts = [trades(rows, symbol=symbol, trade_time=at) for symbol, at in keys]
     return [record for together in zip(*parts, strict=True) for record in together]
 
 

@@ -18,8 +18,8 @@ AUDIT: tuple[Column, ...] = (
     Column("produced_at", Type.TIMESTAMP, "When Kafka Connect handed it to Kafka."),
     Column("written_at", Type.TIMESTAMP, "When the consumer sent it to Cassandra."),
 )
-"""The origin of a row and the times of its hops: the fields of the type `audit`, which only Cassandra has, and there the
-column of that name. One frozen column and not five: Cassandra's work goes by the cell."""
+"""The origin of a row and the times of its hops: the fields of the type `audit`, which only Cassandra has, and there
+the column of that name. One frozen column and not five: Cassandra's work goes by the cell."""
 
 RECENT_TRADES = Stream(
     name="recentTrades",

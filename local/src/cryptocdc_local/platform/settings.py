@@ -30,7 +30,7 @@ class Heaps:
 
     kafka: int = 128
     connect: int = 256
-    cassandra: int = 256
+    cassandra: int = 320
 
 
 @dataclass(frozen=True)
