@@ -48,6 +48,10 @@ check: .venv/.dev ## ruff, mypy, import-linter
 bench: .venv/.dev setup ## measure against the tutorials' way; writes bench/out/report.json
 	@$(BIN)/python -m bench
 
+.PHONY: soak
+soak: .venv/.dev setup ## five minutes of 20 symbols, then five with every part killed on the way; both proven equal
+	@$(BIN)/pytest -m soak -s $(ARGS)
+
 .PHONY: psql
 psql: .venv/.packages ## PostgreSQL's shell, logged in
 	@$(BIN)/cryptocdc shell psql

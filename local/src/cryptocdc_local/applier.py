@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Self
 
@@ -63,25 +64,41 @@ class Applied:
     """The slot was lost, so Debezium reads all of PostgreSQL again."""
 
 
-def apply(plan: Plan, servers: Servers, report: Report) -> Applied:
-    """Make everything of `plan` that is missing, in the order in which one part needs the other. May be run again.
+def apply(plan: Plan, servers: Servers, report: Report, meanwhile: Callable[[], None] | None = None) -> Applied:
+    """Make everything of `plan` that is missing. May be run again.
 
-    The publication stands before the slot, so that no change falls between; the tables stand before the connector.
+    The three servers are seen to side by side, then the connector: its slot comes after the publication, so that no
+    change falls between. While it starts, `meanwhile` is called: what is written before the slot is there, the
+    connector's snapshot carries.
     """
-    report("tables in PostgreSQL")
-    postgres.apply_schema(servers.postgres, plan.postgres)
-    report("topics in Kafka")
-    kafka.apply_topics(servers.kafka, plan.topics, servers.facts.topic_replication)
-    report("tables in Cassandra")
-    cassandra.apply_schema(servers.cassandra, plan.cassandra)
+    report("tables, topics and symbols")
+    with ThreadPoolExecutor(3) as pool:
+        tables = pool.submit(postgres.apply_schema, servers.postgres, plan.postgres)
+        keyspace = pool.submit(cassandra.apply_schema, servers.cassandra, plan.cassandra)
+        symbols = pool.submit(_apply_topics, plan, servers)
+        tables.result()
+        added, removed = symbols.result()
+        keyspace.result()
     report("connector")
+    with ThreadPoolExecutor(1) as pool:
+        connector = pool.submit(_apply_connector, plan, servers)
+        if meanwhile is not None:
+            meanwhile()
+        return Applied(added, removed, connector.result())
+
+
+def _apply_topics(plan: Plan, servers: Servers) -> tuple[list[str], list[str]]:
+    kafka.apply_topics(servers.kafka, plan.topics, servers.facts.topic_replication)
+    return write_symbols(servers.kafka, plan.names.symbols_topic, plan.symbols)
+
+
+def _apply_connector(plan: Plan, servers: Servers) -> bool:
+    """Whether a new snapshot was needed."""
     connect = Connect(servers.connect.url)
     retaken = heal_lost_slot(plan, servers, connect)
     connect.apply(plan.names.connector, plan.connector)
     connect.wait_running(plan.names.connector)
-    report("symbols")
-    added, removed = write_symbols(servers.kafka, plan.names.symbols_topic, plan.symbols)
-    return Applied(added, removed, retaken)
+    return retaken
 
 
 def heal_lost_slot(plan: Plan, servers: Servers, connect: Connect) -> bool:

@@ -92,21 +92,22 @@ class Run:
         }
 
     def start(self, report: Callable[[str], None]) -> Applied:
-        """Apply the plan and start the programs."""
+        """Apply the plan and start the programs, while the connector starts."""
         left_over = self.programs.stop_left_over()
         if left_over:
             self.event = f"stopped what an earlier run left behind: {', '.join(left_over)}"
-        result = apply(self.plan, self.servers, report)
-        self.rows_before = count_rows(self.servers, self.plan)
-        self.store.write(self.applied)
-        report("programs")
-        self._scale()
-        self.programs.scale("verifier", 1)
+        result = apply(self.plan, self.servers, report, self._start_programs)
         self._watch(self._supervise_platform, 1.0)
         self._watch(self._supervise_programs, 0.5)
         self._watch(self._guard_connector, GUARD_EVERY_S)
         self._watch(self._follow_feed, 1.0)
         return result
+
+    def _start_programs(self) -> None:
+        self.rows_before = count_rows(self.servers, self.plan)
+        self.store.write(self.applied)
+        self._scale()
+        self.programs.scale("verifier", 1)
 
     def _scale(self) -> None:
         scaling, suspended = self.applied.feed.spec.scaling, self.applied.feed.spec.suspend
