@@ -5,6 +5,7 @@ Facts: https://developers.binance.com/docs/binance-spot-api-docs/rest-api (limit
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -17,7 +18,10 @@ import requests
 from cryptocdc_adapters.exchange_budget import Budget
 from cryptocdc_core.resolve import Market
 
+log = logging.getLogger(__name__)
+
 TIMEOUT_S = 10
+TELL_AGAIN_S = 10.0
 USED_HEADER = "X-MBX-USED-WEIGHT-1M"
 INVALID_SYMBOL = -1121
 
@@ -74,6 +78,7 @@ class Rest:
         self._headers = {"X-MBX-APIKEY": api_key} if api_key else {}
         self._patience = patience_s
         self._on_throttled = on_throttled
+        self._told_at = float("-inf")
         self._local = threading.local()
         self._stopping = threading.Event()
         self.budget = Budget()
@@ -105,8 +110,16 @@ class Rest:
                     raise _refusal(answer, problem)
             if time.monotonic() + delay > give_up:
                 raise ExchangeUnreachable(problem)
+            self._tell(problem)
             self._sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, 10.0)
+
+    def _tell(self, problem: str) -> None:
+        """What stands in the way, once in a while: who waits should know for what."""
+        now = time.monotonic()
+        if now - self._told_at >= TELL_AGAIN_S:
+            self._told_at = now
+            log.warning("exchange: %s; it is asked again for up to %.0f s", problem, self._patience)
 
     def _wait_for_budget(self, weight: int, share: float, give_up: float) -> None:
         while wait := self.budget.take(weight, share):

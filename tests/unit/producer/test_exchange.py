@@ -132,13 +132,18 @@ def test_the_firewall_s_403_is_a_pause(server: Answers) -> None:
         Rest(server.url, patience_s=5).get("ping", 1)
 
 
-def test_trouble_of_the_exchange_is_retried(server: Answers, slept: list[float]) -> None:
+def test_trouble_of_the_exchange_is_retried_and_told_once(
+    server: Answers, slept: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
     server.add(b"bad gateway", 502)
     server.add(b"", 503)
     server.add({"serverTime": 1})
 
     assert Rest(server.url).get("time", 1) == b'{"serverTime": 1}'
     assert len(slept) == 2
+    assert [record.message for record in caplog.records] == [
+        "exchange: time: 502: bad gateway; it is asked again for up to 60 s"
+    ]
 
 
 def test_an_exchange_that_is_not_there_is_unreachable() -> None:
