@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
@@ -196,3 +197,14 @@ def test_a_postgresql_that_is_away_is_waited_for(database: Database, servers: Se
     writing.finish()
 
     assert database.rows(f"SELECT count(*) FROM {NAMES.schema}.recent_trades") == [(500,)]
+
+
+def test_a_table_of_trades_never_takes_the_other_kinds(database: Database, writing: Writing, servers: Servers) -> None:
+    aggregate, raw = (ddl.trade_kind(NAMES, kind) for kind in ("aggregate", "trade"))
+    postgres.apply_schema(servers.postgres, [raw, aggregate, aggregate])
+    writing.intake.put_rows(RECENT_TRADES, [trade(1)])
+    writing.finish()
+
+    postgres.apply_schema(servers.postgres, [aggregate])
+    with pytest.raises(psycopg2.errors.RaiseException, match="'trade' is not accepted; accepted: 'aggregate'"):
+        postgres.apply_schema(servers.postgres, [raw])

@@ -40,7 +40,10 @@ def connect(settings: PostgresSettings, program: str, *, autocommit: bool = Fals
 
 
 def apply_schema(settings: PostgresSettings, statements: Sequence[str]) -> None:
-    """Run a plan's statements in one transaction: all of the schema, or none."""
+    """Run a plan's statements in one transaction: all of the schema, or none.
+
+    Raises psycopg2.errors.RaiseException in the plan's own words when the rows that are there forbid it.
+    """
     connection = connect(settings, "apply")
     try:
         with connection, connection.cursor() as cursor:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cryptocdc_core.catalogue import AUDIT, DERIVED, Bucket, Column, Stream, Type
+from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.names import Names, literal, quoted
 
 HEARTBEAT = "heartbeat"
@@ -74,6 +75,22 @@ def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: s
         f"GRANT UPDATE ON {schema}.{HEARTBEAT} TO {reader}",
     ]
     return statements
+
+
+def trade_kind(names: Names, kind: str) -> str:
+    """The statement that notes which trades the table holds, and raises when it holds the other kind's: their ids are
+    counted apart and must never mix, not even when the feed was deleted, or was without trades, in between."""
+    table = f"{quoted(names.schema)}.{quoted(RECENT_TRADES.table)}"
+    told = (
+        f"spec.streams.recentTrades.kind: {kind!r} is not accepted; accepted: %, whose rows {names.schema}."
+        f"{RECENT_TRADES.table} holds: use another feed, or delete this one with `deletionPolicy: Delete`"
+    )
+    return "DO " + literal(
+        f"DECLARE held text := obj_description({literal(table)}::regclass); BEGIN"
+        f" IF held <> {literal(kind)} AND EXISTS (SELECT FROM {table}) THEN"
+        f" RAISE EXCEPTION {literal(told)}, quote_literal(held); END IF;"
+        f" COMMENT ON TABLE {table} IS {literal(kind)}; END"
+    )
 
 
 def partition_name(stream: Stream, day_ms: int) -> str:

@@ -79,12 +79,15 @@ def plan(resolved: ResolvedFeed, platform: PlatformFacts) -> Plan:
         Topic(names.rejected_topic, 1, retention),
         Topic(names.heartbeat_topic, 1, {"retention.ms": "3600000"}),
     )
+    tables = ddl.postgres_schema(names, streams, platform.replication_user)
+    if feed.spec.streams.recent_trades is not None:
+        tables.append(ddl.trade_kind(names, feed.spec.streams.recent_trades.kind))
     return Plan(
         feed=feed,
         names=names,
         streams=streams,
         symbols={symbol: partition_of(symbol, partitions) for symbol in resolved.symbols},
-        postgres=tuple(ddl.postgres_schema(names, streams, platform.replication_user)),
+        postgres=tuple(tables),
         cassandra=tuple(
             ddl.cassandra_schema(
                 names, streams, retention_s(feed.spec.retention.cassandra), platform.cassandra_replication

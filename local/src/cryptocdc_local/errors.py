@@ -34,6 +34,9 @@ def explained() -> Iterator[None]:
     except _BAD_INPUT as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+    except psycopg2.errors.RaiseException as error:  # a statement of the plan's that found the feed at fault
+        print(error.diag.message_primary, file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
     except PlatformError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_PLATFORM)
