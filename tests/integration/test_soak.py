@@ -39,7 +39,7 @@ def test_a_producer_a_consumer_and_every_server_killed_on_the_way_lose_nothing(s
     with start(feed_document("soak-kills", SYMBOLS, ALL_STREAMS, scaling=scaling)) as it:
         began = time.monotonic()
         victims = [it.programs.names("producer")[0], it.programs.names("consumer")[0], *SERVERS]
-        for number, victim in enumerate(victims):
+        for number, victim in enumerate(victims, 1):
             time.sleep(max(0.0, began + number * SECONDS / (len(victims) + 1) - time.monotonic()))
             wait_for("all of it running", it.platform.is_running, 120)
             print(f"killing {victim}", file=sys.stderr)
