@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 FEED ?= examples/feed.yaml
 BIN := .venv/bin
-PACKAGES := core adapters services/producer services/consumer services/verifier services/simulator local
+PACKAGES := core adapters services/producer services/consumer services/verifier services/simulator services/api local
 
 # pip's hundreds of lines, cut down to a sign of life for each package.
 SHORTEN = sed -u -n -E 's/^Collecting ([^ ;]+).*/  \1/p; s/^(Successfully installed).*/  \1/p; /^(ERROR|error)/p'

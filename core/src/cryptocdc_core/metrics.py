@@ -166,3 +166,32 @@ class VerifierMetrics(ProgramMetrics):
         self.slot_retained_bytes = Gauge(
             f"{p}slot_retained_bytes", "Log that PostgreSQL keeps for the slot.", registry=r
         )
+
+
+class ApiMetrics(ProgramMetrics):
+    """Cassandra → HTTP, Kafka → WebSocket."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__("api", version)
+        r, p = self.registry, "cryptocdc_api_"
+        self.requests = Counter(
+            f"{p}requests_total", "Requests answered, WebSockets (101) included.", ["endpoint", "status"], registry=r
+        )
+        self.request_seconds = Histogram(
+            f"{p}request_seconds", "From a request to the end of its answer.", ["endpoint"],
+            buckets=(0.001, 0.0025, *LATENCY_BUCKETS_S), registry=r,
+        )  # fmt: skip
+        self.limited = Counter(f"{p}limited_total", "Requests refused by the rate limit.", registry=r)
+        self.read_seconds = Histogram(
+            f"{p}read_seconds", "Of one partition of Cassandra.", ["table"],
+            buckets=(0.001, 0.0025, *LATENCY_BUCKETS_S), registry=r,
+        )  # fmt: skip
+        self.read_errors = Counter(
+            f"{p}read_errors_total", "Reads that Cassandra did not answer.", ["table"], registry=r
+        )
+        self.cache = Counter(
+            f"{p}cache_total", "Answers sought in the cache, by outcome: hit, miss.", ["cache", "outcome"], registry=r
+        )
+        self.live_clients = Gauge(f"{p}live_clients", "WebSockets open.", registry=r)
+        self.live_rows = Counter(f"{p}live_rows_total", "Rows pushed, once for each client.", ["table"], registry=r)
+        self.live_dropped = Counter(f"{p}live_dropped_total", "Clients dropped because they were too slow.", registry=r)

@@ -154,3 +154,19 @@ class VerifierSettings(_Settings):
 
     rows_per_s: int = Field(10_000, ge=1)
     """Rows compared a second, at most: above what is captured, below what would slow it down."""
+
+
+class ApiSettings(_Settings):
+    """What only the API is told."""
+
+    model_config = ConfigDict(title="api_")
+
+    host: str = "0.0.0.0"  # noqa: S104 - in a pod its users come from outside; on one machine the runner says 127.0.0.1
+    port: Port = 8000
+    token: str | None = Field(None, repr=False, min_length=1)
+    """Given: each request must bear it."""
+    requests_per_s: float = Field(100, gt=0)
+    """Of one client, by its address."""
+    targets: str = ""
+    """Where the programs serve their metrics: the path of a file for Prometheus (file_sd), or `host:port` separated by
+    commas, each host standing for all of its addresses (a headless service's are its pods)."""

@@ -1,0 +1,1 @@
+"""Cassandra over HTTP, changes over WebSocket."""

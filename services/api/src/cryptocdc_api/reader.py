@@ -1,0 +1,148 @@
+"""Cassandra, read without holding up the event loop. Every statement names its partition."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from cassandra import DriverException, InvalidRequest, OperationTimedOut, RequestExecutionException
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, NoHostAvailable, Session
+from cassandra.query import PreparedStatement, tuple_factory
+
+from cryptocdc_adapters.cassandra import connect
+from cryptocdc_api.paging import Position, Read, Row
+from cryptocdc_api.refusals import Unavailable
+from cryptocdc_api.tables import Table
+from cryptocdc_core.catalogue import Derived
+from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.names import quoted
+from cryptocdc_core.settings import CassandraSettings
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 5.0
+AT_ONCE = 32
+"""Reads in flight."""
+SHARD = 0
+
+
+class Reader:
+    """`connect` until it has succeeded; reads raise Unavailable before, and whenever Cassandra does not answer."""
+
+    def __init__(
+        self, settings: CassandraSettings, keyspace: str, tables: Sequence[Table], whole: Sequence[Derived],
+        metrics: ApiMetrics,
+    ) -> None:  # fmt: skip
+        self._settings, self._keyspace, self._metrics = settings, keyspace, metrics
+        self._tables, self._whole = tables, whole
+        self._cluster: Cluster | None = None
+        self._session: Session | None = None
+        self._profile: Any = None
+        self._statements: dict[tuple[str, bool], PreparedStatement] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    def keep_connecting(self, stop: threading.Event) -> None:
+        """For a thread of its own: until connected, with the feed's tables there."""
+        told = ""
+        while not stop.is_set():
+            try:
+                self._connect()
+                log.info("reading keyspace %s", self._keyspace)
+                return
+            except (NoHostAvailable, DriverException, InvalidRequest, RequestExecutionException) as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.warning("Cassandra: %s", told)
+            stop.wait(1)
+
+    def _connect(self) -> None:
+        cluster, session = connect(self._settings)
+        try:
+            session.default_fetch_size = None  # limits bound every answer
+            for table in self._tables:
+                for newest_first in (True, False):
+                    self._statements[table.name, newest_first] = session.prepare(
+                        range_statement(self._keyspace, table, newest_first)
+                    )
+            for derived in self._whole:
+                self._statements[derived.table, True] = session.prepare(whole_statement(self._keyspace, derived))
+        except BaseException:
+            cluster.shutdown()
+            raise
+        self._profile = session.execution_profile_clone_update(EXEC_PROFILE_DEFAULT, row_factory=tuple_factory)
+        self._cluster, self._session = cluster, session
+
+    def of(self, table: Table, prefix: Sequence[Any], newest_first: bool) -> Read:
+        """What `paging` reads partitions with; `prefix` are the values of `table.partition`."""
+
+        async def read(bucket: int, low: Position, high: Position, limit: int) -> list[Row]:
+            return await self._rows(table.name, newest_first, (*prefix, bucket, *low, *high, limit))
+
+        return read
+
+    async def whole(self, derived: Derived) -> list[Row]:
+        """All of a table that is one partition, a row each symbol."""
+        return await self._rows(derived.table, True, (SHARD,))
+
+    async def _rows(self, table: str, newest_first: bool, values: Sequence[Any]) -> list[Row]:
+        if self._session is None:
+            raise Unavailable("Cassandra can't be reached, or has no tables of this feed yet")
+        loop = asyncio.get_running_loop()
+        async with self._slots:
+            answer: asyncio.Future[list[Row]] = loop.create_future()
+
+            def settle(rows: list[Row] | None, error: BaseException | None) -> None:
+                if answer.done():  # whoever asked is gone
+                    return
+                if error is not None:
+                    answer.set_exception(error)
+                else:
+                    answer.set_result(rows or [])
+
+            began = time.monotonic()
+            try:
+                asked = self._session.execute_async(
+                    self._statements[table, newest_first], values, timeout=TIMEOUT_S, execution_profile=self._profile
+                )
+                asked.add_callbacks(
+                    lambda rows: loop.call_soon_threadsafe(settle, rows, None),
+                    lambda error: loop.call_soon_threadsafe(settle, None, error),
+                )
+                return await answer
+            except (NoHostAvailable, OperationTimedOut, RequestExecutionException) as error:
+                self._metrics.read_errors.labels(table).inc()
+                raise Unavailable(f"Cassandra: {type(error).__name__}") from error
+            finally:
+                self._metrics.read_seconds.labels(table).observe(time.monotonic() - began)
+
+    @property
+    def connected(self) -> bool:
+        return self._session is not None
+
+    def close(self) -> None:
+        if self._cluster is not None:
+            self._cluster.shutdown()
+
+
+def range_statement(keyspace: str, table: Table, newest_first: bool) -> str:
+    """Rows of one partition between two positions: their values follow those of the partition; then the limit."""
+    columns = ", ".join(quoted(column.name) for column in table.columns)
+    equal = " AND ".join(f"{quoted(name)} = ?" for name in (*table.partition, table.bucket.value))
+    where = f"({', '.join(map(quoted, table.clustering))})"
+    marks = f"({', '.join('?' * len(table.clustering))})"
+    first, *_ = table.clustering
+    # Cassandra sorts a partition one way or the exact other; a table's first clustering column tells which.
+    order = f"{quoted(first)} {'DESC' if newest_first else 'ASC'}"
+    return (
+        f"SELECT {columns} FROM {quoted(keyspace)}.{quoted(table.name)}"  # noqa: S608 - quoted
+        f" WHERE {equal} AND {where} > {marks} AND {where} < {marks} ORDER BY {order} LIMIT ?"
+    )
+
+
+def whole_statement(keyspace: str, derived: Derived) -> str:
+    columns = ", ".join(quoted(column.name) for column in derived.columns)
+    return f'SELECT {columns} FROM {quoted(keyspace)}.{quoted(derived.table)} WHERE "shard" = ?'  # noqa: S608 - quoted

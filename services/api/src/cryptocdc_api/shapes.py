@@ -1,0 +1,84 @@
+"""Rows as JSON objects without nesting: decimals as text with all their digits, times in ISO and in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from cryptocdc_core.catalogue import Column, Type
+
+Json = dict[str, Any]
+_EPOCH = datetime(1970, 1, 1)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def millis(value: datetime | int) -> int:
+    """A time as Cassandra's driver gives it (UTC without zone), or as a change bears it, in ms since the epoch."""
+    return value if isinstance(value, int) else (value - _EPOCH) // _MILLISECOND
+
+
+def iso(at_ms: int) -> str:
+    """E.g. 2026-11-21T10:00:00.000Z."""
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+
+
+def digits(value: Decimal | str) -> str:
+    """A decimal with all its digits and never an exponent."""
+    return value if isinstance(value, str) else format(value, "f")
+
+
+def shaper(columns: Sequence[Column]) -> Callable[[Sequence[Any]], Json]:
+    """Makes objects of rows whose values are in the order of `columns`. A time `t` also comes as `t_ms`."""
+    plain = [(at, column.name, column.type) for at, column in enumerate(columns)]
+
+    def shape(row: Sequence[Any]) -> Json:
+        made: Json = {}
+        for at, name, kind in plain:
+            value = row[at]
+            if value is None:
+                made[name] = None
+            elif kind is Type.TIMESTAMP:
+                moment = millis(value)
+                made[name] = iso(moment)
+                made[f"{name}_ms"] = moment
+            elif kind is Type.DECIMAL:
+                made[name] = digits(value)
+            elif kind is Type.DECIMALS:
+                made[name] = [digits(part) for part in value]
+            else:
+                made[name] = value
+        return made
+
+    return shape
+
+
+def encoded(rows: Iterable[Json]) -> bytes:
+    """A JSON array."""
+    return msgspec.json.encode(list(rows))
+
+
+_SCHEMAS: dict[Type, Json] = {
+    Type.TEXT: {"type": "string"},
+    Type.BIGINT: {"type": "integer"},
+    Type.INTEGER: {"type": "integer"},
+    Type.BOOLEAN: {"type": "boolean"},
+    Type.DECIMAL: {"type": "string", "format": "decimal"},
+    Type.DECIMALS: {"type": "array", "items": {"type": "string", "format": "decimal"}},
+    Type.TIMESTAMP: {"type": "string", "format": "date-time"},
+}
+
+
+def schema(columns: Iterable[Column], **more: str) -> Json:
+    """The JSON schema of a list of such objects; `more` names further decimals and says what they are."""
+    properties: Json = {}
+    for column in columns:
+        properties[column.name] = {**_SCHEMAS[column.type], "description": column.doc}
+        if column.type is Type.TIMESTAMP:
+            properties[f"{column.name}_ms"] = {"type": "integer", "description": "The same, ms since the epoch."}
+    for name, doc in more.items():
+        properties[name] = {**_SCHEMAS[Type.DECIMAL], "description": doc}
+    return {"type": "array", "items": {"type": "object", "properties": properties}}

@@ -1,0 +1,43 @@
+"""The tables that are served, and how each is cut into Cassandra partitions: all from the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from cryptocdc_core.catalogue import HEATMAP, STREAMS, Bucket, Column, Stream
+from cryptocdc_core.heatmap import BINS
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a time in it, read in the order of `clustering`.
+
+    `partition` and the bucket of the time make a Cassandra partition. `clustering` is the position of a row within it,
+    the time first; `group` rows may share one (a heatmap's bins do).
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    partition: tuple[str, ...]
+    bucket: Bucket
+    clustering: tuple[str, ...]
+    group: int = 1
+
+    @cached_property
+    def places(self) -> tuple[int, ...]:
+        """Where the columns of `clustering` stand in a row."""
+        names = [column.name for column in self.columns]
+        return tuple(names.index(name) for name in self.clustering)
+
+
+def table_of(stream: Stream) -> Table:
+    return Table(stream.table, stream.columns, stream.partition, stream.bucket, stream.clustering)
+
+
+TABLES: dict[str, Table] = {stream.table: table_of(stream) for stream in STREAMS.values()}
+
+HEATMAP_TABLE = Table(
+    HEATMAP.table, tuple(c for c in HEATMAP.columns if c.name != "hour"), ("symbol",), Bucket.HOUR, ("bucket_time",),
+    group=BINS,
+)  # fmt: skip

@@ -1,0 +1,118 @@
+"""The cache: bounded in age and in size, one load for all who wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from cryptocdc_api.cache import Cache
+from cryptocdc_core.metrics import ApiMetrics
+
+
+class Source:
+    """Gives 1, 2, 3…; or fails."""
+
+    def __init__(self) -> None:
+        self.loads = 0
+        self.broken = False
+
+    async def load(self) -> int:
+        self.loads += 1
+        await asyncio.sleep(0)
+        if self.broken:
+            raise ConnectionError
+        return self.loads
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cache(clock: Clock) -> Cache[int]:
+    return Cache("test", 1.0, 2, ApiMetrics("test"), clock)
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(test())  # type: ignore[arg-type]
+
+
+def test_it_answers_from_what_it_has_and_never_with_what_is_too_old(cache: Cache[int], clock: Clock) -> None:
+    async def test() -> None:
+        source = Source()
+        assert await cache.get("a", source.load) == 1
+        clock.at = 0.4
+        assert await cache.get("a", source.load) == 1
+        assert source.loads == 1
+        clock.at = 1.0
+        assert await cache.get("a", source.load) == 2
+
+    run(test)
+
+
+def test_past_half_the_age_it_loads_anew_while_it_answers(cache: Cache[int], clock: Clock) -> None:
+    async def test() -> None:
+        source = Source()
+        await cache.get("a", source.load)
+        clock.at = 0.6
+        assert await cache.get("a", source.load) == 1
+        await settled()
+        assert await cache.get("a", source.load) == 2
+        assert source.loads == 2
+
+    run(test)
+
+
+def test_all_who_wait_share_one_load(cache: Cache[int]) -> None:
+    async def test() -> None:
+        source = Source()
+        assert await asyncio.gather(*(cache.get("a", source.load) for _ in range(10))) == [1] * 10
+
+    run(test)
+
+
+def test_a_failed_load_is_told_only_when_there_is_nothing_young_enough(cache: Cache[int], clock: Clock) -> None:
+    async def test() -> None:
+        source = Source()
+        await cache.get("a", source.load)
+        source.broken = True
+        clock.at = 0.9
+        assert await cache.get("a", source.load) == 1
+        await settled()
+        clock.at = 1.1
+        with pytest.raises(ConnectionError):
+            await cache.get("a", source.load)
+        source.broken = False
+        assert await cache.get("a", source.load) == source.loads
+
+    run(test)
+
+
+def test_the_least_recently_used_leaves_first(cache: Cache[int]) -> None:
+    async def test() -> None:
+        source = Source()
+        for key in ("a", "b", "a", "c"):
+            await cache.get(key, source.load)
+        assert source.loads == 3
+        await cache.get("a", source.load)
+        assert source.loads == 3
+        await cache.get("b", source.load)
+        assert source.loads == 4
+
+    run(test)

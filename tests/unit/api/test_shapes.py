@@ -1,0 +1,57 @@
+"""Rows as JSON: nothing rounded, times twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cryptocdc_api.shapes import digits, encoded, iso, schema, shaper
+from cryptocdc_core.catalogue import Column, Type
+from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
+
+COLUMNS = (
+    Column("symbol", Type.TEXT, ""), Column("at", Type.TIMESTAMP, ""), Column("price", Type.DECIMAL, ""),
+    Column("prices", Type.DECIMALS, ""), Column("id", Type.BIGINT, ""), Column("closed", Type.BOOLEAN, ""),
+)  # fmt: skip
+
+
+def test_a_row_of_the_driver_and_one_of_a_change_look_the_same() -> None:
+    shape = shaper(COLUMNS)
+    at = datetime(2026, 11, 21, 10, 0, 0, 7000)
+    of_driver = shape(("BTCUSDT", at, Decimal("0.00000100"), [Decimal("1E-8")], 7, True))
+    at_ms = int(at.replace(tzinfo=UTC).timestamp() * 1000)
+    of_change = shape(("BTCUSDT", at_ms, "0.00000100", ["0.00000001"], 7, True))
+    assert of_driver == of_change
+    assert of_driver == {
+        "symbol": "BTCUSDT", "at": "2026-11-21T10:00:00.007Z", "at_ms": at_ms, "price": "0.00000100",
+        "prices": ["0.00000001"], "id": 7, "closed": True,
+    }  # fmt: skip
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=8))
+def test_a_decimal_keeps_every_digit(value: Decimal) -> None:
+    text = digits(value)
+    assert "E" not in text
+    assert Decimal(text).as_tuple() == value.as_tuple()
+
+
+@given(st.integers(0, 253_370_764_800_000))
+def test_iso_and_epoch_are_the_same_moment(at_ms: int) -> None:
+    moment = datetime.fromisoformat(iso(at_ms)) - datetime(1970, 1, 1, tzinfo=UTC)
+    assert moment == timedelta(milliseconds=at_ms)
+
+
+def test_a_list_is_flat_json() -> None:
+    assert msgspec.json.decode(encoded([{"a": "1"}, {"a": "2"}])) == [{"a": "1"}, {"a": "2"}]
+
+
+def test_the_schema_names_all_that_the_rows_have() -> None:
+    for stream in (RECENT_TRADES, ORDER_BOOK):
+        row = shaper(stream.columns)([None] * len(stream.columns))
+        described = schema(stream.columns)["items"]["properties"]
+        assert set(row) <= set(described)
+        assert {f"{c.name}_ms" for c in stream.columns if c.type is Type.TIMESTAMP} <= set(described)
