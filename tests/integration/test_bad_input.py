@@ -15,6 +15,8 @@ import requests
 from cryptocdc_adapters import postgres
 from cryptocdc_adapters.cassandra import apply_schema as apply_cassandra
 from cryptocdc_adapters.cassandra import connect as connect_cassandra
+from cryptocdc_adapters.figures import Samples, scrape
+from cryptocdc_adapters.targets import addresses
 from cryptocdc_core import ddl
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.catalogue import by_table
@@ -26,7 +28,6 @@ from cryptocdc_core.versions import version
 from cryptocdc_local import run
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.exchange_choice import choose
-from cryptocdc_local.figures import Samples, scrape
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.progress import Silent
 from cryptocdc_local.proof import prove
@@ -60,7 +61,7 @@ def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
 
 
 def samples(it: Run) -> Samples:
-    return scrape(it.platform.settings.run / "targets" / f"{it.plan.names.fid}.json")
+    return scrape(addresses(str(it.platform.settings.targets(it.plan.names.fid))))
 
 
 def rejected(it: Run, reason: str) -> int:

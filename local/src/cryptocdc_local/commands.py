@@ -15,6 +15,8 @@ import typer
 from rich.console import Console, Group
 from rich.live import Live
 
+from cryptocdc_adapters.figures import FeedFigures
+from cryptocdc_adapters.readings import Readings
 from cryptocdc_core.feed import CryptoFeed, load
 from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import KafkaSettings
@@ -22,12 +24,10 @@ from cryptocdc_local import applier, run
 from cryptocdc_local.errors import EXIT_PLATFORM, EXIT_UNEQUAL
 from cryptocdc_local.exchange_choice import Chosen, choose
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
-from cryptocdc_local.figures import FeedFigures
 from cryptocdc_local.live import feed_table, server_table
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform.progress import shown
 from cryptocdc_local.proof import prove
-from cryptocdc_local.readings import Readings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -284,7 +284,10 @@ def status(as_json: Json = False) -> None:
 
     def read(applied: AppliedFeed) -> FeedFigures:
         readings = Readings(
-            platform.settings, KafkaSettings.from_env(), applied.names, applied.feed.spec.streams.tables
+            str(platform.settings.targets(applied.fid)),
+            KafkaSettings.from_env(),
+            applied.names,
+            applied.feed.spec.streams.tables,
         )
         readings.read()
         time.sleep(1.0)  # rates are those of the second between two readings

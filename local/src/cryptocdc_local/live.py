@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cryptocdc_adapters.figures import FeedFigures, StreamFigures
 from cryptocdc_local.feeds import AppliedFeed
-from cryptocdc_local.figures import FeedFigures, StreamFigures
 from cryptocdc_local.platform import ServerStatus
 
 NAMED = 5

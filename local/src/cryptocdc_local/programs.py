@@ -151,9 +151,8 @@ class Programs:
 
     def _write_targets(self) -> None:
         """Where Prometheus finds the programs (file_sd), and `cryptocdc status` too."""
-        folder = self.settings.run / "targets"
-        caller().make_folder(folder, 0o755)
-        file = folder / f"{self.fid}.json"
+        file = self.settings.targets(self.fid)
+        caller().make_folder(file.parent, 0o755)
         if not self._running:
             file.unlink(missing_ok=True)
             return

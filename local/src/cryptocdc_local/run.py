@@ -15,6 +15,8 @@ import yaml
 
 from cryptocdc_adapters import postgres
 from cryptocdc_adapters.exchange import Rest, markets, quote_volumes
+from cryptocdc_adapters.figures import FeedFigures
+from cryptocdc_adapters.readings import Readings
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.names import quoted
 from cryptocdc_core.plan import Plan, plan
@@ -22,12 +24,10 @@ from cryptocdc_core.resolve import ResolvedFeed, resolve
 from cryptocdc_local.applier import Applied, Servers, apply
 from cryptocdc_local.exchange_choice import Chosen, Simulator
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
-from cryptocdc_local.figures import FeedFigures
 from cryptocdc_local.guard import ConnectorGuard
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.progress import Steps
 from cryptocdc_local.programs import Programs
-from cryptocdc_local.readings import Readings
 
 RESOLVE_AGAIN_S = 86_400
 GUARD_EVERY_S = 3.0
@@ -80,7 +80,8 @@ class Run:
 
     def _new_readings(self) -> Readings:
         tables = self.applied.feed.spec.streams.tables
-        return Readings(self.platform.settings, self.servers.kafka, self.plan.names, tables)
+        targets = str(self.platform.settings.targets(self.plan.names.fid))
+        return Readings(targets, self.servers.kafka, self.plan.names, tables)
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -52,6 +52,10 @@ class PlatformSettings:
         """Pid files and the generated configuration of the servers."""
         return self.home / "run"
 
+    def targets(self, fid: str) -> Path:
+        """Where Prometheus finds the programs of the feed with that identity (file_sd)."""
+        return self.run / "targets" / f"{fid}.json"
+
     @property
     def lib(self) -> Path:
         """The servers' own programs: jars and PostgreSQL's binaries."""

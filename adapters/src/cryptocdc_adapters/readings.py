@@ -8,21 +8,24 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from cryptocdc_adapters.figures import FeedFigures, Figures, scrape
 from cryptocdc_adapters.kafka import client_config, record_counts
+from cryptocdc_adapters.targets import addresses
 from cryptocdc_core.names import Names
 from cryptocdc_core.settings import KafkaSettings
-from cryptocdc_local.figures import FeedFigures, Figures, scrape
-from cryptocdc_local.platform import PlatformSettings
 
 KAFKA_TIMEOUT_S = 2.0
 """Figures are looked at by people: a Kafka that is down must not hold up what all others say."""
 
 
 class Readings:
-    """Call `read` every second or two; rates are those since the reads of the last seconds."""
+    """Call `read` every second or two; rates are those since the reads of the last seconds.
 
-    def __init__(self, platform: PlatformSettings, kafka: KafkaSettings, names: Names, tables: Iterable[str]) -> None:
-        self._targets = platform.run / "targets" / f"{names.fid}.json"
+    `targets` is as `targets.addresses` takes it.
+    """
+
+    def __init__(self, targets: str, kafka: KafkaSettings, names: Names, tables: Iterable[str]) -> None:
+        self._targets = targets
         self._tables = {names.change_topic(table): table for table in tables}
         self._figures = Figures(self._tables.values())
         self._admin = AdminClient(client_config(kafka))
@@ -33,4 +36,4 @@ class Readings:
         with contextlib.suppress(KafkaException, TimeoutError):
             counts = record_counts(self._admin, self._tables, KAFKA_TIMEOUT_S)
             self._counts = {table: counts.get(topic, 0) for topic, table in self._tables.items()}
-        return self._figures.update(scrape(self._targets), self._counts)
+        return self._figures.update(scrape(addresses(self._targets)), self._counts)

@@ -7,8 +7,8 @@ import math
 import pytest
 from prometheus_client import generate_latest
 
+from cryptocdc_adapters.figures import Figures, Samples, parse, quantile, since
 from cryptocdc_core.metrics import ConsumerMetrics, ProducerMetrics
-from cryptocdc_local.figures import Figures, Samples, parse, quantile, since
 
 
 def exposition(rows: int, latency_s: float) -> str:

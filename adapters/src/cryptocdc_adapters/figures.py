@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import requests
 from prometheus_client.parser import text_string_to_metric_families
@@ -48,16 +46,12 @@ class Samples:
         return dict(found)
 
 
-def scrape(targets_file: Path) -> Samples:
-    """Scrape all of a feed's programs, those that do not answer left out."""
-    try:
-        targets = json.loads(targets_file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return Samples()
+def scrape(addresses: Iterable[str]) -> Samples:
+    """Scrape a feed's programs at `host:port`, those that do not answer left out."""
     texts = []
-    for group in targets:
+    for address in addresses:
         try:
-            texts.append(requests.get(f"http://{group['targets'][0]}/metrics", timeout=SCRAPE_TIMEOUT_S).text)
+            texts.append(requests.get(f"http://{address}/metrics", timeout=SCRAPE_TIMEOUT_S).text)
         except requests.RequestException:
             continue
     return parse(texts, time.time())
