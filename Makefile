@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 FEED ?= examples/feed.yaml
 BIN := .venv/bin
-PACKAGES := core adapters services/producer services/consumer services/verifier services/simulator services/api local
+PACKAGES := core adapters services/producer services/consumer services/verifier services/simulator services/api operators local
 
 # pip's hundreds of lines, cut down to a sign of life for each package.
 SHORTEN = sed -u -n -E 's/^Collecting ([^ ;]+).*/  \1/p; s/^(Successfully installed).*/  \1/p; /^(ERROR|error)/p'
@@ -63,6 +63,10 @@ cql: .venv/.packages ## Cassandra's shell, logged in
 .PHONY: topics
 topics: .venv/.packages ## Kafka's topics, records and lag (TOPIC=name for its last records)
 	@$(BIN)/cryptocdc shell topics $(TOPIC)
+
+.PHONY: crd
+crd: .venv/.packages ## make the chart's CustomResourceDefinition from the feed's model
+	@$(BIN)/python -m cryptocdc_operator.crd > charts/files/.crd.yaml && mv charts/files/.crd.yaml charts/files/crd.yaml
 
 .PHONY: lock
 lock: .venv/.dev ## resolve requirements/*.in anew into *.txt, with hashes

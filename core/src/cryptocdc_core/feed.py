@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 
 from cryptocdc_core import durations
+from cryptocdc_core.feed_problems import problem, shown
 
 API_VERSION = "cryptocdc.io/v1alpha1"
 
@@ -18,16 +17,17 @@ KlineInterval = Literal[
     "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"
 ]
 Transport = Literal["websocket", "rest"]
-Duration = Annotated[str, Field(pattern=durations.PATTERN)]
-Retention = Annotated[str, Field(pattern=rf"^keep$|{durations.PATTERN}")]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9_.-]{1,20}$")]
+# A pattern bounds a string by itself; `maxLength` says so to Kubernetes, which does not read it out of the pattern.
+Duration = Annotated[str, Field(pattern=durations.PATTERN, json_schema_extra={"maxLength": 7})]
+Retention = Annotated[str, Field(pattern=rf"^keep$|{durations.PATTERN}", json_schema_extra={"maxLength": 7})]
+Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9_.-]{1,20}$", json_schema_extra={"maxLength": 20})]
 
 MOST_TTL_S = 3650 * 86_400
 """Cassandra's own limit is twenty years from the time of writing."""
 
-_RESERVED = ("public", "information-schema")
-_RESERVED_STARTS = ("pg-", "system")
-_RESERVED_ENDS = ("-sim", "-capture")
+RESERVED = ("public", "information-schema")
+RESERVED_STARTS = ("pg-", "system")
+RESERVED_ENDS = ("-sim", "-capture")
 
 
 class FeedError(ValueError):
@@ -39,37 +39,62 @@ class FeedError(ValueError):
 
 
 class _Model(BaseModel):
-    # Strict, and by the documented names only: what the CRD's schema would refuse is refused here, too.
+    # Strict, and by the documented names only: what the CRD's schema would refuse is refused here, too. The strings
+    # below the fields are what `kubectl explain` and docs/feed.md say.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, given: Any) -> Any:
+        # As Kubernetes has it: a field's null stands for the default.
+        if not isinstance(given, dict):
+            return given
+        fields = {field.alias or name for name, field in cls.model_fields.items()}
+        return {key: value for key, value in given.items() if value is not None or key not in fields}
 
 
 class Metadata(_Model):
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+    model_config = ConfigDict(extra="ignore")
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,29}$", json_schema_extra={"maxLength": 30})
+    """Names everything that belongs to the feed: `my-feed` has the schema, the keyspace and the topics `my_feed`.
+    Reserved: `public`, `information-schema`, what begins with `pg-` or `system`, what ends with `-sim` or
+    `-capture`."""
 
     @field_validator("name")
     @classmethod
     def _not_reserved(cls, name: str) -> str:
-        if name in _RESERVED or name.startswith(_RESERVED_STARTS):
+        if name in RESERVED or name.startswith(RESERVED_STARTS):
             raise ValueError("a name that PostgreSQL and Cassandra keep for themselves; any other is accepted")
-        if name.endswith(_RESERVED_ENDS):
+        if name.endswith(RESERVED_ENDS):
             raise ValueError("the endings -sim and -capture mark simulated and replayed runs; any other is accepted")
         return name
 
 
 class Endpoints(_Model):
+    """Base URLs to use instead of the exchange's own."""
+
     rest: str | None = Field(None, pattern=r"^https?://[^\s]+$", max_length=200)
+    """Base URL of the REST API, instead of the exchange's own."""
     websocket: str | None = Field(None, pattern=r"^wss?://[^\s]+$", max_length=200)
+    """Base URL of the streams, instead of the exchange's own."""
 
 
 class Top(_Model):
+    """The most traded symbols of a quote asset, instead of names."""
+
     count: int = Field(ge=1, le=500)
-    quote: str = Field("USDT", pattern=r"^[A-Z0-9]{1,12}$")
+    """Instead of names: so many symbols, those with the largest volume of the last 24 hours. Asked again every day; a
+    symbol leaves only when it falls below rank 1.5 × count."""
+    quote: str = Field("USDT", pattern=r"^[A-Z0-9]{1,12}$", json_schema_extra={"maxLength": 12})
+    """The quote asset of those symbols."""
 
 
 class Symbols(_Model):
-    names: list[Symbol] | None = Field(None, min_length=1, max_length=1000)
+    """What to capture: exactly one of `names` and `top`."""
+
+    names: list[Symbol] | None = Field(None, min_length=1, max_length=1000, json_schema_extra={"uniqueItems": True})
+    """The symbols to capture, each once. Exactly one of `names` and `top` is given."""
     top: Top | None = None
 
     @field_validator("names")
@@ -88,15 +113,27 @@ class Symbols(_Model):
 
 
 class RecentTrades(_Model):
+    """Every trade, into the table `recent_trades`."""
+
     source: Transport = "websocket"
+    """Over which API."""
     kind: Literal["aggregate", "trade"] = "aggregate"
+    """Trades aggregated by taker order, or raw. Can't be changed later: their ids never mix."""
     period: Duration = "5s"
+    """Between two questions over REST."""
 
 
 class Klines(_Model):
+    """Candles, into the table `klines`."""
+
     source: Transport = "websocket"
-    intervals: list[KlineInterval] = Field(default=["1m"], min_length=1, max_length=16)
+    """Over which API."""
+    intervals: list[KlineInterval] = Field(
+        default=["1m"], min_length=1, max_length=16, json_schema_extra={"uniqueItems": True}
+    )
+    """The lengths of the candles, each once."""
     period: Duration = "10s"
+    """Between two questions over REST."""
 
     @field_validator("intervals")
     @classmethod
@@ -107,22 +144,38 @@ class Klines(_Model):
 
 
 class Crypto24hStats(_Model):
+    """Statistics of the last 24 hours, into the table `crypto_24h_stats`."""
+
     source: Transport = "rest"
+    """Over which API."""
     period: Duration = "60s"
+    """Between two questions over REST."""
 
 
 class LatestPrices(_Model):
+    """Last prices, into the table `latest_prices`."""
+
     source: Transport = "websocket"
+    """Over which API."""
     period: Duration = "5s"
+    """Between two questions over REST."""
 
 
 class OrderBook(_Model):
+    """The best levels of the order book, into the table `order_book`."""
+
     source: Transport = "websocket"
+    """Over WebSocket the book is kept by the exchange's documented procedure; over REST it is asked for every
+    `interval`."""
     depth: Literal[5, 10, 20, 50, 100] = 20
+    """The best levels a side that a row holds."""
     interval: Literal["1s", "2s", "5s", "10s", "30s", "1m", "5m"] = "1s"
+    """A row for each interval in which the book changed."""
 
 
 class Streams(_Model):
+    """What to capture of each symbol: at least one stream. One without settings is written `klines: {}`."""
+
     recent_trades: RecentTrades | None = Field(None, alias="recentTrades")
     klines: Klines | None = None
     crypto_24h_stats: Crypto24hStats | None = Field(None, alias="crypto24hStats")
@@ -146,9 +199,15 @@ def _stream_fields() -> list[tuple[str, Any]]:
 
 
 class Retentions(_Model):
+    """How long each server keeps the rows: a whole number with a unit (`s`, `m`, `h`, `d`, `w`), or `keep`."""
+
     postgres: Retention = "2d"
+    """Partitions of PostgreSQL that ended longer ago are dropped, once they are proven in Cassandra. `keep` drops
+    nothing."""
     kafka: Retention = "1d"
+    """How long the change topics and the rejected frames are kept. Dead letters are always kept."""
     cassandra: Retention = "90d"
+    """A row expires so long after its own time, not after it was written. 3650d at most, or `keep`."""
 
     @field_validator("cassandra")
     @classmethod
@@ -159,33 +218,52 @@ class Retentions(_Model):
 
 
 class Scaling(_Model):
+    """How many programs share the work."""
+
     partitions: int = Field(12, ge=1, le=96)
+    """Partitions of each change topic and of the symbols topic: the most producers and consumers that can share the
+    work. Can't be changed later."""
     producers: int = Field(1, ge=0, le=96)
+    """Programs that capture; they share the symbols."""
     consumers: int = Field(1, ge=0, le=96)
+    """Programs that write into Cassandra; they share the partitions."""
 
 
 class Sink(_Model):
+    """Where the rows end."""
+
     type: Literal["cassandra"] = "cassandra"
+    """Where the rows go."""
 
 
 class Spec(_Model):
+    """What to capture, from where, and how long to keep it."""
+
     exchange: Literal["binance", "binance-us", "simulated"] = "binance"
+    """Where the data comes from; `simulated` is the simulator. Can't be changed later."""
     endpoints: Endpoints = Endpoints()
     credentials_secret_ref: str | None = Field(None, alias="credentialsSecretRef", max_length=253)
+    """Names the secret with the API key, where an endpoint asks for one. Programs read the key from `CRYPTOCDC_API_KEY`
+    or the file in `CRYPTOCDC_API_KEY_FILE`."""
     symbols: Symbols
     streams: Streams
     retention: Retentions = Retentions()
     scaling: Scaling = Scaling()
     sink: Sink = Sink()
     suspend: bool = False
+    """`true` stops the capture; what is in PostgreSQL is carried on."""
     deletion_policy: Literal["Retain", "Delete"] = Field("Retain", alias="deletionPolicy")
+    """What becomes of the data when the feed is deleted: `Retain` keeps it, `Delete` removes topics and tables too."""
 
 
 class CryptoFeed(_Model):
-    """What to capture, from where, and how long to keep it."""
+    """Market data of an exchange, captured into PostgreSQL and carried by change data capture into Cassandra, where it
+    is proven equal."""
 
     api_version: Literal["cryptocdc.io/v1alpha1"] = Field(alias="apiVersion")
+    """The version of this document."""
     kind: Literal["CryptoFeed"]
+    """What this document is."""
     metadata: Metadata
     spec: Spec
 
@@ -220,12 +298,12 @@ def parse(document: object) -> CryptoFeed:
     """The feed in a parsed document, status left aside. Raises FeedError with every problem in it."""
     if not isinstance(document, dict):
         raise FeedError(
-            [f"feed: {_shown(document)} is not accepted; accepted: a mapping with apiVersion, kind, metadata, spec"]
+            [f"feed: {shown(document)} is not accepted; accepted: a mapping with apiVersion, kind, metadata, spec"]
         )
     try:
         return CryptoFeed.model_validate({key: value for key, value in document.items() if key != "status"})
     except ValidationError as error:
-        raise FeedError([_problem(detail) for detail in error.errors()]) from None
+        raise FeedError([problem(detail, CryptoFeed) for detail in error.errors()]) from None
 
 
 def load(path: Path) -> CryptoFeed:
@@ -243,59 +321,3 @@ def load(path: Path) -> CryptoFeed:
     if len(documents) != 1:
         raise FeedError([f"{path}: holds {len(documents)} documents; accepted: one CryptoFeed"])
     return parse(documents[0])
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _problem(detail: ErrorDetails) -> str:
-    """One line for one of pydantic's errors: the field, the value, what is accepted."""
-    path = ""
-    for part in detail["loc"]:
-        path += f"[{part}]" if isinstance(part, int) else (f".{part}" if path else str(part))
-    path = path or "feed"
-    context = detail.get("ctx", {})
-    kind = detail["type"]
-    if kind == "missing":
-        return f"{path}: is missing; it must be given"
-    if kind == "extra_forbidden":
-        field = str(detail["loc"][-1])
-        near = difflib.get_close_matches(field, _fields_at(detail["loc"][:-1]), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f"{path}: no such field; accepted: {', '.join(_fields_at(detail['loc'][:-1]))}{hint}"
-    if kind == "value_error":
-        return f"{path}: {_shown(detail['input'])}: {context['error']}"
-    accepted = {
-        "literal_error": lambda: str(context["expected"]),
-        "string_pattern_mismatch": lambda: _PATTERNS.get(str(context["pattern"]), f"what matches {context['pattern']}"),
-        "greater_than_equal": lambda: f"{context['ge']} or more",
-        "less_than_equal": lambda: f"{context['le']} or less",
-        "too_short": lambda: f"{context['min_length']} or more entries",
-        "model_type": lambda: f"a mapping with {', '.join(_fields_at(detail['loc']))}",
-        "too_long": lambda: f"at most {context['max_length']} entries",
-    }.get(kind, lambda: detail["msg"].removeprefix("Input should be ").removeprefix("a valid "))()
-    return f"{path}: {_shown(detail['input'])} is not accepted; accepted: {accepted}"
-
-
-_PATTERNS = {
-    durations.PATTERN: "a whole number with a unit, such as 60s, 15m, 12h, 2d",
-    rf"^keep$|{durations.PATTERN}": "keep, or a whole number with a unit, such as 12h, 2d, 90d",
-    r"^[a-z][a-z0-9-]{0,29}$": "1 to 30 of a-z, 0-9 and -, the first a letter",
-    r"^[A-Z0-9_.-]{1,20}$": "the exchange's name in capitals, such as BTCUSDT",
-    r"^[A-Z0-9]{1,12}$": "an asset in capitals, such as USDT",
-    r"^https?://[^\s]+$": "a base URL that begins with http:// or https://",
-    r"^wss?://[^\s]+$": "a base URL that begins with ws:// or wss://",
-}
-
-
-def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
-    """What the model at `loc` calls its fields."""
-    model: Any = CryptoFeed
-    for part in loc:
-        for name, field in model.model_fields.items():
-            if part in (name, field.alias):
-                options = [field.annotation, *getattr(field.annotation, "__args__", ())]
-                model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
-    return [field.alias or name for name, field in model.model_fields.items()]

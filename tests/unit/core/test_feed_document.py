@@ -9,7 +9,8 @@ import pydantic
 from pydantic_core import PydanticUndefined
 
 from cryptocdc_core import durations
-from cryptocdc_core.feed import _PATTERNS, CryptoFeed
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed_problems import PATTERNS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "feed.md"
 ROW = re.compile(r"^\| `([A-Za-z0-9.\[\]]+)` \| (.*?) \| (.*?) \| (.+) \|$", re.MULTILINE)
@@ -60,7 +61,7 @@ def accepted(annotation, metadata):
         low, high = (next(getattr(m, n) for m in bounds(metadata) if hasattr(m, n)) for n in ("ge", "le"))
         return f"{low} to {high}"
     patterns = [m.pattern for m in bounds(metadata) if getattr(m, "pattern", None)]
-    words = _PATTERNS[patterns[0]] if patterns else "text"
+    words = PATTERNS[patterns[0]] if patterns else "text"
     longest = next((m.max_length for m in bounds(metadata) if getattr(m, "max_length", None)), None)
     return words + (f"; at most {longest} characters" if longest else "")
 

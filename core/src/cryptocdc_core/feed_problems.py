@@ -1,0 +1,68 @@
+"""What is wrong with a feed, in a user's words."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from cryptocdc_core import durations
+
+
+def shown(value: object) -> str:
+    """The value as an error shows it: cut short."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def problem(detail: ErrorDetails, document: type[BaseModel]) -> str:
+    """One line for one of pydantic's errors in a `document`: the field, the value, what is accepted."""
+    path = ""
+    for part in detail["loc"]:
+        path += f"[{part}]" if isinstance(part, int) else (f".{part}" if path else str(part))
+    path = path or "feed"
+    context = detail.get("ctx", {})
+    kind = detail["type"]
+    if kind == "missing":
+        return f"{path}: is missing; it must be given"
+    if kind == "extra_forbidden":
+        field = str(detail["loc"][-1])
+        near = difflib.get_close_matches(field, _fields_at(document, detail["loc"][:-1]), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{path}: no such field; accepted: {', '.join(_fields_at(document, detail['loc'][:-1]))}{hint}"
+    if kind == "value_error":
+        return f"{path}: {shown(detail['input'])}: {context['error']}"
+    accepted = {
+        "literal_error": lambda: str(context["expected"]),
+        "string_pattern_mismatch": lambda: PATTERNS.get(str(context["pattern"]), f"what matches {context['pattern']}"),
+        "greater_than_equal": lambda: f"{context['ge']} or more",
+        "less_than_equal": lambda: f"{context['le']} or less",
+        "too_short": lambda: f"{context['min_length']} or more entries",
+        "model_type": lambda: f"a mapping with {', '.join(_fields_at(document, detail['loc']))}",
+        "too_long": lambda: f"at most {context['max_length']} entries",
+    }.get(kind, lambda: detail["msg"].removeprefix("Input should be ").removeprefix("a valid "))()
+    return f"{path}: {shown(detail['input'])} is not accepted; accepted: {accepted}"
+
+
+PATTERNS = {
+    durations.PATTERN: "a whole number with a unit, such as 60s, 15m, 12h, 2d",
+    rf"^keep$|{durations.PATTERN}": "keep, or a whole number with a unit, such as 12h, 2d, 90d",
+    r"^[a-z][a-z0-9-]{0,29}$": "1 to 30 of a-z, 0-9 and -, the first a letter",
+    r"^[A-Z0-9_.-]{1,20}$": "the exchange's name in capitals, such as BTCUSDT",
+    r"^[A-Z0-9]{1,12}$": "an asset in capitals, such as USDT",
+    r"^https?://[^\s]+$": "a base URL that begins with http:// or https://",
+    r"^wss?://[^\s]+$": "a base URL that begins with ws:// or wss://",
+}
+
+
+def _fields_at(document: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """What the model at `loc` calls its fields."""
+    model: Any = document
+    for part in loc:
+        for name, field in model.model_fields.items():
+            if part in (name, field.alias):
+                options = [field.annotation, *getattr(field.annotation, "__args__", ())]
+                model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    return [field.alias or name for name, field in model.model_fields.items()]

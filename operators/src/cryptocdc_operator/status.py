@@ -1,0 +1,63 @@
+"""What the operator says about a feed: `status` of a CryptoFeed, and of it the CRD's schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from cryptocdc_core.feed import Symbol
+
+Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True)
+
+
+class Condition(_Model):
+    """One thing that holds or does not, as Kubernetes writes it (metav1.Condition)."""
+
+    type: str = Field(pattern=r"^[A-Za-z]{1,64}$", json_schema_extra={"maxLength": 64})
+    """`Ready`, `PlatformReady`, `TablesReady`, `TopicsReady`, `ConnectorReady`, `ProducersReady`, `ConsumersReady` or
+    `Proven`."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$", json_schema_extra={"maxLength": 64})
+    """Why, in one word for programs."""
+    message: str = Field(max_length=4096)
+    """Why, for people."""
+    last_transition_time: AwareDatetime
+    """When `status` last changed."""
+    observed_generation: Generation | None = None
+    """The feed's generation that this was said of."""
+
+
+class Status(_Model):
+    """What the operator found and did. Only the operator writes here."""
+
+    observed_generation: Generation | None = None
+    """The newest generation of the feed that was applied."""
+    conditions: list[Condition] | None = Field(
+        None, max_length=16, json_schema_extra={"x-kubernetes-list-map-keys": ["type"]}
+    )
+    """`Ready` sums up the others; each says why it does not hold."""
+    symbols: Count | None = None
+    """How many symbols are captured."""
+    symbol_names: list[Symbol] | None = Field(None, max_length=1000, json_schema_extra={"uniqueItems": True})
+    """The symbols that are captured: what `top` resolved to."""
+    trades_kind: Literal["aggregate", "trade"] | None = None
+    """The kind of trades in the table `recent_trades`, noted when the table was made: `recentTrades` may leave the feed
+    and come back, but only with this kind."""
+    rows: Count | None = None
+    """Rows that the newest proof compared."""
+    lag: Count | None = None
+    """Changes in Kafka that the consumers have yet to write."""
+    proven_through: AwareDatetime | None = None
+    """Up to this moment PostgreSQL and Cassandra were compared and found equal."""
+    replicas: Count | None = None
+    """Consumers that run."""
+    selector: str | None = Field(None, max_length=253)
+    """Finds the consumers' pods: what an autoscaler asks for."""

@@ -1,0 +1,209 @@
+"""The CustomResourceDefinition is the feed's model in Kubernetes' words: both take and refuse the same documents."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.core.feeds import MINIMAL, document
+from tests.unit.core.test_feed import BAD
+from tests.unit.custom_resources import CustomResource
+
+from cryptocdc_core import feed
+from cryptocdc_core.feed import FeedError, parse
+from cryptocdc_operator import crd
+from cryptocdc_operator.structural import field_descriptions
+
+ROOT = Path(__file__).parents[3]
+FEEDS = CustomResource(crd.definition(), crd.VERSION)
+
+FULL = document(
+    exchange="binance-us",
+    endpoints={"rest": "https://localhost:1/x", "websocket": "ws://localhost"},
+    credentialsSecretRef="key",
+    symbols={"top": {"count": 500, "quote": "USDC"}},
+    streams={
+        "recentTrades": {"source": "rest", "kind": "trade", "period": "1s"},
+        "klines": {"source": "rest", "intervals": ["1s", "1M"], "period": "1w"},
+        "crypto24hStats": {"source": "websocket", "period": "999999d"},
+        "latestPrices": {"source": "rest", "period": "2h"},
+        "orderBook": {"source": "rest", "depth": 100, "interval": "5m"},
+    },
+    retention={"postgres": "keep", "kafka": "1h", "cassandra": "3650d"},
+    scaling={"partitions": 96, "producers": 0, "consumers": 96},
+    sink={"type": "cassandra"},
+    suspend=True,
+    deletionPolicy="Delete",
+)
+GOOD = {
+    "full": FULL,
+    "minimal": MINIMAL,
+    "nulls stand for defaults": document(suspend=None, endpoints=None, credentialsSecretRef=None),
+    "a stream of null is none": document(streams={"klines": {}, "orderBook": None}),
+    "a retention in other units": document(retention={"postgres": "1w", "cassandra": "87600h"}),
+    **{path.name: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "examples").glob("*.yaml"))},
+}
+GOOD = {name: doc for name, doc in GOOD.items() if doc.get("kind") == "CryptoFeed"}
+
+# A wrong apiVersion or kind finds no resource, and a name must be there, before any schema is asked.
+REFUSED_ELSEWHERE = ("apiVersion", "kind", "metadata.name-missing", "feed")
+BAD_HERE = {
+    f"{at}-{field}": doc
+    for at, (doc, field, value, _) in enumerate(BAD)
+    if field not in REFUSED_ELSEWHERE and f"{field}-{value}" not in REFUSED_ELSEWHERE
+}
+
+
+def model_takes(doc):
+    try:
+        parse(doc)
+    except FeedError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_feed_is_taken_by_both(name):
+    assert model_takes(GOOD[name])
+    assert FEEDS.problems(GOOD[name]) == []
+
+
+@pytest.mark.parametrize("name", BAD_HERE)
+def test_a_bad_feed_is_refused_by_both(name):
+    assert not model_takes(BAD_HERE[name])
+    assert FEEDS.problems(BAD_HERE[name])
+
+
+def test_there_are_enough_bad_feeds_to_tell():
+    assert len(BAD_HERE) > 30
+
+
+def leaves(value, path=()):
+    yield path
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from leaves(inner, (*path, name))
+
+
+VALUES = [
+    None, True, False, -1, 0, 1, 3, 5, 96, 97, 500, 501, "", "keep", "0s", "1s", "5m", "60s", "1M", "999999w", "3651d",
+    "521w", "522w", "87601h", "1000000s", "BTCUSDT", "btc", "USDT", "x" * 201, "A" * 21, "http://x", "http://x y", "ws://x",
+    "majors", "majors-sim", "pg-x", "a\n", "aggregate", "trade", "raw", "rest", "Retain", "cassandra", "simulated",
+    [], ["A"], ["A", "A"], ["1m"], ["1m", "1m"], ["A"] * 1001, [None], {}, {"count": 3}, {"x": 1}, {"names": ["A"]},
+    {"klines": {}}, {"names": ["A"], "top": {"count": 1}},
+]  # fmt: skip
+PATHS = [path for path in leaves(FULL["spec"]) if path] + [("symbols", "names"), ("unknown",), ("retention", "unknown")]
+
+
+@given(path=st.sampled_from(PATHS), value=st.sampled_from(VALUES))
+def test_whatever_one_field_is_given_both_say_the_same(path, value):
+    doc = copy.deepcopy(FULL)
+    *parents, last = path
+    at = doc["spec"]
+    for parent in parents:
+        at = at[parent]
+    at[last] = value
+    assert model_takes(doc) == (FEEDS.problems(doc) == []), FEEDS.problems(doc)
+
+
+@given(name=st.one_of(st.sampled_from([v for v in VALUES if isinstance(v, str)]), st.from_regex(r"[a-z-]{0,31}")))
+def test_whatever_the_name_both_say_the_same(name):
+    doc = MINIMAL | {"metadata": {"name": name}}
+    assert model_takes(doc) == (FEEDS.problems(doc) == []), FEEDS.problems(doc)
+
+
+TRADES = {"recentTrades": {}}
+CHANGES = {
+    "exchange": (document(), document(exchange="binance-us")),
+    "partitions": (document(), document(scaling={"partitions": 6})),
+    "partitions given up": (document(scaling={"partitions": 6}), document()),
+    "kind of trades": (document(streams=TRADES), document(streams={"recentTrades": {"kind": "trade"}})),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_decides_the_meaning_of_stored_rows_can_not_be_changed(name):
+    before, after = CHANGES[name]
+    with pytest.raises(FeedError):
+        parse(after).refuse_changes(parse(before))
+    (problem,) = FEEDS.problems(after, before)
+    assert "use another feed" in problem
+
+
+def test_all_else_can_be_changed():
+    before = document(exchange="binance-us", streams={"recentTrades": {"kind": "trade"}}, scaling={"partitions": 96})
+    parse(FULL).refuse_changes(parse(before))
+    assert FEEDS.problems(FULL, before) == []
+    without_trades = document(exchange="binance-us", scaling={"partitions": 96})
+    assert FEEDS.problems(without_trades, before) == []
+
+
+def test_trades_may_leave_and_come_back_but_not_as_another_kind():
+    status = {"status": {"tradesKind": "aggregate"}}
+    without = document() | status
+    assert FEEDS.problems(document(streams=TRADES) | status, without) == []
+    (problem,) = FEEDS.problems(document(streams={"recentTrades": {"kind": "trade"}}) | status, without)
+    assert "ids never mix" in problem
+
+
+def nodes(schema, path=""):
+    yield path, schema
+    for name, inner in schema.get("properties", {}).items():
+        yield from nodes(inner, f"{path}.{name}")
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{path}[]")
+
+
+STANDARD = (".apiVersion", ".kind", ".metadata")
+
+
+def test_every_list_and_string_is_bounded():
+    for path, node in nodes(FEEDS.schema):
+        if node["type"] == "array":
+            assert "maxItems" in node, path
+            assert "x-kubernetes-list-type" in node, path
+        if node["type"] == "string" and path not in STANDARD:
+            assert "enum" in node or "maxLength" in node or node.get("format") == "date-time", path
+        if node["type"] == "integer":
+            assert "enum" in node or "minimum" in node, path
+
+
+def test_explain_is_a_manual():
+    for path, node in nodes(FEEDS.schema):
+        if not path.startswith(".metadata") and not path.endswith("[]"):
+            assert node.get("description", "").endswith("."), path
+
+
+def test_the_documents_meanings_are_the_descriptions():
+    described = {path.removeprefix("."): node.get("description") for path, node in nodes(FEEDS.schema)}
+    rows = re.findall(
+        r"^\| `(spec\.[A-Za-z0-9.]+)` \|.*\| (.+) \|$", (ROOT / "docs" / "feed.md").read_text(), re.MULTILINE
+    )
+    assert rows
+    for path, meaning in rows:
+        assert meaning == described[path], path
+
+
+def test_defaults_are_the_models():
+    made = copy.deepcopy(MINIMAL)
+    FEEDS.fill(made)
+    assert made["spec"] == parse(MINIMAL).spec.model_dump(by_alias=True, exclude_none=True)
+
+
+def test_what_a_field_without_a_string_below_it_is_called_comes_from_its_model():
+    described = field_descriptions(feed)
+    assert "symbols" not in described["Spec"]
+    assert FEEDS.schema["properties"]["spec"]["properties"]["symbols"]["description"].startswith("What to capture")
+
+
+def test_the_columns_are_those_that_a_user_sees():
+    (version,) = crd.definition()["spec"]["versions"]
+    shown = [column["name"].upper() for column in version["additionalPrinterColumns"] if not column.get("priority")]
+    assert shown == ["SYMBOLS", "READY", "REASON", "LAG", "PROVEN", "AGE"]
+
+
+def test_the_chart_has_the_definition_as_it_is():
+    assert (ROOT / "charts" / "files" / "crd.yaml").read_text() == crd.text(), "run `make crd`"
