@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -112,8 +111,9 @@ class Kafka(Server):
         draft = self.fresh_draft(str(properties))
         self.account.make_folder(draft)
         self.account.write(properties, server_properties(self.settings.ports, draft, self.credentials.kafka))
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ["kafka.tools.StorageTool", "format", "--config", str(properties), "--cluster-id", cluster]
+        # Hexadecimal: one in 64 of the customary base64 names begins with a dash, which the tool takes for an option.
+        identity = ["--cluster-id", uuid.uuid4().hex]
+        arguments = ["kafka.tools.StorageTool", "format", "--config", str(properties), *identity]
         try:
             run_program(self.account, [*self._java(64, "-XX:TieredStopAtLevel=1"), *arguments])
         finally:
