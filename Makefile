@@ -15,7 +15,7 @@ SHORTEN = sed -u -n -E 's/^Collecting ([^ ;]+).*/  \1/p; s/^(Successfully instal
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup ## set up what is missing, start everything, capture, show live figures; Ctrl-C stops it (FEED=file)
@@ -67,6 +67,10 @@ topics: .venv/.packages ## Kafka's topics, records and lag (TOPIC=name for its l
 .PHONY: crd
 crd: .venv/.packages ## make the chart's CustomResourceDefinition from the feed's model
 	@$(BIN)/python -m cryptocdc_operator.crd > charts/files/.crd.yaml && mv charts/files/.crd.yaml charts/files/crd.yaml
+
+.PHONY: operators
+operators: ## install Strimzi, CloudNativePG, K8ssandra and cert-manager into the cluster of kubectl's context
+	@manifests/operators/install.sh
 
 .PHONY: lock
 lock: .venv/.dev ## resolve requirements/*.in anew into *.txt, with hashes

@@ -1,0 +1,73 @@
+"""`make operators`: charts by pinned versions, and a plain word where something is missing."""
+
+import os
+import re
+import subprocess
+
+import pytest
+from tests.unit.kubernetes_schemas import CRDS
+from tests.unit.manifests.build import MANIFESTS
+
+SCRIPT = MANIFESTS / "operators" / "install.sh"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run the script with nothing on its PATH but programs that write down how they were called."""
+    programs, log = tmp_path / "bin", tmp_path / "log"
+    programs.mkdir()
+    log.touch()
+
+    def program(name, code=0):
+        path = programs / name
+        path.write_text(f'#!/bin/bash\necho "{name} $*" >> {log}\n[ {code} = 0 ] && echo here\nexit {code}\n')
+        path.chmod(0o755)
+
+    def run(*names, failing=()):
+        for name in names:
+            program(name, 1 if name in failing else 0)
+        done = subprocess.run(
+            ["/bin/bash", SCRIPT], env=os.environ | {"PATH": str(programs)}, capture_output=True, text=True, check=False
+        )
+        return done, log.read_text().splitlines()
+
+    return run
+
+
+def test_each_operator_comes_by_its_chart_pinned_and_waited_for(run):
+    done, calls = run("kubectl", "helm")
+    assert done.returncode == 0, done.stderr
+    installs = [call for call in calls if call.startswith("helm upgrade --install ")]
+    assert [call.split()[3] for call in installs] == ["cert-manager", "strimzi", "cnpg", "k8ssandra-operator"]
+    for call in installs:
+        assert re.search(r"--version v?\d+\.\d+\.\d+ ", call), call
+        assert " --wait " in call
+
+
+def test_the_versions_are_those_of_the_crds_that_everything_is_checked_against():
+    text = SCRIPT.read_text()
+    for folder in CRDS.iterdir() if CRDS.is_dir() else []:
+        name, _, version = folder.name.rpartition("-")
+        if name in ("strimzi", "k8ssandra-operator", "cloudnative-pg"):
+            assert version in text, folder.name
+
+
+@pytest.mark.parametrize("missing", ["kubectl", "helm"])
+def test_a_missing_program_is_named(run, missing):
+    done, _ = run(*{"kubectl", "helm"} - {missing})
+    assert done.returncode == 3
+    assert f"{missing} is missing" in done.stderr
+
+
+def test_a_cluster_that_is_not_there_is_told_of_before_anything_is_installed(run):
+    done, calls = run("kubectl", "helm", failing=("kubectl",))
+    assert done.returncode == 3
+    assert "kubectl knows no cluster" in done.stderr
+    assert not [call for call in calls if call.startswith("helm")]
+
+
+def test_a_chart_that_can_not_be_fetched_stops_it_all(run):
+    done, calls = run("kubectl", "helm", failing=("helm",))
+    assert done.returncode == 3
+    assert "cert-manager v1.21.1 is not installed" in done.stderr
+    assert len([call for call in calls if call.startswith("helm")]) == 1
