@@ -288,7 +288,7 @@ def _prove_and_drop(feed: Feed) -> None:
         assert retention.drop_old() == []  # nothing is proven yet
 
         continuous.prove()
-        through = metrics.proven_through.labels(stream.table)._value.get() * 1000
+        through = metrics.proven_through.labels(feed.plan.names.fid, stream.table)._value.get() * 1000
         assert now - through < 100_000
         assert sum(proof.rows for proof in proofs.of(stream)) == 3
 
@@ -297,7 +297,7 @@ def _prove_and_drop(feed: Feed) -> None:
 
         continuous.prove()  # finds the changed slice
         continuous.prove()  # proves it again
-        assert metrics.reproofs.labels(stream.table)._value.get() == 1
+        assert metrics.reproofs.labels(feed.plan.names.fid, stream.table)._value.get() == 1
         assert sum(proof.rows for proof in proofs.of(stream)) == 4
 
         assert retention.drop_old() == [f"recent_trades_p{time.strftime('%Y%m%d', time.gmtime(old / 1000))}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Sequence
@@ -83,6 +84,7 @@ def connect(settings: CassandraSettings, keyspace: str | None = None) -> tuple[C
             )
         },
         protocol_version=5,
+        ssl_context=_tls(settings),
         sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         connect_timeout=10,
         # Two seconds by default, less than a node that has just started takes to tell its schema.
@@ -97,6 +99,14 @@ def connect(settings: CassandraSettings, keyspace: str | None = None) -> tuple[C
     except BaseException:
         cluster.shutdown()
         raise
+
+
+def _tls(settings: CassandraSettings) -> ssl.SSLContext | None:
+    if settings.ca_file is None:
+        return None
+    context = ssl.create_default_context(cafile=str(settings.ca_file))
+    context.check_hostname = False
+    return context
 
 
 def apply_schema(settings: CassandraSettings, statements: Sequence[str]) -> None:

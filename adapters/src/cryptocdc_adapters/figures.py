@@ -24,11 +24,13 @@ class Samples:
     at: float = 0.0
     programs: int = 0
 
-    def by(self, name: str, label: str) -> dict[str, float]:
-        """The samples called `name`, summed by one of their labels."""
+    def by(self, name: str, label: str, **match: str) -> dict[str, float]:
+        """The samples called `name` whose labels agree with `match`, summed by one of their labels."""
+        wanted = frozenset(match.items())
         found: dict[str, float] = defaultdict(float)
         for labels, value in self.values.get(name, {}).items():
-            found[dict(labels).get(label, "")] += value
+            if wanted <= labels:
+                found[dict(labels).get(label, "")] += value
         return dict(found)
 
     def total(self, name: str, **match: str) -> float:
@@ -137,7 +139,9 @@ WINDOW_S = 10.0
 class Figures:
     """Turns scrapes into figures; feed it a scrape and the topics' record counts every second or two."""
 
-    def __init__(self, tables: Iterable[str]) -> None:
+    def __init__(self, fid: str, tables: Iterable[str]) -> None:
+        """`fid`, the feed's identity: the verifier that is scraped may prove others as well."""
+        self._fid = fid
         self._tables = tuple(tables)
         self._history: list[tuple[Samples, Mapping[str, int]]] = []
 
@@ -161,7 +165,7 @@ class Figures:
             halted=tuple(sorted(samples.by(f"{producer}halted_symbols", "symbol"))),
             weight_used=int(max(samples.values.get(f"{producer}weight_used", {}).values(), default=0)),
             weight_limit=int(max(samples.values.get(f"{producer}weight_limit", {}).values(), default=0)),
-            differences=int(samples.total("cryptocdc_verifier_differences")),
+            differences=int(samples.total("cryptocdc_verifier_differences", feed=self._fid)),
             programs=samples.programs,
         )
 
@@ -187,7 +191,7 @@ class Figures:
             for topic, value in now.by("cryptocdc_consumer_lag_records", "topic").items()
             if topic.endswith(f".{table}")
         )
-        proven = now.by("cryptocdc_verifier_proven_through_timestamp_seconds", "table").get(table)
+        proven = now.by("cryptocdc_verifier_proven_through_timestamp_seconds", "table", feed=self._fid).get(table)
         return StreamFigures(
             frames=int(counts["frames"]),
             postgres=int(counts["postgres"]),

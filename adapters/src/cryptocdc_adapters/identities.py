@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cryptocdc_adapters.postgres import connect
 from cryptocdc_core.feed import CryptoFeed, FeedError
-from cryptocdc_core.names import SUFFIXES, Source, identity
+from cryptocdc_core.names import SUFFIXES, Source, identity, source_of
 from cryptocdc_core.settings import PostgresSettings
 
 
@@ -29,4 +29,4 @@ def source_in_use(settings: PostgresSettings, feed: CryptoFeed, given: str | Non
     if len(found) > 1:
         names = " and ".join(sorted(found))
         raise FeedError([f"--source: {feed.name} has tables as {names}; say which is meant, e.g. --source {found[0]}"])
-    return found[0] if found else "simulated" if feed.spec.exchange == "simulated" else "exchange"
+    return found[0] if found else source_of(feed.spec.exchange)

@@ -27,6 +27,8 @@ def connect(settings: PostgresSettings, program: str, *, autocommit: bool = Fals
         user=settings.user,
         password=settings.password,
         sslmode=settings.sslmode,
+        # libpq's own default where none is given.
+        sslrootcert=None if settings.ca_file is None else str(settings.ca_file),
         application_name=f"cryptocdc-{program}",
         connect_timeout=CONNECT_TIMEOUT_S,
         keepalives_idle=10,

@@ -27,7 +27,7 @@ class Readings:
     def __init__(self, targets: str, kafka: KafkaSettings, names: Names, tables: Iterable[str]) -> None:
         self._targets = targets
         self._tables = {names.change_topic(table): table for table in tables}
-        self._figures = Figures(self._tables.values())
+        self._figures = Figures(names.fid, self._tables.values())
         self._admin = AdminClient(client_config(kafka))
         self._counts: dict[str, int] = {}
 

@@ -6,6 +6,7 @@ Names follow Prometheus: base units, `_total` for counters. Labels are bounded: 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.metrics import MetricWrapperBase
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -21,6 +22,12 @@ class ProgramMetrics:
             registry=self.registry,
         )  # fmt: skip
         self.build_info.labels(program, version).set(1)
+
+    def forget(self, feed: str) -> None:
+        """Say nothing more of a feed that is gone."""
+        for metric in vars(self).values():
+            if isinstance(metric, MetricWrapperBase) and "feed" in metric._labelnames:
+                metric.remove_by_labels({"feed": feed})
 
 
 class ProducerMetrics(ProgramMetrics):
@@ -132,39 +139,72 @@ class ConsumerMetrics(ProgramMetrics):
 
 
 class VerifierMetrics(ProgramMetrics):
-    """PostgreSQL = Cassandra."""
+    """PostgreSQL = Cassandra. One verifier proves several feeds: `feed` is the identity that names a feed's parts."""
 
     def __init__(self, version: str) -> None:
         super().__init__("verifier", version)
         r, p = self.registry, "cryptocdc_verifier_"
-        self.rows = Counter(f"{p}rows_total", "Rows compared.", ["table"], registry=r)
+        self.rows = Counter(f"{p}rows_total", "Rows compared.", ["feed", "table"], registry=r)
         self.buckets = Counter(
-            f"{p}buckets_total", "Buckets compared, by outcome: equal, unequal.", ["table", "outcome"], registry=r
+            f"{p}buckets_total",
+            "Buckets compared, by outcome: equal, unequal.",
+            ["feed", "table", "outcome"],
+            registry=r,
         )
         self.differences = Gauge(
-            f"{p}differences", "Keys that differ: missing, extra, different.", ["table", "kind"], registry=r
+            f"{p}differences", "Keys that differ: missing, extra, different.", ["feed", "table", "kind"], registry=r
         )
         self.proven_through = Gauge(
             f"{p}proven_through_timestamp_seconds",
             "Both databases are proven equal up to this time.",
-            ["table"],
+            ["feed", "table"],
             registry=r,
+        )
+        self.proven_rows = Gauge(
+            f"{p}proven_rows", "Rows of PostgreSQL that are proven equal.", ["feed", "table"], registry=r
         )
         self.wait_seconds = Histogram(
-            f"{p}wait_seconds",
-            "Until slot and consumers had passed the snapshot.",
-            buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300),
-            registry=r,
-        )
+            f"{p}wait_seconds", "Until slot and consumers had passed the snapshot.", ["feed"],
+            buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300), registry=r,
+        )  # fmt: skip
         self.partitions_dropped = Counter(
-            f"{p}partitions_dropped_total", "PostgreSQL partitions dropped after proof.", ["table"], registry=r
+            f"{p}partitions_dropped_total", "PostgreSQL partitions dropped after proof.", ["feed", "table"], registry=r
         )
         self.reproofs = Counter(
-            f"{p}reproofs_total", "Proofs withdrawn because rows came or changed later.", ["table"], registry=r
+            f"{p}reproofs_total", "Proofs withdrawn because rows came or changed later.", ["feed", "table"], registry=r
         )
-        self.slot_usable = Gauge(f"{p}slot_usable", "1 while the slot is there and has lost nothing.", registry=r)
+        self.slot_usable = Gauge(
+            f"{p}slot_usable", "1 while the slot is there and has lost nothing.", ["feed"], registry=r
+        )
         self.slot_retained_bytes = Gauge(
-            f"{p}slot_retained_bytes", "Log that PostgreSQL keeps for the slot.", registry=r
+            f"{p}slot_retained_bytes", "Log that PostgreSQL keeps for the slot.", ["feed"], registry=r
+        )
+
+
+class OperatorMetrics(ProgramMetrics):
+    """CryptoFeed → Kubernetes."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__("operator", version)
+        r, p = self.registry, "cryptocdc_operator_"
+        self.reconciles = Counter(
+            f"{p}reconciles_total", "Feeds compared with what is there, by outcome: done, waiting, failed.",
+            ["feed", "outcome"], registry=r,
+        )  # fmt: skip
+        self.reconcile_seconds = Histogram(
+            f"{p}reconcile_seconds", "Of one feed.", buckets=(*LATENCY_BUCKETS_S, 60, 120), registry=r
+        )
+        self.reconciled_at = Gauge(
+            f"{p}reconciled_timestamp_seconds", "When a feed was last reconciled.", ["feed"], registry=r
+        )
+        self.condition = Gauge(
+            f"{p}condition", "1 while the condition of a feed's status is True, else 0.", ["feed", "type"], registry=r
+        )
+        self.connector_restarts = Counter(
+            f"{p}connector_restarts_total", "Failed connectors that were restarted.", ["feed"], registry=r
+        )
+        self.snapshots = Counter(
+            f"{p}snapshots_total", "New snapshots taken because a replication slot was lost.", ["feed"], registry=r
         )
 
 
@@ -191,6 +231,9 @@ class ApiMetrics(ProgramMetrics):
         )
         self.cache = Counter(
             f"{p}cache_total", "Answers sought in the cache, by outcome: hit, miss.", ["cache", "outcome"], registry=r
+        )
+        self.redis = Counter(
+            f"{p}redis_total", "Answers sought in Redis, by outcome: hit, miss, error.", ["outcome"], registry=r
         )
         self.live_clients = Gauge(f"{p}live_clients", "WebSockets open.", registry=r)
         self.live_rows = Counter(f"{p}live_rows_total", "Rows pushed, once for each client.", ["table"], registry=r)

@@ -11,6 +11,11 @@ SUFFIXES: dict[Source, str] = {"exchange": "", "simulated": "_sim", "capture": "
 """Made-up and replayed rows never share a table with real ones."""
 
 
+def source_of(exchange: str) -> Source:
+    """The source that a feed names itself, when nothing falls back: the simulator's rows are made up."""
+    return "simulated" if exchange == "simulated" else "exchange"
+
+
 def identity(feed_name: str, source: Source) -> str:
     """The feed's identity `fid`, e.g. ("my-feed", "simulated") → "my_feed_sim"."""
     return feed_name.replace("-", "_") + SUFFIXES[source]
@@ -36,7 +41,8 @@ class Names:
 
     @property
     def connector(self) -> str:
-        return self.fid
+        """With a dash, as Kubernetes wants names: the KafkaConnector and the connector are called the same."""
+        return self.fid.replace("_", "-")
 
     @property
     def topic_prefix(self) -> str:

@@ -18,7 +18,9 @@ class SettingsError(ValueError):
     """Settings that can't be accepted; a line for each, naming the variable."""
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """What all of them have in common; `title` is the group in their variables' names."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
@@ -40,11 +42,11 @@ class _Settings(BaseModel):
         except ValidationError as error:
             lines = []
             for detail in error.errors():
-                name = cls.variable(str(detail["loc"][0]))
+                field = str(detail["loc"][0])
+                name, hidden = cls.variable(field), not cls.model_fields[field].repr
+                shown = "" if hidden else f" {detail['input']!r}:"
                 lines.append(
-                    f"{name}: must be set"
-                    if detail["type"] == "missing"
-                    else f"{name}: {detail['input']!r}: {detail['msg']}"
+                    f"{name}: must be set" if detail["type"] == "missing" else f"{name}:{shown} {detail['msg']}"
                 )
             raise SettingsError("\n".join(lines)) from None
 
@@ -62,7 +64,7 @@ class _Settings(BaseModel):
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class PostgresSettings(_Settings):
+class PostgresSettings(Settings):
     model_config = ConfigDict(title="postgres_")
 
     host: str = "127.0.0.1"
@@ -70,10 +72,12 @@ class PostgresSettings(_Settings):
     database: str = "cryptocdc"
     user: str = "cryptocdc"
     password: str = Field(repr=False)
-    sslmode: str = "prefer"
+    sslmode: str = Field("prefer", pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")
+    ca_file: Path | None = None
+    """What `verify-ca` and `verify-full` check the server's certificate against."""
 
 
-class ReplicationSettings(_Settings):
+class ReplicationSettings(Settings):
     """Debezium's own login to PostgreSQL."""
 
     model_config = ConfigDict(title="replication_")
@@ -82,7 +86,7 @@ class ReplicationSettings(_Settings):
     password: str = Field(repr=False)
 
 
-class KafkaSettings(_Settings):
+class KafkaSettings(Settings):
     model_config = ConfigDict(title="kafka_")
 
     bootstrap: str = "127.0.0.1:19092"
@@ -93,7 +97,7 @@ class KafkaSettings(_Settings):
     """Given: TLS, the brokers' certificates checked against it."""
 
 
-class CassandraSettings(_Settings):
+class CassandraSettings(Settings):
     model_config = ConfigDict(title="cassandra_")
 
     hosts: str = "127.0.0.1"
@@ -102,15 +106,17 @@ class CassandraSettings(_Settings):
     username: str = "cryptocdc"
     password: str = Field(repr=False)
     datacenter: str = "datacenter1"
+    ca_file: Path | None = None
+    """Given: TLS, the nodes' certificates checked against it, whatever names they bear: nodes go by their addresses."""
 
 
-class ConnectSettings(_Settings):
+class ConnectSettings(Settings):
     model_config = ConfigDict(title="connect_")
 
     url: str = "http://127.0.0.1:18083"
 
 
-class SimulatorSettings(_Settings):
+class SimulatorSettings(Settings):
     """Where the simulator of this machine listens, which reads the same variable."""
 
     model_config = ConfigDict(title="simulator_")
@@ -126,10 +132,20 @@ class SimulatorSettings(_Settings):
         return f"ws://127.0.0.1:{self.port}"
 
 
-class ProgramSettings(_Settings):
-    """What each of a feed's programs is told."""
+class ServingSettings(Settings):
+    """How every program shows how it is."""
 
     model_config = ConfigDict(title="")
+
+    metrics_port: Port = 9090
+    metrics_host: str = "0.0.0.0"  # noqa: S104 - in a pod the scraper comes from outside; on one machine the runner says 127.0.0.1
+    log_format: str = Field("auto", pattern="^(auto|json|text)$")
+    """auto: text on a terminal, JSON elsewhere."""
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+
+class ProgramSettings(ServingSettings):
+    """What each of a feed's programs is told."""
 
     feed: Path
     """The feed's file."""
@@ -140,14 +156,20 @@ class ProgramSettings(_Settings):
     """Base URL of the exchange's streams, instead of the feed's."""
     api_key: str | None = Field(None, repr=False)
     """For an endpoint that asks for one (credentialsSecretRef)."""
-    metrics_port: Port = 9090
-    metrics_host: str = "0.0.0.0"  # noqa: S104 - in a pod the scraper comes from outside; on one machine the runner says 127.0.0.1
-    log_format: str = Field("auto", pattern="^(auto|json|text)$")
-    """auto: text on a terminal, JSON elsewhere."""
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
 
-class VerifierSettings(_Settings):
+class ProvingSettings(ServingSettings):
+    """What the continuous verifier is to prove: one feed, or all of a folder."""
+
+    feed: Path | None = None
+    """The feed's file."""
+    feeds: Path | None = None
+    """A folder with a file NAME.yaml for each feed; it is read again all the while. Then `feed` is not read."""
+    source: Source = "exchange"
+    """Of `feed`. The feeds of a folder never fall back: each has the source that it names itself."""
+
+
+class VerifierSettings(Settings):
     """What only the continuous verifier is told."""
 
     model_config = ConfigDict(title="verifier_")
@@ -156,7 +178,7 @@ class VerifierSettings(_Settings):
     """Rows compared a second, at most: above what is captured, below what would slow it down."""
 
 
-class ApiSettings(_Settings):
+class ApiSettings(Settings):
     """What only the API is told."""
 
     model_config = ConfigDict(title="api_")
@@ -167,6 +189,8 @@ class ApiSettings(_Settings):
     """Given: each request must bear it."""
     requests_per_s: float = Field(100, gt=0)
     """Of one client, by its address."""
+    redis_url: str | None = Field(None, repr=False, pattern="^(redis|rediss|unix)://")
+    """Given: what one process has read the others need not. Requests succeed without it too."""
     targets: str = ""
     """Where the programs serve their metrics: the path of a file for Prometheus (file_sd), or `host:port` separated by
     commas, each host standing for all of its addresses (a headless service's are its pods)."""

@@ -39,7 +39,7 @@ def test_programs_of_a_feed_are_added_up() -> None:
 
 
 def test_rates_lag_and_latency_of_a_table() -> None:
-    figures = Figures(["klines"])
+    figures = Figures("f", ["klines"])
     figures.update(parse([producer(10), exposition(10, 20.0)], at=100), {"klines": 10})
     got = figures.update(parse([producer(30), exposition(10 + 20, 20.0)], at=110), {"klines": 40}).streams["klines"]
 
@@ -50,7 +50,7 @@ def test_rates_lag_and_latency_of_a_table() -> None:
 
 
 def test_nothing_scraped_is_nothing_claimed() -> None:
-    got = Figures(["klines"]).update(Samples(), {})
+    got = Figures("f", ["klines"]).update(Samples(), {})
 
     assert got.programs == 0
     assert got.streams["klines"].p50 is None

@@ -5,11 +5,20 @@ import logging
 import sys
 
 import pytest
+from prometheus_client import generate_latest
 from tests.unit.core.feeds import feed
 
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.logs import JsonFormatter, configure
-from cryptocdc_core.settings import KafkaSettings, PostgresSettings, ProgramSettings, SettingsError, VerifierSettings
+from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_core.settings import (
+    ApiSettings,
+    KafkaSettings,
+    PostgresSettings,
+    ProgramSettings,
+    SettingsError,
+    VerifierSettings,
+)
 
 
 def test_settings_come_from_their_variables():
@@ -28,6 +37,13 @@ def test_a_secret_is_shown_nowhere():
     assert "s3cret" not in repr(PostgresSettings(password="s3cret"))
     assert "s3cret" not in repr(KafkaSettings(password="s3cret"))
     assert "s3cret" not in repr(ProgramSettings(feed="f", api_key="s3cret"))
+
+
+def test_a_secret_that_is_refused_is_not_shown_either():
+    with pytest.raises(SettingsError) as caught:
+        ApiSettings.from_env({"CRYPTOCDC_API_REDIS_URL": "http://:s3cret@redis"})
+    assert "CRYPTOCDC_API_REDIS_URL" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -109,3 +125,14 @@ def test_logs_are_json_where_there_is_no_terminal(capsys):
     finally:
         root.handlers[:] = before
         root.setLevel(level)
+
+
+def test_nothing_more_is_said_of_a_feed_that_is_gone():
+    metrics = VerifierMetrics("test")
+    for fid in ("majors", "others"):
+        metrics.differences.labels(fid, "klines", "missing").set(1)
+        metrics.slot_usable.labels(fid).set(1)
+    metrics.forget("majors")
+    text = generate_latest(metrics.registry).decode()
+    assert 'feed="majors"' not in text
+    assert text.count('feed="others"') == 2

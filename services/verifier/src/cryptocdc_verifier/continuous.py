@@ -52,6 +52,7 @@ class Continuous:
         self._pipeline = pipeline
         self._proofs = Proofs(postgres.connection, target.names)
         self._metrics = metrics
+        self._fid = target.names.fid
         self._health = health
         self._stop = stop
         self._pace = Pace(rows_per_s, stop)
@@ -70,7 +71,7 @@ class Continuous:
         self._learn_prefixes()
         with self._postgres.snapshot() as rows:
             self._pipeline.wait(rows.lsn)
-            self._metrics.wait_seconds.observe(time.monotonic() - started)
+            self._metrics.wait_seconds.labels(self._fid).observe(time.monotonic() - started)
             for stream, window in self._slices(rows):
                 self._prove(stream, window, rows)
                 if self._stop.is_set() or time.monotonic() - started > PASS_S:
@@ -122,9 +123,9 @@ class Continuous:
         count, versions = rows.sums(stream, window)
         assert count == result.rows, "one snapshot gives one count"
         self._lengths[stream.table] = next_length(self._lengths[stream.table], result.rows)
-        self._metrics.rows.labels(stream.table).inc(result.rows)
-        self._metrics.buckets.labels(stream.table, "equal").inc(result.buckets - result.unequal_buckets)
-        self._metrics.buckets.labels(stream.table, "unequal").inc(result.unequal_buckets)
+        self._metrics.rows.labels(self._fid, stream.table).inc(result.rows)
+        self._metrics.buckets.labels(self._fid, stream.table, "equal").inc(result.buckets - result.unequal_buckets)
+        self._metrics.buckets.labels(self._fid, stream.table, "unequal").inc(result.unequal_buckets)
         result.kept.clear()
         before = self._unequal.pop((stream.table, window), None)
         if result.equal:
@@ -179,17 +180,19 @@ class Continuous:
             counted += count
             if (count, versions) != (proof.rows, proof.versions):
                 self._proofs.withdraw(stream, proof)
-                self._metrics.reproofs.labels(stream.table).inc()
+                self._metrics.reproofs.labels(self._fid, stream.table).inc()
 
     def _publish(self, rows: Snapshot) -> None:
         slot = slots.read_with(self._postgres.connection, self._target.names.slot)
-        self._metrics.slot_usable.set(slot is not None and slot.usable)
-        self._metrics.slot_retained_bytes.set(slot.retained_bytes if slot is not None else 0)
+        self._metrics.slot_usable.labels(self._fid).set(slot is not None and slot.usable)
+        self._metrics.slot_retained_bytes.labels(self._fid).set(slot.retained_bytes if slot is not None else 0)
         for stream in self._target.streams:
             found = [result for (table, _), result in self._unequal.items() if table == stream.table]
             for kind in ("missing", "extra", "different"):
                 count = sum(getattr(result, kind) for result in found)
-                self._metrics.differences.labels(stream.table, kind).set(count)
-            through = proven_through(self._wanted(stream, rows), self._proofs.of(stream))
+                self._metrics.differences.labels(self._fid, stream.table, kind).set(count)
+            proofs = self._proofs.of(stream)
+            self._metrics.proven_rows.labels(self._fid, stream.table).set(sum(proof.rows for proof in proofs))
+            through = proven_through(self._wanted(stream, rows), proofs)
             if through is not None:
-                self._metrics.proven_through.labels(stream.table).set(through / 1000)
+                self._metrics.proven_through.labels(self._fid, stream.table).set(through / 1000)

@@ -6,37 +6,40 @@ import logging
 import signal
 import sys
 import threading
-import time
 from importlib.metadata import version
 
 from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
-from cryptocdc_core.feed import FeedError
+from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import VerifierMetrics
-from cryptocdc_core.settings import ProgramSettings, SettingsError, VerifierSettings
-from cryptocdc_verifier.continuous import Continuous
-from cryptocdc_verifier.pipeline import Clock, pipeline_of
-from cryptocdc_verifier.retention import Retention
-from cryptocdc_verifier.target import Target, VerifyError
-from cryptocdc_verifier.verify import sides
+from cryptocdc_core.names import Source, source_of
+from cryptocdc_core.settings import (
+    CassandraSettings,
+    ConnectSettings,
+    KafkaSettings,
+    PostgresSettings,
+    ProvingSettings,
+    SettingsError,
+    VerifierSettings,
+)
+from cryptocdc_verifier.feeds import FeedsFolder
+from cryptocdc_verifier.proving import prove
+from cryptocdc_verifier.target import Target
 
 log = logging.getLogger("cryptocdc.verifier")
 
 HEALTHY_FOR_S = 300
-PAUSE_S = 20.0
-"""Between two passes: with the minute and its grace, what is proven trails by one to two minutes."""
-RETENTION_S = 600.0
-_AGAIN_S = 5.0
+FOLLOW_S = 5.0
 _BAD_INPUT, _PLATFORM = 2, 3
 
 
 def main() -> None:
     try:
-        settings = ProgramSettings.from_env()
+        settings = ProvingSettings.from_env()
         pace = VerifierSettings.from_env()
         logs.configure(settings.log_format, settings.log_level)
-        target = Target.from_env(feeds.load(settings.feed), settings.source)
+        one = _only(settings)
     except (SettingsError, FeedError) as error:
         print(error, file=sys.stderr)
         sys.exit(_BAD_INPUT)
@@ -50,36 +53,49 @@ def main() -> None:
     except OSError as error:
         print(f"CRYPTOCDC_METRICS_PORT: {settings.metrics_port}: {error}", file=sys.stderr)
         sys.exit(_PLATFORM)
-    while not stop.is_set():
-        try:
-            _prove(target, metrics, health, stop, pace.rows_per_s)
-        except VerifyError as error:
-            if stop.is_set():
-                break
-            # Servers restart and connectors fail; whatever it was, all is connected anew.
-            log.warning("%s", error)
-            stop.wait(_AGAIN_S)
+    if settings.feeds is not None:
+        _prove_all(settings, metrics, health, stop, pace.rows_per_s)
+    elif one is not None:
+        prove(one, stop, metrics, health, pace.rows_per_s)
     server.shutdown()
 
 
-def _prove(target: Target, metrics: VerifierMetrics, health: Health, stop: threading.Event, rows_per_s: int) -> None:
-    with sides(target) as (postgres, cassandra):
-        pipeline = pipeline_of(target, postgres, clock=Clock(sleep=lambda seconds: _sleep(stop, seconds)))
-        continuous = Continuous(target, postgres, cassandra, pipeline, metrics, health, stop, rows_per_s)
-        retention = Retention(target, postgres, metrics)
-        next_retention = time.monotonic()
-        while not stop.is_set():
-            continuous.prove()
-            if time.monotonic() >= next_retention:
-                retention.drop_old()
-                next_retention = time.monotonic() + RETENTION_S
-            stop.wait(PAUSE_S)
+def _only(settings: ProvingSettings) -> Target | None:
+    """The one feed to prove; None where a folder holds them. Raises SettingsError, FeedError."""
+    if settings.feeds is not None:
+        for server in (PostgresSettings, KafkaSettings, CassandraSettings, ConnectSettings):
+            server.from_env()
+        return None
+    if settings.feed is None:
+        raise SettingsError(f"{settings.variable('feed')}: must be set, or {settings.variable('feeds')}")
+    return Target.from_env(feeds.load(settings.feed), settings.source)
 
 
-def _sleep(stop: threading.Event, seconds: float) -> None:
-    """Waiting for the pipeline ends when we are told to stop."""
-    if stop.wait(seconds):
-        raise VerifyError("told to stop")
+def _prove_all(
+    settings: ProvingSettings, metrics: VerifierMetrics, health: Health, stop: threading.Event, rows_per_s: int
+) -> None:
+    """One feed that can't be proven must not have the others' proving started anew: its proof says so, and the health
+    check only looks whether all are being seen to."""
+
+    def prove_one(feed: CryptoFeed, ended: threading.Event) -> None:
+        source: Source = source_of(feed.spec.exchange)
+        target = Target.from_env(feed, source)
+        try:
+            prove(target, ended, metrics, Health(HEALTHY_FOR_S), rows_per_s)
+        finally:
+            metrics.forget(target.names.fid)
+
+    assert settings.feeds is not None
+    folder = FeedsFolder(settings.feeds, prove_one)
+    while not stop.is_set():
+        folder.follow()
+        problem = folder.problem()
+        if problem is None:
+            health.beat()
+        else:
+            health.halt(problem)
+        stop.wait(FOLLOW_S)
+    folder.end()
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Retention:
                 cursor.execute("ROLLBACK")
                 log.info("%s is in use; it is dropped another time", name)
                 return False
-        self._metrics.partitions_dropped.labels(stream.table).inc()
+        self._metrics.partitions_dropped.labels(self._target.names.fid, stream.table).inc()
         log.info("%s dropped: its %d rows are proven in Cassandra", name, expected[0])
         return True
 

@@ -1,0 +1,80 @@
+"""The feeds of a folder, each proven by a thread of its own: a file that comes, changes or goes is taken over."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.feed import CryptoFeed, FeedError
+
+log = logging.getLogger("cryptocdc.verifier")
+
+END_S = 30.0
+"""A pass ends within this time once its feed is told to stop."""
+
+
+@dataclass
+class _Proving:
+    text: str
+    thread: threading.Thread
+    stop: threading.Event
+
+
+class FeedsFolder:
+    """Call `follow` every few seconds. `prove` is called in a thread for each feed, until its event is set."""
+
+    def __init__(self, folder: Path, prove: Callable[[CryptoFeed, threading.Event], None]) -> None:
+        self._folder = folder
+        self._prove = prove
+        self._running: dict[str, _Proving] = {}
+        self._refused: dict[str, str] = {}
+
+    def follow(self) -> None:
+        """Start, restart and end what the folder's files ask for. A file that is no feed is told of once, and what was
+        proven before goes on."""
+        texts = self._texts()
+        changed = [name for name, running in self._running.items() if texts.get(name) != running.text]
+        wanted: dict[str, CryptoFeed] = {}
+        for name in sorted({*texts} - {name for name in self._running if name not in changed}):
+            try:
+                wanted[name] = feeds.load(self._folder / name)
+            except FeedError as error:
+                if self._refused.get(name) != texts[name]:
+                    log.error("%s is no feed: %s", name, " ".join(str(error).split()))
+                self._refused[name] = texts[name]
+        self._end([name for name in changed if name in wanted or name not in texts])
+        for name, feed in wanted.items():
+            stop = threading.Event()
+            thread = threading.Thread(target=self._prove, args=(feed, stop), name=name, daemon=True)
+            self._running[name] = _Proving(texts[name], thread, stop)
+            thread.start()
+            log.info("proving %s", feed.name)
+
+    def problem(self) -> str | None:
+        """Which feed is no longer proven though it should be; None when all are."""
+        dead = sorted(name for name, running in self._running.items() if not running.thread.is_alive())
+        return f"proving has ended by itself: {', '.join(dead)}" if dead else None
+
+    def end(self) -> None:
+        """End all proving."""
+        self._end(list(self._running))
+
+    def _end(self, names: list[str]) -> None:
+        for name in names:  # all are told before the first is waited for
+            self._running[name].stop.set()
+        for name in names:
+            self._running.pop(name).thread.join(END_S)
+
+    def _texts(self) -> dict[str, str]:
+        """The files as they are. Hidden ones are Kubernetes' own: it swaps a ConfigMap's files by a hidden link."""
+        texts = {}
+        for path in self._folder.glob("[!.]*.yaml"):
+            try:
+                texts[path.name] = path.read_text(encoding="utf-8")
+            except OSError:
+                continue
+        return texts

@@ -1,0 +1,57 @@
+"""One feed's proving, as long as it is wanted: whatever fails, all is connected anew."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from cryptocdc_adapters.serving import Health
+from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_verifier.continuous import Continuous
+from cryptocdc_verifier.pipeline import Clock, pipeline_of
+from cryptocdc_verifier.retention import Retention
+from cryptocdc_verifier.target import Target, VerifyError
+from cryptocdc_verifier.verify import sides
+
+log = logging.getLogger("cryptocdc.verifier")
+
+PAUSE_S = 20.0
+"""Between two passes: with the minute and its grace, what is proven trails by one to two minutes."""
+RETENTION_S = 600.0
+_AGAIN_S = 5.0
+
+
+def prove(target: Target, stop: threading.Event, metrics: VerifierMetrics, health: Health, rows_per_s: int) -> None:
+    """Prove `target` and see to PostgreSQL's retention until `stop` is set."""
+    while not stop.is_set():
+        try:
+            _connected(target, stop, metrics, health, rows_per_s)
+        except VerifyError as error:
+            if stop.is_set():
+                break
+            # Servers restart and connectors fail; whatever it was, all is connected anew.
+            log.warning("%s: %s", target.names.fid, error)
+            stop.wait(_AGAIN_S)
+
+
+def _connected(
+    target: Target, stop: threading.Event, metrics: VerifierMetrics, health: Health, rows_per_s: int
+) -> None:
+    with sides(target) as (postgres, cassandra):
+        pipeline = pipeline_of(target, postgres, clock=Clock(sleep=lambda seconds: _sleep(stop, seconds)))
+        continuous = Continuous(target, postgres, cassandra, pipeline, metrics, health, stop, rows_per_s)
+        retention = Retention(target, postgres, metrics)
+        next_retention = time.monotonic()
+        while not stop.is_set():
+            continuous.prove()
+            if time.monotonic() >= next_retention:
+                retention.drop_old()
+                next_retention = time.monotonic() + RETENTION_S
+            stop.wait(PAUSE_S)
+
+
+def _sleep(stop: threading.Event, seconds: float) -> None:
+    """Waiting for the pipeline ends when we are told to stop."""
+    if stop.wait(seconds):
+        raise VerifyError("told to stop")

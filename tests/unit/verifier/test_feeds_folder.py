@@ -1,0 +1,102 @@
+"""One verifier for all feeds: a folder's files say what is proven."""
+
+import threading
+import time
+
+import pytest
+import yaml
+from tests.unit.core.feeds import document
+
+from cryptocdc_verifier.feeds import FeedsFolder
+
+
+class Provers:
+    """What is being proven, by name; `started` counts how often each was begun."""
+
+    def __init__(self):
+        self.running = {}
+        self.started = {}
+
+    def __call__(self, feed, stop):
+        self.running[feed.name] = feed
+        self.started[feed.name] = self.started.get(feed.name, 0) + 1
+        stop.wait(20)
+        del self.running[feed.name]
+
+
+def write(folder, name, **spec):
+    made = document(**spec)
+    made["metadata"]["name"] = name
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(made))
+
+
+def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about within 10 s"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def provers():
+    return Provers()
+
+
+@pytest.fixture
+def folder(tmp_path, provers):
+    followed = FeedsFolder(tmp_path, provers)
+    yield followed
+    followed.end()
+    assert not provers.running
+
+
+def test_a_file_that_comes_or_goes_is_taken_over(tmp_path, folder, provers):
+    folder.follow()
+    assert not provers.running
+    write(tmp_path, "majors")
+    write(tmp_path, "others")
+    folder.follow()
+    until(lambda: set(provers.running) == {"majors", "others"})
+    (tmp_path / "majors.yaml").unlink()
+    folder.follow()
+    assert set(provers.running) == {"others"}
+
+
+def test_only_a_feed_that_changed_is_begun_anew(tmp_path, folder, provers):
+    write(tmp_path, "majors")
+    write(tmp_path, "others")
+    folder.follow()
+    write(tmp_path, "majors", retention={"cassandra": "1d"})
+    folder.follow()
+    folder.follow()
+    until(lambda: provers.started == {"majors": 2, "others": 1})
+    assert provers.running["majors"].spec.retention.cassandra == "1d"
+
+
+def test_a_file_that_is_no_feed_changes_nothing(tmp_path, folder, provers, caplog):
+    write(tmp_path, "majors")
+    folder.follow()
+    until(lambda: "majors" in provers.running)
+    (tmp_path / "majors.yaml").write_text("kind: Nothing")
+    folder.follow()
+    folder.follow()
+    assert set(provers.running) == {"majors"}
+    assert folder.problem() is None
+    assert len([line for line in caplog.messages if "majors.yaml is no feed" in line]) == 1
+
+
+def test_hidden_files_are_not_feeds(tmp_path, folder, provers):
+    write(tmp_path, "majors")
+    (tmp_path / "majors.yaml").rename(tmp_path / ".majors.yaml")
+    folder.follow()
+    assert not provers.started
+
+
+def test_proving_that_ended_by_itself_is_told(tmp_path):
+    died = threading.Event()
+    folder = FeedsFolder(tmp_path, lambda feed, stop: died.set())
+    write(tmp_path, "majors")
+    folder.follow()
+    died.wait(10)
+    until(lambda: folder.problem() is not None)
+    assert "majors" in folder.problem()
