@@ -34,6 +34,7 @@ def connector_config(names: Names, streams: Sequence[Stream], platform: Platform
         "database.user": platform.replication_user,
         "database.password": platform.replication_password,
         "database.dbname": platform.postgres_database,
+        "database.sslmode": platform.postgres_sslmode,
         "topic.prefix": names.topic_prefix,
         "plugin.name": "pgoutput",
         "slot.name": names.slot,

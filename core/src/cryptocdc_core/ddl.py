@@ -77,6 +77,19 @@ def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: s
     return statements
 
 
+def drop_postgres(names: Names) -> list[str]:
+    """The statements that remove what `postgres_schema` made, rows and all."""
+    return [
+        f"DROP PUBLICATION IF EXISTS {quoted(names.publication)}",
+        f"DROP SCHEMA IF EXISTS {quoted(names.schema)} CASCADE",
+    ]
+
+
+def drop_cassandra(names: Names) -> list[str]:
+    """The statements that remove what `cassandra_schema` made, rows and all."""
+    return [f"DROP KEYSPACE IF EXISTS {quoted(names.keyspace)}"]
+
+
 def trade_kind(names: Names, kind: str) -> str:
     """The statement that notes which trades the table holds, and raises when it holds the other kind's: their ids are
     counted apart and must never mix, not even when the feed was deleted, or was without trades, in between."""

@@ -34,6 +34,7 @@ class PlatformFacts:
     postgres_database: str
     replication_user: str
     replication_password: str
+    postgres_sslmode: str = "prefer"
     cassandra_replication: str = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
     topic_replication: int = 1
 

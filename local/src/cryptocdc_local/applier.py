@@ -10,7 +10,7 @@ from typing import Self
 from cryptocdc_adapters import cassandra, kafka, postgres, slots
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_adapters.symbols import write_symbols
-from cryptocdc_core.names import quoted
+from cryptocdc_core.ddl import drop_cassandra, drop_postgres
 from cryptocdc_core.plan import Plan, PlatformFacts
 from cryptocdc_core.settings import (
     CassandraSettings,
@@ -134,9 +134,6 @@ def delete(plan: Plan, servers: Servers, report: Report, *, everything: bool) ->
     report("topics in Kafka")
     kafka.delete_topics(servers.kafka, [topic.name for topic in plan.topics])
     report("tables in PostgreSQL")
-    publication, schema = quoted(plan.names.publication), quoted(plan.names.schema)
-    postgres.apply_schema(
-        servers.postgres, [f"DROP PUBLICATION IF EXISTS {publication}", f"DROP SCHEMA IF EXISTS {schema} CASCADE"]
-    )
+    postgres.apply_schema(servers.postgres, drop_postgres(plan.names))
     report("tables in Cassandra")
-    cassandra.apply_schema(servers.cassandra, [f"DROP KEYSPACE IF EXISTS {quoted(plan.names.keyspace)}"])
+    cassandra.apply_schema(servers.cassandra, drop_cassandra(plan.names))
