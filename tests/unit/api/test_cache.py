@@ -41,7 +41,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def cache(clock: Clock) -> Cache[int]:
-    return Cache("test", 1.0, 2, ApiMetrics("test"), clock)
+    return Cache("test", 1.0, 2, ApiMetrics("test"), now=clock)
 
 
 async def settled() -> None:

@@ -1,4 +1,4 @@
-"""Answers kept for a moment, in this process: never older than a bound, loaded once for all who wait."""
+"""Answers kept for a moment: never older than a bound, loaded once for all who wait."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from cryptocdc_api.shared import Shared
 from cryptocdc_core.metrics import ApiMetrics
 
 T = TypeVar("T")
@@ -22,16 +23,18 @@ class _Kept(Generic[T]):
 
 
 class Cache(Generic[T]):
-    """By key, at most `entries` of them, the least recently used leaving first.
+    """By key, at most `entries` of them, the least recently used leaving first; values are what JSON can carry.
 
     No answer is older than `age_s`. One that is older than half of that is still given, while a new one is loaded: who
     asks often never waits. A load that fails leaves the old answer until its age is over; then the failure is told.
+    With `shared`, what another process has loaded within half the age is taken instead of a load.
     """
 
     def __init__(
-        self, name: str, age_s: float, entries: int, metrics: ApiMetrics, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._age_s, self._entries, self._now = age_s, entries, now
+        self, name: str, age_s: float, entries: int, metrics: ApiMetrics, shared: Shared | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._name, self._age_s, self._entries, self._shared, self._now = name, age_s, entries, shared, now
         self._kept: OrderedDict[str, _Kept[T]] = OrderedDict()
         self._loading: dict[str, asyncio.Task[T]] = {}
         self._hits, self._misses = (metrics.cache.labels(name, outcome) for outcome in ("hit", "miss"))
@@ -60,13 +63,27 @@ class Cache(Generic[T]):
         return task
 
     async def _fill(self, key: str, load: Callable[[], Awaitable[T]]) -> T:
-        began = self._now()
-        value = await load()
-        self._kept[key] = _Kept(value, began)
+        value, at = await self._fetched(key, load)
+        self._kept[key] = _Kept(value, at)
         self._kept.move_to_end(key)
         while len(self._kept) > self._entries:
             self._kept.popitem(last=False)
         return value
+
+    async def _fetched(self, key: str, load: Callable[[], Awaitable[T]]) -> tuple[T, float]:
+        """From the other processes or from the source, and from when it is."""
+        began = self._now()
+        if self._shared is None:
+            return await load(), began
+        name = f"{self._name}:{key}"
+        shared = await self._shared.find(name, self._age_s)
+        if shared is not None and shared.value is not None and shared.age_s < self._age_s / 2:
+            return shared.value, began - shared.age_s
+        began = self._now()
+        value = await load()
+        if shared is not None:
+            self._shared.keep(name, value, shared.until_ms)
+        return value, began
 
     def _loaded(self, key: str, task: asyncio.Task[T]) -> None:
         self._loading.pop(key, None)

@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from cassandra import DriverException, InvalidRequest, OperationTimedOut, RequestExecutionException
+from cassandra import DriverException
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, NoHostAvailable, Session
+from cassandra.connection import ConnectionException
 from cassandra.query import PreparedStatement, tuple_factory
 
 from cryptocdc_adapters.cassandra import connect
@@ -28,6 +29,7 @@ TIMEOUT_S = 5.0
 AT_ONCE = 32
 """Reads in flight."""
 SHARD = 0
+FAILURES = (NoHostAvailable, DriverException, ConnectionException)
 
 
 class Reader:
@@ -53,7 +55,7 @@ class Reader:
                 self._connect()
                 log.info("reading keyspace %s", self._keyspace)
                 return
-            except (NoHostAvailable, DriverException, InvalidRequest, RequestExecutionException) as error:
+            except FAILURES as error:
                 if str(error) != told:
                     told = str(error)
                     log.warning("Cassandra: %s", told)
@@ -113,15 +115,21 @@ class Reader:
                     lambda error: loop.call_soon_threadsafe(settle, None, error),
                 )
                 return await answer
-            except (NoHostAvailable, OperationTimedOut, RequestExecutionException) as error:
+            except FAILURES as error:
                 self._metrics.read_errors.labels(table).inc()
                 raise Unavailable(f"Cassandra: {type(error).__name__}") from error
             finally:
                 self._metrics.read_seconds.labels(table).observe(time.monotonic() - began)
 
-    @property
-    def connected(self) -> bool:
-        return self._session is not None
+    async def answers(self) -> bool:
+        """Whether Cassandra can be read now: one partition that is empty."""
+        table = self._tables[0]
+        nowhere = (0,) * len(table.clustering)
+        try:
+            await self.of(table, [""] * len(table.partition), True)(0, nowhere, nowhere, 1)
+        except Unavailable:
+            return False
+        return True
 
     def close(self) -> None:
         if self._cluster is not None:

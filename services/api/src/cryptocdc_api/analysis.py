@@ -1,0 +1,106 @@
+"""Answers that are computed: who leads, signals, volatility."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cryptocdc_api.cache import Cache
+from cryptocdc_api.context import Context, now_ms
+from cryptocdc_api.paging import Row, page, position
+from cryptocdc_api.parameters import KlineQuery, RangeQuery, SymbolQuery, TopQuery, VolatilityQuery
+from cryptocdc_api.ranges import paged, span_of
+from cryptocdc_api.rankings import top
+from cryptocdc_api.refusals import Refused
+from cryptocdc_api.shapes import Json, schema
+from cryptocdc_api.signals import SIGNALS, VOLATILITY, WARM_UP, head_columns, signals, volatilities
+from cryptocdc_api.streams import described, rows_response
+from cryptocdc_api.tables import TABLES
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
+
+VOLATILITY_AGE_S, VOLATILITIES = 5.0, 64
+
+Compute = Callable[[Sequence[Row]], list[Json]]
+_KLINES = TABLES[KLINES.table]
+
+
+def routes(context: Context) -> APIRouter:
+    router = APIRouter(tags=["analysis"])
+
+    if CRYPTO_24H_STATS.table in context.tables:
+
+        @router.get(
+            "/top", responses=described(schema(CRYPTO_24H_STATS.columns)),
+            summary="The leaders of the last 24 hours, with their statistics.",
+        )  # fmt: skip
+        async def top_symbols(query: Annotated[TopQuery, Query()]) -> Response:
+            return rows_response(top((await context.newest_stats()).values(), query.by, query.n))
+
+    if KLINES.table in context.tables:
+        _serve_candles(router, context)
+    return router
+
+
+def _serve_candles(router: APIRouter, context: Context) -> None:
+    newest: Cache[list[Json]] = context.cache("volatility", VOLATILITY_AGE_S, VOLATILITIES)
+
+    @router.get(
+        "/signals", responses=described(schema(head_columns(), **SIGNALS)),
+        summary="Moving averages, RSI and VWAP, a row for each candle.",
+    )  # fmt: skip
+    async def candle_signals(request: Request, query: Annotated[KlineQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        prefix = [query.symbol, context.interval(query.interval)]
+        return await _computed(context, request, prefix, query, WARM_UP, signals)
+
+    @router.get(
+        "/volatility", responses=described(schema(head_columns(), **VOLATILITY)),
+        summary="Volatility, a row for each candle of a symbol, or the newest of every symbol.",
+    )  # fmt: skip
+    async def candle_volatility(request: Request, query: Annotated[VolatilityQuery, Query()]) -> Response:
+        interval = context.interval(query.interval)
+
+        def compute(rows: Sequence[Row]) -> list[Json]:
+            return volatilities(rows, query.window)
+
+        if query.symbol is not None:
+            await context.check_symbol(query.symbol)
+            return await _computed(context, request, [query.symbol, interval], query, query.window, compute)
+        ranged = query.model_fields_set - {"interval", "window"}
+        if ranged:
+            raise Refused("symbol", "", f"a symbol, whose history is read; without {min(ranged)}: the newest of all")
+
+        async def of(symbol: str) -> list[Json]:
+            last = SymbolQuery(symbol=symbol, limit=query.window + 1)
+            span = span_of(_KLINES, last, context.feed.spec.retention.cassandra, now_ms())
+            rows, _ = await page(_KLINES, span, last.limit, context.reader.of(_KLINES, [symbol, interval], True))
+            return compute(rows[::-1])[-1:]
+
+        async def load() -> list[Json]:
+            found = await asyncio.gather(*(of(symbol) for symbol in await context.symbols()))
+            return [row for rows in found for row in rows]
+
+        return rows_response(await newest.get(f"{interval} {query.window}", load))
+
+
+async def _computed(
+    context: Context, request: Request, prefix: Sequence[str], query: RangeQuery, warm_up: int, compute: Compute
+) -> Response:
+    """A page of candles and those before it that its figures are made of, computed; those of the page answered."""
+    if query.stream:
+        raise Refused("stream", "true", "false: figures are computed a page at a time")
+    span = span_of(_KLINES, query, context.feed.spec.retention.cassandra, now_ms())
+    rows, following = await page(_KLINES, span, query.limit, context.reader.of(_KLINES, prefix, span.newest_first))
+    if not rows:
+        return paged(request, _KLINES, [], following)
+    oldest_first = rows[::-1] if span.newest_first else rows
+    earlier = RangeQuery(to=position(_KLINES, oldest_first[0])[0])
+    lead = span_of(_KLINES, earlier, context.feed.spec.retention.cassandra, now_ms())
+    before, _ = await page(_KLINES, lead, warm_up, context.reader.of(_KLINES, prefix, True))
+    made = compute([*before[::-1], *oldest_first])[len(before) :]
+    return paged(request, _KLINES, made[::-1] if span.newest_first else made, following)

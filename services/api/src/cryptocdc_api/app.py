@@ -1,0 +1,115 @@
+"""The application: every endpoint on one port, and what every answer has in common."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import Annotated
+
+import msgspec
+from fastapi import FastAPI, Query
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from cryptocdc_adapters.readings import Readings
+from cryptocdc_api import analysis, live, pipeline, streams
+from cryptocdc_api.context import Context
+from cryptocdc_api.gate import Gate
+from cryptocdc_api.page import page
+from cryptocdc_api.parameters import NothingQuery
+from cryptocdc_api.rates import RateLimit
+from cryptocdc_api.refusals import Refused, Unavailable, choices, error, of_validation
+from cryptocdc_api.shapes import Json
+from cryptocdc_api.subscriptions import Subscriptions
+from cryptocdc_core.settings import ApiSettings
+
+RETRY_S = "1"
+Running = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def build_app(
+    context: Context, settings: ApiSettings, readings: Readings, subscriptions: Subscriptions, running: Running
+) -> FastAPI:
+    """`running` is what goes on while the application does."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with running():
+            yield
+
+    app = FastAPI(
+        title=f"cryptocdc: {context.feed.name}",
+        description=f"Market data captured by the feed {context.feed.name}. Decimals are exact and come as strings;"
+        " times come in ISO 8601 and, as …_ms, in milliseconds since the epoch. Lists are flat.",
+        version=version("cryptocdc-api"),
+        docs_url=None,  # FastAPI's own pages fetch their scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.include_router(streams.routes(context))
+    app.include_router(analysis.routes(context))
+    app.include_router(pipeline.routes(context, readings))
+    app.include_router(live.routes(context, subscriptions))
+    _serve_own(app, context)
+    _tell_errors(app)
+    app.add_middleware(
+        Gate,
+        source=context.source,
+        token=settings.token,
+        rate=RateLimit(settings.requests_per_s),
+        metrics=context.metrics,
+    )
+    return app
+
+
+def _serve_own(app: FastAPI, context: Context) -> None:
+    @app.get("/health", tags=["pipeline"], summary="Whether answers can be had: 503 while Cassandra can't be read.")
+    async def health(_: Annotated[NothingQuery, Query()]) -> Response:
+        reads = await context.reader.answers()
+        body = {
+            "status": "ok" if reads else "unavailable", "feed": context.feed.name, "source": context.source,
+            "simulated": context.source == "simulated", "cassandra": reads, "version": app.version,
+        }  # fmt: skip
+        return _json(200 if reads else 503, body)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(context.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return HTMLResponse(page(app.openapi(), context.source))
+
+
+def _tell_errors(app: FastAPI) -> None:
+    """Every error has the same body: {"errors": [{"field", "value", "accepted", "message"}]}."""
+
+    def parameters(path: str) -> list[str]:
+        return [p["name"] for p in app.openapi()["paths"].get(path, {}).get("get", {}).get("parameters", ())]
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, told: RequestValidationError) -> Response:
+        return _json(400, {"errors": of_validation(told.errors(), parameters(request.scope["route"].path))})
+
+    @app.exception_handler(Refused)
+    async def refused(_: Request, told: Refused) -> Response:
+        return _json(told.status, {"errors": [error(told.field, told.value, told.accepted)]})
+
+    @app.exception_handler(Unavailable)
+    async def unavailable(_: Request, told: Unavailable) -> Response:
+        return _json(503, {"errors": [{"message": str(told)}]}, {"Retry-After": RETRY_S})
+
+    @app.exception_handler(HTTPException)
+    async def other(request: Request, told: HTTPException) -> Response:
+        if told.status_code == 404:
+            paths = [*app.openapi()["paths"], "/docs", "/live", "/metrics"]
+            return _json(404, {"errors": [error("path", request.url.path, choices(paths, request.url.path))]})
+        return _json(told.status_code, {"errors": [{"message": told.detail}]}, dict(told.headers or {}))
+
+
+def _json(status: int, body: Json, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, "application/json")

@@ -1,0 +1,80 @@
+"""The API: settings in, everything wired, served until told to stop."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+import uvicorn
+
+from cryptocdc_adapters.readings import Readings
+from cryptocdc_adapters.serving import Health, serve
+from cryptocdc_api.app import build_app
+from cryptocdc_api.background import Background
+from cryptocdc_api.changes import Changes
+from cryptocdc_api.context import Context
+from cryptocdc_api.reader import Reader
+from cryptocdc_api.shared import Shared
+from cryptocdc_api.subscriptions import Subscriptions
+from cryptocdc_api.tables import HEATMAP_TABLE, TABLES
+from cryptocdc_core import feed as feeds
+from cryptocdc_core import logs
+from cryptocdc_core.catalogue import DERIVED, HEATMAP
+from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.names import Names, identity
+from cryptocdc_core.plan import streams_of
+from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings, SettingsError
+
+HEALTHY_FOR_S = 30
+BAD_INPUT, PLATFORM = 2, 3
+VERSION = version("cryptocdc-api")
+
+
+def main() -> None:
+    try:
+        settings, own = ProgramSettings.from_env(), ApiSettings.from_env()
+        kafka, cassandra = KafkaSettings.from_env(), CassandraSettings.from_env()
+        logs.configure(settings.log_format, settings.log_level)
+        feed = feeds.load(settings.feed)
+    except (SettingsError, FeedError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    metrics, health = ApiMetrics(VERSION), Health(HEALTHY_FOR_S)
+    try:
+        server = serve(metrics.registry, health, settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        print(f"CRYPTOCDC_METRICS_PORT: {settings.metrics_port}: {error}", file=sys.stderr)
+        sys.exit(PLATFORM)
+    try:
+        _serve(feed, settings, own, kafka, cassandra, metrics, health)
+    finally:
+        server.shutdown()
+
+
+def _serve(
+    feed: CryptoFeed, settings: ProgramSettings, own: ApiSettings, kafka: KafkaSettings, cassandra: CassandraSettings,
+    metrics: ApiMetrics, health: Health,
+) -> None:  # fmt: skip
+    names, streams = Names(identity(feed.name, settings.source)), streams_of(feed)
+    there = {stream.table for stream in streams}
+    tables = [TABLES[table] for table in sorted(there)] + [HEATMAP_TABLE] * (HEATMAP.source in there)
+    whole = [derived for derived in DERIVED if derived.source in there and derived is not HEATMAP]
+    reader = Reader(cassandra, names.keyspace, tables, whole, metrics)
+    shared = Shared(own.redis_url, f"cryptocdc:{VERSION}:{names.fid}", metrics) if own.redis_url else None
+    context = Context(feed, settings.source, reader, metrics, shared)
+    changes = Changes(kafka, {names.change_topic(stream.table): stream for stream in streams})
+    subscriptions = Subscriptions(changes.want)
+    background = Background(reader, changes, subscriptions, shared, metrics, health)
+    readings = Readings(own.targets, kafka, names, [stream.table for stream in streams])
+    app = build_app(context, own, readings, subscriptions, background.running)
+    # Exits 1 by itself when the port is taken, and says so.
+    uvicorn.run(
+        app, host=own.host, port=own.port, log_config=None, log_level="warning", access_log=False,
+        timeout_graceful_shutdown=3, ws_ping_interval=20, ws_ping_timeout=20, ws_per_message_deflate=False,
+        server_header=False,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

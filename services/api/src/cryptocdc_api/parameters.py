@@ -1,0 +1,97 @@
+"""What each endpoint may be asked, checked before anything is read."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from cryptocdc_api.paging import LATEST_MS
+from cryptocdc_core.feed import KlineInterval
+
+MOST_ROWS = 1000
+
+_EPOCH_MS = re.compile(r"[0-9]{1,15}")
+_TIME = "ISO 8601 (2026-11-21T10:00:00Z; UTC where no zone stands) or milliseconds since the epoch"
+
+
+def _time(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    if _EPOCH_MS.fullmatch(text):
+        at_ms = int(text)
+    else:
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(_TIME) from None
+        at_ms = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    if not 0 <= at_ms <= LATEST_MS:
+        raise ValueError(f"{_TIME}, from 1970 to 9998")
+    return at_ms
+
+
+def _capitals(text: Any) -> Any:
+    return text.strip().upper() if isinstance(text, str) else text
+
+
+Time = Annotated[
+    int, BeforeValidator(_time),
+    WithJsonSchema({"type": "string", "description": _TIME, "examples": ["2026-11-21T10:00:00Z", "1795255200000"]}),
+]  # fmt: skip
+Symbol = Annotated[str, BeforeValidator(_capitals), Field(pattern=r"^[A-Z0-9_.-]{1,20}$", examples=["BTCUSDT"])]
+Interval = Annotated[KlineInterval, Field(description="By default the first of the feed's.")]
+INTERVALS: tuple[str, ...] = get_args(KlineInterval)
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RangeQuery(_Query):
+    """A range of time of one symbol, a page at a time or streamed whole."""
+
+    start: Time | None = Field(None, alias="from", description="First moment.")
+    end: Time | None = Field(None, alias="to", description="First moment after; by default all that there is.")
+    limit: int = Field(100, ge=1, le=MOST_ROWS, description="Rows of one page.")
+    cursor: str | None = Field(None, max_length=400, description="X-Next-Cursor of the page before.")
+    order: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
+    stream: bool = Field(False, description="All of the range in one answer, whatever the limit.")
+
+
+class SymbolQuery(RangeQuery):
+    symbol: Symbol
+
+
+class OptionalSymbolQuery(RangeQuery):
+    symbol: Symbol | None = Field(None, description="By default all; with a range or a cursor it must be given.")
+
+    @property
+    def ranged(self) -> bool:
+        """Whether a history is asked for, and not the newest row."""
+        return bool(self.model_fields_set - {"symbol"})
+
+
+class KlineQuery(SymbolQuery):
+    interval: Interval | None = None
+
+
+class TopQuery(_Query):
+    by: Literal["trades", "quote_volume", "gain", "loss"]
+    n: int = Field(10, ge=1, le=100)
+
+
+class VolatilityQuery(RangeQuery):
+    symbol: Symbol | None = Field(None, description="By default the newest figure of every symbol.")
+    interval: Interval | None = None
+    window: int = Field(60, ge=2, le=500, description="Returns that a figure is made of.")
+
+
+class BookQuery(_Query):
+    symbol: Symbol
+
+
+class NothingQuery(_Query):
+    """No parameters."""

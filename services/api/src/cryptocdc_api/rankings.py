@@ -1,0 +1,31 @@
+"""Who leads: by trades, by volume, by gain, by loss. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Literal
+
+from cryptocdc_api.shapes import Json
+
+By = Literal["trades", "quote_volume", "gain", "loss"]
+
+COLUMNS: dict[By, str] = {
+    "trades": "trade_count",
+    "quote_volume": "quote_volume",
+    "gain": "price_change_percent",
+    "loss": "price_change_percent",
+}
+
+
+def top(rows: Iterable[Json], by: By, n: int) -> list[Json]:
+    """The first `n` of the newest 24-hour statistics with their rank. Who has not gained is no gainer, nor the other
+    way round; those that tie stand in the order of their names."""
+    column = COLUMNS[by]
+    valued = [(Decimal(row[column]), row) for row in rows]
+    if by == "gain":
+        valued = [(value, row) for value, row in valued if value > 0]
+    if by == "loss":
+        valued = [(-value, row) for value, row in valued if value < 0]
+    valued.sort(key=lambda item: (-item[0], item[1]["symbol"]))
+    return [{"rank": rank, **row} for rank, (_, row) in enumerate(valued[:n], 1)]

@@ -1,0 +1,109 @@
+"""The five tables, the derived ones and the symbols, as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cryptocdc_api import books
+from cryptocdc_api.context import Context, Newest, now_ms
+from cryptocdc_api.paging import page
+from cryptocdc_api.parameters import BookQuery, KlineQuery, NothingQuery, OptionalSymbolQuery, SymbolQuery
+from cryptocdc_api.ranges import answer, span_of
+from cryptocdc_api.refusals import Refused
+from cryptocdc_api.shapes import Json, encoded, schema, shaper
+from cryptocdc_api.tables import HEATMAP_TABLE, TABLES, Table
+from cryptocdc_core.catalogue import by_table
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def described(rows: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of an answer."""
+    return {200: {"description": "A flat list of objects.", "content": {"application/json": {"schema": rows}}}}
+
+
+def rows_response(rows: list[Json]) -> Response:
+    return Response(encoded(rows), media_type="application/json")
+
+
+def routes(context: Context) -> APIRouter:
+    """Only what the feed captures is served; the rest is not found."""
+    router = APIRouter(tags=["streams"])
+    shapes = {table: shaper(TABLES[table].columns) for table in context.tables}
+
+    async def newest_or_range(request: Request, table: Table, query: OptionalSymbolQuery, newest: Newest) -> Response:
+        if query.symbol is not None:
+            await context.check_symbol(query.symbol)
+        if not query.ranged:
+            if query.symbol is None:
+                return rows_response(list(newest.values()))
+            return rows_response([newest[query.symbol]] if query.symbol in newest else [])
+        if query.symbol is None:
+            raise Refused("symbol", "", "a symbol, whose history is read; without range and limit: the newest of all")
+        return await answer(context, request, table, [query.symbol], query, shapes[table.name])
+
+    def serve(table: str, more: Mapping[str, str] | None = None) -> Decorator:
+        """A decorator: served if the feed captures the table."""
+        if table not in context.tables:
+            return lambda endpoint: endpoint
+        made = schema(TABLES[table].columns, **(more or {}))
+        return router.get(f"/{table}", responses=described(made), summary=by_table(table).doc)
+
+    @serve(CRYPTO_24H_STATS.table)
+    async def crypto_24h_stats(request: Request, query: Annotated[OptionalSymbolQuery, Query()]) -> Response:
+        newest = {} if query.ranged else await context.newest_stats()
+        return await newest_or_range(request, TABLES[CRYPTO_24H_STATS.table], query, newest)
+
+    @serve(LATEST_PRICES.table)
+    async def latest_prices(request: Request, query: Annotated[OptionalSymbolQuery, Query()]) -> Response:
+        newest = {} if query.ranged else await context.newest_prices()
+        return await newest_or_range(request, TABLES[LATEST_PRICES.table], query, newest)
+
+    @serve(RECENT_TRADES.table)
+    async def recent_trades(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        table = TABLES[RECENT_TRADES.table]
+        return await answer(context, request, table, [query.symbol], query, shapes[table.name])
+
+    @serve(KLINES.table)
+    async def klines(request: Request, query: Annotated[KlineQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        prefix = [query.symbol, context.interval(query.interval)]
+        return await answer(context, request, TABLES[KLINES.table], prefix, query, shapes[KLINES.table])
+
+    @serve(ORDER_BOOK.table, books.FIGURES)
+    async def order_book(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        return await answer(context, request, TABLES[ORDER_BOOK.table], [query.symbol], query, books.shape)
+
+    if ORDER_BOOK.table in context.tables:
+        bins = shaper(HEATMAP_TABLE.columns)
+
+        @router.get("/order_book/levels", summary="The newest order book, a row for each level.")
+        async def order_book_levels(query: Annotated[BookQuery, Query()]) -> Response:
+            await context.check_symbol(query.symbol)
+            table = TABLES[ORDER_BOOK.table]
+            newest = SymbolQuery(symbol=query.symbol, limit=1)
+            span = span_of(table, newest, context.feed.spec.retention.cassandra, now_ms())
+            rows, _ = await page(table, span, 1, context.reader.of(table, [query.symbol], True))
+            return rows_response(books.levels(rows[0]) if rows else [])
+
+        @router.get(
+            "/heatmap", responses=described(schema(HEATMAP_TABLE.columns)),
+            summary="Quantity in the order book by price, every 10 seconds: a row for each bin.",
+        )  # fmt: skip
+        async def heatmap(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
+            await context.check_symbol(query.symbol)
+            return await answer(context, request, HEATMAP_TABLE, [query.symbol], query, bins)
+
+    @router.get("/symbols", summary="Every symbol that was captured.")
+    async def symbols(_: Annotated[NothingQuery, Query()]) -> Response:
+        return rows_response([{"symbol": symbol} for symbol in await context.symbols()])
+
+    return router

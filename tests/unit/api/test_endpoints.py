@@ -1,0 +1,158 @@
+"""What each endpoint answers, and what every answer has in common."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.unit.api.asking import Api, Tables
+from tests.unit.api.rows import row, rows
+
+from cryptocdc_core.catalogue import HEATMAP
+
+
+def newest(table: str, **by_symbol: dict[str, Any]) -> list[Any]:
+    return [rows(table, 1, symbol=symbol, **values)[0] for symbol, values in by_symbol.items()]
+
+
+@pytest.fixture
+def api() -> Api:
+    prices = [
+        *rows("latest_prices", 5, price=lambda n: Decimal(f"10{n}.10")),
+        *rows("latest_prices", 1, symbol="ETHUSDT"),
+    ]
+    stats = newest(
+        "crypto_24h_stats",
+        BTCUSDT={"trade_count": 9, "price_change_percent": Decimal("1.5")},
+        ETHUSDT={"trade_count": 12, "price_change_percent": Decimal("-3.20")},
+    )
+    book = rows("order_book", 3, bid_prices=[Decimal("99.50"), Decimal("99.40")], ask_prices=[Decimal("100.50")],
+                bid_quantities=[Decimal("3"), Decimal("1")], ask_quantities=[Decimal("2.0")])  # fmt: skip
+    heat_columns = tuple(column for column in HEATMAP.columns if column.name != "hour")
+    at = rows("order_book", 1)[0][1]
+    heat = [row(heat_columns, 0, bucket_time=at, bin=number) for number in range(24)]
+    return Api(Tables({
+        "recent_trades": rows("recent_trades", 250, trade_id=lambda n: n),
+        "klines": rows("klines", 80, 60_000, interval="1m", close=lambda n: Decimal(100 + n % 7)),
+        "latest_prices": prices, "newest_prices": [prices[4], prices[5]],
+        "crypto_24h_stats": stats, "newest_24h_stats": stats,
+        "order_book": book, HEATMAP.table: heat,
+    }))  # fmt: skip
+
+
+def test_without_a_symbol_come_the_newest_rows_of_all(api: Api) -> None:
+    answer = api.get("/latest_prices")
+    assert answer.status == 200
+    assert [(row["symbol"], row["price"]) for row in answer.json()] == [
+        ("BTCUSDT", "104.10"),
+        ("ETHUSDT", "0.35130000"),
+    ]
+    (only,) = api.get("/latest_prices", symbol="btcusdt").json()
+    assert only["price"] == "104.10"
+    assert only["event_time"].endswith("Z")
+    assert isinstance(only["event_time_ms"], int)
+
+
+def test_a_range_or_a_limit_means_the_history_of_a_symbol(api: Api) -> None:
+    found = api.get("/latest_prices", symbol="BTCUSDT", limit=3).json()
+    assert [row["price"] for row in found] == ["104.10", "103.10", "102.10"]
+    oldest = api.get("/latest_prices", symbol="BTCUSDT", order="oldest", from_=found[-1]["event_time"]).json()
+    assert oldest == found[::-1]
+    assert api.get("/latest_prices", limit=3).json()["errors"][0]["field"] == "symbol"
+
+
+def test_pages_follow_each_other_by_the_link_in_the_header(api: Api) -> None:
+    url, found = "/recent_trades?symbol=BTCUSDT&limit=60", []
+    while url:
+        answer = api.get(url)
+        assert len(answer.json()) <= 60
+        found += [row["trade_id"] for row in answer.json()]
+        assert ("x-next-cursor" in answer.headers) == ("link" in answer.headers)
+        url = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
+    assert found == list(range(249, -1, -1))
+
+
+def test_a_streamed_range_holds_every_row_whatever_the_limit(api: Api) -> None:
+    found = api.get("/recent_trades", symbol="BTCUSDT", stream="true", limit=1, order="oldest").json()
+    assert [row["trade_id"] for row in found] == list(range(250))
+    assert api.get("/recent_trades", symbol="BTCUSDT", stream="true", to="2020-01-01").json() == []
+
+
+def test_klines_are_those_of_one_interval(api: Api) -> None:
+    assert len(api.get("/klines", symbol="BTCUSDT").json()) == 80
+    assert api.get("/klines", symbol="BTCUSDT", interval="1h").json() == []
+
+
+def test_an_order_book_bears_its_figures_and_comes_level_by_level_too(api: Api) -> None:
+    book = api.get("/order_book", symbol="BTCUSDT", limit=1).json()[0]
+    assert (book["best_bid"], book["best_ask"], book["spread"], book["mid"]) == ("99.50", "100.50", "1.00", "100.00")
+    assert book["imbalance"] == "0.333333333333"
+    levels = api.get("/order_book/levels", symbol="BTCUSDT").json()
+    assert [(at["side"], at["level"], at["price"], at["total"]) for at in levels] == [
+        ("bid", 0, "99.50", "3"), ("bid", 1, "99.40", "4"), ("ask", 0, "100.50", "2.0"),
+    ]  # fmt: skip
+    assert len(api.get("/heatmap", symbol="BTCUSDT", limit=24).json()) == 24
+
+
+def test_leaders_are_ranked_and_losers_are_no_gainers(api: Api) -> None:
+    def by(what: str) -> list[str]:
+        return [row["symbol"] for row in api.get("/top", by=what, n=5).json()]
+
+    assert by("trades") == ["ETHUSDT", "BTCUSDT"]
+    assert by("gain") == ["BTCUSDT"]
+    assert by("loss") == ["ETHUSDT"]
+    assert [row["rank"] for row in api.get("/top", by="trades").json()] == [1, 2]
+
+
+def test_signals_and_volatility_come_a_row_a_candle(api: Api) -> None:
+    signals = api.get("/signals", symbol="BTCUSDT", limit=5).json()
+    assert len(signals) == 5
+    assert all(row["sma_50"] is not None and 0 <= Decimal(row["rsi_14"]) <= 100 for row in signals)
+    assert api.get("/signals", symbol="BTCUSDT", limit=1000).json()[-1]["sma_20"] is None  # too early
+    assert api.get("/signals", symbol="BTCUSDT", limit=1000).json()[:5] == signals
+    history = api.get("/volatility", symbol="BTCUSDT", window=20, limit=5).json()
+    (newest_of_all,) = api.get("/volatility", window=20).json()
+    assert newest_of_all == history[0]
+
+
+def test_the_pipeline_is_a_row_a_table_and_one_for_all(api: Api) -> None:
+    answer = api.get("/pipeline").json()
+    assert answer[0]["table"] == "all"
+    assert len(answer) == 6
+    assert len({tuple(row) for row in answer}) == 1, "every row has the same keys"
+
+
+def test_only_what_the_feed_captures_is_served() -> None:
+    api = Api(Tables({}), streams=["klines"])
+    assert api.get("/klines", symbol="BTCUSDT").status == 200
+    assert api.get("/recent_trades", symbol="BTCUSDT").status == 404
+    assert "/recent_trades" not in api.app.openapi()["paths"]
+
+
+def test_every_answer_says_whether_it_is_simulated(api: Api) -> None:
+    for url in ("/latest_prices", "/nowhere", "/klines", "/health"):
+        assert api.get(url).headers["x-cryptocdc-source"] == "simulated"
+    assert api.get("/health").json()["simulated"] is True
+    assert Api(source="exchange").get("/health").json()["simulated"] is False
+
+
+def test_health_is_503_while_cassandra_is_away_and_so_are_the_rows(api: Api) -> None:
+    assert api.get("/health").status == 200
+    api.tables.up = False
+    assert api.get("/health").status == 503
+    answer = api.get("/klines", symbol="BTCUSDT")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert "Cassandra" in answer.json()["errors"][0]["message"]
+
+
+def test_the_documents_describe_every_column_and_fetch_nothing_from_elsewhere(api: Api) -> None:
+    document = api.get("/openapi.json").json()
+    described = document["paths"]["/klines"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    columns = described["items"]["properties"]
+    (candle,) = api.get("/klines", symbol="BTCUSDT", limit=1).json()
+    assert set(candle) == set(columns)
+    page = api.get("/docs").body.decode()
+    assert all(f"GET {path}" in page for path in document["paths"])
+    assert "http" not in page.replace("http-equiv", "")
+    assert "simulated" in page

@@ -1,0 +1,137 @@
+"""New rows pushed: who gets which, in which shape, and what becomes of one who is too slow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit.api.asking import Api, Tables
+from tests.unit.api.rows import rows
+from tests.unit.consumer.records import change
+
+from cryptocdc_api.changes import rows_maker
+from cryptocdc_api.subscriptions import Client, Subscriptions
+from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
+
+TABLES = frozenset({"recent_trades", "klines"})
+
+
+def test_a_change_is_pushed_as_the_table_would_give_it() -> None:
+    table, symbol, text = rows_maker(RECENT_TRADES)(change(RECENT_TRADES, price="0.35130000", trade_id=12)) or (
+        "",
+        "",
+        b"",
+    )
+    assert (table, symbol) == ("recent_trades", "BTCUSDT")
+    pushed = msgspec.json.decode(text)
+    assert (pushed["table"], pushed["op"], pushed["price"], pushed["trade_id"]) == (
+        "recent_trades",
+        "c",
+        "0.35130000",
+        12,
+    )
+    api = Api(Tables({"recent_trades": rows("recent_trades", 1)}))
+    (asked,) = api.get("/recent_trades", symbol="BTCUSDT").json()
+    assert set(pushed) - set(asked) == {"table", "op"}
+    assert set(asked) <= set(pushed)
+
+
+def test_of_a_deleted_row_only_the_key_is_pushed() -> None:
+    made = rows_maker(KLINES)(change(KLINES, "d"))
+    assert made is not None
+    assert set(msgspec.json.decode(made[2])) == {"table", "op", "symbol", "interval", "open_time", "open_time_ms"}
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{}", b"not json"])
+def test_what_is_no_change_is_passed_over(value: bytes | None) -> None:
+    assert rows_maker(KLINES)(value) is None
+
+
+def test_each_client_gets_what_it_asked_for_and_kafka_is_read_for_no_more() -> None:
+    wanted: list[frozenset[str]] = []
+    subscriptions = Subscriptions(wanted.append)
+    trades = Client(frozenset({"recent_trades"}), frozenset({"BTCUSDT"}))
+    everything = Client(TABLES, frozenset())
+
+    async def test() -> tuple[Any, Any]:
+        subscriptions.add(trades)
+        subscriptions.add(everything)
+        put = subscriptions.publish(
+            [("recent_trades", "BTCUSDT", b"1"), ("recent_trades", "ETHUSDT", b"2"), ("klines", "BTCUSDT", b"3")]
+        )
+        assert put == {"recent_trades": 3, "klines": 1}
+        return msgspec.json.decode(await trades.take()), msgspec.json.decode(await everything.take())
+
+    assert asyncio.run(test()) == ([1], [1, 2, 3])
+    subscriptions.remove(everything)
+    subscriptions.remove(trades)
+    assert wanted == [{"recent_trades"}, TABLES, {"recent_trades"}, set()]
+
+
+def test_a_client_that_has_lost_a_row_gets_no_later_one() -> None:
+    client = Client(TABLES, frozenset(), capacity=2)
+    assert [client.put(b"%d" % number) for number in range(4)] == [True, True, False, False]
+    assert client.overflowed.is_set()
+
+
+def test_a_socket_says_what_it_serves_and_then_brings_rows() -> None:
+    async def test() -> None:
+        api = Api()
+        async with api.socket("/live?streams=recent_trades&symbols=btcusdt,ETHUSDT") as socket:
+            assert (await socket.message())["type"] == "websocket.accept"
+            assert await socket.json() == {
+                "source": "simulated", "streams": ["recent_trades"], "symbols": ["BTCUSDT", "ETHUSDT"],
+            }  # fmt: skip
+            api.subscriptions.publish([("recent_trades", "BTCUSDT", b'{"trade_id":1}'), ("klines", "BTCUSDT", b"{}")])
+            assert await socket.json() == [{"trade_id": 1}]
+        assert len(api.subscriptions) == 0
+
+    asyncio.run(test())
+
+
+def test_a_client_that_is_too_slow_is_told_so_and_dropped() -> None:
+    async def test() -> None:
+        api = Api()
+        async with api.socket("/live?streams=klines") as socket:
+            await socket.message()
+            await socket.json()
+            (client,) = api.subscriptions._clients
+            client.overflowed.set()
+            closed = await socket.message()
+        assert (closed["type"], closed["code"]) == ("websocket.close", 1013)
+        assert "too slow" in closed["reason"]
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("streams=trades", "recent_trades"), ("symbols=BTC/USDT", "BTCUSDT,ETHUSDT"),
+        ("stream=klines", "streams, symbols"),
+        ("symbols=" + ",".join(f"S{n}" for n in range(201)), "200 at most"),
+    ],
+)  # fmt: skip
+def test_a_socket_that_asks_for_what_is_not_there_is_closed_with_the_reason(query: str, reason: str) -> None:
+    async def test() -> dict[str, Any]:
+        async with Api().socket(f"/live?{query}") as socket:
+            await socket.message()
+            return await socket.message()
+
+    closed = asyncio.run(test())
+    assert (closed["type"], closed["code"]) == ("websocket.close", 1008)
+    assert reason in closed["reason"]
+
+
+def test_a_browser_gives_its_token_as_a_subprotocol() -> None:
+    async def first(**scope: Any) -> dict[str, Any]:
+        async with Api(settings={"token": "s3cret"}).socket("/live", **scope) as socket:
+            return await socket.message()
+
+    assert asyncio.run(first())["type"] == "websocket.close"
+    assert asyncio.run(first(subprotocols=["bearer.other"]))["type"] == "websocket.close"
+    accepted = asyncio.run(first(subprotocols=["bearer.s3cret"]))
+    assert (accepted["type"], accepted["subprotocol"]) == ("websocket.accept", "bearer.s3cret")
+    assert asyncio.run(first(headers={"Authorization": "Bearer s3cret"}))["type"] == "websocket.accept"

@@ -1,0 +1,92 @@
+"""What is refused, and in which words."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.api.asking import Api, Tables
+from tests.unit.api.rows import rows
+
+
+@pytest.fixture
+def api() -> Api:
+    prices = [rows("latest_prices", 1, symbol=symbol)[0] for symbol in ("BTCUSDT", "ETHUSDT")]
+    return Api(Tables({"latest_prices": prices, "newest_prices": prices}))
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "field", "value", "accepted"),
+    [
+        ("/klines", 400, "symbol", "", "a value"),
+        ("/klines?symbol=BTC USDT", 400, "symbol", "BTC USDT", "what matches ^[A-Z0-9_.-]{1,20}$"),
+        ("/klines?symbol=BTCUSD", 404, "symbol", "BTCUSD", "BTCUSDT, ETHUSDT"),
+        ("/klines?symbol=BTCUSDT&interval=1d", 404, "interval", "1d", "1m, 1h"),
+        ("/klines?symbol=BTCUSDT&interval=7m", 400, "interval", "7m", "'1s'"),
+        ("/klines?symbol=BTCUSDT&limit=0", 400, "limit", "0", "1 or more"),
+        ("/klines?symbol=BTCUSDT&limit=1001", 400, "limit", "1001", "1000 or less"),
+        ("/klines?symbol=BTCUSDT&limit=ten", 400, "limit", "ten", "a whole number"),
+        ("/klines?symbol=BTCUSDT&from=yesterday", 400, "from", "yesterday", "ISO 8601"),
+        ("/klines?symbol=BTCUSDT&to=99999-01-01", 400, "to", "99999-01-01", "ISO 8601"),
+        ("/klines?symbol=BTCUSDT&from=2026-11-02&to=2026-11-01", 400, "from", "1793577600000", "a time before to"),
+        ("/klines?symbol=BTCUSDT&cursor=abc", 400, "cursor", "abc", "X-Next-Cursor"),
+        ("/klines?symbol=BTCUSDT&order=random", 400, "order", "random", "'newest' or 'oldest'"),
+        ("/klines?symbol=BTCUSDT&stream=perhaps", 400, "stream", "perhaps", "true or false"),
+        ("/klines?symbol=BTCUSDT&limits=5", 400, "limits", "5", "limit"),
+        ("/top?by=size", 400, "by", "size", "'trades', 'quote_volume', 'gain' or 'loss'"),
+        ("/volatility?limit=5", 400, "symbol", "", "without limit"),
+        ("/signals?symbol=BTCUSDT&stream=true", 400, "stream", "true", "false"),
+        ("/kline?symbol=BTCUSDT", 404, "path", "/kline", "/klines"),
+    ],
+)
+def test_a_refusal_names_field_value_and_what_is_accepted(
+    api: Api, url: str, status: int, field: str, value: str, accepted: str
+) -> None:
+    answer = api.get(url.replace(" ", "%20"))
+    assert answer.status == status, answer.body
+    (error,) = answer.json()["errors"]
+    assert (error["field"], error["value"]) == (field, value)
+    assert accepted in error["accepted"]
+    assert field in error["message"]
+
+
+def test_all_mistakes_are_told_at_once(api: Api) -> None:
+    errors = api.get("/klines?limit=0&order=up").json()["errors"]
+    assert {error["field"] for error in errors} == {"symbol", "limit", "order"}
+
+
+def test_what_is_refused_is_shown_only_in_part(api: Api) -> None:
+    (error,) = api.get(f"/klines?symbol=BTCUSDT&cursor={'x' * 300}").json()["errors"]
+    assert len(error["value"]) <= 60
+
+
+def test_nothing_is_read_for_a_request_that_is_refused(api: Api) -> None:
+    api.get("/klines?symbol=BTCUSDT&limit=0")
+    assert api.tables.reads == 0
+
+
+def test_with_a_token_only_its_bearers_are_answered() -> None:
+    api = Api(settings={"token": "s3cret"})
+    for headers in ({}, {"Authorization": "Bearer other"}, {"Authorization": "Basic s3cret"}):
+        answer = api.get("/latest_prices", headers)
+        assert answer.status == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "s3cret" not in answer.body.decode()
+    assert api.get("/latest_prices", {"Authorization": "bearer s3cret"}).status == 200
+    assert api.get("/health").status == 200
+
+
+def test_whoever_asks_too_often_is_told_when_to_come_again() -> None:
+    api = Api(settings={"requests_per_s": 1})
+    answers = [api.get("/symbols") for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 429, 429]
+    assert answers[-1].headers["retry-after"] == "1"
+    assert "too many requests" in answers[-1].json()["errors"][0]["message"]
+    assert api.get("/symbols", client="10.0.0.2").status == 200
+
+
+def test_requests_are_counted_by_their_route_and_never_by_what_was_asked(api: Api) -> None:
+    api.get("/klines", symbol="BTCUSDT")
+    api.get("/secret-path")
+    told = api.get("/metrics").body.decode()
+    assert 'cryptocdc_api_requests_total{endpoint="/klines",status="200"} 1.0' in told
+    assert 'cryptocdc_api_requests_total{endpoint="none",status="404"} 1.0' in told
+    assert "secret-path" not in told
