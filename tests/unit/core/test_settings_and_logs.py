@@ -5,10 +5,12 @@ import logging
 import sys
 
 import pytest
+from prometheus_client import generate_latest
 from tests.unit.core.feeds import feed
 
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.logs import JsonFormatter, configure
+from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_core.settings import (
     ApiSettings,
     KafkaSettings,
@@ -123,3 +125,14 @@ def test_logs_are_json_where_there_is_no_terminal(capsys):
     finally:
         root.handlers[:] = before
         root.setLevel(level)
+
+
+def test_nothing_more_is_said_of_a_feed_that_is_gone():
+    metrics = VerifierMetrics("test")
+    for fid in ("majors", "others"):
+        metrics.differences.labels(fid, "klines", "missing").set(1)
+        metrics.slot_usable.labels(fid).set(1)
+    metrics.forget("majors")
+    text = generate_latest(metrics.registry).decode()
+    assert 'feed="majors"' not in text
+    assert text.count('feed="others"') == 2
