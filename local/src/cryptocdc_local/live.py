@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -15,22 +16,39 @@ from cryptocdc_local.platform import ServerStatus
 
 NAMED = 5
 """Symbols that are named in the title."""
+WIDE = 122
+"""Columns of a terminal from which on a rate stands beside its count; else below it."""
 
 
 def feed_table(applied: AppliedFeed, figures: FeedFigures, note: str, now: float) -> RenderableType:
     """One feed: rows and rate by stream and hop, lag, latency, proof; below it gaps, dead letters, refusals."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=_title(applied, figures), title_justify="left")
-    table.add_column("stream", no_wrap=True)
-    for name in ("exchange", "PostgreSQL", "Kafka", "Cassandra"):
-        table.add_column(f"{name}\nrows   rows/s", justify="right", no_wrap=True)
-    table.add_column("\nlag", justify="right", no_wrap=True)
-    table.add_column("event → ack\np50      p99", justify="right", no_wrap=True)
-    table.add_column("proven\nequal", justify="right", no_wrap=True)
-    for name, stream in figures.streams.items():
-        table.add_row(name, *_cells(stream, now))
-    if len(figures.streams) > 1:
-        table.add_row("all", *_sums(list(figures.streams.values())), "", "", style="bold")
-    return Group(table, _footer(figures, note))
+    return Group(_StreamTable(_title(applied, figures), figures, now), _footer(figures, note))
+
+
+@dataclass(frozen=True)
+class _StreamTable:
+    """A table that fits a terminal of 80 columns, too."""
+
+    title: Text
+    figures: FeedFigures
+    now: float
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options.max_width >= WIDE
+        padding = (0, 1) if wide else (0, 0)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding, title=self.title, title_justify="left")
+        table.add_column("stream", no_wrap=True)
+        for name in ("exchange", "PostgreSQL", "Kafka", "Cassandra"):
+            table.add_column(f"{name}\n{'rows   rows/s' if wide else 'rows, /s'}", justify="right", no_wrap=True)
+        table.add_column("\nlag", justify="right", no_wrap=True)
+        latency = "event → ack\np50      p99" if wide else "→ ack p50\nand p99"
+        table.add_column(latency, justify="right", no_wrap=True)
+        table.add_column("proven\nequal" if wide else "proven\nago", justify="right", no_wrap=True)
+        for name, stream in self.figures.streams.items():
+            table.add_row(name, *_cells(stream, self.now, wide))
+        if len(self.figures.streams) > 1:
+            table.add_row("all", *_sums(list(self.figures.streams.values()), wide), "", "", style="bold")
+        yield table
 
 
 def _title(applied: AppliedFeed, figures: FeedFigures) -> Text:
@@ -49,33 +67,33 @@ def _title(applied: AppliedFeed, figures: FeedFigures) -> Text:
     return text
 
 
-def _cells(stream: StreamFigures, now: float) -> list[str]:
+def _cells(stream: StreamFigures, now: float, wide: bool) -> list[str]:
     proven = "–"
     if stream.proven_through is not None:
-        proven = f"{now - stream.proven_through:,.0f} s ago"
+        proven = f"{now - stream.proven_through:,.0f} s{' ago' if wide else ''}"
     return [
-        _count(stream.frames, stream.frames_rate),
-        _count(stream.postgres, stream.postgres_rate),
-        _count(stream.kafka, stream.kafka_rate),
-        _count(stream.cassandra, stream.cassandra_rate),
+        _count(stream.frames, stream.frames_rate, wide),
+        _count(stream.postgres, stream.postgres_rate, wide),
+        _count(stream.kafka, stream.kafka_rate, wide),
+        _count(stream.cassandra, stream.cassandra_rate, wide),
         _short(stream.lag),
-        f"{_time(stream.p50)} {_time(stream.p99):>8}",
+        f"{_time(stream.p50)} {_time(stream.p99):>8}" if wide else f"{_time(stream.p50)}\n{_time(stream.p99)}",
         proven,
     ]
 
 
-def _sums(streams: Sequence[StreamFigures]) -> list[str]:
+def _sums(streams: Sequence[StreamFigures], wide: bool) -> list[str]:
     return [
-        _count(sum(s.frames for s in streams), sum(s.frames_rate for s in streams)),
-        _count(sum(s.postgres for s in streams), sum(s.postgres_rate for s in streams)),
-        _count(sum(s.kafka for s in streams), sum(s.kafka_rate for s in streams)),
-        _count(sum(s.cassandra for s in streams), sum(s.cassandra_rate for s in streams)),
+        _count(sum(s.frames for s in streams), sum(s.frames_rate for s in streams), wide),
+        _count(sum(s.postgres for s in streams), sum(s.postgres_rate for s in streams), wide),
+        _count(sum(s.kafka for s in streams), sum(s.kafka_rate for s in streams), wide),
+        _count(sum(s.cassandra for s in streams), sum(s.cassandra_rate for s in streams), wide),
         _short(sum(s.lag for s in streams)),
     ]
 
 
-def _count(rows: int, rate: float) -> str:
-    return f"{_short(rows)} {rate:6,.0f}"
+def _count(rows: int, rate: float, wide: bool) -> str:
+    return f"{_short(rows)} {rate:6,.0f}" if wide else f"{_short(rows)}\n{rate:,.0f}"
 
 
 def _short(count: int) -> str:

@@ -1,0 +1,44 @@
+"""The live table: every figure is to be seen, on a wide terminal and on one of 80 columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from cryptocdc_adapters.figures import FeedFigures, StreamFigures
+from cryptocdc_local.feeds import AppliedFeed
+from cryptocdc_local.live import WIDE, feed_table
+
+FEED = yaml.safe_load((Path(__file__).parents[3] / "examples" / "feed.yaml").read_text())
+NOW = 1_790_000_000.0
+
+
+def rendered(width: int) -> str:
+    stream = StreamFigures(
+        frames=99_999, postgres=88_888, kafka=77_777, cassandra=66_666, frames_rate=4_321, postgres_rate=3_210,
+        kafka_rate=2_109, cassandra_rate=1_098, lag=54_321, p50=0.078, p99=0.453, proven_through=NOW - 2_679,
+    )  # fmt: skip
+    figures = FeedFigures(
+        streams={"recent_trades": stream, "crypto_24h_stats": stream}, gaps_open=1, gap_rows_filled=2,
+        gap_rows_unfillable=3, dead_letters=4, rejected=5, outage_s=0, symbols=10, halted=(), weight_used=7,
+        weight_limit=6_000, differences=0, programs=3,
+    )  # fmt: skip
+    applied = AppliedFeed(FEED, "simulated", "http://127.0.0.1:1", "ws://127.0.0.1:1", ("BTCUSDT",), (), NOW)
+    console = Console(width=width, record=True, file=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(feed_table(applied, figures, "", NOW))
+    return captured.get()
+
+
+@pytest.mark.parametrize("width", [80, WIDE - 1, WIDE, 200])
+def test_every_figure_is_shown_whole(width: int) -> None:
+    text = rendered(width)
+    for figure in (
+        "recent_trades", "crypto_24h_stats", "99,999", "88,888", "77,777", "66,666", "4,321", "3,210", "2,109", "1,098",
+        "54,321", "78 ms", "453 ms", "2,679 s", "200k", "8,642", "SIMULATED DATA",
+    ):  # fmt: skip
+        assert figure in text, f"{figure} at {width} columns:\n{text}"
+    assert "…" not in text
