@@ -68,6 +68,10 @@ topics: .venv/.packages ## Kafka's topics, records and lag (TOPIC=name for its l
 crd: .venv/.packages ## make the chart's CustomResourceDefinition from the feed's model
 	@$(BIN)/python -m cryptocdc_operator.crd > charts/files/.crd.yaml && mv charts/files/.crd.yaml charts/files/crd.yaml
 
+.PHONY: chart
+chart: .venv/.packages ## make the chart's schema and its README's table from the comments in values.yaml
+	@$(BIN)/python charts/describe.py
+
 .PHONY: operators
 operators: ## install Strimzi, CloudNativePG, K8ssandra and cert-manager into the cluster of kubectl's context
 	@manifests/operators/install.sh

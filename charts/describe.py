@@ -1,0 +1,138 @@
+"""From the comments in values.yaml: values.schema.json, and the table of values in README.md. `make chart` runs it.
+
+A comment above a value describes it; a line `@schema {…}` in it adds to what the default tells of the type. An object
+whose default is empty, and `resources`, may hold anything; every other object holds exactly the keys that stand there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHART = Path(__file__).parent
+BEGIN, END = "<!-- values: made by `make chart` -->\n", "<!-- end of values -->\n"
+FREE = ("resources",)
+"""Objects that are Kubernetes' own: their defaults are no list of what is accepted."""
+TYPES = {
+    "tag:yaml.org,2002:str": "string",
+    "tag:yaml.org,2002:int": "integer",
+    "tag:yaml.org,2002:float": "number",
+    "tag:yaml.org,2002:bool": "boolean",
+    "tag:yaml.org,2002:seq": "array",
+    "tag:yaml.org,2002:map": "object",
+}
+
+
+class Undescribed(ValueError):
+    """A value without a comment, or of a type that the schema can't tell from its default."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A key of values.yaml. `parts` are the keys below it, none for a leaf."""
+
+    path: tuple[str, ...]
+    kind: str
+    default: Any
+    description: str
+    extra: dict[str, Any]
+    parts: tuple[Value, ...]
+
+
+def read(text: str) -> tuple[Value, ...]:
+    """The values that `text` documents, in its order. Raises Undescribed, naming the value."""
+    return _parts(yaml.compose(text, yaml.SafeLoader), text.splitlines(), ())
+
+
+def _parts(node: Any, lines: list[str], path: tuple[str, ...]) -> tuple[Value, ...]:
+    found = []
+    for key, value in node.value:
+        here = (*path, key.value)
+        description, extra = _comment(lines, key.start_mark.line)
+        kind = extra.get("type") or TYPES.get(value.tag, "")
+        if not kind:
+            raise Undescribed(f"{'.'.join(here)}: give it a default that tells its type, or @schema {{type: …}}")
+        leaf = kind != "object" or not value.value or key.value in FREE
+        if leaf and not description:
+            raise Undescribed(f"{'.'.join(here)}: a comment above it must describe it")
+        default = yaml.SafeLoader("").construct_object(value, deep=True)
+        found.append(Value(here, kind, default, description, extra, () if leaf else _parts(value, lines, here)))
+    return tuple(found)
+
+
+def _comment(lines: list[str], at: int) -> tuple[str, dict[str, Any]]:
+    """What stands in the comment that ends above line `at`."""
+    words: list[str] = []
+    extra: dict[str, Any] = {}
+    while at > 0 and (line := re.fullmatch(r"\s*# ?(.*)", lines[at - 1])):
+        if line[1].startswith("@schema "):
+            extra = yaml.safe_load(line[1].removeprefix("@schema ")) | extra
+        else:
+            words.insert(0, line[1])
+        at -= 1
+    return " ".join(words), extra
+
+
+def schema(values: tuple[Value, ...]) -> dict[str, Any]:
+    """The JSON schema that Helm checks a user's values against."""
+    # Helm puts `global` into every chart that is part of another.
+    properties = {value.path[-1]: _property(value) for value in values} | {"global": {"type": "object"}}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+def _property(value: Value) -> dict[str, Any]:
+    told: dict[str, Any] = {"type": value.kind}
+    if value.description:
+        told["description"] = value.description
+    if value.parts:
+        told["additionalProperties"] = False
+        told["properties"] = {part.path[-1]: _property(part) for part in value.parts}
+    return told | value.extra
+
+
+def leaves(values: tuple[Value, ...]) -> Iterator[Value]:
+    for value in values:
+        if value.parts:
+            yield from leaves(value.parts)
+        else:
+            yield value
+
+
+def table(values: tuple[Value, ...]) -> str:
+    rows = ["| value | default | meaning |", "|---|---|---|"]
+    for value in leaves(values):
+        default = json.dumps(value.default).replace("|", r"\|")
+        rows.append(f"| `{'.'.join(value.path)}` | `{default}` | {value.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def made(chart: Path = CHART) -> dict[Path, str]:
+    """The files as they must be."""
+    values = read((chart / "values.yaml").read_text(encoding="utf-8"))
+    readme = (chart / "README.md").read_text(encoding="utf-8")
+    before, rest = readme.split(BEGIN)
+    after = rest.split(END)[1]
+    return {
+        chart / "values.schema.json": json.dumps(schema(values), indent=2, ensure_ascii=False) + "\n",
+        chart / "README.md": before + BEGIN + table(values) + END + after,
+    }
+
+
+if __name__ == "__main__":
+    try:
+        for path, text in made().items():
+            path.write_text(text, encoding="utf-8")
+    except Undescribed as error:
+        sys.exit(f"charts/values.yaml: {error}")

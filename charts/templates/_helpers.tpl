@@ -1,0 +1,106 @@
+{{/* What the names of the chart's resources begin with. */}}
+{{- define "cryptocdc.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What selects a component's pods: (list $ "operator"). The platform's network policies go by name and component. */}}
+{{- define "cryptocdc.selector" -}}
+app.kubernetes.io/name: cryptocdc
+app.kubernetes.io/instance: {{ (first .).Release.Name }}
+app.kubernetes.io/component: {{ last . }}
+{{- end -}}
+
+{{- define "cryptocdc.labels" -}}
+{{ include "cryptocdc.selector" . }}
+app.kubernetes.io/part-of: cryptocdc
+app.kubernetes.io/version: {{ (first .).Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ (first .).Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" (first .).Chart.Name (first .).Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* The image of a program: (list $ .Values.operator.image.repository). */}}
+{{- define "cryptocdc.image" -}}
+{{- $root := first . -}}
+{{- with $root.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- last . }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion -}}
+{{- end -}}
+
+{{/* How a pod is locked down; with `cryptocdc.container` it meets the Pod Security Standard `restricted`. */}}
+{{- define "cryptocdc.pod" -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "cryptocdc.container" -}}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end -}}
+
+{{/* Where a pod runs, by the component's own values. */}}
+{{- define "cryptocdc.placement" -}}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Where the platform is, for whichever program. */}}
+{{- define "cryptocdc.addresses" -}}
+{{- $platform := .Values.platform -}}
+- name: CRYPTOCDC_POSTGRES_HOST
+  value: {{ $platform.postgres.host | quote }}
+- name: CRYPTOCDC_POSTGRES_PORT
+  value: {{ $platform.postgres.port | quote }}
+- name: CRYPTOCDC_POSTGRES_DATABASE
+  value: {{ $platform.postgres.database | quote }}
+- name: CRYPTOCDC_POSTGRES_SSLMODE
+  value: {{ $platform.postgres.sslmode | quote }}
+- name: CRYPTOCDC_KAFKA_BOOTSTRAP
+  value: {{ $platform.kafka.bootstrap | quote }}
+- name: CRYPTOCDC_KAFKA_MECHANISM
+  value: SCRAM-SHA-512
+- name: CRYPTOCDC_CASSANDRA_HOSTS
+  value: {{ $platform.cassandra.hosts | quote }}
+- name: CRYPTOCDC_CASSANDRA_PORT
+  value: {{ $platform.cassandra.port | quote }}
+- name: CRYPTOCDC_CASSANDRA_DATACENTER
+  value: {{ $platform.cassandra.datacenter | quote }}
+- name: CRYPTOCDC_CONNECT_URL
+  value: {{ $platform.connect.url | quote }}
+{{- end -}}
+
+{{- define "cryptocdc.replicationSecret" -}}
+{{- .Values.replication.existingSecret | default "cryptocdc-replication" -}}
+{{- end -}}

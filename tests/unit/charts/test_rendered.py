@@ -1,0 +1,247 @@
+"""The chart, rendered with several values files: what the true schemas say to it, and what it promises."""
+
+import pytest
+from tests.unit.charts.render import CHART, FILES, NAMESPACE, environment, helm, rendered
+from tests.unit.kubernetes_schemas import KUBERNETES, breaks_restricted, find, millicores, pod_specs, problems, the
+
+
+@pytest.fixture(params=sorted(FILES))
+def chart(request):
+    return rendered(request.param)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_helm_finds_nothing_to_say(name):
+    done = helm("lint", "--strict", CHART, "--kube-version", KUBERNETES, "--values", FILES[name])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_resource_meets_its_schema(chart):
+    assert [problem for document in chart for problem in problems(document)] == []
+
+
+def test_a_misspelt_field_is_found():
+    deployment = the(rendered("default"), "Deployment", "cryptocdc-operator")
+    assert problems(deployment | {"spec": deployment["spec"] | {"replica": 1}})
+
+
+def test_nothing_stands_twice(chart):
+    names = [(d["apiVersion"], d["kind"], d["metadata"]["name"]) for d in chart]
+    assert len(names) == len(set(names))
+
+
+def test_everything_goes_into_the_releases_namespace(chart):
+    assert {d["metadata"].get("namespace", NAMESPACE) for d in chart} == {NAMESPACE}
+    assert {d["kind"] for d in chart}.isdisjoint({"ClusterRole", "ClusterRoleBinding", "Namespace"})
+    subjects = [subject for binding in find(chart, "RoleBinding") for subject in binding["subjects"]]
+    assert {subject["namespace"] for subject in subjects} == {NAMESPACE}
+
+
+def test_every_pod_is_restricted_and_says_what_it_needs(chart):
+    pods = pod_specs(chart)
+    assert pods
+    for name, pod in pods.items():
+        assert breaks_restricted(pod) == [], name
+        for container in pod["containers"]:
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
+            assert "memory" in container["resources"]["limits"], name
+
+
+def test_a_token_of_the_api_server_is_given_to_nobody_who_does_not_ask_it(chart):
+    for name, pod in pod_specs(chart).items():
+        assert pod["automountServiceAccountToken"] is name.endswith(("operator", "release-feeds")), name
+
+
+def test_every_resource_says_whose_it_is(chart):
+    for document in chart:
+        if document["kind"] != "CustomResourceDefinition":
+            labels = document["metadata"]["labels"]
+            assert labels["app.kubernetes.io/name"] == labels["app.kubernetes.io/part-of"] == "cryptocdc"
+            assert labels["app.kubernetes.io/instance"] == "cryptocdc"
+
+
+def test_selectors_meet_the_pods_they_mean(chart):
+    labels = [d["spec"]["template"]["metadata"]["labels"] for d in find(chart, "Deployment")]
+    selectors = [d["spec"]["selector"] for d in find(chart, "Service")]
+    selectors += [d["spec"]["selector"]["matchLabels"] for d in find(chart, "Deployment")]
+    selectors += [d["spec"]["podSelector"]["matchLabels"] for d in find(chart, "NetworkPolicy")]
+    for selector in selectors:
+        assert len([have for have in labels if selector.items() <= have.items()]) == 1, selector
+
+
+def test_probes_and_services_name_ports_that_are_there(chart):
+    for name, pod in pod_specs(chart).items():
+        for container in pod["containers"]:
+            ports = {port["name"] for port in container.get("ports", [])}
+            for probe in ("readinessProbe", "livenessProbe"):
+                if probe in container:
+                    assert container[probe]["httpGet"]["port"] in ports, name
+
+
+def test_the_operator_is_alone_and_never_two():
+    spec = the(rendered("default"), "Deployment", "cryptocdc-operator")["spec"]
+    assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_the_operator_may_read_the_secrets_it_is_told_of_and_no_others(name):
+    chart = rendered(name)
+    role = next(r for r in find(chart, "Role") if r["metadata"]["name"].endswith("-operator"))
+    (rule,) = [rule for rule in role["rules"] if "secrets" in rule["resources"]]
+    operator = next(d for d in find(chart, "Deployment") if d["metadata"]["name"].endswith("-operator"))
+    (container,) = operator["spec"]["template"]["spec"]["containers"]
+    told = {value for key, value in environment(container).items() if key.endswith("_SECRET")} - {"none"}
+    assert rule["verbs"] == ["get"]
+    assert set(rule["resourceNames"]) == told
+
+
+def test_no_right_is_to_everything(chart):
+    for role in find(chart, "Role"):
+        for rule in role["rules"]:
+            assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
+            if "secrets" in rule["resources"]:
+                assert rule["resourceNames"]
+
+
+def test_connect_may_read_the_replication_secret_and_nothing_else():
+    chart = rendered("default")
+    (rule,) = the(chart, "Role", "cryptocdc-connect")["rules"]
+    assert rule == {
+        "apiGroups": [""],
+        "resources": ["secrets"],
+        "resourceNames": ["cryptocdc-replication"],
+        "verbs": ["get"],
+    }
+    (subject,) = the(chart, "RoleBinding", "cryptocdc-connect")["subjects"]
+    assert (subject["kind"], subject["name"]) == ("ServiceAccount", "cryptocdc-connect")
+
+
+def test_the_replication_secret_outlives_the_chart():
+    secret = the(rendered("default"), "Secret")
+    assert secret["metadata"]["name"] == "cryptocdc-replication"
+    assert secret["type"] == "kubernetes.io/basic-auth"
+    assert set(secret["data"]) == {"username", "password"}
+    assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_no_secret_is_made_where_one_is_given():
+    assert find(rendered("everything"), "Secret") == []
+
+
+def test_a_given_secret_reaches_whoever_needs_it():
+    chart = rendered("everything")
+    assert the(chart, "Role", "market-connect")["rules"][0]["resourceNames"] == ["debezium-login"]
+    (verifier,) = pod_specs([the(chart, "Deployment", "market-verifier")]).values()
+    (volume,) = [volume for volume in verifier["volumes"] if "projected" in volume]
+    mounted = [source["secret"]["name"] for source in volume["projected"]["sources"]]
+    assert mounted == ["pg-login", "pg-ca", "kafka-verifier", "events-ca", "cassandra-login", "cassandra-ca"]
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(FILES) if name != "nothing"])
+def test_the_verifiers_settings_point_at_files_that_are_mounted(name):
+    verifier = next(d for d in find(rendered(name), "Deployment") if d["metadata"]["name"].endswith("-verifier"))
+    pod = verifier["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    files = {value for key, value in environment(container).items() if key.endswith("_FILE")}
+    at = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    mounted = {
+        f"{at[volume['name']]}/{item['path']}"
+        for volume in pod["volumes"]
+        for source in volume.get("projected", {}).get("sources", [])
+        for item in source["secret"]["items"]
+    }
+    assert files == mounted
+    assert len(files) >= 7
+
+
+def test_whoever_waits_for_the_first_feed_can_start_without():
+    (verifier,) = pod_specs([the(rendered("default"), "Deployment", "cryptocdc-verifier")]).values()
+    (feeds,) = [volume["configMap"] for volume in verifier["volumes"] if "configMap" in volume]
+    assert feeds == {"name": "cryptocdc-feeds", "optional": True}
+
+
+def test_a_large_number_stays_a_number():
+    chart = rendered("everything")
+    (verifier,) = pod_specs([the(chart, "Deployment", "market-verifier")]).values()
+    assert environment(verifier["containers"][0])["CRYPTOCDC_VERIFIER_ROWS_PER_S"] == "2000000"
+
+
+TOGGLES = {
+    "crd.install=false": {("CustomResourceDefinition", "cryptofeeds.cryptocdc.io")},
+    "verifier.enabled=false": {
+        ("Deployment", "market-verifier"),
+        ("Service", "market-verifier"),
+        ("NetworkPolicy", "market-verifier"),
+    },
+    "simulator.enabled=false": {
+        ("Deployment", "market-simulator"),
+        ("Service", "market-simulator"),
+        ("NetworkPolicy", "market-simulator"),
+        ("PodMonitor", "market-simulator"),
+    },
+    "monitoring.podMonitors.enabled=false": {("PodMonitor", "market"), ("PodMonitor", "market-simulator")},
+    "monitoring.rules.enabled=false": {("PrometheusRule", "market")},
+    "networkPolicies.enabled=false": {
+        ("NetworkPolicy", f"market-{part}") for part in ("operator", "verifier", "simulator")
+    },
+    "uninstall.releaseFeeds=false": {
+        (kind, "market-release-feeds") for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")
+    },
+}
+
+
+@pytest.mark.parametrize("toggle", TOGGLES)
+def test_a_toggle_takes_away_its_resources_and_no_others(toggle):
+    everything, without = (
+        {(d["kind"], d["metadata"]["name"]) for d in chart}
+        for chart in (rendered("everything"), rendered("everything", toggle))
+    )
+    assert everything - without == TOGGLES[toggle]
+    assert without <= everything
+
+
+def test_the_operator_may_make_monitors_and_policies_only_where_it_shall():
+    def groups(chart):
+        return {group for rule in the(chart, "Role", "market-operator")["rules"] for group in rule["apiGroups"]}
+
+    optional = {"monitoring.coreos.com", "networking.k8s.io"}
+    assert optional <= groups(rendered("everything"))
+    off = ("monitoring.podMonitors.enabled=false", "networkPolicies.enabled=false")
+    assert not optional & groups(rendered("everything", *off))
+
+
+def test_the_definition_is_upgraded_with_the_chart_and_kept_without_it():
+    definition = the(rendered("default"), "CustomResourceDefinition")
+    assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert not (CHART / "crds").exists()
+
+
+def test_what_runs_before_an_uninstall_ends_before_helm_stops_waiting():
+    chart = rendered("default")
+    job = the(chart, "Job")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    assert job["spec"]["activeDeadlineSeconds"] < 300
+    # Its rights are there before it, and only while it runs.
+    for kind in ("ServiceAccount", "Role", "RoleBinding"):
+        annotations = the(chart, kind, "cryptocdc-release-feeds")["metadata"]["annotations"]
+        assert annotations["helm.sh/hook"] == "pre-delete"
+        assert int(annotations["helm.sh/hook-weight"]) < 0
+
+
+def test_the_default_fits_a_small_node():
+    requests = [
+        millicores(container["resources"]["requests"]["cpu"])
+        for document in find(rendered("kind"), "Deployment")
+        for container in document["spec"]["template"]["spec"]["containers"]
+    ]
+    assert sum(requests) <= 100
+
+
+def test_images_come_from_where_the_user_says(chart):
+    images = {container["image"] for pod in pod_specs(chart).values() for container in pod["containers"]}
+    assert len({image.split("cryptocdc/")[0] for image in images}) == 1
+    assert len({image.split(":")[-1] for image in images}) == 1
+
+
+def test_one_release_fits_into_helms_limit(chart):
+    assert sum(len(str(document)) for document in chart) < 500_000
