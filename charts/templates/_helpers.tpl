@@ -104,3 +104,14 @@ tolerations:
 {{- define "cryptocdc.replicationSecret" -}}
 {{- .Values.replication.existingSecret | default "cryptocdc-replication" -}}
 {{- end -}}
+
+{{/* Requests and limits as one line of JSON whose quantities are strings, whether they were written so or not. */}}
+{{- define "cryptocdc.quantities" -}}
+{{- $made := dict -}}
+{{- range $kind, $amounts := . -}}
+{{- $strings := dict -}}
+{{- range $name, $amount := $amounts }}{{ $_ := set $strings $name (toString $amount) }}{{ end -}}
+{{- $_ := set $made $kind $strings -}}
+{{- end -}}
+{{- toJson $made -}}
+{{- end -}}

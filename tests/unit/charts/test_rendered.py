@@ -1,5 +1,7 @@
 """The chart, rendered with several values files: what the true schemas say to it, and what it promises."""
 
+import json
+
 import pytest
 from tests.unit.charts.render import CHART, FILES, NAMESPACE, environment, helm, rendered
 from tests.unit.kubernetes_schemas import KUBERNETES, breaks_restricted, find, millicores, pod_specs, problems, the
@@ -158,6 +160,13 @@ def test_whoever_waits_for_the_first_feed_can_start_without():
     (verifier,) = pod_specs([the(rendered("default"), "Deployment", "cryptocdc-verifier")]).values()
     (feeds,) = [volume["configMap"] for volume in verifier["volumes"] if "configMap" in volume]
     assert feeds == {"name": "cryptocdc-feeds", "optional": True}
+
+
+def test_quantities_reach_the_operator_as_strings():
+    chart = rendered("default", "producer.resources.limits.cpu=2")
+    (operator,) = pod_specs([the(chart, "Deployment", "cryptocdc-operator")]).values()
+    told = json.loads(environment(operator["containers"][0])["CRYPTOCDC_OPERATOR_PRODUCER_RESOURCES"])
+    assert told == {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"cpu": "2", "memory": "512Mi"}}
 
 
 def test_a_large_number_stays_a_number():

@@ -1,0 +1,151 @@
+"""Before the chart goes: nothing is left that waits for an operator which is gone (docs/adr/0012).
+
+The chart's pre-delete hook runs `python -m cryptocdc_operator.release_feeds`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import kubernetes
+from kubernetes.client import ApiException, AppsV1Api, CoreV1Api, CustomObjectsApi
+
+from cryptocdc_core.logs import configure
+from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
+
+log = logging.getLogger("cryptocdc.release_feeds")
+
+FINALIZER = f"{GROUP}/finalizer"
+DELETED_WITHIN_S = 90.0
+"""How long the operator may take over the feeds that are being deleted: their slots, and perhaps their data, go."""
+STOPPED_WITHIN_S = 60.0
+_NOT_FOUND, _CONFLICT = 404, 409
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    name: str
+    version: str
+    """The resource version that was read: a change in between is a conflict."""
+    finalizers: tuple[str, ...]
+    deleting: bool
+
+
+class Cluster(Protocol):
+    """What is needed of Kubernetes. Each call raises ApiException."""
+
+    def feeds(self) -> list[Feed]: ...
+
+    def stop_operator(self) -> None: ...
+
+    def operator_pods(self) -> int: ...
+
+    def set_finalizers(self, feed: Feed, finalizers: list[str]) -> bool:
+        """False when the feed has changed since it was read."""
+        ...
+
+
+def release(
+    cluster: Cluster, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Let the operator finish what it has begun, stop it, and take its finalizer off every feed.
+
+    Stopped first, since it would put the finalizer back. Both waits are bounded: whatever is stuck, this ends.
+    """
+
+    def wait(done: Callable[[], bool], limit_s: float) -> bool:
+        until = now() + limit_s
+        while not done():
+            if now() > until:
+                return False
+            sleep(1)
+        return True
+
+    if not wait(lambda: not any(feed.deleting for feed in cluster.feeds()), DELETED_WITHIN_S):
+        stuck = [feed.name for feed in cluster.feeds() if feed.deleting]
+        log.warning("%s: the operator did not finish; slots may be left in PostgreSQL", ", ".join(stuck))
+    cluster.stop_operator()
+    if not wait(lambda: cluster.operator_pods() == 0, STOPPED_WITHIN_S):
+        log.warning("the operator does not stop; its finalizer may come back")
+    for attempt in range(5):
+        held = [feed for feed in cluster.feeds() if FINALIZER in feed.finalizers]
+        if not held:
+            return
+        for feed in held:
+            if cluster.set_finalizers(feed, [name for name in feed.finalizers if name != FINALIZER]):
+                log.info("%s: released; it goes on capturing until it is deleted", feed.name)
+        sleep(attempt)
+
+
+class Kubernetes:
+    """The cluster that this runs in."""
+
+    def __init__(self, namespace: str, operator: str) -> None:
+        kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
+        self._namespace, self._operator = namespace, operator
+        self._custom, self._apps, self._core = CustomObjectsApi(), AppsV1Api(), CoreV1Api()
+
+    def feeds(self) -> list[Feed]:
+        try:
+            found: Any = self._custom.list_namespaced_custom_object(GROUP, VERSION, self._namespace, PLURAL)
+        except ApiException as error:
+            if error.status == _NOT_FOUND:  # the CustomResourceDefinition is gone, and every feed with it
+                return []
+            raise
+        metadata = [item["metadata"] for item in found["items"]]
+        return [
+            Feed(m["name"], m["resourceVersion"], tuple(m.get("finalizers", ())), "deletionTimestamp" in m)
+            for m in metadata
+        ]
+
+    def stop_operator(self) -> None:
+        try:
+            self._apps.patch_namespaced_deployment_scale(self._operator, self._namespace, {"spec": {"replicas": 0}})
+        except ApiException as error:
+            if error.status != _NOT_FOUND:
+                raise
+
+    def operator_pods(self) -> int:
+        try:
+            deployment = self._apps.read_namespaced_deployment(self._operator, self._namespace)
+        except ApiException as error:
+            if error.status == _NOT_FOUND:
+                return 0
+            raise
+        labels: Any = deployment.spec.selector.match_labels
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        return len(self._core.list_namespaced_pod(self._namespace, label_selector=selector).items)
+
+    def set_finalizers(self, feed: Feed, finalizers: list[str]) -> bool:
+        body = {"metadata": {"finalizers": finalizers, "resourceVersion": feed.version}}
+        try:
+            self._custom.patch_namespaced_custom_object(GROUP, VERSION, self._namespace, PLURAL, feed.name, body)
+        except ApiException as error:
+            if error.status == _CONFLICT:
+                return False
+            if error.status != _NOT_FOUND:
+                raise
+        return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Release all feeds from the operator, before it is uninstalled.")
+    parser.add_argument("--namespace", required=True)
+    parser.add_argument("--operator", required=True, help="name of its Deployment")
+    told = parser.parse_args()
+    configure("json", "INFO")
+    try:
+        release(Kubernetes(told.namespace, told.operator))
+    except ApiException as error:
+        log.error("Kubernetes: %s %s", error.status, error.reason)
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()
