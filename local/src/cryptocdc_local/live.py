@@ -39,9 +39,9 @@ class _StreamTable:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding, title=self.title, title_justify="left")
         table.add_column("stream", no_wrap=True)
         for name in ("exchange", "PostgreSQL", "Kafka", "Cassandra"):
-            table.add_column(f"{name}\n{'rows   rows/s' if wide else 'rows, /s'}", justify="right", no_wrap=True)
+            table.add_column(f"{name}\n{'rows   rows/s' if wide else 'rows /s'}", justify="right", no_wrap=True)
         table.add_column("\nlag", justify="right", no_wrap=True)
-        latency = "event → ack\np50      p99" if wide else "→ ack p50\nand p99"
+        latency = "event → ack\np50      p99" if wide else "→ ack\np50 p99"
         table.add_column(latency, justify="right", no_wrap=True)
         table.add_column("proven\nequal" if wide else "proven\nago", justify="right", no_wrap=True)
         for name, stream in self.figures.streams.items():
