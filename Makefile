@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 FEED ?= examples/feed.yaml
 BIN := .venv/bin
+DOCKER ?= docker
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' core/pyproject.toml)
+IMAGES := operator producer consumer verifier simulator api connect
 PACKAGES := core adapters services/producer services/consumer services/verifier services/simulator services/api operators local
 
 # pip's hundreds of lines, cut down to a sign of life for each package.
@@ -75,6 +78,16 @@ chart: .venv/.packages ## make the chart's schema and its README's table from th
 .PHONY: operators
 operators: ## install Strimzi, CloudNativePG, K8ssandra and cert-manager into the cluster of kubectl's context
 	@manifests/operators/install.sh
+
+.PHONY: images
+images: $(IMAGES:%=image-%) ## build the programs' images (docs/images.md: BASE_IMAGE, BUILD_IMAGE, CONNECT_BASE_IMAGE, DOCKER)
+
+.PHONY: $(IMAGES:%=image-%)
+$(IMAGES:%=image-%): image-%:
+	@echo 'cryptocdc/$*:$(VERSION)'
+	@$(DOCKER) build --file images/$*.Dockerfile --tag cryptocdc/$*:$(VERSION) $(BUILD_FLAGS) \
+		$(addprefix --build-arg BASE_IMAGE=,$(if $(filter connect,$*),$(CONNECT_BASE_IMAGE),$(BASE_IMAGE))) \
+		$(addprefix --build-arg BUILD_IMAGE=,$(BUILD_IMAGE)) .
 
 .PHONY: lock
 lock: .venv/.dev ## resolve requirements/*.in anew into *.txt, with hashes

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Base images for where none can be pulled, from Debian's packages alone (as root; needs debootstrap):
+#   cryptocdc/base:bookworm    Debian 12 with Python 3.11: the programs' BASE_IMAGE
+#   cryptocdc/build:bookworm   the same with pip and Maven, and with what this machine reaches its registries by (its own
+#                              CA certificates, pip's and Maven's settings): BUILD_IMAGE, which is never shipped
+set -euo pipefail
+docker=${DOCKER:-docker}
+suite=bookworm
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+there() { $docker image inspect "$1" >/dev/null 2>&1; }
+
+if ! there cryptocdc/base:$suite; then
+  command -v debootstrap >/dev/null || apt-get install -y -q --no-install-recommends debootstrap >/dev/null
+  # The mirror that this machine itself uses, in either format of apt's sources.
+  mirror=$({ cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null || true; } |
+    sed -n -e 's/^URIs: *//p' -e 's/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\) .*/\2/p' | grep '/debian/*$' | sed -n 1p)
+  debootstrap --variant=minbase --include=ca-certificates,python3,tzdata $suite "$work/root" $mirror >"$work/log" 2>&1 ||
+    { cat "$work/log" >&2; exit 1; }
+  rm -rf "$work"/root/var/cache/apt/* "$work"/root/var/lib/apt/lists/* "$work"/root/var/log/*.log
+  find "$work"/root/usr/share/{doc,man,locale} ! -type d -delete  # Java's package wants the folders
+  tar -C "$work/root" -c . | $docker import --change 'ENV LANG=C.UTF-8' - cryptocdc/base:$suite >/dev/null
+fi
+
+if ! there cryptocdc/build:$suite; then
+  mkdir "$work/ca" "$work/m2"
+  cp /usr/local/share/ca-certificates/*.crt "$work/ca/" 2>/dev/null || true
+  cp "${HOME}/.m2/settings.xml" "$work/m2/" 2>/dev/null || true
+  # What pip is told by files and by the environment; a folder of wheels stays behind.
+  { echo '[global]'; python3 -m pip config list 2>/dev/null |
+    sed -n "s/^\(global\|:env:\)[.]*\([a-z-]*\)='\(.*\)'$/\2 = \3/p" | grep -v ^find-links | sort -u; } >"$work/pip.conf"
+  cat >"$work/Dockerfile" <<EOF
+FROM cryptocdc/base:$suite
+RUN apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+    python3-venv maven openjdk-17-jre-headless && rm -rf /var/lib/apt/lists/*
+COPY ca/ /usr/local/share/ca-certificates/
+RUN update-ca-certificates
+COPY pip.conf /etc/pip.conf
+COPY m2/ /root/.m2/
+EOF
+  DOCKER_BUILDKIT=0 $docker build --quiet --force-rm --network host --tag cryptocdc/build:$suite "$work" >"$work/log" 2>&1 || { tail -50 "$work/log" >&2; exit 1; }
+fi

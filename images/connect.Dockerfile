@@ -1,0 +1,16 @@
+# Kafka Connect with Debezium: Strimzi's Kafka image and the plugin from Maven's registry, pinned and checked where the
+# embedded platform pins and checks it.
+ARG BASE_IMAGE=quay.io/strimzi/kafka:1.2.0-kafka-4.3.1
+ARG BUILD_IMAGE=maven:3.9-eclipse-temurin-17
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /src
+COPY local/src/cryptocdc_local/platform/pom.xml local/src/cryptocdc_local/platform/debezium.xml \
+     local/src/cryptocdc_local/platform/jars.sha256 ./
+RUN mvn --batch-mode --quiet --file debezium.xml -Djars=/jars dependency:copy-dependencies \
+ && cd /jars && grep ' debezium/' /src/jars.sha256 | sha256sum --check --quiet \
+ && mkdir /plugins && tar -xzf debezium/*.tar.gz -C /plugins
+
+FROM ${BASE_IMAGE}
+COPY --from=build /plugins /opt/kafka/plugins
+USER 1001

@@ -1,0 +1,23 @@
+# The consumer: Kafka into Cassandra, dead letters and their replay.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+ARG BUILD_IMAGE=${BASE_IMAGE}
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /src
+COPY images/install.sh images/locked.py images/
+COPY requirements/runtime.txt requirements/
+RUN images/install.sh tools
+COPY core/pyproject.toml core/
+COPY adapters/pyproject.toml adapters/
+COPY services/consumer/pyproject.toml services/consumer/
+RUN images/install.sh dependencies core adapters services/consumer
+COPY core core
+COPY adapters adapters
+COPY services/consumer services/consumer
+RUN images/install.sh packages core adapters services/consumer
+
+FROM ${BASE_IMAGE}
+COPY --from=build /opt/cryptocdc /opt/cryptocdc
+ENV PATH=/opt/cryptocdc/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+ENTRYPOINT ["cryptocdc-consumer"]

@@ -1,0 +1,23 @@
+# The verifier: PostgreSQL = Cassandra, continuously and on demand.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+ARG BUILD_IMAGE=${BASE_IMAGE}
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /src
+COPY images/install.sh images/locked.py images/
+COPY requirements/runtime.txt requirements/
+RUN images/install.sh tools
+COPY core/pyproject.toml core/
+COPY adapters/pyproject.toml adapters/
+COPY services/verifier/pyproject.toml services/verifier/
+RUN images/install.sh dependencies core adapters services/verifier
+COPY core core
+COPY adapters adapters
+COPY services/verifier services/verifier
+RUN images/install.sh packages core adapters services/verifier
+
+FROM ${BASE_IMAGE}
+COPY --from=build /opt/cryptocdc /opt/cryptocdc
+ENV PATH=/opt/cryptocdc/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+ENTRYPOINT ["cryptocdc-verifier"]

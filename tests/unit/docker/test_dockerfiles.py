@@ -1,0 +1,41 @@
+"""The Dockerfiles, as far as they can be judged without building them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+FILES = sorted((ROOT / "images").glob("*.Dockerfile"))
+PROGRAMS = [file for file in FILES if file.name != "connect.Dockerfile"]
+
+
+def named(file: Path) -> str:
+    return file.name.removesuffix(".Dockerfile")
+
+
+def test_each_program_has_one_and_make_builds_it() -> None:
+    made = re.search(r"^IMAGES := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert made is not None
+    assert sorted(made[1].split()) == [named(file) for file in FILES]
+
+
+@pytest.mark.parametrize("file", FILES, ids=named)
+def test_the_base_is_an_argument_and_nobody_is_root(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.index("ARG BASE_IMAGE=") < text.index("FROM ${BUILD_IMAGE} AS build") < text.index("FROM ${BASE_IMAGE}")
+    user = re.findall(r"^USER (\d+)", text, re.MULTILINE)
+    assert user
+    assert int(user[-1]) >= 1000
+
+
+@pytest.mark.parametrize("file", PROGRAMS, ids=named)
+def test_what_is_installed_is_what_is_copied(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    copied = re.findall(r"^COPY (\S+)/pyproject.toml", text, re.MULTILINE)
+    assert copied == re.findall(r"^COPY (\S+) \1$", text, re.MULTILINE)
+    for step in ("dependencies", "packages"):
+        assert f"RUN images/install.sh {step} {' '.join(copied)}\n" in text
+    assert (ROOT / copied[-1] / "pyproject.toml").is_file()
