@@ -79,7 +79,7 @@ def release(
             return
         for feed in held:
             if cluster.set_finalizers(feed, [name for name in feed.finalizers if name != FINALIZER]):
-                log.info("%s: released; it goes on capturing until it is deleted", feed.name)
+                log.info("%s: released", feed.name)
         sleep(attempt)
 
 

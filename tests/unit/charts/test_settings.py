@@ -9,7 +9,8 @@ from cryptocdc_core.settings import (
     ConnectSettings,
     KafkaSettings,
     PostgresSettings,
-    ProgramSettings,
+    ProvingSettings,
+    ServingSettings,
     VerifierSettings,
 )
 
@@ -27,12 +28,12 @@ def known(*groups):
 
 
 def test_the_verifier_is_told_what_it_reads():
-    assert told("verifier") - known(*PLATFORM, ProgramSettings, VerifierSettings) <= {"CRYPTOCDC_FEEDS"}
+    assert told("verifier") <= known(*PLATFORM, ProvingSettings, VerifierSettings)
 
 
 def test_the_operator_is_told_where_the_platform_is():
     addresses = {name for name in told("operator") if not name.startswith("CRYPTOCDC_OPERATOR_")}
-    assert addresses <= known(*PLATFORM, ProgramSettings)
+    assert addresses <= known(*PLATFORM, ServingSettings)
 
 
 @pytest.mark.parametrize("component", ["operator", "verifier"])
