@@ -26,7 +26,13 @@ from cryptocdc_local.platform.progress import shown
 from cryptocdc_local.platform.settings import home
 
 PORTS = Ports(
-    postgres=17432, kafka=17092, kafka_controller=17093, connect=17083, cassandra=17042, cassandra_internode=17700
+    postgres=17432,
+    kafka=17092,
+    kafka_controller=17093,
+    connect=17083,
+    cassandra=17042,
+    cassandra_internode=17700,
+    api=17080,
 )
 SIMULATOR_PORT = 17090
 SYMBOLS = tuple(f"S{number:02}USDT" for number in range(20))

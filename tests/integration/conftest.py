@@ -22,7 +22,13 @@ from cryptocdc_local.platform.machine import port_is_free
 from cryptocdc_local.platform.progress import Silent, shown
 
 FIRST_PORTS = Ports(
-    postgres=16432, kafka=16092, kafka_controller=16093, connect=16083, cassandra=16042, cassandra_internode=16700
+    postgres=16432,
+    kafka=16092,
+    kafka_controller=16093,
+    connect=16083,
+    cassandra=16042,
+    cassandra_internode=16700,
+    api=16080,
 )
 FIRST_SIMULATOR_PORT = 16090
 
@@ -124,16 +130,16 @@ def feed_document(name: str, symbols: list[str] | int, streams: Document | None 
 Starter = Callable[..., contextlib.AbstractContextManager[run.Run]]
 
 
-@pytest.fixture
-def start(platform: Platform, simulator_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Starter]:
-    """Start a run of a feed: `with start(document) as it: …`. `simulator` holds the simulator's settings.
+@contextlib.contextmanager
+def starter(platform: Platform, simulator_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Starter]:
+    """What starts a run of a feed: `with start(document) as it: …`. `simulator` holds the simulator's settings.
 
-    Every feed is deleted when its test is over: a connector that idles on would slow all later tests.
+    Every feed is deleted at the end of the block: a connector that idles on would slow all later tests.
     """
     ran: dict[str, run.Run] = {}
 
     @contextlib.contextmanager
-    def starter(document: Document, source: str = "simulated", **simulator: object) -> Iterator[run.Run]:
+    def start(document: Document, source: str = "simulated", **simulator: object) -> Iterator[run.Run]:
         monkeypatch.setenv("CRYPTOCDC_SIMULATOR_PORT", str(simulator_port))
         for name, value in simulator.items():
             monkeypatch.setenv(f"CRYPTOCDC_SIMULATOR_{name.upper()}", str(value))
@@ -142,7 +148,13 @@ def start(platform: Platform, simulator_port: int, monkeypatch: pytest.MonkeyPat
             ran[it.plan.names.fid] = it
             yield it
 
-    yield starter
+    yield start
     for it in ran.values():
         applier.delete(it.plan, it.servers, lambda _: None, everything=True)
         it.store.delete(it.plan.names.fid)
+
+
+@pytest.fixture
+def start(platform: Platform, simulator_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Starter]:
+    with starter(platform, simulator_port, monkeypatch) as made:
+        yield made

@@ -118,6 +118,7 @@ def run_feed(
                     it = stack.enter_context(
                         run.started(platform, document, chosen, steps, lambda step: console.print(f"[dim]{step}"))
                     )
+                console.print(f"API: {it.address} ({it.address}/docs says what it answers)")
                 _watch(it, console, seconds, as_json, began)
                 if ends:
                     _finish(it, console, as_json)
@@ -273,7 +274,7 @@ def plan(feed: Feed, source: Source = None) -> None:
 
 def _workloads(feed: CryptoFeed) -> dict[str, int]:
     """How many programs of each kind the feed asks for."""
-    return {"producer": feed.spec.scaling.producers, "consumer": feed.spec.scaling.consumers, "verifier": 1}
+    return {"producer": feed.spec.scaling.producers, "consumer": feed.spec.scaling.consumers, "verifier": 1, "api": 1}
 
 
 def status(as_json: Json = False) -> None:

@@ -18,7 +18,7 @@ from cryptocdc_adapters.exchange import Rest, markets, quote_volumes
 from cryptocdc_adapters.figures import FeedFigures
 from cryptocdc_adapters.readings import Readings
 from cryptocdc_core import feed as feeds
-from cryptocdc_core.names import quoted
+from cryptocdc_core.names import identity, quoted
 from cryptocdc_core.plan import Plan, plan
 from cryptocdc_core.resolve import ResolvedFeed, resolve
 from cryptocdc_local.applier import Applied, Servers, apply
@@ -26,7 +26,9 @@ from cryptocdc_local.exchange_choice import Chosen, Simulator
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
 from cryptocdc_local.guard import ConnectorGuard
 from cryptocdc_local.platform import Platform
+from cryptocdc_local.platform.machine import check_port
 from cryptocdc_local.platform.progress import Steps
+from cryptocdc_local.platform.settings import LOOPBACK
 from cryptocdc_local.programs import Programs
 
 RESOLVE_AGAIN_S = 86_400
@@ -83,6 +85,11 @@ class Run:
         targets = str(self.platform.settings.targets(self.plan.names.fid))
         return Readings(targets, self.servers.kafka, self.plan.names, tables)
 
+    @property
+    def address(self) -> str:
+        """Where the API answers."""
+        return f"http://{LOOPBACK}:{self.platform.settings.ports.api}"
+
     def _environment(self) -> dict[str, str]:
         return {
             **self.platform.endpoints().environment(),
@@ -90,14 +97,16 @@ class Run:
             "CRYPTOCDC_SOURCE": self.applied.source,
             "CRYPTOCDC_REST_URL": self.applied.rest_url,
             "CRYPTOCDC_WEBSOCKET_URL": self.applied.websocket_url,
+            "CRYPTOCDC_API_HOST": LOOPBACK,
+            "CRYPTOCDC_API_PORT": str(self.platform.settings.ports.api),
+            "CRYPTOCDC_API_TARGETS": str(self.platform.settings.targets(self.plan.names.fid)),
         }
 
     def start(self, report: Callable[[str], None]) -> Applied:
         """Apply the plan and start the programs, while the connector starts."""
-        left_over = self.programs.stop_left_over()
-        if left_over:
-            self.event = f"stopped what an earlier run left behind: {', '.join(left_over)}"
         result = apply(self.plan, self.servers, report, self._start_programs)
+        # Last: nothing waits for it, and its start takes a second of the processor's.
+        self.programs.scale("api", 1)
         self._watch(self._supervise_platform, 1.0)
         self._watch(self._supervise_programs, 0.5)
         self._watch(self._guard_connector, GUARD_EVERY_S)
@@ -152,8 +161,10 @@ class Run:
                 self.programs.stop("producer")
                 self.programs.stop("consumer")
                 self.programs.stop("verifier")
+                self.programs.stop("api")
                 self._readings = self._new_readings()
                 self.programs.scale("verifier", 1)
+                self.programs.scale("api", 1)
             self._scale()
             self.event = "feed changed: taken over"
         if self.applied.feed.spec.symbols.top and time.time() - self.applied.resolved_at > RESOLVE_AGAIN_S:
@@ -176,7 +187,7 @@ class Run:
         self._ending.set()
         for thread in self._threads:
             thread.join(timeout=10)
-        for kind in ("producer", "verifier", "consumer"):
+        for kind in ("api", "producer", "verifier", "consumer"):
             self.programs.stop(kind)
 
 
@@ -197,6 +208,9 @@ def started(
 
     Raises FeedError, ExchangeError, PlatformError, ConnectError.
     """
+    fid = identity(feeds.parse(document).name, chosen.source)
+    left_over = Programs(platform.settings, fid, {}).stop_left_over()
+    check_port("CRYPTOCDC_API_PORT", platform.settings.ports.api)
     platform.setup(steps)
     servers = Servers.from_env(platform.endpoints().environment())
     store = FeedStore(platform.settings.home, platform.account)
@@ -215,6 +229,8 @@ def started(
             platform.start(steps)
             applied, planned = answer.result()
         run = Run(platform, servers, store, chosen, applied, planned, simulator)
+        if left_over:
+            run.event = f"stopped what an earlier run left behind: {', '.join(left_over)}"
         try:
             run.start(report)
             yield run

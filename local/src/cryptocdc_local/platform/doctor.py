@@ -21,6 +21,7 @@ from cryptocdc_local.platform.settings import PlatformSettings
 LEAST_MEMORY = 2 * 2**30  # bytes: servers and programs take about three quarters of it
 MOST_SKEW = 5.0  # seconds; events over a minute in the future are refused, and latencies lie by the skew
 _EXCHANGE_LIMIT = 5.0  # seconds
+API_PROGRAM = "cryptocdc-api"
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,15 @@ def check_maven(settings: PlatformSettings) -> Check:
 
 
 def check_ports(settings: PlatformSettings) -> Check:
-    """Ports that our own servers hold are as they should be."""
-    if _is_running(settings):
-        return Check("ports", True, "held by our own servers")
-    ports = vars(settings.ports)
+    """Ports that our own servers and the API of a run hold are as they should be."""
+    running = _is_running(settings)
+    ports = {"api": settings.ports.api} if running else vars(settings.ports)
     taken = {name: port for name, port in ports.items() if not port_is_free(port)}
+    if running and port_holder(settings.ports.api).startswith(API_PROGRAM):
+        taken = {}
     if not taken:
-        return Check("ports", True, "free: " + ", ".join(str(port) for port in ports.values()))
+        free = ", ".join(str(port) for port in ports.values())
+        return Check("ports", True, "held by our own servers" if running else f"free: {free}")
     found = "; ".join(f"{port} ({name}) is taken by {port_holder(port)}" for name, port in taken.items())
     names = " ".join(f"CRYPTOCDC_{name.upper()}_PORT" for name in taken)
     return Check("ports", False, found, f"`cryptocdc down` if they are ours, or choose others with {names}")

@@ -22,6 +22,7 @@ class Ports:
     connect: int = 18083
     cassandra: int = 19042
     cassandra_internode: int = 17000  # Cassandra opens it even when alone
+    api: int = 8000  # no server's but the program's
 
 
 @dataclass(frozen=True)

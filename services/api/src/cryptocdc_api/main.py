@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import sys
 from importlib.metadata import version
 
@@ -26,7 +28,7 @@ from cryptocdc_core.names import Names, identity
 from cryptocdc_core.plan import streams_of
 from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings, SettingsError
 
-HEALTHY_FOR_S = 30
+HEALTHY_FOR_S, BACKLOG = 30, 2048
 BAD_INPUT, PLATFORM = 2, 3
 VERSION = version("cryptocdc-api")
 
@@ -42,19 +44,30 @@ def main() -> None:
         sys.exit(BAD_INPUT)
     metrics, health = ApiMetrics(VERSION), Health(HEALTHY_FOR_S)
     try:
+        port = _listen(own)
         server = serve(metrics.registry, health, settings.metrics_host, settings.metrics_port)
     except OSError as error:
-        print(f"CRYPTOCDC_METRICS_PORT: {settings.metrics_port}: {error}", file=sys.stderr)
+        print(
+            f"ports {own.port} and {settings.metrics_port}: {error}; CRYPTOCDC_API_PORT and CRYPTOCDC_METRICS_PORT"
+            " choose others",
+            file=sys.stderr,
+        )
         sys.exit(PLATFORM)
     try:
-        _serve(feed, settings, own, kafka, cassandra, metrics, health)
+        _serve(feed, settings, own, kafka, cassandra, metrics, health, port)
     finally:
         server.shutdown()
 
 
+def _listen(own: ApiSettings) -> socket.socket:
+    """Raises OSError naming the address when the port is taken."""
+    family = socket.AF_INET6 if ":" in own.host else socket.AF_INET
+    return socket.create_server((own.host, own.port), family=family, backlog=BACKLOG)
+
+
 def _serve(
     feed: CryptoFeed, settings: ProgramSettings, own: ApiSettings, kafka: KafkaSettings, cassandra: CassandraSettings,
-    metrics: ApiMetrics, health: Health,
+    metrics: ApiMetrics, health: Health, port: socket.socket,
 ) -> None:  # fmt: skip
     names, streams = Names(identity(feed.name, settings.source)), streams_of(feed)
     there = {stream.table for stream in streams}
@@ -68,12 +81,14 @@ def _serve(
     background = Background(reader, changes, subscriptions, shared, metrics, health)
     readings = Readings(own.targets, kafka, names, [stream.table for stream in streams])
     app = build_app(context, own, readings, subscriptions, background.running)
-    # Exits 1 by itself when the port is taken, and says so.
-    uvicorn.run(
-        app, host=own.host, port=own.port, log_config=None, log_level="warning", access_log=False,
-        timeout_graceful_shutdown=3, ws_ping_interval=20, ws_ping_timeout=20, ws_per_message_deflate=False,
-        server_header=False,
+    config = uvicorn.Config(
+        app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=3, ws_ping_interval=20,
+        ws_ping_timeout=20, ws_per_message_deflate=False, server_header=False,
     )  # fmt: skip
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Uvicorn raises the signal again once it has ended.
+        signal.signal(number, lambda *_: sys.exit(0))
+    uvicorn.Server(config).run([port])
 
 
 if __name__ == "__main__":
