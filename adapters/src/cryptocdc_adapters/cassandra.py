@@ -6,7 +6,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cassandra import ConsistencyLevel, OperationTimedOut
@@ -107,6 +107,16 @@ def _tls(settings: CassandraSettings) -> ssl.SSLContext | None:
     context = ssl.create_default_context(cafile=str(settings.ca_file))
     context.check_hostname = False
     return context
+
+
+def missing_tables(settings: CassandraSettings, keyspace: str, tables: Iterable[str]) -> list[str]:
+    """Those of `tables` that are not there. Raises NoHostAvailable, and what else the driver raises."""
+    cluster, session = connect(settings)
+    try:
+        rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))
+        return sorted(set(tables) - {row.table_name for row in rows})
+    finally:
+        cluster.shutdown()
 
 
 def apply_schema(settings: CassandraSettings, statements: Sequence[str]) -> None:

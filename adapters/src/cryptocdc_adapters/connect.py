@@ -41,8 +41,7 @@ class Connect:
 
     def apply(self, name: str, config: dict[str, str]) -> bool:
         """Make the connector or give it `config`; True when that changed anything."""
-        current = self._call("GET", f"/connectors/{name}/config", accept=(404,))
-        if current.status_code == 200 and {k: v for k, v in current.json().items() if k != "name"} == config:
+        if self.config(name) == config:
             return False
         self._call("PUT", f"/connectors/{name}/config", json=config)
         return True
@@ -72,10 +71,24 @@ class Connect:
     def resume(self, name: str) -> None:
         self._call("PUT", f"/connectors/{name}/resume")
 
+    def config(self, name: str) -> dict[str, str] | None:
+        """As Connect has it, references to secrets unresolved; None when there is no such connector."""
+        answer = self._call("GET", f"/connectors/{name}/config", accept=(404,))
+        return None if answer.status_code == 404 else {k: v for k, v in answer.json().items() if k != "name"}
+
     def has_offsets(self, name: str) -> bool:
         """Whether the connector has ever committed a position."""
+        return self.position(name) is not None
+
+    def position(self, name: str) -> int | None:
+        """The position in PostgreSQL's log, in bytes, that Debezium has committed; 0 where it says none, None when it
+        has committed nothing. It confirms a position to the slot only after that (its `lsn.flush.mode` is `connector`).
+        """
         answer = self._call("GET", f"/connectors/{name}/offsets", accept=(404,))
-        return answer.status_code == 200 and bool(answer.json()["offsets"])
+        if answer.status_code == 404 or not (offsets := answer.json()["offsets"]):
+            return None
+        stored = [entry["offset"] or {} for entry in offsets]
+        return max(int(offset.get(key) or 0) for offset in stored for key in ("lsn", "lsn_proc", "lsn_commit"))
 
     def reset_offsets(self, name: str) -> None:
         """Forget the position, so that the next start takes a new snapshot. The connector must be stopped."""

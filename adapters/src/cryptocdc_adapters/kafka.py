@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -105,6 +105,27 @@ def delete_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
     doomed = [name for name in names if name in there]
     for future in (admin.delete_topics(doomed) if doomed else {}).values():
         future.result(TIMEOUT_S)
+
+
+def group_lag(settings: KafkaSettings, group: str, topics: Iterable[str]) -> int:
+    """Records of the topics that the group has not committed. Topics that are not there have none.
+
+    Raises KafkaException, TimeoutError.
+    """
+    admin = AdminClient(client_config(settings))
+    there = admin.list_topics(timeout=TIMEOUT_S).topics
+    parts = [TopicPartition(topic, p) for topic in topics if topic in there for p in there[topic].partitions]
+    if not parts:
+        return 0
+    first = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.earliest()))
+    last = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.latest()))
+    answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(TIMEOUT_S)
+    committed = {(at.topic, at.partition): at.offset for at in answer.topic_partitions}
+    lag = 0
+    for at in parts:
+        start, end = first[at].result(TIMEOUT_S).offset, last[at].result(TIMEOUT_S).offset
+        lag += max(0, end - max(start, committed.get((at.topic, at.partition), 0)))
+    return lag
 
 
 def record_counts(admin: AdminClient, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> dict[str, int]:

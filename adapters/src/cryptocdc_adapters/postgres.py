@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -39,6 +39,17 @@ def connect(settings: PostgresSettings, program: str, *, autocommit: bool = Fals
     )
     connection.autocommit = autocommit
     return connection
+
+
+def missing_tables(connection: Connection, schema: str, tables: Iterable[str], publication: str) -> list[str]:
+    """Those of `tables` that are not there, or not in `publication`. Raises psycopg2.Error."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT wanted FROM unnest(%s) AS wanted WHERE NOT EXISTS (SELECT FROM pg_publication_tables"
+            " WHERE pubname = %s AND schemaname = %s AND tablename = wanted)",
+            (list(tables), publication, schema),
+        )
+        return sorted(name for (name,) in cursor.fetchall())
 
 
 def apply_schema(settings: PostgresSettings, statements: Sequence[str]) -> None:

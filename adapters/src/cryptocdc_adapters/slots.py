@@ -29,6 +29,21 @@ class Slot:
         return self.wal_status != "lost"
 
 
+def lost(slot: Slot | None, position: int | None) -> str | None:
+    """Why changes were lost between the slot and a connector that has committed `position` (see Connect.position); None
+    when none were. Read the slot first: while the connector runs, both only ever grow.
+    """
+    if position is None:
+        return None
+    if slot is None:
+        return "it is gone"
+    if not slot.usable:
+        return "PostgreSQL removed log that it had not read"
+    if slot.confirmed > position > 0:
+        return "it is not the one that the connector read: it begins after the connector's position"
+    return None
+
+
 _SELECT = """
     SELECT slot_name, coalesce(confirmed_flush_lsn, '0/0') - '0/0', active, coalesce(wal_status, 'lost'),
            coalesce(pg_current_wal_lsn() - restart_lsn, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -114,6 +115,28 @@ class ConnectSettings(Settings):
     model_config = ConfigDict(title="connect_")
 
     url: str = "http://127.0.0.1:18083"
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How each server is reached."""
+
+    postgres: PostgresSettings
+    replication: ReplicationSettings
+    kafka: KafkaSettings
+    connect: ConnectSettings
+    cassandra: CassandraSettings
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Raises SettingsError."""
+        return cls(
+            PostgresSettings.from_env(env),
+            ReplicationSettings.from_env(env),
+            KafkaSettings.from_env(env),
+            ConnectSettings.from_env(env),
+            CassandraSettings.from_env(env),
+        )
 
 
 class SimulatorSettings(Settings):

@@ -5,44 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self
 
 from cryptocdc_adapters import cassandra, kafka, postgres, slots
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_adapters.symbols import write_symbols
 from cryptocdc_core.ddl import drop_cassandra, drop_postgres
 from cryptocdc_core.plan import Plan, PlatformFacts
-from cryptocdc_core.settings import (
-    CassandraSettings,
-    ConnectSettings,
-    KafkaSettings,
-    PostgresSettings,
-    ReplicationSettings,
-)
+from cryptocdc_core.settings import ServerSettings
 
 Report = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Servers:
-    """How each server is reached."""
-
-    postgres: PostgresSettings
-    replication: ReplicationSettings
-    kafka: KafkaSettings
-    connect: ConnectSettings
-    cassandra: CassandraSettings
-
-    @classmethod
-    def from_env(cls, env: dict[str, str] | None = None) -> Self:
-        """Raises SettingsError."""
-        return cls(
-            PostgresSettings.from_env(env),
-            ReplicationSettings.from_env(env),
-            KafkaSettings.from_env(env),
-            ConnectSettings.from_env(env),
-            CassandraSettings.from_env(env),
-        )
+class Servers(ServerSettings):
+    """How each server of this machine is reached."""
 
     @property
     def facts(self) -> PlatformFacts:

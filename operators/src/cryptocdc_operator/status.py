@@ -35,11 +35,30 @@ class Condition(_Model):
     """The feed's generation that this was said of."""
 
 
+class Recovery(_Model):
+    """What was done for a connector that failed. Forgotten once it has run well for a while."""
+
+    restarts: Count = 0
+    """How often it was restarted since it last ran well."""
+    restarted_at: AwareDatetime | None = None
+    """When it was last restarted."""
+    snapshots: Count = 0
+    """How often it took a new snapshot because its replication slot was lost."""
+    snapshot_at: AwareDatetime | None = None
+    """When that was last begun."""
+    snapshotting: bool = False
+    """The connector is stopped, slot and position are being removed: then it takes a new snapshot."""
+    allowed: str | None = Field(None, max_length=253)
+    """The value of the annotation `cryptocdc.io/new-snapshot` that was last obeyed."""
+
+
 class Status(_Model):
     """What the operator found and did. Only the operator writes here."""
 
     observed_generation: Generation | None = None
     """The newest generation of the feed that was applied."""
+    identity: str | None = Field(None, max_length=63)
+    """Names the schema in PostgreSQL, the keyspace in Cassandra and the topics. Noted before any of them is made."""
     conditions: list[Condition] | None = Field(
         None, max_length=16, json_schema_extra={"x-kubernetes-list-map-keys": ["type"]}
     )
@@ -48,11 +67,17 @@ class Status(_Model):
     """How many symbols are captured."""
     symbol_names: list[Symbol] | None = Field(None, max_length=1000, json_schema_extra={"uniqueItems": True})
     """The symbols that are captured: what `top` resolved to."""
+    halted_names: list[Symbol] | None = Field(None, max_length=1000, json_schema_extra={"uniqueItems": True})
+    """Symbols asked for by name that the exchange does not trade now: they are captured once it does."""
+    resolved_at: AwareDatetime | None = None
+    """When the exchange was last asked what the symbols mean; it is asked every day."""
+    resolved_from: str | None = Field(None, max_length=64)
+    """A digest of what it was asked."""
     trades_kind: Literal["aggregate", "trade"] | None = None
     """The kind of trades in the table `recent_trades`, noted when the table was made: `recentTrades` may leave the feed
     and come back, but only with this kind."""
     rows: Count | None = None
-    """Rows that the newest proof compared."""
+    """Rows of PostgreSQL that are proven equal in Cassandra."""
     lag: Count | None = None
     """Changes in Kafka that the consumers have yet to write."""
     proven_through: AwareDatetime | None = None
@@ -61,3 +86,5 @@ class Status(_Model):
     """Consumers that run."""
     selector: str | None = Field(None, max_length=253)
     """Finds the consumers' pods: what an autoscaler asks for."""
+    recovery: Recovery | None = None
+    """What was done for a connector that failed."""

@@ -1,0 +1,65 @@
+"""The operator: settings in, everything wired, run until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from importlib.metadata import version
+
+import kopf
+import kubernetes
+
+from cryptocdc_adapters.serving import Health, serve
+from cryptocdc_core import logs
+from cryptocdc_core.metrics import OperatorMetrics
+from cryptocdc_core.settings import ServingSettings, SettingsError
+from cryptocdc_operator.cluster import KubernetesCluster
+from cryptocdc_operator.handlers import Handlers
+from cryptocdc_operator.outside import ExchangeAndVerifier
+from cryptocdc_operator.reconcile import Operator
+from cryptocdc_operator.servers import PlatformServers, server_settings
+from cryptocdc_operator.settings import Addresses, OperatorSettings
+from cryptocdc_operator.standstill import LIMIT_S, Progress, watch_over
+
+BAD_INPUT, PLATFORM = 2, 3
+
+
+def main() -> None:
+    try:
+        serving, settings = ServingSettings.from_env(), OperatorSettings.from_env()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    logs.configure(serving.log_format, serving.log_level)
+    # It tells of each pass that has to come again as of an error; what matters is said by the handlers.
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
+    try:
+        kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
+    except kubernetes.config.ConfigException:
+        kubernetes.config.load_kube_config()  # type: ignore[no-untyped-call]
+    metrics, health = OperatorMetrics(version("cryptocdc-operator")), Health(LIMIT_S)
+    try:
+        serve(metrics.registry, health, serving.metrics_host, serving.metrics_port)
+    except OSError as error:
+        print(f"CRYPTOCDC_METRICS_PORT: {serving.metrics_port}: {error}", file=sys.stderr)
+        sys.exit(PLATFORM)
+    cluster = KubernetesCluster(kubernetes.client.ApiClient(), settings.namespace)
+    addresses, progress = Addresses.from_env(os.environ), Progress()
+    operator = Operator(
+        settings,
+        addresses,
+        cluster,
+        lambda secrets: PlatformServers(server_settings(settings, addresses, secrets), settings),
+        ExchangeAndVerifier(settings),
+        metrics,
+    )
+    threading.Thread(target=watch_over, args=(cluster.feeds, progress, health), name="standstill", daemon=True).start()
+    Handlers(operator, progress, kopf.get_default_registry())
+    kopf.run(namespaces=[settings.namespace], standalone=True)
+
+
+if __name__ == "__main__":
+    main()

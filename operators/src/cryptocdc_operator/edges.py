@@ -1,0 +1,131 @@
+"""What the operator needs of the outside: the cluster's API, and the platform's servers. Tests put doubles here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cryptocdc_adapters.connect import ConnectorState
+from cryptocdc_adapters.slots import Slot
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.names import Names
+from cryptocdc_core.plan import Plan, PlatformFacts
+from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_operator.judge import Proof
+from cryptocdc_operator.settings import Object
+
+
+class ServerError(RuntimeError):
+    """A server does not answer, or not as wanted. The message says what it said."""
+
+    def __init__(self, server: str, message: str) -> None:
+        self.server = server
+        super().__init__(" ".join(message.split()))
+
+
+class Refused(ServerError):
+    """A server understood and will not: asking again changes nothing until feed or data do."""
+
+
+class ExchangeSilent(RuntimeError):
+    """The exchange does not say what the symbols mean."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The platform at one moment. What a server that does not answer would have said is None, or empty."""
+
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+    """By server, what it said."""
+    missing_tables: tuple[str, ...] = ()
+    slot: Slot | None = None
+    state: ConnectorState | None = None
+    config: Mapping[str, str] | None = None
+    """The connector's, as Connect has it."""
+    position: int | None = None
+    """The connector's, in bytes of PostgreSQL's log. Read after the slot."""
+    lag: int | None = None
+
+    def answers(self, *servers: str) -> bool:
+        return not any(server in self.unreachable for server in servers)
+
+
+POSTGRES, KAFKA, CONNECT, CASSANDRA = "PostgreSQL", "Kafka", "Connect", "Cassandra"
+
+
+class Cluster(Protocol):
+    """Kubernetes' API, in the operator's namespace."""
+
+    def feed(self, name: str) -> Object | None: ...
+
+    def set_status(self, name: str, patch: Object) -> None:
+        """Merge `patch` into the status."""
+
+    def secret(self, name: str) -> Mapping[str, str] | None: ...
+
+    def missing_kinds(self, kinds: tuple[str, ...]) -> list[str]:
+        """Those that the API server does not know."""
+
+    def apply(self, wanted: Object) -> Object:
+        """Server-side apply; the object as it is then."""
+
+    def find(self, kind: str, name: str) -> Object | None: ...
+
+    def of_feed(self, kind: str, feed: str) -> list[Object]:
+        """All objects of a kind that bear the feed's label."""
+
+    def change(self, kind: str, name: str, patch: Object) -> None:
+        """Merge `patch` into an object, if it is there."""
+
+    def delete(self, kind: str, name: str) -> None:
+        """If it is there; what it owns goes after it."""
+
+    def pods(self, feed: str, component: str) -> list[Object]: ...
+
+    def share_feed(self, name: str, text: str | None) -> None:
+        """Put the feed among those that the verifier proves, or take it out."""
+
+
+class Servers(Protocol):
+    """The platform's servers. Each call raises ServerError."""
+
+    @property
+    def facts(self) -> PlatformFacts: ...
+
+    def look(self, plan: Plan) -> Seen:
+        """Raises nothing: what does not answer is told."""
+
+    def apply_tables(self, plan: Plan) -> None:
+        """Schema, publication, heartbeat; keyspace and tables. Raises Refused too."""
+
+    def write_symbols(self, names: Names, symbols: Mapping[str, int]) -> tuple[list[str], list[str]]:
+        """What was added and what was removed."""
+
+    def connector_state(self, name: str) -> ConnectorState | None: ...
+
+    def restart_connector(self, name: str) -> None: ...
+
+    def reset_connector(self, name: str) -> None:
+        """Forget the position of a connector that is stopped."""
+
+    def drop_slot(self, names: Names) -> None: ...
+
+    def drop_data(self, names: Names) -> None:
+        """Schema, publication, keyspace, with all rows."""
+
+
+class Outside(Protocol):
+    """What is neither cluster nor platform."""
+
+    def resolve(self, feed: CryptoFeed, current: frozenset[str]) -> ResolvedFeed:
+        """Raises FeedError, ExchangeSilent."""
+
+    def proof(self, names: Names) -> Proof | str | None:
+        """As judge.proven takes it."""
+
+
+Connect = Callable[[Mapping[str, Mapping[str, str]]], Servers]
+"""The servers, reached with the secrets' contents by their names. Raises SettingsError."""
+Say = Callable[[str, str, str], None]
+"""Posts an event: its type (Normal, Warning), reason and message."""

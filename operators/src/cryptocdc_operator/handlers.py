@@ -1,0 +1,113 @@
+"""What kopf calls. Each handler is one pass of `reconcile` or `tear_down`, one at a time for a feed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from functools import partial
+from typing import Any
+
+import kopf
+
+from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
+from cryptocdc_operator.labels import MANAGER
+from cryptocdc_operator.reconcile import Operator, Outcome, reconcile
+from cryptocdc_operator.standstill import Progress
+from cryptocdc_operator.teardown import tear_down
+
+log = logging.getLogger("cryptocdc.operator")
+
+DRIFT_S, IDLE_S = 60.0, 10.0
+WORKERS = 16
+"""Feeds that are reconciled at the same time."""
+MOST_EVENT = 1000
+
+
+class Handlers:
+    """Registers itself with kopf."""
+
+    def __init__(self, operator: Operator, progress: Progress, registry: kopf.OperatorRegistry) -> None:
+        self._operator = operator
+        self._progress = progress
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        resource: tuple[str, str, str] = (GROUP, VERSION, PLURAL)
+        kopf.on.startup(registry=registry)(configure)
+        kopf.on.resume(*resource, registry=registry, id="reconcile-all")(self.resumed)
+        kopf.on.create(*resource, registry=registry, id="reconcile")(self.changed)
+        kopf.on.update(*resource, registry=registry, id="reconcile")(self.changed)
+        kopf.on.delete(*resource, registry=registry, id="tear-down")(self.deleted)
+        kopf.timer(*resource, registry=registry, id="drift", interval=DRIFT_S, idle=IDLE_S)(self.drifted)
+
+    def resumed(self, name: str, body: kopf.Body, **_: Any) -> None:
+        """The operator has started: another version of it may have other tables."""
+        self._reconcile(name, body, everything=True)
+
+    def changed(self, name: str, body: kopf.Body, **_: Any) -> None:
+        self._reconcile(name, body)
+
+    def drifted(self, name: str, body: kopf.Body, **_: Any) -> None:
+        if self._locks[name].locked():
+            return  # somebody is at it
+        self._reconcile(name, body)
+
+    def deleted(self, name: str, body: kopf.Body, **_: Any) -> None:
+        try:
+            with self._locks[name]:
+                outcome = tear_down(self._operator, name, partial(_say, body))
+        except Exception:
+            log.exception("%s: a pass of its deletion failed; it is made again", name)
+            raise
+        finally:
+            self._progress.made(name)
+        _come_again(outcome)
+        self._locks.pop(name, None)
+
+    def _reconcile(self, name: str, body: kopf.Body, everything: bool = False) -> None:
+        metrics, result = self._operator.metrics, "failed"
+        began = time.monotonic()
+        try:
+            with self._locks[name]:
+                outcome = reconcile(self._operator, name, partial(_say, body), everything=everything)
+            result = "done" if outcome.again_s is None else "waiting"
+        except Exception:
+            log.exception("%s: a pass failed; it is made again", name)
+            raise
+        finally:
+            metrics.reconcile_seconds.observe(time.monotonic() - began)
+            metrics.reconciles.labels(name, result).inc()
+            metrics.reconciled_at.labels(name).set_to_current_time()
+            self._progress.made(name)
+        _come_again(outcome)
+
+
+def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    """kopf's own settings."""
+    settings.persistence.finalizer = f"{GROUP}/finalizer"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, key="last-handled")
+    # One replica, one namespace: there is nobody to agree with, and nothing cluster-wide may be looked at.
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    # A watch that has died is noticed within these (kopf's issues 585, 698, 1276).
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.connect_timeout = 30
+    settings.networking.request_timeout = 60
+    settings.execution.max_workers = WORKERS
+    # A handler that fails unforeseen, as when the API server is away.
+    settings.execution.default_backoff = 15
+    settings.posting.loggers = False
+    settings.posting.reporting_component = MANAGER
+    settings.posting.event_name_prefix = "cryptocdc-"
+
+
+def _say(body: kopf.Body, kind: str, reason: str, message: str) -> None:
+    log.info("%s: %s: %s", body.metadata.name, reason, message)
+    kopf.event(body, type=kind, reason=reason, message=message[:MOST_EVENT])
+
+
+def _come_again(outcome: Outcome) -> None:
+    if outcome.again_s is not None:
+        raise kopf.TemporaryError(outcome.waiting_for or "waiting", delay=outcome.again_s)

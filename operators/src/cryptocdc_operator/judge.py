@@ -1,0 +1,244 @@
+"""From what was seen to the conditions of a feed's status. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from cryptocdc_adapters.connect import ConnectorState
+from cryptocdc_operator.labels import NEW_SNAPSHOT
+from cryptocdc_operator.recovery import MOST_SNAPSHOTS, Action
+from cryptocdc_operator.settings import Object
+from cryptocdc_operator.status import Recovery
+
+READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, PROVEN = (
+    "Ready", "PlatformReady", "TablesReady", "TopicsReady", "ConnectorReady", "ProducersReady", "ConsumersReady",
+    "Proven",
+)  # fmt: skip
+PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, PROVEN)
+"""What Ready sums up, in the order in which one would look for a cause."""
+
+STALE = timedelta(minutes=15)
+"""A proof trails by one to two minutes."""
+COMING = ("Waiting", "Starting", "Changing", "Progressing", "SnapshotAgain")
+"""Reasons that pass by themselves within seconds."""
+MOST_MESSAGE = 1000
+_STARTING = ("ContainerCreating", "PodInitializing", "")
+
+
+class Verdict(NamedTuple):
+    """Whether something holds, why in one word, and why for people."""
+
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str
+
+    @property
+    def holds(self) -> bool:
+        return self.status == "True"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the verifier says of a feed. `through`: up to when all tables are proven equal, None before the first."""
+
+    differences: int
+    rows: int
+    through: datetime | None
+
+
+def platform(missing_secrets: Sequence[str], missing_kinds: Sequence[str], unreachable: Mapping[str, str]) -> Verdict:
+    """`unreachable`: by server, what it said."""
+    problems = [f"there is no secret {name}" for name in missing_secrets]
+    problems += [f"the API server has no kind {kind}: is its operator installed?" for kind in missing_kinds]
+    problems += [f"{server}: {problem}" for server, problem in unreachable.items()]
+    if not problems:
+        return Verdict("True", "Answers", "PostgreSQL, Kafka, Connect and Cassandra answer")
+    if missing_secrets or missing_kinds:
+        reason = "SecretMissing" if missing_secrets else "KindMissing"
+    else:
+        reason = f"{next(iter(unreachable))}Unreachable"
+    return Verdict("False", reason, "; ".join(problems))
+
+
+def topics(wanted: Iterable[str], live: Mapping[str, Object]) -> Verdict:
+    """`wanted`: names of KafkaTopics; `live`: those that are there."""
+    names = sorted(wanted)
+    waiting = []
+    for name in names:
+        problem = _strimzi_problem(live.get(name))
+        if problem is None:
+            continue
+        if problem:
+            return Verdict("False", "TopicRefused", f"KafkaTopic {name}: {problem}")
+        waiting.append(name)
+    if waiting:
+        return Verdict("False", "Waiting", f"{len(waiting)} of {len(names)} topics are yet to be made: {waiting[0]} …")
+    return Verdict("True", "Made", f"{len(names)} topics are there")
+
+
+def connector(
+    live: Object | None,
+    state: ConnectorState | None,
+    *,
+    current: bool,
+    action: Action,
+    lost: str | None,
+    recovery: Recovery,
+) -> Verdict:
+    """`current`: Connect has the configuration that is wanted. The state is that of the tasks: a connector of its own
+    says RUNNING, and its KafkaConnector Ready, long after its task has failed."""
+    if action is Action.HALT:
+        return Verdict(
+            "False", "SlotLost",
+            f"the replication slot is lost: {lost}. Halted after {MOST_SNAPSHOTS} new snapshots; once the cause is"
+            f" gone, a new value of the annotation {NEW_SNAPSHOT} allows more",
+        )  # fmt: skip
+    if action is Action.SNAPSHOT:
+        why = f"the replication slot was lost{f': {lost}' if lost else ''}"
+        which = f"new snapshot {recovery.snapshots} of at most {MOST_SNAPSHOTS}"
+        return Verdict("False", "SnapshotAgain", f"{which} is prepared: {why}")
+    if state is None:
+        problem = _strimzi_problem(live)
+        if problem:
+            return Verdict("False", "ConnectorRefused", problem)
+        return Verdict("False", "Starting", "Connect does not have the connector yet")
+    if state.failed:
+        trace = state.trace.splitlines()[0] if state.trace else "without a trace"
+        return Verdict("False", "TaskFailed", f"{trace} (restarted {recovery.restarts} times)")
+    if not current:
+        return Verdict("False", "Changing", "Connect does not have the newest configuration yet")
+    if not state.running:
+        tasks = ", ".join(state.tasks) or "not there"
+        return Verdict("False", "Starting", f"the connector is {state.state}, its task {tasks}")
+    return Verdict("True", "Streaming", "its task runs and its replication slot is whole")
+
+
+def program(what: str, wanted: int, suspended: bool, live: Object | None, pods: Sequence[Object]) -> Verdict:
+    """`what`: producers or consumers. `live`: the Deployment; `pods`: its pods."""
+    if live is None:
+        return Verdict("False", "Waiting", f"{what} are started once tables and connector are ready for them")
+    status, generation = live.get("status", {}), live["metadata"].get("generation", 0)
+    ready, now = status.get("availableReplicas", 0), status.get("replicas", 0)
+    if status.get("observedGeneration", 0) >= generation and now == wanted:
+        if wanted == 0:
+            reason, why = ("Suspended", "the feed is suspended") if suspended else ("ScaledToZero", "none is asked for")
+            return Verdict("True", reason, f"no {what} run: {why}")
+        if ready == wanted and status.get("updatedReplicas", 0) == wanted:
+            return Verdict("True", "Running", f"{ready} of {wanted} {what} run")
+    trouble = next(filter(None, map(_trouble, pods)), None)
+    if trouble is not None:
+        reason, why = trouble
+        return Verdict("False", reason, f"{ready} of {wanted} {what} run: {why}")
+    return Verdict("False", "Progressing", f"{ready} of {wanted} {what} run")
+
+
+def _trouble(pod: Object) -> tuple[str, str] | None:
+    """Why a pod does not come up: in one word, and in the kubelet's or the scheduler's own."""
+    status, name = pod.get("status", {}), pod["metadata"]["name"]
+    for container in status.get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting", {})
+        if waiting.get("reason", "") not in _STARTING:
+            return waiting["reason"], f"{name}: {waiting['reason']}: {waiting.get('message', '')}"
+        ended = container.get("lastState", {}).get("terminated")
+        if ended and not container.get("ready"):
+            return "Crashing", f"{name}: ended with exit code {ended.get('exitCode')}, is started again"
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return "Unschedulable", f"{name}: {condition.get('message', '')}"
+    return None
+
+
+def proven(proof: Proof | str | None, suspended: bool, now: datetime) -> Verdict:
+    """`proof`: a text says why there is none, None that there is no verifier."""
+    if proof is None:
+        return Verdict("Unknown", "NoVerifier", "no verifier is installed")
+    if isinstance(proof, str):
+        return Verdict("Unknown", "VerifierUnreachable", proof)
+    if proof.differences:
+        how = "`cryptocdc verify --explain` names them and the cause"
+        return Verdict("False", "Different", f"{proof.differences} keys differ: {how}")
+    if proof.through is None:
+        return Verdict("Unknown", "NotYet", "nothing is proven yet")
+    # A suspended feed gets no new rows, so that the last moment that there is to prove grows old.
+    if not suspended and now - proof.through > STALE:
+        return Verdict("False", "Behind", f"nothing that is newer than {proof.through:%Y-%m-%dT%H:%M:%SZ} is proven")
+    return Verdict("True", "Equal", "PostgreSQL and Cassandra are equal")
+
+
+def ready(verdicts: Mapping[str, Verdict], suspended: bool) -> Verdict:
+    """The first part that does not hold says why. That nothing is proven yet keeps nothing from working."""
+    for part in PARTS:
+        verdict = verdicts[part]
+        if not (verdict.holds or (part == PROVEN and verdict.status == "Unknown")):
+            return Verdict("False", verdict.reason, f"{part}: {verdict.message}")
+    if suspended:
+        return Verdict("True", "Suspended", "nothing is captured; what is in PostgreSQL is carried on")
+    return Verdict("True", "Capturing", "all parts work")
+
+
+def conditions(
+    before: Sequence[Mapping[str, Any]], verdicts: Mapping[str, Verdict], generation: int, now: datetime
+) -> list[dict[str, Any]]:
+    """The conditions as they shall stand, `Ready` first. What no verdict was given on stays as it was; a time of
+    transition changes only with the status."""
+    earlier = {condition["type"]: condition for condition in before}
+    made = []
+    for kind in (READY, *PARTS):
+        then = earlier.get(kind)
+        verdict = verdicts.get(kind)
+        if verdict is None:
+            if then is not None:
+                made.append(dict(then))
+                continue
+            verdict = Verdict("Unknown", "NotSeen", "not looked at yet")
+        same = then is not None and then["status"] == verdict.status
+        made.append(
+            {
+                "type": kind,
+                "status": verdict.status,
+                "reason": verdict.reason,
+                "message": " ".join(verdict.message.split())[:MOST_MESSAGE],
+                "lastTransitionTime": then["lastTransitionTime"] if then is not None and same else rfc3339(now),
+                "observedGeneration": generation,
+            }
+        )
+    return made
+
+
+def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those conditions of `after` that an event should tell of: their status or reason is new. That something which was
+    never there is yet to come is no news."""
+    earlier = {condition["type"]: (condition["status"], condition["reason"]) for condition in before}
+    return [
+        condition
+        for condition in after
+        if earlier.get(condition["type"]) != (condition["status"], condition["reason"])
+        and (condition["type"] in earlier or not (condition["status"] == "Unknown" or condition["reason"] in COMING))
+    ]
+
+
+def rfc3339(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _strimzi_problem(live: Object | None) -> str | None:
+    """None when Strimzi says that an object is ready as it stands, "" when it has yet to say, else what is wrong."""
+    if live is None:
+        return ""
+    status = live.get("status", {})
+    if status.get("observedGeneration", 0) < live["metadata"].get("generation", 0):
+        return ""
+    for condition in status.get("conditions", []):
+        if condition["status"] != "True":
+            continue
+        match condition["type"]:
+            case "Ready":
+                return None
+            case "NotReady":
+                return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+            case "ReconciliationPaused":
+                return "reconciliation is paused by annotation"
+    return ""

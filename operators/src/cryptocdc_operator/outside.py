@@ -1,0 +1,57 @@
+"""The exchange, asked what symbols mean, and the verifier, asked what it has proven."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import requests
+
+from cryptocdc_adapters.exchange import ExchangeError, Rest, markets, quote_volumes
+from cryptocdc_adapters.figures import SCRAPE_TIMEOUT_S, Samples, parse
+from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.names import Names, source_of
+from cryptocdc_core.resolve import ResolvedFeed, resolve
+from cryptocdc_operator.edges import ExchangeSilent
+from cryptocdc_operator.judge import Proof
+from cryptocdc_operator.programs import exchange_urls
+from cryptocdc_operator.settings import OperatorSettings
+
+PATIENCE_S = 10.0
+"""A reconciliation does not wait longer for the exchange: it comes again."""
+_PREFIX = "cryptocdc_verifier_"
+
+
+class ExchangeAndVerifier:
+    def __init__(self, settings: OperatorSettings) -> None:
+        self._settings = settings
+
+    def resolve(self, feed: CryptoFeed, current: frozenset[str]) -> ResolvedFeed:
+        rest_url, _ = exchange_urls(feed, self._settings)
+        rest = Rest(exchange_of(feed, rest_url).rest, patience_s=PATIENCE_S)
+        try:
+            volumes = quote_volumes(rest) if feed.spec.symbols.top is not None else {}
+            return resolve(feed, source_of(feed.spec.exchange), markets(rest), volumes, current)
+        except ExchangeError as error:
+            raise ExchangeSilent(str(error)) from error
+
+    def proof(self, names: Names) -> Proof | str | None:
+        url = self._settings.verifier_url
+        if url is None:
+            return None
+        try:
+            answer = requests.get(f"{url}/metrics", timeout=SCRAPE_TIMEOUT_S)
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            return f"the verifier does not answer: {error}"
+        return proof_in(parse([answer.text], 0), names.fid)
+
+
+def proof_in(samples: Samples, fid: str) -> Proof:
+    """What the verifier's metrics say of a feed."""
+    through = samples.by(f"{_PREFIX}proven_through_timestamp_seconds", "table", feed=fid)
+    return Proof(
+        differences=int(samples.total(f"{_PREFIX}differences", feed=fid)),
+        rows=int(samples.total(f"{_PREFIX}proven_rows", feed=fid)),
+        through=datetime.fromtimestamp(min(through.values()), UTC) if through else None,
+    )

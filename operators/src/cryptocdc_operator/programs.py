@@ -1,0 +1,300 @@
+"""A feed's programs as Deployments, with what guards them: disruption budgets and network policies. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.names import source_of
+from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
+from cryptocdc_operator.labels import Owner, labels, selector
+from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
+
+METRICS_PORT = 9090
+USER = 10001
+STOP_S = 45
+"""A producer flushes and a consumer drains within 30 s; what is not acknowledged then is sent again."""
+READ = "cryptocdc.io/feed-digest"
+"""Annotation of a pod: a digest of what its program reads of the feed at its start. Symbols are not among that."""
+
+_SECRETS = "/var/run/secrets/cryptocdc"
+_FEED = "/etc/cryptocdc"
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret that a program gets as files: by variable, the key whose file it names."""
+
+    name: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of a feed's programs, and all that tells its Deployment apart from the other's."""
+
+    component: str
+    image: str
+    resources: Object
+    replicas: int
+    environment: Mapping[str, str]
+    secrets: tuple[Secret, ...]
+    reads: object
+    """What the program reads of the feed at its start: when it changes, the program begins anew."""
+    reaches: tuple[tuple[str, int], ...]
+    """Hosts and ports to which it connects; a host of "" stands for any."""
+
+
+def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
+    """Exchange → PostgreSQL."""
+    spec = feed.spec
+    rest, websocket = exchange_urls(feed, settings)
+    exchange = exchange_of(feed, rest, websocket)
+    urls = {"CRYPTOCDC_REST_URL": rest, "CRYPTOCDC_WEBSOCKET_URL": websocket}
+    key = (
+        (Secret(spec.credentials_secret_ref, {"CRYPTOCDC_API_KEY_FILE": "api-key"}),)
+        if spec.credentials_secret_ref
+        else ()
+    )
+    return Program(
+        component="producer",
+        image=settings.producer_image,
+        resources=settings.producer_resources,
+        replicas=0 if spec.suspend else spec.scaling.producers,
+        environment={
+            **addresses.of("postgres"), **addresses.of("kafka"), **_login(settings.kafka_producer_secret),
+            **{name: url for name, url in urls.items() if url is not None},
+        },
+        secrets=(
+            Secret(
+                settings.postgres_secret,
+                {"CRYPTOCDC_POSTGRES_USER_FILE": "username", "CRYPTOCDC_POSTGRES_PASSWORD_FILE": "password"},
+            ),
+            *_ca(settings.postgres_ca_secret, "CRYPTOCDC_POSTGRES_CA_FILE"),
+            *_password(settings.kafka_producer_secret),
+            *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
+            *key,
+        ),
+        reads=[spec.exchange, spec.endpoints.model_dump(), spec.streams.model_dump()],
+        reaches=(*_postgres(addresses), *_kafka(addresses), *map(_port, (exchange.rest, exchange.websocket))),
+    )  # fmt: skip
+
+
+def consumer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
+    """Kafka → Cassandra."""
+    return Program(
+        component="consumer",
+        image=settings.consumer_image,
+        resources=settings.consumer_resources,
+        replicas=feed.spec.scaling.consumers,
+        environment={
+            **addresses.of("kafka"), **addresses.of("cassandra"), **_login(settings.kafka_consumer_secret),
+        },
+        secrets=(
+            *_password(settings.kafka_consumer_secret),
+            *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
+            Secret(
+                settings.cassandra_secret,
+                {"CRYPTOCDC_CASSANDRA_USERNAME_FILE": "username", "CRYPTOCDC_CASSANDRA_PASSWORD_FILE": "password"},
+            ),
+            *_ca(settings.cassandra_ca_secret, "CRYPTOCDC_CASSANDRA_CA_FILE"),
+        ),
+        reads=[feed.spec.streams.tables, feed.spec.retention.cassandra],
+        reaches=(*_kafka(addresses), *_cassandra(addresses)),
+    )  # fmt: skip
+
+
+def exchange_urls(feed: CryptoFeed, settings: OperatorSettings) -> tuple[str | None, str | None]:
+    """REST and WebSocket URLs where neither the feed nor its exchange say them: the simulator of this cluster."""
+    if feed.spec.exchange != "simulated":
+        return None, None
+    own = feed.spec.endpoints
+    return own.rest or settings.simulator_rest_url, own.websocket or settings.simulator_websocket_url
+
+
+def deployment(program: Program, feed: CryptoFeed, settings: OperatorSettings, owner: Owner) -> Object:
+    """The pods' template depends on what the program reads at its start and on the operator's settings; never on
+    symbols or scaling: they restart nothing."""
+    name, found = f"{feed.name}-{program.component}", labels(feed.name, program.component)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": found, "ownerReferences": [owner.reference]},
+        "spec": {
+            "replicas": program.replicas,
+            "revisionHistoryLimit": 3,
+            "selector": {"matchLabels": selector(feed.name, program.component)},
+            # The new one captures before the old one stops: what both capture falls to the key.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {
+                "metadata": {"labels": found, "annotations": {READ: digest(program.reads)}},
+                "spec": _pod(program, feed, settings),
+            },
+        },
+    }
+
+
+def _pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Object:
+    environment = {
+        "CRYPTOCDC_FEED": f"{_FEED}/feed.yaml",
+        "CRYPTOCDC_SOURCE": source_of(feed.spec.exchange),
+        "CRYPTOCDC_METRICS_PORT": str(METRICS_PORT),
+        "CRYPTOCDC_LOG_FORMAT": "json",
+        **program.environment,
+        **{
+            variable: f"{_SECRETS}/{secret.name}/{key}"
+            for secret in program.secrets
+            for variable, key in secret.files.items()
+        },
+    }
+    health = {"httpGet": {"path": "/healthz", "port": "metrics"}}
+    pull = [{"name": name.strip()} for name in settings.image_pull_secrets.split(",") if name.strip()]
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": STOP_S,
+        **({"imagePullSecrets": pull} if pull else {}),
+        "securityContext": {
+            "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": selector(feed.name, program.component)},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
+        "containers": [
+            {
+                "name": program.component,
+                "image": program.image,
+                "imagePullPolicy": settings.image_pull_policy,
+                "env": [{"name": variable, "value": value} for variable, value in sorted(environment.items())],
+                "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
+                "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": 60},
+                "readinessProbe": {**health, "periodSeconds": 10, "timeoutSeconds": 5},
+                "livenessProbe": {**health, "periodSeconds": 20, "timeoutSeconds": 5, "failureThreshold": 3},
+                "resources": program.resources,
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [
+                    {"name": "feed", "mountPath": _FEED, "readOnly": True},
+                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the container's own
+                    *(
+                        {"name": f"secret-{at}", "mountPath": f"{_SECRETS}/{secret.name}", "readOnly": True}
+                        for at, secret in enumerate(program.secrets)
+                    ),
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "feed", "configMap": {"name": f"{feed.name}-feed", "defaultMode": 0o444}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            *(
+                {
+                    "name": f"secret-{at}",
+                    "secret": {
+                        "secretName": secret.name,
+                        "defaultMode": 0o440,
+                        # No more than the program reads.
+                        "items": [{"key": key, "path": key} for key in sorted(set(secret.files.values()))],
+                    },
+                }
+                for at, secret in enumerate(program.secrets)
+            ),
+        ],
+    }  # fmt: skip
+
+
+def disruption_budget(program: Program, feed: CryptoFeed, owner: Owner) -> Object | None:
+    """One pod at a time may be evicted; None for a single one, which a budget could only hold fast."""
+    if program.replicas < 2:
+        return None
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {
+            "name": f"{feed.name}-{program.component}",
+            "labels": labels(feed.name, program.component),
+            "ownerReferences": [owner.reference],
+        },
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector(feed.name, program.component)}},
+    }
+
+
+def network_policy(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
+    """In: only metrics. Out: names, and the servers' ports; those of this namespace only to pods of this namespace."""
+    near = sorted({port for host, port in program.reaches if host and "." not in host})
+    far = sorted({port for host, port in program.reaches if not host or "." in host})
+
+    def ports(numbers: list[int]) -> list[Object]:
+        return [{"protocol": "TCP", "port": number} for number in numbers]
+
+    out: list[Object] = [{"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}]
+    if near:
+        out.append({"to": [{"podSelector": {}}], "ports": ports(near)})
+    if far:
+        out.append({"ports": ports(far)})
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "name": f"{feed.name}-{program.component}",
+            "labels": labels(feed.name, program.component),
+            "ownerReferences": [owner.reference],
+        },
+        "spec": {
+            "podSelector": {"matchLabels": selector(feed.name, program.component)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"ports": [{"protocol": "TCP", "port": METRICS_PORT}]}],
+            "egress": out,
+        },
+    }
+
+
+def digest(value: object) -> str:
+    """Equal for equal values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _login(secret: str | None) -> dict[str, str]:
+    return {} if secret is None else {"CRYPTOCDC_KAFKA_USERNAME": secret}
+
+
+def _password(secret: str | None) -> tuple[Secret, ...]:
+    return () if secret is None else (Secret(secret, {"CRYPTOCDC_KAFKA_PASSWORD_FILE": "password"}),)
+
+
+def _ca(secret: str | None, variable: str) -> tuple[Secret, ...]:
+    return () if secret is None else (Secret(secret, {variable: "ca.crt"}),)
+
+
+def _postgres(addresses: Addresses) -> tuple[tuple[str, int], ...]:
+    server = PostgresSettings.from_env({**addresses, "CRYPTOCDC_POSTGRES_PASSWORD": "-"})
+    return ((server.host, server.port),)
+
+
+def _kafka(addresses: Addresses) -> tuple[tuple[str, int], ...]:
+    brokers = KafkaSettings.from_env(addresses).bootstrap.split(",")
+    return tuple((host, int(port)) for host, _, port in (broker.rpartition(":") for broker in brokers))
+
+
+def _cassandra(addresses: Addresses) -> tuple[tuple[str, int], ...]:
+    server = CassandraSettings.from_env({**addresses, "CRYPTOCDC_CASSANDRA_PASSWORD": "-"})
+    return tuple((host.strip(), server.port) for host in server.hosts.split(","))
+
+
+def _port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme in ("https", "wss") else 80)

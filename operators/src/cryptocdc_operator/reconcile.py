@@ -1,0 +1,401 @@
+"""A feed compared with what is there, and brought on by as much as can be done now. May be run at any time, again, and
+after an operator that died in the middle: what must be remembered stands in the feed's status before it is acted on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptocdc_adapters import slots
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.metrics import OperatorMetrics
+from cryptocdc_core.names import Names, identity, source_of
+from cryptocdc_core.plan import Plan, plan
+from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_core.settings import SettingsError
+from cryptocdc_operator import children, judge
+from cryptocdc_operator.edges import (
+    CASSANDRA,
+    CONNECT,
+    KAFKA,
+    POSTGRES,
+    Cluster,
+    Connect,
+    ExchangeSilent,
+    Outside,
+    Refused,
+    Say,
+    Seen,
+    ServerError,
+    Servers,
+)
+from cryptocdc_operator.judge import Proof, Verdict, rfc3339
+from cryptocdc_operator.labels import NEW_SNAPSHOT, Owner, selector_text
+from cryptocdc_operator.programs import Program, consumer, deployment, digest, producer
+from cryptocdc_operator.recovery import Action, Decision, decide
+from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
+from cryptocdc_operator.status import Recovery
+from cryptocdc_operator.statuses import merge_patch, moment, recovery_document, recovery_of
+
+log = logging.getLogger("cryptocdc.operator")
+
+RESOLVE_AGAIN = timedelta(days=1)
+SOON_S, LATER_S = 3.0, 15.0
+"""When to come again: to go on with what was begun; to see whether a server is back."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """All that reconciling needs."""
+
+    settings: OperatorSettings
+    addresses: Addresses
+    cluster: Cluster
+    connect: Connect
+    outside: Outside
+    metrics: OperatorMetrics
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`again_s`: when to come again, None when all is as it should be, or only time can tell."""
+
+    again_s: float | None
+    waiting_for: str = ""
+
+
+def reconcile(operator: Operator, name: str, say: Say, *, everything: bool = False) -> Outcome:
+    """One pass over a feed. With `everything` the tables' statements are run though nothing asks for it: another
+    version of the operator may have others. Raises what the API server's client raises."""
+    document = operator.cluster.feed(name)
+    if document is None or "deletionTimestamp" in document["metadata"]:
+        return Outcome(None)
+    return _Pass(operator, document, say, everything).run()
+
+
+class _Stop(Exception):
+    """The pass can't go on: a verdict says why."""
+
+
+@dataclass
+class _Pass:
+    operator: Operator
+    document: Object
+    say: Say
+    everything: bool
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        metadata = self.document["metadata"]
+        self.name: str = metadata["name"]
+        self.generation: int = metadata["generation"]
+        self.owner = Owner(self.name, metadata["uid"])
+        self.cluster = self.operator.cluster
+        self.settings = self.operator.settings
+        self.written: dict[str, Any] = dict(self.document.get("status", {}))
+        """The status as it stands in the cluster."""
+        self.status: dict[str, Any] = dict(self.written)
+        self.suspended = bool(self.document["spec"].get("suspend"))
+        self.now = self.operator.now()
+
+    def run(self) -> Outcome:
+        try:
+            self._run()
+        except _Stop:
+            pass
+        except ServerError as error:
+            # It answered when it was looked at, and no longer does.
+            self.verdicts[judge.PLATFORM] = judge.platform((), (), {error.server: str(error)})
+        if judge.READY not in self.verdicts:
+            known = {kind: Verdict("Unknown", "NotSeen", "not looked at yet") for kind in judge.PARTS}
+            known |= {c["type"]: Verdict(c["status"], c["reason"], c["message"]) for c in self._conditions()}
+            self.verdicts[judge.READY] = judge.ready(known | self.verdicts, self.suspended)
+        return self._finish()
+
+    def _run(self) -> None:
+        feed = self._parsed()
+        servers = self._reached()
+        planned = self._planned(feed, servers)
+        programs = (
+            producer(feed, self.settings, self.operator.addresses),
+            consumer(feed, self.settings, self.operator.addresses),
+        )
+        seen = servers.look(planned)
+        self.verdicts[judge.PLATFORM] = judge.platform((), (), seen.unreachable)
+        text = children.feed_text(planned)
+        self._apply_objects(planned, text, programs)
+        self._apply_tables(planned, text, servers, seen)
+        self._apply_topics(planned, servers, seen)
+        self._apply_connector(planned, servers, seen)
+        self._apply_programs(feed, programs, planned, seen)
+        proof = self.operator.outside.proof(planned.names)
+        self.verdicts[judge.PROVEN] = judge.proven(proof, self.suspended, self.now)
+        self._note(seen, proof)
+
+    def _parsed(self) -> CryptoFeed:
+        try:
+            return feeds.parse(self.document)
+        except FeedError as error:
+            raise self._stopped("FeedRefused", "; ".join(error.problems)) from None
+
+    def _reached(self) -> Servers:
+        """The servers, once the secrets and kinds are there without which nothing can be done."""
+        secrets = {name: self.cluster.secret(name) for name in self.settings.secrets}
+        kinds = ("KafkaTopic", "KafkaConnector", *(("PodMonitor",) if self.settings.pod_monitors else ()))
+        missing = [name for name, found in secrets.items() if found is None]
+        unknown = self.cluster.missing_kinds(kinds)
+        if missing or unknown:
+            self.verdicts[judge.PLATFORM] = judge.platform(missing, unknown, {})
+            raise _Stop
+        try:
+            return self.operator.connect({name: found for name, found in secrets.items() if found is not None})
+        except (SettingsError, KeyError) as error:
+            self.verdicts[judge.PLATFORM] = Verdict("False", "SecretUnusable", f"a secret lacks a key: {error}")
+            raise _Stop from None
+
+    def _planned(self, feed: CryptoFeed, servers: Servers) -> Plan:
+        """The plan with what the symbols mean. The exchange is asked when the feed asks for others, and every day."""
+        names = Names(identity(feed.name, source_of(feed.spec.exchange)))
+        asked = digest([feed.spec.exchange, feed.spec.endpoints.rest, feed.spec.symbols.model_dump()])
+        then, known = moment(self.status.get("resolvedAt")), self.status.get("symbolNames")
+        same = known is not None and self.status.get("resolvedFrom") == asked
+        if same and then is not None and self.now < then + RESOLVE_AGAIN:
+            resolved = self._resolved_before(feed)
+        else:
+            try:
+                resolved = self.operator.outside.resolve(feed, frozenset(known or ()))
+            except FeedError as error:
+                raise self._stopped("UnknownSymbol", "; ".join(error.problems)) from None
+            except ExchangeSilent as error:
+                if not same:
+                    raise self._stopped("ExchangeSilent", f"{feed.spec.exchange}: {error}") from None
+                log.warning("%s: its symbols stay as they are: %s", self.name, error)
+                resolved = self._resolved_before(feed)
+            else:
+                self.status["resolvedAt"], self.status["resolvedFrom"] = rfc3339(self.now), asked
+        self.status["identity"] = names.fid
+        self.status["symbolNames"], self.status["symbols"] = list(resolved.symbols), len(resolved.symbols)
+        self.status["haltedNames"] = list(resolved.halted)
+        # Before anything is made: who deletes the feed must know what to look for.
+        self._write()
+        return plan(resolved, servers.facts)
+
+    def _resolved_before(self, feed: CryptoFeed) -> ResolvedFeed:
+        symbols, halted = self.status["symbolNames"], self.status.get("haltedNames", [])
+        return ResolvedFeed(feed, source_of(feed.spec.exchange), tuple(symbols), tuple(halted))
+
+    def _apply_objects(self, planned: Plan, text: str, programs: tuple[Program, ...]) -> None:
+        """What needs no server: the feed's file, and the guards of its programs. Those no longer wanted go."""
+        self.cluster.apply(children.feed_map(planned, text, self.owner))
+        guards = children.guards(programs, planned, self.settings, self.owner)
+        for guard in guards:
+            self.cluster.apply(guard)
+        wanted = {(guard["kind"], guard["metadata"]["name"]) for guard in guards}
+        kinds = ["PodDisruptionBudget"]
+        kinds += ["NetworkPolicy"] if not self.settings.network_policies else []
+        for kind in kinds:
+            for found in self.cluster.of_feed(kind, self.name):
+                if (kind, found["metadata"]["name"]) not in wanted:
+                    self.cluster.delete(kind, found["metadata"]["name"])
+
+    @property
+    def _applied(self) -> bool:
+        """Whether all of this generation was applied before."""
+        return bool(self.written.get("observedGeneration") == self.generation)
+
+    def _apply_tables(self, planned: Plan, text: str, servers: Servers, seen: Seen) -> None:
+        """Run the statements when the feed has changed, or a table is missing: they take locks."""
+        if not seen.answers(POSTGRES, CASSANDRA):
+            self.verdicts[judge.TABLES] = Verdict("Unknown", "PlatformNotReady", "its databases do not answer")
+            return
+        if seen.missing_tables or self.everything or not self._applied:
+            try:
+                servers.apply_tables(planned)
+            except Refused as error:
+                reason = "TradesKindDiffers" if "recentTrades.kind" in str(error) else "Refused"
+                self.verdicts[judge.TABLES] = Verdict("False", reason, f"{error.server}: {error}")
+                return
+            if seen.missing_tables and self._applied:
+                self.say("Warning", "TablesMadeAgain", f"these were missing: {', '.join(seen.missing_tables)}")
+        trades = planned.feed.spec.streams.recent_trades
+        if trades is not None:
+            self.status["tradesKind"] = trades.kind
+        self.verdicts[judge.TABLES] = Verdict("True", "Made", f"{len(planned.streams)} tables are in both databases")
+        self.cluster.share_feed(self.name, text)
+
+    def _apply_topics(self, planned: Plan, servers: Servers, seen: Seen) -> None:
+        wanted = children.topics(planned, self.settings, self.owner)
+        live = {topic["metadata"]["name"]: self.cluster.apply(topic) for topic in wanted}
+        verdict = judge.topics(live, live)
+        self.verdicts[judge.TOPICS] = verdict
+        if not (verdict.holds and seen.answers(KAFKA)):
+            return
+        added, removed = servers.write_symbols(planned.names, planned.symbols)
+        if added:
+            self.say("Normal", "SymbolsAdded", _listed(added))
+        if removed:
+            self.say("Normal", "SymbolsRemoved", _listed(removed))
+
+    @property
+    def _tables_made(self) -> bool:
+        """Whether the publication is there and holds the tables of this generation: the slot must not come before."""
+        return self.verdicts[judge.TABLES].holds or self._applied
+
+    def _apply_connector(self, planned: Plan, servers: Servers, seen: Seen) -> None:
+        name = planned.names.connector
+        decision = self._decided(servers, seen, name)
+        stopped = decision.action in (Action.SNAPSHOT, Action.HALT)
+        if self._tables_made:
+            wanted = children.connector(planned, self.settings, self.owner, "stopped" if stopped else "running")
+            live: Object | None = self.cluster.apply(wanted)
+        else:
+            live = self.cluster.find("KafkaConnector", name)
+        if live is None:
+            self.verdicts[judge.CONNECTOR] = Verdict("False", "Waiting", "the tables come first")
+            return
+        if not seen.answers(CONNECT, POSTGRES):
+            self.verdicts[judge.CONNECTOR] = Verdict(
+                "Unknown", "PlatformNotReady", "Connect or PostgreSQL does not answer"
+            )
+            return
+        if decision.action is Action.SNAPSHOT:
+            self._prepare_snapshot(planned, servers, decision.recovery)
+        self.verdicts[judge.CONNECTOR] = judge.connector(
+            live,
+            seen.state,
+            current=_holds(seen.config, planned.connector),
+            action=decision.action,
+            lost=self._lost(seen),
+            recovery=decision.recovery,
+        )
+
+    def _decided(self, servers: Servers, seen: Seen, name: str) -> Decision:
+        """What to do about the connector; kept in the status before it is done."""
+        before = recovery_of(self.status)
+        if not seen.answers(CONNECT, POSTGRES):
+            # It is not known to be lost, and a snapshot that was begun goes on when they are back.
+            return Decision(Action.SNAPSHOT if before.snapshotting else Action.NONE, before)
+        allowed = self.document["metadata"].get("annotations", {}).get(NEW_SNAPSHOT)
+        decision = decide(seen.state, self._lost(seen), before, allowed, self.now)
+        self._keep(decision.recovery)
+        if decision.action is Action.RESTART:
+            servers.restart_connector(name)
+            self.operator.metrics.connector_restarts.labels(self.name).inc()
+            self.say("Warning", "ConnectorRestarted", f"for the {decision.recovery.restarts}. time")
+        if decision.recovery.snapshots > before.snapshots:
+            self.operator.metrics.snapshots.labels(self.name).inc()
+            self.say("Warning", "SlotLost", f"the replication slot is lost: {self._lost(seen)}; a new snapshot follows")
+        return decision
+
+    @staticmethod
+    def _lost(seen: Seen) -> str | None:
+        return slots.lost(seen.slot, seen.position)
+
+    def _prepare_snapshot(self, planned: Plan, servers: Servers, kept: Recovery) -> None:
+        """Once the connector is stopped: remove slot and position, and let it start. Each step may be done again."""
+        state = servers.connector_state(planned.names.connector)
+        if state is None or state.state != "STOPPED" or state.tasks:
+            return
+        servers.drop_slot(planned.names)
+        servers.reset_connector(planned.names.connector)
+        self._keep(kept.model_copy(update={"snapshotting": False}))
+        self.cluster.apply(children.connector(planned, self.settings, self.owner, "running"))
+        self.say("Normal", "SnapshotBegun", "the new snapshot carries every row that PostgreSQL has")
+
+    def _apply_programs(self, feed: CryptoFeed, programs: tuple[Program, ...], planned: Plan, seen: Seen) -> None:
+        """A stream that was added is captured only once the connector carries it: its rows would be passed over. Before
+        the connector has a position there is nothing to pass over; its snapshot carries what was captured."""
+        carried = seen.position is None or _holds(seen.config, planned.connector)
+        ready = self._applied or (self._tables_made and seen.answers(CONNECT) and carried)
+        for kind, what, program in zip(
+            (judge.PRODUCERS, judge.CONSUMERS), ("producers", "consumers"), programs, strict=True
+        ):
+            name = f"{feed.name}-{program.component}"
+            if ready:
+                live: Object | None = self.cluster.apply(deployment(program, feed, self.settings, self.owner))
+            else:
+                # What runs is scaled, and suspended, even while what is new has to wait.
+                self.cluster.change("Deployment", name, {"spec": {"replicas": program.replicas}})
+                live = self.cluster.find("Deployment", name)
+            pods = self.cluster.pods(feed.name, program.component)
+            self.verdicts[kind] = judge.program(what, program.replicas, self.suspended, live, pods)
+            if program.component == "consumer":
+                self.status["replicas"] = (live or {}).get("status", {}).get("replicas", 0)
+                self.status["selector"] = selector_text(feed.name, program.component)
+        if ready and self.verdicts[judge.TABLES].holds:
+            self.status["observedGeneration"] = self.generation
+
+    def _note(self, seen: Seen, proof: Proof | str | None) -> None:
+        if seen.lag is not None:
+            self.status["lag"] = seen.lag
+        if isinstance(proof, Proof):
+            self.status["rows"] = proof.rows
+            if proof.through is not None:
+                self.status["provenThrough"] = rfc3339(proof.through)
+
+    def _finish(self) -> Outcome:
+        before = self._conditions()
+        after = judge.conditions(before, self.verdicts, self.generation, self.now)
+        self.status["conditions"] = after
+        self._write()
+        for condition in judge.changed(before, after):
+            kind = "Normal" if condition["status"] == "True" else "Warning"
+            if condition["status"] == "False" and condition["reason"] in judge.COMING:
+                kind = "Normal"
+            self.say(kind, condition["reason"], f"{condition['type']} is {condition['status']}: {condition['message']}")
+        for condition in after:
+            holds = condition["status"] == "True"
+            self.operator.metrics.condition.labels(self.name, condition["type"]).set(holds)
+        return _outcome(after)
+
+    def _conditions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.written.get("conditions", [])
+        return found
+
+    def _keep(self, kept: Recovery) -> None:
+        said = recovery_document(kept)
+        if said:
+            self.status["recovery"] = said
+        else:
+            self.status.pop("recovery", None)
+        self._write()
+
+    def _write(self) -> None:
+        patch = merge_patch(self.written, self.status)
+        if patch:
+            self.cluster.set_status(self.name, patch)
+            self.written = dict(self.status)
+
+    def _stopped(self, reason: str, message: str) -> _Stop:
+        self.verdicts[judge.READY] = Verdict("False", reason, message)
+        return _Stop(reason)
+
+
+def _outcome(conditions: list[dict[str, Any]]) -> Outcome:
+    """Come soon while something passes by itself, later while a server or the exchange is away; a refusal waits for the
+    feed to change."""
+    by_type = {condition["type"]: condition for condition in conditions}
+    ready = by_type[judge.READY]
+    if ready["status"] == "True":
+        return Outcome(None)
+    if by_type[judge.PLATFORM]["status"] == "False" or ready["reason"] in ("ExchangeSilent", "TaskFailed"):
+        return Outcome(LATER_S, ready["message"])
+    if any(condition["reason"] in judge.COMING for condition in conditions):
+        return Outcome(SOON_S, ready["message"])
+    return Outcome(None)
+
+
+def _holds(config: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
+    """Whether Connect has all that is wanted. Strimzi may add settings of its own."""
+    return config is not None and wanted.items() <= config.items()
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"{', '.join(names[:20])}{more}"

@@ -1,0 +1,187 @@
+"""The platform's servers, through the adapters that the programs use, too."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import requests
+from cassandra import DriverException, InvalidRequest, OperationTimedOut
+from cassandra.cluster import NoHostAvailable
+from confluent_kafka import KafkaException
+
+from cryptocdc_adapters import cassandra, kafka, postgres, slots
+from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
+from cryptocdc_adapters.symbols import write_symbols
+from cryptocdc_core.ddl import HEARTBEAT, drop_cassandra, drop_postgres
+from cryptocdc_core.names import Names
+from cryptocdc_core.plan import Plan, PlatformFacts
+from cryptocdc_core.settings import ServerSettings
+from cryptocdc_operator.edges import CASSANDRA, CONNECT, KAFKA, POSTGRES, Refused, Seen, ServerError
+from cryptocdc_operator.settings import Addresses, OperatorSettings
+
+
+def server_settings(
+    settings: OperatorSettings, addresses: Addresses, secrets: Mapping[str, Mapping[str, str]]
+) -> ServerSettings:
+    """The servers' settings with what stands in the secrets. Raises SettingsError; KeyError for a missing key."""
+    found: dict[str, str] = dict(addresses)
+
+    def login(group: str, secret: str, user: str) -> None:
+        found[f"CRYPTOCDC_{group}_{user}"] = secrets[secret]["username"]
+        found[f"CRYPTOCDC_{group}_PASSWORD"] = secrets[secret]["password"]
+
+    def authority(group: str, secret: str | None) -> None:
+        if secret is not None:
+            found[f"CRYPTOCDC_{group}_CA_FILE"] = str(_file(secrets[secret]["ca.crt"]))
+
+    login("POSTGRES", settings.postgres_secret, "USER")
+    login("REPLICATION", settings.replication_secret, "USER")
+    login("CASSANDRA", settings.cassandra_secret, "USERNAME")
+    if settings.kafka_secret is not None:
+        found["CRYPTOCDC_KAFKA_USERNAME"] = settings.kafka_secret
+        found["CRYPTOCDC_KAFKA_PASSWORD"] = secrets[settings.kafka_secret]["password"]
+    authority("POSTGRES", settings.postgres_ca_secret)
+    authority("KAFKA", settings.kafka_ca_secret)
+    authority("CASSANDRA", settings.cassandra_ca_secret)
+    return ServerSettings.from_env(found)
+
+
+def _file(text: str) -> Path:
+    """A certificate authority as a file, which is how the clients take it; the same text is the same file."""
+    path = Path(tempfile.gettempdir()) / f"cryptocdc-{hashlib.sha256(text.encode()).hexdigest()[:16]}.crt"
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as draft:
+            draft.write(text)
+        Path(draft.name).replace(path)
+    return path
+
+
+class PlatformServers:
+    """All four servers. Connections are made for each question: minutes lie between two of them."""
+
+    def __init__(self, reached: ServerSettings, settings: OperatorSettings) -> None:
+        self._reached = reached
+        self._connect = Connect(reached.connect.url)
+        secret, namespace = settings.replication_secret, settings.namespace
+        replication = f"{{'class': 'NetworkTopologyStrategy', '{reached.cassandra.datacenter}': "
+        self.facts = PlatformFacts(
+            postgres_host=reached.postgres.host,
+            postgres_port=reached.postgres.port,
+            postgres_database=reached.postgres.database,
+            replication_user=reached.replication.user,
+            # Connect resolves it, so that neither the KafkaConnector nor REST ever shows it.
+            replication_password=f"${{secrets:{namespace}/{secret}:password}}",
+            # Connect has no file to check the certificate against.
+            postgres_sslmode="require" if reached.postgres.sslmode.startswith("verify") else reached.postgres.sslmode,
+            cassandra_replication=f"{replication}{settings.cassandra_replication}}}",
+            topic_replication=settings.topic_replication,
+        )
+
+    def look(self, plan: Plan) -> Seen:
+        unreachable: dict[str, str] = {}
+        found: dict[str, Any] = {"missing_tables": ()}
+
+        def asked(ask: Callable[[Plan], dict[str, Any]]) -> dict[str, Any]:
+            try:
+                return ask(plan)
+            except ServerError as error:
+                unreachable[error.server] = str(error)
+                return {}
+
+        # The connector's position after the slot: while it runs, both only grow.
+        chains = ((self._look_at_postgres, self._look_at_connect), (self._look_at_cassandra,), (self._look_at_kafka,))
+        with ThreadPoolExecutor(len(chains)) as pool:
+            for answers in pool.map(lambda chain: [asked(ask) for ask in chain], chains):
+                for answer in answers:
+                    found["missing_tables"] += answer.pop("missing_tables", ())
+                    found |= answer
+        order = (POSTGRES, KAFKA, CONNECT, CASSANDRA)
+        return Seen({server: unreachable[server] for server in order if server in unreachable}, **found)
+
+    def _look_at_postgres(self, plan: Plan) -> dict[str, Any]:
+        tables = [*(stream.table for stream in plan.streams), HEARTBEAT]
+        with _asking(POSTGRES), closing(postgres.connect(self._reached.postgres, "operator", autocommit=True)) as open_:
+            missing = postgres.missing_tables(open_, plan.names.schema, tables, plan.names.publication)
+            return {
+                "missing_tables": tuple(f"{POSTGRES} {table}" for table in missing),
+                "slot": slots.read_with(open_, plan.names.slot),
+            }
+
+    def _look_at_connect(self, plan: Plan) -> dict[str, Any]:
+        name = plan.names.connector
+        with _asking(CONNECT):
+            state = self._connect.state(name)
+            if state is None:
+                return {}
+            return {
+                "state": state,
+                "config": self._connect.config(name),
+                "position": self._connect.position(name),
+            }
+
+    def _look_at_cassandra(self, plan: Plan) -> dict[str, Any]:
+        tables = [stream.table for stream in plan.streams]
+        with _asking(CASSANDRA):
+            missing = cassandra.missing_tables(self._reached.cassandra, plan.names.keyspace, tables)
+            return {"missing_tables": tuple(f"{CASSANDRA} {table}" for table in missing)}
+
+    def _look_at_kafka(self, plan: Plan) -> dict[str, Any]:
+        with _asking(KAFKA):
+            return {"lag": kafka.group_lag(self._reached.kafka, plan.names.consumer_group, plan.change_topics)}
+
+    def apply_tables(self, plan: Plan) -> None:
+        with _asking(POSTGRES):
+            postgres.apply_schema(self._reached.postgres, plan.postgres)
+        with _asking(CASSANDRA):
+            cassandra.apply_schema(self._reached.cassandra, plan.cassandra)
+
+    def write_symbols(self, names: Names, symbols: Mapping[str, int]) -> tuple[list[str], list[str]]:
+        with _asking(KAFKA):
+            return write_symbols(self._reached.kafka, names.symbols_topic, symbols)
+
+    def connector_state(self, name: str) -> ConnectorState | None:
+        with _asking(CONNECT):
+            return self._connect.state(name)
+
+    def restart_connector(self, name: str) -> None:
+        with _asking(CONNECT):
+            self._connect.restart(name)
+
+    def reset_connector(self, name: str) -> None:
+        with _asking(CONNECT):
+            self._connect.reset_offsets(name)
+
+    def drop_slot(self, names: Names) -> None:
+        with _asking(POSTGRES):
+            slots.drop(self._reached.postgres, self._reached.replication, names.slot)
+
+    def drop_data(self, names: Names) -> None:
+        with _asking(POSTGRES):
+            postgres.apply_schema(self._reached.postgres, drop_postgres(names))
+        with _asking(CASSANDRA):
+            cassandra.apply_schema(self._reached.cassandra, drop_cassandra(names))
+
+
+@contextmanager
+def _asking(server: str) -> Iterator[None]:
+    """What a client raises as ServerError; as Refused where the server understood and will not."""
+    try:
+        yield
+    except (psycopg2.errors.RaiseException, InvalidRequest) as error:
+        told = error.diag.message_primary if isinstance(error, psycopg2.Error) else None
+        raise Refused(server, told or str(error)) from error
+    except KafkaException as error:
+        told = error.args[0]
+        raise ServerError(server, told.str() if hasattr(told, "str") else str(told)) from error
+    except (
+        psycopg2.Error, NoHostAvailable, OperationTimedOut, DriverException, ConnectError, TimeoutError,
+        requests.RequestException, OSError,
+    ) as error:  # fmt: skip
+        raise ServerError(server, str(error) or type(error).__name__) from error

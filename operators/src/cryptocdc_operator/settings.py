@@ -1,0 +1,104 @@
+"""What the operator is told: the environment, `CRYPTOCDC_OPERATOR_*`, and where the servers are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, Json
+
+from cryptocdc_core.settings import Settings
+
+Optional = Annotated[str | None, BeforeValidator(lambda value: None if value == "none" else value)]
+"""`none` where there is none: an empty variable counts as not given."""
+Resources = Json[dict[str, dict[str, str]]]
+
+
+class OperatorSettings(Settings):
+    """Images, and the platform's names and secrets."""
+
+    model_config = ConfigDict(title="operator_", validate_default=True)
+
+    namespace: str
+    """The operator's own: feeds, platform and programs share it."""
+    producer_image: str
+    consumer_image: str
+    image_pull_policy: str = Field("IfNotPresent", pattern="^(Always|IfNotPresent|Never)$")
+    image_pull_secrets: str = ""
+    """Names, comma-separated."""
+    producer_resources: Resources = '{"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}'  # type: ignore[assignment]
+    """JSON, as a container's `resources`."""
+    consumer_resources: Resources = '{"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}'  # type: ignore[assignment]
+    """JSON, as a container's `resources`."""
+    kafka_cluster: str = "cryptocdc"
+    """The Kafka that KafkaTopics belong to."""
+    connect_cluster: str = "cryptocdc"
+    """The KafkaConnect that KafkaConnectors belong to."""
+    topic_replication: int = Field(1, ge=1, le=9)
+    cassandra_replication: int = Field(1, ge=1, le=9)
+    """Of each keyspace, in the datacenter of CRYPTOCDC_CASSANDRA_DATACENTER."""
+    postgres_secret: str = "cryptocdc-postgres-app"  # noqa: S105 - a name
+    """Keys username, password: the owner of the database."""
+    postgres_ca_secret: Optional = "cryptocdc-postgres-ca"  # noqa: S105
+    """Key ca.crt."""
+    replication_secret: str = "cryptocdc-replication"  # noqa: S105
+    """Keys username, password: Debezium's login, which also drops slots. Connect reads it by itself."""
+    kafka_secret: Optional = "cryptocdc-operator"  # noqa: S105
+    """Key password; the user bears the secret's name, as Strimzi makes them. So with the next two."""
+    kafka_producer_secret: Optional = "cryptocdc-producer"  # noqa: S105
+    kafka_consumer_secret: Optional = "cryptocdc-consumer"  # noqa: S105
+    kafka_ca_secret: Optional = "cryptocdc-cluster-ca-cert"  # noqa: S105
+    """Key ca.crt."""
+    cassandra_secret: str = "cryptocdc-superuser"  # noqa: S105
+    """Keys username, password."""
+    cassandra_ca_secret: Optional = None
+    """Key ca.crt."""
+    verifier_url: Optional = "http://cryptocdc-verifier:9090"
+    simulator_rest_url: str = "http://cryptocdc-simulator:8090"
+    """For feeds whose exchange is `simulated` and that name no endpoints; so with the next."""
+    simulator_websocket_url: str = "ws://cryptocdc-simulator:8090"
+    network_policies: bool = True
+    pod_monitors: bool = False
+    """Needs the kinds of prometheus-operator."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets without which the platform can't be used, in the order in which one would look for them."""
+        given = (
+            self.postgres_secret, self.postgres_ca_secret, self.replication_secret, self.kafka_secret,
+            self.kafka_producer_secret, self.kafka_consumer_secret, self.kafka_ca_secret, self.cassandra_secret,
+            self.cassandra_ca_secret,
+        )  # fmt: skip
+        return tuple(name for name in given if name is not None)
+
+
+class Addresses(dict[str, str]):
+    """The variables that say where the servers are, without any secret: handed on to the programs as they are."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Only what stands in `env`; for the rest the programs have the same defaults as the operator."""
+        return cls({name: env[name] for name in cls.names() if env.get(name)})
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        return tuple(name for names in ADDRESSES.values() for name in names)
+
+    def of(self, server: str) -> dict[str, str]:
+        """The variables of one server."""
+        return {name: self[name] for name in ADDRESSES[server] if name in self}
+
+
+def _variables(group: str, *fields: str) -> tuple[str, ...]:
+    return tuple(f"CRYPTOCDC_{group}_{field}" for field in fields)
+
+
+ADDRESSES: Mapping[str, tuple[str, ...]] = {
+    "postgres": _variables("POSTGRES", "HOST", "PORT", "DATABASE", "SSLMODE"),
+    "kafka": _variables("KAFKA", "BOOTSTRAP", "MECHANISM"),
+    "cassandra": _variables("CASSANDRA", "HOSTS", "PORT", "DATACENTER"),
+    "connect": _variables("CONNECT", "URL"),
+}
+
+Object = dict[str, Any]
+"""A Kubernetes object, as it is written."""

@@ -1,0 +1,38 @@
+"""A feed's status as a document: what is read of it, and the smallest patch that changes it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from cryptocdc_operator.judge import rfc3339
+from cryptocdc_operator.status import Recovery
+
+
+def recovery_of(status: Mapping[str, Any]) -> Recovery:
+    return Recovery.model_validate(status.get("recovery") or {})
+
+
+def recovery_document(recovery: Recovery) -> dict[str, Any]:
+    """Without what says nothing, so that a connector that never failed leaves no trace."""
+    given = recovery.model_dump(by_alias=True, exclude_defaults=True)
+    return {key: rfc3339(value) if isinstance(value, datetime) else value for key, value in given.items()}
+
+
+def moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The patch (RFC 7386) that makes `after` of `before`. It replaces lists whole: conditions come complete."""
+    patch: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        then = before.get(key)
+        if isinstance(value, dict) and isinstance(then, dict):
+            inner = merge_patch(then, value)
+            if inner:
+                patch[key] = inner
+        elif value != then:
+            patch[key] = value
+    return patch

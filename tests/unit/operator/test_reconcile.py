@@ -1,0 +1,331 @@
+"""A feed on a cluster in memory: from nothing to ready, through every edit, and after a death at any step."""
+
+import copy
+import json
+from datetime import timedelta
+
+import pytest
+from tests.unit.operator.world import SETTINGS, Killed, World
+
+from cryptocdc_operator.judge import PARTS, Proof
+
+STREAMS = {"recentTrades": {}, "klines": {}}
+
+
+@pytest.fixture
+def world():
+    made = World(streams=STREAMS)
+    made.run()
+    return made
+
+
+def deployment(world, component="producer", name="majors"):
+    return world.objects["Deployment", f"{name}-{component}"]
+
+
+def reconciled(world):
+    world.run()
+    assert world.said("Ready")[0] == "True", world.condition("Ready")
+
+
+def test_from_nothing_to_ready(world):
+    assert world.said("Ready") == ("True", "Capturing")
+    assert all(world.said(part)[0] == "True" for part in PARTS)
+    assert world.names("KafkaTopic") == [
+        "majors.dlq",
+        "majors.heartbeat",
+        "majors.majors.klines",
+        "majors.majors.recent-trades",
+        "majors.rejected",
+        "majors.symbols",
+    ]
+    assert world.names("KafkaConnector") == ["majors"]
+    assert world.names("Deployment") == ["majors-consumer", "majors-producer"]
+    assert world.names("NetworkPolicy") == ["majors-consumer", "majors-producer"]
+    assert world.names("PodMonitor") == ["majors"]
+    assert world.names("PodDisruptionBudget") == []
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
+    assert "majors" in world.shared
+    status = world.feed()["status"]
+    assert status | {"conditions": None, "resolvedAt": None, "resolvedFrom": None} == {
+        "observedGeneration": 1, "identity": "majors", "symbols": 2, "symbolNames": ["BTCUSDT", "ETHUSDT"],
+        "haltedNames": [], "tradesKind": "aggregate", "lag": 7, "rows": 10, "replicas": 1,
+        "provenThrough": "2026-11-21T12:00:00Z", "conditions": None, "resolvedAt": None, "resolvedFrom": None,
+        "selector": "app.kubernetes.io/name=cryptocdc,app.kubernetes.io/instance=majors,"
+        "app.kubernetes.io/component=consumer",
+    }  # fmt: skip
+
+
+def test_a_pass_over_what_is_as_it_should_be_changes_nothing(world):
+    before, runs, events = world.state(), world.schema_runs, len(world.events)
+    assert world.reconcile().again_s is None
+    assert (world.state(), world.schema_runs, len(world.events)) == (before, runs, events)
+
+
+def test_an_operator_that_starts_runs_the_statements_of_its_version(world):
+    runs = world.schema_runs
+    world.reconcile(everything=True)
+    assert world.schema_runs == runs + 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("Deployment", "majors-producer"),
+        ("Deployment", "majors-consumer"),
+        ("KafkaTopic", "majors.majors.klines"),
+        ("KafkaConnector", "majors"),
+        ("ConfigMap", "majors-feed"),
+        ("NetworkPolicy", "majors-producer"),
+        ("PodMonitor", "majors"),
+    ],
+)
+def test_what_somebody_removes_comes_back(world, kind, name):
+    before = world.state()
+    del world.objects[kind, name]
+    reconciled(world)
+    reconciled(world)
+    assert world.state() == before
+
+
+def test_what_somebody_changes_is_set_right(world):
+    deployment(world)["spec"]["replicas"] = 5
+    world.objects["KafkaConnector", "majors"]["spec"]["config"]["slot.name"] = "mine"
+    reconciled(world)
+    assert deployment(world)["spec"]["replicas"] == 1
+    assert world.objects["KafkaConnector", "majors"]["spec"]["config"]["slot.name"] == "majors_slot"
+
+
+def test_a_table_that_somebody_drops_is_made_again(world):
+    world.tables.discard("majors.klines")
+    reconciled(world)
+    assert "majors.klines" in world.tables
+    assert ("Warning", "TablesMadeAgain", "these were missing: majors.klines") in world.events
+
+
+def test_symbols_come_and_go_and_restart_nothing(world):
+    before = [json.dumps(deployment(world, component)["spec"]) for component in ("producer", "consumer")]
+    connector = copy.deepcopy(world.objects["KafkaConnector", "majors"]["spec"])
+    world.edit(symbols={"names": ["ETHUSDT", "SOLUSDT"]})
+    reconciled(world)
+    assert [json.dumps(deployment(world, component)["spec"]) for component in ("producer", "consumer")] == before
+    assert world.objects["KafkaConnector", "majors"]["spec"] == connector
+    assert sorted(world.symbols["majors"]) == ["ETHUSDT", "SOLUSDT"]
+    assert ("Normal", "SymbolsAdded", "SOLUSDT") in world.events
+    assert ("Normal", "SymbolsRemoved", "BTCUSDT") in world.events
+
+
+def test_the_exchange_is_asked_again_only_for_other_symbols_and_every_day(world):
+    asked = world.asked
+    world.edit(retention={"cassandra": "30d"})
+    reconciled(world)
+    assert world.asked == asked
+    world.edit(symbols={"names": ["ETHUSDT"]})
+    reconciled(world)
+    assert world.asked == asked + 1
+    world.at += timedelta(days=1)
+    world.proof = Proof(0, 10, world.at)
+    reconciled(world)
+    assert world.asked == asked + 2
+
+
+def test_top_is_resolved_every_day_and_keeps_what_is_near_the_edge():
+    world = World(symbols={"top": {"count": 2, "quote": "USDT"}}, suspend=True)
+    world.run()
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
+    world.volumes["SOLUSDT"] = 3.5  # second now, Ethereum third: within 1.5 × 2
+    world.at += timedelta(days=1)
+    world.run()
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
+    world.volumes["XRPUSDT"] = 3.6
+    world.at += timedelta(days=1)
+    world.run()
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "XRPUSDT"]
+
+
+def test_a_silent_exchange_stops_nothing_that_runs(world):
+    world.exchange_silent = True
+    world.at += timedelta(days=2)
+    world.proof = Proof(0, 10, world.at)
+    reconciled(world)
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
+    world.edit(symbols={"names": ["SOLUSDT"]})
+    assert world.reconcile().again_s == 15
+    assert world.said("Ready") == ("False", "ExchangeSilent")
+    world.exchange_silent = False
+    reconciled(world)
+    assert sorted(world.symbols["majors"]) == ["SOLUSDT"]
+
+
+def test_an_unknown_symbol_is_named_and_what_runs_goes_on(world):
+    world.edit(symbols={"names": ["BTCUSDX"]})
+    assert world.reconcile().again_s is None
+    assert world.said("Ready") == ("False", "UnknownSymbol")
+    assert "did you mean BTCUSDT" in world.condition("Ready")["message"]
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
+
+
+def test_suspend_stops_the_capture_and_keeps_all(world):
+    world.edit(suspend=True)
+    reconciled(world)
+    assert world.said("Ready") == ("True", "Suspended")
+    assert world.said("ProducersReady") == ("True", "Suspended")
+    assert deployment(world)["spec"]["replicas"] == 0
+    assert deployment(world, "consumer")["spec"]["replicas"] == 1
+    assert world.objects["KafkaConnector", "majors"]["spec"]["state"] == "running"
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
+    assert "suspend: false" in world.objects["ConfigMap", "majors-feed"]["data"]["feed.yaml"]
+    world.at += timedelta(days=2)
+    assert world.said("Ready")[0] == "True", "no new rows: the proof may grow old"
+    world.edit(suspend=False)
+    world.proof = Proof(0, 10, world.at)
+    reconciled(world)
+    assert deployment(world)["spec"]["replicas"] == 1
+
+
+def test_a_feed_can_be_suspended_while_connect_is_down(world):
+    world.unreachable = {"Connect": "connection refused"}
+    world.edit(suspend=True)
+    assert world.reconcile().again_s == 15
+    assert world.said("PlatformReady") == ("False", "ConnectUnreachable")
+    assert deployment(world)["spec"]["replicas"] == 0
+
+
+def test_scaling_changes_numbers_alone(world):
+    template = json.dumps(deployment(world)["spec"]["template"])
+    world.edit(scaling={"producers": 3, "consumers": 2})
+    reconciled(world)
+    assert deployment(world)["spec"]["replicas"] == 3
+    assert world.feed()["status"]["replicas"] == 2
+    assert json.dumps(deployment(world)["spec"]["template"]) == template
+    assert world.names("PodDisruptionBudget") == ["majors-consumer", "majors-producer"]
+    world.edit(scaling={"producers": 1, "consumers": 1})
+    reconciled(world)
+    assert world.names("PodDisruptionBudget") == []
+
+
+def test_retention_reaches_kafka_and_the_consumers_and_leaves_the_producers_alone(world):
+    producers = json.dumps(deployment(world)["spec"])
+    consumers = json.dumps(deployment(world, "consumer")["spec"])
+    world.edit(retention={"kafka": "2h", "postgres": "5d"})
+    reconciled(world)
+    assert world.objects["KafkaTopic", "majors.majors.klines"]["spec"]["config"] == {"retention.ms": "7200000"}
+    assert "postgres: 5d" in world.shared["majors"]
+    assert json.dumps(deployment(world, "consumer")["spec"]) == consumers
+    world.edit(retention={"cassandra": "5d"})
+    reconciled(world)
+    assert json.dumps(deployment(world, "consumer")["spec"]) != consumers
+    assert json.dumps(deployment(world)["spec"]) == producers
+
+
+def test_a_new_stream_is_captured_only_once_the_connector_carries_it(world):
+    template = json.dumps(deployment(world)["spec"]["template"])
+    world.edit(streams={**STREAMS, "latestPrices": {}})
+    assert world.reconcile().again_s == 3
+    assert world.said("ConnectorReady") == ("False", "Changing")
+    assert "majors.latest_prices" in world.tables
+    assert json.dumps(deployment(world)["spec"]["template"]) == template
+    world.others()
+    reconciled(world)
+    assert json.dumps(deployment(world)["spec"]["template"]) != template
+
+
+def test_a_stream_that_leaves_keeps_its_data(world):
+    world.edit(streams={"recentTrades": None, "klines": {}})
+    reconciled(world)
+    assert "majors.recent_trades" in world.tables
+    assert "majors.majors.recent-trades" in world.names("KafkaTopic")
+    assert world.objects["KafkaConnector", "majors"]["spec"]["config"]["table.include.list"] == "majors.klines"
+    assert world.feed()["status"]["tradesKind"] == "aggregate"
+
+
+def test_trades_of_another_kind_are_refused_in_the_databases_words(world):
+    world.held_kind["majors"] = "aggregate"
+    world.edit(streams={"recentTrades": {"kind": "trade"}})
+    world.reconcile()
+    assert world.said("TablesReady") == ("False", "TradesKindDiffers")
+    assert world.said("Ready") == ("False", "TradesKindDiffers")
+    assert world.feed()["status"]["tradesKind"] == "aggregate"
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason", "named"),
+    [
+        (lambda w: w.secrets.pop("cryptocdc-postgres-app"), "SecretMissing", "cryptocdc-postgres-app"),
+        (lambda w: w.kinds_missing.append("KafkaTopic"), "KindMissing", "KafkaTopic"),
+        (lambda w: w.unreachable.update({"Cassandra": "refused"}), "CassandraUnreachable", "refused"),
+    ],
+)
+def test_a_platform_that_is_not_there_is_named_and_waited_for(missing, reason, named):
+    world = World()
+    before = copy.deepcopy(world.secrets)
+    missing(world)
+    assert world.reconcile().again_s is not None
+    assert world.said("PlatformReady") == ("False", reason)
+    assert world.said("Ready") == ("False", reason)
+    assert named in world.condition("Ready")["message"]
+    assert world.names("Deployment") == []
+    assert world.names("KafkaConnector") == []
+    world.secrets, world.kinds_missing, world.unreachable = before, [], {}
+    reconciled(world)
+
+
+def test_feeds_stand_side_by_side(world):
+    before = world.state()
+    world.make_feed("others", streams={"klines": {}})
+    world.run("others")
+    assert world.said("Ready", "others")[0] == "True"
+    assert set(world.slots) == {"majors_slot", "others_slot"}
+    assert set(world.shared) == {"majors", "others"}
+    assert world.delete("others")
+    assert json.loads(world.state())["objects"].keys() == json.loads(before)["objects"].keys() | {
+        f"KafkaTopic/{name}" for name in world.names("KafkaTopic") if name.startswith("others")
+    }
+    assert set(world.slots) == {"majors_slot"}
+
+
+def test_a_simulated_feed_has_an_identity_of_its_own():
+    world = World(exchange="simulated", streams={"klines": {}})
+    world.run()
+    environment = {e["name"]: e["value"] for e in deployment(world)["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert environment["CRYPTOCDC_SOURCE"] == "simulated"
+    assert environment["CRYPTOCDC_REST_URL"] == SETTINGS.simulator_rest_url
+    assert world.names("Deployment") == ["majors-consumer", "majors-producer"]
+
+
+EDITS = {
+    "made": lambda world: None,
+    "a symbol": lambda world: world.edit(symbols={"names": ["ETHUSDT", "SOLUSDT"]}),
+    "a stream": lambda world: world.edit(streams={**STREAMS, "orderBook": {}}),
+    "all of it": lambda world: world.edit(
+        suspend=True, scaling={"producers": 2, "consumers": 3}, retention={"cassandra": "1d", "kafka": "keep"}
+    ),
+    "a lost slot": lambda world: world.lose_slot(),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_operator_killed_at_any_step_comes_to_the_same_end(edit):
+    begun = World(streams=STREAMS)
+    if edit != "made":
+        begun.run()
+        begun.others()
+    begun.steps = 0
+    EDITS[edit](begun)
+
+    smooth = begun.copied()
+    smooth.run()
+    steps = smooth.steps
+    smooth.run()
+    wanted = smooth.state()
+    assert steps > 20
+    for kill_at in range(1, steps + 1):
+        world = begun.copied()
+        world.kill_at = kill_at
+        with pytest.raises(Killed):
+            world.run()
+        world.kill_at = None
+        world.others()
+        world.run()
+        world.run()
+        assert world.state() == wanted, f"killed at step {kill_at}"

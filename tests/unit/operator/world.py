@@ -1,0 +1,443 @@
+"""A cluster and a platform in memory: what the operator's edges would meet, and what Strimzi, Connect and Kubernetes'
+own controllers would do meanwhile. Every call of an edge is a step after which the operator may be killed.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.unit.core.feeds import document
+
+from cryptocdc_adapters.connect import ConnectorState
+from cryptocdc_adapters.slots import Slot
+from cryptocdc_core.metrics import OperatorMetrics
+from cryptocdc_core.plan import PlatformFacts
+from cryptocdc_core.resolve import Market, resolve
+from cryptocdc_operator.edges import POSTGRES, ExchangeSilent, Refused, Seen, ServerError
+from cryptocdc_operator.judge import Proof
+from cryptocdc_operator.reconcile import Operator, reconcile
+from cryptocdc_operator.settings import Addresses, OperatorSettings
+from cryptocdc_operator.teardown import tear_down
+
+SETTINGS = OperatorSettings(
+    namespace="cdc", producer_image="cryptocdc/producer:1", consumer_image="cryptocdc/consumer:1", pod_monitors=True
+)
+ADDRESSES = Addresses(
+    CRYPTOCDC_POSTGRES_HOST="cryptocdc-postgres-rw",
+    CRYPTOCDC_POSTGRES_PORT="5432",
+    CRYPTOCDC_POSTGRES_SSLMODE="verify-full",
+    CRYPTOCDC_KAFKA_BOOTSTRAP="cryptocdc-kafka-bootstrap:9093",
+    CRYPTOCDC_KAFKA_MECHANISM="SCRAM-SHA-512",
+    CRYPTOCDC_CASSANDRA_HOSTS="cryptocdc-dc1-service",
+    CRYPTOCDC_CASSANDRA_PORT="9042",
+    CRYPTOCDC_CASSANDRA_DATACENTER="dc1",
+)
+FACTS = PlatformFacts(
+    "cryptocdc-postgres-rw", 5432, "cryptocdc", "debezium", "${secrets:cdc/cryptocdc-replication:password}", "require"
+)
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
+
+
+class Killed(BaseException):
+    """The operator's process is gone, in the middle of what it did."""
+
+
+def step(method):
+    """A call of an edge: the operator may die after its effect, which is before that of the next."""
+
+    @functools.wraps(method)
+    def called(self, *args, **more):
+        result = method(self, *args, **more)
+        self.world.passed()
+        return copy.deepcopy(result)
+
+    return called
+
+
+class World:
+    def __init__(self, **spec: Any) -> None:
+        self.at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.secrets = {name: {"username": name, "password": "p", "ca.crt": "c"} for name in SETTINGS.secrets}
+        self.kinds_missing: list[str] = []
+        self.shared: dict[str, str] = {}
+        self.events: list[tuple[str, str, str]] = []
+        self.tables: set[str] = set()
+        self.keyspaces: set[str] = set()
+        self.held_kind: dict[str, str] = {}
+        self.schema_runs = 0
+        self.symbols: dict[str, dict[str, int]] = {}
+        self.slots: dict[str, Slot] = {}
+        self.positions: dict[str, int] = {}
+        self.connectors: dict[str, dict[str, Any]] = {}
+        self.snapshots = 0
+        self.restarts = 0
+        self.unreachable: dict[str, str] = {}
+        self.markets = {symbol: Market(symbol, "USDT", True) for symbol in SYMBOLS}
+        self.volumes = {symbol: float(len(SYMBOLS) - at) for at, symbol in enumerate(SYMBOLS)}
+        self.exchange_silent = False
+        self.asked = 0
+        self.proof: Proof | str | None = Proof(0, 10, self.at)
+        self.steps = 0
+        self.kill_at: int | None = None
+        self.metrics = OperatorMetrics("test")
+        self.make_feed("majors", **spec)
+
+    def copied(self) -> World:
+        """The same world, to go another way from here."""
+        made = copy.copy(self)
+        made.__dict__ = copy.deepcopy({key: value for key, value in vars(self).items() if key != "metrics"})
+        made.metrics = self.metrics
+        return made
+
+    def passed(self) -> None:
+        self.steps += 1
+        if self.steps == self.kill_at:
+            raise Killed
+
+    # What a user does.
+
+    def make_feed(self, name: str, **spec: Any) -> None:
+        made = document(**spec)
+        made["metadata"] = {"name": name, "uid": f"uid-{name}", "generation": 1, "annotations": {}}
+        self.objects["CryptoFeed", name] = made
+
+    def feed(self, name: str = "majors") -> dict[str, Any]:
+        return self.objects["CryptoFeed", name]
+
+    def edit(self, name: str = "majors", **spec: Any) -> None:
+        self.feed(name)["spec"] |= spec
+        self.feed(name)["metadata"]["generation"] += 1
+
+    # What the operator does.
+
+    @property
+    def operator(self) -> Operator:
+        return Operator(
+            SETTINGS, ADDRESSES, Api(self), lambda _: Platform(self), Elsewhere(self), self.metrics, lambda: self.at
+        )
+
+    def reconcile(self, name: str = "majors", **more: Any) -> Any:
+        return reconcile(self.operator, name, self.say, **more)
+
+    def say(self, kind: str, reason: str, message: str) -> None:
+        self.events.append((kind, reason, message))
+
+    def run(self, name: str = "majors", passes: int = 12) -> None:
+        """Passes, with what others do meanwhile, until the operator wants no more."""
+        for _ in range(passes):
+            outcome = self.reconcile(name)
+            self.others()
+            if outcome.again_s is None:
+                return
+
+    def delete(self, name: str = "majors", passes: int = 12) -> bool:
+        """Whether the finalizer went; then Kubernetes removes what the feed owns."""
+        self.feed(name)["metadata"]["deletionTimestamp"] = "now"
+        for _ in range(passes):
+            outcome = tear_down(self.operator, name, self.say)
+            self.others()
+            if outcome.again_s is None:
+                self.remove(name)
+                return True
+        return False
+
+    def remove(self, name: str) -> None:
+        """The feed is gone, and with it what it owns."""
+        del self.objects["CryptoFeed", name]
+        for key, found in list(self.objects.items()):
+            if any(owner["name"] == name for owner in found["metadata"].get("ownerReferences", [])):
+                del self.objects[key]
+        self.others()
+
+    # What others do.
+
+    def others(self) -> None:
+        """Strimzi, Connect with Debezium, Kubernetes' controllers; three seconds pass."""
+        self.at += timedelta(seconds=3)
+        for (kind, name), found in list(self.objects.items()):
+            generation = found["metadata"].get("generation", 1)
+            if kind in ("KafkaTopic", "KafkaConnector"):
+                found["status"] = {
+                    "observedGeneration": generation,
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                }
+            if kind == "Deployment":
+                count = found["spec"]["replicas"]
+                counted = dict.fromkeys(("replicas", "availableReplicas", "updatedReplicas"), count)
+                found["status"] = {"observedGeneration": generation, **counted}
+                self._pods(name, found, count)
+            if kind == "KafkaConnector":
+                self._connector(name, found["spec"])
+        for name in set(self.connectors) - {name for kind, name in self.objects if kind == "KafkaConnector"}:
+            del self.connectors[name]
+        for key in [key for key in self.objects if key[0] == "Pod"]:
+            if ("Deployment", self.objects[key]["owner"]) not in self.objects:
+                del self.objects[key]
+
+    def _pods(self, name: str, found: dict[str, Any], count: int) -> None:
+        for key in [key for key in self.objects if key[0] == "Pod" and self.objects[key]["owner"] == name]:
+            del self.objects[key]
+        for at in range(count):
+            labels = found["spec"]["template"]["metadata"]["labels"]
+            self.objects["Pod", f"{name}-{at}"] = {
+                "metadata": {"name": f"{name}-{at}", "labels": labels},
+                "owner": name,
+            }
+
+    def _connector(self, name: str, spec: dict[str, Any]) -> None:
+        there = self.connectors.setdefault(name, {"state": "", "tasks": (), "trace": ""})
+        there["config"] = {**spec["config"], "connector.class": spec["class"], "tasks.max": str(spec["tasksMax"])}
+        if spec["state"] == "stopped":
+            there |= {"state": "STOPPED", "tasks": (), "trace": ""}
+            return
+        if there["tasks"] == ("FAILED",):
+            return
+        slot = there["config"]["slot.name"]
+        if name not in self.positions:
+            self.snapshots += 1
+            self.slots[slot] = Slot(slot, 100, True, "reserved", 0)
+            self.positions[name] = 100
+        elif slot not in self.slots:
+            there |= {"state": "RUNNING", "tasks": ("FAILED",), "trace": "no longer available on the server"}
+            return
+        there |= {"state": "RUNNING", "tasks": ("RUNNING",), "trace": ""}
+
+    # What goes wrong.
+
+    def lose_slot(self, name: str = "majors") -> None:
+        del self.slots[f"{name}_slot"]
+
+    def fail_task(self, name: str = "majors") -> None:
+        self.connectors[name] |= {"tasks": ("FAILED",), "trace": "connection refused\nat …"}
+
+    # What a test looks at.
+
+    def condition(self, kind: str, name: str = "majors") -> dict[str, Any]:
+        return next(c for c in self.feed(name)["status"]["conditions"] if c["type"] == kind)
+
+    def said(self, kind: str, name: str = "majors") -> tuple[str, str]:
+        found = self.condition(kind, name)
+        return found["status"], found["reason"]
+
+    def names(self, kind: str) -> list[str]:
+        return sorted(name for found, name in self.objects if found == kind)
+
+    def state(self) -> str:
+        """All that must be the same in the end, however one got there."""
+        objects = copy.deepcopy({f"{kind}/{name}": found for (kind, name), found in self.objects.items()})
+        for found in objects.values():
+            for condition in found.get("status", {}).get("conditions", []):
+                condition.pop("lastTransitionTime", None)
+            found.get("status", {}).pop("resolvedAt", None)
+            found.get("status", {}).get("recovery", {}).pop("snapshotAt", None)
+            found["metadata"].pop("generation", None)
+            found.get("status", {}).pop("observedGeneration", None)
+        return json.dumps(
+            {
+                "objects": objects,
+                "tables": sorted(self.tables),
+                "keyspaces": sorted(self.keyspaces),
+                "symbols": self.symbols,
+                "slots": sorted(self.slots),
+                "positions": self.positions,
+                "connectors": self.connectors,
+                "shared": self.shared,
+                "snapshots": self.snapshots,
+            },
+            sort_keys=True,
+            indent=1,
+        )
+
+
+class Api:
+    """Kubernetes' API."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @step
+    def feed(self, name):
+        return self.world.objects.get(("CryptoFeed", name))
+
+    @step
+    def set_status(self, name, patch):
+        _merge(self.world.objects["CryptoFeed", name].setdefault("status", {}), copy.deepcopy(patch))
+
+    @step
+    def secret(self, name):
+        return self.world.secrets.get(name)
+
+    @step
+    def missing_kinds(self, kinds):
+        return [kind for kind in kinds if kind in self.world.kinds_missing]
+
+    @step
+    def apply(self, wanted):
+        key = wanted["kind"], wanted["metadata"]["name"]
+        before = self.world.objects.get(key)
+        made = copy.deepcopy(wanted)
+        generation = before["metadata"]["generation"] if before else 0
+        if (
+            before is None
+            or before["spec" if "spec" in before else "data"] != made["spec" if "spec" in made else "data"]
+        ):
+            generation += 1
+        made["metadata"]["generation"] = generation
+        if before and "status" in before:
+            made["status"] = before["status"]
+        self.world.objects[key] = made
+        return made
+
+    @step
+    def find(self, kind, name):
+        return self.world.objects.get((kind, name))
+
+    @step
+    def of_feed(self, kind, feed):
+        return [
+            found
+            for (what, _), found in sorted(self.world.objects.items())
+            if what == kind and found["metadata"].get("labels", {}).get("cryptocdc.io/feed") == feed
+        ]
+
+    @step
+    def change(self, kind, name, patch):
+        if (kind, name) in self.world.objects:
+            found = self.world.objects[kind, name]
+            before = copy.deepcopy(found.get("spec"))
+            _merge(found, copy.deepcopy(patch))
+            found["metadata"]["generation"] += found.get("spec") != before
+
+    @step
+    def delete(self, kind, name):
+        self.world.objects.pop((kind, name), None)
+
+    @step
+    def pods(self, feed, component):
+        return [
+            found
+            for (kind, _), found in sorted(self.world.objects.items())
+            if kind == "Pod"
+            and found["metadata"]["labels"]["cryptocdc.io/feed"] == feed
+            and found["metadata"]["labels"]["app.kubernetes.io/component"] == component
+        ]
+
+    @step
+    def share_feed(self, name, text):
+        if text is None:
+            self.world.shared.pop(name, None)
+        else:
+            self.world.shared[name] = text
+
+
+class Platform:
+    """PostgreSQL, Kafka, Connect and Cassandra."""
+
+    facts = FACTS
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def _answers(self, server):
+        if server in self.world.unreachable:
+            raise ServerError(server, self.world.unreachable[server])
+
+    @step
+    def look(self, plan):
+        there = self.world.connectors.get(plan.names.connector)
+        wanted = {f"{plan.names.schema}.{stream.table}" for stream in plan.streams}
+        missing = wanted - self.world.tables if plan.names.keyspace in self.world.keyspaces else wanted
+        return Seen(
+            unreachable=self.world.unreachable,
+            missing_tables=tuple(sorted(missing)),
+            slot=self.world.slots.get(plan.names.slot),
+            state=self._state(plan.names.connector),
+            config=there["config"] if there else None,
+            position=self.world.positions.get(plan.names.connector) if there else None,
+            lag=7,
+        )
+
+    def _state(self, name):
+        there = self.world.connectors.get(name)
+        return ConnectorState(there["state"], there["tasks"], there["trace"]) if there else None
+
+    @step
+    def apply_tables(self, plan):
+        self._answers(POSTGRES)
+        trades = plan.feed.spec.streams.recent_trades
+        held = self.world.held_kind.get(plan.names.fid)
+        if trades is not None and held not in (None, trades.kind):
+            raise Refused(
+                POSTGRES, f"spec.streams.recentTrades.kind: {trades.kind!r} is not accepted; accepted: {held!r}"
+            )
+        self.world.tables |= {f"{plan.names.schema}.{stream.table}" for stream in plan.streams}
+        self.world.keyspaces.add(plan.names.keyspace)
+        self.world.schema_runs += 1
+
+    @step
+    def write_symbols(self, names, symbols):
+        self._answers("Kafka")
+        before = self.world.symbols.get(names.fid, {})
+        self.world.symbols[names.fid] = dict(symbols)
+        return sorted(set(symbols) - set(before)), sorted(set(before) - set(symbols))
+
+    @step
+    def connector_state(self, name):
+        self._answers("Connect")
+        return self._state(name)
+
+    @step
+    def restart_connector(self, name):
+        self.world.restarts += 1
+        if f"{name}_slot" in self.world.slots:
+            self.world.connectors[name] |= {"tasks": ("RUNNING",), "trace": ""}
+
+    @step
+    def reset_connector(self, name):
+        assert self.world.connectors[name]["state"] == "STOPPED", "Connect forgets only what is stopped"
+        self.world.positions.pop(name, None)
+
+    @step
+    def drop_slot(self, names):
+        self._answers(POSTGRES)
+        there = self.world.connectors.get(names.connector)
+        assert there is None or not there["tasks"], "PostgreSQL drops no slot that is in use"
+        self.world.slots.pop(names.slot, None)
+
+    @step
+    def drop_data(self, names):
+        self.world.tables -= {table for table in self.world.tables if table.startswith(f"{names.schema}.")}
+        self.world.keyspaces.discard(names.keyspace)
+
+
+class Elsewhere:
+    """The exchange and the verifier."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    @step
+    def resolve(self, feed, current):
+        self.world.asked += 1
+        if self.world.exchange_silent:
+            raise ExchangeSilent("no answer")
+        return resolve(feed, "exchange", self.world.markets, self.world.volumes, current)
+
+    @step
+    def proof(self, names):
+        return self.world.proof
+
+
+def _merge(into: dict[str, Any], patch: dict[str, Any]) -> None:
+    for key, value in patch.items():
+        if value is None:
+            into.pop(key, None)
+        elif isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
