@@ -43,9 +43,9 @@ SEEN = {
 
 
 def exported(rules, bean):
-    """Name and labels by the first rule that matches, as the exporter does."""
+    """Name and labels by the first rule that matches anywhere in the bean's name, as the exporter does."""
     for rule in rules:
-        if match := re.match(rule["pattern"], bean):
+        if match := re.fullmatch(f".*(?:{rule['pattern']}).*", bean):
 
             def filled(text, match=match):
                 return re.sub(r"\$(\d)", lambda group: match.group(int(group.group(1))), str(text))
