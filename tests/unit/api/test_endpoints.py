@@ -88,6 +88,7 @@ def test_an_order_book_bears_its_figures_and_comes_level_by_level_too(api: Api) 
     book = api.get("/order_book", symbol="BTCUSDT", limit=1).json()[0]
     assert (book["best_bid"], book["best_ask"], book["spread"], book["mid"]) == ("99.50", "100.50", "1.00", "100.00")
     assert book["imbalance"] == "0.333333333333"
+    assert (book["bid_total"], book["ask_total"]) == ("4", "2.0")
     levels = api.get("/order_book/levels", symbol="BTCUSDT").json()
     assert [(at["side"], at["level"], at["price"], at["total"]) for at in levels] == [
         ("bid", 0, "99.50", "3"), ("bid", 1, "99.40", "4"), ("ask", 0, "100.50", "2.0"),
@@ -156,3 +157,24 @@ def test_the_documents_describe_every_column_and_fetch_nothing_from_elsewhere(ap
     assert all(f"GET {path}" in page for path in document["paths"])
     assert "http" not in page.replace("http-equiv", "")
     assert "simulated" in page
+
+
+def test_the_newest_order_books_come_summed_up_and_flat(api: Api) -> None:
+    (only,) = api.get("/order_book/newest").json()
+    book = api.get("/order_book", symbol="BTCUSDT", limit=1).json()[0]
+    assert only == {name: value for name, value in book.items() if not isinstance(value, list)}
+
+
+def test_price_trends_are_the_closes_of_several_symbols_oldest_first(api: Api) -> None:
+    found = api.get("/price_trends", symbols="btcusdt,ETHUSDT").json()
+    assert [row["close"] for row in found if row["symbol"] == "BTCUSDT"] == [str(100 + n % 7) for n in range(80)]
+    assert found == api.get("/price_trends?symbols=BTCUSDT&symbols=ETHUSDT").json()
+    assert len(api.get("/price_trends", symbols="BTCUSDT", from_=found[70]["open_time"]).json()) == 10
+    assert api.get("/price_trends", symbols="BTCUSDT,NOSUCH").json()["errors"][0]["value"] == "NOSUCH"
+    assert api.get("/price_trends", symbols="BTC USDT").json()["errors"][0]["field"].startswith("symbols")
+    assert api.get("/price_trends").status == 400
+
+
+def test_a_candles_range_is_in_per_cent_of_its_open(api: Api) -> None:
+    found = api.get("/volatility", symbol="BTCUSDT", interval="1m", limit=1).json()
+    assert found[0]["range_percent"] == "0"

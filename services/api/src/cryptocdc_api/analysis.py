@@ -13,12 +13,20 @@ from starlette.responses import Response
 from cryptocdc_api.cache import Cache
 from cryptocdc_api.context import Context, now_ms
 from cryptocdc_api.paging import Row, page, position
-from cryptocdc_api.parameters import KlineQuery, RangeQuery, SymbolQuery, TopQuery, VolatilityQuery
+from cryptocdc_api.parameters import (
+    MOST_ROWS,
+    KlineQuery,
+    RangeQuery,
+    SymbolQuery,
+    TopQuery,
+    TrendsQuery,
+    VolatilityQuery,
+)
 from cryptocdc_api.ranges import paged, span_of
 from cryptocdc_api.rankings import top
 from cryptocdc_api.refusals import Refused
 from cryptocdc_api.shapes import Json, schema
-from cryptocdc_api.signals import SIGNALS, VOLATILITY, WARM_UP, head_columns, signals, volatilities
+from cryptocdc_api.signals import SIGNALS, VOLATILITY, WARM_UP, head, head_columns, signals, volatilities
 from cryptocdc_api.streams import described, rows_response
 from cryptocdc_api.tables import TABLES
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
@@ -43,6 +51,7 @@ def routes(context: Context) -> APIRouter:
 
     if KLINES.table in context.tables:
         _serve_candles(router, context)
+        _serve_trends(router, context)
     return router
 
 
@@ -86,6 +95,26 @@ def _serve_candles(router: APIRouter, context: Context) -> None:
             return [row for rows in found for row in rows]
 
         return rows_response(await newest.get(f"{interval} {query.window}", load))
+
+
+def _serve_trends(router: APIRouter, context: Context) -> None:
+    @router.get(
+        "/price_trends", responses=described(schema(head_columns())),
+        summary="Closing prices of several symbols, oldest first, a row for each candle.",
+    )  # fmt: skip
+    async def price_trends(query: Annotated[TrendsQuery, Query()]) -> Response:
+        interval = context.interval(query.interval)
+        for symbol in query.symbols:
+            await context.check_symbol(symbol)
+        newest = RangeQuery.model_validate({"from": query.start, "to": query.end, "limit": MOST_ROWS})
+        span = span_of(_KLINES, newest, context.feed.spec.retention.cassandra, now_ms())
+
+        async def of(symbol: str) -> list[Row]:
+            rows, _ = await page(_KLINES, span, MOST_ROWS, context.reader.of(_KLINES, [symbol, interval], True))
+            return rows[::-1]
+
+        found = await asyncio.gather(*(of(symbol) for symbol in dict.fromkeys(query.symbols)))
+        return rows_response([head(row) for rows in found for row in rows])
 
 
 async def _computed(

@@ -9,6 +9,7 @@ from typing import Any
 from cryptocdc_api.indicators import WORKING, shown
 from cryptocdc_api.paging import Row
 from cryptocdc_api.shapes import Json, digits, shaper
+from cryptocdc_core.catalogue import Type
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
 
 FIGURES = {
@@ -16,9 +17,13 @@ FIGURES = {
     "best_ask": "Lowest price asked.",
     "spread": "best_ask less best_bid.",
     "mid": "Half-way between them.",
-    "imbalance": "Bid less asked quantity by their sum, over all levels: -1 to 1.",
+    "bid_total": "Quantity bid over all levels, in the base asset.",
+    "ask_total": "Quantity asked over all levels, in the base asset.",
+    "imbalance": "bid_total less ask_total by their sum: -1 to 1.",
 }
 _SHAPE = shaper(ORDER_BOOK.columns)
+HEAD = [column for column in ORDER_BOOK.columns if column.type is not Type.DECIMALS]
+_HEAD_SHAPE, _HEAD_PLACES = shaper(HEAD), [ORDER_BOOK.position(column.name) for column in HEAD]
 _SIDES = [ORDER_BOOK.position(f"{side}_{what}") for side in ("bid", "ask") for what in ("prices", "quantities")]
 
 
@@ -27,19 +32,30 @@ def _sides(row: Row) -> list[Sequence[Decimal]]:
 
 
 def shape(row: Row) -> Json:
-    """A row with its arrays, and beside them the figures, null where a side is empty."""
+    """A row with its arrays, and beside them the figures."""
+    return {**_SHAPE(row), **_figures(row)}
+
+
+def summary(row: Row) -> Json:
+    """A row without its arrays, and the figures."""
+    return {**_HEAD_SHAPE([row[at] for at in _HEAD_PLACES]), **_figures(row)}
+
+
+def _figures(row: Row) -> Json:
+    """Null where the sides that a figure is made of are empty."""
     bids, bid_quantities, asks, ask_quantities = _sides(row)
-    figures: dict[str, Decimal | None] = dict.fromkeys(FIGURES)
+    bid, ask = sum(bid_quantities, Decimal(0)), sum(ask_quantities, Decimal(0))
+    found: dict[str, Decimal | None] = dict.fromkeys(FIGURES)
+    found |= {"bid_total": bid, "ask_total": ask}
     if bids:
-        figures["best_bid"] = bids[0]
+        found["best_bid"] = bids[0]
     if asks:
-        figures["best_ask"] = asks[0]
+        found["best_ask"] = asks[0]
     if bids and asks:
-        figures["spread"] = WORKING.subtract(asks[0], bids[0])
-        figures["mid"] = WORKING.divide(WORKING.add(asks[0], bids[0]), Decimal(2))
-        bid, ask = sum(bid_quantities, Decimal(0)), sum(ask_quantities, Decimal(0))
-        figures["imbalance"] = shown(WORKING.divide(bid - ask, bid + ask)) if bid + ask else None
-    return {**_SHAPE(row), **{name: None if v is None else digits(v) for name, v in figures.items()}}
+        found["spread"] = WORKING.subtract(asks[0], bids[0])
+        found["mid"] = WORKING.divide(WORKING.add(asks[0], bids[0]), Decimal(2))
+        found["imbalance"] = shown(WORKING.divide(bid - ask, bid + ask)) if bid + ask else None
+    return {name: None if value is None else digits(value) for name, value in found.items()}
 
 
 def levels(row: Row) -> list[Json]:

@@ -12,6 +12,7 @@ from cryptocdc_api.paging import LATEST_MS
 from cryptocdc_core.feed import KlineInterval
 
 MOST_ROWS = 1000
+MOST_TRENDS = 50
 
 _EPOCH_MS = re.compile(r"[0-9]{1,15}")
 _TIME = "ISO 8601 (2026-11-21T10:00:00Z; UTC where no zone stands) or milliseconds since the epoch"
@@ -76,6 +77,24 @@ class OptionalSymbolQuery(RangeQuery):
 
 class KlineQuery(SymbolQuery):
     interval: Interval | None = None
+
+
+def _listed(given: Any) -> Any:
+    """Separated by commas, or the parameter given several times."""
+    texts = given if isinstance(given, list) else [given]
+    return [_capitals(part) for text in texts for part in str(text).split(",")]
+
+
+class TrendsQuery(_Query):
+    """The candles of several symbols: at most MOST_ROWS of each."""
+
+    symbols: Annotated[
+        list[Symbol], BeforeValidator(_listed), Field(min_length=1, max_length=MOST_TRENDS),
+        WithJsonSchema({"type": "string", "description": f"{MOST_TRENDS} at most.", "examples": ["BTCUSDT,ETHUSDT"]}),
+    ]  # fmt: skip
+    interval: Interval | None = None
+    start: Time | None = Field(None, alias="from", description="First moment.")
+    end: Time | None = Field(None, alias="to", description="First moment after; by default all that there is.")
 
 
 class TopQuery(_Query):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from cryptocdc_api.indicators import Series, ema, rsi, shown, sma, volatility, vwap
+from cryptocdc_api.indicators import WORKING, Series, ema, rsi, shown, sma, volatility, vwap
 from cryptocdc_api.paging import Row
 from cryptocdc_api.shapes import Json, digits, shaper
 from cryptocdc_core.catalogue import Column
@@ -23,7 +23,10 @@ SIGNALS = {
     "rsi_14": "Relative strength index of 14 candles, smoothed as Wilder did: 0 to 100.",
     "vwap_20": "Quote volume by volume of 20 candles.",
 }
-VOLATILITY = {"volatility_percent": "Standard deviation of the logarithmic returns from candle to candle, in per cent."}
+VOLATILITY = {
+    "range_percent": "High less low of the candle, in per cent of its open.",
+    "volatility_percent": "Standard deviation of the logarithmic returns from candle to candle, in per cent.",
+}
 
 _HEAD = [c for c in KLINES.columns if c.name in ("symbol", "interval", "open_time", "close", "closed")]
 _SHAPE = shaper(_HEAD)
@@ -35,7 +38,8 @@ def head_columns() -> list[Column]:
     return _HEAD
 
 
-def _head(row: Row) -> Json:
+def head(row: Row) -> Json:
+    """A candle's symbol, interval, time and close."""
     return _SHAPE([row[at] for at in _PLACES])
 
 
@@ -63,13 +67,17 @@ def signals(rows: Sequence[Row]) -> list[Json]:
         "vwap_20": vwap(_values(rows, "quote_volume"), _values(rows, "volume"), 20),
     }
     assert series.keys() == SIGNALS.keys()
-    return [{**_head(row), **{name: _text(found[at]) for name, found in series.items()}} for at, row in enumerate(rows)]
+    return [{**head(row), **{name: _text(found[at]) for name, found in series.items()}} for at, row in enumerate(rows)]
 
 
 def volatilities(rows: Sequence[Row], window: int) -> list[Json]:
     """`rows` as in `signals`; each figure is made of the last `window` returns."""
     found = volatility(_values(rows, "close"), window)
+    prices = zip(*(_values(rows, column) for column in ("open", "high", "low")), strict=True)
+    ranges = [
+        WORKING.divide(WORKING.multiply(high - low, 100), start) if start else None for start, high, low in prices
+    ]
     return [
-        {**_head(row), "window": window, "volatility_percent": _text(value)}
-        for row, value in zip(rows, found, strict=True)
+        {**head(row), "window": window, "range_percent": _text(span), "volatility_percent": _text(value)}
+        for row, span, value in zip(rows, ranges, found, strict=True)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cryptocdc_api import books
+from cryptocdc_api.cache import Cache
 from cryptocdc_api.context import Context, Newest, now_ms
-from cryptocdc_api.paging import page
+from cryptocdc_api.paging import Row, page
 from cryptocdc_api.parameters import BookQuery, KlineQuery, NothingQuery, OptionalSymbolQuery, SymbolQuery
 from cryptocdc_api.ranges import answer, span_of
 from cryptocdc_api.refusals import Refused
@@ -19,6 +21,8 @@ from cryptocdc_api.shapes import Json, encoded, schema, shaper
 from cryptocdc_api.tables import HEATMAP_TABLE, TABLES, Table
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+
+BOOKS_AGE_S = 1.0
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -84,15 +88,30 @@ def routes(context: Context) -> APIRouter:
 
     if ORDER_BOOK.table in context.tables:
         bins = shaper(HEATMAP_TABLE.columns)
+        summaries: Cache[list[Json]] = context.cache("newest_books", BOOKS_AGE_S)
+
+        async def newest_book(symbol: str) -> list[Row]:
+            """One row, or none."""
+            table = TABLES[ORDER_BOOK.table]
+            newest = SymbolQuery(symbol=symbol, limit=1)
+            span = span_of(table, newest, context.feed.spec.retention.cassandra, now_ms())
+            return (await page(table, span, 1, context.reader.of(table, [symbol], True)))[0]
+
+        async def summed_up() -> list[Json]:
+            found = await asyncio.gather(*(newest_book(symbol) for symbol in await context.symbols()))
+            return [books.summary(row) for rows in found for row in rows]
 
         @router.get("/order_book/levels", summary="The newest order book, a row for each level.")
         async def order_book_levels(query: Annotated[BookQuery, Query()]) -> Response:
             await context.check_symbol(query.symbol)
-            table = TABLES[ORDER_BOOK.table]
-            newest = SymbolQuery(symbol=query.symbol, limit=1)
-            span = span_of(table, newest, context.feed.spec.retention.cassandra, now_ms())
-            rows, _ = await page(table, span, 1, context.reader.of(table, [query.symbol], True))
-            return rows_response(books.levels(rows[0]) if rows else [])
+            return rows_response([level for row in await newest_book(query.symbol) for level in books.levels(row)])
+
+        @router.get(
+            "/order_book/newest", responses=described(schema(books.HEAD, **books.FIGURES)),
+            summary="The newest order book of every symbol, summed up.",
+        )  # fmt: skip
+        async def newest_books(_: Annotated[NothingQuery, Query()]) -> Response:
+            return rows_response(await summaries.get("", summed_up))
 
         @router.get(
             "/heatmap", responses=described(schema(HEATMAP_TABLE.columns)),
