@@ -79,6 +79,9 @@ tolerations:
 {{/* Where the platform is, for whichever program. */}}
 {{- define "cryptocdc.addresses" -}}
 {{- $platform := .Values.platform -}}
+{{- if and (hasPrefix "verify" $platform.postgres.sslmode) (not $platform.postgres.caSecret) -}}
+{{- fail (printf "platform.postgres.sslmode: %s is not accepted without platform.postgres.caSecret; accepted: require, prefer, allow, disable" $platform.postgres.sslmode) -}}
+{{- end -}}
 - name: CRYPTOCDC_POSTGRES_HOST
   value: {{ $platform.postgres.host | quote }}
 - name: CRYPTOCDC_POSTGRES_PORT

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import kopf
 import pytest
 
+from cryptocdc_operator.handlers import configure
 from cryptocdc_operator.release_feeds import DELETED_WITHIN_S, FINALIZER, STOPPED_WITHIN_S, Feed, release
 
 OTHERS = "example.com/backup"
@@ -54,6 +56,12 @@ class FakeCluster:
 
 def feed(name, *finalizers, deleting=False):
     return Feed(name, "1", finalizers, deleting)
+
+
+def test_the_finalizer_is_the_operators():
+    settings = kopf.OperatorSettings()
+    configure(settings)
+    assert settings.persistence.finalizer == FINALIZER
 
 
 def test_no_feed_waits_for_the_operator_afterwards_and_every_feed_stays():

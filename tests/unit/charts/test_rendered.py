@@ -85,18 +85,6 @@ def test_the_operator_is_alone_and_never_two():
     assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
 
 
-@pytest.mark.parametrize("name", sorted(FILES))
-def test_the_operator_may_read_the_secrets_it_is_told_of_and_no_others(name):
-    chart = rendered(name)
-    role = next(r for r in find(chart, "Role") if r["metadata"]["name"].endswith("-operator"))
-    (rule,) = [rule for rule in role["rules"] if "secrets" in rule["resources"]]
-    operator = next(d for d in find(chart, "Deployment") if d["metadata"]["name"].endswith("-operator"))
-    (container,) = operator["spec"]["template"]["spec"]["containers"]
-    told = {value for key, value in environment(container).items() if key.endswith("_SECRET")} - {"none"}
-    assert rule["verbs"] == ["get"]
-    assert set(rule["resourceNames"]) == told
-
-
 def test_no_right_is_to_everything(chart):
     for role in find(chart, "Role"):
         for rule in role["rules"]:

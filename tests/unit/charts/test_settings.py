@@ -1,8 +1,8 @@
 """What the chart tells the programs is what they read: each variable is one of a program's settings."""
 
 import pytest
-from tests.unit.charts.render import environment, rendered
-from tests.unit.kubernetes_schemas import the
+from tests.unit.charts.render import FILES, environment, rendered
+from tests.unit.kubernetes_schemas import find, the
 
 from cryptocdc_core.settings import (
     CassandraSettings,
@@ -13,6 +13,7 @@ from cryptocdc_core.settings import (
     ServingSettings,
     VerifierSettings,
 )
+from cryptocdc_operator.settings import OperatorSettings
 
 PLATFORM = (PostgresSettings, KafkaSettings, CassandraSettings, ConnectSettings)
 
@@ -41,3 +42,42 @@ def test_no_default_of_one_machine_is_left(component):
     at_home = {"HOST", "HOSTS", "PORT", "DATACENTER", "BOOTSTRAP", "URL", "MECHANISM"}
     local = {name for name in known(*PLATFORM) if name.rpartition("_")[2] in at_home}
     assert local <= told(component)
+
+
+def operators_environment(chart):
+    deployment = next(d for d in find(chart, "Deployment") if d["metadata"]["name"].endswith("-operator"))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return environment(container) | {"CRYPTOCDC_OPERATOR_NAMESPACE": "market-data"}
+
+
+def test_the_operator_is_told_all_that_it_reads_and_nothing_else():
+    told_it = {name for name in operators_environment(rendered("everything")) if "_OPERATOR_" in name}
+    assert told_it == {OperatorSettings.variable(field) for field in OperatorSettings.model_fields}
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_the_operator_takes_what_it_is_told_and_may_read_the_secrets_it_needs(name):
+    chart = rendered(name)
+    settings = OperatorSettings.from_env(operators_environment(chart))
+    role = next(role for role in find(chart, "Role") if role["metadata"]["name"].endswith("-operator"))
+    (rule,) = [rule for rule in role["rules"] if "secrets" in rule["resources"]]
+    assert rule["verbs"] == ["get"]
+    assert set(rule["resourceNames"]) == set(settings.secrets)
+
+
+def test_without_a_ca_there_is_no_tls_and_without_a_verifier_no_proof():
+    settings = OperatorSettings.from_env(operators_environment(rendered("nothing")))
+    assert (settings.postgres_ca_secret, settings.kafka_ca_secret, settings.cassandra_ca_secret) == (None, None, None)
+    assert settings.verifier_url is None
+    assert not settings.network_policies
+
+
+def test_what_is_given_for_everything_reaches_the_operator():
+    settings = OperatorSettings.from_env(operators_environment(rendered("everything")))
+    assert settings.producer_image == "registry.example.com/cryptocdc/producer:1.2.3"
+    assert settings.image_pull_secrets == "one,two"
+    assert (settings.kafka_cluster, settings.connect_cluster) == ("events", "capture")
+    assert (settings.topic_replication, settings.cassandra_replication) == (3, 3)
+    assert settings.replication_secret == "debezium-login"
+    assert settings.verifier_url == "http://market-verifier:9090"
+    assert settings.pod_monitors

@@ -56,6 +56,7 @@ def test_a_comment_over_several_lines_is_one_description():
         ({"image__pullPolicy": "Sometimes"}, "image.pullPolicy"),
         ({"platform__postgres__sslmode": "on"}, "platform.postgres.sslmode"),
         ({"platform__kafka__existingSecrets__producer": ""}, "producer"),
+        ({"platform__postgres__caSecret": ""}, "platform.postgres.sslmode: verify-full is not accepted without"),
     ],
 )
 def test_a_value_that_can_not_be_meant_is_refused_with_its_name(values, named):
