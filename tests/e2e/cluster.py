@@ -1,0 +1,89 @@
+"""One namespace of one cluster, by kubectl and helm as a user would."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Object = dict[str, Any]
+
+COMMAND_LIMIT_S = 600
+
+
+class CommandError(RuntimeError):
+    """A command that failed, and its own words."""
+
+
+def run(argv: Sequence[str], *, given: str | None = None, limit_s: float = COMMAND_LIMIT_S) -> str:
+    """The command's standard output. Raises CommandError."""
+    done = subprocess.run(argv, input=given, capture_output=True, text=True, timeout=limit_s, check=False)
+    if done.returncode != 0:
+        raise CommandError(f"{' '.join(argv)}: exit {done.returncode}\n{(done.stderr or done.stdout)[-3000:]}")
+    return done.stdout
+
+
+def wait_for(what: str, probe: Callable[[], T], limit_s: float) -> T:
+    """The first truthy answer of `probe`. AssertionError with its last answer when none came within the limit."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"after {limit_s:.0f} s still not: {what} (last: {answer!r})"
+        time.sleep(1)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    context: str
+    namespace: str
+
+    def kubectl(self, *arguments: str, given: str | None = None, limit_s: float = COMMAND_LIMIT_S) -> str:
+        where = ["--context", self.context, "--namespace", self.namespace]
+        return run(["kubectl", *where, *arguments], given=given, limit_s=limit_s)
+
+    def helm(self, *arguments: str) -> str:
+        return run(["helm", "--kube-context", self.context, "--namespace", self.namespace, *arguments])
+
+    def apply(self, document: Object) -> None:
+        self.kubectl("apply", "-f", "-", given=json.dumps(document))
+
+    def get(self, kind: str, name: str) -> Object | None:
+        text = self.kubectl("get", kind, name, "--ignore-not-found", "-o", "json")
+        found: Object | None = json.loads(text) if text else None
+        return found
+
+    def list(self, kind: str, selector: str = "") -> list[Object]:
+        """Those with all of the labels of `selector`, by name."""
+        items: list[Object] = json.loads(self.kubectl("get", kind, "-l", selector, "-o", "json"))["items"]
+        return sorted(items, key=lambda item: str(item["metadata"]["name"]))
+
+    def http(self, service: str, port: int, path: str, method: str = "GET") -> str:
+        """What a service answers, through the API server."""
+        url = f"/api/v1/namespaces/{self.namespace}/services/http:{service}:{port}/proxy{path}"
+        verb = {"GET": ["get"], "POST": ["create", "-f", "-"]}[method]
+        return self.kubectl(*verb, "--raw", url, given="" if method == "POST" else None)
+
+    def pods(self, selector: str) -> list[Object]:
+        """Those that are not being ended."""
+        return [pod for pod in self.list("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
+
+    def ready(self, selector: str) -> list[str]:
+        """Names of the pods that are ready."""
+        return [
+            pod["metadata"]["name"]
+            for pod in self.pods(selector)
+            if any(it["type"] == "Ready" and it["status"] == "True" for it in pod["status"].get("conditions", []))
+        ]
+
+    def kill(self, selector: str) -> str:
+        """Delete one pod as a crash would, without a word to its program; its unique id."""
+        pod = self.pods(selector)[0]
+        self.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force", "--wait=false")
+        uid: str = pod["metadata"]["uid"]
+        return uid

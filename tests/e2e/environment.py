@@ -1,0 +1,143 @@
+"""Everything that a feed needs, set up as a user would: images, operators or their stand-ins, platform, chart.
+
+`python -m tests.e2e.environment up` is `make kind-up`; `down` is `make kind-down`. What is there already is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from tests.e2e.cluster import Cluster, CommandError, run
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ALLOWED = re.compile(r"kind-.+")
+"""Contexts that tests may touch: clusters of kind, which hold nothing of anybody's."""
+NAME = "cryptocdc"
+NAMESPACE = "cryptocdc"
+PYTHON_IMAGE = "python:3.11-slim-bookworm"
+BASE, BUILD = "cryptocdc/base:bookworm", "cryptocdc/build:bookworm"
+LOCAL_BUILD = "--network host --quiet --force-rm"
+PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator")
+CACHE = Path(os.environ.get("CACHE", "/tmp/kind-cache"))
+
+
+def version() -> str:
+    found = re.search(r'^version = "(.+)"', (ROOT / "core/pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def timed(what: str, step: Callable[[], object]) -> None:
+    begun = time.monotonic()
+    step()
+    print(f"{what}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+
+
+@cache
+def images_can_be_pulled() -> bool:
+    return subprocess.run(["docker", "pull", "--quiet", PYTHON_IMAGE], capture_output=True, check=False).returncode == 0
+
+
+def chosen() -> Cluster:
+    """The cluster of KUBECONFIG when that is set, else kind's own of our name. Raises CommandError on a strange one."""
+    context = f"kind-{NAME}"
+    if os.environ.get("KUBECONFIG"):
+        context = run(["kubectl", "config", "current-context"]).strip()
+    if not ALLOWED.fullmatch(context):
+        raise CommandError(f"the context of KUBECONFIG is {context!r}; tests touch {ALLOWED.pattern} only")
+    return Cluster(context, NAMESPACE)
+
+
+def make_cluster() -> None:
+    if images_can_be_pulled():
+        if NAME not in run(["kind", "get", "clusters"]).split():
+            run(["kind", "create", "cluster", "--name", NAME])
+    else:
+        subprocess.run([HERE / "kind" / "create-cluster.sh", NAME], check=True, stdout=sys.stderr)
+
+
+def build_images() -> None:
+    """All programs', and where none can be pulled the bases and the stand-ins'."""
+    arguments = []
+    if not images_can_be_pulled():
+        subprocess.run([ROOT / "images" / "base.sh"], check=True)
+        stand_ins = ["--file", str(HERE / "stand_ins" / "Dockerfile"), "--tag", f"cryptocdc/stand-ins:{version()}"]
+        bases = ["--build-arg", f"BASE_IMAGE={BASE}", "--build-arg", f"BUILD_IMAGE={BUILD}"]
+        run(["docker", "build", *LOCAL_BUILD.split(), *stand_ins, *bases, str(ROOT)], limit_s=1200)
+        arguments = [f"BASE_IMAGE={BASE}", f"BUILD_IMAGE={BUILD}", f"BUILD_FLAGS={LOCAL_BUILD}"]
+        arguments.append(f"CONNECT_BASE_IMAGE=cryptocdc/stand-ins:{version()}")
+    for name in (*PROGRAMS, "connect"):
+        run(["make", "-C", str(ROOT), f"image-{name}", *arguments], limit_s=1200)
+
+
+def load_images(cluster: Cluster) -> None:
+    names = [*PROGRAMS, "connect", *([] if images_can_be_pulled() else ["stand-ins"])]
+    images = [f"cryptocdc/{name}:{version()}" for name in names]
+    run(["kind", "load", "docker-image", *images, "--name", cluster.context.removeprefix("kind-")])
+
+
+def install_operators(cluster: Cluster) -> None:
+    """The published ones where images can be pulled, else their CRDs and our stand-ins."""
+    if images_can_be_pulled():
+        run(["make", "-C", str(ROOT), "operators"], limit_s=1800)
+        return
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(HERE / "crds"))
+    manifest = (HERE / "stand_ins" / "manifest.yaml").read_text(encoding="utf-8")
+    cluster.kubectl("apply", "-f", "-", given=manifest.replace("VERSION", version()))
+    cluster.kubectl("-n", "stand-ins", "rollout", "restart", "deployment/stand-ins")
+    cluster.kubectl("-n", "stand-ins", "rollout", "status", "deployment/stand-ins", "--timeout=120s")
+
+
+def install_platform(cluster: Cluster) -> None:
+    made = cluster.kubectl("create", "namespace", cluster.namespace, "--dry-run=client", "-o", "yaml")
+    cluster.kubectl("apply", "-f", "-", given=made)
+    cluster.kubectl("apply", "-k", str(ROOT / "manifests/overlays/kind"))
+
+
+def install_chart(cluster: Cluster) -> None:
+    values = str(ROOT / "charts/ci/kind-values.yaml")
+    cluster.helm("upgrade", "--install", "cryptocdc", str(ROOT / "charts"), "--values", values)
+
+
+def wait_for_platform(cluster: Cluster) -> None:
+    ready = ["wait", "--timeout=300s", "--for=condition=Ready"]
+    for what in ("kafka/cryptocdc", "kafkaconnect/cryptocdc", "cluster.postgresql.cnpg.io/cryptocdc-postgres"):
+        cluster.kubectl(*ready, what)
+    state = "jsonpath={.status.datacenters.dc1.cassandra.cassandraOperatorProgress}=Ready"
+    cluster.kubectl("wait", "--timeout=300s", f"--for={state}", "k8ssandracluster/cryptocdc")
+    cluster.kubectl("rollout", "status", "deployment/cryptocdc-operator", "--timeout=180s")
+
+
+def up() -> Cluster:
+    """Everything but a feed."""
+    os.environ["PATH"] = f"{CACHE / 'bin'}:{os.environ['PATH']}"
+    timed("images", build_images)
+    if not os.environ.get("KUBECONFIG"):
+        timed("cluster", make_cluster)
+    cluster = chosen()
+    timed("images loaded", lambda: load_images(cluster))
+    timed("operators", lambda: install_operators(cluster))
+    timed("platform applied", lambda: install_platform(cluster))
+    timed("chart", lambda: install_chart(cluster))
+    timed("all ready", lambda: wait_for_platform(cluster))
+    return cluster
+
+
+def down() -> None:
+    os.environ["PATH"] = f"{CACHE / 'bin'}:{os.environ['PATH']}"
+    run(["kind", "delete", "cluster", "--name", NAME])
+
+
+if __name__ == "__main__":
+    try:
+        {"up": up, "down": down}[sys.argv[1]]()
+    except (CommandError, subprocess.CalledProcessError) as failure:
+        sys.exit(str(failure))

@@ -1,0 +1,67 @@
+"""The controllers: each kind's on a thread of its own, which looks at all of its resources once a second."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from tests.e2e.stand_ins import cassandra, connect, entities, kafka, postgres
+from tests.e2e.stand_ins.api import Api, Object
+
+PERIOD_S = 1.0
+IMAGE = os.environ["STAND_IN_IMAGE"]
+
+log = logging.getLogger("stand-ins")
+
+
+def keep(version: str, kind: str, turn: Callable[[Api, Object], None]) -> None:
+    """Whatever goes wrong with a resource is said and tried again: servers come and go."""
+    api, told = Api(), ""
+    while True:
+        try:
+            for item in api.list(version, kind):
+                turn(api, item)
+            told = ""
+        except Exception as error:
+            if str(error) != told:
+                log.warning("%s: %s: %s", kind, type(error).__name__, error)
+            told = str(error)
+        time.sleep(PERIOD_S)
+
+
+def entity(turn: Callable[..., None]) -> Callable[[Api, Object], None]:
+    """A turn that begins once the cluster's Kafka answers."""
+
+    def begin(api: Api, cluster: Object) -> None:
+        settings = kafka.admin(api, cluster["metadata"]["namespace"], cluster["metadata"]["name"])
+        if settings is not None and cluster.get("status", {}).get("conditions", [{}])[0].get("type") == "Ready":
+            turn(api, cluster, settings)
+
+    return begin
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # it shouts of every attempt while a server starts
+    threads = [
+        threading.Thread(target=keep, args=arguments, name=arguments[1])
+        for arguments in (
+            (kafka.VERSION, "Kafka", lambda api, item: kafka.reconcile(api, item, IMAGE)),
+            (kafka.VERSION, "Kafka", entity(entities.topics)),
+            (kafka.VERSION, "Kafka", entity(entities.users)),
+            (kafka.VERSION, "KafkaConnect", connect.reconcile),
+            (postgres.VERSION, "Cluster", lambda api, item: postgres.reconcile(api, item, IMAGE)),
+            (cassandra.VERSION, "K8ssandraCluster", lambda api, item: cassandra.reconcile(api, item, IMAGE)),
+        )
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:  # Cassandra's driver makes pools of its own, which needs a main thread that lives
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

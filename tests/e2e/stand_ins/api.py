@@ -1,0 +1,112 @@
+"""The API server: resources listed, applied as one field manager, their status written."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import requests
+
+Object = dict[str, Any]
+
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_MANAGER = "stand-ins"
+_TIMEOUT_S = 10
+
+
+class Api:
+    """Each call raises requests.RequestException. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._url = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
+        self._http = requests.Session()
+        self._http.verify = str(_ACCOUNT / "ca.crt")
+        self._applied: dict[str, Object] = {}
+
+    def list(self, version: str, kind: str) -> list[Object]:
+        """All namespaces' resources of the kind."""
+        items: list[Object] = self._call("GET", _collection(version, kind))["items"]
+        return [{"apiVersion": version, "kind": kind, **item} for item in items]
+
+    def get(self, version: str, kind: str, namespace: str, name: str) -> Object | None:
+        try:
+            return self._call("GET", f"{_collection(version, kind, namespace)}/{name}")
+        except requests.HTTPError as error:
+            if error.response.status_code == 404:
+                return None
+            raise
+
+    def apply(self, owner: Object, *documents: Object) -> None:
+        """Apply each document, owned by `owner` and in its namespace; one that is as it was last time is left."""
+        meta = owner["metadata"]
+        reference = {
+            "apiVersion": owner["apiVersion"],
+            "kind": owner["kind"],
+            "name": meta["name"],
+            "uid": meta["uid"],
+            "controller": True,
+        }
+        for document in documents:
+            metadata = {**document["metadata"], "namespace": meta["namespace"], "ownerReferences": [reference]}
+            whole = {**document, "metadata": metadata}
+            path = _path(whole)
+            if self._applied.get(path) != whole:
+                self._patch(f"{path}?fieldManager={_MANAGER}&force=true", whole, "application/apply-patch+yaml")
+                self._applied[path] = whole
+
+    def patch(self, item: Object, change: Object) -> None:
+        """A merge patch of the resource itself."""
+        self._patch(_path(item), change, "application/merge-patch+json")
+
+    def status(self, item: Object, status: Object) -> None:
+        """A merge patch of the status, when that changes anything."""
+        before = item.get("status", {})
+        if any(before.get(key) != value for key, value in status.items()):
+            self._patch(f"{_path(item)}/status", {"status": status}, "application/merge-patch+json")
+            item["status"] = {**before, **status}
+
+    def secret(self, namespace: str, name: str) -> dict[str, str] | None:
+        """A secret's data as text, None when there is none."""
+        found = self.get("v1", "Secret", namespace, name)
+        if found is None:
+            return None
+        return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
+
+    def ready(self, namespace: str, stateful_set: str) -> bool:
+        """Whether the one pod of the set is ready, as its newest template has it."""
+        found = self.get("apps/v1", "StatefulSet", namespace, stateful_set)
+        if found is None:
+            return False
+        status = found.get("status", {})
+        return bool(
+            status.get("observedGeneration") == found["metadata"]["generation"]
+            and status.get("readyReplicas", 0) == found["spec"]["replicas"]
+            and status.get("currentRevision") == status.get("updateRevision")
+        )
+
+    def _patch(self, path: str, body: Object, media_type: str) -> None:
+        self._call("PATCH", path, body, media_type)
+
+    def _call(self, method: str, path: str, body: Object | None = None, media_type: str = "application/json") -> Object:
+        # The kubelet renews the token's file within the hour.
+        headers = {"Authorization": f"Bearer {(_ACCOUNT / 'token').read_text()}", "Content-Type": media_type}
+        data = None if body is None else json.dumps(body)
+        answer = self._http.request(method, self._url + path, data=data, headers=headers, timeout=_TIMEOUT_S)
+        if not answer.ok:
+            raise requests.HTTPError(f"{method} {path}: {answer.status_code}: {answer.text[:500]}", response=answer)
+        found: Object = answer.json()
+        return found
+
+
+def _collection(version: str, kind: str, namespace: str | None = None) -> str:
+    group = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    place = f"/namespaces/{namespace}" if namespace else ""
+    return f"{group}{place}/{kind.lower()}s"
+
+
+def _path(item: Object) -> str:
+    meta = item["metadata"]
+    return f"{_collection(item['apiVersion'], item['kind'], meta['namespace'])}/{meta['name']}"

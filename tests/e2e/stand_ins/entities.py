@@ -1,0 +1,175 @@
+"""What Strimzi's entity operator does: KafkaTopics and KafkaUsers become topics, logins and ACLs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialDeletion,
+    UserScramCredentialUpsertion,
+)
+
+from cryptocdc_adapters.kafka import apply_topics, client_config, delete_topics
+from cryptocdc_core.plan import Topic
+from cryptocdc_core.settings import KafkaSettings
+from tests.e2e.stand_ins import conditions, kafka
+from tests.e2e.stand_ins.api import Api, Object
+from tests.e2e.stand_ins.workload import secret
+
+_FINALIZER = "strimzi.io/topic-operator"
+_LIMIT_S = 20
+_ITERATIONS = 4096  # Strimzi's and Kafka's own
+_MECHANISM = "SCRAM-SHA-512"
+
+Seen = dict[str, tuple[str, int]]
+"""By uid, the state of the resource and its cluster that was last brought about."""
+
+
+def _of(api: Api, kind: str, cluster: Object) -> list[Object]:
+    meta = cluster["metadata"]
+    return [
+        item
+        for item in api.list(kafka.VERSION, kind)
+        if item["metadata"]["namespace"] == meta["namespace"]
+        and item["metadata"].get("labels", {}).get(kafka.CLUSTER) == meta["name"]
+    ]
+
+
+def _each(api: Api, items: list[Object], turn: Callable[[Object], None]) -> None:
+    for item in items:
+        try:
+            turn(item)
+        except (KafkaException, OSError, TimeoutError) as error:
+            api.status(item, conditions.not_ready(item, type(error).__name__, str(error)))
+
+
+def topics(api: Api, cluster: Object, settings: KafkaSettings) -> None:
+    """Make, change and delete topics; a topic that somebody deleted is made again."""
+    admin = AdminClient(client_config(settings))
+    there = admin.list_topics(timeout=_LIMIT_S).topics
+
+    def turn(item: Object) -> None:
+        meta, spec = item["metadata"], item["spec"]
+        name = spec.get("topicName", meta["name"])
+        finalizers = meta.get("finalizers", [])
+        if meta.get("deletionTimestamp"):
+            delete_topics(settings, [name])
+            kept = [each for each in finalizers if each != _FINALIZER]
+            api.patch(item, {"metadata": {"finalizers": kept}})
+            return
+        done = item.get("status", {})
+        current = done.get("observedGeneration") == meta["generation"] and done["conditions"][0]["type"] == "Ready"
+        if name in there and current:
+            return
+        if _FINALIZER not in finalizers:
+            api.patch(item, {"metadata": {"finalizers": [*finalizers, _FINALIZER]}})
+        config = {key: _java(value) for key, value in spec.get("config", {}).items()}
+        apply_topics(settings, [Topic(name, spec.get("partitions", 1), config)], spec.get("replicas", -1))
+        _forget_others(admin, name, config)
+        api.status(item, {**conditions.ready(item), "topicName": name})
+
+    _each(api, _of(api, "KafkaTopic", cluster), turn)
+
+
+def _java(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _forget_others(admin: AdminClient, topic: str, config: dict[str, str]) -> None:
+    """A setting that the resource no longer has goes back to the broker's default."""
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    found = admin.describe_configs([resource])[resource].result(_LIMIT_S)
+    others = [
+        ConfigEntry(key, None, incremental_operation=AlterConfigOpType.DELETE)
+        for key, entry in found.items()
+        if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value and key not in config
+    ]
+    if others:
+        change = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=others)
+        admin.incremental_alter_configs([change])[change].result(_LIMIT_S)
+
+
+def users(api: Api, cluster: Object, settings: KafkaSettings) -> None:
+    """Make each user's secret, login and ACLs; the logins of users that are gone go."""
+    admin = AdminClient(client_config(settings))
+    items = _of(api, "KafkaUser", cluster)
+    logins = set(admin.describe_user_scram_credentials().result(_LIMIT_S))
+
+    def turn(item: Object) -> None:
+        name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
+        kept = api.secret(namespace, name)
+        password = kept["password"] if kept else secrets.token_hex(16)
+        module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+        login = f'{module} required username="{name}" password="{password}";'
+        made = secret(name, {"password": password, "sasl.jaas.config": login})
+        made["metadata"]["labels"] = {kafka.CLUSTER: cluster["metadata"]["name"], "strimzi.io/kind": "KafkaUser"}
+        api.apply(item, made)
+        if name not in logins or kept is None:
+            info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
+            change = UserScramCredentialUpsertion(name, info, password.encode())
+            admin.alter_user_scram_credentials([change])[name].result(_LIMIT_S)
+        _acls(admin, name, item["spec"].get("authorization", {}).get("acls", []))
+        api.status(item, {**conditions.ready(item), "username": name, "secret": name})
+
+    _each(api, items, turn)
+    for gone in logins - {item["metadata"]["name"] for item in items}:
+        doomed = UserScramCredentialDeletion(gone, ScramMechanism.SCRAM_SHA_512)
+        admin.alter_user_scram_credentials([doomed])[gone].result(_LIMIT_S)
+
+
+def _acls(admin: AdminClient, user: str, rules: list[Object]) -> None:
+    principal = f"User:{user}"
+    wanted = {
+        AclBinding(
+            ResourceType.BROKER
+            if rule["resource"]["type"] == "cluster"
+            else ResourceType[rule["resource"]["type"].upper()],
+            rule["resource"].get("name", "kafka-cluster"),
+            ResourcePatternType.PREFIXED
+            if rule["resource"].get("patternType") == "prefix"
+            else ResourcePatternType.LITERAL,
+            principal,
+            rule.get("host", "*"),
+            AclOperation[_constant(operation)],
+            AclPermissionType[rule.get("type", "allow").upper()],
+        )
+        for rule in rules
+        for operation in rule["operations"]
+    }
+    everything = AclBindingFilter(
+        ResourceType.ANY, None, ResourcePatternType.ANY, principal, None, AclOperation.ANY, AclPermissionType.ANY
+    )
+    there = set(admin.describe_acls(everything).result(_LIMIT_S))
+    for made in (admin.create_acls(list(wanted - there)) if wanted - there else {}).values():
+        made.result(_LIMIT_S)
+    for acl in there - wanted:
+        one = AclBindingFilter(
+            acl.restype,
+            acl.name,
+            acl.resource_pattern_type,
+            acl.principal,
+            acl.host,
+            acl.operation,
+            acl.permission_type,
+        )
+        admin.delete_acls([one])[one].result(_LIMIT_S)
+
+
+def _constant(operation: str) -> str:
+    """DescribeConfigs → DESCRIBE_CONFIGS."""
+    return "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in operation).lstrip("_")
