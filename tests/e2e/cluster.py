@@ -58,7 +58,7 @@ class Cluster:
         found: Object | None = json.loads(text) if text else None
         return found
 
-    def list(self, kind: str, selector: str = "") -> list[Object]:
+    def find(self, kind: str, selector: str = "") -> list[Object]:
         """Those with all of the labels of `selector`, by name."""
         items: list[Object] = json.loads(self.kubectl("get", kind, "-l", selector, "-o", "json"))["items"]
         return sorted(items, key=lambda item: str(item["metadata"]["name"]))
@@ -71,7 +71,7 @@ class Cluster:
 
     def pods(self, selector: str) -> list[Object]:
         """Those that are not being ended."""
-        return [pod for pod in self.list("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
+        return [pod for pod in self.find("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
 
     def ready(self, selector: str) -> list[str]:
         """Names of the pods that are ready."""
