@@ -178,3 +178,8 @@ def test_price_trends_are_the_closes_of_several_symbols_oldest_first(api: Api) -
 def test_a_candles_range_is_in_per_cent_of_its_open(api: Api) -> None:
     found = api.get("/volatility", symbol="BTCUSDT", interval="1m", limit=1).json()
     assert found[0]["range_percent"] == "0"
+
+
+def test_a_bin_of_the_heatmap_bears_both_sides_summed(api: Api) -> None:
+    found = api.get("/heatmap", symbol="BTCUSDT").json()
+    assert (found[0]["bid_quantity"], found[0]["quantity"]) == ("0.35130000", "0.70260000")

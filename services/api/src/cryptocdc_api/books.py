@@ -9,6 +9,7 @@ from typing import Any
 from cryptocdc_api.indicators import WORKING, shown
 from cryptocdc_api.paging import Row
 from cryptocdc_api.shapes import Json, digits, shaper
+from cryptocdc_api.tables import HEATMAP_TABLE
 from cryptocdc_core.catalogue import Type
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
 
@@ -21,6 +22,9 @@ FIGURES = {
     "ask_total": "Quantity asked over all levels, in the base asset.",
     "imbalance": "bid_total less ask_total by their sum: -1 to 1.",
 }
+BIN_FIGURES = {"quantity": "bid_quantity and ask_quantity together."}
+_BIN_SHAPE = shaper(HEATMAP_TABLE.columns)
+_BIN_SIDES = [HEATMAP_TABLE.column_names.index(f"{side}_quantity") for side in ("bid", "ask")]
 _SHAPE = shaper(ORDER_BOOK.columns)
 HEAD = [column for column in ORDER_BOOK.columns if column.type is not Type.DECIMALS]
 _HEAD_SHAPE, _HEAD_PLACES = shaper(HEAD), [ORDER_BOOK.position(column.name) for column in HEAD]
@@ -56,6 +60,13 @@ def _figures(row: Row) -> Json:
         found["mid"] = WORKING.divide(WORKING.add(asks[0], bids[0]), Decimal(2))
         found["imbalance"] = shown(WORKING.divide(bid - ask, bid + ask)) if bid + ask else None
     return {name: None if value is None else digits(value) for name, value in found.items()}
+
+
+def bin_shape(row: Row) -> Json:
+    """A row of the heatmap, both sides' quantity summed up beside it."""
+    shaped = _BIN_SHAPE(row)
+    bid, ask = (row[at] for at in _BIN_SIDES)
+    return {**shaped, "quantity": digits(WORKING.add(bid, ask))}
 
 
 def levels(row: Row) -> list[Json]:

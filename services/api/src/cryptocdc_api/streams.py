@@ -87,7 +87,6 @@ def routes(context: Context) -> APIRouter:
         return await answer(context, request, TABLES[ORDER_BOOK.table], [query.symbol], query, books.shape)
 
     if ORDER_BOOK.table in context.tables:
-        bins = shaper(HEATMAP_TABLE.columns)
         summaries: Cache[list[Json]] = context.cache("newest_books", BOOKS_AGE_S)
 
         async def newest_book(symbol: str) -> list[Row]:
@@ -114,12 +113,12 @@ def routes(context: Context) -> APIRouter:
             return rows_response(await summaries.get("", summed_up))
 
         @router.get(
-            "/heatmap", responses=described(schema(HEATMAP_TABLE.columns)),
+            "/heatmap", responses=described(schema(HEATMAP_TABLE.columns, **books.BIN_FIGURES)),
             summary="Quantity in the order book by price, every 10 seconds: a row for each bin.",
         )  # fmt: skip
         async def heatmap(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
             await context.check_symbol(query.symbol)
-            return await answer(context, request, HEATMAP_TABLE, [query.symbol], query, bins)
+            return await answer(context, request, HEATMAP_TABLE, [query.symbol], query, books.bin_shape)
 
     @router.get("/symbols", summary="Every symbol that was captured.")
     async def symbols(_: Annotated[NothingQuery, Query()]) -> Response:

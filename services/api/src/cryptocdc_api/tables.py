@@ -25,10 +25,13 @@ class Table:
     group: int = 1
 
     @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @cached_property
     def places(self) -> tuple[int, ...]:
         """Where the columns of `clustering` stand in a row."""
-        names = [column.name for column in self.columns]
-        return tuple(names.index(name) for name in self.clustering)
+        return tuple(self.column_names.index(name) for name in self.clustering)
 
 
 def table_of(stream: Stream) -> Table:
