@@ -17,6 +17,7 @@ from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_core.settings import ServingSettings, SettingsError
 from cryptocdc_operator.cluster import KubernetesCluster
 from cryptocdc_operator.handlers import Handlers
+from cryptocdc_operator.labels import MANAGER
 from cryptocdc_operator.outside import ExchangeAndVerifier
 from cryptocdc_operator.reconcile import Operator
 from cryptocdc_operator.servers import PlatformServers, server_settings
@@ -58,7 +59,8 @@ def main() -> None:
     )
     threading.Thread(target=watch_over, args=(cluster.feeds, progress, health), name="standstill", daemon=True).start()
     Handlers(operator, progress, kopf.get_default_registry())
-    kopf.run(namespaces=[settings.namespace], standalone=True)
+    # Left to itself kopf asks for the name of its user, and a container's uid has none.
+    kopf.run(namespaces=[settings.namespace], standalone=True, identity=MANAGER)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -210,14 +210,16 @@ def conditions(
 
 def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Those conditions of `after` that an event should tell of: their status or reason is new. That something which was
-    never there is yet to come is no news."""
+    never there is yet to come is no news, and what a part has said `Ready` need not repeat."""
     earlier = {condition["type"]: (condition["status"], condition["reason"]) for condition in before}
-    return [
+    new = [
         condition
         for condition in after
         if earlier.get(condition["type"]) != (condition["status"], condition["reason"])
         and (condition["type"] in earlier or not (condition["status"] == "Unknown" or condition["reason"] in COMING))
     ]
+    told = {condition["reason"] for condition in new if condition["type"] != READY}
+    return [condition for condition in new if condition["type"] != READY or condition["reason"] not in told]
 
 
 def rfc3339(at: datetime) -> str:

@@ -191,18 +191,15 @@ class _Pass:
         return ResolvedFeed(feed, source_of(feed.spec.exchange), tuple(symbols), tuple(halted))
 
     def _apply_objects(self, planned: Plan, text: str, programs: tuple[Program, ...]) -> None:
-        """What needs no server: the feed's file, and the guards of its programs. Those no longer wanted go."""
+        """What needs no server: the feed's file, and what guards its programs. A budget for a single pod goes."""
         self.cluster.apply(children.feed_map(planned, text, self.owner))
         guards = children.guards(programs, planned, self.settings, self.owner)
         for guard in guards:
             self.cluster.apply(guard)
-        wanted = {(guard["kind"], guard["metadata"]["name"]) for guard in guards}
-        kinds = ["PodDisruptionBudget"]
-        kinds += ["NetworkPolicy"] if not self.settings.network_policies else []
-        for kind in kinds:
-            for found in self.cluster.of_feed(kind, self.name):
-                if (kind, found["metadata"]["name"]) not in wanted:
-                    self.cluster.delete(kind, found["metadata"]["name"])
+        budgets = {guard["metadata"]["name"] for guard in guards if guard["kind"] == "PodDisruptionBudget"}
+        for found in self.cluster.of_feed("PodDisruptionBudget", self.name):
+            if found["metadata"]["name"] not in budgets:
+                self.cluster.delete("PodDisruptionBudget", found["metadata"]["name"])
 
     @property
     def _applied(self) -> bool:

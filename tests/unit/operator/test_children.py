@@ -1,0 +1,256 @@
+"""What is made for a feed in Kubernetes: golden where others rely on it, and all of it valid by the true schemas."""
+
+import json
+import re
+
+import pytest
+import yaml
+from tests.unit.core.feeds import feed
+from tests.unit.kubernetes_schemas import ROOT, problems
+from tests.unit.operator.world import ADDRESSES, FACTS, SETTINGS
+
+from cryptocdc_core.feed import parse
+from cryptocdc_core.plan import plan
+from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_operator import children
+from cryptocdc_operator.labels import Owner
+from cryptocdc_operator.programs import consumer, deployment, producer
+from cryptocdc_operator.settings import OperatorSettings
+
+OWNER = Owner("my-feed", "uid")
+PROGRAMS = ("producer", "consumer")
+STREAMS = {"recentTrades": {}, "klines": {}, "crypto24hStats": {}, "latestPrices": {}, "orderBook": {}}
+LABELS = {
+    "app.kubernetes.io/name": "cryptocdc",
+    "app.kubernetes.io/instance": "my-feed",
+    "app.kubernetes.io/part-of": "cryptocdc",
+    "app.kubernetes.io/managed-by": "cryptocdc-operator",
+    "cryptocdc.io/feed": "my-feed",
+}
+FEEDS = {
+    "a few": {"streams": STREAMS},
+    "scaled": {"streams": STREAMS, "scaling": {"producers": 3, "consumers": 4}, "deletionPolicy": "Delete"},
+    "with a key, elsewhere": {
+        "streams": {"klines": {}},
+        "credentialsSecretRef": "binance-key",
+        "exchange": "binance-us",
+        "endpoints": {"rest": "http://mock", "websocket": "wss://mock.example:9000"},
+    },
+    "simulated": {"streams": {"klines": {}}, "exchange": "simulated", "suspend": True},
+}
+
+
+def planned(**spec):
+    made = feed("my-feed", **spec)
+    source = "simulated" if made.spec.exchange == "simulated" else "exchange"
+    return plan(ResolvedFeed(made, source, ("BTCUSDT", "ETHUSDT")), FACTS)
+
+
+def everything(settings=SETTINGS, **spec):
+    made = planned(**spec)
+    programs = producer(made.feed, settings, ADDRESSES), consumer(made.feed, settings, ADDRESSES)
+    return [
+        children.feed_map(made, children.feed_text(made), OWNER),
+        *children.topics(made, settings, OWNER),
+        children.connector(made, settings, OWNER, "running"),
+        *(deployment(program, made.feed, settings, OWNER) for program in programs),
+        *children.guards(programs, made, settings, OWNER),
+    ]
+
+
+def one(kind, name, **spec):
+    return next(o for o in everything(**spec) if (o["kind"], o["metadata"]["name"]) == (kind, name))
+
+
+def environment(made):
+    return {e["name"]: e["value"] for e in made["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+
+@pytest.mark.parametrize("name", FEEDS)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SETTINGS,
+        OperatorSettings(
+            namespace="cdc", producer_image="p", consumer_image="c", image_pull_secrets="one, two", kafka_secret="none",
+            kafka_producer_secret="none", kafka_consumer_secret="none", kafka_ca_secret="none",
+            postgres_ca_secret="none", cassandra_ca_secret="ca", network_policies=False,
+        ),
+    ],
+    ids=["usual", "other"],
+)  # fmt: skip
+def test_all_is_valid_by_the_true_schemas(name, settings):
+    for made in everything(settings, **FEEDS[name]):
+        assert problems(made) == [], made["metadata"]["name"]
+
+
+@pytest.mark.parametrize("name", FEEDS)
+def test_all_bears_the_feeds_labels_and_belongs_to_it(name):
+    for made in everything(**FEEDS[name]):
+        assert made["metadata"]["labels"].items() >= LABELS.items()
+        owners = made["metadata"].get("ownerReferences")
+        if made["kind"] == "KafkaTopic" and FEEDS[name].get("deletionPolicy") != "Delete":
+            assert owners is None, "who removes the feed, however, must not remove its records"
+        else:
+            assert owners == [OWNER.reference]
+
+
+def test_the_topics():
+    made = {t["metadata"]["name"]: t["spec"] for t in everything(streams=STREAMS) if t["kind"] == "KafkaTopic"}
+    assert {name: spec["topicName"] for name, spec in made.items()} == {
+        "my-feed.my-feed.recent-trades": "my_feed.my_feed.recent_trades",
+        "my-feed.my-feed.klines": "my_feed.my_feed.klines",
+        "my-feed.my-feed.crypto-24h-stats": "my_feed.my_feed.crypto_24h_stats",
+        "my-feed.my-feed.latest-prices": "my_feed.my_feed.latest_prices",
+        "my-feed.my-feed.order-book": "my_feed.my_feed.order_book",
+        "my-feed.symbols": "my_feed.symbols",
+        "my-feed.dlq": "my_feed.dlq",
+        "my-feed.rejected": "my_feed.rejected",
+        "my-feed.heartbeat": "__debezium-heartbeat.my_feed",
+    }
+    assert made["my-feed.symbols"] == {
+        "topicName": "my_feed.symbols",
+        "partitions": 12,
+        "replicas": 1,
+        "config": {"cleanup.policy": "compact", "segment.ms": "3600000"},
+    }
+
+
+def test_the_connector():
+    made = one("KafkaConnector", "my-feed", streams={"klines": {}})
+    assert made["metadata"]["labels"]["strimzi.io/cluster"] == "cryptocdc"
+    spec = made["spec"]
+    assert (spec["class"], spec["tasksMax"], spec["state"]) == (
+        "io.debezium.connector.postgresql.PostgresConnector", 1, "running",
+    )  # fmt: skip
+    assert not {"connector.class", "tasks.max", "name"} & set(spec["config"]), "Strimzi refuses them"
+    assert spec["config"]["database.password"] == "${secrets:cdc/cryptocdc-replication:password}"
+    assert spec["config"]["database.sslmode"] == "require"
+    assert one("KafkaConnector", "my-feed-sim", **FEEDS["simulated"])["spec"]["config"]["topic.prefix"] == "my_feed_sim"
+
+
+def test_a_producers_environment():
+    assert environment(one("Deployment", "my-feed-producer", streams=STREAMS)) == {
+        "CRYPTOCDC_FEED": "/etc/cryptocdc/feed.yaml",
+        "CRYPTOCDC_SOURCE": "exchange",
+        "CRYPTOCDC_METRICS_PORT": "9090",
+        "CRYPTOCDC_LOG_FORMAT": "json",
+        "CRYPTOCDC_POSTGRES_HOST": "cryptocdc-postgres-rw",
+        "CRYPTOCDC_POSTGRES_PORT": "5432",
+        "CRYPTOCDC_POSTGRES_SSLMODE": "verify-full",
+        "CRYPTOCDC_POSTGRES_USER_FILE": "/var/run/secrets/cryptocdc/cryptocdc-postgres-app/username",
+        "CRYPTOCDC_POSTGRES_PASSWORD_FILE": "/var/run/secrets/cryptocdc/cryptocdc-postgres-app/password",
+        "CRYPTOCDC_POSTGRES_CA_FILE": "/var/run/secrets/cryptocdc/cryptocdc-postgres-ca/ca.crt",
+        "CRYPTOCDC_KAFKA_BOOTSTRAP": "cryptocdc-kafka-bootstrap:9093",
+        "CRYPTOCDC_KAFKA_MECHANISM": "SCRAM-SHA-512",
+        "CRYPTOCDC_KAFKA_USERNAME": "cryptocdc-producer",
+        "CRYPTOCDC_KAFKA_PASSWORD_FILE": "/var/run/secrets/cryptocdc/cryptocdc-producer/password",
+        "CRYPTOCDC_KAFKA_CA_FILE": "/var/run/secrets/cryptocdc/cryptocdc-cluster-ca-cert/ca.crt",
+    }
+
+
+def test_a_consumer_knows_nothing_of_postgres_and_a_producer_nothing_of_cassandra():
+    made = {c: environment(one("Deployment", f"my-feed-{c}", streams=STREAMS)) for c in PROGRAMS}
+    assert not any("POSTGRES" in name for name in made["consumer"])
+    assert not any("CASSANDRA" in name for name in made["producer"])
+    assert made["consumer"]["CRYPTOCDC_CASSANDRA_DATACENTER"] == "dc1"
+
+
+def test_a_key_is_given_to_producers_as_a_file():
+    made = one("Deployment", "my-feed-producer", **FEEDS["with a key, elsewhere"])
+    assert environment(made)["CRYPTOCDC_API_KEY_FILE"] == "/var/run/secrets/cryptocdc/binance-key/api-key"
+    mounted = {v["secret"]["secretName"] for v in made["spec"]["template"]["spec"]["volumes"] if "secret" in v}
+    assert "binance-key" in mounted
+
+
+def test_secrets_are_files_and_of_each_only_what_is_read():
+    for component in PROGRAMS:
+        pod = one("Deployment", f"my-feed-{component}", streams=STREAMS)["spec"]["template"]["spec"]
+        read = {value for name, value in environment(one("Deployment", f"my-feed-{component}", streams=STREAMS)).items()
+                if name.endswith("_FILE")}  # fmt: skip
+        mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+        given = {
+            f"{mounts[volume['name']]}/{item['path']}"
+            for volume in pod["volumes"]
+            if "secret" in volume
+            for item in volume["secret"]["items"]
+        }
+        assert given == read
+
+
+def test_pods_are_restricted():
+    for component in PROGRAMS:
+        pod = one("Deployment", f"my-feed-{component}", streams=STREAMS)["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["containers"][0]["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+CHANGES = {
+    "symbols": ({"symbols": {"names": ["XRPUSDT"]}}, set()),
+    "top": ({"symbols": {"top": {"count": 3}}}, set()),
+    "scaling": ({"scaling": {"producers": 3, "consumers": 4}}, set()),
+    "suspend": ({"suspend": True}, set()),
+    "deletionPolicy": ({"deletionPolicy": "Delete"}, set()),
+    "retention of PostgreSQL and Kafka": ({"retention": {"postgres": "9d", "kafka": "9d"}}, set()),
+    "retention of Cassandra": ({"retention": {"cassandra": "9d"}}, {"consumer"}),
+    "a stream": ({"streams": {**STREAMS, "orderBook": None}}, {"producer", "consumer"}),
+    "a stream's settings": ({"streams": {**STREAMS, "orderBook": {"depth": 5}}}, {"producer"}),
+    "endpoints": ({"endpoints": {"rest": "http://mock"}}, {"producer"}),
+    "a key": ({"credentialsSecretRef": "key"}, {"producer"}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_restarts_which_programs(change):
+    spec, restarted = CHANGES[change]
+    templates = [
+        {c: json.dumps(one("Deployment", f"my-feed-{c}", **given)["spec"]["template"]) for c in PROGRAMS}
+        for given in ({"streams": STREAMS}, {"streams": STREAMS} | spec)
+    ]
+    assert {component for component in templates[0] if templates[0][component] != templates[1][component]} == restarted
+
+
+def test_a_feeds_file_is_a_feed_that_is_not_suspended_with_what_the_symbols_mean():
+    made = planned(streams=STREAMS, symbols={"top": {"count": 2}}, suspend=True, retention={"cassandra": "5d"})
+    again = parse(yaml.safe_load(children.feed_text(made)))
+    assert again.spec.symbols.names == ["BTCUSDT", "ETHUSDT"]
+    assert not again.spec.suspend
+    assert again.spec.model_dump(exclude={"symbols", "suspend"}) == made.feed.spec.model_dump(
+        exclude={"symbols", "suspend"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "near", "far"),
+    [
+        ("my-feed-producer", {}, {5432, 9093}, {443}),
+        ("my-feed-producer", FEEDS["with a key, elsewhere"], {5432, 9093, 80}, {9000}),
+        ("my-feed-producer", FEEDS["simulated"], {5432, 9093, 8090}, set()),
+        ("my-feed-consumer", {}, {9042, 9093}, set()),
+    ],
+)
+def test_programs_reach_their_servers_and_nothing_else(name, spec, near, far):
+    policy = one("NetworkPolicy", name, **({"streams": STREAMS} | spec))["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["ingress"] == [{"ports": [{"protocol": "TCP", "port": 9090}]}]
+    _, *out = policy["egress"]
+    found = {("near" if "to" in rule else "far"): {port["port"] for port in rule["ports"]} for rule in out}
+    assert (found.get("near", set()), found.get("far", set())) == (near, far)
+
+
+def test_a_single_pod_has_no_budget_that_could_only_hold_it_fast():
+    assert not [o for o in everything(streams=STREAMS) if o["kind"] == "PodDisruptionBudget"]
+    budgets = [o for o in everything(**FEEDS["scaled"]) if o["kind"] == "PodDisruptionBudget"]
+    assert [budget["spec"]["maxUnavailable"] for budget in budgets] == [1, 1]
+
+
+def test_the_chart_sets_exactly_the_settings_that_there_are():
+    text = (ROOT / "charts/templates/operator.yaml").read_text()
+    known = {OperatorSettings.variable(field) for field in OperatorSettings.model_fields}
+    assert set(re.findall(r"CRYPTOCDC_OPERATOR_\w+", text)) == known

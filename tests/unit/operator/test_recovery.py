@@ -1,0 +1,162 @@
+"""A failed connector is restarted with back-off; a lost slot healed by at most two new snapshots; then it is said."""
+
+import itertools
+from datetime import timedelta
+
+import pytest
+from tests.unit.operator.world import World
+
+from cryptocdc_adapters.slots import Slot, lost
+from cryptocdc_operator.judge import Proof
+from cryptocdc_operator.labels import NEW_SNAPSHOT
+from cryptocdc_operator.recovery import backoff
+
+
+@pytest.fixture
+def world():
+    made = World(streams={"klines": {}})
+    made.run()
+    assert made.snapshots == 1
+    return made
+
+
+def passes(world, count=8):
+    for _ in range(count):
+        world.reconcile()
+        world.others()
+
+
+def later(world, **more):
+    world.at += timedelta(**more)
+    world.proof = Proof(0, 10, world.at)
+
+
+SLOT = Slot("majors_slot", 100, True, "reserved", 0)
+
+
+@pytest.mark.parametrize(
+    ("slot", "position", "why"),
+    [
+        (SLOT, 100, None),
+        (SLOT, 120, None),  # committed, and not yet confirmed to the slot
+        (SLOT, None, None),  # a connector that is new has lost nothing
+        (None, None, None),
+        (SLOT, 0, None),  # a position that says nothing of the log
+        (None, 100, "gone"),
+        (Slot("majors_slot", 100, False, "lost", 0), 100, "removed log"),
+        (Slot("majors_slot", 101, False, "reserved", 0), 100, "not the one"),
+    ],
+)
+def test_when_a_slot_is_lost(slot, position, why):
+    told = lost(slot, position)
+    assert (told is None) == (why is None)
+    assert why is None or why in told
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        lambda world: world.lose_slot(),
+        lambda world: world.slots.update(majors_slot=Slot("majors_slot", 100, False, "lost", 0)),
+        lambda world: world.slots.update(majors_slot=Slot("majors_slot", 500, False, "reserved", 0)),
+    ],
+    ids=["gone", "invalidated", "another one"],
+)
+def test_a_lost_slot_is_healed_by_a_new_snapshot(world, breaks):
+    breaks(world)
+    world.reconcile()
+    assert world.said("ConnectorReady") == ("False", "SnapshotAgain")
+    assert world.said("Ready") == ("False", "SnapshotAgain")
+    passes(world)
+    assert world.said("ConnectorReady") == ("True", "Streaming")
+    assert world.snapshots == 2
+    assert world.feed()["status"]["recovery"]["snapshots"] == 1
+    assert [reason for _, reason, _ in world.events].count("SlotLost") == 1
+    assert [reason for _, reason, _ in world.events].count("SnapshotBegun") == 1
+
+
+def test_a_third_loss_halts_and_says_so_until_it_is_allowed(world):
+    for _ in range(3):
+        world.lose_slot()
+        passes(world)
+    assert world.snapshots == 3, "the first and two new ones"
+    assert world.said("ConnectorReady") == ("False", "SlotLost")
+    assert NEW_SNAPSHOT in world.condition("ConnectorReady")["message"]
+    assert world.objects["KafkaConnector", "majors"]["spec"]["state"] == "stopped"
+    passes(world, 20)
+    assert world.snapshots == 3
+    assert [reason for _, reason, _ in world.events].count("SlotLost") == 3, "two healed, one halted: told once"
+    world.feed()["metadata"]["annotations"][NEW_SNAPSHOT] = "now"
+    passes(world)
+    assert world.said("ConnectorReady") == ("True", "Streaming")
+    assert world.snapshots == 4
+
+
+def test_the_count_is_forgotten_after_an_hour_without_loss(world):
+    world.lose_slot()
+    passes(world)
+    later(world, minutes=59)
+    world.reconcile()
+    assert world.feed()["status"]["recovery"]["snapshots"] == 1
+    later(world, minutes=2)
+    world.reconcile()
+    assert "recovery" not in world.feed()["status"]
+
+
+def test_nothing_is_taken_for_lost_while_postgres_does_not_answer(world):
+    world.unreachable = {"PostgreSQL": "connection refused"}
+    world.lose_slot()
+    passes(world, 3)
+    assert world.said("ConnectorReady") == ("Unknown", "PlatformNotReady")
+    assert world.objects["KafkaConnector", "majors"]["spec"]["state"] == "running"
+    assert world.snapshots == 1
+
+
+def test_a_snapshot_that_was_begun_goes_on_when_postgres_is_back(world):
+    world.lose_slot()
+    world.reconcile()
+    world.unreachable = {"PostgreSQL": "connection refused"}
+    passes(world, 3)
+    assert world.objects["KafkaConnector", "majors"]["spec"]["state"] == "stopped"
+    world.unreachable = {}
+    passes(world)
+    assert world.said("ConnectorReady") == ("True", "Streaming")
+    assert world.snapshots == 2
+
+
+def test_a_failed_task_is_restarted_and_seen_before_strimzi_says_so(world):
+    world.fail_task()
+    assert world.reconcile().again_s is not None
+    assert world.said("ConnectorReady") == ("False", "TaskFailed")
+    assert "connection refused" in world.condition("ConnectorReady")["message"]
+    world.reconcile()
+    assert world.said("ConnectorReady") == ("True", "Streaming")
+    assert world.restarts == 1
+
+
+def test_a_task_that_fails_again_and_again_is_restarted_more_and_more_seldom(world):
+    restarted = []
+    for _ in range(600):
+        world.fail_task()
+        before = world.restarts
+        world.reconcile()
+        if world.restarts > before:
+            restarted.append(world.at)
+        later(world, seconds=3)
+    waits = [(b - a).total_seconds() for a, b in itertools.pairwise(restarted)]
+    assert waits == sorted(waits)
+    assert waits[0] <= 15
+    assert waits[-1] >= 300
+    assert world.feed()["status"]["recovery"]["restarts"] == len(restarted)
+
+
+def test_restarts_are_forgotten_once_it_runs_well(world):
+    world.fail_task()
+    passes(world, 2)
+    later(world, minutes=11)
+    world.reconcile()
+    assert "recovery" not in world.feed()["status"]
+
+
+def test_the_backoff_has_an_end():
+    assert [backoff(count).total_seconds() for count in (0, 1, 2, 3, 7, 8, 99)] == [10, 10, 20, 40, 600, 600, 600]

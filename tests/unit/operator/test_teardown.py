@@ -1,0 +1,110 @@
+"""A feed that is deleted leaves no slot behind; its data only as its policy says."""
+
+import pytest
+from tests.unit.operator.world import Killed, World
+
+POLICIES = ("Retain", "Delete")
+
+
+def made(policy):
+    world = World(streams={"recentTrades": {}, "klines": {}}, deletionPolicy=policy)
+    world.run()
+    return world
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_connector_position_and_slot_go_always(policy):
+    world = made(policy)
+    assert world.delete()
+    assert not world.slots
+    assert not world.positions
+    assert not world.connectors
+    assert not world.shared
+    assert [kind for kind, _ in world.objects if kind != "KafkaTopic"] == []
+    assert [reason for _, reason, _ in world.events].count("Deleted") == 1
+
+
+def test_retain_keeps_the_data():
+    world = made("Retain")
+    tables, topics = set(world.tables), world.names("KafkaTopic")
+    world.delete()
+    assert (world.tables, world.names("KafkaTopic")) == (tables, topics)
+    assert world.keyspaces == {"majors"}
+    assert world.symbols == {"majors": {}}, "nobody captures them any more"
+
+
+def test_delete_removes_the_data_of_streams_that_left_as_well():
+    world = made("Delete")
+    world.edit(streams={"recentTrades": None, "klines": {}})
+    world.run()
+    assert "majors.majors.recent-trades" in world.names("KafkaTopic")
+    world.delete()
+    assert not world.tables
+    assert not world.keyspaces
+    assert world.names("KafkaTopic") == []
+
+
+@pytest.mark.parametrize(("first", "then", "kept"), [("Delete", "Retain", True), ("Retain", "Delete", False)])
+def test_the_policy_of_the_last_moment_counts(first, then, kept):
+    world = made(first)
+    world.edit(deletionPolicy=then)
+    world.delete()
+    assert bool(world.names("KafkaTopic")) is kept
+    assert bool(world.tables) is kept
+
+
+def test_data_that_was_retained_is_taken_over_by_a_feed_of_the_same_name():
+    world = made("Retain")
+    world.delete()
+    world.make_feed("majors", streams={"recentTrades": {}, "klines": {}})
+    world.run()
+    assert world.said("Ready")[0] == "True"
+    assert world.snapshots == 2, "it begins anew: a snapshot carries what PostgreSQL kept"
+    assert "recovery" not in world.feed()["status"]
+
+
+def test_a_feed_that_made_nothing_goes_at_once_even_without_a_platform():
+    world = World()
+    world.secrets = {}
+    world.reconcile()
+    assert world.delete(passes=1)
+
+
+def test_a_platform_that_is_away_is_waited_for_and_named():
+    world = made("Delete")
+    world.unreachable = {"PostgreSQL": "connection refused"}
+    assert not world.delete()
+    assert world.said("Ready") == ("False", "Deleting")
+    assert "PostgreSQL" in world.condition("Ready")["message"]
+    assert "majors_slot" in world.slots
+    world.unreachable = {}
+    assert world.delete()
+    assert not world.slots
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_nothing_is_reconciled_while_it_is_deleted(policy):
+    world = made(policy)
+    world.feed()["metadata"]["deletionTimestamp"] = "now"
+    before = world.steps
+    assert world.reconcile().again_s is None
+    assert world.steps == before + 1, "it is looked at, and nothing more"
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_an_operator_killed_at_any_step_comes_to_the_same_end(policy):
+    begun = made(policy)
+    begun.steps = 0
+    smooth = begun.copied()
+    assert smooth.delete()
+    wanted, steps = smooth.state(), smooth.steps
+    assert steps > 20
+    for kill_at in range(1, steps + 1):
+        world = begun.copied()
+        world.kill_at = kill_at
+        with pytest.raises(Killed):
+            world.delete()
+        world.kill_at = None
+        world.others()
+        assert world.delete()
+        assert world.state() == wanted, f"killed at step {kill_at}"
