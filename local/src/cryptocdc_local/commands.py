@@ -25,6 +25,7 @@ from cryptocdc_local.errors import EXIT_PLATFORM, EXIT_UNEQUAL
 from cryptocdc_local.exchange_choice import Chosen, choose
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
 from cryptocdc_local.live import feed_table, server_table
+from cryptocdc_local.page import has_screen, open_when_ready
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform.progress import shown
 from cryptocdc_local.proof import prove
@@ -118,7 +119,9 @@ def run_feed(
                     it = stack.enter_context(
                         run.started(platform, document, chosen, steps, lambda step: console.print(f"[dim]{step}"))
                     )
-                console.print(f"API: {it.address} ({it.address}/docs says what it answers)")
+                console.print(f"live page: {it.address}  API: {it.address}/docs")
+                if not ends and console.is_terminal and has_screen():
+                    open_when_ready(it.address)
                 _watch(it, console, seconds, as_json, began)
                 if ends:
                     _finish(it, console, as_json)

@@ -24,6 +24,7 @@ from cryptocdc_api.parameters import NothingQuery
 from cryptocdc_api.rates import RateLimit
 from cryptocdc_api.refusals import Refused, Unavailable, choices, error, of_validation
 from cryptocdc_api.shapes import Json
+from cryptocdc_api.site import serve_page
 from cryptocdc_api.subscriptions import Subscriptions
 from cryptocdc_core.settings import ApiSettings
 
@@ -55,6 +56,7 @@ def build_app(
     app.include_router(pipeline.routes(context, readings))
     app.include_router(live.routes(context, subscriptions))
     _serve_own(app, context)
+    serve_page(app)
     _tell_errors(app)
     app.add_middleware(
         Gate,
@@ -75,6 +77,16 @@ def _serve_own(app: FastAPI, context: Context) -> None:
             "simulated": context.source == "simulated", "cassandra": reads, "version": app.version,
         }  # fmt: skip
         return _json(200 if reads else 503, body)
+
+    @app.get("/feed", tags=["pipeline"], summary="What is captured: tables, intervals of candles, from where.")
+    async def feed(_: Annotated[NothingQuery, Query()]) -> Response:
+        klines = context.feed.spec.streams.klines
+        body = {
+            "feed": context.feed.name, "exchange": context.feed.spec.exchange, "source": context.source,
+            "simulated": context.source == "simulated", "streams": list(context.tables),
+            "intervals": [] if klines is None else list(klines.intervals),
+        }  # fmt: skip
+        return _json(200, body)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
@@ -106,7 +118,7 @@ def _tell_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def other(request: Request, told: HTTPException) -> Response:
         if told.status_code == 404:
-            paths = [*app.openapi()["paths"], "/docs", "/live", "/metrics"]
+            paths = [*app.openapi()["paths"], "/", "/docs", "/live", "/metrics"]
             return _json(404, {"errors": [error("path", request.url.path, choices(paths, request.url.path))]})
         return _json(told.status_code, {"errors": [{"message": told.detail}]}, dict(told.headers or {}))
 

@@ -17,8 +17,15 @@ from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import Source
 
 SOURCE_HEADER = "X-Cryptocdc-Source"
-OPEN = ("/health",)
-"""Answered without a token: what a load balancer asks."""
+OPEN = ("/", "/health")
+OPEN_BELOW = "/static/"
+"""Answered without a token: what a load balancer asks, and the page, which holds no data and asks its reader."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 SUBPROTOCOL = "bearer."
 """A browser can't set headers on a WebSocket; it may offer the token as a subprotocol: "bearer." and the token."""
 
@@ -41,7 +48,7 @@ class Gate:
             nonlocal status
             if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
                 status = message.get("status", 101)
-                MutableHeaders(scope=message)[SOURCE_HEADER] = self._source
+                MutableHeaders(scope=message).update({**HEADERS, SOURCE_HEADER: self._source})
             await send(message)
 
         try:
@@ -63,12 +70,16 @@ class Gate:
         if wait:
             self._metrics.limited.inc()
             return 429, f"too many requests; try again in {wait:.2f} s", {"retry-after": str(math.ceil(wait))}
-        if self._token is not None and scope["path"] not in OPEN:
+        if self._token is not None and not _is_open(scope["path"]):
             given = _bearer(scope)
             if given is None or not hmac.compare_digest(given, self._token):
                 message = "Authorization: a bearer token is accepted" + ("" if given is None else ", and not this one")
                 return 401, message, {"www-authenticate": "Bearer"}
         return None
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN or path.startswith(OPEN_BELOW)
 
 
 def _bearer(scope: Scope) -> bytes | None:

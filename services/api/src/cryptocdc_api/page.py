@@ -5,20 +5,14 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-_STYLE = """
-:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-code{font-family:ui-monospace,monospace}table{border-collapse:collapse;width:100%}
-td,th{text-align:left;vertical-align:top;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #8884}
-h2{margin-top:2rem}.source{border:2px solid;padding:.25rem .5rem;display:inline-block}
-"""
-
 
 def page(document: dict[str, Any], source: str) -> str:
     """HTML of an OpenAPI document."""
     info = document["info"]
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{escape(info['title'])}</title><style>{_STYLE}</style><h1>{escape(info['title'])}</h1>"
+        f"<title>{escape(info['title'])}</title><link rel=stylesheet href=static/docs.css>"
+        f"<h1>{escape(info['title'])}</h1>"
         f"<p class=source>source of the data: <strong>{escape(source)}</strong></p>"
         f"<p>{escape(info['description'])} <a href=openapi.json>openapi.json</a></p>"
     ]

@@ -1,0 +1,40 @@
+// New rows by WebSocket. A connection that ends is made again, later each time; then what was missed is read anew.
+
+import { token } from "./api.js";
+
+const FIRST_MS = 500, LONGEST_MS = 15_000, SILENT_MS = 45_000;
+
+// `opened` when rows begin to come (again), `rows` with each array of them, `state` with "connecting", "live", "away".
+export function live(symbol, { opened, rows, state }) {
+  let socket, timer, silence, wait = FIRST_MS, over = false;
+
+  function again() {
+    if (over) return;
+    state("away", wait);
+    timer = setTimeout(connect, wait * (0.75 + Math.random() / 2));
+    wait = Math.min(wait * 2, LONGEST_MS);
+  }
+
+  function heard() {
+    clearTimeout(silence);
+    silence = setTimeout(() => socket.close(), SILENT_MS); // a connection may be dead and not know it
+  }
+
+  function connect() {
+    const url = new URL(`live?symbols=${encodeURIComponent(symbol)}`, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    socket = new WebSocket(url, token() ? [`bearer.${token()}`] : []);
+    socket.onmessage = ({ data }) => {
+      heard();
+      const found = JSON.parse(data);
+      if (Array.isArray(found)) rows(found);
+      else { wait = FIRST_MS; state("live"); opened(); }
+    };
+    socket.onclose = () => { clearTimeout(silence); again(); };
+  }
+
+  state("connecting");
+  connect();
+  addEventListener("online", () => { if (!over && socket.readyState === WebSocket.CLOSED) { clearTimeout(timer); connect(); } });
+  return () => { over = true; clearTimeout(timer); clearTimeout(silence); socket.onclose = null; socket.close(); };
+}

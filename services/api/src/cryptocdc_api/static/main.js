@@ -1,0 +1,146 @@
+// The page: what the feed captures is asked once, the picked symbol's history whenever rows begin to come, and then
+// only the rows themselves.
+
+import { every, get } from "./api.js";
+import { showBook } from "./book.js";
+import { candleChart, priceChart } from "./charts.js";
+import { text } from "./dom.js";
+import { heatmap } from "./heatmap.js";
+import { live } from "./live.js";
+import { markets } from "./markets.js";
+import { showPipeline } from "./pipeline.js";
+import { ticker } from "./ticker.js";
+import { tape } from "./trades.js";
+
+const CANDLES = 500, LINE_MS = 15 * 60_000, DRAW_MS = 200;
+const BANNERS = { simulated: "SIMULATED DATA", capture: "REPLAYED CAPTURE" };
+
+const byId = (id) => document.getElementById(id);
+const panels = {
+  candles: candleChart(byId("candles"), byId("candle")), line: priceChart(byId("line")), ticker: ticker(),
+  trades: tape(byId("trades")), heat: heatmap(byId("heat"), byId("heat-note")),
+};
+let feed, symbol, interval, leave = [], pending = [], drawing = 0;
+
+const has = (table) => feed.streams.includes(table);
+
+function state(name, waitMs) {
+  const words = { connecting: "connecting", live: "live", away: `connection lost, next try in ${Math.ceil(waitMs / 1000)} s` };
+  byId("connection").dataset.state = name;
+  text("connection", words[name]);
+}
+
+// What was missed while no rows came, or all of it for a symbol that was just picked.
+async function history() {
+  const of = symbol, at = interval, from = Date.now() - LINE_MS;
+  const parts = [];
+  const part = (table, path, query, show) => {
+    if (has(table)) parts.push(get(path, { symbol: of, ...query }).then((rows) => { if (of === symbol && at === interval) show(rows); }));
+  };
+  part("klines", "klines", { interval: at, limit: CANDLES }, (rows) => panels.candles.set(rows));
+  part("latest_prices", "latest_prices", { from, limit: 1000 }, (rows) => { panels.line.set(rows); if (rows.length) panels.ticker.price(rows[0]); });
+  part("recent_trades", "recent_trades", { limit: 60 }, (rows) => panels.trades.add(rows));
+  part("crypto_24h_stats", "crypto_24h_stats", {}, (rows) => { if (rows.length) panels.ticker.stats(rows[0]); });
+  part("order_book", "order_book", { limit: 1 }, (rows) => { if (rows.length) showBook(rows[0]); });
+  await Promise.allSettled(parts);
+}
+
+// Rows come many at a time; the page is drawn a few times a second at most.
+function draw() {
+  drawing = 0;
+  const rows = pending.filter((row) => row.symbol === symbol && row.op !== "d");
+  pending = [];
+  const of = (table) => rows.filter((row) => row.table === table);
+  of("klines").filter((row) => row.interval === interval).forEach((row) => panels.candles.update(row));
+  of("latest_prices").forEach((row) => { panels.ticker.price(row); panels.line.update(row); });
+  panels.trades.add(of("recent_trades"), true);
+  of("crypto_24h_stats").slice(-1).forEach(panels.ticker.stats);
+  of("order_book").slice(-1).forEach(showBook);
+}
+
+function take(rows) {
+  pending.push(...rows);
+  drawing ||= setTimeout(draw, DRAW_MS);
+}
+
+async function heat() {
+  const of = symbol;
+  const from = Math.max(panels.heat.newest() + 1, Date.now() - panels.heat.window);
+  const rows = await get("heatmap", { symbol: of, from, stream: true });
+  if (of === symbol) panels.heat.add(rows);
+}
+
+async function volatility() {
+  const of = symbol, at = interval;
+  const [row] = await get("volatility", { symbol: of, interval: at, window: 20, limit: 1 });
+  if (of === symbol && at === interval) panels.ticker.volatility(row ?? null);
+}
+
+function show() {
+  leave.forEach((end) => end());
+  pending = [];
+  Object.values(panels).forEach((panel) => panel.clear?.());
+  byId("symbol").value = symbol;
+  const here = new URLSearchParams({ symbol, ...(interval && { interval }) });
+  window.history.replaceState(null, "", `?${here}`);
+  leave = [live(symbol, { opened: history, rows: take, state })];
+  if (has("order_book")) leave.push(every(10_000, heat));
+  if (has("klines")) leave.push(every(10_000, volatility));
+}
+
+function pick(chosen) {
+  symbol = chosen;
+  show();
+}
+
+function offerIntervals() {
+  byId("intervals").append(...feed.intervals.map((name) => {
+    const label = document.createElement("label"), input = document.createElement("input"), shown = document.createElement("span");
+    Object.assign(input, { type: "radio", name: "interval", value: name, checked: name === interval });
+    input.addEventListener("change", () => { interval = name; show(); });
+    shown.textContent = name;
+    label.append(input, shown);
+    return label;
+  }));
+  byId("intervals").hidden = !feed.intervals.length;
+}
+
+async function offerSymbols() {
+  const names = (await get("symbols")).map((row) => row.symbol);
+  const there = [...byId("symbol").options].map((option) => option.value);
+  if (names.join() === there.join()) return;
+  byId("symbol").replaceChildren(...names.map((name) => new Option(name)));
+  if (!symbol && names.length) {
+    const asked = new URLSearchParams(location.search).get("symbol");
+    const [most] = has("crypto_24h_stats") ? await get("top", { by: "trades", n: 1 }) : [];
+    pick(names.includes(asked) ? asked : most?.symbol ?? names[0]);
+  }
+  byId("symbol").value = symbol ?? "";
+}
+
+async function start() {
+  feed = await get("feed");
+  text("feed", feed.feed);
+  const banner = BANNERS[feed.source];
+  byId("source").hidden = !banner;
+  text("source", banner ?? "");
+  const asked = new URLSearchParams(location.search).get("interval");
+  interval = feed.intervals.includes(asked) ? asked : feed.intervals[0];
+  for (const [panel, table] of Object.entries({ candles: "klines", line: "latest_prices", book: "order_book", heat: "order_book", tape: "recent_trades", traded: "crypto_24h_stats", gains: "crypto_24h_stats" }))
+    document.querySelector(`section.${panel}`).hidden = !has(table);
+  offerIntervals();
+  byId("symbol").addEventListener("change", () => pick(byId("symbol").value));
+  every(5000, offerSymbols);
+  every(2000, showPipeline);
+  if (has("crypto_24h_stats")) every(3000, markets(pick));
+}
+
+const stop = every(1000, async () => {
+  try {
+    await start();
+    stop();
+  } catch (error) {
+    state("away", 1000);
+    throw error;
+  }
+});

@@ -1,0 +1,209 @@
+"""The live page in a real browser: Debian's chromium."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect, sync_playwright
+
+from cryptocdc_local.platform import Platform
+from cryptocdc_local.run import Run
+from tests.integration.api_client import healthy, served
+from tests.integration.conftest import feed_document, starter
+from tests.integration.waiting import wait_for
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.platform,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here; Debian's package chromium has it"),
+]
+LIMIT_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        starter(platform, simulator_port, patch) as start,
+        start(feed_document("page", 12)) as run,
+    ):
+        wait_for("the API", lambda: healthy(run.address))
+        wait_for("statistics", lambda: len(requests.get(f"{run.address}/top?by=trades", timeout=5).json()) == 10)
+        yield run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Root, as in CI's containers, has no sandbox.
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+class Watched:
+    """A page, and what it complained of and asked for."""
+
+    def __init__(self, browser: Browser, **context: object) -> None:
+        self.context = browser.new_context(**context)  # type: ignore[arg-type]
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(LIMIT_MS)
+        self.errors: list[str] = []
+        self.urls: list[str] = []
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.urls.append(request.url))
+
+
+@pytest.fixture
+def watched(browser: Browser) -> Iterator[Watched]:
+    made = Watched(browser, viewport={"width": 1360, "height": 900})
+    yield made
+    made.context.close()
+
+
+def is_live(page: Page) -> None:
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=LIMIT_MS)
+
+
+def moves(page: Page) -> None:
+    """New trades come, and the clock of the newest goes on."""
+    first = page.locator("#trades tr").first
+    expect(first).to_be_visible(timeout=LIMIT_MS)
+    before = first.inner_text()
+    expect(first).not_to_have_text(before, timeout=LIMIT_MS)
+
+
+def is_drawn(page: Page, selector: str) -> bool:
+    """Whether a canvas has pixels of more than one colour."""
+    return bool(
+        page.evaluate(
+            """selector => [...document.querySelectorAll(selector)].some(canvas => {
+                const pixels = new Uint32Array(
+                    canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.buffer)
+                return new Set(pixels).size > 8 })""",
+            selector,
+        )
+    )
+
+
+def test_everything_is_there_and_says_that_it_is_simulated(it: Run, watched: Watched) -> None:
+    page = watched.page
+    page.goto(it.address)
+    is_live(page)
+    expect(page.locator("#source")).to_have_text("SIMULATED DATA")
+    expect(page.locator("#source")).to_be_in_viewport()
+    expect(page.locator("#price")).to_contain_text(".")
+    expect(page.locator("#change")).to_contain_text("%")
+    for words in ("24 h trades", "Volatility", "24 h volume"):
+        expect(page.locator("#figures")).to_contain_text(words)
+    expect(page.locator("#traded tr")).to_have_count(10)
+    gained = requests.get(f"{it.address}/top?by=gain&n=5", timeout=5).json()
+    expect(page.locator("#gains tr")).to_have_count(len(gained))
+    for rows in ("#asks tr", "#bids tr", "#trades tr"):
+        expect(page.locator(rows).first).to_be_visible()
+    for canvas in ("#candles canvas", "#line canvas", "#heat"):
+        wait_for(f"{canvas} drawn", lambda canvas=canvas: is_drawn(page, canvas))  # type: ignore[misc]
+    expect(page.locator("#hops li")).to_have_count(4)
+    expect(page.locator("#streams tr")).to_have_count(5)
+    for words in ("Lag", "Latency", "Gaps open", "Dead letters"):
+        expect(page.locator("#faults")).to_contain_text(words)
+    expect(page.locator("#proof")).to_contain_text("proven equal until", timeout=LIMIT_MS)
+    moves(page)
+    assert watched.errors == []
+    assert all(url.startswith((it.address, it.address.replace("http", "ws"), "data:")) for url in watched.urls)
+
+
+def test_its_policy_lets_in_nothing_from_elsewhere_and_nothing_inline(it: Run) -> None:
+    policy = requests.get(it.address, timeout=5).headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "*" not in policy
+
+
+def test_another_symbol_and_another_interval_are_shown_and_kept_in_the_address(it: Run, watched: Watched) -> None:
+    page = watched.page
+    page.goto(it.address)
+    is_live(page)
+    other = page.locator("#traded button").nth(4).inner_text()
+    page.locator("#traded button").nth(4).click()
+    expect(page.get_by_role("combobox", name="Symbol")).to_have_value(other)
+    assert f"symbol={other}" in page.url
+    page.reload()
+    expect(page.get_by_role("combobox", name="Symbol")).to_have_value(other)
+    is_live(page)
+    moves(page)
+    assert watched.errors == []
+
+
+def test_a_dropped_connection_is_made_again(it: Run, watched: Watched) -> None:
+    page, sockets = watched.page, list[WebSocketRoute]()
+
+    def through(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    page.route_web_socket("**/live**", through)
+    page.goto(it.address)
+    is_live(page)
+    sockets[-1].close(code=1011, reason="cut")
+    expect(page.locator("#connection")).to_contain_text("connection lost")
+    is_live(page)
+    assert len(sockets) == 2
+    moves(page)
+
+
+def test_a_restart_of_the_api_is_outlived(it: Run, watched: Watched) -> None:
+    page = watched.page
+    page.goto(it.address)
+    is_live(page)
+    it.programs.kill(f"{it.plan.names.fid}-api-0")
+    expect(page.locator("#connection")).to_have_attribute("data-state", "away")
+    is_live(page)
+    moves(page)
+    # What is asked for again and again goes on as well.
+    expect(page.locator("#hops")).not_to_have_text(page.locator("#hops").inner_text(), timeout=LIMIT_MS)
+
+
+def test_it_is_read_and_used_without_a_mouse(it: Run, watched: Watched) -> None:
+    page = watched.page
+    page.goto(it.address)
+    is_live(page)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the market")).to_be_focused()
+    for role, name in (
+        ("main", None), ("banner", None), ("contentinfo", None), ("combobox", "Symbol"), ("region", "Order book"),
+        ("table", "The last trades, newest first"), ("group", "Candles"), ("status", None),
+    ):  # fmt: skip
+        expect(page.get_by_role(role, name=name).first).to_be_attached()  # type: ignore[arg-type]
+    assert page.locator("h1").count() == 1
+    page.get_by_role("combobox", name="Symbol").focus()
+    before = page.get_by_role("combobox", name="Symbol").input_value()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("combobox", name="Symbol")).not_to_have_value(before)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 820])
+def test_it_fits_a_phone_and_a_tablet_by_day_and_by_night(it: Run, browser: Browser, scheme: str, width: int) -> None:
+    watched = Watched(browser, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    watched.page.goto(it.address)
+    is_live(watched.page)
+    assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    background = watched.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, background[4:-1].split(","))) > 384) == (scheme == "light")
+    assert watched.errors == []
+    watched.context.close()
+
+
+def test_where_a_token_is_asked_for_the_page_asks_its_reader(it: Run, watched: Watched) -> None:
+    with served(it, api_token="s3cret") as url:
+        page = watched.page
+        page.goto(url)
+        page.get_by_role("textbox", name="Token").fill("s3cret")
+        page.get_by_role("button", name="Go on").click()
+        is_live(page)
+        moves(page)

@@ -1,0 +1,59 @@
+"""The live page's files: there without a token, and nothing in them from elsewhere."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.unit.api.asking import Api
+
+from cryptocdc_api.site import STATIC
+
+OURS = sorted(file for file in STATIC.iterdir() if file.is_file())
+
+
+def test_the_page_is_served_without_a_token_and_its_data_is_not() -> None:
+    api = Api(settings={"token": "s3cret"})
+    page = api.get("/")
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert api.get("/static/main.js").headers["content-type"].startswith("text/javascript")
+    assert api.get("/static/vendor/lightweight-charts.mjs").headers["content-type"].startswith("text/javascript")
+    for path in ("/feed", "/latest_prices", "/static/../feed"):
+        assert api.get(path).status in (401, 404)
+
+
+@pytest.mark.parametrize("path", ["/static/../app.py", "/static/..%2fapp.py", "/static/none.js", "/static/"])
+def test_nothing_outside_the_folder_is_served(path: str) -> None:
+    assert Api().get(path).status == 404
+
+
+def test_a_policy_stands_on_every_answer() -> None:
+    for path in ("/", "/docs", "/static/main.js", "/latest_prices", "/nothing"):
+        headers = Api().get(path).headers
+        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_every_file_that_a_file_names_is_there() -> None:
+    for file in OURS:
+        text = file.read_text(encoding="utf-8")
+        named = re.findall(r'from "\./([^"]+)"', text) + re.findall(r'(?:src|href)="static/([^"]+)"', text)
+        for name in named:
+            assert (STATIC / name).is_file(), f"{file.name} names {name}"
+
+
+def test_nothing_is_fetched_from_elsewhere_and_no_markup_is_made_of_data() -> None:
+    links = {"https://www.tradingview.com/", "http://www.w3.org/2000/svg"}
+    for file in OURS:
+        text = file.read_text(encoding="utf-8")
+        assert set(re.findall(r"https?://[^\s\"'<>]+", text)) <= links, file.name
+        assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval\(", text), file.name
+        assert not re.search(r'\son\w+="|style="|<style', text), f"{file.name}: the policy lets in nothing inline"
+
+
+def test_the_feed_says_what_there_is_to_show() -> None:
+    assert Api(streams=["klines"]).get("/feed").json() == {
+        "feed": "majors", "exchange": "simulated", "source": "simulated", "simulated": True, "streams": ["klines"],
+        "intervals": ["1m", "1h"],
+    }  # fmt: skip
