@@ -11,14 +11,14 @@ BIN := .venv/bin
 DOCKER ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' core/pyproject.toml)
 IMAGES := operator producer consumer verifier simulator api connect
-PACKAGES := core adapters services/producer services/consumer services/verifier services/simulator services/api operators local
+PACKAGES := core adapters services/producer services/consumer services/verifier services/simulator services/api operators local grafana
 
 # pip's hundreds of lines, cut down to a sign of life for each package.
 SHORTEN = sed -u -n -E 's/^Collecting ([^ ;]+).*/  \1/p; s/^(Successfully installed).*/  \1/p; /^(ERROR|error)/p'
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup ## set up what is missing, start everything, capture, show live figures; Ctrl-C stops it (FEED=file)
@@ -46,10 +46,15 @@ check: .venv/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(PACKAGES:%=%/src)
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m cryptocdc_grafana --check
 
 .PHONY: bench
 bench: .venv/.dev setup ## measure against the tutorials' way; writes bench/out/report.json
 	@$(BIN)/python -m bench
+
+.PHONY: screenshots
+screenshots: .venv/.dev setup ## take the live page's pictures anew, in Debian's chromium; writes docs/img/*.png
+	@$(BIN)/python -m bench.screenshots
 
 .PHONY: soak
 soak: .venv/.dev setup ## five minutes of 20 symbols, then five with every part killed on the way; both proven equal
@@ -88,6 +93,22 @@ $(IMAGES:%=image-%): image-%:
 	@$(DOCKER) build --file images/$*.Dockerfile --tag cryptocdc/$*:$(VERSION) $(BUILD_FLAGS) \
 		$(addprefix --build-arg BASE_IMAGE=,$(if $(filter connect,$*),$(CONNECT_BASE_IMAGE),$(BASE_IMAGE))) \
 		$(addprefix --build-arg BUILD_IMAGE=,$(BUILD_IMAGE)) .
+
+.PHONY: kind-up
+kind-up: .venv/.dev ## a kind cluster with the platform and the chart: what a feed needs (context kind-cryptocdc)
+	@$(BIN)/python -m tests.e2e.environment up
+
+.PHONY: kind-down
+kind-down: .venv/.dev ## remove that cluster
+	@$(BIN)/python -m tests.e2e.environment down
+
+.PHONY: e2e
+e2e: .venv/.dev ## test all of it on kind, or in the cluster of KUBECONFIG if it is one of kind's (ARGS="-k name")
+	@$(BIN)/pytest -m e2e tests/e2e -v -s --durations 0 --durations-min 5 $(ARGS)
+
+.PHONY: dashboards
+dashboards: .venv/.dev ## make Grafana's dashboards from their Python source
+	@$(BIN)/python -m cryptocdc_grafana
 
 .PHONY: lock
 lock: .venv/.dev ## resolve requirements/*.in anew into *.txt, with hashes

@@ -27,6 +27,8 @@ BASE, BUILD = "cryptocdc/base:bookworm", "cryptocdc/build:bookworm"
 LOCAL_BUILD = "--network host --quiet --force-rm"
 PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator")
 CACHE = Path(os.environ.get("CACHE", "/tmp/kind-cache"))
+"""Where `kind/` puts the programs that it builds, for machines that have none."""
+os.environ["PATH"] += f":{CACHE / 'bin'}"
 
 
 def version() -> str:
@@ -56,9 +58,15 @@ def chosen() -> Cluster:
     return Cluster(context, NAMESPACE)
 
 
+def there() -> bool:
+    return (
+        NAME in subprocess.run(["kind", "get", "clusters"], capture_output=True, text=True, check=False).stdout.split()
+    )
+
+
 def make_cluster() -> None:
     if images_can_be_pulled():
-        if NAME not in run(["kind", "get", "clusters"]).split():
+        if not there():
             run(["kind", "create", "cluster", "--name", NAME])
     else:
         subprocess.run([HERE / "kind" / "create-cluster.sh", NAME], check=True, stdout=sys.stderr)
@@ -90,10 +98,11 @@ def install_operators(cluster: Cluster) -> None:
         run(["make", "-C", str(ROOT), "operators"], limit_s=1800)
         return
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(HERE / "crds"))
-    manifest = (HERE / "stand_ins" / "manifest.yaml").read_text(encoding="utf-8")
-    cluster.kubectl("apply", "-f", "-", given=manifest.replace("VERSION", version()))
-    cluster.kubectl("-n", "stand-ins", "rollout", "restart", "deployment/stand-ins")
-    cluster.kubectl("-n", "stand-ins", "rollout", "status", "deployment/stand-ins", "--timeout=120s")
+    manifest = (HERE / "stand_ins" / "manifest.yaml").read_text(encoding="utf-8").replace("VERSION", version())
+    own = Cluster(cluster.context, "stand-ins")
+    own.kubectl("apply", "-f", "-", given=manifest)
+    own.kubectl("rollout", "restart", "deployment/stand-ins")
+    own.kubectl("rollout", "status", "deployment/stand-ins", "--timeout=120s")
 
 
 def install_platform(cluster: Cluster) -> None:
@@ -118,7 +127,6 @@ def wait_for_platform(cluster: Cluster) -> None:
 
 def up() -> Cluster:
     """Everything but a feed."""
-    os.environ["PATH"] = f"{CACHE / 'bin'}:{os.environ['PATH']}"
     timed("images", build_images)
     if not os.environ.get("KUBECONFIG"):
         timed("cluster", make_cluster)
@@ -132,7 +140,6 @@ def up() -> Cluster:
 
 
 def down() -> None:
-    os.environ["PATH"] = f"{CACHE / 'bin'}:{os.environ['PATH']}"
     run(["kind", "delete", "cluster", "--name", NAME])
 
 

@@ -1,0 +1,47 @@
+"""From nothing to rows that are proven, by the README's commands. The numbers of these files are their order: one
+installation lives through all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.cluster import Cluster, wait_for
+from tests.e2e.conftest import SYMBOLS
+from tests.e2e.feeds import STREAMS, Feed, sql
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+
+TABLES = {"recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"}
+
+
+def test_a_feed_becomes_ready_and_its_rows_are_proven_in_every_table(cluster: Cluster, feed: Feed) -> None:
+    feed.wait_ready()
+    assert feed.status()["symbolNames"] == SYMBOLS
+    feed.wait_flowing()
+    for table in TABLES:
+        wait_for(
+            f"rows of {table} in Cassandra",
+            lambda it=table: feed.metric("consumer", "cryptocdc_consumer_rows_total", f'table="{it}"'),  # type: ignore[misc]
+            60,
+        )
+    assert feed.wait_proven() > 0
+
+
+def test_kubectl_shows_it_in_one_line(cluster: Cluster, feed: Feed) -> None:
+    head, line = cluster.kubectl("get", "cryptofeeds", feed.name).splitlines()
+    assert head.split() == ["NAME", "SYMBOLS", "READY", "REASON", "LAG", "PROVEN", "AGE"]
+    assert line.split()[:4] == [feed.name, str(len(SYMBOLS)), "True", "Capturing"]
+
+
+def test_its_parts_bear_its_name_and_run_locked_down(cluster: Cluster, feed: Feed) -> None:
+    topics = {topic["spec"]["topicName"] for topic in cluster.find("kafkatopics", f"cryptocdc.io/feed={feed.name}")}
+    assert {f"{feed.fid}.{feed.fid}.{table}" for table in TABLES} | {f"{feed.fid}.symbols", f"{feed.fid}.dlq"} <= topics
+    for component in ("producer", "consumer"):
+        pod = cluster.pods(feed.selector(component))[0]["spec"]
+        container = pod["containers"][0]["securityContext"]
+        assert container["readOnlyRootFilesystem"]
+        assert not container["allowPrivilegeEscalation"]
+        assert pod["securityContext"]["runAsNonRoot"]
+    assert sql(cluster, f"SELECT count(*) FROM information_schema.tables WHERE table_schema = '{feed.fid}'") >= str(
+        len(STREAMS)
+    )

@@ -1,0 +1,37 @@
+"""Symbols come and go; nothing is started again for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.cluster import Cluster, wait_for
+from tests.e2e.conftest import SYMBOLS
+from tests.e2e.feeds import Feed, sql
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+NEW = "LINKUSDT"
+
+
+def _rows(cluster: Cluster, feed: Feed) -> int:
+    return int(sql(cluster, f"SELECT count(*) FROM {feed.fid}.recent_trades WHERE symbol = '{NEW}'"))
+
+
+def test_a_symbol_added_is_captured_and_one_removed_is_not_and_no_pod_notices(cluster: Cluster, feed: Feed) -> None:
+    feed.wait_ready()
+    before = {component: feed.starts(component) for component in ("producer", "consumer")}
+    feed.apply([*SYMBOLS, NEW])
+    wait_for(f"{NEW} is captured", lambda: _rows(cluster, feed), 90)
+    assert NEW in feed.status()["symbolNames"]
+
+    feed.apply(SYMBOLS)
+    wait_for(f"{NEW} is let go", lambda: NEW not in feed.status()["symbolNames"], 60)
+    wait_for("the producer has let it go", lambda: _captured(feed) == len(SYMBOLS), 60)
+    rows = _rows(cluster, feed)
+    feed.wait_flowing()  # others' rows come meanwhile
+    assert _rows(cluster, feed) == rows
+    assert {component: feed.starts(component) for component in before} == before
+
+
+def _captured(feed: Feed) -> int:
+    return int(feed.metric("producer", "cryptocdc_producer_symbols"))

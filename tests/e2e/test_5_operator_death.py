@@ -1,0 +1,48 @@
+"""The operator dies in the middle of its work, again and again; the next one ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.cluster import Cluster, wait_for
+from tests.e2e.feeds import Feed
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+OPERATOR = "app.kubernetes.io/component=operator"
+
+
+@pytest.fixture
+def another(cluster: Cluster) -> Iterator[Feed]:
+    feed = Feed(cluster, "another")
+    yield feed
+    feed.delete()
+
+
+def test_a_feed_is_finished_whatever_step_its_operator_died_at(cluster: Cluster, another: Feed) -> None:
+    wait_for("the operator is ready", lambda: cluster.ready(OPERATOR), 120)
+    another.apply(["BTCUSDT", "ETHUSDT"], deletionPolicy="Delete")
+    # Seen from outside, the steps are: its identity is noted, the topics are declared, the connector, the programs.
+    for step, seen in {
+        "the identity is noted": lambda: another.status().get("identity"),
+        "a topic is declared": lambda: cluster.find("kafkatopics", f"cryptocdc.io/feed={another.name}"),
+        "a program is made": lambda: cluster.find("deployments", f"cryptocdc.io/feed={another.name}"),
+    }.items():
+        wait_for(step, seen, 120)
+        cluster.kill(OPERATOR)
+        wait_for("another operator", lambda: cluster.pods(OPERATOR), 60)
+    another.wait_ready(240)
+    another.wait_flowing()
+
+
+def test_an_operator_that_dies_while_deleting_leaves_nothing_behind(cluster: Cluster, another: Feed) -> None:
+    another.apply(["BTCUSDT"], deletionPolicy="Delete")
+    another.wait_ready(240)
+    cluster.kubectl("delete", "cryptofeed", another.name, "--wait=false")
+    cluster.kill(OPERATOR)
+    wait_for("the feed is gone", lambda: cluster.get("cryptofeed", another.name) is None, 180)
+    wait_for("its slot is gone", lambda: another.slots() == "", 30)
+    label = f"cryptocdc.io/feed={another.name}"
+    wait_for("its resources are gone", lambda: not cluster.find("kafkatopics,kafkaconnectors,deployments", label), 60)
