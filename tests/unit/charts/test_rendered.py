@@ -85,6 +85,31 @@ def test_the_operator_is_alone_and_never_two():
     assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
 
 
+OPERATORS_RIGHTS = {
+    ("cryptocdc.io", "cryptofeeds"): {"get", "list", "watch", "patch"},
+    ("cryptocdc.io", "cryptofeeds/status"): {"get", "patch"},
+    ("cryptocdc.io", "cryptofeeds/finalizers"): {"update"},
+    ("kafka.strimzi.io", "kafkatopics"): {"get", "list", "create", "patch", "delete"},
+    ("kafka.strimzi.io", "kafkaconnectors"): {"get", "list", "create", "patch", "delete"},
+    ("apps", "deployments"): {"get", "list", "create", "patch", "delete"},
+    ("policy", "poddisruptionbudgets"): {"get", "list", "create", "patch", "delete"},
+    ("networking.k8s.io", "networkpolicies"): {"get", "list", "create", "patch", "delete"},
+    ("monitoring.coreos.com", "podmonitors"): {"get", "list", "create", "patch", "delete"},
+    ("", "configmaps"): {"get", "create", "patch"},
+    ("", "pods"): {"list"},
+    ("", "events"): {"create"},
+    ("", "secrets"): {"get"},
+}
+
+
+def test_the_operators_rights_are_these_and_no_others():
+    given = {}
+    for rule in the(rendered("everything"), "Role", "market-operator")["rules"]:
+        for group in rule["apiGroups"]:
+            given |= {(group, resource): set(rule["verbs"]) for resource in rule["resources"]}
+    assert given == OPERATORS_RIGHTS
+
+
 def test_no_right_is_to_everything(chart):
     for role in find(chart, "Role"):
         for rule in role["rules"]:
