@@ -76,10 +76,6 @@ class Connect:
         answer = self._call("GET", f"/connectors/{name}/config", accept=(404,))
         return None if answer.status_code == 404 else {k: v for k, v in answer.json().items() if k != "name"}
 
-    def has_offsets(self, name: str) -> bool:
-        """Whether the connector has ever committed a position."""
-        return self.position(name) is not None
-
     def position(self, name: str) -> int | None:
         """The position in PostgreSQL's log, in bytes, that Debezium has committed; 0 where it says none, None when it
         has committed nothing. It confirms a position to the slot only after that (its `lsn.flush.mode` is `connector`).

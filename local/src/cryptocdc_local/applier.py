@@ -77,14 +77,12 @@ def _apply_connector(plan: Plan, servers: Servers) -> bool:
 
 
 def heal_lost_slot(plan: Plan, servers: Servers, connect: Connect) -> bool:
-    """Where the connector has a position but its slot is gone or invalid, changes were lost on the way: forget the
-    position, so that a new snapshot carries every row that PostgreSQL has. True when that was so.
+    """Where the connector's slot is lost, changes were lost on the way: forget its position, so that a new snapshot
+    carries every row that PostgreSQL has. True when that was so.
     """
     name = plan.names.connector
-    if not connect.has_offsets(name):
-        return False
     slot = slots.read(servers.postgres, plan.names.slot)
-    if slot is not None and slot.usable:
+    if slots.lost(slot, connect.position(name)) is None:
         return False
     connect.stop(name)
     connect.wait_stopped(name)

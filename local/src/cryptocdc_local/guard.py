@@ -35,11 +35,11 @@ class ConnectorGuard:
                 connect.apply(name, self.plan.connector)
                 return "connector was gone: made again"
             slot = slots.read(self.servers.postgres, self.plan.names.slot)
-            if slot is not None and slot.usable and state.running:
+            if slots.lost(slot, connect.position(name)) is not None:
+                return self._heal(connect)
+            if slot is not None and state.running:
                 self._backoff_s = _FIRST_BACKOFF_S
                 return ""
-            if (slot is None or not slot.usable) and connect.has_offsets(name):
-                return self._heal(connect)
             if state.failed and time.monotonic() >= self._next_restart:
                 self._next_restart = time.monotonic() + self._backoff_s
                 self._backoff_s = min(self._backoff_s * 2, _LONGEST_BACKOFF_S)

@@ -45,8 +45,8 @@ from cryptocdc_operator.statuses import merge_patch, moment, recovery_document, 
 log = logging.getLogger("cryptocdc.operator")
 
 RESOLVE_AGAIN = timedelta(days=1)
-SOON_S, LATER_S = 3.0, 15.0
-"""When to come again: to go on with what was begun; to see whether a server is back."""
+SOON_S, LATER_S, SELDOM_S = 3.0, 15.0, 30.0
+"""When to come again: to go on with what was begun; to see whether a server is back; to see to what takes long."""
 
 
 @dataclass(frozen=True)
@@ -349,7 +349,7 @@ class _Pass:
         for condition in after:
             holds = condition["status"] == "True"
             self.operator.metrics.condition.labels(self.name, condition["type"]).set(holds)
-        return _outcome(after)
+        return _outcome(after, self.now)
 
     def _conditions(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.written.get("conditions", [])
@@ -374,17 +374,19 @@ class _Pass:
         return _Stop(reason)
 
 
-def _outcome(conditions: list[dict[str, Any]]) -> Outcome:
-    """Come soon while something passes by itself, later while a server or the exchange is away; a refusal waits for the
-    feed to change."""
+def _outcome(conditions: list[dict[str, Any]], now: datetime) -> Outcome:
+    """Come soon while something passes by itself, the more seldom the longer it takes; later while a server or the
+    exchange is away. A refusal waits for the feed to change."""
     by_type = {condition["type"]: condition for condition in conditions}
     ready = by_type[judge.READY]
     if ready["status"] == "True":
         return Outcome(None)
     if by_type[judge.PLATFORM]["status"] == "False" or ready["reason"] in ("ExchangeSilent", "TaskFailed"):
         return Outcome(LATER_S, ready["message"])
-    if any(condition["reason"] in judge.COMING for condition in conditions):
-        return Outcome(SOON_S, ready["message"])
+    coming = [condition for condition in conditions if condition["reason"] in judge.COMING]
+    if coming:
+        latest = max(datetime.fromisoformat(condition["lastTransitionTime"]) for condition in coming)
+        return Outcome(min(max(SOON_S, (now - latest).total_seconds() / 10), SELDOM_S), ready["message"])
     return Outcome(None)
 
 

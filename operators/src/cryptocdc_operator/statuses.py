@@ -15,8 +15,10 @@ def recovery_of(status: Mapping[str, Any]) -> Recovery:
 
 
 def recovery_document(recovery: Recovery) -> dict[str, Any]:
-    """Without what says nothing, so that a connector that never failed leaves no trace."""
-    given = recovery.model_dump(by_alias=True, exclude_defaults=True)
+    """Empty for a connector that never failed; else complete, as the API server would fill it up itself."""
+    if recovery == Recovery():
+        return {}
+    given = recovery.model_dump(by_alias=True, exclude_none=True)
     return {key: rfc3339(value) if isinstance(value, datetime) else value for key, value in given.items()}
 
 

@@ -73,6 +73,16 @@ def test_only_a_feed_that_changed_is_begun_anew(tmp_path, folder, provers):
     assert provers.running["majors"].spec.retention.cassandra == "1d"
 
 
+def test_symbols_come_and_go_and_proving_goes_on(tmp_path, folder, provers):
+    write(tmp_path, "majors")
+    folder.follow()
+    write(tmp_path, "majors", symbols={"names": ["SOLUSDT"]}, suspend=True)
+    folder.follow()
+    folder.follow()
+    until(lambda: "majors" in provers.running)
+    assert provers.started == {"majors": 1}
+
+
 def test_a_file_that_is_no_feed_changes_nothing(tmp_path, folder, provers, caplog):
     write(tmp_path, "majors")
     folder.follow()

@@ -17,9 +17,14 @@ END_S = 30.0
 """A pass ends within this time once its feed is told to stop."""
 
 
+NOT_READ = {"symbols", "scaling", "suspend", "deletion_policy"}
+"""What proving does not depend on: symbols come and go, and it goes on."""
+
+
 @dataclass
 class _Proving:
     text: str
+    feed: CryptoFeed
     thread: threading.Thread
     stop: threading.Event
 
@@ -41,16 +46,22 @@ class FeedsFolder:
         wanted: dict[str, CryptoFeed] = {}
         for name in sorted({*texts} - {name for name in self._running if name not in changed}):
             try:
-                wanted[name] = feeds.load(self._folder / name)
+                feed = feeds.load(self._folder / name)
             except FeedError as error:
                 if self._refused.get(name) != texts[name]:
                     log.error("%s is no feed: %s", name, " ".join(str(error).split()))
                 self._refused[name] = texts[name]
+                continue
+            running = self._running.get(name)
+            if running is not None and _read(running.feed) == _read(feed):
+                running.text = texts[name]
+            else:
+                wanted[name] = feed
         self._end([name for name in changed if name in wanted or name not in texts])
         for name, feed in wanted.items():
             stop = threading.Event()
             thread = threading.Thread(target=self._prove, args=(feed, stop), name=name, daemon=True)
-            self._running[name] = _Proving(texts[name], thread, stop)
+            self._running[name] = _Proving(texts[name], feed, thread, stop)
             thread.start()
             log.info("proving %s", feed.name)
 
@@ -78,3 +89,7 @@ class FeedsFolder:
             except OSError:
                 continue
         return texts
+
+
+def _read(feed: CryptoFeed) -> dict[str, object]:
+    return feed.spec.model_dump(exclude=NOT_READ)

@@ -1,0 +1,116 @@
+"""What kopf is told: when to come again, and that one feed is seen to by one pass at a time."""
+
+import logging
+import threading
+
+import kopf
+import pytest
+from tests.unit.operator.world import World
+
+from cryptocdc_operator import handlers
+from cryptocdc_operator.handlers import Handlers, configure
+from cryptocdc_operator.reconcile import Outcome
+from cryptocdc_operator.standstill import Progress
+
+BODY = kopf.Body({"metadata": {"name": "majors"}})
+
+
+class Passes:
+    """Stands in for reconcile and tear_down."""
+
+    def __init__(self):
+        self.made = []
+        self.outcome = Outcome(None)
+        self.during = None
+
+    def __call__(self, operator, name, say, everything=False):
+        self.made.append((name, everything))
+        if self.during is not None:
+            self.during()
+        return self.outcome
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    made = Passes()
+    monkeypatch.setattr(handlers, "reconcile", made)
+    monkeypatch.setattr(handlers, "tear_down", made)
+    return made
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture
+def handled(world):
+    return Handlers(world.operator, Progress(), kopf.OperatorRegistry())
+
+
+def counted(world, outcome):
+    return world.metrics.registry.get_sample_value(
+        "cryptocdc_operator_reconciles_total", {"feed": "majors", "outcome": outcome}
+    )
+
+
+def test_a_pass_that_is_done_asks_for_no_other(world, handled, passes):
+    handled.changed(name="majors", body=BODY)
+    assert passes.made == [("majors", False)]
+    assert counted(world, "done") == 1
+
+
+@pytest.mark.parametrize("handler", ["changed", "resumed", "drifted", "deleted"])
+def test_what_waits_is_come_back_to(handled, passes, handler):
+    passes.outcome = Outcome(7.0, "Kafka")
+    with pytest.raises(kopf.TemporaryError, match="Kafka") as raised:
+        getattr(handled, handler)(name="majors", body=BODY)
+    assert raised.value.delay == 7.0
+
+
+def test_an_operator_that_starts_applies_everything(handled, passes):
+    handled.resumed(name="majors", body=BODY)
+    assert passes.made == [("majors", True)]
+
+
+def test_an_unforeseen_failure_is_told_counted_and_left_to_kopf(world, handled, passes, caplog):
+    def fail():
+        raise OSError("the API server is away")
+
+    passes.during = fail
+    with caplog.at_level(logging.ERROR), pytest.raises(OSError):
+        handled.changed(name="majors", body=BODY)
+    assert counted(world, "failed") == 1
+    assert "majors: a pass failed" in caplog.text
+
+
+def test_one_feed_is_seen_to_by_one_pass_at_a_time(handled, passes):
+    inside, go = threading.Event(), threading.Event()
+
+    def hold():
+        inside.set()
+        go.wait(10)
+
+    passes.during = hold
+    first = threading.Thread(target=handled.changed, kwargs={"name": "majors", "body": BODY})
+    first.start()
+    assert inside.wait(10)
+    handled.drifted(name="majors", body=BODY)
+    assert passes.made == [("majors", False)], "the timer leaves alone what is being seen to"
+    passes.during = None
+    handled.drifted(name="others", body=BODY)
+    assert passes.made[-1] == ("others", False)
+    go.set()
+    first.join(10)
+    handled.drifted(name="majors", body=BODY)
+    assert passes.made[-1] == ("majors", False)
+
+
+def test_kopf_bears_the_projects_own_names_and_looks_at_nothing_cluster_wide():
+    settings = kopf.OperatorSettings()
+    configure(settings)
+    assert settings.persistence.finalizer == "cryptocdc.io/finalizer"
+    assert settings.peering.standalone
+    assert settings.scanning.disabled
+    assert not settings.posting.loggers
+    assert None not in (settings.watching.server_timeout, settings.watching.client_timeout)
