@@ -106,6 +106,10 @@ kind-down: .venv/.dev ## remove that cluster
 e2e: .venv/.dev ## test all of it on kind, or in the cluster of KUBECONFIG if it is one of kind's (ARGS="-k name")
 	@$(BIN)/pytest -m e2e tests/e2e -v -s --durations 0 --durations-min 5 $(ARGS)
 
+.PHONY: grafana
+grafana: .venv/.packages ## Grafana with the dashboards, where a grafana-server is on the machine
+	@$(BIN)/cryptocdc grafana
+
 .PHONY: dashboards
 dashboards: .venv/.dev ## make Grafana's dashboards from their Python source
 	@$(BIN)/python -m cryptocdc_grafana

@@ -12,7 +12,7 @@ from cassandra.cluster import NoHostAvailable, Session
 
 from cryptocdc_adapters.cassandra import connect
 from cryptocdc_core.settings import CassandraSettings
-from cryptocdc_local.platform.endpoints import CASSANDRA_DATACENTER, CASSANDRA_USER
+from cryptocdc_local.platform.endpoints import CASSANDRA_DATACENTER, CASSANDRA_USER, READER
 from cryptocdc_local.platform.java import jvm_environment, jvm_options
 from cryptocdc_local.platform.process import Command
 from cryptocdc_local.platform.server import Server, port_open
@@ -190,6 +190,10 @@ class Cassandra(Server):
                 )
         with self._session(CASSANDRA_USER, self.credentials.cassandra) as session:
             session.execute(f"DROP ROLE IF EXISTS {DEFAULT_SUPERUSER}")
+            session.execute(
+                f"CREATE ROLE IF NOT EXISTS {READER} WITH PASSWORD = '{self.credentials.reader}' AND LOGIN = true"
+            )
+            session.execute(f"GRANT SELECT ON ALL KEYSPACES TO {READER}")
 
     def _can_log_in(self) -> bool:
         return self._accepts(CASSANDRA_USER, self.credentials.cassandra)

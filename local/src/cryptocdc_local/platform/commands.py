@@ -1,7 +1,8 @@
-"""The platform's own subcommands: `doctor`, `shell`, `setup` and `erase`."""
+"""The platform's own subcommands: `doctor`, `shell`, `setup`, `erase` and `grafana`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,12 +10,12 @@ from rich.console import Console
 
 from cryptocdc_core.exchanges import EXCHANGES
 from cryptocdc_core.settings import KafkaSettings
-from cryptocdc_local.platform import shells
+from cryptocdc_local.platform import grafana, shells
 from cryptocdc_local.platform.doctor import diagnose
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.platform import Platform
 from cryptocdc_local.platform.progress import shown
-from cryptocdc_local.platform.settings import PlatformSettings
+from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
     app.command()(setup)
     app.command()(erase)
+    app.command(name="grafana")(serve_grafana)
     shell = typer.Typer(no_args_is_help=True, help="Look at the rows, already logged in.")
     shell.command(context_settings=_PASS_ON)(psql)
     shell.command(context_settings=_PASS_ON)(cql)
@@ -66,6 +68,23 @@ def erase() -> None:
         console.print(f"removed {path}", highlight=False, soft_wrap=True)
     if not removed:
         console.print("there was nothing to remove")
+
+
+def serve_grafana(
+    folder: Annotated[Path, typer.Option(help="with the folders dashboards and provisioning")] = Path("grafana"),
+) -> None:
+    """Start the Grafana of this machine with the dashboards and read-only data sources, until Ctrl-C."""
+    if not (folder / "provisioning").is_dir():
+        raise typer.BadParameter(
+            f"{folder}: holds no provisioning; run it in the project's folder", param_hint="--folder"
+        )
+    grafana.find()  # before anything else is asked for
+    platform = _running("cassandra")
+    ports, folder = platform.settings.ports, folder.resolve()
+    api, state = f"http://{LOOPBACK}:{ports.api}", platform.settings.home / "grafana"
+    given = grafana.environment(platform.endpoints(), platform.reader_password, api, folder, state)
+    Console().print(f"Grafana: http://{LOOPBACK}:{grafana.PORT}", highlight=False)
+    raise typer.Exit(grafana.serve(platform.settings, given, folder.parent / "examples" / "prometheus.yml"))
 
 
 def psql(context: typer.Context) -> None:

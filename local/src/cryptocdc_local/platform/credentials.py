@@ -26,6 +26,8 @@ class Credentials:
     kafka: str = field(default_factory=_password)
     connect: str = field(default_factory=_password)
     cassandra: str = field(default_factory=_password)
+    reader: str = field(default_factory=_password)
+    """Of PostgreSQL and of Cassandra: reads everything, changes nothing."""
 
 
 def read(path: Path) -> Credentials | None:
@@ -43,8 +45,8 @@ def read(path: Path) -> Credentials | None:
 
 
 def read_or_create(path: Path, account: Account) -> Credentials:
-    if found := read(path):
-        return found
-    made = Credentials()
-    account.write(path, json.dumps(asdict(made), indent=2) + "\n")
+    """A role that has come with a newer version gets its password."""
+    made = read(path) or Credentials()
+    if not path.exists() or json.loads(path.read_text(encoding="utf-8")) != asdict(made):
+        account.write(path, json.dumps(asdict(made), indent=2) + "\n")
     return made

@@ -10,6 +10,8 @@ from cryptocdc_local.platform.settings import LOOPBACK, Ports
 POSTGRES_SUPERUSER = "postgres"
 POSTGRES_OWNER = "cryptocdc"
 POSTGRES_REPLICATION = "debezium"
+READER = "cryptocdc_reader"
+"""Of PostgreSQL and of Cassandra, for dashboards."""
 DATABASE = "cryptocdc"
 KAFKA_USER = "cryptocdc"
 CONNECT_USER = "cryptocdc"

@@ -239,6 +239,11 @@ class Platform:
         return endpoints(self.settings.ports, self._credentials)
 
     @property
+    def reader_password(self) -> str:
+        """Of `endpoints.READER`, in both databases; PlatformError before the first set-up."""
+        return self._credentials.reader
+
+    @property
     def _credentials(self) -> Credentials:
         found = stored_credentials.read(self._credentials_file)
         if found is None:

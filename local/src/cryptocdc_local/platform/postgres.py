@@ -125,13 +125,14 @@ class Postgres(Server):
                 for role, password, attributes in (
                     (endpoints.POSTGRES_OWNER, self.credentials.postgres_owner, ""),
                     (endpoints.POSTGRES_REPLICATION, self.credentials.postgres_replication, "REPLICATION"),
+                    (endpoints.READER, self.credentials.reader, ""),
                 ):
                     cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
                     if cursor.fetchone() is None:
                         create = sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}")
                         cursor.execute(create.format(sql.Identifier(role), sql.SQL(attributes), sql.Literal(password)))
-                reader = sql.Identifier(endpoints.POSTGRES_REPLICATION)
-                cursor.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(reader))
+                for name in (endpoints.POSTGRES_REPLICATION, endpoints.READER):
+                    cursor.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(sql.Identifier(name)))
                 cursor.execute("SELECT FROM pg_database WHERE datname = %s", (endpoints.DATABASE,))
                 if cursor.fetchone() is None:
                     create = sql.SQL("CREATE DATABASE {} OWNER {}")

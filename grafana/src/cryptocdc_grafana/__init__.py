@@ -1,0 +1,1 @@
+"""Grafana dashboards: `python -m cryptocdc_grafana` writes them as JSON."""

@@ -1,0 +1,72 @@
+"""What Grafana does with a query of a dashboard before the data source gets it: variables and macros filled in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+DASHBOARDS = Path(__file__).parents[2] / "grafana" / "dashboards"
+Target = dict[str, Any]
+
+
+def dashboard(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def panels(made: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for panel in made["panels"]:
+        if panel["type"] == "row":
+            yield from panel.get("panels", ())
+        else:
+            yield panel
+
+
+def targets(name: str) -> list[tuple[str, Target]]:
+    """Every query of a dashboard, with the title of its panel."""
+    return [(panel["title"], target) for panel in panels(dashboard(name)) for target in panel["targets"]]
+
+
+def variable(name: str, which: str) -> Any:
+    """The query of a dashboard's variable."""
+    return next(v["query"] for v in dashboard(name)["templating"]["list"] if v["name"] == which)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a user has chosen, and the dashboard's range in milliseconds."""
+
+    feed: str
+    symbol: str
+    symbols: tuple[str, ...]
+    interval: str
+    start: int
+    end: int
+
+    def filled(self, text: str) -> str:
+        """Raises AssertionError where a variable is left that this does not know."""
+        for name, value in {
+            "${symbols:singlequote}": ",".join(f"'{symbol}'" for symbol in self.symbols),
+            "${symbols:csv}": ",".join(self.symbols),
+            "${__from}": str(self.start),
+            "${__to}": str(self.end),
+            "$__timeFrom": str(self.start),
+            "$__timeTo": str(self.end),
+            "$__rate_interval": "20s",
+            "$feed": self.feed,
+            "$symbol": self.symbol,
+            "$interval": self.interval,
+        }.items():
+            text = text.replace(name, value)
+        text = re.sub(r"\$__timeFilter\((\w+)\)", self._within, text)
+        assert "$" not in text, f"a variable is left: {text}"
+        return text
+
+    def _within(self, match: re.Match[str]) -> str:
+        start, end = (datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (self.start, self.end))
+        return f"{match[1]} BETWEEN '{start}' AND '{end}'"

@@ -1,0 +1,199 @@
+"""Every query of every panel and variable, put to the real data source: each must return rows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg2.errors
+import pytest
+import requests
+import yaml
+from cassandra import Unauthorized
+from cassandra.cluster import Session
+
+from cryptocdc_adapters import cassandra, postgres
+from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_local.platform import Platform
+from cryptocdc_local.platform.endpoints import READER
+from cryptocdc_local.run import Run
+from tests.integration import grafana
+from tests.integration.api_client import ask, free_port, healthy
+from tests.integration.conftest import ALL_STREAMS, feed_document, starter
+from tests.integration.waiting import wait_for
+
+pytestmark = pytest.mark.platform
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+STREAMS_ASKED = ALL_STREAMS | {"klines": {"source": "websocket", "intervals": ["1m", "1h"]}}
+SCRAPED_S = 1
+PROMETHEUS = shutil.which("prometheus")
+
+JSON_TYPES = {"timestamp": str, "string": str, "number": (str, int, float)}
+
+
+@pytest.fixture(scope="module")
+def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
+    document = feed_document("panels", list(SYMBOLS), STREAMS_ASKED)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        starter(platform, simulator_port, patch) as start,
+        start(document) as run,
+    ):
+        wait_for("the API", lambda: healthy(run.address))
+        wait_for("a row of every stream", lambda: all(rows_of(run, s.table) for s in STREAMS.values()), 120)
+        wait_for("a heatmap", lambda: ask(run.address, "/heatmap", symbol="BTCUSDT").json(), 60)
+        yield run
+
+
+def rows_of(it: Run, table: str) -> bool:
+    more = {"interval": "1h"} if table == "klines" else {}
+    return all(ask(it.address, f"/{table}", symbol=symbol, limit=1, **more).json() for symbol in SYMBOLS)
+
+
+@pytest.fixture
+def chosen(it: Run) -> grafana.Chosen:
+    now = int(time.time() * 1000)
+    return grafana.Chosen(it.plan.names.fid, "BTCUSDT", SYMBOLS, "1m", now - 3_600_000, now)
+
+
+def numbers_of(title: str, names: list[str], rows: list[tuple[Any, ...]]) -> None:
+    """Each query gives a panel at least one number to draw, and no value that a plugin can't take."""
+    assert rows, title
+    kinds = {name: type(value) for name, value in zip(names, rows[0], strict=True)}
+    assert float in kinds.values(), f"{title}: no number among {kinds}"
+    assert not [name for name, kind in kinds.items() if kind.__name__ in ("Decimal", "list")], f"{title}: {kinds}"
+
+
+@pytest.fixture(scope="module")
+def session(it: Run) -> Iterator[Session]:
+    """As the user of the dashboards, who can only read."""
+    reader = it.servers.cassandra.model_copy(update={"username": READER, "password": it.platform.reader_password})
+    cluster, session = cassandra.connect(reader)
+    yield session
+    cluster.shutdown()
+
+
+@contextlib.contextmanager
+def reading(it: Run) -> Iterator[Any]:
+    """A cursor of the same user in PostgreSQL."""
+    reader = it.servers.postgres.model_copy(update={"user": READER, "password": it.platform.reader_password})
+    with contextlib.closing(postgres.connect(reader, "test")) as connection, connection.cursor() as cursor:
+        yield cursor
+
+
+def test_who_reads_for_a_dashboard_writes_nothing(it: Run, session: Session, chosen: grafana.Chosen) -> None:
+    with pytest.raises(Unauthorized):
+        session.execute(f'DELETE FROM "{chosen.feed}".newest_prices WHERE shard = 0')
+    with reading(it) as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        cursor.execute(f'DELETE FROM "{chosen.feed}".latest_prices')
+
+
+@pytest.mark.parametrize(("title", "target"), grafana.targets("market-cassandra"))
+def test_cql(session: Session, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
+    statement = chosen.filled(target["target"])
+    assert "ALLOW FILTERING" not in statement.upper()
+    found = list(session.execute(statement))
+    numbers_of(title, list(found[0]._fields) if found else [], [tuple(row) for row in found])
+
+
+@pytest.mark.parametrize(("title", "target"), grafana.targets("market-postgresql"))
+def test_sql(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
+    with reading(it) as cursor:
+        cursor.execute(chosen.filled(target["rawSql"]))
+        assert cursor.description is not None
+        numbers_of(title, [column.name for column in cursor.description], cursor.fetchall())
+
+
+@pytest.mark.parametrize(("title", "target"), grafana.targets("market-api"))
+def test_api(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
+    asked = {chosen.filled(p["key"]): chosen.filled(p["value"]) for p in target["url_options"]["params"]}
+    answer = requests.get(f"{it.address}{target['url']}", params=asked, timeout=30)
+    assert answer.ok, answer.text
+    found = answer.json()
+    if "gain" in asked.values():  # there may be none
+        gained = [row for row in ask(it.address, "/crypto_24h_stats").json() if float(row["price_change_percent"]) > 0]
+        assert len(found) == len(gained)
+    else:
+        assert found, title
+    for column in target["columns"]:
+        for value in (row[column["selector"]] for row in found[:1]):
+            assert isinstance(value, JSON_TYPES[column["type"]]), f"{title}: {column} is {value!r}"
+            if column["type"] == "number":
+                float(value)
+
+
+def test_variables(it: Run, session: Session, chosen: grafana.Chosen) -> None:
+    feeds = [row[0] for row in session.execute(grafana.variable("market-cassandra", "feed")["query"])]
+    assert chosen.feed in feeds
+    symbols = session.execute(chosen.filled(grafana.variable("market-cassandra", "symbol")["query"]))
+    assert sorted(row[0] for row in symbols) == list(SYMBOLS)
+    asked = grafana.variable("market-api", "symbol")["infinityQuery"]
+    assert requests.get(f"{it.address}{asked['url']}", timeout=10).json() == [{"symbol": s} for s in SYMBOLS]
+    with reading(it) as cursor:
+        cursor.execute(grafana.variable("market-postgresql", "feed"))
+        assert (chosen.feed,) in cursor.fetchall()
+        cursor.execute(chosen.filled(grafana.variable("market-postgresql", "symbol")))
+        assert cursor.fetchall() == [(symbol,) for symbol in SYMBOLS]
+
+
+@pytest.fixture(scope="module")
+def prometheus(it: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Prometheus that scrapes the run's programs, once it has seen them all twice."""
+    if PROMETHEUS is None:
+        pytest.skip("no prometheus on this machine: apt-get install prometheus")
+    folder = tmp_path_factory.mktemp("prometheus")
+    targets = it.platform.settings.targets(it.plan.names.fid)
+    jobs = [{"job_name": "cryptocdc", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}]
+    config = {"global": {"scrape_interval": f"{SCRAPED_S}s"}, "scrape_configs": jobs}
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    arguments = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen([PROMETHEUS, *arguments, f"--web.listen-address={address}"], stderr=log)
+    try:
+        url = f"http://{address}"
+        programs = len(json.loads(Path(targets).read_text()))
+        wait_for("Prometheus to have scraped every program", lambda: scraped(url) >= programs, 60)
+        requests.get(f"{it.address}/top?by=trades", timeout=10)
+        time.sleep(5 * SCRAPED_S)  # a rate needs samples
+        yield url
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(20)
+
+
+def scraped(url: str) -> int:
+    try:
+        answer = requests.get(f"{url}/api/v1/query", params={"query": "count(up == 1)"}, timeout=5).json()
+    except requests.RequestException:
+        return 0
+    found = answer["data"]["result"]
+    return int(found[0]["value"][1]) if found else 0
+
+
+@pytest.mark.parametrize("name", ["pipeline", "programs"])
+def test_promql(prometheus: str, chosen: grafana.Chosen, name: str) -> None:
+    asked = [(title, chosen.filled(target["expr"])) for title, target in grafana.targets(name)]
+
+    def empty() -> list[tuple[str, str]]:
+        return [(title, expr) for title, expr in asked if not answered(prometheus, expr)]
+
+    deadline = time.monotonic() + 90  # a proof comes once a minute
+    while empty() and time.monotonic() < deadline:
+        time.sleep(1)
+    assert not empty()
+
+
+def answered(url: str, expr: str) -> list[Any]:
+    answer = requests.get(f"{url}/api/v1/query", params={"query": expr}, timeout=10).json()
+    assert answer["status"] == "success", f"{expr}: {answer}"
+    found: list[Any] = answer["data"]["result"]
+    return found

@@ -1,0 +1,72 @@
+"""The committed JSON is what the Python source makes, and is what Grafana's own SDK takes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cryptocdc_grafana import market, operations
+from cryptocdc_grafana.__main__ import FOLDER, texts
+from cryptocdc_grafana.dashboards import MARKET_SOURCES
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+NAMES = sorted(texts())
+TUTORIALS = (
+    "most traded", "greatest gains", "Price trends", "BTCUSDT, hourly", "Volume", "Trades", "Quantity ordered",
+    "Order book", "Spread", "Imbalance", "24 hours", "Volatility",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_committed_json_is_current(name: str) -> None:
+    assert (FOLDER / name).read_text(encoding="utf-8") == texts()[name], "run `make dashboards`"
+
+
+def test_no_dashboard_lies_there_that_nothing_makes() -> None:
+    assert sorted(path.name for path in FOLDER.glob("*.json")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_grafanas_sdk_reads_each_and_finds_all_of_it(name: str) -> None:
+    given = json.loads(texts()[name])
+    read = json.loads(json.dumps(Dashboard.from_json(given), cls=JSONEncoder))
+    assert {key: value for key, value in read.items() if key != "panels"} == {
+        key: value for key, value in given.items() if key != "panels"
+    }
+    assert [panel["title"] for panel in read["panels"]] == [panel["title"] for panel in given["panels"]]
+    assert given["refresh"] == "10s"
+
+
+def test_every_dashboard_has_a_uid_of_its_own() -> None:
+    uids = [json.loads(text)["uid"] for text in texts().values()]
+    assert len(set(uids)) == len(uids)
+    assert all(uid.startswith("cryptocdc-") and len(uid) <= 40 for uid in uids)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_panels_neither_overlap_nor_stand_over_the_edge(name: str) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(texts()[name])["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert at["x"] + at["w"] <= 24, panel["title"]
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+def test_what_the_tutorials_showed_is_there_for_every_source() -> None:
+    titles = [panel.title for panel in market.panels()]
+    for word in TUTORIALS:
+        assert any(word in title for title in titles), word
+    for source in MARKET_SOURCES:
+        made = json.loads(texts()[f"market-{source.label.lower()}.json"])
+        assert [panel["title"] for panel in made["panels"]] == titles
+        assert all(panel["targets"] and panel["description"] for panel in made["panels"])
+
+
+def test_every_operations_panel_says_what_it_shows() -> None:
+    for section in (*operations.pipeline(), *operations.programs()):
+        for panel in section.panels:
+            assert panel.doc.endswith("."), panel.title
+            assert panel.queries, panel.title
