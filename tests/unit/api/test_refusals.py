@@ -31,6 +31,7 @@ def api() -> Api:
         ("/klines?symbol=BTCUSDT&order=random", 400, "order", "random", "'newest' or 'oldest'"),
         ("/klines?symbol=BTCUSDT&stream=perhaps", 400, "stream", "perhaps", "true or false"),
         ("/klines?symbol=BTCUSDT&limits=5", 400, "limits", "5", "limit"),
+        ("/klines?symbol=BTCUSDT&limit=5&limit=6", 400, "limit", "['5', '6']", "integer"),
         ("/top?by=size", 400, "by", "size", "'trades', 'quote_volume', 'gain' or 'loss'"),
         ("/volatility?limit=5", 400, "symbol", "", "without limit"),
         ("/signals?symbol=BTCUSDT&stream=true", 400, "stream", "true", "false"),

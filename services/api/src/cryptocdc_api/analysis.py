@@ -25,6 +25,7 @@ from cryptocdc_api.parameters import (
 from cryptocdc_api.ranges import paged, span_of
 from cryptocdc_api.rankings import top
 from cryptocdc_api.refusals import Refused
+from cryptocdc_api.routing import query_router
 from cryptocdc_api.shapes import Json, schema
 from cryptocdc_api.signals import SIGNALS, VOLATILITY, WARM_UP, head, head_columns, signals, volatilities
 from cryptocdc_api.streams import described, rows_response
@@ -38,7 +39,7 @@ _KLINES = TABLES[KLINES.table]
 
 
 def routes(context: Context) -> APIRouter:
-    router = APIRouter(tags=["analysis"])
+    router = query_router("analysis")
 
     if CRYPTO_24H_STATS.table in context.tables:
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
-from typing import Annotated
 
 import msgspec
-from fastapi import FastAPI, Query
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
@@ -16,12 +15,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from cryptocdc_adapters.readings import Readings
-from cryptocdc_api import analysis, live, pipeline, streams
+from cryptocdc_api import about, analysis, live, pipeline, streams
 from cryptocdc_api.context import Context
 from cryptocdc_api.gate import Gate
-from cryptocdc_api.page import page
-from cryptocdc_api.parameters import NothingQuery
 from cryptocdc_api.rates import RateLimit
+from cryptocdc_api.reference import page
 from cryptocdc_api.refusals import Refused, Unavailable, choices, error, of_validation
 from cryptocdc_api.shapes import Json
 from cryptocdc_api.site import serve_page
@@ -54,6 +52,7 @@ def build_app(
     app.include_router(streams.routes(context))
     app.include_router(analysis.routes(context))
     app.include_router(pipeline.routes(context, readings))
+    app.include_router(about.routes(context))
     app.include_router(live.routes(context, subscriptions))
     _serve_own(app, context)
     serve_page(app)
@@ -69,25 +68,6 @@ def build_app(
 
 
 def _serve_own(app: FastAPI, context: Context) -> None:
-    @app.get("/health", tags=["pipeline"], summary="Whether answers can be had: 503 while Cassandra can't be read.")
-    async def health(_: Annotated[NothingQuery, Query()]) -> Response:
-        reads = await context.reader.answers()
-        body = {
-            "status": "ok" if reads else "unavailable", "feed": context.feed.name, "source": context.source,
-            "simulated": context.source == "simulated", "cassandra": reads, "version": app.version,
-        }  # fmt: skip
-        return _json(200 if reads else 503, body)
-
-    @app.get("/feed", tags=["pipeline"], summary="What is captured: tables, intervals of candles, from where.")
-    async def feed(_: Annotated[NothingQuery, Query()]) -> Response:
-        klines = context.feed.spec.streams.klines
-        body = {
-            "feed": context.feed.name, "exchange": context.feed.spec.exchange, "source": context.source,
-            "simulated": context.source == "simulated", "streams": list(context.tables),
-            "intervals": [] if klines is None else list(klines.intervals),
-        }  # fmt: skip
-        return _json(200, body)
-
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         return Response(generate_latest(context.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -31,16 +31,13 @@ class Context:
     shared: Shared | None = None
 
     def __post_init__(self) -> None:
+        self.tables = self.feed.spec.streams.tables
         self._prices: Cache[Newest] = self.cache("newest_prices", PRICES_AGE_S)
         self._stats: Cache[Newest] = self.cache("newest_24h_stats", STATS_AGE_S)
 
     def cache(self, name: str, age_s: float, entries: int = 1) -> Cache[Any]:
         """Of that name in the metrics and in Redis."""
         return Cache(name, age_s, entries, self.metrics, self.shared)
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        return self.feed.spec.streams.tables
 
     async def newest_prices(self) -> Newest:
         """At most PRICES_AGE_S old."""

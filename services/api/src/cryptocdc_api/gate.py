@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cryptocdc_api.rates import RateLimit
@@ -34,8 +34,10 @@ class Gate:
     def __init__(
         self, app: ASGIApp, *, source: Source, token: str | None, rate: RateLimit, metrics: ApiMetrics
     ) -> None:
-        self._app, self._source, self._rate, self._metrics = app, source, rate, metrics
+        self._app, self._rate, self._metrics = app, rate, metrics
         self._token = None if token is None else token.encode()
+        given = {**HEADERS, SOURCE_HEADER: source}
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -48,7 +50,7 @@ class Gate:
             nonlocal status
             if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
                 status = message.get("status", 101)
-                MutableHeaders(scope=message).update({**HEADERS, SOURCE_HEADER: self._source})
+                message["headers"] = [*message.get("headers", ()), *self._headers]
             await send(message)
 
         try:

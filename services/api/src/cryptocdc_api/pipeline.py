@@ -14,6 +14,7 @@ from cryptocdc_adapters.readings import Readings
 from cryptocdc_api.cache import Cache
 from cryptocdc_api.context import Context
 from cryptocdc_api.parameters import NothingQuery
+from cryptocdc_api.routing import query_router
 from cryptocdc_api.shapes import Json, iso
 from cryptocdc_api.streams import rows_response
 
@@ -60,7 +61,7 @@ def rows_of(feed: str, source: str, figures: FeedFigures) -> list[Json]:
 
 
 def routes(context: Context, readings: Readings) -> APIRouter:
-    router = APIRouter(tags=["pipeline"])
+    router = query_router("pipeline")
     cache: Cache[list[Json]] = context.cache("pipeline", AGE_S)
 
     async def load() -> list[Json]:

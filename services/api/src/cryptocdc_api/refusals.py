@@ -47,7 +47,7 @@ def of_validation(details: Sequence[Mapping[str, Any]], parameters: Sequence[str
 
 
 def _of(detail: Mapping[str, Any], parameters: Sequence[str]) -> dict[str, object]:
-    field = str(detail["loc"][1])  # after "query"; a list adds the place within
+    field = str(detail["loc"][0])  # a list adds the place within
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
         return {"field": field, "value": "", "accepted": "a value", "message": f"{field}: is missing; it must be given"}

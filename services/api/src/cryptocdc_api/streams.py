@@ -17,6 +17,7 @@ from cryptocdc_api.paging import Row, page
 from cryptocdc_api.parameters import BookQuery, KlineQuery, NothingQuery, OptionalSymbolQuery, SymbolQuery
 from cryptocdc_api.ranges import answer, span_of
 from cryptocdc_api.refusals import Refused
+from cryptocdc_api.routing import query_router
 from cryptocdc_api.shapes import Json, encoded, schema, shaper
 from cryptocdc_api.tables import HEATMAP_TABLE, TABLES, Table
 from cryptocdc_core.catalogue import by_table
@@ -38,7 +39,7 @@ def rows_response(rows: list[Json]) -> Response:
 
 def routes(context: Context) -> APIRouter:
     """Only what the feed captures is served; the rest is not found."""
-    router = APIRouter(tags=["streams"])
+    router = query_router("streams")
     shapes = {table: shaper(TABLES[table].columns) for table in context.tables}
 
     async def newest_or_range(request: Request, table: Table, query: OptionalSymbolQuery, newest: Newest) -> Response:
