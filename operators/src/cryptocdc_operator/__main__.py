@@ -16,10 +16,10 @@ from cryptocdc_core import logs
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_core.settings import ServingSettings, SettingsError
 from cryptocdc_operator.cluster import KubernetesCluster
+from cryptocdc_operator.context import Operator
 from cryptocdc_operator.handlers import Handlers
 from cryptocdc_operator.labels import MANAGER
 from cryptocdc_operator.outside import ExchangeAndVerifier
-from cryptocdc_operator.reconcile import Operator
 from cryptocdc_operator.servers import PlatformServers, server_settings
 from cryptocdc_operator.settings import Addresses, OperatorSettings
 from cryptocdc_operator.standstill import LIMIT_S, Progress, watch_over

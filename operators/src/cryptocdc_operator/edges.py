@@ -47,6 +47,10 @@ class Seen:
     """The connector's, in bytes of PostgreSQL's log. Read after the slot."""
     lag: int | None = None
 
+    def carries(self, wanted: Mapping[str, str]) -> bool:
+        """Whether Connect has all of a connector's wanted configuration. Strimzi may add settings of its own."""
+        return self.config is not None and wanted.items() <= self.config.items()
+
     def answers(self, *servers: str) -> bool:
         return not any(server in self.unreachable for server in servers)
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import kopf
 
+from cryptocdc_operator.context import Operator, Outcome
 from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
 from cryptocdc_operator.labels import MANAGER
-from cryptocdc_operator.reconcile import Operator, Outcome, reconcile
+from cryptocdc_operator.reconcile import reconcile
 from cryptocdc_operator.standstill import Progress
 from cryptocdc_operator.teardown import tear_down
 

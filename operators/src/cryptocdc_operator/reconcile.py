@@ -5,29 +5,24 @@ after an operator that died in the middle: what must be remembered stands in the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from cryptocdc_adapters import slots
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed, FeedError
-from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_core.names import Names, identity, source_of
 from cryptocdc_core.plan import Plan, plan
 from cryptocdc_core.resolve import ResolvedFeed
-from cryptocdc_core.settings import SettingsError
 from cryptocdc_operator import children, judge
+from cryptocdc_operator.carrying import Carrying
+from cryptocdc_operator.context import UNUSABLE, Operator, Outcome
 from cryptocdc_operator.edges import (
     CASSANDRA,
     CONNECT,
     KAFKA,
     POSTGRES,
-    Cluster,
-    Connect,
     ExchangeSilent,
-    Outside,
     Refused,
     Say,
     Seen,
@@ -37,8 +32,7 @@ from cryptocdc_operator.edges import (
 from cryptocdc_operator.judge import Proof, Verdict, rfc3339
 from cryptocdc_operator.labels import NEW_SNAPSHOT, Owner, selector_text
 from cryptocdc_operator.programs import Program, consumer, deployment, digest, producer
-from cryptocdc_operator.recovery import Action, Decision, decide
-from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
+from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import Recovery
 from cryptocdc_operator.statuses import merge_patch, moment, recovery_document, recovery_of
 
@@ -48,26 +42,8 @@ RESOLVE_AGAIN = timedelta(days=1)
 SOON_S, LATER_S, SELDOM_S = 3.0, 15.0, 30.0
 """When to come again: to go on with what was begun; to see whether a server is back; to see to what takes long."""
 
-
-@dataclass(frozen=True)
-class Operator:
-    """All that reconciling needs."""
-
-    settings: OperatorSettings
-    addresses: Addresses
-    cluster: Cluster
-    connect: Connect
-    outside: Outside
-    metrics: OperatorMetrics
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`again_s`: when to come again, None when all is as it should be, or only time can tell."""
-
-    again_s: float | None
-    waiting_for: str = ""
+AWAY = ("ExchangeSilent", "TaskFailed", "NotMade", "SymbolsNotWritten")
+"""Reasons that may pass by themselves, when whatever stands behind them is back."""
 
 
 def reconcile(operator: Operator, name: str, say: Say, *, everything: bool = False) -> Outcome:
@@ -146,16 +122,15 @@ class _Pass:
 
     def _reached(self) -> Servers:
         """The servers, once the secrets and kinds are there without which nothing can be done."""
-        secrets = {name: self.cluster.secret(name) for name in self.settings.secrets}
         kinds = ("KafkaTopic", "KafkaConnector", *(("PodMonitor",) if self.settings.pod_monitors else ()))
-        missing = [name for name, found in secrets.items() if found is None]
+        secrets, missing = self.operator.secrets()
         unknown = self.cluster.missing_kinds(kinds)
         if missing or unknown:
             self.verdicts[judge.PLATFORM] = judge.platform(missing, unknown, {})
             raise _Stop
         try:
-            return self.operator.connect({name: found for name, found in secrets.items() if found is not None})
-        except (SettingsError, KeyError) as error:
+            return self.operator.connect(secrets)
+        except UNUSABLE as error:
             self.verdicts[judge.PLATFORM] = Verdict("False", "SecretUnusable", f"a secret lacks a key: {error}")
             raise _Stop from None
 
@@ -170,21 +145,28 @@ class _Pass:
         else:
             try:
                 resolved = self.operator.outside.resolve(feed, frozenset(known or ()))
-            except FeedError as error:
-                raise self._stopped("UnknownSymbol", "; ".join(error.problems)) from None
-            except ExchangeSilent as error:
-                if not same:
-                    raise self._stopped("ExchangeSilent", f"{feed.spec.exchange}: {error}") from None
-                log.warning("%s: its symbols stay as they are: %s", self.name, error)
-                resolved = self._resolved_before(feed)
-            else:
                 self.status["resolvedAt"], self.status["resolvedFrom"] = rfc3339(self.now), asked
+            except FeedError as error:
+                resolved = self._unresolved(feed, "UnknownSymbol", "; ".join(error.problems))
+            except ExchangeSilent as error:
+                if same:
+                    log.warning("%s: its symbols stay as they are: %s", self.name, error)
+                    resolved = self._resolved_before(feed)
+                else:
+                    resolved = self._unresolved(feed, "ExchangeSilent", f"{feed.spec.exchange}: {error}")
         self.status["identity"] = names.fid
         self.status["symbolNames"], self.status["symbols"] = list(resolved.symbols), len(resolved.symbols)
         self.status["haltedNames"] = list(resolved.halted)
         # Before anything is made: who deletes the feed must know what to look for.
         self._write()
         return plan(resolved, servers.facts)
+
+    def _unresolved(self, feed: CryptoFeed, reason: str, message: str) -> ResolvedFeed:
+        """All else goes on with the symbols that there were; a feed that never had any waits."""
+        stop = self._stopped(reason, message)
+        if "symbolNames" not in self.status:
+            raise stop
+        return self._resolved_before(feed)
 
     def _resolved_before(self, feed: CryptoFeed) -> ResolvedFeed:
         symbols, halted = self.status["symbolNames"], self.status.get("haltedNames", [])
@@ -218,6 +200,9 @@ class _Pass:
                 reason = "TradesKindDiffers" if "recentTrades.kind" in str(error) else "Refused"
                 self.verdicts[judge.TABLES] = Verdict("False", reason, f"{error.server}: {error}")
                 return
+            except ServerError as error:
+                self.verdicts[judge.TABLES] = Verdict("False", "NotMade", f"{error.server}: {error}")
+                return
             if seen.missing_tables and self._applied:
                 self.say("Warning", "TablesMadeAgain", f"these were missing: {', '.join(seen.missing_tables)}")
         trades = planned.feed.spec.streams.recent_trades
@@ -233,7 +218,11 @@ class _Pass:
         self.verdicts[judge.TOPICS] = verdict
         if not (verdict.holds and seen.answers(KAFKA)):
             return
-        added, removed = servers.write_symbols(planned.names, planned.symbols)
+        try:
+            added, removed = servers.write_symbols(planned.names, planned.symbols)
+        except ServerError as error:
+            self.verdicts[judge.TOPICS] = Verdict("False", "SymbolsNotWritten", f"{error.server}: {error}")
+            return
         if added:
             self.say("Normal", "SymbolsAdded", _listed(added))
         if removed:
@@ -245,70 +234,16 @@ class _Pass:
         return self.verdicts[judge.TABLES].holds or self._applied
 
     def _apply_connector(self, planned: Plan, servers: Servers, seen: Seen) -> None:
-        name = planned.names.connector
-        decision = self._decided(servers, seen, name)
-        stopped = decision.action in (Action.SNAPSHOT, Action.HALT)
-        if self._tables_made:
-            wanted = children.connector(planned, self.settings, self.owner, "stopped" if stopped else "running")
-            live: Object | None = self.cluster.apply(wanted)
-        else:
-            live = self.cluster.find("KafkaConnector", name)
-        if live is None:
-            self.verdicts[judge.CONNECTOR] = Verdict("False", "Waiting", "the tables come first")
-            return
-        if not seen.answers(CONNECT, POSTGRES):
-            self.verdicts[judge.CONNECTOR] = Verdict(
-                "Unknown", "PlatformNotReady", "Connect or PostgreSQL does not answer"
-            )
-            return
-        if decision.action is Action.SNAPSHOT:
-            self._prepare_snapshot(planned, servers, decision.recovery)
-        self.verdicts[judge.CONNECTOR] = judge.connector(
-            live,
-            seen.state,
-            current=_holds(seen.config, planned.connector),
-            action=decision.action,
-            lost=self._lost(seen),
-            recovery=decision.recovery,
+        carrying = Carrying(self.operator, self.owner, planned, servers, seen, self.say)
+        annotations = self.document["metadata"].get("annotations", {})
+        self.verdicts[judge.CONNECTOR] = carrying.bring_on(
+            recovery_of(self.status), annotations.get(NEW_SNAPSHOT), self._keep, tables_made=self._tables_made
         )
 
-    def _decided(self, servers: Servers, seen: Seen, name: str) -> Decision:
-        """What to do about the connector; kept in the status before it is done."""
-        before = recovery_of(self.status)
-        if not seen.answers(CONNECT, POSTGRES):
-            # It is not known to be lost, and a snapshot that was begun goes on when they are back.
-            return Decision(Action.SNAPSHOT if before.snapshotting else Action.NONE, before)
-        allowed = self.document["metadata"].get("annotations", {}).get(NEW_SNAPSHOT)
-        decision = decide(seen.state, self._lost(seen), before, allowed, self.now)
-        self._keep(decision.recovery)
-        if decision.action is Action.RESTART:
-            servers.restart_connector(name)
-            self.operator.metrics.connector_restarts.labels(self.name).inc()
-            self.say("Warning", "ConnectorRestarted", f"for the {decision.recovery.restarts}. time")
-        if decision.recovery.snapshots > before.snapshots:
-            self.operator.metrics.snapshots.labels(self.name).inc()
-            self.say("Warning", "SlotLost", f"the replication slot is lost: {self._lost(seen)}; a new snapshot follows")
-        return decision
-
-    @staticmethod
-    def _lost(seen: Seen) -> str | None:
-        return slots.lost(seen.slot, seen.position)
-
-    def _prepare_snapshot(self, planned: Plan, servers: Servers, kept: Recovery) -> None:
-        """Once the connector is stopped: remove slot and position, and let it start. Each step may be done again."""
-        state = servers.connector_state(planned.names.connector)
-        if state is None or state.state != "STOPPED" or state.tasks:
-            return
-        servers.drop_slot(planned.names)
-        servers.reset_connector(planned.names.connector)
-        self._keep(kept.model_copy(update={"snapshotting": False}))
-        self.cluster.apply(children.connector(planned, self.settings, self.owner, "running"))
-        self.say("Normal", "SnapshotBegun", "the new snapshot carries every row that PostgreSQL has")
-
     def _apply_programs(self, feed: CryptoFeed, programs: tuple[Program, ...], planned: Plan, seen: Seen) -> None:
-        """A stream that was added is captured only once the connector carries it: its rows would be passed over. Before
-        the connector has a position there is nothing to pass over; its snapshot carries what was captured."""
-        carried = seen.position is None or _holds(seen.config, planned.connector)
+        """A stream that was added is captured only once the connector carries it: its rows would be passed over. Where
+        there is no connector yet, nothing is: its snapshot carries what was captured before."""
+        carried = seen.config is None or seen.carries(planned.connector)
         ready = self._applied or (self._tables_made and seen.answers(CONNECT) and carried)
         for kind, what, program in zip(
             (judge.PRODUCERS, judge.CONSUMERS), ("producers", "consumers"), programs, strict=True
@@ -325,7 +260,7 @@ class _Pass:
             if program.component == "consumer":
                 self.status["replicas"] = (live or {}).get("status", {}).get("replicas", 0)
                 self.status["selector"] = selector_text(feed.name, program.component)
-        if ready and self.verdicts[judge.TABLES].holds:
+        if ready and self.verdicts[judge.TABLES].holds and judge.READY not in self.verdicts:
             self.status["observedGeneration"] = self.generation
 
     def _note(self, seen: Seen, proof: Proof | str | None) -> None:
@@ -381,18 +316,13 @@ def _outcome(conditions: list[dict[str, Any]], now: datetime) -> Outcome:
     ready = by_type[judge.READY]
     if ready["status"] == "True":
         return Outcome(None)
-    if by_type[judge.PLATFORM]["status"] == "False" or ready["reason"] in ("ExchangeSilent", "TaskFailed"):
+    if by_type[judge.PLATFORM]["status"] == "False" or ready["reason"] in AWAY:
         return Outcome(LATER_S, ready["message"])
     coming = [condition for condition in conditions if condition["reason"] in judge.COMING]
     if coming:
         latest = max(datetime.fromisoformat(condition["lastTransitionTime"]) for condition in coming)
         return Outcome(min(max(SOON_S, (now - latest).total_seconds() / 10), SELDOM_S), ready["message"])
     return Outcome(None)
-
-
-def _holds(config: Mapping[str, str] | None, wanted: Mapping[str, str]) -> bool:
-    """Whether Connect has all that is wanted. Strimzi may add settings of its own."""
-    return config is not None and wanted.items() <= config.items()
 
 
 def _listed(names: list[str]) -> str:

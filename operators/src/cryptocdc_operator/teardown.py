@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from cryptocdc_core.names import Names
-from cryptocdc_core.settings import SettingsError
 from cryptocdc_operator import judge
+from cryptocdc_operator.context import UNUSABLE, Operator, Outcome
 from cryptocdc_operator.edges import Say, ServerError, Servers
 from cryptocdc_operator.judge import Verdict
-from cryptocdc_operator.reconcile import LATER_S, SOON_S, Operator, Outcome
+from cryptocdc_operator.reconcile import LATER_S, SOON_S
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.statuses import merge_patch
 
@@ -33,7 +33,7 @@ def tear_down(operator: Operator, name: str, say: Say) -> Outcome:
         return _told(operator, document, str(waiting), SOON_S)
     except ServerError as error:
         return _told(operator, document, f"{error.server} does not answer: {error}", LATER_S)
-    except (SettingsError, KeyError) as error:
+    except UNUSABLE as error:
         return _told(operator, document, f"a secret lacks a key: {error}", LATER_S)
     operator.metrics.forget(name)
     return Outcome(None)
@@ -79,11 +79,10 @@ def _stop_programs(operator: Operator, name: str) -> None:
 
 
 def _reached(operator: Operator) -> Servers:
-    secrets = {secret: operator.cluster.secret(secret) for secret in operator.settings.secrets}
-    missing = [secret for secret, found in secrets.items() if found is None]
+    secrets, missing = operator.secrets()
     if missing:
         raise ServerError("the platform", f"there is no secret {', '.join(missing)}")
-    return operator.connect({secret: found for secret, found in secrets.items() if found is not None})
+    return operator.connect(secrets)
 
 
 def _remove_connector(operator: Operator, servers: Servers, names: Names) -> None:

@@ -8,8 +8,8 @@ import pytest
 from tests.unit.operator.world import World
 
 from cryptocdc_operator import handlers
+from cryptocdc_operator.context import Outcome
 from cryptocdc_operator.handlers import Handlers, configure
-from cryptocdc_operator.reconcile import Outcome
 from cryptocdc_operator.standstill import Progress
 
 BODY = kopf.Body({"metadata": {"name": "majors"}})

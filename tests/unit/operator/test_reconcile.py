@@ -163,6 +163,12 @@ def test_an_unknown_symbol_is_named_and_what_runs_goes_on(world):
     assert world.said("Ready") == ("False", "UnknownSymbol")
     assert "did you mean BTCUSDT" in world.condition("Ready")["message"]
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
+    assert world.feed()["status"]["observedGeneration"] == 1
+    world.edit(suspend=True)
+    world.run()
+    assert deployment(world)["spec"]["replicas"] == 0
+    assert world.said("Ready") == ("False", "UnknownSymbol")
+    assert world.said("ProducersReady") == ("True", "Suspended")
 
 
 def test_suspend_stops_the_capture_and_keeps_all(world):

@@ -86,6 +86,10 @@ def test_a_third_loss_halts_and_says_so_until_it_is_allowed(world):
     passes(world, 20)
     assert world.snapshots == 3
     assert [reason for _, reason, _ in world.events].count("SlotLost") == 3, "two healed, one halted: told once"
+    world.unreachable = {"PostgreSQL": "connection refused"}
+    passes(world)
+    assert world.objects["KafkaConnector", "majors"]["spec"]["state"] == "stopped", "not known to be whole again"
+    world.unreachable = {}
     world.feed()["metadata"]["annotations"][NEW_SNAPSHOT] = "now"
     passes(world)
     assert world.said("ConnectorReady") == ("True", "Streaming")
@@ -122,6 +126,17 @@ def test_a_snapshot_that_was_begun_goes_on_when_postgres_is_back(world):
     passes(world)
     assert world.said("ConnectorReady") == ("True", "Streaming")
     assert world.snapshots == 2
+
+
+def test_a_slot_is_healed_while_the_feeds_last_edit_is_refused(world):
+    world.held_kind["majors"] = "aggregate"
+    world.edit(streams={"klines": {}, "recentTrades": {"kind": "trade"}})
+    world.lose_slot()
+    passes(world)
+    assert world.said("TablesReady") == ("False", "TradesKindDiffers")
+    assert world.snapshots == 2
+    assert world.connectors["majors"]["tasks"] == ("RUNNING",)
+    assert world.connectors["majors"]["config"]["table.include.list"] == "majors.klines"
 
 
 def test_a_failed_task_is_restarted_and_seen_before_strimzi_says_so(world):

@@ -17,9 +17,10 @@ from cryptocdc_adapters.slots import Slot
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_core.plan import PlatformFacts
 from cryptocdc_core.resolve import Market, resolve
+from cryptocdc_operator.context import Operator
 from cryptocdc_operator.edges import POSTGRES, ExchangeSilent, Refused, Seen, ServerError
 from cryptocdc_operator.judge import Proof
-from cryptocdc_operator.reconcile import Operator, reconcile
+from cryptocdc_operator.reconcile import reconcile
 from cryptocdc_operator.settings import Addresses, OperatorSettings
 from cryptocdc_operator.teardown import tear_down
 

@@ -1,0 +1,99 @@
+"""A feed's connector: made, kept as it is wanted, restarted, and its lost slot healed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptocdc_adapters import slots
+from cryptocdc_core.plan import Plan
+from cryptocdc_operator import children, judge
+from cryptocdc_operator.context import Operator
+from cryptocdc_operator.edges import CONNECT, POSTGRES, Say, Seen, Servers
+from cryptocdc_operator.judge import Verdict
+from cryptocdc_operator.labels import Owner
+from cryptocdc_operator.recovery import Action, Decision, decide
+from cryptocdc_operator.settings import Object
+from cryptocdc_operator.status import Recovery
+
+Keep = Callable[[Recovery], None]
+"""Writes into the feed's status, before anything is done."""
+
+
+@dataclass(frozen=True)
+class Carrying:
+    """One pass over a connector."""
+
+    operator: Operator
+    owner: Owner
+    plan: Plan
+    servers: Servers
+    seen: Seen
+    say: Say
+
+    def bring_on(self, before: Recovery, allowed: str | None, keep: Keep, *, tables_made: bool) -> Verdict:
+        """`before`: what was done for it so far. `tables_made`: the publication holds the plan's tables, without which
+        neither slot nor a new configuration may come. A server that does not answer leaves it as it is."""
+        if not self.seen.answers(CONNECT, POSTGRES):
+            live = self._there()
+            self._apply(_state(live), tables_made)
+            return Verdict("Unknown", "PlatformNotReady", "Connect or PostgreSQL does not answer")
+        decision = self._decided(before, allowed, keep)
+        stopped = decision.action in (Action.SNAPSHOT, Action.HALT)
+        live = self._apply("stopped" if stopped else "running", tables_made)
+        if live is None:
+            return Verdict("False", "Waiting", "the tables come first")
+        if decision.action is Action.SNAPSHOT:
+            self._prepare_snapshot(decision.recovery, keep)
+        return judge.connector(
+            live,
+            self.seen.state,
+            current=self.seen.carries(self.plan.connector),
+            action=decision.action,
+            lost=self._lost,
+            recovery=decision.recovery,
+        )
+
+    def _apply(self, state: str, tables_made: bool) -> Object | None:
+        if tables_made:
+            return self.operator.cluster.apply(children.connector(self.plan, self.operator.settings, self.owner, state))
+        self._set(state)
+        return self._there()
+
+    def _decided(self, before: Recovery, allowed: str | None, keep: Keep) -> Decision:
+        decision = decide(self.seen.state, self._lost, before, allowed, self.operator.now())
+        keep(decision.recovery)
+        if decision.action is Action.RESTART:
+            self.servers.restart_connector(self.plan.names.connector)
+            self.operator.metrics.connector_restarts.labels(self.plan.feed.name).inc()
+            self.say("Warning", "ConnectorRestarted", f"for the {decision.recovery.restarts}. time")
+        if decision.recovery.snapshots > before.snapshots:
+            self.operator.metrics.snapshots.labels(self.plan.feed.name).inc()
+            self.say("Warning", "SlotLost", f"the replication slot is lost: {self._lost}; a new snapshot follows")
+        return decision
+
+    @property
+    def _lost(self) -> str | None:
+        return slots.lost(self.seen.slot, self.seen.position)
+
+    def _prepare_snapshot(self, kept: Recovery, keep: Keep) -> None:
+        """Once the connector is stopped: remove slot and position, and let it start. Each step may be done again."""
+        name = self.plan.names.connector
+        state = self.servers.connector_state(name)
+        if state is None or state.state != "STOPPED" or state.tasks:
+            return
+        self.servers.drop_slot(self.plan.names)
+        self.servers.reset_connector(name)
+        keep(kept.model_copy(update={"snapshotting": False}))
+        self._set("running")
+        self.say("Normal", "SnapshotBegun", "the new snapshot carries every row that PostgreSQL has")
+
+    def _there(self) -> Object | None:
+        return self.operator.cluster.find("KafkaConnector", self.plan.names.connector)
+
+    def _set(self, state: str) -> None:
+        self.operator.cluster.change("KafkaConnector", self.plan.names.connector, {"spec": {"state": state}})
+
+
+def _state(live: Object | None) -> str:
+    return "running" if live is None else str(live["spec"].get("state", "running"))

@@ -1,0 +1,42 @@
+"""What a pass over a feed is given, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptocdc_core.metrics import OperatorMetrics
+from cryptocdc_core.settings import SettingsError
+from cryptocdc_operator.edges import Cluster, Connect, Outside
+from cryptocdc_operator.settings import Addresses, OperatorSettings
+
+UNUSABLE = (SettingsError, KeyError)
+"""What `Operator.connect` raises for secrets that lack something."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """All that reconciling needs."""
+
+    settings: OperatorSettings
+    addresses: Addresses
+    cluster: Cluster
+    connect: Connect
+    outside: Outside
+    metrics: OperatorMetrics
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def secrets(self) -> tuple[dict[str, Mapping[str, str]], list[str]]:
+        """The platform's secrets by name, and the names of those that are missing."""
+        asked = {name: self.cluster.secret(name) for name in self.settings.secrets}
+        found = {name: content for name, content in asked.items() if content is not None}
+        return found, [name for name in asked if name not in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`again_s`: when to come again, None when all is as it should be, or only time can tell."""
+
+    again_s: float | None
+    waiting_for: str = ""
