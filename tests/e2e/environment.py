@@ -112,8 +112,12 @@ def install_platform(cluster: Cluster) -> None:
 
 
 def install_chart(cluster: Cluster) -> None:
-    values = str(ROOT / "charts/ci/kind-values.yaml")
-    cluster.helm("upgrade", "--install", "cryptocdc", str(ROOT / "charts"), "--values", values)
+    """The pods bear their image's id, so that one built anew under the same tag replaces them."""
+    arguments = ["--values", str(ROOT / "charts/ci/kind-values.yaml")]
+    for name in ("operator", "verifier", "simulator"):
+        identity = run(["docker", "image", "inspect", "--format", "{{.Id}}", f"cryptocdc/{name}:{version()}"]).strip()
+        arguments += ["--set", f"{name}.podAnnotations.image={identity}"]
+    cluster.helm("upgrade", "--install", "cryptocdc", str(ROOT / "charts"), *arguments)
 
 
 def wait_for_platform(cluster: Cluster) -> None:
