@@ -133,13 +133,14 @@ def deployment(program: Program, feed: CryptoFeed, settings: OperatorSettings, o
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
                 "metadata": {"labels": found, "annotations": {READ: digest(program.reads)}},
-                "spec": _pod(program, feed, settings),
+                "spec": pod(program, feed, settings),
             },
         },
     }
 
 
-def _pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Object:
+def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Object:
+    """What a program runs in: its settings, its secrets as files, the feed, and no right that it does not need."""
     environment = {
         "CRYPTOCDC_FEED": f"{_FEED}/feed.yaml",
         "CRYPTOCDC_SOURCE": source_of(feed.spec.exchange),

@@ -23,6 +23,8 @@ class OperatorSettings(Settings):
     """The operator's own: feeds, platform and programs share it."""
     producer_image: str
     consumer_image: str
+    verifier_image: Optional = None
+    """For a verification as a Job."""
     image_pull_policy: str = Field("IfNotPresent", pattern="^(Always|IfNotPresent|Never)$")
     image_pull_secrets: str = ""
     """Names, comma-separated."""

@@ -111,3 +111,9 @@ def _text(raw: bytes | None) -> str:
         return "–"
     cut = raw[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in cut) + ("…" if len(raw) > SHOWN_BYTES else "")
+
+
+if __name__ == "__main__":  # in its image, where there is no command `cryptocdc`
+    program = typer.Typer()
+    register(program)
+    program()

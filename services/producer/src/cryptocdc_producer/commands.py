@@ -152,3 +152,9 @@ def _shown(at_ms: int) -> str:
 def _fail(message: str, code: int) -> NoReturn:
     print(message, file=sys.stderr)
     raise typer.Exit(code)
+
+
+if __name__ == "__main__":  # in its image, where there is no command `cryptocdc`
+    program = typer.Typer()
+    register(program)
+    program()

@@ -83,3 +83,9 @@ def fail(message: str, code: int) -> None:
 
 def register(app: typer.Typer) -> None:
     app.command("verify")(run)
+
+
+if __name__ == "__main__":  # in its image, where there is no command `cryptocdc`
+    program = typer.Typer()
+    register(program)
+    program()
