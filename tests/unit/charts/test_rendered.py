@@ -250,13 +250,18 @@ def test_what_runs_before_an_uninstall_ends_before_helm_stops_waiting():
         assert int(annotations["helm.sh/hook-weight"]) < 0
 
 
-def test_the_default_fits_a_small_node():
-    requests = [
-        millicores(container["resources"]["requests"]["cpu"])
-        for document in find(rendered("kind"), "Deployment")
-        for container in document["spec"]["template"]["spec"]["containers"]
+def test_on_a_small_node_there_is_room_for_three_of_each_program():
+    chart = rendered("kind")
+    operator = the(chart, "Deployment", "cryptocdc-operator")["spec"]["template"]["spec"]["containers"][0]
+    feeds = [
+        json.loads(environment(operator)[f"CRYPTOCDC_OPERATOR_{name}_RESOURCES"]) for name in ("PRODUCER", "CONSUMER")
     ]
-    assert sum(requests) <= 100
+    own = [
+        container["resources"]
+        for pod in find(chart, "Deployment")
+        for container in pod["spec"]["template"]["spec"]["containers"]
+    ]
+    assert sum(millicores(resources["requests"]["cpu"]) for resources in [*own, *feeds, *feeds, *feeds]) <= 250
 
 
 def test_images_come_from_where_the_user_says(chart):

@@ -126,7 +126,7 @@ def test_a_small_node_can_place_it_all(kind):
 
     collect(kind)
     assert len(requests) >= 9
-    assert sum(requests) <= 600
+    assert sum(requests) <= 450
 
 
 def test_one_of_each_on_kind(kind):
