@@ -107,23 +107,23 @@ def delete_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
         future.result(TIMEOUT_S)
 
 
-def group_lag(settings: KafkaSettings, group: str, topics: Iterable[str]) -> int:
+def group_lag(settings: KafkaSettings, group: str, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> int:
     """Records of the topics that the group has not committed. Topics that are not there have none.
 
     Raises KafkaException, TimeoutError.
     """
     admin = AdminClient(client_config(settings))
-    there = admin.list_topics(timeout=TIMEOUT_S).topics
+    there = admin.list_topics(timeout=timeout_s).topics
     parts = [TopicPartition(topic, p) for topic in topics if topic in there for p in there[topic].partitions]
     if not parts:
         return 0
     first = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.earliest()))
     last = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.latest()))
-    answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(TIMEOUT_S)
+    answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(timeout_s)
     committed = {(at.topic, at.partition): at.offset for at in answer.topic_partitions}
     lag = 0
     for at in parts:
-        start, end = first[at].result(TIMEOUT_S).offset, last[at].result(TIMEOUT_S).offset
+        start, end = first[at].result(timeout_s).offset, last[at].result(timeout_s).offset
         lag += max(0, end - max(start, committed.get((at.topic, at.partition), 0)))
     return lag
 

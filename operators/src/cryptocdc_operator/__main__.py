@@ -37,6 +37,8 @@ def main() -> None:
     # It tells of each pass that has to come again as of an error; what matters is said by the handlers.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
+    # Its traceback of a node that does not answer says less than the condition.
+    logging.getLogger("cassandra").setLevel(logging.CRITICAL)
     try:
         kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
     except kubernetes.config.ConfigException:

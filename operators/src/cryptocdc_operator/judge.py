@@ -51,7 +51,7 @@ class Proof:
 
 def platform(missing_secrets: Sequence[str], missing_kinds: Sequence[str], unreachable: Mapping[str, str]) -> Verdict:
     """`unreachable`: by server, what it said."""
-    problems = [f"there is no secret {name}" for name in missing_secrets]
+    problems = [f"missing secrets: {', '.join(missing_secrets)}"] if missing_secrets else []
     problems += [f"the API server has no kind {kind}: is its operator installed?" for kind in missing_kinds]
     problems += [f"{server}: {problem}" for server, problem in unreachable.items()]
     if not problems:
@@ -209,15 +209,17 @@ def conditions(
 
 
 def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those conditions of `after` that an event should tell of: their status or reason is new. That something which was
-    never there is yet to come is no news, and what a part has said `Ready` need not repeat."""
-    earlier = {condition["type"]: (condition["status"], condition["reason"]) for condition in before}
-    new = [
-        condition
-        for condition in after
-        if earlier.get(condition["type"]) != (condition["status"], condition["reason"])
-        and (condition["type"] in earlier or not (condition["status"] == "Unknown" or condition["reason"] in COMING))
-    ]
+    """Those conditions of `after` that an event should tell of: their status or reason is new. That something is yet to
+    come is no news unless it was there, nor is what can't be known now; what a part has said `Ready` need not repeat.
+    """
+    earlier = {condition["type"]: condition for condition in before}
+    new = []
+    for condition in after:
+        then = earlier.get(condition["type"], {"status": "Unknown", "reason": ""})
+        same = (then["status"], then["reason"]) == (condition["status"], condition["reason"])
+        awaited = condition["reason"] in COMING and then["status"] != "True"
+        if not (same or awaited or condition["status"] == "Unknown"):
+            new.append(condition)
     told = {condition["reason"] for condition in new if condition["type"] != READY}
     return [condition for condition in new if condition["type"] != READY or condition["reason"] not in told]
 

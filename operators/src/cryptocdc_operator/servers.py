@@ -26,6 +26,9 @@ from cryptocdc_core.settings import ServerSettings
 from cryptocdc_operator.edges import CASSANDRA, CONNECT, KAFKA, POSTGRES, Refused, Seen, ServerError
 from cryptocdc_operator.settings import Addresses, OperatorSettings
 
+LOOK_S = 10.0
+"""As long as the other clients wait for a connection."""
+
 
 def server_settings(
     settings: OperatorSettings, addresses: Addresses, secrets: Mapping[str, Mapping[str, str]]
@@ -134,7 +137,8 @@ class PlatformServers:
 
     def _look_at_kafka(self, plan: Plan) -> dict[str, Any]:
         with _asking(KAFKA):
-            return {"lag": kafka.group_lag(self._reached.kafka, plan.names.consumer_group, plan.change_topics)}
+            group, topics = plan.names.consumer_group, plan.change_topics
+            return {"lag": kafka.group_lag(self._reached.kafka, group, topics, LOOK_S)}
 
     def apply_tables(self, plan: Plan) -> None:
         with _asking(POSTGRES):
@@ -175,13 +179,28 @@ def _asking(server: str) -> Iterator[None]:
     try:
         yield
     except (psycopg2.errors.RaiseException, InvalidRequest) as error:
-        told = error.diag.message_primary if isinstance(error, psycopg2.Error) else None
-        raise Refused(server, told or str(error)) from error
-    except KafkaException as error:
-        told = error.args[0]
-        raise ServerError(server, told.str() if hasattr(told, "str") else str(told)) from error
+        raise Refused(server, _told(error)) from error
     except (
+        KafkaException,
         psycopg2.Error, NoHostAvailable, OperationTimedOut, DriverException, ConnectError, TimeoutError,
         requests.RequestException, OSError,
     ) as error:  # fmt: skip
-        raise ServerError(server, str(error) or type(error).__name__) from error
+        raise ServerError(server, _told(error)) from error
+
+
+def _told(error: Exception) -> str:
+    """What a person needs of what a client says."""
+    match error:
+        case psycopg2.errors.RaiseException():
+            return error.diag.message_primary or str(error)
+        case psycopg2.OperationalError():
+            return str(error).partition("\n")[0]
+        case NoHostAvailable():
+            return "; ".join(
+                f"{host}: {str(reason).rpartition('Last error: ')[2]}" for host, reason in error.errors.items()
+            )
+        case requests.ConnectionError():
+            return f"no connection to {error.request.url if error.request is not None else 'it'}"
+        case KafkaException() if hasattr(error.args[0], "str"):
+            return str(error.args[0].str())
+    return str(error) or type(error).__name__

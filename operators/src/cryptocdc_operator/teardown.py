@@ -81,7 +81,7 @@ def _stop_programs(operator: Operator, name: str) -> None:
 def _reached(operator: Operator) -> Servers:
     secrets, missing = operator.secrets()
     if missing:
-        raise ServerError("the platform", f"there is no secret {', '.join(missing)}")
+        raise ServerError("the platform", f"missing secrets: {', '.join(missing)}")
     return operator.connect(secrets)
 
 

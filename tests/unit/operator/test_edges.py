@@ -1,5 +1,7 @@
 """What stands at the edges, as far as it needs no server: secrets become settings, metrics a proof; standing still."""
 
+import re
+
 import pytest
 from prometheus_client import generate_latest
 from tests.unit.operator.world import ADDRESSES, SETTINGS
@@ -7,7 +9,9 @@ from tests.unit.operator.world import ADDRESSES, SETTINGS
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_adapters.figures import parse
 from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_core.names import Names
 from cryptocdc_core.settings import SettingsError
+from cryptocdc_operator.edges import ServerError
 from cryptocdc_operator.outside import proof_in
 from cryptocdc_operator.servers import PlatformServers, server_settings
 from cryptocdc_operator.settings import Addresses, OperatorSettings
@@ -62,6 +66,23 @@ def test_secrets_make_the_servers_settings():
     assert facts.replication_password == "${secrets:cdc/cryptocdc-replication:password}"
     assert facts.postgres_sslmode == "require"
     assert facts.cassandra_replication == "{'class': 'NetworkTopologyStrategy', 'dc1': 1}"
+
+
+def test_servers_that_do_not_answer_are_named_in_few_words():
+    nowhere = {
+        "CRYPTOCDC_POSTGRES_PORT": "1", "CRYPTOCDC_KAFKA_BOOTSTRAP": "127.0.0.1:1", "CRYPTOCDC_CASSANDRA_PORT": "1",
+        "CRYPTOCDC_CONNECT_URL": "http://127.0.0.1:1",
+    }  # fmt: skip
+    settings = SETTINGS.model_copy(update={"postgres_ca_secret": None, "kafka_ca_secret": None})
+    servers = PlatformServers(server_settings(settings, Addresses(nowhere), SECRETS), settings)
+    for call, told in (
+        (lambda: servers.drop_slot(Names("majors")), "PostgreSQL.*port 1 failed: Connection refused"),
+        (lambda: servers.restart_connector("majors"), "no connection to http://127.0.0.1:1/connectors/majors/restart"),
+    ):
+        with pytest.raises(ServerError) as raised:
+            call()
+        assert re.search(told, f"{raised.value.server}: {raised.value}")
+        assert len(str(raised.value)) < 150
 
 
 def test_addresses_hold_no_secret():

@@ -157,6 +157,10 @@ def test_only_news_are_told():
     assert told(first, again) == []
     broken = {PARTS[1]: Verdict("False", "Refused", ""), READY: Verdict("False", "Refused", "")}
     assert told(first, judge.conditions(first, broken, 1, NOW)) == [(PARTS[1], "Refused")]
+    silent = judge.conditions(first, {PARTS[0]: Verdict("Unknown", "PlatformNotReady", "")}, 1, NOW)
+    assert told(first, silent) == []
+    gone = judge.conditions(first, {PARTS[0]: Verdict("False", "Progressing", "")}, 1, NOW)
+    assert told(first, gone) == [(PARTS[0], "Progressing")]
 
 
 def test_the_status_is_what_the_schema_takes():
