@@ -33,6 +33,8 @@ class Handlers:
         self._operator = operator
         self._progress = progress
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._due: dict[str, float] = {}
+        """When a change's handler comes again."""
         resource: tuple[str, str, str] = (GROUP, VERSION, PLURAL)
         kopf.on.startup(registry=registry)(configure)
         kopf.on.resume(*resource, registry=registry, id="reconcile-all")(self.resumed)
@@ -43,15 +45,20 @@ class Handlers:
 
     def resumed(self, name: str, body: kopf.Body, **_: Any) -> None:
         """The operator has started: another version of it may have other tables."""
-        self._reconcile(name, body, everything=True)
+        self._follow(name, body, everything=True)
 
     def changed(self, name: str, body: kopf.Body, **_: Any) -> None:
-        self._reconcile(name, body)
+        self._follow(name, body)
+
+    def _follow(self, name: str, body: kopf.Body, everything: bool = False) -> None:
+        outcome = self._reconcile(name, body, everything)
+        self._due[name] = time.monotonic() + (outcome.again_s or 0.0)
+        _come_again(outcome)
 
     def drifted(self, name: str, body: kopf.Body, **_: Any) -> None:
-        if self._locks[name].locked():
+        if self._locks[name].locked() or time.monotonic() < self._due.get(name, 0.0):
             return  # somebody is at it
-        self._reconcile(name, body)
+        _come_again(self._reconcile(name, body))
 
     def deleted(self, name: str, body: kopf.Body, **_: Any) -> None:
         try:
@@ -64,8 +71,9 @@ class Handlers:
             self._progress.made(name)
         _come_again(outcome)
         self._locks.pop(name, None)
+        self._due.pop(name, None)
 
-    def _reconcile(self, name: str, body: kopf.Body, everything: bool = False) -> None:
+    def _reconcile(self, name: str, body: kopf.Body, everything: bool = False) -> Outcome:
         metrics, result = self._operator.metrics, "failed"
         began = time.monotonic()
         try:
@@ -80,7 +88,7 @@ class Handlers:
             metrics.reconciles.labels(name, result).inc()
             metrics.reconciled_at.labels(name).set_to_current_time()
             self._progress.made(name)
-        _come_again(outcome)
+        return outcome
 
 
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:

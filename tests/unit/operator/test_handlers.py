@@ -106,6 +106,18 @@ def test_one_feed_is_seen_to_by_one_pass_at_a_time(handled, passes):
     assert passes.made[-1] == ("majors", False)
 
 
+def test_the_timer_leaves_to_a_change_what_it_comes_back_to(handled, passes):
+    passes.outcome = Outcome(30.0, "topics")
+    with pytest.raises(kopf.TemporaryError):
+        handled.changed(name="majors", body=BODY)
+    handled.drifted(name="majors", body=BODY)
+    assert len(passes.made) == 1
+    passes.outcome = Outcome(None)
+    handled.changed(name="majors", body=BODY)
+    handled.drifted(name="majors", body=BODY)
+    assert len(passes.made) == 3
+
+
 def test_kopf_bears_the_projects_own_names_and_looks_at_nothing_cluster_wide():
     settings = kopf.OperatorSettings()
     configure(settings)
