@@ -107,6 +107,14 @@ def delete_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
         future.result(TIMEOUT_S)
 
 
+def has_no_leader_yet(error: KafkaException) -> bool:
+    """Whether it is about a topic that was just made: its partitions have no leader for a moment."""
+    reason = error.args[0]
+    return isinstance(reason, KafkaError) and reason.code() in (
+        KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART
+    )  # fmt: skip
+
+
 def group_lag(settings: KafkaSettings, group: str, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> int:
     """Records of the topics that the group has not committed. Topics that are not there have none.
 

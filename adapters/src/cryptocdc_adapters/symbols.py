@@ -6,14 +6,10 @@ import json
 import time
 from collections.abc import Mapping
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
-from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_adapters.kafka import TIMEOUT_S, client_config, has_no_leader_yet
 from cryptocdc_core.settings import KafkaSettings
-
-_NO_LEADER = (
-    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART
-)  # fmt: skip
 
 
 def read_symbols(settings: KafkaSettings, topic: str) -> dict[str, int]:
@@ -23,9 +19,7 @@ def read_symbols(settings: KafkaSettings, topic: str) -> dict[str, int]:
         try:
             return _read(settings, topic)
         except KafkaException as error:
-            # A topic that was just made has no leader for a moment.
-            reason = error.args[0]
-            if not (isinstance(reason, KafkaError) and reason.code() in _NO_LEADER) or time.monotonic() > deadline:
+            if not has_no_leader_yet(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.3)
 

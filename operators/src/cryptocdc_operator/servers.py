@@ -138,7 +138,12 @@ class PlatformServers:
     def _look_at_kafka(self, plan: Plan) -> dict[str, Any]:
         with _asking(KAFKA):
             group, topics = plan.names.consumer_group, plan.change_topics
-            return {"lag": kafka.group_lag(self._reached.kafka, group, topics, LOOK_S)}
+            try:
+                return {"lag": kafka.group_lag(self._reached.kafka, group, topics, LOOK_S)}
+            except KafkaException as error:
+                if not kafka.has_no_leader_yet(error):
+                    raise
+                return {}
 
     def apply_tables(self, plan: Plan) -> None:
         with _asking(POSTGRES):

@@ -3,13 +3,18 @@
 import re
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from prometheus_client import generate_latest
-from tests.unit.operator.world import ADDRESSES, SETTINGS
+from tests.unit.core.feeds import feed
+from tests.unit.operator.world import ADDRESSES, FACTS, SETTINGS
 
+from cryptocdc_adapters import kafka
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_adapters.figures import parse
 from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_core.names import Names
+from cryptocdc_core.plan import plan
+from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_core.settings import SettingsError
 from cryptocdc_operator.edges import ServerError
 from cryptocdc_operator.outside import proof_in
@@ -140,3 +145,20 @@ def test_a_connectors_position_is_the_farthest_that_it_has_committed(monkeypatch
     connect = Connect("http://connect")
     monkeypatch.setattr(connect, "_call", lambda *_, **__: Answer())
     assert connect.position("majors") == position
+
+
+@pytest.mark.parametrize(
+    ("code", "unreachable"),
+    [(KafkaError.NOT_LEADER_FOR_PARTITION, False), (KafkaError._TRANSPORT, True), (KafkaError._AUTHENTICATION, True)],
+)
+def test_a_topic_that_was_just_made_is_no_reason_to_call_kafka_unreachable(monkeypatch, code, unreachable):
+    def fail(*_):
+        raise KafkaException(KafkaError(code))
+
+    monkeypatch.setattr(kafka, "group_lag", fail)
+    for looks in ("_look_at_postgres", "_look_at_connect", "_look_at_cassandra"):
+        monkeypatch.setattr(PlatformServers, looks, lambda *_: {})
+    servers = PlatformServers(server_settings(SETTINGS, ADDRESSES, SECRETS), SETTINGS)
+    seen = servers.look(plan(ResolvedFeed(feed(), "exchange", ("BTCUSDT",)), FACTS))
+    assert (set(seen.unreachable) == {"Kafka"}) is unreachable
+    assert seen.lag is None
