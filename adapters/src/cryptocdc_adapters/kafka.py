@@ -111,7 +111,8 @@ def has_no_leader_yet(error: KafkaException) -> bool:
     """Whether it is about a topic that was just made: its partitions have no leader for a moment."""
     reason = error.args[0]
     return isinstance(reason, KafkaError) and reason.code() in (
-        KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART
+        KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC,
     )  # fmt: skip
 
 

@@ -149,7 +149,12 @@ def test_a_connectors_position_is_the_farthest_that_it_has_committed(monkeypatch
 
 @pytest.mark.parametrize(
     ("code", "unreachable"),
-    [(KafkaError.NOT_LEADER_FOR_PARTITION, False), (KafkaError._TRANSPORT, True), (KafkaError._AUTHENTICATION, True)],
+    [
+        (KafkaError.NOT_LEADER_FOR_PARTITION, False),
+        (KafkaError._UNKNOWN_PARTITION, False),
+        (KafkaError._TRANSPORT, True),
+        (KafkaError._AUTHENTICATION, True),
+    ],
 )
 def test_a_topic_that_was_just_made_is_no_reason_to_call_kafka_unreachable(monkeypatch, code, unreachable):
     def fail(*_):
