@@ -14,11 +14,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.asking import latest_prices
 from bench.carrying import latency, percentile, throughput
 from bench.consumers import Ours, Tutorial
 from bench.first_row import first_row
 from bench.report import Report
 from bench.stack import Way, bench_platform, running, tutorial_connector
+from cryptocdc_local.platform import Platform
 
 OUT = Path(__file__).parent / "out" / "report.json"
 TUTORIAL_ROWS, TUTORIAL_LIVE = 15_000, 5_000
@@ -53,6 +55,9 @@ def main() -> None:
                 for number in range(options.runs):
                     console.print(f"[bold]end to end and latency, {number + 1} of {options.runs}")
                     _carry(report, tutorial, ours, folder)
+                for number in range(options.runs):
+                    console.print(f"[bold]API, {number + 1} of {options.runs}")
+                    _ask(report, platform, folder)
         finally:
             report.write(OUT)
             report.show(Console())
@@ -61,8 +66,8 @@ def main() -> None:
     sys.exit(1 if missed else 0)
 
 
-def _first_row(report: Report, platform: object, folder: Path) -> None:
-    seconds, memory = first_row(platform, folder)  # type: ignore[arg-type]
+def _first_row(report: Report, platform: Platform, folder: Path) -> None:
+    seconds, memory = first_row(platform, folder)
     report.add("first_row_s", seconds)
     for process, mib in memory.items():
         report.add(f"memory_mib.{process}", mib)
@@ -97,6 +102,13 @@ def _carry(report: Report, tutorial: Way, ours: Way, folder: Path) -> None:
         values = latency(ours, rate, LATENCY_S, folder)
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
             report.add(f"latency_ms.{rate}.{name}", percentile(values, share))
+
+
+def _ask(report: Report, platform: Platform, folder: Path) -> None:
+    values, rate = latest_prices(platform, folder)
+    report.add("api.requests_per_s", rate)
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        report.add(f"api.latest_price_ms.{name}", percentile(values, share))
 
 
 if __name__ == "__main__":

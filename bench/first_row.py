@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -30,24 +32,34 @@ FEED = {
 _ROWS = re.compile(r"^cryptocdc_consumer_rows_total\{.*\} (\S+)$", re.MULTILINE)
 
 
+@contextlib.contextmanager
+def capturing(platform: Platform, folder: Path, feed: Path | None = None, **settings: str) -> Iterator[None]:
+    """`cryptocdc run` of a feed, by default FEED, within the block, with further variables in its environment."""
+    if feed is None:
+        feed = folder / "first.yaml"
+        feed.write_text(yaml.safe_dump(FEED), encoding="utf-8")
+    program = str(Path(sys.executable).with_name("cryptocdc"))
+    command = [program, "run", "-f", str(feed), "--source", "simulated"]
+    with (folder / "first.log").open("w") as log:
+        run = subprocess.Popen(command, env={**environment(platform), **settings}, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            run.send_signal(signal.SIGINT)
+            run.wait(120)
+
+
 def first_row(platform: Platform, folder: Path) -> tuple[float, dict[str, float]]:
     """Seconds from the command to the first row in Cassandra, from empty folders; then MiB by process."""
     platform.erase()
-    feed = folder / "first.yaml"
-    feed.write_text(yaml.safe_dump(FEED), encoding="utf-8")
-    program = str(Path(sys.executable).with_name("cryptocdc"))
-    command = [program, "run", "-f", str(feed), "--source", "simulated"]
-    log = (folder / "first.log").open("w")
     began = time.monotonic()
-    run = subprocess.Popen(command, env=environment(platform), stdout=log, stderr=log)
     try:
-        wait_until("the first row", lambda: _rows(platform) > 0, every_s=0.05, limit_s=120)
-        seconds = time.monotonic() - began
-        time.sleep(SETTLE_S)
-        return seconds, _memory(platform)
+        with capturing(platform, folder):
+            wait_until("the first row", lambda: _rows(platform) > 0, every_s=0.05, limit_s=120)
+            seconds = time.monotonic() - began
+            time.sleep(SETTLE_S)
+            return seconds, _memory(platform)
     finally:
-        run.send_signal(signal.SIGINT)
-        run.wait(120)
         platform.erase()
 
 
