@@ -1,0 +1,156 @@
+"""What the operator does with the platform's servers, done with real ones: no cluster is needed for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from cryptocdc_adapters import postgres, slots
+from cryptocdc_adapters.connect import Connect
+from cryptocdc_adapters.kafka import apply_topics, delete_topics
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.plan import Plan, plan
+from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_local.applier import Servers
+from cryptocdc_operator.edges import Refused
+from cryptocdc_operator.servers import PlatformServers
+from cryptocdc_operator.settings import OperatorSettings
+from tests.integration.conftest import feed_document
+from tests.integration.waiting import wait_for
+
+pytestmark = pytest.mark.platform
+
+SETTINGS = OperatorSettings(namespace="none", producer_image="none", consumer_image="none")
+
+
+def planned(platform: PlatformServers, name: str, **trades: str) -> Plan:
+    feed = feeds.parse(feed_document(name, ["BTCUSDT", "ETHUSDT"], {"recentTrades": trades, "klines": {}}))
+    # Here Connect takes the password from its environment.
+    facts = replace(platform.facts, replication_password="${env:CRYPTOCDC_REPLICATION_PASSWORD}")
+    return plan(ResolvedFeed(feed, "simulated", ("BTCUSDT", "ETHUSDT")), facts)
+
+
+@pytest.fixture
+def operated(servers: Servers) -> PlatformServers:
+    return PlatformServers(servers, SETTINGS)
+
+
+@pytest.fixture
+def made(servers: Servers, operated: PlatformServers) -> Iterator[Plan]:
+    """A feed's plan; whatever a test made of it is removed."""
+    it = planned(operated, "operated")
+    yield it
+    Connect(servers.connect.url).delete(it.names.connector)
+    operated.drop_slot(it.names)
+    operated.drop_data(it.names)
+    delete_topics(servers.kafka, [topic.name for topic in it.topics])
+
+
+def test_tables_are_missed_made_and_removed(operated: PlatformServers, made: Plan) -> None:
+    seen = operated.look(made)
+    assert seen.unreachable == {}
+    assert seen.missing_tables == (
+        "PostgreSQL heartbeat", "PostgreSQL klines", "PostgreSQL recent_trades",
+        "Cassandra klines", "Cassandra recent_trades",
+    )  # fmt: skip
+    assert (seen.slot, seen.state, seen.position, seen.lag) == (None, None, None, 0)
+
+    operated.apply_tables(made)
+    operated.apply_tables(made)
+    assert operated.look(made).missing_tables == ()
+
+    operated.drop_data(made.names)
+    operated.drop_data(made.names)
+    assert len(operated.look(made).missing_tables) == 5
+
+
+def test_a_table_that_left_the_publication_is_missed(servers: Servers, operated: PlatformServers, made: Plan) -> None:
+    operated.apply_tables(made)
+    postgres.apply_schema(
+        servers.postgres, [f'ALTER PUBLICATION "{made.names.publication}" DROP TABLE "{made.names.schema}".klines']
+    )
+    assert operated.look(made).missing_tables == ("PostgreSQL klines",)
+
+
+def test_trades_of_another_kind_are_refused_in_plain_words(
+    servers: Servers, operated: PlatformServers, made: Plan
+) -> None:
+    operated.apply_tables(made)
+    table = f'"{made.names.schema}".recent_trades'
+    connection = postgres.connect(servers.postgres, "test", autocommit=True)
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {table}_p PARTITION OF {table} DEFAULT")
+        cursor.execute(
+            f"INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, jsonb_build_object("
+            + ", ".join(f"'{c.name}', {_any(c.type.postgres)}" for c in made.streams[0].columns)
+            + "))).*"
+        )
+    connection.close()
+    with pytest.raises(Refused, match=r"spec\.streams\.recentTrades\.kind: 'trade' is not accepted"):
+        operated.apply_tables(planned(operated, "operated", kind="trade"))
+
+
+def _any(kind: str) -> str:
+    """Some value of a type, as JSON."""
+    if kind.startswith("timestamp"):
+        return "'2026-11-21T12:00:00'"
+    return {"text": "'x'", "boolean": "true"}.get(kind, "1")
+
+
+def test_symbols_come_and_go(servers: Servers, operated: PlatformServers, made: Plan) -> None:
+    apply_topics(servers.kafka, made.topics, 1)
+    assert operated.write_symbols(made.names, made.symbols) == (["BTCUSDT", "ETHUSDT"], [])
+    assert operated.write_symbols(made.names, made.symbols) == ([], [])
+    assert operated.write_symbols(made.names, {}) == ([], ["BTCUSDT", "ETHUSDT"])
+
+
+def test_a_slot_that_is_gone_or_another_is_lost_until_a_new_snapshot(
+    servers: Servers, operated: PlatformServers, made: Plan
+) -> None:
+    name, slot = made.names.connector, made.names.slot
+    connect = Connect(servers.connect.url)
+
+    def lost() -> str | None:
+        seen = operated.look(made)
+        return slots.lost(seen.slot, seen.position)
+
+    def streams() -> bool:
+        seen = operated.look(made)
+        return seen.state is not None and seen.state.running and bool(seen.position) and seen.slot is not None
+
+    def stop() -> None:
+        connect.stop(name)
+        connect.wait_stopped(name)
+
+    apply_topics(servers.kafka, made.topics, 1)
+    operated.apply_tables(made)
+    connect.apply(name, made.connector)
+    wait_for("the connector streams", streams)
+    assert operated.look(made).carries(made.connector)
+    for _ in range(20):  # heartbeats move position and slot on all the while
+        assert lost() is None
+
+    stop()
+    assert lost() is None, "a connector that is stopped has lost nothing"
+    operated.drop_slot(made.names)
+    operated.drop_slot(made.names)
+    assert "gone" in str(lost())
+
+    user = servers.postgres.model_copy(update=servers.replication.model_dump())
+    connection = postgres.connect(user, "test", autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            postgres.apply_schema(servers.postgres, [f'UPDATE "{made.names.schema}".heartbeat SET beat_at = now()'])
+            cursor.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (slot,))
+    finally:
+        connection.close()
+    assert "not the one" in str(lost())
+
+    operated.drop_slot(made.names)
+    operated.reset_connector(name)
+    assert lost() is None, "without a position there is nothing to lose"
+    connect.resume(name)
+    wait_for("the connector streams again", streams)
+    assert lost() is None
