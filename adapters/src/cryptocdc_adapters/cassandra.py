@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cassandra import ConsistencyLevel, OperationTimedOut
+from cassandra import ConsistencyLevel, OperationTimedOut, UnresolvableContactPoints
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
@@ -72,26 +72,7 @@ def connect(settings: CassandraSettings, keyspace: str | None = None) -> tuple[C
 
     TCP_NODELAY: without it each small request waits for the kernel's 40 ms (1,100 against 24,000 rows a second).
     """
-    cluster = Cluster(
-        settings.hosts.split(","),
-        port=settings.port,
-        auth_provider=PlainTextAuthProvider(settings.username, settings.password),
-        execution_profiles={
-            EXEC_PROFILE_DEFAULT: ExecutionProfile(
-                load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=settings.datacenter)),
-                request_timeout=REQUEST_TIMEOUT_S,
-                consistency_level=ConsistencyLevel.LOCAL_QUORUM,
-            )
-        },
-        protocol_version=5,
-        ssl_context=_tls(settings),
-        sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
-        connect_timeout=10,
-        # Two seconds by default, less than a node that has just started takes to tell its schema.
-        control_connection_timeout=REQUEST_TIMEOUT_S,
-        # The default waits up to ten minutes before it tries a node again; a restart takes seconds.
-        reconnection_policy=ExponentialReconnectionPolicy(0.5, 10),
-    )
+    cluster = _cluster(settings)
     try:
         session = cluster.connect(keyspace)
         session.client_protocol_handler = _Handler
@@ -99,6 +80,33 @@ def connect(settings: CassandraSettings, keyspace: str | None = None) -> tuple[C
     except BaseException:
         cluster.shutdown()
         raise
+
+
+def _cluster(settings: CassandraSettings) -> Cluster:
+    try:
+        return Cluster(
+            settings.hosts.split(","),
+            port=settings.port,
+            auth_provider=PlainTextAuthProvider(settings.username, settings.password),
+            execution_profiles={
+                EXEC_PROFILE_DEFAULT: ExecutionProfile(
+                    load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=settings.datacenter)),
+                    request_timeout=REQUEST_TIMEOUT_S,
+                    consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+                )
+            },
+            protocol_version=5,
+            ssl_context=_tls(settings),
+            sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            connect_timeout=10,
+            # Two seconds by default, less than a node that has just started takes to tell its schema.
+            control_connection_timeout=REQUEST_TIMEOUT_S,
+            # The default waits up to ten minutes before it tries a node again; a restart takes seconds.
+            reconnection_policy=ExponentialReconnectionPolicy(0.5, 10),
+        )
+    except UnresolvableContactPoints as error:
+        # A headless service without a ready pod has no address.
+        raise NoHostAvailable(f"no host is called {settings.hosts}", {}) from error
 
 
 def _tls(settings: CassandraSettings) -> ssl.SSLContext | None:

@@ -200,12 +200,14 @@ def _told(error: Exception) -> str:
             return error.diag.message_primary or str(error)
         case psycopg2.OperationalError():
             return str(error).partition("\n")[0]
-        case NoHostAvailable():
+        case NoHostAvailable() if error.errors:
             return "; ".join(
                 f"{host}: {str(reason).rpartition('Last error: ')[2]}" for host, reason in error.errors.items()
             )
         case requests.ConnectionError():
             return f"no connection to {error.request.url if error.request is not None else 'it'}"
+        case NoHostAvailable():
+            return str(error.args[0])
         case KafkaException() if hasattr(error.args[0], "str"):
             return str(error.args[0].str())
     return str(error) or type(error).__name__
