@@ -19,6 +19,11 @@ function side(body, prices, quantities, digits, most, outwards) {
 
 const sum = (quantities) => quantities.slice(0, LEVELS).reduce((total, quantity) => total + Number(quantity), 0);
 
+export function clearBook() {
+  for (const id of ["asks", "bids"]) document.getElementById(id).replaceChildren();
+  text("spread", "–");
+}
+
 export function showBook(book) {
   const digits = Math.max(2, ...book.bid_prices.map(places), ...book.ask_prices.map(places));
   const most = Math.max(sum(book.bid_quantities), sum(book.ask_quantities)) || 1;

@@ -4,6 +4,8 @@ import { AreaSeries, CandlestickSeries, HistogramSeries, createChart } from "./v
 import { decimal, places, short } from "./format.js";
 import { colours, onTheme } from "./theme.js";
 
+const SPAN_S = 15 * 60;
+
 function chart(element) {
   // The logo would bring a style sheet of its own, which the page's policy refuses; the notice stands in the footer.
   const made = createChart(element, { autoSize: true, layout: { attributionLogo: false } });
@@ -83,7 +85,10 @@ export function priceChart(element) {
   };
   restyle();
   onTheme(restyle);
-  let newest = 0;
+  let oldest = 0, newest = 0;
+  const show = () => {
+    if (newest > oldest) made.timeScale().setVisibleRange({ from: Math.max(oldest, newest - SPAN_S), to: newest });
+  };
   const second = (row) => Math.floor(row.event_time_ms / 1000);
 
   return {
@@ -91,13 +96,15 @@ export function priceChart(element) {
       const bySecond = new Map([...rows].sort((a, b) => a.event_time_ms - b.event_time_ms).map((row) => [second(row), +row.price]));
       line.applyOptions({ priceFormat: priceFormat(Math.max(2, ...rows.slice(0, 50).map((row) => places(row.price)))) });
       line.setData([...bySecond].map(([time, value]) => ({ time, value })));
-      newest = Math.max(0, ...bySecond.keys());
-      made.timeScale().fitContent();
+      [oldest, newest] = [[...bySecond.keys()].at(0) ?? 0, [...bySecond.keys()].at(-1) ?? 0];
+      show();
     },
     update(row) {
       if (second(row) < newest) return;
       newest = second(row);
+      oldest ||= newest;
       line.update({ time: newest, value: +row.price });
+      show();
     },
   };
 }

@@ -20,7 +20,7 @@ export function short(value) {
   const n = Number(value);
   return Math.abs(n) < 10_000
     ? n.toLocaleString("en", { maximumFractionDigits: Math.abs(n) < 100 ? 2 : 0 })
-    : n.toLocaleString("en", { notation: "compact", maximumFractionDigits: 2 });
+    : n.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 });
 }
 
 // A change bears its sign and an arrow, so that it does not depend on its colour.

@@ -2,7 +2,7 @@
 // only the rows themselves.
 
 import { every, get } from "./api.js";
-import { showBook } from "./book.js";
+import { clearBook, showBook } from "./book.js";
 import { candleChart, priceChart } from "./charts.js";
 import { text } from "./dom.js";
 import { heatmap } from "./heatmap.js";
@@ -20,7 +20,7 @@ const panels = {
   candles: candleChart(byId("candles"), byId("candle")), line: priceChart(byId("line")), ticker: ticker(),
   trades: tape(byId("trades")), heat: heatmap(byId("heat"), byId("heat-note")),
 };
-let feed, symbol, interval, leave = [], pending = [], drawing = 0;
+let feed, symbol, interval, charted, leave = [], pending = [], drawing = 0;
 
 const has = (table) => feed.streams.includes(table);
 
@@ -37,7 +37,10 @@ async function history() {
   const part = (table, path, query, show) => {
     if (has(table)) parts.push(get(path, { symbol: of, ...query }).then((rows) => { if (of === symbol && at === interval) show(rows); }));
   };
-  part("klines", "klines", { interval: at, limit: CANDLES }, (rows) => panels.candles.set(rows));
+  part("klines", "klines", { interval: at, limit: CANDLES }, (rows) => {
+    panels.candles.set(rows, charted === `${of} ${at}`); // a view that was scrolled stays
+    charted = `${of} ${at}`;
+  });
   part("latest_prices", "latest_prices", { from, limit: 1000 }, (rows) => { panels.line.set(rows); if (rows.length) panels.ticker.price(rows[0]); });
   part("recent_trades", "recent_trades", { limit: 60 }, (rows) => panels.trades.add(rows));
   part("crypto_24h_stats", "crypto_24h_stats", {}, (rows) => { if (rows.length) panels.ticker.stats(rows[0]); });
@@ -80,6 +83,7 @@ function show() {
   leave.forEach((end) => end());
   pending = [];
   Object.values(panels).forEach((panel) => panel.clear?.());
+  clearBook();
   byId("symbol").value = symbol;
   const here = new URLSearchParams({ symbol, ...(interval && { interval }) });
   window.history.replaceState(null, "", `?${here}`);
