@@ -114,6 +114,10 @@ grafana: .venv/.packages ## Grafana with the dashboards, where a grafana-server 
 dashboards: .venv/.dev ## make Grafana's dashboards from their Python source
 	@$(BIN)/python -m cryptocdc_grafana
 
+.PHONY: e2e-all
+e2e-all: .venv/.dev ## the same and more: bad feeds, lost slots, broken connectors, upgrades
+	@$(BIN)/pytest -m 'e2e or e2e_all' tests/e2e -v -s --durations 0 --durations-min 5 $(ARGS)
+
 .PHONY: lock
 lock: .venv/.dev ## resolve requirements/*.in anew into *.txt, with hashes
 	@$(BIN)/pip install --quiet pip-tools==7.6.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -80,6 +81,22 @@ class Feed:
         assert self.condition("Proven")["status"] == "True", self.condition("Proven")
         rows: int = self.status()["rows"]
         return rows
+
+    def verify(self) -> Object:
+        """Every row compared once, by the documented Job; its report. AssertionError with its log when it failed."""
+        job = ["exec", "deploy/cryptocdc-operator", "--", "python", "-m", "cryptocdc_operator.job", self.name]
+        made = self.cluster.kubectl(*job, "verify", "--json")
+        name = self.cluster.kubectl("create", "-f", "-", "-o", "jsonpath={.metadata.name}", given=made)
+
+        def ended() -> Object:
+            status = (self.cluster.get("job", name) or {})["status"]
+            return status if status.get("succeeded") or status.get("failed") else {}
+
+        ending = wait_for(f"job {name} has ended", ended, 300)
+        log = self.cluster.kubectl("logs", f"job/{name}")
+        assert ending.get("succeeded"), log
+        report: Object = json.loads(log.splitlines()[-1])
+        return report
 
     def selector(self, component: str) -> str:
         return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"

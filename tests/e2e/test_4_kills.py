@@ -36,3 +36,6 @@ def test_rows_flow_again_after_the_pod_was_killed(cluster: Cluster, feed: Feed, 
 
 def test_all_that_was_captured_meanwhile_is_proven(cluster: Cluster, feed: Feed) -> None:
     assert feed.wait_proven() > 0
+    report = feed.verify()
+    assert report["equal"]
+    assert report["missing"] == report["extra"] == report["different"] == 0
