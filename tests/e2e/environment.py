@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -43,6 +44,15 @@ def timed(what: str, step: Callable[[], object]) -> None:
     print(f"{what}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
 
 
+def start_docker() -> None:
+    """Where there is none, as in a bare container: Debian's, with what such a machine needs beside. As root."""
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
+        subprocess.run([HERE / "kind" / "setup-docker.sh"], check=True, stdout=sys.stderr)
+
+
 @cache
 def images_can_be_pulled() -> bool:
     return subprocess.run(["docker", "pull", "--quiet", PYTHON_IMAGE], capture_output=True, check=False).returncode == 0
@@ -59,6 +69,9 @@ def chosen() -> Cluster:
 
 
 def there() -> bool:
+    """Whether there is a cluster of our name."""
+    if shutil.which("kind") is None:
+        return False
     return (
         NAME in subprocess.run(["kind", "get", "clusters"], capture_output=True, text=True, check=False).stdout.split()
     )
@@ -131,6 +144,7 @@ def wait_for_platform(cluster: Cluster) -> None:
 
 def up() -> Cluster:
     """Everything but a feed."""
+    start_docker()
     timed("images", build_images)
     if not os.environ.get("KUBECONFIG"):
         timed("cluster", make_cluster)
