@@ -115,7 +115,7 @@ dashboards: .venv/.dev ## make Grafana's dashboards from their Python source
 	@$(BIN)/python -m cryptocdc_grafana
 
 .PHONY: e2e-all
-e2e-all: .venv/.dev ## the same and more: bad feeds, lost slots, broken connectors, upgrades
+e2e-all: .venv/.dev ## the same, and forty-eight bad feeds refused by the API server
 	@$(BIN)/pytest -m 'e2e or e2e_all' tests/e2e -v -s --durations 0 --durations-min 5 $(ARGS)
 
 .PHONY: lock
