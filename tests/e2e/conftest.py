@@ -19,6 +19,8 @@ OUT = Path(__file__).parent / "out"
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """One that is made here goes when all is over; what it was is in `out/`."""
+    if missing := environment.lacking():
+        pytest.skip(missing)
     found = bool(os.environ.get("KUBECONFIG")) or environment.there()
     yield environment.up()
     if not found:

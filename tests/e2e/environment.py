@@ -23,12 +23,29 @@ ALLOWED = re.compile(r"kind-.+")
 """Contexts that tests may touch: clusters of kind, which hold nothing of anybody's."""
 NAME = "cryptocdc"
 NAMESPACE = "cryptocdc"
+SHARED = Path(os.environ.get("CRYPTOCDC_SHARED", ROOT.parent / "shared"))
+"""What development has beside the project: a kind cluster made of package registries, and the operators' own CRDs."""
+KIND, CRDS = SHARED / "kind", SHARED / "crds"
+STOOD_IN = (
+    "strimzi-1.2.0/kafka.yaml",
+    "strimzi-1.2.0/kafkaconnect.yaml",
+    "strimzi-1.2.0/kafkaconnector.yaml",
+    "strimzi-1.2.0/kafkanodepool.yaml",
+    "strimzi-1.2.0/kafkatopic.yaml",
+    "strimzi-1.2.0/kafkauser.yaml",
+    "cloudnative-pg-1.30.0/postgresql.cnpg.io_clusters.yaml",
+    "cloudnative-pg-1.30.0/postgresql.cnpg.io_databaseroles.yaml",
+    "k8ssandra-operator-1.32.5/k8ssandra.io_k8ssandraclusters.yaml",
+    "prometheus-operator/monitoring.coreos.com_podmonitors.yaml",
+    "prometheus-operator/monitoring.coreos.com_prometheusrules.yaml",
+)
+"""The CRDs that the stand-ins answer for."""
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
 BASE, BUILD = "cryptocdc/base:bookworm", "cryptocdc/build:bookworm"
 LOCAL_BUILD = "--network host --quiet --force-rm"
 PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator")
 CACHE = Path(os.environ.get("CACHE", "/tmp/kind-cache"))
-"""Where `kind/` puts the programs that it builds, for machines that have none."""
+"""Where `KIND` puts the programs that it builds, for machines that have none."""
 os.environ["PATH"] += f":{CACHE / 'bin'}"
 
 
@@ -44,13 +61,25 @@ def timed(what: str, step: Callable[[], object]) -> None:
     print(f"{what}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
 
 
+def docker_runs() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+
+
+def lacking() -> str | None:
+    """What is missing for any of this to be set up, or None."""
+    if KIND.is_dir() and CRDS.is_dir():
+        return None
+    if docker_runs() and images_can_be_pulled():
+        return None
+    return f"no images can be pulled, and {SHARED} holds no kind cluster and CRDs to do without"
+
+
 def start_docker() -> None:
     """Where there is none, as in a bare container: Debian's, with what such a machine needs beside. As root."""
-    if (
-        shutil.which("docker") is None
-        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
-    ):
-        subprocess.run([HERE / "kind" / "setup-docker.sh"], check=True, stdout=sys.stderr)
+    if not docker_runs():
+        subprocess.run([KIND / "setup-docker.sh"], check=True, stdout=sys.stderr)
 
 
 @cache
@@ -82,7 +111,7 @@ def make_cluster() -> None:
         if not there():
             run(["kind", "create", "cluster", "--name", NAME])
     else:
-        subprocess.run([HERE / "kind" / "create-cluster.sh", NAME], check=True, stdout=sys.stderr)
+        subprocess.run([KIND / "create-cluster.sh", NAME], check=True, stdout=sys.stderr)
 
 
 def build_images() -> None:
@@ -110,7 +139,8 @@ def install_operators(cluster: Cluster) -> None:
     if images_can_be_pulled():
         run(["make", "-C", str(ROOT), "operators"], limit_s=1800)
         return
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(HERE / "crds"))
+    for name in STOOD_IN:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS / name))
     manifest = (HERE / "stand_ins" / "manifest.yaml").read_text(encoding="utf-8").replace("VERSION", version())
     own = Cluster(cluster.context, "stand-ins")
     own.kubectl("apply", "-f", "-", given=manifest)
@@ -143,7 +173,9 @@ def wait_for_platform(cluster: Cluster) -> None:
 
 
 def up() -> Cluster:
-    """Everything but a feed."""
+    """Everything but a feed. Raises CommandError when there is nothing to make a cluster of."""
+    if missing := lacking():
+        raise CommandError(missing)
     start_docker()
     timed("images", build_images)
     if not os.environ.get("KUBECONFIG"):
