@@ -1,0 +1,35 @@
+"""The lock holds for every Python that the project runs on, not only for the one it was made with."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+import pytest
+from images.locked import pins, restrict
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+REQUIREMENTS = Path(__file__).parents[2] / "requirements"
+DEBIAN_12 = {"python_version": "3.11", "python_full_version": "3.11.2", "extra": ""}
+
+
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+def test_whatever_a_locked_package_asks_for_on_debians_python_is_locked_and_told_as_its_own(lock: str) -> None:
+    """pip takes nothing that is not pinned, and an image takes what stands in the lock as needed by its packages."""
+    text = (REQUIREMENTS / lock).read_text(encoding="utf-8")
+    missing = {
+        f"{name}: {requirement}"
+        for name in pins(text)
+        for requirement in map(Requirement, _requires(name))
+        if requirement.marker is None or requirement.marker.evaluate(DEBIAN_12)
+        if canonicalize_name(requirement.name) not in pins(restrict(text, [name]))
+    }
+    assert not missing
+
+
+def _requires(name: str) -> list[str]:
+    try:
+        return requires(name) or []
+    except PackageNotFoundError:  # not for this Python
+        return []
