@@ -1,5 +1,6 @@
 """The servers' configuration, as text: loopback only, passwords everywhere, durability never traded."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,17 @@ def test_kafka_makes_topics_only_on_purpose_and_one_replica_suffices() -> None:
     found = properties(server_properties(PORTS, Path("/data"), "secret"))
     assert found["auto.create.topics.enable"] == "false"
     assert {v for k, v in found.items() if k.endswith("replication.factor")} == {"1"}
+
+
+@pytest.mark.parametrize("path", ["/with space/x", "/p\u00e4th", "/\U0001f980", "/back\\slash"])
+def test_java_reads_the_very_path_that_was_meant(path: str) -> None:
+    """Java's properties are ISO 8859-1: what lies beyond ASCII must be escaped, or Kafka writes somewhere else."""
+    for text, key in (
+        (server_properties(PORTS, Path(path), "secret"), "log.dirs"),
+        (connect_properties(PORTS, Path(path), "secret"), "plugin.path"),
+    ):
+        assert text.isascii()
+        assert json.loads(f'"{properties(text)[key]}"') == path
 
 
 def test_connect_logs_in_for_each_of_its_clients() -> None:

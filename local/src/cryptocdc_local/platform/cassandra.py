@@ -139,7 +139,7 @@ class Cassandra(Server):
 
     @property
     def mark(self) -> str:
-        return f"-Dcassandra.config=file://{self.settings.run / 'cassandra.yaml'}"
+        return f"-Dcassandra.config={(self.settings.run / 'cassandra.yaml').as_uri()}"
 
     def command(self) -> Command:
         run = self.settings.run

@@ -8,7 +8,7 @@ import requests
 
 from cryptocdc_local.platform.endpoints import CONNECT_USER
 from cryptocdc_local.platform.java import jvm_environment, jvm_options
-from cryptocdc_local.platform.kafka import LOG4J, plain_login
+from cryptocdc_local.platform.kafka import LOG4J, plain_login, property_value
 from cryptocdc_local.platform.process import Command
 from cryptocdc_local.platform.server import Server, port_open
 from cryptocdc_local.platform.settings import LOOPBACK, Ports
@@ -22,7 +22,7 @@ group.id=connect
 listeners=http://{LOOPBACK}:{ports.connect}
 rest.advertised.host.name={LOOPBACK}
 rest.extension.classes=org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension
-plugin.path={plugins}
+plugin.path={property_value(plugins)}
 plugin.discovery=service_load
 config.storage.topic=connect-configs
 offset.storage.topic=connect-offsets

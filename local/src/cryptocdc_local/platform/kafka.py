@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from pathlib import Path
 
@@ -37,6 +38,11 @@ def plain_login(password: str, users: bool = False) -> str:
     return f'{module} required username="{KAFKA_USER}" password="{password}"{accepted};'
 
 
+def property_value(path: Path) -> str:
+    """A path as java.util.Properties reads it: ISO 8859-1, all else by the same escapes that JSON has."""
+    return json.dumps(str(path))[1:-1]
+
+
 def server_properties(ports: Ports, data: Path, password: str) -> str:
     """One node with replication factor 1, topics only on purpose, and a disk that stays bounded."""
     jaas = plain_login(password, users=True)
@@ -54,7 +60,7 @@ sasl.mechanism.inter.broker.protocol=PLAIN
 sasl.mechanism.controller.protocol=PLAIN
 listener.name.client.plain.sasl.jaas.config={jaas}
 listener.name.controller.plain.sasl.jaas.config={jaas}
-log.dirs={data}
+log.dirs={property_value(data)}
 
 # A topic that a typing error makes would swallow data in silence.
 auto.create.topics.enable=false

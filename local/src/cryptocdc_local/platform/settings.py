@@ -76,10 +76,10 @@ class PlatformSettings:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> PlatformSettings:
         """Read `CRYPTOCDC_HOME`, `CRYPTOCDC_*_PORT` and `CRYPTOCDC_*_HEAP_MB`.
 
-        Raises PlatformError, naming the variable, when one is not a number that can be used.
+        Raises PlatformError, naming the variable, when one can't be used.
         """
         return cls(
-            home=home(environ),
+            home=_usable(home(environ)),
             ports=Ports(**{f.name: _number(environ, f"{f.name}_PORT", f.default, 1, 65535) for f in fields(Ports)}),
             heaps=Heaps(**{f.name: _number(environ, f"{f.name}_HEAP_MB", f.default, 64, 32768) for f in fields(Heaps)}),
         )
@@ -91,6 +91,16 @@ def home(environ: Mapping[str, str] = os.environ) -> Path:
     if chosen := environ.get("CRYPTOCDC_HOME"):
         return Path(chosen).expanduser().absolute()
     return Path("/var/lib/cryptocdc") if os.geteuid() == 0 else Path.cwd() / ".cryptocdc"
+
+
+def _usable(home: Path) -> Path:
+    """Java's class path and Kafka's lists of folders part at these, and have no escape for them."""
+    if parting := sorted(set(str(home)) & set(',:"\n')):
+        raise PlatformError(
+            f"{home}: the servers can't live in a folder with {' or '.join(map(repr, parting))} in its path",
+            "choose another with CRYPTOCDC_HOME",
+        )
+    return home
 
 
 def _number(environ: Mapping[str, str], suffix: str, default: object, least: int, most: int) -> int:
