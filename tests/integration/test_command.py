@@ -69,7 +69,7 @@ def ran(command: Command, feed_file: Path) -> Answer:
 def simulator(ran: Answer, platform: Platform, simulator_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The exchange, for the commands that ask it; a run starts and stops its own."""
     monkeypatch.setenv("CRYPTOCDC_SIMULATOR_PORT", str(simulator_port))
-    process = Simulator(platform.settings)
+    process = Simulator(platform.settings, FID)
     process.start(None)
     yield
     process.stop()

@@ -20,7 +20,7 @@ from cryptocdc_adapters.readings import Readings
 from cryptocdc_core.feed import CryptoFeed, load
 from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import KafkaSettings
-from cryptocdc_local import applier, run
+from cryptocdc_local import applier, run, running
 from cryptocdc_local.errors import EXIT_PLATFORM, EXIT_UNEQUAL
 from cryptocdc_local.exchange_choice import Chosen, choose
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
@@ -28,6 +28,7 @@ from cryptocdc_local.live import feed_table, server_table
 from cryptocdc_local.page import has_screen, open_when_ready
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform.progress import shown
+from cryptocdc_local.programs import stop_left_over
 from cryptocdc_local.proof import prove
 
 if TYPE_CHECKING:
@@ -82,9 +83,10 @@ def down() -> None:
     """Stop every program and server of this machine's home folder. The data stays."""
     console = Console(stderr=True)
     platform = _platform()
-    for applied in _store(platform).all():
-        for name in run.programs_of(platform, applied).stop_left_over():
-            console.print(f"{name} stopped")
+    for fid in running.end(platform.settings.run):
+        console.print(f"the run of {fid} has ended")
+    for name in stop_left_over(platform.settings):
+        console.print(f"{name} stopped")
     with shown(console) as steps:
         platform.stop(steps)
 
@@ -138,16 +140,17 @@ def run_feed(
 
 @contextlib.contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """A SIGTERM stops a run as cleanly as Ctrl-C."""
+    """A SIGTERM, or the end of the terminal, stops a run as cleanly as Ctrl-C."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _watch(it: run.Run, console: Console, seconds: float | None, as_json: bool, began: float) -> None:
@@ -251,10 +254,11 @@ def delete(feed: Feed, source: Source = None) -> None:
     servers = applier.Servers.from_env(platform.endpoints().environment())
     everything = load(feed).spec.deletion_policy == "Delete"
     for applied in found:
-        run.programs_of(platform, applied).stop_left_over()
-        planned = run.plan_again(applied, servers)
-        applier.delete(planned, servers, lambda step: console.print(f"[dim]{step}"), everything=everything)
-        _store(platform).delete(applied.fid)
+        with running.claimed(platform.settings.run, applied.fid):
+            stop_left_over(platform.settings, applied.fid)
+            planned = run.plan_again(applied, servers)
+            applier.delete(planned, servers, lambda step: console.print(f"[dim]{step}"), everything=everything)
+            _store(platform).delete(applied.fid)
         kept = "its data is gone" if everything else "its data stays in PostgreSQL, Kafka and Cassandra"
         console.print(f"{applied.fid} deleted; {kept}")
 

@@ -15,6 +15,7 @@ from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Source
 from cryptocdc_core.settings import SimulatorSettings
 from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.machine import check_port
 from cryptocdc_local.platform.process import Command, ServerProcess
 from cryptocdc_local.platform.settings import PlatformSettings
 from cryptocdc_local.programs import caller
@@ -81,20 +82,17 @@ def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
 
 
 class Simulator:
-    """The simulator as a process of this machine."""
+    """The simulator as a process of this machine, for the feed `fid`."""
 
-    def __init__(self, settings: PlatformSettings) -> None:
-        self._process = ServerProcess("simulator", caller(), settings.run, settings.log)
+    def __init__(self, settings: PlatformSettings, fid: str) -> None:
+        self._process = ServerProcess(f"{fid}-simulator", caller(), settings.run, settings.log)
         here = SimulatorSettings.from_env()
         self.url, self._port = here.rest_url, here.port
 
     def start(self, capture: Path | None, limit_s: float = 30) -> None:
         """Start it and wait until it answers. One that was left behind is stopped first. Raises PlatformError."""
         self.stop()
-        if reachable(self.url):
-            raise PlatformError(
-                f"port {self._port} is taken by another simulator", "stop it, or name it in the feed's endpoints"
-            )
+        check_port("CRYPTOCDC_SIMULATOR_PORT", self._port)
         argv = [str(Path(sys.executable).with_name("cryptocdc-simulator")), "--port", str(self._port)]
         if capture is not None:
             argv += ["--capture", str(capture)]

@@ -114,16 +114,6 @@ class Programs:
         """Bytes by program."""
         return {name: program.process.memory() for name, program in self._running.items()}
 
-    def stop_left_over(self) -> list[str]:
-        """Stop this feed's programs that a runner which was killed left behind; their names."""
-        found = []
-        for pid_file in sorted(self.settings.run.glob(f"{self.fid}-*-*.pid")):
-            process = self._process(pid_file.stem)
-            if process.alive():
-                found.append(pid_file.stem)
-            process.stop(signal.SIGTERM, STOP_LIMIT_S)
-        return found
-
     def _start(self, name: str, kind: str) -> None:
         port = _free_port(FIRST_METRICS_PORT[kind], {program.port for program in self._running.values()})
         process = self._process(name)
@@ -163,6 +153,17 @@ class Programs:
         draft = file.with_suffix(".new")
         draft.write_text(json.dumps(targets, indent=1), encoding="utf-8")
         draft.replace(file)
+
+
+def stop_left_over(settings: PlatformSettings, fid: str = "*") -> list[str]:
+    """Stop the programs and the simulator of a feed, or of all, that a runner which was killed left behind; which."""
+    found = []
+    for pid_file in sorted(settings.run.glob(f"{fid}-*.pid")):
+        process = ServerProcess(pid_file.stem, caller(), settings.run, settings.log)
+        if process.alive():
+            found.append(pid_file.stem)
+        process.stop(signal.SIGTERM, STOP_LIMIT_S)
+    return found
 
 
 def _free_port(first: int, taken: set[int]) -> int:

@@ -21,6 +21,7 @@ from cryptocdc_core import feed as feeds
 from cryptocdc_core.names import identity, quoted
 from cryptocdc_core.plan import Plan, plan
 from cryptocdc_core.resolve import ResolvedFeed, resolve
+from cryptocdc_local import running
 from cryptocdc_local.applier import Applied, Servers, apply
 from cryptocdc_local.exchange_choice import Chosen, Simulator
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
@@ -29,9 +30,11 @@ from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.machine import check_port
 from cryptocdc_local.platform.progress import Steps
 from cryptocdc_local.platform.settings import LOOPBACK
-from cryptocdc_local.programs import Programs
+from cryptocdc_local.programs import Programs, stop_left_over
 
 RESOLVE_AGAIN_S = 86_400
+RESOLVE_LOOK_S = 60.0
+"""Also between two attempts: each weighs 100 of the 6,000 that the exchange gives everybody here in a minute."""
 GUARD_EVERY_S = 3.0
 
 
@@ -111,6 +114,7 @@ class Run:
         self._watch(self._supervise_programs, 0.5)
         self._watch(self._guard_connector, GUARD_EVERY_S)
         self._watch(self._follow_feed, 1.0)
+        self._watch(self._resolve_again, RESOLVE_LOOK_S)
         return result
 
     def _start_programs(self) -> None:
@@ -153,26 +157,32 @@ class Run:
             self.event = ""
 
     def _follow_feed(self) -> None:
-        """Take over what `cryptocdc apply` changed meanwhile, and resolve `top` again once a day."""
+        """Take over what `cryptocdc apply` changed meanwhile."""
         stored = self.store.read(self.plan.names.fid)
-        if stored is not None and stored.document != self.applied.document:
-            before, self.applied = self.applied, stored
-            if _programs_differ(before, stored):
-                self.programs.stop("producer")
-                self.programs.stop("consumer")
-                self.programs.stop("verifier")
-                self.programs.stop("api")
-                self._readings = self._new_readings()
-                self.programs.scale("verifier", 1)
-                self.programs.scale("api", 1)
-            self._scale()
-            self.event = "feed changed: taken over"
-        if self.applied.feed.spec.symbols.top and time.time() - self.applied.resolved_at > RESOLVE_AGAIN_S:
-            self.applied, self.plan = resolve_and_plan(
-                self.applied.document, self.chosen, self.servers, self.applied.symbols
-            )
-            apply(self.plan, self.servers, lambda _: None)
-            self.store.write(self.applied)
+        if stored is None or stored == self.applied:
+            return
+        before = self.applied
+        self._take(stored, plan_again(stored, self.servers))
+        if _programs_differ(before, stored):
+            for kind in ("producer", "consumer", "verifier", "api"):
+                self.programs.stop(kind)
+            self._readings = self._new_readings()
+            self.programs.scale("verifier", 1)
+            self.programs.scale("api", 1)
+        self._scale()
+        self.event = "feed changed: taken over"
+
+    def _resolve_again(self) -> None:
+        """Once a day, what the exchange means by `top`."""
+        if self.applied.feed.spec.symbols.top is None or time.time() - self.applied.resolved_at < RESOLVE_AGAIN_S:
+            return
+        applied, planned = resolve_and_plan(self.applied.document, self.chosen, self.servers, self.applied.symbols)
+        apply(planned, self.servers, lambda _: None)
+        self._take(applied, planned)
+        self.store.write(applied)
+
+    def _take(self, applied: AppliedFeed, planned: Plan) -> None:
+        self.applied, self.plan, self._guard.plan = applied, planned, planned
 
     def figures(self) -> FeedFigures:
         """Scrape everything now."""
@@ -209,13 +219,27 @@ def started(
     Raises FeedError, ExchangeError, PlatformError, ConnectError.
     """
     fid = identity(feeds.parse(document).name, chosen.source)
-    left_over = Programs(platform.settings, fid, {}).stop_left_over()
+    for folder in (platform.settings.home, platform.settings.run):
+        platform.account.make_folder(folder)
+    with running.claimed(platform.settings.run, fid):
+        yield from _started(platform, document, fid, chosen, steps, report)
+
+
+def _started(
+    platform: Platform,
+    document: dict[str, object],
+    fid: str,
+    chosen: Chosen,
+    steps: Steps,
+    report: Callable[[str], None],
+) -> Iterator[Run]:
+    left_over = stop_left_over(platform.settings, fid)
     check_port("CRYPTOCDC_API_PORT", platform.settings.ports.api)
     platform.setup(steps)
     servers = Servers.from_env(platform.endpoints().environment())
     store = FeedStore(platform.settings.home, platform.account)
     earlier = store.applied_before(feeds.parse(document), chosen.source)
-    simulator = Simulator(platform.settings) if chosen.needs_simulator else None
+    simulator = Simulator(platform.settings, fid) if chosen.needs_simulator else None
 
     def asked() -> tuple[AppliedFeed, Plan]:
         if simulator is not None:
@@ -256,11 +280,6 @@ def count_rows(servers: Servers, plan: Plan) -> dict[str, int]:
             return counts
     finally:
         connection.close()
-
-
-def programs_of(platform: Platform, applied: AppliedFeed) -> Programs:
-    """The handle on a feed's programs, to stop those that some other command started."""
-    return Programs(platform.settings, applied.fid, {})
 
 
 def plan_again(applied: AppliedFeed, servers: Servers) -> Plan:

@@ -1,0 +1,73 @@
+"""Which process runs which feed: two at once would stop each other's programs and start their own again."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.programs import STOP_LIMIT_S
+
+_SUFFIX = ".run"
+_PID_DIGITS = 10
+_END_LIMIT_S = 4 * STOP_LIMIT_S
+"""For a run to stop its programs, one kind after the other, and the servers that it has started."""
+
+
+@contextlib.contextmanager
+def claimed(folder: Path, fid: str) -> Iterator[None]:
+    """Have the feed `fid` for oneself in this block. The claim goes with its process, however that ends.
+
+    Raises PlatformError when another process runs it.
+    """
+    descriptor = os.open(folder / f"{fid}{_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PlatformError(
+                f"{fid} is being run by another `cryptocdc` (pid {os.read(descriptor, _PID_DIGITS).decode().strip()})",
+                "end it there with Ctrl-C first; a change of the feed it takes over by `cryptocdc apply`",
+            ) from error
+        os.write(descriptor, f"{os.getpid():<{_PID_DIGITS}}".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def end(folder: Path, fid: str = "*") -> list[str]:
+    """Have the runs of `fid`, or of all feeds, end as by Ctrl-C, and wait for it; which ones.
+
+    Raises PlatformError for one that belongs to another user, or takes too long.
+    """
+    ended = []
+    for file in sorted(folder.glob(f"{fid}{_SUFFIX}")):
+        with file.open(encoding="ascii") as claim:
+            if _is_free(claim.fileno()):
+                continue
+            pid = int(claim.read())
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except PermissionError as error:
+                raise PlatformError(f"{file.stem} is run by another user's process {pid}", "end it there") from error
+            deadline = time.monotonic() + _END_LIMIT_S
+            while not _is_free(claim.fileno()):
+                if time.monotonic() > deadline:
+                    raise PlatformError(f"{file.stem} does not end, process {pid}", f"kill -9 {pid}, then try again")
+                time.sleep(0.1)
+            ended.append(file.stem)
+    return ended
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True

@@ -1,0 +1,55 @@
+"""One process a feed: a second is told who has it, and whoever stops the machine ends it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cryptocdc_local import running
+from cryptocdc_local.platform import PlatformError
+
+RUNNER = """
+import pathlib, signal, sys
+from cryptocdc_local import running
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+with running.claimed(pathlib.Path(sys.argv[1]), "majors_sim"):
+    print("claimed", flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", RUNNER, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "claimed\n"
+    return process
+
+
+def test_a_feed_is_run_by_one_process_at_a_time(tmp_path: Path, runner: subprocess.Popen[str]) -> None:
+    with (
+        pytest.raises(PlatformError, match=rf"majors_sim .* \(pid {runner.pid}\)"),
+        running.claimed(tmp_path, "majors_sim"),
+    ):
+        pass
+    with running.claimed(tmp_path, "others_sim"):
+        pass
+    runner.kill()
+    runner.wait()
+    with running.claimed(tmp_path, "majors_sim"):
+        pass
+
+
+def test_runs_are_ended_as_by_their_user(tmp_path: Path, runner: subprocess.Popen[str]) -> None:
+    assert running.end(tmp_path) == ["majors_sim"]
+    assert runner.wait() == 7
+    assert running.end(tmp_path) == []
+
+
+def test_a_claim_that_a_killed_run_left_ends_nobody(tmp_path: Path, runner: subprocess.Popen[str]) -> None:
+    runner.kill()
+    runner.wait()
+    assert running.end(tmp_path) == []
