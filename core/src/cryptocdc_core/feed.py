@@ -306,18 +306,34 @@ def parse(document: object) -> CryptoFeed:
         raise FeedError([problem(detail, CryptoFeed) for detail in error.errors()]) from None
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Without aliases: a feed needs none, and ten lines of them can stand for more entries than memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "an alias is not accepted", None)
+        return super().compose_node(parent, index)
+
+
 def load(path: Path) -> CryptoFeed:
     """The feed in a YAML file. Raises FeedError when the file can't be read, is no YAML or no feed."""
+    return parse(read(path))
+
+
+def read(path: Path) -> Any:
+    """The one document in a YAML file, whatever it is. Raises FeedError when there is none."""
     try:
         documents = [
-            document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document is not None
+            document
+            for document in yaml.load_all(path.read_text(encoding="utf-8"), _PlainLoader)
+            if document is not None
         ]
     except FileNotFoundError:
         raise FeedError([f"{path}: no such file; accepted: a YAML file that holds one CryptoFeed"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise FeedError([f"{path}: can't be read: {error}"]) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the 31st of February, a huge number
         raise FeedError([f"{path}: no YAML: {' '.join(str(error).split())}"]) from None
     if len(documents) != 1:
         raise FeedError([f"{path}: holds {len(documents)} documents; accepted: one CryptoFeed"])
-    return parse(documents[0])
+    return documents[0]

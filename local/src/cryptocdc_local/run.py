@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
-import yaml
 
 from cryptocdc_adapters import postgres
 from cryptocdc_adapters.exchange import Rest, markets, quote_volumes
@@ -40,8 +39,9 @@ GUARD_EVERY_S = 3.0
 
 def read_document(path: Path) -> dict[str, object]:
     """The feed's document, after it was found to be valid. Raises FeedError."""
-    feeds.load(path)
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    document = feeds.read(path)
+    feeds.parse(document)
+    return dict(document)
 
 
 def resolve_and_plan(

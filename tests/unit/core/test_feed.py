@@ -19,6 +19,8 @@ def with_name(name):
 NAME = "1 to 30 of a-z, 0-9 and -, the first a letter"
 DURATION = "a whole number with a unit, such as 60s, 15m, 12h, 2d"
 
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+
 BAD = [
     # document, field, value shown, what is accepted
     (MINIMAL | {"apiVersion": "v1"}, "apiVersion", "'v1'", "cryptocdc.io/v1alpha1"),
@@ -124,6 +126,10 @@ def test_status_and_the_rest_of_metadata_are_left_aside():
         ("", "holds 0 documents"),
         ("a: 1\n---\nb: 2\n", "holds 2 documents"),
         ("- 1", "is not accepted"),
+        ("apiVersion: 2026-02-31", "no YAML"),
+        ("apiVersion: " + "9" * 5000, "no YAML"),
+        ("[" * 5000, "no YAML"),
+        (BOMB, "an alias is not accepted"),
         ("!!python/object/apply:os.system ['true']", "no YAML"),
     ],
 )
