@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,8 +21,9 @@ from cryptocdc_adapters.kafka import client_config
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.exchange_choice import Simulator
 from cryptocdc_local.platform import Platform
+from cryptocdc_local.platform.machine import port_is_free
 from tests.integration.command import Answer, cryptocdc
-from tests.integration.conftest import Document, feed_document
+from tests.integration.conftest import Document, Starter, feed_document
 
 pytestmark = pytest.mark.platform
 
@@ -220,12 +222,30 @@ def test_verify_exits_3_and_names_the_server_that_is_elsewhere(
     assert "Traceback" not in answer.err
 
 
+def test_a_feed_that_is_being_run_is_neither_run_twice_nor_deleted(
+    command: Command, write: Callable[[Document], Path], start: Starter
+) -> None:
+    document = feed_document("busy", ["BTCUSDT"], {"latestPrices": {}})
+    file = write(document)
+    with start(document) as it:
+        pids = it.programs.pids()
+        for arguments in (["run", "--for", "5"], ["delete"]):
+            answer = command(*arguments, "-f", file)
+            assert answer.code == 3, answer
+            assert f"busy_sim is being run by another `cryptocdc` (pid {os.getpid()})" in answer.err
+            assert "Ctrl-C" in answer.err
+        assert it.programs.pids() == pids
+        assert it.simulator is not None
+        assert it.simulator.alive()
+
+
 # Plan, apply
 
 
 def test_plan_shows_everything_and_makes_nothing(
-    simulator: None, command: Command, write: Callable[[Document], Path], servers: Servers
+    command: Command, write: Callable[[Document], Path], servers: Servers, simulator_port: int
 ) -> None:
+    """Also where no simulator runs that could be asked."""
     before = schemas(servers), keyspaces(servers), topics(servers)
     answer = command("plan", "-f", write(feed_document("planned", ["BTCUSDT"], STREAMS)))
 
@@ -240,6 +260,7 @@ def test_plan_shows_everything_and_makes_nothing(
     for password in ("CRYPTOCDC_POSTGRES_PASSWORD", "CRYPTOCDC_REPLICATION_PASSWORD"):
         assert servers_password(password, command) not in answer.out
     assert (schemas(servers), keyspaces(servers), topics(servers)) == before
+    assert port_is_free(simulator_port)
 
 
 def servers_password(name: str, command: Command) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
 
+from cryptocdc_adapters import postgres
+from cryptocdc_adapters.connect import Connect
 from cryptocdc_local import run
 from cryptocdc_local.applier import apply
 from cryptocdc_local.proof import prove
@@ -82,8 +86,6 @@ def test_raw_trades_are_captured_one_by_one(start: Starter) -> None:
 
 def trade_ids(it: Run, symbol: str) -> list[int]:
     """A symbol's trade ids in PostgreSQL, in order."""
-    from cryptocdc_adapters import postgres
-
     connection = postgres.connect(it.servers.postgres, "test", autocommit=True)
     try:
         with connection.cursor() as cursor:
@@ -192,6 +194,62 @@ def test_symbols_come_and_go_without_a_restart(start: Starter) -> None:
 
     assert settled
     assert_equal(result)
+
+
+def test_a_stream_added_while_running_is_carried_and_watched_over(start: Starter) -> None:
+    prices, trades = {"latestPrices": {"source": "websocket"}}, {"recentTrades": {"source": "websocket"}}
+    with start(feed_document("grown", ["BTCUSDT"], prices)) as it:
+        wait_for("prices", lambda: rows_in_cassandra(it, "latest_prices"))
+        grown = feed_document("grown", ["BTCUSDT"], {**prices, **trades})
+        applied, planned = run.resolve_and_plan(grown, it.chosen, it.servers, it.applied.symbols)
+        apply(planned, it.servers, lambda _: None)
+        it.store.write(applied)
+        wait_for("the change taken over", lambda: it.event == "feed changed: taken over", 90)
+        assert it.plan == planned
+        wait_for("trades", lambda: rows_in_cassandra(it, "recent_trades"), 90)
+        # What the run itself would make again is what is in force now.
+        Connect(it.servers.connect.url).delete(planned.names.connector)
+        before = rows_in_cassandra(it, "recent_trades")
+        wait_for("trades go on", lambda: rows_in_cassandra(it, "recent_trades") > before + 50, 120)
+        result = finish(it)
+
+    assert_equal(result)
+    assert set(result["counts"]) == {"latest_prices", "recent_trades"}
+
+
+def test_top_is_looked_at_again_after_a_day_until_that_has_worked(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start(feed_document("daily", 3, {"latestPrices": {"source": "websocket"}})) as it:
+        before, gone = it.applied.symbols, it.applied.symbols[0]
+        it.applied = replace(it.applied, resolved_at=time.time() - run.RESOLVE_AGAIN_S)
+        fault(it, "delist", symbol=gone)
+        with monkeypatch.context() as broken:
+            broken.setattr(run, "apply", Mock(side_effect=ConnectionError))
+            with pytest.raises(ConnectionError):
+                it._resolve_again()
+        assert it.applied.symbols == before
+
+        it._resolve_again()
+        after = it.applied.symbols
+        assert len(after) == 3
+        assert gone not in after
+        assert it.plan.symbols.keys() == set(after)
+        stored = it.store.read(it.plan.names.fid)
+        assert stored is not None
+        assert stored.symbols == after
+        (joined,) = set(after) - set(before)
+        wait_for("prices of the one that joined", lambda: joined in captured_symbols(it))
+
+
+def captured_symbols(it: Run) -> set[str]:
+    connection = postgres.connect(it.servers.postgres, "test", autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT DISTINCT symbol FROM {it.plan.names.schema}.latest_prices")
+            return {row[0] for row in cursor.fetchall()}
+    finally:
+        connection.close()
 
 
 def quiet(it: Run, symbol: str, seconds: float = 3) -> bool:

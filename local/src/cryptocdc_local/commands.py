@@ -22,7 +22,7 @@ from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local import applier, run, running
 from cryptocdc_local.errors import EXIT_PLATFORM, EXIT_UNEQUAL
-from cryptocdc_local.exchange_choice import Chosen, choose
+from cryptocdc_local.exchange_choice import Chosen, answering, choose
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
 from cryptocdc_local.live import feed_table, server_table
 from cryptocdc_local.page import has_screen, open_when_ready
@@ -211,7 +211,7 @@ def _finish(it: run.Run, console: Console, as_json: bool) -> None:
         raise typer.Exit(EXIT_UNEQUAL)
 
 
-def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> tuple[AppliedFeed, Plan, Chosen]:
+def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> tuple[AppliedFeed, Plan]:
     """The feed resolved and planned. Where it runs already, with the source that it runs with."""
     document, feed = run.read_document(parsed_file), load(parsed_file)
     running = [a for a in _store(platform).all() if a.feed.name == feed.name]
@@ -220,17 +220,19 @@ def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> tuple
         chosen = Chosen(earlier.source, earlier.rest_url, earlier.websocket_url)
     else:
         chosen = choose(feed, source)
+    if chosen.note:
+        Console(stderr=True).print(f"[yellow]{chosen.note}")
     before = _store(platform).applied_before(feed, chosen.source)
     servers = applier.Servers.from_env(platform.endpoints().environment())
-    applied, planned = run.resolve_and_plan(document, chosen, servers, before.symbols if before else ())
-    return applied, planned, chosen
+    with answering(platform.settings, feed, chosen):
+        return run.resolve_and_plan(document, chosen, servers, before.symbols if before else ())
 
 
 def apply(feed: Feed, source: Source = None) -> None:
     """Apply a feed: tables, topics, connector, symbols. A run of it that is going on takes the change over."""
     console = Console(stderr=True)
     platform = _running_platform()
-    applied, planned, _ = _resolve(feed, source, platform)
+    applied, planned = _resolve(feed, source, platform)
     servers = applier.Servers.from_env(platform.endpoints().environment())
     done = applier.apply(planned, servers, lambda step: console.print(f"[dim]{step}"))
     _store(platform).write(applied)
@@ -266,7 +268,7 @@ def delete(feed: Feed, source: Source = None) -> None:
 def plan(feed: Feed, source: Source = None) -> None:
     """Print what applying a feed would make, and change nothing."""
     platform = _platform()
-    _, planned, _ = _resolve(feed, source, platform)
+    _, planned = _resolve(feed, source, platform)
     shown_plan: dict[str, Any] = {
         "identity": planned.names.fid,
         "symbols": planned.symbols,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import requests
 
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.names import Source
+from cryptocdc_core.names import Source, identity
 from cryptocdc_core.settings import SimulatorSettings
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.machine import check_port
@@ -112,3 +114,18 @@ class Simulator:
 
     def stop(self) -> None:
         self._process.stop(signal.SIGTERM, 10)
+
+
+@contextlib.contextmanager
+def answering(settings: PlatformSettings, feed: CryptoFeed, chosen: Chosen) -> Iterator[None]:
+    """Have the simulator answer in this block where it is the chosen one and no run of the feed has started it."""
+    simulator = None
+    if chosen.needs_simulator and not reachable(chosen.rest_url):
+        # Under a name of its own: a run's simulator that is merely slow to answer is not to be stopped.
+        simulator = Simulator(settings, f"{identity(feed.name, chosen.source)}-asked")
+        simulator.start(chosen.capture)
+    try:
+        yield
+    finally:
+        if simulator is not None:
+            simulator.stop()

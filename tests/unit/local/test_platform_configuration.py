@@ -92,6 +92,7 @@ def test_connect_is_quick_to_acknowledge_and_closed_to_strangers() -> None:
 def test_cassandra_acknowledges_what_is_on_disk() -> None:
     found = yaml.safe_load(cassandra_yaml(PORTS, Path("/data")))
     assert found["commitlog_sync"] == "batch"
+    assert found["commit_failure_policy"] == found["disk_failure_policy"] == "die"  # and is started again
     assert found["authenticator"] == "PasswordAuthenticator"
     assert found["authorizer"] == "CassandraAuthorizer"
     assert found["rpc_address"] == found["listen_address"] == "127.0.0.1"

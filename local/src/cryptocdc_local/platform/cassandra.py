@@ -89,6 +89,9 @@ def cassandra_yaml(ports: Ports, data: Path) -> str:
             "hints_directory": str(data / "hints"),
             "cdc_raw_directory": str(data / "cdc_raw"),
             "commitlog_sync": "batch",
+            # By default a full disk closes its ports and leaves the process: whoever watches it would see it alive.
+            "commit_failure_policy": "die",
+            "disk_failure_policy": "die",
             "commitlog_segment_size": "16MiB",
             "commitlog_total_space": "256MiB",
             "hinted_handoff_enabled": False,  # hints are for other nodes
