@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import os
+import pty
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +27,7 @@ from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.machine import port_is_free
 from tests.integration.command import Answer, cryptocdc
 from tests.integration.conftest import Document, Starter, feed_document
+from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
 
@@ -237,6 +241,31 @@ def test_a_feed_that_is_being_run_is_neither_run_twice_nor_deleted(
         assert it.programs.pids() == pids
         assert it.simulator is not None
         assert it.simulator.alive()
+
+
+@pytest.mark.parametrize("end", ["the terminal closes", "an impatient Ctrl-C"])
+def test_a_run_that_is_ended_leaves_none_of_its_programs(
+    command_environment: dict[str, str], write: Callable[[Document], Path], platform: Platform, end: str
+) -> None:
+    file = write(feed_document("ended", ["BTCUSDT"], {"latestPrices": {}}))
+    program = Path(sys.executable).with_name("cryptocdc")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it
+        os.execve(program, [program, "run", "-f", file], command_environment)
+    wait_for("its first row", lambda: b"first row" in os.read(terminal, 65536), 120)
+    assert list(platform.settings.run.glob("ended_sim-*.pid"))
+    if end == "the terminal closes":
+        os.close(terminal)
+    else:
+        os.write(terminal, b"\x03")
+        wait_for("the first program stopped", lambda: not list(platform.settings.run.glob("ended_sim-api-*.pid")))
+        os.write(terminal, b"\x03\x03")
+
+    _, status = os.waitpid(pid, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not list(platform.settings.run.glob("ended_sim-*.pid"))
 
 
 # Plan, apply

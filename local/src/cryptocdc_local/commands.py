@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -114,7 +115,7 @@ def run_feed(
     platform = _platform()
     leave_running = platform.is_running()
     ends = bool(seconds or chosen.capture)
-    with _terminated_as_interrupted():
+    with _interrupted_once():
         try:
             with contextlib.ExitStack() as stack:
                 with shown(console) as steps:
@@ -139,13 +140,25 @@ def run_feed(
 
 
 @contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """A SIGTERM, or the end of the terminal, stops a run as cleanly as Ctrl-C."""
+def _interrupted_once() -> Iterator[None]:
+    """Ctrl-C, a SIGTERM or the end of the terminal stops a run. What has begun to stop is stopped to its end, whatever
+    else comes: an impatient second Ctrl-C would leave half of the programs running."""
 
-    def interrupt(*_: object) -> None:
+    def interrupt(number: int, _: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        if number == signal.SIGHUP:
+            # Nobody reads any more, and writing to a terminal that is gone would fail in the middle of stopping.
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for output in (1, 2):
+                os.dup2(nowhere, output)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # Whoever had one ignored, as nohup does, meant it.
+    before = {number: old for number in signals if (old := signal.getsignal(number)) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:

@@ -1,6 +1,8 @@
 """What stands in the way of a start, and what doctor says of it."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,22 @@ def test_a_taken_port_is_named_with_its_holder_and_the_setting(taken: int) -> No
     with pytest.raises(PlatformError, match=f"port {taken} is taken by .*pid") as refusal:
         machine.check_port("CRYPTOCDC_KAFKA_PORT", taken)
     assert "CRYPTOCDC_KAFKA_PORT" in refusal.value.remedy
+
+
+def test_a_python_program_is_called_by_its_script(tmp_path: Path) -> None:
+    """A long path of its interpreter, or one with a space, hides its name from the kernel."""
+    script = tmp_path / "cryptocdc-api"
+    script.write_text(
+        "import socket, time\nserver = socket.create_server(('127.0.0.1', 0))\n"
+        "print(server.getsockname()[1], flush=True)\ntime.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        try:
+            assert machine.port_holder(port).startswith(f"cryptocdc-api (pid {process.pid}")
+        finally:
+            process.kill()
 
 
 def test_a_port_whose_last_connections_wind_down_is_free() -> None:

@@ -31,10 +31,19 @@ def port_holder(port: int) -> str:
         for connection in psutil.net_connections("tcp"):
             if connection.laddr and connection.laddr.port == port and connection.pid:
                 process = psutil.Process(connection.pid)
-                return f"{process.name()} (pid {connection.pid}, user {process.username()})"
+                return f"{_called(process)} (pid {connection.pid}, user {process.username()})"
     except psutil.Error:
         pass
     return "a process of another user"
+
+
+def _called(process: psutil.Process) -> str:
+    """A Python program by its script's name: the kernel calls it so only while its interpreter's path is short and
+    without a space."""
+    name, arguments = process.name(), process.cmdline()
+    if name.startswith("python") and len(arguments) > 1 and not arguments[1].startswith("-"):
+        return Path(arguments[1]).name
+    return name
 
 
 def check_port(setting: str, port: int) -> None:
