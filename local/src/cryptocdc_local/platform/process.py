@@ -140,7 +140,8 @@ class ServerProcess:
                 raise PlatformError(f"{self.name} stopped while starting; its log ends with\n{self.tail()}", self._look)
             if time.monotonic() > deadline:
                 raise PlatformError(
-                    f"{self.name} is not ready after {limit:.0f} s; its log ends with\n{self.tail()}", self._look
+                    f"{self.name} is not ready after {limit:.0f} s; its log ends with\n{self.tail()}",
+                    f"run it again, the machine may have been busy; or see {self.log_file}",
                 )
             time.sleep(0.05)
 
