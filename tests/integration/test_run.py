@@ -175,6 +175,21 @@ def test_a_server_restarted_under_load_loses_nothing(start: Starter, server: str
     assert_equal(result)
 
 
+def test_an_exchange_that_is_away_for_a_while_costs_no_trade(start: Starter) -> None:
+    with start(feed_document("away", ["BTCUSDT", "ETHUSDT"], {"recentTrades": {"source": "websocket"}})) as it:
+        assert it.simulator is not None
+        wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 20)
+        it.simulator.kill()
+        wait_for("the simulator runs again", it.simulator.alive, 90)
+        before = rows_in_cassandra(it, "recent_trades")
+        wait_for("rows go on", lambda: rows_in_cassandra(it, "recent_trades") > before + 100, 120)
+        wait_for("no gap open", lambda: it.figures().gaps_open == 0, 120)
+        result = finish(it)
+        assert_no_gap(it, it.applied.symbols)
+
+    assert_equal(result)
+
+
 def test_symbols_come_and_go_without_a_restart(start: Starter) -> None:
     document = feed_document("comego", ["BTCUSDT", "ETHUSDT"])
     with start(document) as it:

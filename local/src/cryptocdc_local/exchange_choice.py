@@ -104,6 +104,10 @@ class Simulator:
     def alive(self) -> bool:
         return self._process.alive() is not None
 
+    def kill(self) -> None:
+        """SIGKILL, as a crash would be."""
+        self._process.kill()
+
     def capture_finished(self) -> bool:
         """Whether a replayed capture has been sent to its end."""
         try:

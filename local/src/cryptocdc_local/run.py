@@ -112,6 +112,7 @@ class Run:
         self.programs.scale("api", 1)
         self._watch(self._supervise_platform, 1.0)
         self._watch(self._supervise_programs, 0.5)
+        self._watch(self._supervise_simulator, 1.0)
         self._watch(self._guard_connector, GUARD_EVERY_S)
         self._watch(self._follow_feed, 1.0)
         self._watch(self._resolve_again, RESOLVE_LOOK_S)
@@ -148,6 +149,11 @@ class Run:
     def _supervise_programs(self) -> None:
         for name in self.programs.supervise():
             self.event = f"{name} had died: started again"
+
+    def _supervise_simulator(self) -> None:
+        if self.simulator is not None and not self.simulator.alive():
+            self.simulator.start(self.chosen.capture)
+            self.event = "simulator had died: started again"
 
     def _guard_connector(self) -> None:
         said = self._guard.step()

@@ -137,7 +137,9 @@ def topics(settings: KafkaSettings, console: Console, topic: str | None = None, 
 
 
 def _topics_table(figures: list[TopicFigures]) -> Table:
-    table = Table("topic", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    # Whole on any terminal: a name is there to be copied.
+    table.add_column("topic", no_wrap=True, min_width=max((len(it.name) for it in figures), default=0))
     for column in ("partitions", "records"):
         table.add_column(column, justify="right")
     table.add_column("group: lag")

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 HEADERS = ("feed", "reason", "topic", "partition", "offset")
 """Each with `cryptocdc.` before it."""
 REASON_LENGTH = 500
+MOST_BYTES = 3 * 2**19
+"""Of a record: compressed it may have fitted into its own topic, but a letter that Kafka refuses would hold its
+partition for ever."""
 
 
 def producer_config(settings: KafkaSettings) -> dict[str, Any]:
@@ -28,7 +31,9 @@ def producer_config(settings: KafkaSettings) -> dict[str, Any]:
 
 def headers(feed: str, letter: Letter) -> list[tuple[str, bytes]]:
     record = letter.record
-    values = (feed, letter.reason[:REASON_LENGTH], record.topic(), record.partition(), record.offset())
+    size = len(record.value() or b"")
+    cut = f" (the first {MOST_BYTES} of its {size} bytes)" if size > MOST_BYTES else ""
+    values = (feed, letter.reason[:REASON_LENGTH] + cut, record.topic(), record.partition(), record.offset())
     return [(f"cryptocdc.{name}", str(value).encode()) for name, value in zip(HEADERS, values, strict=True)]
 
 
@@ -61,10 +66,11 @@ class Letters:
         return delivered
 
     def _produce(self, letter: Letter) -> None:
+        value = letter.record.value()
         try:
             self._producer.produce(
                 self._topic,
-                value=letter.record.value(),
+                value=None if value is None else value[:MOST_BYTES],
                 key=letter.record.key(),
                 headers=headers(self._feed, letter),
                 on_delivery=self._reporter(letter),

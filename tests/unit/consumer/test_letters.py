@@ -1,0 +1,48 @@
+"""A letter holds the record's bytes, as far as Kafka takes them."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import Producer
+
+from cryptocdc_consumer.intake import Chunk, Letter
+from cryptocdc_consumer.letters import MOST_BYTES, Letters, headers, producer_config
+from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.settings import KafkaSettings
+
+from .fakes import Topic
+from .records import Record
+
+
+def letter(size: int) -> Letter:
+    record = Record(STREAMS["recentTrades"], b"x" * size)
+    return Letter(record, "undecodable", "ä" * 600, Chunk({}, 1, pending=1))
+
+
+@pytest.mark.parametrize("size", [0, 1, MOST_BYTES])
+def test_a_record_is_kept_whole(size: int) -> None:
+    topic = Topic()
+    letters = Letters(topic, "f.dlq", "f", ConsumerMetrics(""))  # type: ignore[arg-type]
+    sent = letter(size)
+    letters.send(sent)
+    topic.poll(0)
+    assert topic.letters[0]["value"] == sent.record.value()
+    assert b"bytes)" not in topic.letters[0]["headers"]["cryptocdc.reason"]
+
+
+def test_one_that_was_small_only_compressed_is_cut_and_says_so() -> None:
+    topic = Topic()
+    letters = Letters(topic, "f.dlq", "f", ConsumerMetrics(""))  # type: ignore[arg-type]
+    letters.send(letter(5_000_000))
+    topic.poll(0)
+    assert len(topic.letters[0]["value"]) == MOST_BYTES
+    assert topic.letters[0]["headers"]["cryptocdc.reason"].endswith(b"of its 5000000 bytes)")
+
+
+def test_kafkas_client_takes_the_largest_letter() -> None:
+    """It raises at once where a message is larger than its own bound."""
+    largest = letter(MOST_BYTES)
+    producer = Producer(producer_config(KafkaSettings(bootstrap="127.0.0.1:1", password="x")) | {"log_level": 0})
+    producer.produce("f.dlq", value=largest.record.value(), key=b"k" * 1000, headers=headers("f", largest))
+    producer.purge()
