@@ -176,7 +176,8 @@ class Run:
             self.programs.scale("verifier", 1)
             self.programs.scale("api", 1)
         self._scale()
-        self.event = "feed changed: taken over"
+        if before.document != stored.document:
+            self.event = "feed changed: taken over"
 
     def _resolve_again(self) -> None:
         """Once a day, what the exchange means by `top`."""

@@ -64,6 +64,7 @@ class Kafka:
         self.assigned: list[Any] = []
         self.closed = False
         self.down = False
+        self.end = 100
         self.gathered: list[float] = []
         self.callbacks: dict[str, Any] = {}
 
@@ -99,8 +100,11 @@ class Kafka:
         self.commits.append({(o.topic, o.partition): o.offset for o in offsets})
         self.waited.append(not asynchronous)
 
-    def get_watermark_offsets(self, partition: Any, cached: bool) -> tuple[int, int]:
-        return (0, 100)
+    def get_watermark_offsets(self, partition: Any, timeout: float, cached: bool) -> tuple[int, int]:
+        """What the client remembers stays as it is while nothing is read."""
+        if self.down:
+            raise KafkaException("down")
+        return (0, 100 if cached else self.end)
 
     def list_topics(self, topic: str, timeout: float) -> None:
         if self.down:

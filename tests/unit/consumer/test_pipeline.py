@@ -142,6 +142,29 @@ def test_a_slow_sink_pauses_reading_and_goes_on_polling(house):
     assert house.kafka.committed == {(TOPIC, 0): IN_FLIGHT + 5}
 
 
+def test_lag_grows_while_reading_pauses(house):
+    house.come(0)
+    house.step()
+    house.cassandra.answer()
+    house.step()
+    for at in range(1, IN_FLIGHT + 6):
+        house.come(at)
+        house.step()
+    house.clock.now += PAUSE_AFTER_S
+    house.step()
+    assert house.kafka.paused
+    house.kafka.end = 5_000
+    house.step(10)
+    assert lag(house) == 4_999
+    house.kafka.down = True
+    house.step(10)
+    assert lag(house) == 4_999
+
+
+def lag(house):
+    return house.metrics.registry.get_sample_value("cryptocdc_consumer_lag_records", {"topic": TOPIC, "partition": "0"})
+
+
 def test_a_record_that_comes_while_paused_is_not_lost(house):
     for at in range(IN_FLIGHT):
         house.come(at)

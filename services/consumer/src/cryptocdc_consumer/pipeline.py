@@ -266,10 +266,16 @@ class Pipeline:
             self._metrics.commit_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - committed_s))
 
     def _observe_lag(self) -> None:
+        """The client learns of a partition's end as it reads; while reading pauses, Kafka is asked for it."""
         for topic, partition in self._owned:
             done = self._done.get((topic, partition))
             if done is None:
                 continue
-            _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+            at = TopicPartition(topic, partition)
+            try:
+                _, end = self._consumer.get_watermark_offsets(at, timeout=ASK_LIMIT_S, cached=not self._paused)
+            except KafkaException as error:
+                log.warning("Kafka: %s", error)
+                return
             if end >= 0:
                 self._metrics.lag.labels(topic, partition).set(max(0, end - done))

@@ -1,0 +1,17 @@
+"""What is printed of Kafka's topics."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from cryptocdc_local.platform.shells import TopicFigures, _topics_table
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_topics_name_is_printed_whole_to_be_copied(width: int) -> None:
+    name = "majors_sim.majors_sim.crypto_24h_stats"
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(_topics_table([TopicFigures(name, 12, 161_582, {"majors_sim-consumer": 37})]))
+    assert name in captured.get()
