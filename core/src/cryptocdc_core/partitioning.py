@@ -29,3 +29,8 @@ def murmur2(data: bytes) -> int:
 def partition_of(symbol: str, partitions: int) -> int:
     """The partition of `symbol` among `partitions`, as Kafka's default partitioner would choose for that key."""
     return (murmur2(symbol.encode()) & 0x7FFFFFFF) % partitions
+
+
+def change_partition(symbol: str, partitions: int) -> int:
+    """The partition of a symbol's changes: Debezium's key is a JSON object with the symbol in it, without schemas."""
+    return partition_of(f'{{"symbol":"{symbol}"}}', partitions)

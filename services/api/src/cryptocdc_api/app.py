@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from cryptocdc_adapters.readings import Readings
-from cryptocdc_api import about, analysis, live, pipeline, streams
+from cryptocdc_api import about, analysis, live, pipeline, streams, trace
 from cryptocdc_api.context import Context
 from cryptocdc_api.gate import Gate
 from cryptocdc_api.rates import RateLimit
@@ -31,8 +31,9 @@ Running = Callable[[], AbstractAsyncContextManager[None]]
 
 
 def build_app(
-    context: Context, settings: ApiSettings, readings: Readings, subscriptions: Subscriptions, running: Running
-) -> FastAPI:
+    context: Context, settings: ApiSettings, readings: Readings, subscriptions: Subscriptions, finder: trace.Finder,
+    running: Running,
+) -> FastAPI:  # fmt: skip
     """`running` is what goes on while the application does."""
 
     @asynccontextmanager
@@ -52,6 +53,7 @@ def build_app(
     app.include_router(streams.routes(context))
     app.include_router(analysis.routes(context))
     app.include_router(pipeline.routes(context, readings))
+    app.include_router(trace.routes(context, finder))
     app.include_router(about.routes(context))
     app.include_router(live.routes(context, subscriptions))
     _serve_own(app, context)

@@ -10,6 +10,7 @@ from importlib.metadata import version
 import uvicorn
 
 from cryptocdc_adapters.readings import Readings
+from cryptocdc_adapters.records import Records
 from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_api.app import build_app
 from cryptocdc_api.background import Background
@@ -80,7 +81,8 @@ def _serve(
     subscriptions = Subscriptions(changes.want)
     background = Background(reader, changes, subscriptions, shared, metrics, health)
     readings = Readings(own.targets, kafka, names, [stream.table for stream in streams])
-    app = build_app(context, own, readings, subscriptions, background.running)
+    records = Records(kafka, names)
+    app = build_app(context, own, readings, subscriptions, records, background.running)
     config = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=3, ws_ping_interval=20,
         ws_ping_timeout=20, ws_per_message_deflate=False, server_header=False,
@@ -88,7 +90,10 @@ def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         # Uvicorn raises the signal again once it has ended.
         signal.signal(number, lambda *_: sys.exit(0))
-    uvicorn.Server(config).run([port])
+    try:
+        uvicorn.Server(config).run([port])
+    finally:
+        records.close()
 
 
 if __name__ == "__main__":

@@ -112,5 +112,22 @@ class BookQuery(_Query):
     symbol: Symbol
 
 
+class TraceQuery(_Query):
+    """One row by its key: of the columns those that the table's key has, or none of its own for the newest row."""
+
+    table: Literal["recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"]
+    symbol: Symbol
+    interval: Interval | None = None
+    trade_time: Time | None = None
+    trade_id: int | None = Field(None, ge=0, le=2**63 - 1)
+    open_time: Time | None = None
+    event_time: Time | None = None
+    bucket_time: Time | None = None
+
+    def key(self) -> dict[str, Any]:
+        """What of a key is given, by column."""
+        return self.model_dump(exclude={"table"}, exclude_none=True)
+
+
 class NothingQuery(_Query):
     """No parameters."""

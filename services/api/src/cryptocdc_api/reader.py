@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cassandra import DriverException
@@ -14,11 +14,13 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, NoHostAvailable, Se
 from cassandra.connection import ConnectionException
 from cassandra.query import PreparedStatement, tuple_factory
 
+from cryptocdc_adapters.audited import one_key, one_statement, written
 from cryptocdc_adapters.cassandra import connect
 from cryptocdc_api.paging import Position, Read, Row
 from cryptocdc_api.refusals import Unavailable
 from cryptocdc_api.tables import Table
-from cryptocdc_core.catalogue import Derived
+from cryptocdc_core.catalogue import STREAMS, Derived, Stream
+from cryptocdc_core.hops import Written
 from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import quoted
 from cryptocdc_core.settings import CassandraSettings
@@ -41,10 +43,12 @@ class Reader:
     ) -> None:  # fmt: skip
         self._settings, self._keyspace, self._metrics = settings, keyspace, metrics
         self._tables, self._whole = tables, whole
+        self._streams = {stream.table: stream for stream in STREAMS.values()}
         self._cluster: Cluster | None = None
         self._session: Session | None = None
         self._profile: Any = None
         self._statements: dict[tuple[str, bool], PreparedStatement] = {}
+        self._ones: dict[str, PreparedStatement] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     def keep_connecting(self, stop: threading.Event) -> None:
@@ -70,6 +74,9 @@ class Reader:
                     self._statements[table.name, newest_first] = session.prepare(
                         range_statement(self._keyspace, table, newest_first)
                     )
+                if table.name in self._streams:
+                    statement = one_statement(self._keyspace, self._streams[table.name])
+                    self._ones[table.name] = session.prepare(statement)
             for derived in self._whole:
                 self._statements[derived.table, True] = session.prepare(whole_statement(self._keyspace, derived))
         except BaseException:
@@ -82,16 +89,25 @@ class Reader:
         """What `paging` reads partitions with; `prefix` are the values of `table.partition`."""
 
         async def read(bucket: int, low: Position, high: Position, limit: int) -> list[Row]:
-            return await self._rows(table.name, newest_first, (*prefix, bucket, *low, *high, limit))
+            values = (*prefix, bucket, *low, *high, limit)
+            return await self._rows(table.name, self._statements.get((table.name, newest_first)), values)
 
         return read
 
     async def whole(self, derived: Derived) -> list[Row]:
         """All of a table that is one partition, a row each symbol."""
-        return await self._rows(derived.table, True, (SHARD,))
+        return await self._rows(derived.table, self._statements.get((derived.table, True)), (SHARD,))
 
-    async def _rows(self, table: str, newest_first: bool, values: Sequence[Any]) -> list[Row]:
-        if self._session is None:
+    async def one(self, stream: Stream, key: Mapping[str, Any]) -> Written | None:
+        """The row of that key with its audit; None when there is none."""
+        bucket_ms = stream.bucket.floor(key[stream.time])
+        where = {**key, stream.bucket.value: bucket_ms}
+        values = [where[name] for name in one_key(stream)]
+        found = await self._rows(stream.table, self._ones.get(stream.table), values)
+        return written(stream, f"{self._keyspace}.{stream.table}", bucket_ms, found[0]) if found else None
+
+    async def _rows(self, table: str, statement: PreparedStatement | None, values: Sequence[Any]) -> list[Row]:
+        if self._session is None or statement is None:
             raise Unavailable("Cassandra can't be reached, or has no tables of this feed yet")
         loop = asyncio.get_running_loop()
         async with self._slots:
@@ -108,7 +124,7 @@ class Reader:
             began = time.monotonic()
             try:
                 asked = self._session.execute_async(
-                    self._statements[table, newest_first], values, timeout=TIMEOUT_S, execution_profile=self._profile
+                    statement, values, timeout=TIMEOUT_S, execution_profile=self._profile
                 )
                 asked.add_callbacks(
                     lambda rows: loop.call_soon_threadsafe(settle, rows, None),

@@ -21,7 +21,10 @@ export async function get(path, query = {}) {
     await askForToken();
     return get(path, query);
   }
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  if (!answer.ok) {
+    const told = await answer.json().catch(() => ({}));
+    throw new Error(told.errors?.[0]?.message ?? `${path}: ${answer.status}`);
+  }
   return answer.json();
 }
 

@@ -19,12 +19,19 @@ function side(body, prices, quantities, digits, most, outwards) {
 
 const sum = (quantities) => quantities.slice(0, LEVELS).reduce((total, quantity) => total + Number(quantity), 0);
 
+let shown = null;
+
+// The row that is shown, if any.
+export const book = () => shown;
+
 export function clearBook() {
+  shown = null;
   for (const id of ["asks", "bids"]) document.getElementById(id).replaceChildren();
   text("spread", "–");
 }
 
 export function showBook(book) {
+  shown = book;
   const digits = Math.max(2, ...book.bid_prices.map(places), ...book.ask_prices.map(places));
   const most = Math.max(sum(book.bid_quantities), sum(book.ask_quantities)) || 1;
   side(document.getElementById("asks"), book.ask_prices, book.ask_quantities, digits, most, true);

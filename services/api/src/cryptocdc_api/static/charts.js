@@ -28,13 +28,14 @@ const priceFormat = (digits) => ({
   formatter: (price) => price.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }),
 });
 
-export function candleChart(element, note) {
+// `open` is called with the row of a candle that is clicked; so it is by `button`, with the one that arrows have chosen.
+export function candleChart(element, note, button, open) {
   const [made, style] = chart(element);
   const candles = made.addSeries(CandlestickSeries, { borderVisible: false });
   const volume = made.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
   made.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
   candles.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.22 } });
-  let shown = new Map(), last = null, c = {};
+  let shown = new Map(), last = null, chosen = null, c = {};
 
   const bar = (row) => ({ time: row.open_time_ms / 1000, open: +row.open, high: +row.high, low: +row.low, close: +row.close });
   const column = (row) => ({ time: row.open_time_ms / 1000, value: +row.volume, color: (+row.close >= +row.open ? c.up : c.down) + "66" });
@@ -47,15 +48,38 @@ export function candleChart(element, note) {
   onTheme(restyle);
 
   function tell() {
+    button.hidden = !last;
     if (!last) { note.textContent = "no candle yet"; return; }
-    const d = places(last.close);
-    note.textContent = `open ${decimal(last.open, d)}  high ${decimal(last.high, d)}  low ${decimal(last.low, d)}  close ${decimal(last.close, d)}  volume ${short(last.volume)}  trades ${short(last.trade_count)}`;
+    const row = shown.get(chosen) ?? last, d = places(row.close);
+    const when = chosen === null ? "" : `${row.open_time.slice(0, 16).replace("T", " ")}  `;
+    note.textContent = `${when}open ${decimal(row.open, d)}  high ${decimal(row.high, d)}  low ${decimal(row.low, d)}  close ${decimal(row.close, d)}  volume ${short(row.volume)}  trades ${short(row.trade_count)}`;
   }
+
+  // null: the newest, whichever that is.
+  function choose(at) {
+    chosen = at;
+    if (at === null) made.clearCrosshairPosition();
+    else made.setCrosshairPosition(+shown.get(at).close, at / 1000, candles);
+    tell();
+  }
+
+  made.subscribeClick(({ time }) => { if (shown.has(time * 1000)) open(shown.get(time * 1000)); });
+  button.addEventListener("click", () => open(shown.get(chosen) ?? last));
+  button.addEventListener("blur", () => { if (!document.querySelector("dialog[open]")) choose(null); });
+  button.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step || !last) return;
+    event.preventDefault();
+    const times = [...shown.keys()].sort((a, b) => a - b);
+    const at = times.indexOf(chosen ?? last.open_time_ms) + step;
+    if (at >= 0) choose(at >= times.length - 1 ? null : times[at]);
+  });
 
   return {
     set(rows, keepView) {
       const ordered = [...rows].sort((a, b) => a.open_time_ms - b.open_time_ms);
       shown = new Map(ordered.map((row) => [row.open_time_ms, row]));
+      if (!shown.has(chosen)) chosen = null;
       last = ordered.at(-1) ?? null;
       candles.applyOptions({ priceFormat: priceFormat(Math.max(2, ...ordered.slice(-50).map((row) => Math.max(places(row.close), places(row.low))))) });
       candles.setData(ordered.map(bar));
@@ -74,7 +98,8 @@ export function candleChart(element, note) {
   };
 }
 
-export function priceChart(element) {
+// `open` is called with the row of the second that is clicked.
+export function priceChart(element, open) {
   const [made, style] = chart(element);
   const line = made.addSeries(AreaSeries, { lineWidth: 2, priceLineVisible: false });
   made.applyOptions({ timeScale: { secondsVisible: true }, handleScroll: false, handleScale: false });
@@ -85,7 +110,8 @@ export function priceChart(element) {
   };
   restyle();
   onTheme(restyle);
-  let oldest = 0, newest = 0;
+  let oldest = 0, newest = 0, rowOf = new Map();
+  made.subscribeClick(({ time }) => open(rowOf.get(time)));
   const show = () => {
     if (newest > oldest) made.timeScale().setVisibleRange({ from: Math.max(oldest, newest - SPAN_S), to: newest });
   };
@@ -93,16 +119,18 @@ export function priceChart(element) {
 
   return {
     set(rows) {
-      const bySecond = new Map([...rows].sort((a, b) => a.event_time_ms - b.event_time_ms).map((row) => [second(row), +row.price]));
+      rowOf = new Map([...rows].sort((a, b) => a.event_time_ms - b.event_time_ms).map((row) => [second(row), row]));
       line.applyOptions({ priceFormat: priceFormat(Math.max(2, ...rows.slice(0, 50).map((row) => places(row.price)))) });
-      line.setData([...bySecond].map(([time, value]) => ({ time, value })));
-      [oldest, newest] = [[...bySecond.keys()].at(0) ?? 0, [...bySecond.keys()].at(-1) ?? 0];
+      line.setData([...rowOf].map(([time, row]) => ({ time, value: +row.price })));
+      [oldest, newest] = [[...rowOf.keys()].at(0) ?? 0, [...rowOf.keys()].at(-1) ?? 0];
       show();
     },
     update(row) {
       if (second(row) < newest) return;
       newest = second(row);
       oldest ||= newest;
+      rowOf.set(newest, row);
+      for (const time of rowOf.keys()) if (time < newest - SPAN_S) rowOf.delete(time); else break;
       line.update({ time: newest, value: +row.price });
       show();
     },

@@ -32,6 +32,9 @@ export function change(percent) {
 
 export const clock = (ms) => new Date(ms).toISOString().slice(11, 19);
 
+// The time of day of an ISO text, with the fraction that it has.
+export const precise = (iso) => iso.slice(11).replace("Z", "");
+
 export function seconds(s) {
   if (s == null) return "–";
   return s < 1 ? `${Math.round(s * 1000)} ms` : s < 120 ? `${s.toFixed(1)} s` : `${Math.round(s / 60)} min`;

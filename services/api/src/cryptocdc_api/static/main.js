@@ -2,7 +2,7 @@
 // only the rows themselves.
 
 import { every, get } from "./api.js";
-import { clearBook, showBook } from "./book.js";
+import { book, clearBook, showBook } from "./book.js";
 import { candleChart, priceChart } from "./charts.js";
 import { text } from "./dom.js";
 import { heatmap } from "./heatmap.js";
@@ -10,6 +10,7 @@ import { live } from "./live.js";
 import { markets } from "./markets.js";
 import { showPipeline } from "./pipeline.js";
 import { ticker } from "./ticker.js";
+import { trace } from "./trace.js";
 import { tape } from "./trades.js";
 
 const CANDLES = 500, LINE_MS = 15 * 60_000, DRAW_MS = 200;
@@ -17,8 +18,9 @@ const BANNERS = { simulated: "SIMULATED DATA", capture: "REPLAYED CAPTURE" };
 
 const byId = (id) => document.getElementById(id);
 const panels = {
-  candles: candleChart(byId("candles"), byId("candle")), line: priceChart(byId("line")), ticker: ticker(),
-  trades: tape(byId("trades")), heat: heatmap(byId("heat"), byId("heat-note")),
+  candles: candleChart(byId("candles"), byId("candle"), byId("trace-candle"), (row) => trace("klines", row)),
+  line: priceChart(byId("line"), (row) => trace("latest_prices", row)), ticker: ticker(),
+  trades: tape(byId("trades"), byId("tape-note"), (row) => trace("recent_trades", row)), heat: heatmap(byId("heat"), byId("heat-note")),
 };
 let feed, symbol, interval, charted, leave = [], pending = [], drawing = 0;
 
@@ -134,6 +136,9 @@ async function start() {
     document.querySelector(`section.${panel}`).hidden = !has(table);
   offerIntervals();
   byId("symbol").addEventListener("change", () => pick(byId("symbol").value));
+  byId("trace-price").addEventListener("click", () => trace("latest_prices", panels.ticker.shown().price));
+  byId("change").addEventListener("click", () => trace("crypto_24h_stats", panels.ticker.shown().stats));
+  document.querySelector(".levels").addEventListener("click", () => trace("order_book", book()));
   every(5000, offerSymbols);
   every(2000, showPipeline);
   if (has("crypto_24h_stats")) every(3000, markets(pick));

@@ -1,0 +1,33 @@
+"""One row of Cassandra with all that is noted about it: its audit, WRITETIME and TTL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.ddl import AUDIT_COLUMN
+from cryptocdc_core.hops import Written, audit_of, exact
+from cryptocdc_core.names import quoted
+
+
+def one_key(stream: Stream) -> tuple[str, ...]:
+    """The columns that name a row, in the order of `one_statement`'s marks."""
+    return (*stream.partition, stream.bucket.value, *stream.clustering)
+
+
+def one_statement(keyspace: str, stream: Stream) -> str:
+    """Version's WRITETIME and TTL stand for the row's: all of its values are written together."""
+    columns = ", ".join(map(quoted, stream.column_names))
+    where = " AND ".join(f"{quoted(name)} = ?" for name in one_key(stream))
+    return (
+        f'SELECT {columns}, {AUDIT_COLUMN}, WRITETIME("version"), TTL("version")'  # noqa: S608 - quoted
+        f" FROM {quoted(keyspace)}.{quoted(stream.table)} WHERE {where}"
+    )
+
+
+def written(stream: Stream, table: str, bucket_ms: int, row: Sequence[Any]) -> Written:
+    """Of a row of `one_statement`."""
+    *values, audit, write_us, ttl_s = row
+    named = dict(zip(stream.column_names, values, strict=True))
+    return Written(table, bucket_ms, exact(stream, named), write_us, ttl_s, audit_of(audit))
