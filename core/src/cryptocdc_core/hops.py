@@ -68,7 +68,7 @@ class Frame:
     """The stream's name at the exchange, or the path of the question."""
     received_us: int
     values: Values | None
-    """The row that it makes, but for `received_at`, which is each receiver's own; None where several make one."""
+    """What it says of the row's columns; None where it takes several frames to make a row."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,7 @@ class Trail:
         (first, row), *others = self.held.items() or [("", {})]
         found = {name: differing(self.stream, row, other) for name, other in others}
         if self.frame is not None and self.frame.values is not None and first:
-            theirs = self.frame.values | {"received_at": row["received_at"]}
-            found[EXCHANGE] = differing(self.stream, row, theirs)
+            found[EXCHANGE] = differing(self.stream, row, row | self.frame.values)
         return {name: columns for name, columns in found.items() if columns}
 
     @property

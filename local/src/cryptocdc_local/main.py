@@ -12,6 +12,7 @@ from cryptocdc_local import commands
 from cryptocdc_local.errors import explained
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform import commands as platform_commands
+from cryptocdc_local.trace import commands as trace_commands
 
 app = typer.Typer(
     name="cryptocdc",
@@ -40,6 +41,7 @@ def main() -> None:
     """Each program adds its own subcommands by the entry point `cryptocdc.commands`."""
     commands.register(app)
     platform_commands.register(app)
+    trace_commands.register(app)
     for found in sorted(entry_points(group="cryptocdc.commands"), key=lambda e: e.name):
         found.load()(app)
     with explained():

@@ -99,7 +99,7 @@ def routes(context: Context, finder: Finder) -> APIRouter:
 
         async def load() -> Json:
             trail = Trail(stream, key, written=await context.reader.one(stream, key))
-            trail.notes[POSTGRES] = "not asked: the API reads Cassandra and Kafka alone"
+            trail.notes[POSTGRES] = "PostgreSQL itself is not asked: the API reads Cassandra and Kafka alone"
             await kafka.complete(trail)
             if trail.written is None and trail.sent is None:
                 told = " ".join(f"{name}={key[name]}" for name in stream.key)

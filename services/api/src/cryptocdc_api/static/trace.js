@@ -52,7 +52,7 @@ function hop(found, most) {
     terms(facts, Object.entries(found.facts).map(([name, value]) => fact(name, value)));
     item.append(facts);
   }
-  const words = [found.source && `says ${found.source}`, found.note].filter(Boolean).join("; ");
+  const words = [found.source && `from ${found.source}`, found.note].filter(Boolean).join("; ");
   if (words) {
     const note = document.createElement("p");
     note.className = "note";

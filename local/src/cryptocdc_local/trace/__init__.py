@@ -1,0 +1,1 @@
+"""`cryptocdc trace`: one row followed through every hop, each asked itself."""

@@ -1,0 +1,164 @@
+"""The command `cryptocdc trace`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from cassandra import DriverException
+from rich.console import Console
+
+from cryptocdc_adapters.identities import source_in_use
+from cryptocdc_adapters.symbols import read_symbols
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.catalogue import STREAMS, Stream, Type
+from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.hops import Trail, Values
+from cryptocdc_core.settings import PostgresSettings
+from cryptocdc_local.errors import EXIT_UNEQUAL
+from cryptocdc_local.feeds import FeedStore
+from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
+from cryptocdc_local.trace.follow import End, add_frame, ask_again, end_of, follow, next_row, nothing_came
+from cryptocdc_local.trace.frames import Listener, why_none
+from cryptocdc_local.trace.places import Places, places
+from cryptocdc_local.trace.screen import show
+from cryptocdc_producer.roster import streams_by_table
+from cryptocdc_verifier.commands import moment
+from cryptocdc_verifier.target import Target, VerifyError
+
+LIMIT_S = 30.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommand to `app`."""
+    app.command()(trace)
+
+
+def trace(
+    feed: Annotated[Path, typer.Option("-f", "--feed", help="the feed's YAML file")],
+    symbol: Annotated[str, typer.Option(help="one of the feed's, such as BTCUSDT")],
+    stream: Annotated[str | None, typer.Option(help=f"{', '.join(STREAMS)}; by default the feed's first")] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="a given row, by each column of its key; else the next one"),
+    ] = None,
+    source: Annotated[str | None, typer.Option(help="whose rows: exchange, simulated or capture")] = None,
+    limit: Annotated[float, typer.Option(min=1, help="seconds that the row may take to come and to arrive")] = LIMIT_S,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON line instead of a table")] = False,
+) -> None:
+    """Follow one row through every hop: frame, PostgreSQL, Kafka, Cassandra. Exits 0 only if it arrives, and the same.
+
+    Without --key the next row of the symbol is followed, its frame heard over a connection of the command's own.
+    """
+    parsed = feeds.load(feed)
+    chosen = chosen_stream(parsed, stream)
+    known = parsed_key(chosen, symbol.upper(), key or [], parsed)
+    target = Target.from_env(parsed, source_in_use(PostgresSettings.from_env(), parsed, source))
+    captured = sorted(read_symbols(target.kafka, target.names.symbols_topic))
+    if not captured:
+        raise PlatformError(f"{target.names.fid} captures nothing here", f"`cryptocdc apply -f {feed}` makes it")
+    given = all(name in known for name in chosen.key)
+    unknown = FeedError([f"--symbol: {symbol!r} is not accepted; accepted: {', '.join(captured)}"])
+    if known["symbol"] not in captured and not given:
+        raise unknown
+    try:
+        with places(target, chosen) as found:
+            trail, end = _traced(found, known, limit)
+    except VerifyError as error:
+        raise PlatformError(str(error), "`cryptocdc status` tells what runs") from None
+    except DriverException as error:
+        raise PlatformError(f"Cassandra: {error}", "`cryptocdc status` tells what runs") from None
+    if known["symbol"] not in captured and not trail.held:  # of one that is captured no more there are rows
+        raise unknown
+    head = {"feed": parsed.name, "source": target.source, "identity": target.names.fid}
+    if as_json:
+        print(json.dumps({**head, **trail.to_json(), "ends_at": end.at, "reason": end.reason}))
+    else:
+        show(head, trail, end, Console())
+    if end.reason:
+        raise typer.Exit(EXIT_UNEQUAL)
+
+
+def _traced(found: Places, known: Values, limit_s: float) -> tuple[Trail, End]:
+    deadline = time.monotonic() + limit_s
+    stream, target = found.stream, found.target
+    rest_url, websocket_url = _endpoints(target)
+    if all(name in known for name in stream.key):
+        trail = follow(found, known, deadline, fresh=False)
+        if trail.held:
+            ask_again(found, trail, rest_url)
+        return trail, end_of(found, trail)
+    channels = streams_by_table(target.feed, known["symbol"]).get(stream.table, [])
+    if target.source == "capture" or not channels:
+        # By REST rows come once a minute, and a capture has its end: the newest row will do.
+        newest = found.newest(known)
+        if newest is None:
+            return Trail(stream, known), nothing_came(stream, None, 0)
+        trail = follow(found, {name: newest.values[name] for name in stream.key}, deadline, fresh=False)
+        trail.notes["exchange"] = why_none(stream, "REST" if not channels else "a capture's replay")
+        return trail, end_of(found, trail)
+    # Of klines one for each interval, of all other streams one.
+    channel = next(name for name in channels if name.endswith(f"_{known.get('interval', '')}") or len(channels) == 1)
+    with contextlib.closing(Listener(websocket_url, channel)) as listener:
+        row = next_row(found, known, listener, deadline)
+        if row is None:
+            return Trail(stream, known), nothing_came(stream, listener, limit_s)
+        trail = follow(found, {name: row.values[name] for name in stream.key}, deadline, fresh=True)
+        add_frame(trail, listener)
+    return trail, end_of(found, trail)
+
+
+def _endpoints(target: Target) -> tuple[str, str]:
+    """Where the run of this machine has its data from; else the feed's own."""
+    platform = Platform(PlatformSettings.from_environment())
+    applied = FeedStore(platform.settings.home, platform.account).read(target.names.fid)
+    if applied is not None:
+        return applied.rest_url, applied.websocket_url
+    exchange = exchange_of(target.feed)
+    return exchange.rest, exchange.websocket
+
+
+def chosen_stream(feed: CryptoFeed, name: str | None) -> Stream:
+    """By its name in the feed or by its table. Raises FeedError."""
+    captured = [stream for stream in STREAMS.values() if stream.table in feed.spec.streams.tables]
+    for stream in captured:
+        if name in (None, stream.name, stream.table):
+            return stream
+    accepted = ", ".join(stream.name for stream in captured)
+    raise FeedError([f"--stream: {name!r} is not accepted; accepted: {accepted}"])
+
+
+def parsed_key(stream: Stream, symbol: str, given: list[str], feed: CryptoFeed) -> Values:
+    """The key's columns that are known: all of them, or those that choose among the rows to come. Raises FeedError."""
+    columns = [name for name in stream.key if name != "symbol"]
+    found: Values = {"symbol": symbol}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in columns or not value:
+            raise FeedError([f"--key: {text!r} is not accepted; accepted: {' and '.join(f'{c}=…' for c in columns)}"])
+        found[name] = _value(stream.types[name], value, name)
+    klines = feed.spec.streams.klines
+    if "interval" in columns and klines is not None:
+        found.setdefault("interval", klines.intervals[0])
+        if found["interval"] not in klines.intervals:
+            accepted = ", ".join(klines.intervals)
+            raise FeedError([f"--key interval: {found['interval']!r} is not accepted; accepted: {accepted}"])
+    missing = [name for name in stream.clustering if name not in found]
+    if missing and len(missing) < len(stream.clustering):
+        raise FeedError([f"--key {missing[0]}: is missing; the key of {stream.table} is {', '.join(columns)}"])
+    return found
+
+
+def _value(kind: Type, text: str, name: str) -> Any:
+    if kind is Type.TIMESTAMP:
+        return int(text) if text.isdecimal() else moment(text, f"--key {name}")
+    if kind is Type.BIGINT:
+        if not text.isdecimal() or int(text) >= 2**63:
+            raise FeedError([f"--key {name}: {text!r} is not accepted; accepted: a whole number"])
+        return int(text)
+    return text

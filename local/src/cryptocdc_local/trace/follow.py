@@ -1,0 +1,140 @@
+"""Following a row: the next one of a symbol as it is captured, or one of the past, until it is in Cassandra."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from cryptocdc_adapters.exchange import ExchangeError
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.hops import CASSANDRA, EXCHANGE, KAFKA, POSTGRES, PRODUCER, Stored, Trail, Values
+from cryptocdc_local.trace.frames import Listener, asked_again
+from cryptocdc_local.trace.places import Places, now_us
+from cryptocdc_producer.checks import Rejected
+
+POLL_S = 0.02
+FRAME_LATE_US = 1_000_000
+"""Two connections bring the same frame within this time."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How it ended: `at` is the last hop that the row has reached; empty `reason`: well."""
+
+    at: str
+    reason: str = ""
+
+
+def next_row(places: Places, known: Values, listener: Listener | None, deadline: float) -> Stored | None:
+    """The first row that comes from now on and has the columns `known`; with a listener one whose frame was heard,
+    if frames are heard at all. None when none came by the deadline (monotonic)."""
+    before = places.newest(known)
+    version = -1 if before is None else before.values["version"]
+    since_us = now_us() if listener is None or listener.since_us is None else listener.since_us
+    while time.monotonic() < deadline:
+        found = places.newest(known)
+        if found is not None and found.values["version"] > version:
+            if listener is None or not len(listener):
+                return found
+            if listener.frame_of(places.stream, found.values) is not None:
+                return found
+            # Its frame came before we listened, or has yet to come.
+            if found.values["received_at"] * 1000 > since_us + FRAME_LATE_US < now_us() - FRAME_LATE_US:
+                return found
+        time.sleep(POLL_S)
+    return None
+
+
+def follow(places: Places, key: Values, deadline: float, *, fresh: bool) -> Trail:
+    """The row of that key: PostgreSQL's, and Cassandra's once it has the same version, or as it is by the deadline.
+
+    `fresh`: it has just come, so that when it is seen in Cassandra says when it was there."""
+    stream = places.stream
+    trail = Trail(stream, key)
+    while True:
+        trail.stored = places.stored(key)
+        trail.written = places.written(key)
+        read_us = now_us()
+        if trail.stored is None or _arrived(trail) or time.monotonic() > deadline:
+            break
+        time.sleep(POLL_S)
+    if fresh and _arrived(trail):
+        trail.read_back_us = read_us
+    _find_record(places, trail)
+    if trail.stored is None:
+        dropped = places.dropped(key[stream.time])
+        trail.notes[POSTGRES] = "its day was proven, and dropped by retention" if dropped else "not in PostgreSQL"
+    return trail
+
+
+def _arrived(trail: Trail) -> bool:
+    stored, written = trail.stored, trail.written
+    return stored is not None and written is not None and stored.values["version"] == written.values["version"]
+
+
+def _find_record(places: Places, trail: Trail) -> None:
+    stored, written = trail.stored, trail.written
+    audit = written.audit if written is not None else {}
+    if audit and (stored is None or _arrived(trail)):
+        lsn = audit["lsn"]
+        trail.sent = places.sent(trail.key, audit["produced_at"], lambda change: change.lsn == lsn)
+    elif stored is not None:
+        version = stored.values["version"]
+        received = stored.values["received_at"]
+        trail.sent = places.sent(trail.key, received, lambda change: getattr(change, "version", None) == version)
+    else:
+        trail.sent = places.sent(trail.key, trail.key[trail.stream.time])
+    if trail.sent is None:
+        kept = places.target.feed.spec.retention.kafka
+        trail.notes[KAFKA] = f"its record is not in Kafka, which keeps them for {kept}"
+
+
+def add_frame(trail: Trail, listener: Listener) -> None:
+    """The frame that was heard of the row; or why there is none."""
+    trail.frame = listener.frame_of(trail.stream, trail.values)
+    if trail.frame is None:
+        trail.notes[EXCHANGE] = listener.problem or f"its frame is not among the {len(listener)} that were heard"
+
+
+def ask_again(places: Places, trail: Trail, rest_url: str) -> None:
+    """What the exchange says of the row now; or why it says nothing."""
+    try:
+        found = asked_again(places.target.feed, trail.stream, trail.values, rest_url)
+    except (ExchangeError, Rejected) as error:
+        found = f"asked again, the exchange says: {error}"
+    if isinstance(found, str):
+        trail.notes[EXCHANGE] = found
+    else:
+        trail.frame = found
+
+
+def end_of(places: Places, trail: Trail) -> End:
+    """Where the trail ends, and why there."""
+    stored, sent, written = trail.stored, trail.sent, trail.written
+    if trail.equal and (stored is not None or places.dropped(trail.key[trail.stream.time])):
+        return End(CASSANDRA)
+    if sent is not None and sent.op == "d" and stored is None and written is None:
+        return End(CASSANDRA)  # a row that was deleted, there too
+    if written is not None and stored is None:
+        return End(CASSANDRA, "PostgreSQL does not have it: `cryptocdc verify --explain` says more")
+    if stored is None and sent is None:
+        return End(PRODUCER, "there is no such row in PostgreSQL, Kafka or Cassandra")
+    if written is not None and (stored is None or _arrived(trail)):
+        columns = sorted({name for names in trail.differing.values() for name in names})
+        return End(CASSANDRA, f"{', '.join(columns)} differ: `cryptocdc verify --explain` says more")
+    held = "" if written is None else f", which still holds version {written.values['version']}"
+    if sent is None:
+        return End(POSTGRES, f"not in Kafka, nor in Cassandra{held}: {places.slot_in_words()}")
+    return End(KAFKA, f"not in Cassandra{held}: {places.consumers_in_words(sent)}")
+
+
+def nothing_came(stream: Stream, listener: Listener | None, limit_s: float) -> End:
+    """No row came in time."""
+    if listener is None or not len(listener):
+        heard = "" if listener is None or not listener.problem else f" ({listener.problem})"
+        return End("", f"nothing came within {limit_s:g} s: no frame from the exchange{heard}, no row in PostgreSQL")
+    return End(
+        EXCHANGE,
+        f"{len(listener)} frames of {listener.channel} came within {limit_s:g} s, and PostgreSQL got no new"
+        f" row of {stream.table}: is a producer running? `cryptocdc status` says",
+    )

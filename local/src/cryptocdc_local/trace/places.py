@@ -1,0 +1,148 @@
+"""The places that a row passes, each asked for itself: PostgreSQL, Kafka, Cassandra."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cassandra import InvalidRequest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from cryptocdc_adapters import cassandra, postgres, slots
+from cryptocdc_adapters.audited import one_key, one_statement, written
+from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_adapters.records import Records
+from cryptocdc_core.catalogue import Stream, Type
+from cryptocdc_core.changes import Change
+from cryptocdc_core.ddl import DAY_MS, DROPPED
+from cryptocdc_core.hops import Sent, Stored, Values, Written, exact
+from cryptocdc_core.names import quoted
+from cryptocdc_local.platform import PlatformError
+from cryptocdc_verifier.dead_letters import read_pending
+from cryptocdc_verifier.pipeline import connector_in_words
+from cryptocdc_verifier.target import Target
+
+_EPOCH = datetime(1970, 1, 1)
+CLOCKS_MS = 5_000
+"""What the clocks of the producer and of Kafka Connect may differ by."""
+
+
+@contextmanager
+def places(target: Target, stream: Stream) -> Iterator[Places]:
+    """Raises what the clients raise, and PlatformError where Cassandra has no such table."""
+    records = Records(target.kafka, target.names)
+    try:
+        connection = postgres.connect(target.postgres, "trace", autocommit=True)
+        try:
+            cluster, session = cassandra.connect(target.cassandra)
+            try:
+                prepared = session.prepare(one_statement(target.names.keyspace, stream))
+                yield Places(target, stream, connection, session, prepared, records)
+            except InvalidRequest as error:
+                raise PlatformError(
+                    f"Cassandra: {error}", f"`cryptocdc apply -f FEED` makes the tables of {target.names.fid}"
+                ) from None
+            finally:
+                cluster.shutdown()
+        finally:
+            connection.close()
+    finally:
+        records.close()
+
+
+class Places:
+    """What each of them holds of the rows of one stream."""
+
+    def __init__(
+        self, target: Target, stream: Stream, connection: Any, session: Any, prepared: Any, records: Records
+    ) -> None:
+        self.target, self.stream = target, stream
+        self._connection, self._session, self._prepared, self._records = connection, session, prepared, records
+        self._table = f"{quoted(target.names.schema)}.{quoted(stream.table)}"
+
+    def stored(self, key: Values) -> Stored | None:
+        """PostgreSQL's row of that key."""
+        return self._stored(self.stream.key, key)
+
+    def newest(self, key: Values) -> Stored | None:
+        """PostgreSQL's newest row that has the given columns of the key."""
+        return self._stored([name for name in self.stream.key if name in key], key)
+
+    def _stored(self, names: Any, key: Values) -> Stored | None:
+        stream = self.stream
+        columns = ", ".join(map(quoted, stream.column_names))
+        where = " AND ".join(f"{quoted(name)} = %s" for name in names)
+        order = ", ".join(f"{quoted(name)} DESC" for name in stream.clustering)
+        found = self._ask(
+            f"SELECT {columns}, xmin::text::bigint FROM {self._table} WHERE {where} ORDER BY {order} LIMIT 1",  # noqa: S608
+            [_parameter(stream.types[name], key[name]) for name in names],
+        )
+        if not found:
+            return None
+        *values, xmin = found[0]
+        named = dict(zip(stream.column_names, values, strict=True))
+        return Stored(f"{self.target.names.schema}.{stream.table}", exact(stream, named), xmin)
+
+    def dropped(self, at_ms: int) -> bool:
+        """Whether retention has dropped the day of that time, which it does only once the day is proven."""
+        day = _EPOCH + timedelta(milliseconds=at_ms - at_ms % DAY_MS)
+        schema = quoted(self.target.names.schema)
+        question = f"SELECT 1 FROM {schema}.{DROPPED} WHERE table_name = %s AND day = %s"  # noqa: S608
+        return bool(self._ask(question, [self.stream.table, day]))
+
+    def _ask(self, question: str, values: list[object]) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(question, values)
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+            return found
+
+    def written(self, key: Values) -> Written | None:
+        """Cassandra's row of that key."""
+        stream = self.stream
+        bucket_ms = stream.bucket.floor(key[stream.time])
+        where = {**key, stream.bucket.value: bucket_ms}
+        row = self._session.execute(self._prepared, [where[name] for name in one_key(stream)]).one()
+        table = f"{self.target.names.keyspace}.{stream.table}"
+        return None if row is None else written(stream, table, bucket_ms, row)
+
+    def sent(self, key: Values, from_ms: int, is_it: Callable[[Change], bool] | None = None) -> Sent | None:
+        """Kafka's record of that key, handed over from `from_ms` on."""
+        now_ms = time.time_ns() // 1_000_000
+        return self._records.find(self.stream, key, from_ms - CLOCKS_MS, now_ms, TIMEOUT_S, is_it)
+
+    def slot_in_words(self) -> str:
+        """How far the slot and the connector are, for one who waits for a change."""
+        names = self.target.names
+        slot = slots.read_with(self._connection, names.slot)
+        if slot is None:
+            return f"there is no slot {names.slot}; {connector_in_words(self.target.connect, names.connector)}"
+        return (
+            f"slot {slot.name} is {'read' if slot.active else 'read by nobody'}, {slot.retained_bytes:,} bytes of log"
+            f" behind; {connector_in_words(self.target.connect, names.connector)}"
+        )
+
+    def consumers_in_words(self, sent: Sent) -> str:
+        """What became of a record that is not in Cassandra."""
+        for letter in read_pending(self.target.kafka, self.target.names).letters:
+            if (letter.topic, letter.partition, letter.offset) == (sent.topic, str(sent.partition), str(sent.offset)):
+                return f"it is among the dead letters: {letter.reason}; `cryptocdc dlq replay` has it tried again"
+        group = self.target.names.consumer_group
+        admin = AdminClient(client_config(self.target.kafka))
+        at = TopicPartition(sent.topic, sent.partition)
+        answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [at])])[group]
+        committed = answer.result(TIMEOUT_S).topic_partitions[0].offset
+        if committed <= sent.offset:
+            return f"the consumers have committed offset {max(0, committed):,} and not passed it: is one running?"
+        return f"the consumers have passed it (offset {committed:,}): deleted in Cassandra by hand, or expired there"
+
+
+def _parameter(kind: Type, value: Any) -> object:
+    return _EPOCH + timedelta(milliseconds=value) if kind is Type.TIMESTAMP else value
+
+
+def now_us() -> int:
+    return round(datetime.now(UTC).timestamp() * 1_000_000)
