@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect, sync_playwright
 
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
@@ -186,6 +186,124 @@ def test_it_is_read_and_used_without_a_mouse(it: Run, watched: Watched) -> None:
     expect(page.get_by_role("combobox", name="Symbol")).not_to_have_value(before)
 
 
+def is_traced(page: Page, title: str) -> None:
+    """A dialog with every hop and its time, from Kafka and Cassandra, which agree; it has the keyboard."""
+    dialog = page.get_by_role("dialog", name=title)
+    expect(dialog.locator("#trace-hops li")).to_have_count(5)
+    expect(dialog.locator("#trace-hops li[data-state=there]")).to_have_count(5)
+    expect(dialog.locator("#trace-verdict")).to_contain_text("hold the same, digit by digit")
+    for words in ("LSN", "topic", "partition", "offset", "WRITETIME", "ms"):
+        expect(dialog.locator("#trace-hops")).to_contain_text(words)
+    expect(dialog.locator("#trace-proof")).to_contain_text("erifie")
+    expect(dialog.get_by_role("button", name="Close")).to_be_focused()
+
+
+def test_a_row_that_is_clicked_is_followed_through_every_hop(it: Run, watched: Watched) -> None:
+    page = watched.page
+    page.goto(it.address)
+    is_live(page)
+    for selector, title in (
+        ("#trades tr:nth-child(3) td:nth-child(2)", "A trade of"), ("#bids tr:first-child", "An order book of"),
+        ("#price", "A price of"), ("#change", "24-hour statistics of"), ("#candles", "A candle of"),
+    ):  # fmt: skip
+        place = page.locator(selector).first
+        expect(place).to_be_visible()
+        # The newest candle stands at the right of its chart.
+        box = place.bounding_box()
+        assert box is not None
+        if selector == "#candles":
+            page.evaluate("document.querySelector('#candles').scrollIntoView({block: 'center'})")
+            box = place.bounding_box()
+            assert box is not None
+            page.mouse.click(box["x"] + box["width"] - 110, box["y"] + box["height"] / 2)
+        else:
+            place.click()
+        is_traced(page, title)
+        page.get_by_role("button", name="Close").click()
+        expect(page.locator("#trace")).not_to_be_visible()
+    assert watched.errors == []
+
+
+def test_a_row_is_followed_by_the_keyboard_and_escape_leads_back(it: Run, watched: Watched) -> None:
+    page = watched.page
+    page.goto(it.address)
+    is_live(page)
+    expect(page.locator("#trades tr").nth(5)).to_be_visible()
+    for name, title in (
+        ("follow this price", "A price of"), ("follow these statistics", "24-hour statistics of"),
+        ("Follow this candle", "A candle of"), ("follow this order book", "An order book of"),
+    ):  # fmt: skip
+        button = page.get_by_role("button", name=name)
+        button.focus()
+        page.keyboard.press("Enter")
+        is_traced(page, title)
+        page.keyboard.press("Escape")
+        expect(button).to_be_focused()
+    # Arrows choose among the trades, which stand still meanwhile; Tab leaves the list at once.
+    page.locator("#trades button[tabindex='0']").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    third = page.locator("#trades tr").nth(2).get_by_role("button")
+    expect(third).to_be_focused()
+    expect(page.locator("#tape-note")).to_contain_text("stands still")
+    page.keyboard.press("Enter")
+    is_traced(page, "A trade of")
+    page.keyboard.press("Escape")
+    expect(third).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#trades :focus")).to_have_count(0)
+    expect(page.locator("#tape-note")).to_be_empty()
+    moves(page)
+    # Within the dialog Tab goes round: it never reaches the page below.
+    page.get_by_role("button", name="follow this price").focus()
+    page.keyboard.press("Enter")
+    is_traced(page, "A price of")
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('#trace')")
+    assert watched.errors == []
+
+
+def test_arrows_choose_an_earlier_candle(it: Run, watched: Watched) -> None:
+    page = watched.page
+    page.goto(it.address)
+    is_live(page)
+    wait_for("two candles", lambda: len(requests.get(f"{it.address}/klines?symbol=BTCUSDT", timeout=5).json()) > 1, 150)
+    page.reload()
+    is_live(page)
+    button = page.get_by_role("button", name="Follow this candle")
+    button.focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#candle")).to_contain_text(":")
+    chosen = page.locator("#candle").inner_text()[11:16]
+    page.keyboard.press("Enter")
+    is_traced(page, "A candle of")
+    expect(page.locator("#trace-key")).to_contain_text(chosen)
+
+
+def test_what_is_not_in_cassandra_yet_is_told_and_asked_for_again(it: Run, watched: Watched) -> None:
+    page = watched.page
+    answers = []
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        if not answers:
+            found |= {"compared": ["kafka"], "equal": False}
+            found["hops"][4] |= {"at": None, "at_ms": None, "after_ms": None, "note": "not found", "facts": {}}
+        answers.append(found)
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/trace?*", late)
+    page.goto(it.address)
+    is_live(page)
+    page.locator("#trades tr").nth(1).click()
+    expect(page.locator("#trace-verdict")).to_have_text("It is in Kafka and not in Cassandra.")
+    expect(page.locator("#trace-hops li[data-state=unknown]")).to_have_count(1)
+    is_traced(page, "A trade of")
+    assert len(answers) == 2
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 820])
 def test_it_fits_a_phone_and_a_tablet_by_day_and_by_night(it: Run, browser: Browser, scheme: str, width: int) -> None:
@@ -195,6 +313,10 @@ def test_it_fits_a_phone_and_a_tablet_by_day_and_by_night(it: Run, browser: Brow
     assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     background = watched.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, background[4:-1].split(","))) > 384) == (scheme == "light")
+    watched.page.locator("#trades tr").first.click()
+    is_traced(watched.page, "A trade of")
+    assert watched.page.evaluate("document.querySelector('#trace').scrollWidth <= innerWidth")
+    assert watched.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert watched.errors == []
     watched.context.close()
 

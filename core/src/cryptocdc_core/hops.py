@@ -65,7 +65,7 @@ class Frame:
 
     text: str
     channel: str
-    """The stream's name at the exchange, or the path of the question."""
+    """The stream's name at the exchange, or the question that was asked over REST."""
     received_us: int
     values: Values | None
     """What it says of the row's columns; None where it takes several frames to make a row."""
@@ -195,12 +195,15 @@ class Trail:
         event, framed = self.values.get(self.stream.event), self.frame
         facts: dict[str, Any] = {}
         if framed is not None:
-            facts = {"channel": framed.channel, "received_here": iso(framed.received_us), "frame": framed.text}
-        return Hop(EXCHANGE, _us(event), f"the row's {self.stream.event}", facts, self._note(EXCHANGE, event))
+            asked = "asked" if "?" in framed.channel else "channel"
+            facts = {asked: framed.channel, "received_here": iso(framed.received_us), "frame": framed.text}
+        source = f"the row's {self.stream.event}" if self.held else ""
+        return Hop(EXCHANGE, _us(event), source, facts, self._note(EXCHANGE, event))
 
     def _producer(self) -> Hop:
         received = self.values.get("received_at")
-        return Hop(PRODUCER, _us(received), "the row's received_at", {}, self._note(PRODUCER, received))
+        source = "the row's received_at" if received is not None else ""
+        return Hop(PRODUCER, _us(received), source, {}, self._note(PRODUCER, received))
 
     def _postgres(self) -> Hop:
         stored, change, audit = self.stored, self.sent, self.written.audit if self.written is not None else {}

@@ -18,8 +18,9 @@ from cryptocdc_api.paging import Position, Read, Row, position
 from cryptocdc_api.refusals import Unavailable
 from cryptocdc_api.subscriptions import Subscriptions
 from cryptocdc_api.tables import Table
-from cryptocdc_core.catalogue import STREAMS, Derived
+from cryptocdc_core.catalogue import STREAMS, Derived, Stream
 from cryptocdc_core.feed import parse
+from cryptocdc_core.hops import Written
 from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.settings import ApiSettings
 
@@ -40,6 +41,8 @@ class Tables:
 
     def __init__(self, rows: Mapping[str, Sequence[Row]]) -> None:
         self.rows = rows
+        self.ones: dict[tuple[Any, ...], Written] = {}
+        """By table and the key's values."""
         self.up = True
         self.reads = 0
 
@@ -62,6 +65,10 @@ class Tables:
         self._count()
         return [(0, *row) for row in self.rows.get(derived.table, ())]
 
+    async def one(self, stream: Stream, key: Mapping[str, Any]) -> Written | None:
+        self._count()
+        return self.ones.get((stream.table, *(key[name] for name in stream.key)))
+
     async def answers(self) -> bool:
         return self.up
 
@@ -69,6 +76,13 @@ class Tables:
         self.reads += 1
         if not self.up:
             raise Unavailable("Cassandra: NoHostAvailable")
+
+
+class NoRecords:
+    """A Kafka that has nothing."""
+
+    def find(self, *_: Any, **__: Any) -> None:
+        return None
 
 
 class NoReadings:
@@ -101,6 +115,7 @@ class Api:
     settings: dict[str, Any] = field(default_factory=dict)
     streams: Sequence[str] = tuple(STREAMS)
     source: Any = "simulated"
+    finder: Any = field(default_factory=NoRecords)
 
     def __post_init__(self) -> None:
         document: Any = msgspec.json.decode(msgspec.json.encode(FEED))
@@ -109,7 +124,8 @@ class Api:
         self.metrics = ApiMetrics("test")
         context = Context(parse(document), self.source, self.tables, self.metrics)  # type: ignore[arg-type]
         self.subscriptions = Subscriptions(lambda _: None)
-        self.app = build_app(context, ApiSettings(**self.settings), NoReadings(), self.subscriptions, _nothing)  # type: ignore[arg-type]
+        settings, readings = ApiSettings(**self.settings), NoReadings()
+        self.app = build_app(context, settings, readings, self.subscriptions, self.finder, _nothing)  # type: ignore[arg-type]
 
     def get(self, url: str, headers: Mapping[str, str] | None = None, client: str = "10.0.0.1", **query: Any) -> Answer:
         """`query`: `from_` stands for `from`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cryptocdc_adapters.exchange import ExchangeError
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.hops import CASSANDRA, EXCHANGE, KAFKA, POSTGRES, PRODUCER, Stored, Trail, Values
+from cryptocdc_core.hops import CASSANDRA, EXCHANGE, KAFKA, POSTGRES, Stored, Trail, Values
 from cryptocdc_local.trace.frames import Listener, asked_again
 from cryptocdc_local.trace.places import Places, now_us
 from cryptocdc_producer.checks import Rejected
@@ -118,7 +118,7 @@ def end_of(places: Places, trail: Trail) -> End:
     if written is not None and stored is None:
         return End(CASSANDRA, "PostgreSQL does not have it: `cryptocdc verify --explain` says more")
     if stored is None and sent is None:
-        return End(PRODUCER, "there is no such row in PostgreSQL, Kafka or Cassandra")
+        return End("", "there is no such row in PostgreSQL, Kafka or Cassandra")
     if written is not None and (stored is None or _arrived(trail)):
         columns = sorted({name for names in trail.differing.values() for name in names})
         return End(CASSANDRA, f"{', '.join(columns)} differ: `cryptocdc verify --explain` says more")

@@ -29,6 +29,7 @@ export async function showPipeline() {
     ["Gaps open", short(all.gaps_open), all.gaps_open > 0],
     ["Rows filled", short(all.gap_rows_filled)],
     ["Unfillable", short(all.gap_rows_unfillable), all.gap_rows_unfillable > 0],
+    ["Without data", seconds(all.outage_s), all.outage_s > 0],
     ["Dead letters", short(all.dead_letters), all.dead_letters > 0],
     ["Refused frames", short(all.rejected), all.rejected > 0],
     ["Differences", short(all.differences), all.differences > 0],

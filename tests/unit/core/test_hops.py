@@ -1,0 +1,150 @@
+"""A row's trail: times and their differences, who says what, and whether all places hold the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.catalogue.streams import LATEST_PRICES, ORDER_BOOK
+from cryptocdc_core.changes import Decoder
+from cryptocdc_core.hops import HOPS, Frame, Hop, Sent, Stored, Trail, Written, exact, hops_json, iso, lsn_text, sent
+from cryptocdc_core.partitioning import change_partition, murmur2
+
+AT = 1_795_250_000_000
+ROW = {"symbol": "BTCUSDT", "event_time": AT, "price": "0.35130000", "received_at": AT + 2, "version": AT * 1000}
+KEY = {"symbol": "BTCUSDT", "event_time": AT}
+STORED = Stored("majors.latest_prices", ROW, 7)
+SENT = Sent("t", 3, 41, AT + 9, 200, "c", 0x1_16B3748, (AT + 5) * 1000 + 250, ROW)
+AUDIT = {"op": "c", "lsn": 0x1_16B3748, "committed_at": AT + 5, "produced_at": AT + 9, "written_at": AT + 12}
+WRITTEN = Written("majors.latest_prices", AT - AT % 86_400_000, ROW, AT * 1000, 60, AUDIT)
+
+
+def trail(**more: Any) -> Trail:
+    return Trail(LATEST_PRICES, KEY, **({"stored": STORED, "sent": SENT, "written": WRITTEN} | more))
+
+
+def by_name(found: Trail) -> dict[str, dict[str, Any]]:
+    return {hop["hop"]: hop for hop in found.to_json()["hops"]}
+
+
+def test_each_hop_has_its_time_and_the_time_since_the_one_before() -> None:
+    hops = by_name(trail())
+    assert tuple(hops) == HOPS
+    assert [hop["after_ms"] for hop in hops.values()] == [None, 2.0, 3.25, 3.75, 3.0]
+    assert hops["postgres"]["at"] == iso((AT + 5) * 1000 + 250)
+    assert hops["postgres"]["facts"] == {
+        "table": "majors.latest_prices", "xmin": 7, "version": AT * 1000, "op": "c", "lsn": "0/116B3748",
+    }  # fmt: skip
+    assert hops["kafka"]["facts"] == {"topic": "t", "partition": 3, "offset": 41, "bytes": 200}
+    assert (hops["cassandra"]["facts"]["writetime"], hops["cassandra"]["facts"]["ttl_s"]) == (AT * 1000, 60)
+    assert trail().to_json()["took_ms"] == 12.0
+
+
+def test_what_only_the_audit_says_is_said_to_be_its_word() -> None:
+    hops = by_name(trail(stored=None, sent=None, notes={"kafka": "gone"}))
+    assert (hops["postgres"]["source"], hops["kafka"]["source"]) == ("Cassandra's audit", "Cassandra's audit")
+    assert (hops["postgres"]["at"], hops["kafka"]["at"]) == (iso((AT + 5) * 1000), iso((AT + 9) * 1000))
+    assert hops["kafka"]["note"] == "gone"
+    assert hops["kafka"]["facts"] == {}
+
+
+def test_a_row_that_has_not_arrived_is_not_equal_whatever_else_agrees() -> None:
+    found = trail(written=None)
+    assert not found.equal
+    assert found.differing == {}
+    hops = by_name(found)
+    assert (hops["cassandra"]["at"], hops["cassandra"]["note"]) == (None, "not found")
+    assert found.took_ms is None
+
+
+@pytest.mark.parametrize("price", ["0.3513", "0.35130001"])
+def test_one_digit_makes_a_difference_a_trailing_zero_too(price: str) -> None:
+    found = trail(written=replace(WRITTEN, values=ROW | {"price": price}))
+    assert found.differing == {"cassandra": ["price"]}
+    assert not found.equal
+
+
+def test_a_frame_is_compared_in_what_it_says() -> None:
+    values = {name: value for name, value in ROW.items() if name != "received_at"}
+    frame = Frame("{}", "btcusdt@miniTicker", AT * 1000, values)
+    assert trail(frame=frame).equal
+    assert trail(frame=frame).compared == ["exchange", "postgres", "kafka", "cassandra"]
+    assert trail(frame=replace(frame, values=values | {"price": "1"})).differing == {"exchange": ["price"]}
+    assert trail(frame=replace(frame, values=None)).compared == ["postgres", "kafka", "cassandra"]
+
+
+def test_a_delete_is_no_row_to_compare_and_tells_why_cassandra_has_none() -> None:
+    found = trail(stored=None, written=None, sent=replace(SENT, op="d", values=KEY))
+    assert found.held == {}
+    assert by_name(found)["cassandra"]["note"].startswith("deleted")
+    assert not found.equal
+
+
+def test_a_row_written_by_hand_has_no_audit_and_says_so() -> None:
+    found = trail(stored=None, sent=None, written=replace(WRITTEN, audit={}))
+    assert "by hand" in by_name(found)["cassandra"]["source"]
+    assert found.took_ms is None
+
+
+def test_a_trail_of_nothing_still_has_all_its_hops() -> None:
+    found = Trail(LATEST_PRICES, KEY).to_json()
+    assert [hop["hop"] for hop in found["hops"]] == list(HOPS)
+    assert not found["equal"]
+    assert found["values"] == {}
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(AT * 1000, AT * 1000 + 10**12)), min_size=1, max_size=6))
+def test_the_differences_add_up_to_the_whole(times: list[int | None]) -> None:
+    known = [at for at in times if at is not None]
+    after = [hop["after_ms"] for hop in hops_json([Hop("kafka", at, "", {}) for at in times])]
+    assert sum(round(1000 * ms) for ms in after if ms is not None) == (known[-1] - known[0] if known else 0)
+
+
+def test_rows_of_the_drivers_and_of_changes_have_one_spelling() -> None:
+    moment = datetime(1970, 1, 1) + timedelta(milliseconds=AT)
+    book = {
+        "symbol": "BTCUSDT", "bucket_time": moment, "last_update_id": 5, "bid_prices": [Decimal("1.50")],
+        "bid_quantities": [Decimal("2.0")], "ask_prices": [], "ask_quantities": [], "event_time": moment,
+        "received_at": moment, "version": 1,
+    }  # fmt: skip
+    spelled = exact(ORDER_BOOK, book)
+    assert (spelled["bid_prices"], spelled["bucket_time"]) == (["1.50"], AT)
+    assert exact(ORDER_BOOK, spelled) == spelled
+    price = exact(LATEST_PRICES, {**ROW, "event_time": moment, "price": Decimal("0.00000000")})
+    assert price["price"] == "0.00000000", "no exponent"
+
+
+def test_a_change_is_a_record_with_the_rows_values() -> None:
+    value = (
+        b'{"symbol":"BTCUSDT","event_time":%d,"price":"0.35130000","received_at":%d,"version":%d,"__deleted":"false",'
+        b'"__op":"c","__lsn":17,"__source_ts_us":5}' % (AT, AT + 2, AT * 1000)
+    )
+    found = sent(LATEST_PRICES, Decoder(LATEST_PRICES).decode(value), "t", 1, 2, AT, len(value))
+    assert (found.values, found.lsn, found.committed_us, found.offset) == (ROW, 17, 5, 2)
+
+
+@pytest.mark.parametrize(("lsn", "text"), [(0, "0/0"), (0x16B3748, "0/16B3748"), (0xFF_0000_00FF, "FF/FF")])
+def test_positions_are_spelled_as_postgresql_spells_them(lsn: int, text: str) -> None:
+    assert lsn_text(lsn) == text
+
+
+@given(st.integers(0, 4 * 10**15))
+def test_times_are_iso_and_lose_no_microsecond(at_us: int) -> None:
+    read = datetime.fromisoformat(iso(at_us))
+    assert (read - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) == at_us
+
+
+def test_changes_lie_by_the_key_that_debezium_gives_them() -> None:
+    assert change_partition("BTCUSDT", 12) == (murmur2(b'{"symbol":"BTCUSDT"}') & 0x7FFFFFFF) % 12
+
+
+def test_every_stream_has_what_a_trail_is_made_of() -> None:
+    for stream in STREAMS.values():
+        assert {stream.event, stream.time, "received_at", "version"} <= set(stream.column_names)

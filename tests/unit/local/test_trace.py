@@ -1,0 +1,200 @@
+"""`cryptocdc trace`: what it accepts, which frame is the row's, which row is the next, and where a trail ends."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.core.feeds import feed
+
+from cryptocdc_core.catalogue.streams import KLINES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.feed import FeedError
+from cryptocdc_core.hops import Sent, Stored, Trail, Values, Written
+from cryptocdc_local.trace.commands import chosen_stream, parsed_key
+from cryptocdc_local.trace.follow import end_of, follow, next_row, nothing_came
+from cryptocdc_local.trace.frames import Listener
+
+FEED = feed(streams={"recentTrades": {}, "klines": {"intervals": ["1m", "1h"]}, "orderBook": {}})
+NOW = time.time_ns() // 1_000_000
+ROW: Values = {
+    "symbol": "BTCUSDT", "trade_time": NOW, "trade_id": 7, "price": "1.50", "quantity": "2.0", "first_trade_id": 14,
+    "last_trade_id": 15, "buyer_is_maker": True, "received_at": NOW + 1, "version": NOW * 1000,
+}  # fmt: skip
+KEY = {name: ROW[name] for name in RECENT_TRADES.key}
+AUDIT = {"op": "c", "lsn": 5, "committed_at": NOW + 2, "produced_at": NOW + 3, "written_at": NOW + 4}
+
+
+@pytest.mark.parametrize("name", ["klines", None, "recentTrades", "recent_trades", "order_book"])
+def test_a_stream_goes_by_its_name_or_its_table(name: str | None) -> None:
+    assert chosen_stream(FEED, name).table in FEED.spec.streams.tables
+
+
+def test_a_stream_that_is_not_captured_is_refused_with_those_that_are() -> None:
+    with pytest.raises(FeedError, match="'latestPrices' is not accepted; accepted: recentTrades, klines, orderBook"):
+        chosen_stream(FEED, "latestPrices")
+
+
+def test_a_key_is_read_by_the_catalogues_types() -> None:
+    given = ["trade_time=2026-11-25T13:00:00.125Z", "trade_id=7"]
+    found = parsed_key(RECENT_TRADES, "BTCUSDT", given, FEED)
+    assert found == {"symbol": "BTCUSDT", "trade_time": 1_795_611_600_125, "trade_id": 7}
+    assert parsed_key(RECENT_TRADES, "BTCUSDT", ["trade_time=5", "trade_id=7"], FEED)["trade_time"] == 5
+    assert parsed_key(KLINES, "BTCUSDT", [], FEED) == {"symbol": "BTCUSDT", "interval": "1m"}
+    assert parsed_key(KLINES, "BTCUSDT", ["interval=1h"], FEED)["interval"] == "1h"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["trade_id=7"], "--key trade_time: is missing; the key of recent_trades is trade_time, trade_id"),
+        (["trade_id=x", "trade_time=5"], "--key trade_id: 'x' is not accepted; accepted: a whole number"),
+        (["price=5"], "--key: 'price=5' is not accepted; accepted: trade_time=… and trade_id=…"),
+        (["trade_time=noon", "trade_id=7"], "--key trade_time: 'noon' is not accepted; accepted: a time"),
+    ],
+)
+def test_a_key_that_is_none_is_refused_by_its_column(given: list[str], told: str) -> None:
+    with pytest.raises(FeedError) as refused:
+        parsed_key(RECENT_TRADES, "BTCUSDT", given, FEED)
+    assert told in str(refused.value)
+
+
+def heard(*events: dict[str, Any]) -> Listener:
+    """A listener that has heard these events and hears nothing more."""
+    made = object.__new__(Listener)
+    made.channel, made.since_us, made.problem = "btcusdt@aggTrade", NOW * 1000, ""
+    raws = [json.dumps({"stream": made.channel, "data": event}).encode() for event in events]
+    made._heard = deque(((NOW + at) * 1000, raw) for at, raw in enumerate(raws))
+    made._closing, made._thread = threading.Event(), threading.Thread()
+    return made
+
+
+def agg_trade(**more: Any) -> dict[str, Any]:
+    return {
+        "e": "aggTrade", "E": NOW, "s": "BTCUSDT", "a": 7, "p": "1.50", "q": "2.0", "f": 14, "l": 15, "T": NOW,
+        "m": True, "M": True,
+    } | more  # fmt: skip
+
+
+def test_the_frame_of_a_row_is_the_one_that_makes_it() -> None:
+    frame = heard(agg_trade(a=6), agg_trade(), agg_trade(a=8)).frame_of(RECENT_TRADES, ROW)
+    assert frame is not None
+    assert json.loads(frame.text)["data"]["a"] == 7
+    assert frame.values == {name: value for name, value in ROW.items() if name != "received_at"}
+    assert frame.received_us == (NOW + 1) * 1000
+    assert heard(agg_trade(a=6), {"e": "unknown"}).frame_of(RECENT_TRADES, ROW) is None
+
+
+def test_a_books_frame_is_the_change_that_completed_it_and_makes_no_row_alone() -> None:
+    depth = {"e": "depthUpdate", "E": NOW, "s": "BTCUSDT", "U": 1, "u": 5, "b": [], "a": []}
+    frame = heard(depth, depth | {"u": 6}).frame_of(ORDER_BOOK, {"last_update_id": 6})
+    assert frame is not None
+    assert json.loads(frame.text)["data"]["u"] == 6
+    assert frame.values is None
+
+
+class Places:
+    """Rows that come one after the other, the last one staying."""
+
+    def __init__(self, stored: list[Values | None], written: list[Values | None], record: Sent | None = None) -> None:
+        self.stream, self._stored, self._written, self.record = RECENT_TRADES, stored, written, record
+
+        class Target:
+            feed = FEED
+
+        self.target = Target
+        self.asked: list[int] = []
+
+    def _next(self, rows: list[Values | None]) -> Values | None:
+        return rows.pop(0) if len(rows) > 1 else rows[0]
+
+    def stored(self, _: Values) -> Stored | None:
+        row = self._next(self._stored)
+        return None if row is None else Stored("f.recent_trades", row, 3)
+
+    newest = stored
+
+    def written(self, _: Values) -> Written | None:
+        row = self._next(self._written)
+        return None if row is None else Written("f.recent_trades", 0, row, row["version"], None, AUDIT)
+
+    def sent(self, key: Values, from_ms: int, is_it: Any = None) -> Sent | None:
+        self.asked.append(from_ms)
+        return self.record
+
+    def dropped(self, at_ms: int) -> bool:
+        return False
+
+    def slot_in_words(self) -> str:
+        return "slot f_slot is read by nobody"
+
+    def consumers_in_words(self, sent: Sent) -> str:
+        return f"the consumers have not passed offset {sent.offset}"
+
+
+RECORD = Sent("f.f.recent_trades", 1, 41, NOW + 3, 100, "c", 5, (NOW + 2) * 1000, ROW)
+OLDER = ROW | {"version": ROW["version"] - 1, "price": "1.49"}
+
+
+def soon() -> float:
+    return time.monotonic() + 0.2
+
+
+def followed(places: Places) -> tuple[Trail, str, str]:
+    trail = follow(places, KEY, soon(), fresh=True)  # type: ignore[arg-type]
+    end = end_of(places, trail)  # type: ignore[arg-type]
+    return trail, end.at, end.reason
+
+
+def test_a_row_is_waited_for_until_cassandra_has_the_same_version() -> None:
+    places = Places([ROW], [None, OLDER, ROW], RECORD)
+    trail, at, reason = followed(places)
+    assert (at, reason) == ("cassandra", "")
+    assert trail.equal
+    assert trail.read_back_us is not None
+    assert places.asked == [AUDIT["produced_at"]], "the audit says when its record came"
+
+
+@pytest.mark.parametrize(
+    ("places", "at", "reason"),
+    [
+        (Places([ROW], [None], None), "postgres", "not in Kafka, nor in Cassandra: slot f_slot is read by nobody"),
+        (Places([ROW], [None], RECORD), "kafka", "not in Cassandra: the consumers have not passed offset 41"),
+        (Places([ROW], [OLDER], RECORD), "kafka", f"which still holds version {OLDER['version']}"),
+        (Places([ROW], [ROW | {"price": "1.5"}], RECORD), "cassandra", "price differ"),
+        (Places([None], [ROW], RECORD), "cassandra", "PostgreSQL does not have it"),
+        (Places([None], [None], None), "", "there is no such row"),
+        (Places([None], [None], replace(RECORD, op="d", values=KEY)), "cassandra", ""),
+    ],
+)
+def test_where_a_trail_ends_and_why(places: Places, at: str, reason: str) -> None:
+    _, ended, told = followed(places)
+    assert ended == at
+    assert reason in told
+    assert bool(told) == bool(reason)
+
+
+def test_the_next_row_is_the_first_new_one_whose_frame_was_heard() -> None:
+    late = ROW | {"trade_id": 8, "version": ROW["version"] + 1000, "trade_time": NOW + 1}
+    listener = heard(agg_trade(a=8, T=NOW + 1))
+    found = next_row(Places([OLDER, ROW, late], [None]), {"symbol": "BTCUSDT"}, listener, soon())  # type: ignore[arg-type]
+    assert found is not None
+    assert found.values["trade_id"] == 8, "the frame of 7 had come before we listened"
+
+
+def test_where_no_frames_are_heard_the_next_row_will_do() -> None:
+    found = next_row(Places([OLDER, ROW], [None]), {"symbol": "BTCUSDT"}, heard(), soon())  # type: ignore[arg-type]
+    assert found is not None
+    assert found.values == ROW
+    assert next_row(Places([ROW], [None]), {"symbol": "BTCUSDT"}, heard(), soon()) is None  # type: ignore[arg-type]
+
+
+def test_when_nothing_comes_it_is_said_which_side_is_silent() -> None:
+    frames = nothing_came(RECENT_TRADES, heard(agg_trade()), 5)
+    assert (frames.at, frames.reason.partition(",")[0]) == ("exchange", "1 frames of btcusdt@aggTrade came within 5 s")
+    silent = nothing_came(RECENT_TRADES, heard(), 5)
+    assert "no frame from the exchange" in silent.reason
