@@ -27,6 +27,7 @@ from cryptocdc_local.feeds import AppliedFeed, FeedStore
 from cryptocdc_local.guard import ConnectorGuard
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.machine import check_port
+from cryptocdc_local.platform.metrics import EVERY_S, ServerMetrics
 from cryptocdc_local.platform.progress import Steps
 from cryptocdc_local.platform.settings import LOOPBACK
 from cryptocdc_local.programs import Programs, stop_left_over
@@ -79,6 +80,7 @@ class Run:
         self.event = ""
         self.rows_before: dict[str, int] = {}
         self._guard = ConnectorGuard(self.plan, self.servers)
+        self._server_metrics = ServerMetrics(self.platform) if self.platform.settings.server_metrics else None
         self._readings = self._new_readings()
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -116,6 +118,8 @@ class Run:
         self._watch(self._guard_connector, GUARD_EVERY_S)
         self._watch(self._follow_feed, 1.0)
         self._watch(self._resolve_again, RESOLVE_LOOK_S)
+        if self._server_metrics is not None:
+            self._watch(self._server_metrics.step, EVERY_S)
         return result
 
     def _start_programs(self) -> None:
@@ -206,6 +210,8 @@ class Run:
             thread.join(timeout=10)
         for kind in ("api", "producer", "verifier", "consumer"):
             self.programs.stop(kind)
+        if self._server_metrics is not None:
+            self._server_metrics.close()
 
 
 def _programs_differ(before: AppliedFeed, after: AppliedFeed) -> bool:

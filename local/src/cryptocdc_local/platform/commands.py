@@ -13,6 +13,7 @@ from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local.platform import grafana, shells
 from cryptocdc_local.platform.doctor import diagnose
 from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.metrics import lent
 from cryptocdc_local.platform.platform import Platform
 from cryptocdc_local.platform.progress import shown
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
@@ -83,8 +84,10 @@ def serve_grafana(
     ports, folder = platform.settings.ports, folder.resolve()
     api, state = f"http://{LOOPBACK}:{ports.api}", platform.settings.home / "grafana"
     given = grafana.environment(platform.endpoints(), platform.reader_password, api, folder, state)
-    Console().print(f"Grafana: http://{LOOPBACK}:{grafana.PORT}", highlight=False)
-    raise typer.Exit(grafana.serve(platform.settings, given, folder.parent / "examples" / "prometheus.yml"))
+    console = Console()
+    console.print(f"Grafana: http://{LOOPBACK}:{grafana.PORT}", highlight=False)
+    with lent(platform, console.print):
+        raise typer.Exit(grafana.serve(platform.settings, given, folder.parent / "examples" / "prometheus.yml"))
 
 
 def psql(context: typer.Context) -> None:

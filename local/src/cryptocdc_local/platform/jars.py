@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cryptocdc_local.platform.errors import PlatformError
 
-_POMS = ("pom.xml", "kafka.xml", "debezium.xml", "cassandra.xml")
+_POMS = ("pom.xml", "kafka.xml", "debezium.xml", "cassandra.xml", "exporter.xml")
 _CHECKSUMS = "jars.sha256"
 _SILENCE_LIMIT = 300.0  # seconds without a line from Maven: a mirror that hangs
 

@@ -223,6 +223,11 @@ class Platform:
     def status(self) -> list[ServerStatus]:
         return [self._status_of(name) for name in SERVERS]
 
+    def pids(self) -> dict[str, int]:
+        """The process of each server that runs."""
+        alive = {name: its.alive() for name, its in self._processes.items()}
+        return {name: running.pid for name, running in alive.items() if running is not None}
+
     def _status_of(self, name: str) -> ServerStatus:
         its = self._processes[name]
         running, recorded = its.alive(), its.recorded()

@@ -133,6 +133,8 @@ class Postgres(Server):
                         cursor.execute(create.format(sql.Identifier(role), sql.SQL(attributes), sql.Literal(password)))
                 for name in (endpoints.POSTGRES_REPLICATION, endpoints.READER):
                     cursor.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(sql.Identifier(name)))
+                # The dashboard of PostgreSQL itself shows sessions and sizes, which are not everybody's.
+                cursor.execute(sql.SQL("GRANT pg_monitor TO {}").format(sql.Identifier(endpoints.READER)))
                 cursor.execute("SELECT FROM pg_database WHERE datname = %s", (endpoints.DATABASE,))
                 if cursor.fetchone() is None:
                     create = sql.SQL("CREATE DATABASE {} OWNER {}")

@@ -35,10 +35,24 @@ class Heaps:
 
 
 @dataclass(frozen=True)
+class MetricsPorts:
+    """Where the servers' own metrics are served while somebody wants them; set by `CRYPTOCDC_<FIELD>_METRICS_PORT`."""
+
+    postgres: int = 19187
+    kafka: int = 19404
+    connect: int = 19405
+    cassandra: int = 19500
+
+
+@dataclass(frozen=True)
 class PlatformSettings:
+    """`server_metrics`: a run serves the servers' own metrics too (`CRYPTOCDC_SERVER_METRICS`, on or off)."""
+
     home: Path
     ports: Ports = field(default_factory=Ports)
     heaps: Heaps = field(default_factory=Heaps)
+    metrics_ports: MetricsPorts = field(default_factory=MetricsPorts)
+    server_metrics: bool = False
 
     @property
     def log(self) -> Path:
@@ -58,6 +72,11 @@ class PlatformSettings:
         return self.run / "targets" / f"{fid}.json"
 
     @property
+    def server_targets(self) -> Path:
+        """Where Prometheus finds the servers. No feed's identity has a hyphen."""
+        return self.targets("the-servers")
+
+    @property
     def lib(self) -> Path:
         """The servers' own programs: jars and PostgreSQL's binaries."""
         return self.home / "lib"
@@ -74,14 +93,19 @@ class PlatformSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> PlatformSettings:
-        """Read `CRYPTOCDC_HOME`, `CRYPTOCDC_*_PORT` and `CRYPTOCDC_*_HEAP_MB`.
+        """Read `CRYPTOCDC_HOME`, `CRYPTOCDC_*_PORT`, `CRYPTOCDC_*_HEAP_MB` and `CRYPTOCDC_SERVER_METRICS`.
 
-        Raises PlatformError, naming the variable, when one can't be used.
+        Raises PlatformError, naming the variable and what it accepts, when one can't be used.
         """
+        metrics = {
+            f.name: _number(environ, f"{f.name}_METRICS_PORT", f.default, 1, 65535) for f in fields(MetricsPorts)
+        }
         return cls(
             home=_usable(home(environ)),
             ports=Ports(**{f.name: _number(environ, f"{f.name}_PORT", f.default, 1, 65535) for f in fields(Ports)}),
             heaps=Heaps(**{f.name: _number(environ, f"{f.name}_HEAP_MB", f.default, 64, 32768) for f in fields(Heaps)}),
+            metrics_ports=MetricsPorts(**metrics),
+            server_metrics=_switch(environ, "SERVER_METRICS"),
         )
 
 
@@ -109,3 +133,11 @@ def _number(environ: Mapping[str, str], suffix: str, default: object, least: int
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise PlatformError(f"{name} is {text!r}", f"set {name} to a whole number from {least} to {most}")
     return int(text)
+
+
+def _switch(environ: Mapping[str, str], suffix: str) -> bool:
+    name = f"CRYPTOCDC_{suffix}"
+    text = environ.get(name, "off")
+    if text not in ("on", "off"):
+        raise PlatformError(f"{name} is {text!r}", f"set {name} to on or off")
+    return text == "on"

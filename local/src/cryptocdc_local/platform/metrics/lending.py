@@ -1,0 +1,123 @@
+"""Exporters lent to the servers while somebody watches: until then a run costs nothing more."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+
+import psutil
+
+from cryptocdc_core.settings import PostgresSettings
+from cryptocdc_local.platform.endpoints import DATABASE, READER
+from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.jars import jars_folder
+from cryptocdc_local.platform.java import find_java
+from cryptocdc_local.platform.machine import check_port, port_holder, port_is_free
+from cryptocdc_local.platform.metrics import jvm
+from cryptocdc_local.platform.metrics.postgres import Exporter
+from cryptocdc_local.platform.platform import Platform
+from cryptocdc_local.platform.settings import LOOPBACK
+
+EVERY_S = 2.0
+COMMAND = "cryptocdc "
+
+
+class ServerMetrics:
+    """Call `step` every few seconds: a server that was started anew gets its exporter again. Then `close`.
+
+    A JVM keeps its exporter until it ends; PostgreSQL's lives in this process. What another command has lent already is
+    left as it is.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._settings = platform.settings
+        self._ports = platform.settings.metrics_ports
+        self._file = platform.settings.server_targets
+        self._serving: dict[str, int] = {}  # the process of each JVM that was seen to serve
+        self._postgres: Exporter | None = None
+
+    def step(self) -> None:
+        """Raises PlatformError where a port is taken by another program, or a JVM takes no exporter."""
+        pids = self._platform.pids()
+        for server in jvm.SERVERS:
+            pid, port = pids.get(server), getattr(self._ports, server)
+            if pid is None or self._serving.get(server) == pid:
+                continue
+            if not _listens(pid, port):
+                check_port(f"CRYPTOCDC_{server.upper()}_METRICS_PORT", port)
+                self._load(server, pid, port)
+            self._serving[server] = pid
+        if self._postgres is None and "postgres" in pids:
+            self._postgres = self._serve_postgres()
+        if not self._file.exists():
+            self._write_targets()
+
+    def _load(self, server: str, pid: int, port: int) -> None:
+        java = find_java()
+        if java is None:  # the server runs on one
+            raise PlatformError("there is no Java any more", "run `cryptocdc doctor`")
+        settings, account = self._settings, self._platform.account
+        jvm.load(server, pid, port, java=java, jars=jars_folder(settings.lib), account=account, run=settings.run)
+
+    def _serve_postgres(self) -> Exporter | None:
+        port = self._ports.postgres
+        if not port_is_free(port) and port_holder(port).startswith(COMMAND):
+            return None
+        check_port("CRYPTOCDC_POSTGRES_METRICS_PORT", port)
+        there, password = self._settings.ports.postgres, self._platform.reader_password
+        return Exporter(PostgresSettings(port=there, database=DATABASE, user=READER, password=password), port)
+
+    def _write_targets(self) -> None:
+        """Where Prometheus finds the servers (file_sd)."""
+        self._file.parent.mkdir(mode=0o755, exist_ok=True)
+        targets = [
+            {"targets": [f"{LOOPBACK}:{port}"], "labels": {"program": server, "instance": server}}
+            for server, port in vars(self._ports).items()
+        ]
+        draft = self._file.with_suffix(".new")
+        draft.write_text(json.dumps(targets, indent=1), encoding="utf-8")
+        draft.replace(self._file)
+
+    def close(self) -> None:
+        self._file.unlink(missing_ok=True)
+        if self._postgres is not None:
+            self._postgres.close()
+            self._postgres = None
+
+
+def _listens(pid: int, port: int) -> bool:
+    try:
+        sockets = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:  # it has just ended
+        return False
+    return any(s.status == psutil.CONN_LISTEN and s.laddr.port == port for s in sockets)
+
+
+@contextlib.contextmanager
+def lent(platform: Platform, report: Callable[[str], None]) -> Iterator[None]:
+    """The servers' metrics are served inside the block. What goes wrong later than at its start is reported.
+
+    Raises PlatformError as `ServerMetrics.step`.
+    """
+    metrics, ending = ServerMetrics(platform), threading.Event()
+
+    def watch() -> None:
+        while not ending.wait(EVERY_S):
+            try:
+                metrics.step()
+            except PlatformError as error:
+                report(error.message)
+
+    thread = threading.Thread(target=watch, name="server-metrics", daemon=True)
+    try:
+        metrics.step()
+        thread.start()
+        yield
+    finally:
+        ending.set()
+        if thread.is_alive():
+            thread.join()
+        metrics.close()
