@@ -59,6 +59,7 @@ class Chosen:
             "$__timeTo": str(self.end),
             "$__rate_interval": "20s",
             "$feed": self.feed,
+            "$instance": ".+",  # all of them
             "$symbol": self.symbol,
             "$interval": self.interval,
         }.items():

@@ -9,10 +9,20 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, VariableOption, V
 
 from cryptocdc_core.catalogue import NEWEST_PRICES
 from cryptocdc_core.feed import KlineInterval
-from cryptocdc_grafana import market, operations
+from cryptocdc_grafana import cassandra, connect, kafka, market, operations, postgresql
+from cryptocdc_grafana.sections import OperationsDashboard
 from cryptocdc_grafana.sources import VARIABLE, Get, Query, Source
 
 MARKET_SOURCES = (Source.CASSANDRA, Source.API, Source.POSTGRES)
+OPERATIONS = {
+    "pipeline": OperationsDashboard("pipeline", operations.pipeline()),
+    "programs": OperationsDashboard("programs", operations.programs()),
+    "connect": OperationsDashboard("Connect and Debezium", connect.sections(), connect.INSTANCES),
+    "kafka": OperationsDashboard("Kafka", kafka.sections(), kafka.INSTANCES),
+    "postgresql": OperationsDashboard("PostgreSQL", postgresql.sections(), postgresql.INSTANCES),
+    "cassandra": OperationsDashboard("Cassandra", cassandra.sections(), cassandra.INSTANCES),
+}
+"""By the name of the file, which is the end of the uid too."""
 REFRESH = "10s"
 INTERVAL, SYMBOL = "1m", "BTCUSDT"
 
@@ -34,9 +44,7 @@ OWN_KEYSPACES = "/^(?!system|reaper_db|data_endpoint_auth)(.*)$/"
 def all_of_them() -> dict[str, Dashboard]:
     """By the name of the file that each is written to."""
     made = {f"market-{source.label.lower()}": _market(source) for source in MARKET_SOURCES}
-    made["pipeline"] = _operations("cryptocdc-pipeline", "cryptocdc: pipeline", operations.pipeline())
-    made["programs"] = _operations("cryptocdc-programs", "cryptocdc: programs", operations.programs())
-    return made
+    return made | {name: _operations(name, shown) for name, shown in OPERATIONS.items()}
 
 
 def _begun(uid: str, title: str, source: Source) -> dashboard.Dashboard:
@@ -71,9 +79,12 @@ def _market(source: Source) -> Dashboard:
     return made.build()
 
 
-def _operations(uid: str, title: str, sections: tuple[operations.Section, ...]) -> Dashboard:
-    made = _begun(uid, title, Source.PROMETHEUS).with_variable(_feed(Source.PROMETHEUS))
-    for section in sections:
+def _operations(name: str, shown: OperationsDashboard) -> Dashboard:
+    made = _begun(f"cryptocdc-{name}", f"cryptocdc: {shown.title}", Source.PROMETHEUS)
+    made = made.with_variable(_feed(Source.PROMETHEUS))
+    if shown.instances is not None:
+        made = made.with_variable(_instance(shown.instances))
+    for section in shown.sections:
         made = made.with_row(dashboard.Row(section.title))
         for panel in section.panels:
             drawn = panel.draw().title(panel.title).description(panel.doc).datasource(Source.PROMETHEUS.ref)
@@ -81,6 +92,14 @@ def _operations(uid: str, title: str, sections: tuple[operations.Section, ...]) 
                 drawn = drawn.with_target(asked.query(ref_id))
             made = made.with_panel(drawn.span(panel.width).height(panel.height))
     return made.build()
+
+
+def _instance(metric: str) -> dashboard.QueryVariable:
+    """Which of the servers: pods on Kubernetes, a server's name on one machine."""
+    asked = {"qryType": 1, "query": f"label_values({metric}, instance)", "refId": "instances"}
+    variable = dashboard.QueryVariable("instance").label("Instance").datasource(Source.PROMETHEUS.ref).query(asked)
+    variable = variable.sort(VariableSort.ALPHABETICAL_ASC).refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+    return variable.multi(True).include_all(True).current(_option("All", "$__all"))
 
 
 def _feed(source: Source) -> dashboard.QueryVariable:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from grafana_foundation_sdk.builders import barchart, candlestick, common, heatmap, stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.candlestick import VizDisplayMode
 from grafana_foundation_sdk.models.common import (
@@ -18,7 +19,13 @@ from grafana_foundation_sdk.models.common import (
     VisibilityMode,
     VizOrientation,
 )
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue, Panel
+from grafana_foundation_sdk.models.dashboard import (
+    DataTransformerConfig,
+    DynamicConfigValue,
+    Panel,
+    Threshold,
+    ThresholdsMode,
+)
 
 Drawing = Callable[[], Any]
 """Makes the builder of a panel: the SDK's builders have no common type for what they share."""
@@ -109,9 +116,14 @@ def rows(units: Mapping[str, str]) -> Drawing:
     return draw
 
 
-def figure(unit: str, *, decimals: int | None = None) -> Drawing:
+def figure(unit: str, *, decimals: int | None = None, alarm: float | None = None) -> Drawing:
+    """Red from `alarm` on."""
+
     def draw() -> stat.Panel:
         panel = stat.Panel().unit(unit)
+        if alarm is not None:
+            steps = [Threshold(value=None, color="green"), Threshold(value=alarm, color="red")]
+            panel = panel.thresholds(ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
         return panel if decimals is None else panel.decimals(decimals)
 
     return draw

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cryptocdc_grafana import drawing
-from cryptocdc_grafana.drawing import Drawing
+from cryptocdc_grafana.sections import RATE, OperationsPanel, Section, over_time
 from cryptocdc_grafana.sources import Promql
 
 FEED = 'feed="$feed"'
-RATE = "[$__rate_interval]"
 
 P, C, V, A = "cryptocdc_producer_", "cryptocdc_consumer_", "cryptocdc_verifier_", "cryptocdc_api_"
-
-
-@dataclass(frozen=True)
-class OperationsPanel:
-    title: str
-    doc: str
-    draw: Drawing
-    queries: tuple[Promql, ...]
-    width: int = 8
-    height: int = 8
-
-
-@dataclass(frozen=True)
-class Section:
-    title: str
-    panels: tuple[OperationsPanel, ...]
+K8S = "cryptocdc_operator_"
 
 
 def _rate(metric: str, by: str) -> str:
@@ -87,6 +69,10 @@ def pipeline() -> tuple[Section, ...]:
                             " acknowledgement.", drawing.lines("s"), _quantiles(f"{C}commit_to_ack_seconds")),
             OperationsPanel("Log kept for the slot", "What PostgreSQL can't drop until Debezium has confirmed it.",
                             drawing.lines("bytes"), (Promql(_sum(f"{V}slot_retained_bytes", "feed"), "{{feed}}"),)),
+            over_time("Connector tasks", "Of every connector, by state; a connector whose task has failed still calls"
+                      " itself running.", "short",
+                      {"{{connector}} {{status}}":
+                       "sum by (connector, status) (kafka_connect_connector_task_status)"}, stacked=True),
         )),
         Section("Nothing lost", (
             OperationsPanel("Gaps", "Rows missing in gaps, by how they ended.", drawing.lines("short"),
@@ -140,6 +126,22 @@ def programs() -> tuple[Section, ...]:
                             (Promql(_rate(f"{A}requests_total", "endpoint"), "{{endpoint}}"),)),
             OperationsPanel("API time", "From a request to the end of its answer.", drawing.lines("s"),
                             _quantiles(f"{A}request_seconds")),
+        )),
+        # The operator calls feeds by their names, not by their identities: all of them are shown.
+        Section("Operator", (
+            over_time("Reconciliations", "Feeds compared with what is there, by outcome.", "short",
+                      {"{{outcome}}": f"sum by (outcome) (increase({K8S}reconciles_total{RATE}))"}),
+            over_time("Reconciliation time", "Of one feed.", "s", {
+                f"p{q * 100:g}": f"histogram_quantile({q}, sum by (le) (rate({K8S}reconcile_seconds_bucket{RATE})))"
+                for q in (0.5, 0.99)}),
+            over_time("Last reconciled", "How long ago, by feed.", "s",
+                      {"{{feed}}": f"time() - max by (feed) ({K8S}reconciled_timestamp_seconds)"}),
+            over_time("Conditions", "1 while a condition of the feed's status is true.", "short",
+                      {"{{feed}} {{type}}": f"max by (feed, type) ({K8S}condition)"}),
+            over_time("Connectors restarted", "Failed connectors that the operator started again.", "short",
+                      {"{{feed}}": f"sum by (feed) (increase({K8S}connector_restarts_total{RATE}))"}),
+            over_time("Snapshots", "Taken anew because a replication slot was lost.", "short",
+                      {"{{feed}}": f"sum by (feed) (increase({K8S}snapshots_total{RATE}))"}),
         )),
         Section("Processes", (
             OperationsPanel("Memory", "Resident, by program.", drawing.lines("bytes"),
