@@ -47,6 +47,7 @@ class Chosen:
     interval: str
     start: int
     end: int
+    instance: str = ""
 
     def filled(self, text: str) -> str:
         """Raises AssertionError where a variable is left that this does not know."""
@@ -59,7 +60,7 @@ class Chosen:
             "$__timeTo": str(self.end),
             "$__rate_interval": "20s",
             "$feed": self.feed,
-            "$instance": ".+",  # all of them
+            "$instance": self.instance,
             "$symbol": self.symbol,
             "$interval": self.interval,
         }.items():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
+import re
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg2.errors
@@ -18,11 +19,16 @@ import requests
 import yaml
 from cassandra import Unauthorized
 from cassandra.cluster import Session
+from prometheus_client import start_http_server
 
 from cryptocdc_adapters import cassandra, postgres
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_local.platform import Platform
+from cryptocdc_core.metrics import OperatorMetrics
+from cryptocdc_local.platform import Platform, PlatformSettings
 from cryptocdc_local.platform.endpoints import READER
+from cryptocdc_local.platform.metrics import lent
+from cryptocdc_local.platform.platform import SERVERS
+from cryptocdc_local.platform.settings import MetricsPorts
 from cryptocdc_local.run import Run
 from tests.integration import grafana
 from tests.integration.api_client import ask, free_port, healthy
@@ -33,7 +39,9 @@ pytestmark = pytest.mark.platform
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 STREAMS_ASKED = ALL_STREAMS | {"klines": {"source": "websocket", "intervals": ["1m", "1h"]}}
-SCRAPED_S = 1
+SCRAPED_S, SERVERS_S = 1, 5  # reading a server's MXBeans takes longer than a program's metrics
+OPERATIONS = ("pipeline", "programs", "connect", "kafka", "postgresql", "cassandra")
+SERVER_OF = {"connect": "connect", "kafka": "kafka", "postgresql": "postgres", "cassandra": "cassandra"}
 PROMETHEUS = shutil.which("prometheus")
 
 JSON_TYPES = {"timestamp": str, "string": str, "number": (str, int, float)}
@@ -145,13 +153,47 @@ def test_variables(it: Run, session: Session, chosen: grafana.Chosen) -> None:
 
 
 @pytest.fixture(scope="module")
-def prometheus(it: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real Prometheus that scrapes the run's programs, once it has seen them all twice."""
+def operator_port() -> Iterator[int]:
+    """Where an operator's own registry is served, in which something has been counted: it runs on Kubernetes only."""
+    metrics, port = OperatorMetrics("test"), free_port()
+    metrics.reconciles.labels("panels", "done").inc()
+    metrics.reconcile_seconds.observe(0.2)
+    metrics.reconciled_at.labels("panels").set_to_current_time()
+    metrics.condition.labels("panels", "Ready").set(1)
+    metrics.connector_restarts.labels("panels").inc()
+    metrics.snapshots.labels("panels").inc()
+    server, thread = start_http_server(port, "127.0.0.1", metrics.registry)
+    yield port
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def watched(it: Run) -> Iterator[PlatformSettings]:
+    """The run's servers while they serve their own metrics."""
+    ports = MetricsPorts(**{server: free_port() for server in SERVERS})
+    settings = dataclasses.replace(it.platform.settings, metrics_ports=ports)
+    with lent(Platform(settings), pytest.fail):
+        for port in vars(ports).values():
+            assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=60).ok  # the first answer takes longest
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    it: Run, watched: PlatformSettings, operator_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of a real Prometheus that scrapes programs and servers, once it has seen them all twice."""
     if PROMETHEUS is None:
         pytest.skip("no prometheus on this machine: apt-get install prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
-    targets = it.platform.settings.targets(it.plan.names.fid)
-    jobs = [{"job_name": "cryptocdc", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}]
+    programs, servers = it.platform.settings.targets(it.plan.names.fid), watched.server_targets
+    jobs: list[dict[str, Any]] = [
+        {"job_name": "programs", "file_sd_configs": [{"files": [str(programs)]}]},
+        {"job_name": "servers", "file_sd_configs": [{"files": [str(servers)]}], "scrape_interval": f"{SERVERS_S}s"},
+        {"job_name": "operator", "static_configs": [{"targets": [f"127.0.0.1:{operator_port}"]}]},
+    ]
     config = {"global": {"scrape_interval": f"{SCRAPED_S}s"}, "scrape_configs": jobs}
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
@@ -160,10 +202,8 @@ def prometheus(it: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         server = subprocess.Popen([PROMETHEUS, *arguments, f"--web.listen-address={address}"], stderr=log)
     try:
         url = f"http://{address}"
-        programs = len(json.loads(Path(targets).read_text()))
-        wait_for("Prometheus to have scraped every program", lambda: scraped(url) >= programs, 60)
-        requests.get(f"{it.address}/top?by=trades", timeout=10)
-        time.sleep(5 * SCRAPED_S)  # a rate needs samples
+        expected = len(json.loads(programs.read_text())) + len(SERVERS) + 1
+        wait_for("Prometheus to have scraped all of them", lambda: scraped(url) >= expected, 60)
         yield url
     finally:
         server.send_signal(signal.SIGTERM)
@@ -179,17 +219,52 @@ def scraped(url: str) -> int:
     return int(found[0]["value"][1]) if found else 0
 
 
-@pytest.mark.parametrize("name", ["pipeline", "programs"])
-def test_promql(prometheus: str, chosen: grafana.Chosen, name: str) -> None:
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_promql(it: Run, prometheus: str, chosen: grafana.Chosen, name: str) -> None:
+    """Every query has rows, with no exception: what only a standby or a second broker has is there as 0."""
+    instances = instances_of(prometheus, name)
+    chosen = dataclasses.replace(chosen, instance="|".join(instances))
     asked = [(title, chosen.filled(target["expr"])) for title, target in grafana.targets(name)]
 
     def empty() -> list[tuple[str, str]]:
+        requests.get(f"{it.address}/top?by=trades", timeout=10)  # the API's own figures need requests
         return [(title, expr) for title, expr in asked if not answered(prometheus, expr)]
 
-    deadline = time.monotonic() + 90  # a proof comes once a minute
+    deadline = time.monotonic() + 90  # a rate needs samples, and a proof comes once a minute
     while empty() and time.monotonic() < deadline:
         time.sleep(1)
     assert not empty()
+    if instances:
+        told = {
+            row["metric"]["instance"]
+            for _, e in asked
+            for row in answered(prometheus, e)
+            if "instance" in row["metric"]
+        }
+        assert told == set(instances), "a server's dashboard shows another server"
+
+
+def instances_of(url: str, name: str) -> list[str]:
+    """What the dashboard's variable offers, where it has one; all of it is chosen at first."""
+    if name not in SERVER_OF:
+        return []
+    found = label_values(url, grafana.variable(name, "instance")["query"])
+    assert found == [SERVER_OF[name]]
+    return found
+
+
+def label_values(url: str, query: str) -> list[str]:
+    """As Grafana asks for `label_values(metric, label)`."""
+    asked = re.fullmatch(r"label_values\((\w+), (\w+)\)", query)
+    assert asked, query
+    answer = requests.get(f"{url}/api/v1/label/{asked[2]}/values", params={"match[]": asked[1]}, timeout=10).json()
+    found: list[str] = answer["data"]
+    return found
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_feeds_to_choose_from(prometheus: str, chosen: grafana.Chosen, name: str) -> None:
+    assert chosen.feed in label_values(prometheus, grafana.variable(name, "feed")["query"])
 
 
 def answered(url: str, expr: str) -> list[Any]:

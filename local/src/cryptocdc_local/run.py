@@ -119,7 +119,7 @@ class Run:
         self._watch(self._follow_feed, 1.0)
         self._watch(self._resolve_again, RESOLVE_LOOK_S)
         if self._server_metrics is not None:
-            self._watch(self._server_metrics.step, EVERY_S)
+            self._watch(self._serve_server_metrics, EVERY_S)
         return result
 
     def _start_programs(self) -> None:
@@ -165,6 +165,10 @@ class Run:
             self.event = said
         elif self.event.startswith("connector"):
             self.event = ""
+
+    def _serve_server_metrics(self) -> None:
+        if self._server_metrics is not None:
+            self._server_metrics.step()
 
     def _follow_feed(self) -> None:
         """Take over what `cryptocdc apply` changed meanwhile."""

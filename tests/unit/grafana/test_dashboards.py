@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from cryptocdc_grafana import market, operations
+from cryptocdc_grafana import market
 from cryptocdc_grafana.__main__ import FOLDER, texts
-from cryptocdc_grafana.dashboards import MARKET_SOURCES
+from cryptocdc_grafana.dashboards import MARKET_SOURCES, OPERATIONS
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -65,8 +65,27 @@ def test_what_the_tutorials_showed_is_there_for_every_source() -> None:
         assert all(panel["targets"] and panel["description"] for panel in made["panels"])
 
 
-def test_every_operations_panel_says_what_it_shows() -> None:
-    for section in (*operations.pipeline(), *operations.programs()):
-        for panel in section.panels:
-            assert panel.doc.endswith("."), panel.title
-            assert panel.queries, panel.title
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_every_operations_panel_says_what_it_shows_and_in_which_unit(name: str) -> None:
+    for panel in json.loads(texts()[f"{name}.json"])["panels"]:
+        if panel["type"] != "row":
+            assert panel["description"].endswith("."), panel["title"]
+            assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+            assert all(target["expr"] and target["legendFormat"] for target in panel["targets"]), panel["title"]
+
+
+@pytest.mark.parametrize("name", ["connect", "kafka", "postgresql", "cassandra"])
+def test_a_servers_dashboard_shows_the_instances_that_are_chosen(name: str) -> None:
+    made = json.loads(texts()[f"{name}.json"])
+    variables = {variable["name"]: variable for variable in made["templating"]["list"]}
+    assert list(variables) == ["datasource", "feed", "instance"]
+    assert variables["instance"]["multi"]
+    assert variables["instance"]["includeAll"]
+    asked = "".join(target["expr"] for panel in made["panels"] for target in panel.get("targets", ()))
+    assert 'instance=~"$instance"' in asked
+
+
+def test_no_query_of_a_panel_is_left_out() -> None:
+    for shown in OPERATIONS.values():
+        for section in shown.sections:
+            assert all(len(panel.queries) <= len("ABCDEFGH") for panel in section.panels)

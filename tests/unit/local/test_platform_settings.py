@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from cryptocdc_local.platform import PlatformError, PlatformSettings, Ports
+from cryptocdc_local.platform.settings import MetricsPorts
 
 
 def test_defaults_are_the_documented_ports() -> None:
@@ -46,3 +47,17 @@ def test_a_folder_whose_name_java_would_take_apart_is_refused(home: str) -> None
     with pytest.raises(PlatformError, match="can't live in a folder with") as refusal:
         PlatformSettings.from_environment({"CRYPTOCDC_HOME": home})
     assert "CRYPTOCDC_HOME" in refusal.value.remedy
+
+
+def test_the_ports_of_the_servers_metrics_can_be_chosen_and_whether_a_run_serves_them() -> None:
+    chosen = {"CRYPTOCDC_HOME": "/h", "CRYPTOCDC_KAFKA_METRICS_PORT": "29404", "CRYPTOCDC_SERVER_METRICS": "on"}
+    settings = PlatformSettings.from_environment(chosen)
+    assert (settings.metrics_ports, settings.server_metrics) == (MetricsPorts(kafka=29404), True)
+    assert not PlatformSettings.from_environment({"CRYPTOCDC_HOME": "/h"}).server_metrics
+
+
+@pytest.mark.parametrize("text", ["", "1", "yes", "ON"])
+def test_a_switch_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(PlatformError, match="CRYPTOCDC_SERVER_METRICS") as refusal:
+        PlatformSettings.from_environment({"CRYPTOCDC_HOME": "/h", "CRYPTOCDC_SERVER_METRICS": text})
+    assert "on or off" in refusal.value.remedy

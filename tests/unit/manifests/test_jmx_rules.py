@@ -16,6 +16,10 @@ SEEN = {
             "kafka_connect_connector_task_status",
             {"connector": "majors", "task": "0", "status": "running"},
         ),
+        "kafka.connect<type=source-task-metrics, connector=my-feed, task=0><>source-record-write-total": (
+            "kafka_connect_source_task_source_record_write_total",
+            {"connector": "my-feed", "task": "0"},
+        ),
         "kafka.connect<type=source-task-metrics, connector=my-feed, task=0><>poll-batch-avg-time-ms": (
             "kafka_connect_source_task_poll-batch-avg-time-ms",
             {"connector": "my-feed", "task": "0"},
@@ -26,6 +30,12 @@ SEEN = {
             "kafka_server_replicamanager_UnderReplicatedPartitions",
             {},
         ),
+        "kafka.server<type=ReplicaManager, name=IsrShrinksPerSec><>Count": (
+            "kafka_server_replicamanager_IsrShrinksPerSec_total",
+            {},
+        ),
+        # The exporter puts the value behind the name: a pattern must not end there.
+        "kafka.server<type=raft-metrics><>log-end-offset: 3089": ("kafka_server_raft_log-end-offset", {}),
         "kafka.server<type=BrokerTopicMetrics, name=MessagesInPerSec, topic=majors.majors.klines><>Count": (
             "kafka_server_brokertopicmetrics_MessagesInPerSec_total",
             {"topic": "majors.majors.klines"},

@@ -41,6 +41,12 @@ class ServerMetrics:
 
     def step(self) -> None:
         """Raises PlatformError where a port is taken by another program, or a JVM takes no exporter."""
+        self._load_missing()
+        if self._postgres is None and "postgres" in self._platform.pids():
+            self._postgres = self._serve_postgres()
+        self._write_targets()
+
+    def _load_missing(self) -> None:
         pids = self._platform.pids()
         for server in jvm.SERVERS:
             pid, port = pids.get(server), getattr(self._ports, server)
@@ -50,10 +56,6 @@ class ServerMetrics:
                 check_port(f"CRYPTOCDC_{server.upper()}_METRICS_PORT", port)
                 self._load(server, pid, port)
             self._serving[server] = pid
-        if self._postgres is None and "postgres" in pids:
-            self._postgres = self._serve_postgres()
-        if not self._file.exists():
-            self._write_targets()
 
     def _load(self, server: str, pid: int, port: int) -> None:
         java = find_java()
@@ -71,14 +73,17 @@ class ServerMetrics:
         return Exporter(PostgresSettings(port=there, database=DATABASE, user=READER, password=password), port)
 
     def _write_targets(self) -> None:
-        """Where Prometheus finds the servers (file_sd)."""
-        self._file.parent.mkdir(mode=0o755, exist_ok=True)
+        """Where Prometheus finds the servers (file_sd); a command that ended meanwhile may have removed it."""
         targets = [
             {"targets": [f"{LOOPBACK}:{port}"], "labels": {"program": server, "instance": server}}
             for server, port in vars(self._ports).items()
         ]
+        text = json.dumps(targets, indent=1)
+        if self._file.exists() and self._file.read_text(encoding="utf-8") == text:
+            return
+        self._file.parent.mkdir(mode=0o755, exist_ok=True)
         draft = self._file.with_suffix(".new")
-        draft.write_text(json.dumps(targets, indent=1), encoding="utf-8")
+        draft.write_text(text, encoding="utf-8")
         draft.replace(self._file)
 
     def close(self) -> None:
