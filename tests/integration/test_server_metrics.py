@@ -15,7 +15,7 @@ from cryptocdc_core.settings import PostgresSettings
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform, PlatformError
 from cryptocdc_local.platform.endpoints import READER
-from cryptocdc_local.platform.metrics import ServerMetrics
+from cryptocdc_local.platform.metrics import ServerMetrics, lending
 from cryptocdc_local.platform.metrics.queries import all_queries
 from cryptocdc_local.platform.platform import SERVERS
 from cryptocdc_local.platform.settings import MetricsPorts
@@ -88,13 +88,19 @@ def test_a_server_that_was_started_anew_gets_its_exporter_again(metrics: tuple[P
     assert A_METRIC["postgres"] in told(platform, "postgres")
 
 
-def test_an_exporter_that_is_there_is_left_as_it_is(metrics: tuple[Platform, ServerMetrics]) -> None:
+def test_what_another_command_has_lent_is_left_as_it_is(
+    metrics: tuple[Platform, ServerMetrics], monkeypatch: pytest.MonkeyPatch
+) -> None:
     platform, lender = metrics
     lender.step()
-    pids = platform.pids()
-    ServerMetrics(platform)._load_missing()  # as a second command: loading twice would be refused by the port
-    assert platform.pids() == pids
-    assert A_METRIC["connect"] in told(platform, "connect")
+    monkeypatch.setattr(lending, "COMMAND", "")  # this test's process stands for a command
+    second = ServerMetrics(platform)
+    second.step()
+    second.close()
+    lender.step()
+    assert platform.settings.server_targets.exists()
+    for server, metric in A_METRIC.items():
+        assert metric in told(platform, server), server
 
 
 @pytest.mark.parametrize("server", ["kafka", "postgres"])

@@ -25,7 +25,7 @@ COMMAND = "cryptocdc "
 
 
 class ServerMetrics:
-    """Call `step` every few seconds: a server that was started anew gets its exporter again. Then `close`.
+    """Call `step` every few seconds: a server that was started anew gets its exporter once it answers. Then `close`.
 
     A JVM keeps its exporter until it ends; PostgreSQL's lives in this process. What another command has lent already is
     left as it is.
@@ -51,6 +51,9 @@ class ServerMetrics:
         for server in jvm.SERVERS:
             pid, port = pids.get(server), getattr(self._ports, server)
             if pid is None or self._serving.get(server) == pid:
+                continue
+            # What asks a JVM to take an agent is a signal, which one that has just begun would die of.
+            if not _listens(pid, getattr(self._settings.ports, server)):
                 continue
             if not _listens(pid, port):
                 check_port(f"CRYPTOCDC_{server.upper()}_METRICS_PORT", port)
@@ -110,11 +113,14 @@ def lent(platform: Platform, report: Callable[[str], None]) -> Iterator[None]:
     metrics, ending = ServerMetrics(platform), threading.Event()
 
     def watch() -> None:
+        said = ""
         while not ending.wait(EVERY_S):
             try:
                 metrics.step()
             except PlatformError as error:
-                report(error.message)
+                if error.message != said:
+                    said = error.message
+                    report(said)
 
     thread = threading.Thread(target=watch, name="server-metrics", daemon=True)
     try:
