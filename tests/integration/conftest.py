@@ -19,7 +19,10 @@ from cryptocdc_local.applier import Servers
 from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform import Endpoints, Platform, PlatformSettings, Ports
 from cryptocdc_local.platform.machine import port_is_free
+from cryptocdc_local.platform.platform import SERVERS
 from cryptocdc_local.platform.progress import Silent, shown
+from cryptocdc_local.platform.settings import MetricsPorts
+from tests.integration.api_client import free_port
 
 FIRST_PORTS = Ports(
     postgres=16432,
@@ -73,6 +76,12 @@ def platform(free_ports: tuple[Ports, int]) -> Iterator[Platform]:
         running.start(steps)
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def metrics_ports() -> MetricsPorts:
+    """The same for the whole run: a JVM serves at one port until it ends."""
+    return MetricsPorts(**{server: free_port() for server in SERVERS})
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -17,10 +17,8 @@ from cryptocdc_local.platform import Platform, PlatformError
 from cryptocdc_local.platform.endpoints import READER
 from cryptocdc_local.platform.metrics import ServerMetrics, lending
 from cryptocdc_local.platform.metrics.queries import all_queries
-from cryptocdc_local.platform.platform import SERVERS
 from cryptocdc_local.platform.settings import MetricsPorts
 from tests.integration.api_client import free_port
-from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
 
@@ -31,25 +29,16 @@ A_METRIC = {
     "cassandra": 'org_apache_cassandra_metrics_client_request_latency{quantile="0.99"',
 }
 
-Elsewhere = Callable[..., Platform]
+
+@pytest.fixture
+def watched(platform: Platform, metrics_ports: MetricsPorts) -> Platform:
+    return Platform(dataclasses.replace(platform.settings, metrics_ports=metrics_ports))
 
 
 @pytest.fixture
-def elsewhere(platform: Platform) -> Elsewhere:
-    """The same servers, their metrics at free ports, or at the ports given."""
-
-    def made(**ports: int) -> Platform:
-        chosen = MetricsPorts(**{server: free_port() for server in SERVERS} | ports)
-        return Platform(dataclasses.replace(platform.settings, metrics_ports=chosen))
-
-    return made
-
-
-@pytest.fixture
-def metrics(elsewhere: Elsewhere) -> Iterator[tuple[Platform, ServerMetrics]]:
-    there = elsewhere()
-    made = ServerMetrics(there)
-    yield there, made
+def lender(watched: Platform) -> Iterator[ServerMetrics]:
+    made = ServerMetrics(watched)
+    yield made
     made.close()
 
 
@@ -61,56 +50,78 @@ def told(platform: Platform, server: str) -> str:
         return ""
 
 
-def test_every_server_serves_its_metrics_and_prometheus_finds_them(metrics: tuple[Platform, ServerMetrics]) -> None:
-    platform, lender = metrics
+def test_every_server_serves_its_metrics_and_prometheus_finds_them(watched: Platform, lender: ServerMetrics) -> None:
     lender.step()
     for server, metric in A_METRIC.items():
-        assert metric in told(platform, server), server
-    targets = json.loads(platform.settings.server_targets.read_text())
+        assert metric in told(watched, server), server
+    targets = json.loads(watched.settings.server_targets.read_text())
     assert {t["labels"]["instance"]: t["targets"] for t in targets} == {
-        server: [f"127.0.0.1:{port}"] for server, port in vars(platform.settings.metrics_ports).items()
+        server: [f"127.0.0.1:{port}"] for server, port in vars(watched.settings.metrics_ports).items()
     }
     lender.close()
-    assert not platform.settings.server_targets.exists()
-    assert told(platform, "postgres") == ""
+    assert not watched.settings.server_targets.exists()
+    assert told(watched, "postgres") == ""
 
 
-def test_a_server_that_was_started_anew_gets_its_exporter_again(metrics: tuple[Platform, ServerMetrics]) -> None:
-    platform, lender = metrics
+def test_a_server_that_was_started_anew_gets_its_exporter_again(watched: Platform, lender: ServerMetrics) -> None:
     lender.step()
-    platform.restart("kafka")
-    assert told(platform, "kafka") == ""
+    watched.restart("kafka")
+    assert told(watched, "kafka") == ""
     lender.step()
-    assert A_METRIC["kafka"] in told(platform, "kafka")
-    platform.kill("postgres")
-    assert "cnpg_collector_up 0.0" in told(platform, "postgres")
-    wait_for("PostgreSQL to be revived", lambda: platform.supervise() == {} and len(platform.pids()) == len(SERVERS))
-    assert A_METRIC["postgres"] in told(platform, "postgres")
+    assert A_METRIC["kafka"] in told(watched, "kafka")
+    watched.kill("postgres")
+    assert "cnpg_collector_up 0.0" in told(watched, "postgres")
+    watched.restart("postgres")
+    assert A_METRIC["postgres"] in told(watched, "postgres")
 
 
 def test_what_another_command_has_lent_is_left_as_it_is(
-    metrics: tuple[Platform, ServerMetrics], monkeypatch: pytest.MonkeyPatch
+    watched: Platform, lender: ServerMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform, lender = metrics
     lender.step()
     monkeypatch.setattr(lending, "COMMAND", "")  # this test's process stands for a command
-    second = ServerMetrics(platform)
+    second = ServerMetrics(watched)
     second.step()
     second.close()
     lender.step()
-    assert platform.settings.server_targets.exists()
+    assert watched.settings.server_targets.exists()
     for server, metric in A_METRIC.items():
-        assert metric in told(platform, server), server
+        assert metric in told(watched, server), server
 
 
-@pytest.mark.parametrize("server", ["kafka", "postgres"])
-def test_a_port_that_another_program_holds_is_named(elsewhere: Elsewhere, server: str) -> None:
+def test_a_port_that_another_program_holds_is_named_and_the_server_lives(watched: Platform) -> None:
+    """The exporter itself would end its JVM."""
+    watched.restart("kafka")  # one without an exporter
+    pids = watched.pids()
     with socket.create_server(("127.0.0.1", 0)) as held:
-        lender = ServerMetrics(elsewhere(**{server: held.getsockname()[1]}))
-        with pytest.raises(PlatformError) as refusal:
-            lender.step()
-        lender.close()
-    assert f"CRYPTOCDC_{server.upper()}_METRICS_PORT" in refusal.value.remedy
+        assert "CRYPTOCDC_KAFKA_METRICS_PORT" in refused(watched, kafka=held.getsockname()[1])
+        assert watched.pids() == pids
+
+
+def test_a_second_exporter_at_another_port_is_refused_and_the_server_lives(
+    watched: Platform, lender: ServerMetrics
+) -> None:
+    """The exporter itself would end its JVM."""
+    lender.step()
+    pids = watched.pids()
+    assert "CRYPTOCDC_CONNECT_METRICS_PORT" in refused(watched, connect=free_port())
+    assert watched.pids() == pids
+    assert A_METRIC["connect"] in told(watched, "connect")
+
+
+def test_a_port_of_postgres_that_another_program_holds_is_named(watched: Platform) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        assert "CRYPTOCDC_POSTGRES_METRICS_PORT" in refused(watched, postgres=held.getsockname()[1])
+
+
+def refused(platform: Platform, **ports: int) -> str:
+    """The remedy, where the metrics are wanted at these ports."""
+    chosen = dataclasses.replace(platform.settings.metrics_ports, **ports)
+    lender = ServerMetrics(Platform(dataclasses.replace(platform.settings, metrics_ports=chosen)))
+    with pytest.raises(PlatformError) as refusal:
+        lender.step()
+    lender.close()
+    return refusal.value.remedy
 
 
 def test_every_query_answers_with_the_columns_that_it_describes(platform: Platform, servers: Servers) -> None:

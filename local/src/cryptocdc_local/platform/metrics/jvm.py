@@ -10,6 +10,8 @@ import re
 from importlib import resources
 from pathlib import Path
 
+import psutil
+
 from cryptocdc_local.platform.account import Account
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.programs import run_program
@@ -29,10 +31,19 @@ def exporter(jars: Path) -> Path:
     return next((jars / "exporter").glob("*.jar"))
 
 
+def loaded(pid: int, jars: Path) -> bool:
+    """Whether that JVM has the agent already: it keeps its jar open."""
+    try:
+        return str(exporter(jars)) in {file.path for file in psutil.Process(pid).open_files()}
+    except psutil.Error:  # it has just ended
+        return False
+
+
 def load(server: str, pid: int, port: int, *, java: Path, jars: Path, account: Account, run: Path) -> None:
     """Let the JVM `pid` serve its metrics at `port` until it ends. Raises PlatformError with the JVM's own words.
 
-    `jcmd` comes with no JRE, its class does.
+    The agent ends the JVM where it can't begin: the port must be free, and none may be `loaded`. `jcmd` comes with no
+    JRE, its class does.
     """
     config = run / f"{server}-exporter.yaml"
     account.write(config, rules(server))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -41,7 +42,8 @@ class ServerMetrics:
 
     def step(self) -> None:
         """Raises PlatformError where a port is taken by another program, or a JVM takes no exporter."""
-        self._load_missing()
+        with self._alone():
+            self._load_missing()
         if self._postgres is None and "postgres" in self._platform.pids():
             self._postgres = self._serve_postgres()
         self._write_targets()
@@ -56,11 +58,24 @@ class ServerMetrics:
             if not _listens(pid, getattr(self._settings.ports, server)):
                 continue
             if not _listens(pid, port):
-                check_port(f"CRYPTOCDC_{server.upper()}_METRICS_PORT", port)
-                self._load(server, pid, port)
+                self._load(server, pid, port, f"CRYPTOCDC_{server.upper()}_METRICS_PORT")
             self._serving[server] = pid
 
-    def _load(self, server: str, pid: int, port: int) -> None:
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two commands at once would each load an exporter, and a JVM that is given a second one ends."""
+        with (self._settings.run / "server-metrics.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _load(self, server: str, pid: int, port: int, setting: str) -> None:
+        """The exporter ends its JVM where it can't begin: all that may be in its way is looked for before."""
+        if jvm.loaded(pid, jars_folder(self._settings.lib)):
+            raise PlatformError(
+                f"{server} serves its metrics at another port than {port}, until it is started anew",
+                f"set {setting} to the port that it was given",
+            )
+        check_port(setting, port)
         java = find_java()
         if java is None:  # the server runs on one
             raise PlatformError("there is no Java any more", "run `cryptocdc doctor`")
