@@ -108,6 +108,10 @@ tolerations:
 {{- .Values.replication.existingSecret | default "cryptocdc-replication" -}}
 {{- end -}}
 
+{{- define "cryptocdc.readerSecret" -}}
+{{- .Values.reader.existingSecret | default "cryptocdc-reader" -}}
+{{- end -}}
+
 {{/* Requests and limits as one line of JSON whose quantities are strings, whether they were written so or not. */}}
 {{- define "cryptocdc.quantities" -}}
 {{- $made := dict -}}

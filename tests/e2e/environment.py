@@ -43,7 +43,7 @@ STOOD_IN = (
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
 BASE, BUILD = "cryptocdc/base:bookworm", "cryptocdc/build:bookworm"
 LOCAL_BUILD = "--network host --quiet --force-rm"
-PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator")
+PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator", "api")
 CACHE = Path(os.environ.get("CACHE", "/tmp/kind-cache"))
 """Where `KIND` puts the programs that it builds, for machines that have none."""
 os.environ["PATH"] += f":{CACHE / 'bin'}"

@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cassandra import ConsistencyLevel, OperationTimedOut, UnresolvableContactPoints
+from cassandra import AuthenticationFailed, ConsistencyLevel, OperationTimedOut, UnresolvableContactPoints
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 from cassandra.protocol import BatchMessage, ProtocolHandler
 from cassandra.query import BatchStatement, BatchType
 
+from cryptocdc_core.names import quoted
 from cryptocdc_core.settings import CassandraSettings
 
 REQUEST_TIMEOUT_S = 20
@@ -123,6 +124,22 @@ def missing_tables(settings: CassandraSettings, keyspace: str, tables: Iterable[
     try:
         rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))
         return sorted(set(tables) - {row.table_name for row in rows})
+    finally:
+        cluster.shutdown()
+
+
+def may_read(settings: CassandraSettings, keyspace: str) -> bool:
+    """Whether the login of `settings` is taken and has the right to read the keyspace. Raises as `missing_tables`."""
+    try:
+        cluster, session = connect(settings)
+    except NoHostAvailable as error:
+        if any(isinstance(reason, AuthenticationFailed) for reason in error.errors.values()):
+            return False
+        raise
+    try:
+        # Everyone may list what is granted to oneself.
+        rights = session.execute(f"LIST SELECT ON KEYSPACE {quoted(keyspace)} OF {quoted(settings.username)}")
+        return any(rights)
     finally:
         cluster.shutdown()
 

@@ -85,6 +85,17 @@ def drop_postgres(names: Names) -> list[str]:
     ]
 
 
+def cassandra_reader(names: Names, role: str, password: str) -> list[str]:
+    """The statements that let a role log in and read this keyspace, and nothing else that it could not before."""
+    login = f"WITH PASSWORD = {literal(password)} AND LOGIN = true"
+    return [
+        f"CREATE ROLE IF NOT EXISTS {quoted(role)} {login}",
+        # The password may be another one by now.
+        f"ALTER ROLE {quoted(role)} {login}",
+        f"GRANT SELECT ON KEYSPACE {quoted(names.keyspace)} TO {quoted(role)}",
+    ]
+
+
 def drop_cassandra(names: Names) -> list[str]:
     """The statements that remove what `cassandra_schema` made, rows and all."""
     return [f"DROP KEYSPACE IF EXISTS {quoted(names.keyspace)}"]

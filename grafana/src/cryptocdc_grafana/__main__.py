@@ -1,4 +1,5 @@
-"""`python -m cryptocdc_grafana [--check]`: writes grafana/dashboards/*.json, or says which of them are not current."""
+"""`python -m cryptocdc_grafana [--check]`: writes grafana/dashboards/*.json and the chart's copies of them, or says which of
+all these are not current."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from cryptocdc_grafana.dashboards import all_of_them
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
+CHART = Path(__file__).parents[3] / "charts" / "files" / "dashboards"
+"""Helm reads nothing that lies outside of the chart."""
 
 
 def texts() -> dict[str, str]:
@@ -21,19 +24,27 @@ def texts() -> dict[str, str]:
     }
 
 
+def files() -> dict[Path, str]:
+    """All that is written. The chart's without spaces: a release of Helm holds 1 MiB."""
+    made = {FOLDER / name: text for name, text in texts().items()}
+    for name, text in texts().items():
+        made[CHART / name] = json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False) + "\n"
+    return made
+
+
 def main() -> None:
-    made = texts()
-    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
+    made = files()
+    there = {path: path.read_text(encoding="utf-8") for folder in (FOLDER, CHART) for path in folder.glob("*.json")}
     if sys.argv[1:] == ["--check"]:
-        stale = sorted(name for name in made.keys() | there.keys() if made.get(name) != there.get(name))
+        stale = sorted(str(path) for path in made.keys() | there.keys() if made.get(path) != there.get(path))
         if stale:
             sys.exit(f"not what cryptocdc_grafana makes: {', '.join(stale)}; run `make dashboards`")
         return
-    FOLDER.mkdir(exist_ok=True)
-    for name in there.keys() - made.keys():
-        (FOLDER / name).unlink()
-    for name, text in made.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
+    for path in there.keys() - made.keys():
+        path.unlink()
+    for path, text in made.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from cryptocdc_operator.context import Operator
 from cryptocdc_operator.handlers import Handlers
 from cryptocdc_operator.labels import MANAGER
 from cryptocdc_operator.outside import ExchangeAndVerifier
-from cryptocdc_operator.servers import PlatformServers, server_settings
+from cryptocdc_operator.servers import reached
 from cryptocdc_operator.settings import Addresses, OperatorSettings
 from cryptocdc_operator.standstill import LIMIT_S, Progress, watch_over
 
@@ -55,7 +55,7 @@ def main() -> None:
         settings,
         addresses,
         cluster,
-        lambda secrets: PlatformServers(server_settings(settings, addresses, secrets), settings),
+        lambda secrets: reached(settings, addresses, secrets),
         ExchangeAndVerifier(settings),
         metrics,
     )

@@ -8,7 +8,7 @@ from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names
 from cryptocdc_core.plan import Plan
 from cryptocdc_operator.labels import Owner, labels
-from cryptocdc_operator.programs import Program, disruption_budget, network_policy
+from cryptocdc_operator.programs import Program, disruption_budget, network_policy, service
 from cryptocdc_operator.settings import Object, OperatorSettings
 
 
@@ -88,8 +88,9 @@ def connector(plan: Plan, settings: OperatorSettings, owner: Owner, state: str) 
     }
 
 
-def pod_monitor(feed: CryptoFeed, names: Names, owner: Owner) -> Object:
+def pod_monitor(programs: tuple[Program, ...], feed: CryptoFeed, names: Names, owner: Owner) -> Object:
     """Scrapes the feed's programs; `feed` is the identity, as in the verifier's own metrics."""
+    components = [program.component for program in programs]
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PodMonitor",
@@ -97,9 +98,7 @@ def pod_monitor(feed: CryptoFeed, names: Names, owner: Owner) -> Object:
         "spec": {
             "selector": {
                 "matchLabels": {"app.kubernetes.io/name": "cryptocdc", "app.kubernetes.io/instance": feed.name},
-                "matchExpressions": [
-                    {"key": "app.kubernetes.io/component", "operator": "In", "values": ["producer", "consumer"]}
-                ],
+                "matchExpressions": [{"key": "app.kubernetes.io/component", "operator": "In", "values": components}],
             },
             "podMetricsEndpoints": [
                 {
@@ -119,11 +118,12 @@ def pod_monitor(feed: CryptoFeed, names: Names, owner: Owner) -> Object:
 
 
 def guards(programs: tuple[Program, ...], plan: Plan, settings: OperatorSettings, owner: Owner) -> list[Object]:
-    """What stands beside the programs: disruption budgets, network policies, the monitor."""
+    """What stands beside the programs: services, disruption budgets, network policies, the monitor."""
     budgets = (disruption_budget(program, plan.feed, owner) for program in programs)
-    made = [budget for budget in budgets if budget is not None]
+    made = [service(program, plan.feed, owner) for program in programs]
+    made += [budget for budget in budgets if budget is not None]
     if settings.network_policies:
         made += [network_policy(program, plan.feed, owner) for program in programs]
     if settings.pod_monitors:
-        made.append(pod_monitor(plan.feed, plan.names, owner))
+        made.append(pod_monitor(programs, plan.feed, plan.names, owner))
     return made

@@ -24,6 +24,7 @@ API_VERSIONS = {
     "ConfigMap": "v1",
     "Secret": "v1",
     "Pod": "v1",
+    "Service": "v1",
     "Deployment": "apps/v1",
     "PodDisruptionBudget": "policy/v1",
     "NetworkPolicy": "networking.k8s.io/v1",

@@ -13,12 +13,15 @@ from cryptocdc_operator.recovery import MOST_SNAPSHOTS, Action
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import Recovery
 
-READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, PROVEN = (
+READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, PROVEN = (
     "Ready", "PlatformReady", "TablesReady", "TopicsReady", "ConnectorReady", "ProducersReady", "ConsumersReady",
-    "Proven",
+    "ApiReady", "Proven",
 )  # fmt: skip
-PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, PROVEN)
+PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, PROVEN)
 """What Ready sums up, in the order in which one would look for a cause."""
+
+PROGRAMS = {"producer": (PRODUCERS, "producers"), "consumer": (CONSUMERS, "consumers"), "api": (API, "API servers")}
+"""By a program's component: the condition that it has, and what it is called in messages."""
 
 STALE = timedelta(minutes=15)
 """A proof trails by one to two minutes."""
@@ -117,7 +120,7 @@ def connector(
 
 
 def program(what: str, wanted: int, suspended: bool, live: Object | None, pods: Sequence[Object]) -> Verdict:
-    """`what`: producers or consumers. `live`: the Deployment; `pods`: its pods."""
+    """`what`: as in PROGRAMS. `live`: the Deployment; `pods`: its pods."""
     if live is None:
         return Verdict("False", "Waiting", f"{what} are started once tables and connector are ready for them")
     status, generation = live.get("status", {}), live["metadata"].get("generation", 0)

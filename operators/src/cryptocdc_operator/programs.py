@@ -15,10 +15,12 @@ from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSe
 from cryptocdc_operator.labels import Owner, labels, selector
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
-METRICS_PORT = 9090
+METRICS_PORT, HTTP_PORT = 9090, 8000
 USER = 10001
 STOP_S = 45
 """A producer flushes and a consumer drains within 30 s; what is not acknowledged then is sent again."""
+LEAVE_S = 5
+"""What serves users goes on that long once it is told to stop: until all nodes have taken it out of its Service."""
 READ = "cryptocdc.io/feed-digest"
 """Annotation of a pod: a digest of what its program reads of the feed at its start. Symbols are not among that."""
 
@@ -48,6 +50,8 @@ class Program:
     """What the program reads of the feed at its start: when it changes, the program begins anew."""
     reaches: tuple[tuple[str, int], ...]
     """Hosts and ports to which it connects; a host of "" stands for any."""
+    http: bool = False
+    """Whether it serves users, on HTTP_PORT, and says on /health whether it can. All serve metrics beside."""
 
 
 def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
@@ -109,6 +113,53 @@ def consumer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses)
     )  # fmt: skip
 
 
+def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
+    """Cassandra → HTTP, changes → WebSocket. Reads with the login that can do nothing else."""
+    spec, image = feed.spec, settings.api_image
+    assert image is not None, "programs_of asks first"
+    seen = [(f"{feed.name}-{component}", METRICS_PORT) for component in ("producer", "consumer")]
+    if settings.verifier_url is not None:
+        seen.append(_port(settings.verifier_url))
+    given = (
+        (settings.api_token_secret, {"CRYPTOCDC_API_TOKEN_FILE": "token"}),
+        (settings.api_redis_secret, {"CRYPTOCDC_API_REDIS_URL_FILE": "url"}),
+    )
+    redis = () if settings.api_redis_secret is None else (("", settings.api_redis_port),)
+    klines = spec.streams.klines
+    return Program(
+        component="api",
+        image=image,
+        resources=settings.api_resources,
+        replicas=settings.api_replicas,
+        environment={
+            **addresses.of("kafka"), **addresses.of("cassandra"), **_login(settings.kafka_api_secret),
+            "CRYPTOCDC_API_PORT": str(HTTP_PORT),
+            "CRYPTOCDC_API_REQUESTS_PER_S": str(settings.api_requests_per_s),
+            "CRYPTOCDC_API_TARGETS": ",".join(f"{host}:{port}" for host, port in seen),
+            "FORWARDED_ALLOW_IPS": settings.api_trusted_proxies,
+        },
+        secrets=(
+            *_password(settings.kafka_api_secret),
+            *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
+            Secret(
+                settings.reader_secret,
+                {"CRYPTOCDC_CASSANDRA_USERNAME_FILE": "username", "CRYPTOCDC_CASSANDRA_PASSWORD_FILE": "password"},
+            ),
+            *_ca(settings.cassandra_ca_secret, "CRYPTOCDC_CASSANDRA_CA_FILE"),
+            *(Secret(name, files) for name, files in given if name is not None),
+        ),
+        reads=[spec.exchange, spec.streams.tables, klines and list(klines.intervals), spec.retention.cassandra],
+        reaches=(*_kafka(addresses), *_cassandra(addresses), *seen, *redis),
+        http=True,
+    )  # fmt: skip
+
+
+def programs_of(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> tuple[Program, ...]:
+    """All that run for a feed."""
+    made = (producer, consumer) if settings.api_image is None else (producer, consumer, api)
+    return tuple(make(feed, settings, addresses) for make in made)
+
+
 def exchange_urls(feed: CryptoFeed, settings: OperatorSettings) -> tuple[str | None, str | None]:
     """REST and WebSocket URLs where neither the feed nor its exchange say them: the simulator of this cluster."""
     if feed.spec.exchange != "simulated":
@@ -154,6 +205,9 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
         },
     }
     health = {"httpGet": {"path": "/healthz", "port": "metrics"}}
+    ready = {"httpGet": {"path": "/health", "port": "http"}} if program.http else health
+    ports = {"metrics": METRICS_PORT} | ({"http": HTTP_PORT} if program.http else {})
+    leave = {"preStop": {"exec": {"command": ["python3", "-c", f"import time; time.sleep({LEAVE_S})"]}}}
     pull = [{"name": name.strip()} for name in settings.image_pull_secrets.split(",") if name.strip()]
     return {
         "automountServiceAccountToken": False,
@@ -179,9 +233,12 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
                 "image": program.image,
                 "imagePullPolicy": settings.image_pull_policy,
                 "env": [{"name": variable, "value": value} for variable, value in sorted(environment.items())],
-                "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
+                "ports": [
+                    {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()
+                ],
+                **({"lifecycle": leave} if program.http else {}),
                 "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": 60},
-                "readinessProbe": {**health, "periodSeconds": 10, "timeoutSeconds": 5},
+                "readinessProbe": {**ready, "periodSeconds": 10, "timeoutSeconds": 5},
                 "livenessProbe": {**health, "periodSeconds": 20, "timeoutSeconds": 5, "failureThreshold": 3},
                 "resources": program.resources,
                 "securityContext": {
@@ -234,8 +291,29 @@ def disruption_budget(program: Program, feed: CryptoFeed, owner: Owner) -> Objec
     }
 
 
+def service(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
+    """Where a program is found: by its users, else, pod by pod, by who reads its metrics, also when it is not well."""
+    spec: Object = {"selector": selector(feed.name, program.component)}
+    if program.http:
+        spec["ports"] = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+    else:
+        port = {"name": "metrics", "port": METRICS_PORT, "targetPort": "metrics", "protocol": "TCP"}
+        spec |= {"clusterIP": "None", "publishNotReadyAddresses": True, "ports": [port]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": f"{feed.name}-{program.component}",
+            "labels": labels(feed.name, program.component),
+            "ownerReferences": [owner.reference],
+        },
+        "spec": spec,
+    }
+
+
 def network_policy(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
-    """In: only metrics. Out: names, and the servers' ports; those of this namespace only to pods of this namespace."""
+    """In: metrics, and what serves users. Out: names, and the servers' ports; those of this namespace only to pods of this
+    namespace."""
     near = sorted({port for host, port in program.reaches if host and "." not in host})
     far = sorted({port for host, port in program.reaches if not host or "." in host})
 
@@ -258,7 +336,7 @@ def network_policy(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
         "spec": {
             "podSelector": {"matchLabels": selector(feed.name, program.component)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"ports": [{"protocol": "TCP", "port": METRICS_PORT}]}],
+            "ingress": [{"ports": ports([METRICS_PORT, *([HTTP_PORT] if program.http else [])])}],
             "egress": out,
         },
     }

@@ -31,7 +31,7 @@ from cryptocdc_operator.edges import (
 )
 from cryptocdc_operator.judge import Proof, Verdict, rfc3339
 from cryptocdc_operator.labels import NEW_SNAPSHOT, Owner, selector_text
-from cryptocdc_operator.programs import Program, consumer, deployment, digest, producer
+from cryptocdc_operator.programs import Program, deployment, digest, programs_of
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import Recovery
 from cryptocdc_operator.statuses import merge_patch, moment, recovery_document, recovery_of
@@ -98,10 +98,7 @@ class _Pass:
         feed = self._parsed()
         servers = self._reached()
         planned = self._planned(feed, servers)
-        programs = (
-            producer(feed, self.settings, self.operator.addresses),
-            consumer(feed, self.settings, self.operator.addresses),
-        )
+        programs = programs_of(feed, self.settings, self.operator.addresses)
         seen = servers.look(planned)
         self.verdicts[judge.PLATFORM] = judge.platform((), (), seen.unreachable)
         text = children.feed_text(planned)
@@ -173,15 +170,19 @@ class _Pass:
         return ResolvedFeed(feed, source_of(feed.spec.exchange), tuple(symbols), tuple(halted))
 
     def _apply_objects(self, planned: Plan, text: str, programs: tuple[Program, ...]) -> None:
-        """What needs no server: the feed's file, and what guards its programs. A budget for a single pod goes."""
+        """What needs no server: the feed's file, and what guards its programs."""
         self.cluster.apply(children.feed_map(planned, text, self.owner))
         guards = children.guards(programs, planned, self.settings, self.owner)
         for guard in guards:
             self.cluster.apply(guard)
-        budgets = {guard["metadata"]["name"] for guard in guards if guard["kind"] == "PodDisruptionBudget"}
-        for found in self.cluster.of_feed("PodDisruptionBudget", self.name):
-            if found["metadata"]["name"] not in budgets:
-                self.cluster.delete("PodDisruptionBudget", found["metadata"]["name"])
+        for kind in ("Service", "PodDisruptionBudget", *(("NetworkPolicy",) if self.settings.network_policies else ())):
+            self._remove_others(kind, {guard["metadata"]["name"] for guard in guards if guard["kind"] == kind})
+
+    def _remove_others(self, kind: str, wanted: set[str]) -> None:
+        """What was wanted once: a budget for what is a single pod now, all of an API that was switched off."""
+        for found in self.cluster.of_feed(kind, self.name):
+            if found["metadata"]["name"] not in wanted:
+                self.cluster.delete(kind, found["metadata"]["name"])
 
     @property
     def _applied(self) -> bool:
@@ -245,9 +246,12 @@ class _Pass:
         there is no connector yet, nothing is: its snapshot carries what was captured before."""
         carried = seen.config is None or seen.carries(planned.connector)
         ready = self._applied or (self._tables_made and seen.answers(CONNECT) and carried)
-        for kind, what, program in zip(
-            (judge.PRODUCERS, judge.CONSUMERS), ("producers", "consumers"), programs, strict=True
-        ):
+        self._remove_others("Deployment", {f"{feed.name}-{program.component}" for program in programs})
+        for component in judge.PROGRAMS.keys() - {program.component for program in programs}:
+            kind, what = judge.PROGRAMS[component]
+            self.verdicts[kind] = Verdict("True", "SwitchedOff", f"no {what} run: the operator's settings have none")
+        for program in programs:
+            kind, what = judge.PROGRAMS[program.component]
             name = f"{feed.name}-{program.component}"
             if ready:
                 live: Object | None = self.cluster.apply(deployment(program, feed, self.settings, self.owner))

@@ -19,20 +19,20 @@ from confluent_kafka import KafkaException
 from cryptocdc_adapters import cassandra, kafka, postgres, slots
 from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
 from cryptocdc_adapters.symbols import write_symbols
-from cryptocdc_core.ddl import HEARTBEAT, drop_cassandra, drop_postgres
+from cryptocdc_core.ddl import HEARTBEAT, cassandra_reader, drop_cassandra, drop_postgres
 from cryptocdc_core.names import Names
 from cryptocdc_core.plan import Plan, PlatformFacts
-from cryptocdc_core.settings import ServerSettings
+from cryptocdc_core.settings import CassandraSettings, ServerSettings
 from cryptocdc_operator.edges import CASSANDRA, CONNECT, KAFKA, POSTGRES, Refused, Seen, ServerError
 from cryptocdc_operator.settings import Addresses, OperatorSettings
 
+Secrets = Mapping[str, Mapping[str, str]]
+"""The secrets' contents, by name."""
 LOOK_S = 10.0
 """As long as the other clients wait for a connection."""
 
 
-def server_settings(
-    settings: OperatorSettings, addresses: Addresses, secrets: Mapping[str, Mapping[str, str]]
-) -> ServerSettings:
+def server_settings(settings: OperatorSettings, addresses: Addresses, secrets: Secrets) -> ServerSettings:
     """The servers' settings with what stands in the secrets. Raises SettingsError; KeyError for a missing key."""
     found: dict[str, str] = dict(addresses)
 
@@ -66,11 +66,24 @@ def _file(text: str) -> Path:
     return path
 
 
+def reached(settings: OperatorSettings, addresses: Addresses, secrets: Secrets) -> PlatformServers:
+    """Raises SettingsError; KeyError for a missing key."""
+    servers, reader = server_settings(settings, addresses, secrets), None
+    if settings.make_reader:
+        login = secrets[settings.reader_secret]
+        reader = servers.cassandra.model_copy(update={"username": login["username"], "password": login["password"]})
+    return PlatformServers(servers, settings, reader)
+
+
 class PlatformServers:
     """All four servers. Connections are made for each question: minutes lie between two of them."""
 
-    def __init__(self, reached: ServerSettings, settings: OperatorSettings) -> None:
+    def __init__(
+        self, reached: ServerSettings, settings: OperatorSettings, reader: CassandraSettings | None = None
+    ) -> None:
+        """`reader`: whose role is made in Cassandra, and granted to read what is made there."""
         self._reached = reached
+        self._reader = reader
         self._connect = Connect(reached.connect.url)
         secret, namespace = settings.replication_secret, settings.namespace
         replication = f"{{'class': 'NetworkTopologyStrategy', '{reached.cassandra.datacenter}': "
@@ -133,7 +146,9 @@ class PlatformServers:
         tables = [stream.table for stream in plan.streams]
         with _asking(CASSANDRA):
             missing = cassandra.missing_tables(self._reached.cassandra, plan.names.keyspace, tables)
-            return {"missing_tables": tuple(f"{CASSANDRA} {table}" for table in missing)}
+            if self._reader is not None and not missing and not cassandra.may_read(self._reader, plan.names.keyspace):
+                missing = [f"right of {self._reader.username} to read {plan.names.keyspace}"]
+            return {"missing_tables": tuple(f"{CASSANDRA} {what}" for what in missing)}
 
     def _look_at_kafka(self, plan: Plan) -> dict[str, Any]:
         with _asking(KAFKA):
@@ -150,6 +165,9 @@ class PlatformServers:
             postgres.apply_schema(self._reached.postgres, plan.postgres)
         with _asking(CASSANDRA):
             cassandra.apply_schema(self._reached.cassandra, plan.cassandra)
+            if self._reader is not None:
+                granted = cassandra_reader(plan.names, self._reader.username, self._reader.password)
+                cassandra.apply_schema(self._reached.cassandra, granted)
 
     def write_symbols(self, names: Names, symbols: Mapping[str, int]) -> tuple[list[str], list[str]]:
         with _asking(KAFKA):

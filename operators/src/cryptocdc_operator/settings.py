@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, Json
 
-from cryptocdc_core.settings import Settings
+from cryptocdc_core.settings import Port, Settings
 
 Optional = Annotated[str | None, BeforeValidator(lambda value: None if value == "none" else value)]
 """`none` where there is none: an empty variable counts as not given."""
@@ -25,6 +25,8 @@ class OperatorSettings(Settings):
     consumer_image: str
     verifier_image: Optional = None
     """For a verification as a Job."""
+    api_image: Optional = None
+    """`none`: feeds have no API."""
     image_pull_policy: str = Field("IfNotPresent", pattern="^(Always|IfNotPresent|Never)$")
     image_pull_secrets: str = ""
     """Names, comma-separated."""
@@ -32,6 +34,20 @@ class OperatorSettings(Settings):
     """JSON, as a container's `resources`."""
     consumer_resources: Resources = '{"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}'  # type: ignore[assignment]
     """JSON, as a container's `resources`."""
+    api_resources: Resources = '{"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}'  # type: ignore[assignment]
+    """JSON, as a container's `resources`."""
+    api_replicas: int = Field(1, ge=0, le=100)
+    """Of each feed's."""
+    api_requests_per_s: float = Field(100, gt=0)
+    """Of one client, by its address."""
+    api_token_secret: Optional = None
+    """Key token: what each request must bear."""
+    api_redis_secret: Optional = None
+    """Key url: where the API's processes share what they have read."""
+    api_redis_port: Port = 6379
+    """Which its network policy lets it reach: the URL is a secret that the operator does not read."""
+    api_trusted_proxies: str = "127.0.0.1"
+    """Addresses and networks, comma-separated, that say in `X-Forwarded-For` who asks."""
     kafka_cluster: str = "cryptocdc"
     """The Kafka that KafkaTopics belong to."""
     connect_cluster: str = "cryptocdc"
@@ -46,15 +62,20 @@ class OperatorSettings(Settings):
     replication_secret: str = "cryptocdc-replication"  # noqa: S105
     """Keys username, password: Debezium's login, which also drops slots. Connect reads it by itself."""
     kafka_secret: Optional = "cryptocdc-operator"  # noqa: S105
-    """Key password; the user bears the secret's name, as Strimzi makes them. So with the next two."""
+    """Key password; the user bears the secret's name, as Strimzi makes them. So with the next three."""
     kafka_producer_secret: Optional = "cryptocdc-producer"  # noqa: S105
     kafka_consumer_secret: Optional = "cryptocdc-consumer"  # noqa: S105
+    kafka_api_secret: Optional = "cryptocdc-api"  # noqa: S105
     kafka_ca_secret: Optional = "cryptocdc-cluster-ca-cert"  # noqa: S105
     """Key ca.crt."""
     cassandra_secret: str = "cryptocdc-superuser"  # noqa: S105
     """Keys username, password."""
     cassandra_ca_secret: Optional = None
     """Key ca.crt."""
+    reader_secret: str = "cryptocdc-reader"  # noqa: S105
+    """Keys username, password: who reads the feeds' keyspaces and can do nothing else, as the API does."""
+    make_reader: bool = True
+    """Make that role in Cassandra, and grant it each feed's keyspace. False: others do."""
     verifier_url: Optional = "http://cryptocdc-verifier:9090"
     simulator_rest_url: str = "http://cryptocdc-simulator:8090"
     """For feeds whose exchange is `simulated` and that name no endpoints; so with the next."""
@@ -69,7 +90,7 @@ class OperatorSettings(Settings):
         given = (
             self.postgres_secret, self.postgres_ca_secret, self.replication_secret, self.kafka_secret,
             self.kafka_producer_secret, self.kafka_consumer_secret, self.kafka_ca_secret, self.cassandra_secret,
-            self.cassandra_ca_secret,
+            self.cassandra_ca_secret, self.reader_secret, self.kafka_api_secret if self.api_image else None,
         )  # fmt: skip
         return tuple(name for name in given if name is not None)
 

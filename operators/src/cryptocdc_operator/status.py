@@ -21,8 +21,8 @@ class Condition(_Model):
     """One thing that holds or does not, as Kubernetes writes it (metav1.Condition)."""
 
     type: str = Field(pattern=r"^[A-Za-z]{1,64}$", json_schema_extra={"maxLength": 64})
-    """`Ready`, `PlatformReady`, `TablesReady`, `TopicsReady`, `ConnectorReady`, `ProducersReady`, `ConsumersReady` or
-    `Proven`."""
+    """`Ready`, `PlatformReady`, `TablesReady`, `TopicsReady`, `ConnectorReady`, `ProducersReady`, `ConsumersReady`,
+    `ApiReady` or `Proven`."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
     reason: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$", json_schema_extra={"maxLength": 64})

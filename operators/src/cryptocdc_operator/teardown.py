@@ -15,7 +15,7 @@ from cryptocdc_operator.reconcile import LATER_S, SOON_S
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.statuses import merge_patch
 
-COMPONENTS = ("producer", "consumer")
+COMPONENTS = ("producer", "consumer", "api")
 
 
 class _Wait(Exception):
@@ -70,7 +70,7 @@ def _tear_down(operator: Operator, document: Object, say: Say) -> None:
 
 
 def _stop_programs(operator: Operator, name: str) -> None:
-    """Nothing may write while the tables go; the pods end by themselves within their grace period."""
+    """Nothing may write or read while the tables go; the pods end by themselves within their grace period."""
     for component in COMPONENTS:
         operator.cluster.delete("Deployment", f"{name}-{component}")
     left = [pod["metadata"]["name"] for component in COMPONENTS for pod in operator.cluster.pods(name, component)]

@@ -84,6 +84,12 @@ def test_whoever_asks_too_often_is_told_when_to_come_again() -> None:
     assert api.get("/symbols", client="10.0.0.2").status == 200
 
 
+def test_whoever_asks_how_it_is_is_always_told() -> None:
+    api = Api(settings={"requests_per_s": 1})
+    assert {api.get("/health").status for _ in range(10)} == {200}
+    assert api.get("/symbols").status == 200
+
+
 def test_requests_are_counted_by_their_route_and_never_by_what_was_asked(api: Api) -> None:
     api.get("/klines", symbol="BTCUSDT")
     api.get("/secret-path")

@@ -69,6 +69,7 @@ def test_without_a_ca_there_is_no_tls_and_without_a_verifier_no_proof():
     settings = OperatorSettings.from_env(operators_environment(rendered("nothing")))
     assert (settings.postgres_ca_secret, settings.kafka_ca_secret, settings.cassandra_ca_secret) == (None, None, None)
     assert settings.verifier_url is None
+    assert settings.api_image is None
     assert not settings.network_policies
 
 
@@ -81,3 +82,8 @@ def test_what_is_given_for_everything_reaches_the_operator():
     assert settings.replication_secret == "debezium-login"
     assert settings.verifier_url == "http://market-verifier:9090"
     assert settings.pod_monitors
+    assert settings.api_image == "registry.example.com/cryptocdc/api:1.2.3"
+    assert (settings.api_replicas, settings.api_requests_per_s, settings.api_redis_port) == (2, 12.5, 6380)
+    assert (settings.api_token_secret, settings.api_redis_secret) == ("api-token", "api-redis")
+    assert settings.api_trusted_proxies == "10.0.0.0/8"
+    assert (settings.reader_secret, settings.make_reader) == ("reader-login", False)

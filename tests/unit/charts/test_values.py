@@ -56,6 +56,14 @@ def test_a_comment_over_several_lines_is_one_description():
         ({"image__pullPolicy": "Sometimes"}, "image.pullPolicy"),
         ({"platform__postgres__sslmode": "on"}, "platform.postgres.sslmode"),
         ({"platform__kafka__existingSecrets__producer": ""}, "producer"),
+        ({"api__replicas": -1}, "api.replicas"),
+        ({"api__requestsPerSecond": 0}, "api.requestsPerSecond"),
+        ({"grafana__dataSources__feeds": ["My_Feed"]}, "grafana.dataSources.feeds"),
+        ({"grafana__dataSources__enabled": True, "reader__existingSecret": "theirs"}, "grafana.dataSources.password:"),
+        (
+            {"grafana__dataSources__enabled": True, "api__token__existingSecret": "theirs"},
+            "grafana.dataSources.token:",
+        ),
         ({"platform__postgres__caSecret": ""}, "platform.postgres.sslmode: verify-full is not accepted without"),
     ],
 )

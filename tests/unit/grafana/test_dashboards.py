@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from cryptocdc_grafana import market
-from cryptocdc_grafana.__main__ import FOLDER, texts
+from cryptocdc_grafana.__main__ import CHART, FOLDER, files, texts
 from cryptocdc_grafana.dashboards import MARKET_SOURCES, OPERATIONS
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -18,13 +19,19 @@ TUTORIALS = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("path", files(), ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_the_committed_json_is_current(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == files()[path], "run `make dashboards`"
+
+
+@pytest.mark.parametrize("folder", [FOLDER, CHART])
+def test_no_dashboard_lies_there_that_nothing_makes(folder: Path) -> None:
+    assert sorted(path.name for path in folder.glob("*.json")) == NAMES
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_the_committed_json_is_current(name: str) -> None:
-    assert (FOLDER / name).read_text(encoding="utf-8") == texts()[name], "run `make dashboards`"
-
-
-def test_no_dashboard_lies_there_that_nothing_makes() -> None:
-    assert sorted(path.name for path in FOLDER.glob("*.json")) == NAMES
+def test_the_chart_carries_the_same_dashboards(name: str) -> None:
+    assert json.loads((CHART / name).read_text(encoding="utf-8")) == json.loads(texts()[name])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -87,7 +87,7 @@ def test_connects_topics_are_declared(rendered):
 def test_the_logins_that_are_referred_to_are_made(rendered):
     connect = the(rendered, "KafkaConnect")["spec"]
     assert connect["authentication"]["passwordSecret"]["secretName"] in USERS
-    role = the(rendered, "DatabaseRole")["spec"]
+    role = the(rendered, "DatabaseRole", "cryptocdc-replication")["spec"]
     assert (role["name"], role["passwordSecret"]["name"]) == ("debezium", "cryptocdc-replication")
     assert role["cluster"]["name"] == the(rendered, "Cluster")["metadata"]["name"]
 

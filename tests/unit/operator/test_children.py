@@ -12,13 +12,14 @@ from tests.unit.operator.world import ADDRESSES, FACTS, SETTINGS
 from cryptocdc_core.feed import parse
 from cryptocdc_core.plan import plan
 from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings
 from cryptocdc_operator import children
 from cryptocdc_operator.labels import Owner
-from cryptocdc_operator.programs import consumer, deployment, producer
+from cryptocdc_operator.programs import deployment, programs_of
 from cryptocdc_operator.settings import OperatorSettings
 
 OWNER = Owner("my-feed", "uid")
-PROGRAMS = ("producer", "consumer")
+PROGRAMS = ("producer", "consumer", "api")
 STREAMS = {"recentTrades": {}, "klines": {}, "crypto24hStats": {}, "latestPrices": {}, "orderBook": {}}
 LABELS = {
     "app.kubernetes.io/name": "cryptocdc",
@@ -48,7 +49,7 @@ def planned(**spec):
 
 def everything(settings=SETTINGS, **spec):
     made = planned(**spec)
-    programs = producer(made.feed, settings, ADDRESSES), consumer(made.feed, settings, ADDRESSES)
+    programs = programs_of(made.feed, settings, ADDRESSES)
     return [
         children.feed_map(made, children.feed_text(made), OWNER),
         *children.topics(made, settings, OWNER),
@@ -58,8 +59,8 @@ def everything(settings=SETTINGS, **spec):
     ]
 
 
-def one(kind, name, **spec):
-    return next(o for o in everything(**spec) if (o["kind"], o["metadata"]["name"]) == (kind, name))
+def one(kind, name, settings=SETTINGS, **spec):
+    return next(o for o in everything(settings, **spec) if (o["kind"], o["metadata"]["name"]) == (kind, name))
 
 
 def environment(made):
@@ -72,9 +73,10 @@ def environment(made):
     [
         SETTINGS,
         OperatorSettings(
-            namespace="cdc", producer_image="p", consumer_image="c", image_pull_secrets="one, two", kafka_secret="none",
-            kafka_producer_secret="none", kafka_consumer_secret="none", kafka_ca_secret="none",
-            postgres_ca_secret="none", cassandra_ca_secret="ca", network_policies=False,
+            namespace="cdc", producer_image="p", consumer_image="c", api_image="a", image_pull_secrets="one, two",
+            kafka_secret="none", kafka_producer_secret="none", kafka_consumer_secret="none", kafka_api_secret="none",
+            kafka_ca_secret="none", postgres_ca_secret="none", cassandra_ca_secret="ca", network_policies=False,
+            api_replicas=3, api_token_secret="token", api_redis_secret="redis", verifier_url="none",
         ),
     ],
     ids=["usual", "other"],
@@ -156,6 +158,79 @@ def test_a_consumer_knows_nothing_of_postgres_and_a_producer_nothing_of_cassandr
     assert made["consumer"]["CRYPTOCDC_CASSANDRA_DATACENTER"] == "dc1"
 
 
+def test_an_apis_environment():
+    settings = SETTINGS.model_copy(
+        update={"api_token_secret": "visitors", "api_redis_secret": "cache", "api_requests_per_s": 20.0}
+    )
+    assert environment(one("Deployment", "my-feed-api", settings, streams=STREAMS)) == {
+        "CRYPTOCDC_FEED": "/etc/cryptocdc/feed.yaml",
+        "CRYPTOCDC_SOURCE": "exchange",
+        "CRYPTOCDC_METRICS_PORT": "9090",
+        "CRYPTOCDC_LOG_FORMAT": "json",
+        "CRYPTOCDC_API_PORT": "8000",
+        "CRYPTOCDC_API_REQUESTS_PER_S": "20.0",
+        "CRYPTOCDC_API_TARGETS": "my-feed-producer:9090,my-feed-consumer:9090,cryptocdc-verifier:9090",
+        "CRYPTOCDC_API_TOKEN_FILE": "/var/run/secrets/cryptocdc/visitors/token",
+        "CRYPTOCDC_API_REDIS_URL_FILE": "/var/run/secrets/cryptocdc/cache/url",
+        "CRYPTOCDC_KAFKA_BOOTSTRAP": "cryptocdc-kafka-bootstrap:9093",
+        "CRYPTOCDC_KAFKA_MECHANISM": "SCRAM-SHA-512",
+        "CRYPTOCDC_KAFKA_USERNAME": "cryptocdc-api",
+        "CRYPTOCDC_KAFKA_PASSWORD_FILE": "/var/run/secrets/cryptocdc/cryptocdc-api/password",
+        "CRYPTOCDC_KAFKA_CA_FILE": "/var/run/secrets/cryptocdc/cryptocdc-cluster-ca-cert/ca.crt",
+        "CRYPTOCDC_CASSANDRA_HOSTS": "cryptocdc-dc1-service",
+        "CRYPTOCDC_CASSANDRA_PORT": "9042",
+        "CRYPTOCDC_CASSANDRA_DATACENTER": "dc1",
+        "CRYPTOCDC_CASSANDRA_USERNAME_FILE": "/var/run/secrets/cryptocdc/cryptocdc-reader/username",
+        "CRYPTOCDC_CASSANDRA_PASSWORD_FILE": "/var/run/secrets/cryptocdc/cryptocdc-reader/password",
+        "FORWARDED_ALLOW_IPS": "127.0.0.1",
+    }
+
+
+def test_what_an_api_is_told_is_what_it_reads():
+    told = environment(one("Deployment", "my-feed-api", streams=STREAMS))
+    read = {
+        group.variable(field)
+        for group in (ProgramSettings, ApiSettings, KafkaSettings, CassandraSettings)
+        for field in group.model_fields
+    }
+    assert set(told) - read - {f"{variable}_FILE" for variable in read} == {"FORWARDED_ALLOW_IPS"}
+
+
+def test_an_api_reads_cassandra_with_the_login_that_can_do_nothing_else():
+    pods = {c: one("Deployment", f"my-feed-{c}", streams=STREAMS)["spec"]["template"]["spec"] for c in PROGRAMS}
+    given = {
+        component: {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+        for component, pod in pods.items()
+    }
+    assert given["api"] == {"cryptocdc-api", "cryptocdc-cluster-ca-cert", "cryptocdc-reader"}
+    assert SETTINGS.reader_secret not in given["producer"] | given["consumer"]
+
+
+def test_an_api_is_ready_when_it_can_answer_and_alive_as_every_program():
+    (container,) = one("Deployment", "my-feed-api", streams=STREAMS)["spec"]["template"]["spec"]["containers"]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
+    for probe in ("startupProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz", "port": "metrics"}
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"metrics": 9090, "http": 8000}
+
+
+def test_every_program_is_found_by_its_service_and_only_an_api_at_one_address():
+    for component in PROGRAMS:
+        service = one("Service", f"my-feed-{component}", streams=STREAMS)["spec"]
+        pod = one("Deployment", f"my-feed-{component}", streams=STREAMS)["spec"]["template"]
+        assert service["selector"].items() <= pod["metadata"]["labels"].items()
+        ports = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
+        assert {port["targetPort"] for port in service["ports"]} <= ports
+        assert service.get("clusterIP") == (None if component == "api" else "None")
+    (port,) = one("Service", "my-feed-api", streams=STREAMS)["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (80, "http")
+
+
+def test_prometheus_finds_every_program():
+    (expression,) = one("PodMonitor", "my-feed", streams=STREAMS)["spec"]["selector"]["matchExpressions"]
+    assert expression["values"] == list(PROGRAMS)
+
+
 def test_a_key_is_given_to_producers_as_a_file():
     made = one("Deployment", "my-feed-producer", **FEEDS["with a key, elsewhere"])
     assert environment(made)["CRYPTOCDC_API_KEY_FILE"] == "/var/run/secrets/cryptocdc/binance-key/api-key"
@@ -198,8 +273,9 @@ CHANGES = {
     "suspend": ({"suspend": True}, set()),
     "deletionPolicy": ({"deletionPolicy": "Delete"}, set()),
     "retention of PostgreSQL and Kafka": ({"retention": {"postgres": "9d", "kafka": "9d"}}, set()),
-    "retention of Cassandra": ({"retention": {"cassandra": "9d"}}, {"consumer"}),
-    "a stream": ({"streams": {**STREAMS, "orderBook": None}}, {"producer", "consumer"}),
+    "retention of Cassandra": ({"retention": {"cassandra": "9d"}}, {"consumer", "api"}),
+    "a stream": ({"streams": {**STREAMS, "orderBook": None}}, {"producer", "consumer", "api"}),
+    "candles' intervals": ({"streams": {**STREAMS, "klines": {"intervals": ["5m"]}}}, {"producer", "api"}),
     "a stream's settings": ({"streams": {**STREAMS, "orderBook": {"depth": 5}}}, {"producer"}),
     "endpoints": ({"endpoints": {"rest": "http://mock"}}, {"producer"}),
     "a key": ({"credentialsSecretRef": "key"}, {"producer"}),
@@ -233,15 +309,23 @@ def test_a_feeds_file_is_a_feed_that_is_not_suspended_with_what_the_symbols_mean
         ("my-feed-producer", FEEDS["with a key, elsewhere"], {5432, 9093, 80}, {9000}),
         ("my-feed-producer", FEEDS["simulated"], {5432, 9093, 8090}, set()),
         ("my-feed-consumer", {}, {9042, 9093}, set()),
+        ("my-feed-api", {}, {9042, 9093, 9090}, set()),
     ],
 )
 def test_programs_reach_their_servers_and_nothing_else(name, spec, near, far):
     policy = one("NetworkPolicy", name, **({"streams": STREAMS} | spec))["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert policy["ingress"] == [{"ports": [{"protocol": "TCP", "port": 9090}]}]
+    let_in = [9090, 8000] if name.endswith("api") else [9090]
+    assert policy["ingress"] == [{"ports": [{"protocol": "TCP", "port": port} for port in let_in]}]
     _, *out = policy["egress"]
     found = {("near" if "to" in rule else "far"): {port["port"] for port in rule["ports"]} for rule in out}
     assert (found.get("near", set()), found.get("far", set())) == (near, far)
+
+
+def test_an_api_reaches_its_redis_wherever_it_is():
+    settings = SETTINGS.model_copy(update={"api_redis_secret": "cache", "api_redis_port": 6380})
+    *_, far = one("NetworkPolicy", "my-feed-api", settings, streams=STREAMS)["spec"]["egress"]
+    assert far == {"ports": [{"protocol": "TCP", "port": 6380}]}
 
 
 def test_a_single_pod_has_no_budget_that_could_only_hold_it_fast():

@@ -40,8 +40,9 @@ def test_from_nothing_to_ready(world):
         "majors.symbols",
     ]
     assert world.names("KafkaConnector") == ["majors"]
-    assert world.names("Deployment") == ["majors-consumer", "majors-producer"]
-    assert world.names("NetworkPolicy") == ["majors-consumer", "majors-producer"]
+    assert world.names("Deployment") == ["majors-api", "majors-consumer", "majors-producer"]
+    assert world.names("Service") == ["majors-api", "majors-consumer", "majors-producer"]
+    assert world.names("NetworkPolicy") == ["majors-api", "majors-consumer", "majors-producer"]
     assert world.names("PodMonitor") == ["majors"]
     assert world.names("PodDisruptionBudget") == []
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
@@ -73,6 +74,8 @@ def test_an_operator_that_starts_runs_the_statements_of_its_version(world):
     [
         ("Deployment", "majors-producer"),
         ("Deployment", "majors-consumer"),
+        ("Deployment", "majors-api"),
+        ("Service", "majors-api"),
         ("KafkaTopic", "majors.majors.klines"),
         ("KafkaConnector", "majors"),
         ("ConfigMap", "majors-feed"),
@@ -178,6 +181,7 @@ def test_suspend_stops_the_capture_and_keeps_all(world):
     assert world.said("ProducersReady") == ("True", "Suspended")
     assert deployment(world)["spec"]["replicas"] == 0
     assert deployment(world, "consumer")["spec"]["replicas"] == 1
+    assert deployment(world, "api")["spec"]["replicas"] == 1
     assert world.objects["KafkaConnector", "majors"]["spec"]["state"] == "running"
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
     assert "suspend: false" in world.objects["ConfigMap", "majors-feed"]["data"]["feed.yaml"]
@@ -296,7 +300,31 @@ def test_a_simulated_feed_has_an_identity_of_its_own():
     environment = {e["name"]: e["value"] for e in deployment(world)["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert environment["CRYPTOCDC_SOURCE"] == "simulated"
     assert environment["CRYPTOCDC_REST_URL"] == SETTINGS.simulator_rest_url
-    assert world.names("Deployment") == ["majors-consumer", "majors-producer"]
+    assert world.names("Deployment") == ["majors-api", "majors-consumer", "majors-producer"]
+
+
+def test_an_api_that_is_switched_off_goes_with_all_that_stood_beside_it(world):
+    world.settings = SETTINGS.model_copy(update={"api_replicas": 2})
+    reconciled(world)
+    assert world.names("PodDisruptionBudget") == ["majors-api"]
+    world.settings = SETTINGS.model_copy(update={"api_image": None})
+    reconciled(world)
+    assert not [name for _, name in world.objects if "api" in name]
+    assert world.said("ApiReady") == ("True", "SwitchedOff")
+    world.settings = SETTINGS
+    reconciled(world)
+    assert world.said("ApiReady") == ("True", "Running")
+
+
+def test_an_api_that_does_not_come_up_is_told_and_stops_nothing(world):
+    symbols = {"names": ["ETHUSDT", "SOLUSDT"]}
+    world.objects["Deployment", "majors-api"]["status"]["availableReplicas"] = 0
+    world.edit(symbols=symbols)
+    world.reconcile()
+    assert world.said("ApiReady") == ("False", "Progressing")
+    assert world.said("Ready") == ("False", "Progressing")
+    assert sorted(world.symbols["majors"]) == symbols["names"]
+    assert world.feed()["status"]["observedGeneration"] == 2
 
 
 EDITS = {

@@ -25,8 +25,9 @@ from cryptocdc_operator.settings import Addresses, OperatorSettings
 from cryptocdc_operator.teardown import tear_down
 
 SETTINGS = OperatorSettings(
-    namespace="cdc", producer_image="cryptocdc/producer:1", consumer_image="cryptocdc/consumer:1", pod_monitors=True
-)
+    namespace="cdc", producer_image="cryptocdc/producer:1", consumer_image="cryptocdc/consumer:1",
+    api_image="cryptocdc/api:1", pod_monitors=True,
+)  # fmt: skip
 ADDRESSES = Addresses(
     CRYPTOCDC_POSTGRES_HOST="cryptocdc-postgres-rw",
     CRYPTOCDC_POSTGRES_PORT="5432",
@@ -62,6 +63,7 @@ def step(method):
 class World:
     def __init__(self, **spec: Any) -> None:
         self.at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+        self.settings = SETTINGS
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.secrets = {name: {"username": name, "password": "p", "ca.crt": "c"} for name in SETTINGS.secrets}
         self.kinds_missing: list[str] = []
@@ -119,7 +121,13 @@ class World:
     @property
     def operator(self) -> Operator:
         return Operator(
-            SETTINGS, ADDRESSES, Api(self), lambda _: Platform(self), Elsewhere(self), self.metrics, lambda: self.at
+            self.settings,
+            ADDRESSES,
+            Api(self),
+            lambda _: Platform(self),
+            Elsewhere(self),
+            self.metrics,
+            lambda: self.at,
         )
 
     def reconcile(self, name: str = "majors", **more: Any) -> Any:

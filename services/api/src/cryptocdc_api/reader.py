@@ -50,6 +50,7 @@ class Reader:
         self._statements: dict[tuple[str, bool], PreparedStatement] = {}
         self._ones: dict[str, PreparedStatement] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._asking: asyncio.Task[bool] | None = None
 
     def keep_connecting(self, stop: threading.Event) -> None:
         """For a thread of its own: until connected, with the feed's tables there."""
@@ -138,7 +139,13 @@ class Reader:
                 self._metrics.read_seconds.labels(table).observe(time.monotonic() - began)
 
     async def answers(self) -> bool:
-        """Whether Cassandra can be read now: one partition that is empty."""
+        """Whether Cassandra can be read now. All who ask at the same time share one read, however many they are."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._answers())
+        return await asyncio.shield(self._asking)
+
+    async def _answers(self) -> bool:
+        """One partition is read that is empty."""
         table = self._tables[0]
         nowhere = (0,) * len(table.clustering)
         try:

@@ -1,0 +1,73 @@
+"""A feed's API and page, found through its Service; what Grafana's sidecars will find."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.cluster import Cluster, CommandError, wait_for
+from tests.e2e.conftest import SYMBOLS
+from tests.e2e.feeds import Feed, sql
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+TABLES = {"recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"}
+
+
+def asked(cluster: Cluster, feed: Feed, path: str) -> Any:
+    """What the feed's API answers; None while the Service has nobody to ask."""
+    try:
+        return json.loads(cluster.http(f"{feed.name}-api", 80, path))
+    except CommandError:
+        return None
+
+
+def test_an_api_comes_with_the_feed_and_can_read_its_rows(cluster: Cluster, feed: Feed) -> None:
+    feed.wait_ready()
+    wait_for("the API is ready", lambda: feed.condition("ApiReady").get("status") == "True", 120)
+    assert asked(cluster, feed, "/health")["simulated"] is True
+    prices = wait_for("prices of all symbols", lambda: asked(cluster, feed, "/latest_prices"), 60)
+    assert {row["symbol"] for row in prices} >= set(SYMBOLS)
+    assert asked(cluster, feed, "/klines?symbol=BTCUSDT&interval=1m&limit=5")
+    assert "<html" in cluster.http(f"{feed.name}-api", 80, "/")
+
+
+def test_it_shows_the_whole_pipeline(cluster: Cluster, feed: Feed) -> None:
+    def all_hops() -> list[dict[str, Any]]:
+        rows = asked(cluster, feed, "/pipeline") or []
+        hops = ("frames", "postgres", "kafka", "cassandra")
+        return rows if rows and all(rows[0][hop] > 0 for hop in hops) and rows[0]["proven_through"] else []
+
+    rows = wait_for("rows of every hop, and a proof", all_hops, 180)
+    assert {row["table"] for row in rows} == {"all", *TABLES}
+    assert rows[0]["programs"] >= 3  # a producer, a consumer, the verifier
+
+
+def test_it_reads_with_a_login_that_can_do_nothing_else(cluster: Cluster, feed: Feed) -> None:
+    pod = cluster.pods(feed.selector("api"))[0]["spec"]
+    assert "cryptocdc-reader" in {v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v}
+    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
+    may = "has_table_privilege('cryptocdc_reader', '{0}.klines', '{1}')"
+    rights = ", ".join(may.format(feed.fid, right) for right in ("SELECT", "INSERT", "DELETE", "TRUNCATE"))
+    assert sql(cluster, f"SELECT {rights}") == "t|f|f|f"
+
+
+def test_grafanas_sidecars_find_dashboards_and_data_sources(cluster: Cluster, feed: Feed) -> None:
+    dashboards = [
+        json.loads(text) for it in cluster.find("configmaps", "grafana_dashboard=1") for text in it["data"].values()
+    ]
+    assert {"cryptocdc-market-api", "cryptocdc-market-cassandra", "cryptocdc-pipeline"} <= {
+        it["uid"] for it in dashboards
+    }
+    (secret,) = cluster.find("secrets", "grafana_datasource=1")
+    (text,) = secret["data"].values()
+    sources = {source["uid"]: source for source in yaml.safe_load(base64.b64decode(text))["datasources"]}
+    assert {"cryptocdc-cassandra", "cryptocdc-postgresql", "cryptocdc-api"} == set(sources)
+    reader = cluster.get("secret", "cryptocdc-reader")
+    assert reader is not None
+    password = base64.b64decode(reader["data"]["password"]).decode()
+    assert sources["cryptocdc-postgresql"]["secureJsonData"]["password"] == password
