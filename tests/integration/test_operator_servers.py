@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from cassandra import Unauthorized
 
-from cryptocdc_adapters import postgres, slots
+from cryptocdc_adapters import cassandra, postgres, slots
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_adapters.kafka import apply_topics, delete_topics
 from cryptocdc_core import feed as feeds
@@ -154,3 +155,32 @@ def test_a_slot_that_is_gone_or_another_is_lost_until_a_new_snapshot(
     connect.resume(name)
     wait_for("the connector streams again", streams)
     assert lost() is None
+
+
+def test_the_reader_reads_what_was_made_and_nothing_else(servers: Servers, made: Plan) -> None:
+    login = servers.cassandra.model_copy(update={"username": "operated_reader", "password": "first's"})
+    try:
+        operated = PlatformServers(servers, SETTINGS, login)
+        operated.apply_tables(made)
+        assert operated.look(made).missing_tables == ()
+        cluster, session = cassandra.connect(login)
+        try:
+            assert session.execute(f'SELECT * FROM "{made.names.keyspace}".klines LIMIT 1').one() is None
+            for statement in (f'TRUNCATE "{made.names.keyspace}".klines', "SELECT * FROM system_auth.roles"):
+                with pytest.raises(Unauthorized):
+                    session.execute(statement)
+        finally:
+            cluster.shutdown()
+
+        # Another password, as when the secret was changed, and a right that somebody took away.
+        changed = PlatformServers(servers, SETTINGS, login.model_copy(update={"password": "second"}))
+        lacking = (f"Cassandra right of operated_reader to read {made.names.keyspace}",)
+        assert changed.look(made).missing_tables == lacking
+        changed.apply_tables(made)
+        # Cassandra keeps what it knows of a login for two seconds.
+        wait_for("the new password is taken", lambda: changed.look(made).missing_tables == ())
+        revoke = f'REVOKE SELECT ON KEYSPACE "{made.names.keyspace}" FROM operated_reader'
+        cassandra.apply_schema(servers.cassandra, [revoke])
+        assert changed.look(made).missing_tables == lacking
+    finally:
+        cassandra.apply_schema(servers.cassandra, ["DROP ROLE IF EXISTS operated_reader"])

@@ -1,5 +1,5 @@
-"""`python -m cryptocdc_grafana [--check]`: writes grafana/dashboards/*.json and the chart's copies of them, or says which of
-all these are not current."""
+"""`python -m cryptocdc_grafana [--check]`: writes grafana/dashboards/*.json and the chart's copies of them, or says
+which of all these are not current."""
 
 from __future__ import annotations
 

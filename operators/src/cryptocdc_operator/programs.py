@@ -312,8 +312,8 @@ def service(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
 
 
 def network_policy(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
-    """In: metrics, and what serves users. Out: names, and the servers' ports; those of this namespace only to pods of this
-    namespace."""
+    """In: metrics, and what serves users. Out: names, and the servers' ports; those of this namespace only to pods of
+    this namespace."""
     near = sorted({port for host, port in program.reaches if host and "." not in host})
     far = sorted({port for host, port in program.reaches if not host or "." in host})
 
