@@ -42,8 +42,8 @@ datasources:
       password: {{ $password | quote }}
   {{- if $root.Values.api.enabled }}
   {{- range $at, $feed := $own.feeds }}
-  - name: {{ $at | ternary (printf "API of %s" $feed) "API" }}
-    uid: {{ $at | ternary (printf "cryptocdc-api-%s" $feed) "cryptocdc-api" }}
+  - name: {{ eq $at 0 | ternary "API" (printf "API of %s" $feed) }}
+    uid: {{ eq $at 0 | ternary "cryptocdc-api" (printf "cryptocdc-api-%s" $feed) }}
     type: yesoreyeram-infinity-datasource
     access: proxy
     {{- $url := printf "http://%s-api.%s.svc" $feed $root.Release.Namespace }}

@@ -20,8 +20,10 @@ READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, PROVEN = 
 PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, PROVEN)
 """What Ready sums up, in the order in which one would look for a cause."""
 
-PROGRAMS = {"producer": (PRODUCERS, "producers"), "consumer": (CONSUMERS, "consumers"), "api": (API, "API servers")}
-"""By a program's component: the condition that it has, and what it is called in messages."""
+OF_PROGRAMS = {
+    "producer": (PRODUCERS, "producers"), "consumer": (CONSUMERS, "consumers"), "api": (API, "API servers"),
+}  # fmt: skip
+"""By component the condition that tells of it, and what its pods are called."""
 
 STALE = timedelta(minutes=15)
 """A proof trails by one to two minutes."""
@@ -120,7 +122,7 @@ def connector(
 
 
 def program(what: str, wanted: int, suspended: bool, live: Object | None, pods: Sequence[Object]) -> Verdict:
-    """`what`: as in PROGRAMS. `live`: the Deployment; `pods`: its pods."""
+    """`what`: as in OF_PROGRAMS. `live`: the Deployment; `pods`: its pods."""
     if live is None:
         return Verdict("False", "Waiting", f"{what} are started once tables and connector are ready for them")
     status, generation = live.get("status", {}), live["metadata"].get("generation", 0)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import source_of
+from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
 from cryptocdc_operator.labels import Owner, labels, selector
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
@@ -113,10 +114,12 @@ def consumer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses)
     )  # fmt: skip
 
 
-def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
-    """Cassandra → HTTP, changes → WebSocket. Reads with the login that can do nothing else."""
-    spec, image = feed.spec, settings.api_image
-    assert image is not None, "programs_of asks first"
+def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program | None:
+    """Cassandra → HTTP, changes → WebSocket, with the login that reads and can do nothing else; None where no feed has
+    one."""
+    if settings.api_image is None:
+        return None
+    spec = feed.spec
     seen = [(f"{feed.name}-{component}", METRICS_PORT) for component in ("producer", "consumer")]
     if settings.verifier_url is not None:
         seen.append(_port(settings.verifier_url))
@@ -128,7 +131,7 @@ def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> P
     klines = spec.streams.klines
     return Program(
         component="api",
-        image=image,
+        image=settings.api_image,
         resources=settings.api_resources,
         replicas=settings.api_replicas,
         environment={
@@ -154,10 +157,13 @@ def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> P
     )  # fmt: skip
 
 
-def programs_of(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> tuple[Program, ...]:
+def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> tuple[Program, ...]:
     """All that run for a feed."""
-    made = (producer, consumer) if settings.api_image is None else (producer, consumer, api)
-    return tuple(make(feed, settings, addresses) for make in made)
+    found = (
+        producer(plan.feed, settings, addresses), consumer(plan.feed, settings, addresses),
+        api(plan.feed, settings, addresses),
+    )  # fmt: skip
+    return tuple(program for program in found if program is not None)
 
 
 def exchange_urls(feed: CryptoFeed, settings: OperatorSettings) -> tuple[str | None, str | None]:

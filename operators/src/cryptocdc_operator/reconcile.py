@@ -98,7 +98,7 @@ class _Pass:
         feed = self._parsed()
         servers = self._reached()
         planned = self._planned(feed, servers)
-        programs = programs_of(feed, self.settings, self.operator.addresses)
+        programs = programs_of(planned, self.settings, self.operator.addresses)
         seen = servers.look(planned)
         self.verdicts[judge.PLATFORM] = judge.platform((), (), seen.unreachable)
         text = children.feed_text(planned)
@@ -247,11 +247,11 @@ class _Pass:
         carried = seen.config is None or seen.carries(planned.connector)
         ready = self._applied or (self._tables_made and seen.answers(CONNECT) and carried)
         self._remove_others("Deployment", {f"{feed.name}-{program.component}" for program in programs})
-        for component in judge.PROGRAMS.keys() - {program.component for program in programs}:
-            kind, what = judge.PROGRAMS[component]
+        for component in judge.OF_PROGRAMS.keys() - {program.component for program in programs}:
+            kind, what = judge.OF_PROGRAMS[component]
             self.verdicts[kind] = Verdict("True", "SwitchedOff", f"no {what} run: the operator's settings have none")
         for program in programs:
-            kind, what = judge.PROGRAMS[program.component]
+            kind, what = judge.OF_PROGRAMS[program.component]
             name = f"{feed.name}-{program.component}"
             if ready:
                 live: Object | None = self.cluster.apply(deployment(program, feed, self.settings, self.owner))

@@ -49,7 +49,7 @@ def planned(**spec):
 
 def everything(settings=SETTINGS, **spec):
     made = planned(**spec)
-    programs = programs_of(made.feed, settings, ADDRESSES)
+    programs = programs_of(made, settings, ADDRESSES)
     return [
         children.feed_map(made, children.feed_text(made), OWNER),
         *children.topics(made, settings, OWNER),
