@@ -21,6 +21,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here; Debian's package chromium has it"),
 ]
 LIMIT_MS = 60_000
+expect.set_options(timeout=LIMIT_MS)  # five seconds by default, which a machine that does other things too exceeds
 
 
 @pytest.fixture(scope="module")
