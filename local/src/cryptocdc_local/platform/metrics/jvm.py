@@ -34,7 +34,7 @@ def exporter(jars: Path) -> Path:
 def loaded(pid: int, jars: Path) -> bool:
     """Whether that JVM has the agent already: it keeps its jar open."""
     try:
-        return str(exporter(jars)) in {file.path for file in psutil.Process(pid).open_files()}
+        return str(exporter(jars).resolve()) in {file.path for file in psutil.Process(pid).open_files()}
     except psutil.Error:  # it has just ended
         return False
 
