@@ -13,6 +13,10 @@ LEAVE_RANK = 1.5
 """A symbol of `top` leaves only when it falls below this many times the count: no flapping at the edge."""
 
 
+HINTS = 10
+"""Unknown symbols for which one that is alike is looked for: for a thousand of them it would take minutes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Market:
     """A symbol as the exchange describes it (exchangeInfo)."""
@@ -69,7 +73,7 @@ def resolve(
     names = feed.spec.symbols.names or []
     for at, name in enumerate(names):
         if name not in markets:
-            near = difflib.get_close_matches(name, markets, n=3)
+            near = difflib.get_close_matches(name, markets, n=3) if len(problems) < HINTS else []
             hint = f"did you mean {', '.join(near)}?" if near else "a symbol of exchangeInfo is accepted"
             problems.append(f"spec.symbols.names[{at}]: {name!r} is unknown to {feed.spec.exchange}; {hint}")
         elif not markets[name].trading:

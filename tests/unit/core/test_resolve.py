@@ -69,3 +69,16 @@ def test_every_unknown_symbol_is_named_with_what_may_have_been_meant():
     first, second = caught.value.problems
     assert first == "spec.symbols.names[1]: 'BTCEURO' is unknown to binance; did you mean BTCEUR?"
     assert second == "spec.symbols.names[2]: 'QQQQQQ' is unknown to binance; a symbol of exchangeInfo is accepted"
+
+
+@pytest.mark.timeout(60)
+def test_a_thousand_unknown_symbols_are_all_named_and_soon():
+    with pytest.raises(FeedError) as caught:
+        resolve(
+            feed(symbols={"names": [f"S{at:04d}USDC" for at in range(1000)]}),
+            "exchange",
+            {name: Market(name, "USDT", trading=True) for name in (f"S{at:04d}USDT" for at in range(3000))},
+            {},
+        )
+    assert len(caught.value.problems) == 1000
+    assert "did you mean" in caught.value.problems[0]
