@@ -282,7 +282,8 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
 
 
 def disruption_budget(program: Program, feed: CryptoFeed, owner: Owner) -> Object | None:
-    """One pod at a time may be evicted; None for a single one, which a budget could only hold fast."""
+    """One pod at a time may be evicted; None for a single one, which a budget could only hold fast. One that is not
+    ready may always be evicted: pods that wait for a server on the node being drained would hold the drain up."""
     if program.replicas < 2:
         return None
     return {
@@ -293,7 +294,11 @@ def disruption_budget(program: Program, feed: CryptoFeed, owner: Owner) -> Objec
             "labels": labels(feed.name, program.component),
             "ownerReferences": [owner.reference],
         },
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector(feed.name, program.component)}},
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": selector(feed.name, program.component)},
+        },
     }
 
 

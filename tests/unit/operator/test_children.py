@@ -334,6 +334,11 @@ def test_a_single_pod_has_no_budget_that_could_only_hold_it_fast():
     assert [budget["spec"]["maxUnavailable"] for budget in budgets] == [1, 1]
 
 
+def test_pods_that_are_not_ready_hold_up_no_drain():
+    budgets = [o for o in everything(**FEEDS["scaled"]) if o["kind"] == "PodDisruptionBudget"]
+    assert {budget["spec"]["unhealthyPodEvictionPolicy"] for budget in budgets} == {"AlwaysAllow"}
+
+
 def test_the_chart_sets_exactly_the_settings_that_there_are():
     text = (ROOT / "charts/templates/operator.yaml").read_text()
     known = {OperatorSettings.variable(field) for field in OperatorSettings.model_fields}
