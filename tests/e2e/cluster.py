@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,19 +21,36 @@ class CommandError(RuntimeError):
 
 
 def run(argv: Sequence[str], *, given: str | None = None, limit_s: float = COMMAND_LIMIT_S) -> str:
-    """The command's standard output. Raises CommandError."""
-    done = subprocess.run(argv, input=given, capture_output=True, text=True, timeout=limit_s, check=False)
+    """The command's standard output. It reads nothing but what is `given`. Raises CommandError."""
+    try:
+        done = subprocess.run(argv, input=given or "", capture_output=True, text=True, timeout=limit_s, check=False)
+    except FileNotFoundError:
+        raise CommandError(f"{argv[0]}: there is no such program") from None
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"{' '.join(argv)}: no end after {limit_s:.0f} s") from None
     if done.returncode != 0:
         raise CommandError(f"{' '.join(argv)}: exit {done.returncode}\n{(done.stderr or done.stdout)[-3000:]}")
     return done.stdout
 
 
+def shown(argv: Sequence[str], limit_s: float) -> None:
+    """A command that takes minutes: what it says is passed on as it goes. Raises CommandError."""
+    try:
+        subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True, timeout=limit_s)
+    except subprocess.SubprocessError as error:
+        raise CommandError(str(error)) from None
+
+
 def wait_for(what: str, probe: Callable[[], T], limit_s: float) -> T:
-    """The first truthy answer of `probe`. AssertionError with its last answer when none came within the limit."""
+    """The first truthy answer of `probe`. AssertionError with its last answer when none came within the limit. A
+    command that fails is no answer: the API server of a small node that is busy is away at times."""
     deadline = time.monotonic() + limit_s
     while True:
-        answer = probe()
-        if answer:
+        try:
+            answer: T | CommandError = probe()
+        except CommandError as error:
+            answer = error
+        if answer and not isinstance(answer, CommandError):
             return answer
         assert time.monotonic() < deadline, f"after {limit_s:.0f} s still not: {what} (last: {answer!r})"
         time.sleep(1)

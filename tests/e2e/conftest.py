@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.e2e import environment
-from tests.e2e.cluster import Cluster, CommandError
+from tests.e2e import environment, remains
+from tests.e2e.cluster import Cluster
 from tests.e2e.feeds import Feed
 
-OUT = Path(__file__).parent / "out"
+CLUSTER = pytest.StashKey[Cluster]()
+"""Also known where the installation itself fails."""
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """One that is made here goes when all is over; what it was is in `out/`."""
+def bare(pytestconfig: pytest.Config) -> Iterator[Cluster]:
+    """A cluster with the images in it and nothing else. One that is made here goes when all is over; what it was is in
+    `out/`."""
     if missing := environment.lacking():
         pytest.skip(missing)
     found = bool(os.environ.get("KUBECONFIG")) or environment.there()
-    yield environment.up()
+    pytestconfig.stash[CLUSTER] = made = environment.prepare()
+    yield made
     if not found:
         environment.down()
+
+
+@pytest.fixture(scope="session")
+def cluster(bare: Cluster) -> Cluster:
+    environment.install(bare)
+    return bare
 
 
 @pytest.fixture(scope="session")
@@ -51,30 +58,12 @@ SYMBOLS = [
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Of a failure, files to look into and a page to read."""
     report = yield
-    found = getattr(item, "funcargs", {}).get("cluster")
-    if call.excinfo is not None and isinstance(found, Cluster):
-        keep(found, OUT / item.name.replace("/", "-"))
+    cluster = item.config.stash.get(CLUSTER, None)
+    if report.failed and cluster is not None:
+        folder = remains.OUT / item.name.replace("/", "-")
+        remains.keep(cluster, folder)
+        report.sections.append((f"what was there, more in {folder}", remains.excerpt(cluster)))
     return report
-
-
-def keep(cluster: Cluster, folder: Path) -> None:
-    """Resources, events and logs, the logs of programs that died as well."""
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def write(name: str, *arguments: str, within: Cluster = cluster) -> None:
-        with contextlib.suppress(CommandError):
-            (folder / name).write_text(within.kubectl(*arguments, limit_s=60), encoding="utf-8")
-
-    write("events.txt", "get", "events", "--sort-by=.lastTimestamp")
-    write("pods.txt", "get", "pods", "-o", "wide")
-    write("pods-described.txt", "describe", "pods")
-    kinds = "cryptofeeds,kafkas,kafkaconnects,kafkaconnectors,kafkatopics,clusters.postgresql.cnpg.io,k8ssandraclusters"
-    write("resources.yaml", "get", f"{kinds},deployments,statefulsets,configmaps", "-o", "yaml")
-    for namespace in (cluster.namespace, "stand-ins"):
-        its = Cluster(cluster.context, namespace)
-        for pod in its.find("pods"):
-            name = pod["metadata"]["name"]
-            write(f"{name}.log", "logs", name, "--all-containers", "--tail=5000", within=its)
-            write(f"{name}.previous.log", "logs", name, "--all-containers", "--previous", "--tail=5000", within=its)

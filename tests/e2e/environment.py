@@ -1,27 +1,32 @@
 """Everything that a feed needs, set up as a user would: images, operators or their stand-ins, platform, chart.
 
-`python -m tests.e2e.environment up` is `make kind-up`; `down` is `make kind-down`. What is there already is kept.
+`python -m tests.e2e.environment up` is `make kind-up`; `down` is `make kind-down`; `images` builds what `up` needs,
+and no more. What is there already is kept.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from tests.e2e.cluster import Cluster, CommandError, run
+from tests.e2e import docker
+from tests.e2e.cluster import Cluster, CommandError, run, shown
+from tests.e2e.docker import images_can_be_pulled
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 ALLOWED = re.compile(r"kind-.+")
 """Contexts that tests may touch: clusters of kind, which hold nothing of anybody's."""
-NAME = "cryptocdc"
+NAME = os.environ.get("CRYPTOCDC_E2E_CLUSTER", "cryptocdc")
+WORKERS = int(os.environ.get("CRYPTOCDC_E2E_WORKERS", "0"))
+"""Nodes beside the first, of a cluster that is made."""
 NAMESPACE = "cryptocdc"
 SHARED = Path(os.environ.get("CRYPTOCDC_SHARED", ROOT.parent / "shared"))
 """What development has beside the project: a kind cluster made of package registries, and the operators' own CRDs."""
@@ -40,13 +45,19 @@ STOOD_IN = (
     "prometheus-operator/monitoring.coreos.com_prometheusrules.yaml",
 )
 """The CRDs that the stand-ins answer for."""
-PYTHON_IMAGE = "python:3.11-slim-bookworm"
 BASE, BUILD = "cryptocdc/base:bookworm", "cryptocdc/build:bookworm"
 LOCAL_BUILD = "--network host --quiet --force-rm"
 PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator", "api")
+CHARTED = ("operator", "verifier", "simulator")
+"""Those that the chart runs; the others' pods the operator makes."""
+CHART = ROOT / "charts"
 CACHE = Path(os.environ.get("CACHE", "/tmp/kind-cache"))
 """Where `KIND` puts the programs that it builds, for machines that have none."""
+TOOLS = ("kind", "kubectl", "helm")
 os.environ["PATH"] += f":{CACHE / 'bin'}"
+BUILD_LIMIT_S, NODE_IMAGE_LIMIT_S = 1800, 3600
+"""From empty caches, on two cores that have other work."""
+READY_LIMIT_S = 540
 
 
 def version() -> str:
@@ -61,30 +72,23 @@ def timed(what: str, step: Callable[[], object]) -> None:
     print(f"{what}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
 
 
-def docker_runs() -> bool:
-    if shutil.which("docker") is None:
-        return False
-    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
-
-
-def lacking() -> str | None:
-    """What is missing for any of this to be set up, or None."""
-    if KIND.is_dir() and CRDS.is_dir():
-        return None
-    if docker_runs() and images_can_be_pulled():
-        return None
-    return f"no images can be pulled, and {SHARED} holds no kind cluster and CRDs to do without"
-
-
-def start_docker() -> None:
-    """Where there is none, as in a bare container: Debian's, with what such a machine needs beside. As root."""
-    if not docker_runs():
-        subprocess.run([KIND / "setup-docker.sh"], check=True, stdout=sys.stderr)
-
-
 @cache
-def images_can_be_pulled() -> bool:
-    return subprocess.run(["docker", "pull", "--quiet", PYTHON_IMAGE], capture_output=True, check=False).returncode == 0
+def lacking() -> str | None:
+    """What is missing for any of this to be set up, or None. Docker is started to find out."""
+    local = KIND.is_dir() and CRDS.is_dir()
+    if not docker.answers():
+        if not local:
+            return f"docker does not answer, and {KIND} is not there to start one"
+        try:
+            docker.start(KIND / "setup-docker.sh")
+        except CommandError as error:
+            return f"docker can't be started: {error}"
+    if local and not images_can_be_pulled():
+        return None
+    if not images_can_be_pulled():
+        return f"no images can be pulled, and {SHARED} holds no kind cluster and CRDs to do without"
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    return f"not installed: {', '.join(missing)}" if missing else None
 
 
 def chosen() -> Cluster:
@@ -98,40 +102,56 @@ def chosen() -> Cluster:
 
 
 def there() -> bool:
-    """Whether there is a cluster of our name."""
-    if shutil.which("kind") is None:
-        return False
-    return (
-        NAME in subprocess.run(["kind", "get", "clusters"], capture_output=True, text=True, check=False).stdout.split()
-    )
+    """Whether there is a cluster of our name, or what is left of one."""
+    return shutil.which("kind") is not None and NAME in run(["kind", "get", "clusters"]).split()
 
 
 def make_cluster() -> None:
-    if images_can_be_pulled():
-        if not there():
-            run(["kind", "create", "cluster", "--name", NAME])
-    else:
-        subprocess.run([KIND / "create-cluster.sh", NAME], check=True, stdout=sys.stderr)
+    """One that is there is kept. Where it does not come up, as a run that was killed may leave it, it is made anew."""
+    was_there = there()
+    try:
+        _make_cluster()
+    except CommandError as error:
+        if not was_there:
+            raise
+        print(f"{NAME} does not come up and is made anew: {error}", file=sys.stderr, flush=True)
+        down()
+        _make_cluster()
+
+
+def _make_cluster() -> None:
+    if not images_can_be_pulled():
+        shown([str(KIND / "create-cluster.sh"), NAME, str(WORKERS)], NODE_IMAGE_LIMIT_S)
+    elif not there():
+        nodes = [{"role": "control-plane"}, *({"role": "worker"} for _ in range(WORKERS))]
+        config = json.dumps({"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": nodes})
+        run(["kind", "create", "cluster", "--name", NAME, "--config", "-"], given=config)
 
 
 def build_images() -> None:
-    """All programs', and where none can be pulled the bases and the stand-ins'."""
+    """All programs', and where none can be pulled the bases and the stand-ins'. What docker has built before is not
+    built again: it goes by the contents of what an image is made of."""
     arguments = []
     if not images_can_be_pulled():
-        subprocess.run([ROOT / "images" / "base.sh"], check=True)
+        shown([str(ROOT / "images" / "base.sh")], BUILD_LIMIT_S)
         stand_ins = ["--file", str(HERE / "stand_ins" / "Dockerfile"), "--tag", f"cryptocdc/stand-ins:{version()}"]
         bases = ["--build-arg", f"BASE_IMAGE={BASE}", "--build-arg", f"BUILD_IMAGE={BUILD}"]
-        run(["docker", "build", *LOCAL_BUILD.split(), *stand_ins, *bases, str(ROOT)], limit_s=1200)
+        run(["docker", "build", *LOCAL_BUILD.split(), *stand_ins, *bases, str(ROOT)], limit_s=BUILD_LIMIT_S)
         arguments = [f"BASE_IMAGE={BASE}", f"BUILD_IMAGE={BUILD}", f"BUILD_FLAGS={LOCAL_BUILD}"]
         arguments.append(f"CONNECT_BASE_IMAGE=cryptocdc/stand-ins:{version()}")
     for name in (*PROGRAMS, "connect"):
-        run(["make", "-C", str(ROOT), f"image-{name}", *arguments], limit_s=1200)
+        run(["make", "-C", str(ROOT), f"image-{name}", *arguments], limit_s=BUILD_LIMIT_S)
+
+
+def build_node_image() -> None:
+    if not images_can_be_pulled():
+        shown([str(KIND / "build-node-image.sh")], NODE_IMAGE_LIMIT_S)
 
 
 def load_images(cluster: Cluster) -> None:
     names = [*PROGRAMS, "connect", *([] if images_can_be_pulled() else ["stand-ins"])]
     images = [f"cryptocdc/{name}:{version()}" for name in names]
-    run(["kind", "load", "docker-image", *images, "--name", cluster.context.removeprefix("kind-")])
+    run(["kind", "load", "docker-image", *images, "--name", cluster.context.removeprefix("kind-")], limit_s=1200)
 
 
 def install_operators(cluster: Cluster) -> None:
@@ -148,53 +168,77 @@ def install_operators(cluster: Cluster) -> None:
     own.kubectl("rollout", "status", "deployment/stand-ins", "--timeout=120s")
 
 
-def install_platform(cluster: Cluster) -> None:
+def make_namespace(cluster: Cluster) -> None:
     made = cluster.kubectl("create", "namespace", cluster.namespace, "--dry-run=client", "-o", "yaml")
     cluster.kubectl("apply", "-f", "-", given=made)
+
+
+def install_platform(cluster: Cluster) -> None:
+    make_namespace(cluster)
     cluster.kubectl("apply", "-k", str(ROOT / "manifests/overlays/kind"))
 
 
-def install_chart(cluster: Cluster) -> None:
-    """The pods bear their image's id, so that one built anew under the same tag replaces them."""
-    arguments = ["--values", str(ROOT / "charts/ci/kind-values.yaml")]
-    for name in ("operator", "verifier", "simulator"):
-        identity = run(["docker", "image", "inspect", "--format", "{{.Id}}", f"cryptocdc/{name}:{version()}"]).strip()
-        arguments += ["--set", f"{name}.podAnnotations.image={identity}"]
-    cluster.helm("upgrade", "--install", "cryptocdc", str(ROOT / "charts"), *arguments)
+def install_chart(cluster: Cluster, chart: Path = CHART, values: Sequence[str] = ()) -> None:
+    """The pods bear their image's id, so that one built anew under the same tag replaces them. `values`: more of them,
+    as `--set` takes them."""
+    arguments = ["--values", str(CHART / "ci/kind-values.yaml")]
+    images = [f"{name}.podAnnotations.image={docker.image_id(f'cryptocdc/{name}:{version()}')}" for name in CHARTED]
+    for value in (*images, *values):
+        arguments += ["--set", value]
+    cluster.helm("upgrade", "--install", "cryptocdc", str(chart), *arguments)
 
 
 def wait_for_platform(cluster: Cluster) -> None:
-    ready = ["wait", "--timeout=300s", "--for=condition=Ready"]
+    ready = ["wait", f"--timeout={READY_LIMIT_S}s", "--for=condition=Ready"]
     for what in ("kafka/cryptocdc", "kafkaconnect/cryptocdc", "cluster.postgresql.cnpg.io/cryptocdc-postgres"):
-        cluster.kubectl(*ready, what)
+        cluster.kubectl(*ready, what, limit_s=READY_LIMIT_S + 60)
     state = "jsonpath={.status.datacenters.dc1.cassandra.cassandraOperatorProgress}=Ready"
-    cluster.kubectl("wait", "--timeout=300s", f"--for={state}", "k8ssandracluster/cryptocdc")
-    cluster.kubectl("rollout", "status", "deployment/cryptocdc-operator", "--timeout=180s")
+    wait = ["wait", f"--timeout={READY_LIMIT_S}s", f"--for={state}", "k8ssandracluster/cryptocdc"]
+    cluster.kubectl(*wait, limit_s=READY_LIMIT_S + 60)
 
 
-def up() -> Cluster:
-    """Everything but a feed. Raises CommandError when there is nothing to make a cluster of."""
+def prepare() -> Cluster:
+    """A cluster with the images in it. Raises CommandError when there is nothing to make one of."""
     if missing := lacking():
         raise CommandError(missing)
-    start_docker()
     timed("images", build_images)
     if not os.environ.get("KUBECONFIG"):
         timed("cluster", make_cluster)
     cluster = chosen()
     timed("images loaded", lambda: load_images(cluster))
-    timed("operators", lambda: install_operators(cluster))
-    timed("platform applied", lambda: install_platform(cluster))
-    timed("chart", lambda: install_chart(cluster))
-    timed("all ready", lambda: wait_for_platform(cluster))
     return cluster
 
 
+def install(cluster: Cluster) -> None:
+    """Everything but a feed, in the README's order. Raises CommandError."""
+    timed("operators", lambda: install_operators(cluster))
+    timed("platform applied", lambda: install_platform(cluster))
+    timed("chart", lambda: install_chart(cluster))
+    timed("platform ready", lambda: wait_for_platform(cluster))
+    for name in CHARTED:
+        cluster.kubectl("rollout", "status", f"deployment/cryptocdc-{name}", f"--timeout={READY_LIMIT_S}s")
+
+
+def up() -> None:
+    install(prepare())
+
+
+def images() -> None:
+    """What takes long and is the same for each cluster. Where nothing can be set up it says so, and fails nothing."""
+    if missing := lacking():
+        print(missing)
+        return
+    timed("images", build_images)
+    timed("node image", build_node_image)
+
+
 def down() -> None:
-    run(["kind", "delete", "cluster", "--name", NAME])
+    if docker.answers() and there():
+        run(["kind", "delete", "cluster", "--name", NAME])
 
 
 if __name__ == "__main__":
     try:
-        {"up": up, "down": down}[sys.argv[1]]()
-    except (CommandError, subprocess.CalledProcessError) as failure:
+        {"up": up, "down": down, "images": images}[sys.argv[1]]()
+    except CommandError as failure:
         sys.exit(str(failure))

@@ -17,7 +17,9 @@ STREAMS: Object = {
     "latestPrices": {"source": "websocket"},
     "orderBook": {"source": "websocket", "depth": 20, "interval": "1s"},
 }
-PROOF_LIMIT_S = 300
+READY_LIMIT_S = 300
+"""Programs and servers start in seconds; on two cores that have other work, in minutes."""
+PROOF_LIMIT_S = 420
 """A minute must end, its grace pass, and the verifier come round to it."""
 
 
@@ -47,6 +49,11 @@ class Feed:
             }
         )
 
+    def change(self, spec: Object) -> None:
+        """Merge into the feed's spec, as by `kubectl edit`."""
+        patch = json.dumps({"spec": spec})
+        self.cluster.kubectl("patch", "cryptofeed", self.name, "--type=merge", "--patch", patch)
+
     def status(self) -> Object:
         found = self.cluster.get("cryptofeed", self.name)
         status: Object = (found or {}).get("status", {})
@@ -61,13 +68,23 @@ class Feed:
                 return found
         return {}
 
-    def wait_ready(self, limit_s: float = 180) -> None:
-        def ready() -> bool:
-            said.update(self.condition("Ready"))
-            return said.get("status") == "True"
+    def wait_ready(self, limit_s: float = READY_LIMIT_S) -> None:
+        """Until all of the feed as it is now is applied and works."""
+        self.wait_condition("Ready", "True", limit_s=limit_s)
 
+    def wait_condition(self, kind: str, status: str, reason: str = "", limit_s: float = READY_LIMIT_S) -> Object:
+        """Until the operator says this of the feed as it is now; the condition."""
         said: Object = {}
-        wait_for(f"{self.name} is ready ({said})", ready, limit_s)
+
+        def says() -> Object:
+            said.clear()
+            said.update(self.condition(kind))
+            return said if said.get("status") == status and reason in ("", said["reason"]) else {}
+
+        try:
+            return wait_for(f"{kind} of {self.name} is {status} {reason}", says, limit_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it says {said}") from None
 
     def wait_proven(self) -> int:
         """Until all that was captured before this call is proven equal; the rows of the proof."""
@@ -77,13 +94,16 @@ class Feed:
             through = self.status().get("provenThrough")
             return through is not None and datetime.fromisoformat(through) >= since - timedelta(seconds=1)
 
-        wait_for(f"{self.name} is proven through {since}: {self.condition('Proven')}", proven, PROOF_LIMIT_S)
+        try:
+            wait_for(f"{self.name} is proven through {since:%H:%M:%S}", proven, PROOF_LIMIT_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.status().get('provenThrough')}, {self.condition('Proven')}") from None
         assert self.condition("Proven")["status"] == "True", self.condition("Proven")
         rows: int = self.status()["rows"]
         return rows
 
     def verify(self) -> Object:
-        """Every row compared once, by the documented Job; its report. AssertionError with its log when it failed."""
+        """Every row compared once, by the documented Job, and found equal; its report."""
         job = ["exec", "deploy/cryptocdc-operator", "--", "python", "-m", "cryptocdc_operator.job", self.name]
         made = self.cluster.kubectl(*job, "verify", "--json")
         name = self.cluster.kubectl("create", "-f", "-", "-o", "jsonpath={.metadata.name}", given=made)
@@ -92,10 +112,13 @@ class Feed:
             status = (self.cluster.get("job", name) or {})["status"]
             return status if status.get("succeeded") or status.get("failed") else {}
 
-        ending = wait_for(f"job {name} has ended", ended, 300)
+        ending = wait_for(f"job {name} has ended", ended, PROOF_LIMIT_S)
         log = self.cluster.kubectl("logs", f"job/{name}")
         assert ending.get("succeeded"), log
         report: Object = json.loads(log.splitlines()[-1])
+        assert report["equal"], report
+        assert report["rows"] > 0
+        assert report["missing"] == report["extra"] == report["different"] == 0, report
         return report
 
     def selector(self, component: str) -> str:
@@ -124,7 +147,20 @@ class Feed:
             total += sum(float(value) for have, value in series if labels in have)
         return total
 
-    def wait_flowing(self, limit_s: float = 180) -> None:
+    def begun(self) -> dict[str, str]:
+        """What grows by one when a part of the feed begins anew: the revision of its pods' template, and of the
+        connector the generation of its resource."""
+        found = {}
+        for component in ("producer", "consumer"):
+            made = self.cluster.get("deployment", f"{self.name}-{component}")
+            if made is not None:
+                found[component] = made["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+        connector = self.cluster.get("kafkaconnector", self.name)
+        if connector is not None:
+            found["connector"] = str(connector["metadata"]["generation"])
+        return found
+
+    def wait_flowing(self, limit_s: float = READY_LIMIT_S) -> None:
         """Until rows are captured, and until others are written to Cassandra by the consumers of now."""
         for component in ("producer", "consumer"):
             counter = f"cryptocdc_{component}_rows_total"
@@ -144,7 +180,37 @@ class Feed:
         query = f"SELECT slot_name, active, wal_status FROM pg_replication_slots WHERE slot_name = '{self.fid}_slot'"
         return sql(self.cluster, query)
 
-    def delete(self, limit_s: float = 120) -> None:
+    def drop_slot(self) -> None:
+        """As somebody might by mistake, while the connector reads it."""
+        mine = f"slot_name = '{self.fid}_slot'"
+        sql(
+            self.cluster,
+            f"""DO $$ BEGIN LOOP
+                PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE {mine} AND active;
+                BEGIN
+                    PERFORM pg_drop_replication_slot('{self.fid}_slot');
+                    EXIT;
+                EXCEPTION WHEN object_in_use THEN
+                    PERFORM pg_sleep(0.05);
+                END;
+            END LOOP; END $$""",
+        )
+
+    def cql(self, query: str) -> list[list[Any]]:
+        """Cassandra's answer, asked from a consumer's pod with the consumer's own login."""
+        program = (
+            "import json, sys\n"
+            "from cryptocdc_adapters.cassandra import connect\n"
+            "from cryptocdc_core.settings import CassandraSettings\n"
+            f"cluster, session = connect(CassandraSettings.from_env(), {self.fid!r})\n"
+            "print(json.dumps([list(row) for row in session.execute(sys.argv[1])], default=str))\n"
+            "cluster.shutdown()"
+        )
+        asked = ["exec", f"deploy/{self.name}-consumer", "--", "python3", "-c", program, query]
+        rows: list[list[Any]] = json.loads(self.cluster.kubectl(*asked))
+        return rows
+
+    def delete(self, limit_s: float = 240) -> None:
         self.cluster.kubectl("delete", "cryptofeed", self.name, "--ignore-not-found", f"--timeout={limit_s:.0f}s")
 
 

@@ -22,7 +22,7 @@ def test_a_feed_becomes_ready_and_its_rows_are_proven_in_every_table(cluster: Cl
         wait_for(
             f"rows of {table} in Cassandra",
             lambda it=table: feed.metric("consumer", "cryptocdc_consumer_rows_total", f'table="{it}"'),  # type: ignore[misc]
-            60,
+            120,
         )
     assert feed.wait_proven() > 0
 

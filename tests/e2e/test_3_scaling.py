@@ -8,7 +8,7 @@ from tests.e2e.cluster import Cluster, wait_for
 from tests.e2e.conftest import SYMBOLS
 from tests.e2e.feeds import STREAMS, Feed
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 PARTITIONS = 6 * len(STREAMS)
 
@@ -25,10 +25,10 @@ def _shares(feed: Feed, count: int) -> bool:
 def test_three_of_each_share_symbols_and_partitions_and_one_takes_all_back(cluster: Cluster, feed: Feed) -> None:
     feed.wait_ready()
     feed.apply(SYMBOLS, {"producers": 3, "consumers": 3})
-    wait_for("three of each share the work", lambda: _shares(feed, 3), 180)
+    wait_for("three of each share the work", lambda: _shares(feed, 3), 300)
     cluster.kubectl("scale", "cryptofeed", feed.name, "--replicas=2")
-    wait_for("kubectl scale is obeyed", lambda: feed.status().get("replicas") == 2, 120)
+    wait_for("kubectl scale is obeyed", lambda: feed.status().get("replicas") == 2, 240)
     feed.apply(SYMBOLS, {"producers": 1, "consumers": 1})
-    wait_for("one of each has all the work", lambda: _shares(feed, 1), 180)
+    wait_for("one of each has all the work", lambda: _shares(feed, 1), 300)
     feed.wait_flowing()
     feed.wait_ready()

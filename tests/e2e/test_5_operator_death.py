@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.cluster import Cluster, wait_for
 from tests.e2e.feeds import Feed
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 OPERATOR = "app.kubernetes.io/component=operator"
 
@@ -22,7 +22,7 @@ def another(cluster: Cluster) -> Iterator[Feed]:
 
 
 def test_a_feed_is_finished_whatever_step_its_operator_died_at(cluster: Cluster, another: Feed) -> None:
-    wait_for("the operator is ready", lambda: cluster.ready(OPERATOR), 120)
+    wait_for("the operator is ready", lambda: cluster.ready(OPERATOR), 240)
     another.apply(["BTCUSDT", "ETHUSDT"], deletionPolicy="Delete")
     # Seen from outside, the steps are: its identity is noted, the topics are declared, the connector, the programs.
     for step, seen in {
@@ -30,19 +30,19 @@ def test_a_feed_is_finished_whatever_step_its_operator_died_at(cluster: Cluster,
         "a topic is declared": lambda: cluster.find("kafkatopics", f"cryptocdc.io/feed={another.name}"),
         "a program is made": lambda: cluster.find("deployments", f"cryptocdc.io/feed={another.name}"),
     }.items():
-        wait_for(step, seen, 120)
+        wait_for(step, seen, 240)
         cluster.kill(OPERATOR)
-        wait_for("another operator", lambda: cluster.pods(OPERATOR), 60)
-    another.wait_ready(240)
+        wait_for("another operator", lambda: cluster.pods(OPERATOR), 120)
+    another.wait_ready(420)
     another.wait_flowing()
 
 
 def test_an_operator_that_dies_while_deleting_leaves_nothing_behind(cluster: Cluster, another: Feed) -> None:
     another.apply(["BTCUSDT"], deletionPolicy="Delete")
-    another.wait_ready(240)
+    another.wait_ready(420)
     cluster.kubectl("delete", "cryptofeed", another.name, "--wait=false")
     cluster.kill(OPERATOR)
-    wait_for("the feed is gone", lambda: cluster.get("cryptofeed", another.name) is None, 180)
-    wait_for("its slot is gone", lambda: another.slots() == "", 30)
+    wait_for("the feed is gone", lambda: cluster.get("cryptofeed", another.name) is None, 300)
+    wait_for("its slot is gone", lambda: another.slots() == "", 60)
     label = f"cryptocdc.io/feed={another.name}"
-    wait_for("its resources are gone", lambda: not cluster.find("kafkatopics,kafkaconnectors,deployments", label), 60)
+    wait_for("its resources are gone", lambda: not cluster.find("kafkatopics,kafkaconnectors,deployments", label), 120)

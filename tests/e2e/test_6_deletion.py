@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.cluster import Cluster, wait_for
 from tests.e2e.feeds import Feed, sql
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 
 def _made(cluster: Cluster, policy: str) -> Feed:
@@ -34,7 +34,7 @@ def test_retain_keeps_the_rows_and_drops_the_slot(cluster: Cluster) -> None:
     assert int(sql(cluster, f"SELECT count(*) FROM {feed.fid}.recent_trades")) >= rows > 0
     assert _topics(cluster, feed) > 0
     label = f"cryptocdc.io/feed={feed.name}"
-    wait_for("its programs are gone", lambda: not cluster.find("kafkaconnectors,deployments,pods", label), 90)
+    wait_for("its programs are gone", lambda: not cluster.find("kafkaconnectors,deployments,pods", label), 180)
 
     # And applied again it goes on where it was.
     feed.apply(["BTCUSDT"], deletionPolicy="Delete")
@@ -48,4 +48,4 @@ def test_delete_takes_tables_topics_and_slot_along(cluster: Cluster) -> None:
     feed.delete()
     assert feed.slots() == ""
     assert _schemas(cluster, feed) == "0"
-    wait_for("its topics are gone", lambda: _topics(cluster, feed) == 0, 60)
+    wait_for("its topics are gone", lambda: _topics(cluster, feed) == 0, 120)

@@ -1,0 +1,272 @@
+"""The feed edited in every field that can be edited: each does what the table in docs/operator.md says, and nothing
+begins anew that the table does not name. What can't be changed is in test_70_bad_feeds.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.cluster import Cluster, Object, wait_for
+from tests.e2e.environment import CHART, NAMESPACE
+from tests.e2e.feeds import Feed, sql
+
+pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(900)]
+
+SELDOM_S = 60
+_SELDOM = {"source": "websocket", "period": f"{SELDOM_S}s"}
+STREAMS: Object = {
+    "recentTrades": {**_SELDOM, "kind": "aggregate"},
+    "klines": {**_SELDOM, "intervals": ["1m"]},
+    "crypto24hStats": _SELDOM,
+    "latestPrices": _SELDOM,
+    "orderBook": {"source": "websocket", "depth": 20, "interval": "1s"},
+}
+SIMULATOR = f"cryptocdc-simulator.{NAMESPACE}.svc:8090"
+"""By another name than the operator gives the producers by itself."""
+KEY = "exchange-key"
+
+NOT_HERE = {
+    "exchange": "immutable",
+    "scaling.partitions": "immutable",
+    "streams.recentTrades.kind": "immutable",
+    "sink.type": "one value is all there is",
+}
+
+
+@dataclass(frozen=True)
+class Edit:
+    spec: Object
+    anew: frozenset[str]
+    """Those of producer, consumer and connector that begin anew."""
+    seen: Callable[[Feed], object]
+    """True once the edit has had its effect."""
+
+
+def _frames(feed: Feed, table: str, via: str) -> float:
+    return feed.metric("producer", "cryptocdc_producer_frames_total", f'table="{table}",via="{via}"')
+
+
+def _asked_for(table: str) -> Callable[[Feed], bool]:
+    """Over REST, and no longer over WebSocket: a producer that is new counts from nothing."""
+    return lambda feed: _frames(feed, table, "rest") > 0 and _frames(feed, table, "websocket") == 0
+
+
+def _often(table: str) -> Callable[[Feed], bool]:
+    """Ten answers within a time in which the period of before gives four."""
+
+    def often(feed: Feed) -> bool:
+        first, begun = _frames(feed, table, "rest"), time.monotonic()
+        while time.monotonic() < begun + 1.5 * SELDOM_S:
+            if _frames(feed, table, "rest") >= first + 10:
+                return True
+        return False
+
+    return often
+
+
+def _rows(query: str) -> Callable[[Feed], bool]:
+    """A question to PostgreSQL that is to be answered by yes; `{fid}` is the schema."""
+    return lambda feed: sql(feed.cluster, query.format(fid=feed.fid)) == "t"
+
+
+def _captured(count: int, quote: str) -> Callable[[Feed], bool]:
+    return lambda feed: (
+        len(feed.status()["symbolNames"]) == count
+        and all(symbol.endswith(quote) for symbol in feed.status()["symbolNames"])
+        and feed.metric("producer", "cryptocdc_producer_symbols") == count
+    )
+
+
+def _environment(variable: str, value: str) -> Callable[[Feed], bool]:
+    """What the newest producer is given."""
+
+    def given(feed: Feed) -> bool:
+        pods = feed.cluster.pods(feed.selector("producer"))
+        return len(pods) == 1 and {"name": variable, "value": value} in pods[0]["spec"]["containers"][0]["env"]
+
+    return given
+
+
+def _expires_within(days: int) -> Callable[[Feed], bool]:
+    """The newest row in Cassandra does, and not much sooner."""
+
+    def expires(feed: Feed) -> bool:
+        ((left,),) = feed.cql("SELECT TTL(price) FROM newest_prices WHERE shard = 0 LIMIT 1")
+        return bool((days - 1) * 86_400 < left <= days * 86_400)
+
+    return expires
+
+
+def _topics_keep(ms: int) -> Callable[[Feed], bool]:
+    def keep(feed: Feed) -> bool:
+        topic = feed.cluster.get("kafkatopic", f"{feed.fid}.{feed.fid}.klines".replace("_", "-")) or {}
+        told = topic["status"]["observedGeneration"] == topic["metadata"]["generation"]
+        return bool(told and topic["spec"]["config"]["retention.ms"] == str(ms))
+
+    return keep
+
+
+def _topics_are_owned(owned: bool) -> Callable[[Feed], bool]:
+    def hold(feed: Feed) -> bool:
+        topics = feed.cluster.find("kafkatopics", f"cryptocdc.io/feed={feed.name}")
+        return all(("ownerReferences" in topic["metadata"]) is owned for topic in topics)
+
+    return hold
+
+
+def _verifier_keeps(days: str) -> Callable[[Feed], bool]:
+    """The verifier drops what is older: it reads the feeds from this."""
+
+    def told(feed: Feed) -> bool:
+        shared = feed.cluster.get("configmap", "cryptocdc-feeds") or {}
+        read = yaml.safe_load(shared["data"][f"{feed.name}.yaml"])
+        return bool(read["spec"]["retention"]["postgres"] == days)
+
+    return told
+
+
+def _runs(component: str, count: int) -> Callable[[Feed], bool]:
+    return lambda feed: len(feed.ready(component)) == len(feed.cluster.pods(feed.selector(component))) == count
+
+
+def _suspended(feed: Feed) -> bool:
+    return feed.condition("Ready").get("reason") == "Suspended" and not feed.cluster.pods(feed.selector("producer"))
+
+
+def _stream(name: str, **settings: Any) -> Object:
+    return {"streams": {name: settings}}
+
+
+NOBODY: frozenset[str] = frozenset()
+PRODUCER, CONSUMER = frozenset({"producer"}), frozenset({"consumer"})
+EVERYBODY = PRODUCER | CONSUMER | {"connector"}
+
+EDITS = {
+    "symbols.names": Edit({"symbols": {"names": ["BTCUSDT", "SOLUSDT"]}}, NOBODY, _captured(2, "USDT")),
+    "symbols.top.count": Edit({"symbols": {"names": None, "top": {"count": 3}}}, NOBODY, _captured(3, "USDT")),
+    "symbols.top.quote": Edit({"symbols": {"top": {"quote": "EUR"}}}, NOBODY, _captured(3, "EUR")),
+    "symbols.names again": Edit(
+        {"symbols": {"names": ["BTCUSDT", "ETHUSDT"], "top": None}}, NOBODY, _captured(2, "USDT")
+    ),
+    "streams.klines.intervals": Edit(
+        _stream("klines", intervals=["1m", "3m"]),
+        PRODUCER,
+        _rows("SELECT count(*) > 0 FROM {fid}.klines WHERE interval = '3m'"),
+    ),
+    "streams.orderBook.depth": Edit(
+        _stream("orderBook", depth=5),
+        PRODUCER,
+        _rows("SELECT cardinality(bid_prices) = 5 FROM {fid}.order_book ORDER BY bucket_time DESC LIMIT 1"),
+    ),
+    "streams.orderBook.interval": Edit(
+        _stream("orderBook", interval="5s"),
+        PRODUCER,
+        _rows(
+            "SELECT bool_and(extract(epoch FROM bucket_time)::bigint % 5 = 0) FROM"
+            " (SELECT DISTINCT bucket_time FROM {fid}.order_book ORDER BY bucket_time DESC LIMIT 3) newest"
+        ),
+    ),
+    "streams.recentTrades.source": Edit(_stream("recentTrades", source="rest"), PRODUCER, _asked_for("recent_trades")),
+    "streams.klines.source": Edit(_stream("klines", source="rest"), PRODUCER, _asked_for("klines")),
+    "streams.crypto24hStats.source": Edit(
+        _stream("crypto24hStats", source="rest"), PRODUCER, _asked_for("crypto_24h_stats")
+    ),
+    "streams.latestPrices.source": Edit(_stream("latestPrices", source="rest"), PRODUCER, _asked_for("latest_prices")),
+    "streams.orderBook.source": Edit(_stream("orderBook", source="rest"), PRODUCER, _asked_for("order_book")),
+    "streams.recentTrades.period": Edit(_stream("recentTrades", period="1s"), PRODUCER, _often("recent_trades")),
+    "streams.klines.period": Edit(_stream("klines", period="1s"), PRODUCER, _often("klines")),
+    "streams.crypto24hStats.period": Edit(_stream("crypto24hStats", period="1s"), PRODUCER, _often("crypto_24h_stats")),
+    "streams.latestPrices.period": Edit(_stream("latestPrices", period="1s"), PRODUCER, _often("latest_prices")),
+    "endpoints.rest": Edit(
+        {"endpoints": {"rest": f"http://{SIMULATOR}"}},
+        PRODUCER,
+        _environment("CRYPTOCDC_REST_URL", f"http://{SIMULATOR}"),
+    ),
+    "endpoints.websocket": Edit(
+        {"endpoints": {"websocket": f"ws://{SIMULATOR}"}},
+        PRODUCER,
+        _environment("CRYPTOCDC_WEBSOCKET_URL", f"ws://{SIMULATOR}"),
+    ),
+    "credentialsSecretRef": Edit(
+        {"credentialsSecretRef": KEY},
+        PRODUCER,
+        _environment("CRYPTOCDC_API_KEY_FILE", f"/var/run/secrets/cryptocdc/{KEY}/api-key"),
+    ),
+    "retention.postgres": Edit({"retention": {"postgres": "5d"}}, NOBODY, _verifier_keeps("5d")),
+    "retention.kafka": Edit({"retention": {"kafka": "2h"}}, NOBODY, _topics_keep(7_200_000)),
+    "retention.cassandra": Edit({"retention": {"cassandra": "30d"}}, CONSUMER, _expires_within(30)),
+    "scaling.producers": Edit({"scaling": {"producers": 2}}, NOBODY, _runs("producer", 2)),
+    "scaling.consumers": Edit({"scaling": {"consumers": 2}}, NOBODY, _runs("consumer", 2)),
+    "suspend": Edit({"suspend": True}, NOBODY, _suspended),
+    "suspend no more": Edit({"suspend": False}, NOBODY, _runs("producer", 2)),
+    "streams.crypto24hStats given up": Edit(
+        {"streams": {"crypto24hStats": None}},
+        EVERYBODY,
+        lambda feed: "crypto_24h_stats" not in _carried(feed),
+    ),
+    "streams.crypto24hStats again": Edit(
+        _stream("crypto24hStats", source="websocket"),
+        EVERYBODY,
+        lambda feed: feed.metric("consumer", "cryptocdc_consumer_rows_total", 'table="crypto_24h_stats"'),
+    ),
+    "deletionPolicy": Edit({"deletionPolicy": "Delete"}, NOBODY, _topics_are_owned(True)),
+    "deletionPolicy again": Edit({"deletionPolicy": "Retain"}, NOBODY, _topics_are_owned(False)),
+}
+"""By field, or by a field and what is made of it. They are made one after the other, of the same feed."""
+
+
+def _carried(feed: Feed) -> str:
+    connector = feed.cluster.get("kafkaconnector", feed.name) or {}
+    return str(connector["spec"]["config"]["table.include.list"])
+
+
+@pytest.fixture(scope="module")
+def edited(cluster: Cluster) -> Iterator[Feed]:
+    secret = ["create", "secret", "generic", KEY, "--from-literal=api-key=made-up", "--dry-run=client", "-o", "json"]
+    cluster.kubectl("apply", "-f", "-", given=cluster.kubectl(*secret))
+    feed = Feed(cluster, "edited")
+    feed.apply(["BTCUSDT", "ETHUSDT"], streams=STREAMS, retention={"cassandra": "90d"})
+    feed.wait_ready()
+    feed.wait_flowing()
+    yield feed
+    feed.change({"deletionPolicy": "Delete"})
+    feed.delete()
+
+
+def _leaves(schema: Object, path: str = "") -> Iterator[str]:
+    for name, inner in schema["properties"].items():
+        at = f"{path}.{name}".lstrip(".")
+        if "properties" in inner:
+            yield from _leaves(inner, at)
+        else:
+            yield at
+
+
+def test_no_field_is_left_out() -> None:
+    definition = yaml.safe_load((CHART / "files/crd.yaml").read_text(encoding="utf-8"))
+    (version,) = definition["spec"]["versions"]
+    fields = set(_leaves(version["schema"]["openAPIV3Schema"]["properties"]["spec"]))
+    assert fields == NOT_HERE.keys() | {name for name in EDITS if " " not in name}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_field_edited_does_what_it_says_and_nothing_else_begins_anew(edited: Feed, name: str) -> None:
+    edit = EDITS[name]
+    edited.wait_ready()
+    before = edited.begun()
+    edited.change(edit.spec)
+    edited.wait_ready()
+    wait_for(f"{name} has had its effect", lambda: edit.seen(edited), 180)
+    after = edited.begun()
+    assert {part for part in before if after[part] != before[part]} == edit.anew
+
+
+def test_rows_flow_after_all_that_and_are_equal(edited: Feed) -> None:
+    edited.wait_flowing()
+    assert edited.wait_proven() > 0
+    edited.verify()

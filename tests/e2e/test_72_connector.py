@@ -1,0 +1,58 @@
+"""A connector that breaks is said to be broken, and heals by itself once the cause is gone; one that is taken away
+comes back. Nothing is lost meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.cluster import Cluster, wait_for
+from tests.e2e.feeds import Feed, sql
+
+pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(1200)]
+
+READER = "debezium"
+
+
+@pytest.fixture
+def locked_out(cluster: Cluster, feed: Feed) -> Iterator[None]:
+    """Debezium's role may not log in, and its connection is cut."""
+    feed.wait_ready()
+    feed.wait_flowing()
+    sql(cluster, f"ALTER ROLE {READER} NOLOGIN")
+    sql(cluster, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{READER}'")
+    yield
+    sql(cluster, f"ALTER ROLE {READER} LOGIN")
+
+
+def test_a_task_that_fails_is_told_and_restarted_until_it_runs(cluster: Cluster, feed: Feed, locked_out: None) -> None:
+    said = feed.wait_condition("ConnectorReady", "False", "TaskFailed", 300)
+    assert feed.condition("Ready")["reason"] == "TaskFailed"
+    assert said["message"]
+    wait_for("it was restarted", lambda: feed.status().get("recovery", {}).get("restarts", 0) > 0, 120)
+    producing = feed.metric("producer", "cryptocdc_producer_rows_total")
+    wait_for("capture goes on", lambda: feed.metric("producer", "cryptocdc_producer_rows_total") > producing + 100, 60)
+
+    sql(cluster, f"ALTER ROLE {READER} LOGIN")
+    feed.wait_ready(600)  # the pause between two restarts grows up to ten minutes
+    feed.wait_flowing()
+    assert feed.wait_proven() > 0
+    feed.verify()
+    assert "snapshots" not in feed.status().get("recovery", {}) or not feed.status()["recovery"]["snapshots"]
+
+
+def test_a_connector_that_somebody_deletes_comes_back_and_goes_on(cluster: Cluster, feed: Feed) -> None:
+    feed.wait_ready()
+    before = cluster.get("kafkaconnector", feed.name)
+    assert before is not None
+    cluster.kubectl("delete", "kafkaconnector", feed.name)
+
+    def back() -> bool:
+        made = cluster.get("kafkaconnector", feed.name)
+        return made is not None and made["metadata"]["uid"] != before["metadata"]["uid"]
+
+    wait_for("it is made again", back, 120)
+    feed.wait_ready()
+    feed.wait_flowing()
+    assert feed.wait_proven() > 0

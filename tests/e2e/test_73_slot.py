@@ -1,0 +1,55 @@
+"""A replication slot that is lost is noticed, and healed by a new snapshot: twice, and then no more until a person says
+so. Every row that PostgreSQL has is in Cassandra afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.cluster import Cluster, wait_for
+from tests.e2e.feeds import Feed
+
+pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(2400)]
+
+
+def _snapshots(feed: Feed) -> int:
+    count: int = feed.status().get("recovery", {}).get("snapshots", 0)
+    return count
+
+
+def _connector_state(cluster: Cluster, feed: Feed) -> str:
+    found = cluster.get("kafkaconnector", feed.name)
+    return "" if found is None else str(found["spec"].get("state"))
+
+
+def test_a_lost_slot_costs_two_snapshots_at_most_and_then_the_feed_stops_and_says_so(
+    cluster: Cluster, feed: Feed
+) -> None:
+    for time in (1, 2):
+        feed.wait_ready()
+        feed.wait_flowing()
+        feed.drop_slot()
+        wait_for(f"loss {time} is noticed", lambda time=time: _snapshots(feed) == time, 180)  # type: ignore[misc]
+        feed.wait_ready()
+        assert feed.slots()
+        feed.wait_flowing()
+        assert feed.wait_proven() > 0
+
+    feed.drop_slot()
+    said = feed.wait_condition("ConnectorReady", "False", "SlotLost")
+    assert "Halted after 2 new snapshots" in said["message"]
+    assert feed.condition("Ready")["reason"] == "SlotLost"
+    assert "SlotLost" in cluster.kubectl("get", "events", "--field-selector", f"involvedObject.name={feed.name}")
+    assert _connector_state(cluster, feed) == "stopped"
+    assert _snapshots(feed) == 2
+
+    # Capture goes on while the connector stands, and is carried once it may.
+    rows = feed.metric("producer", "cryptocdc_producer_rows_total")
+    wait_for("capture goes on", lambda: feed.metric("producer", "cryptocdc_producer_rows_total") > rows + 100, 60)
+    assert feed.condition("ConnectorReady")["reason"] == "SlotLost"
+
+    cluster.kubectl("annotate", "cryptofeed", feed.name, "--overwrite", "cryptocdc.io/new-snapshot=the cause is gone")
+    wait_for("the connector may go on", lambda: _connector_state(cluster, feed) == "running", 180)
+    feed.wait_ready()
+    feed.wait_flowing()
+    assert feed.wait_proven() > 0
+    feed.verify()

@@ -1,0 +1,33 @@
+"""A daemon's pid file is removed when its daemon is gone, and only then."""
+
+import os
+from pathlib import Path
+
+from tests.e2e.docker import forget_dead
+
+ME = Path("/proc/self/comm").read_text().strip()
+
+
+def test_one_of_a_process_that_is_no_more_is_removed(tmp_path):
+    file = tmp_path / "docker.pid"
+    file.write_text(Path("/proc/sys/kernel/pid_max").read_text())
+    forget_dead("dockerd", file)
+    assert not file.exists()
+
+
+def test_one_whose_number_another_program_has_now_is_removed(tmp_path):
+    file = tmp_path / "docker.pid"
+    file.write_text(f"{os.getpid()}\n")
+    forget_dead("dockerd", file)
+    assert not file.exists()
+
+
+def test_one_of_a_daemon_that_runs_is_kept(tmp_path):
+    file = tmp_path / "docker.pid"
+    file.write_text(str(os.getpid()))
+    forget_dead(ME, file)
+    assert file.exists()
+
+
+def test_none_is_no_trouble(tmp_path):
+    forget_dead("dockerd", tmp_path / "docker.pid")
