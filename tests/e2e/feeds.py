@@ -176,7 +176,7 @@ class Feed:
             wait_for(f"{component}s of {self.name} write rows", grows, limit_s)
 
     def slots(self) -> str:
-        """Replication slots of this feed, as PostgreSQL lists them."""
+        """Replication slots of this feed, as PostgreSQL lists them: name|active|wal_status."""
         query = f"SELECT slot_name, active, wal_status FROM pg_replication_slots WHERE slot_name = '{self.fid}_slot'"
         return sql(self.cluster, query)
 
