@@ -14,6 +14,7 @@ T = TypeVar("T")
 Object = dict[str, Any]
 
 COMMAND_LIMIT_S = 600
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 class CommandError(RuntimeError):
@@ -86,6 +87,11 @@ class Cluster:
         url = f"/api/v1/namespaces/{self.namespace}/services/http:{service}:{port}/proxy{path}"
         verb = {"GET": ["get"], "POST": ["create", "-f", "-"]}[method]
         return self.kubectl(*verb, "--raw", url, given="" if method == "POST" else None)
+
+    def workers(self) -> list[str]:
+        """Nodes on which programs run: all but kind's first, where it has others."""
+        nodes = {node["metadata"]["name"]: node["spec"].get("taints", []) for node in self.find("nodes")}
+        return [name for name, taints in nodes.items() if CONTROL_PLANE not in {taint["key"] for taint in taints}]
 
     def pods(self, selector: str) -> list[Object]:
         """Those that are not being ended."""

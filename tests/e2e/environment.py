@@ -149,9 +149,11 @@ def build_node_image() -> None:
 
 
 def load_images(cluster: Cluster) -> None:
+    """Into the nodes on which programs may run."""
     names = [*PROGRAMS, "connect", *([] if images_can_be_pulled() else ["stand-ins"])]
     images = [f"cryptocdc/{name}:{version()}" for name in names]
-    run(["kind", "load", "docker-image", *images, "--name", cluster.context.removeprefix("kind-")], limit_s=1200)
+    into = ["--name", cluster.context.removeprefix("kind-"), "--nodes", ",".join(cluster.workers())]
+    run(["kind", "load", "docker-image", *images, *into], limit_s=BUILD_LIMIT_S)
 
 
 def install_operators(cluster: Cluster) -> None:

@@ -19,8 +19,7 @@ DRAIN_LIMIT_S = 300
 @pytest.fixture
 def workers(cluster: Cluster) -> Iterator[list[str]]:
     """Nodes on which programs may run. All of them may again when the test is over."""
-    nodes = cluster.find("nodes")
-    found = [node["metadata"]["name"] for node in nodes if not node["spec"].get("taints")]
+    found = cluster.workers()
     if len(found) < 2:
         pytest.skip("a drain needs two nodes for programs: make the cluster with CRYPTOCDC_E2E_WORKERS=2")
     yield found
