@@ -25,10 +25,17 @@ def answers() -> bool:
 
 
 def start(script: Path) -> None:
-    """With `script`, which installs and starts Debian's where none answers. As root. Raises CommandError."""
+    """With `script`, which installs and starts Debian's where none answers. As root. Raises CommandError.
+
+    Nodes of kind that ran when the daemon died come back with it. They are stopped: a second platform is more than
+    a small machine can carry. Whoever wants one starts it, as `make kind-up` does.
+    """
     for program, file in PID_FILES.items():
         forget_dead(program, file)
     run([str(script)], limit_s=SET_UP_LIMIT_S)
+    nodes = run(["docker", "ps", "--quiet", "--filter", "label=io.x-k8s.kind.cluster"]).split()
+    if nodes:
+        run(["docker", "stop", "--time", "5", *nodes])
 
 
 def forget_dead(program: str, file: Path) -> None:
