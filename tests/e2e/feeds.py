@@ -19,6 +19,7 @@ STREAMS: Object = {
 }
 READY_LIMIT_S = 300
 """Programs and servers start in seconds; on two cores that have other work, in minutes."""
+COMPONENTS = ("producer", "consumer", "api")
 PROOF_LIMIT_S = 420
 """A minute must end, its grace pass, and the verifier come round to it."""
 
@@ -151,7 +152,7 @@ class Feed:
         """What grows by one when a part of the feed begins anew: the revision of its pods' template, and of the
         connector the generation of its resource."""
         found = {}
-        for component in ("producer", "consumer"):
+        for component in COMPONENTS:
             made = self.cluster.get("deployment", f"{self.name}-{component}")
             if made is not None:
                 found[component] = made["metadata"]["annotations"]["deployment.kubernetes.io/revision"]

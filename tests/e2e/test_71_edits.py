@@ -43,7 +43,7 @@ NOT_HERE = {
 class Edit:
     spec: Object
     anew: frozenset[str]
-    """Those of producer, consumer and connector that begin anew."""
+    """Those of producer, consumer, api and connector that begin anew."""
     seen: Callable[[Feed], object]
     """True once the edit has had its effect."""
 
@@ -145,7 +145,8 @@ def _stream(name: str, **settings: Any) -> Object:
 
 NOBODY: frozenset[str] = frozenset()
 PRODUCER, CONSUMER = frozenset({"producer"}), frozenset({"consumer"})
-EVERYBODY = PRODUCER | CONSUMER | {"connector"}
+API = frozenset({"api"})
+EVERYBODY = PRODUCER | CONSUMER | API | {"connector"}
 
 EDITS = {
     "symbols.names": Edit({"symbols": {"names": ["BTCUSDT", "SOLUSDT"]}}, NOBODY, _captured(2, "USDT")),
@@ -156,7 +157,7 @@ EDITS = {
     ),
     "streams.klines.intervals": Edit(
         _stream("klines", intervals=["1m", "3m"]),
-        PRODUCER,
+        PRODUCER | API,
         _rows("SELECT count(*) > 0 FROM {fid}.klines WHERE interval = '3m'"),
     ),
     "streams.orderBook.depth": Edit(
@@ -200,7 +201,7 @@ EDITS = {
     ),
     "retention.postgres": Edit({"retention": {"postgres": "5d"}}, NOBODY, _verifier_keeps("5d")),
     "retention.kafka": Edit({"retention": {"kafka": "2h"}}, NOBODY, _topics_keep(7_200_000)),
-    "retention.cassandra": Edit({"retention": {"cassandra": "30d"}}, CONSUMER, _expires_within(30)),
+    "retention.cassandra": Edit({"retention": {"cassandra": "30d"}}, CONSUMER | API, _expires_within(30)),
     "scaling.producers": Edit({"scaling": {"producers": 2}}, NOBODY, _runs("producer", 2)),
     "scaling.consumers": Edit({"scaling": {"consumers": 2}}, NOBODY, _runs("consumer", 2)),
     "suspend": Edit({"suspend": True}, NOBODY, _suspended),

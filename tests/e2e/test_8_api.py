@@ -13,7 +13,7 @@ from tests.e2e.cluster import Cluster, CommandError, wait_for
 from tests.e2e.conftest import SYMBOLS
 from tests.e2e.feeds import Feed, sql
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 TABLES = {"recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"}
 
@@ -28,9 +28,9 @@ def asked(cluster: Cluster, feed: Feed, path: str) -> Any:
 
 def test_an_api_comes_with_the_feed_and_can_read_its_rows(cluster: Cluster, feed: Feed) -> None:
     feed.wait_ready()
-    wait_for("the API is ready", lambda: feed.condition("ApiReady").get("status") == "True", 120)
+    wait_for("the API is ready", lambda: feed.condition("ApiReady").get("status") == "True", 300)
     assert asked(cluster, feed, "/health")["simulated"] is True
-    prices = wait_for("prices of all symbols", lambda: asked(cluster, feed, "/latest_prices"), 60)
+    prices = wait_for("prices of all symbols", lambda: asked(cluster, feed, "/latest_prices"), 120)
     assert {row["symbol"] for row in prices} >= set(SYMBOLS)
     assert asked(cluster, feed, "/klines?symbol=BTCUSDT&interval=1m&limit=5")
     assert "<html" in cluster.http(f"{feed.name}-api", 80, "/")
@@ -42,7 +42,7 @@ def test_it_shows_the_whole_pipeline(cluster: Cluster, feed: Feed) -> None:
         hops = ("frames", "postgres", "kafka", "cassandra")
         return rows if rows and all(rows[0][hop] > 0 for hop in hops) and rows[0]["proven_through"] else []
 
-    rows = wait_for("rows of every hop, and a proof", all_hops, 180)
+    rows = wait_for("rows of every hop, and a proof", all_hops, 300)
     assert {row["table"] for row in rows} == {"all", *TABLES}
     assert rows[0]["programs"] >= 3  # a producer, a consumer, the verifier
 
