@@ -34,6 +34,11 @@ class Feed:
         """The identity of a simulated feed."""
         return f"{self.name.replace('-', '_')}_sim"
 
+    @property
+    def connector(self) -> str:
+        """The name of its KafkaConnector."""
+        return self.fid.replace("_", "-")
+
     def apply(self, symbols: list[str], scaling: Object | None = None, **spec: Any) -> None:
         self.cluster.apply(
             {
@@ -156,7 +161,7 @@ class Feed:
             made = self.cluster.get("deployment", f"{self.name}-{component}")
             if made is not None:
                 found[component] = made["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
-        connector = self.cluster.get("kafkaconnector", self.name)
+        connector = self.cluster.get("kafkaconnector", self.connector)
         if connector is not None:
             found["connector"] = str(connector["metadata"]["generation"])
         return found

@@ -97,7 +97,7 @@ def _expires_within(days: int) -> Callable[[Feed], bool]:
     """The newest row in Cassandra does, and not much sooner."""
 
     def expires(feed: Feed) -> bool:
-        ((left,),) = feed.cql("SELECT TTL(price) FROM newest_prices WHERE shard = 0 LIMIT 1")
+        ((left,),) = feed.cql("SELECT TTL(price) FROM newest_prices WHERE shard = 0 AND symbol = 'BTCUSDT'")
         return bool((days - 1) * 86_400 < left <= days * 86_400)
 
     return expires
@@ -223,7 +223,7 @@ EDITS = {
 
 
 def _carried(feed: Feed) -> str:
-    connector = feed.cluster.get("kafkaconnector", feed.name) or {}
+    connector = feed.cluster.get("kafkaconnector", feed.connector) or {}
     return str(connector["spec"]["config"]["table.include.list"])
 
 

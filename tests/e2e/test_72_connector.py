@@ -44,12 +44,12 @@ def test_a_task_that_fails_is_told_and_restarted_until_it_runs(cluster: Cluster,
 
 def test_a_connector_that_somebody_deletes_comes_back_and_goes_on(cluster: Cluster, feed: Feed) -> None:
     feed.wait_ready()
-    before = cluster.get("kafkaconnector", feed.name)
+    before = cluster.get("kafkaconnector", feed.connector)
     assert before is not None
-    cluster.kubectl("delete", "kafkaconnector", feed.name)
+    cluster.kubectl("delete", "kafkaconnector", feed.connector)
 
     def back() -> bool:
-        made = cluster.get("kafkaconnector", feed.name)
+        made = cluster.get("kafkaconnector", feed.connector)
         return made is not None and made["metadata"]["uid"] != before["metadata"]["uid"]
 
     wait_for("it is made again", back, 120)

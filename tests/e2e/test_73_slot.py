@@ -28,7 +28,7 @@ def _read(feed: Feed) -> bool:
 
 
 def _connector_state(cluster: Cluster, feed: Feed) -> str:
-    found = cluster.get("kafkaconnector", feed.name)
+    found = cluster.get("kafkaconnector", feed.connector)
     return "" if found is None else str(found["spec"].get("state"))
 
 

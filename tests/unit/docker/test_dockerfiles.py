@@ -22,6 +22,14 @@ def test_each_program_has_one_and_make_builds_it() -> None:
     assert sorted(made[1].split()) == [named(file) for file in FILES]
 
 
+def test_links_lead_to_what_the_builds_are_given() -> None:
+    given = [line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"]
+    for folder in ("adapters", "core", "local", "operators", "services"):
+        for link in filter(Path.is_symlink, (ROOT / folder).rglob("*")):
+            target = link.resolve().relative_to(ROOT).as_posix()
+            assert any(target == it or target.startswith(f"{it}/") for it in given), f"{link} leads to {target}"
+
+
 @pytest.mark.parametrize("file", FILES, ids=named)
 def test_the_base_is_an_argument_and_nobody_is_root(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
