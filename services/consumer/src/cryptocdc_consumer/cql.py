@@ -24,9 +24,11 @@ FORMATS: dict[Type, tuple[int, str]] = {
 """The types of one size: that size, and struct's letter for them."""
 
 DECIMALS_KEPT = 32_768
-"""Prices and quantities come again: a book's level stays for seconds, a price for many trades."""
+"""A book's levels stay for seconds. A value that stands alone in a row is not looked up: to encode it takes no longer
+than to find that it is not there."""
 TEXTS_KEPT = 4_096
 
+_PLAIN_DIGITS = 200
 _DECIMAL = re.compile(r"(-?\d{1,200})(?:\.(\d{1,200}))?(?:[eE]([+-]?\d{1,3}))?", re.ASCII)
 _LENGTH = struct.Struct(">i")
 _LENGTHS = struct.Struct(">ii")
@@ -49,12 +51,22 @@ def bigint(value: int | None) -> bytes:
     return NULL if value is None else _BIGINT.pack(8, value)
 
 
-@lru_cache(DECIMALS_KEPT)
 def decimal(value: str) -> bytes:
     """A decimal with exactly the digits of `value`, trailing zeros included: its scale, then the digits as a varint.
 
     Raises Unencodable for what is no number, NaN among it.
     """
+    whole, _, fraction = value.partition(".")
+    digits = whole + fraction
+    # Digits on both sides of a point are what the exchange sends; whatever else is a number goes the long way.
+    if whole and fraction and len(digits) <= _PLAIN_DIGITS and digits.isdecimal() and digits.isascii():
+        unscaled = int(digits)
+        size = unscaled.bit_length() // 8 + 1
+        return _LENGTHS.pack(4 + size, len(fraction)) + unscaled.to_bytes(size, "big")
+    return _any_decimal(value)
+
+
+def _any_decimal(value: str) -> bytes:
     found = _DECIMAL.fullmatch(value)
     if found is None:
         if value == UNAVAILABLE:
@@ -67,11 +79,14 @@ def decimal(value: str) -> bytes:
     return _LENGTHS.pack(4 + size, scale) + unscaled.to_bytes(size, "big", signed=True)
 
 
+_kept_decimal = lru_cache(DECIMALS_KEPT)(decimal)
+
+
 def decimals(values: Sequence[str]) -> bytes:
     """A frozen<list<decimal>>: the number of elements, then each as a value of its own."""
     if UNAVAILABLE in values:
         return UNSET
-    body = b"".join(map(decimal, values))
+    body = b"".join(map(_kept_decimal, values))
     return _LENGTHS.pack(4 + len(body), len(values)) + body
 
 

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from cryptocdc_consumer.cql import Unencodable
 from cryptocdc_consumer.derived import MAKERS, DerivedTable
 from cryptocdc_consumer.encode import Key, Prepare, StreamEncoder
-from cryptocdc_consumer.transform import Transform
+from cryptocdc_consumer.transform import Transform, TransformFailed
 from cryptocdc_core.catalogue import DERIVED, Stream
-from cryptocdc_core.changes import Decoder, Undecodable
+from cryptocdc_core.changes import Change, Decoder, Undecodable
 from cryptocdc_core.metrics import ConsumerMetrics
 from cryptocdc_core.names import Names
 
@@ -66,6 +66,7 @@ class Batch:
     """The exchange's time of a change, in milliseconds; None for a derived table."""
     entries: list[Entry] = field(default_factory=list)
     bytes: int = 0
+    deletes: int = 0
     attempts: int = 0
     acknowledged_at: float = 0.0
     """Seconds since the epoch."""
@@ -74,7 +75,15 @@ class Batch:
         middle = len(self.entries) // 2
         parts = self.entries[:middle], self.entries[middle:]
         first, second = (
-            Batch(self.table, self.routing_key, self.chunk, self.event, part, sum(len(e[0]) for e in part))
+            Batch(
+                self.table,
+                self.routing_key,
+                self.chunk,
+                self.event,
+                part,
+                sum(len(e[0]) for e in part),
+                sum(change is not None and change.op == "d" for _, _, change in part),
+            )
             for part in parts
         )
         return first, second
@@ -112,7 +121,6 @@ class _Lane:
             MAKERS[d.table](d, names.keyspace, prepare) for d in DERIVED if d.source == stream.table
         ]
         self.open: dict[Key, Batch] = {}
-        self.records = 0
 
 
 class Intake:
@@ -140,68 +148,78 @@ class Intake:
     def take(self, records: Sequence[Record], now_ms: int) -> Taken:
         """What `records`, in the order read, are to Cassandra. Whatever is wrong with one is that one's dead letter."""
         taken = Taken(Chunk({}, len(records)), [], [])
-        offsets = taken.chunk.offsets
-        last: dict[str, Record] = {}
+        by_topic: dict[str, list[Record]] = {}
         for record in records:
             topic = record.topic()
+            if topic in by_topic:
+                by_topic[topic].append(record)
+            else:
+                by_topic[topic] = [record]
+        for topic, of_topic in by_topic.items():
             # Records of a partition come in order, so the last one's offset stands in the end.
-            offsets[topic, record.partition()] = record.offset() + 1
-            last[topic] = record
+            last = {record.partition(): record for record in of_topic}
+            taken.chunk.offsets |= {(topic, partition): record.offset() + 1 for partition, record in last.items()}
             lane = self._lanes[topic]
-            lane.records += 1
-            try:
-                change: Any = lane.decoder.decode(record.value())
-            except Undecodable as error:
-                taken.letters.append(Letter(record, "undecodable", str(error), taken.chunk))
-                continue
-            if self._transform is not None:
-                try:
-                    change = self._transform(lane.stream, change)
-                except Exception as error:  # a user's own code: anything can come
-                    taken.letters.append(Letter(record, "transform", repr(error), taken.chunk))
-                    continue
-                if change is None:
-                    self._metrics.left_out.labels(lane.stream.table).inc()
-                    continue
-            taken.chunk.committed_us = change.committed_us
-            try:
-                self._encode(lane, change, record, now_ms, taken)
-            except (Unencodable, struct.error, ValueError, OverflowError, OSError, ArithmeticError) as error:
-                taken.letters.append(Letter(record, "unencodable", str(error), taken.chunk))
-        for topic, newest in last.items():
-            lane = self._lanes[topic]
+            self._take(lane, of_topic, now_ms, taken)
             self._finish(lane, taken)
-            self._count_unknown(lane, records, newest)
+            self._metrics.records.labels(lane.stream.table).inc(len(of_topic))
+            self._count_unknown(lane, of_topic)
         taken.chunk.pending = len(taken.batches) + len(taken.letters)
         return taken
 
-    def _encode(self, lane: _Lane, change: Any, record: Record, now_ms: int, taken: Taken) -> None:
-        if change.op == "d":
-            key, statement = lane.encoder.delete(change)
-            for derived in lane.derived:
-                derived.take_delete(change, record)
-        else:
-            row = lane.encoder.insert(change, record.timestamp()[1], now_ms)
-            if row is None:
-                self._metrics.expired.labels(lane.stream.table).inc()
-                return
-            key, ttl, statement = row
-            for derived in lane.derived:
-                derived.take(change, ttl, record)
-        batch = lane.open.get(key)
-        if batch is None:
-            routing_key = lane.encoder.routing_key(key)
-            batch = lane.open[key] = Batch(lane.stream.table, routing_key, taken.chunk, lane.encoder.event)
-        batch.entries.append((statement, record, change))
-        batch.bytes += len(statement)
-        if len(batch.entries) >= BATCH_ROWS or batch.bytes >= BATCH_BYTES:
-            taken.batches.append(lane.open.pop(key))
+    def _take(self, lane: _Lane, records: Sequence[Record], now_ms: int, taken: Taken) -> None:
+        """The consumer's innermost loop, twenty thousand times a second: all of a record's life stands here."""
+        decode, insert, derived, transform = lane.decoder.decode, lane.encoder.insert, lane.derived, self._transform
+        chunk, open_batches = taken.chunk, lane.open
+        for record in records:
+            try:
+                change: Any = decode(record.value())
+                if transform is not None:
+                    change = self._transformed(transform, lane.stream, change)
+                    if change is None:
+                        continue
+                chunk.committed_us = change.committed_us
+                if change.op == "d":
+                    key, statement = lane.encoder.delete(change)
+                    for table in derived:
+                        table.take_delete(change, record)
+                else:
+                    row = insert(change, record.timestamp()[1], now_ms)
+                    if row is None:
+                        self._metrics.expired.labels(lane.stream.table).inc()
+                        continue
+                    key, ttl, statement = row
+                    for table in derived:
+                        table.take(change, ttl, record)
+                batch = open_batches.get(key)
+                if batch is None:
+                    routing_key = lane.encoder.routing_key(key)
+                    batch = open_batches[key] = Batch(lane.stream.table, routing_key, chunk, lane.encoder.event)
+                batch.entries.append((statement, record, change))
+                batch.bytes += len(statement)
+                batch.deletes += change.op == "d"
+                if len(batch.entries) >= BATCH_ROWS or batch.bytes >= BATCH_BYTES:
+                    taken.batches.append(open_batches.pop(key))
+            except Undecodable as error:
+                taken.letters.append(Letter(record, "undecodable", str(error), chunk))
+            except TransformFailed as error:
+                taken.letters.append(Letter(record, "transform", str(error), chunk))
+            except (Unencodable, struct.error, ValueError, OverflowError, OSError, ArithmeticError) as error:
+                taken.letters.append(Letter(record, "unencodable", str(error), chunk))
+
+    def _transformed(self, transform: Transform, stream: Stream, change: Change) -> Change | None:
+        """None for what is left out. Raises TransformFailed."""
+        try:
+            altered = transform(stream, change)
+        except Exception as error:  # a user's own code: anything can come
+            raise TransformFailed(repr(error)) from None
+        if altered is None:
+            self._metrics.left_out.labels(stream.table).inc()
+        return altered
 
     def _finish(self, lane: _Lane, taken: Taken) -> None:
         taken.batches += _together(lane.open.values())
         lane.open.clear()
-        self._metrics.records.labels(lane.stream.table).inc(lane.records)
-        lane.records = 0
         for derived in lane.derived:
             open_batches: dict[Key, Batch] = {}
             for row in derived.flush():
@@ -213,11 +231,10 @@ class Intake:
                 batch.entries.append((row.statement, row.origin, None))
                 batch.bytes += len(row.statement)
 
-    def _count_unknown(self, lane: _Lane, records: Sequence[Record], newest: Record) -> None:
+    def _count_unknown(self, lane: _Lane, records: Sequence[Record]) -> None:
         """A column that the catalogue does not know stands in the newest record too; only then all are looked at."""
-        if lane.decoder.unknown_fields(newest.value()):
-            of_topic = (record for record in records if record.topic() == newest.topic())
-            found = sum(len(lane.decoder.unknown_fields(record.value())) for record in of_topic)
+        if lane.decoder.unknown_fields(records[-1].value()):
+            found = sum(len(lane.decoder.unknown_fields(record.value())) for record in records)
             self._metrics.unknown_fields.labels(lane.stream.table).inc(found)
 
 
@@ -229,6 +246,7 @@ def _together(batches: Iterable[Batch]) -> list[Batch]:
         if joined and partitions < MOST_PARTITIONS and joined[-1].bytes + batch.bytes <= JOINED_BYTES:
             joined[-1].entries += batch.entries
             joined[-1].bytes += batch.bytes
+            joined[-1].deletes += batch.deletes
             partitions += 1
         else:
             joined.append(batch)

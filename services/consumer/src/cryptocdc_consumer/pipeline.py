@@ -128,13 +128,12 @@ class Pipeline:
 
     def _sound(self, messages: Sequence[Any]) -> list[Any]:
         """The records among messages; the others tell of trouble with brokers or topics, which the client mends."""
-        records = []
-        for message in messages:
-            error = message.error()
-            if error is None:
-                records.append(message)
-            elif error.code() != KafkaError._PARTITION_EOF:
-                log.warning("Kafka: %s", error)
+        records = [message for message in messages if message.error() is None]
+        if len(records) < len(messages):
+            for message in messages:
+                error = message.error()
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                    log.warning("Kafka: %s", error)
         return records
 
     def _write(self, records: Sequence[Any]) -> None:
@@ -254,9 +253,8 @@ class Pipeline:
         self._metrics.rows.labels(batch.table).inc(rows)
         if batch.event is None:
             return
-        deletes = sum(change.op == "d" for _, _, change in batch.entries)
-        if deletes:
-            self._metrics.deletes.labels(batch.table).inc(deletes)
+        if batch.deletes:
+            self._metrics.deletes.labels(batch.table).inc(batch.deletes)
         # The first and the last row stand for the batch: exact where batches are small, and free where they are not.
         for _, _, change in batch.entries[:: max(1, rows - 1)]:
             if change.op == "d":

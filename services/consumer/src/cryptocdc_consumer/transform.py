@@ -23,6 +23,10 @@ class TransformError(ValueError):
     """A transform that can't be loaded; the message names the setting."""
 
 
+class TransformFailed(Exception):
+    """A transform that raised; the message is what it raised."""
+
+
 def load(reference: str | None) -> Transform | None:
     """The transform that "module:function" names, None for none. Raises TransformError."""
     if not reference:
