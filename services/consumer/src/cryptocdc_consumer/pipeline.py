@@ -24,9 +24,11 @@ from cryptocdc_core.metrics import ConsumerMetrics
 
 log = logging.getLogger(__name__)
 
-CHUNK_RECORDS = 2_000
+CHUNK_RECORDS = 6_000
+"""At most, when there is a backlog: 20 symbols then have a full batch each."""
 LATE_S = 0.25
-GATHER_S = 0.025
+GATHER_SHARE, GATHER_LIMIT_S = 0.1, 0.2
+"""Late rows are gathered for so much of their lateness, and so long at most."""
 COMMIT_EVERY_S = 0.5
 LAG_EVERY_S = 2.0
 ASK_EVERY_S = 10.0
@@ -69,7 +71,7 @@ class Pipeline:
         """The next offset to read, everything before it being written."""
         self._committed: dict[Partition, int] = {}
         self._commit_at = self._lag_at = self._ask_at = 0.0
-        self._late = False
+        self._gather_s = 0.0
         self._full_since: float | None = None
         self._paused = False
 
@@ -118,13 +120,14 @@ class Pipeline:
     def _read(self) -> list[Any]:
         """What has come: at once while rows are fresh; gathered for a moment while they are late anyway.
 
-        A chunk of few rows makes batches of one or two, each of which costs Cassandra nearly as much as one of fifty.
+        A chunk of few rows makes batches of few, each of which costs Cassandra nearly as much as one of fifty; and a
+        consumer that is faster than the connector would never find more than a few.
         """
         held, self._held = self._held, []
         first = self._consumer.poll(0 if held else 0.02 if self._chunks else 0.2)
         if first is None:
             return held
-        return [*held, *self._sound([first, *self._consumer.consume(CHUNK_RECORDS - 1, GATHER_S if self._late else 0)])]
+        return [*held, *self._sound([first, *self._consumer.consume(CHUNK_RECORDS - 1, self._gather_s)])]
 
     def _sound(self, messages: Sequence[Any]) -> list[Any]:
         """The records among messages; the others tell of trouble with brokers or topics, which the client mends."""
@@ -139,7 +142,8 @@ class Pipeline:
     def _write(self, records: Sequence[Any]) -> None:
         now = self._wall()
         taken = self._intake.take(records, int(now * 1000))
-        self._late = now - taken.chunk.committed_us / 1_000_000 > LATE_S
+        late_s = now - taken.chunk.committed_us / 1_000_000
+        self._gather_s = min(GATHER_LIMIT_S, late_s * GATHER_SHARE) if late_s > LATE_S else 0.0
         self._chunks.append(taken.chunk)
         for letter in taken.letters:
             self._letters.send(letter)
