@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.asking import latest_prices
-from bench.carrying import latency, percentile, throughput
+from bench.carrying import latency, percentile, throughput, warm_up
 from bench.consumers import Ours, Tutorial
 from bench.first_row import first_row
 from bench.report import Report
@@ -26,8 +26,9 @@ OUT = Path(__file__).parent / "out" / "report.json"
 TUTORIAL_ROWS, TUTORIAL_LIVE = 15_000, 5_000
 OUR_ROWS, OUR_LIVE = 400_000, 200_000
 LATENCY_S = 12
-WARM_UP_ROWS = 3_000, 300_000
-"""Of the tutorials' way and ours, not counted: for its first minutes a JVM is busier compiling than working."""
+WARM_UP_ROWS = 5_000, 200_000
+"""Of the tutorials' way and ours, in each of at most WARM_UPS rounds, none of which counts."""
+WARM_UPS = 8
 RATES = (200, 2000)
 
 
@@ -51,10 +52,11 @@ def main() -> None:
                 ours.apply(ours.plan.connector)
                 ours.pause()
                 console.print("[bold]warming up")
-                _warm_up(tutorial, ours, folder)
+                pids = {status.name: status.pid for status in platform.status() if status.pid is not None}
+                _warm_up(pids, tutorial, ours, folder)
                 for number in range(options.runs):
                     console.print(f"[bold]end to end and latency, {number + 1} of {options.runs}")
-                    _carry(report, tutorial, ours, folder)
+                    _carry(report, pids, tutorial, ours, folder)
                 for number in range(options.runs):
                     console.print(f"[bold]API, {number + 1} of {options.runs}")
                     _ask(report, platform, folder)
@@ -73,31 +75,31 @@ def _first_row(report: Report, platform: Platform, folder: Path) -> None:
         report.add(f"memory_mib.{process}", mib)
 
 
-def _warm_up(tutorial: Way, ours: Way, folder: Path) -> None:
-    naive, tuned = WARM_UP_ROWS
-    with Tutorial(tutorial) as consumer:
-        throughput(tutorial, consumer, naive, 0)
-    tutorial.pause()
-    with Ours(ours) as program:
-        throughput(ours, program, tuned, 0)
-    ours.pause()
+def _warm_up(servers: dict[str, int], tutorial: Way, ours: Way, folder: Path) -> None:
+    for way, kind, rows in zip((tutorial, ours), (Tutorial, Ours), WARM_UP_ROWS, strict=True):
+        with kind(way) as consumer:
+            warm_up(way, consumer, servers, rows, WARM_UPS)
+        way.pause()
     for _ in range(2):
         latency(ours, max(RATES), LATENCY_S, folder)
 
 
-def _carry(report: Report, tutorial: Way, ours: Way, folder: Path) -> None:
+def _carry(report: Report, servers: dict[str, int], tutorial: Way, ours: Way, folder: Path) -> None:
     with Tutorial(tutorial) as consumer:
-        naive, naive_live = throughput(tutorial, consumer, TUTORIAL_ROWS, TUTORIAL_LIVE)
+        naive = throughput(tutorial, consumer, servers, TUTORIAL_ROWS, TUTORIAL_LIVE)
     tutorial.pause()
     with Ours(ours) as program:
-        tuned, tuned_live = throughput(ours, program, OUR_ROWS, OUR_LIVE)
+        tuned = throughput(ours, program, servers, OUR_ROWS, OUR_LIVE)
     ours.pause()
-    report.add("end_to_end.naive_rows_per_s", naive)
-    report.add("end_to_end.tuned_rows_per_s", tuned)
-    report.add("end_to_end.ratio_to_naive", tuned / naive)
-    report.add("live.naive_rows_per_s", naive_live)
-    report.add("live.tuned_rows_per_s", tuned_live)
-    report.add("live.ratio_to_naive", tuned_live / naive_live)
+    report.add("end_to_end.naive_rows_per_s", naive.backlog)
+    report.add("end_to_end.tuned_rows_per_s", tuned.backlog)
+    report.add("end_to_end.ratio_to_naive", tuned.backlog / naive.backlog)
+    report.add("live.naive_rows_per_s", naive.live)
+    report.add("live.tuned_rows_per_s", tuned.live)
+    report.add("live.ratio_to_naive", tuned.live / naive.live)
+    for way, carried in (("naive", naive), ("tuned", tuned)):
+        for process, us in (carried.cpu_us | {"total": sum(carried.cpu_us.values())}).items():
+            report.add(f"cpu_us_per_row.{way}.{process}", us)
     for rate in RATES:
         values = latency(ours, rate, LATENCY_S, folder)
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
