@@ -69,7 +69,8 @@ def resolve(
         joining = [s for s in ranked if s not in current][: top.count - len(staying)]
         return ResolvedFeed(feed, source, tuple(sorted([*staying, *joining])))
 
-    problems, halted = [], []
+    problems: list[str] = []
+    halted: list[str] = []
     names = feed.spec.symbols.names or []
     for at, name in enumerate(names):
         if name not in markets:
