@@ -2,7 +2,7 @@
 
 import pytest
 
-from cryptocdc_consumer.intake import BATCH_ROWS, JOINED_BYTES, MOST_PARTITIONS
+from cryptocdc_consumer.intake import BATCH_BYTES, BATCH_ROWS, JOINED_BYTES, MOST_PARTITIONS
 from cryptocdc_core.catalogue.streams import KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 
 from .records import NOW_MS, Record, change, intake
@@ -21,7 +21,8 @@ def test_rows_of_one_partition_make_batches_of_a_bounded_size():
 
 def test_large_rows_make_smaller_batches():
     it, _, _ = intake()
-    taken = it.take(trades(10, price="1." + "9" * 190, symbol="S" * 30_000), NOW_MS)
+    symbol = "S" * (BATCH_BYTES // 3)
+    taken = it.take(trades(10, price="1." + "9" * 190, symbol=symbol), NOW_MS)
     assert all(len(batch.entries) <= 3 for batch in taken.batches)
     assert sum(len(batch.entries) for batch in taken.batches) == 10
 
