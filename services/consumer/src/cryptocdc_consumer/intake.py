@@ -22,7 +22,7 @@ BATCH_BYTES = 128 * 1024
 """A batch within one partition is one write to Cassandra, whatever its size: one message, one entry of the commit log,
 one answer. A row in a batch of 300 costs both sides a fourth less than one in a batch of 100."""
 MOST_PARTITIONS = 10
-JOINED_BYTES = 4 * 1024
+JOINED_BYTES = 3_500
 """Small batches go together, since a request costs as much as ten rows. Beyond ten partitions or 5 KiB Cassandra would
 warn of a batch that is not of one partition, and beyond 50 KiB refuse it."""
 
