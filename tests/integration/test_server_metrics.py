@@ -63,15 +63,18 @@ def test_every_server_serves_its_metrics_and_prometheus_finds_them(watched: Plat
     assert told(watched, "postgres") == ""
 
 
-def test_a_server_that_was_started_anew_gets_its_exporter_again(watched: Platform, lender: ServerMetrics) -> None:
+def test_a_server_that_was_started_anew_gets_its_exporter_again(
+    platform: Platform, watched: Platform, lender: ServerMetrics
+) -> None:
+    """By `platform`, whose children the servers are: only it takes leave of the killed one."""
     lender.step()
-    watched.restart("kafka")
+    platform.restart("kafka")
     assert told(watched, "kafka") == ""
     lender.step()
     assert A_METRIC["kafka"] in told(watched, "kafka")
-    watched.kill("postgres")
+    platform.kill("postgres")
     assert "cnpg_collector_up 0.0" in told(watched, "postgres")
-    watched.restart("postgres")
+    platform.restart("postgres")
     assert A_METRIC["postgres"] in told(watched, "postgres")
 
 
@@ -89,9 +92,9 @@ def test_what_another_command_has_lent_is_left_as_it_is(
         assert metric in told(watched, server), server
 
 
-def test_a_port_that_another_program_holds_is_named_and_the_server_lives(watched: Platform) -> None:
+def test_a_port_that_another_program_holds_is_named_and_the_server_lives(platform: Platform, watched: Platform) -> None:
     """The exporter itself would end its JVM."""
-    watched.restart("kafka")  # one without an exporter
+    platform.restart("kafka")  # one without an exporter
     pids = watched.pids()
     with socket.create_server(("127.0.0.1", 0)) as held:
         assert "CRYPTOCDC_KAFKA_METRICS_PORT" in refused(watched, kafka=held.getsockname()[1])
