@@ -206,6 +206,8 @@ EDITS = {
     "scaling.consumers": Edit({"scaling": {"consumers": 2}}, NOBODY, _runs("consumer", 2)),
     "suspend": Edit({"suspend": True}, NOBODY, _suspended),
     "suspend no more": Edit({"suspend": False}, NOBODY, _runs("producer", 2)),
+    "deletionPolicy": Edit({"deletionPolicy": "Delete"}, NOBODY, _topics_are_owned(True)),
+    "deletionPolicy again": Edit({"deletionPolicy": "Retain"}, NOBODY, _topics_are_owned(False)),
     "streams.crypto24hStats given up": Edit(
         {"streams": {"crypto24hStats": None}},
         EVERYBODY,
@@ -216,8 +218,6 @@ EDITS = {
         EVERYBODY,
         lambda feed: feed.metric("consumer", "cryptocdc_consumer_rows_total", 'table="crypto_24h_stats"'),
     ),
-    "deletionPolicy": Edit({"deletionPolicy": "Delete"}, NOBODY, _topics_are_owned(True)),
-    "deletionPolicy again": Edit({"deletionPolicy": "Retain"}, NOBODY, _topics_are_owned(False)),
 }
 """By field, or by a field and what is made of it. They are made one after the other, of the same feed."""
 
