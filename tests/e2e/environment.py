@@ -47,7 +47,7 @@ STOOD_IN = (
 """The CRDs that the stand-ins answer for."""
 BASE, BUILD = "cryptocdc/base:bookworm", "cryptocdc/build:bookworm"
 LOCAL_BUILD = "--network host --quiet --force-rm"
-PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator", "api")
+PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator", "api", "alerter")
 CHARTED = ("operator", "verifier", "simulator")
 """Those that the chart runs; the others' pods the operator makes."""
 CHART = ROOT / "charts"

@@ -130,6 +130,8 @@ class FeedFigures:
     weight_limit: int
     differences: int
     programs: int
+    alerts_firing: tuple[str, ...] = ()
+    """Market alerts whose condition is true, by their ids."""
 
 
 WINDOW_S = 10.0
@@ -167,6 +169,7 @@ class Figures:
             weight_limit=int(max(samples.values.get(f"{producer}weight_limit", {}).values(), default=0)),
             differences=int(samples.total("cryptocdc_verifier_differences", feed=self._fid)),
             programs=samples.programs,
+            alerts_firing=tuple(sorted(a for a, on in samples.by("cryptocdc_alerter_firing", "alert").items() if on)),
         )
 
     def _stream(

@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaException, Message, Producer
 
-from cryptocdc_adapters.kafka import TIMEOUT_S, client_config, has_no_leader_yet
+from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_adapters.topics import read_whole
 from cryptocdc_core.settings import KafkaSettings
 
 
 def read_symbols(settings: KafkaSettings, topic: str) -> dict[str, int]:
     """The topic's symbols and their partitions as they stand now. Raises KafkaException."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while True:
-        try:
-            return _read(settings, topic)
-        except KafkaException as error:
-            if not has_no_leader_yet(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.3)
-
-
-def _read(settings: KafkaSettings, topic: str) -> dict[str, int]:
-    consumer = Consumer(
-        client_config(settings, group_id=f"{topic}-reader", enable_auto_commit=False, auto_offset_reset="earliest")
-    )
-    try:
-        partitions = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT_S) for p in partitions}
-        pending = {p: high for p, (low, high) in ends.items() if high > low}
-        consumer.assign([TopicPartition(topic, p, ends[p][0]) for p in pending])
-        found: dict[str, int] = {}
-        deadline = time.monotonic() + TIMEOUT_S
-        while pending:
-            if time.monotonic() > deadline:
-                raise KafkaException(f"{topic}: not read to its end within {TIMEOUT_S} s")
-            for message in consumer.consume(500, timeout=0.2):
-                if message.error():
-                    raise KafkaException(message.error())
-                _apply(message, found)
-            # Compaction leaves holes, so the position tells the end, not the last record's offset.
-            for position in consumer.position([TopicPartition(topic, p) for p in pending]):
-                if position.offset >= pending[position.partition]:
-                    del pending[position.partition]
-        return found
-    finally:
-        consumer.close()
+    found: dict[str, int] = {}
+    for message in read_whole(settings, topic):
+        _apply(message, found)
+    return found
 
 
 def _apply(message: Message, found: dict[str, int]) -> None:

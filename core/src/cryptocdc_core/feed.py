@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cryptocdc_core import durations
+from cryptocdc_core.alerts import Alert, AlertWebhook, misplaced
+from cryptocdc_core.feed_base import Duration, FeedModel, Symbol
 from cryptocdc_core.feed_problems import problem, shown
 
 API_VERSION = "cryptocdc.io/v1alpha1"
@@ -17,13 +19,12 @@ KlineInterval = Literal[
     "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"
 ]
 Transport = Literal["websocket", "rest"]
-# A pattern bounds a string by itself; `maxLength` says so to Kubernetes, which does not read it out of the pattern.
-Duration = Annotated[str, Field(pattern=durations.PATTERN, json_schema_extra={"maxLength": 7})]
 Retention = Annotated[str, Field(pattern=rf"^keep$|{durations.PATTERN}", json_schema_extra={"maxLength": 7})]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9_.-]{1,20}$", json_schema_extra={"maxLength": 20})]
 
 MOST_TTL_S = 3650 * 86_400
 """Cassandra's own limit is twenty years from the time of writing."""
+
+MOST_ALERTS = 50
 
 RESERVED = ("public", "information-schema")
 RESERVED_STARTS = ("pg-", "system")
@@ -38,22 +39,7 @@ class FeedError(ValueError):
         super().__init__("\n".join(problems))
 
 
-class _Model(BaseModel):
-    # Strict, and by the documented names only: what the CRD's schema would refuse is refused here, too. The strings
-    # below the fields are what `kubectl explain` and docs/feed.md say.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, given: Any) -> Any:
-        # As Kubernetes has it: a field's null stands for the default.
-        if not isinstance(given, dict):
-            return given
-        fields = {field.alias or name for name, field in cls.model_fields.items()}
-        return {key: value for key, value in given.items() if value is not None or key not in fields}
-
-
-class Metadata(_Model):
+class Metadata(FeedModel):
     model_config = ConfigDict(extra="ignore")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,29}$", json_schema_extra={"maxLength": 30})
@@ -71,7 +57,7 @@ class Metadata(_Model):
         return name
 
 
-class Endpoints(_Model):
+class Endpoints(FeedModel):
     """Base URLs to use instead of the exchange's own."""
 
     rest: str | None = Field(None, pattern=r"^https?://[^\s]+$", max_length=200)
@@ -80,7 +66,7 @@ class Endpoints(_Model):
     """Base URL of the streams, instead of the exchange's own."""
 
 
-class Top(_Model):
+class Top(FeedModel):
     """The most traded symbols of a quote asset, instead of names."""
 
     count: int = Field(ge=1, le=500)
@@ -90,7 +76,7 @@ class Top(_Model):
     """The quote asset of those symbols."""
 
 
-class Symbols(_Model):
+class Symbols(FeedModel):
     """What to capture: exactly one of `names` and `top`."""
 
     names: list[Symbol] | None = Field(None, min_length=1, max_length=1000, json_schema_extra={"uniqueItems": True})
@@ -112,7 +98,7 @@ class Symbols(_Model):
         return self
 
 
-class RecentTrades(_Model):
+class RecentTrades(FeedModel):
     """Every trade, into the table `recent_trades`."""
 
     source: Transport = "websocket"
@@ -123,7 +109,7 @@ class RecentTrades(_Model):
     """Between two questions over REST."""
 
 
-class Klines(_Model):
+class Klines(FeedModel):
     """Candles, into the table `klines`."""
 
     source: Transport = "websocket"
@@ -143,7 +129,7 @@ class Klines(_Model):
         return intervals
 
 
-class Crypto24hStats(_Model):
+class Crypto24hStats(FeedModel):
     """Statistics of the last 24 hours, into the table `crypto_24h_stats`."""
 
     source: Transport = "rest"
@@ -152,7 +138,7 @@ class Crypto24hStats(_Model):
     """Between two questions over REST."""
 
 
-class LatestPrices(_Model):
+class LatestPrices(FeedModel):
     """Last prices, into the table `latest_prices`."""
 
     source: Transport = "websocket"
@@ -161,7 +147,7 @@ class LatestPrices(_Model):
     """Between two questions over REST."""
 
 
-class OrderBook(_Model):
+class OrderBook(FeedModel):
     """The best levels of the order book, into the table `order_book`."""
 
     source: Transport = "websocket"
@@ -173,7 +159,7 @@ class OrderBook(_Model):
     """A row for each interval in which the book changed."""
 
 
-class Streams(_Model):
+class Streams(FeedModel):
     """What to capture of each symbol: at least one stream. One without settings is written `klines: {}`."""
 
     recent_trades: RecentTrades | None = Field(None, alias="recentTrades")
@@ -198,7 +184,7 @@ def _stream_fields() -> list[tuple[str, Any]]:
     return list(Streams.model_fields.items())
 
 
-class Retentions(_Model):
+class Retentions(FeedModel):
     """How long each server keeps the rows: a whole number with a unit (`s`, `m`, `h`, `d`, `w`), or `keep`."""
 
     postgres: Retention = "2d"
@@ -217,7 +203,7 @@ class Retentions(_Model):
         return text
 
 
-class Scaling(_Model):
+class Scaling(FeedModel):
     """How many programs share the work."""
 
     partitions: int = Field(12, ge=1, le=96)
@@ -229,14 +215,14 @@ class Scaling(_Model):
     """Programs that write into Cassandra; they share the partitions."""
 
 
-class Sink(_Model):
+class Sink(FeedModel):
     """Where the rows end."""
 
     type: Literal["cassandra"] = "cassandra"
     """Where the rows go."""
 
 
-class Spec(_Model):
+class Spec(FeedModel):
     """What to capture, from where, and how long to keep it."""
 
     exchange: Literal["binance", "binance-us", "simulated"] = "binance"
@@ -250,13 +236,28 @@ class Spec(_Model):
     retention: Retentions = Retentions()
     scaling: Scaling = Scaling()
     sink: Sink = Sink()
+    alerts: list[Alert] = Field(
+        default=[], max_length=MOST_ALERTS, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """Conditions of the market that are told of when they become true and when they no longer are, each once. Changing
+    them restarts neither producers nor consumers."""
+    alert_webhook: AlertWebhook | None = Field(None, alias="alertWebhook")
     suspend: bool = False
     """`true` stops the capture; what is in PostgreSQL is carried on."""
     deletion_policy: Literal["Retain", "Delete"] = Field("Retain", alias="deletionPolicy")
     """What becomes of the data when the feed is deleted: `Retain` keeps it, `Delete` removes topics and tables too."""
 
+    @field_validator("alerts")
+    @classmethod
+    def _distinct(cls, alerts: list[Alert]) -> list[Alert]:
+        ids = [alert.id for alert in alerts]
+        twice = sorted({id for id in ids if ids.count(id) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} stands more than once; each alert is accepted once")
+        return alerts
 
-class CryptoFeed(_Model):
+
+class CryptoFeed(FeedModel):
     """Market data of an exchange, captured into PostgreSQL and carried by change data capture into Cassandra, where it
     is proven equal."""
 
@@ -301,9 +302,16 @@ def parse(document: object) -> CryptoFeed:
             [f"feed: {shown(document)} is not accepted; accepted: a mapping with apiVersion, kind, metadata, spec"]
         )
     try:
-        return CryptoFeed.model_validate({key: value for key, value in document.items() if key != "status"})
+        feed = CryptoFeed.model_validate({key: value for key, value in document.items() if key != "status"})
     except ValidationError as error:
         raise FeedError([problem(detail, CryptoFeed) for detail in error.errors()]) from None
+    spec = feed.spec
+    problems = misplaced(
+        spec.alerts, spec.symbols.names, spec.streams.tables, spec.retention.kafka, retention_s(spec.retention.kafka)
+    )
+    if problems:
+        raise FeedError(problems)
+    return feed
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -37,8 +37,8 @@ def problem(detail: ErrorDetails, document: type[BaseModel]) -> str:
     accepted = {
         "literal_error": lambda: str(context["expected"]),
         "string_pattern_mismatch": lambda: PATTERNS.get(str(context["pattern"]), f"what matches {context['pattern']}"),
-        "greater_than_equal": lambda: f"{context['ge']} or more",
-        "less_than_equal": lambda: f"{context['le']} or less",
+        "greater_than_equal": lambda: f"{_bound(context['ge'])} or more",
+        "less_than_equal": lambda: f"{_bound(context['le'])} or less",
         "too_short": lambda: f"{context['min_length']} or more entries",
         "model_type": lambda: f"a mapping with {', '.join(_fields_at(document, detail['loc']))}",
         "too_long": lambda: f"at most {context['max_length']} entries",
@@ -53,8 +53,14 @@ PATTERNS = {
     r"^[A-Z0-9_.-]{1,20}$": "the exchange's name in capitals, such as BTCUSDT",
     r"^[A-Z0-9]{1,12}$": "an asset in capitals, such as USDT",
     r"^https?://[^\s]+$": "a base URL that begins with http:// or https://",
+    r"^https?://[^\s/?#]+[^\s]*$": "a URL that begins with http:// or https://",
     r"^wss?://[^\s]+$": "a base URL that begins with ws:// or wss://",
 }
+
+
+def _bound(limit: object) -> str:
+    """pydantic gives the bound of a decimal as Python would write it."""
+    return str(limit).removeprefix("Decimal('").removesuffix("')")
 
 
 def _fields_at(document: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

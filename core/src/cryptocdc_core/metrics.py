@@ -179,6 +179,41 @@ class VerifierMetrics(ProgramMetrics):
         self.slot_retained_bytes = Gauge(
             f"{p}slot_retained_bytes", "Log that PostgreSQL keeps for the slot.", ["feed"], registry=r
         )
+        self.connector_running = Gauge(
+            f"{p}connector_running", "1 while the connector and its task run.", ["feed"], registry=r
+        )
+
+
+class AlerterMetrics(ProgramMetrics):
+    """The market's prices against the feed's alerts. `alert` is an alert's id; a feed has 50 at most."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__("alerter", version)
+        r, p = self.registry, "cryptocdc_alerter_"
+        self.prices = Counter(f"{p}prices_total", "Prices that alerts were held against.", registry=r)
+        self.filled = Counter(f"{p}filled_total", "Prices read again only to fill windows.", registry=r)
+        self.undecodable = Counter(f"{p}undecodable_total", "Records that are no change: passed over.", registry=r)
+        self.firing = Gauge(
+            f"{p}firing", "1 while the alert's condition is true, else 0.", ["alert", "symbol"], registry=r
+        )
+        self.transitions = Counter(
+            f"{p}transitions_total", "Records written, by state: firing, resolved.", ["state"], registry=r
+        )
+        self.evaluated = Gauge(
+            f"{p}evaluated_timestamp_seconds", "Time of the newest price that was seen.", ["symbol"], registry=r
+        )
+        self.event_seconds = Histogram(
+            f"{p}event_to_record_seconds", "From the exchange's time of a price to the acknowledged record.",
+            buckets=LATENCY_BUCKETS_S, registry=r,
+        )  # fmt: skip
+        self.webhooks = Counter(
+            f"{p}webhooks_total",
+            "Records that the webhook was to get, by outcome: delivered, refused, failed, dropped.",
+            ["outcome"],
+            registry=r,
+        )
+        self.webhook_retries = Counter(f"{p}webhook_retries_total", "Posts that were tried again.", registry=r)
+        self.webhook_waiting = Gauge(f"{p}webhook_waiting", "Records that wait for the webhook.", registry=r)
 
 
 class OperatorMetrics(ProgramMetrics):

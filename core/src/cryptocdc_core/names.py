@@ -65,6 +65,11 @@ class Names:
         return f"{self.fid}.dlq"
 
     @property
+    def alerts_topic(self) -> str:
+        """By alert its last record."""
+        return f"{self.fid}.alerts"
+
+    @property
     def rejected_topic(self) -> str:
         return f"{self.fid}.rejected"
 
@@ -75,6 +80,10 @@ class Names:
     @property
     def consumer_group(self) -> str:
         return f"{self.fid}-consumer"
+
+    @property
+    def alerter_group(self) -> str:
+        return f"{self.fid}-alerter"
 
     @property
     def replay_group(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cryptocdc_core import ddl
+from cryptocdc_core.alerts import Alert
 from cryptocdc_core.catalogue import STREAMS, Stream, by_table
 from cryptocdc_core.connector import connector_config
 from cryptocdc_core.feed import CryptoFeed, retention_s
@@ -52,6 +53,11 @@ class Plan:
     connector: dict[str, str]
 
     @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """Those whose symbols are captured: `top` may not mean one today, and one that is halted waits."""
+        return tuple(alert for alert in self.feed.spec.alerts if alert.symbol in self.symbols)
+
+    @property
     def change_topics(self) -> dict[str, Stream]:
         """The streams by the topic that carries their changes."""
         return {self.names.change_topic(stream.table): stream for stream in self.streams}
@@ -77,6 +83,7 @@ def plan(resolved: ResolvedFeed, platform: PlatformFacts) -> Plan:
         # Kept compact, so that a producer reads the assignment and not its history.
         Topic(names.symbols_topic, partitions, {"cleanup.policy": "compact", "segment.ms": "3600000"}),
         Topic(names.dead_letter_topic, 1, letters),
+        Topic(names.alerts_topic, 1, {"cleanup.policy": "compact", "segment.ms": "3600000"}),
         Topic(names.rejected_topic, 1, retention),
         Topic(names.heartbeat_topic, 1, {"retention.ms": "3600000"}),
     )

@@ -65,6 +65,7 @@ def resolve(
             raise FeedError(
                 [f"spec.symbols.top.quote: {top.quote!r} has no trading market; accepted: {', '.join(quotes[:20])}"]
             )
+        _refuse_unknown_alerts(feed, markets)
         staying = [s for s in ranked[: int(top.count * LEAVE_RANK)] if s in current][: top.count]
         joining = [s for s in ranked if s not in current][: top.count - len(staying)]
         return ResolvedFeed(feed, source, tuple(sorted([*staying, *joining])))
@@ -74,11 +75,26 @@ def resolve(
     names = feed.spec.symbols.names or []
     for at, name in enumerate(names):
         if name not in markets:
-            near = difflib.get_close_matches(name, markets, n=3) if len(problems) < HINTS else []
-            hint = f"did you mean {', '.join(near)}?" if near else "a symbol of exchangeInfo is accepted"
-            problems.append(f"spec.symbols.names[{at}]: {name!r} is unknown to {feed.spec.exchange}; {hint}")
+            problems.append(_unknown(f"spec.symbols.names[{at}]", name, feed, markets, hinted=len(problems) < HINTS))
         elif not markets[name].trading:
             halted.append(name)
     if problems:
         raise FeedError(problems)
     return ResolvedFeed(feed, source, tuple(sorted(set(names) - set(halted))), tuple(sorted(halted)))
+
+
+def _refuse_unknown_alerts(feed: CryptoFeed, markets: Mapping[str, Market]) -> None:
+    """Which symbols `top` means changes by the day; one that the exchange does not know is a slip."""
+    problems = [
+        _unknown(f"spec.alerts[{at}].symbol", alert.symbol, feed, markets)
+        for at, alert in enumerate(feed.spec.alerts)
+        if alert.symbol not in markets
+    ]
+    if problems:
+        raise FeedError(problems)
+
+
+def _unknown(field: str, name: str, feed: CryptoFeed, markets: Mapping[str, Market], *, hinted: bool = True) -> str:
+    near = difflib.get_close_matches(name, markets, n=3) if hinted else []
+    hint = f"did you mean {', '.join(near)}?" if near else "a symbol of exchangeInfo is accepted"
+    return f"{field}: {name!r} is unknown to {feed.spec.exchange}; {hint}"

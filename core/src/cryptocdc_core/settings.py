@@ -201,6 +201,15 @@ class VerifierSettings(Settings):
     """Rows compared a second, at most: above what is captured, below what would slow it down."""
 
 
+class AlerterSettings(Settings):
+    """What only the alerter is told."""
+
+    model_config = ConfigDict(title="alerter_")
+
+    webhook_url: str | None = Field(None, repr=False, pattern=r"^https?://[^\s/?#]+[^\s]*$")
+    """Instead of the feed's `alertWebhook.url`; what its `secretRef` stands for."""
+
+
 class ApiSettings(Settings):
     """What only the API is told."""
 

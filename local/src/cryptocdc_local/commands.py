@@ -296,7 +296,10 @@ def plan(feed: Feed, source: Source = None) -> None:
 
 def _workloads(feed: CryptoFeed) -> dict[str, int]:
     """How many programs of each kind the feed asks for."""
-    return {"producer": feed.spec.scaling.producers, "consumer": feed.spec.scaling.consumers, "verifier": 1, "api": 1}
+    scaling, alerters = feed.spec.scaling, 1 if feed.spec.alerts else 0
+    return {
+        "producer": scaling.producers, "consumer": scaling.consumers, "verifier": 1, "api": 1, "alerter": alerters,
+    }  # fmt: skip
 
 
 def status(as_json: Json = False) -> None:

@@ -123,6 +123,8 @@ def _footer(figures: FeedFigures, note: str) -> Text:
         text.append(f"{label} {value:,}  ", style=style if value else "")
     if figures.weight_limit:
         text.append(f"request weight {figures.weight_used:,}/{figures.weight_limit:,}")
+    if figures.alerts_firing:
+        text.append(f"\nalerts firing: {', '.join(figures.alerts_firing)}", style="bold red")
     if note:
         text.append(f"\n{note}", style="yellow")
     return text

@@ -18,7 +18,7 @@ from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.process import Command, ServerProcess
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 
-FIRST_METRICS_PORT = {"producer": 9101, "consumer": 9201, "verifier": 9301, "api": 9501}
+FIRST_METRICS_PORT = {"producer": 9101, "consumer": 9201, "verifier": 9301, "api": 9501, "alerter": 9601}
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S, _STEADY_S = 0.5, 30.0, 60.0
 
 STOP_LIMIT_S = 30.0

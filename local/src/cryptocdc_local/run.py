@@ -36,6 +36,8 @@ RESOLVE_AGAIN_S = 86_400
 RESOLVE_LOOK_S = 60.0
 """Also between two attempts: each weighs 100 of the 6,000 that the exchange gives everybody here in a minute."""
 GUARD_EVERY_S = 3.0
+ALERTING = {"alerts", "alert_webhook"}
+"""Fields of a feed that only the alerter reads."""
 
 
 def read_document(path: Path) -> dict[str, object]:
@@ -133,6 +135,7 @@ class Run:
         # Consumers first: what the first producer writes is carried at once.
         self.programs.scale("consumer", scaling.consumers)
         self.programs.scale("producer", 0 if suspended else scaling.producers)
+        self.programs.scale("alerter", 1 if self.applied.feed.spec.alerts else 0)
 
     def _watch(self, step: Callable[[], None], every_s: float) -> None:
         def loop() -> None:
@@ -183,6 +186,8 @@ class Run:
             self._readings = self._new_readings()
             self.programs.scale("verifier", 1)
             self.programs.scale("api", 1)
+        if _programs_differ(before, stored) or _alerts_differ(before, stored):
+            self.programs.stop("alerter")
         self._scale()
         if before.document != stored.document:
             self.event = "feed changed: taken over"
@@ -212,7 +217,7 @@ class Run:
         self._ending.set()
         for thread in self._threads:
             thread.join(timeout=10)
-        for kind in ("api", "producer", "verifier", "consumer"):
+        for kind in ("api", "producer", "alerter", "verifier", "consumer"):
             self.programs.stop(kind)
         if self._server_metrics is not None:
             self._server_metrics.close()
@@ -222,9 +227,16 @@ def _programs_differ(before: AppliedFeed, after: AppliedFeed) -> bool:
     """Whether the programs must start again: symbols travel by Kafka, scaling by number, the rest is read at start."""
 
     def rest(applied: AppliedFeed) -> object:
-        return applied.feed.spec.model_dump(exclude={"symbols", "scaling", "suspend", "deletion_policy"})
+        apart = {"symbols", "scaling", "suspend", "deletion_policy", *ALERTING}
+        return applied.feed.spec.model_dump(exclude=apart)
 
     return rest(before) != rest(after)
+
+
+def _alerts_differ(before: AppliedFeed, after: AppliedFeed) -> bool:
+    """Whether the alerter must start again, and nothing else."""
+    then, now = (applied.feed.spec.model_dump(include=ALERTING) for applied in (before, after))
+    return then != now
 
 
 @contextlib.contextmanager

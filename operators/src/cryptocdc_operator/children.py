@@ -19,6 +19,8 @@ def feed_text(plan: Plan) -> str:
     spec["suspend"] = False
     if plan.symbols:
         spec["symbols"] = {"names": sorted(plan.symbols)}
+        # A program that reads the file takes no alert of a symbol that is not captured.
+        spec["alerts"] = [alert.model_dump(mode="json", by_alias=True, exclude_none=True) for alert in plan.alerts]
     document = {
         "apiVersion": plan.feed.api_version, "kind": plan.feed.kind, "metadata": {"name": plan.feed.name}, "spec": spec,
     }  # fmt: skip

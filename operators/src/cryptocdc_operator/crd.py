@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
-from cryptocdc_core import durations, feed
+from cryptocdc_core import alerts, durations, feed
 from cryptocdc_operator.status import Status
 from cryptocdc_operator.structural import Schema, structural_schema
 
@@ -22,7 +22,8 @@ HEADER = """\
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What the schema alone can't say, in CEL: at `path`, `expression` must hold, or `message` is the answer."""
+    """What the schema alone can't say, in CEL: at `path`, `expression` must hold, or `message` is the answer. In a path
+    `[]` stands for each entry of a list."""
 
     path: tuple[str, ...]
     expression: str
@@ -35,7 +36,17 @@ _ENDS = " || ".join(f"self.metadata.name.endsWith('{end}')" for end in feed.RESE
 _UNITS = ", ".join(f"'{unit}': {seconds}" for unit, seconds in durations.UNITS_S.items())
 _STREAMS = [field.alias or name for name, field in feed.Streams.model_fields.items()]
 _TRADES = ("spec", "streams", "recentTrades", "kind")
+_CONDITIONS = get_args(alerts.Condition)
+_GIVEN = " + ".join(f"(has(self.{condition}) ? 1 : 0)" for condition in _CONDITIONS)
+_LOOKING_BACK = " || ".join(f"has(self.{condition})" for condition in alerts.LOOKING_BACK)
+_PRICES = [stream.name for stream, _ in alerts.PRICES.values()]
 _IMMUTABLE = "can't be changed, because of the rows that are stored: use another feed"
+
+
+def _seconds(text: str) -> str:
+    """A duration in seconds."""
+    return f"int({text}.find('^[0-9]+')) * {{{_UNITS}}}[{text}.find('[a-z]$')]"
+
 
 RULES = (
     Rule(
@@ -67,8 +78,43 @@ RULES = (
     ),
     Rule(
         ("spec", "retention", "cassandra"),
-        f"self == 'keep' || int(self.find('^[0-9]+')) * {{{_UNITS}}}[self.find('[a-z]$')] <= {feed.MOST_TTL_S}",
+        f"self == 'keep' || {_seconds('self')} <= {feed.MOST_TTL_S}",
         "3650d at most, or keep, is accepted: Cassandra refuses expiries that are further away",
+    ),
+    Rule(
+        ("spec", "alerts"),
+        "self.all(one, self.exists_one(other, other == one))",
+        "an alert stands more than once; each alert is accepted once",
+    ),
+    Rule(
+        ("spec", "alerts", "[]", "window"),
+        f"{_seconds('self')} >= {alerts.SHORTEST_S} && {_seconds('self')} <= {alerts.LONGEST_S}",
+        "10s to 1d is accepted",
+    ),
+    Rule(("spec", "alerts", "[]"), f"{_GIVEN} == 1", f"exactly one of {', '.join(_CONDITIONS)} is accepted"),
+    Rule(
+        ("spec", "alerts", "[]"),
+        f"has(self.window) == ({_LOOKING_BACK})",
+        f"window is needed with {', '.join(alerts.LOOKING_BACK)}, and accepted with no other condition",
+    ),
+    Rule(
+        ("spec",),
+        f"size(self.alerts) == 0 || {' || '.join(f'has(self.streams.{stream})' for stream in _PRICES)}",
+        f"alerts: accepted with one of the streams {', '.join(_PRICES)}",
+    ),
+    Rule(
+        ("spec",),
+        "!has(self.symbols.names) || self.alerts.all(alert, alert.symbol in self.symbols.names)",
+        "alerts: a symbol is not captured; one of symbols.names is accepted",
+    ),
+    Rule(
+        ("spec",),
+        "self.retention.kafka == 'keep' || self.alerts.all(alert, !has(alert.window)"
+        f" || {_seconds('alert.window')} <= {_seconds('self.retention.kafka')})",
+        "alerts: a window is longer than retention.kafka, from where prices are read again",
+    ),
+    Rule(
+        ("spec", "alertWebhook"), "has(self.url) != has(self.secretRef)", "exactly one of url and secretRef is accepted"
     ),
 )
 
@@ -107,7 +153,7 @@ def feed_schema() -> Schema:
     for rule in RULES:
         node = schema
         for field in rule.path:
-            node = node["properties"][field]
+            node = node["items"] if field == "[]" else node["properties"][field]
         node.setdefault("x-kubernetes-validations", []).append({"rule": rule.expression, "message": rule.message})
     return schema
 

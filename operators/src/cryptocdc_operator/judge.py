@@ -8,22 +8,28 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from cryptocdc_adapters.connect import ConnectorState
-from cryptocdc_operator.labels import NEW_SNAPSHOT
+from cryptocdc_operator.labels import ALERTER, NEW_SNAPSHOT
 from cryptocdc_operator.recovery import MOST_SNAPSHOTS, Action
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import Recovery
 
-READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, PROVEN = (
+READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, PROVEN = (
     "Ready", "PlatformReady", "TablesReady", "TopicsReady", "ConnectorReady", "ProducersReady", "ConsumersReady",
-    "ApiReady", "Proven",
+    "ApiReady", "AlerterReady", "Proven",
 )  # fmt: skip
-PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, PROVEN)
+PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, PROVEN)
 """What Ready sums up, in the order in which one would look for a cause."""
 
 OF_PROGRAMS = {
     "producer": (PRODUCERS, "producers"), "consumer": (CONSUMERS, "consumers"), "api": (API, "API servers"),
+    ALERTER: (ALERTING, "alerters"),
 }  # fmt: skip
 """By component the condition that tells of it, and what its pods are called."""
+LEFT_OUT = {
+    "api": ("SwitchedOff", "the operator's settings have none"),
+    ALERTER: ("NoAlerts", "there is no alert to watch"),
+}
+"""Why a feed can do without a component, in one word and in more."""
 
 STALE = timedelta(minutes=15)
 """A proof trails by one to two minutes."""

@@ -12,6 +12,8 @@ MANAGER = "cryptocdc-operator"
 FEED_LABEL = "cryptocdc.io/feed"
 FEEDS_MAP = "cryptocdc-feeds"
 """The ConfigMap from which the verifier reads all feeds."""
+ALERTER = "alerter"
+"""The component that a feed has only while it has alerts."""
 NEW_SNAPSHOT = "cryptocdc.io/new-snapshot"
 """Annotation of a feed: each new value allows new snapshots again, once the operator has given up."""
 

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from cryptocdc_core.alerts import AlertWebhook, price_source
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import source_of
 from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
-from cryptocdc_operator.labels import Owner, labels, selector
+from cryptocdc_operator.labels import ALERTER, Owner, labels, selector
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
 METRICS_PORT, HTTP_PORT = 9090, 8000
@@ -157,11 +158,38 @@ def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> P
     )  # fmt: skip
 
 
+def alerter(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> Program | None:
+    """Kafka → alerts; None where there is none to watch."""
+    if not plan.alerts:
+        return None
+    spec, webhook = plan.feed.spec, plan.feed.spec.alert_webhook
+    reference = webhook.secret_ref if webhook is not None else None
+    return Program(
+        component=ALERTER,
+        image=settings.alerter_image,
+        resources=settings.alerter_resources,
+        replicas=1,
+        environment={**addresses.of("kafka"), **_login(settings.kafka_alerter_secret)},
+        secrets=(
+            *_password(settings.kafka_alerter_secret),
+            *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
+            *((Secret(reference, {"CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE": "url"}),) if reference else ()),
+        ),
+        reads=[
+            [alert.model_dump(mode="json") for alert in plan.alerts],
+            webhook.model_dump() if webhook is not None else None,
+            price_source(spec.streams.tables)[0].table,
+        ],
+        reaches=(*_kafka(addresses), *_webhook(webhook)),
+    )
+
+
 def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> tuple[Program, ...]:
     """All that run for a feed."""
     found = (
         producer(plan.feed, settings, addresses), consumer(plan.feed, settings, addresses),
         api(plan.feed, settings, addresses),
+        alerter(plan, settings, addresses),
     )  # fmt: skip
     return tuple(program for program in found if program is not None)
 
@@ -383,6 +411,13 @@ def _kafka(addresses: Addresses) -> tuple[tuple[str, int], ...]:
 def _cassandra(addresses: Addresses) -> tuple[tuple[str, int], ...]:
     server = CassandraSettings.from_env({**addresses, "CRYPTOCDC_CASSANDRA_PASSWORD": "-"})
     return tuple((host.strip(), server.port) for host in server.hosts.split(","))
+
+
+def _webhook(webhook: AlertWebhook | None) -> tuple[tuple[str, int], ...]:
+    """Where a secret's URL leads the operator can't see: anywhere, by the usual ports."""
+    if webhook is None:
+        return ()
+    return (_port(webhook.url),) if webhook.url is not None else (("", 80), ("", 443))
 
 
 def _port(url: str) -> tuple[str, int]:

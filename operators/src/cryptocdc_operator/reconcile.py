@@ -249,7 +249,8 @@ class _Pass:
         self._remove_others("Deployment", {f"{feed.name}-{program.component}" for program in programs})
         for component in judge.OF_PROGRAMS.keys() - {program.component for program in programs}:
             kind, what = judge.OF_PROGRAMS[component]
-            self.verdicts[kind] = Verdict("True", "SwitchedOff", f"no {what} run: the operator's settings have none")
+            reason, why = judge.LEFT_OUT[component]
+            self.verdicts[kind] = Verdict("True", reason, f"no {what} run: {why}")
         for program in programs:
             kind, what = judge.OF_PROGRAMS[program.component]
             name = f"{feed.name}-{program.component}"

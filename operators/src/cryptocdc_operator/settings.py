@@ -23,6 +23,7 @@ class OperatorSettings(Settings):
     """The operator's own: feeds, platform and programs share it."""
     producer_image: str
     consumer_image: str
+    alerter_image: str
     verifier_image: Optional = None
     """For a verification as a Job."""
     api_image: Optional = None
@@ -48,6 +49,8 @@ class OperatorSettings(Settings):
     """Which its network policy lets it reach: the URL is a secret that the operator does not read."""
     api_trusted_proxies: str = "127.0.0.1"
     """Addresses and networks, comma-separated, that say in `X-Forwarded-For` who asks."""
+    alerter_resources: Resources = '{"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}'  # type: ignore[assignment]
+    """JSON, as a container's `resources`."""
     kafka_cluster: str = "cryptocdc"
     """The Kafka that KafkaTopics belong to."""
     connect_cluster: str = "cryptocdc"
@@ -66,6 +69,7 @@ class OperatorSettings(Settings):
     kafka_producer_secret: Optional = "cryptocdc-producer"  # noqa: S105
     kafka_consumer_secret: Optional = "cryptocdc-consumer"  # noqa: S105
     kafka_api_secret: Optional = "cryptocdc-api"  # noqa: S105
+    kafka_alerter_secret: Optional = "cryptocdc-alerter"  # noqa: S105
     kafka_ca_secret: Optional = "cryptocdc-cluster-ca-cert"  # noqa: S105
     """Key ca.crt."""
     cassandra_secret: str = "cryptocdc-superuser"  # noqa: S105
@@ -89,8 +93,9 @@ class OperatorSettings(Settings):
         """The secrets without which the platform can't be used, in the order in which one would look for them."""
         given = (
             self.postgres_secret, self.postgres_ca_secret, self.replication_secret, self.kafka_secret,
-            self.kafka_producer_secret, self.kafka_consumer_secret, self.kafka_ca_secret, self.cassandra_secret,
-            self.cassandra_ca_secret, self.reader_secret, self.kafka_api_secret if self.api_image else None,
+            self.kafka_producer_secret, self.kafka_consumer_secret, self.kafka_alerter_secret, self.kafka_ca_secret,
+            self.cassandra_secret, self.cassandra_ca_secret, self.reader_secret,
+            self.kafka_api_secret if self.api_image else None,
         )  # fmt: skip
         return tuple(name for name in given if name is not None)
 

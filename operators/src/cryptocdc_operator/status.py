@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from cryptocdc_core.feed import Symbol
+from cryptocdc_core.feed_base import Symbol
 
 Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
@@ -22,7 +22,7 @@ class Condition(_Model):
 
     type: str = Field(pattern=r"^[A-Za-z]{1,64}$", json_schema_extra={"maxLength": 64})
     """`Ready`, `PlatformReady`, `TablesReady`, `TopicsReady`, `ConnectorReady`, `ProducersReady`, `ConsumersReady`,
-    `ApiReady` or `Proven`."""
+    `ApiReady`, `AlerterReady` or `Proven`."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
     reason: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$", json_schema_extra={"maxLength": 64})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -23,11 +24,24 @@ def structural_schema(model: type[BaseModel]) -> Schema:
     """
     document = model.model_json_schema()
     definitions = document.get("$defs", {}) | {model.__name__: document}
-    for name, fields in field_descriptions(sys.modules[model.__module__]).items():
-        for field, text in fields.items():
-            if name in definitions:
-                definitions[name]["properties"][field]["description"] = text
+    for module in sorted({part.__module__ for part in _models(model)}):
+        for name, fields in field_descriptions(sys.modules[module]).items():
+            for field, text in fields.items():
+                if name in definitions:
+                    definitions[name]["properties"][field]["description"] = text
     return _structural(document, definitions)
+
+
+def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """`model` and those that its fields are made of."""
+    yield model
+    for field in model.model_fields.values():
+        pending = [field.annotation]
+        while pending:
+            annotation = pending.pop()
+            pending += get_args(annotation)
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                yield from _models(annotation)
 
 
 def field_descriptions(module: ModuleType) -> dict[str, dict[str, str]]:

@@ -11,11 +11,12 @@ from cryptocdc_operator import judge
 from cryptocdc_operator.context import UNUSABLE, Operator, Outcome
 from cryptocdc_operator.edges import Say, ServerError, Servers
 from cryptocdc_operator.judge import Verdict
+from cryptocdc_operator.labels import ALERTER
 from cryptocdc_operator.reconcile import LATER_S, SOON_S
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.statuses import merge_patch
 
-COMPONENTS = ("producer", "consumer", "api")
+COMPONENTS = ("producer", "consumer", "api", ALERTER)
 
 
 class _Wait(Exception):

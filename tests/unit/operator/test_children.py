@@ -73,7 +73,8 @@ def environment(made):
     [
         SETTINGS,
         OperatorSettings(
-            namespace="cdc", producer_image="p", consumer_image="c", api_image="a", image_pull_secrets="one, two",
+            namespace="cdc", producer_image="p", consumer_image="c", api_image="a", alerter_image="w",
+            image_pull_secrets="one, two", kafka_alerter_secret="none",
             kafka_secret="none", kafka_producer_secret="none", kafka_consumer_secret="none", kafka_api_secret="none",
             kafka_ca_secret="none", postgres_ca_secret="none", cassandra_ca_secret="ca", network_policies=False,
             api_replicas=3, api_token_secret="token", api_redis_secret="redis", verifier_url="none",

@@ -31,8 +31,8 @@ equal up to then. Null where no program says."""
 
 def rows_of(feed: str, source: str, figures: FeedFigures) -> list[Json]:
     """Flat, every row with the same keys."""
-    whole = {name: value for name, value in asdict(figures).items() if name not in ("streams", "halted")}
-    whole["halted"] = ", ".join(figures.halted)
+    whole = {name: value for name, value in asdict(figures).items() if name != "streams"}
+    whole |= {"halted": ", ".join(figures.halted), "alerts_firing": ", ".join(figures.alerts_firing)}
     blank = dict.fromkeys(whole)
     tables: list[Json] = []
     for table, stream in figures.streams.items():

@@ -1,0 +1,188 @@
+"""Market alerts, as a feed's user writes them: a symbol and exactly one condition of its price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from cryptocdc_core import durations
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, RECENT_TRADES
+from cryptocdc_core.feed_base import Duration, FeedModel, Symbol
+
+SHORTEST_S, LONGEST_S = 10, 86_400
+"""Of a window. Prices come about once a second, and the longest is read again from Kafka at every start."""
+
+PRICES: dict[str, tuple[Stream, str]] = {
+    stream.table: (stream, column)
+    for stream, column in (
+        (LATEST_PRICES, "price"),
+        (RECENT_TRADES, "price"),
+        (KLINES, "close"),
+        (CRYPTO_24H_STATS, "last_price"),
+    )
+}
+"""By table, the stream and the column with the price that alerts watch; the first that a feed captures is taken."""
+
+Condition = Literal["dropPercent", "risePercent", "volatilityPercent", "above", "below"]
+
+
+def _as_written(value: Any) -> Any:
+    """A float's shortest digits are those that were written, up to 15 of them."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError("a number is accepted, such as 5 or 2.5")
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+
+
+def _plain(value: Decimal, info: SerializationInfo) -> Any:
+    """JSON and YAML have numbers; a whole one stays whole."""
+    if not info.mode_is_json():
+        return value
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+_READ, _WRITTEN = BeforeValidator(_as_written), PlainSerializer(_plain)
+_LEAST_PERCENT, _LEAST_PRICE, _MOST_PRICE = Decimal("0.01"), Decimal("0.000000000001"), Decimal(1_000_000_000_000)
+Below100 = Annotated[
+    Decimal, _READ, _WRITTEN, Field(ge=_LEAST_PERCENT, le=Decimal("99.99")),
+    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 99.99}),
+]  # fmt: skip
+Percent = Annotated[
+    Decimal, _READ, _WRITTEN, Field(ge=_LEAST_PERCENT, le=Decimal(10_000)),
+    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 10_000}),
+]  # fmt: skip
+Price = Annotated[
+    Decimal, _READ, _WRITTEN, Field(ge=_LEAST_PRICE, le=_MOST_PRICE),
+    WithJsonSchema({"type": "number", "minimum": 1e-12, "maximum": 1_000_000_000_000}),
+]  # fmt: skip
+
+
+class Alert(FeedModel):
+    """A symbol and exactly one condition of its price."""
+
+    symbol: Symbol
+    """Whose price is watched: one of the captured symbols."""
+    window: Duration | None = None
+    """How far dropPercent, risePercent and volatilityPercent look back, which need it: 10s to 1d, and no longer than
+    Kafka keeps the prices. Not for above and below."""
+    drop_percent: Below100 | None = Field(None, alias="dropPercent")
+    """True while the price is at least so many per cent below the highest of the window."""
+    rise_percent: Percent | None = Field(None, alias="risePercent")
+    """True while the price is at least so many per cent above the lowest of the window."""
+    volatility_percent: Percent | None = Field(None, alias="volatilityPercent")
+    """True while the highest price of the window is at least so many per cent above its lowest."""
+    above: Price | None = None
+    """True while the price is above this one, in the quote asset."""
+    below: Price | None = None
+    """True while the price is below this one, in the quote asset."""
+
+    @field_validator("window")
+    @classmethod
+    def _bounded(cls, window: str | None) -> str | None:
+        if window is not None and not SHORTEST_S <= durations.seconds(window) <= LONGEST_S:
+            raise ValueError("10s to 1d is accepted")
+        return window
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Alert:
+        given = [name for name, value in self._thresholds() if value is not None]
+        if len(given) != 1:
+            raise ValueError(f"exactly one of {', '.join(name for name, _ in self._thresholds())} is accepted")
+        if looks_back(given[0]) != (self.window is not None):
+            need = "needs" if looks_back(given[0]) else "has no"
+            raise ValueError(f"{given[0]} {need} window; accepted: window with {', '.join(LOOKING_BACK)} only")
+        return self
+
+    def _thresholds(self) -> list[tuple[Condition, Decimal | None]]:
+        return [
+            ("dropPercent", self.drop_percent), ("risePercent", self.rise_percent),
+            ("volatilityPercent", self.volatility_percent), ("above", self.above), ("below", self.below),
+        ]  # fmt: skip
+
+    @property
+    def condition(self) -> Condition:
+        return next(name for name, value in self._thresholds() if value is not None)
+
+    @property
+    def threshold(self) -> Decimal:
+        """In per cent or in the quote asset, as the condition has it."""
+        return next(value for _, value in self._thresholds() if value is not None)
+
+    @property
+    def window_ms(self) -> int:
+        """0 for a condition that does not look back."""
+        return durations.seconds(self.window) * 1000 if self.window is not None else 0
+
+    @property
+    def id(self) -> str:
+        """What it says, as one word: "ETHUSDT/dropPercent/5/1h". Another threshold is another alert."""
+        parts = [self.symbol, self.condition, number_text(self.threshold), *filter(None, [self.window])]
+        return "/".join(parts)
+
+
+LOOKING_BACK: tuple[Condition, ...] = ("dropPercent", "risePercent", "volatilityPercent")
+
+
+def looks_back(condition: Condition) -> bool:
+    return condition in LOOKING_BACK
+
+
+def number_text(number: Decimal) -> str:
+    """Without exponent and trailing zeros."""
+    return format(number.normalize(), "f")
+
+
+class AlertWebhook(FeedModel):
+    """Where each alert is posted to, when it fires and when it resolves: exactly one of `url` and `secretRef`."""
+
+    url: str | None = Field(None, pattern=r"^https?://[^\s/?#]+[^\s]*$", max_length=500)
+    """Gets each record of an alert by POST, as JSON. Exactly one of `url` and `secretRef` is given."""
+    secret_ref: str | None = Field(None, alias="secretRef", max_length=253)
+    """Names the secret whose key `url` holds the URL, where that is itself a secret. The alerter reads it from
+    `CRYPTOCDC_ALERTER_WEBHOOK_URL` or the file in `CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE`."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> AlertWebhook:
+        if (self.url is None) == (self.secret_ref is None):
+            raise ValueError("exactly one of url and secretRef is accepted")
+        return self
+
+
+def misplaced(
+    alerts: Sequence[Alert], names: Sequence[str] | None, tables: Sequence[str], kept: str, kept_s: int | None
+) -> list[str]:
+    """What is wrong with alerts that are well by themselves, in the feed where they stand: a line each.
+
+    `names`: the feed's symbols where it names them; `kept`, `kept_s`: its retention of Kafka, None for ever.
+    """
+    problems = []
+    if alerts and not any(table in PRICES for table in tables):
+        streams = ", ".join(stream.name for stream, _ in PRICES.values())
+        problems.append(f"spec.alerts: {len(alerts)} given, but no stream with prices; accepted: with one of {streams}")
+    for at, alert in enumerate(alerts):
+        if names is not None and alert.symbol not in names:
+            problems.append(
+                f"spec.alerts[{at}].symbol: {alert.symbol!r} is not captured; accepted: one of spec.symbols.names"
+            )
+        if kept_s is not None and alert.window_ms > kept_s * 1000:
+            problems.append(
+                f"spec.alerts[{at}].window: {alert.window!r} is not accepted; accepted: at most"
+                f" spec.retention.kafka, {kept}: prices are read again from there"
+            )
+    return problems
+
+
+def price_source(tables: Sequence[str]) -> tuple[Stream, str]:
+    """The stream whose changes are watched, and its column with the price. `tables`: those that the feed captures."""
+    return next(found for table, found in PRICES.items() if table in tables)

@@ -1,0 +1,23 @@
+# The alerter: prices from Kafka held against a feed's alerts.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+ARG BUILD_IMAGE=${BASE_IMAGE}
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /src
+COPY images/install.sh images/locked.py images/
+COPY requirements/runtime.txt requirements/
+RUN images/install.sh tools
+COPY core/pyproject.toml core/
+COPY adapters/pyproject.toml adapters/
+COPY services/alerter/pyproject.toml services/alerter/
+RUN images/install.sh dependencies core adapters services/alerter
+COPY core core
+COPY adapters adapters
+COPY services/alerter services/alerter
+RUN images/install.sh packages core adapters services/alerter
+
+FROM ${BASE_IMAGE}
+COPY --from=build /opt/cryptocdc /opt/cryptocdc
+ENV PATH=/opt/cryptocdc/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER 10001:10001
+ENTRYPOINT ["cryptocdc-alerter"]

@@ -1,0 +1,1 @@
+"""Market alerts: prices from Kafka held against a feed's conditions; records, a metric, a webhook."""

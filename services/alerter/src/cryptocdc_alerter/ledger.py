@@ -1,0 +1,74 @@
+"""The alerts' own topic: the last record of each alert, read at the start, and each new one written before all else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import msgspec
+from confluent_kafka import KafkaException, Producer
+
+from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.topics import read_whole
+from cryptocdc_alerter.records import Record, decode, encode
+from cryptocdc_core.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.1
+AGAIN_S = 1.0
+STOP_LIMIT_S = 5.0
+
+
+class Ledger:
+    def __init__(self, settings: KafkaSettings, topic: str) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._producer = Producer(client_config(settings, acks="all", enable_idempotence=True), logger=log)
+
+    def read(self) -> dict[str, Record]:
+        """By id. Raises KafkaException."""
+        found: dict[str, Record] = {}
+        for message in read_whole(self._settings, self._topic):
+            alert = (message.key() or b"").decode(errors="replace")
+            value = message.value()
+            found.pop(alert, None)
+            if value is None:
+                continue
+            try:
+                found[alert] = decode(value)
+            except msgspec.MsgspecError as error:
+                log.warning("%s [%d]: no record of an alert, passed over: %s", self._topic, message.offset(), error)
+        return found
+
+    def write(self, record: Record, stop: threading.Event) -> bool:
+        """Returns when all replicas have it, however long it takes; False when told to stop before."""
+        return self._send(record.id, encode(record), stop)
+
+    def erase(self, alert: str, stop: threading.Event) -> bool:
+        """An alert that nobody need know of any more; as `write`."""
+        return self._send(alert, None, stop)
+
+    def _send(self, key: str, value: bytes | None, stop: threading.Event) -> bool:
+        """One after the other: the last record of an alert must be its last state."""
+        while True:
+            answers: list[object] = []
+            try:
+                self._producer.produce(
+                    self._topic, key=key, value=value, on_delivery=lambda error, _, to=answers: to.append(error)
+                )
+            except (BufferError, KafkaException) as error:
+                answers.append(error)
+            stopped_at = None
+            while not answers:
+                self._producer.poll(POLL_S)
+                if stop.is_set():
+                    stopped_at = stopped_at or time.monotonic()
+                    if time.monotonic() - stopped_at > STOP_LIMIT_S:
+                        return False
+            if answers[0] is None:
+                return True
+            log.warning("Kafka: an alert's record was not taken, it is sent again: %s", answers[0])
+            if stop.wait(AGAIN_S):
+                return False

@@ -1,0 +1,124 @@
+"""The alerter: settings in, everything wired, run until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from importlib.metadata import version
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException
+
+from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.serving import Health, serve
+from cryptocdc_alerter.ledger import Ledger
+from cryptocdc_alerter.pipeline import Pipeline
+from cryptocdc_alerter.reading import Prices
+from cryptocdc_alerter.webhook import Webhook
+from cryptocdc_core import feed as feeds
+from cryptocdc_core import logs
+from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.metrics import AlerterMetrics
+from cryptocdc_core.names import Names, identity
+from cryptocdc_core.settings import AlerterSettings, KafkaSettings, ProgramSettings, SettingsError
+
+log = logging.getLogger("cryptocdc.alerter")
+
+HEALTHY_FOR_S = 60
+BAD_INPUT, PLATFORM = 2, 3
+
+
+def main() -> None:
+    try:
+        settings, kafka, own = ProgramSettings.from_env(), KafkaSettings.from_env(), AlerterSettings.from_env()
+        logs.configure(settings.log_format, settings.log_level)
+        feed = feeds.load(settings.feed)
+        if not feed.spec.alerts:
+            raise FeedError(["spec.alerts: is empty; accepted: one alert or more"])
+    except (SettingsError, FeedError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    metrics = AlerterMetrics(version("cryptocdc-alerter"))
+    health = Health(HEALTHY_FOR_S)
+    try:
+        server = serve(metrics.registry, health, settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        print(f"CRYPTOCDC_METRICS_PORT: {settings.metrics_port}: {error}", file=sys.stderr)
+        sys.exit(PLATFORM)
+    webhook = _webhook(feed, own, metrics)
+    try:
+        _pipeline(feed, settings, kafka, webhook, metrics, health).run(stop)
+    except KafkaException as error:
+        log.error("Kafka: %s", error)
+        sys.exit(PLATFORM)
+    finally:
+        if webhook is not None:
+            webhook.stop()
+        server.shutdown()
+
+
+def _pipeline(
+    feed: CryptoFeed,
+    settings: ProgramSettings,
+    kafka: KafkaSettings,
+    webhook: Webhook | None,
+    metrics: AlerterMetrics,
+    health: Health,
+) -> Pipeline:
+    names = Names(identity(feed.name, settings.source))
+    prices = Prices(feed)
+    topic = names.change_topic(prices.stream.table)
+    log.info("%d alerts on the prices of %s", len(feed.spec.alerts), topic)
+    return Pipeline(
+        Consumer(consumer_config(kafka, names.alerter_group), logger=log),
+        topic,
+        feed.spec.alerts,
+        prices,
+        Ledger(kafka, names.alerts_topic),
+        (lambda _: None) if webhook is None else webhook.tell,
+        (names.fid, settings.source),
+        metrics,
+        health,
+    )
+
+
+def _webhook(feed: CryptoFeed, own: AlerterSettings, metrics: AlerterMetrics) -> Webhook | None:
+    given = feed.spec.alert_webhook
+    url = own.webhook_url or (given.url if given is not None else None)
+    if url is None:
+        if given is not None:
+            log.error(
+                "spec.alertWebhook.secretRef: %s is not here; %s gives the URL. Alerts are recorded, and not posted",
+                given.secret_ref, own.variable("webhook_url"),
+            )  # fmt: skip
+        return None
+    made = Webhook(url, metrics)
+    made.start()
+    return made
+
+
+def consumer_config(settings: KafkaSettings, group: str) -> dict[str, Any]:
+    """Commits are ours alone. A partition moves only when its owner has gone."""
+    return client_config(
+        settings,
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        enable_auto_offset_store=False,
+        partition_assignment_strategy="cooperative-sticky",
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=1_000,
+        fetch_wait_max_ms=100,
+        fetch_queue_backoff_ms=10,
+        queued_max_messages_kbytes=16_384,
+        topic_metadata_refresh_interval_ms=30_000,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""A record of the topic `fid.alerts`: keyed by the alert's id, JSON, decimals as strings, times in ISO and epoch."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from cryptocdc_alerter.evaluation import Known, Position, Transition
+from cryptocdc_core.alerts import number_text
+from cryptocdc_core.names import Source
+
+FIRING, RESOLVED = "firing", "resolved"
+REMOVED = "the alert is no longer in the feed"
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """The price that the newest was compared with: the window's highest for a drop, else its lowest."""
+
+    price: str
+    at: str
+    at_ms: int
+
+
+class Read(msgspec.Struct, frozen=True):
+    """Where the price that made the alert fire or resolve stands in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An alert that has fired or resolved."""
+
+    id: str
+    feed: str
+    """The identity."""
+    simulated: bool
+    state: str
+    symbol: str
+    condition: str
+    threshold: str
+    price: str
+    """In the quote asset."""
+    at: str
+    """The price's own time."""
+    at_ms: int
+    since: str
+    """When it fired."""
+    since_ms: int
+    recorded_at: str
+    read: Read
+    window: str | None = None
+    compared_with: Compared | None = None
+    change_percent: str | None = None
+    """From `compared_with` to the price; for volatilityPercent to the window's highest. Rounded to four places."""
+    reason: str | None = None
+    """Why it resolved, where no price made it."""
+
+
+def record_of(turned: Transition, feed: str, source: Source, now_ms: int) -> Record:
+    alert, compared = turned.alert, turned.compared
+    return Record(
+        id=alert.id,
+        feed=feed,
+        simulated=source == "simulated",
+        state=FIRING if turned.firing else RESOLVED,
+        symbol=alert.symbol,
+        condition=alert.condition,
+        threshold=number_text(alert.threshold),
+        window=alert.window,
+        price=format(turned.point.price, "f"),
+        at=iso(turned.point.at_ms),
+        at_ms=turned.point.at_ms,
+        since=iso(turned.since_ms),
+        since_ms=turned.since_ms,
+        recorded_at=iso(now_ms),
+        read=Read(*turned.position),
+        compared_with=None
+        if compared is None
+        else Compared(format(compared[0].price, "f"), iso(compared[0].at_ms), compared[0].at_ms),
+        change_percent=None if compared is None else format(compared[1], "f"),
+    )
+
+
+def removed(record: Record, now_ms: int) -> Record:
+    """A firing alert that left the feed resolves."""
+    return msgspec.structs.replace(record, state=RESOLVED, reason=REMOVED, recorded_at=iso(now_ms))
+
+
+def known_of(record: Record) -> Known:
+    read = record.read
+    return Known(record.state == FIRING, Position(read.topic, read.partition, read.offset), record.since_ms)
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Record).decode
+
+
+def iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,69 @@
+"""One alert: when it fires and when it resolves. Pure.
+
+It fires with the first price at which its condition holds, and stays firing until the condition, eased by a margin, no
+longer holds: a tenth of the threshold for those in per cent, a thousandth of the price for `above` and `below`. So a
+price that trembles at the threshold tells once. All comparisons are of exact decimals.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+from cryptocdc_alerter.window import Extremes, Point
+from cryptocdc_core.alerts import Alert, Condition
+
+EASED = {
+    "dropPercent": Decimal("0.9"), "risePercent": Decimal("0.9"), "volatilityPercent": Decimal("0.9"),
+    "above": Decimal("0.999"), "below": Decimal("1.001"),
+}  # fmt: skip
+"""A firing alert stays so while its condition holds with the threshold times this."""
+
+_EXACT = Context(prec=200)
+"""More digits than a product of two prices and a threshold has."""
+_SHOWN = Decimal("0.0001")
+
+
+def holds(condition: Condition, threshold: Decimal, price: Decimal, window: Extremes | None) -> bool:
+    """Whether the condition is true at `price`, the newest. `window` for those that look back."""
+    if condition == "above":
+        return price > threshold
+    if condition == "below":
+        return price < threshold
+    assert window is not None
+    start, end = _compared(condition, price, window)
+    moved = _EXACT.multiply(_EXACT.subtract(start.price, end) if condition == "dropPercent" else end - start.price, 100)
+    return moved >= _EXACT.multiply(threshold, start.price)
+
+
+def _compared(condition: Condition, price: Decimal, window: Extremes) -> tuple[Point, Decimal]:
+    """From which price to which one a change is reckoned."""
+    if condition == "dropPercent":
+        return window.highest, price
+    if condition == "risePercent":
+        return window.lowest, price
+    return window.lowest, window.highest.price
+
+
+class Watch:
+    """One alert's state. `window` is shared by all alerts of the symbol with the same window."""
+
+    def __init__(self, alert: Alert, window: Extremes | None, *, firing: bool = False) -> None:
+        self.alert = alert
+        self.firing = firing
+        self.window = window
+        self._eased = _EXACT.multiply(alert.threshold, EASED[alert.condition])
+
+    def turn(self, price: Decimal) -> bool:
+        """Hold the newest price against the condition; whether the alert has fired or resolved by it."""
+        threshold = self._eased if self.firing else self.alert.threshold
+        before, self.firing = self.firing, holds(self.alert.condition, threshold, price, self.window)
+        return self.firing != before
+
+    def compared(self, price: Decimal) -> tuple[Point, Decimal] | None:
+        """The price that the newest is compared with, and by how many per cent it has moved since, to four places; None
+        for `above` and `below`."""
+        if self.window is None:
+            return None
+        start, end = _compared(self.alert.condition, price, self.window)
+        percent = _EXACT.divide(_EXACT.multiply(end - start.price, 100), start.price)
+        return start, percent.quantize(_SHOWN, ROUND_HALF_EVEN)
