@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel
@@ -59,8 +60,11 @@ PATTERNS = {
 
 
 def _bound(limit: object) -> str:
-    """pydantic gives the bound of a decimal as Python would write it."""
-    return str(limit).removeprefix("Decimal('").removesuffix("')")
+    """pydantic gives the bound of a decimal as Python would write it; a person writes no exponent."""
+    text = str(limit)
+    if not text.startswith("Decimal"):
+        return text
+    return format(Decimal(text.removeprefix("Decimal('").removesuffix("')")), "f")
 
 
 def _fields_at(document: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

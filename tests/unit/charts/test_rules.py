@@ -1,21 +1,36 @@
-"""An alert on a metric that nobody serves never fires: each name in a rule is one that a program declares."""
+"""The alerts: each asks for metrics that are served, has its runbook, fires when it must and not when it must not."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 import yaml
 from tests.unit.charts.render import CHART
+from tests.unit.charts.rule_cases import CASES
 
 from cryptocdc_core import metrics
 
-RULES = [
-    rule
-    for group in yaml.safe_load((CHART / "files" / "rules.yaml").read_text())["spec"]["groups"]
-    for rule in group["rules"]
-]
+SPEC = yaml.safe_load((CHART / "files" / "rules.yaml").read_text())["spec"]
+RULES = {rule["alert"]: rule for group in SPEC["groups"] for rule in group["rules"]}
+RUNBOOKS = CHART.parent / "docs" / "runbooks"
+ELSEWHERE = {
+    # CloudNativePG prefixes the queries of manifests/cloudnative-pg/slots.yaml.
+    "cnpg_cryptocdc_slots_lost": "manifests/cloudnative-pg/slots.yaml",
+    "cnpg_cryptocdc_slots_safe_wal_bytes": "manifests/cloudnative-pg/slots.yaml",
+    # Strimzi's exporter of lag.
+    "kafka_consumergroup_lag": "manifests/strimzi/kafka.yaml",
+    # The kubelet's own, which prometheus-operator's stack scrapes everywhere.
+    "kubelet_volume_stats_available_bytes": None,
+    "kubelet_volume_stats_capacity_bytes": None,
+}
+"""Metrics of others, and what in this project makes them."""
+FUNCTIONS = ("increase", "rate", "deriv", "max_over_time", "last_over_time", "label_replace")
+PROMTOOL = shutil.which("promtool")
 
 
 def served():
+    """By metric, its labels."""
     programs = [
         made for made in vars(metrics).values() if isinstance(made, type) and issubclass(made, metrics.ProgramMetrics)
     ]
@@ -30,16 +45,92 @@ def served():
     return found
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_asks_for_metrics_that_are_served(rule):
-    asked = set(re.findall(r"cryptocdc_[a-z_]+", rule["expr"]))
-    assert asked
-    assert asked <= set(served())
+def asked(rule):
+    return set(re.findall(r"\b(?:cryptocdc|cnpg|kafka|kubelet)_[a-z_]+", re.sub(r'"[^"]*"', "", rule["expr"])))
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_says_what_it_means_and_what_to_do(rule):
-    assert rule["labels"]["severity"] in ("warning", "critical")
+@pytest.mark.parametrize("alert", RULES)
+def test_an_alert_asks_for_metrics_that_are_served(alert):
+    found = asked(RULES[alert])
+    assert found
+    assert found <= served().keys() | ELSEWHERE.keys()
+
+
+def test_the_labels_that_an_alert_tells_of_are_those_of_its_metrics():
+    known = served()
+    scraped = {"namespace", "feed", "pod", "instance", "slot_name", "topic", "persistentvolumeclaim"}
+    for alert, rule in RULES.items():
+        told = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        assert told <= scraped.union(*(known.get(metric, set()) for metric in asked(rule))), alert
+
+
+def test_what_others_serve_is_made_by_what_is_installed_here():
+    root = CHART.parent
+    queries = (root / "manifests/cloudnative-pg/slots.yaml").read_text()
+    for metric, file in ELSEWHERE.items():
+        if metric.startswith("cnpg_"):
+            assert metric.removeprefix("cnpg_cryptocdc_slots_") in queries
+        elif file is not None:
+            assert "kafkaExporter" in (root / file).read_text()
+
+
+@pytest.mark.parametrize("alert", RULES)
+def test_an_alert_says_what_it_means_and_where_its_runbook_is(alert):
+    rule = RULES[alert]
+    assert rule["labels"]["severity"] in ("info", "warning", "critical")
     assert rule["annotations"]["summary"]
-    page = re.match(r"(docs/\S+\.md), (\w+): ", rule["annotations"]["runbook"])
-    assert f"## {page[2]}" in (CHART.parent / page[1]).read_text()
+    assert rule["annotations"]["runbook_url"] == f"docs/runbooks/{alert}.md"
+
+
+def test_every_alert_has_its_runbook_and_every_runbook_its_alert():
+    assert {path.stem for path in RUNBOOKS.glob("*.md")} - {"README"} == RULES.keys()
+
+
+@pytest.mark.parametrize("alert", RULES)
+def test_a_runbook_says_what_it_means_how_to_see_it_and_what_to_do_on_both_platforms(alert):
+    text = (RUNBOOKS / f"{alert}.md").read_text()
+    assert text.startswith(f"# {alert}\n")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What it means", "How to see it", "What to do"]
+    assert "One machine" in text
+    assert "Cluster" in text
+    for metric in re.findall(r"cryptocdc_(?:producer|consumer|verifier|operator|alerter|api)_[a-z_]+", text):
+        assert metric in served(), metric
+
+
+def test_every_page_leads_to_the_runbooks():
+    listed = (RUNBOOKS / "README.md").read_text()
+    assert all(f"[{alert}]({alert}.md)" in listed for alert in RULES)
+
+
+def test_every_alert_is_tried_both_ways():
+    assert CASES.keys() == RULES.keys()
+    assert all(cases.quiet for cases in CASES.values())
+
+
+@pytest.mark.parametrize("alert", RULES)
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool here; Debian's package prometheus has it")
+def test_it_fires_when_it_must_and_not_when_it_must_not(alert, tmp_path):
+    cases, rule = CASES[alert], RULES[alert]
+    quiet = [(why, case, []) for why, case in cases.quiet.items()]
+    tests = [
+        {
+            "name": name,
+            "interval": "1m",
+            "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
+            "alert_rule_test": [{"eval_time": case.at, "alertname": alert, "exp_alerts": expected}],
+        }
+        for name, case, expected in [("it must", cases.fires, [firing(cases, rule)]), *quiet]
+    ]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(SPEC))
+    document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": tests}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(document))
+    done = subprocess.run([PROMTOOL, "test", "rules", "tests.yml"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def firing(cases, rule):
+    """As promtool wants it."""
+    return {
+        "exp_labels": {**cases.labels, "severity": rule["labels"]["severity"]},
+        "exp_annotations": {**rule["annotations"], "summary": cases.summary},
+    }

@@ -1,8 +1,11 @@
 """A feed is validated whole, and every error names the field, the value and what is accepted."""
 
+from decimal import Decimal
+
 import pytest
 from tests.unit.core.feeds import MINIMAL, document, feed
 
+from cryptocdc_core.alerts import price_source
 from cryptocdc_core.feed import CryptoFeed, FeedError, load, parse, retention_s
 
 
@@ -14,6 +17,10 @@ def refused(doc):
 
 def with_name(name):
     return MINIMAL | {"metadata": {"name": name}}
+
+
+def alerts(*given, **spec):
+    return document(alerts=[{"symbol": "ETHUSDT", **alert} for alert in given], **spec)
 
 
 NAME = "1 to 30 of a-z, 0-9 and -, the first a letter"
@@ -74,6 +81,28 @@ BAD = [
     (document(sink={"type": "redis"}), "spec.sink.type", "'redis'", "'cassandra'"),
     (document(suspend="no"), "spec.suspend", "'no'", "boolean"),
     (document(deletionPolicy="Drop"), "spec.deletionPolicy", "'Drop'", "'Retain' or 'Delete'"),
+    (alerts({"window": "1h", "dropPercent": 5, "symbol": "XRPUSDT"}), "spec.alerts[0].symbol", "'XRPUSDT'", "one of"),
+    (alerts({"window": "1h", "dropPercent": 5, "risePercnt": 5}), "spec.alerts[0].risePercnt", "no such field", "risePercent?"),
+    (alerts({"window": "1h"}), "spec.alerts[0]", "'1h'", "exactly one of dropPercent, risePercent"),
+    (alerts({"above": 5, "below": 5}), "spec.alerts[0]", "'above': 5", "exactly one of dropPercent, risePercent"),
+    (alerts({"dropPercent": 5}), "spec.alerts[0]", "'dropPercent': 5", "needs window"),
+    (alerts({"window": "1h", "above": 5}), "spec.alerts[0]", "'above': 5", "above has no window"),
+    (alerts({"window": "1h", "dropPercent": 0}), "spec.alerts[0].dropPercent", "0", "0.01 or more"),
+    (alerts({"window": "1h", "dropPercent": 100}), "spec.alerts[0].dropPercent", "100", "99.99 or less"),
+    (alerts({"window": "1h", "risePercent": "5"}), "spec.alerts[0].risePercent", "'5'", "a number"),
+    (alerts({"above": True}), "spec.alerts[0].above", "True", "a number"),
+    (alerts({"below": -1}), "spec.alerts[0].below", "-1", "0.000000000001 or more"),
+    (alerts({"window": "5s", "dropPercent": 5}), "spec.alerts[0].window", "'5s'", "10s to 1d"),
+    (alerts({"window": "2d", "dropPercent": 5}), "spec.alerts[0].window", "'2d'", "10s to 1d"),
+    (alerts({"window": "1 h", "dropPercent": 5}), "spec.alerts[0].window", "'1 h'", DURATION),
+    (alerts({"window": "2h", "dropPercent": 5}, retention={"kafka": "1h"}), "spec.alerts[0].window", "'2h'", "1h"),
+    (alerts({"above": 5}, {"above": 5}), "spec.alerts", "ETHUSDT/above/5 stands more than once", "accepted once"),
+    (alerts({"above": 5}, streams={"orderBook": {}}), "spec.alerts", "1 given", "latestPrices, recentTrades, klines"),
+    (document(alerts=[{"above": 5}]), "spec.alerts[0].symbol", "missing", "must be given"),
+    (document(alertWebhook={}), "spec.alertWebhook", "{}", "exactly one of url and secretRef"),
+    (document(alertWebhook={"url": "http://x", "secretRef": "s"}), "spec.alertWebhook", "'s'", "exactly one of"),
+    (document(alertWebhook={"url": "file:///etc/passwd"}), "spec.alertWebhook.url", "'file:", "http:// or https://"),
+    (document(alertWebhook={"url": "https://"}), "spec.alertWebhook.url", "'https://'", "http:// or https://"),
     ([], "feed", "[]", "a mapping with apiVersion, kind, metadata, spec"),
     (None, "feed", "None", "a mapping with apiVersion, kind, metadata, spec"),
 ]  # fmt: skip
@@ -167,3 +196,25 @@ def test_what_decides_the_meaning_of_stored_rows_can_not_be_changed():
 def test_retention_in_seconds():
     assert retention_s("keep") is None
     assert retention_s("2d") == 172_800
+
+
+def test_an_alert_is_named_by_what_it_says_and_its_numbers_are_exact():
+    given = alerts({"window": "1h", "dropPercent": 2.5}, {"above": 0.00001234}, {"below": 4e3})
+    drop, above, below = parse(given).spec.alerts
+    assert [drop.id, above.id, below.id] == [
+        "ETHUSDT/dropPercent/2.5/1h", "ETHUSDT/above/0.00001234", "ETHUSDT/below/4000",
+    ]  # fmt: skip
+    assert (drop.condition, drop.threshold, drop.window_ms) == ("dropPercent", Decimal("2.5"), 3_600_000)
+    assert (above.threshold, above.window_ms) == (Decimal("0.00001234"), 0)
+
+
+def test_alerts_watch_the_finest_prices_that_are_captured():
+    streams = {"crypto24hStats": {}, "klines": {}, "recentTrades": {}, "latestPrices": {}}
+    found = []
+    while streams:
+        stream, column = price_source(feed(streams=streams).spec.streams.tables)
+        found.append((stream.name, column))
+        del streams[stream.name]
+    assert found == [
+        ("latestPrices", "price"), ("recentTrades", "price"), ("klines", "close"), ("crypto24hStats", "last_price"),
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import re
 import typing
+from decimal import Decimal
 from pathlib import Path
 
 import annotated_types
@@ -22,7 +23,8 @@ def fields(model=CryptoFeed, path=""):
         at = f"{path}{field.alias or name}"
         inner = [a for a in (field.annotation, *typing.get_args(field.annotation)) if is_model(a)]
         if inner:
-            yield from fields(inner[0], f"{at}.")
+            listed = typing.get_origin(field.annotation) is list
+            yield from fields(inner[0], f"{at}[]." if listed else f"{at}.")
         else:
             yield at, default(field), accepted(field.annotation, field.metadata)
 
@@ -57,9 +59,9 @@ def accepted(annotation, metadata):
         return f"{low} to {high} of: {accepted(options[0], [])}"
     if annotation is bool:
         return "`true`, `false`"
-    if annotation is int:
+    if annotation in (int, Decimal):
         low, high = (next(getattr(m, n) for m in bounds(metadata) if hasattr(m, n)) for n in ("ge", "le"))
-        return f"{low} to {high}"
+        return " to ".join(format(bound, "f") if isinstance(bound, Decimal) else str(bound) for bound in (low, high))
     patterns = [m.pattern for m in bounds(metadata) if getattr(m, "pattern", None)]
     words = PATTERNS[patterns[0]] if patterns else "text"
     longest = next((m.max_length for m in bounds(metadata) if getattr(m, "max_length", None)), None)

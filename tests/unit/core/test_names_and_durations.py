@@ -14,6 +14,7 @@ def test_every_name_comes_from_the_identity():
         "fid": "my_feed", "schema": "my_feed", "publication": "my_feed_pub", "slot": "my_feed_slot",
         "connector": "my-feed", "topic_prefix": "my_feed", "heartbeat_topic": "__debezium-heartbeat.my_feed",
         "symbols_topic": "my_feed.symbols", "dead_letter_topic": "my_feed.dlq", "rejected_topic": "my_feed.rejected",
+        "alerts_topic": "my_feed.alerts", "alerter_group": "my_feed-alerter",
         "producer_group": "my_feed-producer", "consumer_group": "my_feed-consumer",
         "replay_group": "my_feed-dlq-replay", "keyspace": "my_feed",
     }  # fmt: skip

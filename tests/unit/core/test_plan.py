@@ -27,13 +27,14 @@ def test_the_streams_asked_for_come_in_the_catalogues_order():
         ("my_feed.my_feed.order_book", 6, {"retention.ms": "86400000"}),
         ("my_feed.symbols", 6, {"cleanup.policy": "compact", "segment.ms": "3600000"}),
         ("my_feed.dlq", 1, {"retention.ms": "-1", "max.message.bytes": "2097152"}),
+        ("my_feed.alerts", 1, {"cleanup.policy": "compact", "segment.ms": "3600000"}),
         ("my_feed.rejected", 1, {"retention.ms": "86400000"}),
         ("__debezium-heartbeat.my_feed", 1, {"retention.ms": "3600000"}),
     ],
 )
 def test_topics(name, partitions, config):
     topics = {topic.name: topic for topic in planned(scaling={"partitions": 6}).topics}
-    assert len(topics) == 7
+    assert len(topics) == 8
     assert (topics[name].partitions, topics[name].config) == (partitions, config)
 
 

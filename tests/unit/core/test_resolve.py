@@ -82,3 +82,11 @@ def test_a_thousand_unknown_symbols_are_all_named_and_soon():
         )
     assert len(caught.value.problems) == 1000
     assert "did you mean" in caught.value.problems[0]
+
+
+def test_an_alert_of_a_symbol_that_the_exchange_does_not_know_is_refused_with_top_too():
+    wanted = feed(symbols={"top": {"count": 3}}, alerts=[{"symbol": "S1USDT", "above": 1}])
+    with pytest.raises(FeedError, match=r"spec\.alerts\[0\]\.symbol: 'S1USDT' is unknown to binance; did you mean"):
+        resolve(wanted, "exchange", MARKETS, VOLUMES)
+    known = feed(symbols={"top": {"count": 3}}, alerts=[{"symbol": "S19USDT", "above": 1}])
+    assert "S19USDT" not in resolve(known, "exchange", MARKETS, VOLUMES).symbols

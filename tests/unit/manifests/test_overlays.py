@@ -6,7 +6,10 @@ from tests.unit.kubernetes_schemas import breaks_restricted, find, millicores, p
 from tests.unit.manifests.build import MANIFESTS, overlay, with_component
 
 OVERLAYS = ("kind", "production")
-USERS = {f"cryptocdc-{name}" for name in ("operator", "producer", "consumer", "verifier", "api", "connect", "akhq")}
+USERS = {
+    f"cryptocdc-{name}"
+    for name in ("operator", "producer", "consumer", "verifier", "api", "alerter", "connect", "akhq")
+}
 
 
 @pytest.fixture(params=OVERLAYS)

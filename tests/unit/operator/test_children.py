@@ -20,6 +20,7 @@ from cryptocdc_operator.settings import OperatorSettings
 
 OWNER = Owner("my-feed", "uid")
 PROGRAMS = ("producer", "consumer", "api")
+COMMON = ("CRYPTOCDC_FEED", "CRYPTOCDC_SOURCE", "CRYPTOCDC_METRICS_PORT", "CRYPTOCDC_LOG_FORMAT")
 STREAMS = {"recentTrades": {}, "klines": {}, "crypto24hStats": {}, "latestPrices": {}, "orderBook": {}}
 LABELS = {
     "app.kubernetes.io/name": "cryptocdc",
@@ -36,6 +37,14 @@ FEEDS = {
         "credentialsSecretRef": "binance-key",
         "exchange": "binance-us",
         "endpoints": {"rest": "http://mock", "websocket": "wss://mock.example:9000"},
+    },
+    "with alerts": {
+        "streams": STREAMS,
+        "alerts": [
+            {"symbol": "ETHUSDT", "window": "1h", "dropPercent": 2.5},
+            {"symbol": "BTCUSDT", "above": 0.00001234},
+        ],
+        "alertWebhook": {"secretRef": "pager"},
     },
     "simulated": {"streams": {"klines": {}}, "exchange": "simulated", "suspend": True},
 }
@@ -108,6 +117,7 @@ def test_the_topics():
         "my-feed.my-feed.order-book": "my_feed.my_feed.order_book",
         "my-feed.symbols": "my_feed.symbols",
         "my-feed.dlq": "my_feed.dlq",
+        "my-feed.alerts": "my_feed.alerts",
         "my-feed.rejected": "my_feed.rejected",
         "my-feed.heartbeat": "__debezium-heartbeat.my_feed",
     }
@@ -280,17 +290,25 @@ CHANGES = {
     "a stream's settings": ({"streams": {**STREAMS, "orderBook": {"depth": 5}}}, {"producer"}),
     "endpoints": ({"endpoints": {"rest": "http://mock"}}, {"producer"}),
     "a key": ({"credentialsSecretRef": "key"}, {"producer"}),
+    "alerts": ({"alerts": [{"symbol": "BTCUSDT", "above": 2}]}, {"alerter"}),
+    "the webhook": ({"alertWebhook": {"url": "http://other"}}, {"alerter"}),
+    "no alerts": ({"alerts": []}, {"alerter"}),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_restarts_which_programs(change):
     spec, restarted = CHANGES[change]
+    before = {"streams": STREAMS, "alerts": [{"symbol": "BTCUSDT", "above": 1}], "alertWebhook": {"url": "http://hook"}}
+    if "symbols" in spec:
+        before["alerts"] = []  # they must be of captured symbols
     templates = [
-        {c: json.dumps(one("Deployment", f"my-feed-{c}", **given)["spec"]["template"]) for c in PROGRAMS}
-        for given in ({"streams": STREAMS}, {"streams": STREAMS} | spec)
-    ]
-    assert {component for component in templates[0] if templates[0][component] != templates[1][component]} == restarted
+        {made["metadata"]["name"]: json.dumps(made["spec"]["template"])
+         for made in everything(**given) if made["kind"] == "Deployment"}
+        for given in (before, before | spec)
+    ]  # fmt: skip
+    changed = {name for name in templates[0] if templates[0][name] != templates[1].get(name)}
+    assert changed == {f"my-feed-{component}" for component in restarted}
 
 
 def test_a_feeds_file_is_a_feed_that_is_not_suspended_with_what_the_symbols_mean():
@@ -303,9 +321,36 @@ def test_a_feeds_file_is_a_feed_that_is_not_suspended_with_what_the_symbols_mean
     )
 
 
+def test_an_alerter_runs_only_for_alerts_and_reads_kafka_alone():
+    assert "my-feed-alerter" not in [made["metadata"]["name"] for made in everything(streams=STREAMS)]
+    made = one("Deployment", "my-feed-alerter", **FEEDS["with alerts"])
+    assert made["spec"]["replicas"] == 1
+    assert {name for name in environment(made) if name not in COMMON} == {
+        "CRYPTOCDC_KAFKA_BOOTSTRAP", "CRYPTOCDC_KAFKA_MECHANISM", "CRYPTOCDC_KAFKA_USERNAME",
+        "CRYPTOCDC_KAFKA_PASSWORD_FILE", "CRYPTOCDC_KAFKA_CA_FILE", "CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE",
+    }  # fmt: skip
+    assert environment(made)["CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE"] == "/var/run/secrets/cryptocdc/pager/url"
+
+
+def test_the_feeds_file_holds_the_alerts_of_captured_symbols_as_they_were_written():
+    made = planned(
+        streams=STREAMS, symbols={"top": {"count": 2}}, alerts=[*FEEDS["with alerts"]["alerts"],
+                                                                {"symbol": "XRPUSDT", "below": 1}],
+    )  # fmt: skip
+    assert parse(yaml.safe_load(children.feed_text(made))).spec.alerts == list(made.alerts)
+    assert [alert.symbol for alert in made.alerts] == ["ETHUSDT", "BTCUSDT"]
+
+
+WITH_WEBHOOK = {"streams": STREAMS, "alerts": [{"symbol": "BTCUSDT", "above": 1}]}
+
+
 @pytest.mark.parametrize(
     ("name", "spec", "near", "far"),
     [
+        ("my-feed-alerter", WITH_WEBHOOK, {9093}, set()),
+        ("my-feed-alerter", WITH_WEBHOOK | {"alertWebhook": {"url": "http://am:9099/x"}}, {9093, 9099}, set()),
+        ("my-feed-alerter", WITH_WEBHOOK | {"alertWebhook": {"url": "https://a.example/x"}}, {9093}, {443}),
+        ("my-feed-alerter", WITH_WEBHOOK | {"alertWebhook": {"secretRef": "pager"}}, {9093}, {80, 443}),
         ("my-feed-producer", {}, {5432, 9093}, {443}),
         ("my-feed-producer", FEEDS["with a key, elsewhere"], {5432, 9093, 80}, {9000}),
         ("my-feed-producer", FEEDS["simulated"], {5432, 9093, 8090}, set()),

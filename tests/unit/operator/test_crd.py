@@ -35,6 +35,8 @@ FULL = document(
     retention={"postgres": "keep", "kafka": "1h", "cassandra": "3650d"},
     scaling={"partitions": 96, "producers": 0, "consumers": 96},
     sink={"type": "cassandra"},
+    alerts=[{"symbol": "BTCUSDT", "window": "1h", "dropPercent": 2.5}, {"symbol": "BTCUSDT", "above": 0.00001}],
+    alertWebhook={"secretRef": "pager"},
     suspend=True,
     deletionPolicy="Delete",
 )
@@ -43,6 +45,17 @@ GOOD = {
     "minimal": MINIMAL,
     "nulls stand for defaults": document(suspend=None, endpoints=None, credentialsSecretRef=None),
     "a stream of null is none": document(streams={"klines": {}, "orderBook": None}),
+    "no webhook but a URL": document(alertWebhook={"url": "https://hooks.example/a?b=c"}),
+    "every kind of alert": document(
+        symbols={"names": ["BTCUSDT"]},
+        alerts=[
+            {"symbol": "BTCUSDT", "window": "10s", "dropPercent": 0.01},
+            {"symbol": "BTCUSDT", "window": "1d", "risePercent": 10000},
+            {"symbol": "BTCUSDT", "window": "24h", "volatilityPercent": 3, "above": None},
+            {"symbol": "BTCUSDT", "above": 1000000000000},
+            {"symbol": "BTCUSDT", "below": 0.000000000001},
+        ],
+    ),
     "a retention in other units": document(retention={"postgres": "1w", "cassandra": "87600h"}),
     **{path.name: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "examples").glob("*.yaml"))},
 }
@@ -92,6 +105,8 @@ VALUES = [
     None, True, False, -1, 0, 1, 3, 5, 96, 97, 500, 501, "", "keep", "0s", "1s", "5m", "60s", "1M", "999999w", "3651d",
     "521w", "522w", "87601h", "1000000s", "BTCUSDT", "btc", "USDT", "x" * 201, "A" * 21, "http://x", "http://x y", "ws://x",
     "majors", "majors-sim", "pg-x", "a\n", "aggregate", "trade", "raw", "rest", "Retain", "cassandra", "simulated",
+    [{"symbol": "BTCUSDT", "window": "2h", "risePercent": 1}], [{"symbol": "BTCUSDT", "above": 1.5}], {"url": "http://x"},
+    [{"symbol": "BTCUSDT", "window": "1h", "dropPercent": 1}], 0.5, 2.5, 100, "http://",
     [], ["A"], ["A", "A"], ["1m"], ["1m", "1m"], ["A"] * 1001, [None], {}, {"count": 3}, {"x": 1}, {"names": ["A"]},
     {"klines": {}}, {"names": ["A"], "top": {"count": 1}},
 ]  # fmt: skip
@@ -180,7 +195,7 @@ def test_explain_is_a_manual():
 def test_the_documents_meanings_are_the_descriptions():
     described = {path.removeprefix("."): node.get("description") for path, node in nodes(FEEDS.schema)}
     rows = re.findall(
-        r"^\| `(spec\.[A-Za-z0-9.]+)` \|.*\| (.+) \|$", (ROOT / "docs" / "feed.md").read_text(), re.MULTILINE
+        r"^\| `(spec\.[A-Za-z0-9.\[\]]+)` \|.*\| (.+) \|$", (ROOT / "docs" / "feed.md").read_text(), re.MULTILINE
     )
     assert rows
     for path, meaning in rows:

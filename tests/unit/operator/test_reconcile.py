@@ -32,6 +32,7 @@ def test_from_nothing_to_ready(world):
     assert world.said("Ready") == ("True", "Capturing")
     assert all(world.said(part)[0] == "True" for part in PARTS)
     assert world.names("KafkaTopic") == [
+        "majors.alerts",
         "majors.dlq",
         "majors.heartbeat",
         "majors.majors.klines",
@@ -55,6 +56,22 @@ def test_from_nothing_to_ready(world):
         "selector": "app.kubernetes.io/name=cryptocdc,app.kubernetes.io/instance=majors,"
         "app.kubernetes.io/component=consumer",
     }  # fmt: skip
+
+
+def test_alerts_bring_an_alerter_and_take_it_away_and_nothing_else_starts_anew(world):
+    assert world.said("AlerterReady") == ("True", "NoAlerts")
+    before = {name: json.dumps(world.objects["Deployment", name]["spec"]) for name in world.names("Deployment")}
+    world.edit(streams={**STREAMS, "orderBook": None}, alerts=[{"symbol": "BTCUSDT", "above": 1}])
+    reconciled(world)
+    assert world.said("AlerterReady") == ("True", "Running")
+    assert world.names("Deployment") == ["majors-alerter", "majors-consumer", "majors-producer"]
+    assert "majors-alerter" in world.names("NetworkPolicy")
+    assert {name: json.dumps(world.objects["Deployment", name]["spec"]) for name in before} == before
+    world.edit(alerts=[])
+    reconciled(world)
+    assert world.said("AlerterReady") == ("True", "NoAlerts")
+    assert world.names("Deployment") == sorted(before)
+    assert "majors-alerter" not in world.names("NetworkPolicy")
 
 
 def test_a_pass_over_what_is_as_it_should_be_changes_nothing(world):

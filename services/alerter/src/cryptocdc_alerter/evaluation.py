@@ -99,7 +99,9 @@ class Evaluation:
             watch, known = watched.watch, watched.known
             if _evaluated_before(known, position) or not watch.turn(state.newest.price):
                 continue
-            since_ms = state.newest.at_ms if watch.firing else known.since_ms or state.newest.at_ms
+            since_ms = state.newest.at_ms
+            if not watch.firing and known.since_ms is not None:
+                since_ms = known.since_ms
             watched.known = Known(watch.firing, position, since_ms)
             compared = watch.compared(state.newest.price)
             turned.append(Transition(watch.alert, watch.firing, state.newest, position, since_ms, compared))

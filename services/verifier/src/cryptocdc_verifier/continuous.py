@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 
-from cryptocdc_adapters import slots
 from cryptocdc_adapters.serving import Health
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.metrics import VerifierMetrics
@@ -183,9 +182,6 @@ class Continuous:
                 self._metrics.reproofs.labels(self._fid, stream.table).inc()
 
     def _publish(self, rows: Snapshot) -> None:
-        slot = slots.read_with(self._postgres.connection, self._target.names.slot)
-        self._metrics.slot_usable.labels(self._fid).set(slot is not None and slot.usable)
-        self._metrics.slot_retained_bytes.labels(self._fid).set(slot.retained_bytes if slot is not None else 0)
         for stream in self._target.streams:
             found = [result for (table, _), result in self._unequal.items() if table == stream.table]
             for kind in ("missing", "extra", "different"):

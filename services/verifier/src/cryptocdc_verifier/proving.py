@@ -12,6 +12,7 @@ from cryptocdc_verifier.continuous import Continuous
 from cryptocdc_verifier.pipeline import Clock, pipeline_of
 from cryptocdc_verifier.retention import Retention
 from cryptocdc_verifier.target import Target, VerifyError
+from cryptocdc_verifier.transport import publish
 from cryptocdc_verifier.verify import sides
 
 log = logging.getLogger("cryptocdc.verifier")
@@ -44,6 +45,8 @@ def _connected(
         retention = Retention(target, postgres, metrics)
         next_retention = time.monotonic()
         while not stop.is_set():
+            # First: a proof waits for what may stand still, and that is when these must be true.
+            publish(target, postgres, metrics)
             continuous.prove()
             if time.monotonic() >= next_retention:
                 retention.drop_old()

@@ -1,0 +1,29 @@
+"""Alerts, and prices one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from cryptocdc_alerter.evaluation import Evaluation, Position, Transition
+from cryptocdc_alerter.window import Point
+from cryptocdc_core.alerts import Alert
+
+TOPIC = "majors.majors.latest_prices"
+
+
+def alert(**given: Any) -> Alert:
+    return Alert.model_validate({"symbol": "ETHUSDT", **given})
+
+
+def position(offset: int, partition: int = 3) -> Position:
+    return Position(TOPIC, partition, offset)
+
+
+def run(evaluation: Evaluation, prices: Iterable[Any], start: int = 0, symbol: str = "ETHUSDT") -> list[Transition]:
+    """Take a price a second, the first at offset and second `start`; whatever turned."""
+    turned: list[Transition] = []
+    for at, price in enumerate(prices, start):
+        turned += evaluation.take(symbol, Point(at * 1000, Decimal(str(price))), position(at))
+    return turned

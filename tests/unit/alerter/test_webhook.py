@@ -1,0 +1,102 @@
+"""The webhook: tried again within bounds, never waited for."""
+
+import threading
+
+import pytest
+import requests
+from tests.unit.alerter.test_records import drop
+
+from cryptocdc_alerter import webhook as webhooks
+from cryptocdc_alerter.webhook import Webhook
+from cryptocdc_core.metrics import AlerterMetrics
+
+
+@pytest.fixture
+def metrics():
+    return AlerterMetrics("test")
+
+
+def outcomes(metrics):
+    found = {}
+    for sample in next(iter(metrics.webhooks.collect())).samples:
+        if sample.name.endswith("_total"):
+            found[sample.labels["outcome"]] = sample.value
+    return found
+
+
+class Peer:
+    """Answers one after the other, the last for ever; an exception is raised."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.bodies = []
+
+    def __call__(self, _url, body):
+        self.bodies.append(body)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def told(metrics, peer, records=1):
+    webhook = Webhook("http://hook", metrics, peer, pauses_s=(0, 0, 0, 0))
+    for _ in range(records):
+        webhook.tell(drop())
+    webhook.start()
+    webhook._waiting.put(None)
+    webhook._thread.join(10)
+    return peer
+
+
+def test_a_record_is_posted_as_it_stands_in_kafka(metrics):
+    peer = told(metrics, Peer(204))
+    assert b'"id":"ETHUSDT/dropPercent/2.5/1h"' in peer.bodies[0]
+    assert outcomes(metrics) == {"delivered": 1}
+
+
+@pytest.mark.parametrize("problem", [requests.ConnectionError(), requests.Timeout(), 500, 503, 429, 408])
+def test_what_may_pass_is_tried_again(metrics, problem):
+    peer = told(metrics, Peer(problem, problem, 200))
+    assert len(peer.bodies) == 3
+    assert outcomes(metrics) == {"delivered": 1}
+
+
+def test_but_five_times_and_no_more_and_the_next_one_follows(metrics):
+    peer = told(metrics, Peer(503), records=2)
+    assert len(peer.bodies) == 10
+    assert outcomes(metrics) == {"failed": 2}
+
+
+@pytest.mark.parametrize("answer", [301, 302, 400, 401, 404])
+def test_a_refusal_or_a_redirect_is_final(metrics, answer):
+    peer = told(metrics, Peer(answer))
+    assert len(peer.bodies) == 1
+    assert outcomes(metrics) == {"refused": 1}
+
+
+def test_who_tells_never_waits(metrics, monkeypatch):
+    monkeypatch.setattr(webhooks, "MOST_WAITING", 3)
+    blocked = threading.Event()
+
+    def slow(_url, _body):
+        blocked.wait(10)
+        return 200
+
+    webhook = Webhook("http://hook", metrics, slow)
+    webhook.start()
+    for _ in range(10):
+        webhook.tell(drop())
+    assert outcomes(metrics)["dropped"] >= 6
+    blocked.set()
+    webhook.stop()
+    assert outcomes(metrics)["delivered"] + outcomes(metrics)["dropped"] == 10
+
+
+def test_told_to_stop_it_does_not_sit_out_its_pauses(metrics):
+    webhook = Webhook("http://hook", metrics, Peer(503), pauses_s=(60,))
+    webhook.start()
+    webhook.tell(drop())
+    webhook.stop()
+    assert not webhook._thread.is_alive()
+    assert outcomes(metrics) == {"failed": 1}

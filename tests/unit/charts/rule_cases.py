@@ -1,0 +1,213 @@
+"""For each alert: series with which it must fire and with what labels, and series with which it must not.
+
+Series are promtool's: a value every minute, `a+bxn` for a rising one, `_` for a missing sample.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Labels = dict[str, str]
+Series = dict[str, str]
+"""By the series, its values."""
+
+
+class Case(NamedTuple):
+    at: str
+    """When it is looked at: promtool begins at 0."""
+    series: Series
+
+
+class Cases(NamedTuple):
+    fires: Case
+    labels: Labels
+    """Of the one alert that fires, beside its severity."""
+    summary: str
+    """As it then reads."""
+    quiet: dict[str, Case]
+    """By why it must be quiet."""
+
+
+FEED = 'namespace="cdc",feed="majors"'
+POD = f'{FEED},pod="majors-producer-0",instance="10.0.0.1:9090"'
+MAJORS = {"namespace": "cdc", "feed": "majors"}
+SYMBOLS = f"cryptocdc_producer_symbols{{{POD}}}"
+FRAMES = f'cryptocdc_producer_frames_total{{{POD},table="klines",via="websocket"}}'
+LAST_FRAME = f'cryptocdc_producer_last_frame_timestamp_seconds{{{POD},table="klines"}}'
+UNFILLABLE = f'cryptocdc_producer_gap_rows_total{{{POD},table="klines",outcome="unfillable"}}'
+FILLED = f'cryptocdc_producer_gap_rows_total{{{POD},table="klines",outcome="filled"}}'
+THROTTLED = f'cryptocdc_producer_throttled_total{{{POD},status="429"}}'
+USED, LIMIT = f"cryptocdc_producer_weight_used{{{POD}}}", f"cryptocdc_producer_weight_limit{{{POD}}}"
+CONNECTOR = f"cryptocdc_verifier_connector_running{{{FEED}}}"
+USABLE, RETAINED = (f"cryptocdc_verifier_slot_{what}{{{FEED}}}" for what in ("usable", "retained_bytes"))
+CNPG_LOST = 'cnpg_cryptocdc_slots_lost{namespace="cdc",pod="pg-1",slot_name="majors_slot"}'
+SAFE = 'cnpg_cryptocdc_slots_safe_wal_bytes{namespace="cdc",pod="pg-1",slot_name="majors_slot"}'
+LAG = f'cryptocdc_consumer_lag_records{{{FEED},topic="majors.majors.klines",partition="0"}}'
+TOPIC = 'topic="majors.majors.klines",partition="0"'
+GROUP_LAG = f'kafka_consumergroup_lag{{namespace="cdc",consumergroup="majors-consumer",{TOPIC}}}'
+LETTERS = f'cryptocdc_consumer_dead_letters_total{{{FEED},reason="undecodable"}}'
+FREE, CAPACITY = (
+    f'kubelet_volume_stats_{what}_bytes{{namespace="cdc",persistentvolumeclaim="cryptocdc-postgres-1-wal"}}'
+    for what in ("available", "capacity")
+)
+DIFFERENCES = f'cryptocdc_verifier_differences{{{FEED},table="klines",kind="missing"}}'
+THROUGH = f'cryptocdc_verifier_proven_through_timestamp_seconds{{{FEED},table="klines"}}'
+READY = 'cryptocdc_operator_condition{namespace="cdc",feed="majors",type="Ready"}'
+RECONCILED = 'cryptocdc_operator_reconciled_timestamp_seconds{namespace="cdc",feed="majors"}'
+FIRING = f'cryptocdc_alerter_firing{{{FEED},alert="ETHUSDT/dropPercent/5/1h",symbol="ETHUSDT"}}'
+EVALUATED = f'cryptocdc_alerter_evaluated_timestamp_seconds{{{FEED},symbol="ETHUSDT"}}'
+WEBHOOK_FAILED, WEBHOOK_DELIVERED = (
+    f'cryptocdc_alerter_webhooks_total{{{FEED},outcome="{outcome}"}}' for outcome in ("failed", "delivered")
+)
+
+CASES: dict[str, Cases] = {
+    "CryptocdcCaptureSilent": Cases(
+        Case("20m", {SYMBOLS: "10x30", FRAMES: "500x30"}),
+        {**MAJORS, "pod": "majors-producer-0", "instance": "10.0.0.1:9090"},
+        "majors: 10 symbols to capture on 10.0.0.1:9090, and nothing comes from the exchange",
+        {
+            "frames come": Case("20m", {SYMBOLS: "10x30", FRAMES: "0+60x30"}),
+            "there is nothing to capture": Case("20m", {SYMBOLS: "0x30", FRAMES: "500x30"}),
+        },
+    ),
+    "CryptocdcStreamStale": Cases(
+        Case("20m", {LAST_FRAME: "30x30", FRAMES: "1+0x30"}),
+        {**MAJORS, "table": "klines"},
+        "majors: nothing has come for klines since 19m 30s",
+        {
+            "frames come": Case("20m", {LAST_FRAME: "0+60x30", FRAMES: "1+60x30"}),
+            "it is polled, as seldom as the feed says": Case("20m", {LAST_FRAME: "30x30", FRAMES: "0x30"}),
+        },
+    ),
+    "CryptocdcGapsCanNotBeFilled": Cases(
+        Case("10m", {UNFILLABLE: "_x5 3x10"}),
+        {**MAJORS, "table": "klines"},
+        "majors: rows of klines are missing for good: the exchange does not give them",
+        {
+            "gaps are filled": Case("10m", {FILLED: "0+5x10", UNFILLABLE: "0x10"}),
+            "it was long ago": Case("3h", {UNFILLABLE: "3x200"}),
+        },
+    ),
+    "CryptocdcThrottled": Cases(
+        Case("10m", {THROTTLED: "_x5 1x10"}),
+        {**MAJORS, "status": "429"},
+        "majors: the exchange answers 429: slow down",
+        {"it was long ago": Case("1h", {THROTTLED: "7x70"})},
+    ),
+    "CryptocdcWeightNearlySpent": Cases(
+        Case("15m", {USED: "5500x20", LIMIT: "6000x20"}),
+        MAJORS,
+        "majors: 91.67% of the request weight that the exchange allows is used",
+        {"there is room": Case("15m", {USED: "3600x20", LIMIT: "6000x20"})},
+    ),
+    "CryptocdcConnectorFailed": Cases(
+        Case("10m", {CONNECTOR: "0x20"}),
+        MAJORS,
+        "majors: the connector or its task does not run: PostgreSQL keeps log for it",
+        {
+            "it runs": Case("10m", {CONNECTOR: "1x20"}),
+            "it was restarted soon": Case("10m", {CONNECTOR: "1x6 0x1 1x20"}),
+        },
+    ),
+    "CryptocdcSlotLost": Cases(
+        Case("5m", {USABLE: "0x20", CNPG_LOST: "1x20"}),
+        MAJORS,
+        "majors: the slot is gone, or PostgreSQL has removed log that it had not read",
+        {"it is whole": Case("5m", {USABLE: "1x20", CNPG_LOST: "0x20"})},
+    ),
+    "CryptocdcSlotRetainsLog": Cases(
+        Case("20m", {RETAINED: "2e9x30"}),
+        MAJORS,
+        "majors: PostgreSQL keeps 1.863GiB of log for its slot",
+        {"it is read": Case("20m", {RETAINED: "2e7x30"}), "only for a while": Case("10m", {RETAINED: "2e9x30"})},
+    ),
+    "CryptocdcSlotNearItsLimit": Cases(
+        Case("5m", {SAFE: "5e8x10"}),
+        {"namespace": "cdc", "slot_name": "majors_slot"},
+        "476.8MiB more of log, and the slot majors_slot is lost",
+        {"there is room": Case("5m", {SAFE: "9e9x10"}), "there is no limit": Case("5m", {SAFE: "-1x10"})},
+    ),
+    "CryptocdcLagGrows": Cases(
+        Case("40m", {LAG: "11000+500x60"}),
+        MAJORS,
+        "majors: 31000 changes wait for Cassandra, and they become more",
+        {
+            "it shrinks": Case("40m", {LAG: "90000-900x60"}),
+            "it is small": Case("40m", {LAG: "0+10x60"}),
+        },
+    ),
+    "CryptocdcConsumersFallBehind": Cases(
+        Case("20m", {LAG: "200000x30"}),
+        {"namespace": "cdc", "topic": "majors.majors.klines"},
+        "200000 changes of majors.majors.klines are not in Cassandra yet",
+        {"the lag is small": Case("20m", {LAG: "99000x30", GROUP_LAG: "99000x30"})},
+    ),
+    "CryptocdcDeadLetters": Cases(
+        Case("10m", {LETTERS: "_x5 1x10"}),
+        {**MAJORS, "reason": "undecodable"},
+        "majors: records were put aside: undecodable",
+        {"there is none": Case("10m", {LETTERS: "0x20"}), "it was long ago": Case("1h", {LETTERS: "4x70"})},
+    ),
+    "CryptocdcVolumeFull": Cases(
+        Case("10m", {FREE: "1e9x20", CAPACITY: "1e10x20"}),
+        {"namespace": "cdc", "persistentvolumeclaim": "cryptocdc-postgres-1-wal"},
+        "cryptocdc-postgres-1-wal: 10% of the volume is free",
+        {"there is room": Case("10m", {FREE: "5e9x20", CAPACITY: "1e10x20"})},
+    ),
+    "CryptocdcDatabasesDiffer": Cases(
+        Case("10m", {DIFFERENCES: "2x20"}),
+        {**MAJORS, "table": "klines"},
+        "majors: 2 keys of klines differ between PostgreSQL and Cassandra",
+        {"they are equal": Case("10m", {DIFFERENCES: "0x20"})},
+    ),
+    "CryptocdcProofStandsStill": Cases(
+        # The verifier is gone after a quarter of an hour.
+        Case("80m", {SYMBOLS: "10x100", THROUGH: "0+60x15 _x85"}),
+        {**MAJORS, "table": "klines"},
+        "majors: klines is not proven since 1h 5m 0s",
+        {
+            "it trails by two minutes": Case("80m", {SYMBOLS: "10x100", THROUGH: "-120+60x100"}),
+            "nothing is captured": Case("80m", {SYMBOLS: "0x100", THROUGH: "0x100"}),
+        },
+    ),
+    "CryptocdcNothingProven": Cases(
+        Case("40m", {SYMBOLS: "10x60"}),
+        MAJORS,
+        "majors is captured, and nothing of it has been proven for a day",
+        {
+            "something is": Case("40m", {SYMBOLS: "10x60", THROUGH: "0+60x60"}),
+            "nothing is captured": Case("40m", {SYMBOLS: "0x60"}),
+        },
+    ),
+    "CryptocdcFeedNotReady": Cases(
+        Case("20m", {READY: "0x30"}), MAJORS,
+        "majors is not ready", {"it is": Case("20m", {READY: "1x30"})}
+    ),
+    "CryptocdcOperatorStandsStill": Cases(
+        Case("30m", {RECONCILED: "60x40"}),
+        MAJORS,
+        "The operator has not looked at majors for 29m 0s",
+        {"it looks every minute": Case("30m", {RECONCILED: "0+60x40"})},
+    ),
+    "CryptocdcMarketAlert": Cases(
+        Case("2m", {FIRING: "0 1x5"}),
+        {**MAJORS, "alert": "ETHUSDT/dropPercent/5/1h", "symbol": "ETHUSDT"},
+        "majors: ETHUSDT/dropPercent/5/1h",
+        {"its condition is false": Case("2m", {FIRING: "0x5"}), "it has resolved": Case("4m", {FIRING: "1x2 0x5"})},
+    ),
+    "CryptocdcAlertsBlind": Cases(
+        Case("20m", {SYMBOLS: "10x30", EVALUATED: "60x30"}),
+        {**MAJORS, "symbol": "ETHUSDT"},
+        "majors: the newest price of ETHUSDT that alerts saw is 19m 0s old",
+        {
+            "prices come": Case("20m", {SYMBOLS: "10x30", EVALUATED: "0+60x30"}),
+            "nothing is captured": Case("20m", {SYMBOLS: "0x30", EVALUATED: "60x30"}),
+        },
+    ),
+    "CryptocdcWebhookFails": Cases(
+        Case("10m", {WEBHOOK_FAILED: "_x5 1x10"}),
+        {**MAJORS, "outcome": "failed"},
+        "majors: alerts did not reach the webhook: failed",
+        {"all is delivered": Case("10m", {WEBHOOK_DELIVERED: "0+1x20", WEBHOOK_FAILED: "0x20"})},
+    ),
+}  # fmt: skip
