@@ -1,5 +1,7 @@
-"""`python -m cryptocdc_grafana [--check]`: writes grafana/dashboards/*.json and the chart's copies of them, or says
-which of all these are not current."""
+"""`python -m cryptocdc_grafana [--check]` writes what is made here: dashboards, the chart's copies of them, alert rules.
+
+With --check it says instead which of them are not current.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,17 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from cryptocdc_grafana import alerting
 from cryptocdc_grafana.dashboards import all_of_them
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
 CHART = Path(__file__).parents[3] / "charts" / "files" / "dashboards"
 """Helm reads nothing that lies outside of the chart."""
+ALERTS = Path(__file__).parents[2] / "provisioning" / "alerting" / "cryptocdc.yaml"
 
 
 def texts() -> dict[str, str]:
-    """By file name."""
+    """The dashboards by file name."""
     return {
         f"{name}.json": json.dumps(made, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"
         for name, made in all_of_them().items()
@@ -29,12 +33,13 @@ def files() -> dict[Path, str]:
     made = {FOLDER / name: text for name, text in texts().items()}
     for name, text in texts().items():
         made[CHART / name] = json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False) + "\n"
-    return made
+    return made | {ALERTS: alerting.text()}
 
 
 def main() -> None:
     made = files()
-    there = {path: path.read_text(encoding="utf-8") for folder in (FOLDER, CHART) for path in folder.glob("*.json")}
+    found = (*FOLDER.glob("*.json"), *CHART.glob("*.json"), *ALERTS.parent.glob("*.yaml"))
+    there = {path: path.read_text(encoding="utf-8") for path in found}
     if sys.argv[1:] == ["--check"]:
         stale = sorted(str(path) for path in made.keys() | there.keys() if made.get(path) != there.get(path))
         if stale:
