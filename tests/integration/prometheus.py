@@ -23,11 +23,10 @@ RULES = Path(__file__).parents[2] / "charts" / "files" / "rules.yaml"
 def prometheus(folder: Path, targets: Path) -> Iterator[str]:
     """Its URL; scrapes and evaluates every second."""
     assert PROGRAM is not None
-    (folder / "rules.yml").write_text(yaml.safe_dump(yaml.safe_load(RULES.read_text())["spec"]))
     jobs = [{"job_name": "cryptocdc", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}]
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": ["rules.yml"],
+        "rule_files": [str(RULES)],
         "scrape_configs": jobs,
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))

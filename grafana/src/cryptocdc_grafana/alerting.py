@@ -19,7 +19,7 @@ RANGE = {"from": 600, "to": 0}
 
 def text() -> str:
     """The provisioning file."""
-    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["spec"]["groups"]
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
     made = {"apiVersion": 1, "groups": [_group(group) for group in groups]}
     return HEADER + yaml.safe_dump(made, sort_keys=False, allow_unicode=True, width=120)
 

@@ -11,8 +11,8 @@ from tests.unit.charts.rule_cases import CASES
 
 from cryptocdc_core import metrics
 
-SPEC = yaml.safe_load((CHART / "files" / "rules.yaml").read_text())["spec"]
-RULES = {rule["alert"]: rule for group in SPEC["groups"] for rule in group["rules"]}
+FILE = CHART / "files" / "rules.yaml"
+RULES = {rule["alert"]: rule for group in yaml.safe_load(FILE.read_text())["groups"] for rule in group["rules"]}
 RUNBOOKS = CHART.parent / "docs" / "runbooks"
 ELSEWHERE = {
     # CloudNativePG prefixes the queries of manifests/cloudnative-pg/slots.yaml.
@@ -121,8 +121,7 @@ def test_it_fires_when_it_must_and_not_when_it_must_not(alert, tmp_path):
         }
         for name, case, expected in [("it must", cases.fires, [firing(cases, rule)]), *quiet]
     ]
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump(SPEC))
-    document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": tests}
+    document = {"rule_files": [str(FILE)], "evaluation_interval": "1m", "tests": tests}
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(document))
     done = subprocess.run([PROMTOOL, "test", "rules", "tests.yml"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -82,7 +82,7 @@ BAD = [
     (document(suspend="no"), "spec.suspend", "'no'", "boolean"),
     (document(deletionPolicy="Drop"), "spec.deletionPolicy", "'Drop'", "'Retain' or 'Delete'"),
     (alerts({"window": "1h", "dropPercent": 5, "symbol": "XRPUSDT"}), "spec.alerts[0].symbol", "'XRPUSDT'", "one of"),
-    (alerts({"window": "1h", "dropPercent": 5, "risePercnt": 5}), "spec.alerts[0].risePercnt", "no such field", "risePercent?"),
+    (alerts({"window": "1h", "risePercnt": 5}), "spec.alerts[0].risePercnt", "no such field", "risePercent?"),
     (alerts({"window": "1h"}), "spec.alerts[0]", "'1h'", "exactly one of dropPercent, risePercent"),
     (alerts({"above": 5, "below": 5}), "spec.alerts[0]", "'above': 5", "exactly one of dropPercent, risePercent"),
     (alerts({"dropPercent": 5}), "spec.alerts[0]", "'dropPercent': 5", "needs window"),
