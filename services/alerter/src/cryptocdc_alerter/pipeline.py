@@ -151,10 +151,10 @@ class Pipeline:
         last = self._ledger.read()
         self._clear(last)
         self._evaluation.know({alert: known_of(record) for alert, record in last.items()})
+        consumer.incremental_assign(self._starts(consumer, partitions))
         for alert in self._alerts.values():
             record = last.get(alert.id)
             self._metrics.firing.labels(alert.id, alert.symbol).set(record is not None and record.state == FIRING)
-        consumer.incremental_assign(self._starts(consumer, partitions))
 
     def _clear(self, last: Mapping[str, Record]) -> None:
         """Alerts that left the feed: what fires resolves, what had resolved is forgotten."""
