@@ -140,18 +140,15 @@ def test_it_tells_once_whenever_it_dies(market: Market, command_environment: dic
     with running(market, command_environment):
         market.send("ETHUSDT", 112, 100)
         wait_for("all", lambda: len(market.told()) >= 7)
-    assert (
-        market.told()
-        == [
-            ("ETHUSDT", "firing", "95.5"),  # 5.4 % below 101
-            ("ETHUSDT", "resolved", "97"),  # less than 4.5 %, while nobody looked
-            ("ETHUSDT", "firing", "90"),
-            ("ETHUSDT", "resolved", "100"),
-            ("ETHUSDT", "firing", "111"),  # above
-            ("ETHUSDT", "firing", "100"),  # 10.7 % below 112
-            ("ETHUSDT", "resolved", "100"),  # no longer above
-        ]
-    )
+    assert market.told() == [
+        ("ETHUSDT", "firing", "95.5"),  # 5.4 % below 101
+        ("ETHUSDT", "resolved", "97"),  # less than 4.5 %, while nobody looked
+        ("ETHUSDT", "firing", "90"),
+        ("ETHUSDT", "resolved", "100"),
+        ("ETHUSDT", "firing", "111"),  # above
+        ("ETHUSDT", "firing", "100"),  # 10.7 % below 112
+        ("ETHUSDT", "resolved", "100"),  # no longer above
+    ]
 
 
 def test_two_of_them_share_the_symbols_and_take_over_from_each_other(

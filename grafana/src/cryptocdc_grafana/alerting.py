@@ -53,7 +53,8 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def _query(ref_id: str, source: str, **model: object) -> dict[str, Any]:
-    return {"refId": ref_id, "relativeTimeRange": dict(RANGE), "datasourceUid": source, "model": {"refId": ref_id, **model}}
+    asked = {"refId": ref_id, **model}
+    return {"refId": ref_id, "relativeTimeRange": dict(RANGE), "datasourceUid": source, "model": asked}
 
 
 def uid(alert: str) -> str:

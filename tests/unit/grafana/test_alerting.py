@@ -14,9 +14,7 @@ from grafana_foundation_sdk.models.alerting import Rule
 
 ROOT = Path(__file__).parents[3]
 PROMETHEUS = {
-    rule["alert"]: rule
-    for group in yaml.safe_load(alerting.RULES.read_text())["groups"]
-    for rule in group["rules"]
+    rule["alert"]: rule for group in yaml.safe_load(alerting.RULES.read_text())["groups"] for rule in group["rules"]
 }
 GROUPS: list[dict[str, Any]] = yaml.safe_load(ALERTS.read_text())["groups"]
 RULES: dict[str, dict[str, Any]] = {rule["title"]: rule for group in GROUPS for rule in group["rules"]}
