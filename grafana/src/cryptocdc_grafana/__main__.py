@@ -1,4 +1,4 @@
-"""`python -m cryptocdc_grafana [--check]` writes what is made here: dashboards, the chart's copies of them, alert rules.
+"""`python -m cryptocdc_grafana [--check]` writes what is made here: dashboards, copies for the chart, alert rules.
 
 With --check it says instead which of them are not current.
 """
