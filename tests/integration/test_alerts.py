@@ -118,11 +118,11 @@ def test_a_crash_is_told_everywhere_and_once(start: Starter, hook: Hook, tmp_pat
         took_s = time.time() - begins
         (record,) = records(it)
         print(f"recorded {took_s:.1f} s after the crash began")
-        assert took_s < 10
+        assert took_s < SOON_S
         assert (record["id"], record["state"], record["simulated"]) == (DROP_ID, "firing", True)
         assert float(record["change_percent"]) <= -5
         assert float(record["price"]) < float(record["compared_with"]["price"]) * 0.95
-        assert abs(record["at_ms"] / 1000 - begins) < 10
+        assert abs(record["at_ms"] / 1000 - begins) < SOON_S
 
         wait_for("the webhook, which refused at first", lambda: hook.got, 15)
         assert hook.got == [record]
