@@ -48,9 +48,7 @@ def load(server: str, pid: int, port: int, *, java: Path, jars: Path, account: A
     config = run / f"{server}-exporter.yaml"
     account.write(config, rules(server))
     attach = [str(java), "-Xmx32m", "-XX:TieredStopAtLevel=1", "-m", "jdk.jcmd/sun.tools.jcmd.JCmd", str(pid)]
-    said = run_program(
-        account, [*attach, "JVMTI.agent_load", f'"{exporter(jars)}"', f'"{LOOPBACK}:{port}:{config}"'], limit=60.0
-    )
+    said = run_program(account, [*attach, "JVMTI.agent_load", f'"{exporter(jars)}"', f'"{LOOPBACK}:{port}:{config}"'])
     if not _LOADED.search(said):
         raise PlatformError(
             f"{server} does not serve its metrics: {' '.join(said.split())[:300]}", f"see its log beside {run}"
