@@ -19,7 +19,7 @@ STREAMS: Object = {
 }
 READY_LIMIT_S = 300
 """Programs and servers start in seconds; on two cores that have other work, in minutes."""
-COMPONENTS = ("producer", "consumer", "api")
+COMPONENTS = ("producer", "consumer", "api", "alerter")
 PROOF_LIMIT_S = 420
 """A minute must end, its grace pass, and the verifier come round to it."""
 

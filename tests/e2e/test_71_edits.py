@@ -30,6 +30,7 @@ STREAMS: Object = {
 SIMULATOR = f"cryptocdc-simulator.{NAMESPACE}.svc:8090"
 """By another name than the operator gives the producers by itself."""
 KEY = "exchange-key"
+WEBHOOK = f"http://{SIMULATOR}/webhook"
 
 NOT_HERE = {
     "exchange": "immutable",
@@ -43,7 +44,7 @@ NOT_HERE = {
 class Edit:
     spec: Object
     anew: frozenset[str]
-    """Those of producer, consumer, api and connector that begin anew."""
+    """Those of producer, consumer, api, alerter and connector that begin anew, or end."""
     seen: Callable[[Feed], object]
     """True once the edit has had its effect."""
 
@@ -135,6 +136,11 @@ def _runs(component: str, count: int) -> Callable[[Feed], bool]:
     return lambda feed: len(feed.ready(component)) == len(feed.cluster.pods(feed.selector(component))) == count
 
 
+def _fires(symbol: str) -> Callable[[Feed], bool]:
+    """Its price is watched, and is what the alert waits for."""
+    return lambda feed: feed.metric("alerter", "cryptocdc_alerter_firing", f'symbol="{symbol}"') == 1
+
+
 def _suspended(feed: Feed) -> bool:
     return feed.condition("Ready").get("reason") == "Suspended" and not feed.cluster.pods(feed.selector("producer"))
 
@@ -145,7 +151,7 @@ def _stream(name: str, **settings: Any) -> Object:
 
 NOBODY: frozenset[str] = frozenset()
 PRODUCER, CONSUMER = frozenset({"producer"}), frozenset({"consumer"})
-API = frozenset({"api"})
+API, ALERTER = frozenset({"api"}), frozenset({"alerter"})
 EVERYBODY = PRODUCER | CONSUMER | API | {"connector"}
 
 EDITS = {
@@ -208,6 +214,11 @@ EDITS = {
     "suspend no more": Edit({"suspend": False}, NOBODY, _runs("producer", 2)),
     "deletionPolicy": Edit({"deletionPolicy": "Delete"}, NOBODY, _topics_are_owned(True)),
     "deletionPolicy again": Edit({"deletionPolicy": "Retain"}, NOBODY, _topics_are_owned(False)),
+    "alerts": Edit({"alerts": [{"symbol": "BTCUSDT", "above": 1}]}, NOBODY, _fires("BTCUSDT")),
+    "alerts again": Edit({"alerts": [{"symbol": "ETHUSDT", "above": 1}]}, ALERTER, _fires("ETHUSDT")),
+    "alertWebhook.url": Edit({"alertWebhook": {"url": WEBHOOK}}, ALERTER, _runs("alerter", 1)),
+    "alertWebhook.secretRef": Edit({"alertWebhook": {"url": None, "secretRef": KEY}}, ALERTER, _runs("alerter", 1)),
+    "alerts no more": Edit({"alerts": [], "alertWebhook": None}, ALERTER, _runs("alerter", 0)),
     "streams.crypto24hStats given up": Edit(
         {"streams": {"crypto24hStats": None}},
         EVERYBODY,
@@ -229,7 +240,8 @@ def _carried(feed: Feed) -> str:
 
 @pytest.fixture(scope="module")
 def edited(cluster: Cluster) -> Iterator[Feed]:
-    secret = ["create", "secret", "generic", KEY, "--from-literal=api-key=made-up", "--dry-run=client", "-o", "json"]
+    keys = [f"--from-literal={key}" for key in ("api-key=made-up", f"url={WEBHOOK}")]
+    secret = ["create", "secret", "generic", KEY, *keys, "--dry-run=client", "-o", "json"]
     cluster.kubectl("apply", "-f", "-", given=cluster.kubectl(*secret))
     feed = Feed(cluster, "edited")
     feed.apply(["BTCUSDT", "ETHUSDT"], streams=STREAMS, retention={"cassandra": "90d"})
@@ -249,7 +261,7 @@ def test_a_field_edited_does_what_it_says_and_nothing_else_begins_anew(edited: F
     edited.wait_ready()
     wait_for(f"{name} has had its effect", lambda: edit.seen(edited), 180)
     after = edited.begun()
-    assert {part for part in before if after[part] != before[part]} == edit.anew
+    assert {part for part in before if after.get(part) != before[part]} == edit.anew
 
 
 def test_rows_flow_after_all_that(edited: Feed) -> None:
