@@ -121,7 +121,8 @@ def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> P
     if settings.api_image is None:
         return None
     spec = feed.spec
-    seen = [(f"{feed.name}-{component}", METRICS_PORT) for component in ("producer", "consumer")]
+    # Also where no alerter runs: a host that is not there is left out, and a first alert begins no API anew.
+    seen = [(f"{feed.name}-{component}", METRICS_PORT) for component in ("producer", "consumer", ALERTER)]
     if settings.verifier_url is not None:
         seen.append(_port(settings.verifier_url))
     given = (
