@@ -180,7 +180,8 @@ def test_an_apis_environment():
         "CRYPTOCDC_LOG_FORMAT": "json",
         "CRYPTOCDC_API_PORT": "8000",
         "CRYPTOCDC_API_REQUESTS_PER_S": "20.0",
-        "CRYPTOCDC_API_TARGETS": "my-feed-producer:9090,my-feed-consumer:9090,my-feed-alerter:9090,cryptocdc-verifier:9090",
+        "CRYPTOCDC_API_TARGETS": "my-feed-producer:9090,my-feed-consumer:9090,my-feed-alerter:9090,"
+        "cryptocdc-verifier:9090",
         "CRYPTOCDC_API_TOKEN_FILE": "/var/run/secrets/cryptocdc/visitors/token",
         "CRYPTOCDC_API_REDIS_URL_FILE": "/var/run/secrets/cryptocdc/cache/url",
         "CRYPTOCDC_KAFKA_BOOTSTRAP": "cryptocdc-kafka-bootstrap:9093",

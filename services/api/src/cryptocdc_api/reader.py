@@ -32,6 +32,9 @@ AT_ONCE = 32
 """Reads in flight."""
 SHARD = 0
 FAILURES = (NoHostAvailable, DriverException, ConnectionException)
+LOST_S = 10.0
+"""Without any node for so long, the hosts' names are looked up again: the driver goes on trying the addresses that it
+was given, and where all nodes were replaced at once, as a single pod is, none of them will ever answer."""
 
 
 class Reader:
@@ -49,42 +52,55 @@ class Reader:
         self._profile: Any = None
         self._statements: dict[tuple[str, bool], PreparedStatement] = {}
         self._ones: dict[str, PreparedStatement] = {}
+        self._alone_since: float | None = None
+        """Since when no node has answered."""
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._asking: asyncio.Task[bool] | None = None
 
     def keep_connecting(self, stop: threading.Event) -> None:
-        """For a thread of its own: until connected, with the feed's tables there."""
+        """For a thread of its own: connects once the feed's tables are there, and anew after all nodes were lost."""
         told = ""
         while not stop.is_set():
-            try:
-                self._connect()
-                log.info("reading keyspace %s", self._keyspace)
-                return
-            except FAILURES as error:
-                if str(error) != told:
-                    told = str(error)
-                    log.warning("Cassandra: %s", told)
+            if self._session is None or self._lost:
+                try:
+                    self._connect()
+                    log.info("reading keyspace %s", self._keyspace)
+                    told = ""
+                except FAILURES as error:
+                    if str(error) != told:
+                        told = str(error)
+                        log.warning("Cassandra: %s", told)
             stop.wait(1)
 
+    @property
+    def _lost(self) -> bool:
+        return self._alone_since is not None and time.monotonic() - self._alone_since > LOST_S
+
     def _connect(self) -> None:
+        """What was connected before serves until there is another."""
         cluster, session = connect(self._settings)
+        statements: dict[tuple[str, bool], PreparedStatement] = {}
+        ones: dict[str, PreparedStatement] = {}
         try:
             session.default_fetch_size = None  # limits bound every answer
             for table in self._tables:
                 for newest_first in (True, False):
-                    self._statements[table.name, newest_first] = session.prepare(
+                    statements[table.name, newest_first] = session.prepare(
                         range_statement(self._keyspace, table, newest_first)
                     )
                 if table.name in self._streams:
-                    statement = one_statement(self._keyspace, self._streams[table.name])
-                    self._ones[table.name] = session.prepare(statement)
+                    ones[table.name] = session.prepare(one_statement(self._keyspace, self._streams[table.name]))
             for derived in self._whole:
-                self._statements[derived.table, True] = session.prepare(whole_statement(self._keyspace, derived))
+                statements[derived.table, True] = session.prepare(whole_statement(self._keyspace, derived))
         except BaseException:
             cluster.shutdown()
             raise
         self._profile = session.execution_profile_clone_update(EXEC_PROFILE_DEFAULT, row_factory=tuple_factory)
+        before, self._alone_since = self._cluster, None
+        self._statements, self._ones = statements, ones
         self._cluster, self._session = cluster, session
+        if before is not None:
+            before.shutdown()
 
     def of(self, table: Table, prefix: Sequence[Any], newest_first: bool) -> Read:
         """What `paging` reads partitions with; `prefix` are the values of `table.partition`."""
@@ -131,10 +147,15 @@ class Reader:
                     lambda rows: loop.call_soon_threadsafe(settle, rows, None),
                     lambda error: loop.call_soon_threadsafe(settle, None, error),
                 )
-                return await answer
+                rows = await answer
             except FAILURES as error:
+                if self._alone_since is None and isinstance(error, NoHostAvailable):
+                    self._alone_since = time.monotonic()
                 self._metrics.read_errors.labels(table).inc()
                 raise Unavailable(f"Cassandra: {type(error).__name__}") from error
+            else:
+                self._alone_since = None
+                return rows
             finally:
                 self._metrics.read_seconds.labels(table).observe(time.monotonic() - began)
 
