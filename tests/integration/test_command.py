@@ -251,7 +251,8 @@ def test_a_run_that_is_ended_leaves_none_of_its_programs(
     program = Path(sys.executable).with_name("cryptocdc")
     pid, terminal = pty.fork()
     if pid == 0:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background ignores it
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)  # a test run in the background may ignore them
         os.execve(program, [program, "run", "-f", file], command_environment)
     wait_for("its first row", lambda: b"first row" in os.read(terminal, 65536), 120)
     assert list(platform.settings.run.glob("ended_sim-*.pid"))

@@ -1,14 +1,15 @@
-// Trades as they come, the newest on top. Who points at them or has the keyboard there finds them standing still.
+// Trades as they come, the newest on top. Who points at them, has the keyboard there or follows one finds them standing
+// still, and so the keyboard finds its way back to the one that was followed.
 
 import { clock, decimal, places } from "./format.js";
 
 const SHOWN = 60;
 
 export function tape(body, note, open) {
-  let seen = new Map(), rows = new Map(), held = [], digits = 2, pointed = false;
+  let seen = new Map(), rows = new Map(), held = [], digits = 2, pointed = false, following = false;
 
-  const choosing = () => pointed || body.contains(document.activeElement);
-  const follow = (made) => open(seen.get(made.dataset.id));
+  const choosing = () => pointed || body.contains(document.activeElement) || (following && document.querySelector("dialog[open]"));
+  const follow = (made) => { following = true; open(seen.get(made.dataset.id)); };
   const buttonOf = (made) => made?.cells[0].firstElementChild;
 
   function fill(made, trade) {
@@ -65,6 +66,7 @@ export function tape(body, note, open) {
 
   function release() {
     if (choosing()) return;
+    following = false;
     note.textContent = "";
     if (held.length) draw(held, false);
     held = [];
@@ -95,6 +97,7 @@ export function tape(body, note, open) {
         note.textContent = "stands still while you choose";
         return;
       }
+      release();
       draw(come, fresh);
     },
   };
