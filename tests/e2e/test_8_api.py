@@ -11,6 +11,7 @@ import yaml
 
 from tests.e2e.cluster import Cluster, CommandError, wait_for
 from tests.e2e.conftest import SYMBOLS
+from tests.e2e.environment import install_chart
 from tests.e2e.feeds import Feed, sql
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -71,3 +72,19 @@ def test_grafanas_sidecars_find_dashboards_and_data_sources(cluster: Cluster, fe
     assert reader is not None
     password = base64.b64decode(reader["data"]["password"]).decode()
     assert sources["cryptocdc-postgresql"]["secureJsonData"]["password"] == password
+
+
+def test_prometheus_finds_the_alerts_and_every_program_where_it_is_asked_to(cluster: Cluster, feed: Feed) -> None:
+    try:
+        cluster.kubectl("get", "crd", "prometheusrules.monitoring.coreos.com", "podmonitors.monitoring.coreos.com")
+    except CommandError:
+        pytest.skip("prometheus-operator's CRDs are not in this cluster")
+    install_chart(cluster, values=["monitoring.rules.enabled=true", "monitoring.podMonitors.enabled=true"])
+    (rules,) = cluster.find("prometheusrules", "app.kubernetes.io/name=cryptocdc")
+    alerts = [rule for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    assert {"CryptocdcSlotLost", "CryptocdcDatabasesDiffer", "CryptocdcMarketAlert"} <= {it["alert"] for it in alerts}
+    assert all(rule["annotations"]["runbook_url"] for rule in alerts)
+    wait_for("the feed's monitor", lambda: cluster.get("podmonitor", feed.name), 300)
+    install_chart(cluster)
+    wait_for("the rules are gone", lambda: not cluster.find("prometheusrules", "app.kubernetes.io/name=cryptocdc"), 60)
+    feed.wait_ready()
