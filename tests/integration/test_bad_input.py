@@ -57,7 +57,15 @@ def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
         chosen = choose(feeds.parse(document), "simulated")
         with run.started(platform, document, chosen, Silent(), lambda s: print(s, file=sys.stderr)) as started:
             wait_for("rows of every stream", lambda: all(s.cassandra for s in started.figures().streams.values()), 120)
+            wait_for(
+                "frames of every stream", lambda: all(framed(started, table) for table in started.figures().streams)
+            )
             yield started
+
+
+def framed(it: Run, table: str) -> float:
+    """Frames that came by WebSocket: its first rows a stream may have from REST, before it is subscribed to."""
+    return samples(it).total("cryptocdc_producer_frames_total", table=table, via="websocket")
 
 
 def samples(it: Run) -> Samples:
