@@ -109,6 +109,8 @@ _Validator = jsonschema.validators.extend(
 
 
 def _broken_rules(schema: Schema, value: Any, before: Any, path: str) -> Any:
+    if schema.get("type") == "number" and isinstance(value, int):
+        value = float(value)  # a double to the API server, however it is written
     for rule in schema.get("x-kubernetes-validations", []):
         if "oldSelf" in rule["rule"] and before is None:
             continue  # a rule on changes

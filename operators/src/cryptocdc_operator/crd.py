@@ -91,6 +91,8 @@ RULES = (
         f"{_seconds('self')} >= {alerts.SHORTEST_S} && {_seconds('self')} <= {alerts.LONGEST_S}",
         "10s to 1d is accepted",
     ),
+    # The API server holds a whole number against the whole part of a bound: 0 would not be below 0.01.
+    *(Rule(("spec", "alerts", "[]", condition), "self > 0.0", "more than 0 is accepted") for condition in _CONDITIONS),
     Rule(("spec", "alerts", "[]"), f"{_GIVEN} == 1", f"exactly one of {', '.join(_CONDITIONS)} is accepted"),
     Rule(
         ("spec", "alerts", "[]"),
