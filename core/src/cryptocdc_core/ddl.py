@@ -87,13 +87,19 @@ def drop_postgres(names: Names) -> list[str]:
 
 def cassandra_reader(names: Names, role: str, password: str) -> list[str]:
     """The statements that let a role log in and read this keyspace, and nothing else that it could not before."""
-    login = f"WITH PASSWORD = {literal(password)} AND LOGIN = true"
     return [
-        f"CREATE ROLE IF NOT EXISTS {quoted(role)} {login}",
-        # The password may be another one by now.
-        f"ALTER ROLE {quoted(role)} {login}",
+        f"CREATE ROLE IF NOT EXISTS {quoted(role)} {_login(password)}",
         f"GRANT SELECT ON KEYSPACE {quoted(names.keyspace)} TO {quoted(role)}",
     ]
+
+
+def cassandra_password(role: str, password: str) -> str:
+    """The statement that gives a role another password. Cassandra takes one every five seconds."""
+    return f"ALTER ROLE {quoted(role)} {_login(password)}"
+
+
+def _login(password: str) -> str:
+    return f"WITH PASSWORD = {literal(password)} AND LOGIN = true"
 
 
 def drop_cassandra(names: Names) -> list[str]:

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaException
 from cryptocdc_adapters import cassandra, kafka, postgres, slots
 from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
 from cryptocdc_adapters.symbols import write_symbols
-from cryptocdc_core.ddl import HEARTBEAT, cassandra_reader, drop_cassandra, drop_postgres
+from cryptocdc_core.ddl import HEARTBEAT, cassandra_password, cassandra_reader, drop_cassandra, drop_postgres
 from cryptocdc_core.names import Names
 from cryptocdc_core.plan import Plan, PlatformFacts
 from cryptocdc_core.settings import CassandraSettings, ServerSettings
@@ -166,8 +166,15 @@ class PlatformServers:
         with _asking(CASSANDRA):
             cassandra.apply_schema(self._reached.cassandra, plan.cassandra)
             if self._reader is not None:
-                granted = cassandra_reader(plan.names, self._reader.username, self._reader.password)
-                cassandra.apply_schema(self._reached.cassandra, granted)
+                self._let_read(self._reader, plan.names)
+
+    def _let_read(self, reader: CassandraSettings, names: Names) -> None:
+        """A role that is there may have another password: it gets the secret's only then, since Cassandra refuses a
+        second change within five seconds."""
+        granted = cassandra_reader(names, reader.username, reader.password)
+        cassandra.apply_schema(self._reached.cassandra, granted)
+        if not cassandra.may_read(reader, names.keyspace):
+            cassandra.apply_schema(self._reached.cassandra, [cassandra_password(reader.username, reader.password)])
 
     def write_symbols(self, names: Names, symbols: Mapping[str, int]) -> tuple[list[str], list[str]]:
         with _asking(KAFKA):
