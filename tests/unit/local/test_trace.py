@@ -187,10 +187,18 @@ def test_the_next_row_is_the_first_new_one_whose_frame_was_heard() -> None:
 
 
 def test_where_no_frames_are_heard_the_next_row_will_do() -> None:
-    found = next_row(Places([OLDER, ROW], [None]), {"symbol": "BTCUSDT"}, heard(), soon())  # type: ignore[arg-type]
-    assert found is not None
-    assert found.values == ROW
-    assert next_row(Places([ROW], [None]), {"symbol": "BTCUSDT"}, heard(), soon()) is None  # type: ignore[arg-type]
+    alone, silent = heard(), heard()
+    alone.problem = "no connection"
+    silent.since_us = (NOW - 5_000) * 1000  # and the frame of a row since then would have come
+    for listener in (alone, silent):
+        found = next_row(Places([OLDER, ROW], [None]), {"symbol": "BTCUSDT"}, listener, soon())  # type: ignore[arg-type]
+        assert found is not None
+        assert found.values == ROW
+        assert next_row(Places([ROW], [None]), {"symbol": "BTCUSDT"}, listener, soon()) is None  # type: ignore[arg-type]
+
+
+def test_a_row_from_just_before_the_first_frame_is_not_the_one() -> None:
+    assert next_row(Places([OLDER, ROW], [None]), {"symbol": "BTCUSDT"}, heard(), soon()) is None  # type: ignore[arg-type]
 
 
 def test_when_nothing_comes_it_is_said_which_side_is_silent() -> None:

@@ -26,15 +26,15 @@ class End:
 
 
 def next_row(places: Places, known: Values, listener: Listener | None, deadline: float) -> Stored | None:
-    """The first row that comes from now on and has the columns `known`; with a listener one whose frame was heard,
-    if frames are heard at all. None when none came by the deadline (monotonic)."""
+    """The first row that comes from now on and has the columns `known`; with a listener one whose frame was heard, if
+    frames are heard at all. None when none came by the deadline (monotonic)."""
     before = places.newest(known)
     version = -1 if before is None else before.values["version"]
     since_us = now_us() if listener is None or listener.since_us is None else listener.since_us
     while time.monotonic() < deadline:
         found = places.newest(known)
         if found is not None and found.values["version"] > version:
-            if listener is None or not len(listener):
+            if listener is None or listener.problem:
                 return found
             if listener.frame_of(places.stream, found.values) is not None:
                 return found
