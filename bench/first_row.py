@@ -45,7 +45,7 @@ def capturing(platform: Platform, folder: Path, feed: Path | None = None, **sett
         try:
             yield
         finally:
-            run.send_signal(signal.SIGINT)
+            run.send_signal(signal.SIGTERM)  # in the background a SIGINT may be ignored
             run.wait(120)
 
 
