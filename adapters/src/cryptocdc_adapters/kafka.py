@@ -61,6 +61,27 @@ def client_config(settings: KafkaSettings, **more: object) -> dict[str, object]:
     return config | {name.replace("_", "."): value for name, value in more.items()}
 
 
+def group_config(settings: KafkaSettings, group: str, **more: object) -> dict[str, object]:
+    """A client of a group that moves partitions only when their owner has gone, and commits nothing by itself.
+
+    By default librdkafka waits a second with fetching whenever its queue is full.
+    """
+    return client_config(
+        settings,
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        enable_auto_offset_store=False,
+        partition_assignment_strategy="cooperative-sticky",
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=1_000,
+        fetch_wait_max_ms=100,
+        fetch_queue_backoff_ms=10,
+        topic_metadata_refresh_interval_ms=30_000,
+        **more,
+    )
+
+
 def apply_topics(settings: KafkaSettings, topics: Iterable[Topic], replication: int) -> None:
     """Make the topics that are missing and set the configuration of those that are there.
 

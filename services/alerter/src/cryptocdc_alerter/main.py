@@ -7,11 +7,10 @@ import signal
 import sys
 import threading
 from importlib.metadata import version
-from typing import Any
 
 from confluent_kafka import Consumer, KafkaException
 
-from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.kafka import group_config
 from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_alerter.ledger import Ledger
 from cryptocdc_alerter.pipeline import Pipeline
@@ -75,7 +74,7 @@ def _pipeline(
     topic = names.change_topic(prices.stream.table)
     log.info("%d alerts on the prices of %s", len(feed.spec.alerts), topic)
     return Pipeline(
-        Consumer(consumer_config(kafka, names.alerter_group), logger=log),
+        Consumer(group_config(kafka, names.alerter_group, queued_max_messages_kbytes=16_384), logger=log),
         topic,
         feed.spec.alerts,
         prices,
@@ -100,24 +99,6 @@ def _webhook(feed: CryptoFeed, own: AlerterSettings, metrics: AlerterMetrics) ->
     made = Webhook(url, metrics)
     made.start()
     return made
-
-
-def consumer_config(settings: KafkaSettings, group: str) -> dict[str, Any]:
-    """Commits are ours alone. A partition moves only when its owner has gone."""
-    return client_config(
-        settings,
-        group_id=group,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        enable_auto_offset_store=False,
-        partition_assignment_strategy="cooperative-sticky",
-        session_timeout_ms=10_000,
-        heartbeat_interval_ms=1_000,
-        fetch_wait_max_ms=100,
-        fetch_queue_backoff_ms=10,
-        queued_max_messages_kbytes=16_384,
-        topic_metadata_refresh_interval_ms=30_000,
-    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from cassandra.cluster import Cluster, NoHostAvailable, Session
 from confluent_kafka import Consumer, Producer
 
 from cryptocdc_adapters import cassandra
-from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.kafka import group_config
 from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_consumer import transform
 from cryptocdc_consumer.intake import Batch, Intake
@@ -121,23 +121,9 @@ def _connect(settings: CassandraSettings, stop: threading.Event) -> tuple[Cluste
 
 
 def consumer_config(settings: KafkaSettings, group: str, on_commit: Any) -> dict[str, Any]:
-    """Commits are ours alone. The fetch settings bound the memory and keep a backlog flowing: by default librdkafka
-    waits a second with fetching whenever its queue is full."""
-    return client_config(
-        settings,
-        group_id=group,
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        enable_auto_offset_store=False,
-        partition_assignment_strategy="cooperative-sticky",
-        session_timeout_ms=10_000,
-        heartbeat_interval_ms=1_000,
-        fetch_wait_max_ms=100,
-        fetch_queue_backoff_ms=10,
-        queued_min_messages=20_000,
-        queued_max_messages_kbytes=32_768,
-        topic_metadata_refresh_interval_ms=30_000,
-    ) | {"on_commit": on_commit}
+    """The queue's bounds keep a backlog flowing, and the memory that it takes small."""
+    queue = {"queued_min_messages": 20_000, "queued_max_messages_kbytes": 32_768}
+    return group_config(settings, group, **queue) | {"on_commit": on_commit}
 
 
 if __name__ == "__main__":
