@@ -87,6 +87,11 @@ def fault(it: Run, name: str, **parameters: object) -> dict[str, Any]:
     return dict(answer.json())
 
 
+def malformed(it: Run, kind: str, stream: str) -> int:
+    """Frames sent. Waits for a sound one of `stream`, which the simulator needs to make a bad one of."""
+    return int(wait_for(f"a frame of {stream}", lambda: fault(it, "malformed", kind=kind, stream=stream)["frames"]))
+
+
 def ask(servers: Servers, query: str, *values: object) -> list[tuple[Any, ...]]:
     connection = postgres.connect(servers.postgres, "test", autocommit=True)
     try:
@@ -126,7 +131,7 @@ def test_a_bad_frame_is_refused_counted_and_kept(it: Run, kind: str, streams: tu
     reconnects = samples(it).total("cryptocdc_producer_reconnects_total")
     ids = trade_ids(it, "BTCUSDT")
 
-    sent = sum(fault(it, "malformed", kind=kind, stream=f"btcusdt@{stream}")["frames"] for stream in streams)
+    sent = sum(malformed(it, kind, f"btcusdt@{stream}") for stream in streams)
 
     assert sent == len(streams)
     wait_for(f"{sent} frames refused as {kind}", lambda: rejected(it, kind) == counted + sent)
