@@ -196,8 +196,8 @@ def test_symbols_come_and_go_without_a_restart(start: Starter) -> None:
         wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 20)
         pids = it.programs.pids()
         changed = feed_document("comego", ["BTCUSDT", "BNBUSDT"])
-        applied, planned = run.resolve_and_plan(changed, it.chosen, it.servers, ())
-        done = apply(planned, it.servers, lambda _: None)
+        applied = run.resolved(changed, it.chosen, ())
+        done = apply(run.planned_of(applied, it.servers), it.servers, lambda _: None)
         it.store.write(applied)
         assert (done.added, done.removed) == (["BNBUSDT"], ["ETHUSDT"])
         wait_for("trades of the new symbol", lambda: trade_ids(it, "BNBUSDT"))
@@ -216,7 +216,8 @@ def test_a_stream_added_while_running_is_carried_and_watched_over(start: Starter
     with start(feed_document("grown", ["BTCUSDT"], prices)) as it:
         wait_for("prices", lambda: rows_in_cassandra(it, "latest_prices"))
         grown = feed_document("grown", ["BTCUSDT"], {**prices, **trades})
-        applied, planned = run.resolve_and_plan(grown, it.chosen, it.servers, it.applied.symbols)
+        applied = run.resolved(grown, it.chosen, it.applied.symbols)
+        planned = run.planned_of(applied, it.servers)
         apply(planned, it.servers, lambda _: None)
         it.store.write(applied)
         wait_for("the change taken over", lambda: it.event == "feed changed: taken over", 90)
@@ -230,6 +231,34 @@ def test_a_stream_added_while_running_is_carried_and_watched_over(start: Starter
 
     assert_equal(result)
     assert set(result["counts"]) == {"latest_prices", "recent_trades"}
+
+
+def test_a_stream_that_leaves_and_comes_back_lacks_nothing(start: Starter) -> None:
+    """Its producers write until they are replaced, and what they write is carried all the same."""
+    prices, trades = {"latestPrices": {"source": "websocket"}}, {"recentTrades": {"source": "websocket"}}
+    with start(feed_document("back", ["BTCUSDT"], {**prices, **trades})) as it:
+        wait_for("trades", lambda: rows_in_cassandra(it, "recent_trades") > 20)
+        carrying = Connect(it.servers.connect.url).config(it.plan.names.connector)
+        change(it, feed_document("back", ["BTCUSDT"], prices))
+        assert [stream.table for stream in it.plan.streams] == ["latest_prices"]
+        assert "recent_trades" in [stream.table for stream in it.plan.carried]
+        wait_for("no more trades", lambda: quiet(it, "BTCUSDT"))
+        assert Connect(it.servers.connect.url).config(it.plan.names.connector) == carrying
+        seen = trade_ids(it, "BTCUSDT")[-1]
+        change(it, feed_document("back", ["BTCUSDT"], {**prices, **trades}))
+        wait_for("trades again", lambda: trade_ids(it, "BTCUSDT")[-1] > seen + 20, 90)
+        result = finish(it)
+
+    assert_equal(result)
+    assert result["counts"]["recent_trades"] > 40
+
+
+def change(it: Run, document: dict[str, Any]) -> None:
+    """As `cryptocdc apply` does while the feed runs."""
+    applied = run.resolved(document, it.chosen, it.applied.symbols)
+    apply(run.planned_of(applied, it.servers), it.servers, lambda _: None)
+    it.store.write(applied)
+    wait_for("the change taken over", lambda: it.applied == applied and it.event == "feed changed: taken over", 90)
 
 
 def test_top_is_looked_at_again_after_a_day_until_that_has_worked(

@@ -118,12 +118,17 @@ def _tls(settings: CassandraSettings) -> ssl.SSLContext | None:
     return context
 
 
-def missing_tables(settings: CassandraSettings, keyspace: str, tables: Iterable[str]) -> list[str]:
-    """Those of `tables` that are not there. Raises NoHostAvailable, and what else the driver raises."""
+def tables(session: Session, keyspace: str) -> set[str]:
+    """Those of a keyspace, none where there is no such keyspace. Raises what the driver raises."""
+    rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))
+    return {row.table_name for row in rows}
+
+
+def missing_tables(settings: CassandraSettings, keyspace: str, wanted: Iterable[str]) -> list[str]:
+    """Those of `wanted` that are not there. Raises NoHostAvailable, and what else the driver raises."""
     cluster, session = connect(settings)
     try:
-        rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))
-        return sorted(set(tables) - {row.table_name for row in rows})
+        return sorted(set(wanted) - tables(session, keyspace))
     finally:
         cluster.shutdown()
 

@@ -41,6 +41,17 @@ def connect(settings: PostgresSettings, program: str, *, autocommit: bool = Fals
     return connection
 
 
+def tables(connection: Connection, schema: str) -> list[str]:
+    """The partitioned ones, which are the streams'; none where there is no such schema. Raises psycopg2.Error."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class JOIN pg_namespace ON relnamespace = pg_namespace.oid"
+            " WHERE nspname = %s AND relkind = 'p'",
+            (schema,),
+        )
+        return sorted(name for (name,) in cursor.fetchall())
+
+
 def missing_tables(connection: Connection, schema: str, tables: Iterable[str], publication: str) -> list[str]:
     """Those of `tables` that are not there, or not in `publication`. Raises psycopg2.Error."""
     with connection.cursor() as cursor:

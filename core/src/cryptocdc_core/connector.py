@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.ddl import HEARTBEAT
 from cryptocdc_core.names import Names, quoted
-
-if TYPE_CHECKING:
-    from cryptocdc_core.plan import PlatformFacts
+from cryptocdc_core.platform import PlatformFacts
 
 HEARTBEAT_MS = 1000
 """How often the slot moves on when nothing is captured; a proof waits for it."""

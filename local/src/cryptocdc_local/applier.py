@@ -10,7 +10,8 @@ from cryptocdc_adapters import cassandra, kafka, postgres, slots
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_adapters.symbols import write_symbols
 from cryptocdc_core.ddl import drop_cassandra, drop_postgres
-from cryptocdc_core.plan import Plan, PlatformFacts
+from cryptocdc_core.plan import Plan
+from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.settings import ServerSettings
 
 Report = Callable[[str], None]

@@ -19,7 +19,6 @@ from rich.live import Live
 from cryptocdc_adapters.figures import FeedFigures
 from cryptocdc_adapters.readings import Readings
 from cryptocdc_core.feed import CryptoFeed, load
-from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local import applier, run, running
 from cryptocdc_local.errors import EXIT_PLATFORM, EXIT_UNEQUAL
@@ -224,8 +223,8 @@ def _finish(it: run.Run, console: Console, as_json: bool) -> None:
         raise typer.Exit(EXIT_UNEQUAL)
 
 
-def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> tuple[AppliedFeed, Plan]:
-    """The feed resolved and planned. Where it runs already, with the source that it runs with."""
+def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> AppliedFeed:
+    """The feed resolved. Where it runs already, with the source that it runs with."""
     document, feed = run.read_document(parsed_file), load(parsed_file)
     running = [a for a in _store(platform).all() if a.feed.name == feed.name]
     if source is None and len(running) == 1:
@@ -236,17 +235,20 @@ def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> tuple
     if chosen.note:
         Console(stderr=True).print(f"[yellow]{chosen.note}")
     before = _store(platform).applied_before(feed, chosen.source)
-    servers = applier.Servers.from_env(platform.endpoints().environment())
     with answering(platform.settings, feed, chosen):
-        return run.resolve_and_plan(document, chosen, servers, before.symbols if before else ())
+        return run.resolved(document, chosen, before.symbols if before else ())
+
+
+def _servers(platform: Platform) -> applier.Servers:
+    return applier.Servers.from_env(platform.endpoints().environment())
 
 
 def apply(feed: Feed, source: Source = None) -> None:
     """Apply a feed: tables, topics, connector, symbols. A run of it that is going on takes the change over."""
     console = Console(stderr=True)
     platform = _running_platform()
-    applied, planned = _resolve(feed, source, platform)
-    servers = applier.Servers.from_env(platform.endpoints().environment())
+    applied, servers = _resolve(feed, source, platform), _servers(platform)
+    planned = run.planned_of(applied, servers)
     done = applier.apply(planned, servers, lambda step: console.print(f"[dim]{step}"))
     _store(platform).write(applied)
     console.print(
@@ -266,12 +268,12 @@ def delete(feed: Feed, source: Source = None) -> None:
     found = [a for a in _store(platform).all() if a.feed.name == name and wanted in (None, a.source)]
     if not found:
         raise PlatformError(f"{name} is not applied here", "`cryptocdc status` lists the feeds")
-    servers = applier.Servers.from_env(platform.endpoints().environment())
+    servers = _servers(platform)
     everything = load(feed).spec.deletion_policy == "Delete"
     for applied in found:
         with running.claimed(platform.settings.run, applied.fid):
             stop_left_over(platform.settings, applied.fid)
-            planned = run.plan_again(applied, servers)
+            planned = run.planned_of(applied, servers)
             applier.delete(planned, servers, lambda step: console.print(f"[dim]{step}"), everything=everything)
             _store(platform).delete(applied.fid)
         kept = "its data is gone" if everything else "its data stays in PostgreSQL, Kafka and Cassandra"
@@ -281,7 +283,8 @@ def delete(feed: Feed, source: Source = None) -> None:
 def plan(feed: Feed, source: Source = None) -> None:
     """Print what applying a feed would make, and change nothing."""
     platform = _platform()
-    _, planned = _resolve(feed, source, platform)
+    applied = _resolve(feed, source, platform)
+    planned = run.planned_of(applied, _servers(platform), running=platform.is_running())
     shown_plan: dict[str, Any] = {
         "identity": planned.names.fid,
         "symbols": planned.symbols,

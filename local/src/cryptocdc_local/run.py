@@ -47,21 +47,18 @@ def read_document(path: Path) -> dict[str, object]:
     return dict(document)
 
 
-def resolve_and_plan(
-    document: dict[str, object], chosen: Chosen, servers: Servers, current: tuple[str, ...]
-) -> tuple[AppliedFeed, Plan]:
-    """Ask the exchange what the feed's symbols mean and plan for them.
+def resolved(document: dict[str, object], chosen: Chosen, current: tuple[str, ...]) -> AppliedFeed:
+    """Ask the exchange what the feed's symbols mean.
 
     Raises FeedError for unknown symbols, ExchangeError when the exchange does not say.
     """
     feed = feeds.parse(document)
     rest = Rest(chosen.rest_url)
     volumes = quote_volumes(rest) if feed.spec.symbols.top is not None else {}
-    resolved = resolve(feed, chosen.source, markets(rest), volumes, frozenset(current))
-    applied = AppliedFeed(
-        document, chosen.source, chosen.rest_url, chosen.websocket_url, resolved.symbols, resolved.halted, time.time()
+    found = resolve(feed, chosen.source, markets(rest), volumes, frozenset(current))
+    return AppliedFeed(
+        document, chosen.source, chosen.rest_url, chosen.websocket_url, found.symbols, found.halted, time.time()
     )
-    return applied, plan(resolved, servers.facts)
 
 
 @dataclass
@@ -179,7 +176,7 @@ class Run:
         if stored is None or stored == self.applied:
             return
         before = self.applied
-        self._take(stored, plan_again(stored, self.servers))
+        self._take(stored, planned_of(stored, self.servers))
         if _programs_differ(before, stored):
             for kind in ("producer", "consumer", "verifier", "api"):
                 self.programs.stop(kind)
@@ -196,7 +193,8 @@ class Run:
         """Once a day, what the exchange means by `top`."""
         if self.applied.feed.spec.symbols.top is None or time.time() - self.applied.resolved_at < RESOLVE_AGAIN_S:
             return
-        applied, planned = resolve_and_plan(self.applied.document, self.chosen, self.servers, self.applied.symbols)
+        applied = resolved(self.applied.document, self.chosen, self.applied.symbols)
+        planned = planned_of(applied, self.servers)
         apply(planned, self.servers, lambda _: None)
         self._take(applied, planned)
         self.store.write(applied)
@@ -270,18 +268,18 @@ def _started(
     earlier = store.applied_before(feeds.parse(document), chosen.source)
     simulator = Simulator(platform.settings, fid) if chosen.needs_simulator else None
 
-    def asked() -> tuple[AppliedFeed, Plan]:
+    def asked() -> AppliedFeed:
         if simulator is not None:
             simulator.start(chosen.capture)
-        return resolve_and_plan(document, chosen, servers, earlier.symbols if earlier else ())
+        return resolved(document, chosen, earlier.symbols if earlier else ())
 
     try:
         # The exchange is asked while the servers start: neither needs the other.
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(asked)
             platform.start(steps)
-            applied, planned = answer.result()
-        run = Run(platform, servers, store, chosen, applied, planned, simulator)
+            applied = answer.result()
+        run = Run(platform, servers, store, chosen, applied, planned_of(applied, servers), simulator)
         if left_over:
             run.event = f"stopped what an earlier run left behind: {', '.join(left_over)}"
         try:
@@ -311,6 +309,13 @@ def count_rows(servers: Servers, plan: Plan) -> dict[str, int]:
         connection.close()
 
 
-def plan_again(applied: AppliedFeed, servers: Servers) -> Plan:
-    """The plan of a feed as it was applied, without asking the exchange again."""
-    return plan(ResolvedFeed(applied.feed, applied.source, applied.symbols, applied.halted), servers.facts)
+def planned_of(applied: AppliedFeed, servers: Servers, *, running: bool = True) -> Plan:
+    """The plan of a resolved feed; for servers that are `running`, on the tables that PostgreSQL has.
+
+    Raises psycopg2.Error.
+    """
+    kept: list[str] = []
+    if running:
+        with contextlib.closing(postgres.connect(servers.postgres, "plan", autocommit=True)) as connection:
+            kept = postgres.tables(connection, applied.names.schema)
+    return plan(ResolvedFeed(applied.feed, applied.source, applied.symbols, applied.halted), servers.facts, kept)

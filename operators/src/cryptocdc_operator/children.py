@@ -8,8 +8,9 @@ from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names
 from cryptocdc_core.plan import Plan
 from cryptocdc_operator.labels import Owner, labels
-from cryptocdc_operator.programs import Program, disruption_budget, network_policy, service
+from cryptocdc_operator.programs import Program
 from cryptocdc_operator.settings import Object, OperatorSettings
+from cryptocdc_operator.workloads import disruption_budget, network_policy, service
 
 
 def feed_text(plan: Plan) -> str:

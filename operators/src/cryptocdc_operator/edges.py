@@ -10,7 +10,8 @@ from cryptocdc_adapters.connect import ConnectorState
 from cryptocdc_adapters.slots import Slot
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names
-from cryptocdc_core.plan import Plan, PlatformFacts
+from cryptocdc_core.plan import Plan
+from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_operator.judge import Proof
 from cryptocdc_operator.settings import Object
@@ -96,6 +97,9 @@ class Servers(Protocol):
 
     @property
     def facts(self) -> PlatformFacts: ...
+
+    def tables(self, names: Names) -> list[str]:
+        """The streams' in PostgreSQL."""
 
     def look(self, plan: Plan) -> Seen:
         """Raises nothing: what does not answer is told."""

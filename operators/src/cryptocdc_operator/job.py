@@ -23,8 +23,9 @@ from cryptocdc_core.names import source_of
 from cryptocdc_core.settings import SettingsError
 from cryptocdc_operator.cluster import KubernetesCluster
 from cryptocdc_operator.labels import labels
-from cryptocdc_operator.programs import Program, Secret, consumer, pod, producer
+from cryptocdc_operator.programs import Program, Secret, consumer, producer
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
+from cryptocdc_operator.workloads import pod
 
 TASKS = {
     "verify": ("cryptocdc_verifier.commands",),
@@ -67,7 +68,7 @@ def job(
 
 
 def _program(task: str, feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
-    captures, writes = producer(feed, settings, addresses), consumer(feed, settings, addresses)
+    captures, writes = producer(feed, settings, addresses), consumer(feed, (), settings, addresses)
     if task == "backfill":
         return replace(captures, component=task)
     if task == "replay":

@@ -31,10 +31,11 @@ from cryptocdc_operator.edges import (
 )
 from cryptocdc_operator.judge import Proof, Verdict, rfc3339
 from cryptocdc_operator.labels import NEW_SNAPSHOT, Owner, selector_text
-from cryptocdc_operator.programs import Program, deployment, digest, programs_of
+from cryptocdc_operator.programs import Program, programs_of
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import Recovery
 from cryptocdc_operator.statuses import merge_patch, moment, recovery_document, recovery_of
+from cryptocdc_operator.workloads import deployment, digest
 
 log = logging.getLogger("cryptocdc.operator")
 
@@ -156,7 +157,16 @@ class _Pass:
         self.status["haltedNames"] = list(resolved.halted)
         # Before anything is made: who deletes the feed must know what to look for.
         self._write()
-        return plan(resolved, servers.facts)
+        return plan(resolved, servers.facts, self._kept(names, servers))
+
+    def _kept(self, names: Names, servers: Servers) -> list[str]:
+        """The streams' tables, also of those that have left the feed; as last seen while PostgreSQL is away."""
+        try:
+            self.status["tables"] = servers.tables(names)
+        except ServerError as error:
+            log.warning("%s: its tables are taken to be those of before: %s", self.name, error)
+        found: list[str] = self.status.get("tables", [])
+        return found
 
     def _unresolved(self, feed: CryptoFeed, reason: str, message: str) -> ResolvedFeed:
         """All else goes on with the symbols that there were; a feed that never had any waits."""
@@ -209,7 +219,7 @@ class _Pass:
         trades = planned.feed.spec.streams.recent_trades
         if trades is not None:
             self.status["tradesKind"] = trades.kind
-        self.verdicts[judge.TABLES] = Verdict("True", "Made", f"{len(planned.streams)} tables are in both databases")
+        self.verdicts[judge.TABLES] = Verdict("True", "Made", f"{len(planned.carried)} tables are in both databases")
         self.cluster.share_feed(self.name, text)
 
     def _apply_topics(self, planned: Plan, servers: Servers, seen: Seen) -> None:

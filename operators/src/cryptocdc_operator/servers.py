@@ -15,13 +15,15 @@ import requests
 from cassandra import DriverException, InvalidRequest, OperationTimedOut
 from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaException
+from psycopg2.extensions import connection as Connection
 
 from cryptocdc_adapters import cassandra, kafka, postgres, slots
 from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
 from cryptocdc_adapters.symbols import write_symbols
 from cryptocdc_core.ddl import HEARTBEAT, cassandra_password, cassandra_reader, drop_cassandra, drop_postgres
 from cryptocdc_core.names import Names
-from cryptocdc_core.plan import Plan, PlatformFacts
+from cryptocdc_core.plan import Plan
+from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.settings import CassandraSettings, ServerSettings
 from cryptocdc_operator.edges import CASSANDRA, CONNECT, KAFKA, POSTGRES, Refused, Seen, ServerError
 from cryptocdc_operator.settings import Addresses, OperatorSettings
@@ -100,6 +102,10 @@ class PlatformServers:
             topic_replication=settings.topic_replication,
         )
 
+    def tables(self, names: Names) -> list[str]:
+        with _asking(POSTGRES), self._postgres() as connection:
+            return postgres.tables(connection, names.schema)
+
     def look(self, plan: Plan) -> Seen:
         unreachable: dict[str, str] = {}
         found: dict[str, Any] = {"missing_tables": ()}
@@ -122,13 +128,16 @@ class PlatformServers:
         return Seen({server: unreachable[server] for server in order if server in unreachable}, **found)
 
     def _look_at_postgres(self, plan: Plan) -> dict[str, Any]:
-        tables = [*(stream.table for stream in plan.streams), HEARTBEAT]
-        with _asking(POSTGRES), closing(postgres.connect(self._reached.postgres, "operator", autocommit=True)) as open_:
-            missing = postgres.missing_tables(open_, plan.names.schema, tables, plan.names.publication)
+        tables = [*(stream.table for stream in plan.carried), HEARTBEAT]
+        with _asking(POSTGRES), self._postgres() as connection:
+            missing = postgres.missing_tables(connection, plan.names.schema, tables, plan.names.publication)
             return {
                 "missing_tables": tuple(f"{POSTGRES} {table}" for table in missing),
-                "slot": slots.read_with(open_, plan.names.slot),
+                "slot": slots.read_with(connection, plan.names.slot),
             }
+
+    def _postgres(self) -> closing[Connection]:
+        return closing(postgres.connect(self._reached.postgres, "operator", autocommit=True))
 
     def _look_at_connect(self, plan: Plan) -> dict[str, Any]:
         name = plan.names.connector
@@ -143,7 +152,7 @@ class PlatformServers:
             }
 
     def _look_at_cassandra(self, plan: Plan) -> dict[str, Any]:
-        tables = [stream.table for stream in plan.streams]
+        tables = [stream.table for stream in plan.carried]
         with _asking(CASSANDRA):
             missing = cassandra.missing_tables(self._reached.cassandra, plan.names.keyspace, tables)
             if self._reader is not None and not missing and not cassandra.may_read(self._reader, plan.names.keyspace):

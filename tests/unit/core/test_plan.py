@@ -4,15 +4,16 @@ import pytest
 from tests.unit.core.feeds import feed
 
 from cryptocdc_core.partitioning import partition_of
-from cryptocdc_core.plan import PlatformFacts, plan, streams_of
+from cryptocdc_core.plan import plan, streams_of
+from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.resolve import ResolvedFeed
 
 FACTS = PlatformFacts("10.0.0.1", 5432, "cryptocdc", "debezium", "${env:CRYPTOCDC_REPLICATION_PASSWORD}")
 STREAMS = {"orderBook": {}, "klines": {}, "recentTrades": {}}
 
 
-def planned(name="my-feed", symbols=("BTCUSDT", "ETHUSDT"), source="exchange", **spec):
-    return plan(ResolvedFeed(feed(name, **{"streams": STREAMS} | spec), source, symbols), FACTS)
+def planned(name="my-feed", symbols=("BTCUSDT", "ETHUSDT"), source="exchange", kept=(), **spec):
+    return plan(ResolvedFeed(feed(name, **{"streams": STREAMS} | spec), source, symbols), FACTS, kept)
 
 
 def test_the_streams_asked_for_come_in_the_catalogues_order():
@@ -49,6 +50,19 @@ def test_symbols_are_assigned_as_kafkas_own_partitioner_would():
 
 def test_the_same_feed_gives_the_same_plan():
     assert planned() == planned()
+
+
+def test_a_stream_that_left_the_feed_is_carried_while_its_table_is_there():
+    left = planned(streams={"klines": {}}, kept=["recent_trades", "klines"])
+    assert [stream.table for stream in left.streams] == ["klines"]
+    assert left.carried == planned(streams={"klines": {}, "recentTrades": {}}).streams
+    assert left.connector == planned(streams={"klines": {}, "recentTrades": {}}).connector
+    assert left.topics == planned(streams={"klines": {}, "recentTrades": {}}).topics
+    assert planned(streams={"klines": {}}).connector["table.include.list"] == "my_feed.klines"
+
+
+def test_a_table_that_the_catalogue_does_not_know_is_not_carried():
+    assert planned(kept=["somebodys_own"]) == planned()
 
 
 def test_a_simulated_feed_shares_no_name_with_the_real_one():

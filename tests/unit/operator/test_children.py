@@ -7,7 +7,8 @@ import pytest
 import yaml
 from tests.unit.core.feeds import feed
 from tests.unit.kubernetes_schemas import ROOT, problems
-from tests.unit.operator.world import ADDRESSES, FACTS, SETTINGS
+from tests.unit.operator.doubles import FACTS
+from tests.unit.operator.world import ADDRESSES, SETTINGS
 
 from cryptocdc_core.feed import parse
 from cryptocdc_core.plan import plan
@@ -15,8 +16,9 @@ from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings
 from cryptocdc_operator import children
 from cryptocdc_operator.labels import Owner
-from cryptocdc_operator.programs import deployment, programs_of
+from cryptocdc_operator.programs import programs_of
 from cryptocdc_operator.settings import OperatorSettings
+from cryptocdc_operator.workloads import deployment
 
 OWNER = Owner("my-feed", "uid")
 PROGRAMS = ("producer", "consumer", "api")

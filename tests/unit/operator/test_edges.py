@@ -6,7 +6,8 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from prometheus_client import generate_latest
 from tests.unit.core.feeds import feed
-from tests.unit.operator.world import ADDRESSES, FACTS, SETTINGS
+from tests.unit.operator.doubles import FACTS
+from tests.unit.operator.world import ADDRESSES, SETTINGS
 
 from cryptocdc_adapters import kafka
 from cryptocdc_adapters.connect import Connect

@@ -89,9 +89,9 @@ def _run(
             rows = [statement for statement, _, _ in batch.entries]
             return session.execute_async(cassandra.EncodedBatch(rows, names.keyspace, batch.routing_key))
 
-        intake = Intake(
-            names, streams_of(feed), retention_s(feed.spec.retention.cassandra), prepare, metrics, step
-        )  # fmt: skip
+        # Also what is left of streams that are captured no more.
+        streams = streams_of(feed, cassandra.tables(session, names.keyspace))
+        intake = Intake(names, streams, retention_s(feed.spec.retention.cassandra), prepare, metrics, step)
         letters = Letters(Producer(producer_config(kafka), logger=log), names.dead_letter_topic, names.fid, metrics)
         committed: list[Any] = []
         consumer = Consumer(consumer_config(kafka, names.consumer_group, lambda *told: committed[0](*told)), logger=log)

@@ -1,0 +1,22 @@
+"""What a plan must know of the platform that it is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformFacts:
+    """What a plan must know of the platform: where Connect finds PostgreSQL, and how Cassandra replicates.
+
+    The credentials may be references (`${secrets:…}`) that Connect resolves itself.
+    """
+
+    postgres_host: str
+    postgres_port: int
+    postgres_database: str
+    replication_user: str
+    replication_password: str
+    postgres_sslmode: str = "prefer"
+    cassandra_replication: str = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
+    topic_replication: int = 1
