@@ -73,7 +73,9 @@ class Status(_Model):
     """When the exchange was last asked what the symbols mean; it is asked every day."""
     resolved_from: str | None = Field(None, max_length=64)
     """A digest of what it was asked."""
-    tables: list[Annotated[str, Field(max_length=63)]] | None = Field(None, max_length=16)
+    tables: list[Annotated[str, Field(max_length=63)]] | None = Field(
+        None, max_length=16, json_schema_extra={"uniqueItems": True}
+    )
     """The streams' tables that are in PostgreSQL. Those of a stream that left the feed go on being carried."""
     trades_kind: Literal["aggregate", "trade"] | None = None
     """The kind of trades in the table `recent_trades`, noted when the table was made: `recentTrades` may leave the feed
