@@ -52,7 +52,8 @@ def test_from_nothing_to_ready(world):
     assert status | {"conditions": None, "resolvedAt": None, "resolvedFrom": None} == {
         "observedGeneration": 1, "identity": "majors", "symbols": 2, "symbolNames": ["BTCUSDT", "ETHUSDT"],
         "haltedNames": [], "tradesKind": "aggregate", "lag": 7, "rows": 10, "replicas": 1,
-        "provenThrough": "2026-11-21T12:00:00Z", "tables": ["klines", "recent_trades"], "conditions": None, "resolvedAt": None, "resolvedFrom": None,
+        "provenThrough": "2026-11-21T12:00:00Z", "tables": ["klines", "recent_trades"],
+        "conditions": None, "resolvedAt": None, "resolvedFrom": None,
         "selector": "app.kubernetes.io/name=cryptocdc,app.kubernetes.io/instance=majors,"
         "app.kubernetes.io/component=consumer",
     }  # fmt: skip
