@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from cryptocdc_adapters import cassandra, postgres
 from cryptocdc_local.applier import Servers
-from cryptocdc_local.platform import SERVERS, Endpoints, Platform, PlatformSettings
+from cryptocdc_local.platform import SERVERS, Endpoints, HaltError, Platform, PlatformSettings, machine
 from cryptocdc_local.platform.cassandra import DEFAULT_SUPERUSER
 from cryptocdc_local.platform.credentials import Credentials
 from cryptocdc_local.platform.jars import jars_folder
@@ -151,6 +151,20 @@ def test_a_killed_server_comes_back_with_everything_it_acknowledged(
     assert [after[other].pid for other in SERVERS if other != name] == [
         before[other].pid for other in SERVERS if other != name
     ]
+    check()
+
+
+def test_a_dead_server_is_not_started_on_a_disk_that_is_nearly_full(
+    platform: Platform, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = _write_cassandra(servers)
+    platform.kill("cassandra")
+    with monkeypatch.context() as full:
+        full.setattr(machine, "free_disk", lambda _: 2**20)
+        (error,) = platform.supervise().values()
+        assert isinstance(error, HaltError)
+        assert platform.pids().keys() == {"postgres", "kafka", "connect"}
+    wait_for("the next try", lambda: platform.supervise() == {"cassandra": None})
     check()
 
 

@@ -26,7 +26,7 @@ from cryptocdc_local.exchange_choice import Chosen, answering, choose
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
 from cryptocdc_local.live import feed_table, server_table
 from cryptocdc_local.page import has_screen, open_when_ready
-from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
+from cryptocdc_local.platform import HaltError, Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform.progress import shown
 from cryptocdc_local.programs import stop_left_over
 from cryptocdc_local.proof import prove
@@ -127,6 +127,9 @@ def run_feed(
                 _watch(it, console, seconds, as_json, began)
                 if ends:
                     _finish(it, console, as_json)
+        except HaltError:
+            leave_running = False
+            raise
         except KeyboardInterrupt:
             console.print("stopped; the data stays, and `make run` goes on from here")
             if ends:
@@ -176,6 +179,8 @@ def _watch(it: run.Run, console: Console, seconds: float | None, as_json: bool, 
     quiet = as_json or not console.is_terminal
     with Live(console=console, auto_refresh=False, screen=False, transient=False) as live:
         while deadline is None or time.monotonic() < deadline:
+            if it.halted is not None:
+                raise it.halted
             figures = it.figures()
             if limit is not None and not captures and any(s.frames for s in figures.streams.values()):
                 captures = True

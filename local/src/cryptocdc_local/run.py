@@ -25,7 +25,7 @@ from cryptocdc_local.applier import Applied, Servers, apply
 from cryptocdc_local.exchange_choice import Chosen, Simulator
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
 from cryptocdc_local.guard import ConnectorGuard
-from cryptocdc_local.platform import Platform
+from cryptocdc_local.platform import HaltError, Platform
 from cryptocdc_local.platform.machine import check_port
 from cryptocdc_local.platform.metrics import EVERY_S, ServerMetrics
 from cryptocdc_local.platform.progress import Steps
@@ -77,6 +77,7 @@ class Run:
         self.programs = Programs(self.platform.settings, self.plan.names.fid, self._environment())
         self.note = self.chosen.note
         self.event = ""
+        self.halted: HaltError | None = None
         self.rows_before: dict[str, int] = {}
         self._guard = ConnectorGuard(self.plan, self.servers)
         self._server_metrics = ServerMetrics(self.platform) if self.platform.settings.server_metrics else None
@@ -111,6 +112,7 @@ class Run:
         result = apply(self.plan, self.servers, report, self._start_programs)
         # Last: nothing waits for it, and its start takes a second of the processor's.
         self.programs.scale("api", 1)
+        self._watch(self._look_after_disk, 0.5)
         self._watch(self._supervise_platform, 1.0)
         self._watch(self._supervise_programs, 0.5)
         self._watch(self._supervise_simulator, 1.0)
@@ -145,6 +147,12 @@ class Run:
         thread = threading.Thread(target=loop, name=step.__name__, daemon=True)
         thread.start()
         self._threads.append(thread)
+
+    def _look_after_disk(self) -> None:
+        try:
+            self.platform.look_after_disk()
+        except HaltError as error:
+            self.halted = error
 
     def _supervise_platform(self) -> None:
         for name, problem in self.platform.supervise().items():

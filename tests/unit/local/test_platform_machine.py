@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cryptocdc_local.platform import PlatformError, PlatformSettings, Ports, doctor, machine
+from cryptocdc_local.platform import HaltError, PlatformError, PlatformSettings, Ports, doctor, machine
 from cryptocdc_local.platform.doctor import ExchangeAnswer
 
 GIB = 2**30
@@ -57,6 +57,14 @@ def test_a_full_disk_is_refused_before_anything_starts(monkeypatch: pytest.Monke
     with pytest.raises(PlatformError, match=r"only 1\.0 GiB") as refusal:
         machine.check_disk(tmp_path)
     assert "CRYPTOCDC_HOME" in refusal.value.remedy
+
+
+def test_a_disk_that_fills_up_halts_before_it_is_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "free_disk", lambda _: GIB // 2 - 1)
+    with pytest.raises(HaltError, match="only 511 MiB are left"):
+        machine.check_disk_left(tmp_path)
+    monkeypatch.setattr(machine, "free_disk", lambda _: GIB // 2)
+    machine.check_disk_left(tmp_path)
 
 
 def test_free_disk_of_a_folder_that_is_yet_to_be_made(tmp_path: Path) -> None:

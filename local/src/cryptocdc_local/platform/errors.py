@@ -13,3 +13,7 @@ class PlatformError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  → {self.remedy}"
+
+
+class HaltError(PlatformError):
+    """It can't go on: whoever runs the servers stops all of them now, also those that ran before."""

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import psutil
 
-from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.errors import HaltError, PlatformError
 from cryptocdc_local.platform.settings import LOOPBACK
 
-LEAST_DISK = 2 * 2**30  # bytes
+LEAST_DISK = 2 * 2**30
+"""Bytes that must be free before the servers are started."""
+LEAST_LEFT = 512 * 2**20
+"""Bytes that must stay free while they run: a server that meets a full disk dies in the middle of a write."""
 
 
 def port_is_free(port: int) -> bool:
@@ -65,4 +68,13 @@ def check_disk(folder: Path) -> None:
         raise PlatformError(
             f"only {free / 2**30:.1f} GiB are free on the disk of {folder}; the servers need {LEAST_DISK / 2**30:.0f}",
             "make room there, or set CRYPTOCDC_HOME to a folder on another disk",
+        )
+
+
+def check_disk_left(folder: Path) -> None:
+    if (free := free_disk(folder)) < LEAST_LEFT:
+        raise HaltError(
+            f"only {free // 2**20} MiB are left on the disk of {folder}, less than {LEAST_LEFT // 2**20}:"
+            " halted, before a server dies in the middle of a write",
+            "make room there and start again: all that was captured is kept",
         )

@@ -24,7 +24,7 @@ from cryptocdc_local.platform.endpoints import Endpoints, endpoints
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.jars import install_jars, jars_folder
 from cryptocdc_local.platform.kafka import Kafka
-from cryptocdc_local.platform.machine import check_disk, check_port
+from cryptocdc_local.platform.machine import check_disk, check_disk_left, check_port
 from cryptocdc_local.platform.packages import require_tools
 from cryptocdc_local.platform.postgres import Postgres
 from cryptocdc_local.platform.process import ServerProcess
@@ -264,13 +264,11 @@ class Platform:
         return self.settings.home / "lock"
 
     def supervise(self) -> dict[str, PlatformError | None]:
-        """Call it every second or so while the platform should be up: starts dead servers again, with back-off, and
-        bounds the logs. Returns the servers that it tried to start, each with the reason why it could not.
+        """Call it every second or so while the platform should be up: starts dead servers again, with back-off, unless
+        the disk is nearly full. Returns the servers that it tried to start, each with the reason why it could not.
 
         Takes as long as a start where one is needed. Does nothing while another command starts or stops the platform.
         """
-        for its in self._processes.values():
-            its.bound_log()
         dead = [name for name in SERVERS if self._due(name)]
         if not dead:
             return {}
@@ -279,6 +277,13 @@ class Platform:
                 return {name: self._revive(name) for name in dead if self._is_dead(name)}
         except _BusyError:
             return {}
+
+    def look_after_disk(self) -> None:
+        """Call it every second or so while the platform should be up. Bounds the logs. Raises HaltError when too
+        little room is left to go on."""
+        for its in self._processes.values():
+            its.bound_log()
+        check_disk_left(self.settings.home)
 
     def _due(self, name: str) -> bool:
         now, backoff = time.monotonic(), self._backoff[name]
@@ -292,6 +297,8 @@ class Platform:
         its, backoff = self._processes[name], self._backoff[name]
         recorded = its.recorded()
         try:
+            # Started on a full disk, Kafka takes its metadata for empty and Cassandra breaks its commit log's order.
+            check_disk_left(self.settings.home)
             self._start_again(name, recorded.restarts + 1 if recorded else 1)
         except PlatformError as error:
             return error

@@ -163,7 +163,9 @@ class ServerProcess:
         with contextlib.suppress(FileNotFoundError):
             if self.log_file.stat().st_size > LOG_LIMIT:
                 older = self.log_file.with_suffix(".log.1")
-                older.write_bytes(self.log_file.read_bytes()[-LOG_LIMIT:])
+                with self.log_file.open("rb") as grown:
+                    grown.seek(-LOG_LIMIT, os.SEEK_END)
+                    older.write_bytes(grown.read(LOG_LIMIT))
                 self.account.own(older)
                 os.truncate(self.log_file, 0)
 
