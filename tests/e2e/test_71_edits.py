@@ -58,9 +58,13 @@ def _asked_for(table: str) -> Callable[[Feed], bool]:
     return lambda feed: _frames(feed, table, "rest") > 0 and _frames(feed, table, "websocket") == 0
 
 
-def _no_longer_captured(table: str) -> Callable[[Feed], bool]:
-    """Others are, so that a producer that is merely new is not taken for one that has given the stream up."""
-    return lambda feed: _frames(feed, table, "websocket") == 0 and _frames(feed, "latest_prices", "websocket") > 0
+def _no_longer_captured(table: str, other: str) -> Callable[[Feed], bool]:
+    """Though the other is, so that a producer that is merely new is not taken for one that has given a stream up."""
+
+    def frames(feed: Feed, of: str) -> float:
+        return feed.metric("producer", "cryptocdc_producer_frames_total", f'table="{of}"')
+
+    return lambda feed: frames(feed, table) == 0 and frames(feed, other) > 0
 
 
 def _often(table: str) -> Callable[[Feed], bool]:
@@ -226,7 +230,7 @@ EDITS = {
     "streams.crypto24hStats given up": Edit(
         {"streams": {"crypto24hStats": None}},
         PRODUCER | API,
-        _no_longer_captured("crypto_24h_stats"),
+        _no_longer_captured("crypto_24h_stats", "latest_prices"),
     ),
     "streams.crypto24hStats again": Edit(
         _stream("crypto24hStats", source="websocket"),
