@@ -12,15 +12,19 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 SCRAPE_TIMEOUT_S = 2.0
+LAG = "cryptocdc_consumer_lag_records"
 Labels = frozenset[tuple[str, str]]
+Partition = tuple[str, int]
+"""A topic's name and the number of one of its partitions."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The sum over all of a feed's programs of each sample, by name and labels; `maxima` and `minima` where a sum means
-    nothing."""
+    """The sum over all of a feed's programs of each sample, by name and labels."""
 
     values: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
+    largest: Mapping[str, float] = field(default_factory=dict)
+    """By name, where a sum means nothing: all programs are told of the same budget."""
     at: float = 0.0
     programs: int = 0
 
@@ -62,13 +66,15 @@ def scrape(addresses: Iterable[str]) -> Samples:
 def parse(texts: Iterable[str], at: float) -> Samples:
     """Samples of several programs' exposition texts, those of the same name and labels added up."""
     values: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
+    largest: dict[str, float] = defaultdict(float)
     programs = 0
     for text in texts:
         programs += 1
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 values[sample.name][frozenset(sample.labels.items())] += sample.value
-    return Samples(values, at, programs)
+                largest[sample.name] = max(largest[sample.name], sample.value)
+    return Samples(values, largest, at, programs)
 
 
 def quantile(q: float, buckets: Mapping[float, float]) -> float | None:
@@ -93,6 +99,15 @@ def since(now: Mapping[float, float], before: Mapping[float, float]) -> dict[flo
     """What a histogram observed between two scrapes; all of it after a program began anew."""
     gone = {bound: count - before.get(bound, 0.0) for bound, count in now.items()}
     return dict(now) if any(count < 0 for count in gone.values()) else gone
+
+
+def lag_by_partition(samples: Samples, uncommitted: Mapping[Partition, int]) -> dict[Partition, float]:
+    """As the consumers tell it; what none of them reads, and none may be alive, as Kafka has it."""
+    told: dict[Partition, float] = {}
+    for labels, records in samples.values.get(LAG, {}).items():
+        of = dict(labels)
+        told[of["topic"], int(of["partition"])] = records
+    return {**uncommitted, **told}
 
 
 @dataclass(frozen=True)
@@ -147,13 +162,17 @@ class Figures:
         self._tables = tuple(tables)
         self._history: list[tuple[Samples, Mapping[str, int]]] = []
 
-    def update(self, samples: Samples, kafka: Mapping[str, int]) -> FeedFigures:
-        """`kafka`: by table, how many records its topic has ever taken."""
+    def update(
+        self, samples: Samples, kafka: Mapping[str, int], uncommitted: Mapping[Partition, int] | None = None
+    ) -> FeedFigures:
+        """`kafka`: by table, how many records its topic has ever taken. `uncommitted`: by partition, how many the
+        consumers have not committed; it counts where no consumer tells its lag."""
         self._history.append((samples, kafka))
         while len(self._history) > 2 and samples.at - self._history[1][0].at >= WINDOW_S:
             self._history.pop(0)
         before, kafka_before = self._history[0]
-        streams = {table: self._stream(table, samples, before, kafka, kafka_before) for table in self._tables}
+        lag = lag_by_partition(samples, uncommitted or {})
+        streams = {table: self._stream(table, samples, before, kafka, kafka_before, lag) for table in self._tables}
         producer, consumer = "cryptocdc_producer_", "cryptocdc_consumer_"
         return FeedFigures(
             streams=streams,
@@ -165,15 +184,21 @@ class Figures:
             outage_s=samples.total(f"{producer}outage_seconds_total"),
             symbols=int(samples.total(f"{producer}symbols")),
             halted=tuple(sorted(samples.by(f"{producer}halted_symbols", "symbol"))),
-            weight_used=int(max(samples.values.get(f"{producer}weight_used", {}).values(), default=0)),
-            weight_limit=int(max(samples.values.get(f"{producer}weight_limit", {}).values(), default=0)),
+            weight_used=int(samples.largest.get(f"{producer}weight_used", 0)),
+            weight_limit=int(samples.largest.get(f"{producer}weight_limit", 0)),
             differences=int(samples.total("cryptocdc_verifier_differences", feed=self._fid)),
             programs=samples.programs,
             alerts_firing=tuple(sorted(a for a, on in samples.by("cryptocdc_alerter_firing", "alert").items() if on)),
         )
 
     def _stream(
-        self, table: str, now: Samples, before: Samples, kafka: Mapping[str, int], kafka_before: Mapping[str, int]
+        self,
+        table: str,
+        now: Samples,
+        before: Samples,
+        kafka: Mapping[str, int],
+        kafka_before: Mapping[str, int],
+        lag: Mapping[Partition, float],
     ) -> StreamFigures:
         seconds = now.at - before.at
         names = {
@@ -189,11 +214,6 @@ class Figures:
 
         latency = "cryptocdc_consumer_event_to_ack_seconds"
         recent = since(now.buckets(latency, table=table), before.buckets(latency, table=table))
-        lag = sum(
-            value
-            for topic, value in now.by("cryptocdc_consumer_lag_records", "topic").items()
-            if topic.endswith(f".{table}")
-        )
         proven = now.by("cryptocdc_verifier_proven_through_timestamp_seconds", "table", feed=self._fid).get(table)
         return StreamFigures(
             frames=int(counts["frames"]),
@@ -204,7 +224,7 @@ class Figures:
             postgres_rate=rate(counts["postgres"], earlier["postgres"]),
             kafka_rate=rate(kafka.get(table, 0), kafka_before.get(table, 0)),
             cassandra_rate=rate(counts["cassandra"], earlier["cassandra"]),
-            lag=int(lag),
+            lag=int(sum(records for (topic, _), records in lag.items() if topic.endswith(f".{table}"))),
             p50=quantile(0.5, recent),
             p99=quantile(0.99, recent),
             proven_through=proven or None,

@@ -142,19 +142,25 @@ def group_lag(settings: KafkaSettings, group: str, topics: Iterable[str], timeou
 
     Raises KafkaException, TimeoutError.
     """
-    admin = AdminClient(client_config(settings))
+    return sum(uncommitted(AdminClient(client_config(settings)), group, topics, timeout_s).values())
+
+
+def uncommitted(
+    admin: AdminClient, group: str, topics: Iterable[str], timeout_s: float = TIMEOUT_S
+) -> dict[tuple[str, int], int]:
+    """The same by topic and partition."""
     there = admin.list_topics(timeout=timeout_s).topics
     parts = [TopicPartition(topic, p) for topic in topics if topic in there for p in there[topic].partitions]
     if not parts:
-        return 0
+        return {}
     first = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.earliest()))
     last = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.latest()))
     answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(timeout_s)
     committed = {(at.topic, at.partition): at.offset for at in answer.topic_partitions}
-    lag = 0
+    lag = {}
     for at in parts:
         start, end = first[at].result(timeout_s).offset, last[at].result(timeout_s).offset
-        lag += max(0, end - max(start, committed.get((at.topic, at.partition), 0)))
+        lag[at.topic, at.partition] = max(0, end - max(start, committed.get((at.topic, at.partition), 0)))
     return lag
 
 

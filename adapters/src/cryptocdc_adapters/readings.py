@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters.figures import FeedFigures, Figures, scrape
-from cryptocdc_adapters.kafka import client_config, record_counts
+from cryptocdc_adapters.figures import FeedFigures, Figures, Partition, scrape
+from cryptocdc_adapters.kafka import client_config, record_counts, uncommitted
 from cryptocdc_adapters.targets import addresses
 from cryptocdc_core.names import Names
 from cryptocdc_core.settings import KafkaSettings
@@ -29,11 +29,14 @@ class Readings:
         self._tables = {names.change_topic(table): table for table in tables}
         self._figures = Figures(names.fid, self._tables.values())
         self._admin = AdminClient(client_config(kafka))
+        self._group = names.consumer_group
         self._counts: dict[str, int] = {}
+        self._uncommitted: dict[Partition, int] = {}
 
     def read(self) -> FeedFigures:
         """A program or a Kafka that does not answer leaves its figures as they were."""
         with contextlib.suppress(KafkaException, TimeoutError):
             counts = record_counts(self._admin, self._tables, KAFKA_TIMEOUT_S)
             self._counts = {table: counts.get(topic, 0) for topic, table in self._tables.items()}
-        return self._figures.update(scrape(addresses(self._targets)), self._counts)
+            self._uncommitted = uncommitted(self._admin, self._group, self._tables, KAFKA_TIMEOUT_S)
+        return self._figures.update(scrape(addresses(self._targets)), self._counts, self._uncommitted)

@@ -167,7 +167,16 @@ class ServingSettings(Settings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
 
-class ProgramSettings(ServingSettings):
+class ExchangeSettings(Settings):
+    """How the exchange knows who asks."""
+
+    model_config = ConfigDict(title="")
+
+    api_key: str | None = Field(None, repr=False)
+    """For an endpoint that asks for one (credentialsSecretRef)."""
+
+
+class ProgramSettings(ServingSettings, ExchangeSettings):
     """What each of a feed's programs is told."""
 
     feed: Path
@@ -177,8 +186,6 @@ class ProgramSettings(ServingSettings):
     """Base URL of the exchange's REST API, instead of the feed's."""
     websocket_url: str | None = None
     """Base URL of the exchange's streams, instead of the feed's."""
-    api_key: str | None = Field(None, repr=False)
-    """For an endpoint that asks for one (credentialsSecretRef)."""
 
 
 class ProvingSettings(ServingSettings):

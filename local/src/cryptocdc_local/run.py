@@ -17,9 +17,11 @@ from cryptocdc_adapters.exchange import Rest, markets, quote_volumes
 from cryptocdc_adapters.figures import FeedFigures
 from cryptocdc_adapters.readings import Readings
 from cryptocdc_core import feed as feeds
+from cryptocdc_core.ddl import DROPPED
 from cryptocdc_core.names import identity, quoted
 from cryptocdc_core.plan import Plan, plan
 from cryptocdc_core.resolve import ResolvedFeed, resolve
+from cryptocdc_core.settings import ExchangeSettings
 from cryptocdc_local import running
 from cryptocdc_local.applier import Applied, Servers, apply
 from cryptocdc_local.exchange_choice import Chosen, Simulator
@@ -53,7 +55,7 @@ def resolved(document: dict[str, object], chosen: Chosen, current: tuple[str, ..
     Raises FeedError for unknown symbols, ExchangeError when the exchange does not say.
     """
     feed = feeds.parse(document)
-    rest = Rest(chosen.rest_url)
+    rest = Rest(chosen.rest_url, ExchangeSettings.from_env().api_key)
     volumes = quote_volumes(rest) if feed.spec.symbols.top is not None else {}
     found = resolve(feed, chosen.source, markets(rest), volumes, frozenset(current))
     return AppliedFeed(
@@ -301,14 +303,18 @@ def _started(
 
 
 def count_rows(servers: Servers, plan: Plan) -> dict[str, int]:
-    """Rows by table in PostgreSQL."""
-    connection = postgres.connect(servers.postgres, "run", autocommit=True)
+    """Rows by table that PostgreSQL has, and had in the partitions that retention has dropped."""
+    connection, schema = postgres.connect(servers.postgres, "run", autocommit=True), quoted(plan.names.schema)
     try:
         with connection.cursor() as cursor:
             counts = {}
             for stream in plan.streams:
                 try:
-                    cursor.execute(f"SELECT count(*) FROM {quoted(plan.names.schema)}.{quoted(stream.table)}")  # noqa: S608
+                    cursor.execute(
+                        f"SELECT (SELECT count(*) FROM {schema}.{quoted(stream.table)})"  # noqa: S608
+                        f" + coalesce((SELECT sum(rows) FROM {schema}.{DROPPED} WHERE table_name = %s), 0)",
+                        (stream.table,),
+                    )
                 except psycopg2.errors.UndefinedTable:
                     continue
                 counts[stream.table] = int(cursor.fetchone()[0])  # type: ignore[index]

@@ -49,6 +49,25 @@ def test_rates_lag_and_latency_of_a_table() -> None:
     assert 10 <= got.p50 <= 30
 
 
+def test_lag_is_kafkas_where_no_consumer_tells_it() -> None:
+    uncommitted = {("f.f.klines", 3): 500, ("f.f.klines", 4): 20, ("f.f.recent_trades", 4): 1}
+    alone = Figures("f", ["klines"]).update(parse([producer(10)], at=100), {"klines": 520}, uncommitted)
+    beside = Figures("f", ["klines"]).update(parse([exposition(10, 1.0)], at=100), {"klines": 520}, uncommitted)
+
+    assert alone.streams["klines"].lag == 520
+    assert beside.streams["klines"].lag == 7 + 20
+
+
+def test_a_budget_that_producers_share_is_not_added_up() -> None:
+    metrics = ProducerMetrics("test")
+    metrics.weight_used.set(120)
+    metrics.weight_limit.set(6000)
+    text = generate_latest(metrics.registry).decode()
+    got = Figures("f", []).update(parse([text, text], at=0), {})
+
+    assert (got.weight_used, got.weight_limit) == (120, 6000)
+
+
 def test_nothing_scraped_is_nothing_claimed() -> None:
     got = Figures("f", ["klines"]).update(Samples(), {})
 

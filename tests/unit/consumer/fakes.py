@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from cassandra import InvalidRequest
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicPartition
 
 
 class Clock:
@@ -67,10 +67,12 @@ class Kafka:
         self.end = 100
         self.gathered: list[float] = []
         self.callbacks: dict[str, Any] = {}
+        self.earlier: dict[tuple[str, int], int] = {}
+        """Committed before this member came."""
 
     @property
-    def committed(self) -> dict[tuple[str, int], int]:
-        """The offsets as they stand."""
+    def offsets(self) -> dict[tuple[str, int], int]:
+        """As they were committed."""
         merged: dict[tuple[str, int], int] = {}
         for commit in self.commits:
             merged |= commit
@@ -99,6 +101,12 @@ class Kafka:
     def commit(self, offsets: list[Any], asynchronous: bool) -> None:
         self.commits.append({(o.topic, o.partition): o.offset for o in offsets})
         self.waited.append(not asynchronous)
+
+    def committed(self, partitions: list[Any], timeout: float) -> list[Any]:
+        if self.down:
+            raise KafkaException("down")
+        offsets = self.earlier | self.offsets
+        return [TopicPartition(p.topic, p.partition, offsets.get((p.topic, p.partition), -1001)) for p in partitions]
 
     def get_watermark_offsets(self, partition: Any, timeout: float, cached: bool) -> tuple[int, int]:
         """What the client remembers stays as it is while nothing is read."""

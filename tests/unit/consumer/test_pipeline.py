@@ -65,10 +65,10 @@ def test_an_offset_is_committed_only_after_the_acknowledgement(house):
     house.come(0, 1, 2)
     house.step(5)
     assert house.cassandra.sent == 1
-    assert house.kafka.committed == {}
+    assert house.kafka.offsets == {}
     house.cassandra.answer()
     house.step(2)
-    assert house.kafka.committed == {(TOPIC, 0): 3}
+    assert house.kafka.offsets == {(TOPIC, 0): 3}
     assert house.ids() == [0, 1, 2]
 
 
@@ -80,10 +80,10 @@ def test_a_later_chunk_that_is_done_first_waits_for_the_earlier(house):
     house.step()
     house.cassandra.answer()
     house.step(2)
-    assert house.kafka.committed == {}
+    assert house.kafka.offsets == {}
     first[1](None)
     house.step(2)
-    assert house.kafka.committed == {(TOPIC, 0): 2}
+    assert house.kafka.offsets == {(TOPIC, 0): 2}
 
 
 def test_a_dead_letter_holds_its_offset_until_kafka_has_it(house):
@@ -93,10 +93,10 @@ def test_a_dead_letter_holds_its_offset_until_kafka_has_it(house):
     house.step()
     house.cassandra.answer()
     house.step(3)
-    assert house.kafka.committed == {}
+    assert house.kafka.offsets == {}
     house.topic.down = False
     house.step(3)
-    assert house.kafka.committed == {(TOPIC, 0): 1, (TOPIC, 1): 8}
+    assert house.kafka.offsets == {(TOPIC, 0): 1, (TOPIC, 1): 8}
     letter = house.topic.letters[0]
     assert (letter["topic"], letter["value"], letter["key"]) == ("f.dlq", b"junk", b'{"symbol":"BTCUSDT"}')
     assert {name: value for name, value in letter["headers"].items() if name != "cryptocdc.reason"} == {
@@ -116,7 +116,7 @@ def test_a_row_that_cassandra_refuses_is_a_dead_letter_and_its_neighbours_are_wr
         house.step()
     assert house.ids() == [0, 2]
     assert [letter["headers"]["cryptocdc.offset"] for letter in house.topic.letters] == [b"1"]
-    assert house.kafka.committed == {(TOPIC, 0): 3}
+    assert house.kafka.offsets == {(TOPIC, 0): 3}
 
 
 def test_a_slow_sink_pauses_reading_and_goes_on_polling(house):
@@ -139,7 +139,7 @@ def test_a_slow_sink_pauses_reading_and_goes_on_polling(house):
     house.cassandra.answer()
     house.step(3)
     assert house.ids() == list(range(IN_FLIGHT + 5))
-    assert house.kafka.committed == {(TOPIC, 0): IN_FLIGHT + 5}
+    assert house.kafka.offsets == {(TOPIC, 0): IN_FLIGHT + 5}
 
 
 def test_lag_grows_while_reading_pauses(house):
@@ -159,6 +159,16 @@ def test_lag_grows_while_reading_pauses(house):
     house.kafka.down = True
     house.step(10)
     assert lag(house) == 4_999
+
+
+def test_lag_is_known_before_anything_is_written(house):
+    """Of a consumer that has begun anew while Cassandra is away."""
+    house.kafka.earlier[TOPIC, 0] = 40
+    house.kafka.end = 100
+    house.come(40)
+    house.step(10)
+    assert house.ids() == []
+    assert lag(house) == 60
 
 
 def lag(house):
@@ -244,7 +254,7 @@ def test_a_stop_writes_and_commits_what_was_read(house):
     house.pipeline._sink.wait = lambda timeout: (house.cassandra.answer(), wait(0))
     house.pipeline.run(stop)
     assert house.ids() == [0, 1]
-    assert house.kafka.committed == {(TOPIC, 0): 2}
+    assert house.kafka.offsets == {(TOPIC, 0): 2}
     assert house.kafka.waited[-1] is True
     assert house.kafka.closed
 

@@ -70,6 +70,8 @@ class Pipeline:
         self._done: dict[Partition, int] = {}
         """The next offset to read, everything before it being written."""
         self._committed: dict[Partition, int] = {}
+        self._begun: dict[Partition, int] = {}
+        """Where the group stood when the partition came: its lag, until something of it is written."""
         self._commit_at = self._lag_at = self._ask_at = 0.0
         self._gather_s = 0.0
         self._full_since: float | None = None
@@ -248,6 +250,7 @@ class Pipeline:
         for topic, partition in leaving:
             self._done.pop((topic, partition), None)
             self._committed.pop((topic, partition), None)
+            self._begun.pop((topic, partition), None)
             self._metrics.lag.remove(topic, partition)
         self._metrics.partitions.set(len(self._owned))
         log.info("gave up %d partitions, %d left", len(leaving), len(self._owned))
@@ -269,15 +272,15 @@ class Pipeline:
 
     def _observe_lag(self) -> None:
         """The client learns of a partition's end as it reads; while reading pauses, Kafka is asked for it."""
-        for topic, partition in self._owned:
-            done = self._done.get((topic, partition))
-            if done is None:
-                continue
-            at = TopicPartition(topic, partition)
-            try:
-                _, end = self._consumer.get_watermark_offsets(at, timeout=ASK_LIMIT_S, cached=not self._paused)
-            except KafkaException as error:
-                log.warning("Kafka: %s", error)
-                return
-            if end >= 0:
-                self._metrics.lag.labels(topic, partition).set(max(0, end - done))
+        try:
+            if unknown := self._owned - self._done.keys() - self._begun.keys():
+                for at in self._consumer.committed([TopicPartition(*p) for p in unknown], timeout=ASK_LIMIT_S):
+                    self._begun[at.topic, at.partition] = max(0, at.offset)
+            for topic, partition in self._owned:
+                at = TopicPartition(topic, partition)
+                low, end = self._consumer.get_watermark_offsets(at, timeout=ASK_LIMIT_S, cached=not self._paused)
+                done = self._done.get((topic, partition), self._begun.get((topic, partition), 0))
+                if end >= 0:
+                    self._metrics.lag.labels(topic, partition).set(max(0, end - max(low, done)))
+        except KafkaException as error:
+            log.warning("Kafka: %s", error)

@@ -25,7 +25,7 @@ from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, Source, identity
 from cryptocdc_core.plan import streams_of
-from cryptocdc_core.settings import PostgresSettings, SettingsError, SimulatorSettings
+from cryptocdc_core.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.history import History
 from cryptocdc_producer.intake import Intake
@@ -97,7 +97,7 @@ async def _backfill(
         names, streams_of(feed), intake, connect, metrics,
         lambda _, row, problem: refused.append(f"{row}: {problem}"),
     )  # fmt: skip
-    rest = Rest(exchange.rest, os.environ.get("CRYPTOCDC_API_KEY"), patience_s=300)
+    rest = Rest(exchange.rest, ExchangeSettings.from_env().api_key, patience_s=300)
     questions = Questions(rest, metrics, lambda _, detail, *rest: refused.append(f"{detail}: {rest[0]!r:.200}"))
     began = time.monotonic()
     taken: dict[str, int] = {}
