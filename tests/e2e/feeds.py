@@ -110,8 +110,17 @@ class Feed:
 
     def verify(self) -> Object:
         """Every row compared once, by the documented Job, and found equal; its report."""
-        job = ["exec", "deploy/cryptocdc-operator", "--", "python", "-m", "cryptocdc_operator.job", self.name]
-        made = self.cluster.kubectl(*job, "verify", "--json")
+        log = self.job("verify", "--json")
+        report: Object = json.loads(log.splitlines()[-1])
+        assert report["equal"], report
+        assert report["rows"] > 0
+        assert report["missing"] == report["extra"] == report["different"] == 0, report
+        return report
+
+    def job(self, *task: str) -> str:
+        """The log of a documented Job, which ended well."""
+        printed = ["exec", "deploy/cryptocdc-operator", "--", "python", "-m", "cryptocdc_operator.job", self.name]
+        made = self.cluster.kubectl(*printed, *task)
         name = self.cluster.kubectl("create", "-f", "-", "-o", "jsonpath={.metadata.name}", given=made)
 
         def ended() -> Object:
@@ -121,11 +130,7 @@ class Feed:
         ending = wait_for(f"job {name} has ended", ended, PROOF_LIMIT_S)
         log = self.cluster.kubectl("logs", f"job/{name}")
         assert ending.get("succeeded"), log
-        report: Object = json.loads(log.splitlines()[-1])
-        assert report["equal"], report
-        assert report["rows"] > 0
-        assert report["missing"] == report["extra"] == report["different"] == 0, report
-        return report
+        return log
 
     def selector(self, component: str) -> str:
         return f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component={component}"

@@ -12,7 +12,8 @@ STAND_INS = "stand-ins"
 KINDS = ",".join(
     (
         "cryptofeeds", "kafkas", "kafkaconnects", "kafkaconnectors", "kafkatopics", "clusters.postgresql.cnpg.io",
-        "k8ssandraclusters", "deployments", "statefulsets", "configmaps", "poddisruptionbudgets",
+        "k8ssandraclusters", "kafkausers", "kafkanodepools", "databaseroles", "deployments", "statefulsets", "jobs",
+        "services", "persistentvolumeclaims", "configmaps", "poddisruptionbudgets", "networkpolicies", "podmonitors",
     )
 )  # fmt: skip
 LIMIT_S = 60

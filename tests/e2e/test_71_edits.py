@@ -163,6 +163,11 @@ PRODUCER, CONSUMER = frozenset({"producer"}), frozenset({"consumer"})
 API, ALERTER = frozenset({"api"}), frozenset({"alerter"})
 
 EDITS = {
+    "streams.orderBook new": Edit(
+        {"streams": {"orderBook": STREAMS["orderBook"]}},
+        PRODUCER | CONSUMER | API | {"connector"},
+        lambda feed: feed.metric("consumer", "cryptocdc_consumer_rows_total", 'table="order_book"') > 0,
+    ),
     "symbols.names": Edit({"symbols": {"names": ["BTCUSDT", "SOLUSDT"]}}, NOBODY, _captured(2, "USDT")),
     "symbols.top.count": Edit({"symbols": {"names": None, "top": {"count": 3}}}, NOBODY, _captured(3, "USDT")),
     "symbols.top.quote": Edit({"symbols": {"top": {"quote": "EUR"}}}, NOBODY, _captured(3, "EUR")),
@@ -247,7 +252,8 @@ def edited(cluster: Cluster) -> Iterator[Feed]:
     secret = ["create", "secret", "generic", KEY, *keys, "--dry-run=client", "-o", "json"]
     cluster.kubectl("apply", "-f", "-", given=cluster.kubectl(*secret))
     feed = Feed(cluster, "edited")
-    feed.apply(["BTCUSDT", "ETHUSDT"], streams=STREAMS, retention={"cassandra": "90d"})
+    streams = {name: settings for name, settings in STREAMS.items() if name != "orderBook"}
+    feed.apply(["BTCUSDT", "ETHUSDT"], streams=streams, retention={"cassandra": "90d"})
     feed.wait_ready()
     feed.wait_flowing()
     yield feed
