@@ -26,8 +26,8 @@ MOST_TTL_S = 3650 * 86_400
 
 MOST_ALERTS = 50
 
-RESERVED = ("public", "information-schema")
-RESERVED_STARTS = ("pg-", "system")
+RESERVED = ("public", "information-schema", "cryptocdc")
+RESERVED_STARTS = ("pg-", "system", "cryptocdc-")
 RESERVED_ENDS = ("-sim", "-capture")
 
 
@@ -44,14 +44,14 @@ class Metadata(FeedModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,29}$", json_schema_extra={"maxLength": 30})
     """Names everything that belongs to the feed: `my-feed` has the schema, the keyspace and the topics `my_feed`.
-    Reserved: `public`, `information-schema`, what begins with `pg-` or `system`, what ends with `-sim` or
-    `-capture`."""
+    Reserved: `public`, `information-schema`, `cryptocdc`, what begins with `pg-`, `system` or `cryptocdc-`, what ends
+    with `-sim` or `-capture`."""
 
     @field_validator("name")
     @classmethod
     def _not_reserved(cls, name: str) -> str:
         if name in RESERVED or name.startswith(RESERVED_STARTS):
-            raise ValueError("a name that PostgreSQL and Cassandra keep for themselves; any other is accepted")
+            raise ValueError("a name that the servers or the platform keep for themselves; any other is accepted")
         if name.endswith(RESERVED_ENDS):
             raise ValueError("the endings -sim and -capture mark simulated and replayed runs; any other is accepted")
         return name

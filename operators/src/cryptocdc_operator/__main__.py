@@ -22,7 +22,7 @@ from cryptocdc_operator.labels import MANAGER
 from cryptocdc_operator.outside import ExchangeAndVerifier
 from cryptocdc_operator.servers import reached
 from cryptocdc_operator.settings import Addresses, OperatorSettings
-from cryptocdc_operator.standstill import LIMIT_S, Progress, watch_over
+from cryptocdc_operator.standstill import UNSEEN_S, Progress, watch_over
 
 BAD_INPUT, PLATFORM = 2, 3
 
@@ -43,7 +43,7 @@ def main() -> None:
         kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
     except kubernetes.config.ConfigException:
         kubernetes.config.load_kube_config()  # type: ignore[no-untyped-call]
-    metrics, health = OperatorMetrics(version("cryptocdc-operator")), Health(LIMIT_S)
+    metrics, health = OperatorMetrics(version("cryptocdc-operator")), Health(UNSEEN_S)
     try:
         serve(metrics.registry, health, serving.metrics_host, serving.metrics_port)
     except OSError as error:
@@ -59,7 +59,8 @@ def main() -> None:
         ExchangeAndVerifier(settings),
         metrics,
     )
-    threading.Thread(target=watch_over, args=(cluster.feeds, progress, health), name="standstill", daemon=True).start()
+    watching = (cluster.feeds, progress, health, metrics.forget)
+    threading.Thread(target=watch_over, args=watching, name="standstill", daemon=True).start()
     Handlers(operator, progress, kopf.get_default_registry())
     # Left to itself kopf asks for the name of its user, and a container's uid has none.
     kopf.run(namespaces=[settings.namespace], standalone=True, identity=MANAGER)  # type: ignore[arg-type]

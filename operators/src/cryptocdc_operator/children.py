@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import yaml
 
 from cryptocdc_core.feed import CryptoFeed
@@ -91,13 +93,20 @@ def connector(plan: Plan, settings: OperatorSettings, owner: Owner, state: str) 
     }
 
 
-def pod_monitor(programs: tuple[Program, ...], feed: CryptoFeed, names: Names, owner: Owner) -> Object:
-    """Scrapes the feed's programs; `feed` is the identity, as in the verifier's own metrics."""
+def pod_monitor(
+    programs: tuple[Program, ...], feed: CryptoFeed, names: Names, selected_by: Mapping[str, str], owner: Owner
+) -> Object:
+    """Scrapes the feed's programs; `feed` is the identity, as in the verifier's own metrics. `selected_by`: labels of a
+    Prometheus' choice."""
     components = [program.component for program in programs]
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PodMonitor",
-        "metadata": {"name": feed.name, "labels": labels(feed.name), "ownerReferences": [owner.reference]},
+        "metadata": {
+            "name": feed.name,
+            "labels": {**selected_by, **labels(feed.name)},
+            "ownerReferences": [owner.reference],
+        },
         "spec": {
             "selector": {
                 "matchLabels": {"app.kubernetes.io/name": "cryptocdc", "app.kubernetes.io/instance": feed.name},
@@ -128,5 +137,5 @@ def guards(programs: tuple[Program, ...], plan: Plan, settings: OperatorSettings
     if settings.network_policies:
         made += [network_policy(program, plan.feed, owner) for program in programs]
     if settings.pod_monitors:
-        made.append(pod_monitor(programs, plan.feed, plan.names, owner))
+        made.append(pod_monitor(programs, plan.feed, plan.names, settings.pod_monitor_labels, owner))
     return made

@@ -52,7 +52,7 @@ RULES = (
     Rule(
         (),
         f"!(self.metadata.name in [{_RESERVED}] || {_STARTS})",
-        "metadata.name: a name that PostgreSQL and Cassandra keep for themselves; any other is accepted",
+        "metadata.name: a name that the servers or the platform keep for themselves; any other is accepted",
     ),
     Rule(
         (),

@@ -61,6 +61,7 @@ class Handlers:
         _come_again(self._reconcile(name, body))
 
     def deleted(self, name: str, body: kopf.Body, **_: Any) -> None:
+        self._operator.metrics.reconciled_at.labels(name).set_to_current_time()
         try:
             with self._locks[name]:
                 outcome = tear_down(self._operator, name, partial(_say, body))

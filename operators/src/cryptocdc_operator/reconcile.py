@@ -185,7 +185,10 @@ class _Pass:
         guards = children.guards(programs, planned, self.settings, self.owner)
         for guard in guards:
             self.cluster.apply(guard)
-        for kind in ("Service", "PodDisruptionBudget", *(("NetworkPolicy",) if self.settings.network_policies else ())):
+        # A setting that was switched off came with a new operator, which looks at everything once.
+        policies, monitors = self.settings.network_policies, self.settings.pod_monitors
+        optional = {"NetworkPolicy": policies or self.everything, "PodMonitor": monitors or self.everything}
+        for kind in ("Service", "PodDisruptionBudget", *(kind for kind, made in optional.items() if made)):
             self._remove_others(kind, {guard["metadata"]["name"] for guard in guards if guard["kind"] == kind})
 
     def _remove_others(self, kind: str, wanted: set[str]) -> None:

@@ -12,6 +12,8 @@ from cryptocdc_operator.status import Recovery
 MOST_SNAPSHOTS = 2
 """A slot that is lost again and again has a cause that a third snapshot would not remove either."""
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 10.0, 600.0
+MOST_ALLOWED = 253
+"""Characters of an annotation that are remembered, and so told apart."""
 RAN_WELL = timedelta(minutes=10)
 KEPT_ITS_SLOT = timedelta(hours=1)
 
@@ -37,7 +39,8 @@ def decide(
     state: ConnectorState | None, lost: str | None, before: Recovery, allowed: str | None, now: datetime
 ) -> Decision:
     """`lost`: why the slot is lost, None when it is not. `allowed`: the feed's annotation that allows new snapshots."""
-    if allowed != before.allowed:
+    allowed = allowed and allowed[:MOST_ALLOWED]
+    if allowed is not None and allowed != before.allowed:
         before = Recovery(allowed=allowed, snapshotting=before.snapshotting)
     if before.snapshotting:
         return Decision(Action.SNAPSHOT, before)

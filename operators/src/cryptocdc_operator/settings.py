@@ -87,6 +87,8 @@ class OperatorSettings(Settings):
     network_policies: bool = True
     pod_monitors: bool = False
     """Needs the kinds of prometheus-operator."""
+    pod_monitor_labels: Json[dict[str, str]] = "{}"  # type: ignore[assignment]
+    """By which a Prometheus selects them: a JSON object."""
 
     @property
     def secrets(self) -> tuple[str, ...]:

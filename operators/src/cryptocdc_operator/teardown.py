@@ -122,4 +122,5 @@ def _told(operator: Operator, document: Object, message: str, again_s: float) ->
     patch = merge_patch(before, after)
     if patch:
         operator.cluster.set_status(metadata["name"], patch)
+    operator.metrics.condition.labels(metadata["name"], judge.READY).set(False)
     return Outcome(again_s, message)

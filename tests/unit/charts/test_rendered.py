@@ -230,13 +230,17 @@ def test_a_toggle_takes_away_its_resources_and_no_others(toggle):
 
 
 def test_the_operator_may_make_monitors_and_policies_only_where_it_shall():
-    def groups(chart):
-        return {group for rule in the(chart, "Role", "market-operator")["rules"] for group in rule["apiGroups"]}
+    def verbs(chart):
+        rules = the(chart, "Role", "market-operator")["rules"]
+        return [
+            set(rule["verbs"])
+            for rule in rules
+            if {"monitoring.coreos.com", "networking.k8s.io"} & {*rule["apiGroups"]}
+        ]
 
-    optional = {"monitoring.coreos.com", "networking.k8s.io"}
-    assert optional <= groups(rendered("everything"))
+    assert verbs(rendered("everything")) == 2 * [{"get", "list", "create", "patch", "delete"}]
     off = ("monitoring.podMonitors.enabled=false", "networkPolicies.enabled=false")
-    assert not optional & groups(rendered("everything", *off))
+    assert verbs(rendered("everything", *off)) == 2 * [{"list", "delete"}], "what there is of them is removed"
 
 
 def test_the_definition_is_upgraded_with_the_chart_and_kept_without_it():

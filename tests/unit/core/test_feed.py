@@ -43,6 +43,8 @@ BAD = [
     (with_name("pg-catalog"), "metadata.name", "'pg-catalog'", "any other is accepted"),
     (with_name("system-auth"), "metadata.name", "'system-auth'", "any other is accepted"),
     (with_name("information-schema"), "metadata.name", "'information-schema'", "any other is accepted"),
+    (with_name("cryptocdc"), "metadata.name", "'cryptocdc'", "any other is accepted"),
+    (with_name("cryptocdc-connect"), "metadata.name", "'cryptocdc-connect'", "any other is accepted"),
     (with_name("majors-sim"), "metadata.name", "'majors-sim'", "any other is accepted"),
     (with_name("majors-capture"), "metadata.name", "'majors-capture'", "any other is accepted"),
     ({k: v for k, v in MINIMAL.items() if k != "spec"}, "spec", "missing", "must be given"),

@@ -11,6 +11,7 @@ from tests.unit.operator.doubles import FACTS
 from tests.unit.operator.world import ADDRESSES, SETTINGS
 
 from cryptocdc_core.feed import parse
+from cryptocdc_core.names import Names
 from cryptocdc_core.plan import plan
 from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings
@@ -238,6 +239,21 @@ def test_every_program_is_found_by_its_service_and_only_an_api_at_one_address():
         assert service.get("clusterIP") == (None if component == "api" else "None")
     (port,) = one("Service", "my-feed-api", streams=STREAMS)["spec"]["ports"]
     assert (port["port"], port["targetPort"]) == (80, "http")
+
+
+def test_a_monitor_bears_the_labels_by_which_a_prometheus_selects():
+    found = OperatorSettings.from_env(
+        {
+            "CRYPTOCDC_OPERATOR_NAMESPACE": "cdc",
+            "CRYPTOCDC_OPERATOR_PRODUCER_IMAGE": "p",
+            "CRYPTOCDC_OPERATOR_CONSUMER_IMAGE": "c",
+            "CRYPTOCDC_OPERATOR_ALERTER_IMAGE": "a",
+            "CRYPTOCDC_OPERATOR_POD_MONITOR_LABELS": '{"release": "kps", "cryptocdc.io/feed": "other"}',
+        }
+    )
+    made = children.pod_monitor((), feed("my-feed"), Names("my_feed"), found.pod_monitor_labels, OWNER)
+    assert made["metadata"]["labels"]["release"] == "kps"
+    assert made["metadata"]["labels"]["cryptocdc.io/feed"] == "my-feed", "what the operator finds its own by stays"
 
 
 def test_prometheus_finds_every_program():

@@ -128,6 +128,15 @@ def test_a_feed_that_nobody_looks_at_is_told():
     assert progress.stalled(["majors", "others"]) == ["others"], "a new one is given the same time"
 
 
+def test_a_feed_that_is_gone_is_forgotten():
+    progress = Progress()
+    progress.made("majors")
+    progress.made("others")
+    assert progress.gone(["others"]) == ["majors"]
+    progress.stalled(["others"])
+    assert progress.gone(["others"]) == []
+
+
 @pytest.mark.parametrize(
     ("offsets", "position"),
     [

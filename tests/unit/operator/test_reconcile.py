@@ -117,6 +117,15 @@ def test_what_somebody_changes_is_set_right(world):
     assert world.objects["KafkaConnector", "majors"]["spec"]["config"]["slot.name"] == "majors_slot"
 
 
+def test_what_a_setting_no_longer_asks_for_goes(world):
+    """A setting comes with a new operator, which looks at everything once."""
+    world.settings = world.settings.model_copy(update={"network_policies": False, "pod_monitors": False})
+    reconciled(world)
+    world.reconcile(everything=True)
+    assert world.names("NetworkPolicy") == []
+    assert world.names("PodMonitor") == []
+
+
 def test_a_table_that_somebody_drops_is_made_again(world):
     world.tables.discard("majors.klines")
     reconciled(world)
@@ -368,6 +377,7 @@ EDITS = {
     "made": lambda world: None,
     "a symbol": lambda world: world.edit(symbols={"names": ["ETHUSDT", "SOLUSDT"]}),
     "a stream": lambda world: world.edit(streams={**STREAMS, "orderBook": {}}),
+    "a stream less": lambda world: world.edit(streams={"recentTrades": None, "klines": {}}),
     "all of it": lambda world: world.edit(
         suspend=True, scaling={"producers": 2, "consumers": 3}, retention={"cassandra": "1d", "kafka": "keep"}
     ),

@@ -24,6 +24,23 @@ def test_connector_position_and_slot_go_always(policy):
     assert [reason for _, reason, _ in world.events].count("Deleted") == 1
 
 
+def test_one_that_waits_is_not_ready_and_one_that_is_gone_is_not_told_of():
+    world = made("Retain")
+    world.reconcile()
+    assert ready(world) == 1
+    world.unreachable = {"Connect": "refused"}
+    assert not world.delete()
+    assert ready(world) == 0
+    world.unreachable = {}
+    assert world.delete()
+    assert ready(world) is None
+
+
+def ready(world):
+    of = {"feed": "majors", "type": "Ready"}
+    return world.metrics.registry.get_sample_value("cryptocdc_operator_condition", of)
+
+
 def test_retain_keeps_the_data():
     world = made("Retain")
     tables, topics = set(world.tables), world.names("KafkaTopic")
