@@ -203,11 +203,12 @@ class _Pass:
         return bool(self.written.get("observedGeneration") == self.generation)
 
     def _apply_tables(self, planned: Plan, text: str, servers: Servers, seen: Seen) -> None:
-        """Run the statements when the feed has changed, or a table is missing: they take locks."""
+        """Run the statements when they are others than those run last, or a table is missing: they take locks."""
         if not seen.answers(POSTGRES, CASSANDRA):
             self.verdicts[judge.TABLES] = Verdict("Unknown", "PlatformNotReady", "its databases do not answer")
             return
-        if seen.missing_tables or self.everything or not self._applied:
+        made_from = digest([planned.postgres, planned.cassandra])
+        if seen.missing_tables or self.everything or self.status.get("tablesFrom") != made_from:
             try:
                 servers.apply_tables(planned)
             except Refused as error:
@@ -219,6 +220,7 @@ class _Pass:
                 return
             if seen.missing_tables and self._applied:
                 self.say("Warning", "TablesMadeAgain", f"these were missing: {', '.join(seen.missing_tables)}")
+            self.status["tablesFrom"] = made_from
         trades = planned.feed.spec.streams.recent_trades
         if trades is not None:
             self.status["tradesKind"] = trades.kind

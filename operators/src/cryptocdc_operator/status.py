@@ -77,6 +77,8 @@ class Status(_Model):
         None, max_length=16, json_schema_extra={"uniqueItems": True}
     )
     """The streams' tables that are in PostgreSQL. Those of a stream that left the feed go on being carried."""
+    tables_from: str | None = Field(None, max_length=64)
+    """A digest of the statements that made the tables in both databases."""
     trades_kind: Literal["aggregate", "trade"] | None = None
     """The kind of trades in the table `recent_trades`, noted when the table was made: `recentTrades` may leave the feed
     and come back, but only with this kind."""

@@ -49,11 +49,11 @@ def test_from_nothing_to_ready(world):
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
     assert "majors" in world.shared
     status = world.feed()["status"]
-    assert status | {"conditions": None, "resolvedAt": None, "resolvedFrom": None} == {
+    assert status | dict.fromkeys(("conditions", "resolvedAt", "resolvedFrom", "tablesFrom")) == {
         "observedGeneration": 1, "identity": "majors", "symbols": 2, "symbolNames": ["BTCUSDT", "ETHUSDT"],
         "haltedNames": [], "tradesKind": "aggregate", "lag": 7, "rows": 10, "replicas": 1,
         "provenThrough": "2026-11-21T12:00:00Z", "tables": ["klines", "recent_trades"],
-        "conditions": None, "resolvedAt": None, "resolvedFrom": None,
+        "conditions": None, "resolvedAt": None, "resolvedFrom": None, "tablesFrom": None,
         "selector": "app.kubernetes.io/name=cryptocdc,app.kubernetes.io/instance=majors,"
         "app.kubernetes.io/component=consumer",
     }  # fmt: skip
@@ -115,6 +115,16 @@ def test_what_somebody_changes_is_set_right(world):
     reconciled(world)
     assert deployment(world)["spec"]["replicas"] == 1
     assert world.objects["KafkaConnector", "majors"]["spec"]["config"]["slot.name"] == "majors_slot"
+
+
+def test_statements_are_run_once_however_long_something_else_is_wrong(world):
+    world.edit(symbols={"names": ["NOSUCH"]}, retention={"cassandra": "5d"})
+    world.reconcile()
+    runs = world.schema_runs
+    for _ in range(5):
+        world.reconcile()
+    assert world.said("Ready") == ("False", "UnknownSymbol")
+    assert world.schema_runs == runs
 
 
 def test_what_a_setting_no_longer_asks_for_goes(world):
