@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cassandra import Unauthorized
@@ -15,6 +17,9 @@ from cryptocdc_core import feed as feeds
 from cryptocdc_core.plan import Plan, plan
 from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_local.applier import Servers
+from cryptocdc_local.platform import Platform
+from cryptocdc_local.platform.credentials import read
+from cryptocdc_local.platform.endpoints import POSTGRES_SUPERUSER
 from cryptocdc_operator.edges import Refused, ServerError
 from cryptocdc_operator.servers import PlatformServers
 from cryptocdc_operator.settings import OperatorSettings
@@ -107,8 +112,8 @@ def test_symbols_come_and_go(servers: Servers, operated: PlatformServers, made: 
     assert operated.write_symbols(made.names, {}) == ([], ["BTCUSDT", "ETHUSDT"])
 
 
-def test_a_slot_that_is_gone_or_another_is_lost_until_a_new_snapshot(
-    servers: Servers, operated: PlatformServers, made: Plan
+def test_a_slot_that_is_gone_another_or_invalidated_is_lost_until_a_new_snapshot(
+    platform: Platform, servers: Servers, operated: PlatformServers, made: Plan
 ) -> None:
     name, slot = made.names.connector, made.names.slot
     connect = Connect(servers.connect.url)
@@ -155,6 +160,33 @@ def test_a_slot_that_is_gone_or_another_is_lost_until_a_new_snapshot(
     connect.resume(name)
     wait_for("the connector streams again", streams)
     assert lost() is None
+
+    stop()
+    with kept_log(platform, servers, "1MB") as superuser:
+        for _ in range(3):
+            superuser.execute("SELECT pg_logical_emit_message(true, 'test', 'x'), pg_switch_wal()")
+        superuser.execute("CHECKPOINT")
+        assert "removed log" in str(lost())
+
+
+@contextmanager
+def kept_log(platform: Platform, servers: Servers, limit: str) -> Iterator[Any]:
+    """PostgreSQL keeps no more than `limit` for a slot. A superuser's cursor."""
+    credentials = read(platform.settings.home / "credentials.json")
+    assert credentials is not None
+    login = {"user": POSTGRES_SUPERUSER, "password": credentials.postgres_superuser}
+    connection = postgres.connect(servers.postgres.model_copy(update=login), "test", autocommit=True)
+    try:
+        with connection.cursor() as superuser:
+            superuser.execute("ALTER SYSTEM SET max_slot_wal_keep_size = %s", (limit,))
+            superuser.execute("SELECT pg_reload_conf()")
+            try:
+                yield superuser
+            finally:
+                superuser.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
+                superuser.execute("SELECT pg_reload_conf()")
+    finally:
+        connection.close()
 
 
 def test_the_reader_reads_what_was_made_and_nothing_else(servers: Servers, made: Plan) -> None:
