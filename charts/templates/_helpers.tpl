@@ -108,6 +108,10 @@ tolerations:
 {{- .Values.replication.existingSecret | default "cryptocdc-replication" -}}
 {{- end -}}
 
+{{- define "cryptocdc.writerSecret" -}}
+{{- .Values.writer.existingSecret | default "cryptocdc-writer" -}}
+{{- end -}}
+
 {{- define "cryptocdc.readerSecret" -}}
 {{- .Values.reader.existingSecret | default "cryptocdc-reader" -}}
 {{- end -}}

@@ -21,7 +21,7 @@ from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.credentials import read
 from cryptocdc_local.platform.endpoints import POSTGRES_SUPERUSER
 from cryptocdc_operator.edges import Refused, ServerError
-from cryptocdc_operator.servers import PlatformServers
+from cryptocdc_operator.servers import PlatformServers, Role
 from cryptocdc_operator.settings import OperatorSettings
 from tests.integration.conftest import feed_document
 from tests.integration.waiting import wait_for
@@ -189,10 +189,11 @@ def kept_log(platform: Platform, servers: Servers, limit: str) -> Iterator[Any]:
         connection.close()
 
 
-def test_the_reader_reads_what_was_made_and_nothing_else(servers: Servers, made: Plan) -> None:
+def test_a_role_may_do_what_it_is_granted_and_nothing_else(servers: Servers, made: Plan) -> None:
     login = servers.cassandra.model_copy(update={"username": "operated_reader", "password": "first's"})
+    writer = Role(login.model_copy(update={"username": "operated_writer"}), ("SELECT", "MODIFY"))
     try:
-        operated = PlatformServers(servers, SETTINGS, login)
+        operated = PlatformServers(servers, SETTINGS, [Role(login, ("SELECT",)), writer])
         operated.apply_tables(made)
         assert operated.look(made).missing_tables == ()
         cluster, session = cassandra.connect(login)
@@ -203,10 +204,19 @@ def test_the_reader_reads_what_was_made_and_nothing_else(servers: Servers, made:
                     session.execute(statement)
         finally:
             cluster.shutdown()
+        cluster, session = cassandra.connect(writer.login)
+        try:
+            session.execute(f'TRUNCATE "{made.names.keyspace}".klines')
+            for statement in (f'DROP TABLE "{made.names.keyspace}".klines', "SELECT * FROM system_auth.roles"):
+                with pytest.raises(Unauthorized):
+                    session.execute(statement)
+        finally:
+            cluster.shutdown()
 
         # Another password, as when the secret was changed, and a right that somebody took away.
-        changed = PlatformServers(servers, SETTINGS, login.model_copy(update={"password": "second"}))
-        lacking = (f"Cassandra right of operated_reader to read {made.names.keyspace}",)
+        role = Role(login.model_copy(update={"password": "second"}), ("SELECT",))
+        changed = PlatformServers(servers, SETTINGS, [role])
+        lacking = (f"Cassandra rights of operated_reader (SELECT) on {made.names.keyspace}",)
         assert changed.look(made).missing_tables == lacking
 
         def applied() -> bool:
@@ -224,4 +234,6 @@ def test_the_reader_reads_what_was_made_and_nothing_else(servers: Servers, made:
         cassandra.apply_schema(servers.cassandra, [revoke])
         assert changed.look(made).missing_tables == lacking
     finally:
-        cassandra.apply_schema(servers.cassandra, ["DROP ROLE IF EXISTS operated_reader"])
+        cassandra.apply_schema(
+            servers.cassandra, ["DROP ROLE IF EXISTS operated_reader", "DROP ROLE IF EXISTS operated_writer"]
+        )

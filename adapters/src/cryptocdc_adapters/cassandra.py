@@ -133,8 +133,8 @@ def missing_tables(settings: CassandraSettings, keyspace: str, wanted: Iterable[
         cluster.shutdown()
 
 
-def may_read(settings: CassandraSettings, keyspace: str) -> bool:
-    """Whether the login of `settings` is taken and has the right to read the keyspace. Raises as `missing_tables`."""
+def may(settings: CassandraSettings, keyspace: str, rights: Iterable[str]) -> bool:
+    """Whether the login of `settings` is taken and has all `rights` on the keyspace. Raises as `missing_tables`."""
     try:
         cluster, session = connect(settings)
     except NoHostAvailable as error:
@@ -143,8 +143,8 @@ def may_read(settings: CassandraSettings, keyspace: str) -> bool:
         raise
     try:
         # Everyone may list what is granted to oneself.
-        rights = session.execute(f"LIST SELECT ON KEYSPACE {quoted(keyspace)} OF {quoted(settings.username)}")
-        return any(rights)
+        of = f"ON KEYSPACE {quoted(keyspace)} OF {quoted(settings.username)}"
+        return all(any(session.execute(f"LIST {right} {of}")) for right in rights)
     finally:
         cluster.shutdown()
 

@@ -85,11 +85,11 @@ def drop_postgres(names: Names) -> list[str]:
     ]
 
 
-def cassandra_reader(names: Names, role: str, password: str) -> list[str]:
-    """The statements that let a role log in and read this keyspace, and nothing else that it could not before."""
+def cassandra_role(names: Names, role: str, password: str, rights: Sequence[str]) -> list[str]:
+    """The statements that let a role log in and do this with this keyspace, and no more than that."""
     return [
         f"CREATE ROLE IF NOT EXISTS {quoted(role)} {_login(password)}",
-        f"GRANT SELECT ON KEYSPACE {quoted(names.keyspace)} TO {quoted(role)}",
+        *(f"GRANT {right} ON KEYSPACE {quoted(names.keyspace)} TO {quoted(role)}" for right in rights),
     ]
 
 

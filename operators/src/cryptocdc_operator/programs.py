@@ -93,7 +93,7 @@ def consumer(feed: CryptoFeed, carried: Sequence[Stream], settings: OperatorSett
             *_password(settings.kafka_consumer_secret),
             *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
             Secret(
-                settings.cassandra_secret,
+                settings.writer_secret,
                 {"CRYPTOCDC_CASSANDRA_USERNAME_FILE": "username", "CRYPTOCDC_CASSANDRA_PASSWORD_FILE": "password"},
             ),
             *_ca(settings.cassandra_ca_secret, "CRYPTOCDC_CASSANDRA_CA_FILE"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from psycopg2.extensions import connection as Connection
 from cryptocdc_adapters import cassandra, kafka, postgres, slots
 from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
 from cryptocdc_adapters.symbols import write_symbols
-from cryptocdc_core.ddl import HEARTBEAT, cassandra_password, cassandra_reader, drop_cassandra, drop_postgres
+from cryptocdc_core.ddl import HEARTBEAT, cassandra_password, cassandra_role, drop_cassandra, drop_postgres
 from cryptocdc_core.names import Names
 from cryptocdc_core.plan import Plan
 from cryptocdc_core.platform import PlatformFacts
@@ -70,22 +71,34 @@ def _file(text: str) -> Path:
 
 def reached(settings: OperatorSettings, addresses: Addresses, secrets: Secrets) -> PlatformServers:
     """Raises SettingsError; KeyError for a missing key."""
-    servers, reader = server_settings(settings, addresses, secrets), None
-    if settings.make_reader:
-        login = secrets[settings.reader_secret]
-        reader = servers.cassandra.model_copy(update={"username": login["username"], "password": login["password"]})
-    return PlatformServers(servers, settings, reader)
+    servers = server_settings(settings, addresses, secrets)
+
+    def role(secret: str, *rights: str) -> Role:
+        login = {key: secrets[secret][key] for key in ("username", "password")}
+        return Role(servers.cassandra.model_copy(update=login), rights)
+
+    made = (
+        (settings.make_reader, settings.reader_secret, ("SELECT",)),
+        (settings.make_writer, settings.writer_secret, ("SELECT", "MODIFY")),
+    )
+    return PlatformServers(servers, settings, [role(secret, *rights) for wanted, secret, rights in made if wanted])
+
+
+@dataclass(frozen=True)
+class Role:
+    """Of Cassandra's, made by the operator: its login, and its rights on each feed's keyspace."""
+
+    login: CassandraSettings
+    rights: tuple[str, ...]
 
 
 class PlatformServers:
     """All four servers. Connections are made for each question: minutes lie between two of them."""
 
-    def __init__(
-        self, reached: ServerSettings, settings: OperatorSettings, reader: CassandraSettings | None = None
-    ) -> None:
-        """`reader`: whose role is made in Cassandra, and granted to read what is made there."""
+    def __init__(self, reached: ServerSettings, settings: OperatorSettings, roles: Sequence[Role] = ()) -> None:
+        """`roles`: made in Cassandra, and granted their rights on what is made there."""
         self._reached = reached
-        self._reader = reader
+        self._roles = roles
         self._connect = Connect(reached.connect.url)
         secret, namespace = settings.replication_secret, settings.namespace
         replication = f"{{'class': 'NetworkTopologyStrategy', '{reached.cassandra.datacenter}': "
@@ -155,8 +168,12 @@ class PlatformServers:
         tables = [stream.table for stream in plan.carried]
         with _asking(CASSANDRA):
             missing = cassandra.missing_tables(self._reached.cassandra, plan.names.keyspace, tables)
-            if self._reader is not None and not missing and not cassandra.may_read(self._reader, plan.names.keyspace):
-                missing = [f"right of {self._reader.username} to read {plan.names.keyspace}"]
+            if not missing:
+                missing = [
+                    f"rights of {role.login.username} ({', '.join(role.rights)}) on {plan.names.keyspace}"
+                    for role in self._roles
+                    if not cassandra.may(role.login, plan.names.keyspace, role.rights)
+                ]
             return {"missing_tables": tuple(f"{CASSANDRA} {what}" for what in missing)}
 
     def _look_at_kafka(self, plan: Plan) -> dict[str, Any]:
@@ -174,16 +191,16 @@ class PlatformServers:
             postgres.apply_schema(self._reached.postgres, plan.postgres)
         with _asking(CASSANDRA):
             cassandra.apply_schema(self._reached.cassandra, plan.cassandra)
-            if self._reader is not None:
-                self._let_read(self._reader, plan.names)
+            for role in self._roles:
+                self._grant(role, plan.names)
 
-    def _let_read(self, reader: CassandraSettings, names: Names) -> None:
+    def _grant(self, role: Role, names: Names) -> None:
         """A role that is there may have another password: it gets the secret's only then, since Cassandra refuses a
         second change within five seconds."""
-        granted = cassandra_reader(names, reader.username, reader.password)
-        cassandra.apply_schema(self._reached.cassandra, granted)
-        if not cassandra.may_read(reader, names.keyspace):
-            cassandra.apply_schema(self._reached.cassandra, [cassandra_password(reader.username, reader.password)])
+        username, password = role.login.username, role.login.password
+        cassandra.apply_schema(self._reached.cassandra, cassandra_role(names, username, password, role.rights))
+        if not cassandra.may(role.login, names.keyspace, role.rights):
+            cassandra.apply_schema(self._reached.cassandra, [cassandra_password(username, password)])
 
     def write_symbols(self, names: Names, symbols: Mapping[str, int]) -> tuple[list[str], list[str]]:
         with _asking(KAFKA):

@@ -80,6 +80,10 @@ class OperatorSettings(Settings):
     """Keys username, password: who reads the feeds' keyspaces and can do nothing else, as the API does."""
     make_reader: bool = True
     """Make that role in Cassandra, and grant it each feed's keyspace. False: others do."""
+    writer_secret: str = "cryptocdc-writer"  # noqa: S105
+    """Keys username, password: who reads and writes the feeds' keyspaces, as the consumers do."""
+    make_writer: bool = True
+    """The same for that role."""
     verifier_url: Optional = "http://cryptocdc-verifier:9090"
     simulator_rest_url: str = "http://cryptocdc-simulator:8090"
     """For feeds whose exchange is `simulated` and that name no endpoints; so with the next."""
@@ -96,7 +100,7 @@ class OperatorSettings(Settings):
         given = (
             self.postgres_secret, self.postgres_ca_secret, self.replication_secret, self.kafka_secret,
             self.kafka_producer_secret, self.kafka_consumer_secret, self.kafka_alerter_secret, self.kafka_ca_secret,
-            self.cassandra_secret, self.cassandra_ca_secret, self.reader_secret,
+            self.cassandra_secret, self.cassandra_ca_secret, self.reader_secret, self.writer_secret,
             self.kafka_api_secret if self.api_image else None,
         )  # fmt: skip
         return tuple(name for name in given if name is not None)

@@ -134,7 +134,7 @@ def test_connect_may_read_the_replication_secret_and_nothing_else():
     assert (subject["kind"], subject["name"]) == ("ServiceAccount", "cryptocdc-connect")
 
 
-@pytest.mark.parametrize("name", ["cryptocdc-replication", "cryptocdc-reader"])
+@pytest.mark.parametrize("name", ["cryptocdc-replication", "cryptocdc-reader", "cryptocdc-writer"])
 def test_a_login_that_the_chart_made_outlives_it(name):
     secret = the(rendered("default"), "Secret", name)
     assert secret["type"] == "kubernetes.io/basic-auth"
@@ -152,7 +152,7 @@ def test_a_given_secret_reaches_whoever_needs_it():
     (verifier,) = pod_specs([the(chart, "Deployment", "market-verifier")]).values()
     (volume,) = [volume for volume in verifier["volumes"] if "projected" in volume]
     mounted = [source["secret"]["name"] for source in volume["projected"]["sources"]]
-    assert mounted == ["pg-login", "pg-ca", "kafka-verifier", "events-ca", "cassandra-login", "cassandra-ca"]
+    assert mounted == ["pg-login", "pg-ca", "kafka-verifier", "events-ca", "reader-login", "cassandra-ca"]
 
 
 @pytest.mark.parametrize("name", [name for name in sorted(FILES) if name != "nothing"])

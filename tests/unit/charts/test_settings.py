@@ -87,3 +87,4 @@ def test_what_is_given_for_everything_reaches_the_operator():
     assert (settings.api_token_secret, settings.api_redis_secret) == ("api-token", "api-redis")
     assert settings.api_trusted_proxies == "10.0.0.0/8"
     assert (settings.reader_secret, settings.make_reader) == ("reader-login", False)
+    assert (settings.writer_secret, settings.make_writer) == ("writer-login", False)

@@ -221,6 +221,12 @@ def test_an_api_reads_cassandra_with_the_login_that_can_do_nothing_else():
     assert SETTINGS.reader_secret not in given["producer"] | given["consumer"]
 
 
+def test_a_consumer_writes_with_a_login_that_makes_no_keyspace():
+    pod = one("Deployment", "my-feed-consumer", streams=STREAMS)["spec"]["template"]["spec"]
+    given = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+    assert given == {"cryptocdc-consumer", "cryptocdc-cluster-ca-cert", "cryptocdc-writer"}
+
+
 def test_an_api_is_ready_when_it_can_answer_and_alive_as_every_program():
     (container,) = one("Deployment", "my-feed-api", streams=STREAMS)["spec"]["template"]["spec"]["containers"]
     assert container["readinessProbe"]["httpGet"] == {"path": "/health", "port": "http"}

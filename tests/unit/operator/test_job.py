@@ -75,14 +75,14 @@ def test_a_verification_compares_both_databases_and_passes_on_what_it_is_told():
     ]  # fmt: skip
     servers = {"POSTGRES", "KAFKA", "CASSANDRA", "CONNECT"}
     assert {name.split("_")[1] for name in told(document)} >= servers
-    assert {SETTINGS.postgres_secret, SETTINGS.kafka_consumer_secret, SETTINGS.cassandra_secret} <= mounted(document)
+    assert {SETTINGS.postgres_secret, SETTINGS.kafka_consumer_secret, SETTINGS.writer_secret} <= mounted(document)
 
 
 def test_a_backfill_asks_the_exchange_that_the_feed_captures_from():
     document = made("backfill", "--symbol", "BTCUSDT")
     assert told(document)["CRYPTOCDC_REST_URL"] == SETTINGS.simulator_rest_url
     assert container(document)["image"] == SETTINGS.producer_image
-    assert SETTINGS.cassandra_secret not in mounted(document)
+    assert not {SETTINGS.cassandra_secret, SETTINGS.writer_secret} & mounted(document)
 
 
 def test_a_replay_puts_letters_back_as_the_consumer():
