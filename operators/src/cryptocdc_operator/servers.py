@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,15 @@ def server_settings(settings: OperatorSettings, addresses: Addresses, secrets: S
     return ServerSettings.from_env(found)
 
 
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Nobody else's, and gone with this process."""
+    return tempfile.TemporaryDirectory(prefix="cryptocdc-")
+
+
 def _file(text: str) -> Path:
     """A certificate authority as a file, which is how the clients take it; the same text is the same file."""
-    path = Path(tempfile.gettempdir()) / f"cryptocdc-{hashlib.sha256(text.encode()).hexdigest()[:16]}.crt"
+    path = Path(_folder().name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.crt"
     if not path.exists():
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as draft:
             draft.write(text)
