@@ -107,7 +107,8 @@ def test_who_reads_for_a_dashboard_writes_nothing(it: Run, session: Session, cho
 @pytest.mark.parametrize(("title", "target"), grafana.targets("market-cassandra"))
 def test_cql(session: Session, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
     statement = chosen.filled(target["target"])
-    assert "ALLOW FILTERING" not in statement.upper()
+    if "shard = 0" not in statement:  # that partition has a row a symbol
+        assert "ALLOW FILTERING" not in statement.upper()
     found = list(session.execute(statement))
     numbers_of(title, list(found[0]._fields) if found else [], [tuple(row) for row in found])
 

@@ -27,6 +27,9 @@ OHLCV = ("open", "high", "low", "close", "volume")
 CANDLES_DOC = "Candles with their volume in the base asset; an open candle still moves."
 TIME, NUMBER, TEXT = "timestamp", "number", "string"
 SYMBOL = "'$symbol'"
+NEWEST = "shard = 0 AND event_time > current_timestamp() - 1d ALLOW FILTERING"
+"""One partition, a row a symbol, which is read whole in any case; the last rows of symbols that are no longer captured
+or traded are left out."""
 SYMBOLS = "${symbols:singlequote}"
 
 
@@ -92,7 +95,7 @@ def _newest_stats(columns: Sequence[tuple[str, str]]) -> str:
 def _ranking(title: str, doc: str, column: str, name: str, by: str, unit: str, count: int) -> MarketPanel:
     return MarketPanel(
         title, doc, drawing.bars(unit),
-        Cql(f'SELECT symbol, {number(column, name)} FROM "$feed".{NEWEST_STATS.table} WHERE shard = 0'),
+        Cql(f'SELECT symbol, {number(column, name)} FROM "$feed".{NEWEST_STATS.table} WHERE {NEWEST}'),
         Get("/top", (("by", by), ("n", str(count))), [("symbol", "symbol", TEXT), (column, name, NUMBER)]),
         Sql(f"SELECT * FROM ({_newest_stats([(column, name)])}) AS newest ORDER BY {name} DESC LIMIT {count}"),
         drawing.ranked(name, count), width=6,
@@ -108,8 +111,11 @@ def _change() -> MarketPanel:
     return MarketPanel(
         "24 hours", "Every symbol's statistics over the last 24 hours; change in per cent, volume in the base asset.",
         drawing.rows({"change": "percent", "trades": "short", "volume": "short"}),
-        Cql(f'SELECT symbol, {chosen} FROM "$feed".{NEWEST_STATS.table} WHERE shard = 0'),
-        Get(f"/{STATS}", (), [("symbol", "symbol", TEXT), *((column, name, NUMBER) for column, name in columns)]),
+        Cql(f'SELECT symbol, {chosen} FROM "$feed".{NEWEST_STATS.table} WHERE {NEWEST}'),
+        Get(
+            "/top", (("by", "trades"), ("n", "1000")),
+            [("symbol", "symbol", TEXT), *((column, name, NUMBER) for column, name in columns)],
+        ),
         Sql(_newest_stats(columns)),
         (drawing.MERGED, transformation("sortBy", sort=[{"field": "change", "desc": True}])), width=12,
     )  # fmt: skip

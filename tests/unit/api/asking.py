@@ -39,7 +39,7 @@ FEED = {
 class Tables:
     """Stands where the reader does; `rows` by table, each in the order of the table's columns."""
 
-    def __init__(self, rows: Mapping[str, Sequence[Row]]) -> None:
+    def __init__(self, rows: Mapping[str, list[Row]]) -> None:
         self.rows = rows
         self.ones: dict[tuple[Any, ...], Written] = {}
         """By table and the key's values."""

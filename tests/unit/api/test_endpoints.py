@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from tests.unit.api.asking import Api, Tables
-from tests.unit.api.rows import row, rows
+from tests.unit.api.rows import moment, row, rows
 
+from cryptocdc_api.context import now_ms
 from cryptocdc_core.catalogue import HEATMAP
 
 
@@ -104,6 +105,19 @@ def test_leaders_are_ranked_and_losers_are_no_gainers(api: Api) -> None:
     assert by("gain") == ["BTCUSDT"]
     assert by("loss") == ["ETHUSDT"]
     assert [row["rank"] for row in api.get("/top", by="trades").json()] == [1, 2]
+
+
+def test_statistics_of_a_symbol_that_left_rank_nowhere(api: Api) -> None:
+    at, day_ms = now_ms(), 86_400_000
+    for name, age_ms in (("GONEUSDT", day_ms + 60_000), ("QUIETUSDT", day_ms - 60_000)):
+        left = rows("crypto_24h_stats", 1, symbol=name, event_time=moment(at - age_ms), trade_count=99,
+                    price_change_percent=Decimal(50))  # fmt: skip
+        api.tables.rows["newest_24h_stats"].extend(left)
+    for by in ("trades", "quote_volume", "gain"):
+        found = {row["symbol"] for row in api.get("/top", by=by).json()}
+        assert "GONEUSDT" not in found
+        assert "QUIETUSDT" in found
+    assert "GONEUSDT" in {row["symbol"] for row in api.get("/crypto_24h_stats").json()}, "the newest row it still is"
 
 
 def test_signals_and_volatility_come_a_row_a_candle(api: Api) -> None:

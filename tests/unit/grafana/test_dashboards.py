@@ -72,6 +72,15 @@ def test_what_the_tutorials_showed_is_there_for_every_source() -> None:
         assert all(panel["targets"] and panel["description"] for panel in made["panels"])
 
 
+def test_what_left_the_last_day_is_in_no_panel_of_its_statistics() -> None:
+    asked = [panel for panel in market.panels() if "24h_stats" in panel.cql.text]
+    assert [panel.title for panel in asked] == ["Ten most traded symbols", "Five greatest gains", "24 hours"]
+    for panel in asked:
+        assert "event_time > current_timestamp() - 1d" in panel.cql.text
+        assert "interval '1 day'" in panel.sql.text
+        assert panel.get.path == "/top"
+
+
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_every_operations_panel_says_what_it_shows_and_in_which_unit(name: str) -> None:
     for panel in json.loads(texts()[f"{name}.json"])["panels"]:

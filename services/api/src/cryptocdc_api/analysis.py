@@ -48,7 +48,8 @@ def routes(context: Context) -> APIRouter:
             summary="The leaders of the last 24 hours, with their statistics.",
         )  # fmt: skip
         async def top_symbols(query: Annotated[TopQuery, Query()]) -> Response:
-            return rows_response(top((await context.newest_stats()).values(), query.by, query.n))
+            newest = await context.newest_stats()
+            return rows_response(top(newest.values(), query.by, query.n, now_ms()))
 
     if KLINES.table in context.tables:
         _serve_candles(router, context)

@@ -99,7 +99,7 @@ class TrendsQuery(_Query):
 
 class TopQuery(_Query):
     by: Literal["trades", "quote_volume", "gain", "loss"]
-    n: int = Field(10, ge=1, le=100)
+    n: int = Field(10, ge=1, le=MOST_ROWS)
 
 
 class VolatilityQuery(RangeQuery):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from cryptocdc_api.shapes import Json
+from cryptocdc_core.ddl import DAY_MS
 
 By = Literal["trades", "quote_volume", "gain", "loss"]
 
@@ -18,11 +19,12 @@ COLUMNS: dict[By, str] = {
 }
 
 
-def top(rows: Iterable[Json], by: By, n: int) -> list[Json]:
+def top(rows: Iterable[Json], by: By, n: int, now_ms: int) -> list[Json]:
     """The first `n` of the newest 24-hour statistics with their rank. Who has not gained is no gainer, nor the other
-    way round; those that tie stand in the order of their names."""
+    way round; those that tie stand in the order of their names. A symbol that is no longer captured or traded leaves
+    its last statistics behind: those of a time more than 24 hours ago say nothing of these 24."""
     column = COLUMNS[by]
-    valued = [(Decimal(row[column]), row) for row in rows]
+    valued = [(Decimal(row[column]), row) for row in rows if now_ms - row["event_time_ms"] <= DAY_MS]
     if by == "gain":
         valued = [(value, row) for value, row in valued if value > 0]
     if by == "loss":

@@ -36,8 +36,8 @@ export function markets(pick) {
   return async () => {
     const [most, best] = await Promise.all([get("top", { by: "trades", n: 10 }), get("top", { by: "gain", n: 5 })]);
     if (most.length) show(traded, most, (row) => [short(row.trade_count)]);
-    else none(traded, "No statistics have come yet.");
+    else none(traded, "No statistics have come in 24 hours.");
     if (best.length) show(gains, best, () => []);
-    else none(gains, most.length ? "Nothing has gained in 24 hours." : "No statistics have come yet.");
+    else none(gains, most.length ? "Nothing has gained in 24 hours." : "No statistics have come in 24 hours.");
   };
 }
