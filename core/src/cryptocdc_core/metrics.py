@@ -272,4 +272,7 @@ class ApiMetrics(ProgramMetrics):
         )
         self.live_clients = Gauge(f"{p}live_clients", "WebSockets open.", registry=r)
         self.live_rows = Counter(f"{p}live_rows_total", "Rows pushed, once for each client.", ["table"], registry=r)
+        self.live_failed = Counter(
+            f"{p}live_failed_total", "Changes that no row to push could be made of: passed over.", ["table"], registry=r
+        )
         self.live_dropped = Counter(f"{p}live_dropped_total", "Clients dropped because they were too slow.", registry=r)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -11,11 +12,36 @@ from tests.unit.api.asking import Api, Tables
 from tests.unit.api.rows import rows
 from tests.unit.consumer.records import change
 
-from cryptocdc_api.changes import rows_maker
+from cryptocdc_api.changes import Changes, rows_maker
 from cryptocdc_api.subscriptions import Client, Subscriptions
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
+from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.settings import KafkaSettings
 
 TABLES = frozenset({"recent_trades", "klines"})
+
+
+@dataclass
+class Message:
+    """As Kafka's client gives it."""
+
+    of: str
+    raw: bytes
+
+    def topic(self) -> str:
+        return self.of
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return 7
+
+    def error(self) -> None:
+        return None
+
+    def value(self) -> bytes:
+        return self.raw
 
 
 def test_a_change_is_pushed_as_the_table_would_give_it() -> None:
@@ -47,6 +73,18 @@ def test_of_a_deleted_row_only_the_key_is_pushed() -> None:
 @pytest.mark.parametrize("value", [None, b"", b"{}", b"not json"])
 def test_what_is_no_change_is_passed_over(value: bytes | None) -> None:
     assert rows_maker(KLINES)(value) is None
+
+
+def test_one_odd_change_is_counted_and_those_beside_it_are_pushed() -> None:
+    """PostgreSQL and Kafka hold times past the year 9999; JSON's are those of Python."""
+    topic, metrics = "majors.majors.klines", ApiMetrics("0")
+    changes = Changes(KafkaSettings(), {topic: KLINES}, metrics)
+    found = changes._rows([
+        Message(topic, change(KLINES, symbol=symbol, **values))  # type: ignore[list-item]
+        for symbol, values in (("A", {}), ("B", {"close_time": 400_000_000_000_000}), ("C", {}))
+    ])  # fmt: skip
+    assert [(table, symbol) for table, symbol, _ in found] == [("klines", "A"), ("klines", "C")]
+    assert metrics.registry.get_sample_value("cryptocdc_api_live_failed_total", {"table": "klines"}) == 1
 
 
 def test_each_client_gets_what_it_asked_for_and_kafka_is_read_for_no_more() -> None:

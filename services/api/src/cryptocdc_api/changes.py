@@ -15,6 +15,7 @@ from cryptocdc_api.shapes import shaper
 from cryptocdc_api.subscriptions import Row
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.changes import Decoder, Undecodable
+from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class Changes:
     `run` on a thread of its own; `want` from any.
     """
 
-    def __init__(self, settings: KafkaSettings, topics: Mapping[str, Stream]) -> None:
+    def __init__(self, settings: KafkaSettings, topics: Mapping[str, Stream], metrics: ApiMetrics) -> None:
+        self._failed = {topic: metrics.live_failed.labels(stream.table) for topic, stream in topics.items()}
         self._topics = {stream.table: topic for topic, stream in topics.items()}
         self._makers = {topic: rows_maker(stream) for topic, stream in topics.items()}
         self._wanted: frozenset[str] = frozenset()
@@ -122,7 +124,15 @@ class Changes:
             if error is not None:
                 log.warning("Kafka: %s", error.str())
                 continue
-            row = self._makers[message.topic() or ""](message.value())
+            topic = message.topic() or ""
+            try:
+                row = self._makers[topic](message.value())
+            except Exception as error:  # whatever is odd about one, the others are pushed
+                self._failed[topic].inc()
+                log.warning(
+                    "%s, partition %s, offset %s is not pushed: %r", topic, message.partition(), message.offset(), error
+                )
+                continue
             if row is not None:
                 rows.append(row)
         return rows

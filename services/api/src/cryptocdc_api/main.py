@@ -77,7 +77,7 @@ def _serve(
     reader = Reader(cassandra, names.keyspace, tables, whole, metrics)
     shared = Shared(own.redis_url, f"cryptocdc:{VERSION}:{names.fid}", metrics) if own.redis_url else None
     context = Context(feed, settings.source, reader, metrics, shared)
-    changes = Changes(kafka, {names.change_topic(stream.table): stream for stream in streams})
+    changes = Changes(kafka, {names.change_topic(stream.table): stream for stream in streams}, metrics)
     subscriptions = Subscriptions(changes.want)
     background = Background(reader, changes, subscriptions, shared, metrics, health)
     readings = Readings(own.targets, kafka, names, [stream.table for stream in streams])
