@@ -63,7 +63,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Cassandra]:
 def reader(made: list[Cassandra]) -> Iterator[Reader]:
     it = Reader(CassandraSettings(password="x"), "majors", [TABLES["klines"]], [], ApiMetrics("0"))
     stop = threading.Event()
-    thread = threading.Thread(target=it.keep_connecting, args=(stop,))
+    thread = threading.Thread(target=it.keep_connecting, args=(stop, lambda: None))
     thread.start()
     yield it
     stop.set()

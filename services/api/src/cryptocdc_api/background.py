@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from cryptocdc_adapters.serving import Health
 from cryptocdc_api.changes import Changes
@@ -15,8 +16,26 @@ from cryptocdc_api.shared import Shared
 from cryptocdc_api.subscriptions import Row, Subscriptions
 from cryptocdc_core.metrics import ApiMetrics
 
-BEAT_S = 1.0
+TURN_S = 1.0
 STOP_LIMIT_S = 5.0
+SERVING, CASSANDRA, CHANGES = "serving", "cassandra", "changes"
+
+
+class Loops:
+    """`beat` is called whenever all of `names` have turned since it last was. `turned` from any thread."""
+
+    def __init__(self, names: Iterable[str], beat: Callable[[], None]) -> None:
+        self._names = frozenset(names)
+        self._waited_for = set(self._names)
+        self._beat = beat
+        self._lock = threading.Lock()
+
+    def turned(self, name: str) -> None:
+        with self._lock:
+            self._waited_for.discard(name)
+            if not self._waited_for:
+                self._waited_for.update(self._names)
+                self._beat()
 
 
 @dataclass
@@ -32,21 +51,23 @@ class Background:
     async def running(self) -> AsyncIterator[None]:
         """Enter it on the event loop that serves."""
         loop, stop = asyncio.get_running_loop(), threading.Event()
+        loops = Loops((SERVING, CASSANDRA, CHANGES), self.health.beat)
+        connected, read = partial(loops.turned, CASSANDRA), partial(loops.turned, CHANGES)
 
         def hand_on(rows: list[Row]) -> None:
             loop.call_soon_threadsafe(self._publish, rows)
 
         threads = [
-            threading.Thread(target=self.reader.keep_connecting, args=(stop,), name="cassandra", daemon=True),
-            threading.Thread(target=self.changes.run, args=(stop, hand_on), name="changes", daemon=True),
+            threading.Thread(target=self.reader.keep_connecting, args=(stop, connected), name=CASSANDRA, daemon=True),
+            threading.Thread(target=self.changes.run, args=(stop, hand_on, read), name=CHANGES, daemon=True),
         ]
         for thread in threads:
             thread.start()
-        beating = asyncio.create_task(self._beat())
+        turning = asyncio.create_task(self._turn(loops))
         try:
             yield
         finally:
-            beating.cancel()
+            turning.cancel()
             stop.set()
             await asyncio.gather(*(asyncio.to_thread(thread.join, STOP_LIMIT_S) for thread in threads))
             self.reader.close()
@@ -57,8 +78,8 @@ class Background:
         for table, count in self.subscriptions.publish(rows).items():
             self.metrics.live_rows.labels(table).inc(count)
 
-    async def _beat(self) -> None:
-        """An event loop that hangs does not beat."""
+    async def _turn(self, loops: Loops) -> None:
+        """An event loop that hangs does not turn."""
         while True:
-            self.health.beat()
-            await asyncio.sleep(BEAT_S)
+            loops.turned(SERVING)
+            await asyncio.sleep(TURN_S)

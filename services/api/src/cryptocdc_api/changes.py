@@ -76,11 +76,12 @@ class Changes:
         """Which tables are read from now on."""
         self._wanted = tables
 
-    def run(self, stop: threading.Event, hand_on: Callable[[list[Row]], None]) -> None:
-        """Until `stop`; `hand_on` is called on this thread."""
+    def run(self, stop: threading.Event, hand_on: Callable[[list[Row]], None], turned: Callable[[], None]) -> None:
+        """Until `stop`; on this thread `hand_on` gets rows, and `turned` is called each round, come what may."""
         try:
             assigned: frozenset[str] = frozenset()
             while not stop.is_set():
+                turned()
                 try:
                     wanted = self._wanted
                     if wanted != assigned:

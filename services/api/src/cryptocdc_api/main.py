@@ -29,7 +29,9 @@ from cryptocdc_core.names import Names, identity
 from cryptocdc_core.plan import streams_of
 from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings, SettingsError
 
-HEALTHY_FOR_S, BACKLOG = 30, 2048
+HEALTHY_FOR_S = 120
+"""Longer than it takes to learn that none of several Cassandra nodes answers: ten seconds each, and as many to ask."""
+BACKLOG = 2048
 BAD_INPUT, PLATFORM = 2, 3
 VERSION = version("cryptocdc-api")
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cassandra import DriverException
@@ -57,10 +57,12 @@ class Reader:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._asking: asyncio.Task[bool] | None = None
 
-    def keep_connecting(self, stop: threading.Event) -> None:
-        """For a thread of its own: connects once the feed's tables are there, and anew after all nodes were lost."""
+    def keep_connecting(self, stop: threading.Event, turned: Callable[[], None]) -> None:
+        """For a thread of its own: connects once the feed's tables are there, and anew after all nodes were lost;
+        `turned` is called each round, Cassandra answering or not."""
         told = ""
         while not stop.is_set():
+            turned()
             if self._session is None or self._lost:
                 try:
                     self._connect()
