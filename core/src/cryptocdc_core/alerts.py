@@ -72,7 +72,8 @@ class Alert(FeedModel):
     """A symbol and exactly one condition of its price."""
 
     symbol: Symbol
-    """Whose price is watched: one of the captured symbols."""
+    """Whose price is watched: a captured symbol. With `symbols.top` nobody can check that beforehand: where
+    no price of it comes, CryptocdcAlertsBlind says so."""
     window: Duration | None = None
     """How far dropPercent, risePercent and volatilityPercent look back, which need it: 10s to 1d, and no longer than
     Kafka keeps the prices. Not for above and below."""

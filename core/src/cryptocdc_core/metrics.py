@@ -200,7 +200,10 @@ class AlerterMetrics(ProgramMetrics):
             f"{p}transitions_total", "Records written, by state: firing, resolved.", ["state"], registry=r
         )
         self.evaluated = Gauge(
-            f"{p}evaluated_timestamp_seconds", "Time of the newest price that was seen.", ["symbol"], registry=r
+            f"{p}evaluated_timestamp_seconds",
+            "Time of the newest price that was seen, before that of the start.",
+            ["symbol"],
+            registry=r,
         )
         self.event_seconds = Histogram(
             f"{p}event_to_record_seconds", "From the exchange's time of a price to the acknowledged record.",

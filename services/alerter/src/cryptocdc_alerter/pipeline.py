@@ -71,6 +71,9 @@ class Pipeline:
         self._committed: dict[int, tuple[int, int]] = {}
         self._commit_at = self._ask_at = 0.0
         self._stop = threading.Event()
+        for alert in alerts:
+            # Else a symbol of which no price ever comes had no series, and nothing would tell of it.
+            metrics.evaluated.labels(alert.symbol).set(wall_ms() / 1000)
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`. Raises KafkaException when a partition can't be taken over: a new start tries again."""
