@@ -163,6 +163,9 @@ def stop_left_over(settings: PlatformSettings, fid: str = "*") -> list[str]:
         if process.alive():
             found.append(pid_file.stem)
         process.stop(signal.SIGTERM, STOP_LIMIT_S)
+    for file in settings.run.glob(f"targets/{fid}.json"):
+        if file != settings.server_targets:
+            file.unlink(missing_ok=True)  # Prometheus would take them for programs that should be there
     return found
 
 

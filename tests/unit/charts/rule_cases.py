@@ -33,6 +33,11 @@ POD = f'{FEED},pod="majors-producer-0",instance="10.0.0.1:9090"'
 MAJORS = {"namespace": "cdc", "feed": "majors"}
 SYMBOLS = f"cryptocdc_producer_symbols{{{POD}}}"
 FRAMES = f'cryptocdc_producer_frames_total{{{POD},table="klines",via="websocket"}}'
+PRODUCER_0, PRODUCER_1 = (
+    f'up{{{FEED},program="producer",pod="majors-producer-{n}",instance="10.0.0.{n}:9090"}}' for n in (0, 1)
+)
+CONSUMER = f'up{{{FEED},program="consumer",pod="majors-consumer-0",instance="10.0.0.2:9090"}}'
+KAFKA = 'up{program="kafka",instance="kafka"}'
 LAST_FRAME = f'cryptocdc_producer_last_frame_timestamp_seconds{{{POD},table="klines"}}'
 UNFILLABLE = f'cryptocdc_producer_gap_rows_total{{{POD},table="klines",outcome="unfillable"}}'
 FILLED = f'cryptocdc_producer_gap_rows_total{{{POD},table="klines",outcome="filled"}}'
@@ -68,6 +73,17 @@ CASES: dict[str, Cases] = {
         {
             "frames come": Case("20m", {SYMBOLS: "10x30", FRAMES: "0+60x30"}),
             "there is nothing to capture": Case("20m", {SYMBOLS: "0x30", FRAMES: "500x30"}),
+        },
+    ),
+    "CryptocdcProgramGone": Cases(
+        Case("20m", {PRODUCER_0: "1x5 0x30", PRODUCER_1: "0x30", CONSUMER: "1x30", SYMBOLS: "10x5 _x30"}),
+        {**MAJORS, "program": "producer"},
+        "majors: no producer answers",
+        {
+            "one of two answers": Case("20m", {PRODUCER_0: "1x30", PRODUCER_1: "0x30", CONSUMER: "1x30"}),
+            "it was started anew soon": Case("9m", {PRODUCER_0: "1x5 0x3 1x30"}),
+            "the feed was suspended, or the run ended": Case("20m", {PRODUCER_0: "1x5 _x30", CONSUMER: "1x30"}),
+            "it is no program of a feed": Case("20m", {KAFKA: "0x30"}),
         },
     ),
     "CryptocdcStreamStale": Cases(

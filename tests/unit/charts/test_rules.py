@@ -23,6 +23,8 @@ ELSEWHERE = {
     # The kubelet's own, which prometheus-operator's stack scrapes everywhere.
     "kubelet_volume_stats_available_bytes": None,
     "kubelet_volume_stats_capacity_bytes": None,
+    # Prometheus' own, of each target: the operator's PodMonitor and the runner's file of targets label them alike.
+    "up": None,
 }
 """Metrics of others, and what in this project makes them."""
 FUNCTIONS = ("increase", "rate", "deriv", "max_over_time", "last_over_time", "label_replace")
@@ -46,7 +48,7 @@ def served():
 
 
 def asked(rule):
-    return set(re.findall(r"\b(?:cryptocdc|cnpg|kafka|kubelet)_[a-z_]+", re.sub(r'"[^"]*"', "", rule["expr"])))
+    return set(re.findall(r"\b(?:(?:cryptocdc|cnpg|kafka|kubelet)_[a-z_]+|up\b)", re.sub(r'"[^"]*"', "", rule["expr"])))
 
 
 @pytest.mark.parametrize("alert", RULES)
@@ -58,7 +60,7 @@ def test_an_alert_asks_for_metrics_that_are_served(alert):
 
 def test_the_labels_that_an_alert_tells_of_are_those_of_its_metrics():
     known = served()
-    scraped = {"namespace", "feed", "pod", "instance", "slot_name", "topic", "persistentvolumeclaim"}
+    scraped = {"namespace", "feed", "pod", "instance", "program", "slot_name", "topic", "persistentvolumeclaim"}
     for alert, rule in RULES.items():
         told = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
         assert told <= scraped.union(*(known.get(metric, set()) for metric in asked(rule))), alert
