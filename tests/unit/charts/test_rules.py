@@ -20,7 +20,7 @@ ELSEWHERE = {
     "cnpg_cryptocdc_slots_safe_wal_bytes": "manifests/cloudnative-pg/slots.yaml",
     # Strimzi's exporter of lag.
     "kafka_consumergroup_lag": "manifests/strimzi/kafka.yaml",
-    # The kubelet's own, which prometheus-operator's stack scrapes everywhere.
+    # The kubelet's own, which prometheus-operator's stack scrapes everywhere; on one machine lent with PostgreSQL's.
     "kubelet_volume_stats_available_bytes": None,
     "kubelet_volume_stats_capacity_bytes": None,
     # Prometheus' own, of each target: the operator's PodMonitor and the runner's file of targets label them alike.

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 from hatchling.builders.wheel import WheelBuilder
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from tests.integration.api_client import free_port
 from tests.unit.manifests.test_jmx_rules import exported
 
+from cryptocdc_core.settings import PostgresSettings
 from cryptocdc_local.platform.metrics import jvm, queries
+from cryptocdc_local.platform.metrics.disk import Disk
+from cryptocdc_local.platform.metrics.postgres import Exporter
 
 ROOT = Path(__file__).parents[3]
 SHARED = {
@@ -64,6 +72,31 @@ def test_what_the_reader_does_not_know_is_refused_by_name(was: str, becomes: str
 def test_no_two_queries_give_the_same_metric() -> None:
     made = [f"{query.name}_{column}" for query in queries.all_queries() for column in query.columns]
     assert len(set(made)) == len(made)
+
+
+def served(home: Path) -> list[Metric]:
+    """What is served for PostgreSQL, which is away, on a machine whose home folder is `home`."""
+    port = free_port()
+    exporter = Exporter(PostgresSettings(port=1, password="x"), Disk(home), port)
+    try:
+        text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+    finally:
+        exporter.close()
+    return list(text_string_to_metric_families(text))
+
+
+def test_the_disk_is_told_as_the_kubelet_tells_a_volume_even_while_postgresql_is_away(tmp_path: Path) -> None:
+    found = {s.name: s for metric in served(tmp_path) for s in metric.samples}
+    assert found["cnpg_collector_up"].value == 0
+    rules = yaml.safe_load((ROOT / "charts/files/rules.yaml").read_text())["groups"]
+    (rule,) = (r for group in rules for r in group["rules"] if r["alert"] == "CryptocdcVolumeFull")
+    asked = re.findall(r'(kubelet\w+)\{persistentvolumeclaim=~"([^"]+)"\}', rule["expr"])
+    assert len(asked) == 2
+    for name, claim in asked:
+        assert re.fullmatch(claim, found[name].labels["persistentvolumeclaim"])
+    free, size = (found[name].value for name, _ in asked)
+    assert size == shutil.disk_usage(tmp_path).total
+    assert 0 < free <= size
 
 
 def cassandra_rules() -> list[dict[str, Any]]:

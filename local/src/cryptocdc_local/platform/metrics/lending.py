@@ -17,6 +17,7 @@ from cryptocdc_local.platform.jars import jars_folder
 from cryptocdc_local.platform.java import find_java
 from cryptocdc_local.platform.machine import check_port, port_holder, port_is_free
 from cryptocdc_local.platform.metrics import jvm
+from cryptocdc_local.platform.metrics.disk import Disk
 from cryptocdc_local.platform.metrics.postgres import Exporter
 from cryptocdc_local.platform.platform import Platform
 from cryptocdc_local.platform.settings import LOOPBACK
@@ -88,7 +89,8 @@ class ServerMetrics:
             return None
         check_port("CRYPTOCDC_POSTGRES_METRICS_PORT", port)
         there, password = self._settings.ports.postgres, self._platform.reader_password
-        return Exporter(PostgresSettings(port=there, database=DATABASE, user=READER, password=password), port)
+        login = PostgresSettings(port=there, database=DATABASE, user=READER, password=password)
+        return Exporter(login, Disk(self._settings.home), port)
 
     def _write_targets(self) -> None:
         """Where Prometheus finds the servers (file_sd); a command that ended meanwhile may have removed it."""

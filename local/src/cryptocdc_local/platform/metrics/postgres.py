@@ -54,12 +54,13 @@ class Reading(Collector):
 
 
 class Exporter:
-    """Serves them on loopback until `close`. Raises OSError where the port is taken."""
+    """Serves them on loopback until `close`, and `disk` beside them. Raises OSError where the port is taken."""
 
-    def __init__(self, settings: PostgresSettings, port: int) -> None:
+    def __init__(self, settings: PostgresSettings, disk: Collector, port: int) -> None:
         self._reading = Reading(settings)
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self._reading)
+        registry.register(disk)
         self._server, self._thread = start_http_server(port, LOOPBACK, registry)
 
     def close(self) -> None:
