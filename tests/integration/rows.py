@@ -15,8 +15,10 @@ VALUES: dict[Type, object] = {
 }  # fmt: skip
 
 
-def insert(settings: PostgresSettings, names: Names, stream: Stream, times: Sequence[int], symbol: str) -> None:
-    """A row at each of `times`, in milliseconds, in partitions made for them, committed together."""
+def insert(
+    settings: PostgresSettings, names: Names, stream: Stream, times: Sequence[int], symbol: str, **given: object
+) -> None:
+    """A row at each of `times`, in milliseconds, in partitions made for them, committed together; `given` by column."""
     connection = postgres.connect(settings, "test")
     try:
         with connection, connection.cursor() as cursor:
@@ -33,7 +35,7 @@ def insert(settings: PostgresSettings, names: Names, stream: Stream, times: Sequ
                         spelled.append("'{64000.10,63999.00}'")
                     else:
                         spelled.append("%s")
-                        special: dict[str, object] = {"symbol": symbol, "version": at * 1000, "trade_id": at}
+                        special: dict[str, object] = {"symbol": symbol, "version": at * 1000, "trade_id": at, **given}
                         values.append(special.get(column.name, VALUES[column.type]))
                 cursor.execute(
                     f"INSERT INTO {quoted(names.schema)}.{quoted(stream.table)} ({columns})"

@@ -23,6 +23,7 @@ from prometheus_client import start_http_server
 
 from cryptocdc_adapters import cassandra, postgres
 from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_local.platform import Platform, PlatformSettings
 from cryptocdc_local.platform.endpoints import READER
@@ -33,11 +34,14 @@ from cryptocdc_local.run import Run
 from tests.integration import grafana
 from tests.integration.api_client import ask, free_port, healthy
 from tests.integration.conftest import ALL_STREAMS, feed_document, starter
+from tests.integration.rows import insert
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
+GAINER, GONE = "GAINUSDT", "GONEUSDT"
+"""Of two statistics that are put in: whether a captured symbol gains is the market's affair, and none has left."""
 STREAMS_ASKED = ALL_STREAMS | {"klines": {"source": "websocket", "intervals": ["1m", "1h"]}}
 SCRAPED_S, SERVERS_S = 1, 5  # reading a server's MXBeans takes longer than a program's metrics
 OPERATIONS = ("pipeline", "programs", "connect", "kafka", "postgresql", "cassandra")
@@ -58,7 +62,15 @@ def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
         wait_for("the API", lambda: healthy(run.address))
         wait_for("a row of every stream", lambda: all(rows_of(run, s.table) for s in STREAMS.values()), 120)
         wait_for("a heatmap", lambda: ask(run.address, "/heatmap", symbol="BTCUSDT").json(), 60)
+        for symbol, age_ms in ((GAINER, 0), (GONE, 25 * 3_600_000)):
+            at = int(time.time() * 1000) - age_ms
+            insert(run.servers.postgres, run.plan.names, CRYPTO_24H_STATS, [at], symbol, price_change_percent="2.50")
+        wait_for("their statistics", lambda: {GAINER, GONE} <= symbols_in(ask(run.address, "/crypto_24h_stats").json()))
         yield run
+
+
+def symbols_in(rows: list[dict[str, Any]]) -> set[str]:
+    return {row["symbol"] for row in rows}
 
 
 def rows_of(it: Run, table: str) -> bool:
@@ -127,16 +139,33 @@ def test_api(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target
     answer = requests.get(f"{it.address}{target['url']}", params=asked, timeout=30)
     assert answer.ok, answer.text
     found = answer.json()
-    if "gain" in asked.values():  # there may be none
-        gained = [row for row in ask(it.address, "/crypto_24h_stats").json() if float(row["price_change_percent"]) > 0]
-        assert len(found) == len(gained)
-    else:
-        assert found, title
+    assert found, title
     for column in target["columns"]:
         for value in (row[column["selector"]] for row in found[:1]):
             assert isinstance(value, JSON_TYPES[column["type"]]), f"{title}: {column} is {value!r}"
             if column["type"] == "number":
                 float(value)
+
+
+def of_statistics(source: str) -> list[tuple[str, grafana.Target]]:
+    titles = ("Ten most traded symbols", "Five greatest gains", "24 hours")
+    found = [(title, target) for title, target in grafana.targets(f"market-{source}") if title in titles]
+    assert len(found) == len(titles)
+    return found
+
+
+def test_statistics_older_than_a_day_are_in_no_panel(it: Run, session: Session, chosen: grafana.Chosen) -> None:
+    shown = {}
+    for title, target in of_statistics("cassandra"):
+        shown["Cassandra", title] = {row.symbol for row in session.execute(chosen.filled(target["target"]))}
+    for title, target in of_statistics("api"):
+        asked = {param["key"]: param["value"] for param in target["url_options"]["params"]}
+        shown["API", title] = symbols_in(requests.get(f"{it.address}{target['url']}", params=asked, timeout=30).json())
+    with reading(it) as cursor:
+        for title, target in of_statistics("postgresql"):
+            cursor.execute(chosen.filled(target["rawSql"]))
+            shown["PostgreSQL", title] = {row[0] for row in cursor.fetchall()}
+    assert not [where for where, symbols in shown.items() if GAINER not in symbols or GONE in symbols]
 
 
 def test_variables(it: Run, session: Session, chosen: grafana.Chosen) -> None:
@@ -145,7 +174,9 @@ def test_variables(it: Run, session: Session, chosen: grafana.Chosen) -> None:
     symbols = session.execute(chosen.filled(grafana.variable("market-cassandra", "symbol")["query"]))
     assert sorted(row[0] for row in symbols) == list(SYMBOLS)
     asked = grafana.variable("market-api", "symbol")["infinityQuery"]
-    assert requests.get(f"{it.address}{asked['url']}", timeout=10).json() == [{"symbol": s} for s in SYMBOLS]
+    assert requests.get(f"{it.address}{asked['url']}", timeout=10).json() == [
+        {"symbol": symbol} for symbol in sorted((*SYMBOLS, GAINER, GONE))
+    ]
     with reading(it) as cursor:
         cursor.execute(grafana.variable("market-postgresql", "feed"))
         assert (chosen.feed,) in cursor.fetchall()
