@@ -13,6 +13,7 @@ from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PR
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.plan import streams_of
+from cryptocdc_producer import intervals
 from cryptocdc_producer.gaps import Gap
 
 
@@ -22,7 +23,9 @@ class Stored:
 
     last_trade: int | None = None
     last_closes: dict[str, int] = field(default_factory=dict)
-    """By interval the open time in ms of the last closed kline."""
+    """By interval the open time in ms of the last closed kline; when only open ones are stored, of the one before them:
+    the end of each of those is due.
+    """
     gaps: tuple[Gap, ...] = ()
     """Those still open."""
     newest: dict[str, int] = field(default_factory=dict)
@@ -67,14 +70,15 @@ class Store:
             )
         closes = {}
         for interval in self._intervals:
-            closed = first(
+            of_interval = (
                 f"SELECT extract(epoch FROM open_time) * 1000 FROM {self._schema}.{KLINES.table}"  # noqa: S608
-                " WHERE symbol = %s AND interval = %s AND closed ORDER BY open_time DESC LIMIT 1",
-                symbol,
-                interval,
+                " WHERE symbol = %s AND interval = %s"
             )
+            closed = first(f"{of_interval} AND closed ORDER BY open_time DESC LIMIT 1", symbol, interval)
             if closed is not None:
                 closes[interval] = closed
+            elif (oldest := first(f"{of_interval} ORDER BY open_time LIMIT 1", symbol, interval)) is not None:
+                closes[interval] = intervals.preceding(interval, oldest)
         newest = {}
         for stream in self._at_risk:
             event = first(

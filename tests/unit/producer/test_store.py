@@ -1,0 +1,76 @@
+"""What is stored, as the capture that goes on from there must see it. The queries are tested with a server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.unit.producer.conftest import NOW, kline, make_capture, make_feed
+
+from cryptocdc_core.names import Names
+from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.store import Store
+
+HOUR = 3_600_000
+
+
+class Klines:
+    """Stands for a connection to tables that hold only klines: (interval, open time, closed)."""
+
+    autocommit = False
+
+    def __init__(self, *rows: tuple[str, int, bool]) -> None:
+        self._rows = rows
+        self._found: list[tuple[Any, ...]] = []
+
+    def cursor(self) -> Klines:
+        return self
+
+    def __enter__(self) -> Klines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def execute(self, query: str, values: tuple[str, ...]) -> None:
+        self._found = []
+        if ".klines " in query:
+            _, interval = values
+            wanted = [at for its, at, closed in self._rows if its == interval and (closed or "AND closed" not in query)]
+            self._found = [(at,) for at in sorted(wanted, reverse="DESC" in query)]
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return self._found[0] if self._found else None
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self._found
+
+
+def last_closes(*rows: tuple[str, int, bool]) -> dict[str, int]:
+    store = Store(Names("unit"), make_feed(), lambda: Klines(*rows))  # type: ignore[arg-type, return-value]
+    return store.load(["BTCUSDT"])["BTCUSDT"].last_closes
+
+
+def test_the_last_closed_kline_is_where_capture_goes_on() -> None:
+    assert last_closes(("1h", 5 * HOUR, True), ("1h", 6 * HOUR, True), ("1h", 7 * HOUR, False)) == {"1h": 6 * HOUR}
+
+
+def test_of_a_first_start_only_open_klines_are_there_and_the_close_of_each_is_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Begun within an hour, away at its end, back in the next one."""
+    monkeypatch.setattr("cryptocdc_producer.capture.time.time_ns", lambda: NOW * 1_000_000)
+    store = Store(Names("unit"), make_feed(), lambda: Klines(("1h", NOW - HOUR, False)))  # type: ignore[arg-type, return-value]
+    recorded = make_capture(**store.load(["BTCUSDT"]))
+
+    recorded.receive(kline(NOW, closed=False, interval="1h"))
+
+    assert recorded.gaps == [Gap("klines", "BTCUSDT", "1h", NOW - HOUR, NOW - HOUR)]
+
+
+def test_the_oldest_of_several_open_klines_is_missed_too() -> None:
+    assert last_closes(("1h", 6 * HOUR, False), ("1h", 7 * HOUR, False)) == {"1h": 5 * HOUR}
+    assert last_closes() == {}
