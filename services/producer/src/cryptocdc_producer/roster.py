@@ -81,7 +81,7 @@ class Roster:
         for symbol in moved:
             self._wanted.discard(symbol)
             self._halted.discard(symbol)
-            self._backfill.drop(symbol)
+            # Its gaps go when it does: it may come back before, and nothing would tell of them again.
             if symbol not in self._leaving:
                 self._leaving[symbol] = asyncio.get_running_loop().call_later(HAND_OVER_S, self._left, symbol)
         for symbol in removed:
