@@ -59,12 +59,15 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backfills, "_RETRIES_S", (0.0, 0.0))
 
 
-def run(exchange: Exchange, gap: Gap, historical: bool = True, **spec: Any) -> list[Entry]:
+def run(
+    exchange: Exchange, gap: Gap, historical: bool = True, metrics: ProducerMetrics | None = None, **spec: Any
+) -> list[Entry]:
     """Fill the gap; everything that went to the writer."""
 
     async def scenario() -> list[Entry]:
         intake = Intake(ProducerMetrics("test"))
-        filling = Backfill(make_feed(**spec), historical, exchange, intake, ProducerMetrics("test"))  # type: ignore[arg-type]
+        counted = metrics or ProducerMetrics("test")
+        filling = Backfill(make_feed(**spec), historical, exchange, intake, counted)  # type: ignore[arg-type]
         filling.add([gap])
         task = asyncio.create_task(filling.run())
         found: list[Entry] = []
@@ -109,6 +112,20 @@ def test_an_exchange_that_can_t_be_reached_is_asked_for_ever() -> None:
     failures = tuple(ExchangeUnreachable("no") for _ in range(20))
 
     assert run(Exchange(range(5000), failures=failures), TRADES)[-1] == GapEnd(TRADES, "filled", "")
+
+
+def test_what_is_filled_is_not_fetched_again_and_counts_when_the_rest_never_comes() -> None:
+    metrics = ProducerMetrics("test")
+    exchange = Exchange(range(1600))
+
+    entries = run(exchange, TRADES, metrics=metrics)
+
+    assert ids(entries) == list(range(100, 1600))
+    assert entries[-1] == GapEnd(TRADES, "unfillable", "the exchange gives nothing from 1600 on")
+    assert exchange.asked == [100, 1100, 1600, 1600, 1600]
+    for outcome, rows in (("filled", 1500), ("unfillable", 1000)):
+        labels = {"table": "recent_trades", "outcome": outcome}
+        assert metrics.registry.get_sample_value("cryptocdc_producer_gap_rows_total", labels) == rows
 
 
 def test_an_exchange_that_has_nothing_ends_it() -> None:

@@ -8,14 +8,17 @@ import heapq
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import count
 
 from cryptocdc_adapters.exchange import SPARE, ExchangeError, ExchangeRefused
+from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer import intervals
 from cryptocdc_producer.checks import Rejected
+from cryptocdc_producer.frames import Row
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import GapEnd, Intake
 from cryptocdc_producer.questions import PAGE, Questions
@@ -32,6 +35,16 @@ class _Unfinished(Exception):
     """The exchange has not given all of the gap, and may yet."""
 
 
+@dataclass
+class _Filling:
+    """How far a gap is filled: where to go on, rows written so far, attempts made."""
+
+    gap: Gap
+    at: int
+    filled: int = 0
+    attempts: int = 0
+
+
 class Backfill:
     """One gap after the other. What the exchange will never give is unfillable, and why is kept with the gap."""
 
@@ -42,8 +55,8 @@ class Backfill:
         self._aggregate = trades is None or trades.kind == "aggregate"
         self._possible = self._aggregate or historical_trades
         self._questions, self._intake, self._metrics = questions, intake, metrics
-        self._due: list[tuple[float, int, Gap, int]] = []
-        """When to try (monotonic), order, the gap, attempts made."""
+        self._due: list[tuple[float, int, _Filling]] = []
+        """When to try (monotonic), order, what."""
         self._open: set[Gap] = set()
         self._order = count()
         self._added = asyncio.Event()
@@ -53,7 +66,7 @@ class Backfill:
         for gap in gaps:
             if gap not in self._open:
                 self._open.add(gap)
-                self._later(gap, 0, _FIRST_AFTER_S)
+                self._later(_Filling(gap, gap.first), _FIRST_AFTER_S)
         self._show()
         self._added.set()
 
@@ -62,8 +75,8 @@ class Backfill:
         self._open = {gap for gap in self._open if gap.symbol != symbol}
         self._show()
 
-    def _later(self, gap: Gap, attempts: int, seconds: float) -> None:
-        heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), gap, attempts))
+    def _later(self, filling: _Filling, seconds: float) -> None:
+        heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), filling))
 
     def _show(self) -> None:
         for table in (RECENT_TRADES.table, KLINES.table):
@@ -77,30 +90,33 @@ class Backfill:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._added.wait(), wait)
                 continue
-            _, _, gap, attempts = heapq.heappop(self._due)
-            if gap in self._open:
-                await self._try(gap, attempts)
+            _, _, filling = heapq.heappop(self._due)
+            if filling.gap in self._open:
+                await self._try(filling)
 
-    async def _try(self, gap: Gap, attempts: int) -> None:
+    async def _try(self, filling: _Filling) -> None:
+        gap = filling.gap
         try:
-            filled = await (self._trades(gap) if gap.table == RECENT_TRADES.table else self._klines(gap))
+            await (self._trades(filling) if gap.table == RECENT_TRADES.table else self._klines(filling))
         except ExchangeRefused as refused:
-            self._end(gap, 0, f"refused: {refused}")
+            self._end(filling, f"refused: {refused}")
         except (_Unfinished, ExchangeError, Rejected) as problem:
-            last = attempts >= len(_RETRIES_S)
+            last = filling.attempts >= len(_RETRIES_S)
             # An exchange that can't be reached now can be later; only what it answers without has an end.
             if last and not isinstance(problem, ExchangeError):
-                self._end(gap, 0, str(problem))
+                self._end(filling, str(problem))
                 return
-            wait = _RETRIES_S[min(attempts, len(_RETRIES_S) - 1)]
+            wait = _RETRIES_S[min(filling.attempts, len(_RETRIES_S) - 1)]
             log.info("%s %s %d to %d, again in %.0f s: %s", gap.table, gap.symbol, gap.first, gap.last, wait, problem)
-            self._later(gap, attempts + 1, wait)
+            filling.attempts += 1
+            self._later(filling, wait)
         else:
-            missing = gap.size - filled
-            self._end(gap, filled, f"the exchange has {filled} of {gap.size}" if missing else "")
+            whole = filling.filled == gap.size
+            self._end(filling, "" if whole else f"the exchange has {filling.filled} of {gap.size}")
 
-    def _end(self, gap: Gap, filled: int, reason: str) -> None:
+    def _end(self, filling: _Filling, reason: str) -> None:
         """The end is written after the rows, so it can't be true before they are there."""
+        gap, filled = filling.gap, filling.filled
         self._intake.put(GapEnd(gap, "unfillable" if reason else "filled", reason[:500]))
         self._metrics.gap_rows.labels(gap.table, "filled").inc(filled)
         self._metrics.gap_rows.labels(gap.table, "unfillable").inc(gap.size - filled)
@@ -108,34 +124,31 @@ class Backfill:
         self._show()
         log.info("%s %s %s %d to %d: %s", gap.table, gap.symbol, gap.interval, gap.first, gap.last, reason or "filled")
 
-    async def _trades(self, gap: Gap) -> int:
-        """Returns how many rows the exchange gave."""
+    async def _trades(self, filling: _Filling) -> None:
+        gap = filling.gap
         if not self._possible:
             raise ExchangeRefused(0, "this exchange does not give raw trades by id")
-        at, filled = gap.first, 0
-        while at <= gap.last:
+        while (at := filling.at) <= gap.last:
             rows = await self._questions.trades(gap.symbol, self._aggregate, at, min(PAGE, gap.last - at + 2), SPARE)
             if not rows or rows[-1][2] < at:
                 raise _Unfinished(f"the exchange gives nothing from {at} on")
             wanted = [row for row in rows if at <= row[2] <= gap.last]
-            await self._intake.room()
-            self._intake.put_rows(RECENT_TRADES, wanted, live=False)
-            filled += len(wanted)
-            at = rows[-1][2] + 1
-        return filled
+            await self._put(filling, RECENT_TRADES, wanted)
+            filling.at = rows[-1][2] + 1
 
-    async def _klines(self, gap: Gap) -> int:
-        at, filled = gap.first, 0
-        while at <= gap.last:
+    async def _klines(self, filling: _Filling) -> None:
+        gap = filling.gap
+        while (at := filling.at) <= gap.last:
             limit = min(PAGE, intervals.count(gap.interval, at, gap.last) + 1)
             rows = await self._questions.klines(gap.symbol, gap.interval, at, max(limit, 2), SPARE)
             # The newest of an answer is never taken as closed: one past the gap shows that all of it is.
             closed = [row for row in rows if row[2] >= at and row[13]]
             if not closed:
                 raise _Unfinished(f"the exchange gives no closed kline from {at} on")
-            wanted = [row for row in closed if row[2] <= gap.last]
-            await self._intake.room()
-            self._intake.put_rows(KLINES, wanted, live=False)
-            filled += len(wanted)
-            at = intervals.following(gap.interval, closed[-1][2])
-        return filled
+            await self._put(filling, KLINES, [row for row in closed if row[2] <= gap.last])
+            filling.at = intervals.following(gap.interval, closed[-1][2])
+
+    async def _put(self, filling: _Filling, stream: Stream, rows: list[Row]) -> None:
+        await self._intake.room()
+        self._intake.put_rows(stream, rows, live=False)
+        filling.filled += len(rows)
