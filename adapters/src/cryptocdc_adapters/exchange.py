@@ -29,6 +29,8 @@ URGENT, LIVE, SPARE = 0.95, 0.85, 0.6
 """Shares of the budget: order books that wait; polling; backfill, which must not starve what is live."""
 
 _FORBIDDEN_S = 60.0
+_LONGEST_BAN_S = 3 * 86_400.0
+"""By the exchange's own word; what asks for more is no answer to obey for ever."""
 _MAX_BODY = 64 * 1024 * 1024
 
 
@@ -98,7 +100,7 @@ class Rest:
             except requests.RequestException as error:
                 problem = f"{self._base}{path}: {error}"
             else:
-                self.budget.told(int(answer.headers.get(USED_HEADER) or 0))
+                self.budget.told(_used(answer))
                 if answer.ok and len(answer.content) <= _MAX_BODY:
                     return answer.content
                 problem = f"{path}: {answer.status_code}: {answer.text[:200]}"
@@ -143,10 +145,18 @@ class Rest:
         return session
 
 
+def _used(answer: requests.Response) -> int:
+    """The weight used by the exchange's count, 0 when it tells none. Who joins two headers makes "120, 120" of them."""
+    try:
+        return max(int(count) for count in answer.headers.get(USED_HEADER, "").split(","))
+    except ValueError:
+        return 0
+
+
 def _retry_after(answer: requests.Response) -> float:
     """What the exchange asks for; without that a minute, which the firewall's 403 never tells."""
     try:
-        return max(1.0, float(answer.headers["Retry-After"]))
+        return min(max(1.0, float(answer.headers["Retry-After"])), _LONGEST_BAN_S)
     except (KeyError, ValueError):
         return _FORBIDDEN_S
 

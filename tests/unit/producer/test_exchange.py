@@ -89,6 +89,18 @@ def test_the_exchange_s_own_count_wins(server: Answers) -> None:
     assert rest.budget.take(100, share=0.95) == 0
 
 
+@pytest.mark.parametrize(
+    ("header", "used"),
+    [("120, 120", 120), ("7, 120", 120), ("", 1), ("many", 1), ("-5", 1), ("1e3", 1), ("9" * 5000, 1)],
+)
+def test_a_count_that_is_none_ends_nothing(server: Answers, header: str, used: int) -> None:
+    server.add({"serverTime": 1}, X_MBX_USED_WEIGHT_1M=header)
+    rest = Rest(server.url)
+
+    assert rest.get("time", 1) == b'{"serverTime": 1}'
+    assert rest.budget.used == used
+
+
 def test_what_can_wait_leaves_room_and_a_new_minute_is_empty() -> None:
     now = [60.0 * 1000]
     budget = Budget(lambda: now[0])
@@ -123,6 +135,14 @@ def test_a_ban_longer_than_patience_is_told_at_once_and_nobody_asks_meanwhile(se
             rest.get("ping", 1)
         assert busy.value.wait_s > 7000
     assert len(server.asked) == 1
+
+
+def test_no_ban_is_longer_than_the_exchange_s_longest(server: Answers) -> None:
+    server.add({}, 418, Retry_After="inf")
+
+    with pytest.raises(ExchangeBusy) as busy:
+        Rest(server.url).get("ping", 1)
+    assert busy.value.wait_s <= 3 * 86_400
 
 
 def test_the_firewall_s_403_is_a_pause(server: Answers) -> None:
