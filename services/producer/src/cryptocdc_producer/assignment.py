@@ -65,7 +65,18 @@ class Assignment:
         self._ending.set()
         self._thread.join(timeout_s)
 
+    @property
+    def alive(self) -> bool:
+        """False once it has failed: what Kafka assigns from then on nobody hears."""
+        return self._ending.is_set() or self._thread.is_alive()
+
     def _run(self) -> None:
+        try:
+            self._follow()
+        except Exception:
+            log.exception("the assignment has failed")
+
+    def _follow(self) -> None:
         self._consumer.subscribe(
             [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost_partitions
         )

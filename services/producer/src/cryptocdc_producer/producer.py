@@ -120,6 +120,8 @@ class Producer:
             self._capture.tick()
             if not self._writer.alive:
                 raise RuntimeError("the writer has ended")
+            if not self._assignment.alive:
+                raise RuntimeError("the assignment of symbols has ended")
             if self._writer.rounds != rounds:
                 # Beaten here and not by the writer: it takes both, the event loop and the writer, to get on.
                 rounds = self._writer.rounds
