@@ -31,7 +31,10 @@ URGENT, LIVE, SPARE = 0.95, 0.85, 0.6
 _FORBIDDEN_S = 60.0
 _LONGEST_BAN_S = 3 * 86_400.0
 """By the exchange's own word; what asks for more is no answer to obey for ever."""
-_MAX_BODY = 64 * 1024 * 1024
+MAX_BODY = 1024 * 1024
+"""Bytes of an answer: a page of a thousand rows, or twenty symbols' statistics, has some hundreds of thousands."""
+_MAX_BODY_OF_ALL = 64 * 1024 * 1024
+"""Of one about every symbol of the exchange."""
 
 
 class ExchangeError(RuntimeError):
@@ -43,10 +46,21 @@ class ExchangeUnreachable(ExchangeError):
 
 
 class ExchangeRefused(ExchangeError):
-    """The exchange understood and refuses: `code` is its own, e.g. -1121 for an unknown symbol, 0 when it gave none."""
+    """The exchange understood and refuses: `code` is its own, e.g. -1121 for an unknown symbol, 0 when it gave none.
 
-    def __init__(self, code: int, message: str) -> None:
-        self.code = code
+    `body`: the answer as it came.
+    """
+
+    def __init__(self, code: int, message: str, body: bytes = b"") -> None:
+        self.code, self.body = code, body
+        super().__init__(message)
+
+
+class ExchangeUnreadable(ExchangeError):
+    """An answer that is none: `reason` in a word, fit for a label; `body` as it came, as far as it was read."""
+
+    def __init__(self, reason: str, message: str, body: bytes) -> None:
+        self.reason, self.body = reason, body
         super().__init__(message)
 
 
@@ -89,27 +103,30 @@ class Rest:
         """End all waiting: questions in progress raise Stopped."""
         self._stopping.set()
 
-    def get(self, path: str, weight: int, share: float = LIVE, **params: str | int) -> bytes:
+    def get(self, path: str, weight: int, share: float = LIVE, max_bytes: int = MAX_BODY, **params: str | int) -> bytes:
         """The body of a successful answer. Raises ExchangeError of one of the kinds above."""
         give_up = time.monotonic() + self._patience
         delay = 0.5
         while True:
             self._wait_for_budget(weight, share, give_up)
             try:
-                answer = self._session().get(self._base + path, params=params, timeout=TIMEOUT_S)
+                answer = self._session().get(self._base + path, params=params, timeout=TIMEOUT_S, stream=True)
+                body = _read(answer, max_bytes)
             except requests.RequestException as error:
                 problem = f"{self._base}{path}: {error}"
             else:
                 self.budget.told(_used(answer))
-                if answer.ok and len(answer.content) <= _MAX_BODY:
-                    return answer.content
-                problem = f"{path}: {answer.status_code}: {answer.text[:200]}"
+                if answer.ok and len(body) <= max_bytes:
+                    return body
+                if answer.ok:
+                    raise ExchangeUnreadable("oversize", f"{path}: more than the {max_bytes} bytes accepted", body)
+                problem = f"{path}: {answer.status_code}: {body[:200].decode(errors='replace')}"
                 if answer.status_code in (403, 418, 429):
                     self._on_throttled(answer.status_code)
                     self.budget.block(_retry_after(answer))
                     continue
                 if answer.status_code < 500:
-                    raise _refusal(answer, problem)
+                    raise _refusal(answer.url, body, problem)
             if time.monotonic() + delay > give_up:
                 raise ExchangeUnreachable(problem)
             self._tell(problem)
@@ -145,6 +162,17 @@ class Rest:
         return session
 
 
+def _read(answer: requests.Response, max_bytes: int) -> bytes:
+    """All of the body, or a little more than `max_bytes` of one that is greater: the rest is not even fetched."""
+    body = bytearray()
+    with answer:
+        for part in answer.iter_content(64 * 1024):
+            body += part
+            if len(body) > max_bytes:
+                break
+    return bytes(body)
+
+
 def _used(answer: requests.Response) -> int:
     """The weight used by the exchange's count, 0 when it tells none. Who joins two headers makes "120, 120" of them."""
     try:
@@ -166,12 +194,12 @@ class _Problem(msgspec.Struct):
     msg: str
 
 
-def _refusal(answer: requests.Response, problem: str) -> ExchangeRefused:
+def _refusal(url: str, body: bytes, problem: str) -> ExchangeRefused:
     try:
-        error = msgspec.json.decode(answer.content, type=_Problem)
-    except msgspec.MsgspecError:
-        return ExchangeRefused(0, problem)
-    return ExchangeRefused(error.code, f"{answer.url}: {error.code}: {error.msg}")
+        error = msgspec.json.decode(body, type=_Problem)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ExchangeRefused(0, problem, body)
+    return ExchangeRefused(error.code, f"{url}: {error.code}: {error.msg}", body)
 
 
 def symbols_parameter(symbols: Sequence[str]) -> str:
@@ -204,7 +232,7 @@ class _Volume(msgspec.Struct, rename="camel"):
 
 def markets(rest: Rest) -> dict[str, Market]:
     """Every symbol of the exchange; takes note of the weight limit on the way. Raises ExchangeError."""
-    info = _decoded(rest.get("exchangeInfo", 20, URGENT), _Info)
+    info = _decoded(rest.get("exchangeInfo", 20, URGENT, _MAX_BODY_OF_ALL), _Info)
     for limit in info.rate_limits:
         if (limit.rate_limit_type, limit.interval, limit.interval_num) == ("REQUEST_WEIGHT", "MINUTE", 1):
             rest.budget.limit = limit.limit
@@ -213,7 +241,7 @@ def markets(rest: Rest) -> dict[str, Market]:
 
 def quote_volumes(rest: Rest) -> Mapping[str, float]:
     """What was traded of every symbol in 24 hours, in its quote asset: to rank by. Raises ExchangeError."""
-    volumes = _decoded(rest.get("ticker/24hr", 80, URGENT), list[_Volume])
+    volumes = _decoded(rest.get("ticker/24hr", 80, URGENT, _MAX_BODY_OF_ALL), list[_Volume])
     return {volume.symbol: float(volume.quote_volume) for volume in volumes}
 
 
@@ -221,4 +249,5 @@ def _decoded(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ExchangeError(f"an answer that is none: {error}: {body[:100]!r}") from None
+        reason = "wrong-field" if isinstance(error, msgspec.ValidationError) else "invalid-json"
+        raise ExchangeUnreadable(reason, f"an answer that is none: {error}: {body[:100]!r}", body) from None

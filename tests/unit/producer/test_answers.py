@@ -56,10 +56,20 @@ def test_one_wrong_row_is_refused_alone() -> None:
     assert json.loads(found.rejected[0][1])["p"] == "1.2.3"
 
 
-@pytest.mark.parametrize("wrong", [b"", b"{}", b'{"code":-1,"msg":"x"}', b"[{", b"\xff"])
-def test_an_answer_that_is_no_list_is_refused_whole(wrong: bytes) -> None:
-    with pytest.raises(Rejected):
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (b"", "invalid-json"),
+        (b"[{", "invalid-json"),
+        (b"\xff", "invalid-json"),
+        (b"{}", "wrong-field"),
+        (b'{"code":-1,"msg":"x"}', "error-body"),
+    ],
+)
+def test_an_answer_that_is_no_list_is_refused_whole(wrong: bytes, reason: str) -> None:
+    with pytest.raises(Rejected) as rejected:
         answers.klines("BTCUSDT", "1m", wrong, NOW)
+    assert rejected.value.reason == reason
 
 
 def test_all_klines_but_the_newest_are_final() -> None:

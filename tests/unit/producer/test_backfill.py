@@ -135,7 +135,7 @@ def test_an_exchange_that_has_nothing_ends_it() -> None:
     assert (end.state, end.reason) == ("unfillable", "the exchange gives nothing from 100 on")
 
 
-def test_a_refusal_ends_it_at_once() -> None:
+def test_an_unknown_symbol_ends_it_at_once() -> None:
     exchange = Exchange(failures=(ExchangeRefused(-1121, "Invalid symbol."),))
 
     end = run(exchange, TRADES)[-1]
@@ -143,6 +143,18 @@ def test_a_refusal_ends_it_at_once() -> None:
     assert isinstance(end, GapEnd)
     assert (end.state, end.reason) == ("unfillable", "refused: Invalid symbol.")
     assert len(exchange.asked) == 1
+
+
+def test_any_other_error_body_may_pass() -> None:
+    exchange = Exchange(range(5000), failures=(ExchangeRefused(-1003, "Too much."), ExchangeRefused(0, "<html>")))
+
+    assert run(exchange, TRADES)[-1] == GapEnd(TRADES, "filled", "")
+
+
+def test_an_error_body_that_stays_ends_it() -> None:
+    exchange = Exchange(failures=tuple(ExchangeRefused(-2015, "Invalid API-key.") for _ in range(3)))
+
+    assert run(exchange, TRADES)[-1] == GapEnd(TRADES, "unfillable", "refused: Invalid API-key.")
 
 
 def test_raw_trades_are_unfillable_where_they_can_t_be_asked_for_by_id() -> None:

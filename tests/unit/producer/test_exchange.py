@@ -16,6 +16,7 @@ from cryptocdc_adapters.exchange import (
     ExchangeBusy,
     ExchangeRefused,
     ExchangeUnreachable,
+    ExchangeUnreadable,
     Rest,
     Stopped,
     markets,
@@ -177,6 +178,31 @@ def test_an_error_body_is_an_exception_with_its_code(server: Answers) -> None:
     with pytest.raises(ExchangeRefused, match="Invalid symbol") as refused:
         Rest(server.url).get("depth", 5, symbol="NOPE")
     assert refused.value.code == exchange.INVALID_SYMBOL
+    assert json.loads(refused.value.body)["msg"] == "Invalid symbol."
+
+
+def test_an_answer_that_is_too_big_is_refused_before_all_of_it_is_read(server: Answers) -> None:
+    server.add(b"x" * (5 * exchange.MAX_BODY))
+
+    with pytest.raises(ExchangeUnreadable, match="klines: more than the 1048576 bytes accepted") as unreadable:
+        Rest(server.url).get("klines", 2)
+    assert unreadable.value.reason == "oversize"
+    assert exchange.MAX_BODY < len(unreadable.value.body) < 2 * exchange.MAX_BODY
+
+
+def test_what_tells_of_every_symbol_may_be_big(server: Answers) -> None:
+    server.add({"symbols": [], "padding": "x" * (5 * exchange.MAX_BODY)})
+
+    assert markets(Rest(server.url)) == {}
+
+
+@pytest.mark.parametrize(("body", "reason"), [(b"{", "invalid-json"), (b"[]", "wrong-field")])
+def test_markets_that_can_t_be_read_are_kept_as_they_came(server: Answers, body: bytes, reason: str) -> None:
+    server.add(body)
+
+    with pytest.raises(ExchangeUnreadable) as unreadable:
+        markets(Rest(server.url))
+    assert (unreadable.value.reason, unreadable.value.body) == (reason, body)
 
 
 def test_the_end_interrupts_waiting(server: Answers) -> None:

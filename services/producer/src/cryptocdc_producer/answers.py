@@ -99,7 +99,17 @@ def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Rejected("wrong-field", str(error)) from None
+        raise _look_again(body, str(error)) from None
+
+
+def _look_again(body: bytes, problem: str) -> Rejected:
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return Rejected("invalid-json", str(error))
+    if isinstance(document, dict) and "code" in document and "msg" in document:
+        return Rejected("error-body", f"{document['code']}: {document['msg']}")
+    return Rejected("wrong-field", problem)
 
 
 def _each(body: bytes, kind: type[T], make: Callable[[T], Row]) -> Rows:

@@ -11,7 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 
-from cryptocdc_adapters.exchange import SPARE, ExchangeError, ExchangeRefused
+from cryptocdc_adapters.exchange import (
+    INVALID_SYMBOL,
+    SPARE,
+    ExchangeBusy,
+    ExchangeError,
+    ExchangeRefused,
+    ExchangeUnreachable,
+    Stopped,
+)
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
@@ -29,6 +37,7 @@ _FIRST_AFTER_S = 1.0
 """REST knows a trade a little later than the stream tells it."""
 _RETRIES_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Between attempts to get what the exchange does not yet give; then the gap counts as unfillable."""
+_AWAY = (ExchangeUnreachable, ExchangeBusy, Stopped)
 
 
 class _Unfinished(Exception):
@@ -96,15 +105,17 @@ class Backfill:
 
     async def _try(self, filling: _Filling) -> None:
         gap = filling.gap
+        if gap.table == RECENT_TRADES.table and not self._possible:
+            self._end(filling, "refused: this exchange does not give raw trades by id")
+            return
         try:
             await (self._trades(filling) if gap.table == RECENT_TRADES.table else self._klines(filling))
-        except ExchangeRefused as refused:
-            self._end(filling, f"refused: {refused}")
         except (_Unfinished, ExchangeError, Rejected) as problem:
             last = filling.attempts >= len(_RETRIES_S)
+            unknown = isinstance(problem, ExchangeRefused) and problem.code == INVALID_SYMBOL
             # An exchange that can't be reached now can be later; only what it answers without has an end.
-            if last and not isinstance(problem, ExchangeError):
-                self._end(filling, str(problem))
+            if unknown or (last and not isinstance(problem, _AWAY)):
+                self._end(filling, f"refused: {problem}" if isinstance(problem, ExchangeRefused) else str(problem))
                 return
             wait = _RETRIES_S[min(filling.attempts, len(_RETRIES_S) - 1)]
             log.info("%s %s %d to %d, again in %.0f s: %s", gap.table, gap.symbol, gap.first, gap.last, wait, problem)
@@ -126,8 +137,6 @@ class Backfill:
 
     async def _trades(self, filling: _Filling) -> None:
         gap = filling.gap
-        if not self._possible:
-            raise ExchangeRefused(0, "this exchange does not give raw trades by id")
         while (at := filling.at) <= gap.last:
             rows = await self._questions.trades(gap.symbol, self._aggregate, at, min(PAGE, gap.last - at + 2), SPARE)
             if not rows or rows[-1][2] < at:

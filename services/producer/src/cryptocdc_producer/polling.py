@@ -7,12 +7,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from cryptocdc_adapters.exchange import INVALID_SYMBOL, LIVE, ExchangeError, ExchangeRefused
+from cryptocdc_adapters.exchange import INVALID_SYMBOL, ExchangeError, ExchangeRefused
 from cryptocdc_core import durations
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_producer import answers, intervals
+from cryptocdc_producer import intervals
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.frames import Row
@@ -108,8 +108,8 @@ class Polling:
                 raise
         except ExchangeError as error:
             log.warning("%s", error)
-        except Rejected as rejected:
-            self._questions.refused(rejected, symbols[0] if len(symbols) == 1 else None)
+        except Rejected:
+            pass  # kept and counted where it was read
         else:
             return True
         return False
@@ -176,5 +176,4 @@ class Polling:
     async def _book(self, symbol: str) -> None:
         assert self._streams.order_book is not None
         depth, interval_ms = self._streams.order_book.depth, durations.seconds(self._streams.order_book.interval) * 1000
-        body = await self._questions.depth(symbol, depth, LIVE)
-        self._capture.take_book(answers.book(symbol, depth, interval_ms, body, time.time_ns() // 1_000_000))
+        self._capture.take_book(await self._questions.book(symbol, depth, interval_ms))

@@ -1,4 +1,7 @@
-"""Questions to the exchange from the event loop: each in a thread, what is wrong in the answer refused and counted."""
+"""Questions to the exchange from the event loop: each in a thread, what is wrong in the answer refused and counted.
+
+Also where the whole answer is wrong: who asked is told by an exception, and has nothing to count or to keep.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 from cryptocdc_adapters import exchange
-from cryptocdc_adapters.exchange import LIVE, Rest, symbols_parameter
+from cryptocdc_adapters.exchange import (
+    INVALID_SYMBOL,
+    LIVE,
+    MAX_BODY,
+    ExchangeRefused,
+    ExchangeUnreadable,
+    Rest,
+    symbols_parameter,
+)
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.resolve import Market
 from cryptocdc_producer import answers
@@ -22,6 +34,7 @@ PAGE = 1000
 _THREADS = 4
 
 Refuse = Callable[[str, str, bytes, str | None], None]
+T = TypeVar("T")
 
 
 class Questions:
@@ -39,7 +52,7 @@ class Questions:
         self._spare.shutdown(wait=False, cancel_futures=True)
 
     async def markets(self) -> dict[str, Market]:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, exchange.markets, self._rest)
+        return await self._told(self._threads, partial(exchange.markets, self._rest), None)
 
     async def trades(
         self, symbol: str, aggregate: bool, from_id: int | None, limit: int = PAGE, share: float = LIVE
@@ -76,27 +89,49 @@ class Questions:
         body = await self._ask("latest_prices", "ticker/price", 4, LIVE, symbols=symbols_parameter(symbols))
         return self._kept(answers.prices, body, None)
 
-    async def depth(self, symbol: str, limit: int, share: float) -> bytes:
+    async def book(self, symbol: str, depth: int, interval_ms: int) -> Row:
+        """A row of the best `depth` levels, for the bucket of `interval_ms` that is now."""
+        body = await self._depth(symbol, depth, LIVE)
+        return self._read(partial(answers.book, symbol, depth, interval_ms), body, symbol)
+
+    async def snapshot(self, symbol: str, limit: int, share: float) -> Snapshot:
+        body = await self._depth(symbol, limit, share)
+        return self._read(lambda body, _: answers.snapshot(body), body, symbol)
+
+    async def _depth(self, symbol: str, limit: int, share: float) -> bytes:
         weight = next((weight for most, weight in ((100, 5), (500, 25), (1000, 50)) if limit <= most), 250)
         return await self._ask("order_book", "depth", weight, share, symbol=symbol, limit=limit)
 
-    async def snapshot(self, symbol: str, limit: int, share: float) -> Snapshot:
-        return answers.snapshot(await self.depth(symbol, limit, share))
-
     async def _ask(self, table: str, path: str, weight: int, share: float, **params: str | int) -> bytes:
         threads = self._threads if share >= LIVE else self._spare
-        question = partial(self._rest.get, path, weight, share, **params)
-        body = await asyncio.get_running_loop().run_in_executor(threads, question)
+        symbol = params.get("symbol")
+        question = partial(self._rest.get, path, weight, share, MAX_BODY, **params)
+        body = await self._told(threads, question, None if symbol is None else str(symbol))
         self._metrics.frames.labels(table, "rest").inc()
         self._metrics.last_frame.labels(table).set(time.time())
         return body
 
+    async def _told(self, threads: ThreadPoolExecutor, question: Callable[[], T], symbol: str | None) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, question)
+        except ExchangeUnreadable as unreadable:
+            self._refuse(unreadable.reason, str(unreadable), unreadable.body, symbol)
+            raise
+        except ExchangeRefused as refused:
+            # That a symbol is unknown is an answer: it halts the symbol's capture.
+            if refused.code != INVALID_SYMBOL:
+                self._refuse("error-body", str(refused), refused.body, symbol)
+            raise
+
     def _kept(self, read: Callable[[bytes, int], Rows], body: bytes, symbol: str | None) -> list[Row]:
-        found = read(body, time.time_ns() // 1_000_000)
+        found = self._read(read, body, symbol)
         for rejected, part in found.rejected:
             self._refuse(rejected.reason, str(rejected), part, symbol)
         return found.rows
 
-    def refused(self, rejected: Rejected, symbol: str | None) -> None:
-        """An answer that was none."""
-        self._refuse(rejected.reason, str(rejected), str(rejected).encode(), symbol)
+    def _read(self, read: Callable[[bytes, int], T], body: bytes, symbol: str | None) -> T:
+        try:
+            return read(body, time.time_ns() // 1_000_000)
+        except Rejected as rejected:
+            self._refuse(rejected.reason, str(rejected), body, symbol)
+            raise

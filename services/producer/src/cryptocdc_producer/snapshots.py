@@ -63,11 +63,8 @@ class Snapshots:
                 continue
             try:
                 found = await self._questions.snapshot(symbol, SNAPSHOT_LEVELS, URGENT)
-            except ExchangeError as error:
+            except (ExchangeError, Rejected) as error:
                 log.warning("%s: no order book: %s", symbol, error)
-                self.want(symbol, "failed")
-            except Rejected as rejected:
-                self._questions.refused(rejected, symbol)
                 self.want(symbol, "failed")
             else:
                 if not capture.take_snapshot(symbol, found.last_id, found.bids, found.asks):

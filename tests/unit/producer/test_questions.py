@@ -1,0 +1,97 @@
+"""Bad answers over REST: refused, counted under their reason and kept as they came, whoever asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from cryptocdc_adapters.exchange import (
+    INVALID_SYMBOL,
+    LIVE,
+    ExchangeBusy,
+    ExchangeError,
+    ExchangeRefused,
+    ExchangeUnreachable,
+    ExchangeUnreadable,
+)
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer.checks import Rejected
+from cryptocdc_producer.questions import Questions
+
+Ask = Callable[[Questions], Awaitable[Any]]
+ASKED: dict[str, Ask] = {
+    "trades": lambda questions: questions.trades("BTCUSDT", True, 5),
+    "klines": lambda questions: questions.klines("BTCUSDT", "1m", None),
+    "tickers": lambda questions: questions.tickers(["BTCUSDT"]),
+    "prices": lambda questions: questions.prices(["BTCUSDT"]),
+    "snapshot": lambda questions: questions.snapshot("BTCUSDT", 1000, LIVE),
+    "book": lambda questions: questions.book("BTCUSDT", 5, 1000),
+    "markets": lambda questions: questions.markets(),
+}
+asked = pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED.keys())
+
+
+class Rest:
+    """Gives one answer to every question."""
+
+    def __init__(self, answer: bytes | Exception) -> None:
+        self._answer = answer
+
+    def get(self, *_: object, **__: object) -> bytes:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    def stop(self) -> None:
+        """Nothing waits."""
+
+
+def refused(ask: Ask, answer: bytes | Exception) -> list[tuple[str, bytes]]:
+    """Ask, which must fail; the reasons and the bytes of what was refused meanwhile."""
+    found: list[tuple[str, bytes]] = []
+
+    async def scenario() -> None:
+        questions = Questions(
+            Rest(answer),  # type: ignore[arg-type]
+            ProducerMetrics("test"),
+            lambda reason, detail, body, symbol: found.append((reason, body)),
+        )
+        try:
+            with pytest.raises((ExchangeError, Rejected)):
+                await ask(questions)
+        finally:
+            questions.close()
+
+    asyncio.run(scenario())
+    return found
+
+
+@asked
+@pytest.mark.parametrize(("body", "reason"), [(b"<html>", "invalid-json"), (b"7", "wrong-field")])
+def test_an_answer_that_is_none_is_kept_as_it_came(ask: Ask, body: bytes, reason: str) -> None:
+    assert refused(ask, body) == [(reason, body)]
+
+
+@asked
+def test_an_error_body_is_kept_as_it_came(ask: Ask) -> None:
+    body = b'{"code":-1003,"msg":"Too many requests."}'
+
+    assert refused(ask, ExchangeRefused(-1003, "klines: -1003: Too many requests.", body)) == [("error-body", body)]
+
+
+@asked
+def test_an_answer_that_is_too_big_is_kept_too(ask: Ask) -> None:
+    assert refused(ask, ExchangeUnreadable("oversize", "depth: too big", b"x")) == [("oversize", b"x")]
+
+
+@asked
+@pytest.mark.parametrize(
+    "error",
+    [ExchangeRefused(INVALID_SYMBOL, "unknown", b"{}"), ExchangeUnreachable("away"), ExchangeBusy(60.0)],
+    ids=["unknown symbol", "away", "busy"],
+)
+def test_what_is_no_bad_answer_is_not_counted(ask: Ask, error: ExchangeError) -> None:
+    assert refused(ask, error) == []
