@@ -164,6 +164,30 @@ def test_a_kept_frame_says_what_it_was(it: Run) -> None:
     assert int(big.headers["cryptocdc.reason"].split()[1]) > 5_000_000
 
 
+@pytest.mark.parametrize("kind", ["invalid-json", "oversize", "error-body"])
+def test_a_bad_answer_over_rest_is_refused_counted_and_kept(it: Run, kind: str) -> None:
+    """Of what is asked for while streams flow: trades that fell out of them, and order books. It is asked for again."""
+    counted, kept, filled = rejected(it, kind), len(of_kind(it, kind)), it.figures().gap_rows_filled
+    fault(it, "malformed", kind=kind, path="aggTrades")
+    fault(it, "malformed", kind=kind, path="depth")
+
+    fault(it, "drop-trades", symbol="ETHUSDT", count=5)
+    fault(it, "depth-gap", symbol="ETHUSDT")
+
+    wait_for("both refused", lambda: rejected(it, kind) == counted + 2, 90)
+    wait_for("both kept", lambda: len(of_kind(it, kind)) == kept + 2)
+    assert all(record.key == b"ETHUSDT" and record.value for record in of_kind(it, kind)[-2:])
+    wait_for("the trades there all the same", lambda: it.figures().gap_rows_filled >= filled + 5, 90)
+    before = books(it, "ETHUSDT")
+    wait_for("the book goes on", lambda: books(it, "ETHUSDT") > before + 2)
+
+
+def books(it: Run, symbol: str) -> int:
+    return int(
+        ask(it.servers, f"SELECT count(*) FROM {it.plan.names.schema}.order_book WHERE symbol = %s", symbol)[0][0]
+    )
+
+
 def test_an_event_of_the_future_never_reaches_postgres(it: Run) -> None:
     counted = rejected(it, "future")
     for stream in STREAMS:

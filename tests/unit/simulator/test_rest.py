@@ -12,6 +12,7 @@ import pytest
 from starlette.requests import Request
 
 from cryptocdc_simulator.faults import Faults
+from cryptocdc_simulator.malformed import ANSWERS
 from cryptocdc_simulator.market.market import EPOCH_MS, Market
 from cryptocdc_simulator.rest import MarketApi, kline_openings
 from cryptocdc_simulator.rest_endpoint import RestEndpoint
@@ -44,9 +45,17 @@ def ask(market: Market, clock: ManualClock, faults: Faults) -> Ask:
             "path_params": {"endpoint": path},
         }
         response = asyncio.run(endpoint(Request(scope)))
-        return response.status_code, json.loads(bytes(response.body)), dict(response.headers)
+        return response.status_code, read(bytes(response.body)), dict(response.headers)
 
     return get
+
+
+def read(body: bytes) -> Any:
+    """A body that is no JSON as it came."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
 
 
 @pytest.mark.parametrize(
@@ -229,6 +238,34 @@ def test_a_new_symbol_begins_at_id_0(ask: Ask, market: Market, clock: ManualCloc
     assert rows[0]["T"] >= NOON
     assert len(ask("klines?symbol=NEWUSDT&interval=1h")[1]) == 1
     assert ask("ticker/24hr?symbol=NEWUSDT")[1]["firstId"] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "bad"),
+    [
+        ("invalid-json", 200, lambda body: isinstance(body, bytes)),
+        ("wrong-decimal", 200, lambda body: body["bids"][0][0] == "1.2.3"),
+        ("oversize", 200, lambda body: len(json.dumps(body)) > 5_000_000),
+        ("error-body", 400, lambda body: set(body) == {"code", "msg"}),
+    ],
+)
+def test_one_answer_of_an_endpoint_is_bad(
+    ask: Ask, faults: Faults, kind: str, status: int, bad: Callable[[Any], bool]
+) -> None:
+    assert kind in ANSWERS
+    sound = "depth?symbol=BTCUSDT&limit=5"
+    faults.malformed["depth"] = kind
+
+    assert ask("depth")[1]["code"] == -1102  # no answer to make a bad one of
+    assert ask("klines?symbol=BTCUSDT&interval=1m")[0] == 200
+    got, body, _ = ask(sound)
+
+    assert got == status
+    assert bad(body)
+    got, body, _ = ask(sound)
+    assert got == 200
+    assert not bad(body)
+    assert faults.counts[f"malformed_{kind}"] == 1
 
 
 def test_a_skewed_clock_shows_in_server_time(ask: Ask, faults: Faults) -> None:

@@ -71,7 +71,7 @@ def build_app(settings: Settings, clock: Clock = wall_clock) -> Starlette:
     weights = Weights(WEIGHT_LIMIT, clock)
     connections = Connections(source, faults, settings.connection_life_s, settings.shutdown_grace_s)
     rest = RestEndpoint(endpoints, weights, faults, "capture" if replay else "market")
-    control = Control(connections, faults, weights, market, replay)
+    control = Control(connections, faults, weights, market, replay, tuple(endpoints))
 
     async def health(_: Request) -> Response:
         behind = time.monotonic() - connections.last_pump

@@ -11,6 +11,7 @@
 | silence | seconds | connections that are open now stay open and get no frame (pings go on); new ones do |
 | shutdown | grace=10 | every open connection gets serverShutdown, and is closed after `grace` seconds |
 | malformed | kind, stream= | each open connection gets one bad frame of `stream`, or of any of its streams. kind: invalid-json, unknown-event, wrong-decimal, oversize (5 MiB), error-body, future (an hour ahead) |
+| malformed | kind, path | the next good answer to `path` below /api/v3/, such as depth, is a bad one. kind: invalid-json, wrong-decimal, oversize (5 MiB), error-body (status 400) |
 | duplicate | count | the next `count` events are sent twice |
 | refuse | status, seconds | every REST request gets 429 or 418 (with Retry-After) or 5xx |
 | weight | used | so much more request weight counts as used in this minute, as if by another process |
@@ -18,7 +19,7 @@
 | list | base, quote | a new symbol starts to trade, ids from 0 |
 | crash | symbol, percent, seconds | the price falls by `percent` within `seconds`, from `begins` on (at most 5 s ahead) |
 | skew | ms | event times and serverTime are off by so much; trade times are not |
-| clear | – | ends refuse, silence, duplicate and skew, and forgets used weight and bans |
+| clear | – | ends refuse, silence, duplicate, skew and bad answers to come, and forgets used weight and bans |
 
 A restart forgets faults: a crash, a delisting and a new symbol are then undone.
 """  # noqa: E501 - a table has rows
@@ -26,7 +27,7 @@ A restart forgets faults: a crash, a delisting and a new symbol are then undone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -36,7 +37,7 @@ from starlette.responses import JSONResponse
 from cryptocdc_simulator.capture import CaptureStreams
 from cryptocdc_simulator.connections import Connections
 from cryptocdc_simulator.faults import Dropped, Faults, Span
-from cryptocdc_simulator.malformed import KINDS
+from cryptocdc_simulator.malformed import ANSWERS, KINDS
 from cryptocdc_simulator.market.book import step_at
 from cryptocdc_simulator.market.market import Listing, Market
 from cryptocdc_simulator.weights import Weights
@@ -54,7 +55,10 @@ class Control:
         weights: Weights,
         market: Market | None,
         replay: CaptureStreams | None,
+        paths: Collection[str],
     ) -> None:
+        """`paths`: the endpoints below /api/v3/."""
+        self._paths = paths
         self._connections, self._faults, self._weights = connections, faults, weights
         self._market, self._replay = market, replay
         self._by_name: dict[str, Callable[[QueryParams], Result]] = {
@@ -134,9 +138,15 @@ class Control:
         return {"connections": len(self._connections.open)}
 
     def _malformed(self, parameters: QueryParams) -> Result:
-        kind = parameters["kind"]
-        if kind not in KINDS:
-            raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
+        kind, path = parameters["kind"], parameters.get("path")
+        accepted = KINDS if path is None else ANSWERS
+        if kind not in accepted:
+            raise ValueError(f"kind {kind!r} is none of {', '.join(accepted)}")
+        if path is not None:
+            if path not in self._paths:
+                raise ValueError(f"path {path!r} is none of {', '.join(self._paths)}")
+            self._faults.malformed[path] = kind
+            return {"path": path}
         frames = self._connections.malform(kind, parameters.get("stream"))
         self._faults.counts[f"malformed_{kind}"] += frames
         return {"frames": frames}

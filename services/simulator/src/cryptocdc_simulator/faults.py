@@ -38,6 +38,7 @@ class Faults:
     counts: Counter[str] = field(default_factory=Counter)
     dropped: list[Dropped] = field(default_factory=list)
     book_gaps: list[tuple[str, Span]] = field(default_factory=list)  # steps whose diffs are not sent
+    malformed: dict[str, str] = field(default_factory=dict)  # by REST endpoint the kind of its next answer
     duplicates: int = 0  # frames still to be sent twice
     refuse_status: int = 0  # every REST request is refused with this until refuse_until (ms)
     refuse_until: int = 0
@@ -68,6 +69,7 @@ class Faults:
     def clear(self) -> None:
         """End every fault that is running; the counts and the lists of what was dropped stay."""
         self.skew_ms = self.duplicates = self.refuse_until = 0
+        self.malformed.clear()
 
     def state(self) -> dict[str, Any]:
         return {

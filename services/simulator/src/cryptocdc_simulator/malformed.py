@@ -1,4 +1,4 @@
-"""Frames that no exchange should send, made from one that it did."""
+"""Frames and answers that no exchange should send, made from one that it did."""
 
 from __future__ import annotations
 
@@ -51,3 +51,5 @@ KINDS: dict[str, Callable[[str], str]] = {
     "future": _future,
 }
 """By kind: the malformed payload made from a sound one (without the wrapping of a combined stream)."""
+ANSWERS = ("invalid-json", "wrong-decimal", "oversize", "error-body")
+"""Of these the kinds that a REST answer can be; error-body is then what comes with status 400."""

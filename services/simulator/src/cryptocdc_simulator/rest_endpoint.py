@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from cryptocdc_simulator import errors
 from cryptocdc_simulator.faults import Faults
+from cryptocdc_simulator.malformed import KINDS
 from cryptocdc_simulator.parameters import Parameters
 from cryptocdc_simulator.rest import Answer
 from cryptocdc_simulator.weights import Weights
@@ -60,7 +61,11 @@ class RestEndpoint:
         except errors.ApiError as error:
             return _refused(error, None)
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        return Response(content, media_type="application/json;charset=UTF-8")
+        kind = self._faults.malformed.pop(name, None)
+        if kind is not None:
+            self._faults.counts[f"malformed_{kind}"] += 1
+            content = KINDS[kind](content.decode()).encode()
+        return Response(content, 400 if kind == "error-body" else 200, media_type="application/json;charset=UTF-8")
 
 
 def _refused(error: errors.ApiError, retry_after: int | None) -> Response:
