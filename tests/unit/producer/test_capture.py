@@ -60,6 +60,20 @@ def test_a_duplicate_trade_is_written_once(recorded: Recorded) -> None:
     assert [row[2] for row in recorded.rows("recent_trades")] == [7, 8, 9]
 
 
+def test_a_trade_whose_id_is_wild_is_refused_whichever_way_it_came(recorded: Recorded) -> None:
+    recorded.receive(agg_trade(7))
+    row = recorded.rows("recent_trades")[0]
+
+    recorded.receive(agg_trade(2**62, f=1, l=1))
+    recorded.capture.take_trades("BTCUSDT", [(*row[:2], 2**61, *row[3:]), (*row[:2], 8, *row[3:])])
+    recorded.receive(agg_trade(11))
+
+    assert recorded.refused == [("wild-id", "BTCUSDT")] * 2
+    assert [row[2] for row in recorded.rows("recent_trades")] == [8, 11]
+    assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", 9, 10)]
+    assert recorded.capture.last_trade("BTCUSDT") == 11
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [

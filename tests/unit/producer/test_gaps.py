@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cryptocdc_producer import intervals
-from cryptocdc_producer.gaps import Closes, Gap, Ids, Seen
+from cryptocdc_producer.gaps import FAR, Closes, Gap, Ids, Seen
 
 
 @given(
@@ -63,11 +64,39 @@ def test_ids_that_begin_anew_are_followed() -> None:
     assert ids.see(1) == (Seen.NEXT, None)
 
 
-def test_a_wild_id_costs_no_trade_that_follows() -> None:
-    ids = Ids(100)
-    ids.see(2**62)
+@pytest.mark.parametrize("wild", [2**62, 5_000_000_000, 7])
+def test_a_wild_id_is_told_and_changes_nothing(wild: int) -> None:
+    ids = Ids(3_000_000_000)
 
-    assert all(ids.see(number)[0] is Seen.LATE for number in range(101, 120))
+    assert ids.see(wild) == (Seen.WILD, None)
+    assert ids.last == 3_000_000_000
+    assert ids.see(3_000_000_001) == (Seen.NEXT, None)
+    assert ids.see(3_000_000_004) == (Seen.NEXT, (3_000_000_002, 3_000_000_003))
+
+
+def test_wild_ids_do_not_bear_each_other_out() -> None:
+    ids = Ids(100)
+
+    for wild in (2**62, 2**62, 2**61, 2**62 + FAR):
+        assert ids.see(wild) == (Seen.WILD, None)
+    assert ids.see(101) == (Seen.NEXT, None)
+
+
+def test_after_weeks_away_the_second_trade_tells_the_gap_and_the_first_lies_in_it() -> None:
+    ids = Ids(100)
+    there = 30 * FAR
+
+    assert ids.see(there) == (Seen.WILD, None)
+    assert ids.see(there + 1) == (Seen.NEXT, (101, there))
+    assert ids.see(there + 2) == (Seen.NEXT, None)
+
+
+def test_ids_that_begin_anew_from_far_are_followed_from_the_second_on() -> None:
+    ids = Ids(3_000_000_000)
+
+    assert ids.see(0) == (Seen.WILD, None)
+    assert ids.see(1) == (Seen.RESTART, (0, 0))
+    assert ids.see(2) == (Seen.NEXT, None)
 
 
 @given(

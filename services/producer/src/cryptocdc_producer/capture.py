@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from cryptocdc_core import durations
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import (
@@ -197,16 +199,23 @@ class Capture:
         if state := self._symbols.get(symbol):
             self._heard(symbol)
             for row in rows:
-                self._take_trade(state, row)
+                try:
+                    self._take_trade(state, row)
+                except Rejected as rejected:
+                    part = msgspec.json.encode(dict(zip(RECENT_TRADES.column_names, row, strict=True)))
+                    self._refuse(rejected.reason, str(rejected), part, symbol)
 
     def last_trade(self, symbol: str) -> int | None:
         """The last trade id known of a captured symbol."""
         return self._symbols[symbol].ids.last if symbol in self._symbols else None
 
     def _take_trade(self, state: _Symbol, row: Row) -> None:
+        """Raises Rejected."""
         seen, missing = state.ids.see(row[_TRADE_ID])
         if seen is Seen.DUPLICATE:
             return
+        if seen is Seen.WILD:
+            raise Rejected("wild-id", f"trade id {row[_TRADE_ID]} after {state.ids.last}, and nothing that leads there")
         if missing is not None:
             self._found(Gap(RECENT_TRADES.table, row[0], "", *missing))
         if seen is Seen.RESTART:

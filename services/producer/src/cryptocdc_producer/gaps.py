@@ -9,6 +9,8 @@ from cryptocdc_producer import intervals
 
 _RUNS = 8
 """Runs of ids that are remembered: enough for connections that overlap across several gaps."""
+FAR = 10_000_000
+"""Ids: what the busiest symbols bring in a day. One further than that from all known is not believed alone."""
 
 
 class Gap(NamedTuple):
@@ -34,7 +36,9 @@ class Seen(Enum):
     LATE = "late"
     """Of a gap: worth writing, though the gap is being filled too."""
     RESTART = "restart"
-    """Older than anything known: the exchange has begun to count anew, or an id was wild."""
+    """Older than anything known: the exchange has begun to count anew."""
+    WILD = "wild"
+    """Far from anything known, and alone: not written. If it was right, it lies in the gap that the next one tells."""
 
 
 class Ids:
@@ -42,6 +46,7 @@ class Ids:
 
     def __init__(self, last: int | None) -> None:
         self._runs: list[tuple[int, int]] = [] if last is None else [(last, last)]
+        self._wild: int | None = None
 
     @property
     def last(self) -> int | None:
@@ -56,6 +61,8 @@ class Ids:
         if trade_id == last + 1:
             self._runs[-1] = (first, trade_id)
             return Seen.NEXT, None
+        if trade_id > last + FAR or trade_id < self._runs[0][0] - FAR:
+            return self._see_far(trade_id)
         if trade_id > last:
             self._runs.append((trade_id, trade_id))
             del self._runs[:-_RUNS]
@@ -66,6 +73,21 @@ class Ids:
             return Seen.LATE, None
         self._runs = [(trade_id, trade_id)]
         return Seen.RESTART, None
+
+    def _see_far(self, trade_id: int) -> tuple[Seen, tuple[int, int] | None]:
+        """After an outage of weeks, or when the exchange counts anew, a second id follows the first one; a wild one
+        stands alone. To follow it would blind the search for gaps, or open one that no exchange could ever fill.
+        """
+        before, self._wild = self._wild, trade_id
+        if before is None or not before < trade_id <= before + FAR:
+            return Seen.WILD, None
+        self._wild = None
+        last = self._runs[-1][1]
+        if trade_id > last:
+            self._runs = [*self._runs, (trade_id, trade_id)][-_RUNS:]
+            return Seen.NEXT, (last + 1, trade_id - 1)
+        self._runs = [(trade_id, trade_id)]
+        return Seen.RESTART, (before, trade_id - 1)
 
 
 class Closes:
