@@ -86,14 +86,16 @@ def test_raw_trades_are_captured_one_by_one(start: Starter) -> None:
 
 def trade_ids(it: Run, symbol: str) -> list[int]:
     """A symbol's trade ids in PostgreSQL, in order."""
+    table = f"{it.plan.names.schema}.recent_trades"
+    return [row[0] for row in rows_of(it, f"SELECT trade_id FROM {table} WHERE symbol = %s ORDER BY trade_id", symbol)]
+
+
+def rows_of(it: Run, query: str, *values: object) -> list[tuple[Any, ...]]:
     connection = postgres.connect(it.servers.postgres, "test", autocommit=True)
     try:
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT trade_id FROM {it.plan.names.schema}.recent_trades WHERE symbol = %s ORDER BY trade_id",
-                (symbol,),
-            )
-            return [row[0] for row in cursor.fetchall()]
+            cursor.execute(query, values)
+            return cursor.fetchall()
     finally:
         connection.close()
 
@@ -116,6 +118,30 @@ def test_a_gap_in_the_trades_is_found_and_filled(start: Starter) -> None:
         wait_for("no gap open", lambda: it.figures().gaps_open == 0, 90)
         result = finish(it)
         assert_no_gap(it, it.applied.symbols)
+
+    assert_equal(result)
+
+
+def test_a_candle_that_a_first_start_left_open_is_closed_by_the_next(start: Starter) -> None:
+    """Nothing closed is stored then, from which the search for gaps could go on."""
+
+    def klines(it: Run) -> dict[int, bool]:
+        """By open time in ms whether it is closed."""
+        schema = it.plan.names.schema
+        return dict(rows_of(it, f"SELECT (extract(epoch FROM open_time) * 1000)::bigint, closed FROM {schema}.klines"))
+
+    document = feed_document("ajar", ["BTCUSDT"], {"klines": {"source": "websocket", "intervals": ["1m"]}})
+    wait_for("a minute that has just begun", lambda: time.time() % 60 < 20)
+    with start(document) as it:
+        wait_for("an open candle in Cassandra", lambda: rows_in_cassandra(it, "klines"))
+        it.stop_capture()
+        (opened,) = klines(it)
+        assert klines(it) == {opened: False}
+        wait_for("the end of its minute", lambda: time.time() * 1000 > opened + 60_000, 90)
+    with start(document) as it:
+        wait_for("its close", lambda: klines(it)[opened], 90)
+        result = finish(it)
+        assert klines(it).keys() == set(range(opened, max(klines(it)) + 1, 60_000))
 
     assert_equal(result)
 
@@ -294,13 +320,7 @@ def test_top_is_looked_at_again_after_a_day_until_that_has_worked(
 
 
 def captured_symbols(it: Run) -> set[str]:
-    connection = postgres.connect(it.servers.postgres, "test", autocommit=True)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT DISTINCT symbol FROM {it.plan.names.schema}.latest_prices")
-            return {row[0] for row in cursor.fetchall()}
-    finally:
-        connection.close()
+    return {row[0] for row in rows_of(it, f"SELECT DISTINCT symbol FROM {it.plan.names.schema}.latest_prices")}
 
 
 def quiet(it: Run, symbol: str, seconds: float = 3) -> bool:

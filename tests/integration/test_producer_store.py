@@ -1,0 +1,106 @@
+"""What the producer reads of PostgreSQL when it takes over a symbol, as the writer has left it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from cryptocdc_adapters import postgres
+from cryptocdc_core import ddl
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.catalogue.streams import KLINES, LATEST_PRICES, RECENT_TRADES
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.names import Names
+from cryptocdc_local.applier import Servers
+from cryptocdc_producer.frames import Row
+from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.intake import Data, Entry, Intake
+from cryptocdc_producer.store import Store, Stored
+from cryptocdc_producer.writer import Writer
+from tests.integration.conftest import feed_document
+
+pytestmark = pytest.mark.platform
+
+STREAMS = (RECENT_TRADES, KLINES, LATEST_PRICES)
+NAMES = Names("store_test")
+WANTED = {
+    "recentTrades": {"source": "websocket"},
+    "klines": {"source": "websocket", "intervals": ["1m", "1h", "1M"]},
+    "latestPrices": {"source": "websocket"},
+}
+HOUR = 3_600_000
+AT = int(time.time() * 1000) // (24 * HOUR) * 24 * HOUR
+MAY, JUNE = 1_777_593_600_000, 1_780_272_000_000
+
+
+@pytest.fixture(autouse=True)
+def _tables(servers: Servers) -> Iterator[None]:
+    def drop() -> None:
+        with own.cursor() as cursor:
+            cursor.execute(f"DROP SCHEMA IF EXISTS {NAMES.schema} CASCADE")
+            cursor.execute(f"DROP PUBLICATION IF EXISTS {NAMES.publication}")
+
+    own = postgres.connect(servers.postgres, "test", autocommit=True)
+    drop()
+    postgres.apply_schema(servers.postgres, ddl.postgres_schema(NAMES, STREAMS, servers.replication.user))
+    yield
+    drop()
+    own.close()
+
+
+def stored(servers: Servers, *entries: Entry) -> Stored:
+    """What a producer finds of BTCUSDT once `entries` are written."""
+    metrics = ProducerMetrics("test")
+    intake = Intake(metrics)
+    connect = partial(postgres.connect, servers.postgres, "producer")
+    writer = Writer(NAMES, STREAMS, intake, connect, metrics, lambda *refused: pytest.fail(str(refused)))
+    intake.put(*entries)
+    intake.close()
+    writer.start()
+    assert writer.finish(60)
+    feed = feeds.parse(feed_document("store-test", ["BTCUSDT", "ETHUSDT"], WANTED))
+    return Store(NAMES, feed, connect).load(["BTCUSDT", "ETHUSDT"])["BTCUSDT"]
+
+
+def of(stream: Stream, **values: object) -> Data:
+    """A row in which all that is not told is a one."""
+    row: Row = tuple({"symbol": "BTCUSDT", **values}.get(name, 1) for name in stream.column_names)
+    return Data(stream, row)
+
+
+def kline(interval: str, open_time: int, closed: bool, symbol: str = "BTCUSDT") -> Data:
+    return of(KLINES, symbol=symbol, interval=interval, open_time=open_time, closed=closed)
+
+
+def test_nothing_is_stored_of_a_symbol_that_is_new(servers: Servers) -> None:
+    assert stored(servers, kline("1h", AT, closed=False, symbol="ETHUSDT")) == Stored()
+
+
+def test_of_each_kind_the_newest_and_the_gaps_that_are_open(servers: Servers) -> None:
+    gap = Gap("recent_trades", "BTCUSDT", "", 5, 6)
+
+    found = stored(
+        servers,
+        gap,
+        *[of(RECENT_TRADES, trade_id=number, trade_time=AT + number) for number in (4, 7)],
+        of(LATEST_PRICES, event_time=AT + 9),
+        *[kline("1h", AT + number * HOUR, closed=number < 3) for number in range(5)],
+    )
+
+    assert found == Stored(7, {"1h": AT + 2 * HOUR}, (gap,), {"latest_prices": AT + 9})
+
+
+def test_where_no_kline_is_closed_the_end_of_the_oldest_is_the_next_to_come(servers: Servers) -> None:
+    found = stored(
+        servers,
+        kline("1m", AT, closed=False),
+        kline("1h", AT + HOUR, closed=False),
+        kline("1h", AT, closed=False),
+        kline("1M", JUNE, closed=False),
+    )
+
+    assert found.last_closes == {"1m": AT - 60_000, "1h": AT - HOUR, "1M": MAY}
