@@ -52,7 +52,7 @@ class ProducerMetrics(ProgramMetrics):
             buckets=LATENCY_BUCKETS_S, registry=r,
         )  # fmt: skip
         self.rejected = Counter(
-            f"{p}rejected_total", "Frames refused, kept in the rejected topic.", ["reason"], registry=r
+            f"{p}rejected_total", "Frames and answers refused, kept in the rejected topic.", ["reason"], registry=r
         )
         self.conflated = Counter(
             f"{p}conflated_total", "States overtaken by a newer one before they were written.", ["table"], registry=r
