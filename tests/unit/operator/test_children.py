@@ -1,30 +1,19 @@
 """What is made for a feed in Kubernetes: golden where others rely on it, and all of it valid by the true schemas."""
 
 import json
-import re
 
 import pytest
 import yaml
-from tests.unit.core.feeds import feed
-from tests.unit.kubernetes_schemas import ROOT, problems
-from tests.unit.operator.doubles import FACTS
-from tests.unit.operator.world import ADDRESSES, SETTINGS
+from tests.unit.kubernetes_schemas import problems
+from tests.unit.operator.made import FEEDS, OWNER, PROGRAMS, STREAMS, environment, everything, one, planned
+from tests.unit.operator.world import SETTINGS
 
 from cryptocdc_core.feed import parse
-from cryptocdc_core.names import Names
-from cryptocdc_core.plan import plan
-from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings
 from cryptocdc_operator import children
-from cryptocdc_operator.labels import Owner
-from cryptocdc_operator.programs import programs_of
 from cryptocdc_operator.settings import OperatorSettings
-from cryptocdc_operator.workloads import deployment
 
-OWNER = Owner("my-feed", "uid")
-PROGRAMS = ("producer", "consumer", "api")
 COMMON = ("CRYPTOCDC_FEED", "CRYPTOCDC_SOURCE", "CRYPTOCDC_METRICS_PORT", "CRYPTOCDC_LOG_FORMAT")
-STREAMS = {"recentTrades": {}, "klines": {}, "crypto24hStats": {}, "latestPrices": {}, "orderBook": {}}
 LABELS = {
     "app.kubernetes.io/name": "cryptocdc",
     "app.kubernetes.io/instance": "my-feed",
@@ -32,51 +21,6 @@ LABELS = {
     "app.kubernetes.io/managed-by": "cryptocdc-operator",
     "cryptocdc.io/feed": "my-feed",
 }
-FEEDS = {
-    "a few": {"streams": STREAMS},
-    "scaled": {"streams": STREAMS, "scaling": {"producers": 3, "consumers": 4}, "deletionPolicy": "Delete"},
-    "with a key, elsewhere": {
-        "streams": {"klines": {}},
-        "credentialsSecretRef": "binance-key",
-        "exchange": "binance-us",
-        "endpoints": {"rest": "http://mock", "websocket": "wss://mock.example:9000"},
-    },
-    "with alerts": {
-        "streams": STREAMS,
-        "alerts": [
-            {"symbol": "ETHUSDT", "window": "1h", "dropPercent": 2.5},
-            {"symbol": "BTCUSDT", "above": 0.00001234},
-        ],
-        "alertWebhook": {"secretRef": "pager"},
-    },
-    "simulated": {"streams": {"klines": {}}, "exchange": "simulated", "suspend": True},
-}
-
-
-def planned(**spec):
-    made = feed("my-feed", **spec)
-    source = "simulated" if made.spec.exchange == "simulated" else "exchange"
-    return plan(ResolvedFeed(made, source, ("BTCUSDT", "ETHUSDT")), FACTS)
-
-
-def everything(settings=SETTINGS, **spec):
-    made = planned(**spec)
-    programs = programs_of(made, settings, ADDRESSES)
-    return [
-        children.feed_map(made, children.feed_text(made), OWNER),
-        *children.topics(made, settings, OWNER),
-        children.connector(made, settings, OWNER, "running"),
-        *(deployment(program, made.feed, settings, OWNER) for program in programs),
-        *children.guards(programs, made, settings, OWNER),
-    ]
-
-
-def one(kind, name, settings=SETTINGS, **spec):
-    return next(o for o in everything(settings, **spec) if (o["kind"], o["metadata"]["name"]) == (kind, name))
-
-
-def environment(made):
-    return {e["name"]: e["value"] for e in made["spec"]["template"]["spec"]["containers"][0]["env"]}
 
 
 @pytest.mark.parametrize("name", FEEDS)
@@ -235,38 +179,6 @@ def test_an_api_is_ready_when_it_can_answer_and_alive_as_every_program():
     assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"metrics": 9090, "http": 8000}
 
 
-def test_every_program_is_found_by_its_service_and_only_an_api_at_one_address():
-    for component in PROGRAMS:
-        service = one("Service", f"my-feed-{component}", streams=STREAMS)["spec"]
-        pod = one("Deployment", f"my-feed-{component}", streams=STREAMS)["spec"]["template"]
-        assert service["selector"].items() <= pod["metadata"]["labels"].items()
-        ports = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
-        assert {port["targetPort"] for port in service["ports"]} <= ports
-        assert service.get("clusterIP") == (None if component == "api" else "None")
-    (port,) = one("Service", "my-feed-api", streams=STREAMS)["spec"]["ports"]
-    assert (port["port"], port["targetPort"]) == (80, "http")
-
-
-def test_a_monitor_bears_the_labels_by_which_a_prometheus_selects():
-    found = OperatorSettings.from_env(
-        {
-            "CRYPTOCDC_OPERATOR_NAMESPACE": "cdc",
-            "CRYPTOCDC_OPERATOR_PRODUCER_IMAGE": "p",
-            "CRYPTOCDC_OPERATOR_CONSUMER_IMAGE": "c",
-            "CRYPTOCDC_OPERATOR_ALERTER_IMAGE": "a",
-            "CRYPTOCDC_OPERATOR_POD_MONITOR_LABELS": '{"release": "kps", "cryptocdc.io/feed": "other"}',
-        }
-    )
-    made = children.pod_monitor((), feed("my-feed"), Names("my_feed"), found.pod_monitor_labels, OWNER)
-    assert made["metadata"]["labels"]["release"] == "kps"
-    assert made["metadata"]["labels"]["cryptocdc.io/feed"] == "my-feed", "what the operator finds its own by stays"
-
-
-def test_prometheus_finds_every_program():
-    (expression,) = one("PodMonitor", "my-feed", streams=STREAMS)["spec"]["selector"]["matchExpressions"]
-    assert expression["values"] == list(PROGRAMS)
-
-
 def test_a_key_is_given_to_producers_as_a_file():
     made = one("Deployment", "my-feed-producer", **FEEDS["with a key, elsewhere"])
     assert environment(made)["CRYPTOCDC_API_KEY_FILE"] == "/var/run/secrets/cryptocdc/binance-key/api-key"
@@ -364,60 +276,3 @@ def test_the_feeds_file_holds_the_alerts_of_captured_symbols_as_they_were_writte
     )  # fmt: skip
     assert parse(yaml.safe_load(children.feed_text(made))).spec.alerts == list(made.alerts)
     assert [alert.symbol for alert in made.alerts] == ["ETHUSDT", "BTCUSDT"]
-
-
-WITH_WEBHOOK = {"streams": STREAMS, "alerts": [{"symbol": "BTCUSDT", "above": 1}]}
-
-
-@pytest.mark.parametrize(
-    ("name", "spec", "near", "far"),
-    [
-        ("my-feed-alerter", WITH_WEBHOOK, {9093}, set()),
-        ("my-feed-alerter", WITH_WEBHOOK | {"alertWebhook": {"url": "http://am:9099/x"}}, {9093, 9099}, set()),
-        ("my-feed-alerter", WITH_WEBHOOK | {"alertWebhook": {"url": "https://a.example/x"}}, {9093}, {443}),
-        ("my-feed-alerter", WITH_WEBHOOK | {"alertWebhook": {"secretRef": "pager"}}, {9093}, {80, 443}),
-        ("my-feed-producer", {}, {5432, 9093}, {443}),
-        ("my-feed-producer", FEEDS["with a key, elsewhere"], {5432, 9093, 80}, {9000}),
-        ("my-feed-producer", FEEDS["simulated"], {5432, 9093, 8090}, set()),
-        ("my-feed-consumer", {}, {9042, 9093}, set()),
-        ("my-feed-api", {}, {9042, 9093, 9090}, set()),
-    ],
-)
-def test_programs_reach_their_servers_and_nothing_else(name, spec, near, far):
-    policy = one("NetworkPolicy", name, **({"streams": STREAMS} | spec))["spec"]
-    assert policy["policyTypes"] == ["Ingress", "Egress"]
-    let_in = [9090, 8000] if name.endswith("api") else [9090]
-    assert policy["ingress"] == [{"ports": [{"protocol": "TCP", "port": port} for port in let_in]}]
-    _, *out = policy["egress"]
-    found = {("near" if "to" in rule else "far"): {port["port"] for port in rule["ports"]} for rule in out}
-    assert (found.get("near", set()), found.get("far", set())) == (near, far)
-
-
-def test_an_api_reaches_its_redis_wherever_it_is():
-    settings = SETTINGS.model_copy(update={"api_redis_secret": "cache", "api_redis_port": 6380})
-    *_, far = one("NetworkPolicy", "my-feed-api", settings, streams=STREAMS)["spec"]["egress"]
-    assert far == {"ports": [{"protocol": "TCP", "port": 6380}]}
-
-
-def test_a_single_pod_has_no_budget_that_could_only_hold_it_fast():
-    assert not [o for o in everything(streams=STREAMS) if o["kind"] == "PodDisruptionBudget"]
-    budgets = [o for o in everything(**FEEDS["scaled"]) if o["kind"] == "PodDisruptionBudget"]
-    assert [budget["spec"]["maxUnavailable"] for budget in budgets] == [1, 1]
-
-
-def test_pods_that_are_not_ready_hold_up_no_drain():
-    budgets = [o for o in everything(**FEEDS["scaled"]) if o["kind"] == "PodDisruptionBudget"]
-    assert {budget["spec"]["unhealthyPodEvictionPolicy"] for budget in budgets} == {"AlwaysAllow"}
-
-
-def test_the_chart_sets_exactly_the_settings_that_there_are():
-    text = (ROOT / "charts/templates/operator.yaml").read_text()
-    known = {OperatorSettings.variable(field) for field in OperatorSettings.model_fields}
-    assert set(re.findall(r"CRYPTOCDC_OPERATOR_\w+", text)) == known
-
-
-def test_the_page_about_the_operator_names_every_setting():
-    page = (ROOT / "docs/operator.md").read_text()
-    variables = [OperatorSettings.variable(field) for field in OperatorSettings.model_fields]
-    missing = [v for v in variables if v not in page and f"…_{v.removeprefix('CRYPTOCDC_OPERATOR_')}" not in page]
-    assert missing == []

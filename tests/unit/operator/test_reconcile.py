@@ -1,11 +1,11 @@
-"""A feed on a cluster in memory: from nothing to ready, through every edit, and after a death at any step."""
+"""A feed on a cluster in memory: from nothing to ready and through every edit."""
 
 import copy
 import json
 from datetime import timedelta
 
 import pytest
-from tests.unit.operator.world import SETTINGS, Killed, World
+from tests.unit.operator.world import SETTINGS, World
 
 from cryptocdc_operator.judge import PARTS, Proof
 
@@ -381,42 +381,3 @@ def test_an_api_that_does_not_come_up_is_told_and_stops_nothing(world):
     assert world.said("Ready") == ("False", "Progressing")
     assert sorted(world.symbols["majors"]) == symbols["names"]
     assert world.feed()["status"]["observedGeneration"] == 2
-
-
-EDITS = {
-    "made": lambda world: None,
-    "a symbol": lambda world: world.edit(symbols={"names": ["ETHUSDT", "SOLUSDT"]}),
-    "a stream": lambda world: world.edit(streams={**STREAMS, "orderBook": {}}),
-    "a stream less": lambda world: world.edit(streams={"recentTrades": None, "klines": {}}),
-    "all of it": lambda world: world.edit(
-        suspend=True, scaling={"producers": 2, "consumers": 3}, retention={"cassandra": "1d", "kafka": "keep"}
-    ),
-    "a lost slot": lambda world: world.lose_slot(),
-}
-
-
-@pytest.mark.parametrize("edit", EDITS)
-def test_an_operator_killed_at_any_step_comes_to_the_same_end(edit):
-    begun = World(streams=STREAMS)
-    if edit != "made":
-        begun.run()
-        begun.others()
-    begun.steps = 0
-    EDITS[edit](begun)
-
-    smooth = begun.copied()
-    smooth.run()
-    steps = smooth.steps
-    smooth.run()
-    wanted = smooth.state()
-    assert steps > 20
-    for kill_at in range(1, steps + 1):
-        world = begun.copied()
-        world.kill_at = kill_at
-        with pytest.raises(Killed):
-            world.run()
-        world.kill_at = None
-        world.others()
-        world.run()
-        world.run()
-        assert world.state() == wanted, f"killed at step {kill_at}"

@@ -1,0 +1,61 @@
+"""All that is made in Kubernetes for some feeds, as tests of it look at it."""
+
+from tests.unit.core.feeds import feed
+from tests.unit.operator.doubles import FACTS
+from tests.unit.operator.world import ADDRESSES, SETTINGS
+
+from cryptocdc_core.plan import plan
+from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_operator import children
+from cryptocdc_operator.labels import Owner
+from cryptocdc_operator.programs import programs_of
+from cryptocdc_operator.workloads import deployment
+
+OWNER = Owner("my-feed", "uid")
+PROGRAMS = ("producer", "consumer", "api")
+STREAMS = {"recentTrades": {}, "klines": {}, "crypto24hStats": {}, "latestPrices": {}, "orderBook": {}}
+FEEDS = {
+    "a few": {"streams": STREAMS},
+    "scaled": {"streams": STREAMS, "scaling": {"producers": 3, "consumers": 4}, "deletionPolicy": "Delete"},
+    "with a key, elsewhere": {
+        "streams": {"klines": {}},
+        "credentialsSecretRef": "binance-key",
+        "exchange": "binance-us",
+        "endpoints": {"rest": "http://mock", "websocket": "wss://mock.example:9000"},
+    },
+    "with alerts": {
+        "streams": STREAMS,
+        "alerts": [
+            {"symbol": "ETHUSDT", "window": "1h", "dropPercent": 2.5},
+            {"symbol": "BTCUSDT", "above": 0.00001234},
+        ],
+        "alertWebhook": {"secretRef": "pager"},
+    },
+    "simulated": {"streams": {"klines": {}}, "exchange": "simulated", "suspend": True},
+}
+
+
+def planned(**spec):
+    made = feed("my-feed", **spec)
+    source = "simulated" if made.spec.exchange == "simulated" else "exchange"
+    return plan(ResolvedFeed(made, source, ("BTCUSDT", "ETHUSDT")), FACTS)
+
+
+def everything(settings=SETTINGS, **spec):
+    made = planned(**spec)
+    programs = programs_of(made, settings, ADDRESSES)
+    return [
+        children.feed_map(made, children.feed_text(made), OWNER),
+        *children.topics(made, settings, OWNER),
+        children.connector(made, settings, OWNER, "running"),
+        *(deployment(program, made.feed, settings, OWNER) for program in programs),
+        *children.guards(programs, made, settings, OWNER),
+    ]
+
+
+def one(kind, name, settings=SETTINGS, **spec):
+    return next(o for o in everything(settings, **spec) if (o["kind"], o["metadata"]["name"]) == (kind, name))
+
+
+def environment(made):
+    return {e["name"]: e["value"] for e in made["spec"]["template"]["spec"]["containers"][0]["env"]}
