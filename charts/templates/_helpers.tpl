@@ -108,6 +108,11 @@ tolerations:
 {{- .Values.replication.existingSecret | default "cryptocdc-replication" -}}
 {{- end -}}
 
+{{/* The Role, and its RoleBinding, by which Connect reads the replication secret. */}}
+{{- define "cryptocdc.connectRole" -}}
+{{- include "cryptocdc.fullname" . }}-replication-secret
+{{- end -}}
+
 {{- define "cryptocdc.writerSecret" -}}
 {{- .Values.writer.existingSecret | default "cryptocdc-writer" -}}
 {{- end -}}

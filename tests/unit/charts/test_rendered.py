@@ -123,23 +123,54 @@ def test_no_right_is_to_everything(chart):
 
 def test_connect_may_read_the_replication_secret_and_nothing_else():
     chart = rendered("default")
-    (rule,) = the(chart, "Role", "cryptocdc-connect")["rules"]
+    (rule,) = the(chart, "Role", "cryptocdc-replication-secret")["rules"]
     assert rule == {
         "apiGroups": [""],
         "resources": ["secrets"],
         "resourceNames": ["cryptocdc-replication"],
         "verbs": ["get"],
     }
-    (subject,) = the(chart, "RoleBinding", "cryptocdc-connect")["subjects"]
+    binding = the(chart, "RoleBinding", "cryptocdc-replication-secret")
+    assert binding["roleRef"]["name"] == "cryptocdc-replication-secret"
+    (subject,) = binding["subjects"]
     assert (subject["kind"], subject["name"]) == ("ServiceAccount", "cryptocdc-connect")
 
 
+OUTLIVE = {
+    ("CustomResourceDefinition", "cryptofeeds.cryptocdc.io"),
+    ("Secret", "cryptocdc-replication"),
+    ("Secret", "cryptocdc-reader"),
+    ("Secret", "cryptocdc-writer"),
+    ("Role", "cryptocdc-replication-secret"),
+    ("RoleBinding", "cryptocdc-replication-secret"),
+}
+"""What feeds that go on capturing need after `helm uninstall`."""
+
+
+def test_what_running_feeds_need_outlives_the_chart():
+    chart = rendered("kind")
+    kept = {
+        (d["kind"], d["metadata"]["name"])
+        for d in chart
+        if d["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == "keep"
+    }
+    assert kept == OUTLIVE
+
+
+def test_the_rights_of_every_account_that_the_chart_does_not_make_outlive_it(chart):
+    """Whose account it is not goes on after the chart, and uses them."""
+    accounts = {account["metadata"]["name"] for account in find(chart, "ServiceAccount")}
+    for binding in find(chart, "RoleBinding"):
+        if not {subject["name"] for subject in binding["subjects"]} <= accounts:
+            for each in (binding, the(chart, "Role", binding["roleRef"]["name"])):
+                assert each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
 @pytest.mark.parametrize("name", ["cryptocdc-replication", "cryptocdc-reader", "cryptocdc-writer"])
-def test_a_login_that_the_chart_made_outlives_it(name):
+def test_a_login_that_the_chart_made_has_a_name_and_a_password(name):
     secret = the(rendered("default"), "Secret", name)
     assert secret["type"] == "kubernetes.io/basic-auth"
     assert set(secret["data"]) == {"username", "password"}
-    assert secret["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
 
 def test_no_login_is_made_where_one_is_given():
@@ -148,7 +179,7 @@ def test_no_login_is_made_where_one_is_given():
 
 def test_a_given_secret_reaches_whoever_needs_it():
     chart = rendered("everything")
-    assert the(chart, "Role", "market-connect")["rules"][0]["resourceNames"] == ["debezium-login"]
+    assert the(chart, "Role", "market-replication-secret")["rules"][0]["resourceNames"] == ["debezium-login"]
     (verifier,) = pod_specs([the(chart, "Deployment", "market-verifier")]).values()
     (volume,) = [volume for volume in verifier["volumes"] if "projected" in volume]
     mounted = [source["secret"]["name"] for source in volume["projected"]["sources"]]
