@@ -32,3 +32,16 @@ def test_what_does_not_depend_on_the_platform_is_alike(key):
 
 def test_a_single_worker_waits_for_nobody():
     assert the(overlay("kind"), "KafkaConnect")["spec"]["config"]["scheduled.rebalance.max.delay.ms"] == 0
+
+
+@pytest.mark.parametrize("platform", ["kind", "production"])
+def test_a_worker_is_ready_soon_after_its_start(platform):
+    probe = the(overlay(platform), "KafkaConnect")["spec"]["readinessProbe"]
+    assert probe["initialDelaySeconds"] + probe["periodSeconds"] <= 15
+
+
+@pytest.mark.parametrize("platform", ["kind", "production"])
+def test_a_worker_is_not_killed_while_the_only_broker_is_away(platform):
+    """Seen: `/health` times out then. A broker that moves to another node is back within minutes."""
+    probe = the(overlay(platform), "KafkaConnect")["spec"]["livenessProbe"]
+    assert probe["failureThreshold"] * probe["periodSeconds"] >= 600
