@@ -5,6 +5,8 @@ Series are promtool's: a value every minute, `a+bxn` for a rising one, `_` for a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 Labels = dict[str, str]
@@ -26,6 +28,8 @@ class Cases(NamedTuple):
     """As it then reads."""
     quiet: dict[str, Case]
     """By why it must be quiet."""
+    also: Mapping[str, Case] = MappingProxyType({})
+    """Other series with which it fires in the same words."""
 
 
 FEED = 'namespace="cdc",feed="majors"'
@@ -45,8 +49,16 @@ THROTTLED = f'cryptocdc_producer_throttled_total{{{POD},status="429"}}'
 USED, LIMIT = f"cryptocdc_producer_weight_used{{{POD}}}", f"cryptocdc_producer_weight_limit{{{POD}}}"
 CONNECTOR = f"cryptocdc_verifier_connector_running{{{FEED}}}"
 USABLE, RETAINED = (f"cryptocdc_verifier_slot_{what}{{{FEED}}}" for what in ("usable", "retained_bytes"))
-CNPG_LOST = 'cnpg_cryptocdc_slots_lost{namespace="cdc",pod="pg-1",slot_name="majors_slot"}'
-SAFE = 'cnpg_cryptocdc_slots_safe_wal_bytes{namespace="cdc",pod="pg-1",slot_name="majors_slot"}'
+
+
+def on_instance(metric: str, pod: str) -> str:
+    """What CloudNativePG serves of the feed's slot on one of the instances."""
+    return f'cnpg_cryptocdc_slots_{metric}{{namespace="cdc",pod="{pod}",slot_name="majors_slot"}}'
+
+
+PRIMARY = {on_instance("standby", "pg-2"): "0x30"}
+DEMOTED = {on_instance("standby", "pg-1"): "1x30", on_instance("orphaned", "pg-1"): "1x30"}
+"""pg-1 was the primary before pg-2 and has kept its slot."""
 LAG = f'cryptocdc_consumer_lag_records{{{FEED},topic="majors.majors.klines",partition="0"}}'
 TOPIC = 'topic="majors.majors.klines",partition="0"'
 GROUP_LAG = f'kafka_consumergroup_lag{{namespace="cdc",consumergroup="majors-consumer",{TOPIC}}}'
@@ -126,10 +138,40 @@ CASES: dict[str, Cases] = {
         },
     ),
     "CryptocdcSlotLost": Cases(
-        Case("5m", {USABLE: "0x20", CNPG_LOST: "1x20"}),
+        Case("5m", {USABLE: "1x20", **PRIMARY, on_instance("lost", "pg-2"): "1x20"}),
         MAJORS,
         "majors: the slot is gone, or PostgreSQL has removed log that it had not read",
-        {"it is whole": Case("5m", {USABLE: "1x20", CNPG_LOST: "0x20"})},
+        {
+            "it is whole": Case("5m", {USABLE: "1x20", **PRIMARY, on_instance("lost", "pg-2"): "0x20"}),
+            "the demoted primary's is lost, the primary's is whole": Case(
+                "5m",
+                {
+                    USABLE: "1x20", **PRIMARY, **DEMOTED,
+                    on_instance("lost", "pg-1"): "1x20", on_instance("lost", "pg-2"): "0x20",
+                },
+            ),
+        },
+        {
+            "the verifier finds none": Case("5m", {USABLE: "0x20"}),
+            "the primary's is lost, a standby's copy is not": Case(
+                "5m",
+                {
+                    USABLE: "1x20", **PRIMARY, on_instance("standby", "pg-1"): "1x30",
+                    on_instance("lost", "pg-1"): "0x20", on_instance("lost", "pg-2"): "1x20",
+                },
+            ),
+        },
+    ),
+    "CryptocdcSlotNotSafe": Cases(
+        Case("20m", {**PRIMARY, **DEMOTED, on_instance("safe", "pg-1"): "0x30", on_instance("safe", "pg-2"): "1x30"}),
+        {"namespace": "cdc", "pod": "pg-1", "slot_name": "majors_slot"},
+        "majors_slot on pg-1 would not survive a failover",
+        {
+            "primary and copy are safe": Case(
+                "20m", {on_instance("safe", "pg-1"): "1x30", on_instance("safe", "pg-2"): "1x30"}
+            ),
+            "the copy is new, and soon kept": Case("20m", {on_instance("safe", "pg-1"): "0x10 1x30"}),
+        },
     ),
     "CryptocdcSlotRetainsLog": Cases(
         Case("20m", {RETAINED: "2e9x30"}),
@@ -138,10 +180,26 @@ CASES: dict[str, Cases] = {
         {"it is read": Case("20m", {RETAINED: "2e7x30"}), "only for a while": Case("10m", {RETAINED: "2e9x30"})},
     ),
     "CryptocdcSlotNearItsLimit": Cases(
-        Case("5m", {SAFE: "5e8x10"}),
+        Case(
+            "5m",
+            {
+                **PRIMARY, on_instance("safe_wal_bytes", "pg-2"): "5e8x10",
+                on_instance("standby", "pg-1"): "1x30", on_instance("safe_wal_bytes", "pg-1"): "9e9x10",
+            },
+        ),
         {"namespace": "cdc", "slot_name": "majors_slot"},
         "476.8MiB more of log, and the slot majors_slot is lost",
-        {"there is room": Case("5m", {SAFE: "9e9x10"}), "there is no limit": Case("5m", {SAFE: "-1x10"})},
+        {
+            "there is room": Case("5m", {**PRIMARY, on_instance("safe_wal_bytes", "pg-2"): "9e9x10"}),
+            "there is no limit": Case("5m", {**PRIMARY, on_instance("safe_wal_bytes", "pg-2"): "-1x10"}),
+            "it is the demoted primary's": Case(
+                "5m",
+                {
+                    **PRIMARY, **DEMOTED, on_instance("safe_wal_bytes", "pg-1"): "5e8x10",
+                    on_instance("safe_wal_bytes", "pg-2"): "9e9x10",
+                },
+            ),
+        },
     ),
     "CryptocdcLagGrows": Cases(
         Case("40m", {LAG: "11000+500x60"}),

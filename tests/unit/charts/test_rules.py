@@ -17,7 +17,9 @@ RUNBOOKS = CHART.parent / "docs" / "runbooks"
 ELSEWHERE = {
     # CloudNativePG prefixes the queries of manifests/cloudnative-pg/slots.yaml.
     "cnpg_cryptocdc_slots_lost": "manifests/cloudnative-pg/slots.yaml",
+    "cnpg_cryptocdc_slots_safe": "manifests/cloudnative-pg/slots.yaml",
     "cnpg_cryptocdc_slots_safe_wal_bytes": "manifests/cloudnative-pg/slots.yaml",
+    "cnpg_cryptocdc_slots_standby": "manifests/cloudnative-pg/slots.yaml",
     # Strimzi's exporter of lag.
     "kafka_consumergroup_lag": "manifests/strimzi/kafka.yaml",
     # The kubelet's own, which prometheus-operator's stack scrapes everywhere; on one machine lent with PostgreSQL's.
@@ -113,6 +115,8 @@ def test_every_alert_is_tried_both_ways():
 @pytest.mark.skipif(PROMTOOL is None, reason="no promtool here; Debian's package prometheus has it")
 def test_it_fires_when_it_must_and_not_when_it_must_not(alert, tmp_path):
     cases, rule = CASES[alert], RULES[alert]
+    must = {"it must": cases.fires, **cases.also}
+    fires = [(why, case, [firing(cases, rule)]) for why, case in must.items()]
     quiet = [(why, case, []) for why, case in cases.quiet.items()]
     tests = [
         {
@@ -121,7 +125,7 @@ def test_it_fires_when_it_must_and_not_when_it_must_not(alert, tmp_path):
             "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
             "alert_rule_test": [{"eval_time": case.at, "alertname": alert, "exp_alerts": expected}],
         }
-        for name, case, expected in [("it must", cases.fires, [firing(cases, rule)]), *quiet]
+        for name, case, expected in [*fires, *quiet]
     ]
     document = {"rule_files": [str(FILE)], "evaluation_interval": "1m", "tests": tests}
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(document))
