@@ -15,6 +15,11 @@ Object = dict[str, Any]
 
 COMMAND_LIMIT_S = 600
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+CONNECT = "strimzi.io/kind=KafkaConnect,strimzi.io/cluster=cryptocdc"
+BROKER = "strimzi.io/kind=Kafka,strimzi.io/broker-role=true"
+POSTGRES = "cnpg.io/cluster=cryptocdc-postgres,cnpg.io/podRole=instance"
+CASSANDRA = "cassandra.datastax.com/cluster=cryptocdc"
+"""By which the platform's pods are selected."""
 
 
 class CommandError(RuntimeError):
@@ -111,3 +116,20 @@ class Cluster:
         self.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force", "--wait=false")
         uid: str = pod["metadata"]["uid"]
         return uid
+
+    def replace(self, selector: str, limit_s: float = 300) -> None:
+        """Kill one pod, and wait until another of its name or kind is ready."""
+        killed = self.kill(selector)
+
+        def replaced() -> bool:
+            uids = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in self.pods(selector)}
+            return any(uids.get(name) not in (None, killed) for name in self.ready(selector))
+
+        wait_for(f"another pod of {selector} is ready", replaced, limit_s)
+
+    def starts(self, selector: str) -> dict[str, int]:
+        """Pods' unique ids and how often their programs were started again."""
+        return {
+            pod["metadata"]["uid"]: sum(it["restartCount"] for it in pod["status"].get("containerStatuses", []))
+            for pod in self.pods(selector)
+        }

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.e2e import docker
-from tests.e2e.cluster import Cluster, CommandError, run, shown
+from tests.e2e.cluster import Cluster, CommandError, run, shown, wait_for
 from tests.e2e.docker import images_can_be_pulled
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +27,8 @@ ALLOWED = re.compile(r"kind-.+")
 NAME = os.environ.get("CRYPTOCDC_E2E_CLUSTER", "cryptocdc")
 WORKERS = int(os.environ.get("CRYPTOCDC_E2E_WORKERS", "0"))
 """Nodes beside the first, of a cluster that is made."""
+SPEED = os.environ.get("CRYPTOCDC_E2E_SPEED", "4")
+"""How many times as fast as the real operators their stand-ins reconcile, and delete topics."""
 NAMESPACE = "cryptocdc"
 SHARED = Path(os.environ.get("CRYPTOCDC_SHARED", ROOT.parent / "shared"))
 """What development has beside the project: a kind cluster made of package registries, and the operators' own CRDs."""
@@ -163,7 +165,9 @@ def install_operators(cluster: Cluster) -> None:
         return
     for name in STOOD_IN:
         cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS / name))
-    manifest = (HERE / "stand_ins" / "manifest.yaml").read_text(encoding="utf-8").replace("VERSION", version())
+    manifest = (HERE / "stand_ins" / "manifest.yaml").read_text(encoding="utf-8")
+    for name, value in (("VERSION", version()), ("SPEED_FACTOR", SPEED)):
+        manifest = manifest.replace(name, value)
     own = Cluster(cluster.context, "stand-ins")
     own.kubectl("apply", "-f", "-", given=manifest)
     own.kubectl("rollout", "restart", "deployment/stand-ins")
@@ -188,6 +192,11 @@ def install_chart(cluster: Cluster, chart: Path = CHART, values: Sequence[str] =
     for value in (*images, *values):
         arguments += ["--set", value]
     cluster.helm("upgrade", "--install", "cryptocdc", str(chart), *arguments)
+
+
+def wait_for_strimzis_role(cluster: Cluster) -> None:
+    """Strimzi makes one for each KafkaConnect: the chart is installed beside it."""
+    wait_for("Strimzi has made its Role", lambda: cluster.get("role", "cryptocdc-connect"), READY_LIMIT_S)
 
 
 def wait_for_platform(cluster: Cluster) -> None:
@@ -215,6 +224,7 @@ def install(cluster: Cluster) -> None:
     """Everything but a feed, in the README's order. Raises CommandError."""
     timed("operators", lambda: install_operators(cluster))
     timed("platform applied", lambda: install_platform(cluster))
+    timed("Strimzi's Role", lambda: wait_for_strimzis_role(cluster))
     timed("chart", lambda: install_chart(cluster))
     timed("platform ready", lambda: wait_for_platform(cluster))
     for name in CHARTED:

@@ -140,10 +140,7 @@ class Feed:
 
     def starts(self, component: str) -> dict[str, int]:
         """Pods' unique ids and how often their programs were started again."""
-        return {
-            pod["metadata"]["uid"]: sum(it["restartCount"] for it in pod["status"].get("containerStatuses", []))
-            for pod in self.cluster.pods(self.selector(component))
-        }
+        return self.cluster.starts(self.selector(component))
 
     def metric(self, component: str, name: str, labels: str = "") -> float:
         """The sum of a metric over the program's pods and over all series with `labels` in them."""

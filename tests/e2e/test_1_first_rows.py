@@ -14,6 +14,19 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 TABLES = {"recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"}
 
 
+def test_strimzi_and_the_chart_have_made_what_they_own_side_by_side(cluster: Cluster) -> None:
+    role = cluster.get("role", "cryptocdc-connect")
+    assert role is not None
+    assert [owner["kind"] for owner in role["metadata"]["ownerReferences"]] == ["KafkaConnect"]
+    for kind in ("role", "rolebinding"):
+        ours = cluster.get(kind, "cryptocdc-replication-secret")
+        assert ours is not None
+        assert ours["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+    authority = cluster.get("secret", "cryptocdc-cluster-ca-cert")
+    assert authority is not None
+    assert {"ca.crt", "ca.p12", "ca.password"} <= authority["data"].keys()
+
+
 def test_a_feed_becomes_ready_and_its_rows_are_proven_in_every_table(cluster: Cluster, feed: Feed) -> None:
     feed.wait_ready()
     assert feed.status()["symbolNames"] == SYMBOLS

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.cluster import Cluster, wait_for
+from tests.e2e.cluster import CONNECT, Cluster, wait_for
+from tests.e2e.environment import install_chart
 from tests.e2e.feeds import Feed, sql
 
 pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(1200)]
@@ -54,5 +55,35 @@ def test_a_connector_that_somebody_deletes_comes_back_and_goes_on(cluster: Clust
 
     wait_for("it is made again", back, 120)
     feed.wait_ready()
+    feed.wait_flowing()
+    assert feed.wait_proven() > 0
+
+
+@pytest.fixture
+def without_password(cluster: Cluster) -> Iterator[None]:
+    """Connect may not read the replication secret."""
+    cluster.kubectl("delete", "rolebinding", "cryptocdc-replication-secret")
+    yield
+    install_chart(cluster)
+
+
+def test_a_feed_whose_connector_has_failed_is_deleted_with_its_slot(
+    cluster: Cluster, feed: Feed, request: pytest.FixtureRequest
+) -> None:
+    """The connector, not its task alone: Strimzi does not stop such a one."""
+    doomed = Feed(cluster, "doomed")
+    doomed.apply(["BTCUSDT"], deletionPolicy="Delete")
+    doomed.wait_ready()
+    request.getfixturevalue("without_password")
+    cluster.replace(CONNECT)
+    doomed.wait_condition("ConnectorReady", "False")
+    assert doomed.slots()
+    doomed.delete()
+    assert doomed.slots() == ""
+    wait_for("its connector is gone", lambda: cluster.get("kafkaconnector", doomed.connector) is None, 60)
+
+
+def test_a_connector_runs_again_once_connect_may_read_its_password(feed: Feed) -> None:
+    feed.wait_ready(600)
     feed.wait_flowing()
     assert feed.wait_proven() > 0

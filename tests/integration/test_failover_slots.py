@@ -151,7 +151,7 @@ def test_a_demoted_primarys_slot_is_told_from_a_copy_and_the_runbook_removes_it(
         new.ask("SELECT pg_switch_wal()")
         new.ask("CHECKPOINT")
         old.ask("CHECKPOINT")  # a restartpoint
-        return old.slot()["lost"] == 1
+        return bool(old.slot()["lost"] == 1)
 
     wait_for("the demoted primary's slot is lost", lost, 120)
     heartbeat(new)

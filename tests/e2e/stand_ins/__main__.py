@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.e2e.stand_ins import cassandra, connect, entities, kafka, postgres
+from tests.e2e.stand_ins import cassandra, conditions, connect, kafka, postgres, topics, users
 from tests.e2e.stand_ins.api import Api, Object
 
 PERIOD_S = 1.0
@@ -37,7 +37,7 @@ def entity(turn: Callable[..., None]) -> Callable[[Api, Object], None]:
 
     def begin(api: Api, cluster: Object) -> None:
         settings = kafka.admin(api, cluster["metadata"]["namespace"], cluster["metadata"]["name"])
-        if settings is not None and cluster.get("status", {}).get("conditions", [{}])[0].get("type") == "Ready":
+        if settings is not None and conditions.is_ready(cluster):
             turn(api, cluster, settings)
 
     return begin
@@ -50,8 +50,8 @@ def main() -> None:
         threading.Thread(target=keep, args=arguments, name=arguments[1])
         for arguments in (
             (kafka.VERSION, "Kafka", lambda api, item: kafka.reconcile(api, item, IMAGE)),
-            (kafka.VERSION, "Kafka", entity(entities.topics)),
-            (kafka.VERSION, "Kafka", entity(entities.users)),
+            (kafka.VERSION, "Kafka", entity(topics.topics)),
+            (kafka.VERSION, "Kafka", entity(users.users)),
             (kafka.VERSION, "KafkaConnect", connect.reconcile),
             (postgres.VERSION, "Cluster", lambda api, item: postgres.reconcile(api, item, IMAGE)),
             (cassandra.VERSION, "K8ssandraCluster", lambda api, item: cassandra.reconcile(api, item, IMAGE)),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import requests
+
+from tests.e2e.stand_ins.pace import RECONCILE_S
 
 Object = dict[str, Any]
 
@@ -24,7 +27,8 @@ class Api:
         self._url = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
         self._http = requests.Session()
         self._http.verify = str(_ACCOUNT / "ca.crt")
-        self._applied: dict[str, Object] = {}
+        self._applied: dict[str, tuple[Object, float]] = {}
+        """By path, what was applied last and when it is due again."""
 
     def list(self, version: str, kind: str) -> list[Object]:
         """All namespaces' resources of the kind."""
@@ -40,7 +44,8 @@ class Api:
             raise
 
     def apply(self, owner: Object, *documents: Object) -> None:
-        """Apply each document, owned by `owner` and in its namespace; one that is as it was last time is left."""
+        """Apply each document, owned by `owner` and in its namespace, over whatever others made of it: at once when it
+        has changed, and again after a period."""
         meta = owner["metadata"]
         reference = {
             "apiVersion": owner["apiVersion"],
@@ -53,9 +58,10 @@ class Api:
             metadata = {**document["metadata"], "namespace": meta["namespace"], "ownerReferences": [reference]}
             whole = {**document, "metadata": metadata}
             path = _path(whole)
-            if self._applied.get(path) != whole:
+            before, until = self._applied.get(path, ({}, 0.0))
+            if before != whole or time.monotonic() >= until:
                 self._patch(f"{path}?fieldManager={_MANAGER}&force=true", whole, "application/apply-patch+yaml")
-                self._applied[path] = whole
+                self._applied[path] = (whole, time.monotonic() + RECONCILE_S)
 
     def patch(self, item: Object, change: Object) -> None:
         """A merge patch of the resource itself."""
@@ -69,11 +75,12 @@ class Api:
             item["status"] = {**before, **status}
 
     def secret(self, namespace: str, name: str) -> dict[str, str] | None:
-        """A secret's data as text, None when there is none."""
+        """A secret's data as text, None when there is none. Not for keys that hold bytes."""
         found = self.get("v1", "Secret", namespace, name)
         if found is None:
             return None
-        return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
+        data = found.get("data", {})
+        return {key: base64.b64decode(value).decode(errors="replace") for key, value in data.items()}
 
     def ready(self, namespace: str, stateful_set: str) -> bool:
         """Whether the one pod of the set is ready, as its newest template has it."""

@@ -36,6 +36,19 @@ def issued(by: Certificate, hosts: Sequence[str]) -> Certificate:
         )  # fmt: skip
 
 
+def trust_store(certificate: str, password: str) -> bytes:
+    """The certificate in a PKCS 12 file."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, store = Path(folder, "crt"), Path(folder, "p12")
+        given.write_text(certificate)
+        subprocess.run(
+            ["openssl", "pkcs12", "-export", "-nokeys", "-in", str(given), "-out", str(store),
+             "-passout", f"pass:{password}"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return store.read_bytes()
+
+
 def _request(*arguments: str) -> Certificate:
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = Path(folder, "crt"), Path(folder, "key")

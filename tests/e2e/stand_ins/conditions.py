@@ -1,4 +1,5 @@
-"""The Ready conditions of Strimzi's resources, and who gets one when its turn fails."""
+"""The conditions of Strimzi's resources. Its operators say a failure in two ways: the topic operator by a Ready that is
+False, the others by a NotReady that is True."""
 
 from __future__ import annotations
 
@@ -13,6 +14,18 @@ def ready(item: Object) -> Object:
 
 def not_ready(item: Object, reason: str, message: str) -> Object:
     return _status(item, {"type": "NotReady", "status": "True", "reason": reason, "message": message[:1000]})
+
+
+def ready_false(item: Object, reason: str, message: str) -> Object:
+    return _status(item, {"type": "Ready", "status": "False", "reason": reason, "message": message[:1000]})
+
+
+def is_ready(item: Object) -> bool:
+    """Whether the resource as it is now was called ready."""
+    status = item.get("status", {})
+    return status.get("observedGeneration") == item["metadata"]["generation"] and any(
+        it["type"] == "Ready" and it["status"] == "True" for it in status.get("conditions", [])
+    )
 
 
 def _status(item: Object, condition: Object) -> Object:

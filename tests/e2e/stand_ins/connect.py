@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import time
 from typing import Any
 
 import requests
 
 from tests.e2e.stand_ins import conditions, kafka
 from tests.e2e.stand_ins.api import Api, Object
+from tests.e2e.stand_ins.pace import SPEED, Due
 from tests.e2e.stand_ins.workload import FILES, Workload, service
 
 _REST = 8083
@@ -19,8 +21,11 @@ _RESTART = "strimzi.io/restart"
 def reconcile(api: Api, connect: Object) -> None:
     name, namespace, spec = connect["metadata"]["name"], connect["metadata"]["namespace"], connect["spec"]
     login = spec["authentication"]["passwordSecret"]
+    trusted = spec["tls"]["trustedCertificates"][0]["secretName"]
+    own = f"{name}-connect"
+    api.apply(connect, *access(name, [login["secretName"], trusted]))
     password = (api.secret(namespace, login["secretName"]) or {}).get(login["password"])
-    authority = (api.secret(namespace, spec["tls"]["trustedCertificates"][0]["secretName"]) or {}).get("ca.crt")
+    authority = (api.secret(namespace, trusted) or {}).get("ca.crt")
     if password is None or authority is None:
         api.status(
             connect, conditions.not_ready(connect, "Creating", "its login or Kafka's authority is not there yet")
@@ -29,11 +34,10 @@ def reconcile(api: Api, connect: Object) -> None:
     labels = {
         kafka.CLUSTER: name,
         "strimzi.io/kind": "KafkaConnect",
-        "strimzi.io/name": f"{name}-connect",
+        "strimzi.io/name": own,
         "app.kubernetes.io/name": "kafka-connect",
         "app.kubernetes.io/instance": name,
     }
-    own = f"{name}-connect"
     ports = {"rest-api": _REST}
     workload = Workload(
         name=own,
@@ -49,16 +53,41 @@ def reconcile(api: Api, connect: Object) -> None:
         resources=spec.get("resources", {}),
         account=own,
         env=spec.get("template", {}).get("connectContainer", {}).get("env", []),
+        probes=probes(spec),
     )
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": own}}
-    api.apply(connect, account, service(f"{own}-api", labels, ports), *workload.documents())
+    api.apply(connect, service(f"{own}-api", labels, ports), *workload.documents())
     url = f"http://{own}-api.{namespace}.svc:{_REST}"
     if not api.ready(namespace, own):
-        api.status(connect, conditions.not_ready(connect, "Creating", "the worker is not ready"))
+        if not conditions.is_ready(connect):  # a pod that is made again changes no status, nor the connectors'
+            api.status(connect, conditions.not_ready(connect, "Creating", "the worker is not ready"))
         return
     api.status(connect, {**conditions.ready(connect), "url": url, "replicas": 1})
     if connect["metadata"].get("annotations", {}).get("strimzi.io/use-connector-resources") == "true":
         _connectors(api, connect, url)
+
+
+def access(name: str, secrets: list[str]) -> list[Object]:
+    """The worker's account, and its right to read the secrets of its own configuration, by the names that Strimzi gives
+    them. Pure."""
+    own, group = f"{name}-connect", "rbac.authorization.k8s.io"
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": secrets, "verbs": ["get"]}
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": own}},
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": {"name": own}, "rules": [rule]},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": f"{own}-role"},
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": own},
+            "subjects": [{"kind": "ServiceAccount", "name": own}],
+        },
+    ]
+
+
+def probes(spec: Object) -> Object:
+    """Of /health, with Strimzi's defaults where the resource says nothing. Pure."""
+    asked = {"httpGet": {"path": "/health", "port": _REST}, "initialDelaySeconds": 60, "timeoutSeconds": 5}
+    return {name: {**asked, **spec.get(name, {})} for name in ("readinessProbe", "livenessProbe")}
 
 
 def properties(spec: Object, host: str, password: str) -> str:
@@ -89,26 +118,24 @@ def properties(spec: Object, host: str, password: str) -> str:
     return kafka.text(lines)
 
 
+_due = Due()
+
+
 def _connectors(api: Api, connect: Object, url: str) -> None:
-    """Bring the worker's connectors to what the KafkaConnectors say, and say in turn how they are."""
-    meta = connect["metadata"]
-    items = {
-        item["metadata"]["name"]: item
-        for item in api.list(kafka.VERSION, "KafkaConnector")
-        if item["metadata"]["namespace"] == meta["namespace"]
-        and item["metadata"].get("labels", {}).get(kafka.CLUSTER) == meta["name"]
-    }
-    there = _rest("GET", f"{url}/connectors?expand=info&expand=status")
-    for name in there.keys() - items.keys():
+    """Bring the worker's connectors to what the KafkaConnectors say, and say in turn how they are: at once when a
+    resource has changed, and after a period when only its connector has."""
+    items = {item["metadata"]["name"]: item for item in kafka.belonging_to(api, "KafkaConnector", connect)}
+    for name in set(_rest("GET", f"{url}/connectors")) - items.keys():
         _rest("DELETE", f"{url}/connectors/{name}")
     for name, item in items.items():
-        try:
-            _connector(api, item, f"{url}/connectors/{name}", there.get(name))
-        except requests.RequestException as error:
-            api.status(item, conditions.not_ready(item, "ConnectRestException", str(error)))
+        if _due(item):
+            try:
+                _connector(api, item, f"{url}/connectors/{name}")
+            except requests.RequestException as error:
+                api.status(item, conditions.not_ready(item, "CompletionException", str(error)))
 
 
-def _connector(api: Api, item: Object, url: str, found: Object | None) -> None:
+def _connector(api: Api, item: Object, url: str) -> None:
     spec = item["spec"]
     config = {
         **{key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in spec["config"].items()},
@@ -116,32 +143,59 @@ def _connector(api: Api, item: Object, url: str, found: Object | None) -> None:
         "tasks.max": str(spec.get("tasksMax", 1)),
         "name": item["metadata"]["name"],
     }
-    if found is None or found["info"]["config"] != config:
+    if _found(f"{url}/config") != config:
         _rest("PUT", f"{url}/config", config)
-        return  # the next turn finds it running
-    wanted, state = spec.get("state", "running"), found["status"]["connector"]["state"]
-    if wanted == "running" and state in ("PAUSED", "STOPPED"):
-        _rest("PUT", f"{url}/resume")
-    elif wanted == "paused" and state not in ("PAUSED", "STOPPED"):
-        _rest("PUT", f"{url}/pause")
-    elif wanted == "stopped" and state != "STOPPED":
-        _rest("PUT", f"{url}/stop")
+    request = transition(_status(url)["connector"]["state"], spec.get("state", "running"))
+    if request is not None:
+        _rest("PUT", f"{url}/{request}")
     if item["metadata"].get("annotations", {}).get(_RESTART) == "true":
         _rest("POST", f"{url}/restart?includeTasks=true")
         api.patch(item, {"metadata": {"annotations": {_RESTART: None}}})
-    failed = [task["id"] for task in found["status"]["tasks"] if task["state"] == "FAILED"]
+    found = _status(url)
+    failed = [task["id"] for task in found["tasks"] if task["state"] == "FAILED"]
     said = conditions.ready(item)
-    if failed or state == "FAILED":
+    if failed or found["connector"]["state"] == "FAILED":
         said = conditions.not_ready(
             item, "Throwable", f"The following tasks have failed: {', '.join(map(str, failed))}"
         )
         said |= _restarted(item, url)
-    shown = {key: value for key, value in found["status"].items() if key != "type"}
+    shown = {key: value for key, value in found.items() if key != "type"}
     api.status(item, {**said, "connectorStatus": shown, "tasksMax": spec.get("tasksMax", 1)})
 
 
+def transition(state: str, wanted: str) -> str | None:
+    """What is asked of Connect to bring a connector from its state to the one wanted. Nothing for one that has FAILED:
+    it is neither paused nor stopped (strimzi-kafka-operator 12542). Pure."""
+    return {
+        ("RUNNING", "paused"): "pause",
+        ("RUNNING", "stopped"): "stop",
+        ("PAUSED", "running"): "resume",
+        ("PAUSED", "stopped"): "stop",
+        ("STOPPED", "running"): "resume",
+        ("STOPPED", "paused"): "pause",
+    }.get((state, wanted))
+
+
+def _found(url: str) -> Any:
+    """What is there; None where nothing is."""
+    try:
+        return _rest("GET", url)
+    except requests.HTTPError as error:
+        if error.response.status_code == 404:
+            return None
+        raise
+
+
+def _status(url: str) -> Any:
+    """A connector's, which Connect knows some moments after its configuration."""
+    deadline = time.monotonic() + _LIMIT_S
+    while (found := _found(f"{url}/status")) is None and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found if found is not None else _rest("GET", f"{url}/status")
+
+
 def _restarted(item: Object, url: str) -> Object:
-    """Restart what failed, as often and as late as Strimzi does: after n² + n minutes, n times before."""
+    """Restart what failed, as often and as late as Strimzi does: after n² + n minutes, n being the restarts before."""
     rule = item["spec"].get("autoRestart", {})
     before = item.get("status", {}).get("autoRestart", {})
     count, now = before.get("count", 0), datetime.datetime.now(datetime.UTC)
@@ -149,7 +203,7 @@ def _restarted(item: Object, url: str) -> Object:
     waited = now - datetime.datetime.fromisoformat(last) if last else datetime.timedelta.max
     if not rule.get("enabled") or count >= rule.get("maxRestarts", 7):
         return {}
-    if waited < datetime.timedelta(minutes=count * count + count):
+    if waited < datetime.timedelta(minutes=(count * count + count) / SPEED):
         return {}
     _rest("POST", f"{url}/restart?includeTasks=true&onlyFailed=true")
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -161,5 +215,5 @@ def _restarted(item: Object, url: str) -> Object:
 def _rest(method: str, url: str, body: Object | None = None) -> Any:
     answer = requests.request(method, url, json=body, timeout=_LIMIT_S)
     if not answer.ok:
-        raise requests.HTTPError(f"{method} {url}: {answer.status_code}: {answer.text[:500]}")
+        raise requests.HTTPError(f"{method} {url}: {answer.status_code}: {answer.text[:500]}", response=answer)
     return answer.json() if answer.content else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Mapping
 
@@ -37,13 +38,20 @@ def admin(api: Api, namespace: str, name: str) -> KafkaSettings | None:
     )
 
 
+def belonging_to(api: Api, kind: str, cluster: Object) -> list[Object]:
+    """The resources of the kind that bear the cluster's label."""
+    meta = cluster["metadata"]
+    return [
+        item
+        for item in api.list(VERSION, kind)
+        if item["metadata"]["namespace"] == meta["namespace"]
+        and item["metadata"].get("labels", {}).get(CLUSTER) == meta["name"]
+    ]
+
+
 def reconcile(api: Api, kafka: Object, image: str) -> None:
     name, namespace = kafka["metadata"]["name"], kafka["metadata"]["namespace"]
-    pools = [
-        pool
-        for pool in api.list(VERSION, "KafkaNodePool")
-        if pool["metadata"]["namespace"] == namespace and pool["metadata"].get("labels", {}).get(CLUSTER) == name
-    ]
+    pools = belonging_to(api, "KafkaNodePool", kafka)
     if (
         len(pools) != 1
         or pools[0]["spec"]["replicas"] != 1
@@ -86,7 +94,8 @@ def reconcile(api: Api, kafka: Object, image: str) -> None:
     )
     api.apply(kafka, service(bootstrap(name), labels, ports), *workload.documents())
     if not api.ready(namespace, set_name):
-        api.status(kafka, conditions.not_ready(kafka, "Creating", "the broker is not ready"))
+        if not conditions.is_ready(kafka):  # a pod that is made again does not change the status
+            api.status(kafka, conditions.not_ready(kafka, "Creating", "the broker is not ready"))
         return
     addresses = [
         {
@@ -111,11 +120,25 @@ def _credentials(api: Api, kafka: Object, hosts: list[str]) -> tuple[str, Certif
         kept = {
             "password": secrets.token_hex(16),
             "ca.crt": ca.certificate, "ca.key": ca.key, "server.crt": server.certificate, "server.key": server.key,
+            "clients-ca.crt": certificates.authority(f"{name} clients CA").certificate,
         }  # fmt: skip
         api.apply(kafka, secret(f"{name}-stand-in-admin", kept))
-    api.apply(kafka, secret(authority_secret(name), {"ca.crt": kept["ca.crt"]}, labels={CLUSTER: name}))
     ca = Certificate(kept["ca.crt"], kept["ca.key"])
+    for secret_name, certificate in (
+        (authority_secret(name), ca.certificate),
+        (f"{name}-clients-ca-cert", kept["clients-ca.crt"]),
+    ):
+        if api.get("v1", "Secret", namespace, secret_name) is None:
+            api.apply(kafka, _authority(secret_name, name, certificate))
     return kept["password"], ca, Certificate(kept["server.crt"], kept["server.key"])
+
+
+def _authority(secret_name: str, cluster: str, certificate: str) -> Object:
+    """An authority's certificate in the three keys that Strimzi gives it, of which `ca.p12` is no text."""
+    password = secrets.token_hex(6)
+    made = secret(secret_name, {"ca.crt": certificate, "ca.password": password}, labels={CLUSTER: cluster})
+    store = certificates.trust_store(certificate, password)
+    return {**made, "data": {"ca.p12": base64.b64encode(store).decode()}}
 
 
 def properties(spec: Object, host: str, password: str) -> str:

@@ -34,6 +34,8 @@ class Workload:
     resources: Object = field(default_factory=dict)
     account: str = "default"
     env: list[Object] = field(default_factory=list)
+    probes: Object = field(default_factory=dict)
+    """The container's, where it has others than a readiness probe of `ready_port`."""
 
     def documents(self) -> list[Object]:
         return [
@@ -87,6 +89,7 @@ class Workload:
                     ],
                     "ports": [{"name": name, "containerPort": port} for name, port in self.ports.items()],
                     "readinessProbe": {"tcpSocket": {"port": self.ready_port}, "periodSeconds": 2},
+                    **self.probes,
                     "resources": self.resources,
                     "volumeMounts": [{"name": "files", "mountPath": FILES}, {"name": "data", "mountPath": DATA}],
                 }

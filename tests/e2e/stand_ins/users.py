@@ -1,4 +1,4 @@
-"""What Strimzi's entity operator does: KafkaTopics and KafkaUsers become topics, logins and ACLs."""
+"""Strimzi's user operator: KafkaUsers become secrets, logins and ACLs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ConfigSource,
     ResourcePatternType,
     ResourceType,
     ScramCredentialInfo,
@@ -24,30 +20,15 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from cryptocdc_adapters.kafka import apply_topics, client_config, delete_topics
-from cryptocdc_core.plan import Topic
+from cryptocdc_adapters.kafka import client_config
 from cryptocdc_core.settings import KafkaSettings
 from tests.e2e.stand_ins import conditions, kafka
 from tests.e2e.stand_ins.api import Api, Object
 from tests.e2e.stand_ins.workload import secret
 
-_FINALIZER = "strimzi.io/topic-operator"
 _LIMIT_S = 20
 _ITERATIONS = 4096  # Strimzi's and Kafka's own
 _MECHANISM = "SCRAM-SHA-512"
-
-Seen = dict[str, tuple[str, int]]
-"""By uid, the state of the resource and its cluster that was last brought about."""
-
-
-def _of(api: Api, kind: str, cluster: Object) -> list[Object]:
-    meta = cluster["metadata"]
-    return [
-        item
-        for item in api.list(kafka.VERSION, kind)
-        if item["metadata"]["namespace"] == meta["namespace"]
-        and item["metadata"].get("labels", {}).get(kafka.CLUSTER) == meta["name"]
-    ]
 
 
 def _each(api: Api, items: list[Object], turn: Callable[[Object], None]) -> None:
@@ -58,56 +39,10 @@ def _each(api: Api, items: list[Object], turn: Callable[[Object], None]) -> None
             api.status(item, conditions.not_ready(item, type(error).__name__, str(error)))
 
 
-def topics(api: Api, cluster: Object, settings: KafkaSettings) -> None:
-    """Make, change and delete topics; a topic that somebody deleted is made again."""
-    admin = AdminClient(client_config(settings))
-    there = admin.list_topics(timeout=_LIMIT_S).topics
-
-    def turn(item: Object) -> None:
-        meta, spec = item["metadata"], item["spec"]
-        name = spec.get("topicName", meta["name"])
-        finalizers = meta.get("finalizers", [])
-        if meta.get("deletionTimestamp"):
-            delete_topics(settings, [name])
-            kept = [each for each in finalizers if each != _FINALIZER]
-            api.patch(item, {"metadata": {"finalizers": kept}})
-            return
-        done = item.get("status", {})
-        current = done.get("observedGeneration") == meta["generation"] and done["conditions"][0]["type"] == "Ready"
-        if name in there and current:
-            return
-        if _FINALIZER not in finalizers:
-            api.patch(item, {"metadata": {"finalizers": [*finalizers, _FINALIZER]}})
-        config = {key: _java(value) for key, value in spec.get("config", {}).items()}
-        apply_topics(settings, [Topic(name, spec.get("partitions", 1), config)], spec.get("replicas", -1))
-        _forget_others(admin, name, config)
-        api.status(item, {**conditions.ready(item), "topicName": name})
-
-    _each(api, _of(api, "KafkaTopic", cluster), turn)
-
-
-def _java(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _forget_others(admin: AdminClient, topic: str, config: dict[str, str]) -> None:
-    """A setting that the resource no longer has goes back to the broker's default."""
-    resource = ConfigResource(ResourceType.TOPIC, topic)
-    found = admin.describe_configs([resource])[resource].result(_LIMIT_S)
-    others = [
-        ConfigEntry(key, None, incremental_operation=AlterConfigOpType.DELETE)
-        for key, entry in found.items()
-        if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value and key not in config
-    ]
-    if others:
-        change = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=others)
-        admin.incremental_alter_configs([change])[change].result(_LIMIT_S)
-
-
 def users(api: Api, cluster: Object, settings: KafkaSettings) -> None:
     """Make each user's secret, login and ACLs; the logins of users that are gone go."""
     admin = AdminClient(client_config(settings))
-    items = _of(api, "KafkaUser", cluster)
+    items = kafka.belonging_to(api, "KafkaUser", cluster)
     logins = set(admin.describe_user_scram_credentials().result(_LIMIT_S))
 
     def turn(item: Object) -> None:
