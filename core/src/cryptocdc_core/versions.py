@@ -11,12 +11,19 @@ FUTURE_TOLERANCE_MS = 60_000
 """An event further ahead of our clock than this is refused before PostgreSQL: its version would win for ever."""
 
 
+SETTLE_MS = 10_000
+"""An exchange may revise a kline for some seconds after its end: an answer over REST is final only after this time."""
+
+
 class Rank(IntEnum):
     """Which of two reports of the same millisecond wins."""
 
     OPEN = 0
+    """It can still change: its end is to come, or was so short a time ago that the exchange may revise it."""
     CLOSED = 1
+    """The exchange has marked it as closed, over WebSocket."""
     FINAL = 2
+    """An answer over REST to a request made at least SETTLE_MS after the end."""
 
 
 def version(event_ms: int, rank: Rank = Rank.OPEN) -> int:
@@ -24,15 +31,21 @@ def version(event_ms: int, rank: Rank = Rank.OPEN) -> int:
     return event_ms * 1000 + rank
 
 
-def kline_version(event_ms: int, close_time_ms: int, rank: Rank) -> int:
-    """The version of a kline.
+def kline_version(event_ms: int, end_ms: int, rank: Rank) -> int:
+    """Return the version of a kline reported at `event_ms`. `end_ms`: the first millisecond after its interval.
 
-    A closed one is dated at its end and not at the frame's time: every report of the same close then bears the same
-    version, whichever clock it passed, and any open state, dated no later than the last millisecond, loses to it.
+    A closed one is dated at its end and not at the frame's time: every report of the same close then has the same
+    version, whichever clock it passed. A final one is dated when it was requested, so that the latest answer wins. An
+    open state loses to both: it is dated no later than the last millisecond of the interval. Those requested after the
+    end differ in the last three digits, by one for each thousandth of SETTLE_MS.
     """
-    if rank is Rank.OPEN:
-        return version(min(event_ms, close_time_ms), rank)
-    return version(close_time_ms + 1, rank)
+    if rank is Rank.FINAL:
+        return version(max(event_ms, end_ms), rank)
+    if rank is Rank.CLOSED:
+        return version(end_ms, rank)
+    if event_ms < end_ms:
+        return version(event_ms, rank)
+    return version(end_ms - 1, rank) + min(1 + (event_ms - end_ms) * 1000 // SETTLE_MS, 999)
 
 
 def deletion_version(committed_us: int) -> int:

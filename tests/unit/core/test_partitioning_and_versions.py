@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cryptocdc_core.catalogue import Bucket
 from cryptocdc_core.partitioning import murmur2, partition_of
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, Rank, deletion_version, kline_version, version
+from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS, Rank, deletion_version, kline_version, version
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,25 @@ def test_a_later_event_beats_any_rank_of_an_earlier_one(a, b, one, other):
 
 
 @given(times, times, times, times)
-def test_a_closed_kline_beats_every_open_one_and_the_final_beats_both(close, open_at, closed_at, final_at):
-    opened = kline_version(open_at, close, Rank.OPEN)
-    closed = kline_version(closed_at, close, Rank.CLOSED)
-    final = kline_version(final_at, close, Rank.FINAL)
+def test_a_closed_kline_beats_every_open_one_and_the_final_beats_both(end, open_at, closed_at, final_at):
+    opened = kline_version(open_at, end, Rank.OPEN)
+    closed = kline_version(closed_at, end, Rank.CLOSED)
+    final = kline_version(final_at, end, Rank.FINAL)
     assert opened < closed < final
+
+
+@given(times, times, st.integers(1, 2**30))
+def test_of_two_final_answers_the_later_one_wins(end, asked, later):
+    assert kline_version(end + asked, end, Rank.FINAL) < kline_version(end + asked + later, end, Rank.FINAL)
+
+
+@given(
+    st.integers(1, 2**42), st.integers(-10_000, SETTLE_MS - SETTLE_MS // 500), st.integers(SETTLE_MS // 1000, SETTLE_MS)
+)
+def test_of_two_answers_that_are_not_final_the_later_one_wins_also_after_the_end(end, asked, later):
+    if asked + later < SETTLE_MS:
+        first, second = kline_version(end + asked, end, Rank.OPEN), kline_version(end + asked + later, end, Rank.OPEN)
+        assert first < second < kline_version(end, end, Rank.CLOSED)
 
 
 @given(times, times, times)

@@ -50,6 +50,7 @@ class Recorded:
 
     capture: Capture
     intake: Intake
+    feed: CryptoFeed = field(default_factory=lambda: make_feed())
     gaps: list[Gap] = field(default_factory=list)
     lost_books: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
@@ -73,9 +74,9 @@ def frame(data: dict[str, Any]) -> bytes:
 def make_capture(feed: CryptoFeed | None = None, **stored: Stored) -> Recorded:
     metrics = ProducerMetrics("test")
     intake = Intake(metrics)
-    found = Recorded(None, intake)  # type: ignore[arg-type]
+    found = Recorded(None, intake, feed or make_feed())  # type: ignore[arg-type]
     found.capture = Capture(
-        feed or make_feed(),
+        found.feed,
         intake,
         metrics,
         found.gaps.append,

@@ -72,20 +72,81 @@ def test_an_answer_that_is_no_list_is_refused_whole(wrong: bytes, reason: str) -
     assert rejected.value.reason == reason
 
 
-def test_all_klines_but_the_newest_are_final() -> None:
+def as_dicts(rows: list[frames.Row]) -> list[dict[str, Any]]:
+    return [dict(zip(STREAMS["klines"].column_names, row, strict=True)) for row in rows]
+
+
+def test_all_klines_but_the_newest_are_final_some_seconds_after_their_end() -> None:
     start = NOW - 3 * MINUTE
 
-    rows = answers.klines("BTCUSDT", "1m", body([candle(start + n * MINUTE) for n in range(3)]), NOW).rows
+    asked = body([candle(start + n * MINUTE) for n in range(4)])
+    early, late = (as_dicts(answers.klines("BTCUSDT", "1m", asked, at).rows) for at in (NOW + 9_999, NOW + 10_000))
 
-    as_dicts = [dict(zip(STREAMS["klines"].column_names, row, strict=True)) for row in rows]
-    assert [row["closed"] for row in as_dicts] == [True, True, False]
-    assert as_dicts[0]["version"] == kline_version(NOW, start + MINUTE - 1, Rank.FINAL)
-    assert as_dicts[0]["event_time"] == start + MINUTE
-    assert as_dicts[2]["version"] < kline_version(NOW, as_dicts[2]["close_time"], Rank.CLOSED)
+    assert [row["closed"] for row in early] == [True, True, False, False]
+    assert [row["closed"] for row in late] == [True, True, True, False]
+    assert late[0]["version"] == kline_version(NOW + 10_000, start + MINUTE, Rank.FINAL)
+    assert late[3]["version"] < kline_version(NOW, NOW + MINUTE, Rank.CLOSED)
 
 
-def test_a_kline_of_another_interval_is_refused() -> None:
-    assert answers.klines("BTCUSDT", "1h", body([candle(NOW - MINUTE)]), NOW).rejected
+def test_the_last_kline_of_a_market_that_is_no_longer_traded_is_final_a_day_after_its_end() -> None:
+    asked = body([candle(NOW - MINUTE)])
+
+    closed = [answers.klines("BTCUSDT", "1m", asked, NOW + late).rows[0][13] for late in (86_399_999, 86_400_000)]
+
+    assert closed == [False, True]
+
+
+def test_a_kline_requested_40_ms_after_its_end_is_not_final_and_the_later_answer_wins() -> None:
+    began, ended = NOW - MINUTE, NOW
+    soon = body([candle(began, c="100.5", v="10"), candle(ended, c="100.5", v="0")])
+    later = body([candle(began, c="101.2", v="12.5"), candle(ended, c="101.3", v="1")])
+
+    first = as_dicts(answers.klines("BTCUSDT", "1m", soon, ended + 40).rows)[0]
+    second = as_dicts(answers.klines("BTCUSDT", "1m", later, ended + 10_040).rows)[0]
+    third = as_dicts(answers.klines("BTCUSDT", "1m", soon, ended + 10_041).rows)[0]
+
+    assert (first["close"], first["volume"], first["closed"]) == ("100.5", "10", False)
+    assert (second["close"], second["volume"], second["closed"]) == ("101.2", "12.5", True)
+    assert first["version"] < second["version"] < third["version"]
+
+
+def test_a_kline_that_an_outage_cut_short_is_stored_as_it_is_reported() -> None:
+    """The 1h candle of 2018-01-04 03:00, as the exchange reports it."""
+    reported = [
+        1515034800000, "15060.00000000", "15099.00000000", "15010.01000000", "15045.00000000", "12.45000000",
+        1515034814838, "187423.20000000", 62, "6.10000000", "91874.00000000", "0",
+    ]  # fmt: skip
+    following = [1515038400000, *reported[1:6], 1515041999999, *reported[7:]]
+
+    found = answers.klines("BTCUSDT", "1h", body([reported, following]), NOW)
+
+    assert not found.rejected
+    row = as_dicts(found.rows)[0]
+    assert (row["open_time"], row["close_time"], row["closed"]) == (1515034800000, 1515034814838, True)
+    assert row["version"] == kline_version(NOW, 1515038400000, Rank.FINAL)
+
+
+def test_an_aggregate_that_stands_for_no_trade_is_stored_as_it_is_reported() -> None:
+    """Ids of -1 are the exchange's way to say that there are none."""
+    trade = {k: agg_trade(7)[k] for k in "apqTmM"} | {"f": -1, "l": -1, "p": "0.00000000", "q": "0.00000000"}
+
+    found = answers.aggregate_trades("BTCUSDT", body([trade]), NOW)
+
+    assert not found.rejected
+    assert found.rows[0][2:7] == (7, "0.00000000", "0.00000000", -1, -1)
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ([1515034800000, "1.2.3"], 1515034800000),
+        ({"a": 5, "p": "1.2.3"}, 5),
+        ({"id": 6, "price": "x"}, 6),
+        ({"a": "5"}, None), ({"a": True}, None), ([], None), ("x", None), (None, None),
+    ],
+)  # fmt: skip
+def test_where_a_refused_element_is_is_read_as_well_as_can_be(part: Any, expected: int | None) -> None:
+    assert answers.position(body(part)) == expected
 
 
 def test_statistics_are_dated_by_their_close_and_prices_by_capture() -> None:

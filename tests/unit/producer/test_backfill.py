@@ -16,6 +16,7 @@ from cryptocdc_producer.backfill import Backfill
 from cryptocdc_producer.frames import Row
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Data, Entry, GapEnd, Intake
+from cryptocdc_producer.questions import Page
 
 TRADES = Gap("recent_trades", "BTCUSDT", "", 100, 2599)
 MINUTE = 60_000
@@ -30,22 +31,35 @@ def kline(number: int, closed: bool) -> Row:
 
 
 class Exchange:
-    """Trades with the ids in `has`, klines up to `newest`; a failure for each of `failures` first."""
+    """Trades with the ids in `has`, klines up to `newest`, some of which are refused; first a failure for each of
+    `failures`.
+    """
 
     def __init__(
-        self, has: range | list[int] = range(0), newest: int = 0, failures: tuple[Exception, ...] = ()
+        self,
+        has: range | list[int] = range(0),
+        newest: int = 0,
+        failures: tuple[Exception, ...] = (),
+        refused: tuple[int, ...] = (),
     ) -> None:
-        self._has, self._newest, self._failures = list(has), newest, list(failures)
+        self._has, self._newest, self._failures, self._refused = list(has), newest, list(failures), refused
         self.asked: list[int | None] = []
 
-    async def trades(self, _: str, __: bool, from_id: int, limit: int, ___: float) -> list[Row]:
+    async def trades(self, _: str, __: bool, from_id: int, limit: int, ___: float) -> Page:
         self._fail(from_id)
-        return [trade(number) for number in self._has if number >= from_id][:limit]
+        numbers = [number for number in self._has if number >= from_id][:limit]
+        return Page(
+            [trade(number) for number in numbers if number not in self._refused],
+            [number for number in numbers if number in self._refused],
+        )
 
-    async def klines(self, _: str, __: str, start_ms: int, limit: int, ___: float) -> list[Row]:
+    async def klines(self, _: str, __: str, start_ms: int, limit: int, ___: float) -> Page:
         self._fail(start_ms)
         numbers = range(start_ms // MINUTE, self._newest + 1)[:limit]
-        return [kline(number, closed=number != numbers[-1]) for number in numbers]
+        return Page(
+            [kline(number, closed=number != numbers[-1]) for number in numbers if number not in self._refused],
+            [number * MINUTE for number in numbers if number in self._refused],
+        )
 
     def _fail(self, asked: int) -> None:
         self.asked.append(asked)
@@ -100,6 +114,36 @@ def test_ids_that_the_exchange_lacks_are_unfillable_and_the_rest_is_filled() -> 
 
     assert len(ids(entries)) == TRADES.size - 2
     assert entries[-1] == GapEnd(TRADES, "unfillable", "the exchange has 2498 of 2500")
+
+
+def test_a_trade_that_is_refused_does_not_end_the_filling_of_the_others() -> None:
+    entries = run(Exchange(range(5000), refused=(100, 700, 1099, 2599)), TRADES)
+
+    assert ids(entries) == [n for n in range(100, 2600) if n not in (100, 700, 1099, 2599)]
+    assert entries[-1] == GapEnd(
+        TRADES, "unfillable", "the exchange has 2496 of 2500, 4 answers for others were refused"
+    )
+
+
+@pytest.mark.parametrize("refused", [5, 6, 7])
+def test_a_kline_that_is_refused_does_not_end_the_filling_of_the_others(refused: int) -> None:
+    gap = Gap("klines", "BTCUSDT", "1m", 5 * MINUTE, 7 * MINUTE)
+
+    exchange = Exchange(newest=8, refused=(refused,))
+    entries = run(exchange, gap)
+
+    assert [row // MINUTE for row in ids(entries)] == [n for n in (5, 6, 7) if n != refused]
+    assert entries[-1] == GapEnd(gap, "unfillable", "the exchange has 2 of 3, 1 answers for others were refused")
+    assert len(exchange.asked) == 1
+
+
+def test_a_kline_that_has_just_ended_is_asked_for_once_its_answer_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = 8 * MINUTE
+    monkeypatch.setattr(backfills.time, "time", lambda: (ended + 2_000) / 1000)
+
+    assert backfills._settles_in_s(Gap("klines", "BTCUSDT", "1m", 5 * MINUTE, 7 * MINUTE)) == 8.0
+    assert backfills._settles_in_s(Gap("klines", "BTCUSDT", "1m", 5 * MINUTE, 6 * MINUTE)) == -52.0
+    assert backfills._settles_in_s(TRADES) == 0.0
 
 
 def test_what_the_exchange_does_not_give_yet_is_asked_for_again() -> None:

@@ -70,14 +70,25 @@ def test_a_closed_kline_beats_every_open_state_of_it() -> None:
 
     assert as_columns("klines", closed)["closed"] is True
     assert closed[-1] > opened[-1]
-    assert closed[-1] == kline_version(NOW, NOW - 1, Rank.CLOSED)
+    assert closed[-1] == kline_version(NOW, NOW, Rank.CLOSED)
 
 
-def test_a_kline_whose_times_contradict_its_interval_is_refused() -> None:
-    for wrong in (kline(NOW, False, T=NOW + 5), kline(NOW, False, i="7m")):
-        with pytest.raises(Rejected) as refusal:
-            frames.kline_row(decode(wrong), NOW)
-        assert refusal.value.reason == "wrong-field"
+def test_a_kline_of_an_interval_that_the_exchange_does_not_have_is_refused() -> None:
+    with pytest.raises(Rejected) as refusal:
+        frames.kline_row(decode(kline(NOW, False, i="7m")), NOW)
+
+    assert refusal.value.reason == "wrong-field"
+    assert "accepted: 1s, 1m" in str(refusal.value)
+
+
+def test_a_kline_that_is_closed_before_its_time_beats_every_open_state_of_it() -> None:
+    """An outage cuts it short; the states before were dated up to the end of its interval."""
+    opened = frames.kline_row(decode(kline(NOW - 3_600_000, closed=False, interval="1h")), NOW)
+    cut = frames.kline_row(decode(kline(NOW - 3_600_000, closed=True, interval="1h", T=NOW - 3_585_162)), NOW)
+
+    assert as_columns("klines", cut)["close_time"] == NOW - 3_585_162
+    assert cut[-1] > opened[-1]
+    assert cut[-1] == kline_version(NOW, NOW, Rank.CLOSED)
 
 
 def test_a_ticker_may_fall_but_its_prices_are_not_negative() -> None:

@@ -136,6 +136,24 @@ def test_an_open_kline_tells_of_a_close_that_was_lost() -> None:
     assert closes.see(3 * 3_600_000, closed=True) is None
 
 
+def test_a_kline_that_opens_off_the_grid_is_no_gap_and_hides_none() -> None:
+    closes = Closes("1h", 0)
+    hour = 3_600_000
+
+    assert closes.see(hour + 838, closed=True) is None
+    assert closes.see(2 * hour, closed=True) is None
+    assert closes.see(4 * hour + 838, closed=True) == (3 * hour, 3 * hour)
+
+
+@given(interval=st.sampled_from([*intervals.LENGTH_MS, "1M"]), at=st.integers(10**12, 2 * 10**12))
+def test_every_moment_lies_in_the_kline_that_opens_before_it(interval: str, at: int) -> None:
+    opening = intervals.opening(interval, at)
+
+    assert opening <= at < intervals.end(interval, at)
+    assert intervals.opening(interval, opening) == opening
+    assert intervals.end(interval, opening) == intervals.following(interval, opening)
+
+
 def test_the_size_of_a_gap_is_counted_in_rows() -> None:
     assert Gap("recent_trades", "X", "", 5, 9).size == 5
     assert Gap("klines", "X", "1m", 0, 120_000).size == 3

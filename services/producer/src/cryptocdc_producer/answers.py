@@ -6,22 +6,40 @@ that is wrong is refused alone; `Rows.rejected` says which and why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from cryptocdc_core.versions import Rank, kline_version, version
-from cryptocdc_producer.checks import Id, Rejected, Time, amounts, not_future, signed
-from cryptocdc_producer.frames import Row, check_candle
+from cryptocdc_core.versions import SETTLE_MS, Rank, kline_version, version
+from cryptocdc_producer import intervals
+from cryptocdc_producer.checks import Id, IdOrNone, Rejected, Time, amounts, not_future, signed
+from cryptocdc_producer.frames import Row
 
+_LAST_MS = 86_400_000
+"""After its end: a kline that no other follows is closed."""
 T = TypeVar("T")
 
 
 class Rows(NamedTuple):
     rows: list[Row]
     rejected: list[tuple[Rejected, bytes]]
-    """What was refused, and the part of the answer it stood in."""
+    """What was refused, and the part of the answer that holds it."""
+
+
+def position(part: bytes) -> int | None:
+    """Return the id of a refused trade or the open time in ms of a refused kline; None where it can't be read."""
+    try:
+        element = msgspec.json.decode(part)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    if isinstance(element, list):
+        found = element[0] if element else None
+    elif isinstance(element, dict):
+        found = element.get("a", element.get("id"))
+    else:
+        found = None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 class AggregateTrade(
@@ -31,8 +49,8 @@ class AggregateTrade(
     id: Id
     price: str
     quantity: str
-    first: Id
-    last: Id
+    first: IdOrNone
+    last: IdOrNone
     time: Time
     buyer_is_maker: bool
 
@@ -153,35 +171,28 @@ def raw_trades(symbol: str, body: bytes, now_ms: int) -> Rows:
 
 
 def klines(symbol: str, interval: str, body: bytes, now_ms: int) -> Rows:
-    """/klines. The answer has no flag for closed: all but the newest kline are, since the next one has begun.
+    """/klines. The answer has no flag for closed, and an exchange may revise a kline for some seconds after its end.
 
-    No clock is asked, so a kline that has just ended counts as open until its successor is there.
+    A kline counts as closed when the next one has begun and it was requested at least SETTLE_MS after its end. Our
+    clock alone decides only a day later: a market that is no longer traded has no next one. The times of a kline are
+    stored as reported; its end is that of its interval.
     """
-    newest = max((kline.open_time for kline in _candles(body)), default=0)
+    parts = map(position, map(bytes, _decode(body, list[msgspec.Raw])))
+    newest = max((open_time for open_time in parts if open_time is not None), default=0)
 
     def row(kline: Kline) -> Row:
-        check_candle(interval, kline.open_time, kline.close_time)
         amounts((kline.open, kline.high, kline.low, kline.close, kline.volume, kline.quote_volume,
                  kline.taker_volume, kline.taker_quote_volume))  # fmt: skip
         not_future(kline.open_time, now_ms)
-        closed = kline.open_time < newest
-        event_time = kline.close_time + 1 if closed else now_ms
+        end = intervals.end(interval, kline.open_time)
+        closed = now_ms >= end + (SETTLE_MS if kline.open_time < newest else _LAST_MS)
         return (
             symbol, interval, kline.open_time, kline.close_time, kline.open, kline.high, kline.low, kline.close,
             kline.volume, kline.quote_volume, kline.trade_count, kline.taker_volume, kline.taker_quote_volume, closed,
-            event_time, now_ms,
-            kline_version(event_time, kline.close_time, Rank.FINAL if closed else Rank.OPEN),
+            now_ms, now_ms, kline_version(now_ms, end, Rank.FINAL if closed else Rank.OPEN),
         )  # fmt: skip
 
     return _each(body, Kline, row)
-
-
-def _candles(body: bytes) -> Iterable[Kline]:
-    for part in _decode(body, list[msgspec.Raw]):
-        try:
-            yield msgspec.json.decode(part, type=Kline)
-        except msgspec.MsgspecError:
-            continue
 
 
 def tickers(body: bytes, now_ms: int) -> Rows:

@@ -24,6 +24,7 @@ from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.versions import SETTLE_MS
 from cryptocdc_producer import intervals
 from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.frames import Row
@@ -46,11 +47,12 @@ class _Unfinished(Exception):
 
 @dataclass
 class _Filling:
-    """How far a gap is filled: where to go on, rows written so far, attempts made."""
+    """How far a gap is filled: where to go on, rows written so far, elements refused, attempts made."""
 
     gap: Gap
     at: int
     filled: int = 0
+    refused: int = 0
     attempts: int = 0
 
 
@@ -75,7 +77,7 @@ class Backfill:
         for gap in gaps:
             if gap not in self._open:
                 self._open.add(gap)
-                self._later(_Filling(gap, gap.first), _FIRST_AFTER_S)
+                self._later(_Filling(gap, gap.first), max(_FIRST_AFTER_S, _settles_in_s(gap)))
         self._show()
         self._added.set()
 
@@ -122,8 +124,9 @@ class Backfill:
             filling.attempts += 1
             self._later(filling, wait)
         else:
+            refused = f", {filling.refused} answers for others were refused" if filling.refused else ""
             whole = filling.filled == gap.size
-            self._end(filling, "" if whole else f"the exchange has {filling.filled} of {gap.size}")
+            self._end(filling, "" if whole else f"the exchange has {filling.filled} of {gap.size}{refused}")
 
     def _end(self, filling: _Filling, reason: str) -> None:
         """The end is written after the rows, so it can't be true before they are there."""
@@ -138,26 +141,38 @@ class Backfill:
     async def _trades(self, filling: _Filling) -> None:
         gap = filling.gap
         while (at := filling.at) <= gap.last:
-            rows = await self._questions.trades(gap.symbol, self._aggregate, at, min(PAGE, gap.last - at + 2), SPARE)
-            if not rows or rows[-1][2] < at:
+            page = await self._questions.trades(gap.symbol, self._aggregate, at, min(PAGE, gap.last - at + 2), SPARE)
+            if page.last is None or page.last < at:
                 raise _Unfinished(f"the exchange gives nothing from {at} on")
-            wanted = [row for row in rows if at <= row[2] <= gap.last]
+            wanted = [row for row in page.rows if at <= row[2] <= gap.last]
             await self._put(filling, RECENT_TRADES, wanted)
-            filling.at = rows[-1][2] + 1
+            filling.refused += sum(1 for refused in page.refused if refused is not None and at <= refused <= gap.last)
+            filling.at = page.last + 1
 
     async def _klines(self, filling: _Filling) -> None:
         gap = filling.gap
+        after = intervals.end(gap.interval, gap.last)
         while (at := filling.at) <= gap.last:
             limit = min(PAGE, intervals.count(gap.interval, at, gap.last) + 1)
-            rows = await self._questions.klines(gap.symbol, gap.interval, at, max(limit, 2), SPARE)
+            page = await self._questions.klines(gap.symbol, gap.interval, at, max(limit, 2), SPARE)
             # The newest of an answer is never taken as closed: one past the gap shows that all of it is.
-            closed = [row for row in rows if row[2] >= at and row[13]]
-            if not closed:
+            closed = [row for row in page.rows if row[2] >= at and row[13]]
+            not_final = min((row[2] for row in page.rows if row[2] >= at and not row[13]), default=page.last)
+            refused = [at_ms for at_ms in page.refused if at_ms is not None and at <= at_ms <= (not_final or 0)]
+            if not closed and not refused:
                 raise _Unfinished(f"the exchange gives no closed kline from {at} on")
-            await self._put(filling, KLINES, [row for row in closed if row[2] <= gap.last])
-            filling.at = intervals.following(gap.interval, closed[-1][2])
+            await self._put(filling, KLINES, [row for row in closed if row[2] < after])
+            filling.refused += sum(1 for at_ms in refused if at_ms < after)
+            filling.at = intervals.end(gap.interval, max(refused + [row[2] for row in closed]))
 
     async def _put(self, filling: _Filling, stream: Stream, rows: list[Row]) -> None:
         await self._intake.room()
         self._intake.put_rows(stream, rows, live=False)
         filling.filled += len(rows)
+
+
+def _settles_in_s(gap: Gap) -> float:
+    """Return in how many seconds the answers for all of a gap are final; negative when they are already."""
+    if not gap.interval:
+        return 0.0
+    return (intervals.end(gap.interval, gap.last) + SETTLE_MS) / 1000 - time.time()

@@ -186,7 +186,7 @@ class Capture:
         row = frames.kline_row(event, now_ms)
         if event.candle.interval not in state.closes:
             raise Rejected("unknown-event", f"klines of {event.candle.interval} were not asked for")
-        self._take_kline(state, row)
+        self._take_kline(row, state.closes[event.candle.interval].see(row[_OPEN_TIME], row[_CLOSED]))
 
     def _ticker(self, _: _Symbol, event: Ticker, now_ms: int) -> None:
         self.take_stats(frames.ticker_row(event, now_ms))
@@ -227,14 +227,17 @@ class Capture:
         if state := self._symbols.get(symbol):
             self._heard(symbol)
             for row in rows:
-                self._take_kline(state, row)
+                # An open one says nothing of those before it here: they may not be final yet.
+                closes = state.closes[row[1]]
+                closes.begin(row[_OPEN_TIME])
+                self._take_kline(row, closes.see(row[_OPEN_TIME], closed=True) if row[_CLOSED] else None)
 
     def last_close(self, symbol: str, interval: str) -> int | None:
         """The open time in ms of the last closed kline known of a captured symbol."""
         return self._symbols[symbol].closes[interval].last if symbol in self._symbols else None
 
-    def _take_kline(self, state: _Symbol, row: Row) -> None:
-        missing = state.closes[row[1]].see(row[_OPEN_TIME], row[_CLOSED])
+    def _take_kline(self, row: Row, missing: tuple[int, int] | None) -> None:
+        """`missing`: the gap that it uncovered."""
         if missing is not None:
             self._found(Gap(KLINES.table, row[0], row[1], *missing))
         if row[_CLOSED]:

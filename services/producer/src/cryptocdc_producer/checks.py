@@ -12,6 +12,8 @@ from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """What PostgreSQL's bigint holds."""
+IdOrNone = Annotated[int, Meta(ge=-1, le=2**63 - 1)]
+"""-1 is the exchange's way to say that there is none, as in the ids of a ticker without trades."""
 Time = Annotated[int, Meta(ge=1, le=2**53)]
 """Milliseconds since the epoch. No lower bound in sense: captures are replayed years later."""
 

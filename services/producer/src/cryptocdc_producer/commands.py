@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import psycopg2
 import typer
@@ -20,6 +22,8 @@ from cryptocdc_adapters import postgres
 from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused, Rest
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_core import feed as feeds
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import ProducerMetrics
@@ -27,13 +31,16 @@ from cryptocdc_core.names import Names, Source, identity
 from cryptocdc_core.plan import streams_of
 from cryptocdc_core.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_producer.checks import Rejected
-from cryptocdc_producer.history import History
+from cryptocdc_producer.frames import Row
+from cryptocdc_producer.history import Fetched, History
 from cryptocdc_producer.intake import Intake
 from cryptocdc_producer.questions import Questions
 from cryptocdc_producer.store import Store
 from cryptocdc_producer.writer import Writer
 
-_BAD_INPUT, _PLATFORM = 2, 3
+_INCOMPLETE, _BAD_INPUT, _PLATFORM = 1, 2, 3
+_LISTED = 20
+"""Refusals that are listed one by one."""
 
 
 def register(app: typer.Typer) -> None:
@@ -47,8 +54,12 @@ def backfill(
     begin: Annotated[str, typer.Option("--from", help="ISO time (UTC unless it says otherwise) or seconds since 1970")],
     end: Annotated[str, typer.Option("--to", help="the same; what happens at this very moment is left out")],
     source: Annotated[str | None, typer.Option(help="exchange or simulated; the one that the feed ran with")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON line instead of a sentence")] = False,
 ) -> None:
-    """Fetch trades and closed klines of a stretch of time over REST. What is there already stays as it is."""
+    """Fetch trades and closed klines of a stretch of time over REST. Exit code 1 when anything was refused.
+
+    A trade that is stored already stays as it is; of a candle the exchange's latest answer is stored.
+    """
     try:
         parsed = feeds.load(feed)
         from_ms, to_ms = _moment("--from", begin), _moment("--to", end)
@@ -66,13 +77,25 @@ def backfill(
     except psycopg2.Error as error:
         _fail(f"PostgreSQL: {str(error).strip()}\n  → `cryptocdc status` tells what runs", _PLATFORM)
     try:
-        asyncio.run(_backfill(parsed, used, url, symbol, from_ms, to_ms, database))
+        result = asyncio.run(_backfill(parsed, used, url, symbol, from_ms, to_ms, database))
     except ExchangeRefused as refused:
         _fail(f"--symbol {symbol}: {refused}", _BAD_INPUT)
     except (ExchangeError, Rejected) as error:
         _fail(f"exchange: {error}", _PLATFORM)
     except psycopg2.Error as error:
         _fail(f"PostgreSQL: {str(error).strip()}\n  → `cryptocdc apply -f {feed}` makes the feed's tables", _PLATFORM)
+    print(json.dumps(result) if as_json else _sentence(result))
+    if result["refused"]:
+        raise typer.Exit(_INCOMPLETE)
+
+
+def _sentence(result: dict[str, Any]) -> str:
+    rows = [
+        f"{count:,} {what}" + (f" ({refused:,} refused)" if (refused := result["refused"].get(what)) else "")
+        for what, count in result["rows"].items()
+    ]
+    stretch = f"{result['symbol']} from {result['from']} to {result['to']}"
+    return f"{stretch}: {', '.join(rows) or 'nothing that can be had later'}; {result['seconds']:.1f} s"
 
 
 def _simulator(feed: CryptoFeed, source: Source) -> str | None:
@@ -85,22 +108,26 @@ def _simulator(feed: CryptoFeed, source: Source) -> str | None:
 
 async def _backfill(
     feed: CryptoFeed, source: Source, url: str | None, symbol: str, from_ms: int, to_ms: int, database: PostgresSettings
-) -> None:
+) -> dict[str, Any]:
+    """Fetch and write; rows and refusals by what was fetched ("trades", "klines 1m"). Refusals are listed on stderr."""
     exchange = exchange_of(feed, url)
     names = Names(identity(feed.name, source))
     connect = partial(postgres.connect, database, "backfill")
     stored = Store(names, feed, connect).load([symbol])[symbol]
     metrics = ProducerMetrics("")
     intake = Intake(metrics)
-    refused: list[str] = []
-    writer = Writer(
-        names, streams_of(feed), intake, connect, metrics,
-        lambda _, row, problem: refused.append(f"{row}: {problem}"),
-    )  # fmt: skip
+    problems: list[str] = []
+    unwritten: Counter[str] = Counter()
+
+    def reject(stream: Stream, row: Row, problem: str) -> None:
+        problems.append(f"{row}: {problem}")
+        unwritten["trades" if stream is RECENT_TRADES else f"klines {row[1]}"] += 1
+
+    writer = Writer(names, streams_of(feed), intake, connect, metrics, reject)
     rest = Rest(exchange.rest, ExchangeSettings.from_env().api_key, patience_s=300)
-    questions = Questions(rest, metrics, lambda _, detail, *rest: refused.append(f"{detail}: {rest[0]!r:.200}"))
+    questions = Questions(rest, metrics, lambda _, detail, *rest: problems.append(f"{detail}: {rest[0]!r:.200}"))
     began = time.monotonic()
-    taken: dict[str, int] = {}
+    fetched: dict[str, Fetched] = {}
     writer.start()
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]:,} rows"),
@@ -117,19 +144,30 @@ async def _backfill(
         try:
             if feed.spec.streams.klines is not None:
                 for interval in feed.spec.streams.klines.intervals:
-                    taken[f"klines {interval}"] = await history.klines(interval, from_ms, to_ms)
-                    progress(f"klines {interval}", taken[f"klines {interval}"], to_ms)
+                    fetched[f"klines {interval}"] = await history.klines(interval, from_ms, to_ms)
+                    progress(f"klines {interval}", fetched[f"klines {interval}"].rows, to_ms)
             if feed.spec.streams.recent_trades is not None:
-                taken["trades"] = await history.trades(from_ms, to_ms)
-                progress("trades", taken["trades"], to_ms)
+                fetched["trades"] = await history.trades(from_ms, to_ms)
+                progress("trades", fetched["trades"].rows, to_ms)
         finally:
             questions.close()
             intake.close()
             await asyncio.to_thread(writer.finish, None)
-    for problem in refused:
+    for problem in problems[:_LISTED]:
         print(f"refused: {problem}", file=sys.stderr)
-    rows = ", ".join(f"{count:,} {what}" for what, count in taken.items()) or "nothing that can be had later"
-    print(f"{symbol} from {_shown(from_ms)} to {_shown(to_ms)}: {rows}; {time.monotonic() - began:.1f} s")
+    if len(problems) > _LISTED:
+        print(f"refused: {len(problems) - _LISTED:,} more", file=sys.stderr)
+    refused = {what: found.refused + unwritten[what] for what, found in fetched.items()}
+    return {
+        "feed": feed.name,
+        "source": source,
+        "symbol": symbol,
+        "from": _shown(from_ms),
+        "to": _shown(to_ms),
+        "rows": {what: found.rows - unwritten[what] for what, found in fetched.items()},
+        "refused": {what: count for what, count in refused.items() if count},
+        "seconds": round(time.monotonic() - began, 1),
+    }
 
 
 def _moment(option: str, text: str) -> int:

@@ -12,7 +12,7 @@ import msgspec
 
 from cryptocdc_core.versions import Rank, kline_version, version
 from cryptocdc_producer import intervals
-from cryptocdc_producer.checks import Id, Rejected, Time, amounts, not_future, signed
+from cryptocdc_producer.checks import Id, IdOrNone, Rejected, Time, amounts, not_future, signed
 
 Row = tuple[Any, ...]
 """A row of a stream in the order of its columns: times in ms, decimals as the exchange wrote them, lists of those."""
@@ -35,8 +35,8 @@ class AggregateTrade(
     id: Id
     price: str
     quantity: str
-    first: Id
-    last: Id
+    first: IdOrNone
+    last: IdOrNone
     time: Time
     buyer_is_maker: bool
 
@@ -201,7 +201,7 @@ def trade_row(event: AggregateTrade | RawTrade, now_ms: int) -> Row:
 
 def kline_row(event: Kline, now_ms: int) -> Row:
     candle = event.candle
-    check_candle(candle.interval, candle.open_time, candle.close_time)
+    check_interval(candle.interval)
     amounts((candle.open, candle.high, candle.low, candle.close, candle.volume, candle.quote_volume,
              candle.taker_volume, candle.taker_quote_volume))  # fmt: skip
     not_future(max(candle.open_time, event.event_time), now_ms)
@@ -210,16 +210,19 @@ def kline_row(event: Kline, now_ms: int) -> Row:
         event.symbol, candle.interval, candle.open_time, candle.close_time, candle.open, candle.high, candle.low,
         candle.close, candle.volume, candle.quote_volume, candle.trade_count, candle.taker_volume,
         candle.taker_quote_volume, candle.closed, event.event_time, now_ms,
-        kline_version(event.event_time, candle.close_time, rank),
+        kline_version(event.event_time, intervals.end(candle.interval, candle.open_time), rank),
     )  # fmt: skip
 
 
-def check_candle(interval: str, open_time: int, close_time: int) -> None:
-    """A kline's two times must agree with its interval: the key and the search for gaps stand on them."""
+def check_interval(interval: str) -> None:
+    """Raise Rejected for an interval that is not one of the exchange's.
+
+    The times of a kline are stored as the exchange reports them, also where they do not fit its interval: an outage of
+    the exchange can cut a kline short.
+    """
     if interval not in intervals.LENGTH_MS and interval != "1M":
-        raise Rejected("wrong-field", f"interval {interval[:20]!r} is unknown")
-    if close_time != intervals.following(interval, open_time) - 1:
-        raise Rejected("wrong-field", f"a kline of {interval} from {open_time} to {close_time}")
+        accepted = ", ".join([*intervals.LENGTH_MS, "1M"])
+        raise Rejected("wrong-field", f"interval {interval[:20]!r} is unknown; accepted: {accepted}")
 
 
 def ticker_row(event: Ticker, now_ms: int) -> Row:

@@ -100,12 +100,18 @@ class Closes:
         self._interval = interval
         self.last = last
 
+    def begin(self, open_time: int) -> None:
+        """If no kline is known yet, the one that opens at `open_time` is the first whose close is expected."""
+        if self.last is None:
+            self.last = intervals.preceding(self._interval, intervals.opening(self._interval, open_time))
+
     def see(self, open_time: int, closed: bool) -> tuple[int, int] | None:
         """Take note of a kline. Returns the gap that it uncovered: open times (first, last) in ms."""
+        open_time = intervals.opening(self._interval, open_time)
         before = intervals.preceding(self._interval, open_time)
         gap = None
-        if self.last is not None and before > self.last:
-            gap = (intervals.following(self._interval, self.last), before)
+        if self.last is not None and (first := intervals.following(self._interval, self.last)) <= before:
+            gap = (first, before)
         reached = open_time if closed else before
         self.last = reached if self.last is None else max(self.last, reached)
         return gap

@@ -1,9 +1,13 @@
-"""A stretch of time fetched over REST, on request: trades and closed klines, written as capture writes them."""
+"""A stretch of time fetched over REST, on request: trades and closed klines, written as capture writes them.
+
+A page is never taken for the last one because it is short: a refused element, or the exchange itself, can make it so.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptocdc_adapters.exchange import SPARE, ExchangeRefused
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
@@ -11,16 +15,24 @@ from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_producer import intervals
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.questions import PAGE, Questions
+from cryptocdc_producer.questions import PAGE, Questions, next_klines
 from cryptocdc_producer.store import Stored
 
 Progress = Callable[[str, int, int], None]
 """Called with what is fetched (e.g. "klines 1m"), rows so far, and the time in ms up to which it is there."""
 
 
+class Fetched(NamedTuple):
+    """What the exchange gave of a stretch of time."""
+
+    rows: int = 0
+    refused: int = 0
+    """Elements of its answers that could not be taken."""
+
+
 @dataclass
 class History:
-    """One symbol of one feed. Each method returns how many rows the exchange gave and raises ExchangeError, Rejected.
+    """One symbol of one feed. Each method returns what was fetched and raises ExchangeError, Rejected.
 
     `stored` is what is there already: where the stretch begins later, the hole between is recorded as a gap, so that
     "all up to the last is stored or stands in the gaps" stays true.
@@ -34,42 +46,43 @@ class History:
     intake: Intake
     progress: Progress
 
-    async def trades(self, from_ms: int, to_ms: int) -> int:
+    async def trades(self, from_ms: int, to_ms: int) -> Fetched:
         """Trades with `from_ms` <= time < `to_ms`."""
         wanted = self.feed.spec.streams.recent_trades
         if wanted is None:
-            return 0
+            return Fetched()
         aggregate = wanted.kind == "aggregate"
         if not (aggregate or self.historical_trades):
             raise ExchangeRefused(0, "this exchange does not give raw trades by id")
         at = await self.questions.first_trade(self.symbol, aggregate, from_ms, SPARE)
         if at is None:
-            return 0
+            return Fetched()
         last = self.stored.last_trade
         if last is not None and at > last + 1:
             self.intake.put(Gap(RECENT_TRADES.table, self.symbol, "", last + 1, at - 1))
-        taken, through = 0, from_ms
+        taken, refused, through = 0, 0, from_ms
         while through < to_ms:
-            rows = await self.questions.trades(self.symbol, aggregate, at, PAGE, SPARE)
-            if not rows:
+            page = await self.questions.trades(self.symbol, aggregate, at, PAGE, SPARE)
+            if not page.given:
                 break
-            kept = [row for row in rows if from_ms <= row[1] < to_ms]
+            kept = [row for row in page.rows if from_ms <= row[1] < to_ms]
             await self.intake.room()
             self.intake.put_rows(RECENT_TRADES, kept, live=False)
             taken += len(kept)
-            at, through = rows[-1][2] + 1, rows[-1][1]
+            beyond = min((row[2] for row in page.rows if row[1] >= to_ms), default=None)
+            refused += sum(1 for at_id in page.refused if at_id is None or beyond is None or at_id < beyond)
+            at = at + page.given if page.last is None else max(at, page.last) + 1
+            through = max([through] + [row[1] for row in page.rows])
             self.progress("trades", taken, min(through, to_ms))
-            if len(rows) < PAGE:
-                break
-        return taken
+        return Fetched(taken, refused)
 
-    async def klines(self, interval: str, from_ms: int, to_ms: int) -> int:
-        """Closed klines with `from_ms` <= open time < `to_ms`."""
-        at, taken = from_ms, 0
-        while at < to_ms:
-            rows = await self.questions.klines(self.symbol, interval, at, PAGE, SPARE)
-            closed = [row for row in rows if row[13]]
-            kept = [row for row in closed if row[2] < to_ms]
+    async def klines(self, interval: str, from_ms: int, to_ms: int) -> Fetched:
+        """Closed klines with `from_ms` <= open time < `to_ms`; one that the exchange may yet revise is left out."""
+        at: int | None = from_ms
+        taken, refused = 0, 0
+        while at is not None and at < to_ms:
+            page = await self.questions.klines(self.symbol, interval, at, PAGE, SPARE)
+            kept = [row for row in page.rows if row[13] and row[2] < to_ms]
             last = self.stored.last_closes.get(interval)
             if kept and not taken and last is not None and intervals.following(interval, last) < kept[0][2]:
                 hole = (intervals.following(interval, last), intervals.preceding(interval, kept[0][2]))
@@ -77,8 +90,10 @@ class History:
             await self.intake.room()
             self.intake.put_rows(KLINES, kept, live=False)
             taken += len(kept)
-            if len(rows) < PAGE or not closed:
-                break
-            at = intervals.following(interval, closed[-1][2])
-            self.progress(f"klines {interval}", taken, min(at, to_ms))
-        return taken
+            at = next_klines(interval, at, page)
+            # What is refused beyond where the next page begins is in that page too.
+            beyond = to_ms if at is None else min(at, to_ms)
+            refused += sum(1 for at_ms in page.refused if at_ms is None or at_ms < beyond)
+            if at is not None:
+                self.progress(f"klines {interval}", taken, min(at, to_ms))
+        return Fetched(taken, refused)

@@ -14,6 +14,27 @@ LENGTH_MS: dict[str, int] = {
 """In milliseconds; "1M" is not here, for months differ."""
 
 
+_MONDAY = 4 * _DAY
+"""The first one since the epoch, 1970-01-05."""
+
+
+def opening(interval: str, at_ms: int) -> int:
+    """Return the open time of the kline that contains `at_ms`, in milliseconds since the epoch. KeyError if unknown.
+
+    Three-day klines are not documented as aligned to anything: for them it returns `at_ms` itself.
+    """
+    if interval == "1M":
+        return _month(at_ms, 0)
+    if interval == "3d":
+        return at_ms
+    return at_ms - (at_ms - (_MONDAY if interval == "1w" else 0)) % LENGTH_MS[interval]
+
+
+def end(interval: str, open_ms: int) -> int:
+    """Return the first millisecond after the interval of the kline that opens at `open_ms`."""
+    return following(interval, opening(interval, open_ms))
+
+
 def following(interval: str, open_ms: int) -> int:
     """The open time of the kline after the one that opens at `open_ms`; both in milliseconds. KeyError if unknown."""
     return open_ms + LENGTH_MS[interval] if interval != "1M" else _month(open_ms, 1)

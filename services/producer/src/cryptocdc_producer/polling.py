@@ -17,7 +17,7 @@ from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.frames import Row
 from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.questions import PAGE, Questions
+from cryptocdc_producer.questions import PAGE, Questions, next_klines
 
 log = logging.getLogger(__name__)
 
@@ -118,31 +118,34 @@ class Polling:
         """From the last known id on, page after page: nothing falls between two rounds where ids can be asked for."""
         assert self._streams.recent_trades is not None
         aggregate = self._streams.recent_trades.kind == "aggregate"
-        while True:
-            last = self._capture.last_trade(symbol)
-            if last is None:
-                rows = await self._questions.trades(symbol, aggregate, None, limit=1)
-            elif aggregate or self._historical:
-                rows = await self._questions.trades(symbol, aggregate, last + 1)
-            else:
-                rows = await self._questions.trades(symbol, aggregate, None)
+        last = self._capture.last_trade(symbol)
+        if last is None or not (aggregate or self._historical):
+            page = await self._questions.trades(symbol, aggregate, None, limit=1 if last is None else PAGE)
             await self._intake.room()
-            self._capture.take_trades(symbol, rows)
-            if len(rows) < PAGE or last is None or not (aggregate or self._historical):
-                return
+            self._capture.take_trades(symbol, page.rows)
+            return
+        given = PAGE
+        while given >= PAGE:
+            page = await self._questions.trades(symbol, aggregate, last + 1)
+            await self._intake.room()
+            self._capture.take_trades(symbol, page.rows)
+            given = page.given
+            # Past what was refused: what follows shows it as a gap.
+            last = last + given if page.last is None else max(last + 1, page.last)
 
     async def _klines(self, symbol: str) -> None:
+        """From the last closed one on: a kline that has ended is requested again until the answer is final."""
         assert self._streams.klines is not None
         for interval in self._streams.klines.intervals:
             last = self._capture.last_close(symbol, interval)
             start = None if last is None else intervals.following(interval, last)
-            while True:
-                rows = await self._questions.klines(symbol, interval, start, limit=2 if start is None else PAGE)
+            given = PAGE
+            while given >= PAGE:
+                page = await self._questions.klines(symbol, interval, start, limit=2 if start is None else PAGE)
                 await self._intake.room()
-                self._capture.take_klines(symbol, rows)
-                if start is None or len(rows) < PAGE:
-                    break
-                start = rows[-1][2]
+                self._capture.take_klines(symbol, page.rows)
+                given = 0 if start is None else page.given
+                start = None if start is None else next_klines(interval, start, page)
 
     async def _stats(self) -> bool:
         return await self._chunks(_TICKERS_AT_ONCE, self._questions.tickers, self._capture.take_stats)

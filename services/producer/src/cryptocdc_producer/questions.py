@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cryptocdc_adapters import exchange
 from cryptocdc_adapters.exchange import (
@@ -22,9 +22,10 @@ from cryptocdc_adapters.exchange import (
     Rest,
     symbols_parameter,
 )
+from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.resolve import Market
-from cryptocdc_producer import answers
+from cryptocdc_producer import answers, intervals
 from cryptocdc_producer.answers import Rows, Snapshot
 from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.frames import Row
@@ -32,9 +33,50 @@ from cryptocdc_producer.frames import Row
 PAGE = 1000
 """Rows that the exchange gives at most in one answer."""
 _THREADS = 4
+_POSITION, _FIRST_ID, _CLOSED = 2, RECENT_TRADES.position("first_trade_id"), KLINES.position("closed")
+assert RECENT_TRADES.position("trade_id") == KLINES.position("open_time") == _POSITION
 
 Refuse = Callable[[str, str, bytes, str | None], None]
 T = TypeVar("T")
+
+
+class Page(NamedTuple):
+    """The rows of one answer, in order, and where its refused elements are."""
+
+    rows: list[Row]
+    refused: list[int | None]
+    """Of each refused element the id of its trade or the open time of its kline in ms; None where it can't be read."""
+
+    @property
+    def given(self) -> int:
+        """Elements in the answer: a page is full when the exchange gave as many as were requested."""
+        return len(self.rows) + len(self.refused)
+
+    @property
+    def positions(self) -> list[int]:
+        """Trade ids or open times of all elements, as far as they can be read."""
+        return [row[_POSITION] for row in self.rows] + [at for at in self.refused if at is not None]
+
+    @property
+    def last(self) -> int | None:
+        """The highest of them; None when the page is empty or unreadable."""
+        return max(self.positions, default=None)
+
+
+def next_klines(interval: str, start_ms: int, page: Page) -> int | None:
+    """Return the open time to go on from after a page of klines that was requested from `start_ms` on.
+
+    That is the first kline that is not closed: the last one of a page counts as closed only in the next page. None when
+    there is nothing to be had beyond `start_ms` for now.
+    """
+    not_closed = min((row[_POSITION] for row in page.rows if not row[_CLOSED]), default=None)
+    if not_closed is not None:
+        return not_closed if not_closed > start_ms else None
+    if page.last is not None:
+        return intervals.end(interval, max(start_ms, page.last))
+    for _ in range(page.given):
+        start_ms = intervals.following(interval, start_ms)
+    return start_ms if page.given else None
 
 
 class Questions:
@@ -56,7 +98,7 @@ class Questions:
 
     async def trades(
         self, symbol: str, aggregate: bool, from_id: int | None, limit: int = PAGE, share: float = LIVE
-    ) -> list[Row]:
+    ) -> Page:
         """Trades in the order of their ids, from `from_id` on, or the last ones."""
         more: dict[str, str | int] = {} if from_id is None else {"fromId": from_id}
         if aggregate:
@@ -64,30 +106,38 @@ class Questions:
         else:
             path, weight, read = ("trades" if from_id is None else "historicalTrades"), 25, answers.raw_trades
         body = await self._ask("recent_trades", path, weight, share, symbol=symbol, limit=limit, **more)
-        return sorted(self._kept(partial(read, symbol), body, symbol), key=lambda row: row[2])
+        page = self._page(partial(read, symbol), body, symbol)
+        return page._replace(rows=sorted(page.rows, key=lambda row: row[_POSITION]))
 
     async def first_trade(self, symbol: str, aggregate: bool, at_ms: int, share: float) -> int | None:
-        """The id of the first trade at or after `at_ms`; None when there is none."""
-        body = await self._ask("recent_trades", "aggTrades", 4, share, symbol=symbol, startTime=at_ms, limit=1)
-        rows = self._kept(partial(answers.aggregate_trades, symbol), body, symbol)
-        return None if not rows else int(rows[0][2] if aggregate else rows[0][5])
+        """Return the id of the first trade at or after `at_ms`; None when there is none."""
+        # Where the first one is refused and its id can't be read, the next ones say where to begin.
+        for limit in (1, PAGE):
+            body = await self._ask("recent_trades", "aggTrades", 4, share, symbol=symbol, startTime=at_ms, limit=limit)
+            page = self._page(partial(answers.aggregate_trades, symbol), body, symbol)
+            if not page.given:
+                return None
+            ids = page.positions if aggregate else [row[_FIRST_ID] for row in page.rows if row[_FIRST_ID] >= 0]
+            if ids:
+                return min(ids)
+        raise Rejected("wrong-field", f"none of the {PAGE} trades from {at_ms} on can be read")
 
     async def klines(
         self, symbol: str, interval: str, start_ms: int | None, limit: int = PAGE, share: float = LIVE
-    ) -> list[Row]:
+    ) -> Page:
         """Klines in the order of their open times, from `start_ms` on, or the last ones."""
         more: dict[str, str | int] = {} if start_ms is None else {"startTime": start_ms}
         body = await self._ask("klines", "klines", 2, share, symbol=symbol, interval=interval, limit=limit, **more)
-        return self._kept(partial(answers.klines, symbol, interval), body, symbol)
+        return self._page(partial(answers.klines, symbol, interval), body, symbol)
 
     async def tickers(self, symbols: list[str]) -> list[Row]:
         weight = 2 if len(symbols) <= 20 else 40
         body = await self._ask("crypto_24h_stats", "ticker/24hr", weight, LIVE, symbols=symbols_parameter(symbols))
-        return self._kept(answers.tickers, body, None)
+        return self._page(answers.tickers, body, None).rows
 
     async def prices(self, symbols: list[str]) -> list[Row]:
         body = await self._ask("latest_prices", "ticker/price", 4, LIVE, symbols=symbols_parameter(symbols))
-        return self._kept(answers.prices, body, None)
+        return self._page(answers.prices, body, None).rows
 
     async def book(self, symbol: str, depth: int, interval_ms: int) -> Row:
         """A row of the best `depth` levels, for the bucket of `interval_ms` that is now."""
@@ -123,11 +173,11 @@ class Questions:
                 self._refuse("error-body", str(refused), refused.body, symbol)
             raise
 
-    def _kept(self, read: Callable[[bytes, int], Rows], body: bytes, symbol: str | None) -> list[Row]:
+    def _page(self, read: Callable[[bytes, int], Rows], body: bytes, symbol: str | None) -> Page:
         found = self._read(read, body, symbol)
         for rejected, part in found.rejected:
             self._refuse(rejected.reason, str(rejected), part, symbol)
-        return found.rows
+        return Page(found.rows, [answers.position(part) for _, part in found.rejected])
 
     def _read(self, read: Callable[[bytes, int], T], body: bytes, symbol: str | None) -> T:
         try:

@@ -1,0 +1,179 @@
+"""A stretch of time fetched over REST: what is refused is counted, and ends nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from tests.unit.producer.conftest import NOW, make_feed
+
+from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer.frames import Row
+from cryptocdc_producer.history import Fetched, History
+from cryptocdc_producer.intake import Data, Intake
+from cryptocdc_producer.questions import Questions
+from cryptocdc_producer.store import Stored
+
+MINUTE, HOUR = 60_000, 3_600_000
+START = 1_511_992_800_000  # 2017-11-29 22:00:00 UTC
+CANDLES = 3_624
+
+
+def candle(number: int, **changed: Any) -> list[Any]:
+    at = START + number * HOUR
+    row = {
+        "t": at, "o": "1.0", "h": "2.0", "l": "0.5", "c": "1.5", "v": "10.0", "T": at + HOUR - 1, "q": "12.0", "n": 3,
+        "V": "4.0", "Q": "5.0", "B": "0", **changed,
+    }  # fmt: skip
+    return list(row.values())
+
+
+def trade(number: int, **changed: Any) -> dict[str, Any]:
+    return {
+        "a": number, "p": "1.0", "q": "1.0", "f": number * 2, "l": number * 2 + 1, "T": START + number * 1000,
+        "m": True, "M": True, **changed,
+    }  # fmt: skip
+
+
+class Rest:
+    """An exchange that has `candles` and `trades`, and gives no more than `most` of them in an answer."""
+
+    def __init__(
+        self, candles: list[list[Any]] | None = None, trades: list[dict[str, Any]] | None = None, most: int = 1000
+    ) -> None:
+        self._candles, self._trades, self._most = candles or [], trades or [], most
+        self.requests = 0
+
+    def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
+        self.requests += 1
+        assert self.requests < 100, "the same page is requested without end"
+        found: list[Any]
+        if path == "klines":
+            found = [candle for candle in self._candles if candle[0] >= asked["startTime"]]
+        else:
+            first, at = asked.get("fromId", 0), asked.get("startTime", 0)
+            found = [trade for trade in self._trades if trade["a"] >= first and trade["T"] >= at]
+        return json.dumps(found[: min(limit, self._most)]).encode()
+
+    def stop(self) -> None:
+        """Nothing waits."""
+
+
+def fetched(rest: Rest, to_ms: int, interval: str = "") -> tuple[Fetched, list[Row], list[str]]:
+    """Fetch klines of `interval`, or trades; the result, the rows for the writer, and the reasons of refusals."""
+    refused: list[str] = []
+
+    async def scenario() -> tuple[Fetched, list[Row]]:
+        metrics = ProducerMetrics("test")
+        intake = Intake(metrics)
+        questions = Questions(rest, metrics, lambda reason, *_: refused.append(reason))  # type: ignore[arg-type]
+        history = History(make_feed(), True, "BTCUSDT", Stored(), questions, intake, lambda *_: None)
+        try:
+            found = await (history.klines(interval, START, to_ms) if interval else history.trades(START, to_ms))
+        finally:
+            questions.close()
+        intake.close()
+        rows: list[Row] = []
+        while not intake.done:
+            rows += [entry.row for entry in intake.take(0.01) if isinstance(entry, Data)]
+        return found, rows
+
+    return *asyncio.run(scenario()), refused
+
+
+@pytest.mark.parametrize("odd", [(3, 500, 998), (997, 998, 999), (0, 1, 2), (1000, 2000, 3623)])
+def test_candles_that_are_refused_do_not_end_the_fetching_of_the_rest(odd: tuple[int, ...]) -> None:
+    candles = [candle(n, **({"c": "1.2.3"} if n in odd else {})) for n in range(CANDLES)]
+
+    found, rows, refused = fetched(Rest(candles), START + CANDLES * HOUR, "1h")
+
+    assert found == Fetched(rows=3_621, refused=3)
+    assert [row[2] for row in rows] == [START + n * HOUR for n in range(CANDLES) if n not in odd]
+    assert refused == ["wrong-decimal"] * 3
+
+
+def test_a_whole_page_of_refused_candles_does_not_end_the_fetching_of_the_rest() -> None:
+    odd = range(1000, 2000)
+    candles = [candle(n, **({"v": None} if n in odd else {})) for n in range(CANDLES)]
+
+    found, rows, _ = fetched(Rest(candles), START + CANDLES * HOUR, "1h")
+
+    assert found == Fetched(rows=2_624, refused=1_000)
+    assert rows[-1][2] == START + (CANDLES - 1) * HOUR
+
+
+def test_candles_that_can_t_be_read_at_all_are_passed_over() -> None:
+    candles: list[Any] = [candle(n) for n in range(CANDLES)]
+
+    class Unreadable(Rest):
+        def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
+            if self.requests == 1:
+                self.requests += 1
+                return json.dumps([["?"]] * 1000).encode()
+            return super().get(path, limit=limit, **asked)
+
+    found, _, _ = fetched(Unreadable(candles), START + CANDLES * HOUR, "1h")
+
+    assert found == Fetched(rows=2_624, refused=1_000)
+
+
+def test_a_short_page_is_not_taken_for_the_last_one() -> None:
+    found, rows, _ = fetched(Rest([candle(n) for n in range(CANDLES)], most=700), START + CANDLES * HOUR, "1h")
+
+    assert found == Fetched(rows=CANDLES, refused=0)
+    assert len(rows) == CANDLES
+
+
+def test_an_outage_of_hours_is_no_end() -> None:
+    candles = [candle(n) for n in range(100) if not 40 <= n < 60]
+
+    assert fetched(Rest(candles, most=30), START + 100 * HOUR, "1h")[0] == Fetched(rows=80, refused=0)
+
+
+def test_the_running_candle_and_those_that_the_exchange_may_yet_revise_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = START + 5 * HOUR
+    monkeypatch.setattr("cryptocdc_producer.questions.time.time_ns", lambda: (at + 4_000) * 1_000_000)
+    rest = Rest([candle(n) for n in range(6)])
+
+    found, rows, _ = fetched(rest, at + HOUR, "1h")
+
+    assert found == Fetched(rows=4, refused=0)
+    assert [row[13] for row in rows] == [True] * 4
+    assert rest.requests == 2
+
+
+@pytest.mark.parametrize("odd", [(0,), (999,), (5, 6, 7), tuple(range(1000, 2000)), (2499,)])
+def test_trades_that_are_refused_do_not_end_the_fetching_of_the_rest(odd: tuple[int, ...]) -> None:
+    trades = [trade(n, **({"p": "1.2.3"} if n in odd else {})) for n in range(3000)]
+
+    found, rows, _ = fetched(Rest(trades=trades), START + 2500 * 1000)
+
+    assert found == Fetched(rows=2500 - len(odd), refused=len(odd))
+    assert [row[RECENT_TRADES.position("trade_id")] for row in rows] == [n for n in range(2500) if n not in odd]
+
+
+def test_a_stretch_whose_first_trade_can_t_be_read_begins_with_the_next_one() -> None:
+    trades = [trade(0, a="?"), *(trade(n) for n in range(1, 10))]
+
+    class Odd(Rest):
+        def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
+            first, at = asked.get("fromId", 0), asked.get("startTime", 0)
+            found = [t for n, t in enumerate(trades) if n >= first and t["T"] >= at]
+            return json.dumps(found[:limit]).encode()
+
+    assert fetched(Odd(), START + 10_000)[0].rows == 9
+
+
+def test_trades_later_than_the_stretch_are_neither_taken_nor_counted() -> None:
+    trades = [trade(n, **({"p": "1.2.3"} if n == 8 else {})) for n in range(10)]
+
+    assert fetched(Rest(trades=trades), START + 5000)[0] == Fetched(rows=5, refused=0)
+
+
+def test_nothing_is_fetched_of_a_time_before_the_first_trade() -> None:
+    assert fetched(Rest(), NOW)[0] == Fetched()

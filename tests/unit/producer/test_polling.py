@@ -1,0 +1,148 @@
+"""Streams over REST: what the exchange revises is requested again, and the latest answer wins."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.unit.producer.conftest import NOW, Recorded, make_capture, make_feed
+
+from cryptocdc_core.catalogue.streams import KLINES
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.polling import Polling
+from cryptocdc_producer.questions import Questions
+from cryptocdc_producer.store import Stored
+
+MINUTE = 60_000
+STREAMS: dict[str, Any] = {
+    "recentTrades": {"source": "rest", "kind": "aggregate", "period": "1s"},
+    "klines": {"source": "rest", "intervals": ["1m"], "period": "1s"},
+}
+CLOSE, VOLUME, CLOSED = (KLINES.position(name) for name in ("close", "volume", "closed"))
+
+
+def candle(open_time: int, close: str = "100.5", volume: str = "10") -> list[Any]:
+    return [open_time, "100", "102", "99", close, volume, open_time + MINUTE - 1, "1000", 5, "4", "400", "0"]
+
+
+def trade(number: int, price: str = "1.0") -> dict[str, Any]:
+    return {"a": number, "p": price, "q": "1", "f": number, "l": number, "T": NOW - 5000 + number, "m": True, "M": True}
+
+
+class Exchange:
+    """REST and its clock. What it has is changed by the tests."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.candles: dict[int, list[Any]] = {}
+        self.trades: list[dict[str, Any]] = []
+        self.requests: list[tuple[str, int | None]] = []
+
+    def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
+        start = asked.get("startTime", asked.get("fromId"))
+        self.requests.append((path, start))
+        has = self.trades if path == "aggTrades" else [self.candles[at] for at in sorted(self.candles)]
+        key: Callable[[Any], int] = (lambda it: it["a"]) if path == "aggTrades" else (lambda it: it[0])
+        found = has[-limit:] if start is None else [it for it in has if key(it) >= start][:limit]
+        return json.dumps(found).encode()
+
+    def stop(self) -> None:
+        """Nothing waits."""
+
+
+@pytest.fixture
+def exchange(monkeypatch: pytest.MonkeyPatch) -> Exchange:
+    found = Exchange()
+    monkeypatch.setattr("cryptocdc_producer.questions.time.time_ns", lambda: found.now * 1_000_000)
+    return found
+
+
+def poll(recorded: Recorded, exchange: Exchange, stream: str) -> None:
+    """One round for one symbol."""
+    metrics = ProducerMetrics("test")
+    feed = recorded.feed
+
+    async def once() -> None:
+        questions = Questions(exchange, metrics, lambda *_: None)  # type: ignore[arg-type]
+        polling = Polling(feed, True, questions, recorded.capture, recorded.intake, metrics, lambda _: None)
+        try:
+            await getattr(polling, stream)("BTCUSDT")
+        finally:
+            questions.close()
+
+    asyncio.run(once())
+    recorded.capture.tick()
+
+
+def test_a_candle_that_the_exchange_revises_after_its_end_is_stored_as_revised(exchange: Exchange) -> None:
+    recorded = make_capture(make_feed(STREAMS), BTCUSDT=Stored(last_closes={"1m": NOW - 2 * MINUTE}))
+    ended = NOW - MINUTE
+    exchange.candles = {ended: candle(ended, "100.5", "10"), NOW: candle(NOW, "100.5", "0")}
+    exchange.now = NOW + 40
+    poll(recorded, exchange, "_klines")
+    soon = [row for row in recorded.rows("klines") if row[2] == ended]
+
+    exchange.candles[ended] = candle(ended, "101.2", "12.5")
+    exchange.now = NOW + 10_040
+    poll(recorded, exchange, "_klines")
+    later = [row for row in recorded.rows("klines") if row[2] == ended]
+    exchange.now = NOW + 20_040
+    poll(recorded, exchange, "_klines")
+
+    assert [(row[CLOSE], row[VOLUME], row[CLOSED]) for row in soon] == [("100.5", "10", False)]
+    assert [(row[CLOSE], row[VOLUME], row[CLOSED]) for row in later] == [("101.2", "12.5", True)]
+    assert later[0][-1] > soon[0][-1]
+    assert [start for _, start in exchange.requests] == [ended, ended, NOW]
+    assert not recorded.gaps
+
+
+def test_candles_shorter_than_the_time_in_which_they_may_be_revised_are_closed_in_the_end(exchange: Exchange) -> None:
+    """Of a symbol that is new, whose last candle but one never ended long enough ago."""
+    recorded = make_capture(make_feed({"klines": {"source": "rest", "intervals": ["1s"], "period": "1s"}}))
+    closed: list[int] = []
+    for seconds in range(15):
+        exchange.now = NOW + seconds * 1000 + 40
+        exchange.candles = {at: candle(at) for at in range(NOW - 60_000, exchange.now, 1000)}
+        poll(recorded, exchange, "_klines")
+        closed += [row[2] for row in recorded.rows("klines") if row[CLOSED]]
+
+    assert closed == list(range(NOW - 1000, NOW + 4000, 1000))
+    assert not recorded.gaps
+
+
+def test_a_candle_that_the_exchange_lacks_is_a_gap_once_the_next_one_is_final(exchange: Exchange) -> None:
+    recorded = make_capture(make_feed(STREAMS), BTCUSDT=Stored(last_closes={"1m": NOW - 4 * MINUTE}))
+    exchange.candles = {at: candle(at) for at in (NOW - 3 * MINUTE, NOW - MINUTE, NOW)}
+    exchange.now = NOW + 5_000
+    poll(recorded, exchange, "_klines")
+    assert not recorded.gaps
+
+    exchange.now = NOW + 10_000
+    poll(recorded, exchange, "_klines")
+
+    assert recorded.gaps == [Gap("klines", "BTCUSDT", "1m", NOW - 2 * MINUTE, NOW - 2 * MINUTE)]
+
+
+def test_a_refused_trade_does_not_end_a_round_and_is_a_gap(exchange: Exchange) -> None:
+    recorded = make_capture(make_feed(STREAMS), BTCUSDT=Stored(last_trade=0))
+    exchange.trades = [trade(n, "1.2.3" if n in (5, 1000) else "1.0") for n in range(1, 2400)]
+
+    poll(recorded, exchange, "_trades")
+
+    assert [row[2] for row in recorded.rows("recent_trades")] == [n for n in range(1, 2400) if n not in (5, 1000)]
+    assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", n, n) for n in (5, 1000)]
+    assert [start for _, start in exchange.requests] == [1, 1001, 2001]
+
+
+def test_a_page_of_refused_trades_is_not_requested_without_end(exchange: Exchange) -> None:
+    recorded = make_capture(make_feed(STREAMS), BTCUSDT=Stored(last_trade=0))
+    exchange.trades = [trade(n, "1.2.3" if n <= 1000 else "1.0") for n in range(1, 1100)]
+
+    poll(recorded, exchange, "_trades")
+
+    assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", 1, 1000)]
+    assert [start for _, start in exchange.requests] == [1, 1001]
