@@ -91,7 +91,7 @@ def test_of_each_kind_the_newest_and_the_gaps_that_are_open(servers: Servers) ->
         *[kline("1h", AT + number * HOUR, closed=number < 3) for number in range(5)],
     )
 
-    assert found == Stored(7, {"1h": AT + 2 * HOUR}, (gap,), {"latest_prices": AT + 9})
+    assert found == Stored(7, AT + 7, {"1h": AT + 2 * HOUR}, (gap,), {"latest_prices": AT + 9})
 
 
 def test_where_no_kline_is_closed_the_end_of_the_oldest_is_the_next_to_come(servers: Servers) -> None:

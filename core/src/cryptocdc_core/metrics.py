@@ -74,7 +74,15 @@ class ProducerMetrics(ProgramMetrics):
             f"{p}outage_seconds_total", "Time without data of a stream that can't be backfilled.", ["table"], registry=r
         )
         self.reconnects = Counter(f"{p}reconnects_total", "WebSocket connections made anew.", ["reason"], registry=r)
-        self.book_resyncs = Counter(f"{p}book_resyncs_total", "Order books fetched anew.", ["reason"], registry=r)
+        self.book_resyncs = Counter(
+            f"{p}book_resyncs_total",
+            "Order books fetched again. Reasons: start, gap, restart, far, stalled, crossed, exhausted, stale, failed.",
+            ["reason"],
+            registry=r,
+        )
+        self.trade_id_restarts = Counter(
+            f"{p}trade_id_restarts_total", "Times that the trade ids of a symbol began again.", registry=r
+        )
         self.weight_used = Gauge(
             f"{p}weight_used", "Request weight of this minute, all programs behind this IP.", registry=r
         )

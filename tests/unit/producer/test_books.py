@@ -17,11 +17,17 @@ Levels = list[tuple[str, str]]
 INTERVAL = 1000
 DEPTH = 5
 
-prices = st.integers(1, 60).map(lambda n: f"{n}.00")
 quantities = st.sampled_from(["0.000", "0", "1.500", "2.0", "0.001"])
-changes = st.lists(st.tuples(prices, quantities), max_size=8, unique_by=lambda level: level[0])
+
+
+def changes(lowest: int, highest: int) -> st.SearchStrategy[Levels]:
+    prices = st.integers(lowest, highest).map(lambda n: f"{n}.00")
+    return st.lists(st.tuples(prices, quantities), max_size=8, unique_by=lambda level: level[0])
+
+
+bids_changes, asks_changes = changes(1, 30), changes(31, 60)
 diffs = st.lists(
-    st.tuples(changes, changes, st.integers(1, 700), st.integers(1, 3)),
+    st.tuples(bids_changes, asks_changes, st.integers(1, 700), st.integers(1, 3)),
     min_size=1,
     max_size=40,
 )
@@ -54,7 +60,7 @@ class Naive:
 
 
 @settings(max_examples=40)
-@given(bids=changes, asks=changes, sequence=diffs, snapshot_after=st.integers(0, 10))
+@given(bids=bids_changes, asks=asks_changes, sequence=diffs, snapshot_after=st.integers(0, 10))
 def test_each_bucket_s_row_is_what_a_naive_book_holds_after_its_last_diff(
     bids: Levels, asks: Levels, sequence: list[tuple[Levels, Levels, int, int]], snapshot_after: int
 ) -> None:
@@ -185,3 +191,158 @@ def test_a_clock_that_steps_back_never_lowers_a_version() -> None:
 
     assert row is not None
     assert (row[1], row[2], row[7]) == (1000, 3, 1900)
+
+
+START = 1_780_315_200_000
+
+
+def followed(last_id: int = 9_000_000, diffs: int = 4) -> Book:
+    """A book that has followed `diffs` diffs, one update id and 100 ms each, since its snapshot."""
+    book = Book("X", DEPTH, INTERVAL)
+    book.load(last_id, [("1.0", "1")], [("2.0", "1")])
+    for number in range(1, diffs + 1):
+        at = START - (diffs - number) * 100
+        assert book.receive(depth(last_id + number, last_id + number, [], [], at), at)[0] is Applied.APPLIED
+    return book
+
+
+def test_a_book_whose_update_ids_begin_again_waits_for_a_snapshot_and_goes_on() -> None:
+    """At update id 9000004; then 1 to 2, 3, 4 and so on: 581 diffs."""
+    book = followed()
+    at, found, rows = START, [], []
+    for number in range(1, 582):
+        at += 100
+        applied, row = book.receive(depth(1 if number == 1 else number + 1, number + 1, [], [], at), at)
+        found.append(applied)
+        rows += [row] if row is not None else []
+        if applied is Applied.RESTART:
+            assert book.load(number + 1, [("1.5", "7")], [("2.0", "1")]) == (True, [])
+
+    assert found.count(Applied.RESTART) == 1
+    assert found.index(Applied.RESTART) <= 10
+    assert found[found.index(Applied.RESTART) + 1 :] == [Applied.APPLIED] * (580 - found.index(Applied.RESTART))
+    assert [row[1] for row in rows] == [START + n * INTERVAL for n in range(58)]
+    assert rows[0][3] == ["1.0"]
+    assert rows[-1][3] == ["1.5"]
+
+
+def test_a_book_that_has_a_snapshot_from_before_the_ids_began_again_is_fetched_again() -> None:
+    """No diff came between: the snapshot itself is at 9000004."""
+    book = Book("X", DEPTH, INTERVAL)
+    book.load(9_000_004, [("1.0", "1")], [("2.0", "1")])
+    found = [
+        book.receive(depth(number + 1, number + 1, [], [], START + number * 100), START + number * 100)[0]
+        for number in range(581)
+    ]
+
+    assert found.count(Applied.STALLED) == 1
+    assert found.index(Applied.STALLED) == 151
+    assert set(found[152:]) == {Applied.BUFFERED}
+    assert book.load(600, [], [])[0]
+
+
+def test_a_stream_that_is_late_does_not_cost_a_snapshot() -> None:
+    """The exchange's REST is ahead of its stream, here by ten seconds."""
+    book = Book("X", DEPTH, INTERVAL)
+    book.receive(depth(1, 1, [], [], START), START)
+    book.load(101, [("1.0", "1")], [("2.0", "1")])
+
+    found = [book.receive(depth(n, n, [], [], START + n * 100), START + n * 100)[0] for n in range(2, 110)]
+
+    assert found == [Applied.IGNORED] * 100 + [Applied.APPLIED] * 8
+
+
+def test_an_overlapping_connection_that_is_late_does_not_restart_the_book() -> None:
+    """Another server may date the same changes a little differently, and cut them otherwise."""
+    book = followed(diffs=100)
+    late = [depth(9_000_000 + n, 9_000_001 + n, [], [], START - (100 - n) * 100 + 900) for n in range(1, 100)]
+
+    assert {book.receive(diff, START)[0] for diff in late} == {Applied.IGNORED}
+    assert book.receive(depth(9_000_101, 9_000_101, [], [], START + 100), START + 100)[0] is Applied.APPLIED
+
+
+def test_ids_that_begin_again_while_the_snapshot_is_on_its_way_are_followed() -> None:
+    book = Book("X", DEPTH, INTERVAL)
+    for number in range(5):
+        book.receive(depth(9_000_000 + number, 9_000_000 + number, [], [], START + number * 100), 0)
+    for number in range(1, 20):
+        book.receive(depth(number, number, [], [], START + 400 + number * 100), 0)
+
+    assert book.load(15, [("1.0", "1")], []) == (True, [])
+    assert book.receive(depth(20, 20, [], [], START + 2400), 0)[0] is Applied.APPLIED
+
+
+def test_ids_absurdly_far_ahead_are_not_believed_alone() -> None:
+    book = followed()
+
+    assert book.receive(depth(2**62, 2**62, [("1.9", "1")], [], START + 100), 0) == (Applied.WILD, None)
+    assert book.receive(depth(9_000_005, 9_000_005, [], [], START + 200), 0)[0] is Applied.APPLIED
+    assert book.flush()[3] == ["1.0"]  # type: ignore[index]
+
+
+def test_ids_that_go_on_far_ahead_are_followed_after_a_snapshot() -> None:
+    book = followed()
+    first = 9_000_004 + 2 * books.FAR
+
+    assert book.receive(depth(first, first, [], [], START + 100), 0)[0] is Applied.WILD
+    applied, row = book.receive(depth(first + 1, first + 1, [], [], START + 200), 0)
+
+    assert applied is Applied.FAR
+    assert row is not None
+    assert book.load(first + 1, [("1.0", "1")], []) == (True, [])
+    assert book.receive(depth(first + 2, first + 2, [], [], START + 300), 0)[0] is Applied.APPLIED
+
+
+def test_a_wild_id_while_the_snapshot_is_on_its_way_does_not_make_every_snapshot_stale() -> None:
+    book = Book("X", DEPTH, INTERVAL)
+    assert book.receive(depth(100, 100, [], [], START), 0)[0] is Applied.BUFFERED
+    assert book.receive(depth(2**62, 2**62, [], [], START + 100), 0)[0] is Applied.WILD
+    assert book.receive(depth(101, 101, [], [], START + 200), 0)[0] is Applied.BUFFERED
+
+    assert book.load(100, [], [])[0]
+
+    first = Book("X", DEPTH, INTERVAL)
+    first.receive(depth(2**62, 2**62, [], [], START), 0)
+    for number in range(20):
+        first.receive(depth(number, number, [], [], START + 100 + number * 100), 0)
+    assert first.load(19, [], [])[0]
+
+
+@pytest.mark.parametrize("best_ask", ["1.0", "0.9"])
+def test_a_book_that_has_become_crossed_gives_no_row_and_waits_for_a_snapshot(best_ask: str) -> None:
+    book = followed()
+    book.receive(depth(9_000_005, 9_000_005, [], [(best_ask, "1")], START + 100), 0)
+
+    applied, row = book.receive(depth(9_000_006, 9_000_006, [], [], START + 1000), 0)
+
+    assert (applied, row) == (Applied.CROSSED, None)
+    assert book.load(9_000_006, [("1.0", "1")], [("2.0", "1")]) == (True, [])
+    assert book.receive(depth(9_000_007, 9_000_007, [], [], START + 1100), 0)[0] is Applied.APPLIED
+    assert book.flush()[3:7:2] == (["1.0"], ["2.0"])  # type: ignore[index]
+
+
+def test_a_book_that_time_finds_crossed_is_forgotten() -> None:
+    book = followed()
+    book.receive(depth(9_000_005, 9_000_005, [("2.5", "1")], [], START + 100), 0)
+
+    assert book.flush() is None
+    assert not book.synced
+
+
+def test_a_book_that_the_exchange_itself_reports_as_crossed_is_stored_as_reported() -> None:
+    """As in an auction before trading begins. Once it is no longer crossed, being crossed is a fault again."""
+    book = Book("X", DEPTH, INTERVAL)
+    book.load(1, [("3.0", "1")], [("2.0", "1")])
+    for number, asks in ((2, []), (3, [("2.0", "0"), ("4.0", "1")]), (4, [("2.5", "1")])):
+        book.receive(depth(number, number, [], asks, START + number * INTERVAL), 0)
+    found = book.receive(depth(5, 5, [], [], START + 5 * INTERVAL), 0)
+
+    assert found == (Applied.CROSSED, None)
+
+
+def test_a_crossed_snapshot_makes_rows() -> None:
+    book = Book("X", DEPTH, INTERVAL)
+    book.load(1, [("3.0", "1")], [("2.0", "1")])
+    book.receive(depth(2, 2, [], [], START), 0)
+
+    assert book.flush()[3:7:2] == (["3.0"], ["2.0"])  # type: ignore[index]

@@ -130,6 +130,100 @@ def test_a_book_that_skips_is_lost_alone(recorded: Recorded) -> None:
     assert {(row[0], row[2]) for row in recorded.rows("order_book")} == {("BTCUSDT", 2), ("ETHUSDT", 4)}
 
 
+def followed(recorded: Recorded, symbol: str = "BTCUSDT") -> None:
+    """Bring a symbol's book to update id 9000004."""
+    recorded.receive(depth(9_000_001, 9_000_002, [], [], at=NOW - 200, symbol=symbol))
+    assert recorded.capture.take_snapshot(symbol, 9_000_002, [("1.0", "1.0")], [("2.0", "1.0")])
+    recorded.receive(depth(9_000_003, 9_000_004, [], [], at=NOW - 100, symbol=symbol))
+
+
+def test_a_book_whose_update_ids_begin_again_is_fetched_again_alone(recorded: Recorded) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        followed(recorded, symbol)
+    for number in range(1, 582):
+        recorded.receive(depth(number, number, [("1.5", "1.0")], [], at=NOW + number * 100))
+        if ("BTCUSDT", "restart") in recorded.lost_books:
+            recorded.capture.take_snapshot("BTCUSDT", number, [("1.0", "1.0")], [("2.0", "1.0")])
+            break
+    recorded.receive(depth(9_000_005, 9_000_006, [], [], at=NOW, symbol="ETHUSDT"))
+    recorded.receive(depth(number + 1, number + 1, [("1.6", "1.0")], [], at=NOW + 1500))
+    recorded.capture.finish()
+
+    assert recorded.lost_books[2:] == [("BTCUSDT", "restart")]
+    assert number < 20
+    assert {(row[0], row[2]) for row in recorded.rows("order_book")} >= {
+        ("BTCUSDT", number + 1),
+        ("ETHUSDT", 9_000_006),
+    }
+
+
+def test_update_ids_absurdly_far_ahead_are_refused_alone(recorded: Recorded) -> None:
+    followed(recorded)
+
+    recorded.receive(depth(2**62, 2**62, [], [], at=NOW))
+    recorded.receive(depth(9_000_005, 9_000_005, [], [], at=NOW))
+
+    assert recorded.refused == [("wild-id", "BTCUSDT")]
+    assert recorded.lost_books == [("BTCUSDT", "start")]
+
+
+def test_a_crossed_book_is_fetched_again_also_when_no_diff_follows(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
+    followed(recorded)
+    recorded.receive(depth(9_000_005, 9_000_005, [("2.0", "1.0")], [], at=NOW))
+    clock[0] += 2.1
+    recorded.capture.tick()
+
+    assert recorded.lost_books[1:] == [("BTCUSDT", "crossed")]
+    assert [row[2] for row in recorded.rows("order_book")] == [9_000_004]
+
+
+def test_a_book_that_takes_none_of_its_diffs_is_fetched_again(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the reason: here the exchange's clock went back with the ids."""
+    clock = [100.0]
+    monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
+    followed(recorded)
+    for number in range(1, 320):
+        clock[0] += 0.1
+        recorded.receive(depth(number, number, [], [], at=NOW - 3_600_000 + number * 100))
+        recorded.capture.tick()
+
+    assert recorded.lost_books[1:] == [("BTCUSDT", "stalled")]
+
+
+def test_one_repetition_after_a_quiet_hour_costs_no_snapshot(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
+    followed(recorded)
+    for _ in range(2):
+        recorded.receive(depth(9_000_003, 9_000_004, [], [], at=NOW - 100))
+    clock[0] += 3600
+    recorded.receive(depth(9_000_005, 9_000_005, [], [], at=NOW))
+    recorded.receive(depth(9_000_005, 9_000_005, [], [], at=NOW))
+    recorded.capture.tick()
+
+    assert recorded.lost_books == [("BTCUSDT", "start")]
+
+
+def test_trades_whose_ids_begin_again_are_written(recorded: Recorded) -> None:
+    for number in range(3):
+        recorded.receive(agg_trade(number, T=NOW - 1000 + number))
+    for number in range(3):
+        recorded.receive(agg_trade(number, T=NOW - 500 + number))
+
+    assert [row[1:3] for row in recorded.rows("recent_trades")] == [
+        *[(NOW - 1000 + number, number) for number in range(3)],
+        *[(NOW - 500 + number, number) for number in range(3)],
+    ]
+
+
 def test_a_bucket_that_no_later_diff_ends_is_ended_by_time(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])

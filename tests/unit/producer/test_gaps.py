@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.producer.conftest import NOW
 
 from cryptocdc_producer import intervals
 from cryptocdc_producer.gaps import FAR, Closes, Gap, Ids, Seen
@@ -24,7 +25,7 @@ def test_what_came_and_what_is_in_gaps_make_up_the_whole(
     ids = Ids(first - 1 if stored and first else None)
     taken, missing = set(), set()
     for at, number in enumerate(sent):
-        seen, gap = ids.see(number)
+        seen, gap = ids.see(number, NOW + number)
         assert seen is Seen.NEXT
         taken.add(number)
         if gap is not None:
@@ -32,7 +33,7 @@ def test_what_came_and_what_is_in_gaps_make_up_the_whole(
             missing |= set(range(gap[0], gap[1] + 1))
         for again in repeated:
             if again < at and sent[again] >= sent[max(0, at - 3)]:
-                assert ids.see(sent[again]) == (Seen.DUPLICATE, None)
+                assert ids.see(sent[again], NOW + sent[again]) == (Seen.DUPLICATE, None)
     if sent:
         begin = first if stored and first else sent[0]
         assert taken | missing == set(range(begin, sent[-1] + 1))
@@ -40,63 +41,94 @@ def test_what_came_and_what_is_in_gaps_make_up_the_whole(
 
 
 def test_a_first_ever_symbol_has_no_hole() -> None:
-    assert Ids(None).see(1_000_000) == (Seen.NEXT, None)
+    assert Ids(None).see(1_000_000, NOW) == (Seen.NEXT, None)
     assert Closes("1m", None).see(60_000, closed=True) is None
 
 
 def test_the_hole_since_the_last_stored_trade_is_a_gap() -> None:
-    assert Ids(100).see(150) == (Seen.NEXT, (101, 149))
+    assert Ids(100, NOW).see(150, NOW + 5) == (Seen.NEXT, (101, 149))
 
 
 def test_an_id_of_a_gap_that_comes_late_is_written() -> None:
-    ids = Ids(100)
-    ids.see(105)
+    ids = Ids(100, NOW)
+    ids.see(105, NOW + 5)
 
-    assert ids.see(103) == (Seen.LATE, None)
-    assert ids.see(100) == (Seen.DUPLICATE, None)
-    assert ids.see(106) == (Seen.NEXT, None)
+    assert ids.see(103, NOW + 3) == (Seen.LATE, None)
+    assert ids.see(100, NOW) == (Seen.DUPLICATE, None)
+    assert ids.see(106, NOW + 5) == (Seen.NEXT, None)
 
 
-def test_ids_that_begin_anew_are_followed() -> None:
-    ids = Ids(1_000_000)
+def test_an_old_trade_of_an_overlapping_connection_does_not_restart_the_ids() -> None:
+    """As another producer hands a symbol over: it stored 99 before 100, and both connections bring them."""
+    ids = Ids(100, NOW)
 
-    assert ids.see(0) == (Seen.RESTART, None)
-    assert ids.see(1) == (Seen.NEXT, None)
+    assert ids.see(99, NOW - 1) == (Seen.LATE, None)
+    assert ids.see(101, NOW + 1) == (Seen.NEXT, None)
+
+
+def test_ids_that_begin_again_are_followed() -> None:
+    ids = Ids(1_000_000, NOW)
+
+    assert ids.see(0, NOW + 1) == (Seen.RESTART, None)
+    assert ids.see(1, NOW + 1) == (Seen.NEXT, None)
+
+
+def test_ids_that_begin_again_below_what_was_seen_are_not_taken_for_repetitions() -> None:
+    """A symbol captured since its first trade knows all ids from 0 on."""
+    ids = Ids(None)
+    for number in range(5000):
+        ids.see(number, NOW + number)
+
+    assert ids.see(0, NOW + 60_000) == (Seen.RESTART, None)
+    assert [ids.see(number, NOW + 60_000 + number)[0] for number in range(1, 5000)] == [Seen.NEXT] * 4999
+    assert ids.see(4999, NOW + 64_999) == (Seen.DUPLICATE, None)
+
+
+def test_trades_before_the_first_one_of_ids_that_begin_again_are_a_gap() -> None:
+    """They began while no connection was there."""
+    assert Ids(5_000, NOW).see(37, NOW + 60_000) == (Seen.RESTART, (0, 36))
+
+
+def test_ids_set_back_by_a_little_leave_no_gap_that_would_be_all_of_history() -> None:
+    ids = Ids(3_000_000, NOW)
+
+    assert ids.see(2_999_000, NOW + 60_000) == (Seen.RESTART, None)
+    assert ids.see(2_999_001, NOW + 60_001) == (Seen.NEXT, None)
 
 
 @pytest.mark.parametrize("wild", [2**62, 5_000_000_000, 7])
 def test_a_wild_id_is_told_and_changes_nothing(wild: int) -> None:
     ids = Ids(3_000_000_000)
 
-    assert ids.see(wild) == (Seen.WILD, None)
+    assert ids.see(wild, NOW) == (Seen.WILD, None)
     assert ids.last == 3_000_000_000
-    assert ids.see(3_000_000_001) == (Seen.NEXT, None)
-    assert ids.see(3_000_000_004) == (Seen.NEXT, (3_000_000_002, 3_000_000_003))
+    assert ids.see(3_000_000_001, NOW) == (Seen.NEXT, None)
+    assert ids.see(3_000_000_004, NOW) == (Seen.NEXT, (3_000_000_002, 3_000_000_003))
 
 
 def test_wild_ids_do_not_bear_each_other_out() -> None:
     ids = Ids(100)
 
     for wild in (2**62, 2**62, 2**61, 2**62 + FAR):
-        assert ids.see(wild) == (Seen.WILD, None)
-    assert ids.see(101) == (Seen.NEXT, None)
+        assert ids.see(wild, NOW) == (Seen.WILD, None)
+    assert ids.see(101, NOW) == (Seen.NEXT, None)
 
 
 def test_after_weeks_away_the_second_trade_tells_the_gap_and_the_first_lies_in_it() -> None:
     ids = Ids(100)
     there = 30 * FAR
 
-    assert ids.see(there) == (Seen.WILD, None)
-    assert ids.see(there + 1) == (Seen.NEXT, (101, there))
-    assert ids.see(there + 2) == (Seen.NEXT, None)
+    assert ids.see(there, NOW) == (Seen.WILD, None)
+    assert ids.see(there + 1, NOW) == (Seen.NEXT, (101, there))
+    assert ids.see(there + 2, NOW) == (Seen.NEXT, None)
 
 
-def test_ids_that_begin_anew_from_far_are_followed_from_the_second_on() -> None:
-    ids = Ids(3_000_000_000)
+def test_ids_that_begin_again_far_below_are_followed_from_the_second_on() -> None:
+    ids = Ids(3_000_000_000, NOW)
 
-    assert ids.see(0) == (Seen.WILD, None)
-    assert ids.see(1) == (Seen.RESTART, (0, 0))
-    assert ids.see(2) == (Seen.NEXT, None)
+    assert ids.see(0, NOW + 1) == (Seen.WILD, None)
+    assert ids.see(1, NOW + 2) == (Seen.RESTART, (0, 0))
+    assert ids.see(2, NOW + 3) == (Seen.NEXT, None)
 
 
 @given(

@@ -18,6 +18,15 @@ SNAPSHOT_LEVELS = 1000
 _PRUNE_AT = 4 * SNAPSHOT_LEVELS
 _MAX_BUFFERED = 5000
 """Diffs kept while a snapshot is on its way: over eight minutes at ten a second."""
+_RESTART_MS = 1000
+"""A diff with known ids is a repetition, unless its event is later than the newest one by more than this.
+
+The servers behind two overlapping connections may date the same change a little differently.
+"""
+_BEHIND_MS = 15_000
+"""A snapshot may be ahead of the stream by the time that the stream is late, but not by more event time than this."""
+FAR = 10_000_000
+"""Update ids: hours of the busiest symbol. A diff further ahead than that is not believed alone."""
 
 Levels = Iterable[tuple[str, str]]
 
@@ -27,10 +36,26 @@ class Applied(Enum):
     IGNORED = "ignored"
     """Older than what is known: an overlapping connection sent it before."""
     BUFFERED = "buffered"
+    WILD = "wild"
+    """Update ids far ahead of all known, and alone: not applied. If they are right, the next diff confirms them."""
+
+    # With each of these the book waits for a snapshot; the diff is kept, except for EXHAUSTED.
     GAP = "gap"
-    """Update ids skipped; the book waits for a snapshot and has kept this diff."""
+    """Update ids skipped."""
+    FAR = "far"
+    """Update ids went on far ahead of all known."""
+    RESTART = "restart"
+    """Update ids began again below those known."""
+    STALLED = "stalled"
+    """The diffs do not reach the snapshot."""
+    CROSSED = "crossed"
+    """The best bid was not below the best ask, though it was in the snapshot."""
     EXHAUSTED = "exhausted"
-    """So many levels went that the best ones reach beyond what the snapshot told; the book waits for another."""
+    """So many levels went that the best ones reach beyond what the snapshot holds."""
+
+
+LOST = frozenset({Applied.GAP, Applied.FAR, Applied.RESTART, Applied.STALLED, Applied.CROSSED, Applied.EXHAUSTED})
+"""With these a book that followed its diffs has ceased to: it needs a snapshot."""
 
 
 class Side:
@@ -87,6 +112,12 @@ class Book:
         self._symbol, self._depth, self._interval = symbol, depth, interval_ms
         self._bids, self._asks = Side(1), Side(-1)
         self._last_id: int | None = None
+        self._newest = (-1, 0)
+        """The highest update id that a diff has brought, and that diff's event time in ms."""
+        self._wild_id: int | None = None
+        self._behind_since: int | None = None
+        """Event time of the first diff that was older than the snapshot; None once one was not."""
+        self._crossed_at_source = False
         self._buffer: list[tuple[Depth, int]] = []
         self._bucket: int | None = None
         self._event_time = 0
@@ -109,25 +140,67 @@ class Book:
     def receive(self, diff: Depth, now_ms: int) -> tuple[Applied, Row | None]:
         """Take a diff received at `now_ms`. With it comes the row that it has completed, if any."""
         if self._last_id is None:
-            self._keep(diff, now_ms)
-            return Applied.BUFFERED, None
+            return self._keep(diff, now_ms), None
         if diff.last_id <= self._last_id:
-            return Applied.IGNORED, None
+            found = self._known(diff)
+            return (found, None) if found is Applied.IGNORED else self._lose(found, diff, now_ms)
         if diff.first_id > self._last_id + 1:
-            row = self.flush()
-            self.reset()
-            self._keep(diff, now_ms)
-            return Applied.GAP, row
+            found = self._ahead(diff, self._last_id)
+            return (found, None) if found is Applied.WILD else self._lose(found, diff, now_ms)
         row = self._apply(diff, now_ms)
+        if self._last_id is None:
+            self._keep(diff, now_ms)
+            return Applied.CROSSED, None
         if self._bids.knows(self._depth) and self._asks.knows(self._depth):
             return Applied.APPLIED, row
         self.reset()
         return Applied.EXHAUSTED, row
 
-    def _keep(self, diff: Depth, now_ms: int) -> None:
+    def _known(self, diff: Depth) -> Applied:
+        """What a diff is that brings no id the book does not have: IGNORED, RESTART or STALLED."""
+        newest_id, newest_at = self._newest
+        if diff.last_id <= newest_id:
+            return Applied.RESTART if diff.event_time > newest_at + _RESTART_MS else Applied.IGNORED
+        # New on the stream, but older than the snapshot, which is ahead of it.
+        self._newest = (diff.last_id, diff.event_time)
+        if self._behind_since is None:
+            self._behind_since = diff.event_time
+        return Applied.STALLED if diff.event_time > self._behind_since + _BEHIND_MS else Applied.IGNORED
+
+    def _ahead(self, diff: Depth, last_id: int) -> Applied:
+        """What a diff is that skips ids after `last_id`: GAP, FAR or WILD."""
+        if diff.first_id <= last_id + FAR:
+            return Applied.GAP
+        before, self._wild_id = self._wild_id, diff.last_id
+        if before is None or not before < diff.first_id <= before + FAR:
+            return Applied.WILD
+        self._wild_id = None
+        return Applied.FAR
+
+    def _lose(self, found: Applied, diff: Depth, now_ms: int) -> tuple[Applied, Row | None]:
+        """Wait for a snapshot, beginning with `diff`. With it comes the row of the open bucket."""
+        row = self.flush()
+        self.reset()
+        self._newest = (-1, 0)
+        self._keep(diff, now_ms)
+        return found, row
+
+    def _keep(self, diff: Depth, now_ms: int) -> Applied:
+        """Keep a diff for the snapshot: BUFFERED, or IGNORED or WILD when it does not follow the ones before it."""
+        newest_id, newest_at = self._newest
+        if diff.last_id <= newest_id:
+            if diff.event_time <= newest_at + _RESTART_MS:
+                return Applied.IGNORED
+            self._buffer.clear()
+        elif newest_id >= 0 and diff.first_id > newest_id + FAR:
+            if self._ahead(diff, newest_id) is Applied.WILD:
+                return Applied.WILD
+            self._buffer.clear()
         if len(self._buffer) >= _MAX_BUFFERED:
             self._buffer.clear()
+        self._newest = (diff.last_id, diff.event_time)
         self._buffer.append((diff, now_ms))
+        return Applied.BUFFERED
 
     def reset(self) -> None:
         """Forget the book; diffs are kept until the next snapshot."""
@@ -145,14 +218,15 @@ class Book:
             return False, []
         self._bids.load(bids, SNAPSHOT_LEVELS)
         self._asks.load(asks, SNAPSHOT_LEVELS)
-        self._last_id = last_id
+        self._crossed_at_source = _crossed(self._bids.top(1), self._asks.top(1))
+        self._last_id, self._behind_since = last_id, None
         kept, self._buffer = self._buffer, []
         rows: list[Row] = []
         for at, (diff, received) in enumerate(kept):
             applied, row = self.receive(diff, received)
             if row is not None:
                 rows.append(row)
-            if applied in (Applied.GAP, Applied.EXHAUSTED):
+            if applied in LOST:
                 self._buffer = kept[at:]
                 return False, rows
         return True, rows
@@ -160,9 +234,12 @@ class Book:
     def _apply(self, diff: Depth, now_ms: int) -> Row | None:
         bucket = diff.event_time - diff.event_time % self._interval
         row = self.flush() if self._bucket is not None and bucket > self._bucket else None
+        if self._last_id is None:
+            return None
         self._bids.apply(diff.bids)
         self._asks.apply(diff.asks)
         self._last_id = diff.last_id
+        self._newest, self._behind_since = (diff.last_id, diff.event_time), None
         # The exchange's clock may step back: the diff then belongs to the open bucket, and a version never falls.
         if self._bucket is None or bucket >= self._bucket:
             known = self._event_time - self._event_time % self._interval
@@ -172,10 +249,19 @@ class Book:
         return row
 
     def flush(self) -> Row | None:
-        """The row of the open bucket, which ends with it; None when no bucket is open."""
+        """The row of the open bucket, which ends with it; None when no bucket is open.
+
+        A book that has become crossed is not the exchange's: it gives no row and is forgotten (`synced` is False). One
+        that was crossed in the snapshot already is what the exchange reports.
+        """
         if self._bucket is None or self._last_id is None:
             return None
         bids, asks = self._bids.top(self._depth), self._asks.top(self._depth)
+        if not _crossed(bids, asks):
+            self._crossed_at_source = False
+        elif not self._crossed_at_source:
+            self.reset()
+            return None
         bucket, self._bucket = self._bucket, None
         return (
             self._symbol, bucket, self._last_id,
@@ -183,6 +269,10 @@ class Book:
             [price for price, _ in asks], [quantity for _, quantity in asks],
             self._event_time, self._received, version(self._event_time),
         )  # fmt: skip
+
+
+def _crossed(bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> bool:
+    return bool(bids and asks) and Decimal(bids[0][0]) >= Decimal(asks[0][0])
 
 
 def _is_zero(quantity: str) -> bool:

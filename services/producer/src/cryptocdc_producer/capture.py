@@ -22,7 +22,7 @@ from cryptocdc_core.catalogue.streams import (
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer import frames
-from cryptocdc_producer.books import Applied, Book
+from cryptocdc_producer.books import LOST, Applied, Book
 from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.frames import AggregateTrade, Depth, Kline, MiniTicker, RawTrade, Row, Ticker
 from cryptocdc_producer.gaps import Closes, Gap, Ids, Seen
@@ -35,9 +35,11 @@ log = logging.getLogger(__name__)
 
 BUCKET_GRACE_S = 1.0
 """After the end of an order book's bucket, for a last diff to come; then its row is written."""
+STALL_S = 30.0
+"""A book that has taken none of its diffs for so long, although they come, is fetched again."""
 
 _CLOSED, _OPEN_TIME = KLINES.position("closed"), KLINES.position("open_time")
-_TRADE_ID = RECENT_TRADES.position("trade_id")
+_TRADE_ID, _TRADE_TIME = RECENT_TRADES.position("trade_id"), RECENT_TRADES.position("trade_time")
 
 Refuse = Callable[[str, str, bytes, str | None], None]
 
@@ -50,6 +52,8 @@ class _Symbol:
     heard: dict[str, float]
     """By table filled over WebSocket, when (monotonic) a frame last came."""
     bucket_since: float = 0.0
+    ignored_since: float | None = None
+    """When (monotonic) the first of the depth frames came that the book ignored, all of them up to now."""
 
 
 class Capture:
@@ -106,7 +110,7 @@ class Capture:
         book = Book(symbol, self._book.depth, self._book_ms) if self._book is not None else None
         closes = {interval: Closes(interval, stored.last_closes.get(interval)) for interval in self._intervals}
         heard = dict.fromkeys([*self._frames, "rest"], time.monotonic())
-        self._symbols[symbol] = _Symbol(Ids(stored.last_trade), closes, book, heard)
+        self._symbols[symbol] = _Symbol(Ids(stored.last_trade, stored.last_trade_ms), closes, book, heard)
         self._known.add(symbol)
         self._metrics.symbols.set(len(self._symbols))
 
@@ -129,9 +133,11 @@ class Capture:
         now = time.monotonic()
         self._write_open_klines(self._open_klines.due(now))
         limit = self._book_ms / 1000 + BUCKET_GRACE_S
-        for state in self._symbols.values():
+        for symbol, state in self._symbols.items():
             if state.book is not None and state.book.pending and now - state.bucket_since >= limit:
-                self._write_book(state.book.flush())
+                self._end_bucket(symbol, state.book)
+            if state.ignored_since is not None and state.heard[ORDER_BOOK.table] - state.ignored_since > STALL_S:
+                self._lose_stalled_book(symbol, state)
         for table, at in self._last_frame.items():
             self._metrics.last_frame.labels(table).set(at)
 
@@ -211,7 +217,7 @@ class Capture:
 
     def _take_trade(self, state: _Symbol, row: Row) -> None:
         """Raises Rejected."""
-        seen, missing = state.ids.see(row[_TRADE_ID])
+        seen, missing = state.ids.see(row[_TRADE_ID], row[_TRADE_TIME])
         if seen is Seen.DUPLICATE:
             return
         if seen is Seen.WILD:
@@ -219,7 +225,8 @@ class Capture:
         if missing is not None:
             self._found(Gap(RECENT_TRADES.table, row[0], "", *missing))
         if seen is Seen.RESTART:
-            log.warning("%s: trade ids begin anew at %d", row[0], row[_TRADE_ID])
+            log.warning("%s: trade ids begin again at %d", row[0], row[_TRADE_ID])
+            self._metrics.trade_id_restarts.inc()
         self._intake.put(Data(RECENT_TRADES, row))
 
     def take_klines(self, symbol: str, rows: list[Row]) -> None:
@@ -269,10 +276,32 @@ class Capture:
         if row is not None or not was_pending:
             state.bucket_since = time.monotonic()
         self._write_book(row)
-        if applied in (Applied.GAP, Applied.EXHAUSTED):
-            self._on_book_lost(event.symbol, applied.value)
+        if applied is Applied.APPLIED:
+            state.ignored_since = None
+            return
+        if applied is Applied.IGNORED and state.book.synced:
+            state.ignored_since = state.ignored_since or time.monotonic()
+        elif applied in LOST:
+            self._lost(event.symbol, applied)
         elif applied is Applied.BUFFERED and not was_waiting:
             self._on_book_lost(event.symbol, "start")
+        elif applied is Applied.WILD:
+            raise Rejected("wild-id", f"update ids {event.first_id} to {event.last_id}, and nothing that leads there")
+
+    def _end_bucket(self, symbol: str, book: Book) -> None:
+        self._write_book(book.flush())
+        if not book.synced:
+            self._lost(symbol, Applied.CROSSED)
+
+    def _lose_stalled_book(self, symbol: str, state: _Symbol) -> None:
+        state.ignored_since = None
+        if state.book is not None and state.book.synced:
+            state.book.reset()
+            self._lost(symbol, Applied.STALLED)
+
+    def _lost(self, symbol: str, why: Applied) -> None:
+        log.warning("%s: the order book no longer follows its diffs (%s), a snapshot is requested", symbol, why.value)
+        self._on_book_lost(symbol, why.value)
 
     def take_snapshot(
         self, symbol: str, last_id: int, bids: list[tuple[str, str]], asks: list[tuple[str, str]]
@@ -282,7 +311,7 @@ class Capture:
         if state is None or state.book is None:
             return True
         enough, rows = state.book.load(last_id, bids, asks)
-        state.bucket_since = time.monotonic()
+        state.bucket_since, state.ignored_since = time.monotonic(), None
         for row in rows:
             self._write_book(row)
         return enough

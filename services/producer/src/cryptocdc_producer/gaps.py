@@ -9,6 +9,8 @@ from cryptocdc_producer import intervals
 
 _RUNS = 8
 """Runs of ids that are remembered: enough for connections that overlap across several gaps."""
+_FIRST_IDS = 10_000
+"""Ids that begin again at no more than this are taken to have begun at 0: to ask for those before costs ten pages."""
 FAR = 10_000_000
 """Ids: what the busiest symbols bring in a day. One further than that from all known is not believed alone."""
 
@@ -34,47 +36,61 @@ class Seen(Enum):
     NEXT = "next"
     DUPLICATE = "duplicate"
     LATE = "late"
-    """Of a gap: worth writing, though the gap is being filled too."""
+    """Of a gap, or older than all that is known: worth writing, though a gap is being filled too."""
     RESTART = "restart"
-    """Older than anything known: the exchange has begun to count anew."""
+    """The ids began again: a known id, or a lower one, with a trade later than any other."""
     WILD = "wild"
     """Far from anything known, and alone: not written. If it was right, it lies in the gap that the next one tells."""
 
 
 class Ids:
-    """The trade ids of one symbol. `last`: the last one stored before, None for a symbol never captured."""
+    """The trade ids of one symbol.
 
-    def __init__(self, last: int | None) -> None:
+    `last`: the last one stored before, None for a symbol never captured. `last_ms`: when it was traded.
+    """
+
+    def __init__(self, last: int | None, last_ms: int = 0) -> None:
         self._runs: list[tuple[int, int]] = [] if last is None else [(last, last)]
         self._wild: int | None = None
+        self._newest_ms = last_ms
 
     @property
     def last(self) -> int | None:
         return self._runs[-1][1] if self._runs else None
 
-    def see(self, trade_id: int) -> tuple[Seen, tuple[int, int] | None]:
-        """Take note of an id. With it comes the gap that it uncovered, (first, last), if any."""
+    def see(self, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
+        """Take note of an id, traded at `at_ms`. With it comes the gap that it uncovered, (first, last), if any."""
         if not self._runs:
             self._runs.append((trade_id, trade_id))
+            self._newest_ms = at_ms
             return Seen.NEXT, None
         first, last = self._runs[-1]
         if trade_id == last + 1:
             self._runs[-1] = (first, trade_id)
+            if at_ms > self._newest_ms:
+                self._newest_ms = at_ms
             return Seen.NEXT, None
         if trade_id > last + FAR or trade_id < self._runs[0][0] - FAR:
-            return self._see_far(trade_id)
+            return self._see_far(trade_id, at_ms)
         if trade_id > last:
             self._runs.append((trade_id, trade_id))
             del self._runs[:-_RUNS]
+            self._newest_ms = max(self._newest_ms, at_ms)
             return Seen.NEXT, (last + 1, trade_id - 1)
+        # Ids and times of trades rise together: an id that is not new can't be of a new trade.
+        if at_ms > self._newest_ms:
+            return self._restart(trade_id, trade_id, at_ms)
         if any(first <= trade_id <= last for first, last in self._runs):
             return Seen.DUPLICATE, None
-        if trade_id > self._runs[0][0]:
-            return Seen.LATE, None
-        self._runs = [(trade_id, trade_id)]
-        return Seen.RESTART, None
+        return Seen.LATE, None
 
-    def _see_far(self, trade_id: int) -> tuple[Seen, tuple[int, int] | None]:
+    def _restart(self, first: int, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
+        """The ids began again; `first` is the lowest one that came."""
+        self._runs, self._newest_ms = [(trade_id, trade_id)], at_ms
+        begun = 0 if first <= _FIRST_IDS else first
+        return Seen.RESTART, (begun, trade_id - 1) if begun < trade_id else None
+
+    def _see_far(self, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
         """After an outage of weeks, or when the exchange counts anew, a second id follows the first one; a wild one
         stands alone. To follow it would blind the search for gaps, or open one that no exchange could ever fill.
         """
@@ -85,9 +101,9 @@ class Ids:
         last = self._runs[-1][1]
         if trade_id > last:
             self._runs = [*self._runs, (trade_id, trade_id)][-_RUNS:]
+            self._newest_ms = max(self._newest_ms, at_ms)
             return Seen.NEXT, (last + 1, trade_id - 1)
-        self._runs = [(trade_id, trade_id)]
-        return Seen.RESTART, (before, trade_id - 1)
+        return self._restart(before, trade_id, at_ms)
 
 
 class Closes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -22,6 +23,8 @@ class Stored:
     """All up to the last is stored or stands in `gaps`: a gap is committed with the row after it."""
 
     last_trade: int | None = None
+    last_trade_ms: int = 0
+    """When it was traded."""
     last_closes: dict[str, int] = field(default_factory=dict)
     """By interval the open time in ms of the last closed kline; when only open ones are stored, of the one before them:
     the end of each of those is due.
@@ -61,13 +64,15 @@ class Store:
             row = cursor.fetchone()
             return None if row is None else int(row[0])
 
-        last_trade = None
+        trade: tuple[Any, ...] | None = None
         if self._trades:
-            last_trade = first(
-                f"SELECT trade_id FROM {self._schema}.{RECENT_TRADES.table} WHERE symbol = %s"  # noqa: S608
-                " ORDER BY trade_time DESC, trade_id DESC LIMIT 1",
-                symbol,
+            cursor.execute(
+                f"SELECT trade_id, extract(epoch FROM trade_time) * 1000 FROM {self._schema}.{RECENT_TRADES.table}"  # noqa: S608
+                " WHERE symbol = %s ORDER BY trade_time DESC, trade_id DESC LIMIT 1",
+                (symbol,),
             )
+            trade = cursor.fetchone()
+        last_trade, last_trade_ms = (None, 0) if trade is None else (trade[0], int(trade[1]))
         closes = {}
         for interval in self._intervals:
             of_interval = (
@@ -94,4 +99,4 @@ class Store:
             (symbol,),
         )
         gaps = tuple(Gap(*row) for row in cursor.fetchall())
-        return Stored(last_trade, closes, gaps, newest)
+        return Stored(last_trade, last_trade_ms, closes, gaps, newest)
