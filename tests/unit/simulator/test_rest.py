@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.malformed import ANSWERS
+from cryptocdc_simulator.market.book import step_at
 from cryptocdc_simulator.market.market import EPOCH_MS, Market
 from cryptocdc_simulator.rest import MarketApi, kline_openings
 from cryptocdc_simulator.rest_endpoint import RestEndpoint
@@ -31,7 +32,7 @@ def faults(clock: ManualClock) -> Faults:
 @pytest.fixture
 def ask(market: Market, clock: ManualClock, faults: Faults) -> Ask:
     """GET /api/v3/<path and query> -> (status, body, headers)."""
-    api = MarketApi(market, 6000, lambda: faults.skew_ms)
+    api = MarketApi(market, 6000, faults)
     endpoint = RestEndpoint(api.endpoints, Weights(6000, clock), faults, "market")
 
     def get(target: str) -> tuple[int, Any, dict[str, str]]:
@@ -271,3 +272,44 @@ def test_one_answer_of_an_endpoint_is_bad(
 def test_a_skewed_clock_shows_in_server_time(ask: Ask, faults: Faults) -> None:
     faults.skew_ms = -90_000
     assert ask("time")[1] == {"serverTime": NOON - 90_000}
+
+
+def test_a_kline_is_revised_after_its_end_on_request(ask: Ask, faults: Faults, clock: ManualClock) -> None:
+    faults.unsettled_ms["BTCUSDT"] = 5_000
+    clock.now = NOON + 40
+    asked = f"klines?symbol=BTCUSDT&interval=1m&startTime={NOON - 120_000}"
+    before, soon, running = ask(asked)[1]
+    clock.now = NOON + 5_000
+    settled = ask(asked)[1]
+
+    assert settled[0] == before
+    assert soon[:2] == settled[1][:2]
+    assert (float(soon[5]), soon[8]) < (float(settled[1][5]), settled[1][8])
+    assert running[0] == NOON
+    assert "unsettled_klines" in faults.counts
+
+
+def test_a_kline_is_cut_short_on_request(ask: Ask, faults: Faults) -> None:
+    faults.cut_klines["BTCUSDT", "1h", NOON - 7_200_000] = NOON - 7_200_000 + 14_838
+
+    first, second = ask(f"klines?symbol=BTCUSDT&interval=1h&startTime={NOON - 7_200_000}&limit=2")[1]
+
+    assert (first[0], first[6]) == (NOON - 7_200_000, NOON - 7_185_162)
+    assert (second[0], second[6]) == (NOON - 3_600_000, NOON - 1)
+
+
+def test_a_page_is_short_once_on_request(ask: Ask, faults: Faults) -> None:
+    faults.short_pages["klines"] = 3
+
+    sizes = [len(ask("klines?symbol=BTCUSDT&interval=1m&limit=10")[1]) for _ in range(2)]
+
+    assert sizes == [3, 10]
+
+
+def test_update_ids_of_a_book_begin_again_in_snapshots_too(ask: Ask, market: Market, clock: ManualClock) -> None:
+    before = ask("depth?symbol=BTCUSDT")[1]["lastUpdateId"]
+    market.listings["BTCUSDT"].book.restart_ids(step_at(NOON))
+    clock.now += 200
+
+    assert ask("depth?symbol=BTCUSDT")[1]["lastUpdateId"] == 16
+    assert before > 1_000_000

@@ -190,3 +190,26 @@ def test_malformed_frames_are_what_they_say(listener: Listener) -> None:
     assert len(bad["oversize"]) > 5_000_000
     assert json.loads(bad["error-body"])["code"] < 0
     assert json.loads(bad["future"])["T"] == sound["T"] + 3_600_000
+
+
+@pytest.mark.parametrize("channel", ["depth", "depth@100ms"])
+def test_update_ids_of_a_book_begin_again_on_request(listener: Listener, market: Market, channel: str) -> None:
+    stream = f"btcusdt@{channel}"
+    listener.streams.open(stream)
+    listener.run(2_050)
+    market.listings["BTCUSDT"].book.restart_ids(step_at(NOON + 2_050))
+    events = listener.run(3_000)[stream]
+    begun = [event for event in events if event["u"] < 1_000]
+
+    assert begun[0]["U"] == 1
+    assert all(later["U"] == earlier["u"] + 1 for earlier, later in pairwise(begun))
+    assert len(begun) >= 2
+
+
+def test_a_kline_that_is_cut_short_closes_so_in_the_stream_too(listener: Listener) -> None:
+    listener.faults.cut_klines["BTCUSDT", "1m", NOON] = NOON + 14_838
+    listener.streams.open("btcusdt@kline_1m")
+
+    closed = [e for e in listener.run(61_000, stride=500)["btcusdt@kline_1m"] if e["k"]["x"]]
+
+    assert [(event["k"]["t"], event["k"]["T"]) for event in closed] == [(NOON, NOON + 14_838)]

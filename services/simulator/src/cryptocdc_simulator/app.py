@@ -62,7 +62,7 @@ def build_app(settings: Settings, clock: Clock = wall_clock) -> Starlette:
     if settings.capture is None:
         market = Market(settings.seed, settings.symbols, settings.rate, clock)
         source = MarketStreams(market, faults)
-        endpoints = MarketApi(market, WEIGHT_LIMIT, lambda: faults.skew_ms).endpoints
+        endpoints = MarketApi(market, WEIGHT_LIMIT, faults).endpoints
         replay = None
     else:
         capture = Capture.read(settings.capture)

@@ -7,6 +7,10 @@
 |---|---|---|
 | drop-trades | symbol, count | the next `count` aggregate trades, and the raw ones in them, are in no stream; REST has them. Answers `aggregate_ids` and `trade_ids`: [first, last] |
 | depth-gap | symbol, count=1 | the diffs of the next `count` steps of 100 ms are in no stream: update ids skip |
+| restart-book | symbol | update ids of its book begin again at 1, in streams and in REST, as after the exchange's restart |
+| unsettled | symbol, seconds | REST lacks the trades of a kline's second half until so long after its end, then the kline is revised |
+| cut-kline | symbol, interval, close, open= | the kline that opens at `open` ms, or the running one, is reported with the close time `close` ms |
+| short-page | path, rows | the next answer to `path` below /api/v3/, such as klines, has no more than `rows` rows, though there are more |
 | cut | – | every connection is reset, without a closing handshake |
 | silence | seconds | connections that are open now stay open and get no frame (pings go on); new ones do |
 | shutdown | grace=10 | every open connection gets serverShutdown, and is closed after `grace` seconds |
@@ -19,7 +23,7 @@
 | list | base, quote | a new symbol starts to trade, ids from 0 |
 | crash | symbol, percent, seconds | the price falls by `percent` within `seconds`, from `begins` on (at most 5 s ahead) |
 | skew | ms | event times and serverTime are off by so much; trade times are not |
-| clear | – | ends refuse, silence, duplicate, skew and bad answers to come, and forgets used weight and bans |
+| clear | – | ends refuse, silence, duplicate, skew, unsettled and bad answers to come, and forgets used weight and bans |
 
 A restart forgets faults: a crash, a delisting and a new symbol are then undone.
 """  # noqa: E501 - a table has rows
@@ -39,6 +43,7 @@ from cryptocdc_simulator.connections import Connections
 from cryptocdc_simulator.faults import Dropped, Faults, Span
 from cryptocdc_simulator.malformed import ANSWERS, KINDS
 from cryptocdc_simulator.market.book import step_at
+from cryptocdc_simulator.market.klines import INTERVALS, opening
 from cryptocdc_simulator.market.market import Listing, Market
 from cryptocdc_simulator.weights import Weights
 
@@ -68,6 +73,7 @@ class Control:
             "malformed": self._malformed,
             "duplicate": self._duplicate,
             "refuse": self._refuse,
+            "short-page": self._short_page,
             "weight": self._weight,
             "clear": self._clear,
         }
@@ -75,6 +81,9 @@ class Control:
             self._by_name |= {
                 "drop-trades": self._drop_trades,
                 "depth-gap": self._depth_gap,
+                "restart-book": self._restart_book,
+                "unsettled": self._unsettled,
+                "cut-kline": self._cut_kline,
                 "delist": self._delist,
                 "list": self._list,
                 "crash": self._crash,
@@ -143,13 +152,21 @@ class Control:
         if kind not in accepted:
             raise ValueError(f"kind {kind!r} is none of {', '.join(accepted)}")
         if path is not None:
-            if path not in self._paths:
-                raise ValueError(f"path {path!r} is none of {', '.join(self._paths)}")
-            self._faults.malformed[path] = kind
+            self._faults.malformed[self._path(path)] = kind
             return {"path": path}
         frames = self._connections.malform(kind, parameters.get("stream"))
         self._faults.counts[f"malformed_{kind}"] += frames
         return {"frames": frames}
+
+    def _path(self, path: str) -> str:
+        if path not in self._paths:
+            raise ValueError(f"path {path!r} is none of {', '.join(self._paths)}")
+        return path
+
+    def _short_page(self, parameters: QueryParams) -> Result:
+        path, rows = self._path(parameters["path"]), int(_positive(parameters, "rows"))
+        self._faults.short_pages[path] = rows
+        return {"path": path, "rows": rows}
 
     def _duplicate(self, parameters: QueryParams) -> Result:
         self._faults.duplicates += int(_positive(parameters, "count"))
@@ -187,6 +204,26 @@ class Control:
         self._faults.book_gaps.append((listing.symbol, Span(first, first + count - 1)))
         book = listing.book
         return {"update_ids": [book.update_id(first - 1) + 1, book.update_id(first + count - 1)]}
+
+    def _restart_book(self, parameters: QueryParams) -> Result:
+        listing = self._listing(parameters)
+        step = step_at(listing.now())
+        before = listing.book.update_id(step)
+        listing.book.restart_ids(step)
+        return {"last_update_id": before}
+
+    def _unsettled(self, parameters: QueryParams) -> Result:
+        seconds = _positive(parameters, "seconds")
+        self._faults.unsettled_ms[self._listing(parameters).symbol] = round(seconds * 1000)
+        return {"seconds": seconds}
+
+    def _cut_kline(self, parameters: QueryParams) -> Result:
+        listing, interval, close = self._listing(parameters), parameters["interval"], int(parameters["close"])
+        if interval not in INTERVALS:
+            raise ValueError(f"interval {interval!r} is none of {', '.join(INTERVALS)}")
+        open_time = opening(interval, int(parameters.get("open", listing.now())))
+        self._faults.cut_klines[listing.symbol, interval, open_time] = close
+        return {"open_time": open_time, "close_time": close}
 
     def _delist(self, parameters: QueryParams) -> Result:
         assert self._market is not None

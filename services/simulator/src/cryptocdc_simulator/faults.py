@@ -39,6 +39,9 @@ class Faults:
     dropped: list[Dropped] = field(default_factory=list)
     book_gaps: list[tuple[str, Span]] = field(default_factory=list)  # steps whose diffs are not sent
     malformed: dict[str, str] = field(default_factory=dict)  # by REST endpoint the kind of its next answer
+    short_pages: dict[str, int] = field(default_factory=dict)  # by REST endpoint how many rows its next answer has
+    unsettled_ms: dict[str, int] = field(default_factory=dict)  # by symbol how long REST lacks a kline's last trades
+    cut_klines: dict[tuple[str, str, int], int] = field(default_factory=dict)  # close times of klines cut short
     duplicates: int = 0  # frames still to be sent twice
     refuse_status: int = 0  # every REST request is refused with this until refuse_until (ms)
     refuse_until: int = 0
@@ -58,6 +61,24 @@ class Faults:
         """Whether the diff of steps after+1..step is to be lost."""
         return any(name == symbol and gap.first <= step and gap.last > after for name, gap in self.book_gaps)
 
+    def kline_stop(self, symbol: str, open_time: int, close: int, now: int) -> int:
+        """Up to when REST knows a kline's trades at `now` (ms): at first it lacks those of its second half."""
+        if close <= now < close + self.unsettled_ms.get(symbol, 0):
+            self.counts["unsettled_klines"] += 1
+            return (open_time + close) // 2
+        return min(close, now + 1)
+
+    def close_time(self, symbol: str, interval: str, open_time: int, close: int) -> int:
+        """The close time that is reported of a kline whose interval ends at `close`."""
+        return self.cut_klines.get((symbol, interval, open_time), close - 1)
+
+    def page(self, endpoint: str, body: Any) -> Any:
+        """The rows that an answer has: the first ones, where its page is to be short."""
+        if not isinstance(body, list) or endpoint not in self.short_pages:
+            return body
+        self.counts["short_pages"] += 1
+        return body[: self.short_pages.pop(endpoint)]
+
     def repeats(self) -> int:
         """How often the next frame is sent."""
         if self.duplicates == 0:
@@ -70,6 +91,8 @@ class Faults:
         """End every fault that is running; the counts and the lists of what was dropped stay."""
         self.skew_ms = self.duplicates = self.refuse_until = 0
         self.malformed.clear()
+        self.short_pages.clear()
+        self.unsettled_ms.clear()
 
     def state(self) -> dict[str, Any]:
         return {

@@ -99,7 +99,9 @@ class Klines(_Of):
 
     def _event(self, end: int, closed: bool) -> Any:
         bar = self.listing.bars.kline(self._open, end)
-        close_time = following(self._interval, self._open) - 1
+        close_time = self.faults.close_time(
+            self.listing.symbol, self._interval, self._open, following(self._interval, self._open)
+        )
         return payloads.kline_event(
             self.instrument, self._interval, self._open, close_time, bar, closed, self.event_time()
         )

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from cryptocdc_simulator import errors, payloads
+from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.market.book import step_at
 from cryptocdc_simulator.market.klines import INTERVALS, following, opening
 from cryptocdc_simulator.market.market import Listing, Market
@@ -25,10 +26,10 @@ class Answer(NamedTuple):
 class MarketApi:
     """Answers by name of the endpoint. A method reads its parameters and says its weight at once, then answers."""
 
-    def __init__(self, market: Market, weight_limit: int, skew_ms: Callable[[], int]) -> None:
+    def __init__(self, market: Market, weight_limit: int, faults: Faults) -> None:
         self._market = market
         self._weight_limit = weight_limit
-        self._skew_ms = skew_ms
+        self._faults = faults
         self.endpoints: dict[str, Callable[[Parameters], Answer]] = {
             "ping": self._ping,
             "time": self._time,
@@ -57,7 +58,7 @@ class MarketApi:
         return [self._listing(symbol) for symbol in symbols]
 
     def _server_time(self) -> int:
-        return self._market.clock() + self._skew_ms()
+        return self._market.clock() + self._faults.skew_ms
 
     def _ping(self, _: Parameters) -> Answer:
         return Answer(1, partial(_ready, {}))
@@ -139,10 +140,11 @@ class MarketApi:
             rows = []
             for open_time in kline_openings(interval, start, end, limit, listing.tape.listed_ms, listing.now()):
                 close = following(interval, open_time)
-                stop = min(close, listing.now() + 1)
+                stop = self._faults.kline_stop(symbol, open_time, close, listing.now())
                 await prepared(listing, open_time, stop)
                 bar = listing.bars.kline(open_time, stop)
-                rows.append(payloads.kline_row(listing.instrument, open_time, close - 1, bar))
+                close_time = self._faults.close_time(symbol, interval, open_time, close)
+                rows.append(payloads.kline_row(listing.instrument, open_time, close_time, bar))
             return rows
 
         return Answer(2, body)

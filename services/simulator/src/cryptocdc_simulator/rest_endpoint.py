@@ -57,7 +57,7 @@ class RestEndpoint:
             over = self._weights.charge(answer.weight)
             if over is not None:
                 return _refused(over.error, over.retry_after)
-            body = await answer.body()
+            body = self._faults.page(name, await answer.body())
         except errors.ApiError as error:
             return _refused(error, None)
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)

@@ -45,6 +45,7 @@ class Book:
         self._grid = max(1, instrument.base_ticks // 20_000)
         self._span = max(4, round(instrument.lot * 10**instrument.quantity_decimals * 20))
         self._first_step = tape.listed_ms // STEP_MS
+        self._restarted: int | None = None  # the last step before update ids began again
         self._jitter = randomness.key(seed, instrument.symbol, "level")
         self._sides = (
             randomness.key(seed, instrument.symbol, "bid"),
@@ -60,7 +61,13 @@ class Book:
 
     def update_id(self, step: int) -> int:
         """`lastUpdateId` of the book at `step`, and `u` of the diff that ends there."""
+        if self._restarted is not None and step > self._restarted:
+            return (step - self._restarted) * _IDS_A_STEP
         return (step - self._first_step + 1) * _IDS_A_STEP
+
+    def restart_ids(self, step: int) -> None:
+        """Update ids begin again at 1 with the diff that comes after `step`."""
+        self._restarted = step
 
     def snapshot(self, step: int, limit: int) -> tuple[list[Level], list[Level]]:
         """(bids, asks), best first."""
@@ -78,7 +85,8 @@ class Book:
         bids = self._changes(0, range(max(old - DEPTH, 1), old), range(max(new - DEPTH, 1), new), rewritten, after)
         asks = self._changes(1, range(old + 1, old + DEPTH + 1), range(new + 1, new + DEPTH + 1), rewritten, after)
         bids.reverse()
-        return Diff(self.update_id(before) + 1, self.update_id(after), bids, asks)
+        restarts = self._restarted is not None and before <= self._restarted < after
+        return Diff(1 if restarts else self.update_id(before) + 1, self.update_id(after), bids, asks)
 
     def _changes(self, side: int, old: range, new: range, rewritten: list[int], step: int) -> list[Level]:
         """Levels, by rising price, that have come into or gone out of the window, or were rewritten within it."""
