@@ -54,6 +54,7 @@ def test_an_id_of_a_gap_that_comes_late_is_written() -> None:
     ids.see(105, NOW + 5)
 
     assert ids.see(103, NOW + 3) == (Seen.LATE, None)
+    assert ids.see(103, NOW + 3) == (Seen.DUPLICATE, None)
     assert ids.see(100, NOW) == (Seen.DUPLICATE, None)
     assert ids.see(106, NOW + 5) == (Seen.NEXT, None)
 
@@ -64,6 +65,17 @@ def test_an_old_trade_of_an_overlapping_connection_does_not_restart_the_ids() ->
 
     assert ids.see(99, NOW - 1) == (Seen.LATE, None)
     assert ids.see(101, NOW + 1) == (Seen.NEXT, None)
+
+
+def test_the_last_trades_polled_again_and_again_are_late_once() -> None:
+    """Raw trades can't be requested by id everywhere: each answer holds a thousand that are known."""
+    ids = Ids(1000, NOW)
+    page = range(500, 1500)
+
+    found = [[ids.see(number, NOW - 1000 + number)[0] for number in page] for _ in range(2)]
+
+    assert found[0] == [Seen.LATE] * 500 + [Seen.DUPLICATE] + [Seen.NEXT] * 499
+    assert found[1] == [Seen.DUPLICATE] * 1000
 
 
 def test_ids_that_begin_again_are_followed() -> None:

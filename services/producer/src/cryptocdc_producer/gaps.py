@@ -82,7 +82,16 @@ class Ids:
             return self._restart(trade_id, trade_id, at_ms)
         if any(first <= trade_id <= last for first, last in self._runs):
             return Seen.DUPLICATE, None
+        self._remember(trade_id)
         return Seen.LATE, None
+
+    def _remember(self, trade_id: int) -> None:
+        """A late id is late once: whoever polls the last trades gets the same old ones again and again."""
+        at = sum(1 for first, _ in self._runs if first < trade_id)
+        if at > 0 and self._runs[at - 1][1] == trade_id - 1:
+            self._runs[at - 1] = (self._runs[at - 1][0], trade_id)
+        elif len(self._runs) < _RUNS:
+            self._runs.insert(at, (trade_id, trade_id))
 
     def _restart(self, first: int, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
         """The ids began again; `first` is the lowest one that came."""
