@@ -120,9 +120,7 @@ def test_a_trade_that_is_refused_does_not_end_the_filling_of_the_others() -> Non
     entries = run(Exchange(range(5000), refused=(100, 700, 1099, 2599)), TRADES)
 
     assert ids(entries) == [n for n in range(100, 2600) if n not in (100, 700, 1099, 2599)]
-    assert entries[-1] == GapEnd(
-        TRADES, "unfillable", "the exchange has 2496 of 2500, 4 answers for others were refused"
-    )
+    assert entries[-1] == GapEnd(TRADES, "unfillable", "the exchange has 2496 of 2500, 4 refused")
 
 
 @pytest.mark.parametrize("refused", [5, 6, 7])
@@ -133,7 +131,7 @@ def test_a_kline_that_is_refused_does_not_end_the_filling_of_the_others(refused:
     entries = run(exchange, gap)
 
     assert [row // MINUTE for row in ids(entries)] == [n for n in (5, 6, 7) if n != refused]
-    assert entries[-1] == GapEnd(gap, "unfillable", "the exchange has 2 of 3, 1 answers for others were refused")
+    assert entries[-1] == GapEnd(gap, "unfillable", "the exchange has 2 of 3, 1 refused")
     assert len(exchange.asked) == 1
 
 

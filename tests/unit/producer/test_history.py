@@ -62,6 +62,20 @@ class Rest:
         """Nothing waits."""
 
 
+class WrongAfterFirst(Rest):
+    """Its first page of trades, after the question for the first one, has an element whose id is `wrong`."""
+
+    def __init__(self, trades: list[dict[str, Any]], wrong: int) -> None:
+        super().__init__(trades=trades)
+        self._wrong = wrong
+
+    def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
+        found = json.loads(super().get(path, limit=limit, **asked))
+        if self.requests == 2:
+            found[500] = {**found[500], "a": self._wrong, "p": "1.2.3"}
+        return json.dumps(found).encode()
+
+
 def fetched(rest: Rest, to_ms: int, interval: str = "") -> tuple[Fetched, list[Row], list[str]]:
     """Fetch klines of `interval`, or trades; the result, the rows for the writer, and the reasons of refusals."""
     refused: list[str] = []
@@ -118,6 +132,31 @@ def test_candles_that_can_t_be_read_at_all_are_passed_over() -> None:
     found, _, _ = fetched(Unreadable(candles), START + CANDLES * HOUR, "1h")
 
     assert found == Fetched(rows=2_624, refused=1_000)
+
+
+@pytest.mark.parametrize("wrong", [2**60, -5])
+def test_an_id_that_is_wrong_itself_does_not_end_the_fetching_of_the_rest(wrong: int) -> None:
+    found, rows, _ = fetched(WrongAfterFirst([trade(n) for n in range(3000)], wrong), START + 2500 * 1000)
+
+    assert found == Fetched(rows=2499, refused=1)
+    assert rows[-1][2] == 2499
+
+
+@pytest.mark.parametrize("wrong", [2**60, -5])
+def test_an_open_time_that_is_wrong_itself_does_not_end_the_fetching_of_the_rest(wrong: int) -> None:
+    candles = [candle(n) for n in range(CANDLES)]
+
+    class Wrong(Rest):
+        def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
+            found = json.loads(super().get(path, limit=limit, **asked))
+            if self.requests == 1:
+                found[-1] = [wrong, *found[-1][1:]]
+            return json.dumps(found).encode()
+
+    found, _, refused = fetched(Wrong(candles), START + CANDLES * HOUR, "1h")
+
+    assert found.rows >= CANDLES - 1
+    assert refused == ["wrong-field"]
 
 
 def test_a_short_page_is_not_taken_for_the_last_one() -> None:

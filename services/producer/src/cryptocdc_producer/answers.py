@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from cryptocdc_core.versions import SETTLE_MS, Rank, kline_version, version
+from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS, Rank, kline_version, version
 from cryptocdc_producer import intervals
 from cryptocdc_producer.checks import Id, IdOrNone, Rejected, Time, amounts, not_future, signed
 from cryptocdc_producer.frames import Row
@@ -178,7 +178,7 @@ def klines(symbol: str, interval: str, body: bytes, now_ms: int) -> Rows:
     stored as reported; its end is that of its interval.
     """
     parts = map(position, map(bytes, _decode(body, list[msgspec.Raw])))
-    newest = max((open_time for open_time in parts if open_time is not None), default=0)
+    newest = max((at for at in parts if at is not None and at <= now_ms + FUTURE_TOLERANCE_MS), default=0)
 
     def row(kline: Kline) -> Row:
         amounts((kline.open, kline.high, kline.low, kline.close, kline.volume, kline.quote_volume,

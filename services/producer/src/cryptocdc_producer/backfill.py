@@ -124,7 +124,7 @@ class Backfill:
             filling.attempts += 1
             self._later(filling, wait)
         else:
-            refused = f", {filling.refused} answers for others were refused" if filling.refused else ""
+            refused = f", {filling.refused} refused" if filling.refused else ""
             whole = filling.filled == gap.size
             self._end(filling, "" if whole else f"the exchange has {filling.filled} of {gap.size}{refused}")
 

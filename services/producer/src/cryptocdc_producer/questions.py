@@ -25,10 +25,12 @@ from cryptocdc_adapters.exchange import (
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.resolve import Market
+from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 from cryptocdc_producer import answers, intervals
 from cryptocdc_producer.answers import Rows, Snapshot
 from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.frames import Row
+from cryptocdc_producer.gaps import FAR
 
 PAGE = 1000
 """Rows that the exchange gives at most in one answer."""
@@ -45,7 +47,7 @@ class Page(NamedTuple):
 
     rows: list[Row]
     refused: list[int | None]
-    """Of each refused element the id of its trade or the open time of its kline in ms; None where it can't be read."""
+    """Of each refused element the id of its trade or the open time of its kline in ms, where that can be believed."""
 
     @property
     def given(self) -> int:
@@ -61,6 +63,14 @@ class Page(NamedTuple):
     def last(self) -> int | None:
         """The highest of them; None when the page is empty or unreadable."""
         return max(self.positions, default=None)
+
+    def up_to(self, most: int) -> Page:
+        """Return the page with no refused position beyond `most`: what is wrong in an element may be its position."""
+        return self._replace(refused=[at if at is not None and at <= most else None for at in self.refused])
+
+    def plausible(self, near: int = 0) -> Page:
+        """Return a page of trades without refused ids far beyond the others and `near`."""
+        return self.up_to(max([near] + [row[_POSITION] for row in self.rows]) + FAR)
 
 
 def next_klines(interval: str, start_ms: int, page: Page) -> int | None:
@@ -106,7 +116,7 @@ class Questions:
         else:
             path, weight, read = ("trades" if from_id is None else "historicalTrades"), 25, answers.raw_trades
         body = await self._ask("recent_trades", path, weight, share, symbol=symbol, limit=limit, **more)
-        page = self._page(partial(read, symbol), body, symbol)
+        page = self._page(partial(read, symbol), body, symbol).plausible(near=from_id or 0)
         return page._replace(rows=sorted(page.rows, key=lambda row: row[_POSITION]))
 
     async def first_trade(self, symbol: str, aggregate: bool, at_ms: int, share: float) -> int | None:
@@ -115,6 +125,7 @@ class Questions:
         for limit in (1, PAGE):
             body = await self._ask("recent_trades", "aggTrades", 4, share, symbol=symbol, startTime=at_ms, limit=limit)
             page = self._page(partial(answers.aggregate_trades, symbol), body, symbol)
+            page = page.plausible() if page.rows else page
             if not page.given:
                 return None
             ids = page.positions if aggregate else [row[_FIRST_ID] for row in page.rows if row[_FIRST_ID] >= 0]
@@ -128,7 +139,9 @@ class Questions:
         """Klines in the order of their open times, from `start_ms` on, or the last ones."""
         more: dict[str, str | int] = {} if start_ms is None else {"startTime": start_ms}
         body = await self._ask("klines", "klines", 2, share, symbol=symbol, interval=interval, limit=limit, **more)
-        return self._page(partial(answers.klines, symbol, interval), body, symbol)
+        now_ms = time.time_ns() // 1_000_000
+        page = self._page(partial(answers.klines, symbol, interval), body, symbol)
+        return page.up_to(now_ms + FUTURE_TOLERANCE_MS)
 
     async def tickers(self, symbols: list[str]) -> list[Row]:
         weight = 2 if len(symbols) <= 20 else 40
