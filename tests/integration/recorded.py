@@ -14,7 +14,6 @@ import yaml
 from cryptocdc_local.run import Run
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT.parent / "shared" / "samples"
 DEPTH = 20
 INTERVAL_MS = 1000
 
@@ -26,9 +25,9 @@ def feed() -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / "examples" / "capture.yaml").read_text(encoding="utf-8")))
 
 
-def _frames() -> list[tuple[str, dict[str, Any]]]:
+def _frames(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     found = []
-    for line in (SAMPLES / "binance-websocket.capture").read_text(encoding="utf-8").splitlines():
+    for line in (folder / "binance-websocket.capture").read_text(encoding="utf-8").splitlines():
         _, _, body = line.partition(": ")
         if body.startswith("{"):
             frame = json.loads(body)
@@ -36,37 +35,39 @@ def _frames() -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def expected_trades() -> list[tuple[str, int, Decimal, Decimal]]:
+def expected_trades(folder: Path) -> list[tuple[str, int, Decimal, Decimal]]:
     return [
-        (d["s"], d["a"], Decimal(d["p"]), Decimal(d["q"])) for stream, d in _frames() if stream.endswith("@aggTrade")
+        (d["s"], d["a"], Decimal(d["p"]), Decimal(d["q"]))
+        for stream, d in _frames(folder)
+        if stream.endswith("@aggTrade")
     ]
 
 
-def expected_klines() -> list[tuple[str, str, Decimal, Decimal, bool]]:
+def expected_klines(folder: Path) -> list[tuple[str, str, Decimal, Decimal, bool]]:
     return [
         (d["s"], d["k"]["i"], Decimal(d["k"]["c"]), Decimal(d["k"]["v"]), d["k"]["x"])
-        for stream, d in _frames()
+        for stream, d in _frames(folder)
         if "@kline_" in stream
     ]
 
 
-def _snapshots() -> dict[str, dict[str, Any]]:
+def _snapshots(folder: Path) -> dict[str, dict[str, Any]]:
     found = {}
-    for line in (SAMPLES / "binance-rest.capture").read_text(encoding="utf-8").splitlines():
+    for line in (folder / "binance-rest.capture").read_text(encoding="utf-8").splitlines():
         if "symbol=" in line:
             symbol = line.split("symbol=")[1].split("&")[0]
             found[symbol] = json.loads(line.split(": ", 1)[1])
     return found
 
 
-def expected_books() -> dict[tuple[str, int], Book]:
+def expected_books(folder: Path) -> dict[tuple[str, int], Book]:
     """By symbol and interval: the best levels after the last diff that the exchange dated within it."""
     diffs = defaultdict(list)
-    for stream, data in _frames():
+    for stream, data in _frames(folder):
         if "@depth" in stream:
             diffs[data["s"]].append(data)
     books: dict[tuple[str, int], Book] = {}
-    for symbol, snapshot in _snapshots().items():
+    for symbol, snapshot in _snapshots(folder).items():
         sides = {side: dict(snapshot[name]) for side, name in (("b", "bids"), ("a", "asks"))}
         at = snapshot["lastUpdateId"]
         for diff in diffs[symbol]:

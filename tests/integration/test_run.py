@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -346,14 +346,12 @@ def test_a_second_start_keeps_the_data_and_goes_on(start: Starter) -> None:
     assert second["rows"] > first["rows"]
 
 
-def test_a_capture_runs_through_exact_to_the_digit(start: Starter) -> None:
-    """The recorded capture against an application of its own of the recorded snapshots and diffs."""
+def test_a_capture_runs_through_exact_to_the_digit(start: Starter, spot_capture: Path) -> None:
+    """The recorded capture against an independent application of the recorded snapshots and diffs."""
     from tests.integration import recorded
 
-    if not recorded.SAMPLES.is_dir():
-        pytest.skip(f"no recorded capture: {os.path.relpath(recorded.SAMPLES)} is not there")
     document = recorded.feed()
-    with start(document, source=f"capture:{recorded.SAMPLES}") as it:
+    with start(document, source=f"capture:{spot_capture}") as it:
         wait_for("the end of the capture", it.simulator.capture_finished, 120)  # type: ignore[union-attr]
         result = finish(it)
         books = recorded.stored_books(it)
@@ -363,6 +361,6 @@ def test_a_capture_runs_through_exact_to_the_digit(start: Starter) -> None:
     assert_equal(result)
     assert result["counts"]["recent_trades"] == 2
     assert result["counts"]["klines"] == 2
-    assert sorted(map(tuple, trades)) == sorted(recorded.expected_trades())
-    assert sorted(map(tuple, klines)) == sorted(recorded.expected_klines())
-    assert books == recorded.expected_books()
+    assert sorted(map(tuple, trades)) == sorted(recorded.expected_trades(spot_capture))
+    assert sorted(map(tuple, klines)) == sorted(recorded.expected_klines(spot_capture))
+    assert books == recorded.expected_books(spot_capture)

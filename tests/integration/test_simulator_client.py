@@ -22,8 +22,6 @@ from binance.exceptions import BinanceAPIException
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
-
 
 @contextmanager
 def running(*options: str) -> Iterator[int]:
@@ -415,9 +413,8 @@ def test_a_restarted_simulator_tells_the_same_history() -> None:
     assert all(told[0])
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the recorded samples are not beside this checkout")
-def test_a_capture_is_replayed_to_connections_that_share_it() -> None:
-    recorded = (SAMPLES / "binance-websocket.capture").read_text().splitlines()[1:]
+def test_a_capture_is_replayed_to_connections_that_share_it(spot_capture: Path) -> None:
+    recorded = (spot_capture / "binance-websocket.capture").read_text().splitlines()[1:]
     frames = [line.split(": ", 1)[1] for line in recorded if line]
     names = sorted({json.loads(frame)["stream"] for frame in frames})
     halves = names[::2], names[1::2]
@@ -437,7 +434,7 @@ def test_a_capture_is_replayed_to_connections_that_share_it() -> None:
             }
             await (await one.ping())
 
-    with running("--capture", str(SAMPLES), "--speed", "100") as port:
+    with running("--capture", str(spot_capture), "--speed", "100") as port:
         assert get(port, "depth?symbol=NKNUSDT&limit=1000")["lastUpdateId"] == 499869752
         assert len(get(port, "exchangeInfo")["symbols"]) == 1695
         assert get(port, "klines?symbol=NKNUSDT&interval=1m") == []

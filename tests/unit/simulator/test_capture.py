@@ -11,8 +11,6 @@ from cryptocdc_simulator.capture import Capture, CaptureApi, CaptureStreams
 from cryptocdc_simulator.errors import ApiError
 from cryptocdc_simulator.parameters import Parameters
 
-SAMPLES = Path(__file__).parents[4] / "shared" / "samples"
-
 DEPTH = '{"lastUpdateId":5,"bids":[["1.0","2.0"],["0.9","1.0"]],"asks":[]}'
 FRAMES = [
     (10.0, "ab@aggTrade", '{"e":"aggTrade","s":"AB","a":1,"p":"1.10000000"}'),
@@ -118,10 +116,9 @@ def test_a_folder_without_a_capture_is_refused(tmp_path: Path) -> None:
         Capture.read(tmp_path)
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the recorded samples are not beside this checkout")
-def test_the_recorded_half_minute_is_replayed_whole() -> None:
+def test_the_recorded_half_minute_is_replayed_whole(spot_capture: Path) -> None:
     seconds = Seconds()
-    capture = Capture.read(SAMPLES)
+    capture = Capture.read(spot_capture)
     streams = CaptureStreams(capture, 10.0, seconds)
     for name in {frame.stream for frame in capture.frames}:
         streams.open(name)
@@ -129,7 +126,7 @@ def test_the_recorded_half_minute_is_replayed_whole() -> None:
     while not streams.progress()["finished"]:
         seconds.now += 0.05
         said.extend(out.wrapped for out in streams.due() if out.wrapped)
-    recorded = (SAMPLES / "binance-websocket.capture").read_bytes().splitlines()[1:]
+    recorded = (spot_capture / "binance-websocket.capture").read_bytes().splitlines()[1:]
     assert said == [line.split(b": ", 1)[1] for line in recorded if line]
     assert set(capture.depths) == {"NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"}
     assert seconds.now < 110
