@@ -23,7 +23,7 @@ def reconcile(api: Api, connect: Object) -> None:
     login = spec["authentication"]["passwordSecret"]
     trusted = spec["tls"]["trustedCertificates"][0]["secretName"]
     own = f"{name}-connect"
-    api.apply(connect, *access(name, [login["secretName"], trusted]))
+    api.apply(connect, *access(name, namespace, [login["secretName"], trusted]))
     password = (api.secret(namespace, login["secretName"]) or {}).get(login["password"])
     authority = (api.secret(namespace, trusted) or {}).get("ca.crt")
     if password is None or authority is None:
@@ -66,7 +66,7 @@ def reconcile(api: Api, connect: Object) -> None:
         _connectors(api, connect, url)
 
 
-def access(name: str, secrets: list[str]) -> list[Object]:
+def access(name: str, namespace: str, secrets: list[str]) -> list[Object]:
     """The worker's account, and its right to read the secrets of its own configuration, by the names that Strimzi gives
     them. Pure."""
     own, group = f"{name}-connect", "rbac.authorization.k8s.io"
@@ -79,7 +79,7 @@ def access(name: str, secrets: list[str]) -> list[Object]:
             "kind": "RoleBinding",
             "metadata": {"name": f"{own}-role"},
             "roleRef": {"apiGroup": group, "kind": "Role", "name": own},
-            "subjects": [{"kind": "ServiceAccount", "name": own}],
+            "subjects": [{"kind": "ServiceAccount", "name": own, "namespace": namespace}],
         },
     ]
 

@@ -17,7 +17,7 @@ def test_a_trust_store_is_no_text():
 
 
 def test_strimzi_makes_a_role_and_a_rolebinding_of_its_own_for_each_kafkaconnect():
-    _, role, binding = connect.access("cryptocdc", ["cryptocdc-connect", "cryptocdc-cluster-ca-cert"])
+    _, role, binding = connect.access("cryptocdc", "cdc", ["cryptocdc-connect", "cryptocdc-cluster-ca-cert"])
     assert (role["kind"], role["metadata"]["name"]) == ("Role", "cryptocdc-connect")
     assert "cryptocdc-replication" not in role["rules"][0]["resourceNames"]
     assert (binding["kind"], binding["metadata"]["name"]) == ("RoleBinding", "cryptocdc-connect-role")
