@@ -120,17 +120,19 @@ def _credentials(api: Api, kafka: Object, hosts: list[str]) -> tuple[str, Certif
         kept = {
             "password": secrets.token_hex(16),
             "ca.crt": ca.certificate, "ca.key": ca.key, "server.crt": server.certificate, "server.key": server.key,
-            "clients-ca.crt": certificates.authority(f"{name} clients CA").certificate,
         }  # fmt: skip
         api.apply(kafka, secret(f"{name}-stand-in-admin", kept))
     ca = Certificate(kept["ca.crt"], kept["ca.key"])
-    for secret_name, certificate in (
-        (authority_secret(name), ca.certificate),
-        (f"{name}-clients-ca-cert", kept["clients-ca.crt"]),
-    ):
-        if api.get("v1", "Secret", namespace, secret_name) is None:
-            api.apply(kafka, _authority(secret_name, name, certificate))
+    _publish(api, kafka, authority_secret(name), ca)
+    _publish(api, kafka, f"{name}-clients-ca-cert", None)
     return kept["password"], ca, Certificate(kept["server.crt"], kept["server.key"])
+
+
+def _publish(api: Api, kafka: Object, secret_name: str, ca: Certificate | None) -> None:
+    """Make the authority's secret where it is missing; of an authority of its own when there is no `ca`."""
+    if api.get("v1", "Secret", kafka["metadata"]["namespace"], secret_name) is None:
+        certificate = (ca or certificates.authority(secret_name)).certificate
+        api.apply(kafka, _authority(secret_name, kafka["metadata"]["name"], certificate))
 
 
 def _authority(secret_name: str, cluster: str, certificate: str) -> Object:
