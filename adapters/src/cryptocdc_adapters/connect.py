@@ -31,6 +31,11 @@ class ConnectorState:
     def failed(self) -> bool:
         return self.state == "FAILED" or "FAILED" in self.tasks
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it runs. A connector that failed may say FAILED even when it was stopped since."""
+        return self.state in ("STOPPED", "FAILED") and not self.tasks
+
 
 class Connect:
     """One Connect cluster. Each call raises ConnectError, or requests.RequestException when it can't be reached."""

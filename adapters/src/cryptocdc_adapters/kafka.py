@@ -128,6 +128,18 @@ def delete_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
         future.result(TIMEOUT_S)
 
 
+def replication(settings: KafkaSettings, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> dict[str, int]:
+    """Return how many replicas each of the topics has, those that are not there left out.
+
+    A topic whose partitions differ has as many as most of them. Raises KafkaException.
+    """
+    there = AdminClient(client_config(settings)).list_topics(timeout=timeout_s).topics
+    counts = {
+        name: [len(part.replicas) for part in there[name].partitions.values()] for name in topics if name in there
+    }
+    return {name: max(set(found), key=found.count) for name, found in counts.items() if found}
+
+
 def has_no_leader_yet(error: KafkaException) -> bool:
     """Whether it is about a topic that was just made: its partitions have no leader for a moment."""
     reason = error.args[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ from cryptocdc_adapters import slots
 from cryptocdc_core.plan import Plan
 from cryptocdc_operator import children, judge
 from cryptocdc_operator.context import Operator
-from cryptocdc_operator.edges import CONNECT, POSTGRES, Say, Seen, Servers
+from cryptocdc_operator.edges import CONNECT, POSTGRES, Refused, Say, Seen, Servers
 from cryptocdc_operator.judge import Verdict
 from cryptocdc_operator.labels import Owner
 from cryptocdc_operator.recovery import Action, Decision, decide
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import Recovery
+
+log = logging.getLogger("cryptocdc.operator")
 
 Keep = Callable[[Recovery], None]
 """Writes into the feed's status, before anything is done."""
@@ -43,6 +46,10 @@ class Carrying:
         live = self._apply("stopped" if stopped else "running", tables_made)
         if live is None:
             return Verdict("False", "Waiting", "the tables come first")
+        state = self.seen.state
+        if stopped and state is not None and state.state != "STOPPED":
+            # Strimzi leaves a connector that has failed as it is, and Connect would start it at its own next start.
+            self.servers.stop_connector(self.plan.names.connector)
         if decision.action is Action.SNAPSHOT:
             self._prepare_snapshot(decision.recovery, keep)
         return judge.connector(
@@ -66,7 +73,7 @@ class Carrying:
         if decision.action is Action.RESTART:
             self.servers.restart_connector(self.plan.names.connector)
             self.operator.metrics.connector_restarts.labels(self.plan.feed.name).inc()
-            self.say("Warning", "ConnectorRestarted", f"for the {decision.recovery.restarts}. time")
+            self.say("Warning", "ConnectorRestarted", f"attempt {decision.recovery.restarts}")
         if decision.recovery.snapshots > before.snapshots:
             self.operator.metrics.snapshots.labels(self.plan.feed.name).inc()
             self.say("Warning", "SlotLost", f"the replication slot is lost: {self._lost}; a new snapshot follows")
@@ -80,12 +87,19 @@ class Carrying:
         """Once the connector is stopped: remove slot and position, and let it start. Each step may be done again."""
         name = self.plan.names.connector
         state = self.servers.connector_state(name)
-        if state is None or state.state != "STOPPED" or state.tasks:
+        if state is None or not state.ended:
             return
         self.servers.drop_slot(self.plan.names)
-        self.servers.reset_connector(name)
+        try:
+            self.servers.reset_connector(name)
+        except Refused as error:
+            log.info("%s: Connect has yet to stop the connector: %s", self.plan.feed.name, error)
+            return
         keep(kept.model_copy(update={"snapshotting": False}))
         self._set("running")
+        if state.failed:
+            # Strimzi starts what it finds stopped. This one still says that it has failed: it is restarted as such.
+            self.servers.start_connector(name)
         self.say("Normal", "SnapshotBegun", "the new snapshot carries every row that PostgreSQL has")
 
     def _there(self) -> Object | None:

@@ -44,9 +44,16 @@ def feed_map(plan: Plan, text: str, owner: Owner) -> Object:
     }
 
 
-def topics(plan: Plan, settings: OperatorSettings, owner: Owner) -> list[Object]:
+def topics(
+    plan: Plan, settings: OperatorSettings, owner: Owner, replicas: Mapping[str, int] | None = None
+) -> list[Object]:
     """The topics hold data: only with `deletionPolicy: Delete` do they belong to the feed. Otherwise they would go with
-    it, and their records with them, whoever removed the feed and however."""
+    it, and their records with them, whoever removed the feed and however.
+
+    `replicas`: by topic that exists, how many it has. The setting is for new topics: Strimzi refuses to change the
+    number of an existing one.
+    """
+    existing = replicas or {}
     owned = plan.feed.spec.deletion_policy == "Delete"
     return [
         {
@@ -60,7 +67,7 @@ def topics(plan: Plan, settings: OperatorSettings, owner: Owner) -> list[Object]
             "spec": {
                 "topicName": topic.name,
                 "partitions": topic.partitions,
-                "replicas": settings.topic_replication,
+                "replicas": existing.get(topic.name, settings.topic_replication),
                 "config": topic.config,
             },
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
 
 from cryptocdc_core.feed import API_VERSION
 from cryptocdc_operator.labels import FEED_LABEL, FEEDS_MAP, MANAGER, labels, selector_text
+from cryptocdc_operator.secret_data import SecretData
 from cryptocdc_operator.settings import Object
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class KubernetesCluster:
 
     def secret(self, name: str) -> Mapping[str, str] | None:
         found = self.find("Secret", name)
-        return None if found is None else {k: base64.b64decode(v).decode() for k, v in found.get("data", {}).items()}
+        return None if found is None else SecretData(name, found.get("data") or {})
 
     def missing_kinds(self, kinds: tuple[str, ...]) -> list[str]:
         missing = []

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_core.settings import SettingsError
 from cryptocdc_operator.edges import Cluster, Connect, Outside
+from cryptocdc_operator.secret_data import SecretUnusable
 from cryptocdc_operator.settings import Addresses, OperatorSettings
 
-UNUSABLE = (SettingsError, KeyError)
-"""What `Operator.connect` raises for secrets that lack something."""
+UNUSABLE = (SettingsError, SecretUnusable)
+"""What `Operator.connect` raises for secrets that can't be used as they are."""
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,5 @@ class Outcome:
 
     again_s: float | None
     waiting_for: str = ""
+    failed: bool = False
+    """Whether an exception that nothing foresaw ended a part of the pass."""

@@ -47,6 +47,8 @@ class Seen:
     position: int | None = None
     """The connector's, in bytes of PostgreSQL's log. Read after the slot."""
     lag: int | None = None
+    topics: Mapping[str, int] = field(default_factory=dict)
+    """By topic of the plan that Kafka has, how many replicas it has."""
 
     def carries(self, wanted: Mapping[str, str]) -> bool:
         """Whether Connect has all of a connector's wanted configuration. Strimzi may add settings of its own."""
@@ -67,7 +69,8 @@ class Cluster(Protocol):
     def set_status(self, name: str, patch: Object) -> None:
         """Merge `patch` into the status."""
 
-    def secret(self, name: str) -> Mapping[str, str] | None: ...
+    def secret(self, name: str) -> Mapping[str, str] | None:
+        """Its keys as text, decoded when read: reading one raises SecretUnusable."""
 
     def missing_kinds(self, kinds: tuple[str, ...]) -> list[str]:
         """Those that the API server does not know."""
@@ -114,8 +117,17 @@ class Servers(Protocol):
 
     def restart_connector(self, name: str) -> None: ...
 
+    def stop_connector(self, name: str) -> None:
+        """Ask Connect itself to stop it: Strimzi leaves a connector that has failed as it is."""
+
+    def start_connector(self, name: str) -> None:
+        """Ask Connect itself to take back a stop."""
+
     def reset_connector(self, name: str) -> None:
-        """Forget the position of a connector that is stopped."""
+        """Forget the position of a connector that was stopped. Raises Refused when Connect does not accept that."""
+
+    def delete_connector(self, name: str) -> None:
+        """Remove from Connect what no KafkaConnector stands for any more."""
 
     def drop_slot(self, names: Names) -> None: ...
 
@@ -134,6 +146,6 @@ class Outside(Protocol):
 
 
 Connect = Callable[[Mapping[str, Mapping[str, str]]], Servers]
-"""The servers, reached with the secrets' contents by their names. Raises SettingsError."""
+"""The servers, reached with the secrets' contents by their names. Raises SettingsError, SecretUnusable."""
 Say = Callable[[str, str, str], None]
 """Posts an event: its type (Normal, Warning), reason and message."""

@@ -11,10 +11,12 @@ from typing import Any
 
 import kopf
 
+from cryptocdc_operator import judge
 from cryptocdc_operator.context import Operator, Outcome
 from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
+from cryptocdc_operator.failures import in_words
 from cryptocdc_operator.labels import MANAGER
-from cryptocdc_operator.reconcile import reconcile
+from cryptocdc_operator.reconcile import UNFORESEEN, reconcile
 from cryptocdc_operator.standstill import Progress
 from cryptocdc_operator.teardown import tear_down
 
@@ -23,7 +25,6 @@ log = logging.getLogger("cryptocdc.operator")
 DRIFT_S, IDLE_S = 60.0, 10.0
 WORKERS = 16
 """Feeds that are reconciled at the same time."""
-MOST_EVENT = 1000
 
 
 class Handlers:
@@ -35,6 +36,8 @@ class Handlers:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._due: dict[str, float] = {}
         """When a change's handler comes again."""
+        self._reported: dict[str, str] = {}
+        """By feed, the failure that the last event is about."""
         resource: tuple[str, str, str] = (GROUP, VERSION, PLURAL)
         kopf.on.startup(registry=registry)(configure)
         kopf.on.resume(*resource, registry=registry, id="reconcile-all")(self.resumed)
@@ -65,14 +68,23 @@ class Handlers:
         try:
             with self._locks[name]:
                 outcome = tear_down(self._operator, name, partial(_say, body))
-        except Exception:
-            log.exception("%s: a pass of its deletion failed; it is made again", name)
+        except Exception as error:
+            self._report(name, body, error)
             raise
         finally:
             self._progress.made(name)
         _come_again(outcome)
         self._locks.pop(name, None)
         self._due.pop(name, None)
+        self._reported.pop(name, None)
+
+    def _report(self, name: str, body: kopf.Body, error: Exception) -> None:
+        """Not even the feed's status could be written: an event may be, and is posted once for each cause."""
+        log.error("%s: a pass failed; it is made again", name, exc_info=error)
+        words = in_words(error)
+        if self._reported.get(name) != words:
+            self._reported[name] = words
+            _say(body, "Warning", UNFORESEEN, words)
 
     def _reconcile(self, name: str, body: kopf.Body, everything: bool = False) -> Outcome:
         metrics, result = self._operator.metrics, "failed"
@@ -80,9 +92,10 @@ class Handlers:
         try:
             with self._locks[name]:
                 outcome = reconcile(self._operator, name, partial(_say, body), everything=everything)
-            result = "done" if outcome.again_s is None else "waiting"
-        except Exception:
-            log.exception("%s: a pass failed; it is made again", name)
+            self._reported.pop(name, None)
+            result = "failed" if outcome.failed else "done" if outcome.again_s is None else "waiting"
+        except Exception as error:
+            self._report(name, body, error)
             raise
         finally:
             metrics.reconcile_seconds.observe(time.monotonic() - began)
@@ -115,7 +128,7 @@ def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
 
 def _say(body: kopf.Body, kind: str, reason: str, message: str) -> None:
     log.info("%s: %s: %s", body.metadata.name, reason, message)
-    kopf.event(body, type=kind, reason=reason, message=message[:MOST_EVENT])
+    kopf.event(body, type=kind, reason=reason, message=judge.message(message))
 
 
 def _come_again(outcome: Outcome) -> None:

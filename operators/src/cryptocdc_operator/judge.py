@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -36,6 +37,11 @@ STALE = timedelta(minutes=15)
 COMING = ("Waiting", "Starting", "Changing", "Progressing", "SnapshotAgain")
 """Reasons that pass by themselves within seconds."""
 MOST_MESSAGE = 1000
+REFUSAL_LENGTH = 800
+"""Of what is said about one topic, so that the number of the others still fits into a message."""
+MOST_REASON = 64
+_ONE_WORD = re.compile("[^A-Za-z0-9]")
+"""What a condition's reason can't hold; some reasons are the kubelet's."""
 _STARTING = ("ContainerCreating", "PodInitializing", "")
 
 
@@ -74,17 +80,16 @@ def platform(missing_secrets: Sequence[str], missing_kinds: Sequence[str], unrea
     return Verdict("False", reason, "; ".join(problems))
 
 
-def topics(wanted: Iterable[str], live: Mapping[str, Object]) -> Verdict:
-    """`wanted`: names of KafkaTopics; `live`: those that are there."""
+def topics(wanted: Iterable[str], live: Mapping[str, Object], refused: Mapping[str, str] | None = None) -> Verdict:
+    """`wanted`: names of KafkaTopics; `live`: those that are there; `refused`: by name, why the API server did not
+    accept it."""
     names = sorted(wanted)
-    waiting = []
-    for name in names:
-        problem = _strimzi_problem(live.get(name))
-        if problem is None:
-            continue
-        if problem:
-            return Verdict("False", "TopicRefused", f"KafkaTopic {name}: {problem}")
-        waiting.append(name)
+    problems = {name: strimzi_problem(live.get(name)) for name in names} | dict(refused or {})
+    wrong = [f"KafkaTopic {name}: {problem}" for name, problem in problems.items() if problem]
+    if wrong:
+        others = f" (and {len(wrong) - 1} more of {len(names)} topics)" if len(wrong) > 1 else ""
+        return Verdict("False", "TopicRefused", f"{wrong[0][:REFUSAL_LENGTH]}{others}")
+    waiting = [name for name, problem in problems.items() if problem == ""]
     if waiting:
         return Verdict("False", "Waiting", f"{len(waiting)} of {len(names)} topics are yet to be made: {waiting[0]} …")
     return Verdict("True", "Made", f"{len(names)} topics are there")
@@ -110,9 +115,10 @@ def connector(
     if action is Action.SNAPSHOT:
         why = f"the replication slot was lost{f': {lost}' if lost else ''}"
         which = f"new snapshot {recovery.snapshots} of at most {MOST_SNAPSHOTS}"
-        return Verdict("False", "SnapshotAgain", f"{which} is prepared: {why}")
+        problem = strimzi_problem(live)
+        return Verdict("False", "SnapshotAgain", f"{which} is prepared: {why}{f'; {problem}' if problem else ''}")
     if state is None:
-        problem = _strimzi_problem(live)
+        problem = strimzi_problem(live)
         if problem:
             return Verdict("False", "ConnectorRefused", problem)
         return Verdict("False", "Starting", "Connect does not have the connector yet")
@@ -131,13 +137,13 @@ def program(what: str, wanted: int, suspended: bool, live: Object | None, pods: 
     """`what`: as in OF_PROGRAMS. `live`: the Deployment; `pods`: its pods."""
     if live is None:
         return Verdict("False", "Waiting", f"{what} are started once tables and connector are ready for them")
-    status, generation = live.get("status", {}), live["metadata"].get("generation", 0)
-    ready, now = status.get("availableReplicas", 0), status.get("replicas", 0)
-    if status.get("observedGeneration", 0) >= generation and now == wanted:
+    status, generation = live.get("status") or {}, live["metadata"].get("generation", 0)
+    ready, now = status.get("availableReplicas") or 0, status.get("replicas") or 0
+    if (status.get("observedGeneration") or 0) >= generation and now == wanted:
         if wanted == 0:
             reason, why = ("Suspended", "the feed is suspended") if suspended else ("ScaledToZero", "none is asked for")
             return Verdict("True", reason, f"no {what} run: {why}")
-        if ready == wanted and status.get("updatedReplicas", 0) == wanted:
+        if ready == wanted and (status.get("updatedReplicas") or 0) == wanted:
             return Verdict("True", "Running", f"{ready} of {wanted} {what} run")
     trouble = next(filter(None, map(_trouble, pods)), None)
     if trouble is not None:
@@ -148,16 +154,17 @@ def program(what: str, wanted: int, suspended: bool, live: Object | None, pods: 
 
 def _trouble(pod: Object) -> tuple[str, str] | None:
     """Why a pod does not come up: in one word, and in the kubelet's or the scheduler's own."""
-    status, name = pod.get("status", {}), pod["metadata"]["name"]
-    for container in status.get("containerStatuses", []):
-        waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason", "") not in _STARTING:
-            return waiting["reason"], f"{name}: {waiting['reason']}: {waiting.get('message', '')}"
-        ended = container.get("lastState", {}).get("terminated")
+    status, name = pod.get("status") or {}, pod["metadata"]["name"]
+    for container in status.get("containerStatuses") or []:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason") or ""
+        if reason not in _STARTING:
+            return reason, f"{name}: {reason}: {waiting.get('message') or 'the kubelet gives no message'}"
+        ended = (container.get("lastState") or {}).get("terminated")
         if ended and not container.get("ready"):
             return "Crashing", f"{name}: ended with exit code {ended.get('exitCode')}, is started again"
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+    for condition in status.get("conditions") or []:
+        if (condition.get("type"), condition.get("status")) == ("PodScheduled", "False"):
             return "Unschedulable", f"{name}: {condition.get('message', '')}"
     return None
 
@@ -210,8 +217,8 @@ def conditions(
             {
                 "type": kind,
                 "status": verdict.status,
-                "reason": verdict.reason,
-                "message": " ".join(verdict.message.split())[:MOST_MESSAGE],
+                "reason": _ONE_WORD.sub("", verdict.reason)[:MOST_REASON] or "Unspecified",
+                "message": message(verdict.message),
                 "lastTransitionTime": then["lastTransitionTime"] if then is not None and same else rfc3339(now),
                 "observedGeneration": generation,
             }
@@ -235,25 +242,33 @@ def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, An
     return [condition for condition in new if condition["type"] != READY or condition["reason"] not in told]
 
 
+def message(text: str) -> str:
+    """Return `text` as a condition can hold it: on one line, bounded, and of characters that JSON can carry."""
+    return " ".join(text.encode(errors="replace").decode().split())[:MOST_MESSAGE]
+
+
 def rfc3339(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _strimzi_problem(live: Object | None) -> str | None:
-    """None when Strimzi says that an object is ready as it stands, "" when it has yet to say, else what is wrong."""
+def strimzi_problem(live: Object | None) -> str | None:
+    """Return None when Strimzi says that an object is ready as it is, "" when it has yet to say, else what is wrong.
+
+    An error has two forms: the cluster operator writes `NotReady` with status True, the topic operator `Ready` with
+    status False. Conditions of any other type, such as `Warning`, say nothing about it.
+    """
     if live is None:
         return ""
-    status = live.get("status", {})
-    if status.get("observedGeneration", 0) < live["metadata"].get("generation", 0):
+    status = live.get("status") or {}
+    if (status.get("observedGeneration") or 0) < live["metadata"].get("generation", 0):
         return ""
-    for condition in status.get("conditions", []):
-        if condition["status"] != "True":
-            continue
-        match condition["type"]:
-            case "Ready":
+    for condition in status.get("conditions") or []:
+        match condition.get("type"), condition.get("status"):
+            case "Ready", "True":
                 return None
-            case "NotReady":
-                return f"{condition.get('reason', '')}: {condition.get('message', '')}"
-            case "ReconciliationPaused":
+            case ("NotReady", "True") | ("Ready", "False"):
+                words = (condition.get("reason"), condition.get("message"))
+                return ": ".join(word for word in words if word) or "Strimzi gives no reason"
+            case "ReconciliationPaused", "True":
                 return "reconciliation is paused by annotation"
     return ""

@@ -5,9 +5,13 @@ after an operator that died in the middle: what must be remembered stands in the
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+
+from kubernetes.client import ApiException
 
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed, FeedError
@@ -20,7 +24,6 @@ from cryptocdc_operator.context import UNUSABLE, Operator, Outcome
 from cryptocdc_operator.edges import (
     CASSANDRA,
     CONNECT,
-    KAFKA,
     POSTGRES,
     ExchangeSilent,
     Refused,
@@ -29,12 +32,14 @@ from cryptocdc_operator.edges import (
     ServerError,
     Servers,
 )
+from cryptocdc_operator.failures import API_SERVER_AWAY, in_words
 from cryptocdc_operator.judge import Proof, Verdict, rfc3339
 from cryptocdc_operator.labels import NEW_SNAPSHOT, Owner, selector_text
 from cryptocdc_operator.programs import Program, programs_of
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import Recovery
 from cryptocdc_operator.statuses import merge_patch, moment, recovery_document, recovery_of
+from cryptocdc_operator.topics import apply_topics
 from cryptocdc_operator.workloads import deployment, digest
 
 log = logging.getLogger("cryptocdc.operator")
@@ -43,7 +48,11 @@ RESOLVE_AGAIN = timedelta(days=1)
 SOON_S, LATER_S, SELDOM_S = 3.0, 15.0, 30.0
 """When to come again: to go on with what was begun; to see whether a server is back; to see to what takes long."""
 
-AWAY = ("ExchangeSilent", "TaskFailed", "NotMade", "SymbolsNotWritten")
+UNFORESEEN = "PassFailed"
+"""The reason of a condition that an exception which nothing foresaw has ended; its message is the exception's."""
+AWAY = (
+    "ExchangeSilent", "TaskFailed", "NotMade", "SymbolsNotWritten", "TopicRefused", "ConnectorRefused", UNFORESEEN,
+)  # fmt: skip
 """Reasons that may pass by themselves, when whatever stands behind them is back."""
 
 
@@ -67,6 +76,7 @@ class _Pass:
     say: Say
     everything: bool
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    failed: bool = False
 
     def __post_init__(self) -> None:
         metadata = self.document["metadata"]
@@ -87,13 +97,36 @@ class _Pass:
         except _Stop:
             pass
         except ServerError as error:
-            # It answered when it was looked at, and no longer does.
-            self.verdicts[judge.PLATFORM] = judge.platform((), (), {error.server: str(error)})
-        if judge.READY not in self.verdicts:
-            known = {kind: Verdict("Unknown", "NotSeen", "not looked at yet") for kind in judge.PARTS}
-            known |= {c["type"]: Verdict(c["status"], c["reason"], c["message"]) for c in self._conditions()}
-            self.verdicts[judge.READY] = judge.ready(known | self.verdicts, self.suspended)
-        return self._finish()
+            self._no_longer_answers(error)
+        except Exception as error:
+            self.verdicts[judge.READY] = self._failed(error)
+        try:
+            return self._finish()
+        except ApiException as error:
+            # What the API server does not accept of the status must not keep the conditions from being written.
+            self.status = dict(self.written)
+            self.verdicts[judge.READY] = self._failed(error)
+            return self._finish()
+
+    def _step(self, kind: str, step: Callable[[], None]) -> None:
+        """Run one step of the pass. What goes wrong with it becomes the condition `kind`; the next steps still run."""
+        try:
+            step()
+        except ServerError as error:
+            self._no_longer_answers(error)
+        except API_SERVER_AWAY:
+            raise
+        except Exception as error:
+            self.verdicts[kind] = self._failed(error)
+
+    def _no_longer_answers(self, error: ServerError) -> None:
+        """It answered when it was looked at."""
+        self.verdicts[judge.PLATFORM] = judge.platform((), (), {error.server: str(error)})
+
+    def _failed(self, error: Exception) -> Verdict:
+        log.error("%s: a part of the pass failed", self.name, exc_info=error)
+        self.failed = True
+        return Verdict("False", UNFORESEEN, in_words(error))
 
     def _run(self) -> None:
         feed = self._parsed()
@@ -103,14 +136,12 @@ class _Pass:
         seen = servers.look(planned)
         self.verdicts[judge.PLATFORM] = judge.platform((), (), seen.unreachable)
         text = children.feed_text(planned)
-        self._apply_objects(planned, text, programs)
-        self._apply_tables(planned, text, servers, seen)
-        self._apply_topics(planned, servers, seen)
-        self._apply_connector(planned, servers, seen)
-        self._apply_programs(feed, programs, planned, seen)
-        proof = self.operator.outside.proof(planned.names)
-        self.verdicts[judge.PROVEN] = judge.proven(proof, self.suspended, self.now)
-        self._note(seen, proof)
+        self._step(judge.READY, lambda: self._apply_objects(planned, text, programs))
+        self._step(judge.TABLES, lambda: self._apply_tables(planned, text, servers, seen))
+        self._step(judge.TOPICS, lambda: self._apply_topics(planned, servers, seen))
+        self._step(judge.CONNECTOR, lambda: self._apply_connector(planned, servers, seen))
+        self._step(judge.READY, lambda: self._apply_programs(feed, programs, planned, seen))
+        self._step(judge.PROVEN, lambda: self._apply_proof(planned, seen))
 
     def _parsed(self) -> CryptoFeed:
         try:
@@ -129,7 +160,7 @@ class _Pass:
         try:
             return self.operator.connect(secrets)
         except UNUSABLE as error:
-            self.verdicts[judge.PLATFORM] = Verdict("False", "SecretUnusable", f"a secret lacks a key: {error}")
+            self.verdicts[judge.PLATFORM] = Verdict("False", "SecretUnusable", str(error))
             raise _Stop from None
 
     def _planned(self, feed: CryptoFeed, servers: Servers) -> Plan:
@@ -228,26 +259,13 @@ class _Pass:
         self.cluster.share_feed(self.name, text)
 
     def _apply_topics(self, planned: Plan, servers: Servers, seen: Seen) -> None:
-        wanted = children.topics(planned, self.settings, self.owner)
-        live = {topic["metadata"]["name"]: self.cluster.apply(topic) for topic in wanted}
-        verdict = judge.topics(live, live)
-        self.verdicts[judge.TOPICS] = verdict
-        if not (verdict.holds and seen.answers(KAFKA)):
-            return
-        try:
-            added, removed = servers.write_symbols(planned.names, planned.symbols)
-        except ServerError as error:
-            self.verdicts[judge.TOPICS] = Verdict("False", "SymbolsNotWritten", f"{error.server}: {error}")
-            return
-        if added:
-            self.say("Normal", "SymbolsAdded", _listed(added))
-        if removed:
-            self.say("Normal", "SymbolsRemoved", _listed(removed))
+        self.verdicts[judge.TOPICS] = apply_topics(self.operator, self.owner, planned, servers, seen, self.say)
 
     @property
     def _tables_made(self) -> bool:
         """Whether the publication is there and holds the tables of this generation: the slot must not come before."""
-        return self.verdicts[judge.TABLES].holds or self._applied
+        tables = self.verdicts.get(judge.TABLES)
+        return self._applied or (tables is not None and tables.holds)
 
     def _apply_connector(self, planned: Plan, servers: Servers, seen: Seen) -> None:
         carrying = Carrying(self.operator, self.owner, planned, servers, seen, self.say)
@@ -267,23 +285,31 @@ class _Pass:
             reason, why = judge.LEFT_OUT[component]
             self.verdicts[kind] = Verdict("True", reason, f"no {what} run: {why}")
         for program in programs:
-            kind, what = judge.OF_PROGRAMS[program.component]
-            name = f"{feed.name}-{program.component}"
-            if ready:
-                live: Object | None = self.cluster.apply(deployment(program, feed, self.settings, self.owner))
-            else:
-                # What runs is scaled, and suspended, even while what is new has to wait.
-                self.cluster.change("Deployment", name, {"spec": {"replicas": program.replicas}})
-                live = self.cluster.find("Deployment", name)
-            pods = self.cluster.pods(feed.name, program.component)
-            self.verdicts[kind] = judge.program(what, program.replicas, self.suspended, live, pods)
-            if program.component == "consumer":
-                self.status["replicas"] = (live or {}).get("status", {}).get("replicas", 0)
-                self.status["selector"] = selector_text(feed.name, program.component)
-        if ready and self.verdicts[judge.TABLES].holds and judge.READY not in self.verdicts:
+            kind, _ = judge.OF_PROGRAMS[program.component]
+            self._step(kind, partial(self._apply_program, feed, program, ready))
+        tables = self.verdicts.get(judge.TABLES)
+        if ready and tables is not None and tables.holds and judge.READY not in self.verdicts and not self.failed:
             self.status["observedGeneration"] = self.generation
 
-    def _note(self, seen: Seen, proof: Proof | str | None) -> None:
+    def _apply_program(self, feed: CryptoFeed, program: Program, ready: bool) -> None:
+        kind, what = judge.OF_PROGRAMS[program.component]
+        name = f"{feed.name}-{program.component}"
+        if ready:
+            live: Object | None = self.cluster.apply(deployment(program, feed, self.settings, self.owner))
+        else:
+            # What runs is scaled, and suspended, even while what is new has to wait.
+            self.cluster.change("Deployment", name, {"spec": {"replicas": program.replicas}})
+            live = self.cluster.find("Deployment", name)
+        pods = self.cluster.pods(feed.name, program.component)
+        self.verdicts[kind] = judge.program(what, program.replicas, self.suspended, live, pods)
+        if program.component == "consumer":
+            status = (live or {}).get("status") or {}
+            self.status["replicas"] = status.get("replicas") or 0
+            self.status["selector"] = selector_text(feed.name, program.component)
+
+    def _apply_proof(self, planned: Plan, seen: Seen) -> None:
+        proof = self.operator.outside.proof(planned.names)
+        self.verdicts[judge.PROVEN] = judge.proven(proof, self.suspended, self.now)
         if seen.lag is not None:
             self.status["lag"] = seen.lag
         if isinstance(proof, Proof):
@@ -292,6 +318,10 @@ class _Pass:
                 self.status["provenThrough"] = rfc3339(proof.through)
 
     def _finish(self) -> Outcome:
+        if judge.READY not in self.verdicts:
+            known = {kind: Verdict("Unknown", "NotSeen", "not looked at yet") for kind in judge.PARTS}
+            known |= {c["type"]: Verdict(c["status"], c["reason"], c["message"]) for c in self._conditions()}
+            self.verdicts[judge.READY] = judge.ready(known | self.verdicts, self.suspended)
         before = self._conditions()
         after = judge.conditions(before, self.verdicts, self.generation, self.now)
         self.status["conditions"] = after
@@ -304,7 +334,8 @@ class _Pass:
         for condition in after:
             holds = condition["status"] == "True"
             self.operator.metrics.condition.labels(self.name, condition["type"]).set(holds)
-        return _outcome(after, self.now)
+        outcome = _outcome(after, self.now)
+        return Outcome(LATER_S, outcome.waiting_for or after[0]["message"], failed=True) if self.failed else outcome
 
     def _conditions(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.written.get("conditions", [])
@@ -343,8 +374,3 @@ def _outcome(conditions: list[dict[str, Any]], now: datetime) -> Outcome:
         latest = max(datetime.fromisoformat(condition["lastTransitionTime"]) for condition in coming)
         return Outcome(min(max(SOON_S, (now - latest).total_seconds() / 10), SELDOM_S), ready["message"])
     return Outcome(None)
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    return f"{', '.join(names[:20])}{more}"

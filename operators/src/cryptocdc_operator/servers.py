@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,10 @@ from cryptocdc_core.plan import Plan
 from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.settings import CassandraSettings, ServerSettings
 from cryptocdc_operator.edges import CASSANDRA, CONNECT, KAFKA, POSTGRES, Refused, Seen, ServerError
+from cryptocdc_operator.failures import in_words
 from cryptocdc_operator.settings import Addresses, OperatorSettings
+
+log = logging.getLogger("cryptocdc.operator")
 
 Secrets = Mapping[str, Mapping[str, str]]
 """The secrets' contents, by name."""
@@ -37,7 +41,7 @@ LOOK_S = 10.0
 
 
 def server_settings(settings: OperatorSettings, addresses: Addresses, secrets: Secrets) -> ServerSettings:
-    """The servers' settings with what stands in the secrets. Raises SettingsError; KeyError for a missing key."""
+    """The servers' settings with what stands in the secrets. Raises SettingsError, SecretUnusable."""
     found: dict[str, str] = dict(addresses)
 
     def login(group: str, secret: str, user: str) -> None:
@@ -77,7 +81,7 @@ def _file(text: str) -> Path:
 
 
 def reached(settings: OperatorSettings, addresses: Addresses, secrets: Secrets) -> PlatformServers:
-    """Raises SettingsError; KeyError for a missing key."""
+    """Raises SettingsError, SecretUnusable."""
     servers = server_settings(settings, addresses, secrets)
 
     def role(secret: str, *rights: str) -> Role:
@@ -130,17 +134,24 @@ class PlatformServers:
         unreachable: dict[str, str] = {}
         found: dict[str, Any] = {"missing_tables": ()}
 
-        def asked(ask: Callable[[Plan], dict[str, Any]]) -> dict[str, Any]:
+        def asked(server: str, ask: Callable[[Plan], dict[str, Any]]) -> dict[str, Any]:
             try:
                 return ask(plan)
             except ServerError as error:
                 unreachable[error.server] = str(error)
-                return {}
+            except Exception as error:  # an answer that the client does not understand: the other servers still count
+                log.exception("%s: an invalid answer", server)
+                unreachable[server] = in_words(error)
+            return {}
 
         # The connector's position after the slot: while it runs, both only grow.
-        chains = ((self._look_at_postgres, self._look_at_connect), (self._look_at_cassandra,), (self._look_at_kafka,))
+        chains = (
+            ((POSTGRES, self._look_at_postgres), (CONNECT, self._look_at_connect)),
+            ((CASSANDRA, self._look_at_cassandra),),
+            ((KAFKA, self._look_at_kafka),),
+        )
         with ThreadPoolExecutor(len(chains)) as pool:
-            for answers in pool.map(lambda chain: [asked(ask) for ask in chain], chains):
+            for answers in pool.map(lambda chain: [asked(*ask) for ask in chain], chains):
                 for answer in answers:
                     found["missing_tables"] += answer.pop("missing_tables", ())
                     found |= answer
@@ -186,12 +197,14 @@ class PlatformServers:
     def _look_at_kafka(self, plan: Plan) -> dict[str, Any]:
         with _asking(KAFKA):
             group, topics = plan.names.consumer_group, plan.change_topics
+            there = kafka.replication(self._reached.kafka, [topic.name for topic in plan.topics], LOOK_S)
+            found: dict[str, Any] = {"topics": there}
             try:
-                return {"lag": kafka.group_lag(self._reached.kafka, group, topics, LOOK_S)}
+                found["lag"] = kafka.group_lag(self._reached.kafka, group, topics, LOOK_S)
             except KafkaException as error:
                 if not kafka.has_no_leader_yet(error):
                     raise
-                return {}
+            return found
 
     def apply_tables(self, plan: Plan) -> None:
         with _asking(POSTGRES):
@@ -221,9 +234,24 @@ class PlatformServers:
         with _asking(CONNECT):
             self._connect.restart(name)
 
+    def stop_connector(self, name: str) -> None:
+        with _asking(CONNECT):
+            self._connect.stop(name)
+
+    def start_connector(self, name: str) -> None:
+        with _asking(CONNECT):
+            self._connect.resume(name)
+
     def reset_connector(self, name: str) -> None:
         with _asking(CONNECT):
-            self._connect.reset_offsets(name)
+            try:
+                self._connect.reset_offsets(name)
+            except ConnectError as error:
+                raise Refused(CONNECT, str(error)) from error
+
+    def delete_connector(self, name: str) -> None:
+        with _asking(CONNECT):
+            self._connect.delete(name)
 
     def drop_slot(self, names: Names) -> None:
         with _asking(POSTGRES):

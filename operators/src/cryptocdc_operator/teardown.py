@@ -4,17 +4,24 @@ until all of it is gone: the connector and its slot first, for which PostgreSQL 
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+from cryptocdc_adapters.connect import ConnectorState
 from cryptocdc_core.names import Names
+from cryptocdc_core.settings import SettingsError
 from cryptocdc_operator import judge
-from cryptocdc_operator.context import UNUSABLE, Operator, Outcome
-from cryptocdc_operator.edges import Say, ServerError, Servers
+from cryptocdc_operator.context import Operator, Outcome
+from cryptocdc_operator.edges import Refused, Say, ServerError, Servers
+from cryptocdc_operator.failures import in_words
 from cryptocdc_operator.judge import Verdict
 from cryptocdc_operator.labels import ALERTER
 from cryptocdc_operator.reconcile import LATER_S, SOON_S
+from cryptocdc_operator.secret_data import SecretUnusable
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.statuses import merge_patch
+
+log = logging.getLogger("cryptocdc.operator")
 
 COMPONENTS = ("producer", "consumer", "api", ALERTER)
 
@@ -31,13 +38,27 @@ def tear_down(operator: Operator, name: str, say: Say) -> Outcome:
     try:
         _tear_down(operator, document, say)
     except _Wait as waiting:
-        return _told(operator, document, str(waiting), SOON_S)
-    except ServerError as error:
-        return _told(operator, document, f"{error.server} does not answer: {error}", LATER_S)
-    except UNUSABLE as error:
-        return _told(operator, document, f"a secret lacks a key: {error}", LATER_S)
+        return _report(operator, document, Outcome(SOON_S, str(waiting)))
+    except Exception as error:
+        outcome = _obstacle(name, error)
+        if _message(document) != judge.message(outcome.waiting_for):
+            say("Warning", "DeletionWaits", outcome.waiting_for)
+        return _report(operator, document, outcome)
     operator.metrics.forget(name)
     return Outcome(None)
+
+
+def _obstacle(name: str, error: Exception) -> Outcome:
+    """What keeps a deletion from going on, in words, and when to try again."""
+    match error:
+        case Refused():
+            return Outcome(LATER_S, f"{error.server}: {error}")
+        case ServerError():
+            return Outcome(LATER_S, f"{error.server} does not answer: {error}")
+        case SettingsError() | SecretUnusable():
+            return Outcome(LATER_S, str(error))
+    log.error("%s: a pass of its deletion failed", name, exc_info=error)
+    return Outcome(LATER_S, f"a pass of the deletion failed: {in_words(error)}", failed=True)
 
 
 def _tear_down(operator: Operator, document: Object, say: Say) -> None:
@@ -49,7 +70,7 @@ def _tear_down(operator: Operator, document: Object, say: Say) -> None:
     names, everything = Names(fid), document["spec"].get("deletionPolicy") == "Delete"
     _stop_programs(operator, name)
     servers = _reached(operator)
-    _remove_connector(operator, servers, names)
+    _remove_connector(operator, servers, names, say)
     servers.drop_slot(names)
     topics = cluster.of_feed("KafkaTopic", name)
     if not everything:
@@ -86,21 +107,41 @@ def _reached(operator: Operator) -> Servers:
     return operator.connect(secrets)
 
 
-def _remove_connector(operator: Operator, servers: Servers, names: Names) -> None:
-    """Its position goes first: a feed of the same name begins anew, and its slot would not match. Connect forgets a
-    position only of a connector that is stopped."""
+def _remove_connector(operator: Operator, servers: Servers, names: Names, say: Say) -> None:
+    """Its position goes first: a feed of the same name begins again, and its slot would not match. Connect forgets a
+    position only of a connector that was stopped.
+
+    Connect itself is asked to stop it: Strimzi leaves a connector that has failed as it is, whatever its KafkaConnector
+    says. That says so too, since Strimzi would start what it finds stopped.
+    """
     name, state = names.connector, servers.connector_state(names.connector)
-    if operator.cluster.find("KafkaConnector", name) is None:
+    live = operator.cluster.find("KafkaConnector", name)
+    if live is None:
         if state is not None:
-            raise _Wait("the connector is being deleted")
+            # Strimzi removes it within two minutes, if it runs.
+            servers.delete_connector(name)
         return
     if state is not None:
-        if state.state != "STOPPED" or state.tasks:
+        declared = live["spec"].get("state") == "stopped"
+        if not declared:
             operator.cluster.change("KafkaConnector", name, {"spec": {"state": "stopped"}})
+        if not (declared and state.ended):
+            servers.stop_connector(name)
             raise _Wait("the connector is being stopped")
-        servers.reset_connector(name)
+        _forget_position(servers, name, state, say)
     operator.cluster.delete("KafkaConnector", name)
     raise _Wait("the connector is being deleted")
+
+
+def _forget_position(servers: Servers, name: str, state: ConnectorState, say: Say) -> None:
+    """A position that can't be removed is no reason to keep the slot: a later feed of the same name finds that its slot
+    is not the one of that position, and takes a new snapshot."""
+    try:
+        if state.failed:
+            servers.stop_connector(name)  # its state does not show whether that was heard
+        servers.reset_connector(name)
+    except Refused as error:
+        say("Warning", "PositionKept", f"Connect keeps the position of connector {name}: {error}")
 
 
 def _keep_topics(operator: Operator, topics: list[Object]) -> None:
@@ -111,10 +152,16 @@ def _keep_topics(operator: Operator, topics: list[Object]) -> None:
             operator.cluster.change("KafkaTopic", name, {"metadata": {"ownerReferences": None}})
 
 
-def _told(operator: Operator, document: Object, message: str, again_s: float) -> Outcome:
-    """Who waits for a deletion sees what it waits for."""
+def _message(document: Object) -> str | None:
+    """What `Ready` says."""
+    conditions = document.get("status", {}).get("conditions", [])
+    return next((condition["message"] for condition in conditions if condition["type"] == judge.READY), None)
+
+
+def _report(operator: Operator, document: Object, outcome: Outcome) -> Outcome:
+    """Write what the deletion waits for into the feed's status."""
     metadata, before = document["metadata"], document.get("status", {})
-    verdicts = {judge.READY: Verdict("False", "Deleting", message)}
+    verdicts = {judge.READY: Verdict("False", "Deleting", outcome.waiting_for)}
     after: dict[str, Any] = {
         **before,
         "conditions": judge.conditions(before.get("conditions", []), verdicts, metadata["generation"], operator.now()),
@@ -123,4 +170,4 @@ def _told(operator: Operator, document: Object, message: str, again_s: float) ->
     if patch:
         operator.cluster.set_status(metadata["name"], patch)
     operator.metrics.condition.labels(metadata["name"], judge.READY).set(False)
-    return Outcome(again_s, message)
+    return outcome

@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import copy
 import functools
+import json
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
+
+from kubernetes.client import ApiException
 
 from cryptocdc_adapters.connect import ConnectorState
 from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.resolve import resolve
 from cryptocdc_operator.edges import POSTGRES, ExchangeSilent, Refused, Seen, ServerError
+from cryptocdc_operator.secret_data import SecretData
 
 if TYPE_CHECKING:
     from tests.unit.operator.world import World
@@ -21,16 +26,28 @@ FACTS = PlatformFacts(
 )
 
 
+class Misuse(BaseException):
+    """What a real server would refuse for good: a fault of the operator, which no pass may take for the server's."""
+
+
 def step(method):
     """A call of an edge: the operator may die after its effect, which is before that of the next."""
 
     @functools.wraps(method)
     def called(self, *args, **more):
+        self.world.called.add((type(self), method.__name__))
         result = method(self, *args, **more)
         self.world.passed()
         return copy.deepcopy(result)
 
     return called
+
+
+def refusal(message: str) -> ApiException:
+    """What the API server's client raises when an object is not valid."""
+    error = ApiException(status=422, reason="Unprocessable Entity")
+    error.body = json.dumps({"kind": "Status", "message": message})
+    return error
 
 
 class Api:
@@ -49,7 +66,8 @@ class Api:
 
     @step
     def secret(self, name):
-        return self.world.secrets.get(name)
+        content = self.world.secrets.get(name)
+        return None if content is None else SecretData(name, {key: b64encode(v).decode() for key, v in content.items()})
 
     @step
     def missing_kinds(self, kinds):
@@ -60,6 +78,8 @@ class Api:
         key = wanted["kind"], wanted["metadata"]["name"]
         before = self.world.objects.get(key)
         made = copy.deepcopy(wanted)
+        if made["metadata"]["name"] in self.world.not_accepted:
+            raise refusal(f'{key[0]} "{key[1]}" is invalid: {self.world.not_accepted[key[1]]}')
         generation = before["metadata"]["generation"] if before else 0
         if (
             before is None
@@ -94,7 +114,11 @@ class Api:
 
     @step
     def delete(self, kind, name):
-        self.world.objects.pop((kind, name), None)
+        if kind == "KafkaTopic" and (kind, name) in self.world.objects:
+            # The topic operator's finalizer holds it until the topic is gone.
+            self.world.objects[kind, name]["metadata"].setdefault("deletionTimestamp", "now")
+        else:
+            self.world.objects.pop((kind, name), None)
 
     @step
     def pods(self, feed, component):
@@ -145,6 +169,7 @@ class Platform:
             config=there["config"] if there else None,
             position=self.world.positions.get(plan.names.connector) if there else None,
             lag=7,
+            topics={} if "Kafka" in self.world.unreachable else dict(self.world.kafka),
         )
 
     def _state(self, name):
@@ -167,6 +192,8 @@ class Platform:
     @step
     def write_symbols(self, names, symbols):
         self._answers("Kafka")
+        if names.symbols_topic not in self.world.kafka:
+            raise ServerError("Kafka", f"unknown topic {names.symbols_topic}")
         before = self.world.symbols.get(names.fid, {})
         self.world.symbols[names.fid] = dict(symbols)
         return sorted(set(symbols) - set(before)), sorted(set(before) - set(symbols))
@@ -178,20 +205,49 @@ class Platform:
 
     @step
     def restart_connector(self, name):
+        self._answers("Connect")
         self.world.restarts += 1
-        if f"{name}_slot" in self.world.slots:
-            self.world.connectors[name] |= {"tasks": ("RUNNING",), "trace": ""}
+        there = self.world.connectors[name]
+        if there["state"] == "FAILED":
+            there |= {"state": "STOPPED" if there["stopped"] else "RUNNING", "tasks": (), "trace": ""}
+        elif f"{name}_slot" in self.world.slots:
+            there |= {"tasks": ("RUNNING",), "trace": ""}
 
     @step
     def reset_connector(self, name):
-        assert self.world.connectors[name]["state"] == "STOPPED", "Connect forgets only what is stopped"
+        there = self.world.connectors[name]
+        if there["tasks"]:
+            raise Misuse("Connect forgets the position only of a connector that was stopped")
+        if not there["stopped"]:
+            raise Refused(
+                "Connect", "400: Connectors must be in the STOPPED state before their offsets can be modified"
+            )
+        if name in self.world.keeps_positions:
+            raise Refused("Connect", "500: the offsets can't be altered")
+        self.world.positions.pop(name, None)
+
+    @step
+    def stop_connector(self, name):
+        self._answers("Connect")
+        self.world.connectors[name]["stopping"] = True
+
+    @step
+    def start_connector(self, name):
+        self._answers("Connect")
+        self.world.connectors[name] |= {"stopping": False, "stopped": False}
+
+    @step
+    def delete_connector(self, name):
+        self._answers("Connect")
+        self.world.connectors.pop(name, None)
         self.world.positions.pop(name, None)
 
     @step
     def drop_slot(self, names):
         self._answers(POSTGRES)
         there = self.world.connectors.get(names.connector)
-        assert there is None or not there["tasks"], "PostgreSQL drops no slot that is in use"
+        if there is not None and there["tasks"] == ("RUNNING",):
+            raise Misuse("PostgreSQL drops no slot that is in use")
         self.world.slots.pop(names.slot, None)
 
     @step

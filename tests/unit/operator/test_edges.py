@@ -172,9 +172,24 @@ def test_a_topic_that_was_just_made_is_no_reason_to_call_kafka_unreachable(monke
         raise KafkaException(KafkaError(code))
 
     monkeypatch.setattr(kafka, "group_lag", fail)
+    monkeypatch.setattr(kafka, "replication", lambda *_: {"majors.symbols": 1})
     for looks in ("_look_at_postgres", "_look_at_connect", "_look_at_cassandra"):
         monkeypatch.setattr(PlatformServers, looks, lambda *_: {})
     servers = PlatformServers(server_settings(SETTINGS, ADDRESSES, SECRETS), SETTINGS)
     seen = servers.look(plan(ResolvedFeed(feed(), "exchange", ("BTCUSDT",)), FACTS))
     assert (set(seen.unreachable) == {"Kafka"}) is unreachable
     assert seen.lag is None
+
+
+def test_a_server_whose_answer_can_not_be_read_is_named_and_the_others_still_count(monkeypatch):
+    def odd(*_):
+        raise KeyError("tasks")
+
+    monkeypatch.setattr(PlatformServers, "_look_at_connect", odd)
+    monkeypatch.setattr(PlatformServers, "_look_at_postgres", lambda *_: {"missing_tables": ("PostgreSQL klines",)})
+    monkeypatch.setattr(PlatformServers, "_look_at_cassandra", lambda *_: {})
+    monkeypatch.setattr(PlatformServers, "_look_at_kafka", lambda *_: {"lag": 3})
+    servers = PlatformServers(server_settings(SETTINGS, ADDRESSES, SECRETS), SETTINGS)
+    seen = servers.look(plan(ResolvedFeed(feed(), "exchange", ("BTCUSDT",)), FACTS))
+    assert seen.unreachable == {"Connect": "KeyError: 'tasks'"}
+    assert (seen.lag, seen.missing_tables) == (3, ("PostgreSQL klines",))

@@ -73,15 +73,34 @@ def test_an_operator_that_starts_applies_everything(handled, passes):
     assert passes.made == [("majors", True)]
 
 
-def test_an_unforeseen_failure_is_told_counted_and_left_to_kopf(world, handled, passes, caplog):
+def posted(monkeypatch):
+    events = []
+    monkeypatch.setattr(kopf, "event", lambda body, **event: events.append((event["reason"], event["message"])))
+    return events
+
+
+@pytest.mark.parametrize("handler", ["changed", "resumed", "drifted", "deleted"])
+def test_a_failure_that_ends_a_pass_is_logged_reported_once_and_left_to_kopf(
+    monkeypatch, handled, passes, caplog, handler
+):
     def fail():
         raise OSError("the API server is away")
 
+    events = posted(monkeypatch)
     passes.during = fail
-    with caplog.at_level(logging.ERROR), pytest.raises(OSError):
-        handled.changed(name="majors", body=BODY)
-    assert counted(world, "failed") == 1
+    for _ in range(2):
+        with caplog.at_level(logging.ERROR), pytest.raises(OSError):
+            getattr(handled, handler)(name="majors", body=BODY)
     assert "majors: a pass failed" in caplog.text
+    assert events == [("PassFailed", "OSError: the API server is away")]
+
+
+@pytest.mark.parametrize(("failed", "counted_as"), [(True, "failed"), (False, "waiting")])
+def test_a_pass_that_failed_in_part_is_counted_as_failed(world, handled, passes, failed, counted_as):
+    passes.outcome = Outcome(15.0, "why", failed)
+    with pytest.raises(kopf.TemporaryError):
+        handled.changed(name="majors", body=BODY)
+    assert counted(world, counted_as) == 1
 
 
 def test_one_feed_is_seen_to_by_one_pass_at_a_time(handled, passes):

@@ -1,5 +1,6 @@
 """Conditions: what is seen gives a verdict; verdicts become the status without a needless change."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -40,10 +41,32 @@ def test_all_that_is_missing_is_named_and_the_first_is_the_reason():
         ({"a": strimzi("Ready", observed=1)}, ("False", "Waiting")),
         ({"a": strimzi("NotReady")}, ("False", "TopicRefused")),
         ({"a": strimzi("ReconciliationPaused")}, ("False", "TopicRefused")),
+        ({"a": strimzi("Warning")}, ("False", "Waiting")),
+        ({"a": strimzi("Warning", "Ready")}, ("True", "Made")),
+        ({"a": {"metadata": {"generation": 1}, "status": None}}, ("False", "Waiting")),
+        ({"a": {"metadata": {}, "status": {"conditions": None}}}, ("False", "Waiting")),
+        ({"a": {"metadata": {}, "status": {"conditions": [{"type": "Ready"}]}}}, ("False", "Waiting")),
     ],
 )
 def test_topics(live, said):
     assert judge.topics(["a"], live)[:2] == said
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"type": "Ready", "status": "False", "reason": "NotSupported", "message": "Replication factor change"},
+        {"type": "NotReady", "status": "True", "reason": "NotSupported", "message": "Replication factor change"},
+    ],
+    ids=["topic operator", "cluster operator"],
+)
+def test_an_error_is_read_in_both_of_strimzis_forms(condition):
+    live = {"metadata": {"generation": 2}, "status": {"observedGeneration": 2, "conditions": [condition]}}
+    assert judge.topics(["a"], {"a": live}) == (
+        "False", "TopicRefused", "KafkaTopic a: NotSupported: Replication factor change",
+    )  # fmt: skip
+    refused = judge.connector(live, None, current=True, action=Action.NONE, lost=None, recovery=Recovery())
+    assert refused == ("False", "ConnectorRefused", "NotSupported: Replication factor change")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +113,17 @@ def pod(waiting=None, ended=None, unscheduled=None):
         (deployment(available=1), [pod({"reason": "ErrImagePull", "message": "m"})], ("False", "ErrImagePull")),
         (deployment(available=1), [pod(ended=2)], ("False", "Crashing")),
         (deployment(available=1), [pod(unscheduled="0/3 nodes")], ("False", "Unschedulable")),
+        ({"metadata": {}, "status": None}, [{"metadata": {"name": "p"}, "status": None}], ("False", "Progressing")),
+        (
+            deployment(available=1),
+            [{"metadata": {"name": "p"}, "status": {"containerStatuses": None, "conditions": None}}],
+            ("False", "Progressing"),
+        ),
+        (
+            deployment(available=1),
+            [{"metadata": {"name": "p"}, "status": {"containerStatuses": [{"state": None, "lastState": None}]}}],
+            ("False", "Progressing"),
+        ),
     ],
 )  # fmt: skip
 def test_programs(live, pods, said):
@@ -164,8 +198,15 @@ def test_only_news_are_told():
 
 
 def test_the_status_is_what_the_schema_takes():
-    verdicts = {**ALL_WELL, READY: Verdict("False", "A", "x" * 9000)}
-    Status.model_validate({"conditions": judge.conditions([], verdicts, 1, NOW)})
+    verdicts = {
+        **ALL_WELL,
+        READY: Verdict("False", "A", "x" * 9000),
+        PARTS[0]: Verdict("False", "Create Container: Error/" * 9, "a\n\tb \udce3 \x00"),
+        PARTS[1]: Verdict("False", "", ""),
+    }
+    made = judge.conditions([], verdicts, 1, NOW)
+    Status.model_validate({"conditions": made})
+    json.dumps(made, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,30 @@ def test_a_slot_is_healed_while_the_feeds_last_edit_is_refused(world):
     assert world.connectors["majors"]["config"]["table.include.list"] == "majors.klines"
 
 
+@pytest.mark.parametrize("suspend", [False, True])
+def test_a_lost_slot_of_a_connector_that_failed_itself_is_healed(world, suspend):
+    """Strimzi does not stop it, whatever its KafkaConnector says."""
+    world.edit(suspend=suspend)
+    world.run()
+    world.fail_connector()
+    world.lose_slot()
+    passes(world)
+    assert world.said("ConnectorReady") == ("True", "Streaming")
+    assert world.snapshots == 2
+
+
+def test_a_halted_connector_that_failed_itself_is_stopped_all_the_same(world):
+    """Connect would start it at its own next start, and pass over what the lost slot had."""
+    for _ in range(2):
+        world.lose_slot()
+        passes(world)
+    world.fail_connector()
+    world.lose_slot()
+    passes(world)
+    assert world.said("ConnectorReady") == ("False", "SlotLost")
+    assert world.connectors["majors"]["stopped"]
+
+
 def test_a_failed_task_is_restarted_and_seen_before_strimzi_says_so(world):
     world.fail_task()
     assert world.reconcile().again_s is not None

@@ -99,6 +99,52 @@ def test_a_platform_that_is_away_is_waited_for_and_named():
     assert not world.slots
 
 
+FAILURES = {
+    "its task": lambda world: world.fail_task(),
+    "the connector": lambda world: world.fail_connector(),
+    "the connector, whose position Connect keeps": lambda world: (
+        world.fail_connector(), world.keeps_positions.add("majors"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suspended", [False, True], ids=["capturing", "suspended"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_feed_whose_connector_failed_goes_with_its_slot(failure, suspended):
+    world = made("Retain")
+    world.edit(suspend=suspended)
+    world.run()
+    FAILURES[failure](world)
+    world.others()
+    assert world.delete(), world.condition("Ready")
+    assert not world.slots
+    assert not world.connectors
+    assert not world.names("KafkaConnector")
+    assert world.positions == ({"majors": 100} if world.keeps_positions else {})
+    if world.keeps_positions:
+        assert "PositionKept" in [reason for _, reason, _ in world.events]
+        world.keeps_positions.clear()
+        world.make_feed("majors", streams={"recentTrades": {}, "klines": {}})
+        world.run(passes=20)
+        assert world.said("ConnectorReady") == ("True", "Streaming")
+        assert world.snapshots == 2, "the old position is not taken for the new slot's"
+
+
+def test_a_connector_that_strimzi_leaves_behind_is_removed_from_connect(monkeypatch):
+    """As while Strimzi's operator is down."""
+    world = made("Retain")
+
+    def without_strimzi(self):
+        self.connect()
+        for key in [key for key in self.objects if key[0] == "Pod"]:
+            del self.objects[key]
+
+    monkeypatch.setattr(World, "others", without_strimzi)
+    assert world.delete()
+    assert not world.connectors
+    assert not world.slots
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_nothing_is_reconciled_while_it_is_deleted(policy):
     world = made(policy)

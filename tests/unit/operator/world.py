@@ -18,6 +18,7 @@ from cryptocdc_core.resolve import Market
 from cryptocdc_operator.context import Operator
 from cryptocdc_operator.judge import Proof
 from cryptocdc_operator.reconcile import reconcile
+from cryptocdc_operator.servers import Secrets, reached
 from cryptocdc_operator.settings import Addresses, OperatorSettings
 from cryptocdc_operator.teardown import tear_down
 
@@ -47,7 +48,11 @@ class World:
         self.at = datetime(2026, 11, 21, 12, tzinfo=UTC)
         self.settings = SETTINGS
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
-        self.secrets = {name: {"username": name, "password": "p", "ca.crt": "c"} for name in SETTINGS.secrets}
+        self.secrets = {
+            # A key that is not text, as Strimzi's and cert-manager's secrets have them beside those that are used.
+            name: {"username": name.encode(), "password": b"p", "ca.crt": b"c", "ca.p12": b"0\x82\x04\xe3\xff"}
+            for name in SETTINGS.secrets
+        }
         self.kinds_missing: list[str] = []
         self.shared: dict[str, str] = {}
         self.events: list[tuple[str, str, str]] = []
@@ -59,6 +64,15 @@ class World:
         self.slots: dict[str, Slot] = {}
         self.positions: dict[str, int] = {}
         self.connectors: dict[str, dict[str, Any]] = {}
+        self.keeps_positions: set[str] = set()
+        """Connectors whose position Connect does not forget."""
+        self.kafka: dict[str, int] = {}
+        """By topic that exists, its replicas."""
+        self.brokers = 3
+        self.bad_topics: dict[str, str] = {}
+        """By topic, what Kafka says against its configuration."""
+        self.not_accepted: dict[str, str] = {}
+        """By name of an object, what the API server says against it."""
         self.snapshots = 0
         self.restarts = 0
         self.unreachable: dict[str, str] = {}
@@ -68,6 +82,8 @@ class World:
         self.asked = 0
         self.proof: Proof | str | None = Proof(0, 10, self.at)
         self.steps = 0
+        self.called: set[tuple[type, str]] = set()
+        """Every kind of step that was made."""
         self.kill_at: int | None = None
         self.metrics = OperatorMetrics("test")
         self.make_feed("majors", **spec)
@@ -106,11 +122,15 @@ class World:
             self.settings,
             ADDRESSES,
             Api(self),
-            lambda _: Platform(self),
+            self._connected,
             Elsewhere(self),
             self.metrics,
             lambda: self.at,
         )
+
+    def _connected(self, secrets: Secrets) -> Platform:
+        reached(self.settings, ADDRESSES, secrets)  # reads of the secrets what the servers' clients need
+        return Platform(self)
 
     def reconcile(self, name: str = "majors", **more: Any) -> Any:
         return reconcile(self.operator, name, self.say, **more)
@@ -150,25 +170,50 @@ class World:
     def others(self) -> None:
         """Strimzi, Connect with Debezium, Kubernetes' controllers; three seconds pass."""
         self.at += timedelta(seconds=3)
+        self.connect()
         for (kind, name), found in list(self.objects.items()):
             generation = found["metadata"].get("generation", 1)
-            if kind in ("KafkaTopic", "KafkaConnector"):
-                found["status"] = {
-                    "observedGeneration": generation,
-                    "conditions": [{"type": "Ready", "status": "True"}],
-                }
+            if kind == "KafkaTopic":
+                self._topic(name, found)
             if kind == "Deployment":
                 count = found["spec"]["replicas"]
                 counted = dict.fromkeys(("replicas", "availableReplicas", "updatedReplicas"), count)
                 found["status"] = {"observedGeneration": generation, **counted}
                 self._pods(name, found, count)
             if kind == "KafkaConnector":
-                self._connector(name, found["spec"])
+                found["status"] = {
+                    "observedGeneration": generation,
+                    "conditions": [self._connector(name, found["spec"])],
+                }
         for name in set(self.connectors) - {name for kind, name in self.objects if kind == "KafkaConnector"}:
             del self.connectors[name]
         for key in [key for key in self.objects if key[0] == "Pod"]:
             if ("Deployment", self.objects[key]["owner"]) not in self.objects:
                 del self.objects[key]
+
+    def _topic(self, name: str, found: dict[str, Any]) -> None:
+        """The topic operator, which says what it refuses as Ready with status False."""
+        spec, topic = found["spec"], found["spec"]["topicName"]
+        if "deletionTimestamp" in found["metadata"]:
+            self.kafka.pop(topic, None)
+            del self.objects["KafkaTopic", name]
+            return
+        refused = self._refused(topic, spec["replicas"])
+        if refused is None:
+            self.kafka.setdefault(topic, spec["replicas"])
+            said = {"type": "Ready", "status": "True"}
+        else:
+            said = {"type": "Ready", "status": "False", "reason": refused[0], "message": refused[1]}
+        found["status"] = {"observedGeneration": found["metadata"]["generation"], "conditions": [said]}
+
+    def _refused(self, topic: str, replicas: int) -> tuple[str, str] | None:
+        if topic in self.bad_topics:
+            return "KafkaError", self.bad_topics[topic]
+        if self.kafka.get(topic, replicas) != replicas:
+            return "NotSupported", "Replication factor change not supported, but required for partitions [0]"
+        if replicas > self.brokers:
+            return "KafkaError", f"InvalidReplicationFactorException: only {self.brokers} broker(s) are registered"
+        return None
 
     def _pods(self, name: str, found: dict[str, Any], count: int) -> None:
         for key in [key for key in self.objects if key[0] == "Pod" and self.objects[key]["owner"] == name]:
@@ -180,14 +225,23 @@ class World:
                 "owner": name,
             }
 
-    def _connector(self, name: str, spec: dict[str, Any]) -> None:
-        there = self.connectors.setdefault(name, {"state": "", "tasks": (), "trace": ""})
+    def _connector(self, name: str, spec: dict[str, Any]) -> dict[str, str]:
+        """Strimzi, which leaves a connector that has itself failed as it is (strimzi-kafka-operator 12542), and Connect
+        with Debezium. Returns the KafkaConnector's condition."""
+        there = self.connectors.setdefault(
+            name, {"state": "", "tasks": (), "trace": "", "stopping": False, "stopped": False}
+        )
+        if there["state"] == "FAILED":
+            return {"type": "NotReady", "status": "True", "reason": "Throwable", "message": "The connector has failed"}
         there["config"] = {**spec["config"], "connector.class": spec["class"], "tasks.max": str(spec["tasksMax"])}
+        ready = {"type": "Ready", "status": "True"}
         if spec["state"] == "stopped":
-            there |= {"state": "STOPPED", "tasks": (), "trace": ""}
-            return
+            there["stopping"] = True
+            self.connect()
+            return ready
+        there["stopped"] = False
         if there["tasks"] == ("FAILED",):
-            return
+            return ready  # for two minutes
         slot = there["config"]["slot.name"]
         if name not in self.positions:
             self.snapshots += 1
@@ -195,8 +249,16 @@ class World:
             self.positions[name] = 100
         elif slot not in self.slots:
             there |= {"state": "RUNNING", "tasks": ("FAILED",), "trace": "no longer available on the server"}
-            return
+            return ready
         there |= {"state": "RUNNING", "tasks": ("RUNNING",), "trace": ""}
+        return ready
+
+    def connect(self) -> None:
+        """Connect stops what it was asked to. A connector that could not be started goes on saying FAILED."""
+        for there in self.connectors.values():
+            if there["stopping"]:
+                state = there["state"] if there["state"] == "FAILED" else "STOPPED"
+                there |= {"state": state, "tasks": (), "stopping": False, "stopped": True}
 
     # What goes wrong.
 
@@ -205,6 +267,10 @@ class World:
 
     def fail_task(self, name: str = "majors") -> None:
         self.connectors[name] |= {"tasks": ("FAILED",), "trace": "connection refused\nat …"}
+
+    def fail_connector(self, name: str = "majors") -> None:
+        """Not its task but the connector: Connect could not read the secret that its configuration names."""
+        self.connectors[name] |= {"state": "FAILED", "tasks": (), "trace": "Could not read secret\nat …"}
 
     # What a test looks at.
 

@@ -1,0 +1,74 @@
+"""Secrets as Strimzi, CloudNativePG and cert-manager write them: some of their keys are not text."""
+
+from base64 import b64encode
+
+import pytest
+from tests.unit.operator.world import SETTINGS, World
+
+from cryptocdc_operator.cluster import KubernetesCluster
+from cryptocdc_operator.secret_data import SecretData, SecretUnusable
+
+BINARY = b"0\x82\x04\xe3\xff"
+CA = "cryptocdc-cluster-ca-cert"
+
+
+def encoded(**keys):
+    return {name.replace("_", "."): b64encode(value).decode() for name, value in keys.items()}
+
+
+def test_a_binary_key_beside_the_one_that_is_used_is_left_alone(monkeypatch):
+    stored = {"metadata": {"name": CA}, "data": encoded(ca_crt=b"PEM", ca_p12=BINARY)}
+    monkeypatch.setattr(KubernetesCluster, "__init__", lambda *_: None)
+    monkeypatch.setattr(KubernetesCluster, "find", lambda *_: stored)
+    assert KubernetesCluster(None, "cdc").secret(CA)["ca.crt"] == "PEM"
+
+
+@pytest.mark.parametrize("content", [{}, {"data": None}])
+def test_a_secret_without_data_lacks_every_key(monkeypatch, content):
+    monkeypatch.setattr(KubernetesCluster, "__init__", lambda *_: None)
+    monkeypatch.setattr(KubernetesCluster, "find", lambda *_: content)
+    with pytest.raises(SecretUnusable, match=f"^secret {CA} lacks the key ca.crt; its keys: none$"):
+        KubernetesCluster(None, "cdc").secret(CA)["ca.crt"]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (encoded(username=b"u", ca_p12=BINARY), "secret s lacks the key password; its keys: ca.p12, username"),
+        (encoded(password=BINARY), "secret s: the key password is not text in UTF-8"),
+        ({"password": "no base64!"}, "secret s: the key password is not text in UTF-8"),
+    ],
+)
+def test_a_key_that_can_not_be_used_is_named_with_its_secret(data, said):
+    with pytest.raises(SecretUnusable) as raised:
+        SecretData("s", data)["password"]
+    assert str(raised.value) == said
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"username": b"u"}, "lacks the key password"),
+        ({"username": b"u", "password": BINARY}, "password is not text in UTF-8"),
+    ],
+)
+def test_a_feed_says_which_secret_can_not_be_used(content, said):
+    world = World()
+    world.secrets[SETTINGS.postgres_secret] = content
+    assert world.reconcile().again_s == 15
+    assert world.said("PlatformReady") == ("False", "SecretUnusable")
+    assert f"secret {SETTINGS.postgres_secret}" in world.condition("Ready")["message"]
+    assert said in world.condition("Ready")["message"]
+    assert "SecretUnusable" in [reason for _, reason, _ in world.events]
+
+
+def test_a_deletion_says_which_secret_can_not_be_used():
+    world = World()
+    world.run()
+    content = world.secrets[SETTINGS.replication_secret]
+    world.secrets[SETTINGS.replication_secret] = {"username": b"u"}
+    assert not world.delete()
+    assert "lacks the key password" in world.condition("Ready")["message"]
+    assert [reason for _, reason, _ in world.events].count("DeletionWaits") == 1, "the same is not repeated"
+    world.secrets[SETTINGS.replication_secret] = content
+    assert world.delete()
