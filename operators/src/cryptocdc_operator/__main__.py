@@ -59,7 +59,7 @@ def main() -> None:
         ExchangeAndVerifier(settings),
         metrics,
     )
-    watching = (cluster.feeds, progress, health, metrics.forget)
+    watching = (lambda: cluster.all("CryptoFeed"), progress, health, metrics.forget)
     threading.Thread(target=watch_over, args=watching, name="standstill", daemon=True).start()
     Handlers(operator, progress, kopf.get_default_registry())
     # Left to itself kopf asks for the name of its user, and a container's uid has none.

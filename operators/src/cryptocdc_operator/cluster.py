@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 from kubernetes.client import ApiClient
 from kubernetes.dynamic import DynamicClient
-from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
+from kubernetes.dynamic.exceptions import ForbiddenError, NotFoundError, ResourceNotFoundError
 
 from cryptocdc_core.feed import API_VERSION
-from cryptocdc_operator.labels import FEED_LABEL, FEEDS_MAP, MANAGER, labels, selector_text
+from cryptocdc_operator.labels import FEED_LABEL, FEEDS_MAP, MANAGER, labels
 from cryptocdc_operator.secret_data import SecretData
 from cryptocdc_operator.settings import Object
 
@@ -21,6 +21,7 @@ TIMEOUT_S = 30
 
 API_VERSIONS = {
     "CryptoFeed": API_VERSION,
+    "Namespace": "v1",
     "ConfigMap": "v1",
     "Secret": "v1",
     "Pod": "v1",
@@ -43,9 +44,6 @@ class KubernetesCluster:
 
     def feed(self, name: str) -> Object | None:
         return self.find("CryptoFeed", name)
-
-    def feeds(self) -> list[Object]:
-        return self._list("CryptoFeed", None)
 
     def set_status(self, name: str, patch: Object) -> None:
         self._there(
@@ -102,13 +100,26 @@ class KubernetesCluster:
             )
         )  # fmt: skip
 
-    def pods(self, feed: str, component: str) -> list[Object]:
-        return self._list("Pod", selector_text(feed, component))
+    def pods(self, selector: str) -> list[Object]:
+        return self._list("Pod", selector)
+
+    def all(self, kind: str) -> list[Object]:
+        return [{"kind": kind, **found} for found in self._list(kind, None)]
+
+    def namespace_ends(self) -> bool:
+        """An operator that may not ask, as one of an earlier chart, takes it that it does not."""
+        try:
+            found = self._there(
+                lambda: self._dict(self._resource("Namespace").get(name=self._namespace, _request_timeout=TIMEOUT_S))
+            )
+        except ForbiddenError:
+            return False
+        return found is not None and "deletionTimestamp" in found["metadata"]
 
     def share_feed(self, name: str, text: str | None) -> None:
         key = f"{name}.yaml"
         shared = self.find("ConfigMap", FEEDS_MAP)
-        if (shared or {}).get("data", {}).get(key) == text:
+        if ((shared or {}).get("data") or {}).get(key) == text:
             return
         if shared is None:
             self.apply(
@@ -126,7 +137,7 @@ class KubernetesCluster:
                 self._resource(kind).get(namespace=self._namespace, label_selector=selector, _request_timeout=TIMEOUT_S)
             )
         )
-        items: list[Object] = [] if found is None else found["items"]
+        items: list[Object] = [] if found is None else found.get("items") or []
         return items
 
     def _resource(self, kind: str) -> Any:

@@ -89,7 +89,13 @@ class Cluster(Protocol):
     def delete(self, kind: str, name: str) -> None:
         """If it is there; what it owns goes after it."""
 
-    def pods(self, feed: str, component: str) -> list[Object]: ...
+    def pods(self, selector: str) -> list[Object]:
+        """Those whose labels a selector such as `a=b,c=d` finds."""
+
+    def all(self, kind: str) -> list[Object]: ...
+
+    def namespace_ends(self) -> bool:
+        """Whether the operator's own namespace is being deleted."""
 
     def share_feed(self, name: str, text: str | None) -> None:
         """Put the feed among those that the verifier proves, or take it out."""
@@ -143,6 +149,10 @@ class Outside(Protocol):
 
     def proof(self, names: Names) -> Proof | str | None:
         """As judge.proven takes it."""
+
+    def obstacle(self, host: str, port: int) -> str | None:
+        """What keeps the program there from its work, in its own words; None when nothing does or it does not answer.
+        Raises nothing."""
 
 
 Connect = Callable[[Mapping[str, Mapping[str, str]]], Servers]

@@ -15,14 +15,18 @@ from cryptocdc_operator import judge
 from cryptocdc_operator.context import Operator, Outcome
 from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
 from cryptocdc_operator.failures import in_words
-from cryptocdc_operator.labels import MANAGER
+from cryptocdc_operator.labels import MANAGER, selector_text
+from cryptocdc_operator.namespaces import FINALIZER, release_all
 from cryptocdc_operator.reconcile import UNFORESEEN, reconcile
+from cryptocdc_operator.rollout import CONSUMER, stalled_consumers
 from cryptocdc_operator.standstill import Progress
 from cryptocdc_operator.teardown import tear_down
 
 log = logging.getLogger("cryptocdc.operator")
 
 DRIFT_S, IDLE_S = 60.0, 10.0
+WRITES_EVERY_S = 5.0
+"""How often consumers are asked whether they can write: a pass over everything is made only when the answer changes."""
 WORKERS = 16
 """Feeds that are reconciled at the same time."""
 
@@ -45,6 +49,8 @@ class Handlers:
         kopf.on.update(*resource, registry=registry, id="reconcile")(self.changed)
         kopf.on.delete(*resource, registry=registry, id="tear-down")(self.deleted)
         kopf.timer(*resource, registry=registry, id="drift", interval=DRIFT_S, idle=IDLE_S)(self.drifted)
+        kopf.timer(*resource, registry=registry, id="writes", interval=WRITES_EVERY_S)(self.asked)
+        kopf.on.cleanup(registry=registry)(self.ended)
 
     def resumed(self, name: str, body: kopf.Body, **_: Any) -> None:
         """The operator has started: another version of it may have other tables."""
@@ -62,6 +68,25 @@ class Handlers:
         if self._locks[name].locked() or time.monotonic() < self._due.get(name, 0.0):
             return  # somebody is at it
         _come_again(self._reconcile(name, body))
+
+    def asked(self, name: str, body: kopf.Body, **_: Any) -> None:
+        """Whether its consumers can write; a pass says it when the conditions say otherwise."""
+        if self._locks[name].locked():
+            return
+        try:
+            stalled = stalled_consumers(self._operator, self._operator.cluster.pods(selector_text(name, CONSUMER)))
+        except Exception as error:  # the next pass over everything says it
+            log.info("%s: its consumers' pods can't be listed: %s", name, in_words(error))
+            return
+        said = next((it for it in body.status.get("conditions") or () if it["type"] == judge.CONSUMERS), None)
+        if said is not None and bool(stalled) != (said["reason"] == judge.NOT_WRITING):
+            self._reconcile(name, body)
+
+    def ended(self, **_: Any) -> None:
+        try:
+            release_all(self._operator.cluster, self._operator.settings)
+        except Exception as error:
+            log.error("finalizers may be left in the namespace, if it is deleted: %s", in_words(error))
 
     def deleted(self, name: str, body: kopf.Body, **_: Any) -> None:
         self._operator.metrics.reconciled_at.labels(name).set_to_current_time()
@@ -107,7 +132,7 @@ class Handlers:
 
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     """kopf's own settings."""
-    settings.persistence.finalizer = f"{GROUP}/finalizer"
+    settings.persistence.finalizer = FINALIZER
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, key="last-handled")
     # One replica, one namespace: there is nobody to agree with, and nothing cluster-wide may be looked at.

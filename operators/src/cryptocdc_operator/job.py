@@ -115,7 +115,7 @@ def main() -> None:
         cluster = KubernetesCluster(kubernetes.client.ApiClient(), settings.namespace)
         shared = cluster.find("ConfigMap", f"{told.feed}-feed")
         if shared is None:
-            there = ", ".join(sorted(feed["metadata"]["name"] for feed in cluster.feeds())) or "none yet"
+            there = ", ".join(sorted(feed["metadata"]["name"] for feed in cluster.all("CryptoFeed"))) or "none yet"
             raise NoJob(f"{told.feed!r} is no feed that the operator has brought up; feeds: {there}")
         feed = parse(yaml.safe_load(shared["data"]["feed.yaml"]))
         made = job(told.task, told.arguments, feed, settings, Addresses.from_env(os.environ))

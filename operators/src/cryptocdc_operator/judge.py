@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from cryptocdc_adapters.connect import ConnectorState
 from cryptocdc_operator.labels import ALERTER, NEW_SNAPSHOT
 from cryptocdc_operator.recovery import MOST_SNAPSHOTS, Action
 from cryptocdc_operator.settings import Object
-from cryptocdc_operator.status import Recovery
+from cryptocdc_operator.status import CatchUp, Recovery
 
 READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, PROVEN = (
     "Ready", "PlatformReady", "TablesReady", "TopicsReady", "ConnectorReady", "ProducersReady", "ConsumersReady",
@@ -32,8 +32,7 @@ LEFT_OUT = {
 }
 """Why a feed can do without a component, in one word and in more."""
 
-STALE = timedelta(minutes=15)
-"""A proof trails by one to two minutes."""
+NOT_WRITING = "NotWriting"
 COMING = ("Waiting", "Starting", "Changing", "Progressing", "SnapshotAgain")
 """Reasons that pass by themselves within seconds."""
 MOST_MESSAGE = 1000
@@ -66,18 +65,51 @@ class Proof:
     through: datetime | None
 
 
-def platform(missing_secrets: Sequence[str], missing_kinds: Sequence[str], unreachable: Mapping[str, str]) -> Verdict:
-    """`unreachable`: by server, what it said."""
+def platform(
+    missing_secrets: Sequence[str],
+    missing_kinds: Sequence[str],
+    unreachable: Mapping[str, str],
+    restarting: Mapping[str, str] | None = None,
+) -> Verdict:
+    """`unreachable`: by server, what it said; `restarting`: by server that is, why its pods do not serve yet."""
+    starts = restarting or {}
     problems = [f"missing secrets: {', '.join(missing_secrets)}"] if missing_secrets else []
     problems += [f"the API server has no kind {kind}: is its operator installed?" for kind in missing_kinds]
-    problems += [f"{server}: {problem}" for server, problem in unreachable.items()]
+    problems += [
+        f"{server} restarts: {starts[server]}" if server in starts else f"{server}: {problem}"
+        for server, problem in unreachable.items()
+    ]
     if not problems:
         return Verdict("True", "Answers", "PostgreSQL, Kafka, Connect and Cassandra answer")
     if missing_secrets or missing_kinds:
         reason = "SecretMissing" if missing_secrets else "KindMissing"
     else:
-        reason = f"{next(iter(unreachable))}Unreachable"
+        first = next(iter(unreachable))
+        reason = f"{first}Restarts" if first in starts else f"{first}Unreachable"
     return Verdict("False", reason, "; ".join(problems))
+
+
+def not_serving(pods: Sequence[Object]) -> str | None:
+    """Return why a server's pods do not serve yet, None when they should, or when there is none to say it."""
+    return next(filter(None, map(_not_serving, pods)), None)
+
+
+def _not_serving(pod: Object) -> str | None:
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    name = metadata["name"]
+    if "deletionTimestamp" in metadata:
+        return f"pod {name} is ending"
+    ready = any(
+        (condition.get("type"), condition.get("status")) == ("Ready", "True")
+        for condition in status.get("conditions") or []
+    )
+    if ready:
+        return None
+    trouble = _trouble(pod)
+    if trouble is not None:
+        return f"pod {trouble[1]}"
+    restarts = sum(container.get("restartCount") or 0 for container in status.get("containerStatuses") or [])
+    return f"pod {name} is not ready yet" + (f" (its containers were restarted {restarts} times)" if restarts else "")
 
 
 def topics(wanted: Iterable[str], live: Mapping[str, Object], refused: Mapping[str, str] | None = None) -> Verdict:
@@ -133,12 +165,21 @@ def connector(
     return Verdict("True", "Streaming", "its task runs and its replication slot is whole")
 
 
-def program(what: str, wanted: int, suspended: bool, live: Object | None, pods: Sequence[Object]) -> Verdict:
-    """`what`: as in OF_PROGRAMS. `live`: the Deployment; `pods`: its pods."""
+def program(
+    what: str,
+    wanted: int,
+    suspended: bool,
+    live: Object | None,
+    pods: Sequence[Object],
+    stalled: Sequence[str] = (),
+) -> Verdict:
+    """`what`: as in OF_PROGRAMS. `live`: the Deployment; `pods`: its pods; `stalled`: why some of them can't write."""
     if live is None:
         return Verdict("False", "Waiting", f"{what} are started once tables and connector are ready for them")
     status, generation = live.get("status") or {}, live["metadata"].get("generation", 0)
     ready, now = status.get("availableReplicas") or 0, status.get("replicas") or 0
+    if stalled and wanted:
+        return Verdict("False", NOT_WRITING, f"{len(stalled)} of {wanted} {what} can't write: {'; '.join(stalled)}")
     if (status.get("observedGeneration") or 0) >= generation and now == wanted:
         if wanted == 0:
             reason, why = ("Suspended", "the feed is suspended") if suspended else ("ScaledToZero", "none is asked for")
@@ -169,8 +210,8 @@ def _trouble(pod: Object) -> tuple[str, str] | None:
     return None
 
 
-def proven(proof: Proof | str | None, suspended: bool, now: datetime) -> Verdict:
-    """`proof`: a text says why there is none, None that there is no verifier."""
+def proven(proof: Proof | str | None, suspended: bool, catch_up: CatchUp | None, now: datetime) -> Verdict:
+    """`proof`: a text says why there is none, None that there is no verifier. `catch_up`: how an old one gets on."""
     if proof is None:
         return Verdict("Unknown", "NoVerifier", "no verifier is installed")
     if isinstance(proof, str):
@@ -181,8 +222,12 @@ def proven(proof: Proof | str | None, suspended: bool, now: datetime) -> Verdict
     if proof.through is None:
         return Verdict("Unknown", "NotYet", "nothing is proven yet")
     # A suspended feed gets no new rows, so that the last moment that there is to prove grows old.
-    if not suspended and now - proof.through > STALE:
-        return Verdict("False", "Behind", f"nothing that is newer than {proof.through:%Y-%m-%dT%H:%M:%SZ} is proven")
+    if not suspended and catch_up is not None:
+        if catch_up.gaining:
+            left = int((now - proof.through).total_seconds() // 60)
+            why = f"proven up to {rfc3339(proof.through)} so far, the {left} minutes since then are being proven"
+            return Verdict("Unknown", "CatchingUp", why)
+        return Verdict("False", "Behind", f"nothing that is newer than {rfc3339(proof.through)} is proven")
     return Verdict("True", "Equal", "PostgreSQL and Cassandra are equal")
 
 

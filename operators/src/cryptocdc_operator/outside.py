@@ -19,12 +19,16 @@ from cryptocdc_operator.settings import OperatorSettings
 
 PATIENCE_S = 10.0
 """A reconciliation does not wait longer for the exchange: it comes again."""
+UNAVAILABLE = 503
 _PREFIX = "cryptocdc_verifier_"
 
 
 class ExchangeAndVerifier:
     def __init__(self, settings: OperatorSettings) -> None:
         self._settings = settings
+        self._http = requests.Session()
+        # The cluster's own addresses are not reached by way of a proxy.
+        self._http.trust_env = False
 
     def resolve(self, feed: CryptoFeed, current: frozenset[str]) -> ResolvedFeed:
         rest_url, _ = exchange_urls(feed, self._settings)
@@ -40,11 +44,21 @@ class ExchangeAndVerifier:
         if url is None:
             return None
         try:
-            answer = requests.get(f"{url}/metrics", timeout=SCRAPE_TIMEOUT_S)
+            answer = self._http.get(f"{url}/metrics", timeout=SCRAPE_TIMEOUT_S)
             answer.raise_for_status()
+            return proof_in(parse([answer.text], 0), names.fid)
         except requests.RequestException as error:
             return f"the verifier does not answer: {error}"
-        return proof_in(parse([answer.text], 0), names.fid)
+        except (ValueError, OverflowError) as error:
+            return f"the verifier's metrics can't be read: {error}"
+
+    def obstacle(self, host: str, port: int) -> str | None:
+        address = f"[{host}]" if ":" in host else host
+        try:
+            answer = self._http.get(f"http://{address}:{port}/readyz", timeout=SCRAPE_TIMEOUT_S)
+        except requests.RequestException:
+            return None
+        return answer.text.strip() if answer.status_code == UNAVAILABLE else None
 
 
 def proof_in(samples: Samples, fid: str) -> Proof:

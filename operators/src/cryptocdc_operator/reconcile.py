@@ -5,7 +5,7 @@ after an operator that died in the middle: what must be remembered stands in the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +20,7 @@ from cryptocdc_core.plan import Plan, plan
 from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_operator import children, judge
 from cryptocdc_operator.carrying import Carrying
+from cryptocdc_operator.catching_up import caught_up_so_far
 from cryptocdc_operator.context import UNUSABLE, Operator, Outcome
 from cryptocdc_operator.edges import (
     CASSANDRA,
@@ -36,11 +37,19 @@ from cryptocdc_operator.failures import API_SERVER_AWAY, in_words
 from cryptocdc_operator.judge import Proof, Verdict, rfc3339
 from cryptocdc_operator.labels import NEW_SNAPSHOT, Owner, selector_text
 from cryptocdc_operator.programs import Program, programs_of
+from cryptocdc_operator.rollout import CONSUMER, roll_out
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import Recovery
-from cryptocdc_operator.statuses import merge_patch, moment, recovery_document, recovery_of
+from cryptocdc_operator.statuses import (
+    catch_up_document,
+    catch_up_of,
+    merge_patch,
+    moment,
+    recovery_document,
+    recovery_of,
+)
 from cryptocdc_operator.topics import apply_topics
-from cryptocdc_operator.workloads import deployment, digest
+from cryptocdc_operator.workloads import digest
 
 log = logging.getLogger("cryptocdc.operator")
 
@@ -121,7 +130,14 @@ class _Pass:
 
     def _no_longer_answers(self, error: ServerError) -> None:
         """It answered when it was looked at."""
-        self.verdicts[judge.PLATFORM] = judge.platform((), (), {error.server: str(error)})
+        self.verdicts[judge.PLATFORM] = self._platform({error.server: str(error)})
+
+    def _platform(self, unreachable: Mapping[str, str]) -> Verdict:
+        """Of a server that does not answer Kubernetes knows whether it is only restarting."""
+        selectors = self.settings.server_pods
+        looked = {server: self.cluster.pods(selectors[server]) for server in unreachable if server in selectors}
+        restarting = {server: why for server, pods in looked.items() if (why := judge.not_serving(pods)) is not None}
+        return judge.platform((), (), unreachable, restarting)
 
     def _failed(self, error: Exception) -> Verdict:
         log.error("%s: a part of the pass failed", self.name, exc_info=error)
@@ -134,7 +150,7 @@ class _Pass:
         planned = self._planned(feed, servers)
         programs = programs_of(planned, self.settings, self.operator.addresses)
         seen = servers.look(planned)
-        self.verdicts[judge.PLATFORM] = judge.platform((), (), seen.unreachable)
+        self.verdicts[judge.PLATFORM] = self._platform(seen.unreachable)
         text = children.feed_text(planned)
         self._step(judge.READY, lambda: self._apply_objects(planned, text, programs))
         self._step(judge.TABLES, lambda: self._apply_tables(planned, text, servers, seen))
@@ -292,24 +308,22 @@ class _Pass:
             self.status["observedGeneration"] = self.generation
 
     def _apply_program(self, feed: CryptoFeed, program: Program, ready: bool) -> None:
-        kind, what = judge.OF_PROGRAMS[program.component]
-        name = f"{feed.name}-{program.component}"
-        if ready:
-            live: Object | None = self.cluster.apply(deployment(program, feed, self.settings, self.owner))
-        else:
-            # What runs is scaled, and suspended, even while what is new has to wait.
-            self.cluster.change("Deployment", name, {"spec": {"replicas": program.replicas}})
-            live = self.cluster.find("Deployment", name)
-        pods = self.cluster.pods(feed.name, program.component)
-        self.verdicts[kind] = judge.program(what, program.replicas, self.suspended, live, pods)
-        if program.component == "consumer":
+        kind, _ = judge.OF_PROGRAMS[program.component]
+        self.verdicts[kind], live = roll_out(self.operator, self.owner, feed, program, ready=ready)
+        if program.component == CONSUMER:
             status = (live or {}).get("status") or {}
             self.status["replicas"] = status.get("replicas") or 0
             self.status["selector"] = selector_text(feed.name, program.component)
 
     def _apply_proof(self, planned: Plan, seen: Seen) -> None:
-        proof = self.operator.outside.proof(planned.names)
-        self.verdicts[judge.PROVEN] = judge.proven(proof, self.suspended, self.now)
+        proof, catch_up = self.operator.outside.proof(planned.names), catch_up_of(self.status)
+        if isinstance(proof, Proof) and proof.through is not None:
+            earlier = moment(self.status.get("provenThrough"))
+            catch_up = caught_up_so_far(catch_up, earlier, proof.through, self.now)
+            self.status.pop("catchUp", None)
+            if catch_up is not None:
+                self.status["catchUp"] = catch_up_document(catch_up)
+        self.verdicts[judge.PROVEN] = judge.proven(proof, self.suspended, catch_up, self.now)
         if seen.lag is not None:
             self.status["lag"] = seen.lag
         if isinstance(proof, Proof):

@@ -18,10 +18,10 @@ from kubernetes.client import ApiException, AppsV1Api, CoreV1Api, CustomObjectsA
 
 from cryptocdc_core.logs import configure
 from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
+from cryptocdc_operator.namespaces import FINALIZER
 
 log = logging.getLogger("cryptocdc.release_feeds")
 
-FINALIZER = f"{GROUP}/finalizer"
 DELETED_WITHIN_S = 90.0
 """How long the operator may take over the feeds that are being deleted: their slots, and perhaps their data, go."""
 STOPPED_WITHIN_S = 60.0

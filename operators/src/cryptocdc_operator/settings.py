@@ -105,6 +105,14 @@ class OperatorSettings(Settings):
         )  # fmt: skip
         return tuple(name for name in given if name is not None)
 
+    @property
+    def server_pods(self) -> dict[str, str]:
+        """By server that Strimzi runs, a selector of its pods."""
+        return {
+            "Kafka": f"strimzi.io/cluster={self.kafka_cluster},strimzi.io/name={self.kafka_cluster}-kafka",
+            "Connect": f"strimzi.io/cluster={self.connect_cluster},strimzi.io/name={self.connect_cluster}-connect",
+        }
+
 
 class Addresses(dict[str, str]):
     """The variables that say where the servers are, without any secret: handed on to the programs as they are."""

@@ -52,6 +52,17 @@ class Recovery(_Model):
     """The value of the annotation `cryptocdc.io/new-snapshot` that was last obeyed."""
 
 
+class CatchUp(_Model):
+    """How the proof of the past gets on while what is proven is old. Not there while it is recent."""
+
+    distance_seconds: Count
+    """From what is proven to the present, when that last became less, or after ten minutes in which it did not."""
+    since: AwareDatetime
+    """When that was."""
+    gaining: bool = False
+    """Whether it had become less. If not, the proof is late."""
+
+
 class Status(_Model):
     """What the operator found and did. Only the operator writes here."""
 
@@ -88,6 +99,8 @@ class Status(_Model):
     """Changes in Kafka that the consumers have yet to write."""
     proven_through: AwareDatetime | None = None
     """Up to this moment PostgreSQL and Cassandra were compared and found equal."""
+    catch_up: CatchUp | None = None
+    """How the proof of the past gets on."""
     replicas: Count | None = None
     """Consumers that run."""
     selector: str | None = Field(None, max_length=253)

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 from cryptocdc_operator.judge import rfc3339
-from cryptocdc_operator.status import Recovery
+from cryptocdc_operator.status import CatchUp, Recovery
 
 
 def recovery_of(status: Mapping[str, Any]) -> Recovery:
@@ -18,7 +20,20 @@ def recovery_document(recovery: Recovery) -> dict[str, Any]:
     """Empty for a connector that never failed; else complete, as the API server would fill it up itself."""
     if recovery == Recovery():
         return {}
-    given = recovery.model_dump(by_alias=True, exclude_none=True)
+    return _document(recovery)
+
+
+def catch_up_of(status: Mapping[str, Any]) -> CatchUp | None:
+    found = status.get("catchUp")
+    return None if found is None else CatchUp.model_validate(found)
+
+
+def catch_up_document(state: CatchUp) -> dict[str, Any]:
+    return _document(state)
+
+
+def _document(model: BaseModel) -> dict[str, Any]:
+    given = model.model_dump(by_alias=True, exclude_none=True)
     return {key: rfc3339(value) if isinstance(value, datetime) else value for key, value in given.items()}
 
 

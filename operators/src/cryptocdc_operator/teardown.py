@@ -15,7 +15,7 @@ from cryptocdc_operator.context import Operator, Outcome
 from cryptocdc_operator.edges import Refused, Say, ServerError, Servers
 from cryptocdc_operator.failures import in_words
 from cryptocdc_operator.judge import Verdict
-from cryptocdc_operator.labels import ALERTER
+from cryptocdc_operator.labels import ALERTER, selector_text
 from cryptocdc_operator.reconcile import LATER_S, SOON_S
 from cryptocdc_operator.secret_data import SecretUnusable
 from cryptocdc_operator.settings import Object
@@ -63,6 +63,9 @@ def _obstacle(name: str, error: Exception) -> Outcome:
 
 def _tear_down(operator: Operator, document: Object, say: Say) -> None:
     cluster, name = operator.cluster, document["metadata"]["name"]
+    if cluster.namespace_ends():
+        log.warning("%s: its namespace is deleted, and the platform with it: nothing else is removed", name)
+        return
     cluster.share_feed(name, None)
     fid = document.get("status", {}).get("identity")
     if fid is None:
@@ -95,7 +98,11 @@ def _stop_programs(operator: Operator, name: str) -> None:
     """Nothing may write or read while the tables go; the pods end by themselves within their grace period."""
     for component in COMPONENTS:
         operator.cluster.delete("Deployment", f"{name}-{component}")
-    left = [pod["metadata"]["name"] for component in COMPONENTS for pod in operator.cluster.pods(name, component)]
+    left = [
+        pod["metadata"]["name"]
+        for component in COMPONENTS
+        for pod in operator.cluster.pods(selector_text(name, component))
+    ]
     if left:
         raise _Wait(f"{', '.join(left)} are ending")
 

@@ -101,6 +101,7 @@ OPERATORS_RIGHTS = {
     ("", "configmaps"): {"get", "create", "patch"},
     ("", "pods"): {"list"},
     ("", "events"): {"create"},
+    ("", "namespaces"): {"get"},
     ("", "secrets"): {"get"},
 }
 
@@ -117,7 +118,7 @@ def test_no_right_is_to_everything(chart):
     for role in find(chart, "Role"):
         for rule in role["rules"]:
             assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
-            if "secrets" in rule["resources"]:
+            if "secrets" in rule["resources"] or "namespaces" in rule["resources"]:
                 assert rule["resourceNames"]
 
 

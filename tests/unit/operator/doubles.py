@@ -121,14 +121,21 @@ class Api:
             self.world.objects.pop((kind, name), None)
 
     @step
-    def pods(self, feed, component):
+    def pods(self, selector):
+        wanted = dict(pair.split("=") for pair in selector.split(","))
         return [
             found
             for (kind, _), found in sorted(self.world.objects.items())
-            if kind == "Pod"
-            and found["metadata"]["labels"]["cryptocdc.io/feed"] == feed
-            and found["metadata"]["labels"]["app.kubernetes.io/component"] == component
+            if kind == "Pod" and wanted.items() <= found["metadata"]["labels"].items()
         ]
+
+    @step
+    def all(self, kind):
+        return [{"kind": kind, **found} for (what, _), found in sorted(self.world.objects.items()) if what == kind]
+
+    @step
+    def namespace_ends(self):
+        return self.world.namespace_ends
 
     @step
     def share_feed(self, name, text):
@@ -272,6 +279,10 @@ class Elsewhere:
     @step
     def proof(self, names):
         return self.world.proof
+
+    @step
+    def obstacle(self, host, port):
+        return self.world.obstacles.get(host)
 
 
 def _merge(into: dict[str, Any], patch: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from cryptocdc_adapters.connect import ConnectorState
 from cryptocdc_operator import judge
 from cryptocdc_operator.judge import PARTS, PROVEN, READY, Proof, Verdict
 from cryptocdc_operator.recovery import Action
-from cryptocdc_operator.status import Recovery, Status
+from cryptocdc_operator.status import CatchUp, Recovery, Status
 from cryptocdc_operator.statuses import merge_patch, recovery_document, recovery_of
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -130,6 +130,36 @@ def test_programs(live, pods, said):
     assert judge.program("producers", 2, False, live, pods)[:2] == said
 
 
+def test_a_consumer_that_can_not_write_is_not_ready_whatever_its_deployment_says():
+    for live in (deployment(), deployment(available=1)):
+        said = judge.program("consumers", 2, False, live, [], ["c-0: Cassandra has acknowledged nothing for 6 s"])
+        assert said[:2] == ("False", "NotWriting")
+        assert said.message == "1 of 2 consumers can't write: c-0: Cassandra has acknowledged nothing for 6 s"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ({"conditions": [{"type": "Ready", "status": "True"}]}, None),
+        ({"conditions": [{"type": "Ready", "status": "False"}]}, "pod p is not ready yet"),
+        (None, "pod p is not ready yet"),
+        (
+            {"containerStatuses": [{"restartCount": 3}]},
+            "pod p is not ready yet (its containers were restarted 3 times)",
+        ),
+        ({"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]}, "ErrImagePull"),
+    ],
+)
+def test_why_a_server_does_not_serve(status, said):
+    found = judge.not_serving([{"metadata": {"name": "p"}, "status": status}])
+    assert found == said if said is None else said in found
+
+
+def test_a_server_without_pods_or_whose_pod_ends():
+    assert judge.not_serving([]) is None
+    assert judge.not_serving([{"metadata": {"name": "p", "deletionTimestamp": "now"}}]) == "pod p is ending"
+
+
 @pytest.mark.parametrize(("suspended", "reason"), [(True, "Suspended"), (False, "ScaledToZero")])
 def test_no_program_where_none_is_wanted(suspended, reason):
     none = deployment(replicas=0, available=0, updated=0)
@@ -138,19 +168,32 @@ def test_no_program_where_none_is_wanted(suspended, reason):
 
 
 @pytest.mark.parametrize(
-    ("proof", "suspended", "said"),
+    ("proof", "said"),
     [
-        (None, False, ("Unknown", "NoVerifier")),
-        ("refused", False, ("Unknown", "VerifierUnreachable")),
-        (Proof(0, 0, None), False, ("Unknown", "NotYet")),
-        (Proof(0, 5, NOW - timedelta(minutes=2)), False, ("True", "Equal")),
-        (Proof(3, 5, NOW), False, ("False", "Different")),
-        (Proof(0, 5, NOW - timedelta(hours=1)), False, ("False", "Behind")),
-        (Proof(0, 5, NOW - timedelta(hours=1)), True, ("True", "Equal")),
+        (None, ("Unknown", "NoVerifier")),
+        ("refused", ("Unknown", "VerifierUnreachable")),
+        (Proof(0, 0, None), ("Unknown", "NotYet")),
+        (Proof(0, 5, NOW - timedelta(minutes=2)), ("True", "Equal")),
+        (Proof(3, 5, NOW), ("False", "Different")),
     ],
 )
-def test_proofs(proof, suspended, said):
-    assert judge.proven(proof, suspended, NOW)[:2] == said
+def test_proofs(proof, said):
+    assert judge.proven(proof, False, None, NOW)[:2] == said
+
+
+@pytest.mark.parametrize(
+    ("gaining", "suspended", "said"),
+    [
+        (False, False, ("False", "Behind")),
+        (True, False, ("Unknown", "CatchingUp")),
+        (False, True, ("True", "Equal")),
+    ],
+)
+def test_an_old_proof_is_behind_only_when_it_gets_no_closer(gaining, suspended, said):
+    state = CatchUp(distance_seconds=3600, since=NOW, gaining=gaining)
+    assert judge.proven(Proof(0, 5, NOW - timedelta(hours=1)), suspended, state, NOW)[:2] == said
+    different = judge.proven(Proof(1, 5, NOW - timedelta(hours=1)), suspended, state, NOW)
+    assert different.reason == "Different", "whatever else holds"
 
 
 @pytest.mark.parametrize("part", PARTS)

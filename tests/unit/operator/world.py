@@ -81,6 +81,9 @@ class World:
         self.exchange_silent = False
         self.asked = 0
         self.proof: Proof | str | None = Proof(0, 10, self.at)
+        self.obstacles: dict[str, str] = {}
+        """By a pod's address, why it says that it can't do its work."""
+        self.namespace_ends = False
         self.steps = 0
         self.called: set[tuple[type, str]] = set()
         """Every kind of step that was made."""
@@ -188,7 +191,7 @@ class World:
         for name in set(self.connectors) - {name for kind, name in self.objects if kind == "KafkaConnector"}:
             del self.connectors[name]
         for key in [key for key in self.objects if key[0] == "Pod"]:
-            if ("Deployment", self.objects[key]["owner"]) not in self.objects:
+            if "owner" in self.objects[key] and ("Deployment", self.objects[key]["owner"]) not in self.objects:
                 del self.objects[key]
 
     def _topic(self, name: str, found: dict[str, Any]) -> None:
@@ -216,12 +219,13 @@ class World:
         return None
 
     def _pods(self, name: str, found: dict[str, Any], count: int) -> None:
-        for key in [key for key in self.objects if key[0] == "Pod" and self.objects[key]["owner"] == name]:
+        for key in [key for key in self.objects if key[0] == "Pod" and self.objects[key].get("owner") == name]:
             del self.objects[key]
         for at in range(count):
             labels = found["spec"]["template"]["metadata"]["labels"]
             self.objects["Pod", f"{name}-{at}"] = {
                 "metadata": {"name": f"{name}-{at}", "labels": labels},
+                "status": {"podIP": f"{name}-{at}", "conditions": [{"type": "Ready", "status": "True"}]},
                 "owner": name,
             }
 
@@ -259,6 +263,17 @@ class World:
             if there["stopping"]:
                 state = there["state"] if there["state"] == "FAILED" else "STOPPED"
                 there |= {"state": state, "tasks": (), "stopping": False, "stopped": True}
+
+    def server_pod(self, server: str, ready: str = "True", **status: Any) -> None:
+        """A pod of Kafka or Connect, labelled as Strimzi labels it."""
+        kind = {"Connect": "connect", "Kafka": "kafka"}[server]
+        self.objects["Pod", f"cryptocdc-{kind}-0"] = {
+            "metadata": {
+                "name": f"cryptocdc-{kind}-0",
+                "labels": {"strimzi.io/cluster": "cryptocdc", "strimzi.io/name": f"cryptocdc-{kind}"},
+            },
+            "status": {"conditions": [{"type": "Ready", "status": ready}], **status},
+        }
 
     # What goes wrong.
 

@@ -1,0 +1,106 @@
+"""A server that restarts, and a consumer that can't write, are told apart from what is gone."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import kopf
+import pytest
+from tests.unit.operator.world import SETTINGS, World
+
+from cryptocdc_operator.handlers import Handlers
+from cryptocdc_operator.outside import ExchangeAndVerifier
+from cryptocdc_operator.standstill import Progress
+
+STALLED = "Cassandra has acknowledged nothing for 6 s: NoHostAvailable"
+
+
+@pytest.fixture
+def world():
+    made = World(streams={"klines": {}})
+    made.run()
+    return made
+
+
+@pytest.mark.parametrize("server", ["Connect", "Kafka"])
+@pytest.mark.parametrize(
+    ("pod", "reason", "said"),
+    [
+        ({"ready": "False", "containerStatuses": [{"restartCount": 1}]}, "Restarts", "restarts: pod cryptocdc-"),
+        ({"ready": "False"}, "Restarts", "is not ready yet"),
+        ({"ready": "True"}, "Unreachable", "refused"),
+        (None, "Unreachable", "refused"),
+    ],
+)
+def test_a_server_that_restarts_is_told_apart_from_one_that_is_gone(world, server, pod, reason, said):
+    world.unreachable = {server: "connection refused"}
+    if pod is not None:
+        world.server_pod(server, **pod)
+    world.reconcile()
+    assert world.said("PlatformReady") == ("False", f"{server}{reason}")
+    assert world.said("Ready") == ("False", f"{server}{reason}")
+    assert said in world.condition("Ready")["message"]
+
+
+def test_a_consumer_that_can_not_write_is_named_with_its_reason(world):
+    world.obstacles["majors-consumer-0"] = STALLED
+    world.reconcile()
+    assert world.said("ConsumersReady") == ("False", "NotWriting")
+    assert world.said("Ready") == ("False", "NotWriting")
+    assert f"majors-consumer-0: {STALLED}" in world.condition("Ready")["message"]
+    assert "NotWriting" in [reason for kind, reason, _ in world.events if kind == "Warning"]
+    world.obstacles = {}
+    world.run()
+    assert world.said("Ready") == ("True", "Capturing")
+
+
+def test_between_two_passes_consumers_are_asked_and_a_change_makes_a_pass(world, monkeypatch):
+    monkeypatch.setattr(kopf, "event", lambda *_, **__: None)
+    handled = Handlers(world.operator, Progress(), kopf.OperatorRegistry())
+
+    def ask():
+        handled.asked(name="majors", body=kopf.Body(world.feed()))
+
+    before = world.steps
+    ask()
+    assert world.steps - before <= 3, "pods listed and asked, nothing else"
+    world.obstacles["majors-consumer-0"] = STALLED
+    ask()
+    assert world.said("ConsumersReady") == ("False", "NotWriting")
+    before = world.steps
+    ask()
+    assert world.steps - before <= 3, "the condition says it already"
+    world.obstacles = {}
+    ask()
+    assert world.said("ConsumersReady") == ("True", "Running")
+
+
+def test_an_unreachable_api_server_does_not_end_the_asking(world, monkeypatch):
+    handled = Handlers(world.operator, Progress(), kopf.OperatorRegistry())
+
+    def fail(*_):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("tests.unit.operator.doubles.Api.pods", fail)
+    handled.asked(name="majors", body=kopf.Body(world.feed()))
+
+
+@pytest.mark.parametrize(("status", "said"), [(503, STALLED), (200, None), (404, None)])
+def test_a_program_says_on_readyz_what_keeps_it_from_its_work(monkeypatch, status, said):
+    class Program(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status if self.path == "/readyz" else 500)
+            self.end_headers()
+            self.wfile.write(f"{STALLED}\n".encode())
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    server = HTTPServer(("127.0.0.1", 0), Program)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert ExchangeAndVerifier(SETTINGS).obstacle("127.0.0.1", server.server_port) == said
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert ExchangeAndVerifier(SETTINGS).obstacle("127.0.0.1", server.server_port) is None, "nobody answers"
