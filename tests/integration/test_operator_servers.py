@@ -11,7 +11,7 @@ import pytest
 from cassandra import Unauthorized
 
 from cryptocdc_adapters import cassandra, postgres, slots
-from cryptocdc_adapters.connect import Connect
+from cryptocdc_adapters.connect import Connect, ConnectorState
 from cryptocdc_adapters.kafka import apply_topics, delete_topics
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.plan import Plan, plan
@@ -110,6 +110,46 @@ def test_symbols_come_and_go(servers: Servers, operated: PlatformServers, made: 
     assert operated.write_symbols(made.names, made.symbols) == (["BTCUSDT", "ETHUSDT"], [])
     assert operated.write_symbols(made.names, made.symbols) == ([], [])
     assert operated.write_symbols(made.names, {}) == ([], ["BTCUSDT", "ETHUSDT"])
+
+
+def test_the_replicas_that_topics_have_are_seen(servers: Servers, operated: PlatformServers, made: Plan) -> None:
+    assert operated.look(made).topics == {}
+    apply_topics(servers.kafka, made.topics[:2], 1)
+    assert operated.look(made).topics == {topic.name: 1 for topic in made.topics[:2]}
+
+
+def test_a_connector_whose_task_failed_is_stopped_forgotten_and_removed(
+    servers: Servers, operated: PlatformServers, made: Plan
+) -> None:
+    name, connect = made.names.connector, Connect(servers.connect.url)
+
+    def state() -> ConnectorState:
+        found = operated.connector_state(name)
+        assert found is not None
+        return found
+
+    apply_topics(servers.kafka, made.topics, 1)
+    operated.apply_tables(made)
+    connect.apply(name, made.connector)
+    wait_for("the connector streams", lambda: bool(operated.look(made).position) and state().running)
+    operated.stop_connector(name)
+    wait_for("the connector is stopped", lambda: state().ended)
+    operated.drop_slot(made.names)
+    operated.start_connector(name)
+    wait_for("its task misses the slot", lambda: state().failed)
+    assert not state().ended
+
+    with pytest.raises(Refused, match="STOPPED"):
+        operated.reset_connector(name)
+    operated.stop_connector(name)
+    wait_for("the failed connector is stopped", lambda: state().ended)
+    operated.reset_connector(name)
+    assert operated.look(made).position is None
+    operated.delete_connector(name)
+    operated.delete_connector(name)
+    assert operated.connector_state(name) is None
+    operated.drop_slot(made.names)
+    assert operated.look(made).slot is None
 
 
 def test_a_slot_that_is_gone_another_or_invalidated_is_lost_until_a_new_snapshot(

@@ -23,11 +23,8 @@ from cryptocdc_operator.carrying import Carrying
 from cryptocdc_operator.catching_up import caught_up_so_far
 from cryptocdc_operator.context import UNUSABLE, Operator, Outcome
 from cryptocdc_operator.edges import (
-    CASSANDRA,
     CONNECT,
-    POSTGRES,
     ExchangeSilent,
-    Refused,
     Say,
     Seen,
     ServerError,
@@ -36,6 +33,7 @@ from cryptocdc_operator.edges import (
 from cryptocdc_operator.failures import API_SERVER_AWAY, in_words
 from cryptocdc_operator.judge import Proof, Verdict, rfc3339
 from cryptocdc_operator.labels import NEW_SNAPSHOT, Owner, selector_text
+from cryptocdc_operator.objects import apply_objects, remove_others
 from cryptocdc_operator.programs import Program, programs_of
 from cryptocdc_operator.rollout import CONSUMER, roll_out
 from cryptocdc_operator.settings import Object
@@ -48,6 +46,7 @@ from cryptocdc_operator.statuses import (
     recovery_document,
     recovery_of,
 )
+from cryptocdc_operator.tables import apply_tables
 from cryptocdc_operator.topics import apply_topics
 from cryptocdc_operator.workloads import digest
 
@@ -152,7 +151,8 @@ class _Pass:
         seen = servers.look(planned)
         self.verdicts[judge.PLATFORM] = self._platform(seen.unreachable)
         text = children.feed_text(planned)
-        self._step(judge.READY, lambda: self._apply_objects(planned, text, programs))
+        objects = partial(apply_objects, self.operator, self.owner, planned, text, programs, everything=self.everything)
+        self._step(judge.READY, objects)
         self._step(judge.TABLES, lambda: self._apply_tables(planned, text, servers, seen))
         self._step(judge.TOPICS, lambda: self._apply_topics(planned, servers, seen))
         self._step(judge.CONNECTOR, lambda: self._apply_connector(planned, servers, seen))
@@ -226,52 +226,23 @@ class _Pass:
         symbols, halted = self.status["symbolNames"], self.status.get("haltedNames", [])
         return ResolvedFeed(feed, source_of(feed.spec.exchange), tuple(symbols), tuple(halted))
 
-    def _apply_objects(self, planned: Plan, text: str, programs: tuple[Program, ...]) -> None:
-        """What needs no server: the feed's file, and what guards its programs."""
-        self.cluster.apply(children.feed_map(planned, text, self.owner))
-        guards = children.guards(programs, planned, self.settings, self.owner)
-        for guard in guards:
-            self.cluster.apply(guard)
-        # A setting that was switched off came with a new operator, which looks at everything once.
-        policies, monitors = self.settings.network_policies, self.settings.pod_monitors
-        optional = {"NetworkPolicy": policies or self.everything, "PodMonitor": monitors or self.everything}
-        for kind in ("Service", "PodDisruptionBudget", *(kind for kind, made in optional.items() if made)):
-            self._remove_others(kind, {guard["metadata"]["name"] for guard in guards if guard["kind"] == kind})
-
-    def _remove_others(self, kind: str, wanted: set[str]) -> None:
-        """What was wanted once: a budget for what is a single pod now, all of an API that was switched off."""
-        for found in self.cluster.of_feed(kind, self.name):
-            if found["metadata"]["name"] not in wanted:
-                self.cluster.delete(kind, found["metadata"]["name"])
-
     @property
     def _applied(self) -> bool:
         """Whether all of this generation was applied before."""
         return bool(self.written.get("observedGeneration") == self.generation)
 
     def _apply_tables(self, planned: Plan, text: str, servers: Servers, seen: Seen) -> None:
-        """Run the statements when they are others than those run last, or a table is missing: they take locks."""
-        if not seen.answers(POSTGRES, CASSANDRA):
-            self.verdicts[judge.TABLES] = Verdict("Unknown", "PlatformNotReady", "its databases do not answer")
-            return
-        made_from = digest([planned.postgres, planned.cassandra])
-        if seen.missing_tables or self.everything or self.status.get("tablesFrom") != made_from:
-            try:
-                servers.apply_tables(planned)
-            except Refused as error:
-                reason = "TradesKindDiffers" if "recentTrades.kind" in str(error) else "Refused"
-                self.verdicts[judge.TABLES] = Verdict("False", reason, f"{error.server}: {error}")
-                return
-            except ServerError as error:
-                self.verdicts[judge.TABLES] = Verdict("False", "NotMade", f"{error.server}: {error}")
-                return
+        applied = apply_tables(planned, servers, seen, before=self.status.get("tablesFrom"), always=self.everything)
+        self.verdicts[judge.TABLES] = applied.verdict
+        if applied.made_from is not None:
             if seen.missing_tables and self._applied:
                 self.say("Warning", "TablesMadeAgain", f"these were missing: {', '.join(seen.missing_tables)}")
-            self.status["tablesFrom"] = made_from
+            self.status["tablesFrom"] = applied.made_from
+        if not applied.verdict.holds:
+            return
         trades = planned.feed.spec.streams.recent_trades
         if trades is not None:
             self.status["tradesKind"] = trades.kind
-        self.verdicts[judge.TABLES] = Verdict("True", "Made", f"{len(planned.carried)} tables are in both databases")
         self.cluster.share_feed(self.name, text)
 
     def _apply_topics(self, planned: Plan, servers: Servers, seen: Seen) -> None:
@@ -285,7 +256,7 @@ class _Pass:
 
     def _apply_connector(self, planned: Plan, servers: Servers, seen: Seen) -> None:
         carrying = Carrying(self.operator, self.owner, planned, servers, seen, self.say)
-        annotations = self.document["metadata"].get("annotations", {})
+        annotations = self.document["metadata"].get("annotations") or {}
         self.verdicts[judge.CONNECTOR] = carrying.bring_on(
             recovery_of(self.status), annotations.get(NEW_SNAPSHOT), self._keep, tables_made=self._tables_made
         )
@@ -295,7 +266,8 @@ class _Pass:
         there is no connector yet, nothing is: its snapshot carries what was captured before."""
         carried = seen.config is None or seen.carries(planned.connector)
         ready = self._applied or (self._tables_made and seen.answers(CONNECT) and carried)
-        self._remove_others("Deployment", {f"{feed.name}-{program.component}" for program in programs})
+        wanted = {f"{feed.name}-{program.component}" for program in programs}
+        remove_others(self.cluster, "Deployment", self.name, wanted)
         for component in judge.OF_PROGRAMS.keys() - {program.component for program in programs}:
             kind, what = judge.OF_PROGRAMS[component]
             reason, why = judge.LEFT_OUT[component]
