@@ -148,6 +148,9 @@ def _forget_position(servers: Servers, name: str, state: ConnectorState, say: Sa
             servers.stop_connector(name)  # its state does not show whether that was heard
         servers.reset_connector(name)
     except Refused as error:
+        if "STOPPED" in str(error):
+            # It was asked to stop and has yet to note that: Connect names the state that is wanted.
+            raise _Wait("the connector is being stopped") from error
         say("Warning", "PositionKept", f"Connect keeps the position of connector {name}: {error}")
 
 

@@ -154,9 +154,12 @@ def test_nothing_is_reconciled_while_it_is_deleted(policy):
     assert world.steps == before + 1, "it is looked at, and nothing more"
 
 
+@pytest.mark.parametrize("failed", [False, True], ids=["running", "failed"])
 @pytest.mark.parametrize("policy", POLICIES)
-def test_an_operator_killed_at_any_step_comes_to_the_same_end(policy):
+def test_an_operator_killed_at_any_step_comes_to_the_same_end(policy, failed):
     begun = made(policy)
+    if failed:
+        begun.fail_connector()
     begun.steps = 0
     smooth = begun.copied()
     assert smooth.delete()
