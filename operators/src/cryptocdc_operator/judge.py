@@ -138,6 +138,7 @@ def connector(
 ) -> Verdict:
     """`current`: Connect has the configuration that is wanted. The state is that of the tasks: a connector of its own
     says RUNNING, and its KafkaConnector Ready, long after its task has failed."""
+    problem = strimzi_problem(live)
     if action is Action.HALT:
         return Verdict(
             "False", "SlotLost",
@@ -147,16 +148,16 @@ def connector(
     if action is Action.SNAPSHOT:
         why = f"the replication slot was lost{f': {lost}' if lost else ''}"
         which = f"new snapshot {recovery.snapshots} of at most {MOST_SNAPSHOTS}"
-        problem = strimzi_problem(live)
         return Verdict("False", "SnapshotAgain", f"{which} is prepared: {why}{f'; {problem}' if problem else ''}")
     if state is None:
-        problem = strimzi_problem(live)
         if problem:
             return Verdict("False", "ConnectorRefused", problem)
         return Verdict("False", "Starting", "Connect does not have the connector yet")
     if state.failed:
         trace = state.trace.splitlines()[0] if state.trace else "without a trace"
         return Verdict("False", "TaskFailed", f"{trace} (restarted {recovery.restarts} times)")
+    if not current and problem:
+        return Verdict("False", "ConnectorRefused", f"it runs with its last configuration; the new one: {problem}")
     if not current:
         return Verdict("False", "Changing", "Connect does not have the newest configuration yet")
     if not state.running:

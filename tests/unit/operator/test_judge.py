@@ -74,6 +74,8 @@ def test_an_error_is_read_in_both_of_strimzis_forms(condition):
     [
         (RUNNING, {}, ("True", "Streaming")),
         (RUNNING, {"current": False}, ("False", "Changing")),
+        (RUNNING, {"current": False, "live": strimzi("NotReady")}, ("False", "ConnectorRefused")),
+        (RUNNING, {"live": strimzi("NotReady")}, ("True", "Streaming")),  # Strimzi looks again every two minutes
         (None, {}, ("False", "Starting")),
         (None, {"live": strimzi("NotReady")}, ("False", "ConnectorRefused")),
         (ConnectorState("RUNNING", (), ""), {}, ("False", "Starting")),
