@@ -105,7 +105,7 @@ class Connect:
         self._call("DELETE", f"/connectors/{name}", accept=(404,))
 
     def wait_stopped(self, name: str, timeout_s: float = 30) -> None:
-        self._wait(name, timeout_s, lambda state: state.state == "STOPPED" and not state.tasks, "stop")
+        self._wait(name, timeout_s, lambda state: state.ended, "stop")
 
     def wait_running(self, name: str, timeout_s: float = 60) -> None:
         """Until every task runs. A task that failed meanwhile is restarted once in a while, and told of at the end."""

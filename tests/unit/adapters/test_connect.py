@@ -1,0 +1,46 @@
+"""What Connect says of a connector, and what follows from it."""
+
+import pytest
+
+from cryptocdc_adapters.connect import Connect, ConnectorState
+
+
+@pytest.mark.parametrize(
+    ("state", "tasks", "ended"),
+    [
+        ("STOPPED", (), True),
+        ("FAILED", (), True),
+        ("FAILED", ("FAILED",), False),
+        ("RUNNING", ("FAILED",), False),
+        ("STOPPED", ("RUNNING",), False),
+        ("RUNNING", (), False),
+        ("PAUSED", ("PAUSED",), False),
+        ("UNASSIGNED", (), False),
+    ],
+)
+def test_when_nothing_of_a_connector_runs(state, tasks, ended):
+    assert ConnectorState(state, tasks, "").ended is ended
+
+
+def test_a_connector_that_could_not_be_started_is_deleted_all_the_same(monkeypatch):
+    """Connect obeys the stop, and goes on saying FAILED."""
+    calls = []
+
+    class Answer:
+        status_code, ok = 200, True
+
+        def json(self):
+            return {"connector": {"state": "FAILED", "trace": "Could not read secret"}, "tasks": []}
+
+    def call(method, path, accept=(), **_):
+        calls.append((method, path))
+        return Answer()
+
+    connect = Connect("http://connect")
+    monkeypatch.setattr(connect, "_call", call)
+    connect.delete("majors")
+    assert [call for call in calls if call[0] != "GET"] == [
+        ("PUT", "/connectors/majors/stop"),
+        ("DELETE", "/connectors/majors/offsets"),
+        ("DELETE", "/connectors/majors"),
+    ]
