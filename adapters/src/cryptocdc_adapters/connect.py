@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import requests
@@ -105,18 +106,19 @@ class Connect:
         self._call("DELETE", f"/connectors/{name}", accept=(404,))
 
     def wait_stopped(self, name: str, timeout_s: float = 30) -> None:
-        self._wait(name, timeout_s, lambda state: state.ended, "stop")
+        """Until nothing of it runs: it has stopped, failed, or is gone."""
+        self._wait(name, timeout_s, lambda state: state is None or state.ended, "stop")
 
     def wait_running(self, name: str, timeout_s: float = 60) -> None:
         """Until every task runs. A task that failed meanwhile is restarted once in a while, and told of at the end."""
-        self._wait(name, timeout_s, lambda state: state.running, "run")
+        self._wait(name, timeout_s, lambda state: state is not None and state.running, "run")
 
-    def _wait(self, name: str, timeout_s: float, done: object, word: str) -> None:
+    def _wait(self, name: str, timeout_s: float, done: Callable[[ConnectorState | None], bool], word: str) -> None:
         deadline = time.monotonic() + timeout_s
         restart_at = time.monotonic() + 5
         while True:
             state = self.state(name)
-            if state is not None and callable(done) and done(state):
+            if done(state):
                 return
             now = time.monotonic()
             if state is not None and state.failed and word == "run" and now > restart_at:

@@ -44,3 +44,13 @@ def test_a_connector_that_could_not_be_started_is_deleted_all_the_same(monkeypat
         ("DELETE", "/connectors/majors/offsets"),
         ("DELETE", "/connectors/majors"),
     ]
+
+
+def test_a_connector_that_goes_meanwhile_is_not_waited_for(monkeypatch):
+    """Connect shows the last state of a connector for a moment after it was deleted."""
+    shown = [ConnectorState("STOPPED", ("RUNNING",), ""), None, None]
+    connect = Connect("http://connect")
+    monkeypatch.setattr(connect, "state", lambda _: shown.pop(0))
+    monkeypatch.setattr(connect, "_call", lambda *_, **__: None)
+    connect.delete("majors")
+    assert len(shown) == 1
