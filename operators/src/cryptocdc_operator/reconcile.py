@@ -133,9 +133,14 @@ class _Pass:
 
     def _platform(self, unreachable: Mapping[str, str]) -> Verdict:
         """Of a server that does not answer Kubernetes knows whether it is only restarting."""
-        selectors = self.settings.server_pods
-        looked = {server: self.cluster.pods(selectors[server]) for server in unreachable if server in selectors}
-        restarting = {server: why for server, pods in looked.items() if (why := judge.not_serving(pods)) is not None}
+        found: dict[str, str | None] = {}
+        for server, selector in self.settings.server_pods.items():
+            if server in unreachable:
+                try:
+                    found[server] = judge.not_serving(self.cluster.pods(selector))
+                except Exception as error:  # that the server does not answer is said all the same
+                    log.warning("%s: the pods of %s can't be listed: %s", self.name, server, in_words(error))
+        restarting = {server: why for server, why in found.items() if why is not None}
         return judge.platform((), (), unreachable, restarting)
 
     def _failed(self, error: Exception) -> Verdict:

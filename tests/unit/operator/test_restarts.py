@@ -7,6 +7,7 @@ import kopf
 import pytest
 from tests.unit.operator.world import SETTINGS, World
 
+from cryptocdc_operator.edges import ServerError
 from cryptocdc_operator.handlers import Handlers
 from cryptocdc_operator.outside import ExchangeAndVerifier
 from cryptocdc_operator.standstill import Progress
@@ -39,6 +40,20 @@ def test_a_server_that_restarts_is_told_apart_from_one_that_is_gone(world, serve
     assert world.said("PlatformReady") == ("False", f"{server}{reason}")
     assert world.said("Ready") == ("False", f"{server}{reason}")
     assert said in world.condition("Ready")["message"]
+
+
+def test_a_server_that_is_away_is_named_also_when_its_pods_can_not_be_listed(world, monkeypatch):
+    def fail(*_):
+        raise OSError("no route to host")
+
+    def refuse(*_):
+        raise ServerError("Connect", "connection refused")
+
+    world.fail_task()
+    monkeypatch.setattr("tests.unit.operator.doubles.Platform.restart_connector", refuse)
+    monkeypatch.setattr("tests.unit.operator.doubles.Api.pods", fail)
+    world.reconcile()
+    assert world.said("PlatformReady") == ("False", "ConnectUnreachable")
 
 
 def test_a_consumer_that_can_not_write_is_named_with_its_reason(world):
