@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BeforeValidator,
     Field,
     PlainSerializer,
     SerializationInfo,
+    ValidationError,
     WithJsonSchema,
     field_validator,
-    model_validator,
 )
 
 from cryptocdc_core import durations
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, RECENT_TRADES
-from cryptocdc_core.feed_base import Duration, FeedModel, Symbol
+from cryptocdc_core.feed_base import Broken, Duration, FeedModel, Symbol
 
 SHORTEST_S, LONGEST_S = 10, 86_400
 """Of a window. Prices come about once a second, and the longest is read again from Kafka at every start."""
@@ -36,6 +37,7 @@ PRICES: dict[str, tuple[Stream, str]] = {
 """By table, the stream and the column with the price that alerts watch; the first that a feed captures is taken."""
 
 Condition = Literal["dropPercent", "risePercent", "volatilityPercent", "above", "below"]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 
 def _as_written(value: Any) -> Any:
@@ -95,15 +97,15 @@ class Alert(FeedModel):
             raise ValueError("10s to 1d is accepted")
         return window
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Alert:
-        given = [name for name, value in self._thresholds() if value is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of {', '.join(name for name, _ in self._thresholds())} is accepted")
-        if looks_back(given[0]) != (self.window is not None):
-            need = "needs" if looks_back(given[0]) else "has no"
-            raise ValueError(f"{given[0]} {need} window; accepted: window with {', '.join(LOOKING_BACK)} only")
-        return self
+    @classmethod
+    def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
+        conditions = [name for name in CONDITIONS if name in given]
+        if len(conditions) > 1 or cls.lacks(given, CONDITIONS):
+            yield (), f"exactly one of {', '.join(CONDITIONS)} is accepted"
+        elif conditions and looks_back(conditions[0]) != ("window" in given):
+            need = "needs" if looks_back(conditions[0]) else "has no"
+            if need == "has no" or cls.lacks(given, ("window",)):
+                yield (), f"{conditions[0]} {need} window; accepted: window with {', '.join(LOOKING_BACK)} only"
 
     def _thresholds(self) -> list[tuple[Condition, Decimal | None]]:
         return [
@@ -153,35 +155,40 @@ class AlertWebhook(FeedModel):
     """Names the secret whose key `url` holds the URL, where that is itself a secret. The alerter reads it from
     `CRYPTOCDC_ALERTER_WEBHOOK_URL` or the file in `CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE`."""
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> AlertWebhook:
-        if (self.url is None) == (self.secret_ref is None):
-            raise ValueError("exactly one of url and secretRef is accepted")
-        return self
+    @classmethod
+    def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
+        if ("url" in given and "secretRef" in given) or cls.lacks(given, ("url", "secretRef")):
+            yield (), "exactly one of url and secretRef is accepted"
+
+
+def valid_alerts(given: object) -> dict[int, Alert]:
+    """Return the entries of a feed's list of alerts that are valid by themselves, by their place in it."""
+    found = {}
+    for at, entry in enumerate(given if isinstance(given, list) else []):
+        with suppress(ValidationError):
+            found[at] = Alert.model_validate(entry)
+    return found
 
 
 def misplaced(
-    alerts: Sequence[Alert], names: Sequence[str] | None, tables: Sequence[str], kept: str, kept_s: int | None
-) -> list[str]:
-    """What is wrong with alerts that are well by themselves, in the feed where they stand: a line each.
+    alerts: Mapping[int, Alert], names: Sequence[object] | None, streams: Sequence[str], kept: object
+) -> Iterator[Broken]:
+    """Yield what is wrong with alerts that are valid by themselves in the feed where they are.
 
-    `names`: the feed's symbols where it names them; `kept`, `kept_s`: its retention of Kafka, None for ever.
+    `names`: the feed's symbols where it names them; `streams`: those that it captures; `kept`: its retention of Kafka.
     """
-    problems = []
-    if alerts and not any(table in PRICES for table in tables):
-        streams = ", ".join(stream.name for stream, _ in PRICES.values())
-        problems.append(f"spec.alerts: {len(alerts)} given, but no stream with prices; accepted: with one of {streams}")
-    for at, alert in enumerate(alerts):
+    if alerts and streams and not any(stream.name in streams for stream, _ in PRICES.values()):
+        priced = ", ".join(stream.name for stream, _ in PRICES.values())
+        yield ("alerts",), f"{len(alerts)} given, but no stream with prices; accepted with one of {priced}"
+    for at, alert in alerts.items():
         if names is not None and alert.symbol not in names:
-            problems.append(
-                f"spec.alerts[{at}].symbol: {alert.symbol!r} is not captured; accepted: one of spec.symbols.names"
-            )
-        if kept_s is not None and alert.window_ms > kept_s * 1000:
-            problems.append(
-                f"spec.alerts[{at}].window: {alert.window!r} is not accepted; accepted: at most"
-                f" spec.retention.kafka, {kept}: prices are read again from there"
-            )
-    return problems
+            yield ("alerts", at, "symbol"), "is not captured; one of spec.symbols.names is accepted"
+        with suppress(ValueError, TypeError):  # of an invalid retention, or of `keep`
+            if alert.window_ms > durations.seconds(str(kept)) * 1000:
+                yield (
+                    ("alerts", at, "window"),
+                    f"at most spec.retention.kafka, {kept}, is accepted: prices are read again from there",
+                )
 
 
 def price_source(tables: Sequence[str]) -> tuple[Stream, str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from cryptocdc_core import durations
-from cryptocdc_core.alerts import Alert, AlertWebhook, misplaced
-from cryptocdc_core.feed_base import Duration, FeedModel, Symbol
+from cryptocdc_core.alerts import Alert, AlertWebhook, misplaced, valid_alerts
+from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.feed_base import Asset, Broken, Duration, FeedModel, Symbol, duplicates
 from cryptocdc_core.feed_problems import problem, shown
 
 API_VERSION = "cryptocdc.io/v1alpha1"
@@ -72,7 +74,7 @@ class Top(FeedModel):
     count: int = Field(ge=1, le=500)
     """Instead of names: so many symbols, those with the largest volume of the last 24 hours. Asked again every day; a
     symbol leaves only when it falls below rank 1.5 × count."""
-    quote: str = Field("USDT", pattern=r"^[A-Z0-9]{1,12}$", json_schema_extra={"maxLength": 12})
+    quote: Asset = "USDT"
     """The quote asset of those symbols."""
 
 
@@ -83,19 +85,12 @@ class Symbols(FeedModel):
     """The symbols to capture, each once. Exactly one of `names` and `top` is given."""
     top: Top | None = None
 
-    @field_validator("names")
     @classmethod
-    def _distinct(cls, names: list[str] | None) -> list[str] | None:
-        twice = sorted({name for name in names or [] if (names or []).count(name) > 1})
-        if twice:
-            raise ValueError(f"{', '.join(twice)} stands more than once; each symbol is accepted once")
-        return names
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Symbols:
-        if (self.names is None) == (self.top is None):
-            raise ValueError("exactly one of names and top is accepted")
-        return self
+    def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
+        if twice := duplicates(given.get("names")):
+            yield ("names",), f"{_is_duplicated(twice)}; each symbol is accepted once"
+        if ("names" in given and "top" in given) or cls.lacks(given, ("names", "top")):
+            yield (), "exactly one of names and top is accepted"
 
 
 class RecentTrades(FeedModel):
@@ -121,12 +116,10 @@ class Klines(FeedModel):
     period: Duration = "10s"
     """Between two questions over REST."""
 
-    @field_validator("intervals")
     @classmethod
-    def _distinct(cls, intervals: list[str]) -> list[str]:
-        if len(set(intervals)) != len(intervals):
-            raise ValueError("an interval stands more than once; each is accepted once")
-        return intervals
+    def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
+        if twice := duplicates(given.get("intervals")):
+            yield ("intervals",), f"{_is_duplicated(twice)}; each interval is accepted once"
 
 
 class Crypto24hStats(FeedModel):
@@ -168,11 +161,11 @@ class Streams(FeedModel):
     latest_prices: LatestPrices | None = Field(None, alias="latestPrices")
     order_book: OrderBook | None = Field(None, alias="orderBook")
 
-    @model_validator(mode="after")
-    def _at_least_one(self) -> Streams:
-        if not self.tables:
-            raise ValueError(f"at least one of {', '.join(f.alias or n for n, f in _stream_fields())} is accepted")
-        return self
+    @classmethod
+    def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
+        names = [field.alias or name for name, field in _stream_fields()]
+        if cls.lacks(given, names):
+            yield (), f"at least one of {', '.join(names)} is accepted"
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -247,14 +240,16 @@ class Spec(FeedModel):
     deletion_policy: Literal["Retain", "Delete"] = Field("Retain", alias="deletionPolicy")
     """What becomes of the data when the feed is deleted: `Retain` keeps it, `Delete` removes topics and tables too."""
 
-    @field_validator("alerts")
     @classmethod
-    def _distinct(cls, alerts: list[Alert]) -> list[Alert]:
-        ids = [alert.id for alert in alerts]
-        twice = sorted({id for id in ids if ids.count(id) > 1})
-        if twice:
-            raise ValueError(f"{', '.join(twice)} stands more than once; each alert is accepted once")
-        return alerts
+    def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
+        alerts = valid_alerts(given.get("alerts"))
+        if twice := duplicates([alert.id for alert in alerts.values()]):
+            yield ("alerts",), f"{_is_duplicated(twice)}; each alert is accepted once"
+        names = _field(given.get("symbols"), "names")
+        streams = given.get("streams")
+        captured = [name for name in STREAMS if _field(streams, name) is not None]
+        kept = _field(given.get("retention"), "kafka") or Retentions().kafka
+        yield from misplaced(alerts, names if isinstance(names, list) else None, captured, kept)
 
 
 class CryptoFeed(FeedModel):
@@ -302,16 +297,18 @@ def parse(document: object) -> CryptoFeed:
             [f"feed: {shown(document)} is not accepted; accepted: a mapping with apiVersion, kind, metadata, spec"]
         )
     try:
-        feed = CryptoFeed.model_validate({key: value for key, value in document.items() if key != "status"})
+        return CryptoFeed.model_validate({key: value for key, value in document.items() if key != "status"})
     except ValidationError as error:
         raise FeedError([problem(detail, CryptoFeed) for detail in error.errors()]) from None
-    spec = feed.spec
-    problems = misplaced(
-        spec.alerts, spec.symbols.names, spec.streams.tables, spec.retention.kafka, retention_s(spec.retention.kafka)
-    )
-    if problems:
-        raise FeedError(problems)
-    return feed
+
+
+def _is_duplicated(values: list[str]) -> str:
+    return f"{', '.join(values)} {'is' if len(values) == 1 else 'are'} duplicated"
+
+
+def _field(given: object, name: str) -> object:
+    """Return a field of a mapping that may be anything else; None where there is none."""
+    return given.get(name) if isinstance(given, dict) else None
 
 
 class _PlainLoader(yaml.SafeLoader):

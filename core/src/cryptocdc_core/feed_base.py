@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
-from cryptocdc_core import durations
+from cryptocdc_core import durations, symbols
 
 # A pattern bounds a string by itself; `maxLength` says so to Kubernetes, which does not read it out of the pattern.
 Duration = Annotated[str, Field(pattern=durations.PATTERN, json_schema_extra={"maxLength": 7})]
-Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9_.-]{1,20}$", json_schema_extra={"maxLength": 20})]
+Symbol = Annotated[
+    str,
+    Field(pattern=symbols.PATTERN, json_schema_extra={"maxLength": symbols.MAX_LENGTH}),
+    AfterValidator(symbols.composed),
+]
+Asset = Annotated[
+    str,
+    Field(pattern=symbols.ASSET_PATTERN, json_schema_extra={"maxLength": symbols.MAX_ASSET_LENGTH}),
+    AfterValidator(symbols.composed),
+]
+
+Broken = tuple[tuple[str | int, ...], str]
+"""A rule that is broken: the field, as a path from the model, and what is accepted."""
 
 
 class FeedModel(BaseModel):
@@ -18,11 +40,59 @@ class FeedModel(BaseModel):
     # below the fields are what `kubectl explain` and docs/feed.md say.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    @model_validator(mode="before")
     @classmethod
-    def _null_is_absent(cls, given: Any) -> Any:
-        # As Kubernetes has it: a field's null stands for the default.
+    def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:  # noqa: ARG003 - for the models with rules
+        """Yield what is wrong with `given` beyond its fields one by one. `given` is as it was written, by the
+        documented names and without nulls: any value in it may be invalid, which is reported elsewhere."""
+        yield from ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _whole(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """Check fields and rules, whichever fails: a validator that runs after the fields would be left out as soon as
+        one of them is invalid, and its mistakes be reported one correction later."""
         if not isinstance(given, dict):
-            return given
-        fields = {field.alias or name for name, field in cls.model_fields.items()}
-        return {key: value for key, value in given.items() if value is not None or key not in fields}
+            return validate(given)
+        fields = cls.documented_fields()
+        # As Kubernetes has it: a field's null stands for the default.
+        present = {key: value for key, value in given.items() if value is not None or key not in fields}
+        problems: list[InitErrorDetails] = []
+        made = None
+        try:
+            made = validate(present)
+        except ValidationError as error:
+            problems += [
+                InitErrorDetails(type=found["type"], loc=found["loc"], input=found["input"], ctx=found.get("ctx", {}))
+                for found in error.errors(include_url=False)
+            ]
+        for path, accepted in cls.broken_rules(present):
+            problems.append(
+                InitErrorDetails(
+                    type="value_error", loc=path, input=_at(present, path), ctx={"error": ValueError(accepted)}
+                )
+            )
+        if problems:
+            raise ValidationError.from_exception_data(cls.__name__, problems)
+        assert made is not None
+        return made
+
+    @classmethod
+    def documented_fields(cls) -> set[str]:
+        return {field.alias or name for name, field in cls.model_fields.items()}
+
+    @classmethod
+    def lacks(cls, given: dict[str, Any], wanted: Sequence[str]) -> bool:
+        """Return whether none of `wanted` is given, and no unknown field that may be one of them misspelled."""
+        return not any(name in given for name in wanted) and given.keys() <= cls.documented_fields()
+
+
+def _at(value: Any, path: Sequence[str | int]) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def duplicates(values: object) -> list[str]:
+    """Return the strings that a list holds more than once, sorted; none of what is not a list."""
+    texts = [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+    return sorted({text for text in texts if texts.count(text) > 1})

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from cryptocdc_core import durations
+from cryptocdc_core import durations, symbols
 
 
 def shown(value: object) -> str:
@@ -51,8 +51,8 @@ PATTERNS = {
     durations.PATTERN: "a whole number with a unit, such as 60s, 15m, 12h, 2d",
     rf"^keep$|{durations.PATTERN}": "keep, or a whole number with a unit, such as 12h, 2d, 90d",
     r"^[a-z][a-z0-9-]{0,29}$": "1 to 30 of a-z, 0-9 and -, the first a letter",
-    r"^[A-Z0-9_.-]{1,20}$": "the exchange's name in capitals, such as BTCUSDT",
-    r"^[A-Z0-9]{1,12}$": "an asset in capitals, such as USDT",
+    symbols.PATTERN: symbols.WORDS,
+    symbols.ASSET_PATTERN: "an asset in capitals, such as USDT",
     r"^https?://[^\s]+$": "a base URL that begins with http:// or https://",
     r"^https?://[^\s/?#]+[^\s]*$": "a URL that begins with http:// or https://",
     r"^wss?://[^\s]+$": "a base URL that begins with ws:// or wss://",

@@ -84,7 +84,7 @@ RULES = (
     Rule(
         ("spec", "alerts"),
         "self.all(one, self.exists_one(other, other == one))",
-        "an alert stands more than once; each alert is accepted once",
+        "an alert is duplicated; each alert is accepted once",
     ),
     Rule(
         ("spec", "alerts", "[]", "window"),

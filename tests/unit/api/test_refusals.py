@@ -17,7 +17,7 @@ def api() -> Api:
     ("url", "status", "field", "value", "accepted"),
     [
         ("/klines", 400, "symbol", "", "a value"),
-        ("/klines?symbol=BTC USDT", 400, "symbol", "BTC USDT", "what matches ^[A-Z0-9_.-]{1,20}$"),
+        ("/klines?symbol=BTC USDT", 400, "symbol", "BTC USDT", "the exchange's name in capitals, such as BTCUSDT"),
         ("/klines?symbol=BTCUSD", 404, "symbol", "BTCUSD", "BTCUSDT, ETHUSDT"),
         ("/klines?symbol=BTCUSDT&interval=1d", 404, "interval", "1d", "1m, 1h"),
         ("/klines?symbol=BTCUSDT&interval=7m", 400, "interval", "7m", "'1s'"),
@@ -25,6 +25,14 @@ def api() -> Api:
         ("/klines?symbol=BTCUSDT&limit=1001", 400, "limit", "1001", "1000 or less"),
         ("/klines?symbol=BTCUSDT&limit=ten", 400, "limit", "ten", "a whole number"),
         ("/klines?symbol=BTCUSDT&from=yesterday", 400, "from", "yesterday", "ISO 8601"),
+        (
+            "/klines?symbol=BTCUSDT&from=20261121",
+            400,
+            "from",
+            "20261121",
+            "seconds with 10 digits, milliseconds with 13",
+        ),
+        ("/klines?symbol=BTCUSDT&from=-1", 400, "from", "-1", "ISO 8601"),
         ("/klines?symbol=BTCUSDT&to=99999-01-01", 400, "to", "99999-01-01", "ISO 8601"),
         ("/klines?symbol=BTCUSDT&from=2026-11-02&to=2026-11-01", 400, "from", "1793577600000", "a time before to"),
         ("/klines?symbol=BTCUSDT&cursor=abc", 400, "cursor", "abc", "X-Next-Cursor"),

@@ -57,7 +57,7 @@ BAD = [
     (document(symbols={"names": []}), "spec.symbols.names", "[]", "1 or more entries"),
     (document(symbols={"names": ["btcusdt"]}), "spec.symbols.names[0]", "'btcusdt'", "in capitals, such as BTCUSDT"),
     (document(symbols={"names": ["A", "A'; --"]}), "spec.symbols.names[1]", "A'; --", "in capitals"),
-    (document(symbols={"names": ["A", "B", "A"]}), "spec.symbols.names", "A stands more than once", "accepted once"),
+    (document(symbols={"names": ["A", "B", "A"]}), "spec.symbols.names", "A is duplicated", "accepted once"),
     (document(symbols={"top": {"count": 0}}), "spec.symbols.top.count", "0", "1 or more"),
     (document(symbols={"top": {"count": 501}}), "spec.symbols.top.count", "501", "500 or less"),
     (document(symbols={"top": {"count": True}}), "spec.symbols.top.count", "True", "integer"),
@@ -98,7 +98,7 @@ BAD = [
     (alerts({"window": "2d", "dropPercent": 5}), "spec.alerts[0].window", "'2d'", "10s to 1d"),
     (alerts({"window": "1 h", "dropPercent": 5}), "spec.alerts[0].window", "'1 h'", DURATION),
     (alerts({"window": "2h", "dropPercent": 5}, retention={"kafka": "1h"}), "spec.alerts[0].window", "'2h'", "1h"),
-    (alerts({"above": 5}, {"above": 5}), "spec.alerts", "ETHUSDT/above/5 stands more than once", "accepted once"),
+    (alerts({"above": 5}, {"above": 5}), "spec.alerts", "ETHUSDT/above/5 is duplicated", "accepted once"),
     (alerts({"above": 5}, streams={"orderBook": {}}), "spec.alerts", "1 given", "latestPrices, recentTrades, klines"),
     (document(alerts=[{"above": 5}]), "spec.alerts[0].symbol", "missing", "must be given"),
     (document(alertWebhook={}), "spec.alertWebhook", "{}", "exactly one of url and secretRef"),
@@ -127,6 +127,78 @@ def test_all_problems_of_a_feed_are_told_at_once():
         "spec.scaling.partitions",
         "spec.suspend",
     ]
+
+
+def test_a_mistake_in_one_field_hides_no_other_mistake():
+    """The feed of the report: an invalid name, a duplicate symbol, and both `names` and `top`."""
+    problems = refused(
+        with_name("Majors") | {"spec": document(symbols={"names": ["A", "B", "A"], "top": {"count": 3}})["spec"]}
+    )
+    assert [problem.partition(": ")[0] for problem in problems] == [
+        "metadata.name", "spec.symbols.names", "spec.symbols",
+    ]  # fmt: skip
+    assert problems[0].endswith(NAME)
+    assert problems[1].endswith("A is duplicated; each symbol is accepted once")
+    assert problems[2].endswith("exactly one of names and top is accepted")
+
+
+MANY = {
+    "apiVersion": "v1",
+    "kind": "CryptoFeed",
+    "metadata": {"name": "pg-majors"},
+    "spec": {
+        "exchange": "kraken",
+        "exchnge": "binance",
+        "symbols": {"names": ["btcusdt", "ETHUSDT", "ETHUSDT"], "top": {"count": 0, "quote": "U S"}},
+        "streams": {"klines": {"intervals": ["1m", "7m", "1m"], "period": 60}},
+        "retention": {"kafka": "1h", "cassandra": "4000d"},
+        "scaling": {"partitions": 0},
+        "alerts": [
+            {"symbol": "ETHUSDT", "above": 5},
+            {"symbol": "ETHUSDT", "above": 5},
+            {"symbol": "XRPUSDT", "window": "2h", "dropPercent": 5},
+            {"symbol": "ETHUSDT", "above": 5, "below": 0},
+            {"symbol": "ETHUSDT", "dropPercent": "5"},
+            {"window": "2d", "below": 1},
+        ],
+        "alertWebhook": {"url": "ftp://x", "secretRef": "s"},
+        "suspend": "no",
+    },
+}
+
+
+def test_a_feed_with_many_mistakes_is_refused_for_all_of_them_at_once_in_the_same_order():
+    problems = refused(MANY)
+    assert [problem.partition(": ")[0] for problem in problems] == [
+        "apiVersion",
+        "metadata.name",
+        "spec.exchange",
+        "spec.symbols.names[0]",
+        "spec.symbols.top.count",
+        "spec.symbols.top.quote",
+        "spec.symbols.names",  # ETHUSDT is duplicated
+        "spec.symbols",  # both names and top
+        "spec.streams.klines.intervals[1]",
+        "spec.streams.klines.period",
+        "spec.streams.klines.intervals",  # 1m is duplicated
+        "spec.retention.cassandra",
+        "spec.scaling.partitions",
+        "spec.alerts[3].below",
+        "spec.alerts[3]",  # above and below
+        "spec.alerts[4].dropPercent",
+        "spec.alerts[4]",  # no window
+        "spec.alerts[5].symbol",
+        "spec.alerts[5].window",
+        "spec.alerts[5]",  # a window for below
+        "spec.alertWebhook.url",
+        "spec.alertWebhook",  # both url and secretRef
+        "spec.suspend",
+        "spec.exchnge",
+        "spec.alerts",  # ETHUSDT/above/5 is duplicated
+        "spec.alerts[2].symbol",
+        "spec.alerts[2].window",
+    ]
+    assert refused(MANY) == problems
 
 
 def test_a_long_value_is_cut_short():
