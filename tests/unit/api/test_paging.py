@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptocdc_api.paging import LATEST_MS, Position, Read, Row, Span, buckets, from_cursor, page, pages, to_cursor
+from cryptocdc_api.paging import Position, Read, Row, Span, buckets, from_cursor, page, pages, to_cursor
+from cryptocdc_api.reader import range_statement
 from cryptocdc_api.refusals import Refused
 from cryptocdc_api.tables import HEATMAP_TABLE, TABLES, Table
 from cryptocdc_core.catalogue import Bucket, Column, Type
+from cryptocdc_core.times import LATEST_MS
 
 HOUR = 3_600_000
 TRADES = Table(
@@ -107,6 +109,14 @@ def test_buckets_end_with_the_range() -> None:
     assert list(buckets(Bucket.HOUR, (HOUR - 1,), (HOUR,), True)) == []
     months = list(buckets(Bucket.MONTH, (-1,), (100 * 86_400_000,), False))
     assert [month // 86_400_000 for month in months] == [0, 31, 59, 90]
+
+
+def test_candles_of_a_second_are_read_by_the_day_and_longer_ones_by_the_month() -> None:
+    klines = TABLES["klines"]
+    second, minute = klines.within(["BTCUSDT", "1s"]), klines.within(["BTCUSDT", "1m"])
+    assert (second.bucket, minute.bucket) == (Bucket.DAY, Bucket.MONTH)
+    assert second.bucket_column == minute.bucket_column == "month"
+    assert '"symbol" = ? AND "interval" = ? AND "month" = ?' in range_statement("majors", second, newest_first=True)
 
 
 @pytest.mark.parametrize("table", [*TABLES.values(), HEATMAP_TABLE])

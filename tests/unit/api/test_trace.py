@@ -121,7 +121,7 @@ def test_without_kafka_the_audit_still_tells() -> None:
         ({"table": "recent_trades", "symbol": "BTCUSDT", "bucket_time": 3}, "bucket_time", 400),
         ({"table": "klines", "symbol": "BTCUSDT", "interval": "3m"}, "interval", 404),
         ({"table": "klines", "symbol": "BTCUSDT"}, "symbol", 404),
-        ({"table": "recent_trades", "symbol": "BTCUSDT", "trade_id": 2**63, "trade_time": 1}, "trade_id", 400),
+        ({"table": "recent_trades", "symbol": "BTCUSDT", "trade_id": 2**63, "trade_time": 0}, "trade_id", 400),
     ],
 )
 def test_what_can_not_be_traced_is_refused_by_name(query: dict[str, Any], field: str, status: int) -> None:

@@ -15,11 +15,13 @@ from rich.console import Console
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_adapters.symbols import read_symbols
 from cryptocdc_core import feed as feeds
+from cryptocdc_core import times
 from cryptocdc_core.catalogue import STREAMS, Stream, Type
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.hops import Trail, Values
 from cryptocdc_core.settings import PostgresSettings
+from cryptocdc_core.symbols import as_listed
 from cryptocdc_local.errors import EXIT_UNEQUAL
 from cryptocdc_local.feeds import FeedStore
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
@@ -28,7 +30,6 @@ from cryptocdc_local.trace.frames import Listener, why_none
 from cryptocdc_local.trace.places import Places, places
 from cryptocdc_local.trace.screen import show
 from cryptocdc_producer.roster import streams_by_table
-from cryptocdc_verifier.commands import moment
 from cryptocdc_verifier.target import Target, VerifyError
 
 LIMIT_S = 30.0
@@ -57,7 +58,7 @@ def trace(
     """
     parsed = feeds.load(feed)
     chosen = chosen_stream(parsed, stream)
-    known = parsed_key(chosen, symbol.upper(), key or [], parsed)
+    known = parsed_key(chosen, as_listed(symbol), key or [], parsed)
     target = Target.from_env(parsed, source_in_use(PostgresSettings.from_env(), parsed, source))
     captured = sorted(read_symbols(target.kafka, target.names.symbols_topic))
     if not captured:
@@ -156,7 +157,7 @@ def parsed_key(stream: Stream, symbol: str, given: list[str], feed: CryptoFeed) 
 
 def _value(kind: Type, text: str, name: str) -> Any:
     if kind is Type.TIMESTAMP:
-        return int(text) if text.isdecimal() else moment(text, f"--key {name}")
+        return times.option(f"--key {name}", text)
     if kind is Type.BIGINT:
         if not text.isdecimal() or int(text) >= 2**63:
             raise FeedError([f"--key {name}: {text!r} is not accepted; accepted: a whole number"])

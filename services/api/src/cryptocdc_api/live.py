@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 
 import msgspec
 from fastapi import APIRouter
@@ -14,12 +13,12 @@ from cryptocdc_api.context import Context
 from cryptocdc_api.gate import SUBPROTOCOL
 from cryptocdc_api.refusals import Refused, choices
 from cryptocdc_api.subscriptions import Client, Subscriptions
+from cryptocdc_core.symbols import as_listed, is_symbol
 
 MOST_CLIENTS = 200
 MOST_SYMBOLS = 200
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 CLOSING_S = 1.0
-_SYMBOL = re.compile(r"[A-Z0-9_.-]{1,20}")
 _REASON_BYTES = 120
 """What a close frame has room for."""
 
@@ -30,9 +29,9 @@ def asked(context: Context, streams: str, symbols: str) -> Client:
     for table in tables:
         if table not in context.tables:
             raise Refused("streams", table, choices(context.tables, table))
-    names = [part.strip().upper() for part in symbols.split(",") if part.strip()]
+    names = [as_listed(part) for part in symbols.split(",") if part.strip()]
     for name in names:
-        if not _SYMBOL.fullmatch(name):
+        if not is_symbol(name):
             raise Refused("symbols", name, "symbols separated by commas, such as BTCUSDT,ETHUSDT")
     if len(names) > MOST_SYMBOLS:
         raise Refused("symbols", f"{len(names)} symbols", f"{MOST_SYMBOLS} at most, or none for all")

@@ -17,6 +17,7 @@ from cryptocdc_api.refusals import Refused
 from cryptocdc_api.shapes import millis
 from cryptocdc_api.tables import Table
 from cryptocdc_core.catalogue import Bucket
+from cryptocdc_core.times import LATEST_MS
 
 MOST_PARTITIONS = 48
 """Of one page; each is one read, of a millisecond or two when it is empty."""
@@ -71,10 +72,6 @@ def from_cursor(table: Table, text: str) -> Span:
         raise Refused("cursor", text, "the X-Next-Cursor of an answer of this endpoint")
     assert found is not None
     return Span(found.start, found.end, found.newest_first, found.after)
-
-
-LATEST_MS = 253_370_764_800_000
-"""The year 9999."""
 
 
 def in_time(found: _Cursor) -> bool:

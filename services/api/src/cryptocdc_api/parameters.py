@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from cryptocdc_api.paging import LATEST_MS
+from cryptocdc_core import symbols, times
 from cryptocdc_core.feed import KlineInterval
 
 MOST_ROWS = 1000
 MOST_TRENDS = 50
 
-_EPOCH_MS = re.compile(r"[0-9]{1,15}")
-_TIME = "ISO 8601 (2026-11-21T10:00:00Z; UTC where no zone stands) or milliseconds since the epoch"
-
 
 def _time(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
-    if _EPOCH_MS.fullmatch(text):
-        at_ms = int(text)
-    else:
-        try:
-            at = datetime.fromisoformat(text)
-        except ValueError:
-            raise ValueError(_TIME) from None
-        at_ms = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-    if not 0 <= at_ms <= LATEST_MS:
-        raise ValueError(f"{_TIME}, from 1970 to 9998")
-    return at_ms
+    return times.parse(text) if isinstance(text, str) else text
 
 
-def _capitals(text: Any) -> Any:
-    return text.strip().upper() if isinstance(text, str) else text
+def _as_listed(text: Any) -> Any:
+    return symbols.as_listed(text) if isinstance(text, str) else text
 
 
 Time = Annotated[
     int, BeforeValidator(_time),
-    WithJsonSchema({"type": "string", "description": _TIME, "examples": ["2026-11-21T10:00:00Z", "1795255200000"]}),
+    WithJsonSchema(
+        {"type": "string", "description": times.ACCEPTED, "examples": ["2026-11-21T10:00:00Z", "1795255200000"]}
+    ),
 ]  # fmt: skip
-Symbol = Annotated[str, BeforeValidator(_capitals), Field(pattern=r"^[A-Z0-9_.-]{1,20}$", examples=["BTCUSDT"])]
+Symbol = Annotated[
+    str, BeforeValidator(_as_listed), Field(pattern=symbols.PATTERN, examples=["BTCUSDT", "币安人生USDT"])
+]  # fmt: skip
 Interval = Annotated[KlineInterval, Field(description="By default the first of the feed's.")]
 INTERVALS: tuple[str, ...] = get_args(KlineInterval)
 
@@ -82,7 +69,7 @@ class KlineQuery(SymbolQuery):
 def _listed(given: Any) -> Any:
     """Separated by commas, or the parameter given several times."""
     texts = given if isinstance(given, list) else [given]
-    return [_capitals(part) for text in texts for part in str(text).split(",")]
+    return [_as_listed(part) for text in texts for part in str(text).split(",")]
 
 
 class TrendsQuery(_Query):

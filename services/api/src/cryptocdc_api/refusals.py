@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cryptocdc_core.feed_problems import PATTERNS
+
 SHOWN = 60
 NAMED = 20
 
@@ -56,7 +58,7 @@ def _of(detail: Mapping[str, Any], parameters: Sequence[str]) -> dict[str, objec
     says: dict[str, str] = {
         "literal_error": "{expected}",
         "value_error": "{error}",
-        "string_pattern_mismatch": "what matches {pattern}",
+        "string_pattern_mismatch": PATTERNS.get(context.get("pattern", ""), "what matches {pattern}"),
         "greater_than_equal": "{ge} or more",
         "less_than_equal": "{le} or less",
         "int_parsing": "a whole number",

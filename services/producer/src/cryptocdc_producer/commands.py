@@ -22,6 +22,7 @@ from cryptocdc_adapters import postgres
 from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused, Rest
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_core import feed as feeds
+from cryptocdc_core import symbols, times
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.exchanges import exchange_of
@@ -51,7 +52,9 @@ def register(app: typer.Typer) -> None:
 def backfill(
     feed: Annotated[Path, typer.Option("-f", "--feed", help="the feed's YAML file")],
     symbol: Annotated[str, typer.Option(help="one symbol, such as BTCUSDT")],
-    begin: Annotated[str, typer.Option("--from", help="ISO time (UTC unless it says otherwise) or seconds since 1970")],
+    begin: Annotated[
+        str, typer.Option("--from", help="ISO time (UTC unless it says otherwise), or s or ms since 1970")
+    ],
     end: Annotated[str, typer.Option("--to", help="the same; what happens at this very moment is left out")],
     source: Annotated[str | None, typer.Option(help="exchange or simulated; the one that the feed ran with")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON line instead of a sentence")] = False,
@@ -62,9 +65,12 @@ def backfill(
     """
     try:
         parsed = feeds.load(feed)
-        from_ms, to_ms = _moment("--from", begin), _moment("--to", end)
+        from_ms, to_ms = times.option("--from", begin), times.option("--to", end)
         if from_ms >= to_ms:
             raise FeedError([f"--to: {end!r} is not accepted; accepted: a time after --from"])
+        symbol = symbols.as_listed(symbol)
+        if not symbols.is_symbol(symbol):
+            raise FeedError([f"--symbol: {symbol!r} is not accepted; accepted: {symbols.WORDS}"])
         database = PostgresSettings.from_env()
         used = source_in_use(database, parsed, source)
         if used == "capture":
@@ -168,19 +174,6 @@ async def _backfill(
         "refused": {what: count for what, count in refused.items() if count},
         "seconds": round(time.monotonic() - began, 1),
     }
-
-
-def _moment(option: str, text: str) -> int:
-    """Milliseconds since the epoch. Raises FeedError."""
-    if text.isdecimal() and len(text) <= 13:
-        return int(text) if len(text) > 11 else int(text) * 1000
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise FeedError(
-            [f"{option}: {text!r} is not accepted; accepted: a time such as 2026-11-21T08:00:00, or seconds since 1970"]
-        ) from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _shown(at_ms: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_core import feed as feeds
+from cryptocdc_core import times
 from cryptocdc_core.settings import PostgresSettings, SettingsError
 from cryptocdc_verifier.screen import progress, show
 from cryptocdc_verifier.target import Target, VerifyError
@@ -23,26 +23,15 @@ UNEQUAL, BAD_INPUT, PLATFORM = 1, 2, 3
 EXPLAINED = 20
 
 
-def moment(text: str | None, option: str) -> int | None:
-    """Milliseconds since the epoch of an ISO time; without a zone it is UTC. Raises FeedError."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise feeds.FeedError(
-            [f"{option}: {text!r} is not accepted; accepted: a time such as 2026-11-21 or 2026-11-21T08:20:00Z"]
-        ) from None
-    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
 def run(
     feed: Annotated[Path, typer.Option("--feed", "-f", help="the feed's file")],
     source: Annotated[
         str | None,
         typer.Option(help="whose rows: exchange, simulated or capture; else those that the feed has tables of"),
     ] = None,
-    start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="rows from this time on")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="rows from this time on: ISO, or s or ms since 1970")
+    ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="rows before this time")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print the report as one line of JSON")] = False,
     explained: Annotated[
@@ -52,7 +41,8 @@ def run(
     """Compare PostgreSQL with Cassandra, row by row. Exits 0 only when both hold the same."""
     try:
         parsed = feeds.load(feed)
-        first, last = moment(start, "--from"), moment(end, "--to")
+        first = None if start is None else times.option("--from", start)
+        last = None if end is None else times.option("--to", end)
         if first is not None and last is not None and first >= last:
             raise feeds.FeedError([f"--to: {end!r} is not accepted; accepted: a time after --from"])
         target = Target.from_env(parsed, source_in_use(PostgresSettings.from_env(), parsed, source))
