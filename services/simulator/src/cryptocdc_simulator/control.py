@@ -45,6 +45,7 @@ from cryptocdc_simulator.malformed import ANSWERS, KINDS
 from cryptocdc_simulator.market.book import step_at
 from cryptocdc_simulator.market.klines import INTERVALS, opening
 from cryptocdc_simulator.market.market import Listing, Market
+from cryptocdc_simulator.parameters import SYMBOL, SYMBOL_RANGE
 from cryptocdc_simulator.weights import Weights
 
 Result = dict[str, Any]
@@ -236,6 +237,8 @@ class Control:
     def _list(self, parameters: QueryParams) -> Result:
         assert self._market is not None
         base, quote = parameters["base"].upper(), parameters["quote"].upper()
+        if not SYMBOL.fullmatch(base + quote):
+            raise ValueError(f"symbol {base + quote!r} is none that an exchange lists: {SYMBOL_RANGE}")
         listed = self._market.listings.get(base + quote)
         if listed is not None and listed.trading:
             raise ValueError(f"symbol {base + quote} is listed already")

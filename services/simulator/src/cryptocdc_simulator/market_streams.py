@@ -208,7 +208,7 @@ class MarketStreams:
         """Compute what the first event of a stream needs, without holding up the others."""
         name, _, channel = stream.partition("@")
         listings = list(self._market.listings.values()) if stream.startswith("!miniTicker") else []
-        if name.isascii() and (listing := self._market.listings.get(name.upper())):
+        if listing := self._named(name):
             listings = [listing]
         for listing in listings:
             if channel in ("ticker", "miniTicker", "arr"):
@@ -241,11 +241,15 @@ class MarketStreams:
         if re.fullmatch(r"!miniTicker@arr(@\d+ms)?", stream):
             return MiniTickers(self._market, self._faults), None
         name, _, channel = stream.partition("@")
-        listing = self._market.listings.get(name.upper())
-        if listing is None or name != name.lower() or not listing.trading:
+        listing = self._named(name)
+        if listing is None or not listing.trading:
             return None
         made = self._of_symbol(listing, channel)
         return None if made is None else (made, listing)
+
+    def _named(self, name: str) -> Listing | None:
+        """The listing whose streams are called so: its symbol in small letters, which not every script has."""
+        return next((it for it in self._market.listings.values() if it.symbol.lower() == name), None)
 
     def _of_symbol(self, listing: Listing, channel: str) -> Stream | None:
         faults = self._faults

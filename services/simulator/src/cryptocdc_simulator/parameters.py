@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from cryptocdc_simulator import errors
 from cryptocdc_simulator.market.klines import INTERVALS
 
-_SYMBOL = r"^[A-Z0-9-_.]{1,20}$"
-_SYMBOLS = r'^\[("[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}){0,1}\]$'
+_NAME, _NAME_RANGE = r"(?:(?![a-z])[\w.-]){1,50}", r"[\w\-._&&[^a-z]]{1,50}"
+"""Word characters of any script but a to z; and the same as the exchange writes it in its refusals."""
+SYMBOL, SYMBOL_RANGE = re.compile(_NAME), f"^{_NAME_RANGE}$"
+_SYMBOLS = re.compile(rf'\[("{_NAME}"(,"{_NAME}")*)?\]')
+_SYMBOLS_RANGE = rf'^\[("{_NAME_RANGE}"(,"{_NAME_RANGE}"){{0,}}){{0,1}}\]$'
 _INTEGER = r"^[0-9]{1,20}$"
 
 
@@ -37,8 +40,8 @@ class Parameters:
             return None
         if not symbol:
             raise errors.missing("symbol")
-        if not re.match(_SYMBOL, symbol):
-            raise errors.illegal("symbol", _SYMBOL)
+        if not SYMBOL.fullmatch(symbol):
+            raise errors.illegal("symbol", SYMBOL_RANGE)
         return symbol
 
     def one_or_many_symbols(self) -> list[str] | None:
@@ -52,8 +55,8 @@ class Parameters:
             return None
         if not symbols:
             raise errors.missing("symbols")
-        if not re.match(_SYMBOLS, symbols):
-            raise errors.illegal("symbols", _SYMBOLS)
+        if not _SYMBOLS.fullmatch(symbols):
+            raise errors.illegal("symbols", _SYMBOLS_RANGE)
         names: list[str] = json.loads(symbols)
         if len(set(names)) < len(names):
             raise errors.ApiError(400, -1151, "Symbol is present multiple times in the list.")

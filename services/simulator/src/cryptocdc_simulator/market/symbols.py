@@ -97,6 +97,7 @@ CATALOGUE: tuple[Instrument, ...] = (
     _usdt("COMP", 44.0, 2, 3, 0.4),
     _usdt("KSM", 18.6, 2, 3, 0.4),
     _usdt("NKN", 0.082, 4, 0, 0.4),
+    _usdt("币安人生", 0.0000121, 8, 0, 2.0),
     Instrument("ETH", "BTC", 0.0492, 5, 3, 4.0, 0.12),
     Instrument("BNB", "BTC", 0.0091, 6, 2, 2.0, 0.7),
     Instrument("SOL", "BTC", 0.00234, 7, 1, 2.0, 2.5),
