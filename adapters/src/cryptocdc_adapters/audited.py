@@ -13,7 +13,7 @@ from cryptocdc_core.names import quoted
 
 def one_key(stream: Stream) -> tuple[str, ...]:
     """The columns that name a row, in the order of `one_statement`'s marks."""
-    return (*stream.partition, stream.bucket.value, *stream.clustering)
+    return (*stream.partition, stream.bucket_column, *stream.clustering)
 
 
 def one_statement(keyspace: str, stream: Stream) -> str:

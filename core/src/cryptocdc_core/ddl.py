@@ -147,7 +147,7 @@ def cassandra_schema(names: Names, streams: Sequence[Stream], retention_s: int |
         f"CREATE TYPE IF NOT EXISTS {keyspace}.{AUDIT_COLUMN} ({fields})",
     ]
     for stream in streams:
-        partition = (*stream.partition, stream.bucket.value)
+        partition = (*stream.partition, stream.bucket_column)
         statements.append(
             _cassandra_table(
                 keyspace, stream.table, cassandra_columns(stream), partition, stream.clustering, stream.clustering,
@@ -169,7 +169,8 @@ def cassandra_schema(names: Names, streams: Sequence[Stream], retention_s: int |
 
 def cassandra_columns(stream: Stream) -> tuple[Column, ...]:
     """A stream's columns in Cassandra, the audit apart: those of PostgreSQL and the bucket."""
-    bucket = Column(stream.bucket.value, Type.TIMESTAMP, f"Start of the {stream.bucket.value} in UTC.")
+    finer = "".join(f", of {value} of the {bucket.value}" for value, bucket in stream.finer_buckets.items())
+    bucket = Column(stream.bucket_column, Type.TIMESTAMP, f"Start of the {stream.bucket.value}{finer}, in UTC.")
     return (*stream.columns, bucket)
 
 

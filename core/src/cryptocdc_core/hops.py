@@ -243,7 +243,7 @@ class Trail:
             return Hop(CASSANDRA, None, "", {}, deleted or self._note(CASSANDRA, None))
         facts: dict[str, Any] = {
             "table": row.table,
-            self.stream.bucket.value: iso(row.bucket_ms * 1000),
+            self.stream.bucket_column: iso(row.bucket_ms * 1000),
             "writetime": row.write_us,
             "ttl_s": row.ttl_s,
         }

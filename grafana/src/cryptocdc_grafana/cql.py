@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cryptocdc_core.catalogue import Bucket
+from collections.abc import Mapping
+
+from cryptocdc_core.catalogue import Bucket, Stream
 
 _LENGTH = {Bucket.HOUR: "1h", Bucket.DAY: "1d", Bucket.MONTH: "1mo"}
 
@@ -17,10 +19,24 @@ def newest_buckets(bucket: Bucket, count: int) -> str:
 
     Cassandra floors the time itself, since Grafana can't list the hours of a range.
     """
+    return f"{bucket.value} IN ({_newest(bucket, count)})"
+
+
+def newest_of(stream: Stream, counts: Mapping[Bucket, int]) -> str:
+    """Return the condition that selects the last so many partitions of each length that the stream's buckets have.
+
+    A query can't choose by the value of a variable: it names partitions of each length, and those of another length
+    than the variable's are empty.
+    """
+    lengths = dict.fromkeys((stream.bucket, *stream.finer_buckets.values()))
+    return f"{stream.bucket_column} IN ({', '.join(_newest(bucket, counts[bucket]) for bucket in lengths)})"
+
+
+def _newest(bucket: Bucket, count: int) -> str:
     length = _LENGTH[bucket]
     unit = length.removeprefix("1")
     ends = ["(timestamp)$__timeTo", *(f"(timestamp)$__timeTo - {back}{unit}" for back in range(1, count))]
-    return f"{bucket.value} IN ({', '.join(f'floor({end}, {length})' for end in ends)})"
+    return ", ".join(f"floor({end}, {length})" for end in ends)
 
 
 def within(column: str) -> str:

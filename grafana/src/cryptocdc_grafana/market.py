@@ -15,14 +15,14 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 from cryptocdc_core.catalogue import HEATMAP, NEWEST_STATS, Bucket
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, ORDER_BOOK
 from cryptocdc_grafana import drawing
-from cryptocdc_grafana.cql import newest_buckets, number, within
+from cryptocdc_grafana.cql import newest_buckets, newest_of, number, within
 from cryptocdc_grafana.drawing import Drawing, transformation
 from cryptocdc_grafana.sources import Cql, Get, Query, Source, Sql
 
 STATS, CANDLES, BOOK = CRYPTO_24H_STATS.table, KLINES.table, ORDER_BOOK.table
 RANGE = (("from", "${__from}"), ("to", "${__to}"), ("limit", "1000"))
 """The newest 1,000 rows of the dashboard's range."""
-BOOK_HOURS, CANDLE_MONTHS = 2, 3
+BOOK_HOURS, CANDLE_PARTITIONS = 2, {Bucket.MONTH: 3, Bucket.DAY: 2}
 OHLCV = ("open", "high", "low", "close", "volume")
 CANDLES_DOC = "Candles with their volume in the base asset; an open candle still moves."
 TIME, NUMBER, TEXT = "timestamp", "number", "string"
@@ -128,7 +128,7 @@ def _trends() -> MarketPanel:
         Cql(
             f'SELECT symbol, {number("close", "close")}, open_time AS time FROM "$feed".{CANDLES}'
             f" WHERE symbol IN ({SYMBOLS}) AND interval = '$interval'"
-            f" AND {newest_buckets(Bucket.MONTH, CANDLE_MONTHS)} AND {within('open_time')}"
+            f" AND {newest_of(KLINES, CANDLE_PARTITIONS)} AND {within('open_time')}"
         ),
         Get(
             "/price_trends",
@@ -146,7 +146,7 @@ def _trends() -> MarketPanel:
 def _of_candles(symbol: str, interval: str, columns: Sequence[str]) -> tuple[Cql, Get, Sql]:
     """Columns of one symbol's candles."""
     where = f"symbol = '{symbol}' AND interval = '{interval}'"
-    months = newest_buckets(Bucket.MONTH, CANDLE_MONTHS)
+    months = newest_of(KLINES, CANDLE_PARTITIONS)
     doubles = ", ".join(number(column, column) for column in columns)
     floats = ", ".join(f"{column}::float8 AS {column}" for column in columns)
     return (
@@ -196,7 +196,7 @@ def _volatility() -> MarketPanel:
         Cql(
             'SELECT symbol, CAST(high - low AS double) / CAST(open AS double) * 100 AS volatility, open_time AS time'
             f' FROM "$feed".{CANDLES}'
-            f" WHERE {where} AND {newest_buckets(Bucket.MONTH, CANDLE_MONTHS)} AND {within('open_time')}"
+            f" WHERE {where} AND {newest_of(KLINES, CANDLE_PARTITIONS)} AND {within('open_time')}"
         ),
         Get(
             "/volatility", (("symbol", "$symbol"), ("interval", "$interval"), *RANGE),

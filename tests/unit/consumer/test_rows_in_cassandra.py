@@ -48,6 +48,15 @@ def test_a_kline_is_in_its_month_and_a_price_in_its_day():
     assert statements(LATEST_PRICES, change(LATEST_PRICES))[0].values["day"] == NOW_MS - NOW_MS % DAY_MS
 
 
+def test_a_candle_of_a_second_is_in_its_day_when_written_and_when_deleted():
+    """A month of them would be 2.7 million rows in one partition."""
+    at = 1_795_824_000_000 + HOUR_MS  # 2026-11-28T01:00
+    written = statements(KLINES, change(KLINES, interval="1s", open_time=at))[0]
+    deleted = statements(KLINES, change(KLINES, "d", interval="1s", open_time=at))[0]
+    assert written.values["month"] == deleted.values["month"] == at - HOUR_MS
+    assert statements(KLINES, change(KLINES, "d", interval="1m", open_time=at))[0].values["month"] == 1_793_491_200_000
+
+
 def test_the_ttl_is_what_the_row_has_left_of_the_retention():
     hour_old = change(RECENT_TRADES, trade_time=NOW_MS - HOUR_MS)
     assert statements(RECENT_TRADES, hour_old, retention_s=7200)[0].ttl == 3600

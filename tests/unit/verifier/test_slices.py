@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cryptocdc_core.catalogue import by_table
 from cryptocdc_verifier.pace import Pace
 from cryptocdc_verifier.proofs import Proof, merged
 from cryptocdc_verifier.slices import (
@@ -21,7 +22,7 @@ from cryptocdc_verifier.slices import (
     provable,
     proven_through,
 )
-from cryptocdc_verifier.window import Window, subtract
+from cryptocdc_verifier.window import Window, partitions_of, subtract
 
 DAY = 24 * HOUR_MS
 spans = st.tuples(st.integers(0, 50), st.integers(1, 20)).map(lambda pair: Window(pair[0], pair[0] + pair[1]))
@@ -98,3 +99,13 @@ def test_rows_pass_no_faster_than_the_pace():
     for _ in range(10):
         pace(100)
     assert now[0] == pytest.approx(106)
+
+
+def test_candles_of_a_second_are_looked_for_in_the_days_of_a_window_and_others_in_its_months():
+    klines, november = by_table("klines"), 1_793_491_200_000
+    window = Window(november + DAY + 1, november + 3 * DAY)
+    seconds = partitions_of(klines, ("BTCUSDT", "1s"), window)
+    assert [partition.bucket for partition in seconds] == [november + DAY, november + 2 * DAY]
+    assert seconds[0].window(klines) == Window(november + DAY, november + 2 * DAY)
+    (minutes,) = partitions_of(klines, ("BTCUSDT", "1m"), window)
+    assert minutes.window(klines) == Window(november, november + 30 * DAY)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cached_property
+from typing import Any
 
 
 class Type(Enum):
@@ -69,7 +71,8 @@ class Column:
 class Stream:
     """One kind of market data and the table that holds it, of the same name in both databases.
 
-    `key` is PostgreSQL's primary key. `partition`, the bucket of `time` and `clustering` make Cassandra's.
+    `key` is PostgreSQL's primary key. `partition`, the bucket of `time` and `clustering` make Cassandra's; how long a
+    bucket is, `bucket_of` says.
     `event` names the column with the exchange's time of the event, from which latency is measured.
     """
 
@@ -85,6 +88,9 @@ class Stream:
     event: str
     default_period_s: float
     """Between two questions when the source is REST."""
+    finer_buckets: Mapping[str, Bucket] = field(default_factory=dict, hash=False)
+    """Shorter buckets than `bucket`, by the value of the last column of `partition`: of rows that come so often that a
+    partition would outgrow what Cassandra reads and compacts with ease."""
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
@@ -98,6 +104,20 @@ class Stream:
     def values(self) -> tuple[Column, ...]:
         """The columns outside the key."""
         return tuple(column for column in self.columns if column.name not in self.key)
+
+    @property
+    def bucket_column(self) -> str:
+        """The column of Cassandra's table with the start of a row's bucket. It is named after `bucket`."""
+        return self.bucket.value
+
+    def bucket_of(self, partition: Sequence[str]) -> Bucket:
+        """Return the length of the buckets of some rows, given the values of their columns `partition`."""
+        return self.finer_buckets.get(partition[-1], self.bucket)
+
+    def bucket_start(self, row: Mapping[str, Any]) -> int:
+        """Return the start of the bucket that contains a row, in milliseconds since the epoch. `row` has at least the
+        key's columns, times in milliseconds."""
+        return self.bucket_of([row[name] for name in self.partition]).floor(row[self.time])
 
     def position(self, column: str) -> int:
         """Where `column` stands in a row of this stream, a tuple in the order of `columns`."""

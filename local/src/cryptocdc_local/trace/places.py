@@ -103,8 +103,8 @@ class Places:
     def written(self, key: Values) -> Written | None:
         """Cassandra's row of that key."""
         stream = self.stream
-        bucket_ms = stream.bucket.floor(key[stream.time])
-        where = {**key, stream.bucket.value: bucket_ms}
+        bucket_ms = stream.bucket_start(key)
+        where = {**key, stream.bucket_column: bucket_ms}
         row = self._session.execute(self._prepared, [where[name] for name in one_key(stream)]).one()
         table = f"{self.target.names.keyspace}.{stream.table}"
         return None if row is None else written(stream, table, bucket_ms, row)

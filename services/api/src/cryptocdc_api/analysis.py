@@ -88,8 +88,9 @@ def _serve_candles(router: APIRouter, context: Context) -> None:
 
         async def of(symbol: str) -> list[Json]:
             last = SymbolQuery(symbol=symbol, limit=query.window + 1)
-            span = span_of(_KLINES, last, context.feed.spec.retention.cassandra, now_ms())
-            rows, _ = await page(_KLINES, span, last.limit, context.reader.of(_KLINES, [symbol, interval], True))
+            candles = _KLINES.within([symbol, interval])
+            span = span_of(candles, last, context.feed.spec.retention.cassandra, now_ms())
+            rows, _ = await page(candles, span, last.limit, context.reader.of(candles, [symbol, interval], True))
             return compute(rows[::-1])[-1:]
 
         async def load() -> list[Json]:
@@ -109,10 +110,11 @@ def _serve_trends(router: APIRouter, context: Context) -> None:
         for symbol in query.symbols:
             await context.check_symbol(symbol)
         newest = RangeQuery.model_validate({"from": query.start, "to": query.end, "limit": MOST_ROWS})
-        span = span_of(_KLINES, newest, context.feed.spec.retention.cassandra, now_ms())
 
         async def of(symbol: str) -> list[Row]:
-            rows, _ = await page(_KLINES, span, MOST_ROWS, context.reader.of(_KLINES, [symbol, interval], True))
+            candles = _KLINES.within([symbol, interval])
+            span = span_of(candles, newest, context.feed.spec.retention.cassandra, now_ms())
+            rows, _ = await page(candles, span, MOST_ROWS, context.reader.of(candles, [symbol, interval], True))
             return rows[::-1]
 
         found = await asyncio.gather(*(of(symbol) for symbol in dict.fromkeys(query.symbols)))
@@ -125,13 +127,14 @@ async def _computed(
     """A page of candles and those before it that its figures are made of, computed; those of the page answered."""
     if query.stream:
         raise Refused("stream", "true", "false: figures are computed a page at a time")
-    span = span_of(_KLINES, query, context.feed.spec.retention.cassandra, now_ms())
-    rows, following = await page(_KLINES, span, query.limit, context.reader.of(_KLINES, prefix, span.newest_first))
+    candles = _KLINES.within(prefix)
+    span = span_of(candles, query, context.feed.spec.retention.cassandra, now_ms())
+    rows, following = await page(candles, span, query.limit, context.reader.of(candles, prefix, span.newest_first))
     if not rows:
-        return paged(request, _KLINES, [], following)
+        return paged(request, candles, [], following)
     oldest_first = rows[::-1] if span.newest_first else rows
-    earlier = RangeQuery(to=position(_KLINES, oldest_first[0])[0])
-    lead = span_of(_KLINES, earlier, context.feed.spec.retention.cassandra, now_ms())
-    before, _ = await page(_KLINES, lead, warm_up, context.reader.of(_KLINES, prefix, True))
+    earlier = RangeQuery(to=position(candles, oldest_first[0])[0])
+    lead = span_of(candles, earlier, context.feed.spec.retention.cassandra, now_ms())
+    before, _ = await page(candles, lead, warm_up, context.reader.of(candles, prefix, True))
     made = compute([*before[::-1], *oldest_first])[len(before) :]
-    return paged(request, _KLINES, made[::-1] if span.newest_first else made, following)
+    return paged(request, candles, made[::-1] if span.newest_first else made, following)

@@ -47,6 +47,7 @@ async def answer(
     context: Context, request: Request, table: Table, prefix: Sequence[Any], query: RangeQuery, shape: Shape
 ) -> Response:
     """The rows of `query` in the partitions of `prefix`."""
+    table = table.within(prefix)
     span = span_of(table, query, context.feed.spec.retention.cassandra, now_ms())
     read = context.reader.of(table, prefix, span.newest_first)
     if query.stream:

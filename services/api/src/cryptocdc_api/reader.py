@@ -119,8 +119,8 @@ class Reader:
 
     async def one(self, stream: Stream, key: Mapping[str, Any]) -> Written | None:
         """The row of that key with its audit; None when there is none."""
-        bucket_ms = stream.bucket.floor(key[stream.time])
-        where = {**key, stream.bucket.value: bucket_ms}
+        bucket_ms = stream.bucket_start(key)
+        where = {**key, stream.bucket_column: bucket_ms}
         values = [where[name] for name in one_key(stream)]
         found = await self._rows(stream.table, self._ones.get(stream.table), values)
         return written(stream, f"{self._keyspace}.{stream.table}", bucket_ms, found[0]) if found else None
@@ -185,7 +185,7 @@ class Reader:
 def range_statement(keyspace: str, table: Table, newest_first: bool) -> str:
     """Rows of one partition between two positions: their values follow those of the partition; then the limit."""
     columns = ", ".join(quoted(column.name) for column in table.columns)
-    equal = " AND ".join(f"{quoted(name)} = ?" for name in (*table.partition, table.bucket.value))
+    equal = " AND ".join(f"{quoted(name)} = ?" for name in (*table.partition, table.bucket_column))
     where = f"({', '.join(map(quoted, table.clustering))})"
     marks = f"({', '.join('?' * len(table.clustering))})"
     first, *_ = table.clustering

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from cryptocdc_core.catalogue import HEATMAP, STREAMS, Bucket, Column, Stream
@@ -13,8 +14,8 @@ from cryptocdc_core.heatmap import BINS
 class Table:
     """A table with a time in it, read in the order of `clustering`.
 
-    `partition` and the bucket of the time make a Cassandra partition. `clustering` is the position of a row within it,
-    the time first; `group` rows may share one (a heatmap's bins do).
+    `partition` and the bucket of the time, in `bucket_column`, make a Cassandra partition. `clustering` is the position
+    of a row within it, the time first; `group` rows may share one (a heatmap's bins do).
     """
 
     name: str
@@ -23,6 +24,17 @@ class Table:
     bucket: Bucket
     clustering: tuple[str, ...]
     group: int = 1
+    stream: Stream | None = None
+    """What it is the table of; None of a derived one."""
+
+    def within(self, prefix: Sequence[str]) -> Table:
+        """Return the table with the bucket of the partitions that begin with these values of `partition`."""
+        return self if self.stream is None else replace(self, bucket=self.stream.bucket_of(prefix))
+
+    @property
+    def bucket_column(self) -> str:
+        """The column with the start of a row's bucket."""
+        return self.bucket.value if self.stream is None else self.stream.bucket_column
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
@@ -35,7 +47,9 @@ class Table:
 
 
 def table_of(stream: Stream) -> Table:
-    return Table(stream.table, stream.columns, stream.partition, stream.bucket, stream.clustering)
+    return Table(
+        stream.table, stream.columns, stream.partition, stream.bucket, stream.clustering, stream=stream,
+    )  # fmt: skip
 
 
 TABLES: dict[str, Table] = {stream.table: table_of(stream) for stream in STREAMS.values()}

@@ -125,9 +125,9 @@ async def _key(context: Context, stream: Stream, query: TraceQuery) -> Values:
         return given
     if set(rest) != set(stream.clustering):
         raise Refused(rest[0], "", f"a value, or none of {', '.join(stream.clustering)}: then the newest row")
-    table = TABLES[stream.table]
-    span = span_of(table, SymbolQuery(symbol=query.symbol, limit=1), context.feed.spec.retention.cassandra, now_ms())
     prefix = [given[name] for name in stream.partition]
+    table = TABLES[stream.table].within(prefix)
+    span = span_of(table, SymbolQuery(symbol=query.symbol, limit=1), context.feed.spec.retention.cassandra, now_ms())
     rows, _ = await page(table, span, 1, context.reader.of(table, prefix, True))
     if not rows:
         raise Refused("symbol", query.symbol, f"a symbol with rows in {stream.table}", 404)

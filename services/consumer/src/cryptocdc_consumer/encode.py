@@ -42,15 +42,14 @@ class StreamEncoder:
         self.stream = stream
         self.insert = _compile_insert(stream, keyspace, retention_s, prepare)
         self.event: Callable[[Any], int] = attrgetter(stream.event)
-        where = [*stream.partition, stream.bucket.value, *stream.clustering]
+        where = [*stream.partition, stream.bucket_column, *stream.clustering]
         self._delete_head = statement_head(prepare(delete_statement(keyspace, stream.table, where)), len(where) + 1)
-        self._floor = _months(stream.bucket) if stream.bucket is Bucket.MONTH else stream.bucket.floor
 
     def delete(self, change: Any) -> tuple[Key, bytes]:
         """Of a delete only the key's columns mean anything, so nothing else is looked at."""
         stream = self.stream
         partition = [getattr(change, name) for name in stream.partition]
-        bucket_ms = self._floor(getattr(change, stream.time))
+        bucket_ms = stream.bucket_of(partition).floor(getattr(change, stream.time))
         clustering = [ENCODERS[stream.types[name]](getattr(change, name)) for name in stream.clustering]
         parts = [*self._partition(partition), bigint(bucket_ms), *clustering]
         statement = b"".join((self._delete_head, bigint(deletion_version(change.committed_us)), *parts))
@@ -84,15 +83,14 @@ def _compile_insert(stream: Stream, keyspace: str, retention_s: int | None, prep
     """
     variable = [c for c in stream.columns if c.type not in FORMATS]
     fixed = [c for c in stream.columns if c.type in FORMATS]
-    names = [*(c.name for c in variable), AUDIT_COLUMN, *(c.name for c in fixed), stream.bucket.value]
+    names = [*(c.name for c in variable), AUDIT_COLUMN, *(c.name for c in fixed), stream.bucket_column]
     formats = [*(FORMATS[c.type] for c in fixed), FORMATS[Type.TIMESTAMP], FORMATS[Type.BIGINT], FORMATS[Type.INTEGER]]
     values = [*(f"change.{c.name}" for c in fixed), "bucket", "version", "ttl"]
-    bucket = {Bucket.HOUR: "at - at % 3_600_000", Bucket.DAY: "at - at % 86_400_000", Bucket.MONTH: "month(at)"}
     source = _INSERT.format(
         time=stream.time,
         ttl=FOREVER if retention_s is None else f"{retention_s} - (written_ms - at) // 1000",
         expired="" if retention_s is None else "    if ttl <= 0:\n        return None\n",
-        bucket=bucket[stream.bucket],
+        bucket=_floored(stream),
         key=", ".join(f"change.{name}" for name in stream.partition),
         variable=", ".join(
             [
@@ -106,7 +104,8 @@ def _compile_insert(stream: Stream, keyspace: str, retention_s: int | None, prep
         "head": statement_head(prepare(insert_statement(keyspace, stream.table, names)), len(names) + 2),
         "pack": struct.Struct(">" + "".join(f"i{letter}" for _, letter in formats)).pack,
         "join": b"".join,
-        "month": _months(stream.bucket),
+        "floors": {value: _daily(bucket) for value, bucket in stream.finer_buckets.items()},
+        "floor": _daily(stream.bucket),
         **{kind.name.lower(): ENCODERS[kind] for kind in (Type.TEXT, Type.DECIMAL, Type.DECIMALS)},
         "audit": audit,
     }
@@ -115,8 +114,15 @@ def _compile_insert(stream: Stream, keyspace: str, retention_s: int | None, prep
     return insert
 
 
-def _months(bucket: Bucket) -> Callable[[int], int]:
-    """`bucket.floor`, which goes by the calendar, worked out once a day of data."""
+def _floored(stream: Stream) -> str:
+    """Return the expression of the start of a row's bucket: arithmetic where it can be, since that costs least."""
+    if stream.finer_buckets:
+        return f"floors.get(change.{stream.partition[-1]}, floor)(at)"
+    return {Bucket.HOUR: "at - at % 3_600_000", Bucket.DAY: "at - at % 86_400_000"}.get(stream.bucket, "floor(at)")
+
+
+def _daily(bucket: Bucket) -> Callable[[int], int]:
+    """Return the `floor` of a bucket of a day or longer, worked out once a day of data."""
     by_day = lru_cache(4096)(bucket.floor)
     return lambda at_ms: by_day(at_ms - at_ms % DAY_MS)
 

@@ -86,7 +86,7 @@ class CassandraSide:
 
     def _prepare(self, stream: Stream) -> PreparedStatement:
         columns = ", ".join(quoted(column.name) for column in ordered(stream))
-        equal = " AND ".join(f"{quoted(name)} = ?" for name in (*stream.partition, stream.bucket.value))
+        equal = " AND ".join(f"{quoted(name)} = ?" for name in (*stream.partition, stream.bucket_column))
         time = quoted(stream.time)
         statement = self._raw.prepare(
             f"SELECT {columns} FROM {self.table(stream)} WHERE {equal} AND {time} >= ? AND {time} < ?"  # noqa: S608
@@ -101,7 +101,7 @@ class CassandraSide:
 
     def partitions(self, stream: Stream) -> Iterator[Partition]:
         """Every partition that has rows, in no order."""
-        names = ", ".join(map(quoted, (*stream.partition, stream.bucket.value)))
+        names = ", ".join(map(quoted, (*stream.partition, stream.bucket_column)))
         query = SimpleStatement(
             f"SELECT DISTINCT {names} FROM {self.table(stream)}",  # noqa: S608
             fetch_size=_PAGE_ROWS,

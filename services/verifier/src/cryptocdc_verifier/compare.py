@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from cryptocdc_core.catalogue import Bucket, Stream
+from cryptocdc_core.ddl import DAY_MS
 from cryptocdc_verifier.canonical import Key, Tally, digest_of, key_of, time_of, version_of
 from cryptocdc_verifier.window import Partition, Window, day_of
 
@@ -119,7 +120,7 @@ class Comparison:
         The snapshot behind `rows` must have passed the pipeline already.
         """
         ours = self._tallies(rows, window)
-        partitions = {p for p in theirs if Window(p.bucket, self.stream.bucket.next(p.bucket)).meet(window)}
+        partitions = {p for p in theirs if p.window(self.stream).meet(window)}
         self.result.rows += sum(tally.rows for tally in ours.values())
         unequal = []
         for partition, lines in self._cassandra.read(self.stream, sorted(ours.keys() | partitions), window):
@@ -135,7 +136,7 @@ class Comparison:
 
     def _tallies(self, rows: Rows, window: Window) -> Mapping[Partition, Tally]:
         """Count and digest of PostgreSQL's rows by Cassandra partition."""
-        bucket_of = _bucket_of(self.stream.bucket)
+        floor = _floor(self.stream)
         prefix_at = [self.stream.key.index(name) for name in self.stream.partition]
         time_at = self.stream.key.index(self.stream.time)
         found: defaultdict[tuple[tuple[bytes, ...], int], Tally] = defaultdict(Tally)
@@ -143,7 +144,8 @@ class Comparison:
 
         def take(line: bytes) -> None:
             fields = line.split(b"\t", split)
-            found[tuple([fields[at] for at in prefix_at]), bucket_of(int(fields[time_at]))].add(line)
+            prefix = tuple([fields[at] for at in prefix_at])
+            found[prefix, floor(prefix[-1], int(fields[time_at]))].add(line)
 
         rows.read(self.stream, window, take)
         return {
@@ -251,16 +253,17 @@ def settle(
             comparison.judge(first, copied, second, last=left == 0)
 
 
-def _bucket_of(bucket: Bucket) -> Callable[[int], int]:
-    """`bucket.floor`, quick for many rows of few months."""
-    if bucket is not Bucket.MONTH:
-        return bucket.floor
-    by_day: dict[int, int] = {}
+def _floor(stream: Stream) -> Callable[[bytes, int], int]:
+    """Return `bucket_start` by the last column before the bucket and the time, quick for many rows of few days."""
+    by_day: dict[tuple[bytes, int], int] = {}
 
-    def floor(at: int) -> int:
-        day = at // 86_400_000
+    def floor(last: bytes, at: int) -> int:
+        day = last, at // DAY_MS
         if day not in by_day:
-            by_day[day] = bucket.floor(at)
+            by_day[day] = stream.bucket_of([last.decode()]).floor(at)
         return by_day[day]
 
-    return floor
+    def hour(_last: bytes, at: int) -> int:
+        return Bucket.HOUR.floor(at)
+
+    return hour if stream.bucket is Bucket.HOUR else floor

@@ -19,7 +19,7 @@ from cryptocdc_verifier.proofs import Proof, Proofs, dropped_days
 from cryptocdc_verifier.slices import LENGTHS, cut, full_hours, next_length, provable, proven_through
 from cryptocdc_verifier.target import Target
 from cryptocdc_verifier.verify import window_of
-from cryptocdc_verifier.window import Partition, Window, iso, subtract
+from cryptocdc_verifier.window import Partition, Window, iso, partitions_of, subtract
 
 log = logging.getLogger("cryptocdc.verifier")
 
@@ -144,12 +144,7 @@ class Continuous:
 
     def _partitions(self, stream: Stream, window: Window) -> list[Partition]:
         """The partitions in which Cassandra may have rows of `window`."""
-        found = []
-        bucket = stream.bucket.floor(window.start)
-        while bucket < window.end:
-            found += [Partition(prefix, bucket) for prefix in self._prefixes[stream.table]]
-            bucket = stream.bucket.next(bucket)
-        return found
+        return [part for prefix in self._prefixes[stream.table] for part in partitions_of(stream, prefix, window)]
 
     def _learn_prefixes(self) -> None:
         if time.monotonic() - self._prefixes_at < PREFIXES_S:

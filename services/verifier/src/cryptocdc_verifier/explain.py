@@ -87,7 +87,7 @@ def _origin(cassandra: CassandraSide, difference: Difference) -> tuple[dict[str,
         return {}, {}
     values = [column.name for column in stream.values]
     times = ", ".join(f"WRITETIME({quoted(name)})" for name in values)
-    key = (*stream.partition, stream.bucket.value, *stream.clustering)
+    key = (*stream.partition, stream.bucket_column, *stream.clustering)
     where = " AND ".join(f"{quoted(name)} = %s" for name in key)
     by_name = dict(zip(stream.key, difference.key, strict=True))
     bound: list[object] = [*difference.partition.prefix, difference.partition.bucket]

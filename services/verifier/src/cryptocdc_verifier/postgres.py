@@ -85,7 +85,7 @@ class Snapshot:
 
     def read_partition(self, stream: Stream, partition: Partition, window: Window, take: Take) -> None:
         """Hand every row of one Cassandra partition that lies in `window` to `take`, as a line."""
-        bucket = Window(partition.bucket, stream.bucket.next(partition.bucket)).meet(window)
+        bucket = partition.window(stream).meet(window)
         if bucket is None:
             return
         with self._connection.cursor() as cursor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from cryptocdc_core.catalogue import Bucket
+from cryptocdc_core.catalogue import Bucket, Stream
 from cryptocdc_core.ddl import DAY_MS
 
 END_OF_TIME = 253_402_300_800_000
@@ -19,6 +19,10 @@ class Partition(NamedTuple):
 
     prefix: tuple[str, ...]
     bucket: int
+
+    def window(self, stream: Stream) -> Window:
+        """Return the span of time whose rows the partition holds."""
+        return Window(self.bucket, stream.bucket_of(self.prefix).next(self.bucket))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,6 +52,16 @@ def segment_of(bucket: Bucket, at: int) -> Window:
         start = bucket.floor(at)
         return Window(start, bucket.next(start))
     return day_of(at)
+
+
+def partitions_of(stream: Stream, prefix: tuple[str, ...], window: Window) -> list[Partition]:
+    """Return the partitions of the rows with these columns before the bucket that can hold some of `window`."""
+    bucket = stream.bucket_of(prefix)
+    found, start = [], bucket.floor(window.start)
+    while start < window.end:
+        found.append(Partition(prefix, start))
+        start = bucket.next(start)
+    return found
 
 
 def subtract(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:

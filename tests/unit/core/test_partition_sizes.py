@@ -1,0 +1,78 @@
+"""No Cassandra partition exceeds 100 MB when its rows come as fast as they can: rate × bytes a row × bucket."""
+
+from typing import get_args
+
+import pytest
+
+from cryptocdc_core import durations
+from cryptocdc_core.catalogue import DERIVED, STREAMS, Bucket, by_table
+from cryptocdc_core.feed import KlineInterval, OrderBook, Symbols
+from cryptocdc_core.heatmap import BINS, SLOT_MS
+
+LIMIT = 100_000_000
+LENGTH_S = {Bucket.HOUR: 3600, Bucket.DAY: 86_400, Bucket.MONTH: 31 * 86_400}
+
+BYTES_A_ROW = {
+    "recent_trades": 150, "klines": 312, "crypto_24h_stats": 300, "latest_prices": 110, "order_book": 8800,
+    "order_book_heatmap": 70, "newest_prices": 110, "newest_24h_stats": 300,
+}  # fmt: skip
+"""Measured: uncompressed, in an SSTable of Cassandra 5.0, with TTL and audit, eight decimals, books of 100 levels."""
+
+TRADES_A_SECOND = 150
+"""Of one symbol through a whole hour: 13 million a day."""
+
+
+def interval_s(interval: str) -> int:
+    """Of a month its shortest."""
+    return 28 * 86_400 if interval == "1M" else durations.seconds(interval)
+
+
+def rows_a_second(table: str) -> float:
+    shortest_book_s = min(durations.seconds(text) for text in get_args(OrderBook.model_fields["interval"].annotation))
+    return {
+        "recent_trades": TRADES_A_SECOND,
+        "crypto_24h_stats": 1,  # the exchange sends one a second
+        "latest_prices": 1,
+        "order_book": 1 / shortest_book_s,
+        "order_book_heatmap": BINS * 1000 / SLOT_MS,
+    }[table]
+
+
+@pytest.mark.parametrize("interval", get_args(KlineInterval))
+def test_a_partition_of_candles_stays_small_whatever_their_interval(interval):
+    bucket = by_table("klines").bucket_of(["BTCUSDT", interval])
+    rows = LENGTH_S[bucket] / interval_s(interval)
+    assert rows * BYTES_A_ROW["klines"] < LIMIT
+
+
+@pytest.mark.parametrize(
+    "table", [table for table in BYTES_A_ROW if not table.startswith("newest") and table != "klines"]
+)
+def test_a_partition_of_any_other_table_stays_small_at_its_full_rate(table):
+    bucket = Bucket.HOUR if table == "order_book_heatmap" else by_table(table).bucket
+    assert rows_a_second(table) * LENGTH_S[bucket] * BYTES_A_ROW[table] < LIMIT
+
+
+@pytest.mark.parametrize("table", ["newest_prices", "newest_24h_stats"])
+def test_a_partition_with_a_row_for_every_symbol_stays_small(table):
+    symbols = next(m.max_length for m in Symbols.model_fields["names"].metadata if hasattr(m, "max_length"))
+    assert symbols * BYTES_A_ROW[table] < LIMIT
+
+
+def test_every_table_is_reckoned():
+    assert set(BYTES_A_ROW) == {table.table for table in (*STREAMS.values(), *DERIVED)}
+
+
+def test_candles_of_a_minute_and_longer_lie_where_they_always_did():
+    klines = by_table("klines")
+    lengths = {interval: klines.bucket_of(["BTCUSDT", interval]) for interval in get_args(KlineInterval)}
+    assert lengths.pop("1s") is Bucket.DAY
+    assert set(lengths.values()) == {Bucket.MONTH}
+    assert (
+        klines.bucket_start({"symbol": "BTCUSDT", "interval": "1s", "open_time": 1_795_834_560_000})
+        == 1_795_824_000_000
+    )
+    assert (
+        klines.bucket_start({"symbol": "BTCUSDT", "interval": "1m", "open_time": 1_795_834_560_000})
+        == 1_793_491_200_000
+    )
