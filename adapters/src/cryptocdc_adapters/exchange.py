@@ -17,6 +17,7 @@ import requests
 
 from cryptocdc_adapters.exchange_budget import Budget
 from cryptocdc_core.resolve import Market
+from cryptocdc_core.symbols import is_symbol
 
 log = logging.getLogger(__name__)
 
@@ -236,7 +237,14 @@ def markets(rest: Rest) -> dict[str, Market]:
     for limit in info.rate_limits:
         if (limit.rate_limit_type, limit.interval, limit.interval_num) == ("REQUEST_WEIGHT", "MINUTE", 1):
             rest.budget.limit = limit.limit
-    return {entry.symbol: Market(entry.symbol, entry.quote_asset, entry.status == "TRADING") for entry in info.symbols}
+    unusable = [entry.symbol for entry in info.symbols if not is_symbol(entry.symbol)]
+    if unusable:
+        log.warning("exchange: %d listed names can't be captured, such as %.100r", len(unusable), unusable[0])
+    return {
+        entry.symbol: Market(entry.symbol, entry.quote_asset, entry.status == "TRADING")
+        for entry in info.symbols
+        if is_symbol(entry.symbol)
+    }
 
 
 def quote_volumes(rest: Rest) -> Mapping[str, float]:

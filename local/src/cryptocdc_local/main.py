@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from importlib.metadata import entry_points
+from io import TextIOWrapper
 
 import typer
 
@@ -39,6 +41,9 @@ def environment() -> None:
 
 def main() -> None:
     """Each program adds its own subcommands by the entry point `cryptocdc.commands`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal without the letters of a symbol shows their codes
+            stream.reconfigure(errors="backslashreplace")
     commands.register(app)
     platform_commands.register(app)
     trace_commands.register(app)

@@ -57,6 +57,32 @@ def test_a_refusal_names_field_value_and_what_is_accepted(
     assert field in error["message"]
 
 
+def test_a_market_of_any_script_is_asked_for_by_its_name() -> None:
+    name = "币安人生USDT"
+    price = rows("latest_prices", 1, symbol=name)[0]
+    api = Api(
+        Tables(
+            {"latest_prices": [price], "newest_prices": [price], "recent_trades": rows("recent_trades", 3, symbol=name)}
+        )
+    )
+    assert [row["symbol"] for row in api.get("/latest_prices", symbol="币安人生usdt").json()] == [name]
+    page = api.get("/recent_trades", symbol=name, limit=2)
+    assert len(page.json()) == 2
+    assert page.headers["link"].isascii()
+    assert len(api.get(page.headers["link"].partition(">")[0].removeprefix("<")).json()) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["A'; DROP TABLE klines; --", '" OR 1=1', "<SCRIPT>", "../../ETC/PASSWD", "$(ID)", 'A",B="C', "A" * 51, ""]
+)
+def test_a_name_made_to_break_out_is_refused_before_anything_is_read(api: Api, name: str) -> None:
+    reads = api.tables.reads
+    for path in ("/klines", "/recent_trades", "/order_book/levels", "/signals", "/trace"):
+        answer = api.get(path, symbol=name, **({"table": "klines"} if path == "/trace" else {}))
+        assert answer.status == 400, answer.body
+    assert api.tables.reads == reads
+
+
 def test_all_mistakes_are_told_at_once(api: Api) -> None:
     errors = api.get("/klines?limit=0&order=up").json()["errors"]
     assert {error["field"] for error in errors} == {"symbol", "limit", "order"}

@@ -205,6 +205,17 @@ def test_markets_that_can_t_be_read_are_kept_as_they_came(server: Answers, body:
     assert (unreadable.value.reason, unreadable.value.body) == (reason, body)
 
 
+def test_listed_names_of_any_script_are_markets_and_names_that_could_break_out_are_left_out(
+    server: Answers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`top` chooses among them: one that the feed, its status and its API refuse would stop all of it."""
+    names = ["币安人生USDT", "这是测试币456", "BTCUSDT", "A'; DROP TABLE klines; --", "../../ETC"]
+    server.add({"symbols": [{"symbol": name, "status": "TRADING", "quoteAsset": "USDT"} for name in names]})
+
+    assert list(markets(Rest(server.url))) == names[:3]
+    assert "2 listed names can't be captured" in caplog.text
+
+
 def test_the_end_interrupts_waiting(server: Answers) -> None:
     rest = Rest(server.url)
     rest.budget.block(30)

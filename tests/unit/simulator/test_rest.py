@@ -71,6 +71,10 @@ def read(body: bytes) -> Any:
         ("depth?symbol=", 400, -1102),
         ("depth?symbol=btcusdt", 400, -1100),
         ("depth?symbol=BTCUSDT&limit=0", 400, -1130),
+        ("depth?symbol=" + quote("币安人生usdt"), 400, -1100),
+        ("depth?symbol=" + quote("这是测试币456"), 400, -1121),
+        ("depth?symbol=" + "A" * 51, 400, -1100),
+        ("depth?symbol=" + quote("A'; DROP TABLE klines; --"), 400, -1100),
         ("depth?symbol=BTCUSDT&limit=-5", 400, -1100),
         ("depth?symbol=BTCUSDT&limit=many", 400, -1100),
         ("depth?symbol=BTCUSDT&colour=red", 400, -1104),
@@ -313,3 +317,12 @@ def test_update_ids_of_a_book_begin_again_in_snapshots_too(ask: Ask, market: Mar
 
     assert ask("depth?symbol=BTCUSDT")[1]["lastUpdateId"] == 16
     assert before > 1_000_000
+
+
+def test_a_market_of_another_script_is_listed_and_asked_for_percent_encoded(ask: Ask) -> None:
+    name = "币安人生USDT"
+    _, info, _ = ask("exchangeInfo")
+    assert name in [entry["symbol"] for entry in info["symbols"]]
+    status, prices, _ = ask("ticker/price?symbols=" + quote(f'["{name}","BTCUSDT"]'))
+    assert (status, [price["symbol"] for price in prices]) == (200, [name, "BTCUSDT"])
+    assert float(prices[0]["price"]) < 0.0001

@@ -213,3 +213,12 @@ def test_a_kline_that_is_cut_short_closes_so_in_the_stream_too(listener: Listene
     closed = [e for e in listener.run(61_000, stride=500)["btcusdt@kline_1m"] if e["k"]["x"]]
 
     assert [(event["k"]["t"], event["k"]["T"]) for event in closed] == [(NOON, NOON + 14_838)]
+
+
+def test_the_streams_of_another_script_are_called_by_its_small_letters(listener: Listener) -> None:
+    asyncio.run(listener.streams.prepare("币安人生usdt@miniTicker"))
+    listener.streams.open("币安人生usdt@miniTicker")
+    listener.streams.open("币安人生USDT@miniTicker")
+    events = listener.run(5_000)
+    assert {event["s"] for event in events["币安人生usdt@miniTicker"]} == {"币安人生USDT"}
+    assert events.keys() == {"币安人生usdt@miniTicker"}

@@ -1,7 +1,7 @@
 // Candles with their volume, and the price as a line.
 
 import { AreaSeries, CandlestickSeries, HistogramSeries, createChart } from "./vendor/lightweight-charts.mjs";
-import { decimal, places, short } from "./format.js";
+import { decimal, fixed, places, short } from "./format.js";
 import { colours, onTheme } from "./theme.js";
 
 const SPAN_S = 15 * 60;
@@ -23,10 +23,21 @@ function chart(element) {
   return [made, style];
 }
 
-const priceFormat = (digits) => ({
-  type: "custom", minMove: 10 ** -digits,
-  formatter: (price) => price.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }),
-});
+// The digits of a market's prices: those of the longest that was shown, which a market that has just been listed has yet
+// to show.
+function digitsOf(series) {
+  let digits = 0;
+  const apply = (found) => {
+    digits = found;
+    series.applyOptions({ priceFormat: { type: "custom", minMove: 10 ** -digits, formatter: (price) => fixed(price, digits) } });
+  };
+  apply(2);
+  return {
+    get: () => digits,
+    clear() { apply(2); },
+    see(texts) { const most = Math.max(digits, ...texts.map(places)); if (most > digits) apply(most); },
+  };
+}
 
 // `open` is called with the row of a candle that is clicked; so it is by `button`, with the one that arrows have chosen.
 export function candleChart(element, note, button, open) {
@@ -36,6 +47,7 @@ export function candleChart(element, note, button, open) {
   made.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
   candles.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.22 } });
   let shown = new Map(), last = null, chosen = null, c = {};
+  const digits = digitsOf(candles), prices = (row) => [row.open, row.high, row.low, row.close];
 
   const bar = (row) => ({ time: row.open_time_ms / 1000, open: +row.open, high: +row.high, low: +row.low, close: +row.close });
   const column = (row) => ({ time: row.open_time_ms / 1000, value: +row.volume, color: (+row.close >= +row.open ? c.up : c.down) + "66" });
@@ -50,7 +62,7 @@ export function candleChart(element, note, button, open) {
   function tell() {
     button.hidden = !last;
     if (!last) { note.textContent = "no candle yet"; return; }
-    const row = shown.get(chosen) ?? last, d = places(row.close);
+    const row = shown.get(chosen) ?? last, d = digits.get();
     const when = chosen === null ? "" : `${row.open_time.slice(0, 16).replace("T", " ")}  `;
     note.textContent = `${when}open ${decimal(row.open, d)}  high ${decimal(row.high, d)}  low ${decimal(row.low, d)}  close ${decimal(row.close, d)}  volume ${short(row.volume)}  trades ${short(row.trade_count)}`;
   }
@@ -85,7 +97,8 @@ export function candleChart(element, note, button, open) {
       shown = new Map(ordered.map((row) => [row.open_time_ms, row]));
       if (!shown.has(chosen)) chosen = null;
       last = ordered.at(-1) ?? null;
-      candles.applyOptions({ priceFormat: priceFormat(Math.max(2, ...ordered.slice(-50).map((row) => Math.max(places(row.close), places(row.low))))) });
+      if (!keepView) digits.clear();
+      digits.see(ordered.slice(-50).flatMap(prices));
       candles.setData(ordered.map(bar));
       volume.setData(ordered.map(column));
       if (!keepView) made.timeScale().setVisibleLogicalRange({ from: ordered.length - element.clientWidth / 10, to: ordered.length + 2 });
@@ -95,6 +108,7 @@ export function candleChart(element, note, button, open) {
       shown.set(row.open_time_ms, row);
       if (last && row.open_time_ms < last.open_time_ms) { this.set([...shown.values()], true); return; }
       last = row;
+      digits.see(prices(row));
       candles.update(bar(row));
       volume.update(column(row));
       tell();
@@ -114,7 +128,8 @@ export function priceChart(element, open) {
   };
   restyle();
   onTheme(restyle);
-  let oldest = 0, newest = 0, rowOf = new Map();
+  let oldest = 0, newest = 0, rowOf = new Map(), of = null;
+  const digits = digitsOf(line);
   made.subscribeClick(({ time }) => open(rowOf.get(time)));
   const show = () => {
     if (newest > oldest) made.timeScale().setVisibleRange({ from: Math.max(oldest, newest - SPAN_S), to: newest });
@@ -124,7 +139,8 @@ export function priceChart(element, open) {
   return {
     set(rows) {
       rowOf = new Map([...rows].sort((a, b) => a.event_time_ms - b.event_time_ms).map((row) => [second(row), row]));
-      line.applyOptions({ priceFormat: priceFormat(Math.max(2, ...rows.slice(0, 50).map((row) => places(row.price)))) });
+      if (rows.length && rows[0].symbol !== of) { digits.clear(); of = rows[0].symbol; }
+      digits.see(rows.slice(0, 50).map((row) => row.price));
       line.setData([...rowOf].map(([time, row]) => ({ time, value: +row.price })));
       [oldest, newest] = [[...rowOf.keys()].at(0) ?? 0, [...rowOf.keys()].at(-1) ?? 0];
       show();
@@ -134,6 +150,7 @@ export function priceChart(element, open) {
       newest = second(row);
       oldest ||= newest;
       rowOf.set(newest, row);
+      digits.see([row.price]);
       for (const time of rowOf.keys()) if (time < newest - SPAN_S) rowOf.delete(time); else break;
       line.update({ time: newest, value: +row.price });
       show();

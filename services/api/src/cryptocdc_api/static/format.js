@@ -15,9 +15,24 @@ export function decimal(text, least = 0) {
   return sign + grouped(whole.replace("-", "")) + (kept ? `.${kept}` : "");
 }
 
+// A number that was computed, with as many decimals as its market has.
+export const fixed = (n, digits) => decimal(n.toFixed(digits), digits);
+
+// Round values between two numbers, each with the digits that tell it from its neighbours: a step of 1, 2 or 5 times a
+// power of ten, `most` steps at most.
+export function marks(low, high, most) {
+  const least = (high - low) / most, power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= least * (1 - 1e-9));
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const found = [];
+  for (let at = Math.ceil(low / step - 1e-9); at * step <= high + step * 1e-9; at++) found.push({ value: at * step, text: fixed(at * step, digits) });
+  return found;
+}
+
 export function short(value) {
   if (value == null) return "–";
   const n = Number(value);
+  if (Math.abs(n) < 1) return n.toLocaleString("en", { maximumSignificantDigits: 3 });
   return Math.abs(n) < 10_000
     ? n.toLocaleString("en", { maximumFractionDigits: Math.abs(n) < 100 ? 2 : 0 })
     : n.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 });

@@ -1,7 +1,7 @@
 // Resting quantity by time and price: bids in one colour, asks in the other, the more the stronger.
 
 import { colours, onTheme } from "./theme.js";
-import { clock } from "./format.js";
+import { clock, decimal, marks } from "./format.js";
 
 const SLOT_MS = 10_000, WINDOW_MS = 15 * 60_000, RIGHT = 70, BOTTOM = 22;
 
@@ -28,15 +28,17 @@ export function heatmap(canvas, note) {
     const lows = full.map((bin) => bin.low).sort((a, b) => a - b), highs = full.map((bin) => bin.high).sort((a, b) => a - b);
     const low = lows[Math.floor(lows.length * 0.01)], high = highs[Math.ceil(highs.length * 0.99) - 1];
     const most = full.map((bin) => Math.max(bin.bid, bin.ask)).sort((a, b) => a - b)[Math.ceil(full.length * 0.98) - 1] || 1;
+    const prices = marks(low, high, 5);
+    const right = Math.max(RIGHT, ...prices.map((mark) => pen.measureText(mark.text).width + 16));
     const end = times.at(-1) + SLOT_MS, start = Math.max(times[0], end - WINDOW_MS);
-    const x = (time) => ((time - start) / (end - start)) * (width - RIGHT);
+    const x = (time) => ((time - start) / (end - start)) * (width - right);
     const y = (price) => (1 - (price - low) / (high - low)) * (height - BOTTOM);
 
     const snap = (at) => Math.round(at * scale) / scale; // cells that meet and do not overlap
 
     pen.save();
     pen.beginPath();
-    pen.rect(0, 0, width - RIGHT, height - BOTTOM);
+    pen.rect(0, 0, width - right, height - BOTTOM);
     pen.clip();
     for (const time of times) {
       const left = snap(x(time)), right = snap(x(time + SLOT_MS));
@@ -65,16 +67,13 @@ export function heatmap(canvas, note) {
     pen.globalAlpha = 1;
     pen.fillStyle = c.dim;
     pen.strokeStyle = c.rule;
-    const digits = high - low > 100 ? 0 : high - low > 1 ? 2 : 5;
     pen.textBaseline = "middle";
-    for (let step = 0; step <= 5; step++) {
-      const price = low + ((high - low) * step) / 5, at = y(price);
-      pen.fillText(price.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }), width - RIGHT + 8, Math.min(Math.max(at, 7), height - BOTTOM - 7));
-    }
+    for (const { value, text } of prices) pen.fillText(text, width - right + 8, Math.min(Math.max(y(value), 7), height - BOTTOM - 7));
     pen.textBaseline = "bottom";
-    const marks = Math.max(2, Math.floor(width / 140));
-    for (let step = 0; step < marks; step++) pen.fillText(clock(start + ((end - start) * step) / marks), x(start + ((end - start) * step) / marks), height);
-    pen.strokeRect(0.5, 0.5, width - RIGHT - 1, height - BOTTOM - 1);
+    const parts = Math.max(2, Math.floor(width / 140));
+    for (let step = 0; step < parts; step++) pen.fillText(clock(start + ((end - start) * step) / parts), x(start + ((end - start) * step) / parts), height);
+    pen.strokeRect(0.5, 0.5, width - right - 1, height - BOTTOM - 1);
+    canvas.dataset.prices = prices.map((mark) => mark.text).join(" ");
   }
 
   const redraw = () => { drawn ||= requestAnimationFrame(draw); };
@@ -87,14 +86,14 @@ export function heatmap(canvas, note) {
     add(rows) {
       for (const row of rows) {
         if (!slots.has(row.bucket_time_ms)) slots.set(row.bucket_time_ms, []);
-        slots.get(row.bucket_time_ms)[row.bin] = { low: +row.price_low, high: +row.price_high, bid: +row.bid_quantity, ask: +row.ask_quantity };
+        slots.get(row.bucket_time_ms)[row.bin] = { text: row.price_low, low: +row.price_low, high: +row.price_high, bid: +row.bid_quantity, ask: +row.ask_quantity };
       }
       const newest = Math.max(0, ...slots.keys());
       for (const time of slots.keys()) if (time <= newest - WINDOW_MS) slots.delete(time);
       const last = (slots.get(newest) ?? []).filter(Boolean);
       const heaviest = (what) => last.reduce((a, b) => (b[what] > (a?.[what] ?? 0) ? b : a), null);
       const bid = heaviest("bid"), ask = heaviest("ask");
-      note.textContent = bid && ask ? `resting quantity by price, every 10 seconds; most bid near ${bid.low.toLocaleString("en")}, most asked near ${ask.low.toLocaleString("en")}` : "resting quantity by price, every 10 seconds";
+      note.textContent = bid && ask ? `resting quantity by price, every 10 seconds; most bid near ${decimal(bid.text)}, most asked near ${decimal(ask.text)}` : "resting quantity by price, every 10 seconds";
       redraw();
     },
     window: WINDOW_MS,
