@@ -43,7 +43,8 @@ def test_a_key_is_read_by_the_catalogues_types() -> None:
     given = ["trade_time=2026-11-25T13:00:00.125Z", "trade_id=7"]
     found = parsed_key(RECENT_TRADES, "BTCUSDT", given, FEED)
     assert found == {"symbol": "BTCUSDT", "trade_time": 1_795_611_600_125, "trade_id": 7}
-    assert parsed_key(RECENT_TRADES, "BTCUSDT", ["trade_time=5", "trade_id=7"], FEED)["trade_time"] == 5
+    for same in ("1795611600125", "2026-11-25T14:00:00.125+01:00"):
+        assert parsed_key(RECENT_TRADES, "BTCUSDT", [f"trade_time={same}", "trade_id=7"], FEED) == found
     assert parsed_key(KLINES, "BTCUSDT", [], FEED) == {"symbol": "BTCUSDT", "interval": "1m"}
     assert parsed_key(KLINES, "BTCUSDT", ["interval=1h"], FEED)["interval"] == "1h"
 
@@ -54,7 +55,8 @@ def test_a_key_is_read_by_the_catalogues_types() -> None:
         (["trade_id=7"], "--key trade_time: is missing; the key of recent_trades is trade_time, trade_id"),
         (["trade_id=x", "trade_time=5"], "--key trade_id: 'x' is not accepted; accepted: a whole number"),
         (["price=5"], "--key: 'price=5' is not accepted; accepted: trade_time=… and trade_id=…"),
-        (["trade_time=noon", "trade_id=7"], "--key trade_time: 'noon' is not accepted; accepted: a time"),
+        (["trade_time=noon", "trade_id=7"], "--key trade_time: 'noon' is not accepted; accepted: ISO 8601"),
+        (["trade_time=1795611", "trade_id=7"], "--key trade_time: '1795611' is not accepted; accepted: ISO 8601"),
     ],
 )
 def test_a_key_that_is_none_is_refused_by_its_column(given: list[str], told: str) -> None:
