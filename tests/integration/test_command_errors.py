@@ -117,12 +117,14 @@ def test_a_file_that_is_no_feed_exits_2(
     [
         ["verify", "--source", "nonsense"],
         ["verify", "--from", "yesterday"],
+        ["verify", "--from", "20260101"],
         ["verify", "--from", "2026-01-02", "--to", "2026-01-01"],
         ["run", "--source", "nonsense"],
         ["run", "--source", "capture:/nowhere"],
         ["run", "--for", "0"],
         ["dlq", "list", "--source", "nonsense"],
         ["backfill", "--symbol", "BTCUSDT", "--from", "soon", "--to", "2026-01-01"],
+        ["backfill", "--symbol", "A'; DROP TABLE klines; --", "--from", "2026-01-01", "--to", "2026-01-02"],
     ],
     ids=" ".join,
 )

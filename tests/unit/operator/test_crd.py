@@ -108,7 +108,8 @@ VALUES = [
     [{"symbol": "BTCUSDT", "window": "2h", "risePercent": 1}], [{"symbol": "BTCUSDT", "above": 1.5}], {"url": "http://x"},
     [{"symbol": "BTCUSDT", "window": "1h", "dropPercent": 1}], 0.5, 2.5, 100, "http://",
     [], ["A"], ["A", "A"], ["1m"], ["1m", "1m"], ["A"] * 1001, [None], {}, {"count": 3}, {"x": 1}, {"names": ["A"]},
-    {"klines": {}}, {"names": ["A"], "top": {"count": 1}},
+    {"klines": {}}, {"names": ["A"], "top": {"count": 1}}, ["币安人生USDT", "这是测试币456"], ["币" * 51],
+    ["<B>"], ["-A"], "币安人生USDT", "币" * 51,
 ]  # fmt: skip
 PATHS = [path for path in leaves(FULL["spec"]) if path] + [("symbols", "names"), ("unknown",), ("retention", "unknown")]
 
@@ -128,6 +129,17 @@ def test_whatever_one_field_is_given_both_say_the_same(path, value):
 def test_whatever_the_name_both_say_the_same(name):
     doc = MINIMAL | {"metadata": {"name": name}}
     assert model_takes(doc) == (FEEDS.problems(doc) == []), FEEDS.problems(doc)
+
+
+def test_a_market_of_any_script_is_named_in_the_spec_its_alerts_and_the_status() -> None:
+    names = ["币安人生USDT", "这是测试币456"]
+    doc = document(
+        symbols={"names": names}, alerts=[{"symbol": names[0], "above": 0.00001}], streams={"latestPrices": {}}
+    )
+    status = {"status": {"symbols": 2, "symbolNames": names, "haltedNames": names[1:]}}
+    assert model_takes(doc)
+    assert FEEDS.problems(doc | status) == []
+    assert FEEDS.problems(doc | {"status": {"symbolNames": ["A'; --"]}})
 
 
 TRADES = {"recentTrades": {}}
