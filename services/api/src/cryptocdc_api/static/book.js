@@ -6,11 +6,11 @@ import { cells, text } from "./dom.js";
 const LEVELS = 12;
 
 function side(body, prices, quantities, digits, most, outwards) {
-  const rows = [];
+  const rows = [], steps = Math.max(0, ...quantities.map(places));
   let total = 0;
   for (let at = 0; at < Math.min(LEVELS, prices.length); at++) {
     total += Number(quantities[at]);
-    rows.push([decimal(prices[at], digits), decimal(quantities[at]), total.toLocaleString("en", { maximumSignificantDigits: 4 }), total / most]);
+    rows.push([decimal(prices[at], digits), decimal(quantities[at]), decimal(total.toFixed(steps)), total / most]);
   }
   if (outwards) rows.reverse();
   cells(body, rows.map((row) => row.slice(0, 3)));
