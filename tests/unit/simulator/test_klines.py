@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptocdc_simulator.market.klines import INTERVALS, Bar, Bars, following, opening
+from cryptocdc_simulator.market.bars import Bar
+from cryptocdc_simulator.market.klines import INTERVALS, Bars, following, opening
 from cryptocdc_simulator.market.market import EPOCH_MS, Market
 from cryptocdc_simulator.market.trades import Tape
 

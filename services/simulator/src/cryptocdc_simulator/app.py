@@ -38,7 +38,10 @@ _STUCK_S = 5.0
 
 @dataclass(frozen=True)
 class Settings:
-    """What is simulated. `capture`: replay this folder instead of a market, `speed` times as fast as recorded."""
+    """What is simulated. `capture`: replay this folder instead of a market, `speed` times as fast as recorded.
+
+    `clustering`: as in `Market`.
+    """
 
     seed: int = 1
     symbols: int = 64
@@ -47,6 +50,7 @@ class Settings:
     speed: float = 10.0
     connection_life_s: float = 86_400.0
     shutdown_grace_s: float = 10.0
+    clustering: bool = True
 
 
 def wall_clock() -> int:
@@ -60,7 +64,7 @@ def build_app(settings: Settings, clock: Clock = wall_clock) -> Starlette:
     source: Source
     endpoints: Mapping[str, Callable[[Parameters], Answer]]
     if settings.capture is None:
-        market = Market(settings.seed, settings.symbols, settings.rate, clock)
+        market = Market(settings.seed, settings.symbols, settings.rate, clock, settings.clustering)
         source = MarketStreams(market, faults)
         endpoints = MarketApi(market, WEIGHT_LIMIT, faults).endpoints
         replay = None

@@ -30,9 +30,16 @@ def simulate(
             envvar="CRYPTOCDC_SIMULATOR_RATE",
             min=0.001,
             max=1000,
-            help="a factor on the trades; at 1 the first 20 symbols make about 180 raw ones a second",
+            help="a factor on the trades; at 1 the first 20 symbols make about 180 raw ones a second on average",
         ),
     ] = 1.0,
+    clustering: Annotated[
+        bool,
+        typer.Option(
+            envvar="CRYPTOCDC_SIMULATOR_CLUSTERING",
+            help="trades in bursts and volatility that changes; without, both are the same at all times",
+        ),
+    ] = True,
     capture: Annotated[
         Path | None,
         typer.Option(
@@ -54,7 +61,7 @@ def simulate(
     ] = 86_400.0,
 ) -> None:
     """Run an exchange that speaks Binance's REST and WebSocket API, for tests and for machines without one."""
-    settings = Settings(seed, symbols, rate, capture, speed, connection_life)
+    settings = Settings(seed, symbols, rate, capture, speed, connection_life, clustering=clustering)
     try:
         app = build_app(settings)
     except (ValueError, OSError) as error:

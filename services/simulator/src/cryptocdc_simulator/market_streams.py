@@ -52,7 +52,7 @@ class Trades(_Of):
         super().__init__(listing, faults)
         self._raw = raw
         self._next = listing.next_id()
-        self.due = listing.tape.aggregate(self._next).time
+        self.due = listing.tape.time_of(self._next)
 
     def emit(self, now: int) -> Iterator[Any]:
         tape, event_time = self.listing.tape, self.event_time()
@@ -67,7 +67,7 @@ class Trades(_Of):
             else:
                 yield payloads.aggregate_event(self.instrument, trade, event_time)
         self._next = max(self._next, stop)
-        self.due = tape.aggregate(self._next).time
+        self.due = tape.time_of(self._next)
 
 
 class Klines(_Of):

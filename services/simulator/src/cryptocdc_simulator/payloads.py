@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from cryptocdc_simulator.market.bars import Bar
 from cryptocdc_simulator.market.book import Diff, Level
 from cryptocdc_simulator.market.decimals import PRECISION, text
-from cryptocdc_simulator.market.klines import Bar
 from cryptocdc_simulator.market.market import Listing
 from cryptocdc_simulator.market.stats import Stats
 from cryptocdc_simulator.market.symbols import Instrument

@@ -1,8 +1,11 @@
 """The order book of a symbol at any moment, and the difference between two moments.
 
-The book lies on a grid of price levels. At each step of 100 ms a level's quantity is a function of the level and of how
-often it was rewritten; two of 64 residues of the grid are rewritten in every step. So both a snapshot and a diff are
-computed from the steps alone, and applying the diffs gives exactly the later snapshot.
+The book lies on a grid of price levels. At each step of 100 ms a level's quantity is a function of the level and of the
+step in which it was last rewritten; two of 64 residues of the grid are rewritten in every step. So both a snapshot and
+a diff are computed from the steps alone, and applying the diffs gives exactly the later snapshot.
+
+How much is written is drawn for each side and for blocks of time of several lengths, grows with the distance from the
+last price, and shrinks where trading is lively, when the spread widens as well. A few levels hold far more than others.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ from random import Random
 from typing import NamedTuple
 
 from cryptocdc_simulator.market import randomness
-from cryptocdc_simulator.market.prices import SLOT_MS
 from cryptocdc_simulator.market.trades import Tape
 
 STEP_MS = 100
@@ -20,6 +22,12 @@ DEPTH = 120  # levels a side
 _IDS_A_STEP = 8
 _RESIDUES = 64
 _PERIOD = 32  # steps after which a level is rewritten
+_MINUTE_STEPS = 60_000 // STEP_MS
+_DEEP_BLOCKS = (50, 450, 3_000)  # steps in which a side is deep or thin
+_FAR = 40  # levels from the last price at which quantities stop to grow
+_WALLS, _WALL = 29, 8  # one level in so many holds so many times as much
+_SPREAD_STEPS = 10  # the spread is drawn anew
+_WIDEST = 6  # empty levels on a side
 
 Level = tuple[int, int]  # price in ticks, quantity in steps; quantity 0 deletes
 
@@ -42,8 +50,8 @@ class Book:
     def __init__(self, seed: int, tape: Tape) -> None:
         instrument = tape.instrument
         self._tape = tape
-        self._grid = max(1, instrument.base_ticks // 20_000)
-        self._span = max(4, round(instrument.lot * 10**instrument.quantity_decimals * 20))
+        self._grid = max(1, instrument.base_ticks // 40_000)
+        self._span = max(4, round(instrument.lot * 10**instrument.quantity_decimals * 12))
         self._first_step = tape.listed_ms // STEP_MS
         self._restarted: int | None = None  # the last step before update ids began again
         self._jitter = randomness.key(seed, instrument.symbol, "level")
@@ -51,13 +59,19 @@ class Book:
             randomness.key(seed, instrument.symbol, "bid"),
             randomness.key(seed, instrument.symbol, "ask"),
         )
+        self._deep = [[randomness.key(side, "deep", steps) for steps in _DEEP_BLOCKS] for side in self._sides]
+        self._walls = randomness.key(seed, instrument.symbol, "wall")
+        self._gaps = randomness.key(seed, instrument.symbol, "spread")
         self._phase = list(range(_PERIOD)) * (_RESIDUES // _PERIOD)
         Random(f"{seed}/{instrument.symbol}/book").shuffle(self._phase)
         self._rewritten: list[list[int]] = [[] for _ in range(_PERIOD)]  # residues, by step modulo the period
         for residue, phase in enumerate(self._phase):
             self._rewritten[-phase % _PERIOD].append(residue)
         self._version = lru_cache(maxsize=1_024)(self._draw_version)
-        self.middle = lru_cache(maxsize=64)(self._middle)
+        self._place = lru_cache(maxsize=1_024)(self._place_of)
+        self._depth = lru_cache(maxsize=128)(self._depth_at)
+        self._best = lru_cache(maxsize=128)(self._best_at)
+        self.middle = lru_cache(maxsize=128)(self._middle)
 
     def update_id(self, step: int) -> int:
         """`lastUpdateId` of the book at `step`, and `u` of the diff that ends there."""
@@ -72,18 +86,24 @@ class Book:
     def snapshot(self, step: int, limit: int) -> tuple[list[Level], list[Level]]:
         """(bids, asks), best first."""
         limit = min(limit, DEPTH)
-        middle = self.middle(step)
-        bids = [self._level(0, index, step) for index in range(middle - 1, max(middle - limit, 1) - 1, -1)]
-        asks = [self._level(1, index, step) for index in range(middle + 1, middle + limit + 1)]
+        bid, ask = self._best(step)
+        bids = [self._level(0, index, step) for index in range(bid, max(bid + 1 - limit, 1) - 1, -1)]
+        asks = [self._level(1, index, step) for index in range(ask, ask + limit)]
         return bids, asks
 
     def diff(self, before: int, after: int) -> Diff:
         """What turns the book of step `before` into that of step `after`."""
         steps = range(max(before, after - _PERIOD) + 1, after + 1)
         rewritten = [residue for step in steps for residue in self._rewritten[step % _PERIOD]]
-        old, new = self.middle(before), self.middle(after)
-        bids = self._changes(0, range(max(old - DEPTH, 1), old), range(max(new - DEPTH, 1), new), rewritten, after)
-        asks = self._changes(1, range(old + 1, old + DEPTH + 1), range(new + 1, new + DEPTH + 1), rewritten, after)
+        (old_bid, old_ask), (bid, ask) = self._best(before), self._best(after)
+        bids = self._changes(
+            0,
+            range(max(old_bid + 1 - DEPTH, 1), old_bid + 1),
+            range(max(bid + 1 - DEPTH, 1), bid + 1),
+            rewritten,
+            after,
+        )
+        asks = self._changes(1, range(old_ask, old_ask + DEPTH), range(ask, ask + DEPTH), rewritten, after)
         bids.reverse()
         restarts = self._restarted is not None and before <= self._restarted < after
         return Diff(1 if restarts else self.update_id(before) + 1, self.update_id(after), bids, asks)
@@ -102,17 +122,42 @@ class Book:
         return [self._level(side, i, step) if i in new else (self._price(i), 0) for i in sorted(changed)]
 
     def _price(self, index: int) -> int:
-        return index * self._grid + randomness.draw(self._jitter, index) % self._grid
+        return self._place(index)[0]
+
+    def _place_of(self, index: int) -> tuple[int, int]:
+        """The price of a level, and how many times as much as others it holds."""
+        wall = _WALL if randomness.draw(self._walls, index) % _WALLS == 0 else 1
+        return index * self._grid + randomness.draw(self._jitter, index) % self._grid, wall
 
     def _level(self, side: int, index: int, step: int) -> Level:
         return self._version(side, index, (step + self._phase[index % _RESIDUES]) // _PERIOD)
 
     def _draw_version(self, side: int, index: int, version: int) -> Level:
-        return self._price(index), 1 + randomness.draw(self._sides[side] ^ index, version) % self._span
+        step = version * _PERIOD - self._phase[index % _RESIDUES]
+        share = randomness.draw(self._sides[side] ^ index, version) / 2**64
+        lots = self._span * self._depth(side, step) * (0.05 + share * share)
+        lots *= 1.0 + min(abs(index - self.middle(step)), _FAR) / 10.0
+        price, wall = self._place(index)
+        return price, 1 + int(lots * wall)
+
+    def _depth_at(self, side: int, step: int) -> float:
+        """How deep a side is: around 1, from about a tenth to four."""
+        deep = 1.0
+        for key, steps in zip(self._deep[side], _DEEP_BLOCKS, strict=True):
+            deep *= 0.5 + randomness.draw(key, step // steps) / 2**64
+        return deep / (0.5 + 0.5 * self._tape.activity.liveliness(step // _MINUTE_STEPS))
+
+    def _best_at(self, step: int) -> tuple[int, int]:
+        """The levels of the best bid and the best ask: wider apart where trading is lively."""
+        number = randomness.draw(self._gaps, step // _SPREAD_STEPS)
+        lively = self._tape.activity.liveliness(step // _MINUTE_STEPS)
+        below, above = (
+            min(int(lively * share * share * share * 4.0), _WIDEST)
+            for share in ((number & 0xFFFF) / 2**16, (number >> 16 & 0xFFFF) / 2**16)
+        )
+        middle = self.middle(step)
+        return max(middle - 1 - below, 0), middle + 1 + above
 
     def _middle(self, step: int) -> int:
         """The grid cell of the last trade before the step; bids lie below it, asks above."""
-        last = self._tape.first_id_at(step * STEP_MS) - 1
-        if last >= 0:
-            return self._tape.aggregate(last).price // self._grid
-        return self._tape.path.level(step * STEP_MS // SLOT_MS) // self._grid
+        return self._tape.price_before(step * STEP_MS) // self._grid

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
-from operator import add, mul
-from typing import NamedTuple
 
-from cryptocdc_simulator.market.prices import SLOT_MS, SLOTS_A_MINUTE
+from cryptocdc_simulator.market.bars import Bar, merged
 from cryptocdc_simulator.market.trades import Tape
 
 _SECOND, _MINUTE, _HOUR, _DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -43,60 +41,18 @@ def following(interval: str, open_time: int) -> int:
     return open_time + INTERVALS[interval]
 
 
-class Bar(NamedTuple):
-    """What trades add up to. Prices in ticks, volumes in steps, quote volumes in ticks times steps.
-
-    first..last are raw trade ids. A bar without trades has 0 trades, ids -1 and the last price before it throughout.
-    """
-
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int
-    quote: int
-    volume_taken: int
-    quote_taken: int
-    first: int
-    last: int
-
-    @property
-    def trades(self) -> int:
-        return self.last - self.first + 1 if self.first >= 0 else 0
-
-
-def merged(bars: Iterable[Bar | None]) -> Bar | None:
-    """Consecutive bars as one; None stands for a span without trades."""
-    parts = [bar for bar in bars if bar is not None]
-    if not parts:
-        return None
-    opens, highs, lows, closes, volumes, quotes, volumes_taken, quotes_taken, firsts, lasts = zip(*parts, strict=True)
-    return Bar(
-        opens[0],
-        max(highs),
-        min(lows),
-        closes[-1],
-        sum(volumes),
-        sum(quotes),
-        sum(volumes_taken),
-        sum(quotes_taken),
-        firsts[0],
-        lasts[-1],
-    )
-
-
 class Bars:
     """Sums of any span of a tape, from cached days, hours and minutes.
 
-    Only spans that lie in the past may be asked for: what is cached never changes again (a crash begins in a slot that
-    has not begun).
+    Only spans that lie in the past may be asked for: what is cached never changes again, since a crash begins later
+    than now.
     """
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
         self._days: dict[int, Bar | None] = {}
-        self._hour = lru_cache(maxsize=500)(lambda start: self._composed(start, _HOUR, _MINUTE))
-        self._minute = lru_cache(maxsize=2_000)(lambda start: self._slots(start, start + _MINUTE))
+        self._hour = lru_cache(maxsize=500)(self._hour_of)
+        self._minute = lru_cache(maxsize=2_000)(lambda start: merged(tape.bars(start, start + _MINUTE)))
         # A running kline and the last 24 hours grow by less than a minute from one event to the next.
         self._minutes = lru_cache(maxsize=64)(lambda start, end: merged(self._whole_minutes(start, end)))
 
@@ -132,22 +88,14 @@ class Bars:
     def _pieces(self, start: int, end: int) -> Iterator[Bar | None]:
         first, last = -(-start // _MINUTE) * _MINUTE, end // _MINUTE * _MINUTE
         if first > last:  # within one minute
-            yield from self._within_minute(start, end)
+            yield from self._tape.bars(start, end)
             return
-        yield from self._within_minute(start, first)
+        if start < first:
+            yield from self._tape.bars(start, first)
         if first < last:
             yield self._minutes(first, last)
-        yield from self._within_minute(last, end)
-
-    def _within_minute(self, start: int, end: int) -> Iterator[Bar | None]:
-        first, last = -(-start // SLOT_MS) * SLOT_MS, end // SLOT_MS * SLOT_MS
-        if first > last:  # within one slot
-            yield self._partial(start, end)
-            return
-        yield self._partial(start, first)
-        if first < last:
-            yield self._slots(first, last)
-        yield self._partial(last, end)
+        if last < end:
+            yield from self._tape.bars(last, end)
 
     def _whole_minutes(self, at: int, end: int) -> Iterator[Bar | None]:
         while at < end:
@@ -163,56 +111,15 @@ class Bars:
 
     def _day(self, start: int) -> Bar | None:
         if start not in self._days:
-            self._days[start] = self._composed(start, _DAY, _HOUR)
+            self._days[start] = (
+                self.between(start, start + _DAY)
+                if start < self._tape.listed_ms
+                else merged(self._hour(at) for at in range(start, start + _DAY, _HOUR))
+            )
         return self._days[start]
 
-    def _composed(self, start: int, length: int, unit: int) -> Bar | None:
+    def _hour_of(self, start: int) -> Bar | None:
         if start < self._tape.listed_ms:
-            return self.between(start, start + length)
-        bar_of = self._hour if unit == _HOUR else self._minute
-        return merged(bar_of(at) for at in range(start, start + length, unit))
-
-    def _slots(self, start: int, end: int) -> Bar:
-        """The sum of whole slots of one minute, from their shapes' sums: no trade is visited."""
-        minute, part = divmod(start // SLOT_MS, SLOTS_A_MINUTE)
-        count = (end - start) // SLOT_MS
-        all_shapes, swell = self._tape.minute(minute)
-        shapes = all_shapes[part : part + count]
-        levels = self._tape.path.levels(minute)[part : part + count]
-        highs, lows, volumes, moments, volumes_taken, moments_taken = zip(*[s.sums for s in shapes], strict=True)
-        first = self._tape.first_raw_id_in(start // SLOT_MS)
-        return Bar(
-            levels[0] + shapes[0].offsets[0],
-            max(map(add, levels, highs)),
-            min(map(add, levels, lows)),
-            levels[-1] + shapes[-1].offsets[-1],
-            swell * sum(volumes),
-            swell * (sum(map(mul, levels, volumes)) + sum(moments)),
-            swell * sum(volumes_taken),
-            swell * (sum(map(mul, levels, volumes_taken)) + sum(moments_taken)),
-            first,
-            first + count * shapes[0].raw_before[-1] - 1,
-        )
-
-    def _partial(self, start: int, end: int) -> Bar | None:
-        """The sum of the trades of a part of a slot."""
-        if start == end:
-            return None
-        tape = self._tape
-        trades = list(tape.aggregates(tape.first_id_at(start), tape.first_id_at(end)))
-        if not trades:
-            return None
-        taken = [trade for trade in trades if not trade.buyer_is_maker]
-        prices = [trade.price for trade in trades]
-        return Bar(
-            prices[0],
-            max(prices),
-            min(prices),
-            prices[-1],
-            sum(trade.quantity for trade in trades),
-            sum(trade.price * trade.quantity for trade in trades),
-            sum(trade.quantity for trade in taken),
-            sum(trade.price * trade.quantity for trade in taken),
-            trades[0].first,
-            trades[-1].last,
-        )
+            return self.between(start, start + _HOUR)
+        minutes = range(start, start + _HOUR, _MINUTE)
+        return merged(bar for at in minutes for bar in self._tape.bars(at, at + _MINUTE))

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from cryptocdc_simulator.market.book import Book
 from cryptocdc_simulator.market.klines import Bars
-from cryptocdc_simulator.market.prices import SLOT_MS
+from cryptocdc_simulator.market.prices import FALL_MS
 from cryptocdc_simulator.market.stats import Stats, stats_at
 from cryptocdc_simulator.market.symbols import CATALOGUE, Instrument
 from cryptocdc_simulator.market.trades import Tape
@@ -22,11 +22,14 @@ Clock = Callable[[], int]
 class Listing:
     """One symbol of the exchange. Its tape, bars and book are made when they are first asked for."""
 
-    def __init__(self, seed: int, rate: float, instrument: Instrument, listed_ms: int, clock: Clock) -> None:
+    def __init__(
+        self, seed: int, rate: float, instrument: Instrument, listed_ms: int, clock: Clock, clustering: bool = True
+    ) -> None:
         self.instrument = instrument
         self.symbol = instrument.symbol
         self.delisted_ms: int | None = None
         self._seed, self._rate, self._listed_ms, self._clock = seed, rate, listed_ms, clock
+        self._clustering = clustering
 
     @property
     def trading(self) -> bool:
@@ -38,7 +41,7 @@ class Listing:
 
     @cached_property
     def tape(self) -> Tape:
-        return Tape(self._seed, self.instrument, self._rate, self._listed_ms)
+        return Tape(self._seed, self.instrument, self._rate, self._listed_ms, self._clustering)
 
     @cached_property
     def bars(self) -> Bars:
@@ -62,11 +65,15 @@ class Listing:
 class Market:
     """The listed symbols, in the order of the catalogue."""
 
-    def __init__(self, seed: int, symbols: int, rate: float, clock: Clock) -> None:
-        """`symbols`: how many of the catalogue; `rate`: a factor on their trades a second."""
-        self.seed, self.rate, self.clock = seed, rate, clock
+    def __init__(self, seed: int, symbols: int, rate: float, clock: Clock, clustering: bool = True) -> None:
+        """`symbols`: how many of the catalogue; `rate`: a factor on their trades a second.
+
+        `clustering`: whether trades come in bursts and volatility changes.
+        """
+        self.seed, self.rate, self.clock, self.clustering = seed, rate, clock, clustering
         self.listings = {
-            instrument.symbol: Listing(seed, rate, instrument, EPOCH_MS, clock) for instrument in CATALOGUE[:symbols]
+            instrument.symbol: Listing(seed, rate, instrument, EPOCH_MS, clock, clustering)
+            for instrument in CATALOGUE[:symbols]
         }
 
     def delist(self, symbol: str) -> None:
@@ -78,17 +85,17 @@ class Market:
         del self.listings[symbol]
 
     def list_new(self, base: str, quote: str) -> Listing:
-        """A new symbol, trading from the next slot on; what it is worth is taken from the catalogue's tenth entry.
+        """A new symbol, trading from the next `FALL_MS` on; what it is worth is taken from the catalogue's tenth entry.
 
         Listing a symbol again that had been delisted resumes it with ids from 0: another market of the same name.
         """
         instrument = replace(CATALOGUE[9], base=base, quote=quote)
-        listing = Listing(self.seed, self.rate, instrument, self.clock(), self.clock)
+        listing = Listing(self.seed, self.rate, instrument, self.clock(), self.clock, self.clustering)
         self.listings[instrument.symbol] = listing
         return listing
 
     def crash(self, symbol: str, percent: float, seconds: float) -> int:
-        """The price falls by `percent` within `seconds`, from the next slot on. Returns when that begins, in ms."""
-        slot = self.clock() // SLOT_MS + 1
-        self.listings[symbol].tape.path.crash(slot, max(1, round(seconds * 1000 / SLOT_MS)), percent / 100)
-        return slot * SLOT_MS
+        """The price falls by `percent` within `seconds`, from the next `FALL_MS` on. Returns its begin, in ms."""
+        step = self.clock() // FALL_MS + 1
+        self.listings[symbol].tape.crash(step, max(1, round(seconds * 1000 / FALL_MS)), percent / 100)
+        return step * FALL_MS

@@ -1,68 +1,122 @@
 """The price of a symbol as a function of time.
 
-The price level is a sum of smooth random octaves, each twice or more as long as the one before and larger by the
-square root of that: from a minute to a month it looks like a random walk, yet any moment of it is computed alone.
-Only +, *, / on floats are used, so that the same seed gives the same digits on every machine.
+From day to day the price is a sum of smooth noise of different periods, around the price that the catalogue gives.
+Between two days it is a random walk that is bound to arrive (a Brownian bridge), drawn hour by hour, within an hour
+minute by minute and within a minute slot by slot: any moment is computed alone. The variance of a step grows with the
+trades of its time, which is why volatility clusters as they do.
+
+Only +, -, *, / and square roots of floats are used, so that the same seed gives the same digits on every machine.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from math import sqrt
 
 from cryptocdc_simulator.market import randomness
+from cryptocdc_simulator.market.activity import HOUR_MINUTES, SLOTS_A_MINUTE, Activity
 from cryptocdc_simulator.market.symbols import Instrument
 
-SLOT_MS = 5_000
-SLOTS_A_MINUTE = 60_000 // SLOT_MS
+FALL_MS = 5_000  # a crash begins at a multiple of this, and falls by a step in each
 
-_MINUTES = (1, 5, 15, 60, 240, 1_440, 10_080, 40_320)
-_A_MINUTE = 0.0005  # the share of the price that a minute moves it
+_DAY_HOURS = 24
+_DAYS = (1, 4, 16, 64)  # periods of the noise from day to day
+_DAY_SHARE = 0.6  # of a day's volatility; the periods together move the price as a random walk would
+_COMMON, _OWN = 0.6, 0.8  # of a step: what all markets do together, and the rest; the squares sum to 1
 
 
 class PricePath:
-    """The price level of one symbol, in ticks, constant within a slot of `SLOT_MS`."""
+    """The price of one symbol, as a factor on the instrument's."""
 
-    def __init__(self, seed: int, instrument: Instrument, floor: int) -> None:
-        """`floor`: the lowest level, in ticks, so that no trade around it gets a price of zero."""
-        self._base = instrument.base_ticks
-        self._floor = floor
-        self._octaves = [
-            (minutes, _A_MINUTE * sqrt(minutes), randomness.key(seed, instrument.symbol, "price", minutes))
-            for minutes in _MINUTES
-        ]
-        self._crashes: list[tuple[int, int, float]] = []
-        self._value = lru_cache(maxsize=4_096)(randomness.signed)
-        self._end_of_minute = lru_cache(maxsize=64)(self._walk)
-        self.levels = lru_cache(maxsize=64)(self._levels)
+    def __init__(self, seed: int, instrument: Instrument, activity: Activity) -> None:
+        self._volatility = instrument.volatility
+        self._activity = activity
+        mean = activity.parcels_per_hour / HOUR_MINUTES / SLOTS_A_MINUTE
+        self._a_parcel = instrument.volatility / sqrt(SLOTS_A_MINUTE * mean * sqrt(mean))
 
-    def crash(self, first_slot: int, slots: int, share: float) -> None:
-        """From `first_slot` on the price falls by `share` of itself within `slots`, and stays there."""
-        self._crashes.append((first_slot, slots, share))
-        self.levels.cache_clear()
+        def keys(*parts: object) -> tuple[int, int]:
+            return randomness.key(seed, "*", *parts), randomness.key(seed, instrument.symbol, *parts)
 
-    def level(self, slot: int) -> int:
-        """The price level of a slot, counted from 1970."""
-        minute, part = divmod(slot, SLOTS_A_MINUTE)
-        return self.levels(minute)[part]
+        a_day = instrument.volatility * sqrt(_DAY_HOURS * HOUR_MINUTES)
+        self._days = [(days, _DAY_SHARE * a_day * sqrt(days), *keys("price", days)) for days in _DAYS]
+        self._hour_keys, self._minute_keys = keys("hour"), keys("minute")
+        self._slot_key = randomness.key(seed, instrument.symbol, "slot")
+        self._falls: list[tuple[int, int, float]] = []
+        self._day = lru_cache(maxsize=64)(self._at_day)
+        self._hours = lru_cache(maxsize=16)(self._hours_of)
+        self._minutes = lru_cache(maxsize=64)(self._minutes_of)
 
-    def _levels(self, minute: int) -> list[int]:
-        here, there = self._end_of_minute(minute - 1), self._end_of_minute(minute)
-        levels = [here + (there - here) * part // SLOTS_A_MINUTE for part in range(SLOTS_A_MINUTE)]
-        for first, slots, share in self._crashes:
-            for part in range(SLOTS_A_MINUTE):
-                since = minute * SLOTS_A_MINUTE + part - first
-                if since >= 0:
-                    levels[part] = int(levels[part] * (1.0 - share * min(1.0, (since + 1) / slots)))
-        return [max(level, self._floor) for level in levels]
+    def crash(self, first_step: int, steps: int, share: float) -> None:
+        """From a step of `FALL_MS` on the price falls by `share` of itself within `steps`, and stays there."""
+        self._falls.append((first_step, steps, share))
 
-    def _walk(self, minute: int) -> int:
-        drift = 0.0
-        for minutes, size, key in self._octaves:
-            knot, rest = divmod(minute, minutes)
-            here = self._value(key, knot)
-            if rest:
-                t = rest / minutes
-                here += (self._value(key, knot + 1) - here) * t * t * (3.0 - 2.0 * t)
-            drift += size * here
-        return round(self._base * (1.0 + drift))
+    @property
+    def crashed(self) -> bool:
+        return bool(self._falls)
+
+    def left(self, step: int) -> float:
+        """What crashes have left of the price in a step of `FALL_MS`."""
+        left = 1.0
+        for first, steps, share in self._falls:
+            if step >= first:
+                left *= 1.0 - share * min(1.0, (step + 1 - first) / steps)
+        return left
+
+    def slots(self, minute: int, first: int, second: int) -> tuple[float, float, float]:
+        """The factor at the beginning of a minute, between its two slots of so many parcels, and at its end."""
+        hour, part = divmod(minute, HOUR_MINUTES)
+        minutes = self._minutes(hour)
+        start, end = minutes[part], minutes[part + 1]
+        one, other = first * sqrt(first), second * sqrt(second)
+        whole = one + other
+        if whole == 0.0:
+            return start, start, end
+        apart = self._a_parcel * sqrt(one * other / whole) * randomness.normal(self._slot_key, minute)
+        return start, start + (end - start) * one / whole + apart, end
+
+    def _at_day(self, day: int) -> float:
+        return 1.0 + sum(
+            size * (_COMMON * randomness.smooth(common, day, days) + _OWN * randomness.smooth(own, day, days))
+            for days, size, common, own in self._days
+        )
+
+    def _hours_of(self, day: int) -> list[float]:
+        first = day * _DAY_HOURS
+        parcels = [self._activity.before_hour(first + hour) for hour in range(_DAY_HOURS + 1)]
+        variances = self._variances(parcels, self._activity.parcels_per_hour, HOUR_MINUTES)
+        steps = _steps(self._hour_keys, range(first, first + _DAY_HOURS))
+        return _bridge(self._day(day), self._day(day + 1), variances, steps)
+
+    def _minutes_of(self, hour: int) -> list[float]:
+        day, part = divmod(hour, _DAY_HOURS)
+        hours, first = self._hours(day), hour * HOUR_MINUTES
+        mean = self._activity.parcels_per_hour / HOUR_MINUTES
+        variances = self._variances(self._activity.minutes(hour), mean, 1.0)
+        steps = _steps(self._minute_keys, range(first, first + HOUR_MINUTES))
+        return _bridge(hours[part], hours[part + 1], variances, steps)
+
+    def _variances(self, parcels: Sequence[int], mean: float, minutes: float) -> list[float]:
+        """Of the steps between moments with so many parcels before them: with the power 1.5 of their number."""
+        scale = self._volatility * self._volatility * minutes
+        return [scale * (ratio := (after - before) / mean) * sqrt(ratio) for before, after in pairwise(parcels)]
+
+
+def _steps(keys: tuple[int, int], indexes: range) -> list[float]:
+    common, own = keys
+    return [_COMMON * randomness.normal(common, i) + _OWN * randomness.normal(own, i) for i in indexes]
+
+
+def _bridge(start: float, end: float, variances: Sequence[float], steps: Sequence[float]) -> list[float]:
+    """A random walk from `start` that ends at `end`: the position before each step and after the last."""
+    whole = sum(variances)
+    if whole == 0.0:
+        return [start] * len(variances) + [end]
+    walked = [step * sqrt(variance) for step, variance in zip(steps, variances, strict=True)]
+    missing = (end - start - sum(walked)) / whole
+    path, at = [start], start
+    for step, variance in zip(walked, variances, strict=True):
+        at += step + missing * variance
+        path.append(at)
+    return path

@@ -27,3 +27,22 @@ def draw(key: int, index: int) -> int:
 def signed(key: int, index: int) -> float:
     """Uniform in [-1, 1)."""
     return draw(key, index) / (1 << 63) - 1.0
+
+
+def normal(key: int, index: int) -> float:
+    """Close to normal with mean 0 and variance 1, within ±3.5: a sum of four uniform numbers.
+
+    Made of +, - and * alone, so that it has the same digits on every machine.
+    """
+    x = draw(key, index)
+    return ((x & 0xFFFF) + (x >> 16 & 0xFFFF) + (x >> 32 & 0xFFFF) + (x >> 48) - 131_070) * 2.642_897e-05
+
+
+def smooth(key: int, at: int, period: int) -> float:
+    """Noise in [-1, 1) that is drawn at every multiple of `period` and eases from one to the next."""
+    knot, rest = divmod(at, period)
+    here = signed(key, knot)
+    if rest:
+        t = rest / period
+        here += (signed(key, knot + 1) - here) * t * t * (3.0 - 2.0 * t)
+    return here

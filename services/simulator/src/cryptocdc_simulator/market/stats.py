@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cryptocdc_simulator.market.bars import Bar
 from cryptocdc_simulator.market.book import Book, Level, step_at
-from cryptocdc_simulator.market.klines import Bar, Bars
+from cryptocdc_simulator.market.klines import Bars
 from cryptocdc_simulator.market.trades import Tape
 
 DAY_MS = 86_400_000
