@@ -10,7 +10,7 @@ FEED ?= examples/feed.yaml
 BIN := .venv/bin
 DOCKER ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' core/pyproject.toml)
-IMAGES := operator producer consumer verifier simulator api alerter connect
+IMAGES := operator producer consumer verifier simulator api alerter connect all-in-one
 # Installing has limits of its own; the tests' are theirs alone. What is set up is shown as it goes.
 E2E := .venv/bin/pytest tests/e2e -v -s -o timeout_func_only=true --durations 0 --durations-min 5
 PACKAGES := core adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter operators local grafana
@@ -93,6 +93,7 @@ images: $(IMAGES:%=image-%) ## build the programs' images (docs/images.md: BASE_
 $(IMAGES:%=image-%): image-%:
 	@echo 'cryptocdc/$*:$(VERSION)'
 	@$(DOCKER) build --file images/$*.Dockerfile --tag cryptocdc/$*:$(VERSION) $(BUILD_FLAGS) \
+		$(if $(filter all-in-one,$*),--tag cryptocdc/$*) \
 		$(addprefix --build-arg BASE_IMAGE=,$(if $(filter connect,$*),$(CONNECT_BASE_IMAGE),$(BASE_IMAGE))) \
 		$(addprefix --build-arg BUILD_IMAGE=,$(BUILD_IMAGE)) .
 
@@ -131,8 +132,8 @@ lock: .venv/.dev ## resolve requirements/*.in anew into *.txt, with hashes
 # Each stamp is made last, so that an interrupted step is done again.
 
 .venv/.made:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11'; exit 3; }
+	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11'; exit 3; }
+	@$(PYTHON) local/src/cryptocdc_local/platform/system.py
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo='sudo -n'; \
 		echo 'installing python3-venv'; \

@@ -17,7 +17,8 @@ tools)
   ;;
 dependencies)
   python3 images/locked.py $lock "$@" > /build/lock.txt
-  pip --python /opt/cryptocdc/bin/python install --require-hashes --only-binary :all: --requirement /build/lock.txt
+  pip --python /opt/cryptocdc/bin/python install --require-hashes --only-binary :all: --no-binary pure-sasl \
+    --requirement /build/lock.txt  # cqlsh's pure-sasl is published as source alone
   ;;
 packages)
   for folder; do shift; set -- "$@" "./$folder"; done  # else pip takes a folder for a name

@@ -133,16 +133,33 @@ def _make_cluster() -> None:
 def build_images() -> None:
     """All programs', and where none can be pulled the bases and the stand-ins'. What docker has built before is not
     built again: it goes by the contents of what an image is made of."""
-    arguments = []
+    build_bases()
     if not images_can_be_pulled():
-        shown([str(ROOT / "images" / "base.sh")], BUILD_LIMIT_S)
         stand_ins = ["--file", str(HERE / "stand_ins" / "Dockerfile"), "--tag", f"cryptocdc/stand-ins:{version()}"]
         bases = ["--build-arg", f"BASE_IMAGE={BASE}", "--build-arg", f"BUILD_IMAGE={BUILD}"]
         run(["docker", "build", *LOCAL_BUILD.split(), *stand_ins, *bases, str(ROOT)], limit_s=BUILD_LIMIT_S)
+    for name in (*PROGRAMS, "connect"):
+        build_image(name)
+
+
+def build_all_in_one() -> None:
+    """The image of everything for one machine, which needs no cluster."""
+    build_bases()
+    build_image("all-in-one")
+
+
+def build_bases() -> None:
+    """What the images are built from, where none can be pulled."""
+    if not images_can_be_pulled():
+        shown([str(ROOT / "images" / "base.sh")], BUILD_LIMIT_S)
+
+
+def build_image(name: str) -> None:
+    arguments = []
+    if not images_can_be_pulled():
         arguments = [f"BASE_IMAGE={BASE}", f"BUILD_IMAGE={BUILD}", f"BUILD_FLAGS={LOCAL_BUILD}"]
         arguments.append(f"CONNECT_BASE_IMAGE=cryptocdc/stand-ins:{version()}")
-    for name in (*PROGRAMS, "connect"):
-        run(["make", "-C", str(ROOT), f"image-{name}", *arguments], limit_s=BUILD_LIMIT_S)
+    run(["make", "-C", str(ROOT), f"image-{name}", *arguments], limit_s=BUILD_LIMIT_S)
 
 
 def build_node_image() -> None:
@@ -241,6 +258,7 @@ def images() -> None:
         print(missing)
         return
     timed("images", build_images)
+    timed("all-in-one image", build_all_in_one)
     timed("node image", build_node_image)
 
 

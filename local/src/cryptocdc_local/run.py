@@ -104,7 +104,7 @@ class Run:
             "CRYPTOCDC_SOURCE": self.applied.source,
             "CRYPTOCDC_REST_URL": self.applied.rest_url,
             "CRYPTOCDC_WEBSOCKET_URL": self.applied.websocket_url,
-            "CRYPTOCDC_API_HOST": LOOPBACK,
+            "CRYPTOCDC_API_HOST": self.platform.settings.api_host,
             "CRYPTOCDC_API_PORT": str(self.platform.settings.ports.api),
             "CRYPTOCDC_API_TARGETS": str(self.platform.settings.targets(self.plan.names.fid)),
         }

@@ -61,3 +61,16 @@ def test_a_switch_that_is_none_is_refused_by_name(text: str) -> None:
     with pytest.raises(PlatformError, match="CRYPTOCDC_SERVER_METRICS") as refusal:
         PlatformSettings.from_environment({"CRYPTOCDC_HOME": "/h", "CRYPTOCDC_SERVER_METRICS": text})
     assert "on or off" in refusal.value.remedy
+
+
+def test_the_api_of_a_run_listens_on_loopback_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+    home = {"CRYPTOCDC_HOME": str(tmp_path)}
+    assert PlatformSettings.from_environment(home).api_host == "127.0.0.1"
+    everywhere = PlatformSettings.from_environment({**home, "CRYPTOCDC_API_HOST": "0.0.0.0"})
+    assert everywhere.api_host == "0.0.0.0"
+
+
+def test_the_servers_programs_may_be_outside_the_home_folder(tmp_path: Path) -> None:
+    home = {"CRYPTOCDC_HOME": str(tmp_path)}
+    assert PlatformSettings.from_environment(home).lib == tmp_path / "lib"
+    assert PlatformSettings.from_environment({**home, "CRYPTOCDC_LIB": "/opt/servers"}).lib == Path("/opt/servers")

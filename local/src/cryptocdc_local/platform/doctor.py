@@ -17,6 +17,7 @@ from cryptocdc_local.platform.machine import LEAST_DISK, free_disk, port_holder,
 from cryptocdc_local.platform.packages import JAVA_PACKAGE, MAVEN_PACKAGE, by_hand, find_maven
 from cryptocdc_local.platform.platform import Platform
 from cryptocdc_local.platform.settings import PlatformSettings
+from cryptocdc_local.platform.system import IN_CONTAINER, System, lacking, this_system
 
 LEAST_MEMORY = 2 * 2**30  # bytes: servers and programs take about three quarters of it
 MOST_SKEW = 5.0  # seconds; events over a minute in the future are refused, and latencies lie by the skew
@@ -38,6 +39,7 @@ def diagnose(settings: PlatformSettings, exchange_url: str) -> list[Check]:
     """Look at everything; changes nothing. `exchange_url` is the base URL of the exchange's REST API."""
     answer = ask_exchange(exchange_url)
     return [
+        check_system(this_system()),
         check_java(),
         check_maven(settings),
         check_ports(settings),
@@ -46,6 +48,12 @@ def diagnose(settings: PlatformSettings, exchange_url: str) -> list[Check]:
         check_exchange(exchange_url, answer),
         check_clock(answer),
     ]
+
+
+def check_system(system: System) -> Check:
+    if needs := lacking(system):
+        return Check("system", False, f"{system.name} lacks {'; '.join(needs)}", f"in a container: {IN_CONTAINER}")
+    return Check("system", True, system.name)
 
 
 def check_java() -> Check:

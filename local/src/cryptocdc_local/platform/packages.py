@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.java import find_java
+from cryptocdc_local.platform.system import IN_CONTAINER
 
 JAVA_PACKAGE = "openjdk-17-jre-headless"
 MAVEN_PACKAGE = "maven"
@@ -45,7 +46,9 @@ def require_tools(need_maven: bool, report: Callable[[str], None]) -> Tools:
 
 
 def by_hand(packages: list[str]) -> str:
-    """The one command that installs the packages."""
+    """The one command that installs the packages; where there is no apt-get, the command that needs none."""
+    if shutil.which("apt-get") is None:
+        return f"install Java 17 and Maven by this system's means, or run everything in a container: {IN_CONTAINER}"
     sudo = "" if os.geteuid() == 0 else "sudo "
     return f"run: {sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {' '.join(packages)}"
 

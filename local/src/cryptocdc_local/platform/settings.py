@@ -46,13 +46,19 @@ class MetricsPorts:
 
 @dataclass(frozen=True)
 class PlatformSettings:
-    """`server_metrics`: a run serves the servers' own metrics too (`CRYPTOCDC_SERVER_METRICS`, on or off)."""
+    """`server_metrics`: a run serves the servers' own metrics too (`CRYPTOCDC_SERVER_METRICS`, on or off).
+
+    `api_host`: the address on which a run's API listens (`CRYPTOCDC_API_HOST`). `programs`: where the servers' own
+    programs are when not in the home folder (`CRYPTOCDC_LIB`); the all-in-one image has them beside its volume.
+    """
 
     home: Path
     ports: Ports = field(default_factory=Ports)
     heaps: Heaps = field(default_factory=Heaps)
     metrics_ports: MetricsPorts = field(default_factory=MetricsPorts)
     server_metrics: bool = False
+    api_host: str = LOOPBACK
+    programs: Path | None = None
 
     @property
     def log(self) -> Path:
@@ -79,7 +85,7 @@ class PlatformSettings:
     @property
     def lib(self) -> Path:
         """The servers' own programs: jars and PostgreSQL's binaries."""
-        return self.home / "lib"
+        return self.programs or self.home / "lib"
 
     @property
     def cache(self) -> Path:
@@ -93,19 +99,22 @@ class PlatformSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> PlatformSettings:
-        """Read `CRYPTOCDC_HOME`, `CRYPTOCDC_*_PORT`, `CRYPTOCDC_*_HEAP_MB` and `CRYPTOCDC_SERVER_METRICS`.
+        """Read `CRYPTOCDC_HOME`, `_LIB`, `_*_PORT`, `_*_HEAP_MB`, `_API_HOST` and `_SERVER_METRICS`.
 
         Raises PlatformError, naming the variable and what it accepts, when one can't be used.
         """
         metrics = {
             f.name: _number(environ, f"{f.name}_METRICS_PORT", f.default, 1, 65535) for f in fields(MetricsPorts)
         }
+        lib = environ.get("CRYPTOCDC_LIB")
         return cls(
             home=_usable(home(environ)),
             ports=Ports(**{f.name: _number(environ, f"{f.name}_PORT", f.default, 1, 65535) for f in fields(Ports)}),
             heaps=Heaps(**{f.name: _number(environ, f"{f.name}_HEAP_MB", f.default, 64, 32768) for f in fields(Heaps)}),
             metrics_ports=MetricsPorts(**metrics),
             server_metrics=_switch(environ, "SERVER_METRICS"),
+            api_host=environ.get("CRYPTOCDC_API_HOST") or LOOPBACK,
+            programs=_usable(Path(lib).expanduser().absolute()) if lib else None,
         )
 
 

@@ -1,0 +1,62 @@
+# Everything for one machine, for systems that are not Debian 12: the servers, the programs and the command `cryptocdc`.
+#   docker run --rm -it -p 8000:8000 -v cryptocdc:/data cryptocdc/all-in-one
+# Data, logs and passwords are in /data, the feed is /feed.yaml.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+ARG BUILD_IMAGE=${BASE_IMAGE}
+
+FROM ${BUILD_IMAGE} AS build
+RUN command -v mvn >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+    --no-install-recommends maven openjdk-17-jre-headless; }
+WORKDIR /src
+# Into Maven's own repository first, so that a change of our code does not fetch the servers again.
+COPY local/src/cryptocdc_local/platform/*.xml /poms/
+RUN mvn --batch-mode --quiet --file /poms/pom.xml -Djars=/unused dependency:copy-dependencies && rm -rf /unused
+COPY images/install.sh images/locked.py images/
+COPY requirements/runtime.txt requirements/
+RUN images/install.sh tools
+COPY core/pyproject.toml core/
+COPY adapters/pyproject.toml adapters/
+COPY services/producer/pyproject.toml services/producer/
+COPY services/consumer/pyproject.toml services/consumer/
+COPY services/verifier/pyproject.toml services/verifier/
+COPY services/simulator/pyproject.toml services/simulator/
+COPY services/api/pyproject.toml services/api/
+COPY services/alerter/pyproject.toml services/alerter/
+COPY local/pyproject.toml local/
+RUN images/install.sh dependencies core adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter local
+COPY core core
+COPY adapters adapters
+COPY services/producer services/producer
+COPY services/consumer services/consumer
+COPY services/verifier services/verifier
+COPY services/simulator services/simulator
+COPY services/api services/api
+COPY services/alerter services/alerter
+COPY local local
+# What links in local/ lead to.
+COPY manifests ./manifests
+RUN images/install.sh packages core adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter local
+RUN /opt/cryptocdc/bin/python -c 'from pathlib import Path; from shutil import which; \
+from cryptocdc_local.platform.jars import install_jars; from cryptocdc_local.platform.java import find_java; \
+from cryptocdc_local.platform.programs import install_postgres; \
+install_jars(Path("/opt/servers"), Path(which("mvn")), find_java(), print); install_postgres(Path("/opt/servers"))'
+
+FROM ${BASE_IMAGE}
+RUN apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+    openjdk-17-jre-headless tini && rm -rf /var/lib/apt/lists/* \
+ # PostgreSQL asks who it is; a new volume takes the folder's owner.
+ && useradd --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin cryptocdc \
+ && install -d -o 10001 -g 10001 -m 700 /data
+COPY --from=build /opt/cryptocdc /opt/cryptocdc
+COPY --from=build --chown=10001:10001 /opt/servers /opt/servers
+COPY examples/feed.yaml /feed.yaml
+# The API is reached through the engine's published port: within the container it has to listen beyond loopback.
+ENV PATH=/opt/cryptocdc/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LANG=C.UTF-8 \
+    CRYPTOCDC_HOME=/data CRYPTOCDC_LIB=/opt/servers CRYPTOCDC_API_HOST=0.0.0.0
+WORKDIR /data
+VOLUME /data
+EXPOSE 8000
+USER 10001:10001
+# It passes signals on and buries what the servers leave behind.
+ENTRYPOINT ["tini", "--", "cryptocdc"]
+CMD ["run", "-f", "/feed.yaml"]
