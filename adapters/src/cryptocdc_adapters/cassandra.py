@@ -20,6 +20,9 @@ from cryptocdc_core.names import quoted
 from cryptocdc_core.settings import CassandraSettings
 
 REQUEST_TIMEOUT_S = 20
+LOST_S = 10.0
+"""Without any node for so long, the hosts' names are looked up again: the driver goes on trying the addresses that it
+was given, and where all nodes were replaced at once, as a single pod is, none of them will ever answer."""
 
 _HEADER = struct.Struct(">BBhBi")
 _BATCH_OPCODE = 0x0D

@@ -1,4 +1,4 @@
-"""`/metrics` and `/healthz` of every program."""
+"""`/metrics`, `/healthz` and `/readyz` of every program."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Health:
         self._now = now
         self._last = now()
         self._halted: str | None = None
+        self._checks: list[Callable[[], str | None]] = []
 
     def beat(self) -> None:
         self._last = self._now()
@@ -40,6 +41,22 @@ class Health:
         age = self._now() - self._last
         return None if age <= self._limit_s else f"no progress for {age:.0f} s; {self._limit_s:.0f} s are accepted"
 
+    def ready_when(self, check: Callable[[], str | None]) -> None:
+        """Add a condition of readiness: `check` returns what prevents the program's work now, None when nothing does.
+
+        It is called from the thread that serves requests, at each of them.
+        """
+        self._checks.append(check)
+
+    def obstacle(self) -> str | None:
+        """Return what prevents the program's work now, None when nothing does.
+
+        A restart may be no remedy for it, so it is apart from `problem`: readiness reports within seconds what
+        liveness must tolerate for a while.
+        """
+        problem = self.problem()
+        return problem if problem is not None else next((found for check in self._checks if (found := check())), None)
+
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
@@ -54,12 +71,13 @@ def serve(registry: CollectorRegistry, health: Health, host: str, port: int) -> 
         if environ["PATH_INFO"] == "/metrics":
             answer: Iterable[bytes] = metrics(environ, start)
             return answer
-        if environ["PATH_INFO"] == "/healthz":
-            problem = health.problem()
+        ask = {"/healthz": health.problem, "/readyz": health.obstacle}.get(environ["PATH_INFO"])
+        if ask is not None:
+            problem = ask()
             start("200 OK" if problem is None else "503 Service Unavailable", [("Content-Type", "text/plain")])
             return [(problem or "ok").encode() + b"\n"]
         start("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"/metrics and /healthz are served\n"]
+        return [b"/metrics, /healthz and /readyz are served\n"]
 
     server = make_server(host, port, application, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()

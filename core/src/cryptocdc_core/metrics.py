@@ -127,6 +127,12 @@ class ConsumerMetrics(ProgramMetrics):
         self.batches = Counter(f"{p}batches_total", "Batches that Cassandra acknowledged.", registry=r)
         self.retries = Counter(f"{p}retries_total", "Batches sent again.", ["reason"], registry=r)
         self.write_seconds = Histogram(f"{p}write_seconds", "Of one batch.", buckets=LATENCY_BUCKETS_S, registry=r)
+        self.write_stalled_seconds = Gauge(
+            f"{p}write_stalled_seconds",
+            "Time since Cassandra's last answer while batches wait for one, or since the start without a connection;"
+            " 0 while nothing waits.",
+            registry=r,
+        )
         self.event_seconds = Histogram(
             f"{p}event_to_ack_seconds", "From the exchange's time of an event to Cassandra's ack.", ["table"],
             buckets=LATENCY_BUCKETS_S, registry=r,

@@ -5,7 +5,7 @@ from cassandra import InvalidRequest, OperationTimedOut, WriteTimeout
 from cassandra.cluster import NoHostAvailable
 
 from cryptocdc_consumer.intake import Batch, Chunk
-from cryptocdc_consumer.sink import IN_FLIGHT, LONGEST_BACKOFF_S, Sink
+from cryptocdc_consumer.sink import IN_FLIGHT, LONGEST_BACKOFF_S, STALLED_S, Sink
 from cryptocdc_core.metrics import ConsumerMetrics
 
 from .fakes import Cassandra, Clock
@@ -111,3 +111,42 @@ def test_it_is_full_at_its_bound(sink):
         assert not sink.full
         sink.send(batch(b"a"))
     assert sink.full
+
+
+def test_a_sink_that_gets_no_answer_reports_it_within_seconds(sink, cassandra, clock):
+    """Cassandra's only pod is gone: no answer comes, then the driver says that there is no host."""
+    assert sink.stalled_s == 0
+    sink.send(batch(b"a"))
+    assert sink.obstacle() is None
+    clock.now += STALLED_S
+    assert sink.stalled_s == STALLED_S
+    assert sink.obstacle() == "Cassandra has acknowledged nothing for 5 s: no answer"
+    cassandra.answer(NoHostAvailable("10.0.0.1 does not answer", {}))
+    sink.settle()
+    clock.now += 1
+    assert "6 s: NoHostAvailable" in sink.obstacle()
+    assert "10.0.0.1 does not answer" in sink.obstacle()
+    clock.now += LONGEST_BACKOFF_S
+    sink.settle()
+    cassandra.answer()
+    sink.settle()
+    assert (sink.stalled_s, sink.obstacle()) == (0, None)
+
+
+def test_a_sink_that_is_answered_now_and_then_is_not_stalled(sink, cassandra, clock):
+    for _ in range(5):
+        sink.send(batch(b"a"))
+        sink.send(batch(b"b"))
+        clock.now += STALLED_S - 1
+        sink._outcomes.append((batch(b"c"), None, 0.1))
+        sink._sent += 1
+        sink.settle()
+        assert sink.obstacle() is None
+
+
+def test_the_time_without_an_answer_is_a_metric(cassandra, clock):
+    metrics = ConsumerMetrics("test")
+    sink = Sink(cassandra.send, metrics, clock, clock)
+    sink.send(batch(b"a"))
+    clock.now += 3
+    assert metrics.registry.get_sample_value("cryptocdc_consumer_write_stalled_seconds") == 3

@@ -15,7 +15,7 @@ from cassandra.connection import ConnectionException
 from cassandra.query import PreparedStatement, tuple_factory
 
 from cryptocdc_adapters.audited import one_key, one_statement, written
-from cryptocdc_adapters.cassandra import connect
+from cryptocdc_adapters.cassandra import LOST_S, connect
 from cryptocdc_api.paging import Position, Read, Row
 from cryptocdc_api.refusals import Unavailable
 from cryptocdc_api.tables import Table
@@ -32,9 +32,6 @@ AT_ONCE = 32
 """Reads in flight."""
 SHARD = 0
 FAILURES = (NoHostAvailable, DriverException, ConnectionException)
-LOST_S = 10.0
-"""Without any node for so long, the hosts' names are looked up again: the driver goes on trying the addresses that it
-was given, and where all nodes were replaced at once, as a single pod is, none of them will ever answer."""
 
 
 class Reader:

@@ -11,15 +11,15 @@ from importlib.metadata import version
 from typing import Any
 
 from cassandra import InvalidRequest
-from cassandra.cluster import Cluster, NoHostAvailable, Session
 from confluent_kafka import Consumer, Producer
 
 from cryptocdc_adapters import cassandra
 from cryptocdc_adapters.kafka import group_config
 from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_consumer import transform
-from cryptocdc_consumer.intake import Batch, Intake
+from cryptocdc_consumer.intake import Intake
 from cryptocdc_consumer.letters import Letters, producer_config
+from cryptocdc_consumer.link import Link
 from cryptocdc_consumer.pipeline import Pipeline
 from cryptocdc_consumer.sink import Sink
 from cryptocdc_core import feed as feeds
@@ -73,31 +73,26 @@ def _run(
     stop: threading.Event,
 ) -> int:
     names = Names(identity(feed.name, settings.source))
-    connected = _connect(sink, stop)
-    if connected is None:
-        return WELL
-    cluster, session = connected
+    link = Link(sink, names.keyspace)
+    health.ready_when(link.obstacle)
+    metrics.write_stalled_seconds.set_function(lambda: link.waiting_s)
     try:
-        prepared: list[Any] = []  # the driver itself holds them weakly, and needs them when Cassandra has forgotten
-
-        def prepare(statement: str) -> bytes:
-            prepared.append(session.prepare(statement))
-            query_id: bytes = prepared[-1].query_id
-            return query_id
-
-        def send(batch: Batch) -> Any:
-            rows = [statement for statement, _, _ in batch.entries]
-            return session.execute_async(cassandra.EncodedBatch(rows, names.keyspace, batch.routing_key))
-
+        if not link.connect(stop):
+            return WELL
         # Also what is left of streams that are captured no more.
-        streams = streams_of(feed, cassandra.tables(session, names.keyspace))
-        intake = Intake(names, streams, retention_s(feed.spec.retention.cassandra), prepare, metrics, step)
+        streams = streams_of(feed, cassandra.tables(link.session, names.keyspace))
+        intake = Intake(names, streams, retention_s(feed.spec.retention.cassandra), link.prepare, metrics, step)
         letters = Letters(Producer(producer_config(kafka), logger=log), names.dead_letter_topic, names.fid, metrics)
         committed: list[Any] = []
         consumer = Consumer(consumer_config(kafka, names.consumer_group, lambda *told: committed[0](*told)), logger=log)
-        pipeline = Pipeline(consumer, intake, Sink(send, metrics), letters, metrics, health)
+        batches = Sink(link.send, metrics)
+        health.ready_when(batches.obstacle)
+        pipeline = Pipeline(consumer, intake, batches, letters, metrics, health)
         committed.append(pipeline.on_commit)
         log.info("consuming %s into keyspace %s", ", ".join(intake.topics), names.keyspace)
+        threading.Thread(
+            target=link.keep_connected, args=(stop, lambda: batches.stalled_s), name="cassandra", daemon=True
+        ).start()
         drained = pipeline.run(stop)
         log.info("stopped: %s", "all is written and committed" if drained else "what is not written is read again")
         return WELL
@@ -106,18 +101,7 @@ def _run(
         log.error("Cassandra: %s; apply the feed first", error)
         return PLATFORM
     finally:
-        cluster.shutdown()
-
-
-def _connect(settings: CassandraSettings, stop: threading.Event) -> tuple[Cluster, Session] | None:
-    """Waits for Cassandra as long as it takes; the health check tells meanwhile. None when told to stop."""
-    while not stop.is_set():
-        try:
-            return cassandra.connect(settings)
-        except NoHostAvailable as error:
-            log.warning("Cassandra: %s", error)
-            stop.wait(1)
-    return None
+        link.close()
 
 
 def consumer_config(settings: KafkaSettings, group: str, on_commit: Any) -> dict[str, Any]:

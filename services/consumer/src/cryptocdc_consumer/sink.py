@@ -31,6 +31,10 @@ IN_FLIGHT = 32
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
 TOLD_EVERY_S = 10.0
+STALLED_S = 5.0
+"""Without an answer for so long, Cassandra counts as not writable; a write takes milliseconds, and a long collection of
+garbage a second or two."""
+ERROR_LENGTH = 300
 
 _RECORDS_FAULT = (InvalidRequest, SyntaxException, ProtocolException)
 # Also an InvalidRequest, but a table that is missing is no fault of the record: it waits until the table is there.
@@ -71,7 +75,11 @@ class Sink:
         self._retries: list[tuple[float, int, Batch]] = []
         self._order = itertools.count()
         self._sent = 0
+        self._waiting_since: float | None = None
+        """Since when Cassandra owes an answer without having given any."""
+        self._last_error = ""
         self._told_at = float("-inf")
+        metrics.write_stalled_seconds.set_function(lambda: self.stalled_s)
 
     @property
     def unsettled(self) -> int:
@@ -82,6 +90,19 @@ class Sink:
     def full(self) -> bool:
         return self.unsettled >= IN_FLIGHT
 
+    @property
+    def stalled_s(self) -> float:
+        """Seconds since Cassandra's last answer while batches wait for one, 0.0 while none does. From any thread."""
+        since = self._waiting_since
+        return 0.0 if since is None else max(0.0, self._now() - since)
+
+    def obstacle(self) -> str | None:
+        """Return why nothing can be written, None while Cassandra answers. From any thread."""
+        stalled_s = self.stalled_s
+        if stalled_s < STALLED_S:
+            return None
+        return f"Cassandra has acknowledged nothing for {stalled_s:.0f} s: {self._last_error or 'no answer'}"
+
     def wait(self, timeout_s: float) -> None:
         """Until an outcome came."""
         self._came.wait(timeout_s)
@@ -90,6 +111,8 @@ class Sink:
         batch.attempts += 1
         self._sent += 1
         started = self._now()
+        if self._waiting_since is None:
+            self._waiting_since = started
         try:
             self._send(batch).add_callbacks(
                 lambda _: self._note(batch, None, started), lambda error: self._note(batch, error, started)
@@ -101,18 +124,23 @@ class Sink:
         """Take in the outcomes, and send again what is due."""
         self._came.clear()
         settled = Settled()
+        answered = False
         while self._outcomes:
             batch, error, seconds = self._outcomes.popleft()
             self._sent -= 1
             if error is None:
+                answered = True
                 self._metrics.batches.inc()
                 self._metrics.write_seconds.observe(seconds)
                 settled.acknowledged.append(batch)
             elif isinstance(error, _RECORDS_FAULT) and not any(word in str(error) for word in _MISSING):
+                answered = True
                 self._take_apart(batch, error, settled)
             else:
                 self._try_later(batch, error)
         now = self._now()
+        if answered:
+            self._waiting_since, self._last_error = now if self.unsettled else None, ""
         while self._retries and self._retries[0][0] <= now:
             self.send(heapq.heappop(self._retries)[2])
         return settled
@@ -134,6 +162,7 @@ class Sink:
 
     def _try_later(self, batch: Batch, error: Exception) -> None:
         reason = type(error).__name__
+        self._last_error = f"{reason}: {error}"[:ERROR_LENGTH]
         self._metrics.retries.labels(reason).inc()
         wait = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(batch.attempts - 1, 10))
         heapq.heappush(self._retries, (self._now() + wait * random.uniform(0.5, 1), next(self._order), batch))
