@@ -17,7 +17,7 @@ import pytest
 import yaml
 from confluent_kafka import Producer
 
-from cryptocdc_adapters import kafka
+from cryptocdc_adapters import kafka, offsets
 from cryptocdc_adapters.figures import scrape
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.names import Names
@@ -78,7 +78,7 @@ class Market:
         return [(record["id"].split("/", 1)[0], record["state"], record["price"]) for record in self.records()]
 
     def lag(self) -> int:
-        return kafka.group_lag(self.settings, self.names.alerter_group, [self.topic])
+        return offsets.group_lag(self.settings, self.names.alerter_group, [self.topic])
 
 
 class Alerter:

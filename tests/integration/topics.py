@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, Producer, TopicPartition
 
+from cryptocdc_adapters import offsets
 from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
 from cryptocdc_core.settings import KafkaSettings
 
@@ -60,7 +60,4 @@ def put(settings: KafkaSettings, topic: str, partition: int, key: bytes | None, 
 
 def committed(settings: KafkaSettings, group: str, topic: str, partition: int) -> int:
     """The offset that `group` has committed, -1 when none."""
-    admin = AdminClient(client_config(settings))
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-    of_group = asked[group].result(TIMEOUT_S).topic_partitions
-    return max((at.offset for at in of_group if (at.topic, at.partition) == (topic, partition)), default=-1)
+    return offsets.committed(settings, group, [(topic, partition)]).get((topic, partition), -1)

@@ -1,4 +1,4 @@
-"""Kafka: how every client is configured, topics made as a plan says, and committed offsets."""
+"""Kafka: how every client is configured, and topics made as a plan says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterable
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -14,7 +14,6 @@ from confluent_kafka.admin import (
     ConfigResource,
     NewPartitions,
     NewTopic,
-    OffsetSpec,
     ResourceType,
 )
 
@@ -147,43 +146,3 @@ def has_no_leader_yet(error: KafkaException) -> bool:
         KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC,
     )  # fmt: skip
-
-
-def group_lag(settings: KafkaSettings, group: str, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> int:
-    """Records of the topics that the group has not committed. Topics that are not there have none.
-
-    Raises KafkaException, TimeoutError.
-    """
-    return sum(uncommitted(AdminClient(client_config(settings)), group, topics, timeout_s).values())
-
-
-def uncommitted(
-    admin: AdminClient, group: str, topics: Iterable[str], timeout_s: float = TIMEOUT_S
-) -> dict[tuple[str, int], int]:
-    """The same by topic and partition."""
-    there = admin.list_topics(timeout=timeout_s).topics
-    parts = [TopicPartition(topic, p) for topic in topics if topic in there for p in there[topic].partitions]
-    if not parts:
-        return {}
-    first = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.earliest()))
-    last = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.latest()))
-    answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(timeout_s)
-    committed = {(at.topic, at.partition): at.offset for at in answer.topic_partitions}
-    lag = {}
-    for at in parts:
-        start, end = first[at].result(timeout_s).offset, last[at].result(timeout_s).offset
-        lag[at.topic, at.partition] = max(0, end - max(start, committed.get((at.topic, at.partition), 0)))
-    return lag
-
-
-def record_counts(admin: AdminClient, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> dict[str, int]:
-    """By topic, how many records it has ever taken: the sum of its partitions' end offsets.
-
-    Raises KafkaException, TimeoutError.
-    """
-    there = admin.list_topics(timeout=timeout_s).topics
-    wanted = [TopicPartition(t, p) for t in topics if t in there for p in there[t].partitions]
-    counts: dict[str, int] = {}
-    for partition, future in admin.list_offsets({p: OffsetSpec.latest() for p in wanted}).items():
-        counts[partition.topic] = counts.get(partition.topic, 0) + int(future.result(timeout_s).offset)
-    return counts

@@ -9,7 +9,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from cryptocdc_adapters.figures import FeedFigures, Figures, Partition, scrape
-from cryptocdc_adapters.kafka import client_config, record_counts, uncommitted
+from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.offsets import GroupOffsets, record_counts, uncommitted
 from cryptocdc_adapters.targets import addresses
 from cryptocdc_core.names import Names
 from cryptocdc_core.settings import KafkaSettings
@@ -29,7 +30,7 @@ class Readings:
         self._tables = {names.change_topic(table): table for table in tables}
         self._figures = Figures(names.fid, self._tables.values())
         self._admin = AdminClient(client_config(kafka))
-        self._group = names.consumer_group
+        self._group = GroupOffsets(kafka, names.consumer_group)
         self._counts: dict[str, int] = {}
         self._uncommitted: dict[Partition, int] = {}
 

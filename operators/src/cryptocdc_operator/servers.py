@@ -20,7 +20,7 @@ from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaException
 from psycopg2.extensions import connection as Connection
 
-from cryptocdc_adapters import cassandra, kafka, postgres, slots
+from cryptocdc_adapters import cassandra, kafka, offsets, postgres, slots
 from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
 from cryptocdc_adapters.symbols import write_symbols
 from cryptocdc_core.ddl import HEARTBEAT, cassandra_password, cassandra_role, drop_cassandra, drop_postgres
@@ -200,7 +200,7 @@ class PlatformServers:
             there = kafka.replication(self._reached.kafka, [topic.name for topic in plan.topics], LOOK_S)
             found: dict[str, Any] = {"topics": there}
             try:
-                found["lag"] = kafka.group_lag(self._reached.kafka, group, topics, LOOK_S)
+                found["lag"] = offsets.group_lag(self._reached.kafka, group, topics, LOOK_S)
             except KafkaException as error:
                 if not kafka.has_no_leader_yet(error):
                     raise

@@ -9,7 +9,7 @@ from tests.unit.core.feeds import feed
 from tests.unit.operator.doubles import FACTS
 from tests.unit.operator.world import ADDRESSES, SETTINGS
 
-from cryptocdc_adapters import kafka
+from cryptocdc_adapters import offsets
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_adapters.figures import parse
 from cryptocdc_core.metrics import VerifierMetrics
@@ -171,7 +171,7 @@ def test_a_topic_that_was_just_made_is_no_reason_to_call_kafka_unreachable(monke
     def fail(*_):
         raise KafkaException(KafkaError(code))
 
-    monkeypatch.setattr(kafka, "group_lag", fail)
+    monkeypatch.setattr(offsets, "group_lag", fail)
     monkeypatch.setattr(kafka, "replication", lambda *_: {"majors.symbols": 1})
     for looks in ("_look_at_postgres", "_look_at_connect", "_look_at_cassandra"):
         monkeypatch.setattr(PlatformServers, looks, lambda *_: {})

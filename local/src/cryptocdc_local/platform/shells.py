@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from confluent_kafka import OFFSET_INVALID, Consumer, ConsumerGroupTopicPartitions, Message, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.table import Table
 
+from cryptocdc_adapters import offsets
 from cryptocdc_adapters.kafka import client_config
 from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local.platform.endpoints import Endpoints
@@ -81,12 +82,8 @@ def topic_figures(settings: KafkaSettings) -> list[TopicFigures]:
     groups = [group.group_id for group in admin.list_consumer_groups().result(_LIMIT).valid]
     lag: dict[str, dict[str, int]] = {name: {} for name in names}
     for group in groups:
-        request = [ConsumerGroupTopicPartitions(group)]
-        committed = admin.list_consumer_group_offsets(request)[group].result(_LIMIT)
-        for at in committed.topic_partitions:
-            if at.offset != OFFSET_INVALID and (at.topic, at.partition) in bounds:
-                behind = bounds[at.topic, at.partition][1] - at.offset
-                lag[at.topic][group] = lag[at.topic].get(group, 0) + behind
+        for (topic, partition), offset in offsets.committed(settings, group, bounds, _LIMIT).items():
+            lag[topic][group] = lag[topic].get(group, 0) + bounds[topic, partition][1] - offset
     return [
         TopicFigures(
             name,

@@ -9,12 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cassandra import InvalidRequest
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters import cassandra, postgres, slots
+from cryptocdc_adapters import cassandra, offsets, postgres, slots
 from cryptocdc_adapters.audited import one_key, one_statement, written
-from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_adapters.kafka import TIMEOUT_S
 from cryptocdc_adapters.records import Records
 from cryptocdc_core.catalogue import Stream, Type
 from cryptocdc_core.changes import Change
@@ -131,12 +129,10 @@ class Places:
             if (letter.topic, letter.partition, letter.offset) == (sent.topic, str(sent.partition), str(sent.offset)):
                 return f"it is among the dead letters: {letter.reason}; `cryptocdc dlq replay` has it tried again"
         group = self.target.names.consumer_group
-        admin = AdminClient(client_config(self.target.kafka))
-        at = TopicPartition(sent.topic, sent.partition)
-        answer = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [at])])[group]
-        committed = answer.result(TIMEOUT_S).topic_partitions[0].offset
+        at = sent.topic, sent.partition
+        committed = offsets.committed(self.target.kafka, group, [at], TIMEOUT_S).get(at, 0)
         if committed <= sent.offset:
-            return f"the consumers have committed offset {max(0, committed):,} and not passed it: is one running?"
+            return f"the consumers have committed offset {committed:,} and not passed it: is one running?"
         return f"the consumers have passed it (offset {committed:,}): deleted in Cassandra by hand, or expired there"
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import requests
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from cryptocdc_adapters import slots
 from cryptocdc_adapters.connect import Connect, ConnectError
 from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_adapters.offsets import GroupOffsets
 from cryptocdc_core.settings import ConnectSettings, KafkaSettings
 from cryptocdc_verifier.postgres import PostgresSide
 from cryptocdc_verifier.target import Target, VerifyError
@@ -70,7 +71,7 @@ class Offsets(Protocol):
         """By (topic, partition): the first offset that is kept, and the one that the next record will have."""
         ...
 
-    def committed(self) -> dict[tuple[str, int], int]:
+    def committed(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         """By (topic, partition) what the consumers' group has committed; without those that it never did."""
         ...
 
@@ -140,7 +141,7 @@ class Pipeline:
         ends = self._offsets.ends()
 
         def left() -> int:
-            committed = self._offsets.committed()
+            committed = self._offsets.committed(ends)
             # What Kafka's retention took unread will never be committed; the comparison will show it missing.
             return sum(max(0, end - max(first, committed.get(at, 0))) for at, (first, end) in ends.items())
 
@@ -172,8 +173,8 @@ class KafkaOffsets:
 
     def __init__(self, settings: KafkaSettings, topics: list[str], group: str) -> None:
         self._admin = AdminClient(client_config(settings))
+        self._group = GroupOffsets(settings, group)
         self._topics = topics
-        self._group = group
         self._bootstrap = settings.bootstrap
 
     def ends(self) -> dict[tuple[str, int], tuple[int, int]]:
@@ -191,13 +192,8 @@ class KafkaOffsets:
         last = self._patiently(lambda: offsets(OffsetSpec.latest()))
         return {(at.topic, at.partition): (first[at], last[at]) for at in parts}
 
-    def committed(self) -> dict[tuple[str, int], int]:
-        def asked() -> list[TopicPartition]:
-            answer = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self._group)])
-            found: list[TopicPartition] = answer[self._group].result(TIMEOUT_S).topic_partitions
-            return found
-
-        return {(at.topic, at.partition): at.offset for at in self._patiently(asked) if at.offset >= 0}
+    def committed(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        return self._patiently(lambda: self._group.committed(partitions))
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Ask again for a while: a broker that has just started refuses at first what it will answer soon."""

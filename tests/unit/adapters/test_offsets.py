@@ -1,0 +1,65 @@
+"""What a group has committed is asked of a consumer, everywhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from cryptocdc_adapters import offsets
+from cryptocdc_adapters.offsets import GroupOffsets
+from cryptocdc_core.settings import KafkaSettings
+
+ROOT = Path(__file__).parents[3]
+SETTINGS = KafkaSettings(bootstrap="127.0.0.1:1")
+
+
+class Consumer:
+    """Kafka's answer by partition: an offset, or an error."""
+
+    def __init__(self, answer: dict[int, int | KafkaError]) -> None:
+        self._answer = answer
+        self.closed = False
+
+    def committed(self, partitions: list[Any], timeout: float) -> list[Any]:
+        for at in partitions:
+            found = self._answer[at.partition]
+            error, offset = (found, -1001) if isinstance(found, KafkaError) else (None, found)
+            yield SimpleNamespace(topic=at.topic, partition=at.partition, offset=offset, error=error)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, answer: dict[int, int | KafkaError]) -> GroupOffsets:
+    monkeypatch.setattr(offsets, "Consumer", lambda _: Consumer(answer))
+    return GroupOffsets(SETTINGS, "f-consumer")
+
+
+def test_a_group_that_nobody_has_used_has_committed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_group = asked(monkeypatch, {0: -1001, 1: -1001})
+    assert of_group.committed([("t", 0), ("t", 1)]) == {}
+
+
+def test_only_what_was_committed_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_group = asked(monkeypatch, {0: 0, 1: 17, 2: -1001})
+    assert of_group.committed([("t", 0), ("t", 1), ("t", 2)]) == {("t", 0): 0, ("t", 1): 17}
+
+
+def test_an_error_of_one_partition_is_not_taken_for_an_offset(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_group = asked(monkeypatch, {0: 3, 1: KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED)})
+    with pytest.raises(KafkaException, match="GROUP_AUTHORIZATION_FAILED"):
+        of_group.committed([("t", 0), ("t", 1)])
+
+
+def test_nobody_asks_the_admin_client_for_a_groups_offsets() -> None:
+    """It would end the whole process when the coordinator answers NOT_COORDINATOR."""
+    call = re.compile(r"\.list_consumer_group_offsets\(")
+    sources = [path for folder in ROOT.iterdir() if folder.is_dir() and not folder.name.startswith(".")
+               for path in folder.rglob("*.py")]  # fmt: skip
+    assert len(sources) > 300
+    assert [str(path.relative_to(ROOT)) for path in sources if call.search(path.read_text(encoding="utf-8"))] == []
