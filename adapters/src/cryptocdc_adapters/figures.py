@@ -127,6 +127,17 @@ class StreamFigures:
     p99: float | None
     proven_through: float | None
     """Seconds since the epoch."""
+    unproven_s: float | None = None
+    """How far the proof is behind what can be proven by now, where the verifier says so."""
+
+    def proof_behind_s(self, now: float) -> float | None:
+        """Return how far the proof is behind what can be proven at `now`, in seconds; None where nothing is proven.
+
+        Without the verifier's own figure, how far it is behind `now`.
+        """
+        if self.proven_through is None:
+            return None
+        return now - self.proven_through if self.unproven_s is None else self.unproven_s
 
 
 @dataclass(frozen=True)
@@ -228,4 +239,5 @@ class Figures:
             p50=quantile(0.5, recent),
             p99=quantile(0.99, recent),
             proven_through=proven or None,
+            unproven_s=now.by("cryptocdc_verifier_unproven_seconds", "table", feed=self._fid).get(table),
         )

@@ -174,6 +174,12 @@ class VerifierMetrics(ProgramMetrics):
             ["feed", "table"],
             registry=r,
         )
+        self.unproven_seconds = Gauge(
+            f"{p}unproven_seconds",
+            "How far the proof is behind what can be proven by now, closed minutes and candles; 0 when all is proven.",
+            ["feed", "table"],
+            registry=r,
+        )
         self.proven_rows = Gauge(
             f"{p}proven_rows", "Rows of PostgreSQL that are proven equal.", ["feed", "table"], registry=r
         )

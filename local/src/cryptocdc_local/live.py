@@ -43,7 +43,7 @@ class _StreamTable:
         table.add_column("\nlag", justify="right", no_wrap=True)
         latency = "event → ack\np50      p99" if wide else "→ ack\np50 p99"
         table.add_column(latency, justify="right", no_wrap=True)
-        table.add_column("proven\nequal" if wide else "proven\nago", justify="right", no_wrap=True)
+        table.add_column("proof\nbehind", justify="right", no_wrap=True)
         for name, stream in self.figures.streams.items():
             table.add_row(name, *_cells(stream, self.now, wide))
         if len(self.figures.streams) > 1:
@@ -68,9 +68,7 @@ def _title(applied: AppliedFeed, figures: FeedFigures) -> Text:
 
 
 def _cells(stream: StreamFigures, now: float, wide: bool) -> list[str]:
-    proven = "–"
-    if stream.proven_through is not None:
-        proven = f"{now - stream.proven_through:,.0f} s{' ago' if wide else ''}"
+    behind_s = stream.proof_behind_s(now)
     return [
         _count(stream.frames, stream.frames_rate, wide),
         _count(stream.postgres, stream.postgres_rate, wide),
@@ -78,7 +76,7 @@ def _cells(stream: StreamFigures, now: float, wide: bool) -> list[str]:
         _count(stream.cassandra, stream.cassandra_rate, wide),
         _short(stream.lag),
         f"{_time(stream.p50)} {_time(stream.p99):>8}" if wide else f"{_time(stream.p50)}\n{_time(stream.p99)}",
-        proven,
+        "–" if behind_s is None else f"{behind_s:,.0f} s",
     ]
 
 

@@ -34,3 +34,12 @@ def test_all_is_proven_as_far_as_the_table_that_is_behind() -> None:
         "majors", "simulated", figures(recent_trades=TRADES, klines=replace(KLINES, proven_through=None))
     )
     assert whole["proven_through"] is None
+
+
+def test_all_is_as_far_behind_as_the_table_that_is_most() -> None:
+    """And not as old as the newest candle that is proven."""
+    trades, klines = replace(TRADES, unproven_s=0.0), replace(KLINES, unproven_s=60.0)
+    whole, first, second = rows_of("majors", "simulated", figures(recent_trades=trades, klines=klines))
+    assert (whole["unproven_s"], first["unproven_s"], second["unproven_s"]) == (60.0, 0.0, 60.0)
+    whole, *_ = rows_of("majors", "simulated", figures(recent_trades=TRADES))
+    assert whole["unproven_s"] is None

@@ -69,6 +69,7 @@ FREE, CAPACITY = (
 )
 DIFFERENCES = f'cryptocdc_verifier_differences{{{FEED},table="klines",kind="missing"}}'
 THROUGH = f'cryptocdc_verifier_proven_through_timestamp_seconds{{{FEED},table="klines"}}'
+UNPROVEN = f'cryptocdc_verifier_unproven_seconds{{{FEED},table="klines"}}'
 READY = 'cryptocdc_operator_condition{namespace="cdc",feed="majors",type="Ready"}'
 RECONCILED = 'cryptocdc_operator_reconciled_timestamp_seconds{namespace="cdc",feed="majors"}'
 FIRING = f'cryptocdc_alerter_firing{{{FEED},alert="ETHUSDT/dropPercent/5/1h",symbol="ETHUSDT"}}'
@@ -240,6 +241,9 @@ CASES: dict[str, Cases] = {
         {**MAJORS, "table": "klines"},
         "majors: klines is not proven since 1h 5m 0s",
         {
+            "all that can be proven by now is proven": Case(
+                "80m", {SYMBOLS: "10x100", THROUGH: "900x100", UNPROVEN: "0x100"}
+            ),
             "it trails by two minutes": Case("80m", {SYMBOLS: "10x100", THROUGH: "-120+60x100"}),
             "nothing is captured": Case("80m", {SYMBOLS: "0x100", THROUGH: "0x100"}),
         },

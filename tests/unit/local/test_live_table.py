@@ -16,10 +16,11 @@ FEED = yaml.safe_load((Path(__file__).parents[3] / "examples" / "feed.yaml").rea
 NOW = 1_790_000_000.0
 
 
-def rendered(width: int) -> str:
+def rendered(width: int, unproven_s: float | None = None) -> str:
     stream = StreamFigures(
         frames=99_999, postgres=88_888, kafka=77_777, cassandra=66_666, frames_rate=4_321, postgres_rate=3_210,
         kafka_rate=2_109, cassandra_rate=1_098, lag=54_321, p50=0.078, p99=0.453, proven_through=NOW - 2_679,
+        unproven_s=unproven_s,
     )  # fmt: skip
     figures = FeedFigures(
         streams={"recent_trades": stream, "crypto_24h_stats": stream}, gaps_open=1, gap_rows_filled=2,
@@ -42,3 +43,12 @@ def test_every_figure_is_shown_whole(width: int) -> None:
     ):  # fmt: skip
         assert figure in text, f"{figure} at {width} columns:\n{text}"
     assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_an_open_candle_does_not_make_the_proof_look_old(width: int) -> None:
+    """Of a `1h` candle that opened 2,679 s ago, with everything proven that can be."""
+    text = rendered(width, unproven_s=0.0)
+    assert "2,679 s" not in text
+    assert " 0 s" in text
+    assert "3,600 s" in rendered(width, unproven_s=3_600.0)

@@ -9,7 +9,7 @@ from tests.unit.core.feeds import feed
 from tests.unit.operator.doubles import FACTS
 from tests.unit.operator.world import ADDRESSES, SETTINGS
 
-from cryptocdc_adapters import offsets
+from cryptocdc_adapters import kafka, offsets
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_adapters.figures import parse
 from cryptocdc_core.metrics import VerifierMetrics

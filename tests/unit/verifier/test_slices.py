@@ -21,6 +21,7 @@ from cryptocdc_verifier.slices import (
     next_length,
     provable,
     proven_through,
+    unproven_s,
 )
 from cryptocdc_verifier.window import Window, partitions_of, subtract
 
@@ -57,6 +58,14 @@ def test_proven_through_is_where_the_first_hole_begins():
     assert proven_through(wanted, [proof(0, DAY)]) == 3 * DAY
     assert proven_through(wanted, [proof(0, DAY), proof(3 * DAY, 4 * DAY)]) == 4 * DAY
     assert proven_through([], []) is None
+
+
+def test_a_proof_is_as_old_as_what_could_be_proven_by_now_and_is_not():
+    now = 10 * DAY + 5 * MINUTE_MS + GRACE_MS + 59_000
+    assert unproven_s([10 * DAY], 0, now, 10 * DAY + 5 * MINUTE_MS) == 0, "the sixth minute can't be proven yet"
+    assert unproven_s([10 * DAY], 0, now, 10 * DAY + 3 * MINUTE_MS) == 120
+    assert unproven_s([10 * DAY], 0, 13 * DAY, 11 * DAY) == 0, "nothing was captured since: there is nothing to prove"
+    assert unproven_s([], 0, now, 10 * DAY) == 0
 
 
 @given(st.integers(0, 200), st.integers(1, 400), st.sampled_from(LENGTHS))

@@ -91,6 +91,8 @@ class Stream:
     finer_buckets: Mapping[str, Bucket] = field(default_factory=dict, hash=False)
     """Shorter buckets than `bucket`, by the value of the last column of `partition`: of rows that come so often that a
     partition would outgrow what Cassandra reads and compacts with ease."""
+    open_until: tuple[str, str] | None = None
+    """Of a stream whose rows change for a while: the column that is false meanwhile, and the one with its end."""
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:

@@ -76,6 +76,7 @@ KLINES = Stream(
     default_period_s=10,
     # A month of them is 2.7 million rows, a day 86,400; of candles of a minute a month is 44,640.
     finer_buckets={"1s": Bucket.DAY},
+    open_until=("closed", "close_time"),
 )
 
 CRYPTO_24H_STATS = Stream(

@@ -26,7 +26,8 @@ ALL = "all"
 DOC = """A row for each table, and one for all. Rows since the programs began: `frames` from the exchange, `postgres`,
 `kafka`, `cassandra`; each also a second (`…_rate`), over the last ten. `lag`: rows in Kafka and not yet in Cassandra.
 `p50_s`, `p99_s`: from the exchange's event to Cassandra's acknowledgement. `proven_through`: both databases are proven
-equal up to then. Null where no program says."""
+equal up to then; `unproven_s`: how far that is behind what can be proven by now, where open candles do not count. Null
+where no program says."""
 
 
 def rows_of(feed: str, source: str, figures: FeedFigures) -> list[Json]:
@@ -53,6 +54,8 @@ def rows_of(feed: str, source: str, figures: FeedFigures) -> list[Json]:
         if name.startswith("proven_through"):
             # All is proven as far as the table that is behind; nothing while one has no proof.
             sums[name] = None if None in values else min(values)
+        elif name == "unproven_s":
+            sums[name] = max((value for value in values if value is not None), default=None)
         elif name.endswith("_s"):
             sums[name] = None
         else:

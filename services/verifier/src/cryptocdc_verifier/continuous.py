@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from cryptocdc_adapters.serving import Health
 from cryptocdc_core.catalogue import Stream
@@ -16,7 +17,8 @@ from cryptocdc_verifier.pace import Pace
 from cryptocdc_verifier.pipeline import Pipeline
 from cryptocdc_verifier.postgres import PostgresSide, Snapshot
 from cryptocdc_verifier.proofs import Proof, Proofs, dropped_days
-from cryptocdc_verifier.slices import LENGTHS, cut, full_hours, next_length, provable, proven_through
+from cryptocdc_verifier.rechecks import Rechecks
+from cryptocdc_verifier.slices import LENGTHS, cut, full_hours, next_length, provable, proven_through, unproven_s
 from cryptocdc_verifier.target import Target
 from cryptocdc_verifier.verify import window_of
 from cryptocdc_verifier.window import Partition, Window, iso, partitions_of, subtract
@@ -27,8 +29,6 @@ PASS_S = 60.0
 """A snapshot is held no longer than about this: it keeps PostgreSQL from cleaning up."""
 PREFIXES_S = 600.0
 """How often Cassandra is asked for all its partitions, to learn of symbols that PostgreSQL does not have."""
-RECHECKED_ROWS = 200_000
-"""Rows of proven slices counted again in one pass."""
 
 
 class Continuous:
@@ -59,10 +59,10 @@ class Continuous:
         self._unequal: dict[tuple[str, Window], TableResult] = {}
         self._prefixes: dict[str, set[tuple[str, ...]]] = {}
         self._prefixes_at = float("-inf")
-        self._rechecked = 0
+        self._rechecks = Rechecks()
 
     def prove(self) -> None:
-        """One pass: what became provable since the last, an unequal slice again, some older proofs rechecked.
+        """One pass: some older proofs rechecked, what is not proven or no more, an unequal slice again.
 
         Raises VerifyError, psycopg2.Error or an error of Cassandra's driver.
         """
@@ -71,14 +71,14 @@ class Continuous:
         with self._postgres.snapshot() as rows:
             self._pipeline.wait(rows.lsn)
             self._metrics.wait_seconds.labels(self._fid).observe(time.monotonic() - started)
+            # First, so that a slice whose proof is withdrawn is proven again before anything is published: a candle
+            # that has closed must not make it look as if nothing were proven since it opened.
+            self._recheck(rows)
             for stream, window in self._slices(rows):
                 self._prove(stream, window, rows)
                 if self._stop.is_set() or time.monotonic() - started > PASS_S:
                     break
-            self._recheck(rows)
-            for stream in self._target.streams:
-                for parts in full_hours(self._proofs.of(stream)):
-                    self._proofs.merge(stream, parts)
+            self._merge()
             self._publish(rows)
         self._health.beat()
 
@@ -119,8 +119,9 @@ class Continuous:
         comparison.compare(rows, window, self._partitions(stream, window))
         comparison.settle()
         result = comparison.result
-        count, versions = rows.sums(stream, window)
-        assert count == result.rows, "one snapshot gives one count"
+        sums = rows.sums(stream, window)
+        assert sums.rows == result.rows, "one snapshot gives one count"
+        self._rechecks.counted(stream.table, window, rows.taken_ms, sums.open_until)
         self._lengths[stream.table] = next_length(self._lengths[stream.table], result.rows)
         self._metrics.rows.labels(self._fid, stream.table).inc(result.rows)
         self._metrics.buckets.labels(self._fid, stream.table, "equal").inc(result.buckets - result.unequal_buckets)
@@ -128,7 +129,7 @@ class Continuous:
         result.kept.clear()
         before = self._unequal.pop((stream.table, window), None)
         if result.equal:
-            self._proofs.add(stream, Proof(window, count, versions, rows.lsn))
+            self._proofs.add(stream, Proof(window, sums.rows, sums.versions, rows.lsn))
             return
         self._unequal[stream.table, window] = result
         if result == before:
@@ -154,27 +155,30 @@ class Continuous:
         self._prefixes_at = time.monotonic()
 
     def _recheck(self, rows: Snapshot) -> None:
-        """Withdraw the proofs of slices whose rows have changed since: the next pass proves them anew.
-
-        Counting stops after RECHECKED_ROWS; the next pass goes on from there.
-        """
+        """Withdraw the proofs of slices whose rows have changed since."""
         proofs = [
             (stream, proof)
             for stream in self._target.streams
             for proof in self._proofs.of(stream)
             if any(proof.window.meet(part) for part in self._wanted(stream, rows))
         ]
-        counted = 0
-        for _ in range(len(proofs)):
-            if counted > RECHECKED_ROWS or self._stop.is_set():
-                return
-            stream, proof = proofs[self._rechecked % len(proofs)]
-            self._rechecked += 1
-            count, versions = rows.sums(stream, proof.window)
-            counted += count
-            if (count, versions) != (proof.rows, proof.versions):
+
+        def count(at: int) -> int:
+            stream, proof = proofs[at]
+            sums = rows.sums(stream, proof.window)
+            self._rechecks.counted(stream.table, proof.window, rows.taken_ms, sums.open_until)
+            if (sums.rows, sums.versions) != (proof.rows, proof.versions):
                 self._proofs.withdraw(stream, proof)
                 self._metrics.reproofs.labels(self._fid, stream.table).inc()
+            return sums.rows
+
+        self._rechecks.run([(stream.table, proof) for stream, proof in proofs], rows.taken_ms, count)
+
+    def _merge(self) -> None:
+        for stream in self._target.streams:
+            for parts in full_hours(self._proofs.of(stream)):
+                whole = self._proofs.merge(stream, parts)
+                self._rechecks.merged(stream.table, [part.window for part in parts], whole.window)
 
     def _publish(self, rows: Snapshot) -> None:
         for stream in self._target.streams:
@@ -187,3 +191,11 @@ class Continuous:
             through = proven_through(self._wanted(stream, rows), proofs)
             if through is not None:
                 self._metrics.proven_through.labels(self._fid, stream.table).set(through / 1000)
+                self._metrics.unproven_seconds.labels(self._fid, stream.table).set_function(
+                    partial(self._unproven_s, rows.days(stream), through)
+                )
+
+    def _unproven_s(self, days: Sequence[int], through: int) -> float:
+        """At any later time, as when nothing is proven any more."""
+        now = time.time_ns() // 1_000_000
+        return unproven_s(days, window_of(self._target, now, None, None).start, now, through)

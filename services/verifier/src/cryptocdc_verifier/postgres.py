@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -27,6 +27,15 @@ def timestamp(at_ms: int) -> str:
     if at_ms >= 253_402_300_800_000:
         return "'infinity'"
     return f"'{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}'"
+
+
+class Sums(NamedTuple):
+    """How many rows, the sum of their versions, and when the first of those that still change will cease to, in
+    milliseconds; None when none does."""
+
+    rows: int
+    versions: int
+    open_until: int | None
 
 
 class _Lines:
@@ -95,12 +104,19 @@ class Snapshot:
             )
         self._copy(stream, f"{prefix} AND {self._within(stream, bucket, None)}", take)
 
-    def sums(self, stream: Stream, window: Window) -> tuple[int, int]:
-        """(rows, sum of their versions) in `window`: cheap, and changed by every insert, update and delete."""
+    def sums(self, stream: Stream, window: Window) -> Sums:
+        """Return the sums of the rows in `window`: cheap, and changed by every insert, update and delete."""
         symbols = self._symbols(stream, window) if window.end - window.start < DAY_MS else None
         where = self._within(stream, window, symbols)
-        found = self.ask(f"SELECT count(*), coalesce(sum(version), 0) FROM {self.table(stream)} WHERE {where}")  # noqa: S608
-        return int(found[0][0]), int(found[0][1])
+        until = "NULL"
+        if stream.open_until is not None:
+            final, end = map(quoted, stream.open_until)
+            until = f"(extract(epoch from min({end}) FILTER (WHERE NOT {final})) * 1000)::bigint"
+        found = self.ask(
+            f"SELECT count(*), coalesce(sum(version), 0), {until} FROM {self.table(stream)} WHERE {where}"  # noqa: S608
+        )
+        rows, versions, open_until = found[0]
+        return Sums(int(rows), int(versions), None if open_until is None else int(open_until))
 
     def _within(self, stream: Stream, window: Window, symbols: list[str] | None) -> str:
         time = quoted(stream.time)

@@ -36,6 +36,16 @@ def proven_through(wanted: Sequence[Window], proofs: Iterable[Proof]) -> int | N
     return left[0].start if left else wanted[-1].end
 
 
+def unproven_s(days: Iterable[int], least: int, now: int, through: int) -> float:
+    """Return the seconds that can be proven by `now` and are not, where all up to `through` is; 0.0 when all is.
+
+    Only what PostgreSQL has `days` for can be: of a feed that is suspended, or a stream that has left, there is nothing
+    newer to prove, so that its proof does not grow old.
+    """
+    wanted = provable(days, least, now)
+    return max(0, wanted[-1].end - through) / 1000 if wanted else 0.0
+
+
 def cut(gap: Window, minutes: int) -> Iterator[Window]:
     """`gap` in slices of at most `minutes`, on whole multiples of it."""
     length = minutes * MINUTE_MS
