@@ -123,6 +123,7 @@ def test_a_run_ends_with_one_line_of_json_and_exits_0_when_all_is_proven(ran: An
     assert (result["feed"], result["source"], result["identity"]) == ("command", "simulated", FID)
     assert set(result["captured"]) == {"recent_trades", "klines"}
     assert min(result["captured"].values()) > 0
+    assert result["gaps_open"] == 0
     assert result["verify"]["equal"] is True
     assert result["verify"]["rows"] == sum(result["captured"].values())
     assert [result["verify"][kind] for kind in ("missing", "extra", "different", "quarantined")] == [0, 0, 0, 0]

@@ -1,0 +1,75 @@
+"""The end of a run's capture: what is known to be missing is fetched first, and what stays missing is reported."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from cryptocdc_adapters import postgres
+from cryptocdc_core.ddl import GAPS
+from cryptocdc_core.names import quoted
+from cryptocdc_local.run import Run
+
+STALLED_S = 60.0
+"""Gaps are waited for as long as some are filled within this time; the exchange may be away, or not give them."""
+LOOK_S = 0.5
+
+
+class OpenGap(NamedTuple):
+    """Trade ids, or open times of candles in milliseconds, both ends included, that are not in PostgreSQL."""
+
+    table: str
+    symbol: str
+    interval: str
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        what = f"{self.symbol} {self.interval}".strip()
+        return f"{self.table} of {what}, {self.first} to {self.last}"
+
+
+def drain(
+    it: Run, say: Callable[[str], None], stalled_s: float = STALLED_S, now: Callable[[], float] = time.monotonic
+) -> list[OpenGap]:
+    """Stop the capture once every gap is filled, or `stalled_s` seconds have filled none; return those still open.
+
+    Raises psycopg2.Error.
+    """
+    wait_until_filled(lambda: open_gaps(it), say, stalled_s, now, time.sleep)
+    it.stop_capture()
+    return open_gaps(it)
+
+
+def wait_until_filled(
+    look: Callable[[], list[OpenGap]],
+    say: Callable[[str], None],
+    stalled_s: float,
+    now: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> None:
+    """Return when `look` finds no gap, or none has been filled for `stalled_s` seconds."""
+    gaps = look()
+    deadline = now() + stalled_s
+    while gaps and now() < deadline:
+        say(f"{len(gaps)} gaps open, filling them")
+        sleep(LOOK_S)
+        later = look()
+        if set(gaps) - set(later):
+            deadline = now() + stalled_s
+        gaps = later
+
+
+def open_gaps(it: Run) -> list[OpenGap]:
+    """Return the gaps that are not filled yet, of what the feed captures now. Raises psycopg2.Error."""
+    query = (
+        f"SELECT table_name, symbol, interval, first, last FROM {quoted(it.plan.names.schema)}.{GAPS}"  # noqa: S608
+        " WHERE state = 'open' AND symbol = ANY(%s) AND table_name = ANY(%s) ORDER BY id"
+    )
+    wanted = list(it.applied.symbols), list(it.applied.feed.spec.streams.tables)
+    connection = postgres.connect(it.servers.postgres, "run", autocommit=True)
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        cursor.execute(query, wanted)
+        return [OpenGap(*row) for row in cursor.fetchall()]
