@@ -38,6 +38,10 @@ class Member:
         if removed:
             self.removed.append(removed)
 
+    @property
+    def in_group(self) -> bool:
+        return self._assignment.membership.member
+
     def stop(self) -> None:
         self._assignment.stop(20)
 
@@ -67,6 +71,18 @@ def test_symbols_are_shared_and_taken_over(servers: Servers, names: Names) -> No
     wait_for("all symbols with the second", lambda: second.symbols == SYMBOLS.keys())
     second.stop()
     assert second.symbols == SYMBOLS.keys()
+
+
+def test_a_producer_that_gets_no_partition_is_a_member_all_the_same(servers: Servers, names: Names) -> None:
+    members = [Member(servers, names) for _ in range(PARTITIONS + 1)]
+    try:
+        wait_for("all of them in the group", lambda: all(member.in_group for member in members), 60)
+        wait_for("all symbols with someone", lambda: set().union(*(m.symbols for m in members)) == SYMBOLS.keys(), 60)
+        wait_for("one without symbols", lambda: sorted(bool(m.symbols) for m in members).count(False) == 1, 60)
+        wait_for("all of them in the group", lambda: all(member.in_group for member in members), 60)
+    finally:
+        for member in members:
+            member.stop()
 
 
 def test_a_symbol_comes_and_goes_while_running(servers: Servers, names: Names) -> None:

@@ -30,6 +30,14 @@ class ProgramMetrics:
                 metric.remove_by_labels({"feed": feed})
 
 
+def _group_member(prefix: str, registry: CollectorRegistry) -> Gauge:
+    return Gauge(
+        f"{prefix}group_member",
+        "1 while the program is a member of its consumer group, with partitions or without, else 0.",
+        registry=registry,
+    )
+
+
 class ProducerMetrics(ProgramMetrics):
     """Exchange → PostgreSQL."""
 
@@ -92,6 +100,7 @@ class ProducerMetrics(ProgramMetrics):
             f"{p}write_retries_total", "Batches that PostgreSQL did not take, tried again.", registry=r
         )
         self.symbols = Gauge(f"{p}symbols", "Symbols captured by this producer.", registry=r)
+        self.group_member = _group_member(p, r)
         self.halted_symbols = Gauge(
             f"{p}halted_symbols",
             "1 for each symbol assigned that the exchange does not trade: its capture stands.",
@@ -150,6 +159,7 @@ class ConsumerMetrics(ProgramMetrics):
         self.in_flight = Gauge(f"{p}in_flight_batches", "Batches sent and not acknowledged.", registry=r)
         self.paused = Gauge(f"{p}paused", "1 while reading stands still for a slow sink.", registry=r)
         self.partitions = Gauge(f"{p}partitions", "Partitions assigned.", registry=r)
+        self.group_member = _group_member(p, r)
 
 
 class VerifierMetrics(ProgramMetrics):
@@ -212,6 +222,7 @@ class AlerterMetrics(ProgramMetrics):
         r, p = self.registry, "cryptocdc_alerter_"
         self.prices = Counter(f"{p}prices_total", "Prices that alerts were held against.", registry=r)
         self.filled = Counter(f"{p}filled_total", "Prices read again only to fill windows.", registry=r)
+        self.group_member = _group_member(p, r)
         self.undecodable = Counter(f"{p}undecodable_total", "Records that are no change: passed over.", registry=r)
         self.firing = Gauge(
             f"{p}firing", "1 while the alert's condition is true, else 0.", ["alert", "symbol"], registry=r

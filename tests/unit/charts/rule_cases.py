@@ -42,6 +42,10 @@ PRODUCER_0, PRODUCER_1 = (
 )
 CONSUMER = f'up{{{FEED},program="consumer",pod="majors-consumer-0",instance="10.0.0.2:9090"}}'
 KAFKA = 'up{program="kafka",instance="kafka"}'
+MEMBER, SPARE = (
+    f'cryptocdc_consumer_group_member{{{FEED},program="consumer",pod="majors-consumer-{n}",instance="10.0.1.{n}:9090"}}'
+    for n in (0, 1)
+)
 LAST_FRAME = f'cryptocdc_producer_last_frame_timestamp_seconds{{{POD},table="klines"}}'
 UNFILLABLE = f'cryptocdc_producer_gap_rows_total{{{POD},table="klines",outcome="unfillable"}}'
 FILLED = f'cryptocdc_producer_gap_rows_total{{{POD},table="klines",outcome="filled"}}'
@@ -97,6 +101,16 @@ CASES: dict[str, Cases] = {
             "it was started anew soon": Case("9m", {PRODUCER_0: "1x5 0x3 1x30"}),
             "the feed was suspended, or the run ended": Case("20m", {PRODUCER_0: "1x5 _x30", CONSUMER: "1x30"}),
             "it is no program of a feed": Case("20m", {KAFKA: "0x30"}),
+        },
+    ),
+    "CryptocdcNotInItsGroup": Cases(
+        # A broker answers, and the group's coordinator does not.
+        Case("10m", {MEMBER: "1x3 0x20", SPARE: "1x20"}),
+        {**MAJORS, "program": "consumer"},
+        "majors: a consumer is not a member of its Kafka group, and gets nothing to do",
+        {
+            "a spare member": Case("10m", {MEMBER: "1x20", SPARE: "1x20"}),
+            "a rebalance": Case("10m", {MEMBER: "1x4 0x2 1x20"}),
         },
     ),
     "CryptocdcStreamStale": Cases(

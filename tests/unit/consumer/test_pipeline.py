@@ -26,6 +26,7 @@ class House:
         self.metrics = ConsumerMetrics("test")
         it, self.prepared, _ = intake()
         self.health = Health(30, self.clock)
+        self.member = True
         self.pipeline = Pipeline(
             self.kafka,
             it,
@@ -33,6 +34,7 @@ class House:
             Letters(self.topic, "f.dlq", "f", self.metrics),
             self.metrics,
             self.health,
+            lambda: self.member,
             self.clock,
             self.clock,
         )
@@ -275,6 +277,18 @@ def test_health_follows_progress_and_not_the_loop(house):
     house.clock.now += 29
     house.step(5)
     assert house.health.problem() is not None, "nothing comes because Kafka is away"
+
+
+def test_without_its_group_a_consumer_is_not_healthy_because_a_broker_answers(house):
+    """It has no partitions, reads nothing, and `list_topics` succeeds."""
+    house.member = False
+    house.clock.now += 31
+    house.step(20)
+    assert house.health.problem() is not None
+    house.member = True
+    house.clock.now += 10
+    house.step()
+    assert house.health.problem() is None
 
 
 def test_latency_is_measured_from_the_event_and_from_the_commit(house):

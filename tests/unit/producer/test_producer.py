@@ -24,10 +24,14 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRYPTOCDC_POSTGRES_PASSWORD", "none")
 
 
+def made(health: Health) -> Producer:
+    settings = ProgramSettings(feed=Path("unit.yaml"), rest_url="http://127.0.0.1:9", websocket_url="ws://127.0.0.1:9")
+    return Producer(settings, make_feed(), ProducerMetrics("test"), health)
+
+
 async def producing(writer: Mock, consumer: Mock) -> None:
     """A producer with another writer's thread, and another consumer of the symbols."""
-    settings = ProgramSettings(feed=Path("unit.yaml"), rest_url="http://127.0.0.1:9", websocket_url="ws://127.0.0.1:9")
-    producer = Producer(settings, make_feed(), ProducerMetrics("test"), Health(60))
+    producer = made(Health(60))
     producer._writer = writer
     producer._assignment._consumer = consumer
     await asyncio.wait_for(producer.run(), 20)
@@ -43,3 +47,31 @@ def test_without_its_assignment_it_ends(error: Exception) -> None:
     """Whether Kafka's client fails or one of the callbacks: a producer that hears of no symbol is not well."""
     with pytest.raises(RuntimeError, match="the assignment of symbols has ended"):
         asyncio.run(producing(Mock(alive=True, rounds=0), Mock(**{"poll.side_effect": error})))
+
+
+STEADY = '{"cgrp": {"state": "up", "join_state": "steady"}}'
+
+
+@pytest.mark.parametrize(("symbols", "statistics", "healthy"), [
+    (set(), None, False), (set(), STEADY, True), ({"BTCUSDT"}, None, True),
+], ids=["neither symbols nor a group", "a spare member", "symbols, and Kafka is away"])  # fmt: skip
+def test_a_producer_without_symbols_is_healthy_only_as_a_member_of_its_group(
+    symbols: set[str], statistics: str | None, healthy: bool
+) -> None:
+    now = [0.0]
+    health = Health(60, lambda: now[0])
+
+    async def tick() -> None:
+        producer = made(health)
+        producer._writer = Mock(alive=True, rounds=0)
+        producer._assignment = Mock(alive=True, membership=producer._assignment.membership)
+        producer._roster._wanted = symbols
+        if statistics is not None:
+            producer._assignment.membership.take(statistics)
+        now[0] = 61.0
+        ticking = asyncio.ensure_future(producer._tick())
+        await asyncio.sleep(0)
+        ticking.cancel()
+
+    asyncio.run(tick())
+    assert (health.problem() is None) is healthy

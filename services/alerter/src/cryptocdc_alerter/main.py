@@ -11,6 +11,7 @@ from importlib.metadata import version
 from confluent_kafka import Consumer, KafkaException
 
 from cryptocdc_adapters.kafka import group_config
+from cryptocdc_adapters.membership import Membership
 from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_alerter.ledger import Ledger
 from cryptocdc_alerter.pipeline import Pipeline
@@ -73,8 +74,12 @@ def _pipeline(
     prices = Prices(feed)
     topic = names.change_topic(prices.stream.table)
     log.info("%d alerts on the prices of %s", len(feed.spec.alerts), topic)
+    membership = Membership(names.alerter_group)
+    health.ready_when(membership.obstacle)
+    metrics.group_member.set_function(lambda: membership.member)
+    configured = group_config(kafka, names.alerter_group, queued_max_messages_kbytes=16_384) | membership.settings
     return Pipeline(
-        Consumer(group_config(kafka, names.alerter_group, queued_max_messages_kbytes=16_384), logger=log),
+        Consumer(configured, logger=log),
         topic,
         feed.spec.alerts,
         prices,
@@ -83,6 +88,7 @@ def _pipeline(
         (names.fid, settings.source),
         metrics,
         health,
+        lambda: membership.member,
     )
 
 

@@ -50,9 +50,11 @@ class Pipeline:
         feed: tuple[str, Source],
         metrics: AlerterMetrics,
         health: Health,
+        member: Callable[[], bool],
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        """`tell` gets each record once it is acknowledged, and must not block; `feed`: the identity and its source."""
+        """`tell` gets each record once it is acknowledged, and must not block; `feed`: the identity and its source;
+        `member` returns whether `consumer` is in its group."""
         self._consumer = consumer
         self._topic = topic
         self._alerts = {alert.id: alert for alert in alerts}
@@ -62,6 +64,7 @@ class Pipeline:
         self._feed = feed
         self._metrics = metrics
         self._health = health
+        self._member = member
         self._wall_ms = wall_ms
         self._evaluation = Evaluation(alerts)
         self._resume: dict[int, int] = {}
@@ -91,14 +94,16 @@ class Pipeline:
     def step(self) -> None:
         """One round: what has come, at most AT_ONCE records."""
         messages = self._consumer.consume(AT_ONCE, POLL_S)
+        came = False
         for message in messages:
             error = message.error()
             if error is None:
+                came = True
                 if not self._take(message):
                     return  # told to stop before the record was acknowledged: nothing of it is committed
             elif error.code() != KafkaError._PARTITION_EOF:
                 log.warning("Kafka: %s", error.str())
-        if messages:
+        if came:
             self._health.beat()
         else:
             self._beat_when_idle()
@@ -223,7 +228,7 @@ class Pipeline:
         self._committed |= new
 
     def _beat_when_idle(self) -> None:
-        """Nothing to do is well only while Kafka is there to give something: it is asked now and then."""
+        """Having nothing to do is healthy only where something would come: in the group, and while Kafka answers."""
         if time.monotonic() < self._ask_at:
             return
         self._ask_at = time.monotonic() + ASK_EVERY_S
@@ -231,5 +236,6 @@ class Pipeline:
             self._consumer.list_topics(self._topic, timeout=TIMEOUT_S)
         except KafkaException as error:
             log.warning("Kafka: %s", error)
-        else:
+            return
+        if self._member():
             self._health.beat()

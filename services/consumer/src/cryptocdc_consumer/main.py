@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, Producer
 
 from cryptocdc_adapters import cassandra
 from cryptocdc_adapters.kafka import group_config
+from cryptocdc_adapters.membership import Membership
 from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_consumer import transform
 from cryptocdc_consumer.intake import Intake
@@ -84,10 +85,15 @@ def _run(
         intake = Intake(names, streams, retention_s(feed.spec.retention.cassandra), link.prepare, metrics, step)
         letters = Letters(Producer(producer_config(kafka), logger=log), names.dead_letter_topic, names.fid, metrics)
         committed: list[Any] = []
-        consumer = Consumer(consumer_config(kafka, names.consumer_group, lambda *told: committed[0](*told)), logger=log)
+        membership = Membership(names.consumer_group)
+        health.ready_when(membership.obstacle)
+        metrics.group_member.set_function(lambda: membership.member)
+        consumer = Consumer(
+            consumer_config(kafka, names.consumer_group, lambda *told: committed[0](*told), membership), logger=log
+        )
         batches = Sink(link.send, metrics)
         health.ready_when(batches.obstacle)
-        pipeline = Pipeline(consumer, intake, batches, letters, metrics, health)
+        pipeline = Pipeline(consumer, intake, batches, letters, metrics, health, lambda: membership.member)
         committed.append(pipeline.on_commit)
         log.info("consuming %s into keyspace %s", ", ".join(intake.topics), names.keyspace)
         threading.Thread(
@@ -104,10 +110,10 @@ def _run(
         link.close()
 
 
-def consumer_config(settings: KafkaSettings, group: str, on_commit: Any) -> dict[str, Any]:
+def consumer_config(settings: KafkaSettings, group: str, on_commit: Any, membership: Membership) -> dict[str, Any]:
     """The queue's bounds keep a backlog flowing, and the memory that it takes small."""
     queue = {"queued_min_messages": 20_000, "queued_max_messages_kbytes": 32_768}
-    return group_config(settings, group, **queue) | {"on_commit": on_commit}
+    return group_config(settings, group, **queue) | membership.settings | {"on_commit": on_commit}
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ Partition = tuple[str, int]
 
 
 class Pipeline:
-    """`consumer` is confluent_kafka's Consumer, not yet subscribed, with automatic commits off."""
+    """`consumer` is confluent_kafka's Consumer, not yet subscribed, with automatic commits off; `member` returns
+    whether it is in its group."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Pipeline:
         letters: Letters,
         metrics: ConsumerMetrics,
         health: Health,
+        member: Callable[[], bool],
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -61,6 +63,7 @@ class Pipeline:
         self._letters = letters
         self._metrics = metrics
         self._health = health
+        self._member = member
         self._now = now
         self._wall = wall
         self._chunks: deque[Chunk] = deque()
@@ -108,7 +111,7 @@ class Pipeline:
             self._beat_when_idle()
 
     def _beat_when_idle(self) -> None:
-        """Nothing to do is well only while Kafka is there to give something: it is asked now and then."""
+        """Having nothing to do is healthy only where something would come: in the group, and while Kafka answers."""
         if self._now() < self._ask_at:
             return
         self._ask_at = self._now() + ASK_EVERY_S
@@ -116,7 +119,8 @@ class Pipeline:
             self._consumer.list_topics(self._intake.topics[0], timeout=ASK_LIMIT_S)
         except KafkaException as error:
             log.warning("Kafka: %s", error)
-        else:
+            return
+        if self._member():
             self._health.beat()
 
     def _read(self) -> list[Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.membership import Membership
 from cryptocdc_core.names import Names
 from cryptocdc_core.settings import KafkaSettings
 
@@ -40,6 +41,7 @@ class Assignment:
         """By partition what has been read of it so far, until its end is reached."""
         self._lost: set[int] = set()
         self._ending = threading.Event()
+        self.membership = Membership(names.producer_group)
         self._consumer = Consumer(
             client_config(
                 settings,
@@ -52,7 +54,8 @@ class Assignment:
                 heartbeat_interval_ms=SESSION_MS // 4,
                 reconnect_backoff_max_ms=2000,
                 topic_metadata_refresh_interval_ms=5000,
-            ),
+            )
+            | self.membership.settings,
             logger=log,
         )
         self._thread = threading.Thread(target=self._run, name="assignment", daemon=True)

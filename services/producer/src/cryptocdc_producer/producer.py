@@ -87,6 +87,9 @@ class Producer:
         self._assignment = Assignment(
             kafka, names, lambda *change: loop.call_soon_threadsafe(partial(self._roster.change, *change))
         )
+        membership = self._assignment.membership
+        health.ready_when(membership.obstacle)
+        metrics.group_member.set_function(lambda: membership.member)
 
     async def run(self) -> None:
         ending = asyncio.Event()
@@ -125,7 +128,9 @@ class Producer:
             if self._writer.rounds != rounds:
                 # Beaten here and not by the writer: it takes both, the event loop and the writer, to get on.
                 rounds = self._writer.rounds
-                self._health.beat()
+                # Without symbols it works only as long as it may get some; with symbols it goes on without Kafka.
+                if self._roster.wanted or self._assignment.membership.member:
+                    self._health.beat()
             await asyncio.sleep(_TICK_S)
 
     async def _end(self, tasks: Sequence[asyncio.Future[None]]) -> None:

@@ -1,4 +1,4 @@
-"""A group's committed offsets, asked of a broker that has just started."""
+"""Consumer groups on a real broker: their offsets right after it has started, and one that can't form."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import subprocess
 import sys
 
 import pytest
+from confluent_kafka import Consumer
 
-from cryptocdc_adapters.kafka import apply_topics, delete_topics
+from cryptocdc_adapters.kafka import apply_topics, delete_topics, group_config
+from cryptocdc_adapters.membership import Membership
 from cryptocdc_core.plan import Topic
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Endpoints, Platform
+from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
 
@@ -42,4 +45,26 @@ def test_a_group_that_nobody_has_used_can_be_asked_for_right_after_the_broker_ha
             assert asked.returncode == 0, asked.stderr
             assert asked.stdout.split() == ["{}"] * GROUPS
     finally:
+        delete_topics(servers.kafka, [TOPIC])
+
+
+def test_who_is_in_no_group_is_not_taken_for_a_member_because_the_broker_answers(servers: Servers) -> None:
+    """The broker refuses a session that is shorter than it allows, again and again, and answers all else."""
+    apply_topics(servers.kafka, [Topic(TOPIC, 1, {})], 1)
+    membership = Membership("never-formed")
+    too_short = {"session.timeout.ms": 100, "heartbeat.interval.ms": 50}
+    consumer = Consumer(group_config(servers.kafka, "never-formed") | membership.settings | too_short)
+    try:
+        consumer.subscribe([TOPIC])
+
+        def reported() -> bool:
+            consumer.poll(0.2)
+            return membership.obstacle() is not None
+
+        wait_for("the obstacle", reported, 60)
+        assert TOPIC in consumer.list_topics(TOPIC, timeout=10).topics
+        assert not membership.member
+        assert "not a member of group never-formed" in (membership.obstacle() or "")
+    finally:
+        consumer.close()
         delete_topics(servers.kafka, [TOPIC])
