@@ -311,3 +311,37 @@ def _prove_and_drop(feed: Feed) -> None:
     feed.insert("recent_trades", [old + HOUR_MS + 3])  # a late row makes the partition anew
     report = feed.verify()
     assert (report.reason, report.rows) == (None, 2)
+
+
+def test_a_candle_that_closes_does_not_set_back_what_is_proven(servers: Servers, tmp_path: Path) -> None:
+    """The proof of the slice in which it had opened is made again before anything is published."""
+    candles = Feed(servers, tmp_path, "candles", streams={"klines": {"intervals": ["1h"]}})
+    candles.start()
+    table = f"{candles.plan.names.schema}.klines"
+    opened = int(time.time() * 1000) // HOUR_MS * HOUR_MS - 2 * HOUR_MS
+    metrics = VerifierMetrics("test")
+
+    def through() -> float:
+        shown: float = metrics.proven_through.labels(candles.plan.names.fid, "klines")._value.get() * 1000
+        return shown
+
+    try:
+        candles.insert("klines", [opened])
+        candles.sql(f"UPDATE {table} SET closed = false, version = version + 1")
+        with sides(candles.target) as (pg, cs):
+            continuous = Continuous(
+                candles.target, pg, cs, pipeline_of(candles.target, pg), metrics, Health(60), threading.Event(),
+                rows_per_s=1_000_000,
+            )  # fmt: skip
+            continuous.prove()
+            before = through()
+            assert before > opened
+            candles.sql(f"UPDATE {table} SET closed = true, version = version + 1")
+            continuous.prove()
+            assert through() >= before
+        labels = {"feed": candles.plan.names.fid, "table": "klines"}
+        assert metrics.registry.get_sample_value("cryptocdc_verifier_reproofs_total", labels) == 1
+        behind = metrics.registry.get_sample_value("cryptocdc_verifier_unproven_seconds", labels)
+        assert behind in (0, 60), "a minute may have ended since"
+    finally:
+        candles.stop()
