@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from tests.unit.api.asking import Api, Tables
 from tests.unit.api.rows import rows
 from tests.unit.consumer.records import change
 
+from cryptocdc_api import changes as module
 from cryptocdc_api.changes import Changes, rows_maker
 from cryptocdc_api.subscriptions import Client, Subscriptions
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
@@ -173,3 +177,43 @@ def test_a_browser_gives_its_token_as_a_subprotocol() -> None:
     accepted = asyncio.run(first(subprotocols=["bearer.s3cret"]))
     assert (accepted["type"], accepted["subprotocol"]) == ("websocket.accept", "bearer.s3cret")
     assert asyncio.run(first(headers={"Authorization": "Bearer s3cret"}))["type"] == "websocket.accept"
+
+
+class Away:
+    """Kafka's consumer as it is while all brokers are away: nothing comes, and no error."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self.down = False
+        self._stop, self._rounds = stop, 0
+
+    def consume(self, most: int, timeout_s: float) -> list[Any]:
+        self._rounds += 1
+        if self._rounds > 4:
+            self._stop.set()
+        return []
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        if self.down:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return Mock(topics={topic: Mock(error=None, partitions={0: None})})
+
+    def incremental_assign(self, _: Any) -> None:
+        self.down = True
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_live_rows_that_can_not_come_are_reported(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+    stop = threading.Event()
+    changes = Changes(KafkaSettings(), {"f.f.klines": KLINES}, ApiMetrics("0"))
+    changes._consumer = Away(stop)  # type: ignore[assignment]
+    changes.want(frozenset({"klines"} if wanted else ()))
+    turns = iter(range(6))
+    changes.run(stop, lambda _: None, lambda: stop.set() if next(turns) == 5 else None)
+    if wanted:
+        assert "no live rows: Kafka" in (changes.obstacle() or "")
+    else:
+        assert changes.obstacle() is None

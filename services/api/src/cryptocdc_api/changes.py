@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ POLL_S = 0.1
 AT_ONCE = 500
 METADATA_TIMEOUT_S = 5.0
 AGAIN_S = 1.0
+ASK_EVERY_S = 10.0
+"""While nothing comes that someone wants, Kafka is asked so often whether it is there: the client raises nothing."""
 
 
 def rows_maker(stream: Stream) -> Callable[[bytes | None], Row | None]:
@@ -60,6 +63,8 @@ class Changes:
         self._topics = {stream.table: topic for topic, stream in topics.items()}
         self._makers = {topic: rows_maker(stream) for topic, stream in topics.items()}
         self._wanted: frozenset[str] = frozenset()
+        self._obstacle: str | None = None
+        self._ask_at = 0.0
         self._consumer = Consumer(
             client_config(
                 settings,
@@ -76,6 +81,10 @@ class Changes:
         """Which tables are read from now on."""
         self._wanted = tables
 
+    def obstacle(self) -> str | None:
+        """Return why no rows are pushed to those who want some, None while Kafka answers. From any thread."""
+        return self._obstacle
+
     def run(self, stop: threading.Event, hand_on: Callable[[list[Row]], None], turned: Callable[[], None]) -> None:
         """Until `stop`; on this thread `hand_on` gets rows, and `turned` is called each round, come what may."""
         try:
@@ -88,6 +97,7 @@ class Changes:
                         self._assign(assigned, wanted)
                         assigned = wanted
                     if not assigned:
+                        self._obstacle = None
                         stop.wait(POLL_S)
                         continue
                     # One is waited for; those that came with it are there already.
@@ -95,11 +105,22 @@ class Changes:
                     rows = self._rows(messages + self._consumer.consume(AT_ONCE, 0))
                     if rows:
                         hand_on(rows)
+                    self._see_to_it(bool(rows), min(assigned))
                 except KafkaException as error:
+                    self._obstacle = f"no live rows: Kafka: {error}"
                     log.warning("Kafka: %s", error)
                     stop.wait(AGAIN_S)
         finally:
             self._consumer.close()
+
+    def _see_to_it(self, came: bool, table: str) -> None:
+        """Raises KafkaException when nothing has come for a while and Kafka does not answer."""
+        if not came:
+            if time.monotonic() < self._ask_at:
+                return
+            self._partitions(table)
+        self._ask_at = time.monotonic() + ASK_EVERY_S
+        self._obstacle = None
 
     def _assign(self, before: frozenset[str], after: frozenset[str]) -> None:
         """Tables that are read already go on where they are. Raises KafkaException while a topic is not there."""

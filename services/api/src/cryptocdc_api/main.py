@@ -80,6 +80,8 @@ def _serve(
     shared = Shared(own.redis_url, f"cryptocdc:{VERSION}:{names.fid}", metrics) if own.redis_url else None
     context = Context(feed, settings.source, reader, metrics, shared)
     changes = Changes(kafka, {names.change_topic(stream.table): stream for stream in streams}, metrics)
+    # Reading goes on without Kafka, so that it is not part of `/health`, which says whether requests can be answered.
+    health.ready_when(changes.obstacle)
     subscriptions = Subscriptions(changes.want)
     background = Background(reader, changes, subscriptions, shared, metrics, health)
     readings = Readings(own.targets, kafka, names, [stream.table for stream in streams])
