@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
 from cryptocdc_core.settings import KafkaSettings
 
+AGAIN_S = 0.2
+_MAY_PASS = (
+    KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)  # fmt: skip
 Partition = tuple[str, int]
 """A topic's name and the number of one of its partitions."""
 
@@ -28,11 +33,23 @@ class GroupOffsets:
     def committed(self, partitions: Iterable[Partition], timeout_s: float = TIMEOUT_S) -> dict[Partition, int]:
         """Return the committed offset of each of `partitions`, without those of which the group has committed none.
 
-        Raises KafkaException.
+        A coordinator that is not there yet is asked again until `timeout_s` is over. Raises KafkaException.
         """
+        asked = list(partitions)
+        deadline = time.monotonic() + timeout_s
+        while asked:
+            try:
+                return self._asked(asked, max(AGAIN_S, deadline - time.monotonic()))
+            except KafkaException as error:
+                if error.args[0].code() not in _MAY_PASS or time.monotonic() + AGAIN_S > deadline:
+                    raise
+                time.sleep(AGAIN_S)
+        return {}
+
+    def _asked(self, partitions: Iterable[Partition], timeout_s: float) -> dict[Partition, int]:
         asked = [TopicPartition(topic, partition) for topic, partition in partitions]
         found: dict[Partition, int] = {}
-        for at in self._consumer.committed(asked, timeout=timeout_s) if asked else []:
+        for at in self._consumer.committed(asked, timeout=timeout_s):
             if at.error is not None:
                 raise KafkaException(at.error)
             if at.offset >= 0:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from tests.unit.adapters.young_broker import YoungBroker
 
 from cryptocdc_adapters import offsets
 from cryptocdc_adapters.offsets import GroupOffsets
@@ -54,6 +58,37 @@ def test_an_error_of_one_partition_is_not_taken_for_an_offset(monkeypatch: pytes
     of_group = asked(monkeypatch, {0: 3, 1: KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED)})
     with pytest.raises(KafkaException, match="GROUP_AUTHORIZATION_FAILED"):
         of_group.committed([("t", 0), ("t", 1)])
+
+
+ASKING = """
+import sys
+from cryptocdc_adapters import offsets
+from cryptocdc_core.settings import KafkaSettings
+print(offsets.committed(KafkaSettings(bootstrap=sys.argv[1]), "unused", [("t", 0)], float(sys.argv[2])))
+"""
+"""In a process of its own, which a crash of Kafka's client ends."""
+
+
+def ask(refusals: int, timeout_s: float) -> tuple[subprocess.CompletedProcess[str], int]:
+    """Ask a broker that answers NOT_COORDINATOR so many times; the process, and how often it has asked."""
+    with contextlib.closing(YoungBroker("t", refusals)) as broker:
+        command = [sys.executable, "-c", ASKING, f"127.0.0.1:{broker.port}", str(timeout_s)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False), broker.asked
+
+
+@pytest.mark.parametrize("refusals", [0, 1, 3])
+def test_a_broker_that_is_not_the_coordinator_yet_is_asked_again(refusals: int) -> None:
+    """The same answer ended the process while the admin client was asked: exit code -11."""
+    answer, asked = ask(refusals, timeout_s=20)
+    assert (answer.returncode, answer.stdout) == (0, "{}\n"), answer.stderr
+    assert asked == refusals + 1
+
+
+def test_a_broker_that_never_becomes_the_coordinator_is_an_error_at_the_end_of_the_time() -> None:
+    answer, asked = ask(10_000, timeout_s=1)
+    assert answer.returncode == 1
+    assert "NOT_COORDINATOR" in answer.stderr
+    assert asked > 1
 
 
 def test_nobody_asks_the_admin_client_for_a_groups_offsets() -> None:
