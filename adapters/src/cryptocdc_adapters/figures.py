@@ -158,6 +158,8 @@ class FeedFigures:
     programs: int
     alerts_firing: tuple[str, ...] = ()
     """Market alerts whose condition is true, by their ids."""
+    write_stalled_s: float = 0.0
+    """Of the consumer that has waited longest for Cassandra to acknowledge anything."""
 
 
 WINDOW_S = 10.0
@@ -199,6 +201,7 @@ class Figures:
             weight_limit=int(samples.largest.get(f"{producer}weight_limit", 0)),
             differences=int(samples.total("cryptocdc_verifier_differences", feed=self._fid)),
             programs=samples.programs,
+            write_stalled_s=samples.largest.get(f"{consumer}write_stalled_seconds", 0.0),
             alerts_firing=tuple(sorted(a for a, on in samples.by("cryptocdc_alerter_firing", "alert").items() if on)),
         )
 

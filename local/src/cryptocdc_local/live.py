@@ -16,6 +16,8 @@ from cryptocdc_local.platform import ServerStatus
 
 NAMED = 5
 """Symbols that are named in the title."""
+STALLED_S = 5.0
+"""Writes take milliseconds: from here on it is said that none is acknowledged."""
 WIDE = 122
 """Columns of a terminal from which on a rate stands beside its count; else below it."""
 
@@ -121,6 +123,8 @@ def _footer(figures: FeedFigures, note: str) -> Text:
         text.append(f"{label} {value:,}  ", style=style if value else "")
     if figures.weight_limit:
         text.append(f"request weight {figures.weight_used:,}/{figures.weight_limit:,}")
+    if figures.write_stalled_s >= STALLED_S:
+        text.append(f"\nCassandra has acknowledged nothing for {figures.write_stalled_s:,.0f} s", style="bold red")
     if figures.alerts_firing:
         text.append(f"\nalerts firing: {', '.join(figures.alerts_firing)}", style="bold red")
     if note:

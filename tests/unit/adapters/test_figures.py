@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from cryptocdc_adapters.figures import Figures, Samples, parse, quantile, since
-from cryptocdc_core.metrics import ConsumerMetrics, ProducerMetrics
+from cryptocdc_core.metrics import ConsumerMetrics, ProducerMetrics, VerifierMetrics
 
 
 def exposition(rows: int, latency_s: float) -> str:
@@ -86,3 +86,25 @@ def test_quantile_interpolates_within_the_bucket() -> None:
 def test_a_histogram_that_began_anew_counts_whole() -> None:
     assert since({1.0: 5, math.inf: 6}, {1.0: 2, math.inf: 2}) == {1.0: 3, math.inf: 4}
     assert since({1.0: 1, math.inf: 1}, {1.0: 2, math.inf: 2}) == {1.0: 1, math.inf: 1}
+
+
+def test_of_several_consumers_the_one_that_has_waited_longest_for_cassandra_counts() -> None:
+    texts = []
+    for stalled_s in (0.0, 12.0, 7.0):
+        metrics = ConsumerMetrics("test")
+        metrics.write_stalled_seconds.set(stalled_s)
+        texts.append(generate_latest(metrics.registry).decode())
+    assert Figures("f", []).update(parse(texts, at=0), {}).write_stalled_s == 12.0
+
+
+def test_how_far_the_proof_is_behind_is_the_verifiers_word() -> None:
+    """And not how old the proven moment is: that of a candle's table may lie an hour back."""
+    metrics = VerifierMetrics("test")
+    metrics.proven_through.labels("f", "klines").set(1_000)
+    text = generate_latest(metrics.registry).decode()
+    got = Figures("f", ["klines"]).update(parse([text], at=0), {}).streams["klines"]
+    assert got.proof_behind_s(4_600) == 3_600, "a verifier of an earlier version"
+    metrics.unproven_seconds.labels("f", "klines").set(0)
+    text = generate_latest(metrics.registry).decode()
+    got = Figures("f", ["klines"]).update(parse([text], at=0), {}).streams["klines"]
+    assert got.proof_behind_s(4_600) == 0

@@ -16,7 +16,7 @@ FEED = yaml.safe_load((Path(__file__).parents[3] / "examples" / "feed.yaml").rea
 NOW = 1_790_000_000.0
 
 
-def rendered(width: int, unproven_s: float | None = None) -> str:
+def rendered(width: int, unproven_s: float | None = None, write_stalled_s: float = 0.0) -> str:
     stream = StreamFigures(
         frames=99_999, postgres=88_888, kafka=77_777, cassandra=66_666, frames_rate=4_321, postgres_rate=3_210,
         kafka_rate=2_109, cassandra_rate=1_098, lag=54_321, p50=0.078, p99=0.453, proven_through=NOW - 2_679,
@@ -25,7 +25,7 @@ def rendered(width: int, unproven_s: float | None = None) -> str:
     figures = FeedFigures(
         streams={"recent_trades": stream, "crypto_24h_stats": stream}, gaps_open=1, gap_rows_filled=2,
         gap_rows_unfillable=3, dead_letters=4, rejected=5, outage_s=0, symbols=10, halted=(), weight_used=7,
-        weight_limit=6_000, differences=0, programs=3,
+        weight_limit=6_000, differences=0, programs=3, write_stalled_s=write_stalled_s,
     )  # fmt: skip
     applied = AppliedFeed(FEED, "simulated", "http://127.0.0.1:1", "ws://127.0.0.1:1", ("BTCUSDT",), (), NOW)
     console = Console(width=width, record=True, file=None, force_terminal=False)
@@ -52,3 +52,9 @@ def test_an_open_candle_does_not_make_the_proof_look_old(width: int) -> None:
     assert "2,679 s" not in text
     assert " 0 s" in text
     assert "3,600 s" in rendered(width, unproven_s=3_600.0)
+
+
+def test_a_consumer_that_can_not_write_is_seen_within_seconds() -> None:
+    said = "Cassandra has acknowledged nothing for 7 s"
+    assert said in rendered(80, write_stalled_s=7.0)
+    assert "acknowledged nothing" not in rendered(80, write_stalled_s=0.4)
