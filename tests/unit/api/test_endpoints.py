@@ -176,7 +176,18 @@ def test_the_documents_describe_every_column_and_fetch_nothing_from_elsewhere(ap
 def test_the_newest_order_books_come_summed_up_and_flat(api: Api) -> None:
     (only,) = api.get("/order_book/newest").json()
     book = api.get("/order_book", symbol="BTCUSDT", limit=1).json()[0]
-    assert only == {name: value for name, value in book.items() if not isinstance(value, list)}
+    shares = {"bid_percent": "66.6666666667", "ask_percent": "33.3333333333"}
+    assert only == {name: value for name, value in book.items() if not isinstance(value, list)} | shares
+
+
+def test_the_newest_order_books_are_those_of_the_symbols_asked_for(api: Api) -> None:
+    assert [book["symbol"] for book in api.get("/order_book/newest", symbols="ETHUSDT,BTCUSDT").json()] == ["BTCUSDT"]
+    assert api.get("/order_book/newest", symbols="ETHUSDT").json() == []
+    assert api.get("/order_book/newest", symbols="NOSUCH").status == 404
+
+
+def test_the_intervals_are_the_feeds(api: Api) -> None:
+    assert api.get("/intervals").json() == [{"interval": "1m"}, {"interval": "1h"}]
 
 
 def test_price_trends_are_the_closes_of_several_symbols_oldest_first(api: Api) -> None:

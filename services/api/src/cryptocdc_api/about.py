@@ -29,8 +29,7 @@ def routes(context: Context) -> APIRouter:
 
     @router.get("/feed", summary="What is captured: tables, intervals of candles, from where.")
     async def feed(_: Annotated[NothingQuery, Query()]) -> Response:
-        klines = context.feed.spec.streams.klines
-        intervals = [] if klines is None else list(klines.intervals)
+        intervals = context.intervals
         exchange = context.feed.spec.exchange
         return _json(200, {**who, "exchange": exchange, "streams": list(context.tables), "intervals": intervals})
 

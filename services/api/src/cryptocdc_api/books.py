@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from cryptocdc_api.indicators import WORKING, shown
+from cryptocdc_api.indicators import HUNDRED, WORKING, shown
 from cryptocdc_api.paging import Row
 from cryptocdc_api.shapes import Json, digits, shaper
 from cryptocdc_api.tables import HEATMAP_TABLE
@@ -21,6 +21,10 @@ FIGURES = {
     "bid_total": "Quantity bid over all levels, in the base asset.",
     "ask_total": "Quantity asked over all levels, in the base asset.",
     "imbalance": "bid_total less ask_total by their sum: -1 to 1.",
+}
+SHARES = {
+    "bid_percent": "bid_total in per cent of the quantity bid and asked.",
+    "ask_percent": "ask_total in per cent of the same.",
 }
 BIN_FIGURES = {"quantity": "bid_quantity and ask_quantity together."}
 _BIN_SHAPE = shaper(HEATMAP_TABLE.columns)
@@ -41,8 +45,19 @@ def shape(row: Row) -> Json:
 
 
 def summary(row: Row) -> Json:
-    """A row without its arrays, and the figures."""
-    return {**_HEAD_SHAPE([row[at] for at in _HEAD_PLACES]), **_figures(row)}
+    """A row without its arrays, the figures, and each side's share."""
+    return {**_HEAD_SHAPE([row[at] for at in _HEAD_PLACES]), **_figures(row), **_shares(row)}
+
+
+def _shares(row: Row) -> Json:
+    """Null for a book without any quantity."""
+    _, bid_quantities, _, ask_quantities = _sides(row)
+    totals = sum(bid_quantities, Decimal(0)), sum(ask_quantities, Decimal(0))
+    both = WORKING.add(*totals)
+    if not both:
+        return dict.fromkeys(SHARES)
+    shares = (shown(WORKING.divide(WORKING.multiply(total, HUNDRED), both)) for total in totals)
+    return {name: None if share is None else digits(share) for name, share in zip(SHARES, shares, strict=True)}
 
 
 def _figures(row: Row) -> Json:

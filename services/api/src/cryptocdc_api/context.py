@@ -71,10 +71,15 @@ class Context:
             found.append(await self.newest_stats())
         return found
 
+    @property
+    def intervals(self) -> list[str]:
+        """Of the candles that the feed captures."""
+        klines = self.feed.spec.streams.klines
+        return [] if klines is None else [str(interval) for interval in klines.intervals]
+
     def interval(self, asked: str | None) -> str:
         """Raises Refused for an interval that the feed does not capture."""
-        klines = self.feed.spec.streams.klines
-        captured: list[Any] = [] if klines is None else list(klines.intervals)
+        captured = self.intervals
         if asked is None and captured:
             return str(captured[0])
         if asked is None or asked not in captured:

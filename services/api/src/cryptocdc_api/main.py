@@ -19,10 +19,11 @@ from cryptocdc_api.context import Context
 from cryptocdc_api.reader import Reader
 from cryptocdc_api.shared import Shared
 from cryptocdc_api.subscriptions import Subscriptions
-from cryptocdc_api.tables import HEATMAP_TABLE, TABLES
+from cryptocdc_api.tables import BOOK_SUMS, HEATMAP_TABLE, TABLES
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
 from cryptocdc_core.catalogue import DERIVED, HEATMAP
+from cryptocdc_core.catalogue.streams import ORDER_BOOK
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import Names, identity
@@ -75,6 +76,7 @@ def _serve(
     names, streams = Names(identity(feed.name, settings.source)), streams_of(feed)
     there = {stream.table for stream in streams}
     tables = [TABLES[table] for table in sorted(there)] + [HEATMAP_TABLE] * (HEATMAP.source in there)
+    tables += [BOOK_SUMS] * (ORDER_BOOK.table in there)
     whole = [derived for derived in DERIVED if derived.source in there and derived is not HEATMAP]
     reader = Reader(cassandra, names.keyspace, tables, whole, metrics)
     shared = Shared(own.redis_url, f"cryptocdc:{VERSION}:{names.fid}", metrics) if own.redis_url else None

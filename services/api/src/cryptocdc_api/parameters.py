@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from cryptocdc_core import symbols, times
+from cryptocdc_api.paging import LATEST_MS
+from cryptocdc_core import durations, symbols, times
 from cryptocdc_core.feed import KlineInterval
 
 MOST_ROWS = 1000
@@ -72,6 +73,11 @@ def _listed(given: Any) -> Any:
     return [_as_listed(part) for text in texts for part in str(text).split(",")]
 
 
+def _step(given: Any) -> Any:
+    """Seconds."""
+    return durations.seconds(given) if isinstance(given, str) else given
+
+
 class TrendsQuery(_Query):
     """The candles of several symbols: at most MOST_ROWS of each."""
 
@@ -82,6 +88,25 @@ class TrendsQuery(_Query):
     interval: Interval | None = None
     start: Time | None = Field(None, alias="from", description="First moment.")
     end: Time | None = Field(None, alias="to", description="First moment after; by default all that there is.")
+
+
+class BooksQuery(_Query):
+    """The newest order books of some symbols."""
+
+    symbols: Annotated[
+        list[Symbol] | None, BeforeValidator(_listed),
+        WithJsonSchema({"type": "string", "description": "By default all.", "examples": ["BTCUSDT,ETHUSDT"]}),
+    ] = None  # fmt: skip
+
+
+class AveragesQuery(SymbolQuery):
+    """A page has as many steps as `limit` says."""
+
+    limit: int = Field(MOST_ROWS, ge=1, le=MOST_ROWS, description="Steps of one page.")
+    step: Annotated[
+        int, BeforeValidator(_step),
+        WithJsonSchema({"type": "string", "description": "Time that one row covers.", "examples": ["10s", "1m"]}),
+    ] = 10  # fmt: skip
 
 
 class TopQuery(_Query):

@@ -181,7 +181,7 @@ class Reader:
 
 def range_statement(keyspace: str, table: Table, newest_first: bool) -> str:
     """Rows of one partition between two positions: their values follow those of the partition; then the limit."""
-    columns = ", ".join(quoted(column.name) for column in table.columns)
+    columns = ", ".join(table.computed.get(column.name, quoted(column.name)) for column in table.columns)
     equal = " AND ".join(f"{quoted(name)} = ?" for name in (*table.partition, table.bucket_column))
     where = f"({', '.join(map(quoted, table.clustering))})"
     marks = f"({', '.join('?' * len(table.clustering))})"
@@ -189,7 +189,7 @@ def range_statement(keyspace: str, table: Table, newest_first: bool) -> str:
     # Cassandra sorts a partition one way or the exact other; a table's first clustering column tells which.
     order = f"{quoted(first)} {'DESC' if newest_first else 'ASC'}"
     return (
-        f"SELECT {columns} FROM {quoted(keyspace)}.{quoted(table.name)}"  # noqa: S608 - quoted
+        f"SELECT {columns} FROM {quoted(keyspace)}.{quoted(table.stored or table.name)}"  # noqa: S608 - quoted
         f" WHERE {equal} AND {where} > {marks} AND {where} < {marks} ORDER BY {order} LIMIT ?"
     )
 

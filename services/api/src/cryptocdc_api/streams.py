@@ -11,19 +11,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cryptocdc_api import books
+from cryptocdc_api.averages import AVERAGES, averages, rest_of
 from cryptocdc_api.cache import Cache
 from cryptocdc_api.context import Context, Newest, now_ms
 from cryptocdc_api.paging import Row, page
-from cryptocdc_api.parameters import BookQuery, KlineQuery, NothingQuery, OptionalSymbolQuery, SymbolQuery
-from cryptocdc_api.ranges import answer, span_of
+from cryptocdc_api.parameters import (
+    AveragesQuery,
+    BookQuery,
+    BooksQuery,
+    KlineQuery,
+    NothingQuery,
+    OptionalSymbolQuery,
+    SymbolQuery,
+)
+from cryptocdc_api.ranges import answer, paged, span_of
 from cryptocdc_api.refusals import Refused
 from cryptocdc_api.routing import query_router
 from cryptocdc_api.shapes import Json, encoded, schema, shaper
-from cryptocdc_api.tables import HEATMAP_TABLE, TABLES, Table
+from cryptocdc_api.tables import BOOK_SUMS, HEATMAP_TABLE, TABLES, Table
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 
 BOOKS_AGE_S = 1.0
+AVERAGED_BOOKS = 100_000
+"""Of one page of averages: a day of books, one a second, and some."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -107,11 +118,14 @@ def routes(context: Context) -> APIRouter:
             return rows_response([level for row in await newest_book(query.symbol) for level in books.levels(row)])
 
         @router.get(
-            "/order_book/newest", responses=described(schema(books.HEAD, **books.FIGURES)),
-            summary="The newest order book of every symbol, summed up.",
+            "/order_book/newest", responses=described(schema(books.HEAD, **books.FIGURES, **books.SHARES)),
+            summary="The newest order book of every symbol, or of some, summed up.",
         )  # fmt: skip
-        async def newest_books(_: Annotated[NothingQuery, Query()]) -> Response:
-            return rows_response(await summaries.get("", summed_up))
+        async def newest_books(query: Annotated[BooksQuery, Query()]) -> Response:
+            for symbol in query.symbols or ():
+                await context.check_symbol(symbol)
+            found = await summaries.get("", summed_up)
+            return rows_response([book for book in found if query.symbols is None or book["symbol"] in query.symbols])
 
         @router.get(
             "/heatmap", responses=described(schema(HEATMAP_TABLE.columns, **books.BIN_FIGURES)),
@@ -121,8 +135,38 @@ def routes(context: Context) -> APIRouter:
             await context.check_symbol(query.symbol)
             return await answer(context, request, HEATMAP_TABLE, [query.symbol], query, books.bin_shape)
 
+        _serve_averages(router, context)
+
+    if KLINES.table in context.tables:
+
+        @router.get("/intervals", summary="The intervals of candles that the feed captures.")
+        async def intervals(_: Annotated[NothingQuery, Query()]) -> Response:
+            return rows_response([{"interval": interval} for interval in context.intervals])
+
     @router.get("/symbols", summary="Every symbol that was captured.")
     async def symbols(_: Annotated[NothingQuery, Query()]) -> Response:
         return rows_response([{"symbol": symbol} for symbol in await context.symbols()])
 
     return router
+
+
+def _serve_averages(router: APIRouter, context: Context) -> None:
+    @router.get(
+        "/order_book/averages", responses=described(schema(BOOK_SUMS.columns[:2], **AVERAGES)),
+        summary="Spread, mid and imbalance of a symbol's order books over time, averaged: a row for each step.",
+    )  # fmt: skip
+    async def book_averages(request: Request, query: Annotated[AveragesQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        if query.stream:
+            raise Refused("stream", "true", "false: averages come a page at a time")
+        span = span_of(BOOK_SUMS, query, context.feed.spec.retention.cassandra, now_ms())
+        read = context.reader.of(BOOK_SUMS, [query.symbol], span.newest_first)
+        rows, following = await page(BOOK_SUMS, span, AVERAGED_BOOKS, read)
+        step_ms = query.step * 1000
+        found = await asyncio.to_thread(averages, rows, step_ms)
+        # Where more books follow, the last step may lack some: it belongs to the next page, unless it is the only one.
+        whole = found[:-1] if following is not None and len(found) > 1 else found
+        if len(whole) > query.limit or len(whole) < len(found):
+            whole = whole[: query.limit]
+            following = rest_of(span, whole, step_ms)
+        return paged(request, BOOK_SUMS, whole, following)

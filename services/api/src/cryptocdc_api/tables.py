@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from cryptocdc_core.catalogue import HEATMAP, STREAMS, Bucket, Column, Stream
+from cryptocdc_core.catalogue import HEATMAP, STREAMS, Bucket, Column, Stream, Type
+from cryptocdc_core.catalogue.streams import ORDER_BOOK
 from cryptocdc_core.heatmap import BINS
 
 
@@ -15,7 +16,8 @@ class Table:
     """A table with a time in it, read in the order of `clustering`.
 
     `partition` and the bucket of the time, in `bucket_column`, make a Cassandra partition. `clustering` is the position
-    of a row within it, the time first; `group` rows may share one (a heatmap's bins do).
+    of a row within it, the time first; `group` rows may share one (a heatmap's bins do). `computed` is the CQL of a
+    column that Cassandra computes from the row, and `stored` the table that is read, where it is not `name`.
     """
 
     name: str
@@ -24,6 +26,8 @@ class Table:
     bucket: Bucket
     clustering: tuple[str, ...]
     group: int = 1
+    computed: Mapping[str, str] = field(default_factory=dict)
+    stored: str = ""
     stream: Stream | None = None
     """What it is the table of; None of a derived one."""
 
@@ -58,3 +62,21 @@ HEATMAP_TABLE = Table(
     HEATMAP.table, tuple(c for c in HEATMAP.columns if c.name != "hour"), ("symbol",), Bucket.HOUR, ("bucket_time",),
     group=BINS,
 )  # fmt: skip
+
+BOOK_SUMS = Table(
+    "order_book_sums",
+    (
+        *(column for column in ORDER_BOOK.columns if column.name in ("symbol", "bucket_time")),
+        Column("best_bid", Type.DECIMAL, "Highest price bid."),
+        Column("best_ask", Type.DECIMAL, "Lowest price asked."),
+        Column("bid_total", Type.DECIMAL, "Quantity bid over all levels, in the base asset."),
+        Column("ask_total", Type.DECIMAL, "Quantity asked over all levels, in the base asset."),
+    ),
+    ORDER_BOOK.partition, ORDER_BOOK.bucket, ORDER_BOOK.clustering,
+    computed={
+        "best_bid": "collection_max(bid_prices)", "best_ask": "collection_min(ask_prices)",
+        "bid_total": "collection_sum(bid_quantities)", "ask_total": "collection_sum(ask_quantities)",
+    },
+    stored=ORDER_BOOK.table,
+)  # fmt: skip
+"""Order books without their levels: Cassandra sums them, so that long ranges of books can be read."""
