@@ -83,11 +83,16 @@ def serve_grafana(
     platform = _running("cassandra")
     ports, folder = platform.settings.ports, folder.resolve()
     api, state = f"http://{LOOPBACK}:{ports.api}", platform.settings.home / "grafana"
-    given = grafana.environment(platform.endpoints(), platform.reader_password, api, folder, state)
+    watch = platform.settings.dashboard_ports
+    given = grafana.environment(platform.endpoints(), platform.reader_password, api, watch, folder, state)
     console = Console()
-    console.print(f"Grafana: http://{LOOPBACK}:{grafana.PORT}", highlight=False)
-    with lent(platform, console.print):
-        raise typer.Exit(grafana.serve(platform.settings, given, folder.parent / "examples" / "prometheus.yml"))
+
+    def report(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    report(f"Grafana: {grafana.url(watch)}")
+    with lent(platform, report):
+        raise typer.Exit(grafana.serve(platform.settings, given, folder, report))
 
 
 def psql(context: typer.Context) -> None:

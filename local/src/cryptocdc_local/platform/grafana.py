@@ -9,18 +9,20 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cryptocdc_core.settings import SimulatorSettings
+from cryptocdc_local.platform import grafana_files
+from cryptocdc_local.platform.alert_printer import alerts_printed
 from cryptocdc_local.platform.endpoints import READER, Endpoints
 from cryptocdc_local.platform.errors import PlatformError
-from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
+from cryptocdc_local.platform.prometheus import prometheus_running
+from cryptocdc_local.platform.settings import LOOPBACK, DashboardPorts, PlatformSettings
 
-PORT, PROMETHEUS_PORT = 3000, 9090
 PLUGINS = ("hadesarchitect-cassandra-datasource", "yesoreyeram-infinity-datasource")
 HOMES = (Path("/usr/share/grafana"),)
 """Where packages put what the server needs beside its program; an archive has it in the folder above `bin`."""
-STOP_S = 10.0
 
 
 def find() -> Path:
@@ -35,9 +37,17 @@ def find() -> Path:
     return Path(found).resolve()
 
 
-def environment(endpoints: Endpoints, password: str, api: str, folder: Path, state: Path) -> dict[str, str]:
-    """What Grafana's own settings and the provisioning files in `folder` are filled in with."""
+def url(ports: DashboardPorts) -> str:
+    return f"http://{LOOPBACK}:{ports.grafana}"
+
+
+def environment(
+    endpoints: Endpoints, password: str, api: str, ports: DashboardPorts, folder: Path, state: Path
+) -> dict[str, str]:
+    """What Grafana's own settings and the provisioning files are filled in with: those of `folder`, and in `state` what
+    `provision` puts there."""
     own = {
+        "URL": url(ports),
         "CASSANDRA": f"{endpoints.cassandra_hosts}:{endpoints.cassandra_port}",
         "POSTGRES": f"{endpoints.postgres_host}:{endpoints.postgres_port}",
         "DATABASE": endpoints.postgres_database,
@@ -45,16 +55,17 @@ def environment(endpoints: Endpoints, password: str, api: str, folder: Path, sta
         "READER": READER,
         "PASSWORD": password,
         "API": api,
-        "PROMETHEUS": f"http://{LOOPBACK}:{PROMETHEUS_PORT}",
+        "PROMETHEUS": f"http://{LOOPBACK}:{ports.prometheus}",
         "DASHBOARDS": str(folder / "dashboards"),
     }
     grafana = {
-        "PATHS_PROVISIONING": str(folder / "provisioning"),
+        "PATHS_PROVISIONING": str(state / "provisioning"),
         "PATHS_DATA": str(state),
         "PATHS_LOGS": str(state / "log"),
         "PATHS_PLUGINS": str(state / "plugins"),
         "SERVER_HTTP_ADDR": LOOPBACK,
-        "SERVER_HTTP_PORT": str(PORT),
+        "SERVER_HTTP_PORT": str(ports.grafana),
+        "DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(folder / "dashboards" / "home.json"),
         "PLUGINS_PREINSTALL": ",".join(PLUGINS),
         # It listens on loopback and its users of the databases only read: no login.
         "AUTH_ANONYMOUS_ENABLED": "true",
@@ -69,37 +80,35 @@ def environment(endpoints: Endpoints, password: str, api: str, folder: Path, sta
     }
 
 
-def serve(settings: PlatformSettings, given: Mapping[str, str], prometheus_file: Path) -> int:
-    """Until it ends; its exit code. A Prometheus that is on the machine runs beside it."""
+def provision(folder: Path, state: Path, notifications: str) -> None:
+    """Put the provisioning files of `folder` into `state`, and beside them whom alerts notify."""
+    target = state / "provisioning"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder / "provisioning", target)
+    file = target / "alerting" / "notifications.yaml"
+    file.touch(mode=0o600)  # a webhook's URL may be a secret
+    file.write_text(notifications, encoding="utf-8")
+
+
+def serve(
+    settings: PlatformSettings, given: Mapping[str, str], folder: Path, report: Callable[[str], None],
+    environ: Mapping[str, str] = os.environ,
+) -> int:  # fmt: skip
+    """Until it ends; its exit code. A Prometheus that is on the machine runs beside it. Raises PlatformError for a
+    receiver of alerts that can't be used."""
     program = find()
     home = next((home for home in (*HOMES, program.parent.parent) if (home / "conf").is_dir()), None)
     state = Path(given["GF_PATHS_DATA"])
     state.mkdir(parents=True, exist_ok=True)
     arguments = [str(program), *([f"--homepath={home}"] if home else [])]
-    with _prometheus(settings.home / "prometheus", prometheus_file):
+    configuration = grafana_files.prometheus(settings, SimulatorSettings.from_env(environ).port)
+    scraping = prometheus_running(
+        settings.home / "prometheus", configuration, settings.dashboard_ports.prometheus, report
+    )
+    with alerts_printed(report) as printed_at, scraping:
+        provision(folder, state, grafana_files.notifications(environ, printed_at))
         # Ctrl-C reaches it as well: it is waited for, not killed.
-        process = subprocess.Popen(arguments, env={**os.environ, **given})
+        process = subprocess.Popen(arguments, env={**environ, **given})
         while True:
             with contextlib.suppress(KeyboardInterrupt):
                 return process.wait()
-
-
-@contextlib.contextmanager
-def _prometheus(state: Path, file: Path) -> Iterator[None]:
-    program = shutil.which("prometheus")
-    if program is None:
-        yield
-        return
-    state.mkdir(parents=True, exist_ok=True)
-    arguments = [
-        f"--config.file={file}",
-        f"--storage.tsdb.path={state}",
-        f"--web.listen-address={LOOPBACK}:{PROMETHEUS_PORT}",
-    ]
-    with (state / "log").open("w") as log:
-        process = subprocess.Popen([program, *arguments], stderr=log)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(STOP_S)

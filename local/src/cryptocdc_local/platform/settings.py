@@ -45,6 +45,14 @@ class MetricsPorts:
 
 
 @dataclass(frozen=True)
+class DashboardPorts:
+    """Of `cryptocdc grafana`, on the loopback interface; set by `CRYPTOCDC_<FIELD>_PORT`."""
+
+    grafana: int = 3000
+    prometheus: int = 9090
+
+
+@dataclass(frozen=True)
 class PlatformSettings:
     """`server_metrics`: a run serves the servers' own metrics too (`CRYPTOCDC_SERVER_METRICS`, on or off).
 
@@ -59,6 +67,7 @@ class PlatformSettings:
     server_metrics: bool = False
     api_host: str = LOOPBACK
     programs: Path | None = None
+    dashboard_ports: DashboardPorts = field(default_factory=DashboardPorts)
 
     @property
     def log(self) -> Path:
@@ -112,6 +121,9 @@ class PlatformSettings:
             ports=Ports(**{f.name: _number(environ, f"{f.name}_PORT", f.default, 1, 65535) for f in fields(Ports)}),
             heaps=Heaps(**{f.name: _number(environ, f"{f.name}_HEAP_MB", f.default, 64, 32768) for f in fields(Heaps)}),
             metrics_ports=MetricsPorts(**metrics),
+            dashboard_ports=DashboardPorts(
+                **{f.name: _number(environ, f"{f.name}_PORT", f.default, 1, 65535) for f in fields(DashboardPorts)}
+            ),
             server_metrics=_switch(environ, "SERVER_METRICS"),
             api_host=environ.get("CRYPTOCDC_API_HOST") or LOOPBACK,
             programs=_usable(Path(lib).expanduser().absolute()) if lib else None,

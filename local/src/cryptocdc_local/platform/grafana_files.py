@@ -1,0 +1,54 @@
+"""What Grafana and Prometheus of one machine are configured with beside the files in the folder `grafana`. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
+
+WEBHOOK, EMAIL = "CRYPTOCDC_GRAFANA_WEBHOOK", "CRYPTOCDC_GRAFANA_EMAIL"
+CONTACT_POINT = "cryptocdc"
+
+
+def prometheus(settings: PlatformSettings, simulator_port: int) -> str:
+    """Scrapes what runs in this home folder. Grafana evaluates the alerts: rules in both would be listed twice.
+
+    Like all that is written here it is JSON, which YAML includes.
+    """
+    every_5s = {"scrape_interval": "5s", "evaluation_interval": "5s"}
+    found = {"files": [f"{settings.run / 'targets'}/*.json"], "refresh_interval": "5s"}
+    jobs = [
+        {"job_name": "cryptocdc", "file_sd_configs": [found]},
+        {"job_name": "cryptocdc-simulator", "static_configs": [{"targets": [f"{LOOPBACK}:{simulator_port}"]}]},
+    ]
+    return _text({"global": every_5s, "scrape_configs": jobs})
+
+
+def notifications(environ: Mapping[str, str], printed_at: str) -> str:
+    """Whom Grafana notifies: the webhook and the addresses of the environment; without either `printed_at`, the URL
+    that prints. Raises PlatformError, naming the variable, for a webhook that is not a URL."""
+    webhook, email = environ.get(WEBHOOK, ""), environ.get(EMAIL, "")
+    if webhook and not webhook.startswith(("http://", "https://")):
+        raise PlatformError(f"{WEBHOOK} is {webhook!r}", f"set {WEBHOOK} to a URL that begins with http:// or https://")
+    receivers = []
+    if webhook or not email:
+        receivers.append(_receiver("webhook", {"url": webhook or printed_at, "httpMethod": "POST"}))
+    if email:
+        receivers.append(_receiver("email", {"addresses": email}))
+    contact_point = {"orgId": 1, "name": CONTACT_POINT, "receivers": receivers}
+    policy = {
+        "orgId": 1, "receiver": CONTACT_POINT, "group_by": ["grafana_folder", "alertname"], "group_wait": "10s",
+        "group_interval": "1m", "repeat_interval": "4h",
+    }  # fmt: skip
+    return _text({"apiVersion": 1, "contactPoints": [contact_point], "policies": [policy]})
+
+
+def _receiver(kind: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    return {"uid": f"cryptocdc-{kind}", "type": kind, "settings": dict(settings)}
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=1) + "\n"
