@@ -65,6 +65,8 @@ datasources:
     url: {{ . | quote }}
     jsonData:
       timeInterval: 15s
+      # The alerts are rules of Prometheus (monitoring.rules): Grafana has none of its own and lists these.
+      manageAlerts: true
   {{- end }}
 {{- end -}}
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC
 from typing import Any
 
 import psycopg2.errors
@@ -177,11 +178,44 @@ def test_variables(it: Run, session: Session, chosen: grafana.Chosen) -> None:
     assert requests.get(f"{it.address}{asked['url']}", timeout=10).json() == [
         {"symbol": symbol} for symbol in sorted((*SYMBOLS, GAINER, GONE))
     ]
+    captured = ["1m", "1h"]
+    found = session.execute(chosen.filled(grafana.variable("market-cassandra", "interval")["query"]))
+    assert {row[0] for row in found} == set(captured)
+    asked = grafana.variable("market-api", "interval")["infinityQuery"]
+    answer = requests.get(f"{it.address}{asked['url']}", timeout=10).json()
+    assert [row[asked["columns"][0]["selector"]] for row in answer] == captured
     with reading(it) as cursor:
         cursor.execute(grafana.variable("market-postgresql", "feed"))
         assert (chosen.feed,) in cursor.fetchall()
         cursor.execute(chosen.filled(grafana.variable("market-postgresql", "symbol")))
         assert cursor.fetchall() == [(symbol,) for symbol in SYMBOLS]
+        cursor.execute(chosen.filled(grafana.variable("market-postgresql", "interval")))
+        assert cursor.fetchall() == [(interval,) for interval in captured]
+
+
+def test_the_spread_of_a_step_is_the_same_from_all_three_sources(
+    it: Run, session: Session, chosen: grafana.Chosen
+) -> None:
+    """Of a step that is over: while it runs, each source has seen another part of it."""
+    end = int(time.time() * 1000) // 10_000 * 10_000 - 10_000
+    over = dataclasses.replace(chosen, start=end - 600_000, end=end)
+    of = {
+        source: next(t for title, t in grafana.targets(f"market-{source}") if title.startswith("Spread"))
+        for source in ("cassandra", "api", "postgresql")
+    }
+    found: dict[str, dict[int, float]] = {}
+    rows = session.execute(over.filled(of["cassandra"]["target"]))
+    found["cassandra"] = {int(row.time.replace(tzinfo=UTC).timestamp() * 1000): row.spread for row in rows}
+    asked = {p["key"]: over.filled(p["value"]) for p in of["api"]["url_options"]["params"]}
+    answer = requests.get(f"{it.address}{of['api']['url']}", params=asked, timeout=30).json()
+    found["api"] = {row["bucket_time_ms"]: float(row["spread"]) for row in answer}
+    with reading(it) as cursor:
+        cursor.execute(over.filled(of["postgresql"]["rawSql"]))
+        found["postgresql"] = {int(at.replace(tzinfo=UTC).timestamp() * 1000): spread for at, spread in cursor}
+    whole = {name: {at: value for at, value in spreads.items() if at < end} for name, spreads in found.items()}
+    assert whole["api"]
+    for name in ("cassandra", "postgresql"):
+        assert whole[name] == {at: pytest.approx(value) for at, value in whole["api"].items()}, name
 
 
 @pytest.fixture(scope="module")

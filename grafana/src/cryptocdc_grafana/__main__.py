@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -20,6 +21,7 @@ CHART = Path(__file__).parents[3] / "charts" / "files" / "dashboards"
 ALERTS = Path(__file__).parents[2] / "provisioning" / "alerting" / "cryptocdc.yaml"
 
 
+@cache
 def texts() -> dict[str, str]:
     """The dashboards by file name."""
     return {
@@ -28,6 +30,7 @@ def texts() -> dict[str, str]:
     }
 
 
+@cache
 def files() -> dict[Path, str]:
     """All that is written. The chart's without spaces: a release of Helm holds 1 MiB."""
     made = {FOLDER / name: text for name, text in texts().items()}

@@ -48,7 +48,7 @@ def sections() -> tuple[Section, ...]:
                 f"max({_quantile(0.99, 'client_request_latency', '', write)})", decimals=0),
             now("Requests refused", "Timeouts, too few replicas, failures, in the last moments.", "short", refused,
                 alarm=1),
-            now("Compactions waiting", "Many, and growing, mean that the disks don't keep up.", "short",
+            now("Compactions", "Waiting. Many, and growing, mean that the disks don't keep up.", "short",
                 f"sum({M}compaction_pending_tasks{NODES})", alarm=100),
             now("On disk", "Of all nodes, replicas included.", "bytes", f"sum({M}storage_load{NODES})"),
         )),
@@ -96,7 +96,7 @@ def sections() -> tuple[Section, ...]:
                       {"{{pool_name}}": f"sum by (pool_name) ({M}thread_pools_pending_tasks{NODES})"}),
             over_time("Messages dropped", "Older than their timeout when their turn came, by kind.", "short",
                       {"{{message_type}}":
-                       or_none(f"{_increase('dropped_message_dropped_total', 'message_type')} > 0")}),
+                       or_none(f"{_increase('dropped_message_dropped_total', 'message_type')} > 0", "message_type")}),
             over_time("Hints", "Written for nodes that were away, and being sent now.", "short",
                       {"written": f"sum(increase({M}storage_total_hints{NODES}{RATE}))",
                        "being sent": f"sum({M}storage_total_hints_in_progress{NODES})"}),

@@ -26,12 +26,13 @@ def sections() -> tuple[Section, ...]:
     behind = f"max({D}millisecondsbehindsource{STREAMING} >= 0)"  # -1 until the first event
     return (
         Section("Now", (
-            now("Tasks running", "Of all connectors.", "short", _tasks("running")),
+            now("Tasks running", "Of all connectors.", "short", _tasks("running"),
+                least=1),
             now("Tasks failed", "A connector with a failed task still calls itself running.", "short", _tasks("failed"),
                 alarm=1),
             now("Connected", "Whether Debezium is connected to PostgreSQL.", "bool_yes_no",
-                f"min({D}connected{STREAMING})"),
-            now("Behind PostgreSQL", "From a change's time in PostgreSQL to Debezium's reading of it.", "ms", behind,
+                f"min({D}connected{STREAMING})", least=1),
+            now("Behind", "From a change's time in PostgreSQL to Debezium's reading of it.", "ms", behind,
                 decimals=0),
             now("Events a second", "Changes that Debezium has read.", "short", _events(""), decimals=0),
             now("Last event", "How long ago Debezium saw a change.", "ms",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from functools import cache
+from itertools import chain
+from typing import Any
 
-from grafana_foundation_sdk.builders import dashboard
-from grafana_foundation_sdk.models.dashboard import Dashboard, VariableOption, VariableRefresh, VariableSort
+from grafana_foundation_sdk.builders import dashboard, dashboardlist, table, text
+from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
+from grafana_foundation_sdk.models.text import TextMode
 
-from cryptocdc_core.catalogue import NEWEST_PRICES
-from cryptocdc_core.feed import KlineInterval
-from cryptocdc_grafana import cassandra, connect, kafka, market, operations, postgresql
-from cryptocdc_grafana.sections import OperationsDashboard
-from cryptocdc_grafana.sources import VARIABLE, Get, Query, Source
+from cryptocdc_grafana import cassandra, connect, kafka, links, market, operations, postgresql, runbooks
+from cryptocdc_grafana.links import TAG, uid
+from cryptocdc_grafana.panels import MarketPanel
+from cryptocdc_grafana.sections import WIDTH, OperationsDashboard, OperationsPanel, Section
+from cryptocdc_grafana.sources import VARIABLE, Source
+from cryptocdc_grafana.variables import feed, instance, interval, symbol, symbols
 
 MARKET_SOURCES = (Source.CASSANDRA, Source.API, Source.POSTGRES)
 OPERATIONS = {
@@ -24,105 +28,119 @@ OPERATIONS = {
 }
 """By the name of the file, which is the end of the uid too."""
 REFRESH = "10s"
-INTERVAL, SYMBOL = "1m", "BTCUSDT"
-
-SYMBOLS_CQL = f'SELECT symbol FROM "$feed".{NEWEST_PRICES.table} WHERE shard = 0'
-SYMBOLS_SQL = (
-    'SELECT DISTINCT symbol FROM "$feed".latest_prices'
-    " WHERE event_time > (now() AT TIME ZONE 'UTC') - interval '1 hour' ORDER BY 1"
-)
-SYMBOLS_GET = Get("/symbols", (), [("symbol", "symbol", market.TEXT)])
-FEEDS_CQL = "SELECT keyspace_name FROM system_schema.keyspaces"
-FEEDS_SQL = (
-    "SELECT nspname FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid"
-    f" WHERE relname = '{NEWEST_PRICES.source}' ORDER BY 1"
-)
-FEEDS_PROMQL = "label_values(cryptocdc_consumer_rows_total, feed)"
-OWN_KEYSPACES = "/^(?!system|reaper_db|data_endpoint_auth)(.*)$/"
+LEAST_STEP = "1s"
+"""`$__interval` at least: a feed's books come once a second, and durations of feeds have no smaller unit."""
 
 
+@cache
 def all_of_them() -> dict[str, Dashboard]:
     """By the name of the file that each is written to."""
-    made = {f"market-{source.label.lower()}": _market(source) for source in MARKET_SOURCES}
-    return made | {name: _operations(name, shown) for name, shown in OPERATIONS.items()}
+    made = {links.market(source): _market(source) for source in MARKET_SOURCES}
+    made |= {name: _operations(name, shown) for name, shown in OPERATIONS.items()}
+    return made | {links.HOME: _home(), links.RUNBOOKS: _runbooks()}
 
 
-def _begun(uid: str, title: str, source: Source) -> dashboard.Dashboard:
-    return (
-        dashboard.Dashboard(title)
-        .uid(uid)
-        .tags(["cryptocdc"])
-        .timezone("browser")
-        .refresh(REFRESH)
-        .time("now-1h", "now")
-        .with_variable(dashboard.DatasourceVariable(VARIABLE).label("Data source").type(source.plugin))
-    )
+def _begun(name: str, title: str, source: Source | None) -> dashboard.Dashboard:
+    made = dashboard.Dashboard(f"cryptocdc: {title}").uid(uid(name)).tags([TAG]).timezone("browser")
+    made = made.refresh(REFRESH).time("now-1h", "now").links(links.of_every_dashboard())
+    if source is None:
+        return made
+    return made.with_variable(dashboard.DatasourceVariable(VARIABLE).label("Data source").type(source.plugin))
 
 
 def _market(source: Source) -> Dashboard:
-    made = _begun(f"cryptocdc-market-{source.label.lower()}", f"cryptocdc: market, from {source.label}", source)
+    made = _begun(links.market(source), f"market, from {source.label}", source)
+    made = made.link(links.to_pipeline(source))
     if source is not Source.API:  # an API serves one feed
-        made = made.with_variable(_feed(source))
-    made = made.with_variable(_symbol(source, "symbol", "Symbol")).with_variable(
-        _symbol(source, "symbols", "Symbols").multi(True).include_all(True).current(_option("All", "$__all"))
-    )
-    made = made.with_variable(
-        dashboard.CustomVariable("interval")
-        .label("Interval")
-        .values(",".join(get_args(KlineInterval)))
-        .current(_option(INTERVAL, INTERVAL))
-    )
-    for panel in market.panels():
-        drawn = panel.draw().title(panel.title).description(panel.doc).datasource(source.ref)
-        drawn = drawn.with_target(panel.query(source)).span(panel.width).height(panel.height)
-        made = made.with_panel(drawn.transformations(list(panel.shaped)))
+        made = made.with_variable(feed(source))
+    made = made.with_variable(symbol(source)).with_variable(symbols(source)).with_variable(interval(source))
+    for number, panel in enumerate(market.panels(), 1):
+        made = made.with_panel(_drawn_for(panel, source).id(number))
     return made.build()
+
+
+def _drawn_for(panel: MarketPanel, source: Source) -> Any:
+    drawn = panel.draw().title(panel.title).description(panel.description(source)).datasource(source.ref)
+    for query in panel.queries(source):
+        drawn = drawn.with_target(query)
+    if panel.linked:
+        where = [DynamicConfigValue(id_val="links", value=links.of_symbol(source))]
+        of_table = isinstance(drawn, table.Panel)
+        drawn = drawn.override_by_name("symbol", where) if of_table else drawn.override_by_regexp("/.*/", where)
+    drawn = drawn.span(panel.width).height(panel.height).interval(LEAST_STEP)
+    return drawn.transformations(list(panel.shaped))
 
 
 def _operations(name: str, shown: OperationsDashboard) -> Dashboard:
-    made = _begun(f"cryptocdc-{name}", f"cryptocdc: {shown.title}", Source.PROMETHEUS)
-    made = made.with_variable(_feed(Source.PROMETHEUS))
+    made = _begun(name, shown.title, Source.PROMETHEUS).link(links.to_market()).with_variable(feed(Source.PROMETHEUS))
     if shown.instances is not None:
-        made = made.with_variable(_instance(shown.instances))
+        made = made.with_variable(instance(shown.instances))
+    number = 0
     for section in shown.sections:
-        made = made.with_row(dashboard.Row(section.title))
-        for panel in section.panels:
-            drawn = panel.draw().title(panel.title).description(panel.doc).datasource(Source.PROMETHEUS.ref)
-            for ref_id, asked in zip("ABCDEFGH", panel.queries, strict=False):
-                drawn = drawn.with_target(asked.query(ref_id))
-            made = made.with_panel(drawn.span(panel.width).height(panel.height))
+        row = dashboard.Row(section.title).id(number + 1)
+        drawn = [
+            _drawn(panel, section).span(width).id(number + at)
+            for at, (panel, width) in enumerate(zip(section.panels, section.widths, strict=True), 2)
+        ]
+        number += 1 + len(drawn)
+        if section.closed:
+            for panel in drawn:
+                row = row.with_panel(panel)
+            made = made.with_row(row)
+            continue
+        made = made.with_row(row)
+        for panel in drawn:
+            made = made.with_panel(panel)
     return made.build()
 
 
-def _instance(metric: str) -> dashboard.QueryVariable:
-    """Which of the servers: pods on Kubernetes, a server's name on one machine."""
-    asked = {"qryType": 1, "query": f"label_values({metric}, instance)", "refId": "instances"}
-    variable = dashboard.QueryVariable("instance").label("Instance").datasource(Source.PROMETHEUS.ref).query(asked)
-    variable = variable.sort(VariableSort.ALPHABETICAL_ASC).refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
-    return variable.multi(True).include_all(True).current(_option("All", "$__all"))
+def _drawn(panel: OperationsPanel, section: Section | None = None) -> Any:
+    drawn = panel.draw().title(panel.title).description(panel.doc).datasource(Source.PROMETHEUS.ref)
+    for ref_id, asked in zip("ABCDEFGH", panel.queries, strict=False):
+        drawn = drawn.with_target(asked.query(ref_id))
+    if panel.to_market:
+        drawn = drawn.override_by_regexp("/.*/", [DynamicConfigValue(id_val="links", value=links.of_series())])
+    if section is not None and section.empty:
+        drawn = drawn.no_value(section.empty)
+    return drawn.height(panel.height)
 
 
-def _feed(source: Source) -> dashboard.QueryVariable:
-    """Its identity: the name of its keyspace and schema, and the label of its programs' metrics."""
-    variable = dashboard.QueryVariable("feed").label("Feed").datasource(source.ref).sort(VariableSort.ALPHABETICAL_ASC)
-    variable = variable.refresh(VariableRefresh.ON_DASHBOARD_LOAD)
-    if source is Source.CASSANDRA:
-        return variable.query({"query": FEEDS_CQL}).regex(OWN_KEYSPACES)
-    if source is Source.POSTGRES:
-        return variable.query(FEEDS_SQL)
-    return variable.query({"qryType": 1, "query": FEEDS_PROMQL, "refId": "feeds"})
+def _home() -> Dashboard:
+    """Where Grafana begins: whether the feed is well, what fires, and where to look."""
+    made = _begun(links.HOME, "home", Source.PROMETHEUS).with_variable(feed(Source.PROMETHEUS))
+    made = made.link(links.to_market()).link(links.to_pipeline(Source.PROMETHEUS))
+    figures = Section("", operations.feeds_now())
+    number = 0
+    for number, (panel, width) in enumerate(zip(figures.panels, figures.widths, strict=True), 1):
+        made = made.with_panel(_drawn(panel).span(width).id(number))
+    shown = {
+        "viewMode": "list", "groupMode": "default", "groupBy": [], "maxItems": 20, "sortOrder": 3,
+        "dashboardAlerts": False, "alertName": "", "alertInstanceLabelFilter": "",
+        "stateFilter": {"firing": True, "pending": True, "error": True, "noData": False, "normal": False},
+    }  # fmt: skip
+    alerts = dashboard.Panel().type("alertlist").title("Alerts").options(shown)
+    alerts = alerts.description("Pending and firing; each leads to its panel and its runbook.")
+    found = dashboardlist.Panel().title("Dashboards").description("All of cryptocdc.").tags([TAG])
+    found = found.show_search(True).show_starred(False).show_recently_viewed(False).show_headings(False)
+    found = found.keep_time(True).max_items(30)
+    made = made.with_panel(alerts.id(number + 1).span(WIDTH // 2).height(14))
+    return made.with_panel(found.id(number + 2).span(WIDTH // 2).height(14)).build()
 
 
-def _symbol(source: Source, name: str, label: str) -> dashboard.QueryVariable:
-    variable = dashboard.QueryVariable(name).label(label).datasource(source.ref).sort(VariableSort.ALPHABETICAL_ASC)
-    variable = variable.refresh(VariableRefresh.ON_DASHBOARD_LOAD).current(_option(SYMBOL, SYMBOL))
-    if source is Source.CASSANDRA:
-        return variable.query({"query": SYMBOLS_CQL})
-    if source is Source.POSTGRES:
-        return variable.query(SYMBOLS_SQL)
-    asked: Query = SYMBOLS_GET.query
-    return variable.query({"queryType": "infinity", "refId": "symbols", "infinityQuery": asked.to_json()})
+def _runbooks() -> Dashboard:
+    made = _begun(links.RUNBOOKS, "runbooks", None)
+    for number, (alert, words) in enumerate(runbooks.texts().items(), 1):
+        panel = text.Panel().title(alert).description("The runbook of this alert.").mode(TextMode.MARKDOWN)
+        panel = panel.content(words).span(WIDTH).height(runbooks.height(words)).id(number)
+        made = made.with_panel(panel)
+    return made.build()
 
 
-def _option(text: str, value: str) -> VariableOption:
-    return VariableOption(selected=True, text=text, value=value)
+def panel_id(name: str, title: str) -> int:
+    """Of the panel with that title. Raises ValueError where there is none."""
+    panels = all_of_them()[name].panels or []
+    inner = chain.from_iterable([panel, *(getattr(panel, "panels", None) or [])] for panel in panels)
+    found = [panel.id_val for panel in inner if panel.title == title]
+    if len(found) != 1 or found[0] is None:
+        raise ValueError(f"{name} has {len(found)} panels with the title {title!r}")
+    return int(found[0])

@@ -1,129 +1,191 @@
-"""Panels by what they look like. Every one takes columns of fixed names, whichever data source they come from."""
+"""Panels by what they look like. Every one takes columns of fixed names, whichever data source they come from.
+
+What Grafana would choose by itself is written out wherever its choice misleads: it hides legends, turns every figure
+red at 80, and puts prices on the axis of volumes where both have one unit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from grafana_foundation_sdk.builders import barchart, candlestick, common, heatmap, stat, table, timeseries
-from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+from grafana_foundation_sdk.builders import (
+    barchart,
+    bargauge,
+    candlestick,
+    common,
+    heatmap,
+    stat,
+    statetimeline,
+    timeseries,
+)
+from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.candlestick import VizDisplayMode
 from grafana_foundation_sdk.models.common import (
     GraphDrawStyle,
     LegendDisplayMode,
     LegendPlacement,
-    ScaleDistribution,
     StackingMode,
     TooltipDisplayMode,
     VisibilityMode,
     VizOrientation,
 )
 from grafana_foundation_sdk.models.dashboard import (
-    DataTransformerConfig,
     DynamicConfigValue,
+    FieldColorModeId,
     Panel,
     Threshold,
     ThresholdsMode,
+    ValueMap,
+    ValueMappingResult,
 )
 
 Drawing = Callable[[], Any]
 """Makes the builder of a panel: the SDK's builders have no common type for what they share."""
 PanelBuilder = Builder[Panel]
 
-
-def transformation(name: str, **options: Any) -> DataTransformerConfig:
-    return DataTransformerConfig(id_val=name, options=options)
-
-
-MERGED = transformation("merge")
-"""One frame of many: the Cassandra plugin answers with one for each value of the first column."""
+NEUTRAL, GOOD, BAD = "text", "green", "red"
+LAST = "lastNotNull"
 
 
-def ranked(column: str, limit: int) -> tuple[DataTransformerConfig, ...]:
-    """The greatest first, and no more than `limit` of them."""
-    by = transformation("sortBy", sort=[{"field": column, "desc": True}])
-    return MERGED, by, transformation("limit", limitField=limit)
+def legend(*, values: bool = True) -> common.VizLegendOptions:
+    """Below the panel; each series with its last value."""
+    made = common.VizLegendOptions().show_legend(True).display_mode(LegendDisplayMode.LIST)
+    made = made.placement(LegendPlacement.BOTTOM)
+    return made.calcs([LAST]) if values else made.calcs([])
 
 
-def by_symbol() -> tuple[DataTransformerConfig, ...]:
-    """A series for each symbol, in the order of time."""
-    in_time = transformation("sortBy", sort=[{"field": "time", "desc": False}])
-    parted = transformation("partitionByValues", fields=["symbol"], keepFields=False, naming={"asLabels": True})
-    return MERGED, in_time, parted
+def thresholds(*steps: tuple[float | None, str]) -> ThresholdsConfig:
+    """(value from which the colour is used, colour); the first value is None."""
+    made = [Threshold(value=value, color=color) for value, color in steps]
+    return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)
 
 
-def in_time() -> tuple[DataTransformerConfig, ...]:
-    """One frame, oldest first, without the name of its symbol."""
-    return (
-        MERGED,
-        transformation("sortBy", sort=[{"field": "time", "desc": False}]),
-        transformation("organize", excludeByName={"symbol": True}),
-    )
+def colored(name: str, color: str) -> tuple[str, list[DynamicConfigValue]]:
+    """An override: the series `name` in one colour."""
+    return name, [DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": color})]
 
 
-def bars(unit: str, *, stacked: bool = False) -> Drawing:
+def palette() -> FieldColor:
+    return FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)
+
+
+def ranks(unit: str) -> Drawing:
+    """Columns symbol and one number: a bar a symbol."""
+
     def draw() -> barchart.Panel:
-        panel = barchart.Panel().unit(unit).x_field("symbol").orientation(VizOrientation.HORIZONTAL).fill_opacity(80)
-        return panel.stacking(StackingMode.NORMAL) if stacked else panel
+        return _bars(unit).legend(legend(values=False))
 
     return draw
 
 
+def shares() -> barchart.Panel:
+    """Columns symbol, bid and ask, which add up to 100."""
+    panel = _bars("percent").max(100).stacking(StackingMode.NORMAL).legend(legend(values=False))
+    for name, color in (("bid", GOOD), ("ask", BAD)):
+        panel = panel.override_by_name(*colored(name, color))
+    return panel
+
+
+def _bars(unit: str) -> barchart.Panel:
+    panel = barchart.Panel().unit(unit).min(0).x_field("symbol").orientation(VizOrientation.HORIZONTAL)
+    return panel.fill_opacity(80).color_scheme(palette()).thresholds(thresholds((None, NEUTRAL)))
+
+
 def lines(
-    unit: str, *, style: GraphDrawStyle = GraphDrawStyle.LINE, stacked: bool = False, log: bool = False
+    unit: str, *, style: GraphDrawStyle = GraphDrawStyle.LINE, stacked: bool = False, fill: int = 8, series: str = ""
 ) -> Drawing:
+    """`series`: what a series is called where its column's name does not say it."""
+
     def draw() -> timeseries.Panel:
+        bars = style is GraphDrawStyle.BARS
         panel = (
             timeseries.Panel()
             .unit(unit)
             .draw_style(style)
             .line_width(1)
-            .fill_opacity(60 if style is GraphDrawStyle.BARS else 8)
+            .fill_opacity(60 if bars else fill)
             .show_points(VisibilityMode.NEVER)
+            .color_scheme(palette())
+            .thresholds(thresholds((None, NEUTRAL)))
             .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI))
-            .legend(common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM))
+            .legend(legend())
         )
+        if series:
+            panel = panel.display_name(series)
+        if bars or stacked:
+            panel = panel.min(0)  # a bar says how much by its length
         if stacked:
             panel = panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
-        if log:
-            scale = common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
-            panel = panel.scale_distribution(scale)
         return panel
 
     return draw
 
 
 def candles() -> candlestick.Panel:
-    """Columns time, open, high, low, close, volume."""
-    return candlestick.Panel().mode(VizDisplayMode.CANDLES_VOLUME).unit("short")
+    """Columns time, open, high, low, close, volume. Without a unit: Grafana gives volume its own, `short`, and a price
+    of the same unit would share volume's axis, on which candles are flat."""
+    panel = candlestick.Panel().mode(VizDisplayMode.CANDLES_VOLUME).thresholds(thresholds((None, NEUTRAL)))
+    return panel.legend(legend(values=False))
 
 
 def book_heatmap() -> heatmap.Panel:
-    """Columns time, price, quantity, long: a row for each bin."""
-    return heatmap.Panel().calculate(False).cell_gap(0).show_legend().show_tooltip()
+    """Columns time, price, quantity, long: a row for each bin. A suffix, since a scaled unit would make thousandths of
+    small quantities."""
+    quantity = heatmap.CellValues().unit("suffix:of the base asset")
+    return heatmap.Panel().calculate(False).cell_gap(0).show_legend().show_tooltip().cell_values(quantity).unit("none")
 
 
-def rows(units: Mapping[str, str]) -> Drawing:
-    """A table; `units` by column."""
-
-    def draw() -> table.Panel:
-        panel = table.Panel()
-        for column, unit in units.items():
-            panel = panel.override_by_name(column, [DynamicConfigValue(id_val="unit", value=unit)])
-        return panel
-
-    return draw
-
-
-def figure(unit: str, *, decimals: int | None = None, alarm: float | None = None) -> Drawing:
-    """Red from `alarm` on."""
+def figure(
+    unit: str, *, decimals: int | None = None, alarm: float | None = None, least: float | None = None
+) -> Drawing:
+    """Red from `alarm` on, or below `least`; without either in the text's colour, whatever the figure."""
 
     def draw() -> stat.Panel:
-        panel = stat.Panel().unit(unit)
+        steps: list[tuple[float | None, str]] = [(None, NEUTRAL)]
         if alarm is not None:
-            steps = [Threshold(value=None, color="green"), Threshold(value=alarm, color="red")]
-            panel = panel.thresholds(ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
+            steps = [(None, GOOD), (alarm, BAD)]
+        if least is not None:
+            steps = [(None, BAD), (least, GOOD)]
+        panel = stat.Panel().unit(unit).thresholds(thresholds(*steps))
+        panel = panel.color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
         return panel if decimals is None else panel.decimals(decimals)
 
     return draw
+
+
+def gauges(unit: str) -> Drawing:
+    """A bar for each series of an instant query, the longest first."""
+
+    def draw() -> bargauge.Panel:
+        panel = bargauge.Panel().unit(unit).min(0).orientation(VizOrientation.HORIZONTAL)
+        panel = panel.reduce_options(common.ReduceDataOptions().calcs([LAST]))
+        return panel.thresholds(thresholds((None, "blue"))).color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
+
+    return draw
+
+
+def states(named: Mapping[int, tuple[str, str]]) -> Drawing:
+    """A band for each series; `named` is what each value means and its colour."""
+    known = {
+        str(value): ValueMappingResult(text=text, color=color, index=at)
+        for at, (value, (text, color)) in enumerate(named.items())
+    }
+
+    def draw() -> statetimeline.Panel:
+        panel = statetimeline.Panel().unit("none").mappings([ValueMap(options=known)]).merge_values(True)
+        panel = panel.show_value(VisibilityMode.NEVER).fill_opacity(70).row_height(0.8)
+        panel = panel.thresholds(thresholds((None, NEUTRAL))).legend(legend(values=False))
+        return panel.color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
+
+    return draw
+
+
+YES_OR_NO: Sequence[str] = ("no", "yes")
+
+
+def yes_or_no(*, good: bool | None) -> Drawing:
+    """A band for each series of 0 and 1; `good` is the value that is as it should be, None where either may be."""
+    colors = {None: ("blue", "purple"), True: (BAD, GOOD), False: (GOOD, BAD)}[good]
+    return states({at: (text, colors[at]) for at, text in enumerate(YES_OR_NO)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cryptocdc_grafana.jvm import jvm
-from cryptocdc_grafana.sections import INSTANCE, RATE, Section, now, or_none, over_time
+from cryptocdc_grafana.sections import INSTANCE, RATE, Section, greatest, now, or_none, over_time, short_topics
 
 INSTANCES = "kafka_server_replicamanager_leadercount"
 
@@ -16,7 +16,7 @@ LAG = 'cryptocdc_consumer_lag_records{feed="$feed"}'
 
 def _flow(what: str, by: str = "topic") -> str:
     """A second, of the feed's topics."""
-    return f"sum by ({by}) (rate({B}{what}persec_total{FEED_TOPICS}{RATE}))"
+    return short_topics(f"sum by ({by}) (rate({B}{what}persec_total{FEED_TOPICS}{RATE}))")
 
 
 def _request_time(quantile: str) -> str:
@@ -27,14 +27,14 @@ def _request_time(quantile: str) -> str:
 def sections() -> tuple[Section, ...]:
     return (
         Section("Now", (
-            now("Offline partitions", "Without a leader: nothing can be written to or read from them.", "short",
+            now("Offline", "Partitions without a leader: nothing can be written to or read from them.", "short",
                 f"sum({C}offlinepartitionscount{BROKERS})", alarm=1),
             now("Under-replicated", "Partitions with fewer replicas in sync than they have.", "short",
                 f"sum({R}underreplicatedpartitions{BROKERS})", alarm=1),
-            now("Under least in sync", "Partitions that take no writes for want of replicas in sync.", "short",
+            now("Too few in sync", "Partitions that take no writes for want of replicas in sync.", "short",
                 f"sum({R}underminisrpartitioncount{BROKERS})", alarm=1),
-            now("Active controllers", "1 while the metadata's quorum has a leader.", "short",
-                f"sum({C}activecontrollercount{BROKERS})"),
+            now("Controllers", "1 while the metadata's quorum has a leader.", "short",
+                f"sum({C}activecontrollercount{BROKERS})", least=1),
             now("In", "Bytes a second into all topics.", "Bps",
                 f"sum(rate({B}bytesinpersec_total{BROKERS}{RATE}))", decimals=0),
             now("Lag of the feed", "Records that the consumers have not yet written to Cassandra.", "short",
@@ -46,12 +46,12 @@ def sections() -> tuple[Section, ...]:
             over_time("Bytes out", "A second, by topic, to every group that reads.", "Bps",
                       {"{{topic}}": _flow("bytesout")}, stacked=True),
             over_time("Lag of the consumers", "Records not yet written to Cassandra, by topic.", "short",
-                      {"{{topic}}": f"sum by (topic) ({LAG})"}, stacked=True),
+                      {"{{topic}}": short_topics(f"sum by (topic) ({LAG})")}, stacked=True),
             over_time("Log size", "On the brokers' disks, replicas included, by topic.", "bytes",
-                      {"{{topic}}": f"sum by (topic) (kafka_log_size_bytes{FEED_TOPICS})"}, stacked=True),
-            over_time("Largest partitions", "Ten of all topics, by the size of their log.", "bytes",
-                      {"{{topic}} {{partition}}":
-                       f"topk(10, max by (topic, partition) (kafka_log_size_bytes{BROKERS}))"}),
+                      {"{{topic}}": short_topics(f"sum by (topic) (kafka_log_size_bytes{FEED_TOPICS})")}, stacked=True),
+            greatest("Largest partitions", "Ten of the feed's, by the size of their log.", "bytes",
+                     "{{topic}} {{partition}}",
+                     short_topics(f"max by (topic, partition) (kafka_log_size_bytes{FEED_TOPICS})"), 10),
         )),
         Section("Brokers", (
             over_time("Request time, p99", "From a request's arrival to its answer. A consumer's fetch waits for"

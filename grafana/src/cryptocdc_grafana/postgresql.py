@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from cryptocdc_grafana.sections import INSTANCE, RATE, Section, now, over_time
+from cryptocdc_grafana.drawing import BAD, GOOD, states, yes_or_no
+from cryptocdc_grafana.sections import INSTANCE, RATE, Section, now, over_time, state
 
 INSTANCES = "cnpg_collector_up"
 
 D, S, P = "cnpg_pg_stat_database_", "cnpg_cryptocdc_slots_", "cnpg_pg_stat_checkpointer_"
 SERVERS = f"{{{INSTANCE}}}"
+WAL_STATUS = {0: ("reserved", GOOD), 1: ("extended", "yellow"), 2: ("unreserved", "orange"), 3: ("lost", BAD)}
 OLDEST = "cnpg_backends_max_tx_duration_seconds"
 KEPT = f'cnpg_pg_replication_slots_pg_wal_lsn_diff{{{INSTANCE}, slot_type="logical"}}'
 
@@ -32,13 +34,14 @@ def sections() -> tuple[Section, ...]:
     slot = "{{slot_name}} {{instance}}"
     return (
         Section("Now", (
-            now("Up", "Servers that answer.", "short", f"sum(cnpg_collector_up{SERVERS})"),
+            now("Up", "Servers that answer.", "short", f"sum(cnpg_collector_up{SERVERS})",
+                least=1),
             now("Connections", "Of those that the fullest server allows.", "percentunit", f"max({sessions} / {most})",
                 decimals=0, alarm=0.8),
             now("Commits a second", "Of all databases.", "short", _rate("xact_commit"), decimals=0),
             now("Log a second", "Bytes of write-ahead log written.", "Bps",
                 f"sum(rate(cnpg_collector_wal_bytes{SERVERS}{RATE}))", decimals=0),
-            now("Log kept for slots", "For the slot that is furthest behind.", "bytes", f"max({KEPT})", alarm=1e9),
+            now("Log kept", "For the slot that is furthest behind.", "bytes", f"max({KEPT})", alarm=1e9),
             now("Slots lost", "Log was dropped that they had not read: a new snapshot is needed.", "short",
                 f"sum({S}lost{SERVERS})", alarm=1),
         )),
@@ -47,16 +50,16 @@ def sections() -> tuple[Section, ...]:
                       {slot: _by_slot(KEPT)}),
             over_time("Before a slot loses log", "Bytes that may yet be written, where there is a limit.", "bytes",
                       {slot: _by_slot(f"{S}safe_wal_bytes{SERVERS} >= 0")}),
-            over_time("Slot's state", "0 reserved, 1 extended, 2 unreserved: soon lost, 3 lost.", "short",
-                      {slot: _by_slot(f"{S}wal_status{SERVERS}")}),
-            over_time("Slots read", "1 while somebody reads the slot.", "short",
-                      {slot: _by_slot(f'cnpg_pg_replication_slots_active{{{INSTANCE}, slot_type="logical"}}')}),
-            over_time("Survives a failover", "1 on the primary for a slot that follows a failover, on a standby once"
-                      " its copy would be kept.", "short", {slot: _by_slot(f"{S}safe{SERVERS}")}),
-            over_time("Copies on standbys", "Whether a standby's copy follows the primary's slot, and whether a"
-                      " promotion would drop it yet.", "short",
-                      {f"{slot} synced": _by_slot(f"{S}synced{SERVERS}"),
-                       f"{slot} temporary": _by_slot(f"{S}temporary{SERVERS}")}),
+            state("Slot's state", "Whether PostgreSQL keeps the log that the slot needs; unreserved is soon lost.",
+                  states(WAL_STATUS), {slot: _by_slot(f"{S}wal_status{SERVERS}")}),
+            state("Slots read", "Whether a connection reads the slot.", yes_or_no(good=True),
+                  {slot: _by_slot(f'cnpg_pg_replication_slots_active{{{INSTANCE}, slot_type="logical"}}')}),
+            state("Survives a failover", "Yes on the primary for a slot that follows a failover, on a standby once its"
+                  " copy would be kept.", yes_or_no(good=True), {slot: _by_slot(f"{S}safe{SERVERS}")}),
+            state("Copies on standbys", "Whether a standby's copy follows the primary's slot, and whether a promotion"
+                  " would still drop it.", yes_or_no(good=None),
+                  {f"{slot} synced": _by_slot(f"{S}synced{SERVERS}"),
+                   f"{slot} temporary": _by_slot(f"{S}temporary{SERVERS}")}),
             over_time("Log written", "Bytes a second.", "Bps",
                       {"{{instance}}": f"sum by (instance) (rate(cnpg_collector_wal_bytes{SERVERS}{RATE}))"}),
             over_time("Records of log", "A second, and those of them that are whole pages: many after a checkpoint.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from cryptocdc_grafana import alerting
-from cryptocdc_grafana.__main__ import ALERTS
+from cryptocdc_grafana.__main__ import ALERTS, FOLDER
 from grafana_foundation_sdk.models.alerting import Rule
 
 ROOT = Path(__file__).parents[3]
@@ -44,8 +45,65 @@ def test_a_rule_asks_the_same_of_the_provisioned_data_source_and_fires_for_each_
 @pytest.mark.parametrize("alert", PROMETHEUS)
 def test_what_it_says_holds_no_dollar_sign_which_provisioning_would_take_for_a_variable(alert: str) -> None:
     for words in RULES[alert]["annotations"].values():
-        assert "$" not in words
-        assert re.findall(r"\{\{ (?!\.(?:Labels\.\w+|Values\.A\.Value)(?: \| \w+)? \}\})", words) == []
+        assert "$" not in words.removeprefix("${CRYPTOCDC_GRAFANA_URL}")
+
+
+GUARDED = (
+    r"\{\{ with \.Labels\.\w+ \}\}\{\{ \. \}\}\{\{ else \}\}\?\{\{ end \}\}",
+    r"\{\{ with \.Values\.A \}\}\{\{ (?:\w+ )?\.Value \}\}\{\{ else \}\}\?\{\{ end \}\}",
+)
+
+
+@pytest.mark.parametrize("alert", PROMETHEUS)
+def test_labels_and_values_are_looked_at_only_where_they_are(alert: str) -> None:
+    """Without data there is no value, and humanizing nil is an error; a missing label would read "[no value]"."""
+    words = RULES[alert]["annotations"]["summary"]
+    assert "{{" not in re.sub("|".join(GUARDED), "", words)
+    asked = re.findall(r"\$labels\.(\w+)", PROMETHEUS[alert]["annotations"]["summary"])
+    assert re.findall(r"\.Labels\.(\w+)", words) == asked
+
+
+def test_prometheus_functions_are_kept() -> None:
+    assert alerting.templated("{{ $value | humanizeDuration }} of {{ $labels.feed }}") == (
+        "{{ with .Values.A }}{{ humanizeDuration .Value }}{{ else }}?{{ end }}"
+        " of {{ with .Labels.feed }}{{ . }}{{ else }}?{{ end }}"
+    )
+
+
+@pytest.mark.parametrize("alert", PROMETHEUS)
+def test_an_alert_leads_to_its_panel_and_its_runbook(alert: str) -> None:
+    rule = RULES[alert]
+    notes = rule["annotations"]
+    assert (rule["dashboardUid"], str(rule["panelId"])) == (notes["__dashboardUid__"], notes["__panelId__"])
+    shown, runbooks = (panels_of(uid) for uid in (rule["dashboardUid"], "cryptocdc-runbooks"))
+    assert shown[rule["panelId"]] == alerting.PANELS[alert][1]
+    link = re.fullmatch(
+        r"\$\{CRYPTOCDC_GRAFANA_URL\}/d/cryptocdc-runbooks\?viewPanel=panel-(\d+)", notes["runbook_url"]
+    )
+    assert link, notes["runbook_url"]
+    assert runbooks[int(link[1])] == alert
+
+
+def panels_of(uid: str) -> dict[int, str]:
+    """Titles by number, of closed rows too."""
+    made = json.loads((FOLDER / f"{uid.removeprefix('cryptocdc-')}.json").read_text("utf-8"))
+    inner = [panel for row in made["panels"] for panel in row.get("panels") or ()]
+    return {panel["id"]: panel["title"] for panel in [*made["panels"], *inner]}
+
+
+def test_each_alert_is_listed_once_and_reaches_somebody() -> None:
+    """Grafana would also list those of a Prometheus; where Prometheus has them, in the cluster, Grafana has none."""
+    sources = yaml.safe_load((ROOT / "grafana/provisioning/datasources/cryptocdc.yaml").read_text())["datasources"]
+    assert [s["jsonData"]["manageAlerts"] for s in sources if s["type"] == "prometheus"] == [False]
+    example = yaml.safe_load((ROOT / "examples/grafana-notifications.yaml").read_text())
+    (point,) = example["contactPoints"]
+    assert [receiver["type"] for receiver in point["receivers"]] == ["webhook", "email"]
+    assert [policy["receiver"] for policy in example["policies"]] == [point["name"]]
+
+
+def test_grafana_finds_every_folder_of_provisioning_that_it_looks_for() -> None:
+    there = {path.parent.name for path in (ROOT / "grafana/provisioning").glob("*/*.yaml")}
+    assert there == {"alerting", "dashboards", "datasources", "plugins"}
 
 
 def test_grafanas_sdk_reads_each_and_finds_all_of_it() -> None:

@@ -1,0 +1,123 @@
+"""Panels of the order book."""
+
+from __future__ import annotations
+
+from cryptocdc_core.catalogue import HEATMAP, Bucket
+from cryptocdc_core.catalogue.streams import ORDER_BOOK
+from cryptocdc_grafana import drawing, shaping
+from cryptocdc_grafana.cql import newest_buckets, number, within
+from cryptocdc_grafana.panels import NUMBER, SYMBOL, SYMBOLS, TEXT, TIME, MarketPanel
+from cryptocdc_grafana.shaping import transformation
+from cryptocdc_grafana.sources import Cql, Get, Sql
+
+BOOK = ORDER_BOOK.table
+HEATMAP_HOURS, AVERAGED_HOURS = 3, 7
+"""Partitions: the first and the last of them are of hours that the range cuts."""
+
+
+def _side(name: str) -> str:
+    return f"CAST(collection_sum({name}_quantities) AS double)"
+
+
+def quantity_ordered() -> MarketPanel:
+    def share(name: str) -> str:
+        return f"{_side(name)} / ({_side('bid')} + {_side('ask')}) * 100 AS {name}"
+
+    return MarketPanel(
+        "Quantity ordered",
+        "Each side's share of the quantity in the newest order book of each chosen symbol. Quantities themselves are in"
+        " different assets and can't be compared.",
+        drawing.shares,
+        Cql(
+            f'SELECT symbol, {share("bid")}, {share("ask")} FROM "$feed".{BOOK}'
+            f" WHERE symbol IN ({SYMBOLS}) AND {newest_buckets(Bucket.HOUR, 1)} PER PARTITION LIMIT 1"
+        ),
+        Get(
+            f"/{BOOK}/newest", (("symbols", "${symbols:csv}"),),
+            [("symbol", "symbol", TEXT), ("bid_percent", "bid", NUMBER), ("ask_percent", "ask", NUMBER)],
+        ),
+        Sql(
+            "SELECT symbol, (bid / nullif(bid + ask, 0) * 100)::float8 AS bid,"
+            " (ask / nullif(bid + ask, 0) * 100)::float8 AS ask FROM (SELECT DISTINCT ON (symbol) symbol,"
+            " (SELECT sum(q) FROM unnest(bid_quantities) AS q) AS bid,"
+            f' (SELECT sum(q) FROM unnest(ask_quantities) AS q) AS ask FROM "$feed".{BOOK}'
+            f" WHERE symbol IN ({SYMBOLS}) AND bucket_time > (now() AT TIME ZONE 'UTC') - interval '1 hour'"
+            " ORDER BY symbol, bucket_time DESC) AS newest"
+        ),
+        (shaping.MERGED, shaping.sorted_by("symbol"), shaping.ordered("symbol", "bid", "ask")), width=8, linked=True,
+    )  # fmt: skip
+
+
+def depth() -> MarketPanel:
+    """PostgreSQL has no bins: its levels stand in for them, of one book every ten seconds."""
+    return MarketPanel(
+        "Order book of $symbol",
+        "Quantity bid and asked by price, every ten seconds; the stronger the colour, the more. It is empty at times"
+        " when the feed did not run or had just begun, and at prices that the captured levels do not reach.",
+        drawing.book_heatmap,
+        Cql(
+            f"SELECT symbol, {number('price_low', 'price')}, {number('bid_quantity + ask_quantity', 'quantity')},"
+            f' bucket_time AS time FROM "$feed".{HEATMAP.table}'
+            f" WHERE symbol = {SYMBOL} AND {newest_buckets(Bucket.HOUR, HEATMAP_HOURS)} AND {within('bucket_time')}"
+        ),
+        Get(
+            "/heatmap",
+            (("symbol", "$symbol"), ("from", "${__from}"), ("to", "${__to}"), ("stream", "true")),
+            [("bucket_time", "time", TIME), ("price_low", "price", NUMBER), ("quantity", "quantity", NUMBER)],
+        ),
+        Sql(
+            "SELECT bucket_time AS time, level.price::float8 AS price, sum(level.quantity)::float8 AS quantity"
+            f' FROM "$feed".{BOOK}, LATERAL unnest(bid_prices || ask_prices, bid_quantities || ask_quantities)'
+            " AS level (price, quantity)"
+            f" WHERE symbol = {SYMBOL} AND $__timeFilter(bucket_time)"
+            " AND extract(epoch FROM bucket_time)::bigint % 10 = 0 GROUP BY 1, 2 ORDER BY 1, 2"
+        ),
+        (
+            shaping.MERGED,
+            shaping.sorted_by("time"),
+            transformation(
+                "groupingToMatrix", rowField="time", columnField="price", valueField="quantity", emptyValue="zero"
+            ),
+            transformation("convertFieldType", conversions=[{"targetField": "time\\price", "destinationType": "time"}]),
+        ), width=12, hours=HEATMAP_HOURS,
+    )  # fmt: skip
+
+
+def spread() -> MarketPanel:
+    return _averaged(
+        "Spread of $symbol", "Lowest price asked less highest price bid, in the quote asset", "spread", "none",
+        "CAST(collection_min(ask_prices) - collection_max(bid_prices) AS double)", "ask_prices[1] - bid_prices[1]",
+    )  # fmt: skip
+
+
+def imbalance() -> MarketPanel:
+    return _averaged(
+        "Imbalance of $symbol", "Bid less asked quantity by their sum: 1 is all bid, -1 all asked", "imbalance", "none",
+        f"({_side('bid')} - {_side('ask')}) / ({_side('bid')} + {_side('ask')})",
+        "(bid - ask) / nullif(bid + ask, 0)",
+    )  # fmt: skip
+
+
+def _averaged(title: str, doc: str, name: str, unit: str, cql: str, sql: str) -> MarketPanel:
+    """A point for each step of the panel, not for each book: lines of one a second are a solid block."""
+    return MarketPanel(
+        title, f"{doc}: the mean of the books in each step of the graph.", drawing.lines(unit, fill=0),
+        Cql(
+            f'SELECT symbol, avg({cql}) AS {name}, floor(bucket_time, $__interval) AS time FROM "$feed".{BOOK}'
+            f" WHERE symbol = {SYMBOL} AND {newest_buckets(Bucket.HOUR, AVERAGED_HOURS)} AND {within('bucket_time')}"
+            " GROUP BY symbol, hour, floor(bucket_time, $__interval)"
+        ),
+        Get(
+            f"/{BOOK}/averages",
+            (("symbol", "$symbol"), ("from", "${__from}"), ("to", "${__to}"), ("step", "$__interval")),
+            [("bucket_time", "time", TIME), (name, name, NUMBER)],
+        ),
+        Sql(
+            "SELECT date_bin('$__interval_ms milliseconds', bucket_time, TIMESTAMP 'epoch') AS time,"
+            f' avg(({sql})::float8) AS {name} FROM "$feed".{BOOK},'
+            " LATERAL (SELECT sum(q) AS bid FROM unnest(bid_quantities) AS q) AS bids,"
+            " LATERAL (SELECT sum(q) AS ask FROM unnest(ask_quantities) AS q) AS asks"
+            f" WHERE symbol = {SYMBOL} AND $__timeFilter(bucket_time) GROUP BY 1 ORDER BY 1"
+        ),
+        shaping.by_time(name), width=12, hours=AVERAGED_HOURS,
+    )  # fmt: skip

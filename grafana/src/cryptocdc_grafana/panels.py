@@ -1,0 +1,50 @@
+"""A panel of the market: one drawing, and the question that it puts to each data source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from cryptocdc_grafana.drawing import Drawing
+from cryptocdc_grafana.shaping import Shaping
+from cryptocdc_grafana.sources import Cql, Get, Query, Source, Sql
+
+RANGE = (("from", "${__from}"), ("to", "${__to}"), ("limit", "1000"))
+"""The newest 1,000 rows of the dashboard's range."""
+TIME, NUMBER, TEXT = "timestamp", "number", "string"
+SYMBOL = "'$symbol'"
+SYMBOLS = "${symbols:singlequote}"
+
+
+@dataclass(frozen=True)
+class MarketPanel:
+    """A panel's queries answer with the same columns, whoever is asked, so that it is drawn in the same way."""
+
+    title: str
+    doc: str
+    draw: Drawing
+    cql: Cql
+    get: Get
+    sql: Sql
+    shaped: Shaping
+    width: int
+    """Of 24."""
+    height: int = 9
+    asked: int = 1
+    """How often the same is asked, as A, B …, where transformations make different things of it."""
+    linked: bool = False
+    """Whether a row leads to its symbol's candles and to the feed's pipeline."""
+    hours: int | None = None
+    """Cassandra's hourly partitions that are read, the newest of the range; None where it is not read by the hour."""
+
+    def queries(self, source: Source) -> list[Query]:
+        asked: dict[Source, Cql | Get | Sql] = {
+            Source.CASSANDRA: self.cql,
+            Source.API: self.get,
+            Source.POSTGRES: self.sql,
+        }
+        return [replace(asked[source].query, ref_id=ref_id) for ref_id in "AB"[: self.asked]]
+
+    def description(self, source: Source) -> str:
+        if self.hours is None or source is not Source.CASSANDRA:
+            return self.doc
+        return f"{self.doc} From Cassandra the last {self.hours - 1} hours of the range are read."
