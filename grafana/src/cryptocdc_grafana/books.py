@@ -6,13 +6,17 @@ from cryptocdc_core.catalogue import HEATMAP, Bucket
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
 from cryptocdc_grafana import drawing, shaping
 from cryptocdc_grafana.cql import newest_buckets, number, within
-from cryptocdc_grafana.panels import NUMBER, SYMBOL, SYMBOLS, TEXT, TIME, MarketPanel
+from cryptocdc_grafana.panels import NUMBER, RANGE, SYMBOL, SYMBOLS, TEXT, TIME, WHOLE, MarketPanel
 from cryptocdc_grafana.shaping import transformation
-from cryptocdc_grafana.sources import Cql, Get, Sql
+from cryptocdc_grafana.sources import Cql, Get, Source, Sql
 
 BOOK = ORDER_BOOK.table
 HEATMAP_HOURS, AVERAGED_HOURS = 3, 7
 """Partitions: the first and the last of them are of hours that the range cuts."""
+
+
+def _last(partitions: int) -> dict[Source, str]:
+    return {Source.CASSANDRA: f"the last {partitions - 1} hours of the range"}
 
 
 def _side(name: str) -> str:
@@ -62,7 +66,7 @@ def depth() -> MarketPanel:
         ),
         Get(
             "/heatmap",
-            (("symbol", "$symbol"), ("from", "${__from}"), ("to", "${__to}"), ("stream", "true")),
+            (("symbol", "$symbol"), *WHOLE),
             [("bucket_time", "time", TIME), ("price_low", "price", NUMBER), ("quantity", "quantity", NUMBER)],
         ),
         Sql(
@@ -79,7 +83,7 @@ def depth() -> MarketPanel:
                 "groupingToMatrix", rowField="time", columnField="price", valueField="quantity", emptyValue="zero"
             ),
             transformation("convertFieldType", conversions=[{"targetField": "time\\price", "destinationType": "time"}]),
-        ), width=12, hours=HEATMAP_HOURS,
+        ), width=12, read=_last(HEATMAP_HOURS),
     )  # fmt: skip
 
 
@@ -109,7 +113,7 @@ def _averaged(title: str, doc: str, name: str, unit: str, cql: str, sql: str) ->
         ),
         Get(
             f"/{BOOK}/averages",
-            (("symbol", "$symbol"), ("from", "${__from}"), ("to", "${__to}"), ("step", "$__interval")),
+            (("symbol", "$symbol"), *RANGE, ("step", "$__interval")),
             [("bucket_time", "time", TIME), (name, name, NUMBER)],
         ),
         Sql(
@@ -119,5 +123,5 @@ def _averaged(title: str, doc: str, name: str, unit: str, cql: str, sql: str) ->
             " LATERAL (SELECT sum(q) AS ask FROM unnest(ask_quantities) AS q) AS asks"
             f" WHERE symbol = {SYMBOL} AND $__timeFilter(bucket_time) GROUP BY 1 ORDER BY 1"
         ),
-        shaping.by_time(name), width=12, hours=AVERAGED_HOURS,
+        shaping.by_time(name), width=12, read=_last(AVERAGED_HOURS),
     )  # fmt: skip

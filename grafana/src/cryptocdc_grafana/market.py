@@ -11,12 +11,16 @@ from cryptocdc_core.catalogue import NEWEST_STATS, Bucket
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
 from cryptocdc_grafana import books, drawing, shaping
 from cryptocdc_grafana.cql import newest_of, number, within
-from cryptocdc_grafana.panels import NUMBER, RANGE, SYMBOL, SYMBOLS, TEXT, TIME, MarketPanel
-from cryptocdc_grafana.sources import Cql, Get, Sql
+from cryptocdc_grafana.panels import NEWEST_PAGE, NUMBER, RANGE, SYMBOL, SYMBOLS, TEXT, TIME, WHOLE, MarketPanel
+from cryptocdc_grafana.sources import Cql, Get, Source, Sql
 from cryptocdc_grafana.tables import AS_IT_IS, Shown, rows
 
 STATS, CANDLES = CRYPTO_24H_STATS.table, KLINES.table
 CANDLE_PARTITIONS = {Bucket.MONTH: 3, Bucket.DAY: 2}
+READ = {
+    Source.CASSANDRA: f"candles of the last {CANDLE_PARTITIONS[Bucket.MONTH]} calendar months of the range, those of"
+    f" a second of its last {CANDLE_PARTITIONS[Bucket.DAY]} days"
+}
 OHLCV = ("open", "high", "low", "close", "volume")
 CANDLES_DOC = "Candles with their volume in the base asset; an open candle still moves."
 NEWEST = "shard = 0 AND event_time > current_timestamp() - 1d ALLOW FILTERING"
@@ -110,7 +114,7 @@ def _trends() -> MarketPanel:
         ),
         Get(
             "/price_trends",
-            (("symbols", "${symbols:csv}"), ("interval", "$interval"), ("from", "${__from}"), ("to", "${__to}")),
+            (("symbols", "${symbols:csv}"), ("interval", "$interval"), *RANGE),
             [("symbol", "symbol", TEXT), ("close", "close", NUMBER), ("open_time", "time", TIME)],
         ),
         Sql(
@@ -118,6 +122,7 @@ def _trends() -> MarketPanel:
             f" WHERE symbol IN ({SYMBOLS}) AND interval = '$interval' AND $__timeFilter(open_time) ORDER BY 1"
         ),
         shaping.since_the_start("close", "change"), width=12, asked=2,
+        read=READ | {Source.API: f"{NEWEST_PAGE}, of each symbol"},
     )  # fmt: skip
 
 
@@ -133,7 +138,7 @@ def _of_candles(symbol: str, interval: str, columns: Sequence[str]) -> tuple[Cql
             f" WHERE {where} AND {months} AND {within('open_time')}"
         ),
         Get(
-            f"/{CANDLES}", (("symbol", symbol), ("interval", interval), *RANGE),
+            f"/{CANDLES}", (("symbol", symbol), ("interval", interval), *WHOLE),
             [("open_time", "time", TIME), *((column, column, NUMBER) for column in columns)],
         ),
         Sql(
@@ -145,7 +150,7 @@ def _of_candles(symbol: str, interval: str, columns: Sequence[str]) -> tuple[Cql
 
 def _candles(title: str, symbol: str, interval: str) -> MarketPanel:
     asked = _of_candles(symbol, interval, OHLCV)
-    return MarketPanel(title, CANDLES_DOC, drawing.candles, *asked, shaping.by_time(*OHLCV), width=12)
+    return MarketPanel(title, CANDLES_DOC, drawing.candles, *asked, shaping.by_time(*OHLCV), width=12, read=READ)
 
 
 def _hourly() -> MarketPanel:
@@ -164,7 +169,7 @@ def _hourly() -> MarketPanel:
 def _candle_line(title: str, doc: str, column: str, unit: str, *, bars: bool) -> MarketPanel:
     draw = drawing.lines(unit, style=GraphDrawStyle.BARS if bars else GraphDrawStyle.LINE)
     asked = _of_candles("$symbol", "$interval", (column,))
-    return MarketPanel(title, doc, draw, *asked, shaping.by_time(column), width=8)
+    return MarketPanel(title, doc, draw, *asked, shaping.by_time(column), width=8, read=READ)
 
 
 def _volatility() -> MarketPanel:
@@ -177,7 +182,7 @@ def _volatility() -> MarketPanel:
             f" WHERE {where} AND {newest_of(KLINES, CANDLE_PARTITIONS)} AND {within('open_time')}"
         ),
         Get(
-            "/volatility", (("symbol", "$symbol"), ("interval", "$interval"), *RANGE),
+            "/volatility", (("symbol", "$symbol"), ("interval", "$interval"), *RANGE, ("limit", "1000")),
             [("open_time", "time", TIME), ("range_percent", "volatility", NUMBER)],
         ),
         Sql(
@@ -185,5 +190,5 @@ def _volatility() -> MarketPanel:
             f' FROM "$feed".{CANDLES}'
             f" WHERE {where} AND $__timeFilter(open_time) ORDER BY 1"
         ),
-        shaping.by_time("volatility"), width=8,
+        shaping.by_time("volatility"), width=8, read=READ | {Source.API: NEWEST_PAGE},
     )  # fmt: skip

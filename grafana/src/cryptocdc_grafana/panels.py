@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from cryptocdc_grafana.drawing import Drawing
 from cryptocdc_grafana.shaping import Shaping
 from cryptocdc_grafana.sources import Cql, Get, Query, Source, Sql
 
-RANGE = (("from", "${__from}"), ("to", "${__to}"), ("limit", "1000"))
-"""The newest 1,000 rows of the dashboard's range."""
+RANGE = (("from", "${__from}"), ("to", "${__to}"))
+WHOLE = (*RANGE, ("stream", "true"))
+"""Every row of the dashboard's range; without, a page of the newest."""
+NEWEST_PAGE = "the newest 1,000 candles of the range"
 TIME, NUMBER, TEXT = "timestamp", "number", "string"
 SYMBOL = "'$symbol'"
 SYMBOLS = "${symbols:singlequote}"
@@ -33,8 +36,8 @@ class MarketPanel:
     """How often the same is asked, as A, B …, where transformations make different things of it."""
     linked: bool = False
     """Whether a row leads to its symbol's candles and to the feed's pipeline."""
-    hours: int | None = None
-    """Cassandra's hourly partitions that are read, the newest of the range; None where it is not read by the hour."""
+    read: Mapping[Source, str] = field(default_factory=dict)
+    """How much of a long range a source is asked for, where it is not the whole."""
 
     def queries(self, source: Source) -> list[Query]:
         asked: dict[Source, Cql | Get | Sql] = {
@@ -45,6 +48,4 @@ class MarketPanel:
         return [replace(asked[source].query, ref_id=ref_id) for ref_id in "AB"[: self.asked]]
 
     def description(self, source: Source) -> str:
-        if self.hours is None or source is not Source.CASSANDRA:
-            return self.doc
-        return f"{self.doc} From Cassandra the last {self.hours - 1} hours of the range are read."
+        return f"{self.doc} From {source.label}: {self.read[source]}." if source in self.read else self.doc

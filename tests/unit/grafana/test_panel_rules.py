@@ -227,6 +227,13 @@ def test_cassandra_says_how_much_of_a_range_it_is_asked_for() -> None:
         assert f"the last {hours} hours" in panels[title]["description"]
 
 
+def test_the_api_is_asked_for_every_candle_of_the_range_or_its_panel_says_for_how_many() -> None:
+    for panel in DASHBOARDS["market-api"]["panels"]:
+        asked = {p["key"]: p["value"] for target in panel["targets"] for p in target["url_options"]["params"]}
+        if "from" in asked and not {"stream", "step"} & asked.keys():
+            assert "the newest 1,000 candles" in panel["description"], panel["title"]
+
+
 def test_states_are_bands_with_names_and_not_numbers_on_an_axis() -> None:
     found = {panel["title"]: panel for panel in all_panels(DASHBOARDS["postgresql"])}
     for title in SLOT_STATES:
