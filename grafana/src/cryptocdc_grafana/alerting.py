@@ -66,8 +66,11 @@ def _group(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rule(rule: dict[str, Any]) -> dict[str, Any]:
-    """An expression answers only what fires, whatever its value, which may be 0: each number that comes counts."""
+    """An expression answers only what fires, whatever its value, which may be 0: each number that comes counts. Raises
+    ValueError for an alert without a panel or a runbook."""
     alert = rule["alert"]
+    if alert not in PANELS:
+        raise ValueError(f"{alert} must be in PANELS, with the dashboard and the panel that show its figures")
     dashboard, title = PANELS[alert]
     annotations = {name: templated(words) for name, words in rule["annotations"].items()}
     annotations |= {
