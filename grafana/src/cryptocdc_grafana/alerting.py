@@ -23,6 +23,7 @@ RANGE = {"from": 600, "to": 0}
 PANELS = {
     "CryptocdcCaptureSilent": ("pipeline", "Rates by hop"),
     "CryptocdcProgramGone": ("programs", "Memory"),
+    "CryptocdcNotInItsGroup": ("programs", "In their groups"),
     "CryptocdcStreamStale": ("pipeline", "Last frame"),
     "CryptocdcGapsCanNotBeFilled": ("pipeline", "Gaps"),
     "CryptocdcThrottled": ("programs", "Request weight"),
@@ -37,8 +38,8 @@ PANELS = {
     "CryptocdcDeadLetters": ("pipeline", "Refused and dead letters"),
     "CryptocdcVolumeFull": ("programs", "Free on volumes"),
     "CryptocdcDatabasesDiffer": ("pipeline", "Differences"),
-    "CryptocdcProofStandsStill": ("programs", "Proven through"),
-    "CryptocdcNothingProven": ("programs", "Proven through"),
+    "CryptocdcProofStandsStill": ("programs", "Proof behind, by table"),
+    "CryptocdcNothingProven": ("programs", "Proof behind, by table"),
     "CryptocdcFeedNotReady": ("programs", "Conditions"),
     "CryptocdcOperatorStandsStill": ("programs", "Last reconciled"),
     "CryptocdcMarketAlert": ("programs", "Market alerts"),

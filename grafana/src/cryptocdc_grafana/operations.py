@@ -47,9 +47,8 @@ def feeds_now() -> tuple[OperationsPanel, ...]:
             alarm=10_000),
         now("Rows a second", "Acknowledged by Cassandra.", "short", f"sum(rate({C}rows_total{{{FEED}}}{RATE}))",
             decimals=0),
-        now("Age of the proof", "How long ago the moment lies up to which both databases are proven equal: of the table"
-            " that is furthest behind.", "s", f"time() - min({V}proven_through_timestamp_seconds{{{FEED}}} > 0)",
-            decimals=0, alarm=1800),
+        now("Proof behind", "How far the proof of equality is behind what can be proven by now: of the table that is"
+            " furthest behind.", "s", f"max({V}unproven_seconds{{{FEED}}})", decimals=0, alarm=1800),
         now("Differences", "Keys that differ between the databases.", "short",
             or_none(f"sum({V}differences{{{FEED}}})"), alarm=1),
         now("Open gaps", "Gaps found and not yet filled.", "short", or_none(f"sum({P}gaps_open{{{FEED}}})"), alarm=1),
@@ -132,9 +131,8 @@ def programs() -> tuple[Section, ...]:
                             _quantiles(f"{C}write_seconds")),
         )),
         Section("Verifier and API", (
-            OperationsPanel("Proven through", "Age of the proof by table.", drawing.lines("s"),
-                            (Promql(f"time() - max by (table) ({V}proven_through_timestamp_seconds{{{FEED}}} > 0)",
-                                    "{{table}}"),)),
+            over_time("Proof behind, by table", "How far the proof is behind what can be proven by now: closed minutes"
+                      " and candles.", "s", {"{{table}}": f"max by (table) ({V}unproven_seconds{{{FEED}}})"}),
             OperationsPanel("API requests", "Answered a second.", drawing.lines("short"),
                             (Promql(_rate(f"{A}requests_total", "endpoint"), "{{endpoint}}"),)),
             over_time("Market alerts", "That fire now, and their reports that no webhook took.", "short",
@@ -165,6 +163,9 @@ def programs() -> tuple[Section, ...]:
                             (Promql(f'process_resident_memory_bytes{{{FEED}}}', "{{instance}}"),)),
             OperationsPanel("Processor", "Seconds a second, by program.", drawing.lines("short"),
                             (Promql(f"rate(process_cpu_seconds_total{{{FEED}}}{RATE})", "{{instance}}"),)),
+            state("In their groups", "Whether each program is a member of its Kafka group; else it gets no work.",
+                  yes_or_no(good=True), {"{{instance}}": " or ".join(
+                      f"{prefix}group_member{{{FEED}}}" for prefix in (P, C, L))}),
             over_time("Free on volumes", "Share of each volume; on one machine of the disk that holds the home folder.",
                       "percentunit",
                       {"{{persistentvolumeclaim}}": f"kubelet_volume_stats_available_bytes{{{VOLUMES}}}"
