@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import requests
 
+from cryptocdc_adapters.http_client import Session
+
 TIMEOUT_S = 30
 
 
@@ -43,7 +45,7 @@ class Connect:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        self._http = requests.Session()
+        self._http = Session()
 
     def apply(self, name: str, config: dict[str, str]) -> bool:
         """Make the connector or give it `config`; True when that changed anything."""

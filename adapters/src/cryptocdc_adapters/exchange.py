@@ -16,6 +16,7 @@ import msgspec
 import requests
 
 from cryptocdc_adapters.exchange_budget import Budget
+from cryptocdc_adapters.http_client import Session, UnsupportedProxy
 from cryptocdc_core.resolve import Market
 from cryptocdc_core.symbols import is_symbol
 
@@ -113,6 +114,8 @@ class Rest:
             try:
                 answer = self._session().get(self._base + path, params=params, timeout=TIMEOUT_S, stream=True)
                 body = _read(answer, max_bytes)
+            except (UnsupportedProxy, requests.exceptions.InvalidURL) as error:
+                raise ExchangeUnreachable(f"{self._base}{path}: {error}") from error
             except requests.RequestException as error:
                 problem = f"{self._base}{path}: {error}"
             else:
@@ -158,7 +161,7 @@ class Rest:
             raise Stopped("the program ends")
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
+            session = self._local.session = Session()
             session.headers.update(self._headers)
         return session
 
@@ -231,9 +234,18 @@ class _Volume(msgspec.Struct, rename="camel"):
     quote_volume: str
 
 
-def markets(rest: Rest) -> dict[str, Market]:
-    """Every symbol of the exchange; takes note of the weight limit on the way. Raises ExchangeError."""
-    info = _decoded(rest.get("exchangeInfo", 20, URGENT, _MAX_BODY_OF_ALL), _Info)
+def markets(rest: Rest, symbol: str | None = None) -> dict[str, Market]:
+    """Every symbol that the exchange lists, or only `symbol`: nothing where it is not listed. Takes note of the weight
+    limit on the way. Raises ExchangeError.
+    """
+    params = {} if symbol is None else {"symbol": symbol}
+    try:
+        body = rest.get("exchangeInfo", 20, URGENT, _MAX_BODY_OF_ALL, **params)
+    except ExchangeRefused as refused:
+        if symbol is not None and refused.code == INVALID_SYMBOL:
+            return {}
+        raise
+    info = _decoded(body, _Info)
     for limit in info.rate_limits:
         if (limit.rate_limit_type, limit.interval, limit.interval_num) == ("REQUEST_WEIGHT", "MINUTE", 1):
             rest.budget.limit = limit.limit

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from cryptocdc_adapters import http_client
+
 SCRAPE_TIMEOUT_S = 2.0
 LAG = "cryptocdc_consumer_lag_records"
 Labels = frozenset[tuple[str, str]]
@@ -57,7 +59,7 @@ def scrape(addresses: Iterable[str]) -> Samples:
     texts = []
     for address in addresses:
         try:
-            texts.append(requests.get(f"http://{address}/metrics", timeout=SCRAPE_TIMEOUT_S).text)
+            texts.append(http_client.get(f"http://{address}/metrics", timeout=SCRAPE_TIMEOUT_S).text)
         except requests.RequestException:
             continue
     return parse(texts, time.time())
@@ -151,7 +153,7 @@ class FeedFigures:
     outage_s: float
     symbols: int
     halted: tuple[str, ...]
-    """Captured until the exchange ceased to trade them."""
+    """Captured once their markets, which are paused, trade again."""
     weight_used: int
     weight_limit: int
     differences: int
@@ -160,6 +162,8 @@ class FeedFigures:
     """Market alerts whose condition is true, by their ids."""
     write_stalled_s: float = 0.0
     """Of the consumer that has waited longest for Cassandra to acknowledge anything."""
+    waiting: tuple[str, ...] = ()
+    """Captured from their first trade on: the exchange does not list them."""
 
 
 WINDOW_S = 10.0
@@ -197,6 +201,7 @@ class Figures:
             outage_s=samples.total(f"{producer}outage_seconds_total"),
             symbols=int(samples.total(f"{producer}symbols")),
             halted=tuple(sorted(samples.by(f"{producer}halted_symbols", "symbol"))),
+            waiting=tuple(sorted(samples.by(f"{producer}waiting_symbols", "symbol"))),
             weight_used=int(samples.largest.get(f"{producer}weight_used", 0)),
             weight_limit=int(samples.largest.get(f"{producer}weight_limit", 0)),
             differences=int(samples.total("cryptocdc_verifier_differences", feed=self._fid)),

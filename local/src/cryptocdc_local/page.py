@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 
 import requests
 
+from cryptocdc_adapters import http_client
+
 LIMIT_S = 60.0
 AGAIN_S = 0.5
 
@@ -21,7 +23,7 @@ def has_screen(environ: Mapping[str, str] = os.environ, system: str = sys.platfo
 
 def answers(address: str) -> bool:
     try:
-        return requests.get(f"{address}/health", timeout=2).ok
+        return http_client.get(f"{address}/health", timeout=2).ok
     except requests.RequestException:
         return False
 

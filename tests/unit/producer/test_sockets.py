@@ -213,3 +213,108 @@ def test_attempts_stay_below_the_exchange_s_limit(monkeypatch: pytest.MonkeyPatc
         assert loop.time() - began >= 1.0
 
     scenario(run)
+
+
+UNCONNECTABLE = {
+    "a host that no resolver takes": (f"ws://{'a' * 64}.example", {}),
+    "an empty label": ("ws://.example", {}),
+    "an unsupported proxy": ("ws://exchange.example", {"HTTP_PROXY": "socks5://127.0.0.1:1080"}),
+    "a proxy that is away, without a scheme": ("ws://exchange.example", {"HTTP_PROXY": "127.0.0.1:9"}),
+    "nobody": ("ws://127.0.0.1:9", {}),
+}
+
+
+@pytest.mark.parametrize("case", UNCONNECTABLE)
+def test_a_connection_that_can_not_be_made_is_logged_counted_and_tried_again(
+    case: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, environment = UNCONNECTABLE[case]
+    monkeypatch.setattr(sockets, "_BACKOFF_S", (0.01, 0.02))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    async def run() -> None:
+        client = Client(url)
+        client.fleet.add(["a"])
+        await until(lambda: client.fleet.metrics.reconnects.labels("failed")._value.get() >= 3)
+        await client.fleet.close()
+
+    scenario(run)
+    assert caplog.text.count(f"no connection to {url}/stream, again in") >= 3
+
+
+def test_an_unsupported_proxy_is_named_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
+
+    async def run() -> None:
+        client = Client("wss://exchange.example")
+        client.fleet.add(["a"])
+        await until(lambda: "HTTPS_PROXY" in caplog.text)
+        await client.fleet.close()
+
+    scenario(run)
+    assert "the proxy 'socks5://127.0.0.1:1080' is not supported; accepted: http://HOST:PORT" in caplog.text
+
+
+def test_loopback_is_connected_to_without_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    async def run() -> None:
+        async with connected(["a"]) as (server, _):
+            assert server.accepted == 1
+
+    scenario(run)
+
+
+async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+def test_a_proxy_without_a_scheme_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def run() -> None:
+        server = Server()
+        async with serve(server.handle, "127.0.0.1", 0) as listening:
+            port = listening.sockets[0].getsockname()[1]
+
+            async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                asked.append(await reader.readuntil(b"\r\n\r\n"))
+                inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                await asyncio.gather(forward(reader, inner_writer), forward(inner_reader, writer))
+
+            async with await asyncio.start_server(tunnel, "127.0.0.1", 0) as proxy:
+                monkeypatch.setenv("HTTP_PROXY", f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+                client = Client("ws://exchange.example")
+                client.fleet.add(["a"])
+                await until(lambda: server.streams == [{"a"}])
+                await client.fleet.close()
+
+    scenario(run)
+    assert asked[0].startswith(b"CONNECT exchange.example:80 ")
+
+
+def test_a_fault_in_what_takes_the_frames_is_logged_and_the_connection_made_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sockets, "_BACKOFF_S", (0.01, 0.02))
+
+    async def run() -> None:
+        async with connected(["a"]) as (server, client):
+            client.fleet.receive = lambda _: 1 / 0  # type: ignore[assignment, return-value]
+            for _ in range(2):  # the first one is awaited already, by what took the frames before
+                await server.send({"a": 1})
+            await until(lambda: server.accepted >= 2)
+
+    scenario(run)
+    assert "ZeroDivisionError" in caplog.text
+    assert "ended by a fault, the connection is made again" in caplog.text

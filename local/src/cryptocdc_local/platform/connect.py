@@ -6,6 +6,7 @@ from pathlib import Path
 
 import requests
 
+from cryptocdc_adapters import http_client
 from cryptocdc_local.platform.endpoints import CONNECT_USER
 from cryptocdc_local.platform.java import jvm_environment, jvm_options
 from cryptocdc_local.platform.kafka import LOG4J, plain_login, property_value
@@ -114,6 +115,6 @@ class Connect(Server):
         url = f"http://{LOOPBACK}:{self.settings.ports.connect}/connectors"
         try:
             # Listing connectors waits for the worker to have joined its group and read its configuration.
-            return requests.get(url, auth=(CONNECT_USER, self.credentials.connect), timeout=3.0).ok
+            return http_client.get(url, auth=(CONNECT_USER, self.credentials.connect), timeout=3.0).ok
         except requests.RequestException:
             return False

@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import connect
 
 from cryptocdc_adapters.exchange import Rest
+from cryptocdc_adapters.http_client import proxy_of
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import KLINES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
@@ -61,7 +61,8 @@ class Listener:
 
     def _listen(self) -> None:
         try:
-            with connect(self._url, open_timeout=OPEN_S, close_timeout=1, compression=None) as socket:
+            proxy = proxy_of(self._url)
+            with connect(self._url, proxy=proxy, open_timeout=OPEN_S, close_timeout=1, compression=None) as socket:
                 self.since_us = now_us()
                 self._opened.set()
                 while not self._closing.is_set():
@@ -70,7 +71,7 @@ class Listener:
                     except TimeoutError:
                         continue
                     self._heard.append((now_us(), raw))
-        except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError) as error:
+        except Exception as error:  # whatever an address, a resolver or a proxy makes of it
             self.problem = f"no connection to {self._url}: {error}"
         finally:
             self._opened.set()

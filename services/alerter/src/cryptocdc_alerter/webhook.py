@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import requests
 
+from cryptocdc_adapters.http_client import Session
 from cryptocdc_alerter.records import Record, encode
 from cryptocdc_core.metrics import AlerterMetrics
 
@@ -38,8 +39,8 @@ class Webhook:
     ) -> None:  # fmt: skip
         self._url = url
         self._metrics = metrics
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy, no .netrc: where the feed says, and nowhere else
+        self._session = Session()
+        self._session.trust_env = False  # no .netrc: where the feed says, and nowhere else
         self._post = post or self._request
         self._pauses_s = pauses_s
         self._waiting: queue.Queue[Record | None] = queue.Queue(MOST_WAITING)

@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
+from cryptocdc_adapters.http_client import proxy_of
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer.frames import Reply, Shutdown
 
@@ -119,6 +120,17 @@ class _Line:
         self.task = asyncio.create_task(self._run(), name="line")
 
     async def _run(self) -> None:
+        """Endless: without it the streams would never be connected again."""
+        while True:
+            try:
+                await self._connect()
+            except Exception:
+                log.exception("connection to %s: ended by a fault, it is made again", self.fleet.url)
+                self.fleet.metrics.reconnects.labels("failed").inc()
+                await asyncio.sleep(_BACKOFF_S[1] * random.uniform(0.5, 1.0))
+
+    async def _connect(self) -> None:
+        """One connection after the other."""
         current: _Session | None = None
         delay = _BACKOFF_S[0]
         try:
@@ -126,8 +138,9 @@ class _Line:
                 try:
                     await self.fleet.attempt()
                     fresh = await _Session.open(self)
-                except (OSError, InvalidHandshake, InvalidURI, TimeoutError, ConnectionClosed) as error:
-                    log.warning("no connection to %s, again in %.1f s: %s", self.fleet.url, delay, error)
+                except Exception as error:  # whatever an address, a resolver or a proxy makes of it: it may pass
+                    problem = str(error) or type(error).__name__
+                    log.warning("no connection to %s, again in %.1f s: %s", self.fleet.url, delay, problem)
                     self.fleet.metrics.reconnects.labels("failed").inc()
                     await asyncio.sleep(delay * random.uniform(0.5, 1.0))
                     delay = min(delay * 2, _BACKOFF_S[1])
@@ -180,8 +193,11 @@ class _Session:
 
     @classmethod
     async def open(cls, line: _Line) -> _Session:
+        url = line.fleet.url
         # Without compression: it would cost more of a core than all of decoding.
-        socket = await connect(line.fleet.url, max_size=_MAX_BYTES, max_queue=256, compression=None, close_timeout=2)
+        socket = await connect(
+            url, proxy=proxy_of(url), max_size=_MAX_BYTES, max_queue=256, compression=None, close_timeout=2
+        )
         return cls(line, socket)
 
     async def over(self) -> str:
@@ -221,11 +237,22 @@ class _Session:
             if closed.sent is not None and closed.sent.code == CloseCode.MESSAGE_TOO_BIG:
                 # Nothing of it was kept: it never came whole.
                 fleet.metrics.rejected.labels("oversize").inc()
+        except Exception:
+            log.exception("reading from %s: ended by a fault, the connection is made again", fleet.url)
+            self._refused = "failed"
         finally:
             self._commander.cancel()
 
     async def _command(self) -> None:
-        """Keep the subscriptions equal to the line's streams."""
+        """Keep the subscriptions equal to the line's streams. A connection where that fails is ended."""
+        try:
+            await self._follow()
+        except Exception:
+            log.exception("commands to %s: ended by a fault, the connection is made again", self._line.fleet.url)
+            self._refused = "failed"
+            await self._socket.close()
+
+    async def _follow(self) -> None:
         subscribed: set[str] = set()
         number = 0
         while True:
