@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
-from cryptocdc_core import durations
+from cryptocdc_core import base_urls, durations
 from cryptocdc_core.alerts import Alert, AlertWebhook, misplaced, valid_alerts
 from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_core.feed_base import Asset, Broken, Duration, FeedModel, Symbol, duplicates
@@ -62,10 +62,15 @@ class Metadata(FeedModel):
 class Endpoints(FeedModel):
     """Base URLs to use instead of the exchange's own."""
 
-    rest: str | None = Field(None, pattern=r"^https?://[^\s]+$", max_length=200)
-    """Base URL of the REST API, instead of the exchange's own."""
-    websocket: str | None = Field(None, pattern=r"^wss?://[^\s]+$", max_length=200)
-    """Base URL of the streams, instead of the exchange's own."""
+    rest: str | None = Field(None, pattern=base_urls.REST, max_length=200)
+    """Base URL of the REST API, instead of the exchange's own; `/api/v3` at its end is left off."""
+    websocket: str | None = Field(None, pattern=base_urls.WEBSOCKET, max_length=200)
+    """Base URL of the streams, instead of the exchange's own; `/ws` or `/stream` at its end is left off."""
+
+    @field_validator("rest", "websocket")
+    @classmethod
+    def _base(cls, url: str | None) -> str | None:
+        return None if url is None else base_urls.base_url(url)
 
 
 class Top(FeedModel):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from cryptocdc_core import base_urls
 from cryptocdc_core.names import Source
 
 PREFIX = "CRYPTOCDC_"
@@ -62,6 +63,8 @@ class Settings(BaseModel):
         return {self.variable(k): str(v) for k, v in self.model_dump(mode="json").items() if v is not None}
 
 
+RestUrl = Annotated[str, Field(pattern=base_urls.REST), AfterValidator(base_urls.base_url)]
+WebsocketUrl = Annotated[str, Field(pattern=base_urls.WEBSOCKET), AfterValidator(base_urls.base_url)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -182,9 +185,9 @@ class ProgramSettings(ServingSettings, ExchangeSettings):
     feed: Path
     """The feed's file."""
     source: Source = "exchange"
-    rest_url: str | None = None
+    rest_url: RestUrl | None = None
     """Base URL of the exchange's REST API, instead of the feed's."""
-    websocket_url: str | None = None
+    websocket_url: WebsocketUrl | None = None
     """Base URL of the exchange's streams, instead of the feed's."""
 
 

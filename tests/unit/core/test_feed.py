@@ -52,6 +52,10 @@ BAD = [
     (document(exchnge="binance"), "spec.exchnge", "no such field", "did you mean exchange?"),
     (document(endpoints={"rest": "ftp://x"}), "spec.endpoints.rest", "'ftp://x'", "http:// or https://"),
     (document(endpoints={"websocket": "http://x"}), "spec.endpoints.websocket", "'http://x'", "ws:// or wss://"),
+    (document(endpoints={"rest": "http://x?a=1"}), "spec.endpoints.rest", "'http://x?a=1'", "https://api.binance.com"),
+    (document(endpoints={"websocket": "wss://.example"}), "spec.endpoints.websocket", "wss://.example", "wss://stream"),
+    (document(endpoints={"websocket": f"ws://{'a' * 64}.example"}), "spec.endpoints.websocket", "aaa", "wss://stream"),
+    (document(endpoints={"rest": "https://x:99999"}), "spec.endpoints.rest", "'https://x:99999'", "https://api"),
     (document(symbols={}), "spec.symbols", "{}", "exactly one of names and top"),
     (document(symbols={"names": ["BTCUSDT"], "top": {"count": 3}}), "spec.symbols", "BTCUSDT", "exactly one of"),
     (document(symbols={"names": []}), "spec.symbols.names", "[]", "1 or more entries"),
@@ -292,3 +296,23 @@ def test_alerts_watch_the_finest_prices_that_are_captured():
     assert found == [
         ("latestPrices", "price"), ("recentTrades", "price"), ("klines", "close"), ("crypto24hStats", "last_price"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rest", "websocket"),
+    [
+        ("https://h.example/api/v3", "wss://h.example/ws"),
+        ("https://h.example/api/v3/", "wss://h.example/stream/"),
+        ("https://h.example/api", "wss://h.example/"),
+        ("https://h.example/api/v3/ping", "wss://h.example/ws/btcusdt@trade"),
+        ("https://h.example", "wss://h.example"),
+    ],
+)
+def test_the_paths_of_the_api_are_left_off_an_endpoint(rest, websocket):
+    endpoints = feed(endpoints={"rest": rest, "websocket": websocket}).spec.endpoints
+    assert (endpoints.rest, endpoints.websocket) == ("https://h.example", "wss://h.example")
+
+
+def test_a_path_in_front_of_the_apis_own_stays():
+    endpoints = feed(endpoints={"rest": "https://gate.example/api/binance/api/v3"}).spec.endpoints
+    assert endpoints.rest == "https://gate.example/api/binance"

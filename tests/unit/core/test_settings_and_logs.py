@@ -21,6 +21,13 @@ from cryptocdc_core.settings import (
 )
 
 
+def test_an_endpoint_of_the_environment_takes_the_same_forms_as_a_feeds(tmp_path):
+    given = {"CRYPTOCDC_FEED": str(tmp_path), "CRYPTOCDC_WEBSOCKET_URL": "wss://h.example:9443/ws"}
+    assert ProgramSettings.from_env(given).websocket_url == "wss://h.example:9443"
+    with pytest.raises(SettingsError, match=r"CRYPTOCDC_REST_URL: 'https://\.example'"):
+        ProgramSettings.from_env({**given, "CRYPTOCDC_REST_URL": "https://.example"})
+
+
 def test_settings_come_from_their_variables():
     found = PostgresSettings.from_env({"CRYPTOCDC_POSTGRES_PASSWORD": "p", "CRYPTOCDC_POSTGRES_PORT": "5433"})
     assert (found.host, found.port, found.password) == ("127.0.0.1", 5433, "p")
