@@ -12,17 +12,19 @@ from pathlib import Path
 
 import requests
 
+from cryptocdc_adapters import http_client
+from cryptocdc_adapters.exchange import ExchangeError, ExchangeUnreachable
+from cryptocdc_adapters.exchange_reach import TIMEOUT_S, ping
+from cryptocdc_adapters.http_client import UnsupportedProxy
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Source, identity
-from cryptocdc_core.settings import SimulatorSettings
+from cryptocdc_core.settings import SettingsError, SimulatorSettings
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.machine import check_port
 from cryptocdc_local.platform.process import Command, ServerProcess
 from cryptocdc_local.platform.settings import PlatformSettings
 from cryptocdc_local.programs import caller
-
-REACH_TIMEOUT_S = 4.0
 
 
 class SourceError(ValueError):
@@ -45,17 +47,19 @@ class Chosen:
 
 
 def reachable(rest_url: str) -> bool:
-    """Whether an exchange answers there."""
+    """Whether a simulator answers there."""
     try:
-        return requests.get(f"{rest_url}/api/v3/ping", timeout=REACH_TIMEOUT_S).ok
-    except requests.RequestException:
+        ping(rest_url)
+    except (ExchangeError, requests.RequestException):
         return False
+    return True
 
 
 def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
-    """`wanted` is exchange, simulated, capture:DIR, or None: the exchange where it answers, else the simulator.
+    """`wanted` is exchange, simulated, capture:DIR, or None: the exchange, or the simulator where nothing answers.
 
-    Raises SourceError, SettingsError; PlatformError when the exchange was asked for by name and does not answer.
+    Raises SourceError, SettingsError; PlatformError when the exchange was asked for by name and does not answer, or
+    when what answers is not an exchange that serves us: made-up prices would hide that.
     """
     here = SimulatorSettings.from_env()
     simulator = here.rest_url, here.websocket_url
@@ -72,15 +76,24 @@ def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
     if wanted not in (None, "exchange"):
         raise SourceError(f"--source: {wanted!r} is not accepted; accepted: exchange, simulated, capture:DIR")
     exchange = exchange_of(feed)
-    if reachable(exchange.rest):
-        return Chosen("exchange", exchange.rest, exchange.websocket)
-    if wanted == "exchange":
+    try:
+        ping(exchange.rest)
+    except UnsupportedProxy as error:
+        raise SettingsError(str(error)) from None
+    except ExchangeUnreachable as error:
+        if wanted == "exchange":
+            raise PlatformError(
+                f"{feed.spec.exchange} does not answer at {exchange.rest} ({error})",
+                "check the network, or use --source simulated",
+            ) from None
+        note = f"{feed.spec.exchange} does not answer at {exchange.rest}: using the simulator"
+        return Chosen("simulated", *simulator, note=note)
+    except ExchangeError as error:
         raise PlatformError(
-            f"{feed.spec.exchange} does not answer at {exchange.rest}", "check the network, or use --source simulated"
-        )
-    return Chosen(
-        "simulated", *simulator, note=f"{feed.spec.exchange} does not answer at {exchange.rest}: using the simulator"
-    )
+            f"{feed.spec.exchange} does not serve this machine: {error}",
+            "mend what stands between, name another host in spec.endpoints.rest, or use --source simulated",
+        ) from None
+    return Chosen("exchange", exchange.rest, exchange.websocket)
 
 
 class Simulator:
@@ -111,7 +124,7 @@ class Simulator:
     def capture_finished(self) -> bool:
         """Whether a replayed capture has been sent to its end."""
         try:
-            state = requests.get(f"{self.url}/simulator/state", timeout=REACH_TIMEOUT_S).json()
+            state = http_client.get(f"{self.url}/simulator/state", timeout=TIMEOUT_S).json()
         except (requests.RequestException, ValueError):
             return False
         return bool(state.get("capture", {}).get("finished"))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cryptocdc_adapters.exchange import ExchangeUnreachable
+from cryptocdc_adapters.exchange_reach import NotAnExchange, Pong
 from cryptocdc_local.platform import HaltError, PlatformError, PlatformSettings, Ports, doctor, machine
-from cryptocdc_local.platform.doctor import ExchangeAnswer
 
 GIB = 2**30
 
@@ -91,13 +92,13 @@ def test_doctor_leaves_no_trace(tmp_path: Path) -> None:
         (doctor.check_memory(3 * GIB, running=False), True),
         (doctor.check_memory(1 * GIB, running=False), False),
         (doctor.check_memory(1 * GIB, running=True), True),
-        (doctor.check_exchange("u", ExchangeAnswer(200, 80.0, 0.1)), True),
-        (doctor.check_exchange("u", ExchangeAnswer(451, 80.0, 0.1)), False),
-        (doctor.check_exchange("u", "ConnectTimeout"), False),
-        (doctor.check_clock(ExchangeAnswer(200, 80.0, 0.4)), True),
-        (doctor.check_clock(ExchangeAnswer(200, 80.0, -90.0)), False),
-        (doctor.check_clock(ExchangeAnswer(200, 80.0, None)), True),
-        (doctor.check_clock("ConnectTimeout"), True),
+        (doctor.check_exchange("u", Pong(80.0, 0.1)), True),
+        (doctor.check_exchange("u", NotAnExchange("u: it answers 451: restricted location")), False),
+        (doctor.check_exchange("u", ExchangeUnreachable("u: timed out")), False),
+        (doctor.check_clock(Pong(80.0, 0.4)), True),
+        (doctor.check_clock(Pong(80.0, -90.0)), False),
+        (doctor.check_clock(Pong(80.0, None)), True),
+        (doctor.check_clock(ExchangeUnreachable("u: timed out")), True),
     ],
 )
 def test_doctor_gives_one_remedy_exactly_where_something_is_wrong(check: doctor.Check, ok: bool) -> None:
@@ -107,5 +108,5 @@ def test_doctor_gives_one_remedy_exactly_where_something_is_wrong(check: doctor.
 
 
 def test_the_clock_is_compared_with_the_exchanges_own() -> None:
-    assert "90.0 s behind" in doctor.check_clock(ExchangeAnswer(200, 80.0, -90.0)).found
-    assert "90.0 s ahead" in doctor.check_clock(ExchangeAnswer(200, 80.0, 90.0)).found
+    assert "90.0 s behind" in doctor.check_clock(Pong(80.0, -90.0)).found
+    assert "90.0 s ahead" in doctor.check_clock(Pong(80.0, 90.0)).found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 import psutil
 import requests
 
+from cryptocdc_adapters import exchange_reach
+from cryptocdc_adapters.exchange import ExchangeError, ExchangeUnreachable
+from cryptocdc_adapters.exchange_reach import Pong
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.jars import jars_folder
 from cryptocdc_local.platform.java import VERSION, find_java
@@ -102,42 +102,26 @@ def check_memory(available: int, running: bool) -> Check:
     return Check("memory", True, found + (", beside our running servers" if running else ""))
 
 
-@dataclass(frozen=True)
-class ExchangeAnswer:
-    """How the exchange answered: `skew` is our clock minus the exchange's, in seconds, None without a Date header."""
-
-    status: int
-    milliseconds: float
-    skew: float | None
-
-
-def ask_exchange(url: str, clock: Callable[[], float] = time.time) -> ExchangeAnswer | str:
-    """One light request (weight 1); the reason as text when there was no answer."""
-    began = clock()
+def ask_exchange(url: str) -> Pong | Exception:
+    """One light request (weight 1); what went wrong where the exchange does not answer it."""
     try:
-        answer = requests.get(f"{url}/api/v3/ping", timeout=_EXCHANGE_LIMIT)
-    except requests.RequestException as error:
-        return type(error).__name__
-    ended = clock()
-    date = answer.headers.get("Date")
-    # The header has whole seconds, cut off: on average half a second passed since.
-    skew = (began + ended) / 2 - (parsedate_to_datetime(date).timestamp() + 0.5) if date else None
-    return ExchangeAnswer(answer.status_code, (ended - began) * 1000, skew)
+        return exchange_reach.ping(url, _EXCHANGE_LIMIT)
+    except (ExchangeError, requests.RequestException) as error:
+        return error
 
 
-def check_exchange(url: str, answer: ExchangeAnswer | str) -> Check:
-    if isinstance(answer, str):
-        return Check(
-            "exchange", False, f"{url} can't be reached ({answer})", "`cryptocdc run` uses the simulator meanwhile"
-        )
-    if answer.status != 200:
+def check_exchange(url: str, answer: Pong | Exception) -> Check:
+    if isinstance(answer, ExchangeUnreachable):
+        remedy = "`cryptocdc run` uses the simulator meanwhile"
+        return Check("exchange", False, f"{url} can't be reached ({answer})", remedy)
+    if isinstance(answer, Exception):
         remedy = "set spec.endpoints in the feed to a host that serves you, or run with --source simulated"
-        return Check("exchange", False, f"{url} answers {answer.status}", remedy)
+        return Check("exchange", False, str(answer), remedy)
     return Check("exchange", True, f"{url} answers in {answer.milliseconds:.0f} ms")
 
 
-def check_clock(answer: ExchangeAnswer | str) -> Check:
-    if isinstance(answer, str) or answer.skew is None:
+def check_clock(answer: Pong | Exception) -> Check:
+    if isinstance(answer, Exception) or answer.skew is None:
         return Check("clock", True, "not compared: the exchange tells no time")
     found = f"{abs(answer.skew):.1f} s {'ahead of' if answer.skew > 0 else 'behind'} the exchange"
     if abs(answer.skew) > MOST_SKEW:

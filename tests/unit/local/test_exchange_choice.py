@@ -1,0 +1,95 @@
+"""The simulator stands in only where nothing answers at all."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from tests.unit.core.feeds import feed
+
+from cryptocdc_core.settings import SettingsError
+from cryptocdc_local.errors import EXIT_BAD_INPUT, EXIT_PLATFORM, explained
+from cryptocdc_local.exchange_choice import choose
+from cryptocdc_local.platform.errors import PlatformError
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet."""
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.server_address[1]}"
+    finally:
+        listening.shutdown()
+        listening.server_close()
+
+
+def nobody() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_an_exchange_that_answers_is_used() -> None:
+    with answering(200, b"{}") as url:
+        chosen = choose(feed(endpoints={"rest": f"{url}/api/v3"}), None)
+    assert (chosen.source, chosen.rest_url, chosen.note) == ("exchange", url, "")
+
+
+def test_the_simulator_stands_in_where_nothing_answers() -> None:
+    url = nobody()
+    chosen = choose(feed(endpoints={"rest": url}), None)
+    assert (chosen.source, chosen.note) == ("simulated", f"binance does not answer at {url}: using the simulator")
+    with pytest.raises(PlatformError, match="binance does not answer"):
+        choose(feed(endpoints={"rest": url}), "exchange")
+
+
+@pytest.mark.parametrize("wanted", [None, "exchange"])
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (503, b'{"code":-1001,"msg":"Internal error"}', "answers 503"),
+        (451, b'{"code":0,"msg":"restricted location"}', "restricted location"),
+        (404, b"no such path", "answers 404"),
+        (200, b"<html>Sign in</html>", "not an exchange"),
+    ],
+)
+def test_what_answers_otherwise_ends_with_exit_3_and_no_made_up_prices(
+    wanted: str | None, status: int, body: bytes, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with answering(status, body) as url, pytest.raises(SystemExit) as ended, explained():
+        choose(feed(endpoints={"rest": url}), wanted)
+    assert ended.value.code == EXIT_PLATFORM
+    told = capsys.readouterr().err
+    assert said in told
+    assert "binance does not serve this machine" in told
+    assert "--source simulated" in told
+
+
+def test_an_unsupported_proxy_ends_with_exit_2_and_its_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
+    with pytest.raises(SystemExit) as ended, explained():
+        choose(feed(), None)
+    assert ended.value.code == EXIT_BAD_INPUT
+    assert "HTTPS_PROXY: the proxy 'socks5://127.0.0.1:1080' is not supported" in capsys.readouterr().err
+    with pytest.raises(SettingsError):
+        choose(feed(), "exchange")
