@@ -326,3 +326,40 @@ def test_a_market_of_another_script_is_listed_and_asked_for_percent_encoded(ask:
     status, prices, _ = ask("ticker/price?symbols=" + quote(f'["{name}","BTCUSDT"]'))
     assert (status, [price["symbol"] for price in prices]) == (200, [name, "BTCUSDT"])
     assert float(prices[0]["price"]) < 0.0001
+
+
+def test_exchange_info_of_a_maintenance_and_all_else_as_ever(ask: Ask, faults: Faults, clock: ManualClock) -> None:
+    faults.maintain("odd-market", 60)
+    odd = ask("exchangeInfo")[1]["symbols"]
+    assert [(market["symbol"], market["status"], market["quoteAsset"]) for market in odd] == [
+        ("123456", "TRADING", "456")
+    ]
+    faults.maintain("break", 60)
+    assert {market["status"] for market in ask("exchangeInfo")[1]["symbols"]} == {"BREAK"}
+    faults.maintain("empty", 60)
+    assert ask("exchangeInfo")[1]["symbols"] == []
+    assert ask("ticker/price?symbol=BTCUSDT")[0] == 200
+    clock.now += 60_000
+    assert {market["status"] for market in ask("exchangeInfo")[1]["symbols"]} == {"TRADING"}
+
+
+@pytest.mark.parametrize("status", [403, 451])
+def test_an_exchange_that_does_not_serve_us_says_so(ask: Ask, faults: Faults, status: int) -> None:
+    faults.refuse(status, 60)
+    found, body, headers = ask("ping")
+    assert found == status
+    if status == 451:
+        assert body["code"] == 0
+        assert "restricted location" in body["msg"]
+    else:
+        assert b"<html>" in body
+        assert headers["content-type"].startswith("text/html")
+
+
+def test_a_captive_portal_answers_everything_with_its_page(ask: Ask, faults: Faults, clock: ManualClock) -> None:
+    faults.show_page(60)
+    status, body, headers = ask("exchangeInfo")
+    assert (status, headers["content-type"].partition(";")[0]) == (200, "text/html")
+    assert b"Sign in" in body
+    clock.now += 60_000
+    assert ask("ping")[:2] == (200, {})

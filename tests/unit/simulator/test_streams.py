@@ -172,6 +172,17 @@ def test_the_streams_of_a_delisted_symbol_end(listener: Listener, market: Market
     assert {stream.split("@")[0] for stream in listener.run(65_000, stride=100)} == {"ethusdt"}
 
 
+def test_a_market_that_trades_again_goes_on_where_it_would_have_been(listener: Listener, market: Market) -> None:
+    listener.streams.open("btcusdt@aggTrade")
+    listener.run(1_000)
+    market.delist("BTCUSDT")
+    assert listener.run(20_000, stride=100) == {}
+    market.resume("BTCUSDT")
+    listener.streams.open("btcusdt@aggTrade")
+    events = listener.run(10_000, stride=100)["btcusdt@aggTrade"]
+    assert min(event["T"] for event in events) >= NOON + 20_000
+
+
 def test_a_skewed_clock_moves_event_times_only(listener: Listener) -> None:
     listener.faults.skew_ms = 3_600_000
     listener.streams.open("btcusdt@aggTrade")

@@ -17,13 +17,16 @@
 | malformed | kind, stream= | each open connection gets one bad frame of `stream`, or of any of its streams. kind: invalid-json, unknown-event, wrong-decimal, oversize (5 MiB), error-body, future (an hour ahead) |
 | malformed | kind, path | the next good answer to `path` below /api/v3/, such as depth, is a bad one. kind: invalid-json, wrong-decimal, oversize (5 MiB), error-body (status 400) |
 | duplicate | count | the next `count` events are sent twice |
-| refuse | status, seconds | every REST request gets 429 or 418 (with Retry-After) or 5xx |
+| refuse | status, seconds | every REST request gets 429 or 418 (with Retry-After), 403 (the firewall's page), 451 or 5xx |
+| page | seconds | every REST request gets a page of HTML with status 200, as from a proxy that wants a login |
+| maintenance | kind, seconds | exchangeInfo is that of a maintenance, all else goes on. kind: odd-market (one test market and no other), break (every market in BREAK), empty |
 | weight | used | so much more request weight counts as used in this minute, as if by another process |
 | delist | symbol, remove=false | no trade from now on; exchangeInfo says BREAK, or the symbol is unknown (-1121) |
-| list | base, quote | a new symbol starts to trade, ids from 0 |
+| resume | symbol | a symbol in BREAK trades again; what its streams did not carry meanwhile REST has |
+| list | base, quote, unseen=0 | a new symbol starts to trade, ids from 0; the first `unseen` aggregate trades are in no stream, though REST has them |
 | crash | symbol, percent, seconds | the price falls by `percent` within `seconds`, from `begins` on (at most 5 s ahead) |
 | skew | ms | event times and serverTime are off by so much; trade times are not |
-| clear | – | ends refuse, silence, duplicate, skew, unsettled and bad answers to come, and forgets used weight and bans |
+| clear | – | ends refuse, page, maintenance, silence, duplicate, skew, unsettled and bad answers to come, and forgets used weight and bans |
 
 A restart forgets faults: a crash, a delisting and a new symbol are then undone.
 """  # noqa: E501 - a table has rows
@@ -40,7 +43,7 @@ from starlette.responses import JSONResponse
 
 from cryptocdc_simulator.capture import CaptureStreams
 from cryptocdc_simulator.connections import Connections
-from cryptocdc_simulator.faults import Dropped, Faults, Span
+from cryptocdc_simulator.faults import MAINTENANCES, Dropped, Faults, Span
 from cryptocdc_simulator.malformed import ANSWERS, KINDS
 from cryptocdc_simulator.market.book import step_at
 from cryptocdc_simulator.market.klines import INTERVALS, opening
@@ -75,6 +78,7 @@ class Control:
             "duplicate": self._duplicate,
             "refuse": self._refuse,
             "short-page": self._short_page,
+            "page": self._page,
             "weight": self._weight,
             "clear": self._clear,
         }
@@ -86,7 +90,9 @@ class Control:
                 "unsettled": self._unsettled,
                 "cut-kline": self._cut_kline,
                 "delist": self._delist,
+                "resume": self._resume,
                 "list": self._list,
+                "maintenance": self._maintenance,
                 "crash": self._crash,
                 "skew": self._skew,
             }
@@ -175,10 +181,21 @@ class Control:
 
     def _refuse(self, parameters: QueryParams) -> Result:
         status = int(parameters["status"])
-        if status not in (429, 418) and not 500 <= status <= 599:
-            raise ValueError(f"status {status} is none of 418, 429, 5xx")
+        if status not in (403, 418, 429, 451) and not 500 <= status <= 599:
+            raise ValueError(f"status {status} is none of 403, 418, 429, 451, 5xx")
         self._faults.refuse(status, _positive(parameters, "seconds"))
         return {"until": self._faults.refuse_until}
+
+    def _page(self, parameters: QueryParams) -> Result:
+        self._faults.show_page(_positive(parameters, "seconds"))
+        return {"until": self._faults.page_until}
+
+    def _maintenance(self, parameters: QueryParams) -> Result:
+        kind = parameters["kind"]
+        if kind not in MAINTENANCES:
+            raise ValueError(f"kind {kind!r} is none of {', '.join(MAINTENANCES)}")
+        self._faults.maintain(kind, _positive(parameters, "seconds"))
+        return {"until": self._faults.maintenance_until}
 
     def _weight(self, parameters: QueryParams) -> Result:
         self._weights.charge(int(_positive(parameters, "used")))
@@ -234,6 +251,15 @@ class Control:
             self._market.remove(listing.symbol)
         return {"next_aggregate_id": listing.next_id(), "next_trade_id": listing.next_raw_id()}
 
+    def _resume(self, parameters: QueryParams) -> Result:
+        assert self._market is not None
+        listing = self._listing(parameters)
+        if listing.trading:
+            raise ValueError(f"symbol {listing.symbol!r} trades")
+        self._market.resume(listing.symbol)
+        self._connections.reopen(listing.symbol)
+        return {"next_aggregate_id": listing.next_id(), "next_trade_id": listing.next_raw_id()}
+
     def _list(self, parameters: QueryParams) -> Result:
         assert self._market is not None
         base, quote = parameters["base"].upper(), parameters["quote"].upper()
@@ -242,7 +268,11 @@ class Control:
         listed = self._market.listings.get(base + quote)
         if listed is not None and listed.trading:
             raise ValueError(f"symbol {base + quote} is listed already")
+        unseen = int(_positive(parameters, "unseen")) if "unseen" in parameters else 0
         listing = self._market.list_new(base, quote)
+        if unseen:
+            raws = Span(0, listing.tape.first_raw_id_of(unseen) - 1)
+            self._faults.dropped.append(Dropped(listing.symbol, Span(0, unseen - 1), raws))
         self._connections.reopen(listing.symbol)
         return {"symbol": listing.symbol, "from": listing.tape.listed_ms}
 

@@ -65,5 +65,20 @@ def unavailable(status: int) -> ApiError:
     return ApiError(status, -1001, "Internal error; unable to process your request. Please try again.")
 
 
+def restricted() -> ApiError:
+    return ApiError(
+        451,
+        0,
+        "Service unavailable from a restricted location according to 'b. Eligibility' in the terms of use."
+        " Please contact customer service if you believe you received this message in error.",
+    )
+
+
+FIREWALL_PAGE = b"<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1></body></html>"
+"""What the web application firewall sends with status 403: no error of the API."""
+LOGIN_PAGE = b"<html><head><title>Sign in</title></head><body><form>Sign in to use this network.</form></body></html>"
+"""What a captive portal sends with status 200."""
+
+
 def not_found(path: str) -> ApiError:
     return ApiError(404, -1000, f"No endpoint {path}.")

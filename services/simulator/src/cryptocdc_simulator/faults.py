@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+MAINTENANCES = ("odd-market", "break", "empty")
+"""What exchangeInfo may list during a maintenance."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -45,6 +48,9 @@ class Faults:
     duplicates: int = 0  # frames still to be sent twice
     refuse_status: int = 0  # every REST request is refused with this until refuse_until (ms)
     refuse_until: int = 0
+    page_until: int = 0  # every REST request gets a page of HTML until then (ms)
+    maintenance_kind: str = ""  # exchangeInfo is that of a maintenance until maintenance_until (ms)
+    maintenance_until: int = 0
 
     def refuse(self, status: int, seconds: float) -> None:
         self.refuse_status, self.refuse_until = status, self.clock() + round(seconds * 1000)
@@ -53,6 +59,21 @@ class Faults:
         """(status, seconds until it is over) while REST is to be refused."""
         left = self.refuse_until - self.clock()
         return (self.refuse_status, max(1, -(-left // 1000))) if left > 0 else None
+
+    def show_page(self, seconds: float) -> None:
+        self.page_until = self.clock() + round(seconds * 1000)
+
+    @property
+    def shows_page(self) -> bool:
+        return self.clock() < self.page_until
+
+    def maintain(self, kind: str, seconds: float) -> None:
+        self.maintenance_kind, self.maintenance_until = kind, self.clock() + round(seconds * 1000)
+
+    @property
+    def maintenance(self) -> str:
+        """One of MAINTENANCES, "" for none."""
+        return self.maintenance_kind if self.clock() < self.maintenance_until else ""
 
     def is_dropped(self, symbol: str, aggregate_id: int) -> bool:
         return any(drop.symbol == symbol and aggregate_id in drop.aggregates for drop in self.dropped)
@@ -89,7 +110,7 @@ class Faults:
 
     def clear(self) -> None:
         """End every fault that is running; the counts and the lists of what was dropped stay."""
-        self.skew_ms = self.duplicates = self.refuse_until = 0
+        self.skew_ms = self.duplicates = self.refuse_until = self.page_until = self.maintenance_until = 0
         self.malformed.clear()
         self.short_pages.clear()
         self.unsettled_ms.clear()
@@ -99,6 +120,7 @@ class Faults:
             "counts": dict(self.counts),
             "skew_ms": self.skew_ms,
             "refusing": self.refusal() is not None,
+            "maintenance": self.maintenance,
             "dropped_trades": [
                 {
                     "symbol": drop.symbol,

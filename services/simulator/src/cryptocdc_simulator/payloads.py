@@ -262,6 +262,19 @@ def book_ticker_event(instrument: Instrument, update_id: int, bid: Level, ask: L
     }
 
 
+def maintained(infos: list[Json], kind: str) -> list[Json]:
+    """What exchangeInfo lists during a maintenance of `kind` instead of `infos`; these where there is none."""
+    match kind:
+        case "odd-market":
+            # As listed by the exchange once: a market of its own tests, and no other.
+            return [{"symbol": "123456", "status": "TRADING", "baseAsset": "123", "quoteAsset": "456"}]
+        case "break":
+            return [{**info, "status": "BREAK"} for info in infos]
+        case "empty":
+            return []
+    return infos
+
+
 def symbol_info(listing: Listing) -> Json:
     """One entry of exchangeInfo's `symbols`."""
     instrument = listing.instrument

@@ -75,6 +75,7 @@ class MarketApi:
         async def body() -> Any:
             listings = self._market.listings.values() if symbols is None else [self._listing(name) for name in symbols]
             infos = [payloads.symbol_info(listing) for listing in listings]
+            infos = payloads.maintained(infos, self._faults.maintenance)
             if status is not None:
                 infos = [info for info in infos if info["status"] == status]
             return payloads.exchange_info(infos, self._weight_limit, self._server_time())

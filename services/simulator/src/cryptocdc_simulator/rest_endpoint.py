@@ -38,6 +38,9 @@ class RestEndpoint:
         return response
 
     async def _respond(self, name: str, request: Request) -> Response:
+        if self._faults.shows_page:
+            self._faults.counts["pages"] += 1
+            return Response(errors.LOGIN_PAGE, 200, media_type="text/html")
         refusal = self._faults.refusal()
         if refusal is not None:
             status, seconds = refusal
@@ -46,7 +49,9 @@ class RestEndpoint:
                 return _refused(errors.too_much_weight(self._weights.limit), seconds)
             if status == 418:
                 return _refused(errors.banned(self._faults.refuse_until), seconds)
-            return _refused(errors.unavailable(status), None)
+            if status == 403:
+                return Response(errors.FIREWALL_PAGE, 403, media_type="text/html")
+            return _refused(errors.restricted() if status == 451 else errors.unavailable(status), None)
         try:
             endpoint = self._endpoints.get(name)
             if endpoint is None:

@@ -81,6 +81,10 @@ class Market:
         if listing.delisted_ms is None:
             listing.delisted_ms = self.clock()
 
+    def resume(self, symbol: str) -> None:
+        """It trades again, as if it had all the while: the trades of the pause are in REST, in no stream."""
+        self.listings[symbol].delisted_ms = None
+
     def remove(self, symbol: str) -> None:
         del self.listings[symbol]
 
