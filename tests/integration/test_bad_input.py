@@ -220,13 +220,13 @@ def test_a_column_added_under_the_connector_is_ignored_and_counted(it: Run) -> N
     assert it.figures().dead_letters == 0
 
 
-def test_a_symbol_delisted_while_running_stops_alone_and_the_status_says_so(
+def test_a_symbol_delisted_while_running_pauses_alone_and_the_status_says_so(
     it: Run, command_environment: dict[str, str]
 ) -> None:
     pids = it.programs.pids()
     fault(it, "delist", symbol=DELISTED)
 
-    wait_for("its capture stopped", lambda: it.figures().halted, 120)
+    wait_for("the pause noticed", lambda: it.figures().halted, 120)
     answer = cryptocdc(command_environment, "status", "--json")
     assert answer.code == 0, answer
     status = next(feed for feed in answer.json()["feeds"] if feed["identity"] == it.plan.names.fid)

@@ -324,14 +324,20 @@ def test_a_change_of_what_stored_rows_mean_is_refused(
     assert "spec.streams.recentTrades.kind: 'trade' is not accepted; accepted: 'aggregate'" in answer.err
 
 
-def test_an_unknown_symbol_is_named_with_what_may_have_been_meant(
+def test_a_symbol_that_is_not_listed_is_waited_for_with_what_may_have_been_meant(
     simulator: None, command: Command, write: Callable[[Document], Path]
 ) -> None:
-    answer = command("apply", "-f", write(feed_document("unknown", ["BTCUSDT", "ETHUSDD", "ZZZZZZ"], STREAMS)))
-    assert answer.code == 2, answer
-    assert "spec.symbols.names[1]: 'ETHUSDD' is unknown to simulated; did you mean" in answer.err
-    assert "ETHUSDT" in answer.err
-    assert "spec.symbols.names[2]: 'ZZZZZZ' is unknown" in answer.err
+    file = write(feed_document("unlisted", ["BTCUSDT", "ETHUSDD", "ZZZZZZ"], STREAMS))
+    planned = command("plan", "-f", file)
+    assert planned.code == 0, planned
+    assert json.loads(planned.out)["waiting"] == ["ETHUSDD", "ZZZZZZ"]
+    answer = command("apply", "-f", file)
+    assert answer.code == 0, answer
+    for said in (planned.err, answer.err):
+        words = " ".join(said.split())
+        assert "ETHUSDD is not listed by simulated: waiting for its first trade; did you mean ETH" in words
+        assert "ZZZZZZ is not listed by simulated: waiting for its first trade" in words
+    assert command("delete", "-f", file).code == 0
 
 
 def test_a_name_that_is_a_word_of_sql_and_of_cql_is_quoted_through_the_whole_pipeline(

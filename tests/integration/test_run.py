@@ -315,9 +315,10 @@ def test_top_is_looked_at_again_after_a_day_until_that_has_worked(
     start: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with start(feed_document("daily", 3, {"latestPrices": {"source": "websocket"}})) as it:
-        before, gone = it.applied.symbols, it.applied.symbols[0]
+        before, gone, paused = it.applied.symbols, it.applied.symbols[0], it.applied.symbols[1]
         it.applied = replace(it.applied, resolved_at=time.time() - run.RESOLVE_AGAIN_S)
-        fault(it, "delist", symbol=gone)
+        fault(it, "delist", symbol=gone, remove="true")
+        fault(it, "delist", symbol=paused)
         with monkeypatch.context() as broken:
             broken.setattr(run, "apply", Mock(side_effect=ConnectionError))
             with pytest.raises(ConnectionError):
@@ -325,9 +326,14 @@ def test_top_is_looked_at_again_after_a_day_until_that_has_worked(
         assert it.applied.symbols == before
 
         it._resolve_again()
+        assert it.applied.symbols == before, "one answer takes no symbol out"
+        assert (it.applied.halted, list(it.applied.waiting)) == ((paused,), [gone])
+        it.applied = replace(it.applied, resolved_at=time.time() - run.RESOLVE_LOOK_S)
+        it._resolve_again()
         after = it.applied.symbols
         assert len(after) == 3
         assert gone not in after
+        assert paused in after, "a pause costs no rank"
         assert it.plan.symbols.keys() == set(after)
         stored = it.store.read(it.plan.names.fid)
         assert stored is not None

@@ -99,12 +99,23 @@ class ProducerMetrics(ProgramMetrics):
         self.write_retries = Counter(
             f"{p}write_retries_total", "Batches that PostgreSQL did not take, tried again.", registry=r
         )
-        self.symbols = Gauge(f"{p}symbols", "Symbols captured by this producer.", registry=r)
+        self.symbols = Gauge(f"{p}symbols", "Symbols captured by this producer whose markets trade.", registry=r)
         self.group_member = _group_member(p, r)
         self.halted_symbols = Gauge(
             f"{p}halted_symbols",
-            "1 for each symbol assigned that the exchange does not trade: its capture stands.",
+            "1 for each symbol assigned whose market is paused: it is captured once it trades again.",
             ["symbol"],
+            registry=r,
+        )
+        self.waiting_symbols = Gauge(
+            f"{p}waiting_symbols",
+            "1 for each symbol assigned that the exchange does not list: it is captured from its first trade on.",
+            ["symbol"],
+            registry=r,
+        )
+        self.suspect_lists = Counter(
+            f"{p}suspect_lists_total",
+            "Lists of markets that could not be right and were requested again.",
             registry=r,
         )
         self.last_frame = Gauge(f"{p}last_frame_timestamp_seconds", "When the last frame came.", ["table"], registry=r)

@@ -42,7 +42,7 @@ class Plan:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """Those whose symbols are captured: `top` may not mean one today, and one that is halted waits."""
+        """Those whose symbols the feed has: `top` may not mean one today."""
         return tuple(alert for alert in self.feed.spec.alerts if alert.symbol in self.symbols)
 
     @property

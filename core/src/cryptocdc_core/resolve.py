@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from cryptocdc_core.feed import CryptoFeed, FeedError
@@ -12,9 +12,11 @@ from cryptocdc_core.names import Names, Source, identity
 LEAVE_RANK = 1.5
 """A symbol of `top` leaves only when it falls below this many times the count: no flapping at the edge."""
 
-
 HINTS = 10
-"""Unknown symbols for which one that is alike is looked for: for a thousand of them it would take minutes."""
+"""Unlisted symbols for which similar names are looked up: for a thousand of them it would take minutes."""
+
+ENOUGH = 5
+"""Symbols captured before from which on a list can be judged by them: fewer may all have been delisted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +30,39 @@ class Market:
 
 @dataclass(frozen=True)
 class ResolvedFeed:
-    """A feed whose every symbol the exchange knows, and the identity that names its parts."""
+    """A feed, the symbols to capture, and the identity that names its parts."""
 
     feed: CryptoFeed
     source: Source
     symbols: tuple[str, ...]
-    """Sorted."""
+    """Sorted. All of them are subscribed to, whatever state their markets are in."""
     halted: tuple[str, ...] = field(default=())
-    """Asked for by name and known, but not trading now."""
+    """Of these the ones that are listed but not trading now."""
+    waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of these the ones that are not listed; each with listed names that are similar, in case it is a typing error."""
+    suspect: str = ""
+    """Why the exchange's list of markets was not believed. Then nothing is known of `halted` and `waiting`."""
 
     @property
     def names(self) -> Names:
         return Names(identity(self.feed.name, self.source))
+
+
+def implausible(markets: Collection[str], *known: Collection[str]) -> str | None:
+    """Why a list of markets can't be right, None when it can: it is empty, or lacks more than half of one of the groups
+    of `known` symbols. During maintenance an exchange has listed a single test market.
+    """
+    if not markets:
+        return "it lists no market at all"
+    for group in known:
+        missing = sorted(symbol for symbol in group if symbol not in markets)
+        if 2 * len(missing) > len(group):
+            more = ", …" if len(missing) > 3 else ""
+            count = f"{len(markets)} market{'s' if len(markets) > 1 else ''}"
+            return (
+                f"it lists {count} and lacks {len(missing)} of {len(group)} known ones: {', '.join(missing[:3])}{more}"
+            )
+    return None
 
 
 def resolve(
@@ -48,45 +71,68 @@ def resolve(
     markets: Mapping[str, Market],
     quote_volumes: Mapping[str, float],
     current: frozenset[str] = frozenset(),
+    absent: frozenset[str] = frozenset(),
 ) -> ResolvedFeed:
     """Resolve `names` or `top` against the exchange's `markets`, by symbol.
 
-    `quote_volumes` (24 hours, in the quote asset) rank the markets for `top`; `current` are the symbols that an earlier
-    resolution chose, which stay until they fall below LEAVE_RANK × count. Raises FeedError naming every unknown symbol.
+    A name that is not listed stays in the feed and is waited for. `quote_volumes` (24 hours, in the quote asset) rank
+    the markets for `top`; `current` are the symbols that an earlier resolution chose, which stay until they fall below
+    LEAVE_RANK × count, and while their rank is unknown; `absent` are those of them that the answer before this one
+    lacked, too. Raises FeedError for a quote asset, or an alert's symbol, that no market has.
     """
     if feed.spec.symbols.top is not None:
-        top = feed.spec.symbols.top
-        ranked = sorted(
-            (m.symbol for m in markets.values() if m.trading and m.quote == top.quote),
-            key=lambda symbol: (-quote_volumes.get(symbol, 0.0), symbol),
-        )
-        if not ranked:
-            quotes = sorted({m.quote for m in markets.values() if m.trading})
-            raise FeedError(
-                [f"spec.symbols.top.quote: {top.quote!r} has no trading market; accepted: {', '.join(quotes[:20])}"]
-            )
-        _refuse_unknown_alerts(feed, markets)
-        staying = [s for s in ranked[: int(top.count * LEAVE_RANK)] if s in current][: top.count]
-        joining = [s for s in ranked if s not in current][: top.count - len(staying)]
-        return ResolvedFeed(feed, source, tuple(sorted([*staying, *joining])))
+        chosen = _top(feed, markets, quote_volumes, current, absent)
+    else:
+        chosen = list(feed.spec.symbols.names or [])
+    unlisted = [symbol for symbol in chosen if symbol not in markets]
+    waiting = {symbol: _similar(symbol, markets) if at < HINTS else () for at, symbol in enumerate(unlisted)}
+    halted = sorted(symbol for symbol in chosen if symbol in markets and not markets[symbol].trading)
+    return ResolvedFeed(feed, source, tuple(sorted(chosen)), tuple(halted), waiting)
 
-    problems: list[str] = []
-    halted: list[str] = []
-    names = feed.spec.symbols.names or []
-    for at, name in enumerate(names):
-        if name not in markets:
-            problems.append(_unknown(f"spec.symbols.names[{at}]", name, feed, markets, hinted=len(problems) < HINTS))
-        elif not markets[name].trading:
-            halted.append(name)
-    if problems:
-        raise FeedError(problems)
-    return ResolvedFeed(feed, source, tuple(sorted(set(names) - set(halted))), tuple(sorted(halted)))
+
+def unresolved(feed: CryptoFeed, source: Source, suspect: str, current: Collection[str]) -> ResolvedFeed | None:
+    """The feed where the exchange's list is not believed: its names, or what `top` chose before; None without these."""
+    symbols = feed.spec.symbols.names or current
+    return ResolvedFeed(feed, source, tuple(sorted(symbols)), suspect=suspect) if symbols else None
+
+
+def _top(
+    feed: CryptoFeed,
+    markets: Mapping[str, Market],
+    quote_volumes: Mapping[str, float],
+    current: frozenset[str],
+    absent: frozenset[str],
+) -> list[str]:
+    """The symbols of `top`. One that is paused keeps its rank, and one that is not listed any more leaves when a second
+    answer agrees: maintenance takes markets away for hours.
+    """
+    top = feed.spec.symbols.top
+    assert top is not None
+    listed = {market.symbol: market for market in markets.values() if market.quote == top.quote}
+    # Of another quote asset are those that the feed asked for before it was edited.
+    vanished = {symbol for symbol in current if symbol not in markets and symbol.endswith(top.quote)}
+    if not listed and not vanished:
+        quotes = sorted({market.quote for market in markets.values()})
+        raise FeedError(
+            [f"spec.symbols.top.quote: {top.quote!r} has no trading market; accepted: {', '.join(quotes[:20])}"]
+        )
+    _refuse_unknown_alerts(feed, markets)
+    trading = {symbol for symbol, market in listed.items() if market.trading}
+    kept = {symbol for symbol in current & listed.keys() - trading if symbol not in quote_volumes}
+    kept |= vanished - absent
+    # In full maintenance there is nothing else to begin with than paused markets.
+    candidates = (trading or listed.keys()) | (current & listed.keys())
+    ranked = sorted(candidates - kept, key=lambda symbol: (-quote_volumes.get(symbol, 0.0), symbol))
+    staying = [*sorted(kept), *(s for s in ranked[: int(top.count * LEAVE_RANK)] if s in current)][: top.count]
+    joining = [symbol for symbol in ranked if symbol not in current]
+    return [*staying, *joining[: top.count - len(staying)]]
 
 
 def _refuse_unknown_alerts(feed: CryptoFeed, markets: Mapping[str, Market]) -> None:
-    """Which symbols `top` means changes by the day; one that the exchange does not know is a slip."""
+    """Which symbols `top` means changes by the day; one that the exchange does not list is a typing error."""
     problems = [
-        _unknown(f"spec.alerts[{at}].symbol", alert.symbol, feed, markets)
+        f"spec.alerts[{at}].symbol: {alert.symbol!r} is unknown to {feed.spec.exchange};"
+        f" {suggestion(_similar(alert.symbol, markets)) or 'a symbol of exchangeInfo is accepted'}"
         for at, alert in enumerate(feed.spec.alerts)
         if alert.symbol not in markets
     ]
@@ -94,7 +140,19 @@ def _refuse_unknown_alerts(feed: CryptoFeed, markets: Mapping[str, Market]) -> N
         raise FeedError(problems)
 
 
-def _unknown(field: str, name: str, feed: CryptoFeed, markets: Mapping[str, Market], *, hinted: bool = True) -> str:
-    near = difflib.get_close_matches(name, markets, n=3) if hinted else []
-    hint = f"did you mean {', '.join(near)}?" if near else "a symbol of exchangeInfo is accepted"
-    return f"{field}: {name!r} is unknown to {feed.spec.exchange}; {hint}"
+def _similar(name: str, markets: Mapping[str, Market]) -> tuple[str, ...]:
+    return tuple(difflib.get_close_matches(name, markets, n=3))
+
+
+def suggestion(similar: Collection[str]) -> str:
+    """What may have been meant, as a question; "" for nothing similar."""
+    return f"did you mean {', '.join(similar)}?" if similar else ""
+
+
+def waiting_notes(waiting: Mapping[str, tuple[str, ...]], exchange: str) -> list[str]:
+    """A sentence for each symbol that is waited for, for people."""
+    return [
+        f"{symbol} is not listed by {exchange}: waiting for its first trade"
+        f"{f'; {suggestion(similar)}' if similar else ''}"
+        for symbol, similar in sorted(waiting.items())
+    ]

@@ -25,7 +25,7 @@ from cryptocdc_local.draining import drain
 from cryptocdc_local.errors import EXIT_PLATFORM, EXIT_UNEQUAL
 from cryptocdc_local.exchange_choice import Chosen, answering, choose
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
-from cryptocdc_local.live import feed_table, server_table
+from cryptocdc_local.live import feed_table, markets_shown, server_table
 from cryptocdc_local.page import has_screen, open_when_ready
 from cryptocdc_local.platform import HaltError, Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform.progress import shown
@@ -122,6 +122,7 @@ def run_feed(
                     it = stack.enter_context(
                         run.started(platform, document, chosen, steps, lambda step: console.print(f"[dim]{step}"))
                     )
+                _print_notes(console, it.applied)
                 console.print(f"live page: {it.address}  API: {it.address}/docs")
                 if not ends and console.is_terminal and has_screen():
                     open_when_ready(it.address)
@@ -245,8 +246,15 @@ def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> Appli
     if chosen.note:
         Console(stderr=True).print(f"[yellow]{chosen.note}")
     before = _store(platform).applied_before(feed, chosen.source)
+    for folder in (platform.settings.home, platform.settings.run, platform.settings.log):
+        platform.account.make_folder(folder)  # nothing may ever have been started here
     with answering(platform.settings, feed, chosen):
-        return run.resolved(document, chosen, before.symbols if before else ())
+        return run.resolved(document, chosen, before.symbols if before else (), before.waiting if before else ())
+
+
+def _print_notes(console: Console, applied: AppliedFeed) -> None:
+    for note in applied.notes:
+        console.print(note, style="yellow", markup=False, soft_wrap=True)
 
 
 def _servers(platform: Platform) -> applier.Servers:
@@ -265,8 +273,7 @@ def apply(feed: Feed, source: Source = None) -> None:
         f"{applied.feed.name} applied as {applied.fid}: {len(applied.symbols)} symbols"
         f" (added {', '.join(done.added) or 'none'}; removed {', '.join(done.removed) or 'none'})"
     )
-    if applied.halted:
-        console.print(f"[yellow]not trading now, not captured: {', '.join(applied.halted)}")
+    _print_notes(console, applied)
 
 
 def delete(feed: Feed, source: Source = None) -> None:
@@ -294,10 +301,13 @@ def plan(feed: Feed, source: Source = None) -> None:
     """Print what applying a feed would make, and change nothing."""
     platform = _platform()
     applied = _resolve(feed, source, platform)
+    _print_notes(Console(stderr=True), applied)
     planned = run.planned_of(applied, _servers(platform), running=platform.is_running())
     shown_plan: dict[str, Any] = {
         "identity": planned.names.fid,
         "symbols": planned.symbols,
+        "halted": list(applied.halted),
+        "waiting": list(applied.waiting),
         "topics": {t.name: {"partitions": t.partitions, **t.config} for t in planned.topics},
         "connector": planned.connector,
         "postgres": list(planned.postgres),
@@ -346,7 +356,7 @@ def status(as_json: Json = False) -> None:
                     "source": applied.source,
                     "symbols": list(applied.symbols),
                     "captured_symbols": now.symbols,
-                    "halted": sorted({*applied.halted, *now.halted}),
+                    **markets_shown(applied, now),
                     "suspended": applied.feed.spec.suspend,
                 }
                 for applied, now in feeds

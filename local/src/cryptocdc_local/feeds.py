@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ import yaml
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names, Source, identity
+from cryptocdc_core.resolve import ResolvedFeed, waiting_notes
 from cryptocdc_local.platform.account import Account
 
 
 @dataclass(frozen=True)
 class AppliedFeed:
-    """A feed as it was last applied. `symbols` are the resolved ones; the URLs are those that were chosen."""
+    """A feed as it was last applied. `symbols`, `halted`, `waiting` and `suspect` are those of ResolvedFeed; the URLs
+    are those that were chosen.
+    """
 
     document: dict[str, Any]
     source: Source
@@ -27,6 +30,20 @@ class AppliedFeed:
     halted: tuple[str, ...]
     resolved_at: float
     """Seconds since the epoch."""
+    waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    suspect: str = ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user must know of the symbols, a line each."""
+        if self.suspect:
+            return [f"the list of markets of {self.feed.spec.exchange} is not believed: {self.suspect}"]
+        paused = [f"paused now, captured once they trade again: {', '.join(self.halted)}"] if self.halted else []
+        return [*paused, *waiting_notes(self.waiting, self.feed.spec.exchange)]
+
+    @property
+    def resolved(self) -> ResolvedFeed:
+        return ResolvedFeed(self.feed, self.source, self.symbols, self.halted, self.waiting, self.suspect)
 
     @property
     def feed(self) -> CryptoFeed:
@@ -59,7 +76,8 @@ class FeedStore:
         except FileNotFoundError:
             return None
         applied = AppliedFeed(**found)
-        return replace(applied, symbols=tuple(applied.symbols), halted=tuple(applied.halted))
+        waiting = {symbol: tuple(similar) for symbol, similar in applied.waiting.items()}
+        return replace(applied, symbols=tuple(applied.symbols), halted=tuple(applied.halted), waiting=waiting)
 
     def applied_before(self, feed: CryptoFeed, source: Source) -> AppliedFeed | None:
         """How `feed` was last applied. Raises FeedError when what it asks for now would mix with the rows of then."""

@@ -61,12 +61,23 @@ def _title(applied: AppliedFeed, figures: FeedFigures) -> Text:
         label = "SIMULATED DATA" if applied.source == "simulated" else "REPLAYED CAPTURE"
         text.append(f"  {label}", style="bold black on yellow")
     text.append(f"  {figures.symbols} symbols captured", style="default")
-    if halted := sorted({*applied.halted, *figures.halted}):
-        more = f" and {len(halted) - NAMED} more" if len(halted) > NAMED else ""
-        text.append(f"  not trading: {', '.join(halted[:NAMED])}{more}", style="yellow")
+    markets = markets_shown(applied, figures)
+    for label, symbols in (("paused", markets["halted"]), ("waiting, not listed", markets["waiting"])):
+        if symbols:
+            more = f" and {len(symbols) - NAMED} more" if len(symbols) > NAMED else ""
+            text.append(f"  {label}: {', '.join(symbols[:NAMED])}{more}", style="yellow")
     if applied.feed.spec.suspend:
         text.append("  suspended", style="yellow")
     return text
+
+
+def markets_shown(applied: AppliedFeed, figures: FeedFigures) -> dict[str, list[str]]:
+    """The symbols whose markets are paused (`halted`) and not listed (`waiting`): as the producers have it, or, before
+    they captured anything, as the exchange answered when the feed was applied.
+    """
+    if figures.symbols or figures.halted or figures.waiting:
+        return {"halted": sorted(figures.halted), "waiting": sorted(figures.waiting)}
+    return {"halted": sorted(applied.halted), "waiting": sorted(applied.waiting)}
 
 
 def _cells(stream: StreamFigures, now: float, wide: bool) -> list[str]:

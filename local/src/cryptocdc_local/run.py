@@ -5,22 +5,21 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
 
-from cryptocdc_adapters import postgres
-from cryptocdc_adapters.exchange import Rest, markets, quote_volumes
+from cryptocdc_adapters import postgres, resolving
+from cryptocdc_adapters.exchange import Rest
 from cryptocdc_adapters.figures import FeedFigures
 from cryptocdc_adapters.readings import Readings
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.ddl import DROPPED
 from cryptocdc_core.names import identity, quoted
 from cryptocdc_core.plan import Plan, plan
-from cryptocdc_core.resolve import ResolvedFeed, resolve
 from cryptocdc_core.settings import ExchangeSettings
 from cryptocdc_local import running
 from cryptocdc_local.applier import Applied, Servers, apply
@@ -49,17 +48,26 @@ def read_document(path: Path) -> dict[str, object]:
     return dict(document)
 
 
-def resolved(document: dict[str, object], chosen: Chosen, current: tuple[str, ...]) -> AppliedFeed:
-    """Ask the exchange what the feed's symbols mean.
+def resolved(
+    document: dict[str, object], chosen: Chosen, current: Collection[str], absent: Collection[str] = ()
+) -> AppliedFeed:
+    """Ask the exchange what the feed's symbols mean; `current` and `absent` as `resolve` takes them.
 
-    Raises FeedError for unknown symbols, ExchangeError when the exchange does not say.
+    Raises FeedError for what no market has, ExchangeError when the exchange does not answer as wanted.
     """
     feed = feeds.parse(document)
     rest = Rest(chosen.rest_url, ExchangeSettings.from_env().api_key)
-    volumes = quote_volumes(rest) if feed.spec.symbols.top is not None else {}
-    found = resolve(feed, chosen.source, markets(rest), volumes, frozenset(current))
+    found = resolving.resolved(rest, feed, chosen.source, current, absent)
     return AppliedFeed(
-        document, chosen.source, chosen.rest_url, chosen.websocket_url, found.symbols, found.halted, time.time()
+        document,
+        chosen.source,
+        chosen.rest_url,
+        chosen.websocket_url,
+        found.symbols,
+        found.halted,
+        time.time(),
+        dict(found.waiting),
+        found.suspect,
     )
 
 
@@ -200,10 +208,12 @@ class Run:
             self.event = "feed changed: taken over"
 
     def _resolve_again(self) -> None:
-        """Once a day, what the exchange means by `top`."""
-        if self.applied.feed.spec.symbols.top is None or time.time() - self.applied.resolved_at < RESOLVE_AGAIN_S:
+        """Once a day what the exchange means by `top`; sooner while a second answer must show that a symbol is gone."""
+        wait_s = RESOLVE_LOOK_S if self.applied.waiting or self.applied.suspect else RESOLVE_AGAIN_S
+        if self.applied.feed.spec.symbols.top is None or time.time() - self.applied.resolved_at < wait_s:
             return
-        applied = resolved(self.applied.document, self.chosen, self.applied.symbols)
+        applied = resolved(self.applied.document, self.chosen, self.applied.symbols, self.applied.waiting)
+        self.event = "; ".join(applied.notes)
         planned = planned_of(applied, self.servers)
         apply(planned, self.servers, lambda _: None)
         self._take(applied, planned)
@@ -281,7 +291,7 @@ def _started(
     def asked() -> AppliedFeed:
         if simulator is not None:
             simulator.start(chosen.capture)
-        return resolved(document, chosen, earlier.symbols if earlier else ())
+        return resolved(document, chosen, earlier.symbols if earlier else (), earlier.waiting if earlier else ())
 
     try:
         # The exchange is asked while the servers start: neither needs the other.
@@ -332,4 +342,4 @@ def planned_of(applied: AppliedFeed, servers: Servers, *, running: bool = True) 
     if running:
         with contextlib.closing(postgres.connect(servers.postgres, "plan", autocommit=True)) as connection:
             kept = postgres.tables(connection, applied.names.schema)
-    return plan(ResolvedFeed(applied.feed, applied.source, applied.symbols, applied.halted), servers.facts, kept)
+    return plan(applied.resolved, servers.facts, kept)

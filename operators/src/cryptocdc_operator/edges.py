@@ -144,8 +144,8 @@ class Servers(Protocol):
 class Outside(Protocol):
     """What is neither cluster nor platform."""
 
-    def resolve(self, feed: CryptoFeed, current: frozenset[str]) -> ResolvedFeed:
-        """Raises FeedError, ExchangeSilent."""
+    def resolve(self, feed: CryptoFeed, current: frozenset[str], absent: frozenset[str]) -> ResolvedFeed:
+        """`current` and `absent` as cryptocdc_core.resolve takes them. Raises FeedError, ExchangeSilent."""
 
     def proof(self, names: Names) -> Proof | str | None:
         """As judge.proven takes it."""

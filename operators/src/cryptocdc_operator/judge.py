@@ -14,12 +14,12 @@ from cryptocdc_operator.recovery import MOST_SNAPSHOTS, Action
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import CatchUp, Recovery
 
-READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, PROVEN = (
+READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, PROVEN, MARKETS = (
     "Ready", "PlatformReady", "TablesReady", "TopicsReady", "ConnectorReady", "ProducersReady", "ConsumersReady",
-    "ApiReady", "AlerterReady", "Proven",
+    "ApiReady", "AlerterReady", "Proven", "MarketsTrading",
 )  # fmt: skip
 PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, PROVEN)
-"""What Ready sums up, in the order in which one would look for a cause."""
+"""What Ready sums up, in the order in which one would look for a cause; then come the markets, which may wait."""
 
 OF_PROGRAMS = {
     "producer": (PRODUCERS, "producers"), "consumer": (CONSUMERS, "consumers"), "api": (API, "API servers"),
@@ -232,14 +232,32 @@ def proven(proof: Proof | str | None, suspended: bool, catch_up: CatchUp | None,
     return Verdict("True", "Equal", "PostgreSQL and Cassandra are equal")
 
 
-def ready(verdicts: Mapping[str, Verdict], suspended: bool) -> Verdict:
-    """The first part that does not hold says why. That nothing is proven yet keeps nothing from working."""
+def markets(exchange: str, symbols: int, halted: Sequence[str], waiting: Sequence[str], suspect: str) -> Verdict:
+    """Whether all of the feed's `symbols` trade, as the exchange lists them. `waiting`: a sentence for each symbol that
+    is not listed; `suspect`: why the list was not believed.
+    """
+    if suspect:
+        why = f"the list of markets of {exchange} is not believed, it is requested again: {suspect}"
+        return Verdict("Unknown", "ListSuspect", why)
+    paused = [f"paused, captured once they trade again: {', '.join(halted)}"] if halted else []
+    if waiting or paused:
+        return Verdict("False", "Waiting" if waiting else "Paused", "; ".join([*waiting, *paused]))
+    return Verdict("True", "Trading", f"{symbols} markets trade")
+
+
+def ready(verdicts: Mapping[str, Verdict], suspended: bool, nothing_trades: bool = False) -> Verdict:
+    """The first part that does not hold says why. That nothing is proven yet keeps nothing from working, nor does a
+    market that is waited for, unless there is no other (`nothing_trades`).
+    """
     for part in PARTS:
         verdict = verdicts[part]
         if not (verdict.holds or (part == PROVEN and verdict.status == "Unknown")):
             return Verdict("False", verdict.reason, f"{part}: {verdict.message}")
     if suspended:
         return Verdict("True", "Suspended", "nothing is captured; what is in PostgreSQL is carried on")
+    trading = verdicts.get(MARKETS)
+    if trading is not None and trading.status == "False":
+        return Verdict("False" if nothing_trades else "True", trading.reason, f"{MARKETS}: {trading.message}")
     return Verdict("True", "Capturing", "all parts work")
 
 
@@ -250,13 +268,15 @@ def conditions(
     transition changes only with the status."""
     earlier = {condition["type"]: condition for condition in before}
     made = []
-    for kind in (READY, *PARTS):
+    for kind in (READY, *PARTS, MARKETS):
         then = earlier.get(kind)
         verdict = verdicts.get(kind)
         if verdict is None:
             if then is not None:
                 made.append(dict(then))
                 continue
+            if kind == MARKETS:
+                continue  # nobody has asked the exchange yet
             verdict = Verdict("Unknown", "NotSeen", "not looked at yet")
         same = then is not None and then["status"] == verdict.status
         made.append(

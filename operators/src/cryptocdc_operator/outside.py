@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 import requests
 
-from cryptocdc_adapters.exchange import ExchangeError, Rest, markets, quote_volumes
+from cryptocdc_adapters import resolving
+from cryptocdc_adapters.exchange import ExchangeError, Rest
 from cryptocdc_adapters.figures import SCRAPE_TIMEOUT_S, Samples, parse
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names, source_of
-from cryptocdc_core.resolve import ResolvedFeed, resolve
+from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_operator.edges import ExchangeSilent
 from cryptocdc_operator.judge import Proof
 from cryptocdc_operator.programs import exchange_urls
@@ -30,12 +31,11 @@ class ExchangeAndVerifier:
         # The cluster's own addresses are not reached by way of a proxy.
         self._http.trust_env = False
 
-    def resolve(self, feed: CryptoFeed, current: frozenset[str]) -> ResolvedFeed:
+    def resolve(self, feed: CryptoFeed, current: frozenset[str], absent: frozenset[str]) -> ResolvedFeed:
         rest_url, _ = exchange_urls(feed, self._settings)
         rest = Rest(exchange_of(feed, rest_url).rest, patience_s=PATIENCE_S)
         try:
-            volumes = quote_volumes(rest) if feed.spec.symbols.top is not None else {}
-            return resolve(feed, source_of(feed.spec.exchange), markets(rest), volumes, current)
+            return resolving.resolved(rest, feed, source_of(feed.spec.exchange), current, absent)
         except ExchangeError as error:
             raise ExchangeSilent(str(error)) from error
 

@@ -17,7 +17,7 @@ from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, identity, source_of
 from cryptocdc_core.plan import Plan, plan
-from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_core.resolve import ResolvedFeed, waiting_notes
 from cryptocdc_operator import children, judge
 from cryptocdc_operator.carrying import Carrying
 from cryptocdc_operator.catching_up import caught_up_so_far
@@ -53,6 +53,8 @@ from cryptocdc_operator.workloads import digest
 log = logging.getLogger("cryptocdc.operator")
 
 RESOLVE_AGAIN = timedelta(days=1)
+RESOLVE_SOON = timedelta(minutes=1)
+"""While a market is paused or not listed, or the exchange's list was not believed."""
 SOON_S, LATER_S, SELDOM_S = 3.0, 15.0, 30.0
 """When to come again: to go on with what was begun; to see whether a server is back; to see to what takes long."""
 
@@ -98,6 +100,7 @@ class _Pass:
         self.status: dict[str, Any] = dict(self.written)
         self.suspended = bool(self.document["spec"].get("suspend"))
         self.now = self.operator.now()
+        self.nothing_trades = False
 
     def run(self) -> Outcome:
         try:
@@ -190,12 +193,13 @@ class _Pass:
         asked = digest([feed.spec.exchange, feed.spec.endpoints.rest, feed.spec.symbols.model_dump()])
         then, known = moment(self.status.get("resolvedAt")), self.status.get("symbolNames")
         same = known is not None and self.status.get("resolvedFrom") == asked
-        if same and then is not None and self.now < then + RESOLVE_AGAIN:
+        open_questions = any(self.status.get(key) for key in ("waitingNames", "haltedNames", "suspectList"))
+        if same and then is not None and self.now < then + (RESOLVE_SOON if open_questions else RESOLVE_AGAIN):
             resolved = self._resolved_before(feed)
         else:
             try:
-                resolved = self.operator.outside.resolve(feed, frozenset(known or ()))
-                self.status["resolvedAt"], self.status["resolvedFrom"] = rfc3339(self.now), asked
+                resolved = self._asked(feed, same)
+                self.status["resolvedFrom"] = asked
             except FeedError as error:
                 resolved = self._unresolved(feed, "UnknownSymbol", "; ".join(error.problems))
             except ExchangeSilent as error:
@@ -205,11 +209,36 @@ class _Pass:
                 else:
                     resolved = self._unresolved(feed, "ExchangeSilent", f"{feed.spec.exchange}: {error}")
         self.status["identity"] = names.fid
-        self.status["symbolNames"], self.status["symbols"] = list(resolved.symbols), len(resolved.symbols)
-        self.status["haltedNames"] = list(resolved.halted)
+        self._note_markets(resolved)
         # Before anything is made: who deletes the feed must know what to look for.
         self._write()
         return plan(resolved, servers.facts, self._kept(names, servers))
+
+    def _asked(self, feed: CryptoFeed, same: bool) -> ResolvedFeed:
+        """What the exchange answers. Where its list of markets is not believed, what is known of them stays."""
+        waited = frozenset(self.status.get("waitingNames", ()))
+        resolved = self.operator.outside.resolve(feed, frozenset(self.status.get("symbolNames", ())), waited)
+        self.status["resolvedAt"] = rfc3339(self.now)
+        self.status["suspectList"] = resolved.suspect or None
+        if resolved.suspect:
+            return self._resolved_before(feed) if same else resolved
+        self.status["waitingNotes"] = waiting_notes(resolved.waiting, feed.spec.exchange)
+        fresh = {symbol: similar for symbol, similar in resolved.waiting.items() if symbol not in waited}
+        if fresh:
+            self.say("Warning", "NotListed", "; ".join(waiting_notes(fresh, feed.spec.exchange)))
+        listed = sorted((waited - resolved.waiting.keys()) & set(resolved.symbols))
+        if listed:
+            self.say("Normal", "Listed", _listed(listed))
+        return resolved
+
+    def _note_markets(self, resolved: ResolvedFeed) -> None:
+        self.status["symbolNames"], self.status["symbols"] = list(resolved.symbols), len(resolved.symbols)
+        self.status["haltedNames"], self.status["waitingNames"] = list(resolved.halted), list(resolved.waiting)
+        self.verdicts[judge.MARKETS] = judge.markets(
+            resolved.feed.spec.exchange, len(resolved.symbols), resolved.halted,
+            self.status.get("waitingNotes", ()), self.status.get("suspectList") or "",
+        )  # fmt: skip
+        self.nothing_trades = bool(resolved.symbols) and {*resolved.halted, *resolved.waiting} >= {*resolved.symbols}
 
     def _kept(self, names: Names, servers: Servers) -> list[str]:
         """The streams' tables, also of those that have left the feed; as last seen while PostgreSQL is away."""
@@ -229,7 +258,8 @@ class _Pass:
 
     def _resolved_before(self, feed: CryptoFeed) -> ResolvedFeed:
         symbols, halted = self.status["symbolNames"], self.status.get("haltedNames", [])
-        return ResolvedFeed(feed, source_of(feed.spec.exchange), tuple(symbols), tuple(halted))
+        waiting = dict.fromkeys(self.status.get("waitingNames", ()), ())
+        return ResolvedFeed(feed, source_of(feed.spec.exchange), tuple(symbols), tuple(halted), waiting)
 
     @property
     def _applied(self) -> bool:
@@ -312,7 +342,7 @@ class _Pass:
         if judge.READY not in self.verdicts:
             known = {kind: Verdict("Unknown", "NotSeen", "not looked at yet") for kind in judge.PARTS}
             known |= {c["type"]: Verdict(c["status"], c["reason"], c["message"]) for c in self._conditions()}
-            self.verdicts[judge.READY] = judge.ready(known | self.verdicts, self.suspended)
+            self.verdicts[judge.READY] = judge.ready(known | self.verdicts, self.suspended, self.nothing_trades)
         before = self._conditions()
         after = judge.conditions(before, self.verdicts, self.generation, self.now)
         self.status["conditions"] = after

@@ -22,7 +22,7 @@ class Condition(_Model):
 
     type: str = Field(pattern=r"^[A-Za-z]{1,64}$", json_schema_extra={"maxLength": 64})
     """`Ready`, `PlatformReady`, `TablesReady`, `TopicsReady`, `ConnectorReady`, `ProducersReady`, `ConsumersReady`,
-    `ApiReady`, `AlerterReady` or `Proven`."""
+    `ApiReady`, `AlerterReady`, `Proven` or `MarketsTrading`."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
     reason: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$", json_schema_extra={"maxLength": 64})
@@ -75,13 +75,22 @@ class Status(_Model):
     )
     """`Ready` sums up the others; each says why it does not hold."""
     symbols: Count | None = None
-    """How many symbols are captured."""
+    """How many symbols the feed has: those that are captured, and those whose markets are waited for."""
     symbol_names: list[Symbol] | None = Field(None, max_length=1000, json_schema_extra={"uniqueItems": True})
-    """The symbols that are captured: what `top` resolved to."""
+    """These symbols: the names, or what `top` resolved to."""
     halted_names: list[Symbol] | None = Field(None, max_length=1000, json_schema_extra={"uniqueItems": True})
-    """Symbols asked for by name that the exchange does not trade now: they are captured once it does."""
+    """Of these the ones whose markets are paused: they are captured once they trade again."""
+    waiting_names: list[Symbol] | None = Field(None, max_length=1000, json_schema_extra={"uniqueItems": True})
+    """Of these the ones that the exchange does not list: they are captured from their first trade on."""
+    waiting_notes: list[Annotated[str, Field(max_length=256)]] | None = Field(
+        None, max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """A sentence for each of these, with listed names that are similar."""
+    suspect_list: str | None = Field(None, max_length=1024)
+    """Why the exchange's last list of markets was not believed; then what was known before stays."""
     resolved_at: AwareDatetime | None = None
-    """When the exchange was last asked what the symbols mean; it is asked every day."""
+    """When the exchange was last asked what the symbols mean; it is asked every day, and every minute while a market is
+    paused or not listed."""
     resolved_from: str | None = Field(None, max_length=64)
     """A digest of what it was asked."""
     tables: list[Annotated[str, Field(max_length=63)]] | None = Field(

@@ -36,6 +36,8 @@ FEED = 'namespace="cdc",feed="majors"'
 POD = f'{FEED},pod="majors-producer-0",instance="10.0.0.1:9090"'
 MAJORS = {"namespace": "cdc", "feed": "majors"}
 SYMBOLS = f"cryptocdc_producer_symbols{{{POD}}}"
+PAUSED = f'cryptocdc_producer_halted_symbols{{{POD}, symbol="ETHUSDT"}}'
+UNLISTED = f'cryptocdc_producer_waiting_symbols{{{POD}, symbol="ETHUSDT"}}'
 FRAMES = f'cryptocdc_producer_frames_total{{{POD},table="klines",via="websocket"}}'
 PRODUCER_0, PRODUCER_1 = (
     f'up{{{FEED},program="producer",pod="majors-producer-{n}",instance="10.0.0.{n}:9090"}}' for n in (0, 1)
@@ -294,6 +296,8 @@ CASES: dict[str, Cases] = {
         {
             "prices come": Case("20m", {SYMBOLS: "10x30", EVALUATED: "0+60x30"}),
             "nothing is captured": Case("20m", {SYMBOLS: "0x30", EVALUATED: "60x30"}),
+            "its market is paused": Case("20m", {SYMBOLS: "10x30", EVALUATED: "60x30", PAUSED: "1x30"}),
+            "its market is not listed": Case("20m", {SYMBOLS: "10x30", EVALUATED: "60x30", UNLISTED: "1x30"}),
         },
     ),
     "CryptocdcWebhookFails": Cases(

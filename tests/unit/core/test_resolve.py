@@ -4,7 +4,7 @@ import pytest
 from tests.unit.core.feeds import feed
 
 from cryptocdc_core.feed import FeedError
-from cryptocdc_core.resolve import Market, resolve
+from cryptocdc_core.resolve import Market, implausible, resolve, unresolved, waiting_notes
 
 SYMBOLS = [f"S{n:02}USDT" for n in range(1, 21)]
 MARKETS = {symbol: Market(symbol, "USDT", trading=True) for symbol in SYMBOLS} | {
@@ -57,31 +57,104 @@ def test_a_quote_asset_without_markets_is_named_with_those_that_have_some():
         top(3, quote="XYZ")
 
 
-def test_names_come_sorted_and_halted_ones_apart():
+def test_names_come_sorted_and_a_paused_market_stays_among_them():
     resolved = names("S02USDT", "OLDUSDT", "S01USDT")
-    assert (resolved.symbols, resolved.halted) == (("S01USDT", "S02USDT"), ("OLDUSDT",))
+    assert (resolved.symbols, resolved.halted) == (("OLDUSDT", "S01USDT", "S02USDT"), ("OLDUSDT",))
     assert resolved.names.fid == "majors"
 
 
-def test_every_unknown_symbol_is_named_with_what_may_have_been_meant():
-    with pytest.raises(FeedError) as caught:
-        names("S01USDT", "BTCEURO", "QQQQQQ")
-    first, second = caught.value.problems
-    assert first == "spec.symbols.names[1]: 'BTCEURO' is unknown to binance; did you mean BTCEUR?"
-    assert second == "spec.symbols.names[2]: 'QQQQQQ' is unknown to binance; a symbol of exchangeInfo is accepted"
+def test_a_name_that_is_not_listed_is_waited_for_with_the_names_that_may_have_been_meant():
+    resolved = names("S01USDT", "BTCEURO", "QQQQQQ")
+    assert resolved.symbols == ("BTCEURO", "QQQQQQ", "S01USDT")
+    assert resolved.waiting == {"BTCEURO": ("BTCEUR",), "QQQQQQ": ()}
+    assert waiting_notes(resolved.waiting, "binance") == [
+        "BTCEURO is not listed by binance: waiting for its first trade; did you mean BTCEUR?",
+        "QQQQQQ is not listed by binance: waiting for its first trade",
+    ]
 
 
 @pytest.mark.timeout(60)
-def test_a_thousand_unknown_symbols_are_all_named_and_soon():
-    with pytest.raises(FeedError) as caught:
-        resolve(
-            feed(symbols={"names": [f"S{at:04d}USDC" for at in range(1000)]}),
-            "exchange",
-            {name: Market(name, "USDT", trading=True) for name in (f"S{at:04d}USDT" for at in range(3000))},
-            {},
-        )
-    assert len(caught.value.problems) == 1000
-    assert "did you mean" in caught.value.problems[0]
+def test_a_thousand_names_that_are_not_listed_are_all_waited_for_and_soon():
+    resolved = resolve(
+        feed(symbols={"names": [f"S{at:04d}USDC" for at in range(1000)]}),
+        "exchange",
+        {name: Market(name, "USDT", trading=True) for name in (f"S{at:04d}USDT" for at in range(3000))},
+        {},
+    )
+    assert len(resolved.waiting) == 1000
+    assert resolved.waiting["S0000USDC"]
+
+
+def test_in_full_maintenance_top_keeps_what_it_had_and_finds_something_to_begin_with():
+    paused = {symbol: Market(symbol, "USDT", trading=False) for symbol in SYMBOLS}
+    wanted = feed(symbols={"top": {"count": 2}})
+    current = frozenset({"S05USDT", "S06USDT"})
+    kept = resolve(wanted, "exchange", paused, {}, current)
+    assert (kept.symbols, kept.halted) == (("S05USDT", "S06USDT"), ("S05USDT", "S06USDT"))
+    begun = resolve(wanted, "exchange", paused, VOLUMES)
+    assert (begun.symbols, begun.halted) == (("S01USDT", "S02USDT"), ("S01USDT", "S02USDT"))
+
+
+@pytest.mark.parametrize("volumes", [VOLUMES, {s: v for s, v in VOLUMES.items() if s != "S02USDT"}])
+def test_a_paused_market_keeps_its_rank_whether_or_not_its_volume_is_known(volumes):
+    markets = MARKETS | {"S02USDT": Market("S02USDT", "USDT", trading=False)}
+    wanted = feed(symbols={"top": {"count": 2}})
+    renewed = resolve(wanted, "exchange", markets, volumes, frozenset({"S01USDT", "S02USDT"}))
+    assert (renewed.symbols, renewed.halted) == (("S01USDT", "S02USDT"), ("S02USDT",))
+
+
+def test_a_market_delisted_for_days_has_no_volume_and_leaves_top():
+    markets = MARKETS | {"S02USDT": Market("S02USDT", "USDT", trading=False)}
+    wanted = feed(symbols={"top": {"count": 2}})
+    current = frozenset({"S01USDT", "S02USDT"})
+    assert resolve(wanted, "exchange", markets, VOLUMES | {"S02USDT": 0.0}, current).symbols == ("S01USDT", "S03USDT")
+
+
+def test_a_symbol_of_top_that_is_no_longer_listed_leaves_when_a_second_answer_agrees():
+    markets = {symbol: market for symbol, market in MARKETS.items() if symbol != "S02USDT"}
+    wanted = feed(symbols={"top": {"count": 2}})
+    current = frozenset({"S01USDT", "S02USDT"})
+    once = resolve(wanted, "exchange", markets, VOLUMES, current)
+    assert (once.symbols, list(once.waiting)) == (("S01USDT", "S02USDT"), ["S02USDT"])
+    twice = resolve(wanted, "exchange", markets, VOLUMES, current, frozenset(once.waiting))
+    assert (twice.symbols, dict(twice.waiting)) == (("S01USDT", "S03USDT"), {})
+
+
+def test_symbols_of_another_quote_asset_leave_top_at_once_when_it_is_edited():
+    wanted = feed(symbols={"top": {"count": 2, "quote": "EUR"}})
+    assert resolve(wanted, "exchange", MARKETS, VOLUMES, frozenset({"S01USDT", "GONEUSDT"})).symbols == ("BTCEUR",)
+
+
+@pytest.mark.parametrize(
+    ("listed", "believed"),
+    [
+        (["123456"], False),
+        ([], False),
+        (SYMBOLS[:9], False),
+        (SYMBOLS[:10], True),
+        ([*SYMBOLS, "NEWUSDT"], True),
+    ],
+)
+def test_a_list_that_lacks_most_of_the_known_markets_is_not_believed(listed, believed):
+    why = implausible(listed, ("S01USDT", "S02USDT"), SYMBOLS)
+    assert (why is None) is believed, why
+
+
+def test_why_a_list_is_not_believed_is_said_with_examples():
+    assert implausible(["123456"], ("BTCUSDT", "ETHUSDT")) == (
+        "it lists 1 market and lacks 2 of 2 known ones: BTCUSDT, ETHUSDT"
+    )
+
+
+def test_without_a_list_to_believe_a_feed_has_its_names_or_what_top_chose_before():
+    by_name = unresolved(feed(), "exchange", "why", ())
+    assert by_name is not None
+    assert (by_name.symbols, by_name.suspect) == (("BTCUSDT", "ETHUSDT"), "why")
+    top = feed(symbols={"top": {"count": 2}})
+    before = unresolved(top, "exchange", "why", ("S05USDT",))
+    assert before is not None
+    assert before.symbols == ("S05USDT",)
+    assert unresolved(top, "exchange", "why", ()) is None
 
 
 def test_an_alert_of_a_symbol_that_the_exchange_does_not_know_is_refused_with_top_too():

@@ -16,7 +16,14 @@ FEED = yaml.safe_load((Path(__file__).parents[3] / "examples" / "feed.yaml").rea
 NOW = 1_790_000_000.0
 
 
-def rendered(width: int, unproven_s: float | None = None, write_stalled_s: float = 0.0) -> str:
+def rendered(
+    width: int,
+    unproven_s: float | None = None,
+    write_stalled_s: float = 0.0,
+    waiting: tuple[str, ...] = (),
+    halted: tuple[str, ...] = (),
+    symbols: int = 10,
+) -> str:
     stream = StreamFigures(
         frames=99_999, postgres=88_888, kafka=77_777, cassandra=66_666, frames_rate=4_321, postgres_rate=3_210,
         kafka_rate=2_109, cassandra_rate=1_098, lag=54_321, p50=0.078, p99=0.453, proven_through=NOW - 2_679,
@@ -24,10 +31,12 @@ def rendered(width: int, unproven_s: float | None = None, write_stalled_s: float
     )  # fmt: skip
     figures = FeedFigures(
         streams={"recent_trades": stream, "crypto_24h_stats": stream}, gaps_open=1, gap_rows_filled=2,
-        gap_rows_unfillable=3, dead_letters=4, rejected=5, outage_s=0, symbols=10, halted=(), weight_used=7,
-        weight_limit=6_000, differences=0, programs=3, write_stalled_s=write_stalled_s,
+        gap_rows_unfillable=3, dead_letters=4, rejected=5, outage_s=0, symbols=symbols, halted=halted,
+        waiting=waiting, weight_used=7, weight_limit=6_000, differences=0, programs=3, write_stalled_s=write_stalled_s,
     )  # fmt: skip
-    applied = AppliedFeed(FEED, "simulated", "http://127.0.0.1:1", "ws://127.0.0.1:1", ("BTCUSDT",), (), NOW)
+    applied = AppliedFeed(
+        FEED, "simulated", "http://127.0.0.1:1", "ws://127.0.0.1:1", ("BTCUSDT",), ("OLDUSDT",), NOW, {"NEWUSDT": ()}
+    )
     console = Console(width=width, record=True, file=None, force_terminal=False)
     with console.capture() as captured:
         console.print(feed_table(applied, figures, "", NOW))
@@ -58,3 +67,17 @@ def test_a_consumer_that_can_not_write_is_seen_within_seconds() -> None:
     said = "Cassandra has acknowledged nothing for 7 s"
     assert said in rendered(80, write_stalled_s=7.0)
     assert "acknowledged nothing" not in rendered(80, write_stalled_s=0.4)
+
+
+def test_markets_that_are_paused_or_not_listed_are_shown_as_the_producers_have_them() -> None:
+    text = rendered(200, waiting=("NEXTUSDT",), halted=("ETHUSDT",))
+    assert "paused: ETHUSDT" in text
+    assert "waiting, not listed: NEXTUSDT" in text
+    assert "NEWUSDT" not in text
+    assert "OLDUSDT" not in text, "what the exchange said when the feed was applied is of yesterday"
+
+
+def test_until_producers_capture_anything_the_exchange_s_answer_is_shown() -> None:
+    text = rendered(200, symbols=0)
+    assert "paused: OLDUSDT" in text
+    assert "waiting, not listed: NEWUSDT" in text

@@ -14,13 +14,15 @@ from kubernetes.client import ApiException
 
 from cryptocdc_adapters.connect import ConnectorState
 from cryptocdc_core.platform import PlatformFacts
-from cryptocdc_core.resolve import resolve
+from cryptocdc_core.resolve import implausible, resolve, unresolved
 from cryptocdc_operator.edges import POSTGRES, ExchangeSilent, Refused, Seen, ServerError
 from cryptocdc_operator.secret_data import SecretData
 
 if TYPE_CHECKING:
     from tests.unit.operator.world import World
 
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
+"""What the exchange lists."""
 FACTS = PlatformFacts(
     "cryptocdc-postgres-rw", 5432, "cryptocdc", "debezium", "${secrets:cdc/cryptocdc-replication:password}", "require"
 )
@@ -270,11 +272,17 @@ class Elsewhere:
         self.world = world
 
     @step
-    def resolve(self, feed, current):
+    def resolve(self, feed, current, absent):
         self.world.asked += 1
         if self.world.exchange_silent:
             raise ExchangeSilent("no answer")
-        return resolve(feed, "exchange", self.world.markets, self.world.volumes, current)
+        suspect = implausible(self.world.markets, SYMBOLS)
+        if suspect is not None:
+            kept = unresolved(feed, "exchange", suspect, current)
+            if kept is None:
+                raise ExchangeSilent(suspect)
+            return kept
+        return resolve(feed, "exchange", self.world.markets, self.world.volumes, current, absent)
 
     @step
     def proof(self, names):

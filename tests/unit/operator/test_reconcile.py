@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from tests.unit.operator.world import SETTINGS, World
 
+from cryptocdc_core.resolve import Market
 from cryptocdc_operator.judge import PARTS, Proof
 
 STREAMS = {"recentTrades": {}, "klines": {}}
@@ -51,7 +52,8 @@ def test_from_nothing_to_ready(world):
     status = world.feed()["status"]
     assert status | dict.fromkeys(("conditions", "resolvedAt", "resolvedFrom", "tablesFrom")) == {
         "observedGeneration": 1, "identity": "majors", "symbols": 2, "symbolNames": ["BTCUSDT", "ETHUSDT"],
-        "haltedNames": [], "tradesKind": "aggregate", "lag": 7, "rows": 10, "replicas": 1,
+        "haltedNames": [], "waitingNames": [], "waitingNotes": [],
+        "tradesKind": "aggregate", "lag": 7, "rows": 10, "replicas": 1,
         "provenThrough": "2026-11-21T12:00:00Z", "tables": ["klines", "recent_trades"],
         "conditions": None, "resolvedAt": None, "resolvedFrom": None, "tablesFrom": None,
         "selector": "app.kubernetes.io/name=cryptocdc,app.kubernetes.io/instance=majors,"
@@ -118,7 +120,7 @@ def test_what_somebody_changes_is_set_right(world):
 
 
 def test_statements_are_run_once_however_long_something_else_is_wrong(world):
-    world.edit(symbols={"names": ["NOSUCH"]}, retention={"cassandra": "5d"})
+    world.edit(symbols={"top": {"count": 1, "quote": "NOSUCH"}}, retention={"cassandra": "5d"})
     world.reconcile()
     runs = world.schema_runs
     for _ in range(5):
@@ -197,18 +199,90 @@ def test_a_silent_exchange_stops_nothing_that_runs(world):
     assert sorted(world.symbols["majors"]) == ["SOLUSDT"]
 
 
-def test_an_unknown_symbol_is_named_and_what_runs_goes_on(world):
-    world.edit(symbols={"names": ["BTCUSDX"]})
+def test_a_quote_asset_without_markets_is_named_and_what_runs_goes_on(world):
+    world.edit(symbols={"top": {"count": 1, "quote": "USDX"}})
     assert world.reconcile().again_s is None
     assert world.said("Ready") == ("False", "UnknownSymbol")
-    assert "did you mean BTCUSDT" in world.condition("Ready")["message"]
+    assert "accepted: USDT" in world.condition("Ready")["message"]
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
     assert world.feed()["status"]["observedGeneration"] == 1
+
+
+def test_a_market_that_is_not_listed_is_waited_for_while_the_others_are_captured(world):
+    world.edit(symbols={"names": ["BTCUSDT", "BTCUSDX"]})
+    reconciled(world)
+    note = "BTCUSDX is not listed by binance: waiting for its first trade; did you mean BTCUSDT?"
+    assert world.said("Ready") == ("True", "Waiting")
+    assert world.condition("MarketsTrading")["message"] == note
+    assert ("Warning", "NotListed", note) in world.events
+    assert world.feed()["status"]["waitingNames"] == ["BTCUSDX"]
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "BTCUSDX"], "producers subscribe to it already"
+    asked = world.asked
+    world.at += timedelta(seconds=30)
+    world.reconcile()
+    assert world.asked == asked, "asked every minute"
+    world.at += timedelta(seconds=31)
+    world.markets["BTCUSDX"] = Market("BTCUSDX", "USDX", True)
+    reconciled(world)
+    assert world.said("Ready") == ("True", "Capturing")
+    assert world.said("MarketsTrading") == ("True", "Trading")
+    assert ("Normal", "Listed", "BTCUSDX") in world.events
+
+
+def test_a_feed_whose_only_market_is_not_listed_says_that_it_waits(world):
+    world.edit(symbols={"names": ["NEWUSDT"]})
+    world.run()
+    assert world.said("Ready") == ("False", "Waiting")
+    assert "NEWUSDT is not listed" in world.condition("Ready")["message"]
+    assert world.said("ProducersReady") == ("True", "Running")
     world.edit(suspend=True)
     world.run()
     assert deployment(world)["spec"]["replicas"] == 0
-    assert world.said("Ready") == ("False", "UnknownSymbol")
-    assert world.said("ProducersReady") == ("True", "Suspended")
+
+
+def test_a_paused_market_stays_in_the_feed(world):
+    world.markets["ETHUSDT"] = Market("ETHUSDT", "USDT", False)
+    world.at += timedelta(days=1)
+    world.proof = Proof(0, 10, world.at)
+    reconciled(world)
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
+    assert (world.said("MarketsTrading"), world.feed()["status"]["haltedNames"]) == (("False", "Paused"), ["ETHUSDT"])
+    assert world.said("Ready") == ("True", "Paused")
+    world.markets["ETHUSDT"] = Market("ETHUSDT", "USDT", True)
+    world.at += timedelta(minutes=1)
+    reconciled(world)
+    assert (world.said("Ready"), world.feed()["status"]["haltedNames"]) == (("True", "Capturing"), [])
+
+
+@pytest.mark.parametrize("symbols", [{"names": ["BTCUSDT", "ETHUSDT"]}, {"top": {"count": 2}}])
+def test_the_list_of_a_maintenance_changes_no_symbol_and_is_requested_again(symbols):
+    world = World(streams=STREAMS, symbols=symbols)
+    world.run()
+    listed, world.markets = world.markets, {"123456": Market("123456", "456", True)}
+    world.at += timedelta(days=1)
+    world.proof = Proof(0, 10, world.at)
+    world.reconcile()
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
+    assert world.said("MarketsTrading") == ("Unknown", "ListSuspect")
+    assert "lists 1 market and lacks" in world.condition("MarketsTrading")["message"]
+    assert world.said("Ready") == ("True", "Capturing")
+    asked, world.markets = world.asked, listed
+    world.at += timedelta(minutes=1)
+    world.reconcile()
+    assert world.asked == asked + 1
+    assert world.said("MarketsTrading") == ("True", "Trading")
+
+
+def test_top_keeps_what_it_had_in_full_maintenance():
+    world = World(streams=STREAMS, symbols={"top": {"count": 2}})
+    world.run()
+    world.markets = {symbol: Market(symbol, "USDT", False) for symbol in world.markets}
+    world.volumes = {}
+    world.at += timedelta(days=1)
+    world.proof = Proof(0, 10, world.at)
+    world.run()
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
+    assert world.said("Ready") == ("False", "Paused")
 
 
 def test_suspend_stops_the_capture_and_keeps_all(world):

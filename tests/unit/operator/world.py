@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.unit.core.feeds import document
-from tests.unit.operator.doubles import Api, Elsewhere, Platform
+from tests.unit.operator.doubles import SYMBOLS, Api, Elsewhere, Platform
 
 from cryptocdc_adapters.slots import Slot
 from cryptocdc_core.metrics import OperatorMetrics
@@ -36,7 +36,6 @@ ADDRESSES = Addresses(
     CRYPTOCDC_CASSANDRA_PORT="9042",
     CRYPTOCDC_CASSANDRA_DATACENTER="dc1",
 )
-SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
 
 
 class Killed(BaseException):

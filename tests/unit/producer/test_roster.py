@@ -41,9 +41,7 @@ class Running:
     def __init__(self, recorded: Recorded) -> None:
         self.capture, self._metrics = recorded.capture, ProducerMetrics("test")
         self.backfill = Backfill(make_feed(), True, None, Intake(self._metrics), self._metrics)  # type: ignore[arg-type]
-        self.roster = Roster(
-            make_feed(), OneGap(), self.capture, Subscriptions(), self.backfill, self._metrics  # type: ignore[arg-type]
-        )  # fmt: skip
+        self.roster = Roster(make_feed(), OneGap(), self.capture, Subscriptions(), self.backfill)  # type: ignore[arg-type]
 
     @property
     def gaps_open(self) -> float | None:

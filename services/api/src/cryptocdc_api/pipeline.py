@@ -33,7 +33,7 @@ where no program says."""
 def rows_of(feed: str, source: str, figures: FeedFigures) -> list[Json]:
     """Flat, every row with the same keys."""
     whole = {name: value for name, value in asdict(figures).items() if name != "streams"}
-    whole |= {"halted": ", ".join(figures.halted), "alerts_firing": ", ".join(figures.alerts_firing)}
+    whole |= {name: ", ".join(getattr(figures, name)) for name in ("halted", "waiting", "alerts_firing")}
     blank = dict.fromkeys(whole)
     tables: list[Json] = []
     for table, stream in figures.streams.items():

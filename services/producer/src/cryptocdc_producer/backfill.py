@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import count
 
 from cryptocdc_adapters.exchange import (
-    INVALID_SYMBOL,
     SPARE,
     ExchangeBusy,
     ExchangeError,
@@ -114,9 +113,9 @@ class Backfill:
             await (self._trades(filling) if gap.table == RECENT_TRADES.table else self._klines(filling))
         except (_Unfinished, ExchangeError, Rejected) as problem:
             last = filling.attempts >= len(_RETRIES_S)
-            unknown = isinstance(problem, ExchangeRefused) and problem.code == INVALID_SYMBOL
-            # An exchange that can't be reached now can be later; only what it answers without has an end.
-            if unknown or (last and not isinstance(problem, _AWAY)):
+            # An exchange that can't be reached now can be later; only what it answers without has an end. That a symbol
+            # is unknown, an exchange in maintenance says of every one: it is asked again, too.
+            if last and not isinstance(problem, _AWAY):
                 self._end(filling, f"refused: {problem}" if isinstance(problem, ExchangeRefused) else str(problem))
                 return
             wait = _RETRIES_S[min(filling.attempts, len(_RETRIES_S) - 1)]

@@ -25,7 +25,7 @@ from cryptocdc_producer import frames
 from cryptocdc_producer.books import LOST, Applied, Book
 from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.frames import AggregateTrade, Depth, Kline, MiniTicker, RawTrade, Row, Ticker
-from cryptocdc_producer.gaps import Closes, Gap, Ids, Seen
+from cryptocdc_producer.gaps import FIRST_ID, Closes, Gap, Ids, Seen
 from cryptocdc_producer.intake import Data, Intake
 from cryptocdc_producer.outages import Outages
 from cryptocdc_producer.store import Stored
@@ -54,6 +54,8 @@ class _Symbol:
     bucket_since: float = 0.0
     ignored_since: float | None = None
     """When (monotonic) the first of the depth frames came that the book ignored, all of them up to now."""
+    frame_at: float = float("-inf")
+    """When (monotonic) the last frame of any of its streams came."""
 
 
 class Capture:
@@ -112,7 +114,6 @@ class Capture:
         heard = dict.fromkeys([*self._frames, "rest"], time.monotonic())
         self._symbols[symbol] = _Symbol(Ids(stored.last_trade, stored.last_trade_ms), closes, book, heard)
         self._known.add(symbol)
-        self._metrics.symbols.set(len(self._symbols))
 
     def remove(self, symbol: str) -> None:
         """End it: what is held back is written."""
@@ -121,7 +122,6 @@ class Capture:
             return
         self._write_open_klines(self._open_klines.release(symbol))
         self._write_book(state.book.flush() if state.book is not None else None)
-        self._metrics.symbols.set(len(self._symbols))
 
     def finish(self) -> None:
         """End all of it."""
@@ -142,9 +142,22 @@ class Capture:
             self._metrics.last_frame.labels(table).set(at)
 
     def silent_symbols(self, limit_s: float) -> list[str]:
-        """Those of which nothing has come for `limit_s`."""
+        """Those of which nothing has come for `limit_s`, over WebSocket where it should: REST answers for a paused
+        market, too."""
         since = time.monotonic() - limit_s
-        return [symbol for symbol, state in self._symbols.items() if all(at < since for at in state.heard.values())]
+        tables = self._frames or ("rest",)
+        return [symbol for symbol, state in self._symbols.items() if all(state.heard[t] < since for t in tables)]
+
+    def live_symbols(self, limit_s: float) -> set[str]:
+        """Those that have sent a frame within `limit_s`: their markets trade, whatever the exchange lists."""
+        since = time.monotonic() - limit_s
+        return {symbol for symbol, state in self._symbols.items() if state.frame_at >= since}
+
+    def expect_first_trade(self, symbol: str) -> None:
+        """`symbol` is not listed yet: when its first trades are missed, they are a gap before the first one seen."""
+        state = self._symbols.get(symbol)
+        if state is not None and state.ids.last is None:
+            state.ids = Ids(FIRST_ID - 1)
 
     def silent_streams(self, limit_s: float) -> list[tuple[str, str]]:
         """Symbol and table of each stream that was silent for `limit_s` while others of its symbol were not."""
@@ -173,7 +186,7 @@ class Capture:
             symbol = event.symbol
             state = self._symbols.get(symbol)
             if state is not None:
-                state.heard[table] = time.monotonic()
+                state.heard[table] = state.frame_at = time.monotonic()
                 handle(state, event, now_ms)
             elif symbol not in self._known:
                 raise Rejected("unknown-symbol", f"{symbol[:40]!r} was not asked for")

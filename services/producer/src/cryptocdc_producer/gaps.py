@@ -15,6 +15,10 @@ FAR = 10_000_000
 """Ids: what the busiest symbols bring in a day. One further than that from all known is not believed alone."""
 
 
+FIRST_ID = 0
+"""The id of a market's first trade, of both kinds."""
+
+
 class Gap(NamedTuple):
     """What is missing, both ends included: trade ids, or open times in ms of klines of `interval`."""
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from cryptocdc_adapters.exchange import INVALID_SYMBOL, ExchangeError, ExchangeRefused
 from cryptocdc_core import durations
@@ -29,6 +30,17 @@ _SYMBOLS_AT_ONCE = 4
 """Questions for single symbols in flight."""
 
 
+class Markets(Protocol):
+    """What is known of the captured symbols' markets."""
+
+    @property
+    def unlisted(self) -> set[str]:
+        """Symbols that REST does not know: asked for with others, they spoil the answer for all."""
+
+    def doubt(self, symbol: str) -> None:
+        """Called with a symbol that an answer said is unknown."""
+
+
 class Polling:
     def __init__(
         self,
@@ -38,14 +50,17 @@ class Polling:
         capture: Capture,
         intake: Intake,
         metrics: ProducerMetrics,
-        on_unknown: Callable[[str], None],
+        markets: Markets,
     ) -> None:
-        """`on_unknown` is told of a symbol that the exchange says it does not know."""
         self._streams = feed.spec.streams
         self._historical = historical_trades
         self._questions, self._capture, self._intake, self._metrics = questions, capture, intake, metrics
-        self._on_unknown = on_unknown
+        self._markets = markets
         self._at_once = asyncio.Semaphore(_SYMBOLS_AT_ONCE)
+
+    @property
+    def _symbols(self) -> set[str]:
+        return self._capture.symbols - self._markets.unlisted
 
     def tasks(self) -> list[Awaitable[None]]:
         """One endless task for each stream whose source is REST."""
@@ -71,7 +86,7 @@ class Polling:
         seconds = durations.seconds(period)
         well_at: float | None = None
         while True:
-            began, asked = time.monotonic(), self._capture.symbols
+            began, asked = time.monotonic(), self._symbols
             if asked and await poll():
                 now = time.monotonic()
                 if at_risk is not None and well_at is not None and now - well_at > 2 * seconds:
@@ -80,7 +95,7 @@ class Polling:
             elif not asked:
                 well_at = None
             # A symbol that has just come should not wait for a whole period.
-            while time.monotonic() - began < seconds and self._capture.symbols <= asked:  # noqa: ASYNC110
+            while time.monotonic() - began < seconds and self._symbols <= asked:  # noqa: ASYNC110
                 await asyncio.sleep(min(seconds, _LOOK_EVERY_S))
 
     def _each(self, poll: Callable[[str], Awaitable[None]]) -> Callable[[], Awaitable[bool]]:
@@ -91,7 +106,7 @@ class Polling:
                 return await self._well(poll(symbol), [symbol])
 
         async def all_of_them() -> bool:
-            return any(await asyncio.gather(*(one(symbol) for symbol in sorted(self._capture.symbols))))
+            return any(await asyncio.gather(*(one(symbol) for symbol in sorted(self._symbols))))
 
         return all_of_them
 
@@ -103,7 +118,7 @@ class Polling:
             if refused.code != INVALID_SYMBOL:
                 log.warning("%s", refused)
             elif len(symbols) == 1:
-                self._on_unknown(symbols[0])
+                self._markets.doubt(symbols[0])
             else:
                 raise
         except ExchangeError as error:
@@ -156,7 +171,7 @@ class Polling:
     async def _chunks(
         self, size: int, ask: Callable[[list[str]], Awaitable[list[Row]]], take: Callable[[Row], None]
     ) -> bool:
-        symbols = sorted(self._capture.symbols)
+        symbols = sorted(self._symbols)
         chunks = [symbols[at : at + size] for at in range(0, len(symbols), size)]
         return any(await asyncio.gather(*(self._chunk(chunk, ask, take) for chunk in chunks)))
 

@@ -17,7 +17,7 @@ from cryptocdc_adapters.exchange import Rest
 from cryptocdc_adapters.serving import Health
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK
-from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.exchanges import always_listed, exchange_of
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, identity
@@ -35,7 +35,7 @@ from cryptocdc_producer.roster import Roster
 from cryptocdc_producer.snapshots import Snapshots
 from cryptocdc_producer.sockets import Fleet
 from cryptocdc_producer.store import Store
-from cryptocdc_producer.watch import watch_markets, watch_streams
+from cryptocdc_producer.watch import MarketWatch, watch_streams
 from cryptocdc_producer.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -79,9 +79,13 @@ class Producer:
         )
         self._fleet = Fleet(exchange.websocket, self._capture.receive, self._intake.room, metrics, self._outage)
         store = Store(names, feed, connect)
-        self._roster = Roster(feed, store, self._capture, self._fleet, self._backfill, metrics)
+        self._roster = Roster(feed, store, self._capture, self._fleet, self._backfill)
+        self._watch = MarketWatch(
+            self._questions, self._capture, self._roster, metrics, always_listed(feed, settings.source)
+        )
+        metrics.symbols.set_function(lambda: len(self._capture.symbols - self._watch.absent))
         self._polling = Polling(
-            feed, exchange.historical_trades, self._questions, self._capture, self._intake, metrics, self._roster.halt
+            feed, exchange.historical_trades, self._questions, self._capture, self._intake, metrics, self._watch
         )
         loop = asyncio.get_running_loop()
         self._assignment = Assignment(
@@ -103,7 +107,7 @@ class Producer:
             self._roster.run(),
             self._backfill.run(),
             self._snapshots.run(self._capture),
-            watch_markets(self._questions, self._capture, self._roster),
+            self._watch.run(),
             watch_streams(self._capture, self._roster),
             *self._polling.tasks(),
         ]

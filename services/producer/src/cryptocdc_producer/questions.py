@@ -103,8 +103,9 @@ class Questions:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._spare.shutdown(wait=False, cancel_futures=True)
 
-    async def markets(self) -> dict[str, Market]:
-        return await self._told(self._threads, partial(exchange.markets, self._rest), None)
+    async def markets(self, symbol: str | None = None) -> dict[str, Market]:
+        """All that the exchange lists, or only `symbol`: nothing where it is not listed."""
+        return await self._told(self._threads, partial(exchange.markets, self._rest, symbol), symbol)
 
     async def trades(
         self, symbol: str, aggregate: bool, from_id: int | None, limit: int = PAGE, share: float = LIVE

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import psycopg2
 
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer.backfill import Backfill
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.sockets import Fleet
@@ -56,15 +55,11 @@ class Roster:
         capture: Capture,
         fleet: Fleet,
         backfill: Backfill,
-        metrics: ProducerMetrics,
     ) -> None:
         self._feed, self._store, self._capture = feed, store, capture
-        self._fleet, self._backfill, self._metrics = fleet, backfill, metrics
+        self._fleet, self._backfill = fleet, backfill
         self._wanted: set[str] = set()
         """Assigned to this producer."""
-        self._halted: set[str] = set()
-        """Of these the ones that the exchange does not trade."""
-        self._shown_halted: set[str] = set()
         self._changed = asyncio.Event()
         self._leaving: dict[str, asyncio.TimerHandle] = {}
 
@@ -80,15 +75,12 @@ class Roster:
                 leaving.cancel()
         for symbol in moved:
             self._wanted.discard(symbol)
-            self._halted.discard(symbol)
             # Its gaps go when it does: it may come back before, and nothing would tell of them again.
             if symbol not in self._leaving:
                 self._leaving[symbol] = asyncio.get_running_loop().call_later(HAND_OVER_S, self._left, symbol)
         for symbol in removed:
             self._wanted.discard(symbol)
-            self._halted.discard(symbol)
             self._end(symbol)
-        self._show_halted()
         self._changed.set()
 
     def _left(self, symbol: str) -> None:
@@ -102,40 +94,19 @@ class Roster:
             self._capture.remove(symbol)
         self._backfill.drop(symbol)
 
-    def set_trading(self, trading: Callable[[str], bool]) -> None:
-        """What the exchange says of its markets: capture of a symbol that is not traded stands until it is."""
-        for symbol in self._wanted:
-            if not trading(symbol) and symbol not in self._halted:
-                log.error("%s: the exchange does not trade it any more; its capture stops", symbol)
-                self._halted.add(symbol)
-                self._end(symbol)
-            elif symbol in self._halted and trading(symbol):
-                log.info("%s: the exchange trades it again", symbol)
-                self._halted.discard(symbol)
-                self._changed.set()
-        self._show_halted()
-
-    def _show_halted(self) -> None:
-        """By name, so that the status can say which; most of the time there is none."""
-        for symbol in self._shown_halted - self._halted:
-            self._metrics.halted_symbols.remove(symbol)
-        for symbol in self._halted:
-            self._metrics.halted_symbols.labels(symbol).set(1)
-        self._shown_halted = set(self._halted)
-
-    def halt(self, symbol: str) -> None:
-        """The exchange has said that it does not know `symbol`."""
-        self.set_trading(lambda other: other != symbol and other not in self._halted)
-
     def renew(self, symbol: str, table: str) -> None:
-        """The stream that fills `table` has fallen silent, others of `symbol` have not: subscribe to it anew."""
+        """The stream that fills `table` has fallen silent, others of `symbol` have not: subscribe to it again."""
         self._fleet.renew(streams_by_table(self._feed, symbol).get(table, ()))
+
+    def renew_all(self, symbol: str) -> None:
+        """The market of `symbol` trades again, and no frame has come yet: subscribe to all of its streams again."""
+        self._fleet.renew(stream_names(self._feed, symbol))
 
     async def run(self) -> None:
         """Begin the capture of what is wanted, as soon as PostgreSQL says what is stored of it."""
         while True:
             self._changed.clear()
-            fresh = sorted(self._wanted - self._halted - self._capture.symbols)
+            fresh = sorted(self._wanted - self._capture.symbols)
             if fresh:
                 try:
                     stored = await asyncio.to_thread(self._store.load, fresh)
@@ -146,7 +117,7 @@ class Roster:
                 else:
                     self._capture.resume(stored)
                     for symbol in fresh:
-                        if symbol in self._wanted - self._halted:
+                        if symbol in self._wanted:
                             self._capture.add(symbol, stored[symbol])
                             self._backfill.add(stored[symbol].gaps)
                             self._fleet.add(stream_names(self._feed, symbol))

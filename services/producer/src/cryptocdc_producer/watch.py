@@ -1,13 +1,16 @@
-"""Silence: of a symbol that the exchange may have halted, of a stream whose subscription may have died."""
+"""Silence: of a symbol whose market may be paused, of a stream whose subscription may have died."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 
 from cryptocdc_adapters.exchange import ExchangeError
+from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer.capture import Capture
+from cryptocdc_producer.market_states import MarketStates, State, SuspectList
 from cryptocdc_producer.questions import Questions
 from cryptocdc_producer.roster import Roster
 
@@ -17,9 +20,15 @@ EVERY_S = 300.0
 SILENCE_S = 20.0
 """A symbol of which nothing came for so long is asked about."""
 SILENT_EVERY_S = 30.0
-"""But not more often than this: a quiet market is no halted one."""
+"""But not more often than this: a quiet market is not a paused one."""
+AGAIN_S = 5.0
+"""After an answer that is not acted on alone."""
+ABSENT_EVERY_S = 15.0
+"""For markets that are paused or not listed: they are captured again within 30 s of trading."""
+FEW = 3
+"""So many markets are asked about one by one; for more the whole list, of megabytes, weighs less."""
 STREAM_SILENCE_S = 120.0
-"""A stream silent for so long while others of its symbol are not is subscribed to anew; at most so often."""
+"""A stream silent for so long while others of its symbol are not is subscribed to again; at most so often."""
 _LOOK_EVERY_S = 2.0
 
 
@@ -33,25 +42,124 @@ async def watch_streams(capture: Capture, roster: Roster) -> None:
         now = time.monotonic()
         for stream in silent:
             if now >= patience.get(stream, 0.0):
-                log.info("%s: nothing for %s since %.0f s, subscribing anew", *stream, STREAM_SILENCE_S)
+                log.info("%s: nothing for %s since %.0f s, subscribing again", *stream, STREAM_SILENCE_S)
                 patience[stream] = now + STREAM_SILENCE_S * 5
                 roster.renew(*stream)
 
 
-async def watch_markets(questions: Questions, capture: Capture, roster: Roster) -> None:
-    asked_at = float("-inf")
-    while True:
-        await asyncio.sleep(_LOOK_EVERY_S)
-        age = time.monotonic() - asked_at
-        if not roster.wanted or age < SILENT_EVERY_S:
-            continue
-        if age < EVERY_S and not capture.silent_symbols(SILENCE_S):
-            continue
-        asked_at = time.monotonic()
+class MarketWatch:
+    """Keeps the states of the captured markets. No answer ends a subscription: a market that is paused, or not listed
+    yet, sends its first frame on the one that it has.
+    """
+
+    def __init__(
+        self,
+        questions: Questions,
+        capture: Capture,
+        roster: Roster,
+        metrics: ProducerMetrics,
+        always_listed: Collection[str],
+    ) -> None:
+        self._questions, self._capture, self._roster, self._metrics = questions, capture, roster, metrics
+        self._states = MarketStates(always_listed)
+        self._listed_at = self._absent_at = float("-inf")
+        """When (monotonic) all markets were last asked for, and those that are absent."""
+        self._not_before = float("-inf")
+        self._ask_again = False
+        self._shown: tuple[set[str], set[str]] = set(), set()
+
+    @property
+    def absent(self) -> set[str]:
+        """Symbols whose markets are paused or not listed."""
+        return set(self._states.absent)
+
+    @property
+    def unlisted(self) -> set[str]:
+        """Symbols that REST does not know."""
+        return self._states.unlisted
+
+    def doubt(self, symbol: str) -> None:
+        """An answer over REST said that `symbol` is unknown: the list of markets is requested to see whether it is."""
+        if symbol not in self._states.absent:
+            self._ask_again = True
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Take note of what has come, and ask the exchange where that leaves something open."""
+        self._states.keep(self._roster.wanted)
+        self._back(self._states.trades(self._capture.live_symbols(SILENCE_S)), by="it sends frames")
         try:
-            markets = await questions.markets()
+            if self._due():
+                await self._ask_all()
+            elif self._states.absent and time.monotonic() - self._absent_at >= ABSENT_EVERY_S:
+                await self._ask_absent()
         except ExchangeError as error:
-            log.warning("the exchange does not tell its markets: %s", error)
-            continue
-        trading = {symbol for symbol, market in markets.items() if market.trading}
-        roster.set_trading(trading.__contains__)
+            log.warning("the exchange does not say which markets it has: %s", error)
+        self._show()
+
+    def _due(self) -> bool:
+        """Whether all markets must be asked for."""
+        now = time.monotonic()
+        age = now - self._listed_at
+        if not self._roster.wanted or now < self._not_before:
+            return False
+        if self._ask_again or self._states.doubtful or age >= EVERY_S:
+            return True
+        silent = set(self._capture.silent_symbols(SILENCE_S)) - self._states.absent.keys()
+        return bool(silent) and age >= SILENT_EVERY_S
+
+    async def _ask_all(self) -> None:
+        self._listed_at = self._absent_at = now = time.monotonic()
+        # Until a list is believed.
+        self._ask_again, self._not_before = True, now + SILENT_EVERY_S
+        markets = await self._questions.markets()
+        wanted, live = self._roster.wanted, self._capture.live_symbols(SILENCE_S)
+        try:
+            back, gone = self._states.take(markets, wanted, live)
+        except SuspectList as suspect:
+            log.error("the exchange's list of markets is not believed, it is requested again: %s", suspect)
+            self._metrics.suspect_lists.inc()
+            return
+        self._ask_again, self._not_before = False, now + AGAIN_S
+        self._back(back, by="the exchange lists it as trading")
+        for symbol in gone:
+            if self._states.absent[symbol] is State.PAUSED:
+                log.warning("%s: the exchange has paused this market; it is captured once it trades again", symbol)
+            else:
+                log.warning("%s: not listed by the exchange; it is captured from its first trade on", symbol)
+                self._capture.expect_first_trade(symbol)
+
+    async def _ask_absent(self) -> None:
+        """Ask only about markets that are not trading."""
+        self._absent_at = time.monotonic()
+        absent = sorted(self._states.absent)
+        if len(absent) > FEW:
+            await self._ask_all()
+            return
+        for symbol in absent:
+            market = (await self._questions.markets(symbol)).get(symbol)
+            if market is not None and market.trading:
+                self._back(self._states.trades([symbol]), by="the exchange lists it as trading")
+
+    def _back(self, symbols: Collection[str], by: str) -> None:
+        for symbol in symbols:
+            log.info("%s: the market trades: %s", symbol, by)
+            if symbol not in self._capture.live_symbols(SILENCE_S):
+                # Its subscriptions may have died with the market, or before there was one.
+                self._roster.renew_all(symbol)
+
+    def _show(self) -> None:
+        """By name, so that the status can say which; most of the time there is none."""
+        now = self._states.paused, self._states.unlisted
+        for gauge, before, symbols in zip(
+            (self._metrics.halted_symbols, self._metrics.waiting_symbols), self._shown, now, strict=True
+        ):
+            for symbol in before - symbols:
+                gauge.remove(symbol)
+            for symbol in symbols:
+                gauge.labels(symbol).set(1)
+        self._shown = now

@@ -1,0 +1,59 @@
+"""A feed's symbols as the exchange answers for them, for both appliers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping
+
+from cryptocdc_adapters.exchange import ExchangeError, Rest, markets, quote_volumes
+from cryptocdc_core.exchanges import always_listed
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.names import Source
+from cryptocdc_core.resolve import ENOUGH, Market, ResolvedFeed, implausible, resolve, unresolved
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS, PAUSE_S = 3, 2.0
+
+
+class ExchangeSuspect(ExchangeError):
+    """The exchange's list of markets can't be right, and there is nothing to go on with instead."""
+
+
+def resolved(
+    rest: Rest, feed: CryptoFeed, source: Source, current: Collection[str] = (), absent: Collection[str] = ()
+) -> ResolvedFeed:
+    """Ask the exchange what the feed's symbols mean; `current` and `absent` as `resolve` takes them.
+
+    A list of markets that can't be right is requested again; when it stays so, the feed keeps its names, or the symbols
+    of before, and says why. Raises FeedError, ExchangeError.
+    """
+    found, suspect = _believable(rest, feed, source, current)
+    if suspect is None:
+        volumes = quote_volumes(rest) if feed.spec.symbols.top is not None else {}
+        return resolve(feed, source, found, volumes, frozenset(current), frozenset(absent))
+    kept = unresolved(feed, source, suspect, current)
+    if kept is None:
+        raise ExchangeSuspect(
+            f"the list of markets of {feed.spec.exchange} can't be right, so nothing can be chosen for `top`:"
+            f" {suspect}; try again when its maintenance is over, or give spec.symbols.names"
+        )
+    return kept
+
+
+def _believable(
+    rest: Rest, feed: CryptoFeed, source: Source, current: Collection[str]
+) -> tuple[Mapping[str, Market], str | None]:
+    """The markets, and why they are still not believed after ATTEMPTS."""
+    always = always_listed(feed, source)
+    before = current if len(current) >= ENOUGH else ()
+    for attempt in range(ATTEMPTS):
+        found = markets(rest)
+        suspect = implausible(found, always, before)
+        if suspect is None:
+            break
+        log.warning("%s: the list of markets is not believed: %s", feed.spec.exchange, suspect)
+        if attempt < ATTEMPTS - 1:
+            time.sleep(PAUSE_S)
+    return found, suspect
