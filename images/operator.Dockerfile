@@ -8,13 +8,15 @@ COPY images/install.sh images/locked.py images/
 COPY requirements/runtime.txt requirements/
 RUN images/install.sh tools
 COPY core/pyproject.toml core/
+COPY control/pyproject.toml control/
 COPY adapters/pyproject.toml adapters/
 COPY operators/pyproject.toml operators/
-RUN images/install.sh dependencies core adapters operators
+RUN images/install.sh dependencies core control adapters operators
 COPY core core
+COPY control control
 COPY adapters adapters
 COPY operators operators
-RUN images/install.sh packages core adapters operators
+RUN images/install.sh packages core control adapters operators
 
 FROM ${BASE_IMAGE}
 COPY --from=build /opt/cryptocdc /opt/cryptocdc

@@ -8,13 +8,15 @@ COPY images/install.sh images/locked.py images/
 COPY requirements/runtime.txt requirements/
 RUN images/install.sh tools
 COPY core/pyproject.toml core/
+COPY control/pyproject.toml control/
 COPY adapters/pyproject.toml adapters/
 COPY services/verifier/pyproject.toml services/verifier/
-RUN images/install.sh dependencies core adapters services/verifier
+RUN images/install.sh dependencies core control adapters services/verifier
 COPY core core
+COPY control control
 COPY adapters adapters
 COPY services/verifier services/verifier
-RUN images/install.sh packages core adapters services/verifier
+RUN images/install.sh packages core control adapters services/verifier
 
 FROM ${BASE_IMAGE}
 COPY --from=build /opt/cryptocdc /opt/cryptocdc

@@ -20,6 +20,7 @@ from cryptocdc_core import durations, symbols
 
 # A pattern bounds a string by itself; `maxLength` says so to Kubernetes, which does not read it out of the pattern.
 Duration = Annotated[str, Field(pattern=durations.PATTERN, json_schema_extra={"maxLength": 7})]
+Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 Symbol = Annotated[
     str,
     Field(pattern=symbols.PATTERN, json_schema_extra={"maxLength": symbols.MAX_LENGTH}),

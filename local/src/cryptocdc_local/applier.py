@@ -36,8 +36,6 @@ class Servers(ServerSettings):
 class Applied:
     added: list[str]
     removed: list[str]
-    snapshot_retaken: bool
-    """The slot was lost, so Debezium reads all of PostgreSQL again."""
 
 
 def apply(plan: Plan, servers: Servers, report: Report, meanwhile: Callable[[], None] | None = None) -> Applied:
@@ -60,7 +58,8 @@ def apply(plan: Plan, servers: Servers, report: Report, meanwhile: Callable[[], 
         connector = pool.submit(_apply_connector, plan, servers)
         if meanwhile is not None:
             meanwhile()
-        return Applied(added, removed, connector.result())
+        connector.result()
+    return Applied(added, removed)
 
 
 def _apply_topics(plan: Plan, servers: Servers) -> tuple[list[str], list[str]]:
@@ -68,30 +67,27 @@ def _apply_topics(plan: Plan, servers: Servers) -> tuple[list[str], list[str]]:
     return write_symbols(servers.kafka, plan.names.symbols_topic, plan.symbols)
 
 
-def _apply_connector(plan: Plan, servers: Servers) -> bool:
-    """Whether a new snapshot was needed."""
-    connect = Connect(servers.connect.url)
-    retaken = heal_lost_slot(plan, servers, connect)
-    connect.apply(plan.names.connector, plan.connector)
-    connect.wait_running(plan.names.connector)
-    return retaken
-
-
-def heal_lost_slot(plan: Plan, servers: Servers, connect: Connect) -> bool:
-    """Where the connector's slot is lost, changes were lost on the way: forget its position, so that a new snapshot
-    carries every row that PostgreSQL has. True when that was so.
-    """
-    name = plan.names.connector
+def _apply_connector(plan: Plan, servers: Servers) -> None:
+    """Where the slot is lost changes were lost on the way: whoever applies a feed allows a new snapshot."""
+    connect, name = Connect(servers.connect.url), plan.names.connector
     slot = slots.read(servers.postgres, plan.names.slot)
-    if slots.lost(slot, connect.position(name)) is None:
-        return False
+    if slots.lost(slot, connect.position(name)) is not None:
+        new_snapshot(plan, servers, connect)
+    connect.apply(name, plan.connector)
+    state = connect.state(name)
+    if state is not None and state.state == "STOPPED":  # as a run that gave up on its slot has left it
+        connect.resume(name)
+    connect.wait_running(name)
+
+
+def new_snapshot(plan: Plan, servers: Servers, connect: Connect) -> None:
+    """Have the connector forget slot and position, so that it reads every row that PostgreSQL has. May be run again."""
+    name = plan.names.connector
     connect.stop(name)
     connect.wait_stopped(name)
-    if slot is not None:
-        slots.drop(servers.postgres, servers.replication, plan.names.slot)
+    slots.drop(servers.postgres, servers.replication, plan.names.slot)
     connect.reset_offsets(name)
     connect.resume(name)
-    return True
 
 
 def delete(plan: Plan, servers: Servers, report: Report, *, everything: bool) -> None:

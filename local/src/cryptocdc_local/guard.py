@@ -1,31 +1,30 @@
-"""Watches a feed's connector while a run goes on: a failed task is restarted, a lost slot healed, at most twice."""
+"""Watches a feed's connector while a run goes on, and does about it what `cryptocdc_control.connector` decides."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import psycopg2
 import requests
 
 from cryptocdc_adapters import slots
-from cryptocdc_adapters.connect import Connect, ConnectError
+from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
+from cryptocdc_control.connector import MOST_SNAPSHOTS, Action, Recovery, decide
 from cryptocdc_core.plan import Plan
-from cryptocdc_local.applier import Servers, heal_lost_slot
-
-_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 2.0, 60.0
-MOST_SNAPSHOTS = 2
+from cryptocdc_local.applier import Servers, new_snapshot
 
 
 @dataclass
 class ConnectorGuard:
-    """Call `step` every few seconds; it says in a line what is wrong or what it did, "" when all is well."""
+    """Call `step` every few seconds; it returns what is wrong or what was done in a line, "" while the connector runs.
+
+    What was tried is remembered for the length of a run: whoever starts the next one allows new snapshots again.
+    """
 
     plan: Plan
     servers: Servers
-    snapshots: int = 0
-    _backoff_s: float = _FIRST_BACKOFF_S
-    _next_restart: float = field(default=0.0)
+    _recovery: Recovery = field(default_factory=Recovery)
 
     def step(self) -> str:
         connect, name = Connect(self.servers.connect.url), self.plan.names.connector
@@ -35,25 +34,30 @@ class ConnectorGuard:
                 connect.apply(name, self.plan.connector)
                 return "connector was gone: made again"
             slot = slots.read(self.servers.postgres, self.plan.names.slot)
-            if slots.lost(slot, connect.position(name)) is not None:
-                return self._heal(connect)
-            if slot is not None and state.running:
-                self._backoff_s = _FIRST_BACKOFF_S
-                return ""
-            if state.failed and time.monotonic() >= self._next_restart:
-                self._next_restart = time.monotonic() + self._backoff_s
-                self._backoff_s = min(self._backoff_s * 2, _LONGEST_BACKOFF_S)
-                connect.restart(name)
-                return f"connector task failed, restarted: {state.trace.splitlines()[0][:200] if state.trace else ''}"
-            return f"connector is {state.state}, its task {', '.join(state.tasks) or 'not started'}"
+            lost = slots.lost(slot, connect.position(name))
+            decision = decide(state, lost, self._recovery, None, datetime.now(UTC))
+            self._recovery = decision.recovery
+            return self._act(decision.action, connect, state, lost, has_slot=slot is not None)
         except (ConnectError, requests.RequestException, psycopg2.Error) as error:
             return f"connector can't be watched: {' '.join(str(error).split())[:160]}"
 
-    def _heal(self, connect: Connect) -> str:
-        if self.snapshots >= MOST_SNAPSHOTS:
-            return (
-                f"replication slot {self.plan.names.slot} was lost again after {MOST_SNAPSHOTS} new snapshots: halted"
-            )
-        self.snapshots += 1
-        heal_lost_slot(self.plan, self.servers, connect)
-        return f"replication slot {self.plan.names.slot} was lost: a new snapshot carries every row PostgreSQL has"
+    def _act(self, action: Action, connect: Connect, state: ConnectorState, lost: str | None, *, has_slot: bool) -> str:
+        names = self.plan.names
+        match action:
+            case Action.SNAPSHOT:
+                new_snapshot(self.plan, self.servers, connect)
+                self._recovery = self._recovery.model_copy(update={"snapshotting": False})
+                return f"connector: slot {names.slot} was lost ({lost}); a new snapshot carries every row in PostgreSQL"
+            case Action.HALT:
+                connect.stop(names.connector)
+                return (
+                    f"connector halted: slot {names.slot} was lost again ({lost}) after {MOST_SNAPSHOTS} new snapshots;"
+                    " remove the cause, then start the run again: it takes a new one"
+                )
+            case Action.RESTART:
+                connect.restart(names.connector)
+                cause = state.trace.splitlines()[0][:200] if state.trace else "no trace"
+                return f"connector failed, restart {self._recovery.restarts}: {cause}"
+        if has_slot and state.running:
+            return ""
+        return f"connector is {state.state}, its task {', '.join(state.tasks) or 'not started'}"

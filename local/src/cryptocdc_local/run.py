@@ -16,6 +16,7 @@ from cryptocdc_adapters import postgres, resolving
 from cryptocdc_adapters.exchange import Rest
 from cryptocdc_adapters.figures import FeedFigures
 from cryptocdc_adapters.readings import Readings
+from cryptocdc_control.programs import restarted, workloads
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.ddl import DROPPED
 from cryptocdc_core.names import identity, quoted
@@ -37,8 +38,9 @@ RESOLVE_AGAIN_S = 86_400
 RESOLVE_LOOK_S = 60.0
 """Also between two attempts: each weighs 100 of the 6,000 that the exchange gives everybody here in a minute."""
 GUARD_EVERY_S = 3.0
-ALERTING = {"alerts", "alert_webhook"}
-"""Fields of a feed that only the alerter reads."""
+START_ORDER = ("consumer", "producer", "alerter", "verifier")
+"""Consumers first: what the first producer writes is carried at once. The API follows when the plan is applied: nothing
+waits for it, and its start takes a second of the processor's."""
 
 
 def read_document(path: Path) -> dict[str, object]:
@@ -120,7 +122,6 @@ class Run:
     def start(self, report: Callable[[str], None]) -> Applied:
         """Apply the plan and start the programs, while the connector starts."""
         result = apply(self.plan, self.servers, report, self._start_programs)
-        # Last: nothing waits for it, and its start takes a second of the processor's.
         self.programs.scale("api", 1)
         self._watch(self._look_after_disk, 0.5)
         self._watch(self._supervise_platform, 1.0)
@@ -137,14 +138,11 @@ class Run:
         self.rows_before = count_rows(self.servers, self.plan)
         self.store.write(self.applied)
         self._scale()
-        self.programs.scale("verifier", 1)
 
     def _scale(self) -> None:
-        scaling, suspended = self.applied.feed.spec.scaling, self.applied.feed.spec.suspend
-        # Consumers first: what the first producer writes is carried at once.
-        self.programs.scale("consumer", scaling.consumers)
-        self.programs.scale("producer", 0 if suspended else scaling.producers)
-        self.programs.scale("alerter", 1 if self.applied.feed.spec.alerts else 0)
+        wanted = workloads(self.plan)
+        for program in START_ORDER:
+            self.programs.scale(program, wanted[program].replicas)
 
     def _watch(self, step: Callable[[], None], every_s: float) -> None:
         def loop() -> None:
@@ -193,17 +191,15 @@ class Run:
         stored = self.store.read(self.plan.names.fid)
         if stored is None or stored == self.applied:
             return
-        before = self.applied
-        self._take(stored, planned_of(stored, self.servers))
-        if _programs_differ(before, stored):
-            for kind in ("producer", "consumer", "verifier", "api"):
-                self.programs.stop(kind)
+        before, planned = self.applied, planned_of(stored, self.servers)
+        changed = restarted(self.plan, planned)
+        self._take(stored, planned)
+        for program in changed:
+            self.programs.stop(program)
+        if changed:
             self._readings = self._new_readings()
-            self.programs.scale("verifier", 1)
-            self.programs.scale("api", 1)
-        if _programs_differ(before, stored) or _alerts_differ(before, stored):
-            self.programs.stop("alerter")
         self._scale()
+        self.programs.scale("api", 1)
         if before.document != stored.document:
             self.event = "feed changed: taken over"
 
@@ -221,6 +217,7 @@ class Run:
 
     def _take(self, applied: AppliedFeed, planned: Plan) -> None:
         self.applied, self.plan, self._guard.plan = applied, planned, planned
+        self.programs.environment = self._environment()
 
     def figures(self) -> FeedFigures:
         """Scrape everything now."""
@@ -239,22 +236,6 @@ class Run:
             self.programs.stop(kind)
         if self._server_metrics is not None:
             self._server_metrics.close()
-
-
-def _programs_differ(before: AppliedFeed, after: AppliedFeed) -> bool:
-    """Whether the programs must start again: symbols travel by Kafka, scaling by number, the rest is read at start."""
-
-    def rest(applied: AppliedFeed) -> object:
-        apart = {"symbols", "scaling", "suspend", "deletion_policy", *ALERTING}
-        return applied.feed.spec.model_dump(exclude=apart)
-
-    return rest(before) != rest(after)
-
-
-def _alerts_differ(before: AppliedFeed, after: AppliedFeed) -> bool:
-    """Whether the alerter must start again, and nothing else."""
-    then, now = (applied.feed.spec.model_dump(include=ALERTING) for applied in (before, after))
-    return then != now
 
 
 @contextlib.contextmanager

@@ -7,15 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptocdc_adapters import slots
+from cryptocdc_control.connector import Action, Decision, Recovery, decide
 from cryptocdc_core.plan import Plan
 from cryptocdc_operator import children, judge
 from cryptocdc_operator.context import Operator
 from cryptocdc_operator.edges import CONNECT, POSTGRES, Refused, Say, Seen, Servers
 from cryptocdc_operator.judge import Verdict
 from cryptocdc_operator.labels import Owner
-from cryptocdc_operator.recovery import Action, Decision, decide
 from cryptocdc_operator.settings import Object
-from cryptocdc_operator.status import Recovery
 
 log = logging.getLogger("cryptocdc.operator")
 

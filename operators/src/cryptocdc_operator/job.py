@@ -68,7 +68,7 @@ def job(
 
 
 def _program(task: str, feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
-    captures, writes = producer(feed, settings, addresses), consumer(feed, (), settings, addresses)
+    captures, writes = producer(feed, settings, addresses), consumer(settings, addresses)
     if task == "backfill":
         return replace(captures, component=task)
     if task == "replay":

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from cryptocdc_adapters.connect import ConnectorState
+from cryptocdc_control.connector import MOST_SNAPSHOTS, Action, Recovery
 from cryptocdc_operator.labels import ALERTER, NEW_SNAPSHOT
-from cryptocdc_operator.recovery import MOST_SNAPSHOTS, Action
 from cryptocdc_operator.settings import Object
-from cryptocdc_operator.status import CatchUp, Recovery
+from cryptocdc_operator.status import CatchUp
 
 READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, PROVEN, MARKETS = (
     "Ready", "PlatformReady", "TablesReady", "TopicsReady", "ConnectorReady", "ProducersReady", "ConsumersReady",

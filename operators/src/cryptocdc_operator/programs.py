@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from cryptocdc_core.alerts import AlertWebhook, price_source
-from cryptocdc_core.catalogue import Stream
+from cryptocdc_control.programs import workloads
+from cryptocdc_core.alerts import AlertWebhook
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
@@ -31,17 +31,18 @@ class Program:
     """One of a feed's programs, and all that tells its Deployment apart from the other's."""
 
     component: str
+    """Also its name among `cryptocdc_control.programs`, where it is one of a feed's."""
     image: str
     resources: Object
-    replicas: int
     environment: Mapping[str, str]
     secrets: tuple[Secret, ...]
-    reads: object
-    """What the program reads of the feed at its start: when it changes, the program begins anew."""
     reaches: tuple[tuple[str, int], ...]
     """Hosts and ports to which it connects; a host of "" stands for any."""
     http: bool = False
     """Whether it serves users, on HTTP_PORT, and says on /health whether it can. All serve metrics beside."""
+    replicas: int = 1
+    inputs: object = None
+    """What the program reads of the feed at its start: a change of it restarts the program. None for a Job's."""
 
 
 def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
@@ -59,7 +60,6 @@ def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses)
         component="producer",
         image=settings.producer_image,
         resources=settings.producer_resources,
-        replicas=0 if spec.suspend else spec.scaling.producers,
         environment={
             **addresses.of("postgres"), **addresses.of("kafka"), **_login(settings.kafka_producer_secret),
             **{name: url for name, url in urls.items() if url is not None},
@@ -74,18 +74,16 @@ def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses)
             *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
             *key,
         ),
-        reads=[spec.exchange, spec.endpoints.model_dump(), spec.streams.model_dump()],
         reaches=(*_postgres(addresses), *_kafka(addresses), *map(_port, (exchange.rest, exchange.websocket))),
     )  # fmt: skip
 
 
-def consumer(feed: CryptoFeed, carried: Sequence[Stream], settings: OperatorSettings, addresses: Addresses) -> Program:
+def consumer(settings: OperatorSettings, addresses: Addresses) -> Program:
     """Kafka → Cassandra."""
     return Program(
         component="consumer",
         image=settings.consumer_image,
         resources=settings.consumer_resources,
-        replicas=feed.spec.scaling.consumers,
         environment={
             **addresses.of("kafka"), **addresses.of("cassandra"), **_login(settings.kafka_consumer_secret),
         },
@@ -98,7 +96,6 @@ def consumer(feed: CryptoFeed, carried: Sequence[Stream], settings: OperatorSett
             ),
             *_ca(settings.cassandra_ca_secret, "CRYPTOCDC_CASSANDRA_CA_FILE"),
         ),
-        reads=[[stream.table for stream in carried], feed.spec.retention.cassandra],
         reaches=(*_kafka(addresses), *_cassandra(addresses)),
     )  # fmt: skip
 
@@ -108,7 +105,6 @@ def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> P
     one."""
     if settings.api_image is None:
         return None
-    spec = feed.spec
     # Also where no alerter runs: a host that is not there is left out, and a first alert begins no API anew.
     seen = [(f"{feed.name}-{component}", METRICS_PORT) for component in ("producer", "consumer", ALERTER)]
     if settings.verifier_url is not None:
@@ -118,12 +114,10 @@ def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> P
         (settings.api_redis_secret, {"CRYPTOCDC_API_REDIS_URL_FILE": "url"}),
     )
     redis = () if settings.api_redis_secret is None else (("", settings.api_redis_port),)
-    klines = spec.streams.klines
     return Program(
         component="api",
         image=settings.api_image,
         resources=settings.api_resources,
-        replicas=settings.api_replicas,
         environment={
             **addresses.of("kafka"), **addresses.of("cassandra"), **_login(settings.kafka_api_secret),
             "CRYPTOCDC_API_PORT": str(HTTP_PORT),
@@ -141,46 +135,42 @@ def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> P
             *_ca(settings.cassandra_ca_secret, "CRYPTOCDC_CASSANDRA_CA_FILE"),
             *(Secret(name, files) for name, files in given if name is not None),
         ),
-        reads=[spec.exchange, spec.streams.tables, klines and list(klines.intervals), spec.retention.cassandra],
         reaches=(*_kafka(addresses), *_cassandra(addresses), *seen, *redis),
         http=True,
     )  # fmt: skip
 
 
-def alerter(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> Program | None:
-    """Kafka → alerts; None where there is none to watch."""
-    if not plan.alerts:
-        return None
-    spec, webhook = plan.feed.spec, plan.feed.spec.alert_webhook
+def alerter(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
+    """Kafka → alerts."""
+    webhook = feed.spec.alert_webhook
     reference = webhook.secret_ref if webhook is not None else None
     return Program(
         component=ALERTER,
         image=settings.alerter_image,
         resources=settings.alerter_resources,
-        replicas=1,
         environment={**addresses.of("kafka"), **_login(settings.kafka_alerter_secret)},
         secrets=(
             *_password(settings.kafka_alerter_secret),
             *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
             *((Secret(reference, {"CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE": "url"}),) if reference else ()),
         ),
-        reads=[
-            [alert.model_dump(mode="json") for alert in plan.alerts],
-            webhook.model_dump() if webhook is not None else None,
-            price_source(spec.streams.tables)[0].table,
-        ],
         reaches=(*_kafka(addresses), *_webhook(webhook)),
     )
 
 
 def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> tuple[Program, ...]:
-    """All that run for a feed."""
-    found = (
-        producer(plan.feed, settings, addresses), consumer(plan.feed, plan.carried, settings, addresses),
-        api(plan.feed, settings, addresses),
-        alerter(plan, settings, addresses),
-    )  # fmt: skip
-    return tuple(program for program in found if program is not None)
+    """All that run for a feed. The alerter is there only while there are alerts to watch."""
+    feed, wanted = plan.feed, workloads(plan)
+    served = api(feed, settings, addresses)
+    found = [
+        replace(producer(feed, settings, addresses), replicas=wanted["producer"].replicas),
+        replace(consumer(settings, addresses), replicas=wanted["consumer"].replicas),
+    ]
+    if served is not None:
+        found.append(replace(served, replicas=settings.api_replicas))
+    if wanted["alerter"].replicas:
+        found.append(alerter(feed, settings, addresses))
+    return tuple(replace(program, inputs=wanted[program.component].inputs) for program in found)
 
 
 def exchange_urls(feed: CryptoFeed, settings: OperatorSettings) -> tuple[str | None, str | None]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from kubernetes.client import ApiException
 
+from cryptocdc_control.connector import Recovery
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, identity, source_of
@@ -37,7 +38,6 @@ from cryptocdc_operator.objects import apply_objects, remove_others
 from cryptocdc_operator.programs import Program, programs_of
 from cryptocdc_operator.rollout import CONSUMER, roll_out
 from cryptocdc_operator.settings import Object
-from cryptocdc_operator.status import Recovery
 from cryptocdc_operator.statuses import (
     catch_up_document,
     catch_up_of,
@@ -47,7 +47,7 @@ from cryptocdc_operator.statuses import (
     recovery_of,
 )
 from cryptocdc_operator.tables import apply_tables
-from cryptocdc_operator.topics import apply_topics
+from cryptocdc_operator.topics import apply_topics, listed
 from cryptocdc_operator.workloads import digest
 
 log = logging.getLogger("cryptocdc.operator")
@@ -226,9 +226,9 @@ class _Pass:
         fresh = {symbol: similar for symbol, similar in resolved.waiting.items() if symbol not in waited}
         if fresh:
             self.say("Warning", "NotListed", "; ".join(waiting_notes(fresh, feed.spec.exchange)))
-        listed = sorted((waited - resolved.waiting.keys()) & set(resolved.symbols))
-        if listed:
-            self.say("Normal", "Listed", _listed(listed))
+        appeared = sorted((waited - resolved.waiting.keys()) & set(resolved.symbols))
+        if appeared:
+            self.say("Normal", "Listed", listed(appeared))
         return resolved
 
     def _note_markets(self, resolved: ResolvedFeed) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from cryptocdc_core.feed_base import Symbol
+from cryptocdc_control.connector import Recovery
+from cryptocdc_core.feed_base import Count, Symbol
 
 Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
-Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 
 
 class _Model(BaseModel):
@@ -33,23 +33,6 @@ class Condition(_Model):
     """When `status` last changed."""
     observed_generation: Generation | None = None
     """The feed's generation that this was said of."""
-
-
-class Recovery(_Model):
-    """What was done for a connector that failed. Forgotten once it has run well for a while."""
-
-    restarts: Count = 0
-    """How often it was restarted since it last ran well."""
-    restarted_at: AwareDatetime | None = None
-    """When it was last restarted."""
-    snapshots: Count = 0
-    """How often it took a new snapshot because its replication slot was lost."""
-    snapshot_at: AwareDatetime | None = None
-    """When that was last begun."""
-    snapshotting: bool = False
-    """The connector is stopped, slot and position are being removed: then it takes a new snapshot."""
-    allowed: str | None = Field(None, max_length=253)
-    """The value of the annotation `cryptocdc.io/new-snapshot` that was last obeyed."""
 
 
 class CatchUp(_Model):

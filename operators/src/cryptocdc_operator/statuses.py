@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cryptocdc_control.connector import Recovery
 from cryptocdc_operator.judge import rfc3339
-from cryptocdc_operator.status import CatchUp, Recovery
+from cryptocdc_operator.status import CatchUp
 
 
 def recovery_of(status: Mapping[str, Any]) -> Recovery:

@@ -39,9 +39,9 @@ def apply_topics(operator: Operator, owner: Owner, plan: Plan, servers: Servers,
     except ServerError as error:
         return Verdict("False", "SymbolsNotWritten", f"{error.server}: {error}")
     if added:
-        say("Normal", "SymbolsAdded", _listed(added))
+        say("Normal", "SymbolsAdded", listed(added))
     if removed:
-        say("Normal", "SymbolsRemoved", _listed(removed))
+        say("Normal", "SymbolsRemoved", listed(removed))
     return verdict
 
 
@@ -66,6 +66,7 @@ def _takes_symbols(plan: Plan, live: Mapping[str, Object], seen: Seen) -> bool:
     return topic in seen.topics or judge.strimzi_problem(resource) is None
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Return the names in a line, the first 20 of many."""
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return f"{', '.join(names[:20])}{more}"

@@ -38,7 +38,7 @@ def deployment(program: Program, feed: CryptoFeed, settings: OperatorSettings, o
             # The new one captures before the old one stops: what both capture falls to the key.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
-                "metadata": {"labels": found, "annotations": {READ: digest(program.reads)}},
+                "metadata": {"labels": found, "annotations": {READ: digest(program.inputs)}},
                 "spec": pod(program, feed, settings),
             },
         },

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cryptocdc_adapters.connect import ConnectorState
+from cryptocdc_control.connector import Action, Recovery
 from cryptocdc_operator import judge
 from cryptocdc_operator.judge import PARTS, PROVEN, READY, Proof, Verdict
-from cryptocdc_operator.recovery import Action
-from cryptocdc_operator.status import CatchUp, Recovery, Status
+from cryptocdc_operator.status import CatchUp, Status
 from cryptocdc_operator.statuses import merge_patch, recovery_document, recovery_of
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -9,7 +9,6 @@ from tests.unit.operator.world import World
 from cryptocdc_adapters.slots import Slot, lost
 from cryptocdc_operator.judge import Proof
 from cryptocdc_operator.labels import NEW_SNAPSHOT
-from cryptocdc_operator.recovery import backoff
 
 
 @pytest.fixture
@@ -195,7 +194,3 @@ def test_restarts_are_forgotten_once_it_runs_well(world):
     later(world, minutes=11)
     world.reconcile()
     assert "recovery" not in world.feed()["status"]
-
-
-def test_the_backoff_has_an_end():
-    assert [backoff(count).total_seconds() for count in (0, 1, 2, 3, 7, 8, 99)] == [10, 10, 20, 40, 600, 600, 600]

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from cryptocdc_api.paging import LATEST_MS
 from cryptocdc_core import durations, symbols, times
 from cryptocdc_core.feed import KlineInterval
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptocdc_control.programs import proof_inputs
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed, FeedError
 
@@ -15,10 +16,6 @@ log = logging.getLogger("cryptocdc.verifier")
 
 END_S = 30.0
 """A pass ends within this time once its feed is told to stop."""
-
-
-NOT_READ = {"symbols", "scaling", "suspend", "deletion_policy"}
-"""What proving does not depend on: symbols come and go, and it goes on."""
 
 
 @dataclass
@@ -53,7 +50,7 @@ class FeedsFolder:
                 self._refused[name] = texts[name]
                 continue
             running = self._running.get(name)
-            if running is not None and _read(running.feed) == _read(feed):
+            if running is not None and proof_inputs(running.feed) == proof_inputs(feed):
                 running.text = texts[name]
             else:
                 wanted[name] = feed
@@ -89,7 +86,3 @@ class FeedsFolder:
             except OSError:
                 continue
         return texts
-
-
-def _read(feed: CryptoFeed) -> dict[str, object]:
-    return feed.spec.model_dump(exclude=NOT_READ)

@@ -1,0 +1,64 @@
+"""A feed's programs: how many of each run, and which parts of the feed each reads at its start. Pure.
+
+A program reads its inputs once, so a change of them restarts it, and nothing else does. Symbols reach producers by
+Kafka, and scaling only changes how many run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptocdc_core.alerts import price_source
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.plan import Plan
+
+PROGRAMS = ("producer", "consumer", "verifier", "api", "alerter")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """`inputs`: what the program reads of the feed at its start, as JSON would write it; compare it, or its digest."""
+
+    replicas: int
+    inputs: object
+
+
+def workloads(plan: Plan) -> Mapping[str, Workload]:
+    """All programs of a feed, by name; one that the feed does not need has no replicas."""
+    spec = plan.feed.spec
+    klines, webhook = spec.streams.klines, spec.alert_webhook
+    return {
+        "producer": Workload(
+            0 if spec.suspend else spec.scaling.producers,
+            [spec.exchange, spec.endpoints.model_dump(), spec.streams.model_dump()],
+        ),
+        "consumer": Workload(
+            spec.scaling.consumers, [[stream.table for stream in plan.carried], spec.retention.cassandra]
+        ),
+        "verifier": Workload(1, proof_inputs(plan.feed)),
+        "api": Workload(
+            1, [spec.exchange, spec.streams.tables, klines and list(klines.intervals), spec.retention.cassandra]
+        ),
+        "alerter": Workload(
+            1 if plan.alerts else 0,
+            [
+                [alert.model_dump(mode="json") for alert in plan.alerts],
+                webhook.model_dump() if webhook is not None else None,
+                price_source(spec.streams.tables)[0].table,
+            ]
+            if plan.alerts
+            else [],
+        ),
+    }
+
+
+def proof_inputs(feed: CryptoFeed) -> object:
+    """What proving reads. On Kubernetes one verifier proves all feeds: it compares this itself, feed by feed."""
+    return [feed.spec.exchange, feed.spec.streams.tables, feed.spec.retention.postgres, feed.spec.retention.cassandra]
+
+
+def restarted(before: Plan, after: Plan) -> tuple[str, ...]:
+    """The programs whose inputs differ between two plans of one feed."""
+    then, now = workloads(before), workloads(after)
+    return tuple(program for program in PROGRAMS if then[program].inputs != now[program].inputs)

@@ -1,0 +1,100 @@
+"""A failed connector is restarted with back-off, a lost slot gets at most two new snapshots: a table of decisions."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cryptocdc_control.connector import Action, Recovery, backoff, decide
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+LOST = "it is gone"
+
+
+@dataclass(frozen=True)
+class State:
+    running: bool = False
+    failed: bool = False
+
+
+RUNNING, FAILED, STARTING = State(running=True), State(failed=True), State()
+
+
+def ago(**age):
+    return NOW - timedelta(**age)
+
+
+@pytest.mark.parametrize(
+    ("state", "lost", "before", "action", "after"),
+    [
+        (RUNNING, None, {}, Action.NONE, {}),
+        (None, None, {}, Action.NONE, {}),
+        (STARTING, None, {}, Action.NONE, {}),
+        # A failure is restarted at once, then with back-off, and counted until it has run for ten minutes.
+        (FAILED, None, {}, Action.RESTART, {"restarts": 1, "restarted_at": NOW}),
+        (FAILED, None, {"restarts": 1, "restarted_at": ago(seconds=1)}, Action.NONE, None),
+        (
+            FAILED,
+            None,
+            {"restarts": 1, "restarted_at": ago(seconds=3)},
+            Action.RESTART,
+            {"restarts": 2, "restarted_at": NOW},
+        ),
+        (FAILED, None, {"restarts": 3, "restarted_at": ago(seconds=7)}, Action.NONE, None),
+        (RUNNING, None, {"restarts": 3, "restarted_at": ago(minutes=9)}, Action.NONE, None),
+        (RUNNING, None, {"restarts": 3, "restarted_at": ago(minutes=11)}, Action.NONE, {}),
+        # A lost slot goes before a failure: it is most often what failed the connector.
+        (FAILED, LOST, {"restarts": 2}, Action.SNAPSHOT, {"snapshots": 1, "snapshot_at": NOW, "snapshotting": True}),
+        (
+            RUNNING,
+            LOST,
+            {"snapshots": 1, "snapshot_at": ago(minutes=5)},
+            Action.SNAPSHOT,
+            {"snapshots": 2, "snapshot_at": NOW, "snapshotting": True},
+        ),
+        (RUNNING, LOST, {"snapshots": 2, "snapshot_at": ago(minutes=5)}, Action.HALT, None),
+        (FAILED, LOST, {"snapshots": 2, "snapshot_at": ago(minutes=5)}, Action.HALT, None),
+        (RUNNING, None, {"snapshots": 2, "snapshot_at": ago(minutes=59)}, Action.NONE, None),
+        (RUNNING, None, {"snapshots": 2, "snapshot_at": ago(minutes=61)}, Action.NONE, {}),
+        # A snapshot that was begun is finished, whatever is seen meanwhile.
+        (RUNNING, None, {"snapshots": 1, "snapshotting": True}, Action.SNAPSHOT, None),
+        (None, LOST, {"snapshots": 2, "snapshotting": True}, Action.SNAPSHOT, None),
+    ],
+)
+def test_what_is_done(state, lost, before, action, after):
+    kept = Recovery(**before)
+    decision = decide(state, lost, kept, None, NOW)
+    assert decision.action is action
+    assert decision.recovery == (kept if after is None else Recovery(**after))
+
+
+def test_a_person_allows_new_snapshots_once_for_each_permission():
+    halted = Recovery(snapshots=2)
+    allowed = decide(RUNNING, LOST, halted, "monday", NOW)
+    assert allowed.action is Action.SNAPSHOT
+    assert allowed.recovery == Recovery(snapshots=1, snapshot_at=NOW, snapshotting=True, allowed="monday")
+    again = Recovery(snapshots=2, allowed="monday")
+    assert decide(RUNNING, LOST, again, "monday", NOW).action is Action.HALT
+    assert decide(RUNNING, LOST, again, "tuesday", NOW).action is Action.SNAPSHOT
+
+
+def test_a_long_permission_is_recognised_by_its_beginning():
+    permission = "x" * 300
+    first = decide(RUNNING, LOST, Recovery(snapshots=2), permission, NOW).recovery
+    assert (
+        decide(RUNNING, LOST, first.model_copy(update={"snapshots": 2, "snapshotting": False}), permission, NOW).action
+        is Action.HALT
+    )
+
+
+def test_the_back_off_doubles_up_to_five_minutes():
+    assert [backoff(count).total_seconds() for count in (0, 1, 2, 3, 8, 9, 99, 10**9)] == [
+        2,
+        2,
+        4,
+        8,
+        256,
+        300,
+        300,
+        300,
+    ]

@@ -1,0 +1,75 @@
+"""Which programs a change of a feed restarts, and how many run: one table for the local runner and the operator."""
+
+import json
+
+import pytest
+from tests.unit.core.test_plan import planned
+
+from cryptocdc_control.programs import PROGRAMS, proof_inputs, restarted, workloads
+
+STREAMS = {"recentTrades": {}, "klines": {"intervals": ["1m"]}, "orderBook": {}}
+ALERT = {"symbol": "BTCUSDT", "window": "1h", "dropPercent": 5}
+BEFORE = {"streams": STREAMS, "alerts": [ALERT]}
+
+
+@pytest.mark.parametrize(
+    ("change", "programs"),
+    [
+        ({}, ()),
+        ({"scaling": {"producers": 3, "consumers": 2}}, ()),
+        ({"suspend": True}, ()),
+        ({"deletionPolicy": "Delete"}, ()),
+        ({"retention": {"kafka": "2d"}}, ()),
+        ({"alerts": [ALERT | {"dropPercent": 6}]}, ("alerter",)),
+        ({"alerts": []}, ("alerter",)),
+        ({"alertWebhook": {"url": "http://pager.example/"}}, ("alerter",)),
+        ({"retention": {"cassandra": "30d"}}, ("consumer", "verifier", "api")),
+        ({"retention": {"postgres": "3d"}}, ("verifier",)),
+        ({"endpoints": {"rest": "http://elsewhere.example"}}, ("producer",)),
+        ({"streams": STREAMS | {"orderBook": {"depth": 50}}}, ("producer",)),
+        ({"streams": STREAMS | {"klines": {"intervals": ["1m", "1h"]}}}, ("producer", "api")),
+        ({"streams": STREAMS | {"latestPrices": {}}}, ("producer", "consumer", "verifier", "api", "alerter")),
+    ],
+    ids=str,
+)
+def test_what_a_change_of_a_feed_restarts(change, programs):
+    assert restarted(planned(**BEFORE), planned(**BEFORE | change)) == programs
+
+
+def test_symbols_restart_nothing():
+    assert restarted(planned(**BEFORE), planned(symbols=("BTCUSDT",), **BEFORE)) == ()
+
+
+def test_a_stream_that_leaves_goes_on_being_carried():
+    less = {"recentTrades": {}, "orderBook": {}}
+    kept = [stream.table for stream in planned(**BEFORE).carried]
+    assert "consumer" not in restarted(planned(**BEFORE), planned(kept=kept, **BEFORE | {"streams": less}))
+
+
+@pytest.mark.parametrize(
+    ("spec", "replicas"),
+    [
+        ({}, {"producer": 1, "consumer": 1, "verifier": 1, "api": 1, "alerter": 0}),
+        (
+            {"scaling": {"producers": 3, "consumers": 2}, "alerts": [ALERT]},
+            {"producer": 3, "consumer": 2, "alerter": 1},
+        ),
+        ({"suspend": True, "scaling": {"producers": 3}}, {"producer": 0, "consumer": 1}),
+        # The alert's symbol is not captured, as when the exchange has halted it.
+        ({"alerts": [ALERT], "symbols": ("ETHUSDT",)}, {"alerter": 0}),
+    ],
+)
+def test_how_many_programs_run(spec, replicas):
+    found = {name: workload.replicas for name, workload in workloads(planned(**{"streams": STREAMS} | spec)).items()}
+    assert tuple(found) == PROGRAMS
+    assert found | replicas == found
+
+
+def test_inputs_can_be_digested():
+    for workload in workloads(planned(**BEFORE)).values():
+        assert json.dumps(workload.inputs)
+
+
+def test_a_verifier_of_many_feeds_reads_what_a_verifier_of_one_reads():
+    made = planned(**BEFORE)
+    assert workloads(made)["verifier"].inputs == proof_inputs(made.feed)
