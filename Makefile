@@ -38,8 +38,9 @@ clean: stop ## stop, then remove data, logs and passwords; downloads and .venv s
 setup: .venv/.packages ## install what is missing: Python packages, Java, the servers' programs
 	@$(BIN)/cryptocdc setup
 
+# Unit tests need neither Java nor a server.
 .PHONY: test
-test: .venv/.dev setup ## run the tests (ARGS="-k name" for some of them)
+test: .venv/.dev $(if $(filter tests/unit%,$(firstword $(ARGS))),,setup) ## run the tests (ARGS="-k name" for some of them)
 	@$(BIN)/pytest $(ARGS)
 
 .PHONY: check
