@@ -23,7 +23,7 @@ RANGE = {"from": 600, "to": 0}
 PANELS = {
     "CryptocdcCaptureSilent": ("pipeline", "Rates by hop"),
     "CryptocdcProgramGone": ("programs", "Memory"),
-    "CryptocdcNotInItsGroup": ("programs", "In their groups"),
+    "CryptocdcNotInItsGroup": ("programs", "Group membership"),
     "CryptocdcStreamStale": ("pipeline", "Last frame"),
     "CryptocdcGapsCanNotBeFilled": ("pipeline", "Gaps"),
     "CryptocdcThrottled": ("programs", "Request weight"),

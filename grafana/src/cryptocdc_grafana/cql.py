@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from cryptocdc_core.catalogue import Bucket, Stream
 
+RANGE_END, NOW = "(timestamp)$__timeTo", "current_timestamp()"
 _LENGTH = {Bucket.HOUR: "1h", Bucket.DAY: "1d", Bucket.MONTH: "1mo"}
 
 
@@ -19,24 +20,25 @@ def newest_buckets(bucket: Bucket, count: int) -> str:
 
     Cassandra floors the time itself, since Grafana can't list the hours of a range.
     """
-    return f"{bucket.value} IN ({_newest(bucket, count)})"
+    return f"{bucket.value} IN ({_newest(bucket, count, RANGE_END)})"
 
 
-def newest_of(stream: Stream, counts: Mapping[Bucket, int]) -> str:
-    """Return the condition that selects the last so many partitions of each length that the stream's buckets have.
+def newest_of(stream: Stream, counts: Mapping[Bucket, int], end: str = RANGE_END) -> str:
+    """Return the condition that selects the last so many partitions of each length that the stream's buckets have,
+    until `end`, which is NOW where there is no range.
 
     A query can't choose by the value of a variable: it names partitions of each length, and those of another length
     than the variable's are empty.
     """
     lengths = dict.fromkeys((stream.bucket, *stream.finer_buckets.values()))
-    return f"{stream.bucket_column} IN ({', '.join(_newest(bucket, counts[bucket]) for bucket in lengths)})"
+    return f"{stream.bucket_column} IN ({', '.join(_newest(bucket, counts[bucket], end) for bucket in lengths)})"
 
 
-def _newest(bucket: Bucket, count: int) -> str:
+def _newest(bucket: Bucket, count: int, end: str) -> str:
     length = _LENGTH[bucket]
     unit = length.removeprefix("1")
-    ends = ["(timestamp)$__timeTo", *(f"(timestamp)$__timeTo - {back}{unit}" for back in range(1, count))]
-    return ", ".join(f"floor({end}, {length})" for end in ends)
+    ends = [end, *(f"{end} - {back}{unit}" for back in range(1, count))]
+    return ", ".join(f"floor({at}, {length})" for at in ends)
 
 
 def within(column: str) -> str:

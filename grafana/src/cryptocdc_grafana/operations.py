@@ -129,6 +129,9 @@ def programs() -> tuple[Section, ...]:
                             (Promql(_rate(f"{C}batches_total", "instance"), "{{instance}}"),)),
             OperationsPanel("Batch time", "Of one batch, to Cassandra's acknowledgement.", drawing.lines("s"),
                             _quantiles(f"{C}write_seconds")),
+            state("Group membership", "Whether a program is a member of its Kafka group: else it gets nothing to do.",
+                  yes_or_no(good=True),
+                  {"{{instance}}": " or ".join(f"{program}group_member{{{FEED}}}" for program in (P, C, L))}),
         )),
         Section("Verifier and API", (
             over_time("Proof behind, by table", "How far the proof is behind what can be proven by now: closed minutes"
@@ -163,9 +166,6 @@ def programs() -> tuple[Section, ...]:
                             (Promql(f'process_resident_memory_bytes{{{FEED}}}', "{{instance}}"),)),
             OperationsPanel("Processor", "Seconds a second, by program.", drawing.lines("short"),
                             (Promql(f"rate(process_cpu_seconds_total{{{FEED}}}{RATE})", "{{instance}}"),)),
-            state("In their groups", "Whether each program is a member of its Kafka group; else it gets no work.",
-                  yes_or_no(good=True), {"{{instance}}": " or ".join(
-                      f"{prefix}group_member{{{FEED}}}" for prefix in (P, C, L))}),
             over_time("Free on volumes", "Share of each volume; on one machine of the disk that holds the home folder.",
                       "percentunit",
                       {"{{persistentvolumeclaim}}": f"kubelet_volume_stats_available_bytes{{{VOLUMES}}}"

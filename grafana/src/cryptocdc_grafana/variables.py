@@ -7,9 +7,10 @@ from typing import get_args
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefresh, VariableSort
 
-from cryptocdc_core.catalogue import NEWEST_PRICES
+from cryptocdc_core.catalogue import NEWEST_PRICES, Bucket
 from cryptocdc_core.catalogue.streams import KLINES
 from cryptocdc_core.feed import KlineInterval
+from cryptocdc_grafana.cql import NOW, newest_of
 from cryptocdc_grafana.panels import TEXT
 from cryptocdc_grafana.sources import Get, Query, Source
 
@@ -31,7 +32,7 @@ OWN_KEYSPACES = "/^(?!system|reaper_db|data_endpoint_auth)(.*)$/"
 INTERVALS_CQL = (
     f"SELECT interval FROM \"$feed\".{KLINES.table} WHERE symbol = '$symbol'"
     f" AND interval IN ({', '.join(repr(interval) for interval in get_args(KlineInterval))})"
-    " AND month IN (floor(current_timestamp(), 1mo), floor(current_timestamp() - 1mo, 1mo)) PER PARTITION LIMIT 1"
+    f" AND {newest_of(KLINES, {Bucket.MONTH: 2, Bucket.DAY: 2}, NOW)} PER PARTITION LIMIT 1"
 )
 """Those of which the symbol has candles: a partition each, of which one row is read."""
 INTERVALS_SQL = (
