@@ -43,7 +43,7 @@ def sections() -> tuple[Section, ...]:
                 f"sum(rate(cnpg_collector_wal_bytes{SERVERS}{RATE}))", decimals=0),
             now("Log kept", "For the slot that is furthest behind.", "bytes", f"max({KEPT})", alarm=1e9),
             now("Slots lost", "Log was dropped that they had not read: a new snapshot is needed.", "short",
-                f"sum({S}lost{SERVERS})", alarm=1),
+                f"sum({S}lost{SERVERS} * (1 - {S}standby{SERVERS}))", alarm=1),
         )),
         Section("Slots and log", (
             over_time("Log kept", "By slot: bytes that can't be dropped until it has confirmed them.", "bytes",
