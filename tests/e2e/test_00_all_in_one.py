@@ -54,7 +54,8 @@ class Container:
         return run(["docker", "exec", NAME, *command])
 
     def log(self) -> str:
-        return run(["docker", "logs", NAME])
+        """What it has printed, to both outputs."""
+        return run(["sh", "-c", f"docker logs {NAME} 2>&1"])
 
     def remove(self) -> None:
         run(["docker", "rm", "--force", NAME])
