@@ -18,7 +18,7 @@ from cryptocdc_local.platform.connect import connect_properties, rest_login
 from cryptocdc_local.platform.credentials import Credentials
 from cryptocdc_local.platform.endpoints import endpoints
 from cryptocdc_local.platform.kafka import server_properties
-from cryptocdc_local.platform.postgres import PG_HBA_CONF, postgresql_conf
+from cryptocdc_local.platform.postgres import PG_HBA_CONF, lock_is_foreign, postgresql_conf
 from cryptocdc_local.platform.settings import Ports
 
 PORTS = Ports(1001, 1002, 1003, 1004, 1005, 1006)
@@ -118,3 +118,17 @@ def test_every_endpoint_is_read_by_some_program() -> None:
     for kind in (PostgresSettings, ReplicationSettings, KafkaSettings, ConnectSettings, CassandraSettings):
         known |= {kind.variable(field) for field in kind.model_fields}
     assert environment.keys() <= known
+
+
+@pytest.mark.parametrize(
+    ("exists", "living", "foreign"),
+    [
+        pytest.param(False, set(), True, id="a new container: nobody lives, and the pid is soon another program's"),
+        pytest.param(True, set(), True, id="after a crash of the machine: the pid is another program's"),
+        pytest.param(True, {31}, True, id="the same, beside another PostgreSQL"),
+        pytest.param(True, {30}, False, id="a PostgreSQL holds it"),
+        pytest.param(False, {31}, False, id="perhaps orphans of the one that died"),
+    ],
+)
+def test_a_lock_that_no_postgres_holds_is_not_in_the_way(exists: bool, living: set[int], foreign: bool) -> None:
+    assert lock_is_foreign(30, exists, living) is foreign

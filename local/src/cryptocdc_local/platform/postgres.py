@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from pathlib import Path
 
+import psutil
 import psycopg2
 from psycopg2 import sql
 
@@ -60,15 +62,20 @@ class Postgres(Server):
         self.account.write(self.data / "pg_hba.conf", PG_HBA_CONF)
 
     def _drop_foreign_lock(self) -> None:
-        """After a crash of the machine the pid in PostgreSQL's lock file may be another program's by now, and
-        PostgreSQL would refuse to start. A dead pid, or a living PostgreSQL, it judges better than we could."""
         lock = self.data / "postmaster.pid"
-        try:
+        with contextlib.suppress(OSError, ValueError):
             pid = int(lock.read_text(encoding="utf-8").split("\n")[0])
-            if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() != "postgres":
+            if lock_is_foreign(pid, psutil.pid_exists(pid), self._living()):
                 lock.unlink()
-        except (OSError, ValueError):
-            pass
+
+    def _living(self) -> set[int]:
+        """The processes of any PostgreSQL of this account."""
+        living = set()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.name() == "postgres" and process.uids().real == self.account.uid:
+                    living.add(process.pid)
+        return living
 
     def _initdb(self) -> None:
         """Into a folder beside, renamed when it is whole: a killed start leaves no half of a database."""
@@ -152,3 +159,13 @@ class Postgres(Server):
             password=self.credentials.postgres_superuser,
             connect_timeout=5,
         )
+
+
+def lock_is_foreign(pid: int, exists: bool, living: set[int]) -> bool:
+    """Whether the lock file with this pid stands in PostgreSQL's way without reason; `living`: pids of PostgreSQLs.
+
+    After a crash of the machine the pid may be another program's. In a new container, where pids are small, it soon is,
+    perhaps between this look and the start: without any PostgreSQL the lock protects nothing. Where one lives and the
+    pid does not, PostgreSQL itself finds out whether orphans still use the data.
+    """
+    return not living or (exists and pid not in living)
