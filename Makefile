@@ -134,7 +134,7 @@ lock: .venv/.dev ## resolve requirements/*.in anew into *.txt, with hashes
 
 .venv/.made:
 	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11'; exit 3; }
-	@$(PYTHON) local/src/cryptocdc_local/platform/system.py
+	@$(PYTHON) -I local/src/cryptocdc_local/platform/system.py # -I: beside it lies a file named platform.py
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo='sudo -n'; \
 		echo 'installing python3-venv'; \

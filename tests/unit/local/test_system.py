@@ -63,10 +63,17 @@ def os_release(folder: Path, text: str) -> Path:
     return file
 
 
+ROOT = Path(__file__).parents[3]
+RECIPE = (ROOT / "Makefile").read_text(encoding="utf-8").partition(".venv/.made:")[2]
+
+
 def ran(file: Path, path: str) -> subprocess.CompletedProcess[str]:
-    """As `make` runs it: by Python alone, without the project's packages."""
+    """As `make` runs it: with the options of its recipe, by a Python without the project's packages."""
+    line = next(line for line in RECIPE.splitlines() if "platform/system.py" in line)
+    _, *options, _ = line.partition("#")[0].strip().removeprefix("@").split()
+    python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     return subprocess.run(
-        [sys.executable, "-I", str(system.__file__), str(file)],
+        [str(python), *options, str(system.__file__), str(file)],
         env={"PATH": path},
         capture_output=True,
         text=True,
@@ -95,9 +102,7 @@ def test_make_goes_on_where_apt_can_install_what_is_missing(tmp_path: Path) -> N
 
 
 def test_make_asks_before_anything_is_installed() -> None:
-    makefile = (Path(__file__).parents[3] / "Makefile").read_text(encoding="utf-8")
-    recipe = makefile.partition(".venv/.made:")[2]
-    assert 0 < recipe.index("cryptocdc_local/platform/system.py") < recipe.index("-m venv")
+    assert 0 < RECIPE.index("cryptocdc_local/platform/system.py") < RECIPE.index("-m venv")
 
 
 def test_a_system_without_an_os_release_file_has_the_kernels_name(tmp_path: Path) -> None:
