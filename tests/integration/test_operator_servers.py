@@ -20,8 +20,8 @@ from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.credentials import read
 from cryptocdc_local.platform.endpoints import POSTGRES_SUPERUSER
-from cryptocdc_operator.edges import Refused, ServerError
-from cryptocdc_operator.servers import PlatformServers, Role
+from cryptocdc_operator.servers.platform import PlatformServers, Role
+from cryptocdc_operator.servers.port import Refused, ServerError
 from cryptocdc_operator.settings import OperatorSettings
 from tests.integration.conftest import feed_document
 from tests.integration.waiting import wait_for
@@ -55,21 +55,21 @@ def made(servers: Servers, operated: PlatformServers) -> Iterator[Plan]:
 
 
 def test_tables_are_missed_made_and_removed(operated: PlatformServers, made: Plan) -> None:
-    seen = operated.look(made)
-    assert seen.unreachable == {}
-    assert seen.missing_tables == (
+    observed = operated.observe(made)
+    assert observed.unreachable == {}
+    assert observed.missing_tables == (
         "PostgreSQL heartbeat", "PostgreSQL klines", "PostgreSQL recent_trades",
         "Cassandra klines", "Cassandra recent_trades",
     )  # fmt: skip
-    assert (seen.slot, seen.state, seen.position, seen.lag) == (None, None, None, 0)
+    assert (observed.slot, observed.state, observed.position, observed.lag) == (None, None, None, 0)
 
     operated.apply_tables(made)
     operated.apply_tables(made)
-    assert operated.look(made).missing_tables == ()
+    assert operated.observe(made).missing_tables == ()
 
     operated.drop_data(made.names)
     operated.drop_data(made.names)
-    assert len(operated.look(made).missing_tables) == 5
+    assert len(operated.observe(made).missing_tables) == 5
 
 
 def test_a_table_that_left_the_publication_is_missed(servers: Servers, operated: PlatformServers, made: Plan) -> None:
@@ -77,7 +77,7 @@ def test_a_table_that_left_the_publication_is_missed(servers: Servers, operated:
     postgres.apply_schema(
         servers.postgres, [f'ALTER PUBLICATION "{made.names.publication}" DROP TABLE "{made.names.schema}".klines']
     )
-    assert operated.look(made).missing_tables == ("PostgreSQL klines",)
+    assert operated.observe(made).missing_tables == ("PostgreSQL klines",)
 
 
 def test_trades_of_another_kind_are_refused_in_plain_words(
@@ -113,9 +113,9 @@ def test_symbols_come_and_go(servers: Servers, operated: PlatformServers, made: 
 
 
 def test_the_replicas_that_topics_have_are_seen(servers: Servers, operated: PlatformServers, made: Plan) -> None:
-    assert operated.look(made).topics == {}
+    assert operated.observe(made).topics == {}
     apply_topics(servers.kafka, made.topics[:2], 1)
-    assert operated.look(made).topics == {topic.name: 1 for topic in made.topics[:2]}
+    assert operated.observe(made).topics == {topic.name: 1 for topic in made.topics[:2]}
 
 
 def test_a_connector_whose_task_failed_is_stopped_forgotten_and_removed(
@@ -131,7 +131,7 @@ def test_a_connector_whose_task_failed_is_stopped_forgotten_and_removed(
     apply_topics(servers.kafka, made.topics, 1)
     operated.apply_tables(made)
     connect.apply(name, made.connector)
-    wait_for("the connector streams", lambda: bool(operated.look(made).position) and state().running)
+    wait_for("the connector streams", lambda: bool(operated.observe(made).position) and state().running)
     operated.stop_connector(name)
     wait_for("the connector is stopped", lambda: state().ended)
     operated.drop_slot(made.names)
@@ -144,12 +144,12 @@ def test_a_connector_whose_task_failed_is_stopped_forgotten_and_removed(
     operated.stop_connector(name)
     wait_for("the failed connector is stopped", lambda: state().ended)
     operated.reset_connector(name)
-    assert operated.look(made).position is None
+    assert operated.observe(made).position is None
     operated.delete_connector(name)
     operated.delete_connector(name)
     assert operated.connector_state(name) is None
     operated.drop_slot(made.names)
-    assert operated.look(made).slot is None
+    assert operated.observe(made).slot is None
 
 
 def test_a_slot_that_is_gone_another_or_invalidated_is_lost_until_a_new_snapshot(
@@ -159,12 +159,17 @@ def test_a_slot_that_is_gone_another_or_invalidated_is_lost_until_a_new_snapshot
     connect = Connect(servers.connect.url)
 
     def lost() -> str | None:
-        seen = operated.look(made)
-        return slots.lost(seen.slot, seen.position)
+        observed = operated.observe(made)
+        return slots.lost(observed.slot, observed.position)
 
     def streams() -> bool:
-        seen = operated.look(made)
-        return seen.state is not None and seen.state.running and bool(seen.position) and seen.slot is not None
+        observed = operated.observe(made)
+        return (
+            observed.state is not None
+            and observed.state.running
+            and bool(observed.position)
+            and observed.slot is not None
+        )
 
     def stop() -> None:
         connect.stop(name)
@@ -174,7 +179,7 @@ def test_a_slot_that_is_gone_another_or_invalidated_is_lost_until_a_new_snapshot
     operated.apply_tables(made)
     connect.apply(name, made.connector)
     wait_for("the connector streams", streams)
-    assert operated.look(made).carries(made.connector)
+    assert operated.observe(made).carries(made.connector)
     for _ in range(20):  # heartbeats move position and slot on all the while
         assert lost() is None
 
@@ -235,7 +240,7 @@ def test_a_role_may_do_what_it_is_granted_and_nothing_else(servers: Servers, mad
     try:
         operated = PlatformServers(servers, SETTINGS, [Role(login, ("SELECT",)), writer])
         operated.apply_tables(made)
-        assert operated.look(made).missing_tables == ()
+        assert operated.observe(made).missing_tables == ()
         cluster, session = cassandra.connect(login)
         try:
             assert session.execute(f'SELECT * FROM "{made.names.keyspace}".klines LIMIT 1').one() is None
@@ -257,7 +262,7 @@ def test_a_role_may_do_what_it_is_granted_and_nothing_else(servers: Servers, mad
         role = Role(login.model_copy(update={"password": "second"}), ("SELECT",))
         changed = PlatformServers(servers, SETTINGS, [role])
         lacking = (f"Cassandra rights of operated_reader (SELECT) on {made.names.keyspace}",)
-        assert changed.look(made).missing_tables == lacking
+        assert changed.observe(made).missing_tables == lacking
 
         def applied() -> bool:
             """Cassandra takes another password every five seconds, and the operator comes again."""
@@ -269,10 +274,10 @@ def test_a_role_may_do_what_it_is_granted_and_nothing_else(servers: Servers, mad
 
         wait_for("the password may be changed", applied)
         # Cassandra keeps what it knows of a login for two seconds.
-        wait_for("the new password is taken", lambda: changed.look(made).missing_tables == ())
+        wait_for("the new password is taken", lambda: changed.observe(made).missing_tables == ())
         revoke = f'REVOKE SELECT ON KEYSPACE "{made.names.keyspace}" FROM operated_reader'
         cassandra.apply_schema(servers.cassandra, [revoke])
-        assert changed.look(made).missing_tables == lacking
+        assert changed.observe(made).missing_tables == lacking
     finally:
         cassandra.apply_schema(
             servers.cassandra, ["DROP ROLE IF EXISTS operated_reader", "DROP ROLE IF EXISTS operated_writer"]

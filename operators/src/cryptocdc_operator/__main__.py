@@ -1,4 +1,4 @@
-"""The operator: settings in, everything wired, run until told to stop."""
+"""The operator: read the settings, wire everything, run until stopped."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_core import logs
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_core.settings import ServingSettings, SettingsError
-from cryptocdc_operator.cluster import KubernetesCluster
+from cryptocdc_operator.cluster.kubernetes_api import KubernetesCluster
 from cryptocdc_operator.context import Operator
 from cryptocdc_operator.handlers import Handlers
-from cryptocdc_operator.labels import MANAGER
-from cryptocdc_operator.outside import ExchangeAndVerifier
-from cryptocdc_operator.servers import reached
+from cryptocdc_operator.reconcile.stall_watchdog import UNHEALTHY_AFTER_S, Progress, run_watchdog
+from cryptocdc_operator.resources.labels import MANAGER
+from cryptocdc_operator.servers.external import ExchangeAndVerifier
+from cryptocdc_operator.servers.platform import connect
 from cryptocdc_operator.settings import Addresses, OperatorSettings
-from cryptocdc_operator.standstill import UNSEEN_S, Progress, watch_over
 
 BAD_INPUT, PLATFORM = 2, 3
 
@@ -34,7 +34,7 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(BAD_INPUT)
     logs.configure(serving.log_format, serving.log_level)
-    # It tells of each pass that has to come again as of an error; what matters is said by the handlers.
+    # It logs each pass that has to be repeated as an error; the handlers log what matters.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
     # Its traceback of a node that does not answer says less than the condition.
@@ -43,7 +43,7 @@ def main() -> None:
         kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
     except kubernetes.config.ConfigException:
         kubernetes.config.load_kube_config()  # type: ignore[no-untyped-call]
-    metrics, health = OperatorMetrics(version("cryptocdc-operator")), Health(UNSEEN_S)
+    metrics, health = OperatorMetrics(version("cryptocdc-operator")), Health(UNHEALTHY_AFTER_S)
     try:
         serve(metrics.registry, health, serving.metrics_host, serving.metrics_port)
     except OSError as error:
@@ -55,14 +55,14 @@ def main() -> None:
         settings,
         addresses,
         cluster,
-        lambda secrets: reached(settings, addresses, secrets),
+        lambda secrets: connect(settings, addresses, secrets),
         ExchangeAndVerifier(settings),
         metrics,
     )
     watching = (lambda: cluster.all("CryptoFeed"), progress, health, metrics.forget)
-    threading.Thread(target=watch_over, args=watching, name="standstill", daemon=True).start()
+    threading.Thread(target=run_watchdog, args=watching, name="stall-watchdog", daemon=True).start()
     Handlers(operator, progress, kopf.get_default_registry())
-    # Left to itself kopf asks for the name of its user, and a container's uid has none.
+    # By default kopf asks for the name of its user, and a container's uid has none.
     kopf.run(namespaces=[settings.namespace], standalone=True, identity=MANAGER)  # type: ignore[arg-type]
 
 

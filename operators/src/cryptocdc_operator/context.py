@@ -1,4 +1,4 @@
-"""What a pass over a feed is given, and what it answers."""
+"""What a pass over a feed needs, and what it returns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from datetime import UTC, datetime
 
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_core.settings import SettingsError
-from cryptocdc_operator.edges import Cluster, Connect, Outside
-from cryptocdc_operator.secret_data import SecretUnusable
+from cryptocdc_operator.cluster.port import Cluster
+from cryptocdc_operator.cluster.secret_data import SecretUnusable
+from cryptocdc_operator.servers.port import Connect, ExternalServices
 from cryptocdc_operator.settings import Addresses, OperatorSettings
+
+PostEvent = Callable[[str, str, str], None]
+"""Posts an event: its type (Normal, Warning), reason and message."""
 
 UNUSABLE = (SettingsError, SecretUnusable)
 """What `Operator.connect` raises for secrets that can't be used as they are."""
@@ -24,7 +28,7 @@ class Operator:
     addresses: Addresses
     cluster: Cluster
     connect: Connect
-    outside: Outside
+    external: ExternalServices
     metrics: OperatorMetrics
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -37,9 +41,9 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`again_s`: when to come again, None when all is as it should be, or only time can tell."""
+    """`retry_after_s`: when to run the next pass, None when nothing needs one soon."""
 
-    again_s: float | None
+    retry_after_s: float | None
     waiting_for: str = ""
     failed: bool = False
-    """Whether an exception that nothing foresaw ended a part of the pass."""
+    """Whether an unexpected exception ended a part of the pass."""

@@ -11,16 +11,17 @@ from typing import Any
 
 import kopf
 
-from cryptocdc_operator import judge
+from cryptocdc_operator.cluster.namespaces import FINALIZER, release_all
 from cryptocdc_operator.context import Operator, Outcome
 from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
-from cryptocdc_operator.failures import in_words
-from cryptocdc_operator.labels import MANAGER, selector_text
-from cryptocdc_operator.namespaces import FINALIZER, release_all
-from cryptocdc_operator.reconcile import UNFORESEEN, reconcile
-from cryptocdc_operator.rollout import CONSUMER, stalled_consumers
-from cryptocdc_operator.standstill import Progress
-from cryptocdc_operator.teardown import tear_down
+from cryptocdc_operator.reconcile.feed import reconcile
+from cryptocdc_operator.reconcile.retry import UNEXPECTED
+from cryptocdc_operator.reconcile.rollout import CONSUMER, stalled_consumers
+from cryptocdc_operator.reconcile.stall_watchdog import Progress
+from cryptocdc_operator.reconcile.teardown import tear_down
+from cryptocdc_operator.resources.labels import MANAGER, selector_text
+from cryptocdc_operator.status import conditions
+from cryptocdc_operator.status.failures import describe
 
 log = logging.getLogger("cryptocdc.operator")
 
@@ -49,7 +50,7 @@ class Handlers:
         kopf.on.update(*resource, registry=registry, id="reconcile")(self.changed)
         kopf.on.delete(*resource, registry=registry, id="tear-down")(self.deleted)
         kopf.timer(*resource, registry=registry, id="drift", interval=DRIFT_S, idle=IDLE_S)(self.drifted)
-        kopf.timer(*resource, registry=registry, id="writes", interval=WRITES_EVERY_S)(self.asked)
+        kopf.timer(*resource, registry=registry, id="writes", interval=WRITES_EVERY_S)(self.check_consumers)
         kopf.on.cleanup(registry=registry)(self.ended)
 
     def resumed(self, name: str, body: kopf.Body, **_: Any) -> None:
@@ -61,44 +62,44 @@ class Handlers:
 
     def _follow(self, name: str, body: kopf.Body, everything: bool = False) -> None:
         outcome = self._reconcile(name, body, everything)
-        self._due[name] = time.monotonic() + (outcome.again_s or 0.0)
-        _come_again(outcome)
+        self._due[name] = time.monotonic() + (outcome.retry_after_s or 0.0)
+        _retry_later(outcome)
 
     def drifted(self, name: str, body: kopf.Body, **_: Any) -> None:
         if self._locks[name].locked() or time.monotonic() < self._due.get(name, 0.0):
-            return  # somebody is at it
-        _come_again(self._reconcile(name, body))
+            return  # a pass is running
+        _retry_later(self._reconcile(name, body))
 
-    def asked(self, name: str, body: kopf.Body, **_: Any) -> None:
-        """Whether its consumers can write; a pass says it when the conditions say otherwise."""
+    def check_consumers(self, name: str, body: kopf.Body, **_: Any) -> None:
+        """Check whether the consumers can write; a pass is made when the conditions say otherwise."""
         if self._locks[name].locked():
             return
         try:
             stalled = stalled_consumers(self._operator, self._operator.cluster.pods(selector_text(name, CONSUMER)))
-        except Exception as error:  # the next pass over everything says it
-            log.info("%s: its consumers' pods can't be listed: %s", name, in_words(error))
+        except Exception as error:  # the next full pass reports it
+            log.info("%s: its consumers' pods can't be listed: %s", name, describe(error))
             return
-        said = next((it for it in body.status.get("conditions") or () if it["type"] == judge.CONSUMERS), None)
-        if said is not None and bool(stalled) != (said["reason"] == judge.NOT_WRITING):
+        said = next((it for it in body.status.get("conditions") or () if it["type"] == conditions.CONSUMERS), None)
+        if said is not None and bool(stalled) != (said["reason"] == conditions.NOT_WRITING):
             self._reconcile(name, body)
 
     def ended(self, **_: Any) -> None:
         try:
             release_all(self._operator.cluster, self._operator.settings)
         except Exception as error:
-            log.error("finalizers may be left in the namespace, if it is deleted: %s", in_words(error))
+            log.error("finalizers may be left in the namespace, if it is deleted: %s", describe(error))
 
     def deleted(self, name: str, body: kopf.Body, **_: Any) -> None:
         self._operator.metrics.reconciled_at.labels(name).set_to_current_time()
         try:
             with self._locks[name]:
-                outcome = tear_down(self._operator, name, partial(_say, body))
+                outcome = tear_down(self._operator, name, partial(_post_event, body))
         except Exception as error:
             self._report(name, body, error)
             raise
         finally:
-            self._progress.made(name)
-        _come_again(outcome)
+            self._progress.record(name)
+        _retry_later(outcome)
         self._locks.pop(name, None)
         self._due.pop(name, None)
         self._reported.pop(name, None)
@@ -106,19 +107,19 @@ class Handlers:
     def _report(self, name: str, body: kopf.Body, error: Exception) -> None:
         """Not even the feed's status could be written: an event may be, and is posted once for each cause."""
         log.error("%s: a pass failed; it is made again", name, exc_info=error)
-        words = in_words(error)
+        words = describe(error)
         if self._reported.get(name) != words:
             self._reported[name] = words
-            _say(body, "Warning", UNFORESEEN, words)
+            _post_event(body, "Warning", UNEXPECTED, words)
 
     def _reconcile(self, name: str, body: kopf.Body, everything: bool = False) -> Outcome:
         metrics, result = self._operator.metrics, "failed"
         began = time.monotonic()
         try:
             with self._locks[name]:
-                outcome = reconcile(self._operator, name, partial(_say, body), everything=everything)
+                outcome = reconcile(self._operator, name, partial(_post_event, body), everything=everything)
             self._reported.pop(name, None)
-            result = "failed" if outcome.failed else "done" if outcome.again_s is None else "waiting"
+            result = "failed" if outcome.failed else "done" if outcome.retry_after_s is None else "waiting"
         except Exception as error:
             self._report(name, body, error)
             raise
@@ -126,7 +127,7 @@ class Handlers:
             metrics.reconcile_seconds.observe(time.monotonic() - began)
             metrics.reconciles.labels(name, result).inc()
             metrics.reconciled_at.labels(name).set_to_current_time()
-            self._progress.made(name)
+            self._progress.record(name)
         return outcome
 
 
@@ -151,11 +152,11 @@ def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.posting.event_name_prefix = "cryptocdc-"
 
 
-def _say(body: kopf.Body, kind: str, reason: str, message: str) -> None:
+def _post_event(body: kopf.Body, kind: str, reason: str, message: str) -> None:
     log.info("%s: %s: %s", body.metadata.name, reason, message)
-    kopf.event(body, type=kind, reason=reason, message=judge.message(message))
+    kopf.event(body, type=kind, reason=reason, message=conditions.message(message))
 
 
-def _come_again(outcome: Outcome) -> None:
-    if outcome.again_s is not None:
-        raise kopf.TemporaryError(outcome.waiting_for or "waiting", delay=outcome.again_s)
+def _retry_later(outcome: Outcome) -> None:
+    if outcome.retry_after_s is not None:
+        raise kopf.TemporaryError(outcome.waiting_for or "waiting", delay=outcome.retry_after_s)

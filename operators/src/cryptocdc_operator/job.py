@@ -21,11 +21,11 @@ import yaml
 from cryptocdc_core.feed import CryptoFeed, parse
 from cryptocdc_core.names import source_of
 from cryptocdc_core.settings import SettingsError
-from cryptocdc_operator.cluster import KubernetesCluster
-from cryptocdc_operator.labels import labels
-from cryptocdc_operator.programs import Program, Secret, consumer, producer
+from cryptocdc_operator.cluster.kubernetes_api import KubernetesCluster
+from cryptocdc_operator.resources.labels import labels
+from cryptocdc_operator.resources.programs import Program, Secret, consumer, producer
+from cryptocdc_operator.resources.workloads import pod
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
-from cryptocdc_operator.workloads import pod
 
 TASKS = {
     "verify": ("cryptocdc_verifier.commands",),

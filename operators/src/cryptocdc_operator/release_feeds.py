@@ -17,8 +17,8 @@ import kubernetes
 from kubernetes.client import ApiException, AppsV1Api, CoreV1Api, CustomObjectsApi
 
 from cryptocdc_core.logs import configure
+from cryptocdc_operator.cluster.namespaces import FINALIZER
 from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
-from cryptocdc_operator.namespaces import FINALIZER
 
 log = logging.getLogger("cryptocdc.release_feeds")
 

@@ -1,4 +1,4 @@
-"""What the operator is told: the environment, `CRYPTOCDC_OPERATOR_*`, and where the servers are."""
+"""The operator's settings: the environment, `CRYPTOCDC_OPERATOR_*`, and where the servers are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The edges in memory: what Kubernetes' API, the platform's servers, the exchange and the verifier would answer
+"""The ports in memory: what Kubernetes' API, the platform's servers, the exchange and the verifier would answer
 in a `World`. Every call is a step after which the operator may be killed.
 """
 
@@ -15,8 +15,8 @@ from kubernetes.client import ApiException
 from cryptocdc_adapters.connect import ConnectorState
 from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.resolve import implausible, resolve, unresolved
-from cryptocdc_operator.edges import POSTGRES, ExchangeSilent, Refused, Seen, ServerError
-from cryptocdc_operator.secret_data import SecretData
+from cryptocdc_operator.cluster.secret_data import SecretData
+from cryptocdc_operator.servers.port import POSTGRES, ExchangeSilent, Observed, Refused, ServerError
 
 if TYPE_CHECKING:
     from tests.unit.operator.world import World
@@ -33,7 +33,7 @@ class Misuse(BaseException):
 
 
 def step(method):
-    """A call of an edge: the operator may die after its effect, which is before that of the next."""
+    """A call of a port: the operator may die after its effect, which is before that of the next."""
 
     @functools.wraps(method)
     def called(self, *args, **more):
@@ -166,11 +166,11 @@ class Platform:
         return sorted(table.removeprefix(within) for table in self.world.tables if table.startswith(within))
 
     @step
-    def look(self, plan):
+    def observe(self, plan):
         there = self.world.connectors.get(plan.names.connector)
         wanted = {f"{plan.names.schema}.{stream.table}" for stream in plan.carried}
         missing = wanted - self.world.tables if plan.names.keyspace in self.world.keyspaces else wanted
-        return Seen(
+        return Observed(
             unreachable=self.world.unreachable,
             missing_tables=tuple(sorted(missing)),
             slot=self.world.slots.get(plan.names.slot),
@@ -265,7 +265,7 @@ class Platform:
         self.world.keyspaces.discard(names.keyspace)
 
 
-class Elsewhere:
+class External:
     """The exchange and the verifier."""
 
     def __init__(self, world: World) -> None:

@@ -6,10 +6,11 @@ from tests.unit.operator.world import ADDRESSES, SETTINGS
 
 from cryptocdc_core.plan import plan
 from cryptocdc_core.resolve import ResolvedFeed
-from cryptocdc_operator import children
-from cryptocdc_operator.labels import Owner
-from cryptocdc_operator.programs import programs_of
-from cryptocdc_operator.workloads import deployment
+from cryptocdc_operator.resources import feed_map, kafka
+from cryptocdc_operator.resources import supporting_objects as supporting
+from cryptocdc_operator.resources.labels import Owner
+from cryptocdc_operator.resources.programs import programs_of
+from cryptocdc_operator.resources.workloads import deployment
 
 OWNER = Owner("my-feed", "uid")
 PROGRAMS = ("producer", "consumer", "api")
@@ -45,11 +46,11 @@ def everything(settings=SETTINGS, **spec):
     made = planned(**spec)
     programs = programs_of(made, settings, ADDRESSES)
     return [
-        children.feed_map(made, children.feed_text(made), OWNER),
-        *children.topics(made, settings, OWNER),
-        children.connector(made, settings, OWNER, "running"),
+        feed_map.feed_map(made, feed_map.feed_text(made), OWNER),
+        *kafka.topics(made, settings, OWNER),
+        kafka.connector(made, settings, OWNER, "running"),
         *(deployment(program, made.feed, settings, OWNER) for program in programs),
-        *children.guards(programs, made, settings, OWNER),
+        *supporting.supporting_objects(programs, made, settings, OWNER),
     ]
 
 

@@ -14,11 +14,12 @@ from tests.unit.custom_resources import CustomResource
 
 from cryptocdc_core import feed
 from cryptocdc_core.feed import FeedError, parse
-from cryptocdc_operator import crd
-from cryptocdc_operator.structural import field_descriptions
+from cryptocdc_operator.crd import VERSION
+from cryptocdc_operator.crd.definition import definition, text
+from cryptocdc_operator.crd.structural import field_descriptions
 
 ROOT = Path(__file__).parents[3]
-FEEDS = CustomResource(crd.definition(), crd.VERSION)
+FEEDS = CustomResource(definition(), VERSION)
 
 FULL = document(
     exchange="binance-us",
@@ -227,10 +228,10 @@ def test_what_a_field_without_a_string_below_it_is_called_comes_from_its_model()
 
 
 def test_the_columns_are_those_that_a_user_sees():
-    (version,) = crd.definition()["spec"]["versions"]
+    (version,) = definition()["spec"]["versions"]
     shown = [column["name"].upper() for column in version["additionalPrinterColumns"] if not column.get("priority")]
     assert shown == ["SYMBOLS", "READY", "REASON", "LAG", "PROVEN", "AGE"]
 
 
 def test_the_chart_has_the_definition_as_it_is():
-    assert (ROOT / "charts" / "files" / "crd.yaml").read_text() == crd.text(), "run `make crd`"
+    assert (ROOT / "charts" / "files" / "crd.yaml").read_text() == text(), "run `make crd`"

@@ -7,7 +7,7 @@ from tests.unit.operator.doubles import refusal
 from tests.unit.operator.world import World
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
-from cryptocdc_operator.failures import in_words
+from cryptocdc_operator.status.failures import describe
 
 STREAMS = {"recentTrades": {}, "klines": {}}
 
@@ -32,7 +32,7 @@ def made():
 
 
 def calls(do):
-    """What `do` calls of the edges, except what it can't say anything without."""
+    """What `do` calls of the ports, except what it can't say anything without."""
     world = made()
     do(world)
     found = {call for call in world.called if call[1] not in ("feed", "set_status")}
@@ -61,7 +61,7 @@ def test_a_pass_says_what_failed_and_goes_on_later(monkeypatch, double, name):
     with monkeypatch.context() as patch:
         broken(patch, double, name, UnicodeDecodeError("utf-8", b"\x82", 0, 1, "invalid start byte"))
         outcome = reconciled(world)
-    assert outcome.again_s == 15
+    assert outcome.retry_after_s == 15
     assert any("invalid start byte" in message for message in everything_said(world))
     assert any("invalid start byte" in message for kind, _, message in world.events if kind == "Warning")
     world.run(passes=20)
@@ -142,4 +142,4 @@ def test_an_api_server_that_is_away_ends_a_pass_at_once(monkeypatch):
     ],
 )
 def test_exceptions_in_words(error, said):
-    assert said in in_words(error)
+    assert said in describe(error)

@@ -10,7 +10,7 @@ from tests.unit.operator.world import World
 from cryptocdc_operator import handlers
 from cryptocdc_operator.context import Outcome
 from cryptocdc_operator.handlers import Handlers, configure
-from cryptocdc_operator.standstill import Progress
+from cryptocdc_operator.reconcile.stall_watchdog import Progress
 
 BODY = kopf.Body({"metadata": {"name": "majors"}})
 
@@ -23,7 +23,7 @@ class Passes:
         self.outcome = Outcome(None)
         self.during = None
 
-    def __call__(self, operator, name, say, everything=False):
+    def __call__(self, operator, name, post_event, everything=False):
         self.made.append((name, everything))
         if self.during is not None:
             self.during()

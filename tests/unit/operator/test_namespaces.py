@@ -7,10 +7,10 @@ from kubernetes.dynamic.exceptions import ForbiddenError
 from tests.unit.operator.doubles import Api
 from tests.unit.operator.world import SETTINGS, World
 
-from cryptocdc_operator.cluster import KubernetesCluster
+from cryptocdc_operator.cluster.kubernetes_api import KubernetesCluster
+from cryptocdc_operator.cluster.namespaces import release_all
 from cryptocdc_operator.handlers import Handlers
-from cryptocdc_operator.namespaces import release_all
-from cryptocdc_operator.standstill import Progress
+from cryptocdc_operator.reconcile.stall_watchdog import Progress
 
 TOPICS = "strimzi.io/topic-operator"
 

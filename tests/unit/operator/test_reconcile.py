@@ -8,7 +8,8 @@ import pytest
 from tests.unit.operator.world import SETTINGS, World
 
 from cryptocdc_core.resolve import Market
-from cryptocdc_operator.judge import PARTS, Proof
+from cryptocdc_operator.status.assess import Proof
+from cryptocdc_operator.status.conditions import PARTS
 
 STREAMS = {"recentTrades": {}, "klines": {}}
 
@@ -79,7 +80,7 @@ def test_alerts_bring_an_alerter_and_take_it_away_and_nothing_else_starts_anew(w
 
 def test_a_pass_over_what_is_as_it_should_be_changes_nothing(world):
     before, runs, events = world.state(), world.schema_runs, len(world.events)
-    assert world.reconcile().again_s is None
+    assert world.reconcile().retry_after_s is None
     assert (world.state(), world.schema_runs, len(world.events)) == (before, runs, events)
 
 
@@ -192,7 +193,7 @@ def test_a_silent_exchange_stops_nothing_that_runs(world):
     reconciled(world)
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
     world.edit(symbols={"names": ["SOLUSDT"]})
-    assert world.reconcile().again_s == 15
+    assert world.reconcile().retry_after_s == 15
     assert world.said("Ready") == ("False", "ExchangeSilent")
     world.exchange_silent = False
     reconciled(world)
@@ -201,7 +202,7 @@ def test_a_silent_exchange_stops_nothing_that_runs(world):
 
 def test_a_quote_asset_without_markets_is_named_and_what_runs_goes_on(world):
     world.edit(symbols={"top": {"count": 1, "quote": "USDX"}})
-    assert world.reconcile().again_s is None
+    assert world.reconcile().retry_after_s is None
     assert world.said("Ready") == ("False", "UnknownSymbol")
     assert "accepted: USDT" in world.condition("Ready")["message"]
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
@@ -307,7 +308,7 @@ def test_suspend_stops_the_capture_and_keeps_all(world):
 def test_a_feed_can_be_suspended_while_connect_is_down(world):
     world.unreachable = {"Connect": "connection refused"}
     world.edit(suspend=True)
-    assert world.reconcile().again_s == 15
+    assert world.reconcile().retry_after_s == 15
     assert world.said("PlatformReady") == ("False", "ConnectUnreachable")
     assert deployment(world)["spec"]["replicas"] == 0
 
@@ -342,7 +343,7 @@ def test_retention_reaches_kafka_and_the_consumers_and_leaves_the_producers_alon
 def test_a_new_stream_is_captured_only_once_the_connector_carries_it(world):
     template = json.dumps(deployment(world)["spec"]["template"])
     world.edit(streams={**STREAMS, "latestPrices": {}})
-    assert world.reconcile().again_s == 3
+    assert world.reconcile().retry_after_s == 3
     assert world.said("ConnectorReady") == ("False", "Changing")
     assert "majors.latest_prices" in world.tables
     assert json.dumps(deployment(world)["spec"]["template"]) == template
@@ -400,7 +401,7 @@ def test_a_platform_that_is_not_there_is_named_and_waited_for(missing, reason, n
     world = World()
     before = copy.deepcopy(world.secrets)
     missing(world)
-    assert world.reconcile().again_s is not None
+    assert world.reconcile().retry_after_s is not None
     assert world.said("PlatformReady") == ("False", reason)
     assert world.said("Ready") == ("False", reason)
     assert named in world.condition("Ready")["message"]

@@ -7,8 +7,8 @@ import pytest
 from tests.unit.operator.world import World
 
 from cryptocdc_adapters.slots import Slot, lost
-from cryptocdc_operator.judge import Proof
-from cryptocdc_operator.labels import NEW_SNAPSHOT
+from cryptocdc_operator.resources.labels import NEW_SNAPSHOT
+from cryptocdc_operator.status.assess import Proof
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_a_halted_connector_that_failed_itself_is_stopped_all_the_same(world):
 
 def test_a_failed_task_is_restarted_and_seen_before_strimzi_says_so(world):
     world.fail_task()
-    assert world.reconcile().again_s is not None
+    assert world.reconcile().retry_after_s is not None
     assert world.said("ConnectorReady") == ("False", "TaskFailed")
     assert "connection refused" in world.condition("ConnectorReady")["message"]
     world.reconcile()

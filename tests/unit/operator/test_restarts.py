@@ -7,10 +7,10 @@ import kopf
 import pytest
 from tests.unit.operator.world import SETTINGS, World
 
-from cryptocdc_operator.edges import ServerError
 from cryptocdc_operator.handlers import Handlers
-from cryptocdc_operator.outside import ExchangeAndVerifier
-from cryptocdc_operator.standstill import Progress
+from cryptocdc_operator.reconcile.stall_watchdog import Progress
+from cryptocdc_operator.servers.external import ExchangeAndVerifier
+from cryptocdc_operator.servers.port import ServerError
 
 STALLED = "Cassandra has acknowledged nothing for 6 s: NoHostAvailable"
 
@@ -73,7 +73,7 @@ def test_between_two_passes_consumers_are_asked_and_a_change_makes_a_pass(world,
     handled = Handlers(world.operator, Progress(), kopf.OperatorRegistry())
 
     def ask():
-        handled.asked(name="majors", body=kopf.Body(world.feed()))
+        handled.check_consumers(name="majors", body=kopf.Body(world.feed()))
 
     before = world.steps
     ask()
@@ -96,7 +96,7 @@ def test_an_unreachable_api_server_does_not_end_the_asking(world, monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr("tests.unit.operator.doubles.Api.pods", fail)
-    handled.asked(name="majors", body=kopf.Body(world.feed()))
+    handled.check_consumers(name="majors", body=kopf.Body(world.feed()))
 
 
 @pytest.mark.parametrize(("status", "said"), [(503, STALLED), (200, None), (404, None)])

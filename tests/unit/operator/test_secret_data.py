@@ -5,8 +5,8 @@ from base64 import b64encode
 import pytest
 from tests.unit.operator.world import SETTINGS, World
 
-from cryptocdc_operator.cluster import KubernetesCluster
-from cryptocdc_operator.secret_data import SecretData, SecretUnusable
+from cryptocdc_operator.cluster.kubernetes_api import KubernetesCluster
+from cryptocdc_operator.cluster.secret_data import SecretData, SecretUnusable
 
 BINARY = b"0\x82\x04\xe3\xff"
 CA = "cryptocdc-cluster-ca-cert"
@@ -55,7 +55,7 @@ def test_a_key_that_can_not_be_used_is_named_with_its_secret(data, said):
 def test_a_feed_says_which_secret_can_not_be_used(content, said):
     world = World()
     world.secrets[SETTINGS.postgres_secret] = content
-    assert world.reconcile().again_s == 15
+    assert world.reconcile().retry_after_s == 15
     assert world.said("PlatformReady") == ("False", "SecretUnusable")
     assert f"secret {SETTINGS.postgres_secret}" in world.condition("Ready")["message"]
     assert said in world.condition("Ready")["message"]

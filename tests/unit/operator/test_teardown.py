@@ -150,7 +150,7 @@ def test_nothing_is_reconciled_while_it_is_deleted(policy):
     world = made(policy)
     world.feed()["metadata"]["deletionTimestamp"] = "now"
     before = world.steps
-    assert world.reconcile().again_s is None
+    assert world.reconcile().retry_after_s is None
     assert world.steps == before + 1, "it is looked at, and nothing more"
 
 

@@ -3,7 +3,7 @@
 import pytest
 from tests.unit.operator.world import SETTINGS, World
 
-from cryptocdc_operator.topics import kept_replicas
+from cryptocdc_operator.reconcile.topics import kept_replicas
 
 STREAMS = {"recentTrades": {}, "klines": {}}
 KLINES = "majors.majors.klines"
@@ -64,7 +64,7 @@ def test_a_topic_that_was_refused_for_its_replicas_is_set_right(world):
 def test_one_refused_topic_stops_neither_symbols_nor_the_other_steps(world):
     world.bad_topics["majors.majors.klines"] = "InvalidConfigurationException: retention.ms"
     world.edit(symbols={"names": ["ETHUSDT", "SOLUSDT"]}, scaling={"producers": 2})
-    assert world.reconcile().again_s is not None
+    assert world.reconcile().retry_after_s is not None
     world.run()
     assert world.said("TopicsReady") == ("False", "TopicRefused")
     assert world.said("Ready") == ("False", "TopicRefused")

@@ -1,4 +1,4 @@
-"""A cluster and a platform in memory: what the operator's edges would meet, and what Strimzi, Connect and Kubernetes'
+"""A cluster and a platform in memory: what the operator's ports would meet, and what Strimzi, Connect and Kubernetes'
 own controllers would do meanwhile.
 """
 
@@ -10,17 +10,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.unit.core.feeds import document
-from tests.unit.operator.doubles import SYMBOLS, Api, Elsewhere, Platform
+from tests.unit.operator.doubles import SYMBOLS, Api, External, Platform
 
 from cryptocdc_adapters.slots import Slot
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_core.resolve import Market
 from cryptocdc_operator.context import Operator
-from cryptocdc_operator.judge import Proof
-from cryptocdc_operator.reconcile import reconcile
-from cryptocdc_operator.servers import Secrets, reached
+from cryptocdc_operator.reconcile.feed import reconcile
+from cryptocdc_operator.reconcile.teardown import tear_down
+from cryptocdc_operator.servers.platform import Secrets, connect
 from cryptocdc_operator.settings import Addresses, OperatorSettings
-from cryptocdc_operator.teardown import tear_down
+from cryptocdc_operator.status.assess import Proof
 
 SETTINGS = OperatorSettings(
     namespace="cdc", producer_image="cryptocdc/producer:1", consumer_image="cryptocdc/consumer:1",
@@ -125,19 +125,19 @@ class World:
             ADDRESSES,
             Api(self),
             self._connected,
-            Elsewhere(self),
+            External(self),
             self.metrics,
             lambda: self.at,
         )
 
     def _connected(self, secrets: Secrets) -> Platform:
-        reached(self.settings, ADDRESSES, secrets)  # reads of the secrets what the servers' clients need
+        connect(self.settings, ADDRESSES, secrets)  # reads of the secrets what the servers' clients need
         return Platform(self)
 
     def reconcile(self, name: str = "majors", **more: Any) -> Any:
-        return reconcile(self.operator, name, self.say, **more)
+        return reconcile(self.operator, name, self.post_event, **more)
 
-    def say(self, kind: str, reason: str, message: str) -> None:
+    def post_event(self, kind: str, reason: str, message: str) -> None:
         self.events.append((kind, reason, message))
 
     def run(self, name: str = "majors", passes: int = 12) -> None:
@@ -145,16 +145,16 @@ class World:
         for _ in range(passes):
             outcome = self.reconcile(name)
             self.others()
-            if outcome.again_s is None:
+            if outcome.retry_after_s is None:
                 return
 
     def delete(self, name: str = "majors", passes: int = 12) -> bool:
         """Whether the finalizer went; then Kubernetes removes what the feed owns."""
         self.feed(name)["metadata"]["deletionTimestamp"] = "now"
         for _ in range(passes):
-            outcome = tear_down(self.operator, name, self.say)
+            outcome = tear_down(self.operator, name, self.post_event)
             self.others()
-            if outcome.again_s is None:
+            if outcome.retry_after_s is None:
                 self.remove(name)
                 return True
         return False

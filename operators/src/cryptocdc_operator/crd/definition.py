@@ -1,0 +1,104 @@
+"""The CustomResourceDefinition of CryptoFeed, made from the feed's model. `make crd` writes it into the chart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from cryptocdc_core import feed
+from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
+from cryptocdc_operator.crd.rules import RULES
+from cryptocdc_operator.crd.structural import Schema, structural_schema
+from cryptocdc_operator.status.model import Status
+
+HEADER = """\
+# Made from the feed's model by `make crd`: change core/src/cryptocdc_core/feed.py, not this file.
+"""
+
+
+_READY = '.status.conditions[?(@.type=="Ready")]'
+COLUMNS: list[dict[str, Any]] = [
+    {"name": "Symbols", "type": "integer", "jsonPath": ".status.symbols"},
+    {"name": "Ready", "type": "string", "jsonPath": f"{_READY}.status"},
+    {"name": "Reason", "type": "string", "jsonPath": f"{_READY}.reason"},
+    {"name": "Lag", "type": "integer", "jsonPath": ".status.lag", "description": "changes yet to be written"},
+    {
+        "name": "Proven",
+        "type": "date",
+        "jsonPath": ".status.provenThrough",
+        "description": "how long ago the moment lies up to which both databases were found equal",
+    },
+    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    {"name": "Message", "type": "string", "jsonPath": f"{_READY}.message", "priority": 1},
+]
+
+
+def feed_schema() -> Schema:
+    """The schema of a CryptoFeed with its status and all rules."""
+    schema = structural_schema(feed.CryptoFeed)
+    properties = schema["properties"]
+    # Of these the API server knows more itself; it lets a CRD bound nothing but the name.
+    for field in ("apiVersion", "kind"):
+        properties[field] = {"type": "string", "description": properties[field]["description"]}
+    name = properties["metadata"]["properties"]["name"]
+    properties["metadata"] = {
+        "type": "object",
+        "properties": {"name": {key: name[key] for key in ("type", "pattern", "maxLength")}},
+    }
+    properties["status"] = structural_schema(Status)
+    # Given by the API server, never missing.
+    schema["required"] = ["spec"]
+    for rule in RULES:
+        node = schema
+        for field in rule.path:
+            node = node["items"] if field == "[]" else node["properties"][field]
+        node.setdefault("x-kubernetes-validations", []).append({"rule": rule.expression, "message": rule.message})
+    return schema
+
+
+def definition() -> dict[str, Any]:
+    """The CustomResourceDefinition."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{PLURAL}.{GROUP}",
+            # Without it `helm uninstall` would delete every feed.
+            "annotations": {"helm.sh/resource-policy": "keep"},
+        },
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": "CryptoFeed",
+                "listKind": "CryptoFeedList",
+                "plural": PLURAL,
+                "singular": "cryptofeed",
+                "shortNames": ["cf"],
+                "categories": ["cryptocdc"],
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "additionalPrinterColumns": COLUMNS,
+                    "subresources": {
+                        "status": {},
+                        "scale": {
+                            "specReplicasPath": ".spec.scaling.consumers",
+                            "statusReplicasPath": ".status.replicas",
+                            "labelSelectorPath": ".status.selector",
+                        },
+                    },
+                    "schema": {"openAPIV3Schema": feed_schema()},
+                }
+            ],
+        },
+    }
+
+
+def text() -> str:
+    """The definition as the file that lies in the chart."""
+    return HEADER + yaml.safe_dump(definition(), sort_keys=False, allow_unicode=True, width=120)

@@ -1,0 +1,299 @@
+"""Compare a feed with what is there, and apply as much of the difference as can be applied now. May be repeated at any
+time, also after an operator that died in the middle: what must be remembered is in the status before it is acted on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from kubernetes.client import ApiException
+
+from cryptocdc_control.connector import Recovery
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.names import Names, identity, source_of
+from cryptocdc_core.plan import Plan, plan
+from cryptocdc_operator.context import UNUSABLE, Operator, Outcome, PostEvent
+from cryptocdc_operator.reconcile.connector import ConnectorPass
+from cryptocdc_operator.reconcile.objects import apply_objects, remove_others
+from cryptocdc_operator.reconcile.proof import record_proof
+from cryptocdc_operator.reconcile.retry import LATER_S, UNEXPECTED, outcome_of
+from cryptocdc_operator.reconcile.rollout import CONSUMER, roll_out
+from cryptocdc_operator.reconcile.symbols import Resolution
+from cryptocdc_operator.reconcile.tables import apply_tables
+from cryptocdc_operator.reconcile.topics import apply_topics
+from cryptocdc_operator.resources import feed_map
+from cryptocdc_operator.resources.labels import NEW_SNAPSHOT, Owner, selector_text
+from cryptocdc_operator.resources.programs import Program, programs_of
+from cryptocdc_operator.servers.port import CONNECT, Observed, ServerError, Servers
+from cryptocdc_operator.settings import Object
+from cryptocdc_operator.status import assess, conditions
+from cryptocdc_operator.status.conditions import Assessment
+from cryptocdc_operator.status.document import merge_patch, recovery_document, recovery_of
+from cryptocdc_operator.status.failures import API_SERVER_AWAY, describe
+
+log = logging.getLogger("cryptocdc.operator")
+
+
+def reconcile(operator: Operator, name: str, post_event: PostEvent, *, everything: bool = False) -> Outcome:
+    """One pass over a feed. With `everything` the tables' statements are run though nothing asks for it: another
+    version of the operator may have others. Raises what the API server's client raises."""
+    document = operator.cluster.feed(name)
+    if document is None or "deletionTimestamp" in document["metadata"]:
+        return Outcome(None)
+    return _Pass(operator, document, post_event, everything).run()
+
+
+class _Stop(Exception):
+    """The pass can't go on: an assessment says why."""
+
+
+@dataclass
+class _Pass:
+    operator: Operator
+    document: Object
+    post_event: PostEvent
+    everything: bool
+    assessments: dict[str, Assessment] = field(default_factory=dict)
+    failed: bool = False
+
+    def __post_init__(self) -> None:
+        metadata = self.document["metadata"]
+        self.name: str = metadata["name"]
+        self.generation: int = metadata["generation"]
+        self.owner = Owner(self.name, metadata["uid"])
+        self.cluster = self.operator.cluster
+        self.settings = self.operator.settings
+        self.written: dict[str, Any] = dict(self.document.get("status", {}))
+        """The status in the cluster."""
+        self.status: dict[str, Any] = dict(self.written)
+        self.suspended = bool(self.document["spec"].get("suspend"))
+        self.now = self.operator.now()
+        self.nothing_trades = False
+
+    def run(self) -> Outcome:
+        try:
+            self._run()
+        except _Stop:
+            pass
+        except ServerError as error:
+            self._no_longer_answers(error)
+        except Exception as error:
+            self.assessments[conditions.READY] = self._failed(error)
+        try:
+            return self._finish()
+        except ApiException as error:
+            # What the API server does not accept of the status must not keep the conditions from being written.
+            self.status = dict(self.written)
+            self.assessments[conditions.READY] = self._failed(error)
+            return self._finish()
+
+    def _step(self, kind: str, step: Callable[[], None]) -> None:
+        """Run one step of the pass. What goes wrong with it becomes the condition `kind`; the next steps still run."""
+        try:
+            step()
+        except ServerError as error:
+            self._no_longer_answers(error)
+        except API_SERVER_AWAY:
+            raise
+        except Exception as error:
+            self.assessments[kind] = self._failed(error)
+
+    def _no_longer_answers(self, error: ServerError) -> None:
+        """It answered when it was observed."""
+        self.assessments[conditions.PLATFORM] = self._platform({error.server: str(error)})
+
+    def _platform(self, unreachable: Mapping[str, str]) -> Assessment:
+        """Of a server that does not answer Kubernetes knows whether it is only restarting."""
+        found: dict[str, str | None] = {}
+        for server, selector in self.settings.server_pods.items():
+            if server in unreachable:
+                try:
+                    found[server] = assess.not_serving(self.cluster.pods(selector))
+                except Exception as error:  # that the server does not answer is reported all the same
+                    log.warning("%s: the pods of %s can't be listed: %s", self.name, server, describe(error))
+        restarting = {server: why for server, why in found.items() if why is not None}
+        return assess.platform((), (), unreachable, restarting)
+
+    def _failed(self, error: Exception) -> Assessment:
+        log.error("%s: a part of the pass failed", self.name, exc_info=error)
+        self.failed = True
+        return Assessment("False", UNEXPECTED, describe(error))
+
+    def _run(self) -> None:
+        feed = self._parsed()
+        servers = self._connected()
+        planned = self._planned(feed, servers)
+        programs = programs_of(planned, self.settings, self.operator.addresses)
+        observed = servers.observe(planned)
+        self.assessments[conditions.PLATFORM] = self._platform(observed.unreachable)
+        text = feed_map.feed_text(planned)
+        objects = partial(apply_objects, self.operator, self.owner, planned, text, programs, everything=self.everything)
+        self._step(conditions.READY, objects)
+        self._step(conditions.TABLES, lambda: self._apply_tables(planned, text, servers, observed))
+        self._step(conditions.TOPICS, lambda: self._apply_topics(planned, servers, observed))
+        self._step(conditions.CONNECTOR, lambda: self._apply_connector(planned, servers, observed))
+        self._step(conditions.READY, lambda: self._apply_programs(feed, programs, planned, observed))
+        self._step(conditions.PROVEN, lambda: self._apply_proof(planned, observed))
+
+    def _parsed(self) -> CryptoFeed:
+        try:
+            return feeds.parse(self.document)
+        except FeedError as error:
+            self.assessments[conditions.READY] = Assessment("False", "FeedRefused", "; ".join(error.problems))
+            raise _Stop from None
+
+    def _connected(self) -> Servers:
+        """The servers, once the secrets and kinds are there without which nothing can be done."""
+        kinds = ("KafkaTopic", "KafkaConnector", *(("PodMonitor",) if self.settings.pod_monitors else ()))
+        secrets, missing = self.operator.secrets()
+        unknown = self.cluster.missing_kinds(kinds)
+        if missing or unknown:
+            self.assessments[conditions.PLATFORM] = assess.platform(missing, unknown, {})
+            raise _Stop
+        try:
+            return self.operator.connect(secrets)
+        except UNUSABLE as error:
+            self.assessments[conditions.PLATFORM] = Assessment("False", "SecretUnusable", str(error))
+            raise _Stop from None
+
+    def _planned(self, feed: CryptoFeed, servers: Servers) -> Plan:
+        """The plan with what the symbols mean."""
+        names = Names(identity(feed.name, source_of(feed.spec.exchange)))
+        resolution = Resolution(self.operator, feed, self.status, self.now, self.post_event)
+        resolved = resolution.resolve()
+        if resolution.problem is not None:
+            self.assessments[conditions.READY] = resolution.problem
+        if resolved is None:
+            raise _Stop
+        self.status["identity"] = names.fid
+        self.assessments[conditions.MARKETS] = resolution.record(resolved)
+        self.nothing_trades = bool(resolved.symbols) and {*resolved.halted, *resolved.waiting} >= {*resolved.symbols}
+        # Before anything is made: who deletes the feed must know what to look for.
+        self._write()
+        return plan(resolved, servers.facts, self._kept(names, servers))
+
+    def _kept(self, names: Names, servers: Servers) -> list[str]:
+        """The streams' tables, also of those that have left the feed; as last seen while PostgreSQL is away."""
+        try:
+            self.status["tables"] = servers.tables(names)
+        except ServerError as error:
+            log.warning("%s: its tables are taken to be those of before: %s", self.name, error)
+        return list(self.status.get("tables", []))
+
+    @property
+    def _applied(self) -> bool:
+        """Whether all of this generation was applied before."""
+        return bool(self.written.get("observedGeneration") == self.generation)
+
+    def _apply_tables(self, planned: Plan, text: str, servers: Servers, observed: Observed) -> None:
+        applied = apply_tables(planned, servers, observed, before=self.status.get("tablesFrom"), always=self.everything)
+        self.assessments[conditions.TABLES] = applied.assessment
+        if applied.made_from is not None:
+            if observed.missing_tables and self._applied:
+                missing = ", ".join(observed.missing_tables)
+                self.post_event("Warning", "TablesMadeAgain", f"these were missing: {missing}")
+            self.status["tablesFrom"] = applied.made_from
+        if not applied.assessment.holds:
+            return
+        trades = planned.feed.spec.streams.recent_trades
+        if trades is not None:
+            self.status["tradesKind"] = trades.kind
+        self.cluster.share_feed(self.name, text)
+
+    def _apply_topics(self, planned: Plan, servers: Servers, observed: Observed) -> None:
+        self.assessments[conditions.TOPICS] = apply_topics(
+            self.operator, self.owner, planned, servers, observed, self.post_event
+        )
+
+    @property
+    def _tables_made(self) -> bool:
+        """Whether the publication is there and holds the tables of this generation: the slot must not come before."""
+        tables = self.assessments.get(conditions.TABLES)
+        return self._applied or (tables is not None and tables.holds)
+
+    def _apply_connector(self, planned: Plan, servers: Servers, observed: Observed) -> None:
+        connector = ConnectorPass(self.operator, self.owner, planned, servers, observed, self.post_event)
+        annotations = self.document["metadata"].get("annotations") or {}
+        self.assessments[conditions.CONNECTOR] = connector.reconcile(
+            recovery_of(self.status), annotations.get(NEW_SNAPSHOT), self._save_recovery, tables_made=self._tables_made
+        )
+
+    def _apply_programs(
+        self, feed: CryptoFeed, programs: tuple[Program, ...], planned: Plan, observed: Observed
+    ) -> None:
+        """A stream that was added is captured only once the connector carries it: its rows would be passed over. Where
+        there is no connector yet, nothing is: its snapshot carries what was captured before."""
+        carried = observed.config is None or observed.carries(planned.connector)
+        ready = self._applied or (self._tables_made and observed.answers(CONNECT) and carried)
+        wanted = {f"{feed.name}-{program.component}" for program in programs}
+        remove_others(self.cluster, "Deployment", self.name, wanted)
+        for component in conditions.OF_PROGRAMS.keys() - {program.component for program in programs}:
+            kind, what = conditions.OF_PROGRAMS[component]
+            reason, why = conditions.LEFT_OUT[component]
+            self.assessments[kind] = Assessment("True", reason, f"no {what} run: {why}")
+        for program in programs:
+            kind, _ = conditions.OF_PROGRAMS[program.component]
+            self._step(kind, partial(self._apply_program, feed, program, ready))
+        tables = self.assessments.get(conditions.TABLES)
+        complete = ready and tables is not None and tables.holds
+        if complete and conditions.READY not in self.assessments and not self.failed:
+            self.status["observedGeneration"] = self.generation
+
+    def _apply_program(self, feed: CryptoFeed, program: Program, ready: bool) -> None:
+        kind, _ = conditions.OF_PROGRAMS[program.component]
+        self.assessments[kind], live = roll_out(self.operator, self.owner, feed, program, ready=ready)
+        if program.component == CONSUMER:
+            status = (live or {}).get("status") or {}
+            self.status["replicas"] = status.get("replicas") or 0
+            self.status["selector"] = selector_text(feed.name, program.component)
+
+    def _apply_proof(self, planned: Plan, observed: Observed) -> None:
+        proof = self.operator.external.proof(planned.names)
+        self.assessments[conditions.PROVEN] = record_proof(self.status, proof, self.now, suspended=self.suspended)
+        if observed.lag is not None:
+            self.status["lag"] = observed.lag
+
+    def _finish(self) -> Outcome:
+        if conditions.READY not in self.assessments:
+            known = {kind: Assessment("Unknown", "NotSeen", "not looked at yet") for kind in conditions.PARTS}
+            known |= {c["type"]: Assessment(c["status"], c["reason"], c["message"]) for c in self._conditions()}
+            self.assessments[conditions.READY] = conditions.ready(
+                known | self.assessments, self.suspended, self.nothing_trades
+            )
+        before = self._conditions()
+        after = conditions.merge(before, self.assessments, self.generation, self.now)
+        self.status["conditions"] = after
+        self._write()
+        for condition in conditions.changed(before, after):
+            status, reason = condition["status"], condition["reason"]
+            normal = status == "True" or (status == "False" and reason in conditions.COMING)
+            message = f"{condition['type']} is {status}: {condition['message']}"
+            self.post_event("Normal" if normal else "Warning", reason, message)
+        for condition in after:
+            holds = condition["status"] == "True"
+            self.operator.metrics.condition.labels(self.name, condition["type"]).set(holds)
+        outcome = outcome_of(after, self.now)
+        return Outcome(LATER_S, outcome.waiting_for or after[0]["message"], failed=True) if self.failed else outcome
+
+    def _conditions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.written.get("conditions", [])
+        return found
+
+    def _save_recovery(self, recovery: Recovery) -> None:
+        document = recovery_document(recovery)
+        if document:
+            self.status["recovery"] = document
+        else:
+            self.status.pop("recovery", None)
+        self._write()
+
+    def _write(self) -> None:
+        patch = merge_patch(self.written, self.status)
+        if patch:
+            self.cluster.set_status(self.name, patch)
+            self.written = dict(self.status)

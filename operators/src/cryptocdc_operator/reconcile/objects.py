@@ -1,0 +1,37 @@
+"""What a feed has in Kubernetes that needs no server: its ConfigMap, and its programs' supporting objects."""
+
+from __future__ import annotations
+
+from cryptocdc_core.plan import Plan
+from cryptocdc_operator.cluster.port import Cluster
+from cryptocdc_operator.context import Operator
+from cryptocdc_operator.resources import feed_map
+from cryptocdc_operator.resources.labels import Owner
+from cryptocdc_operator.resources.programs import Program
+from cryptocdc_operator.resources.supporting_objects import supporting_objects
+
+
+def apply_objects(
+    operator: Operator, owner: Owner, plan: Plan, text: str, programs: tuple[Program, ...], *, everything: bool
+) -> None:
+    """Apply them, and remove those that are no longer wanted. `text`: the feed, as its programs read it. With
+    `everything` also what a setting of the operator has switched off: a setting comes with a new operator."""
+    cluster, settings = operator.cluster, operator.settings
+    cluster.apply(feed_map.feed_map(plan, text, owner))
+    supporting = supporting_objects(programs, plan, settings, owner)
+    for wanted in supporting:
+        cluster.apply(wanted)
+    optional = {
+        "NetworkPolicy": settings.network_policies or everything,
+        "PodMonitor": settings.pod_monitors or everything,
+    }
+    for kind in ("Service", "PodDisruptionBudget", *(kind for kind, looked_at in optional.items() if looked_at)):
+        names = {wanted["metadata"]["name"] for wanted in supporting if wanted["kind"] == kind}
+        remove_others(cluster, kind, owner.name, names)
+
+
+def remove_others(cluster: Cluster, kind: str, feed: str, wanted: set[str]) -> None:
+    """Remove what was wanted once: a budget for what is a single pod now, all of an API that was switched off."""
+    for found in cluster.of_feed(kind, feed):
+        if found["metadata"]["name"] not in wanted:
+            cluster.delete(kind, found["metadata"]["name"])

@@ -1,0 +1,27 @@
+"""What the verifier has proven of a feed, noted in its status. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from cryptocdc_operator.status import assess
+from cryptocdc_operator.status.assess import Proof
+from cryptocdc_operator.status.catch_up import track_catch_up
+from cryptocdc_operator.status.conditions import Assessment, rfc3339
+from cryptocdc_operator.status.document import catch_up_document, catch_up_of, moment
+
+
+def record_proof(status: dict[str, Any], proof: Proof | str | None, now: datetime, *, suspended: bool) -> Assessment:
+    """Note in `status` how far the feed is proven. Return how the proof is; `proof` as `assess.proven` takes it."""
+    catch_up = catch_up_of(status)
+    if isinstance(proof, Proof) and proof.through is not None:
+        catch_up = track_catch_up(catch_up, moment(status.get("provenThrough")), proof.through, now)
+        status.pop("catchUp", None)
+        if catch_up is not None:
+            status["catchUp"] = catch_up_document(catch_up)
+    if isinstance(proof, Proof):
+        status["rows"] = proof.rows
+        if proof.through is not None:
+            status["provenThrough"] = rfc3339(proof.through)
+    return assess.proven(proof, suspended, catch_up, now)

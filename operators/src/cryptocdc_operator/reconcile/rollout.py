@@ -1,0 +1,44 @@
+"""One of a feed's programs: its Deployment applied, and how its pods are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_operator.context import Operator
+from cryptocdc_operator.resources.labels import Owner, selector_text
+from cryptocdc_operator.resources.programs import METRICS_PORT, Program
+from cryptocdc_operator.resources.workloads import deployment
+from cryptocdc_operator.settings import Object
+from cryptocdc_operator.status import assess, conditions
+from cryptocdc_operator.status.conditions import Assessment
+
+CONSUMER = "consumer"
+
+
+def roll_out(
+    operator: Operator, owner: Owner, feed: CryptoFeed, program: Program, *, ready: bool
+) -> tuple[Assessment, Object | None]:
+    """Apply the Deployment once all is `ready` for it; until then what runs is still scaled, and suspended. Return how
+    the program is, and the Deployment."""
+    name = f"{feed.name}-{program.component}"
+    if ready:
+        live: Object | None = operator.cluster.apply(deployment(program, feed, operator.settings, owner))
+    else:
+        operator.cluster.change("Deployment", name, {"spec": {"replicas": program.replicas}})
+        live = operator.cluster.find("Deployment", name)
+    pods = operator.cluster.pods(selector_text(feed.name, program.component))
+    stalled = stalled_consumers(operator, pods) if program.component == CONSUMER else []
+    _, what = conditions.OF_PROGRAMS[program.component]
+    return assess.program(what, program.replicas, feed.spec.suspend, live, pods, stalled), live
+
+
+def stalled_consumers(operator: Operator, pods: Sequence[Object]) -> list[str]:
+    """Why consumers can't write, in their own words, each with its pod's name."""
+    found = []
+    for pod in pods:
+        address = (pod.get("status") or {}).get("podIP")
+        obstacle = operator.external.obstacle(address, METRICS_PORT) if address else None
+        if obstacle is not None:
+            found.append(f"{pod['metadata']['name']}: {obstacle}")
+    return found

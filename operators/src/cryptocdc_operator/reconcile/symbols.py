@@ -1,0 +1,97 @@
+"""The symbols of a feed: what the exchange lists, requested again every day, or when the feed asks for others."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.names import source_of
+from cryptocdc_core.resolve import ResolvedFeed, waiting_notes
+from cryptocdc_operator.context import Operator, PostEvent
+from cryptocdc_operator.reconcile.topics import listed
+from cryptocdc_operator.resources.workloads import digest
+from cryptocdc_operator.servers.port import ExchangeSilent
+from cryptocdc_operator.status import assess
+from cryptocdc_operator.status.conditions import Assessment, rfc3339
+from cryptocdc_operator.status.document import moment
+
+log = logging.getLogger("cryptocdc.operator")
+
+RESOLVE_AGAIN = timedelta(days=1)
+RESOLVE_SOON = timedelta(minutes=1)
+"""While a market is paused or not listed, or the exchange's list was not believed."""
+
+
+@dataclass
+class Resolution:
+    """How one pass resolves the symbols. `status`: the feed's, which is read and changed."""
+
+    operator: Operator
+    feed: CryptoFeed
+    status: dict[str, Any]
+    now: datetime
+    post_event: PostEvent
+    problem: Assessment | None = None
+    """Why the symbols are not those that the feed asks for."""
+
+    def resolve(self) -> ResolvedFeed | None:
+        """Return what the symbols mean; None for a feed that has a `problem` and never had any symbols. The exchange is
+        asked when the feed asks for others, and every day."""
+        feed = self.feed
+        requested = digest([feed.spec.exchange, feed.spec.endpoints.rest, feed.spec.symbols.model_dump()])
+        then, known = moment(self.status.get("resolvedAt")), self.status.get("symbolNames")
+        same = known is not None and self.status.get("resolvedFrom") == requested
+        open_questions = any(self.status.get(key) for key in ("waitingNames", "haltedNames", "suspectList"))
+        if same and then is not None and self.now < then + (RESOLVE_SOON if open_questions else RESOLVE_AGAIN):
+            return self._resolved_before()
+        try:
+            resolved = self._request(same)
+        except FeedError as error:
+            return self._unresolved("UnknownSymbol", "; ".join(error.problems))
+        except ExchangeSilent as error:
+            if same:
+                log.warning("%s: its symbols stay as they are: %s", feed.name, error)
+                return self._resolved_before()
+            return self._unresolved("ExchangeSilent", f"{feed.spec.exchange}: {error}")
+        self.status["resolvedFrom"] = requested
+        return resolved
+
+    def record(self, resolved: ResolvedFeed) -> Assessment:
+        """Note in the status which symbols the feed has. Return whether their markets trade."""
+        self.status["symbolNames"], self.status["symbols"] = list(resolved.symbols), len(resolved.symbols)
+        self.status["haltedNames"], self.status["waitingNames"] = list(resolved.halted), list(resolved.waiting)
+        return assess.markets(
+            self.feed.spec.exchange, len(resolved.symbols), resolved.halted,
+            self.status.get("waitingNotes", ()), self.status.get("suspectList") or "",
+        )  # fmt: skip
+
+    def _request(self, same: bool) -> ResolvedFeed:
+        """What the exchange answers. Where its list of markets is not believed, what is known of them stays."""
+        exchange, waited = self.feed.spec.exchange, frozenset(self.status.get("waitingNames", ()))
+        current = frozenset(self.status.get("symbolNames", ()))
+        resolved = self.operator.external.resolve(self.feed, current, waited)
+        self.status["resolvedAt"] = rfc3339(self.now)
+        self.status["suspectList"] = resolved.suspect or None
+        if resolved.suspect:
+            return self._resolved_before() if same else resolved
+        self.status["waitingNotes"] = waiting_notes(resolved.waiting, exchange)
+        fresh = {symbol: similar for symbol, similar in resolved.waiting.items() if symbol not in waited}
+        if fresh:
+            self.post_event("Warning", "NotListed", "; ".join(waiting_notes(fresh, exchange)))
+        appeared = sorted((waited - resolved.waiting.keys()) & set(resolved.symbols))
+        if appeared:
+            self.post_event("Normal", "Listed", listed(appeared))
+        return resolved
+
+    def _unresolved(self, reason: str, message: str) -> ResolvedFeed | None:
+        """All else goes on with the symbols that there were; a feed that never had any waits."""
+        self.problem = Assessment("False", reason, message)
+        return self._resolved_before() if "symbolNames" in self.status else None
+
+    def _resolved_before(self) -> ResolvedFeed:
+        symbols, halted = self.status["symbolNames"], self.status.get("haltedNames", [])
+        waiting = dict.fromkeys(self.status.get("waitingNames", ()), ())
+        return ResolvedFeed(self.feed, source_of(self.feed.spec.exchange), tuple(symbols), tuple(halted), waiting)

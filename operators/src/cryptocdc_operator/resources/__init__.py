@@ -1,0 +1,1 @@
+"""The Kubernetes objects of a feed, built from its plan. Pure."""

@@ -1,0 +1,66 @@
+"""The KafkaTopics and the KafkaConnector of a feed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cryptocdc_core.names import Names
+from cryptocdc_core.plan import Plan
+from cryptocdc_operator.resources.labels import Owner, labels
+from cryptocdc_operator.settings import Object, OperatorSettings
+
+
+def topics(
+    plan: Plan, settings: OperatorSettings, owner: Owner, replicas: Mapping[str, int] | None = None
+) -> list[Object]:
+    """The topics hold data: only with `deletionPolicy: Delete` do they belong to the feed. Otherwise they would go with
+    it, and their records with them, whoever removed the feed and however.
+
+    `replicas`: by topic that exists, how many it has. The setting is for new topics: Strimzi refuses to change the
+    number of an existing one.
+    """
+    existing = replicas or {}
+    owned = plan.feed.spec.deletion_policy == "Delete"
+    return [
+        {
+            "apiVersion": "kafka.strimzi.io/v1",
+            "kind": "KafkaTopic",
+            "metadata": {
+                "name": topic_resource(topic.name, plan.names),
+                "labels": labels(plan.feed.name) | {"strimzi.io/cluster": settings.kafka_cluster},
+                **({"ownerReferences": [owner.reference]} if owned else {}),
+            },
+            "spec": {
+                "topicName": topic.name,
+                "partitions": topic.partitions,
+                "replicas": existing.get(topic.name, settings.topic_replication),
+                "config": topic.config,
+            },
+        }
+        for topic in plan.topics
+    ]
+
+
+def topic_resource(topic: str, names: Names) -> str:
+    """Kubernetes takes no underscore in a name. Debezium's heartbeat topic begins with two."""
+    return f"{names.connector}.heartbeat" if topic == names.heartbeat_topic else topic.replace("_", "-")
+
+
+def connector(plan: Plan, settings: OperatorSettings, owner: Owner, state: str) -> Object:
+    """`state` is `running` or `stopped`. It is the operator that restarts it, not Strimzi: one back-off is enough."""
+    config = dict(plan.connector)
+    return {
+        "apiVersion": "kafka.strimzi.io/v1",
+        "kind": "KafkaConnector",
+        "metadata": {
+            "name": plan.names.connector,
+            "labels": labels(plan.feed.name) | {"strimzi.io/cluster": settings.connect_cluster},
+            "ownerReferences": [owner.reference],
+        },
+        "spec": {
+            "class": config.pop("connector.class"),
+            "tasksMax": int(config.pop("tasks.max")),
+            "state": state,
+            "config": config,
+        },
+    }

@@ -1,0 +1,220 @@
+"""A feed's programs: what each is given, reads and reaches. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from cryptocdc_control.programs import workloads
+from cryptocdc_core.alerts import AlertWebhook
+from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.plan import Plan
+from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
+from cryptocdc_operator.resources.labels import ALERTER
+from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
+
+METRICS_PORT, HTTP_PORT = 9090, 8000
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret that a program gets as files: by variable, the key whose file it names."""
+
+    name: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of a feed's programs, and all that tells its Deployment apart from the other's."""
+
+    component: str
+    """Also its name among `cryptocdc_control.programs`, where it is one of a feed's."""
+    image: str
+    resources: Object
+    environment: Mapping[str, str]
+    secrets: tuple[Secret, ...]
+    reaches: tuple[tuple[str, int], ...]
+    """Hosts and ports to which it connects; a host of "" stands for any."""
+    http: bool = False
+    """Whether it serves users, on HTTP_PORT, and says on /health whether it can. All serve metrics beside."""
+    replicas: int = 1
+    inputs: object = None
+    """What the program reads of the feed at its start: a change of it restarts the program. None for a Job's."""
+
+
+def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
+    """Exchange → PostgreSQL."""
+    spec = feed.spec
+    rest, websocket = exchange_urls(feed, settings)
+    exchange = exchange_of(feed, rest, websocket)
+    urls = {"CRYPTOCDC_REST_URL": rest, "CRYPTOCDC_WEBSOCKET_URL": websocket}
+    key = (
+        (Secret(spec.credentials_secret_ref, {"CRYPTOCDC_API_KEY_FILE": "api-key"}),)
+        if spec.credentials_secret_ref
+        else ()
+    )
+    return Program(
+        component="producer",
+        image=settings.producer_image,
+        resources=settings.producer_resources,
+        environment={
+            **addresses.of("postgres"), **addresses.of("kafka"), **_login(settings.kafka_producer_secret),
+            **{name: url for name, url in urls.items() if url is not None},
+        },
+        secrets=(
+            Secret(
+                settings.postgres_secret,
+                {"CRYPTOCDC_POSTGRES_USER_FILE": "username", "CRYPTOCDC_POSTGRES_PASSWORD_FILE": "password"},
+            ),
+            *_ca(settings.postgres_ca_secret, "CRYPTOCDC_POSTGRES_CA_FILE"),
+            *_password(settings.kafka_producer_secret),
+            *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
+            *key,
+        ),
+        reaches=(*_postgres(addresses), *_kafka(addresses), *map(_port, (exchange.rest, exchange.websocket))),
+    )  # fmt: skip
+
+
+def consumer(settings: OperatorSettings, addresses: Addresses) -> Program:
+    """Kafka → Cassandra."""
+    return Program(
+        component="consumer",
+        image=settings.consumer_image,
+        resources=settings.consumer_resources,
+        environment={
+            **addresses.of("kafka"), **addresses.of("cassandra"), **_login(settings.kafka_consumer_secret),
+        },
+        secrets=(
+            *_password(settings.kafka_consumer_secret),
+            *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
+            Secret(
+                settings.writer_secret,
+                {"CRYPTOCDC_CASSANDRA_USERNAME_FILE": "username", "CRYPTOCDC_CASSANDRA_PASSWORD_FILE": "password"},
+            ),
+            *_ca(settings.cassandra_ca_secret, "CRYPTOCDC_CASSANDRA_CA_FILE"),
+        ),
+        reaches=(*_kafka(addresses), *_cassandra(addresses)),
+    )  # fmt: skip
+
+
+def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program | None:
+    """Cassandra → HTTP, changes → WebSocket, with the login that reads and can do nothing else; None where no feed has
+    one."""
+    if settings.api_image is None:
+        return None
+    # Also where no alerter runs: a host that is not there is left out, and a first alert begins no API anew.
+    seen = [(f"{feed.name}-{component}", METRICS_PORT) for component in ("producer", "consumer", ALERTER)]
+    if settings.verifier_url is not None:
+        seen.append(_port(settings.verifier_url))
+    given = (
+        (settings.api_token_secret, {"CRYPTOCDC_API_TOKEN_FILE": "token"}),
+        (settings.api_redis_secret, {"CRYPTOCDC_API_REDIS_URL_FILE": "url"}),
+    )
+    redis = () if settings.api_redis_secret is None else (("", settings.api_redis_port),)
+    return Program(
+        component="api",
+        image=settings.api_image,
+        resources=settings.api_resources,
+        environment={
+            **addresses.of("kafka"), **addresses.of("cassandra"), **_login(settings.kafka_api_secret),
+            "CRYPTOCDC_API_PORT": str(HTTP_PORT),
+            "CRYPTOCDC_API_REQUESTS_PER_S": str(settings.api_requests_per_s),
+            "CRYPTOCDC_API_TARGETS": ",".join(f"{host}:{port}" for host, port in seen),
+            "FORWARDED_ALLOW_IPS": settings.api_trusted_proxies,
+        },
+        secrets=(
+            *_password(settings.kafka_api_secret),
+            *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
+            Secret(
+                settings.reader_secret,
+                {"CRYPTOCDC_CASSANDRA_USERNAME_FILE": "username", "CRYPTOCDC_CASSANDRA_PASSWORD_FILE": "password"},
+            ),
+            *_ca(settings.cassandra_ca_secret, "CRYPTOCDC_CASSANDRA_CA_FILE"),
+            *(Secret(name, files) for name, files in given if name is not None),
+        ),
+        reaches=(*_kafka(addresses), *_cassandra(addresses), *seen, *redis),
+        http=True,
+    )  # fmt: skip
+
+
+def alerter(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
+    """Kafka → alerts."""
+    webhook = feed.spec.alert_webhook
+    reference = webhook.secret_ref if webhook is not None else None
+    return Program(
+        component=ALERTER,
+        image=settings.alerter_image,
+        resources=settings.alerter_resources,
+        environment={**addresses.of("kafka"), **_login(settings.kafka_alerter_secret)},
+        secrets=(
+            *_password(settings.kafka_alerter_secret),
+            *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
+            *((Secret(reference, {"CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE": "url"}),) if reference else ()),
+        ),
+        reaches=(*_kafka(addresses), *_webhook(webhook)),
+    )
+
+
+def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> tuple[Program, ...]:
+    """All that run for a feed. The alerter is there only while there are alerts to watch."""
+    feed, wanted = plan.feed, workloads(plan)
+    served = api(feed, settings, addresses)
+    found = [
+        replace(producer(feed, settings, addresses), replicas=wanted["producer"].replicas),
+        replace(consumer(settings, addresses), replicas=wanted["consumer"].replicas),
+    ]
+    if served is not None:
+        found.append(replace(served, replicas=settings.api_replicas))
+    if wanted["alerter"].replicas:
+        found.append(alerter(feed, settings, addresses))
+    return tuple(replace(program, inputs=wanted[program.component].inputs) for program in found)
+
+
+def exchange_urls(feed: CryptoFeed, settings: OperatorSettings) -> tuple[str | None, str | None]:
+    """REST and WebSocket URLs where neither the feed nor its exchange say them: the simulator of this cluster."""
+    if feed.spec.exchange != "simulated":
+        return None, None
+    own = feed.spec.endpoints
+    return own.rest or settings.simulator_rest_url, own.websocket or settings.simulator_websocket_url
+
+
+def _login(secret: str | None) -> dict[str, str]:
+    return {} if secret is None else {"CRYPTOCDC_KAFKA_USERNAME": secret}
+
+
+def _password(secret: str | None) -> tuple[Secret, ...]:
+    return () if secret is None else (Secret(secret, {"CRYPTOCDC_KAFKA_PASSWORD_FILE": "password"}),)
+
+
+def _ca(secret: str | None, variable: str) -> tuple[Secret, ...]:
+    return () if secret is None else (Secret(secret, {variable: "ca.crt"}),)
+
+
+def _postgres(addresses: Addresses) -> tuple[tuple[str, int], ...]:
+    server = PostgresSettings.from_env({**addresses, "CRYPTOCDC_POSTGRES_PASSWORD": "-"})
+    return ((server.host, server.port),)
+
+
+def _kafka(addresses: Addresses) -> tuple[tuple[str, int], ...]:
+    brokers = KafkaSettings.from_env(addresses).bootstrap.split(",")
+    return tuple((host, int(port)) for host, _, port in (broker.rpartition(":") for broker in brokers))
+
+
+def _cassandra(addresses: Addresses) -> tuple[tuple[str, int], ...]:
+    server = CassandraSettings.from_env({**addresses, "CRYPTOCDC_CASSANDRA_PASSWORD": "-"})
+    return tuple((host.strip(), server.port) for host in server.hosts.split(","))
+
+
+def _webhook(webhook: AlertWebhook | None) -> tuple[tuple[str, int], ...]:
+    """Where a secret's URL leads the operator can't see: anywhere, by the usual ports."""
+    if webhook is None:
+        return ()
+    return (_port(webhook.url),) if webhook.url is not None else (("", 80), ("", 443))
+
+
+def _port(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme in ("https", "wss") else 80)

@@ -1,0 +1,134 @@
+"""What supports a feed's programs: Services, disruption budgets, network policies and the PodMonitor. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.names import Names
+from cryptocdc_core.plan import Plan
+from cryptocdc_operator.resources.labels import Owner, labels, selector
+from cryptocdc_operator.resources.programs import HTTP_PORT, METRICS_PORT, Program
+from cryptocdc_operator.settings import Object, OperatorSettings
+
+
+def disruption_budget(program: Program, feed: CryptoFeed, owner: Owner) -> Object | None:
+    """One pod at a time may be evicted; None for a single one, which a budget could only hold fast. One that is not
+    ready may always be evicted: pods that wait for a server on the node being drained would hold the drain up."""
+    if program.replicas < 2:
+        return None
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {
+            "name": f"{feed.name}-{program.component}",
+            "labels": labels(feed.name, program.component),
+            "ownerReferences": [owner.reference],
+        },
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": selector(feed.name, program.component)},
+        },
+    }
+
+
+def service(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
+    """Where a program is found: by its users, else, pod by pod, by who reads its metrics, also when it is not well."""
+    spec: Object = {"selector": selector(feed.name, program.component)}
+    if program.http:
+        spec["ports"] = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
+    else:
+        port = {"name": "metrics", "port": METRICS_PORT, "targetPort": "metrics", "protocol": "TCP"}
+        spec |= {"clusterIP": "None", "publishNotReadyAddresses": True, "ports": [port]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": f"{feed.name}-{program.component}",
+            "labels": labels(feed.name, program.component),
+            "ownerReferences": [owner.reference],
+        },
+        "spec": spec,
+    }
+
+
+def network_policy(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
+    """In: metrics, and what serves users. Out: names, and the servers' ports; those of this namespace only to pods of
+    this namespace."""
+    near = sorted({port for host, port in program.reaches if host and "." not in host})
+    far = sorted({port for host, port in program.reaches if not host or "." in host})
+
+    def ports(numbers: list[int]) -> list[Object]:
+        return [{"protocol": "TCP", "port": number} for number in numbers]
+
+    out: list[Object] = [{"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}]
+    if near:
+        out.append({"to": [{"podSelector": {}}], "ports": ports(near)})
+    if far:
+        out.append({"ports": ports(far)})
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "name": f"{feed.name}-{program.component}",
+            "labels": labels(feed.name, program.component),
+            "ownerReferences": [owner.reference],
+        },
+        "spec": {
+            "podSelector": {"matchLabels": selector(feed.name, program.component)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"ports": ports([METRICS_PORT, *([HTTP_PORT] if program.http else [])])}],
+            "egress": out,
+        },
+    }
+
+
+def pod_monitor(
+    programs: tuple[Program, ...], feed: CryptoFeed, names: Names, selected_by: Mapping[str, str], owner: Owner
+) -> Object:
+    """Scrapes the feed's programs; `feed` is the identity, as in the verifier's own metrics. `selected_by`: labels of a
+    Prometheus' choice."""
+    components = [program.component for program in programs]
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PodMonitor",
+        "metadata": {
+            "name": feed.name,
+            "labels": {**selected_by, **labels(feed.name)},
+            "ownerReferences": [owner.reference],
+        },
+        "spec": {
+            "selector": {
+                "matchLabels": {"app.kubernetes.io/name": "cryptocdc", "app.kubernetes.io/instance": feed.name},
+                "matchExpressions": [{"key": "app.kubernetes.io/component", "operator": "In", "values": components}],
+            },
+            "podMetricsEndpoints": [
+                {
+                    "port": "metrics",
+                    "interval": "15s",
+                    "relabelings": [
+                        {"targetLabel": "feed", "replacement": names.fid},
+                        {
+                            "sourceLabels": ["__meta_kubernetes_pod_label_app_kubernetes_io_component"],
+                            "targetLabel": "program",
+                        },
+                    ],
+                }
+            ],
+        },
+    }
+
+
+def supporting_objects(
+    programs: tuple[Program, ...], plan: Plan, settings: OperatorSettings, owner: Owner
+) -> list[Object]:
+    """Return the supporting objects of the programs."""
+    budgets = (disruption_budget(program, plan.feed, owner) for program in programs)
+    made = [service(program, plan.feed, owner) for program in programs]
+    made += [budget for budget in budgets if budget is not None]
+    if settings.network_policies:
+        made += [network_policy(program, plan.feed, owner) for program in programs]
+    if settings.pod_monitors:
+        made.append(pod_monitor(programs, plan.feed, plan.names, settings.pod_monitor_labels, owner))
+    return made

@@ -1,0 +1,135 @@
+"""The Deployments of a feed's programs, and their pods. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.names import source_of
+from cryptocdc_operator.resources.labels import Owner, labels, selector
+from cryptocdc_operator.resources.programs import HTTP_PORT, METRICS_PORT, Program
+from cryptocdc_operator.settings import Object, OperatorSettings
+
+USER = 10001
+STOP_S = 45
+"""A producer flushes and a consumer drains within 30 s; what is not acknowledged then is sent again."""
+LEAVE_S = 5
+"""What serves users goes on that long once it is told to stop: until all nodes have taken it out of its Service."""
+READ = "cryptocdc.io/feed-digest"
+"""Annotation of a pod: a digest of what its program reads of the feed at its start. Symbols are not among that."""
+
+_SECRETS = "/var/run/secrets/cryptocdc"
+_FEED = "/etc/cryptocdc"
+
+
+def deployment(program: Program, feed: CryptoFeed, settings: OperatorSettings, owner: Owner) -> Object:
+    """The pods' template depends on what the program reads at its start and on the operator's settings; never on
+    symbols or scaling: they restart nothing."""
+    name, found = f"{feed.name}-{program.component}", labels(feed.name, program.component)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": found, "ownerReferences": [owner.reference]},
+        "spec": {
+            "replicas": program.replicas,
+            "revisionHistoryLimit": 3,
+            "selector": {"matchLabels": selector(feed.name, program.component)},
+            # The new one captures before the old one stops: what both capture falls to the key.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {
+                "metadata": {"labels": found, "annotations": {READ: digest(program.inputs)}},
+                "spec": pod(program, feed, settings),
+            },
+        },
+    }
+
+
+def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Object:
+    """What a program runs in: its settings, its secrets as files, the feed, and no right that it does not need."""
+    environment = {
+        "CRYPTOCDC_FEED": f"{_FEED}/feed.yaml",
+        "CRYPTOCDC_SOURCE": source_of(feed.spec.exchange),
+        "CRYPTOCDC_METRICS_PORT": str(METRICS_PORT),
+        "CRYPTOCDC_LOG_FORMAT": "json",
+        **program.environment,
+        **{
+            variable: f"{_SECRETS}/{secret.name}/{key}"
+            for secret in program.secrets
+            for variable, key in secret.files.items()
+        },
+    }
+    health = {"httpGet": {"path": "/healthz", "port": "metrics"}}
+    ready = {"httpGet": {"path": "/health", "port": "http"}} if program.http else health
+    ports = {"metrics": METRICS_PORT} | ({"http": HTTP_PORT} if program.http else {})
+    leave = {"preStop": {"exec": {"command": ["python3", "-c", f"import time; time.sleep({LEAVE_S})"]}}}
+    pull = [{"name": name.strip()} for name in settings.image_pull_secrets.split(",") if name.strip()]
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": STOP_S,
+        **({"imagePullSecrets": pull} if pull else {}),
+        "securityContext": {
+            "runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": selector(feed.name, program.component)},
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+        ],
+        "containers": [
+            {
+                "name": program.component,
+                "image": program.image,
+                "imagePullPolicy": settings.image_pull_policy,
+                "env": [{"name": variable, "value": value} for variable, value in sorted(environment.items())],
+                "ports": [
+                    {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()
+                ],
+                **({"lifecycle": leave} if program.http else {}),
+                "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": 60},
+                "readinessProbe": {**ready, "periodSeconds": 10, "timeoutSeconds": 5},
+                "livenessProbe": {**health, "periodSeconds": 20, "timeoutSeconds": 5, "failureThreshold": 3},
+                "resources": program.resources,
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [
+                    {"name": "feed", "mountPath": _FEED, "readOnly": True},
+                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the container's own
+                    *(
+                        {"name": f"secret-{at}", "mountPath": f"{_SECRETS}/{secret.name}", "readOnly": True}
+                        for at, secret in enumerate(program.secrets)
+                    ),
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "feed", "configMap": {"name": f"{feed.name}-feed", "defaultMode": 0o444}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            *(
+                {
+                    "name": f"secret-{at}",
+                    "secret": {
+                        "secretName": secret.name,
+                        "defaultMode": 0o440,
+                        # No more than the program reads.
+                        "items": [{"key": key, "path": key} for key in sorted(set(secret.files.values()))],
+                    },
+                }
+                for at, secret in enumerate(program.secrets)
+            ),
+        ],
+    }  # fmt: skip
+
+
+def digest(value: object) -> str:
+    """Equal for equal values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,299 @@
+"""The platform's servers, through the adapters that the programs use, too."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import requests
+from cassandra import DriverException, InvalidRequest, OperationTimedOut
+from cassandra.cluster import NoHostAvailable
+from confluent_kafka import KafkaException
+from psycopg2.extensions import connection as Connection
+
+from cryptocdc_adapters import cassandra, kafka, offsets, postgres, slots
+from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
+from cryptocdc_adapters.symbols import write_symbols
+from cryptocdc_core.ddl import HEARTBEAT, cassandra_password, cassandra_role, drop_cassandra, drop_postgres
+from cryptocdc_core.names import Names
+from cryptocdc_core.plan import Plan
+from cryptocdc_core.platform import PlatformFacts
+from cryptocdc_core.settings import CassandraSettings, ServerSettings
+from cryptocdc_operator.servers.port import CASSANDRA, CONNECT, KAFKA, POSTGRES, Observed, Refused, ServerError
+from cryptocdc_operator.settings import Addresses, OperatorSettings
+from cryptocdc_operator.status.failures import describe
+
+log = logging.getLogger("cryptocdc.operator")
+
+Secrets = Mapping[str, Mapping[str, str]]
+"""The secrets' contents, by name."""
+LOOK_S = 10.0
+"""As long as the other clients wait for a connection."""
+
+
+def server_settings(settings: OperatorSettings, addresses: Addresses, secrets: Secrets) -> ServerSettings:
+    """The servers' settings with what stands in the secrets. Raises SettingsError, SecretUnusable."""
+    found: dict[str, str] = dict(addresses)
+
+    def login(group: str, secret: str, user: str) -> None:
+        found[f"CRYPTOCDC_{group}_{user}"] = secrets[secret]["username"]
+        found[f"CRYPTOCDC_{group}_PASSWORD"] = secrets[secret]["password"]
+
+    def authority(group: str, secret: str | None) -> None:
+        if secret is not None:
+            found[f"CRYPTOCDC_{group}_CA_FILE"] = str(_file(secrets[secret]["ca.crt"]))
+
+    login("POSTGRES", settings.postgres_secret, "USER")
+    login("REPLICATION", settings.replication_secret, "USER")
+    login("CASSANDRA", settings.cassandra_secret, "USERNAME")
+    if settings.kafka_secret is not None:
+        found["CRYPTOCDC_KAFKA_USERNAME"] = settings.kafka_secret
+        found["CRYPTOCDC_KAFKA_PASSWORD"] = secrets[settings.kafka_secret]["password"]
+    authority("POSTGRES", settings.postgres_ca_secret)
+    authority("KAFKA", settings.kafka_ca_secret)
+    authority("CASSANDRA", settings.cassandra_ca_secret)
+    return ServerSettings.from_env(found)
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Nobody else's, and gone with this process."""
+    return tempfile.TemporaryDirectory(prefix="cryptocdc-")
+
+
+def _file(text: str) -> Path:
+    """A certificate authority as a file, which is how the clients take it; the same text is the same file."""
+    path = Path(_folder().name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.crt"
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as draft:
+            draft.write(text)
+        Path(draft.name).replace(path)
+    return path
+
+
+def connect(settings: OperatorSettings, addresses: Addresses, secrets: Secrets) -> PlatformServers:
+    """Raises SettingsError, SecretUnusable."""
+    servers = server_settings(settings, addresses, secrets)
+
+    def role(secret: str, *rights: str) -> Role:
+        login = {key: secrets[secret][key] for key in ("username", "password")}
+        return Role(servers.cassandra.model_copy(update=login), rights)
+
+    made = (
+        (settings.make_reader, settings.reader_secret, ("SELECT",)),
+        (settings.make_writer, settings.writer_secret, ("SELECT", "MODIFY")),
+    )
+    return PlatformServers(servers, settings, [role(secret, *rights) for wanted, secret, rights in made if wanted])
+
+
+@dataclass(frozen=True)
+class Role:
+    """Of Cassandra's, made by the operator: its login, and its rights on each feed's keyspace."""
+
+    login: CassandraSettings
+    rights: tuple[str, ...]
+
+
+class PlatformServers:
+    """All four servers. Connections are made for each question: minutes lie between two of them."""
+
+    def __init__(self, servers: ServerSettings, settings: OperatorSettings, roles: Sequence[Role] = ()) -> None:
+        """`roles`: made in Cassandra, and granted their rights on what is made there."""
+        self._servers = servers
+        self._roles = roles
+        self._connect = Connect(servers.connect.url)
+        secret, namespace = settings.replication_secret, settings.namespace
+        replication = f"{{'class': 'NetworkTopologyStrategy', '{servers.cassandra.datacenter}': "
+        self.facts = PlatformFacts(
+            postgres_host=servers.postgres.host,
+            postgres_port=servers.postgres.port,
+            postgres_database=servers.postgres.database,
+            replication_user=servers.replication.user,
+            # Connect resolves it, so that neither the KafkaConnector nor REST ever shows it.
+            replication_password=f"${{secrets:{namespace}/{secret}:password}}",
+            # Connect has no file to check the certificate against.
+            postgres_sslmode="require" if servers.postgres.sslmode.startswith("verify") else servers.postgres.sslmode,
+            cassandra_replication=f"{replication}{settings.cassandra_replication}}}",
+            topic_replication=settings.topic_replication,
+        )
+
+    def tables(self, names: Names) -> list[str]:
+        with _server_errors(POSTGRES), self._postgres() as connection:
+            return postgres.tables(connection, names.schema)
+
+    def observe(self, plan: Plan) -> Observed:
+        unreachable: dict[str, str] = {}
+        found: dict[str, Any] = {"missing_tables": ()}
+
+        def asked(server: str, ask: Callable[[Plan], dict[str, Any]]) -> dict[str, Any]:
+            try:
+                return ask(plan)
+            except ServerError as error:
+                unreachable[error.server] = str(error)
+            except Exception as error:  # an answer that the client does not understand: the other servers still count
+                log.exception("%s: an invalid answer", server)
+                unreachable[server] = describe(error)
+            return {}
+
+        # The connector's position after the slot: while it runs, both only grow.
+        chains = (
+            ((POSTGRES, self._observe_postgres), (CONNECT, self._observe_connect)),
+            ((CASSANDRA, self._observe_cassandra),),
+            ((KAFKA, self._observe_kafka),),
+        )
+        with ThreadPoolExecutor(len(chains)) as pool:
+            for answers in pool.map(lambda chain: [asked(*ask) for ask in chain], chains):
+                for answer in answers:
+                    found["missing_tables"] += answer.pop("missing_tables", ())
+                    found |= answer
+        order = (POSTGRES, KAFKA, CONNECT, CASSANDRA)
+        return Observed({server: unreachable[server] for server in order if server in unreachable}, **found)
+
+    def _observe_postgres(self, plan: Plan) -> dict[str, Any]:
+        tables = [*(stream.table for stream in plan.carried), HEARTBEAT]
+        with _server_errors(POSTGRES), self._postgres() as connection:
+            missing = postgres.missing_tables(connection, plan.names.schema, tables, plan.names.publication)
+            return {
+                "missing_tables": tuple(f"{POSTGRES} {table}" for table in missing),
+                "slot": slots.read_with(connection, plan.names.slot),
+            }
+
+    def _postgres(self) -> closing[Connection]:
+        return closing(postgres.connect(self._servers.postgres, "operator", autocommit=True))
+
+    def _observe_connect(self, plan: Plan) -> dict[str, Any]:
+        name = plan.names.connector
+        with _server_errors(CONNECT):
+            state = self._connect.state(name)
+            if state is None:
+                return {}
+            return {
+                "state": state,
+                "config": self._connect.config(name),
+                "position": self._connect.position(name),
+            }
+
+    def _observe_cassandra(self, plan: Plan) -> dict[str, Any]:
+        tables = [stream.table for stream in plan.carried]
+        with _server_errors(CASSANDRA):
+            missing = cassandra.missing_tables(self._servers.cassandra, plan.names.keyspace, tables)
+            if not missing:
+                missing = [
+                    f"rights of {role.login.username} ({', '.join(role.rights)}) on {plan.names.keyspace}"
+                    for role in self._roles
+                    if not cassandra.may(role.login, plan.names.keyspace, role.rights)
+                ]
+            return {"missing_tables": tuple(f"{CASSANDRA} {what}" for what in missing)}
+
+    def _observe_kafka(self, plan: Plan) -> dict[str, Any]:
+        with _server_errors(KAFKA):
+            group, topics = plan.names.consumer_group, plan.change_topics
+            there = kafka.replication(self._servers.kafka, [topic.name for topic in plan.topics], LOOK_S)
+            found: dict[str, Any] = {"topics": there}
+            try:
+                found["lag"] = offsets.group_lag(self._servers.kafka, group, topics, LOOK_S)
+            except KafkaException as error:
+                if not kafka.has_no_leader_yet(error):
+                    raise
+            return found
+
+    def apply_tables(self, plan: Plan) -> None:
+        with _server_errors(POSTGRES):
+            postgres.apply_schema(self._servers.postgres, plan.postgres)
+        with _server_errors(CASSANDRA):
+            cassandra.apply_schema(self._servers.cassandra, plan.cassandra)
+            for role in self._roles:
+                self._grant(role, plan.names)
+
+    def _grant(self, role: Role, names: Names) -> None:
+        """A role that is there may have another password: it gets the secret's only then, since Cassandra refuses a
+        second change within five seconds."""
+        username, password = role.login.username, role.login.password
+        cassandra.apply_schema(self._servers.cassandra, cassandra_role(names, username, password, role.rights))
+        if not cassandra.may(role.login, names.keyspace, role.rights):
+            cassandra.apply_schema(self._servers.cassandra, [cassandra_password(username, password)])
+
+    def write_symbols(self, names: Names, symbols: Mapping[str, int]) -> tuple[list[str], list[str]]:
+        with _server_errors(KAFKA):
+            return write_symbols(self._servers.kafka, names.symbols_topic, symbols)
+
+    def connector_state(self, name: str) -> ConnectorState | None:
+        with _server_errors(CONNECT):
+            return self._connect.state(name)
+
+    def restart_connector(self, name: str) -> None:
+        with _server_errors(CONNECT):
+            self._connect.restart(name)
+
+    def stop_connector(self, name: str) -> None:
+        with _server_errors(CONNECT):
+            self._connect.stop(name)
+
+    def start_connector(self, name: str) -> None:
+        with _server_errors(CONNECT):
+            self._connect.resume(name)
+
+    def reset_connector(self, name: str) -> None:
+        with _server_errors(CONNECT):
+            try:
+                self._connect.reset_offsets(name)
+            except ConnectError as error:
+                raise Refused(CONNECT, str(error)) from error
+
+    def delete_connector(self, name: str) -> None:
+        with _server_errors(CONNECT):
+            self._connect.delete(name)
+
+    def drop_slot(self, names: Names) -> None:
+        with _server_errors(POSTGRES):
+            slots.drop(self._servers.postgres, self._servers.replication, names.slot)
+
+    def drop_data(self, names: Names) -> None:
+        with _server_errors(POSTGRES):
+            postgres.apply_schema(self._servers.postgres, drop_postgres(names))
+        with _server_errors(CASSANDRA):
+            cassandra.apply_schema(self._servers.cassandra, drop_cassandra(names))
+
+
+@contextmanager
+def _server_errors(server: str) -> Iterator[None]:
+    """What a client raises as ServerError; as Refused where the server understood and will not."""
+    try:
+        yield
+    except (psycopg2.errors.RaiseException, InvalidRequest) as error:
+        raise Refused(server, _error_text(error)) from error
+    except (
+        KafkaException,
+        psycopg2.Error, NoHostAvailable, OperationTimedOut, DriverException, ConnectError, TimeoutError,
+        requests.RequestException, OSError,
+    ) as error:  # fmt: skip
+        raise ServerError(server, _error_text(error)) from error
+
+
+def _error_text(error: Exception) -> str:
+    """What a person needs of what a client says."""
+    match error:
+        case psycopg2.errors.RaiseException():
+            return error.diag.message_primary or str(error)
+        case psycopg2.OperationalError():
+            return str(error).partition("\n")[0]
+        case NoHostAvailable() if error.errors:
+            return "; ".join(
+                f"{host}: {str(reason).rpartition('Last error: ')[2]}" for host, reason in error.errors.items()
+            )
+        case requests.ConnectionError():
+            return f"no connection to {error.request.url if error.request is not None else 'it'}"
+        case NoHostAvailable():
+            return str(error.args[0])
+        case KafkaException() if hasattr(error.args[0], "str"):
+            return str(error.args[0].str())
+    return str(error) or type(error).__name__

@@ -1,0 +1,232 @@
+"""From what was observed of a part of the feed to its condition: status, reason and message. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptocdc_adapters.connect import ConnectorState
+from cryptocdc_control.connector import MOST_SNAPSHOTS, Action, Recovery
+from cryptocdc_operator.resources.labels import NEW_SNAPSHOT
+from cryptocdc_operator.settings import Object
+from cryptocdc_operator.status.conditions import NOT_WRITING, Assessment, rfc3339
+from cryptocdc_operator.status.model import CatchUp
+
+REFUSAL_LENGTH = 800
+"""Of what is said about one topic, so that the number of the others still fits into a message."""
+_STARTING = ("ContainerCreating", "PodInitializing", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the verifier says of a feed. `through`: up to when all tables are proven equal, None before the first."""
+
+    differences: int
+    rows: int
+    through: datetime | None
+
+
+def platform(
+    missing_secrets: Sequence[str],
+    missing_kinds: Sequence[str],
+    unreachable: Mapping[str, str],
+    restarting: Mapping[str, str] | None = None,
+) -> Assessment:
+    """`unreachable`: by server, what it said; `restarting`: by server that is, why its pods do not serve yet."""
+    starts = restarting or {}
+    problems = [f"missing secrets: {', '.join(missing_secrets)}"] if missing_secrets else []
+    problems += [f"the API server has no kind {kind}: is its operator installed?" for kind in missing_kinds]
+    problems += [
+        f"{server} restarts: {starts[server]}" if server in starts else f"{server}: {problem}"
+        for server, problem in unreachable.items()
+    ]
+    if not problems:
+        return Assessment("True", "Answers", "PostgreSQL, Kafka, Connect and Cassandra answer")
+    if missing_secrets or missing_kinds:
+        reason = "SecretMissing" if missing_secrets else "KindMissing"
+    else:
+        first = next(iter(unreachable))
+        reason = f"{first}Restarts" if first in starts else f"{first}Unreachable"
+    return Assessment("False", reason, "; ".join(problems))
+
+
+def not_serving(pods: Sequence[Object]) -> str | None:
+    """Return why a server's pods do not serve yet, None when they should, or when there is none to say it."""
+    return next(filter(None, map(_not_serving, pods)), None)
+
+
+def _not_serving(pod: Object) -> str | None:
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    name = metadata["name"]
+    if "deletionTimestamp" in metadata:
+        return f"pod {name} is ending"
+    ready = any(
+        (condition.get("type"), condition.get("status")) == ("Ready", "True")
+        for condition in status.get("conditions") or []
+    )
+    if ready:
+        return None
+    trouble = _trouble(pod)
+    if trouble is not None:
+        return f"pod {trouble[1]}"
+    restarts = sum(container.get("restartCount") or 0 for container in status.get("containerStatuses") or [])
+    return f"pod {name} is not ready yet" + (f" (its containers were restarted {restarts} times)" if restarts else "")
+
+
+def topics(wanted: Iterable[str], live: Mapping[str, Object], refused: Mapping[str, str] | None = None) -> Assessment:
+    """`wanted`: names of KafkaTopics; `live`: those that are there; `refused`: by name, why the API server did not
+    accept it."""
+    names = sorted(wanted)
+    problems = {name: strimzi_problem(live.get(name)) for name in names} | dict(refused or {})
+    wrong = [f"KafkaTopic {name}: {problem}" for name, problem in problems.items() if problem]
+    if wrong:
+        others = f" (and {len(wrong) - 1} more of {len(names)} topics)" if len(wrong) > 1 else ""
+        return Assessment("False", "TopicRefused", f"{wrong[0][:REFUSAL_LENGTH]}{others}")
+    waiting = [name for name, problem in problems.items() if problem == ""]
+    if waiting:
+        return Assessment(
+            "False", "Waiting", f"{len(waiting)} of {len(names)} topics are yet to be made: {waiting[0]} …"
+        )
+    return Assessment("True", "Made", f"{len(names)} topics are there")
+
+
+def connector(
+    live: Object | None,
+    state: ConnectorState | None,
+    *,
+    current: bool,
+    action: Action,
+    lost: str | None,
+    recovery: Recovery,
+) -> Assessment:
+    """`current`: Connect has the configuration that is wanted. The state is that of the tasks: a connector of its own
+    says RUNNING, and its KafkaConnector Ready, long after its task has failed."""
+    problem = strimzi_problem(live)
+    if action is Action.HALT:
+        return Assessment(
+            "False", "SlotLost",
+            f"the replication slot is lost: {lost}. Halted after {MOST_SNAPSHOTS} new snapshots; once the cause is"
+            f" gone, a new value of the annotation {NEW_SNAPSHOT} allows more",
+        )  # fmt: skip
+    if action is Action.SNAPSHOT:
+        why = f"the replication slot was lost{f': {lost}' if lost else ''}"
+        which = f"new snapshot {recovery.snapshots} of at most {MOST_SNAPSHOTS}"
+        return Assessment("False", "SnapshotAgain", f"{which} is prepared: {why}{f'; {problem}' if problem else ''}")
+    if state is None:
+        if problem:
+            return Assessment("False", "ConnectorRefused", problem)
+        return Assessment("False", "Starting", "Connect does not have the connector yet")
+    if state.failed:
+        trace = state.trace.splitlines()[0] if state.trace else "without a trace"
+        return Assessment("False", "TaskFailed", f"{trace} (restarted {recovery.restarts} times)")
+    if not current and problem:
+        return Assessment("False", "ConnectorRefused", f"it runs with its last configuration; the new one: {problem}")
+    if not current:
+        return Assessment("False", "Changing", "Connect does not have the newest configuration yet")
+    if not state.running:
+        tasks = ", ".join(state.tasks) or "not there"
+        return Assessment("False", "Starting", f"the connector is {state.state}, its task {tasks}")
+    return Assessment("True", "Streaming", "its task runs and its replication slot is whole")
+
+
+def program(
+    what: str,
+    wanted: int,
+    suspended: bool,
+    live: Object | None,
+    pods: Sequence[Object],
+    stalled: Sequence[str] = (),
+) -> Assessment:
+    """`what`: as in OF_PROGRAMS. `live`: the Deployment; `pods`: its pods; `stalled`: why some of them can't write."""
+    if live is None:
+        return Assessment("False", "Waiting", f"{what} are started once tables and connector are ready for them")
+    status, generation = live.get("status") or {}, live["metadata"].get("generation", 0)
+    ready, now = status.get("availableReplicas") or 0, status.get("replicas") or 0
+    if stalled and wanted:
+        return Assessment("False", NOT_WRITING, f"{len(stalled)} of {wanted} {what} can't write: {'; '.join(stalled)}")
+    if (status.get("observedGeneration") or 0) >= generation and now == wanted:
+        if wanted == 0:
+            reason, why = ("Suspended", "the feed is suspended") if suspended else ("ScaledToZero", "none is asked for")
+            return Assessment("True", reason, f"no {what} run: {why}")
+        if ready == wanted and (status.get("updatedReplicas") or 0) == wanted:
+            return Assessment("True", "Running", f"{ready} of {wanted} {what} run")
+    trouble = next(filter(None, map(_trouble, pods)), None)
+    if trouble is not None:
+        reason, why = trouble
+        return Assessment("False", reason, f"{ready} of {wanted} {what} run: {why}")
+    return Assessment("False", "Progressing", f"{ready} of {wanted} {what} run")
+
+
+def _trouble(pod: Object) -> tuple[str, str] | None:
+    """Why a pod does not come up: in one word, and in the kubelet's or the scheduler's own."""
+    status, name = pod.get("status") or {}, pod["metadata"]["name"]
+    for container in status.get("containerStatuses") or []:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason") or ""
+        if reason not in _STARTING:
+            return reason, f"{name}: {reason}: {waiting.get('message') or 'the kubelet gives no message'}"
+        ended = (container.get("lastState") or {}).get("terminated")
+        if ended and not container.get("ready"):
+            return "Crashing", f"{name}: ended with exit code {ended.get('exitCode')}, is started again"
+    for condition in status.get("conditions") or []:
+        if (condition.get("type"), condition.get("status")) == ("PodScheduled", "False"):
+            return "Unschedulable", f"{name}: {condition.get('message', '')}"
+    return None
+
+
+def proven(proof: Proof | str | None, suspended: bool, catch_up: CatchUp | None, now: datetime) -> Assessment:
+    """`proof`: a text says why there is none, None that there is no verifier. `catch_up`: how an old one gets on."""
+    if proof is None:
+        return Assessment("Unknown", "NoVerifier", "no verifier is installed")
+    if isinstance(proof, str):
+        return Assessment("Unknown", "VerifierUnreachable", proof)
+    if proof.differences:
+        how = "`cryptocdc verify --explain` names them and the cause"
+        return Assessment("False", "Different", f"{proof.differences} keys differ: {how}")
+    if proof.through is None:
+        return Assessment("Unknown", "NotYet", "nothing is proven yet")
+    # A suspended feed gets no new rows, so that the last moment that there is to prove grows old.
+    if not suspended and catch_up is not None:
+        if catch_up.gaining:
+            left = int((now - proof.through).total_seconds() // 60)
+            why = f"proven up to {rfc3339(proof.through)} so far, the {left} minutes since then are being proven"
+            return Assessment("Unknown", "CatchingUp", why)
+        return Assessment("False", "Behind", f"nothing that is newer than {rfc3339(proof.through)} is proven")
+    return Assessment("True", "Equal", "PostgreSQL and Cassandra are equal")
+
+
+def markets(exchange: str, symbols: int, halted: Sequence[str], waiting: Sequence[str], suspect: str) -> Assessment:
+    """Whether all of the feed's `symbols` trade, as the exchange lists them. `waiting`: a sentence for each symbol that
+    is not listed; `suspect`: why the list was not believed.
+    """
+    if suspect:
+        why = f"the list of markets of {exchange} is not believed, it is requested again: {suspect}"
+        return Assessment("Unknown", "ListSuspect", why)
+    paused = [f"paused, captured once they trade again: {', '.join(halted)}"] if halted else []
+    if waiting or paused:
+        return Assessment("False", "Waiting" if waiting else "Paused", "; ".join([*waiting, *paused]))
+    return Assessment("True", "Trading", f"{symbols} markets trade")
+
+
+def strimzi_problem(live: Object | None) -> str | None:
+    """Return None when Strimzi says that an object is ready as it is, "" when it has yet to say, else what is wrong.
+
+    An error has two forms: the cluster operator writes `NotReady` with status True, the topic operator `Ready` with
+    status False. Conditions of any other type, such as `Warning`, say nothing about it.
+    """
+    if live is None:
+        return ""
+    status = live.get("status") or {}
+    if (status.get("observedGeneration") or 0) < live["metadata"].get("generation", 0):
+        return ""
+    for condition in status.get("conditions") or []:
+        match condition.get("type"), condition.get("status"):
+            case "Ready", "True":
+                return None
+            case ("NotReady", "True") | ("Ready", "False"):
+                words = (condition.get("reason"), condition.get("message"))
+                return ": ".join(word for word in words if word) or "Strimzi gives no reason"
+            case "ReconciliationPaused", "True":
+                return "reconciliation is paused by annotation"
+    return ""

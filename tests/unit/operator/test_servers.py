@@ -1,0 +1,195 @@
+"""The servers' ports as far as they need no server: secrets become settings, metrics a proof; the stall watchdog."""
+
+import re
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from prometheus_client import generate_latest
+from tests.unit.core.feeds import feed
+from tests.unit.operator.doubles import FACTS
+from tests.unit.operator.world import ADDRESSES, SETTINGS
+
+from cryptocdc_adapters import kafka, offsets
+from cryptocdc_adapters.connect import Connect
+from cryptocdc_adapters.figures import parse
+from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_core.names import Names
+from cryptocdc_core.plan import plan
+from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_core.settings import SettingsError
+from cryptocdc_operator.reconcile.stall_watchdog import LIMIT_S, Progress
+from cryptocdc_operator.servers.external import proof_in
+from cryptocdc_operator.servers.platform import PlatformServers, server_settings
+from cryptocdc_operator.servers.port import ServerError
+from cryptocdc_operator.settings import Addresses, OperatorSettings
+
+SECRETS = {name: {"username": f"u-{name}", "password": f"p-{name}", "ca.crt": "CA"} for name in SETTINGS.secrets}
+ENVIRONMENT = {
+    "CRYPTOCDC_OPERATOR_NAMESPACE": "cdc",
+    "CRYPTOCDC_OPERATOR_PRODUCER_IMAGE": "p",
+    "CRYPTOCDC_OPERATOR_CONSUMER_IMAGE": "c",
+    "CRYPTOCDC_OPERATOR_ALERTER_IMAGE": "a",
+}
+
+
+def test_settings_come_from_the_environment():
+    made = OperatorSettings.from_env(
+        ENVIRONMENT
+        | {
+            "CRYPTOCDC_OPERATOR_KAFKA_CA_SECRET": "none",
+            "CRYPTOCDC_OPERATOR_NETWORK_POLICIES": "false",
+            "CRYPTOCDC_OPERATOR_PRODUCER_RESOURCES": '{"limits": {"memory": "1Gi"}}',
+        }
+    )
+    assert made.kafka_ca_secret is None
+    assert not made.network_policies
+    assert made.producer_resources == {"limits": {"memory": "1Gi"}}
+    assert "requests" in made.consumer_resources
+    assert "cryptocdc-cluster-ca-cert" not in made.secrets
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CRYPTOCDC_OPERATOR_NAMESPACE", ""),
+        ("CRYPTOCDC_OPERATOR_PRODUCER_RESOURCES", "much"),
+        ("CRYPTOCDC_OPERATOR_TOPIC_REPLICATION", "0"),
+        ("CRYPTOCDC_OPERATOR_IMAGE_PULL_POLICY", "Sometimes"),
+    ],
+)
+def test_a_wrong_setting_is_named(variable, value):
+    with pytest.raises(SettingsError, match=variable):
+        OperatorSettings.from_env(ENVIRONMENT | {variable: value})
+
+
+def test_secrets_make_the_servers_settings():
+    made = server_settings(SETTINGS, ADDRESSES, SECRETS)
+    assert (made.postgres.user, made.postgres.password) == ("u-cryptocdc-postgres-app", "p-cryptocdc-postgres-app")
+    assert (made.kafka.username, made.kafka.mechanism) == ("cryptocdc-operator", "SCRAM-SHA-512")
+    assert made.kafka.ca_file.read_text() == "CA"
+    assert made.cassandra.ca_file is None
+    facts = PlatformServers(made, SETTINGS).facts
+    assert facts.replication_user == "u-cryptocdc-replication"
+    assert facts.replication_password == "${secrets:cdc/cryptocdc-replication:password}"
+    assert facts.postgres_sslmode == "require"
+    assert facts.cassandra_replication == "{'class': 'NetworkTopologyStrategy', 'dc1': 1}"
+
+
+def test_servers_that_do_not_answer_are_named_in_few_words():
+    nowhere = {
+        "CRYPTOCDC_POSTGRES_PORT": "1", "CRYPTOCDC_KAFKA_BOOTSTRAP": "127.0.0.1:1", "CRYPTOCDC_CASSANDRA_PORT": "1",
+        "CRYPTOCDC_CONNECT_URL": "http://127.0.0.1:1",
+    }  # fmt: skip
+    settings = SETTINGS.model_copy(update={"postgres_ca_secret": None, "kafka_ca_secret": None})
+    servers = PlatformServers(server_settings(settings, Addresses(nowhere), SECRETS), settings)
+    for call, told in (
+        (lambda: servers.drop_slot(Names("majors")), "PostgreSQL.*port 1 failed: Connection refused"),
+        (lambda: servers.restart_connector("majors"), "no connection to http://127.0.0.1:1/connectors/majors/restart"),
+    ):
+        with pytest.raises(ServerError) as raised:
+            call()
+        assert re.search(told, f"{raised.value.server}: {raised.value}")
+        assert len(str(raised.value)) < 150
+
+
+def test_addresses_hold_no_secret():
+    assert Addresses.from_env({"CRYPTOCDC_POSTGRES_PASSWORD": "p", "CRYPTOCDC_POSTGRES_HOST": "h", "HOME": "/"}) == {
+        "CRYPTOCDC_POSTGRES_HOST": "h"
+    }
+
+
+def test_a_proof_reaches_as_far_as_the_table_that_is_behind():
+    metrics = VerifierMetrics("test")
+    for fid, at in (("majors", 1000), ("others", 1)):
+        metrics.proven_through.labels(fid, "klines").set(at)
+        metrics.proven_through.labels(fid, "recent_trades").set(at + 60)
+        metrics.proven_rows.labels(fid, "klines").set(5)
+        metrics.proven_rows.labels(fid, "recent_trades").set(7)
+    metrics.differences.labels("others", "klines", "missing").set(3)
+    samples = parse([generate_latest(metrics.registry).decode()], 0)
+    proof = proof_in(samples, "majors")
+    assert (proof.differences, proof.rows, proof.through.timestamp()) == (0, 12, 1000)
+    assert proof_in(samples, "others").differences == 3
+    assert proof_in(samples, "unknown").through is None
+
+
+def test_a_feed_that_nobody_looks_at_is_told():
+    now = 0.0
+    progress = Progress(lambda: now)
+    assert progress.stalled([]) == []
+    progress.record("majors")
+    now = LIMIT_S - 1
+    assert progress.stalled(["majors", "others"]) == []
+    now = LIMIT_S + 1
+    assert progress.stalled(["majors", "others"]) == ["majors"]
+    assert progress.stalled(["others"]) == [], "one that is gone is not missed"
+    progress.record("majors")
+    now = 2 * LIMIT_S
+    assert progress.stalled(["majors", "others"]) == ["others"], "a new one is given the same time"
+
+
+def test_a_feed_that_is_gone_is_forgotten():
+    progress = Progress()
+    progress.record("majors")
+    progress.record("others")
+    assert progress.removed(["others"]) == ["majors"]
+    progress.stalled(["others"])
+    assert progress.removed(["others"]) == []
+
+
+@pytest.mark.parametrize(
+    ("offsets", "position"),
+    [
+        ([], None),
+        ([{"partition": {}, "offset": {"lsn": 5, "lsn_proc": 7, "lsn_commit": 6}}], 7),
+        ([{"partition": {}, "offset": {"lsn": 5}}], 5),
+        ([{"partition": {}, "offset": {"snapshot": "true"}}], 0),
+    ],
+)
+def test_a_connectors_position_is_the_farthest_that_it_has_committed(monkeypatch, offsets, position):
+    class Answer:
+        status_code = 200
+
+        def json(self):
+            return {"offsets": offsets}
+
+    connect = Connect("http://connect")
+    monkeypatch.setattr(connect, "_call", lambda *_, **__: Answer())
+    assert connect.position("majors") == position
+
+
+@pytest.mark.parametrize(
+    ("code", "unreachable"),
+    [
+        (KafkaError.NOT_LEADER_FOR_PARTITION, False),
+        (KafkaError._UNKNOWN_PARTITION, False),
+        (KafkaError._TRANSPORT, True),
+        (KafkaError._AUTHENTICATION, True),
+    ],
+)
+def test_a_topic_that_was_just_made_is_no_reason_to_call_kafka_unreachable(monkeypatch, code, unreachable):
+    def fail(*_):
+        raise KafkaException(KafkaError(code))
+
+    monkeypatch.setattr(offsets, "group_lag", fail)
+    monkeypatch.setattr(kafka, "replication", lambda *_: {"majors.symbols": 1})
+    for looks in ("_observe_postgres", "_observe_connect", "_observe_cassandra"):
+        monkeypatch.setattr(PlatformServers, looks, lambda *_: {})
+    servers = PlatformServers(server_settings(SETTINGS, ADDRESSES, SECRETS), SETTINGS)
+    observed = servers.observe(plan(ResolvedFeed(feed(), "exchange", ("BTCUSDT",)), FACTS))
+    assert (set(observed.unreachable) == {"Kafka"}) is unreachable
+    assert observed.lag is None
+
+
+def test_a_server_whose_answer_can_not_be_read_is_named_and_the_others_still_count(monkeypatch):
+    def odd(*_):
+        raise KeyError("tasks")
+
+    monkeypatch.setattr(PlatformServers, "_observe_connect", odd)
+    monkeypatch.setattr(PlatformServers, "_observe_postgres", lambda *_: {"missing_tables": ("PostgreSQL klines",)})
+    monkeypatch.setattr(PlatformServers, "_observe_cassandra", lambda *_: {})
+    monkeypatch.setattr(PlatformServers, "_observe_kafka", lambda *_: {"lag": 3})
+    servers = PlatformServers(server_settings(SETTINGS, ADDRESSES, SECRETS), SETTINGS)
+    observed = servers.observe(plan(ResolvedFeed(feed(), "exchange", ("BTCUSDT",)), FACTS))
+    assert observed.unreachable == {"Connect": "KeyError: 'tasks'"}
+    assert (observed.lag, observed.missing_tables) == (3, ("PostgreSQL klines",))
