@@ -74,17 +74,17 @@ class Alert(FeedModel):
     """A symbol and exactly one condition of its price."""
 
     symbol: Symbol
-    """Whose price is watched: a captured symbol. With `symbols.top` nobody can check that beforehand: where
-    no price of it comes, CryptocdcAlertsBlind says so."""
+    """The captured symbol whose price is watched. With `symbols.top` this can't be validated beforehand: if no price
+    arrives, the alert CryptocdcAlertsBlind fires."""
     window: Duration | None = None
-    """How far dropPercent, risePercent and volatilityPercent look back, which need it: 10s to 1d, and no longer than
-    Kafka keeps the prices. Not for above and below."""
+    """How far dropPercent, risePercent and volatilityPercent look back: 10s to 1d, and no longer than Kafka keeps the
+    prices. Required for these, not accepted for above and below."""
     drop_percent: Below100 | None = Field(None, alias="dropPercent")
-    """True while the price is at least so many per cent below the highest of the window."""
+    """True while the price is at least this many per cent below the highest of the window."""
     rise_percent: Percent | None = Field(None, alias="risePercent")
-    """True while the price is at least so many per cent above the lowest of the window."""
+    """True while the price is at least this many per cent above the lowest of the window."""
     volatility_percent: Percent | None = Field(None, alias="volatilityPercent")
-    """True while the highest price of the window is at least so many per cent above its lowest."""
+    """True while the highest price of the window is at least this many per cent above its lowest."""
     above: Price | None = None
     """True while the price is above this one, in the quote asset."""
     below: Price | None = None
@@ -150,10 +150,10 @@ class AlertWebhook(FeedModel):
     """Where each alert is posted to, when it fires and when it resolves: exactly one of `url` and `secretRef`."""
 
     url: str | None = Field(None, pattern=r"^https?://[^\s/?#]+[^\s]*$", max_length=500)
-    """Gets each record of an alert by POST, as JSON. Exactly one of `url` and `secretRef` is given."""
+    """Receives each alert record as a JSON POST. Exactly one of `url` and `secretRef` is given."""
     secret_ref: str | None = Field(None, alias="secretRef", max_length=253)
-    """Names the secret whose key `url` holds the URL, where that is itself a secret. The alerter reads it from
-    `CRYPTOCDC_ALERTER_WEBHOOK_URL` or the file in `CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE`."""
+    """Name of the secret whose key `url` contains the URL, if the URL must be kept secret. The alerter reads it from
+    `CRYPTOCDC_ALERTER_WEBHOOK_URL` or from the file named by `CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE`."""
 
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:

@@ -1,4 +1,4 @@
-"""The CryptoFeed: what a user writes. Validated whole; every error names field, value and what is accepted."""
+"""The CryptoFeed, which a user writes. Validated as a whole; errors name field, value and what is accepted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RESERVED_ENDS = ("-sim", "-capture")
 
 
 class FeedError(ValueError):
-    """A feed that can't be accepted. `problems` holds a line for each, naming the field."""
+    """An invalid feed. `problems` has one line per problem, each naming the field."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -45,9 +45,9 @@ class Metadata(FeedModel):
     model_config = ConfigDict(extra="ignore")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,29}$", json_schema_extra={"maxLength": 30})
-    """Names everything that belongs to the feed: `my-feed` has the schema, the keyspace and the topics `my_feed`.
-    Reserved: `public`, `information-schema`, `cryptocdc`, what begins with `pg-`, `system` or `cryptocdc-`, what ends
-    with `-sim` or `-capture`."""
+    """Name of everything that belongs to the feed: `my-feed` has the schema, keyspace and topic prefix `my_feed`.
+    Reserved: `public`, `information-schema`, `cryptocdc`, names that start with `pg-`, `system` or `cryptocdc-`, and
+    names that end with `-sim` or `-capture`."""
 
     @field_validator("name")
     @classmethod
@@ -63,9 +63,9 @@ class Endpoints(FeedModel):
     """Base URLs to use instead of the exchange's own."""
 
     rest: str | None = Field(None, pattern=base_urls.REST, max_length=200)
-    """Base URL of the REST API, instead of the exchange's own; `/api/v3` at its end is left off."""
+    """Base URL of the REST API, instead of the exchange's own; a trailing `/api/v3` is dropped."""
     websocket: str | None = Field(None, pattern=base_urls.WEBSOCKET, max_length=200)
-    """Base URL of the streams, instead of the exchange's own; `/ws` or `/stream` at its end is left off."""
+    """Base URL of the WebSocket streams, instead of the exchange's own; a trailing `/ws` or `/stream` is dropped."""
 
     @field_validator("rest", "websocket")
     @classmethod
@@ -77,7 +77,7 @@ class Top(FeedModel):
     """The most traded symbols of a quote asset, instead of names."""
 
     count: int = Field(ge=1, le=500)
-    """Instead of names: so many symbols, those with the largest volume of the last 24 hours. Asked again every day; a
+    """Instead of names: capture this many symbols, those with the highest volume in the last 24 hours. Queried daily; a
     symbol leaves only when it falls below rank 1.5 × count."""
     quote: Asset = "USDT"
     """The quote asset of those symbols."""
@@ -102,24 +102,24 @@ class RecentTrades(FeedModel):
     """Every trade, into the table `recent_trades`."""
 
     source: Transport = "websocket"
-    """Over which API."""
+    """The API to use."""
     kind: Literal["aggregate", "trade"] = "aggregate"
-    """Trades aggregated by taker order, or raw. Can't be changed later: their ids never mix."""
+    """Trades aggregated by taker order, or raw trades. Can't be changed later: their ids must not be mixed."""
     period: Duration = "5s"
-    """Between two questions over REST."""
+    """Interval between two requests, with `source: rest`."""
 
 
 class Klines(FeedModel):
     """Candles, into the table `klines`."""
 
     source: Transport = "websocket"
-    """Over which API."""
+    """The API to use."""
     intervals: list[KlineInterval] = Field(
         default=["1m"], min_length=1, max_length=16, json_schema_extra={"uniqueItems": True}
     )
     """The lengths of the candles, each once."""
     period: Duration = "10s"
-    """Between two questions over REST."""
+    """Interval between two requests, with `source: rest`."""
 
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
@@ -131,30 +131,30 @@ class Crypto24hStats(FeedModel):
     """Statistics of the last 24 hours, into the table `crypto_24h_stats`."""
 
     source: Transport = "rest"
-    """Over which API."""
+    """The API to use."""
     period: Duration = "60s"
-    """Between two questions over REST."""
+    """Interval between two requests, with `source: rest`."""
 
 
 class LatestPrices(FeedModel):
     """Last prices, into the table `latest_prices`."""
 
     source: Transport = "websocket"
-    """Over which API."""
+    """The API to use."""
     period: Duration = "5s"
-    """Between two questions over REST."""
+    """Interval between two requests, with `source: rest`."""
 
 
 class OrderBook(FeedModel):
     """The best levels of the order book, into the table `order_book`."""
 
     source: Transport = "websocket"
-    """Over WebSocket the book is kept by the exchange's documented procedure; over REST it is asked for every
+    """Over WebSocket the book is maintained by the exchange's documented procedure; over REST it is requested every
     `interval`."""
     depth: Literal[5, 10, 20, 50, 100] = 20
-    """The best levels a side that a row holds."""
+    """Number of best levels per side in a row."""
     interval: Literal["1s", "2s", "5s", "10s", "30s", "1m", "5m"] = "1s"
-    """A row for each interval in which the book changed."""
+    """One row per interval in which the book changed."""
 
 
 class Streams(FeedModel):
@@ -174,7 +174,7 @@ class Streams(FeedModel):
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The tables of the streams that the feed asks for; a stream's field is called as its table."""
+        """Return the tables of the streams that the feed asks for; the field of a stream has the name of its table."""
         return tuple(name for name, _ in _stream_fields() if getattr(self, name) is not None)
 
 
@@ -186,12 +186,12 @@ class Retentions(FeedModel):
     """How long each server keeps the rows: a whole number with a unit (`s`, `m`, `h`, `d`, `w`), or `keep`."""
 
     postgres: Retention = "2d"
-    """Partitions of PostgreSQL that ended longer ago are dropped, once they are proven in Cassandra. `keep` drops
+    """PostgreSQL's partitions that ended longer ago are dropped, once they are proven in Cassandra. `keep` drops
     nothing."""
     kafka: Retention = "1d"
-    """How long the change topics and the rejected frames are kept. Dead letters are always kept."""
+    """How long change topics and rejected frames are kept. Dead letters are kept forever."""
     cassandra: Retention = "90d"
-    """A row expires so long after its own time, not after it was written. 3650d at most, or `keep`."""
+    """A row expires this long after its own time, not after the time it was written. 3650d at most, or `keep`."""
 
     @field_validator("cassandra")
     @classmethod
@@ -205,19 +205,19 @@ class Scaling(FeedModel):
     """How many programs share the work."""
 
     partitions: int = Field(12, ge=1, le=96)
-    """Partitions of each change topic and of the symbols topic: the most producers and consumers that can share the
-    work. Can't be changed later."""
+    """Partitions of each change topic and of the symbols topic, and so the maximum number of producers and of
+    consumers that can share the work. Can't be changed later."""
     producers: int = Field(1, ge=0, le=96)
-    """Programs that capture; they share the symbols."""
+    """Number of producers; they share the symbols."""
     consumers: int = Field(1, ge=0, le=96)
-    """Programs that write into Cassandra; they share the partitions."""
+    """Number of consumers, which write into Cassandra; they share the partitions."""
 
 
 class Sink(FeedModel):
-    """Where the rows end."""
+    """The sink of the rows."""
 
     type: Literal["cassandra"] = "cassandra"
-    """Where the rows go."""
+    """The kind of database the rows go to."""
 
 
 class Spec(FeedModel):
@@ -227,8 +227,8 @@ class Spec(FeedModel):
     """Where the data comes from; `simulated` is the simulator. Can't be changed later."""
     endpoints: Endpoints = Endpoints()
     credentials_secret_ref: str | None = Field(None, alias="credentialsSecretRef", max_length=253)
-    """Names the secret with the API key, where an endpoint asks for one. Programs read the key from `CRYPTOCDC_API_KEY`
-    or the file in `CRYPTOCDC_API_KEY_FILE`."""
+    """Name of the secret with the API key, if an endpoint requires one. Programs read the key from `CRYPTOCDC_API_KEY`
+    or from the file named by `CRYPTOCDC_API_KEY_FILE`."""
     symbols: Symbols
     streams: Streams
     retention: Retentions = Retentions()
@@ -237,13 +237,13 @@ class Spec(FeedModel):
     alerts: list[Alert] = Field(
         default=[], max_length=MOST_ALERTS, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
-    """Conditions of the market that are told of when they become true and when they no longer are, each once. Changing
-    them restarts neither producers nor consumers."""
+    """Market conditions that are reported when they become true and when they no longer are. Changing them restarts
+    neither producers nor consumers."""
     alert_webhook: AlertWebhook | None = Field(None, alias="alertWebhook")
     suspend: bool = False
-    """`true` stops the capture; what is in PostgreSQL is carried on."""
+    """`true` stops the capture; rows already in PostgreSQL still go to Cassandra."""
     deletion_policy: Literal["Retain", "Delete"] = Field("Retain", alias="deletionPolicy")
-    """What becomes of the data when the feed is deleted: `Retain` keeps it, `Delete` removes topics and tables too."""
+    """What happens to the data when the feed is deleted: `Retain` keeps it, `Delete` also removes topics and tables."""
 
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
@@ -258,7 +258,7 @@ class Spec(FeedModel):
 
 
 class CryptoFeed(FeedModel):
-    """Market data of an exchange, captured into PostgreSQL and carried by change data capture into Cassandra, where it
+    """Market data of an exchange, captured into PostgreSQL and replicated by change data capture to Cassandra, where it
     is proven equal."""
 
     api_version: Literal["cryptocdc.io/v1alpha1"] = Field(alias="apiVersion")
@@ -296,7 +296,7 @@ def retention_s(text: str) -> int | None:
 
 
 def parse(document: object) -> CryptoFeed:
-    """The feed in a parsed document, status left aside. Raises FeedError with every problem in it."""
+    """Return the feed in a parsed document, ignoring `status`. Raises FeedError with all its problems."""
     if not isinstance(document, dict):
         raise FeedError(
             [f"feed: {shown(document)} is not accepted; accepted: a mapping with apiVersion, kind, metadata, spec"]
@@ -326,12 +326,12 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def load(path: Path) -> CryptoFeed:
-    """The feed in a YAML file. Raises FeedError when the file can't be read, is no YAML or no feed."""
+    """Return the feed in a YAML file. Raises FeedError if it can't be read or is not a YAML file with a single feed."""
     return parse(read(path))
 
 
 def read(path: Path) -> Any:
-    """The one document in a YAML file, whatever it is. Raises FeedError when there is none."""
+    """Return the only document in a YAML file, of any kind. Raises FeedError unless there is exactly one."""
     try:
         documents = [
             document
