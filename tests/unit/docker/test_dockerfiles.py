@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,3 +49,19 @@ def test_what_is_installed_is_what_is_copied(file: Path) -> None:
     for step in ("dependencies", "packages"):
         assert f"RUN images/install.sh {step} {' '.join(copied)}\n" in text
     assert (ROOT / copied[-1] / "pyproject.toml").is_file()
+
+
+@pytest.mark.parametrize("file", PROGRAMS, ids=named)
+def test_the_own_packages_that_a_package_needs_are_copied_too(file: Path) -> None:
+    folders = {metadata(it.parent)["name"]: it.parent for it in ROOT.glob("[!.]*/**/pyproject.toml")}
+    copied = {
+        ROOT / folder for folder in re.findall(r"^COPY (\S+)/pyproject.toml", file.read_text("utf-8"), re.MULTILINE)
+    }
+    for folder in copied:
+        needed = {folders[name] for name in metadata(folder)["dependencies"] if name in folders}
+        assert needed <= copied, f"{folder.name} needs {', '.join(sorted(it.name for it in needed - copied))}"
+
+
+def metadata(folder: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project
