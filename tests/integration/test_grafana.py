@@ -196,26 +196,32 @@ def test_variables(it: Run, session: Session, chosen: grafana.Chosen) -> None:
 def test_the_spread_of_a_step_is_the_same_from_all_three_sources(
     it: Run, session: Session, chosen: grafana.Chosen
 ) -> None:
-    """Of a step that is over: while it runs, each source has seen another part of it."""
-    end = int(time.time() * 1000) // 10_000 * 10_000 - 10_000
-    over = dataclasses.replace(chosen, start=end - 600_000, end=end)
+    """Of steps that are over: while one runs, each source has seen another part of it."""
     of = {
         source: next(t for title, t in grafana.targets(f"market-{source}") if title.startswith("Spread"))
         for source in ("cassandra", "api", "postgresql")
     }
-    found: dict[str, dict[int, float]] = {}
-    rows = session.execute(over.filled(of["cassandra"]["target"]))
-    found["cassandra"] = {int(row.time.replace(tzinfo=UTC).timestamp() * 1000): row.spread for row in rows}
-    asked = {p["key"]: over.filled(p["value"]) for p in of["api"]["url_options"]["params"]}
-    answer = requests.get(f"{it.address}{of['api']['url']}", params=asked, timeout=30).json()
-    found["api"] = {row["bucket_time_ms"]: float(row["spread"]) for row in answer}
-    with reading(it) as cursor:
-        cursor.execute(over.filled(of["postgresql"]["rawSql"]))
-        found["postgresql"] = {int(at.replace(tzinfo=UTC).timestamp() * 1000): spread for at, spread in cursor}
-    whole = {name: {at: value for at, value in spreads.items() if at < end} for name, spreads in found.items()}
-    assert whole["api"]
+
+    def steps() -> dict[str, dict[int, float]]:
+        """By source; empty until a step of the capture is over."""
+        end = int(time.time() * 1000) // 10_000 * 10_000 - 10_000
+        over = dataclasses.replace(chosen, start=end - 600_000, end=end)
+        asked = {p["key"]: over.filled(p["value"]) for p in of["api"]["url_options"]["params"]}
+        answer = requests.get(f"{it.address}{of['api']['url']}", params=asked, timeout=30).json()
+        rows = session.execute(over.filled(of["cassandra"]["target"]))
+        with reading(it) as cursor:
+            cursor.execute(over.filled(of["postgresql"]["rawSql"]))
+            found = {
+                "api": {row["bucket_time_ms"]: float(row["spread"]) for row in answer},
+                "cassandra": {int(row.time.replace(tzinfo=UTC).timestamp() * 1000): row.spread for row in rows},
+                "postgresql": {int(at.replace(tzinfo=UTC).timestamp() * 1000): spread for at, spread in cursor},
+            }
+        whole = {name: {at: value for at, value in spreads.items() if at < end} for name, spreads in found.items()}
+        return whole if whole["api"] else {}
+
+    spreads = wait_for("a step that is over", steps)
     for name in ("cassandra", "postgresql"):
-        assert whole[name] == {at: pytest.approx(value) for at, value in whole["api"].items()}, name
+        assert spreads[name] == {at: pytest.approx(value) for at, value in spreads["api"].items()}, name
 
 
 @pytest.fixture(scope="module")
