@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.credentials import read
 from cryptocdc_local.platform.endpoints import POSTGRES_SUPERUSER
 from cryptocdc_operator.servers.platform import PlatformServers, Role
-from cryptocdc_operator.servers.port import Refused, ServerError
+from cryptocdc_operator.servers.port import KAFKA, Refused, ServerError
 from cryptocdc_operator.settings import OperatorSettings
 from tests.integration.conftest import feed_document
 from tests.integration.waiting import wait_for
@@ -113,9 +113,14 @@ def test_symbols_come_and_go(servers: Servers, operated: PlatformServers, made: 
 
 
 def test_the_replicas_that_topics_have_are_seen(servers: Servers, operated: PlatformServers, made: Plan) -> None:
-    assert operated.observe(made).topics == {}
+    def seen() -> Mapping[str, int] | None:
+        """None while Kafka does not answer: a broker that has just started has no coordinator for a while."""
+        observed = operated.observe(made)
+        return observed.topics if observed.answers(KAFKA) else None
+
+    wait_for("no topic", lambda: seen() == {})
     apply_topics(servers.kafka, made.topics[:2], 1)
-    assert operated.observe(made).topics == {topic.name: 1 for topic in made.topics[:2]}
+    wait_for("both topics", lambda: seen() == {topic.name: 1 for topic in made.topics[:2]})
 
 
 def test_a_connector_whose_task_failed_is_stopped_forgotten_and_removed(
