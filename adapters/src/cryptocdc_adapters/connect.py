@@ -94,6 +94,17 @@ class Connect:
         stored = [entry["offset"] or {} for entry in offsets]
         return max(int(offset.get(key) or 0) for offset in stored for key in ("lsn", "lsn_proc", "lsn_commit"))
 
+    def position_if_readable(self, name: str, state: ConnectorState) -> int | None:
+        """As `position`, None also where the connector has failed and Connect can't read its offsets: for that it
+        resolves the configuration again, which fails with status 500 while a secret can't be read.
+        """
+        try:
+            return self.position(name)
+        except ConnectError:
+            if not state.failed:
+                raise
+            return None
+
     def reset_offsets(self, name: str) -> None:
         """Forget the position, so that the next start takes a new snapshot. The connector must be stopped."""
         self._call("DELETE", f"/connectors/{name}/offsets", accept=(404,))

@@ -34,7 +34,7 @@ class ConnectorGuard:
                 connect.apply(name, self.plan.connector)
                 return "connector was gone: made again"
             slot = slots.read(self.servers.postgres, self.plan.names.slot)
-            lost = slots.lost(slot, connect.position(name))
+            lost = slots.lost(slot, connect.position_if_readable(name, state))
             decision = decide(state, lost, self._recovery, None, datetime.now(UTC))
             self._recovery = decision.recovery
             return self._act(decision.action, connect, state, lost, has_slot=slot is not None)

@@ -10,7 +10,7 @@ from tests.unit.operator.doubles import FACTS
 from tests.unit.operator.world import ADDRESSES, SETTINGS
 
 from cryptocdc_adapters import kafka, offsets
-from cryptocdc_adapters.connect import Connect
+from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
 from cryptocdc_adapters.figures import parse
 from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_core.names import Names
@@ -156,6 +156,20 @@ def test_a_connectors_position_is_the_farthest_that_it_has_committed(monkeypatch
     connect = Connect("http://connect")
     monkeypatch.setattr(connect, "_call", lambda *_, **__: Answer())
     assert connect.position("majors") == position
+
+
+@pytest.mark.parametrize("tasks", [("FAILED",), ()])
+def test_the_position_of_a_failed_connector_that_connect_can_not_read_is_unknown(monkeypatch, tasks):
+    """As Connect answers while the secret that the configuration names can't be read."""
+    connect = Connect("http://connect")
+
+    def refuse(*_, **__):
+        raise ConnectError("GET /connectors/majors/offsets: 500: Failed to retrieve Secret cryptocdc-replication")
+
+    monkeypatch.setattr(connect, "_call", refuse)
+    assert connect.position_if_readable("majors", ConnectorState("FAILED", tasks, "")) is None
+    with pytest.raises(ConnectError, match="Failed to retrieve Secret"):
+        connect.position_if_readable("majors", ConnectorState("RUNNING", ("RUNNING",), ""))
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ class PlatformServers:
             return {
                 "state": state,
                 "config": self._connect.config(name),
-                "position": self._connect.position(name),
+                "position": self._connect.position_if_readable(name, state),
             }
 
     def _observe_cassandra(self, plan: Plan) -> dict[str, Any]:
