@@ -95,13 +95,13 @@ class Connect:
         return max(int(offset.get(key) or 0) for offset in stored for key in ("lsn", "lsn_proc", "lsn_commit"))
 
     def position_if_readable(self, name: str, state: ConnectorState) -> int | None:
-        """As `position`, None also where the connector has failed and Connect can't read its offsets: for that it
+        """As `position`, None also where the connector does not run and Connect can't read its offsets: for that it
         resolves the configuration again, which fails with status 500 while a secret can't be read.
         """
         try:
             return self.position(name)
         except ConnectError:
-            if not state.failed:
+            if state.running:
                 raise
             return None
 
