@@ -158,8 +158,12 @@ def test_a_connectors_position_is_the_farthest_that_it_has_committed(monkeypatch
     assert connect.position("majors") == position
 
 
-@pytest.mark.parametrize("tasks", [("FAILED",), ()])
-def test_the_position_of_a_failed_connector_that_connect_can_not_read_is_unknown(monkeypatch, tasks):
+@pytest.mark.parametrize(
+    ("state", "tasks"), [("FAILED", ("FAILED",)), ("FAILED", ()), ("STOPPED", ()), ("UNASSIGNED", ())]
+)
+def test_the_position_of_a_connector_that_does_not_run_is_unknown_where_connect_can_not_read_it(
+    monkeypatch, state, tasks
+):
     """As Connect answers while the secret that the configuration names can't be read."""
     connect = Connect("http://connect")
 
@@ -167,7 +171,7 @@ def test_the_position_of_a_failed_connector_that_connect_can_not_read_is_unknown
         raise ConnectError("GET /connectors/majors/offsets: 500: Failed to retrieve Secret cryptocdc-replication")
 
     monkeypatch.setattr(connect, "_call", refuse)
-    assert connect.position_if_readable("majors", ConnectorState("FAILED", tasks, "")) is None
+    assert connect.position_if_readable("majors", ConnectorState(state, tasks, "")) is None
     with pytest.raises(ConnectError, match="Failed to retrieve Secret"):
         connect.position_if_readable("majors", ConnectorState("RUNNING", ("RUNNING",), ""))
 
