@@ -112,7 +112,8 @@ def assert_no_gap(it: Run, symbols: tuple[str, ...]) -> None:
 
 def test_a_gap_in_the_trades_is_found_and_filled(start: Starter) -> None:
     with start(feed_document("gap", ["BTCUSDT", "ETHUSDT"], {"recentTrades": {"source": "websocket"}})) as it:
-        wait_for("trades in Cassandra", lambda: rows_in_cassandra(it, "recent_trades") > 10)
+        # A gap shows against a trade before it; the other symbol may have a burst while this one has none yet.
+        wait_for("trades of the symbol whose trades are dropped", lambda: len(trade_ids(it, "BTCUSDT")) > 5)
         fault(it, "drop-trades", symbol="BTCUSDT", count=40)
         wait_for("the gap filled", lambda: it.figures().gap_rows_filled > 0 and it.figures().gaps_open == 0, 90)
         fault(it, "cut")
@@ -314,6 +315,8 @@ def change(it: Run, document: dict[str, Any]) -> None:
 def test_top_is_looked_at_again_after_a_day_until_that_has_worked(
     start: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The run's own daily look would run beside the calls below.
+    monkeypatch.setattr(run, "RESOLVE_LOOK_S", 3600.0)
     with start(feed_document("daily", 3, {"latestPrices": {"source": "websocket"}})) as it:
         before, gone, paused = it.applied.symbols, it.applied.symbols[0], it.applied.symbols[1]
         it.applied = replace(it.applied, resolved_at=time.time() - run.RESOLVE_AGAIN_S)
