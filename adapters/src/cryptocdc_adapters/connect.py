@@ -35,9 +35,16 @@ class ConnectorState:
         return self.state == "FAILED" or "FAILED" in self.tasks
 
     @property
+    def restarting(self) -> bool:
+        """Whether the connector or its task is being restarted. Connect reports this forever where the restart could
+        not read the configuration, as while a secret can't be read."""
+        return "RESTARTING" in (self.state, *self.tasks)
+
+    @property
     def ended(self) -> bool:
-        """Whether nothing of it runs. A connector that failed may say FAILED even when it was stopped since."""
-        return self.state in ("STOPPED", "FAILED") and not self.tasks
+        """Whether nothing of it runs. A connector that can't be started may report FAILED or RESTARTING even when it
+        was stopped since."""
+        return self.state in ("STOPPED", "FAILED", "RESTARTING") and not self.tasks
 
 
 class Connect:
@@ -69,8 +76,8 @@ class Connect:
         )
 
     def restart(self, name: str) -> None:
-        """Restart the connector's failed parts."""
-        self._call("POST", f"/connectors/{name}/restart", params={"includeTasks": "true", "onlyFailed": "true"})
+        """Restart the connector and its tasks; all of them, since a part whose restart failed may not report FAILED."""
+        self._call("POST", f"/connectors/{name}/restart", params={"includeTasks": "true"})
 
     def stop(self, name: str) -> None:
         """Stop its tasks and keep its configuration and offsets."""

@@ -19,6 +19,8 @@ MOST_ALLOWED = 253
 """Characters of a permission that are remembered, and so told apart."""
 HEALTHY_AFTER = timedelta(minutes=10)
 """A restarted connector that has run for so long counts its restarts from zero again."""
+RESTART_LIMIT = timedelta(minutes=1)
+"""A restart that has not ended after so long has failed without saying so."""
 KEPT_ITS_SLOT = timedelta(hours=1)
 """A slot that was kept for so long counts the snapshots from zero again."""
 
@@ -43,7 +45,7 @@ class Recovery(BaseModel):
 
 
 class Health(Protocol):
-    """A connector as Connect reports it. It may be neither, while it starts, is stopped or paused."""
+    """A connector as Connect reports it. It may be none of these, while it starts, is stopped or paused."""
 
     @property
     def running(self) -> bool:
@@ -53,11 +55,15 @@ class Health(Protocol):
     def failed(self) -> bool:
         """The connector or one of its tasks has failed."""
 
+    @property
+    def restarting(self) -> bool:
+        """The connector or one of its tasks is being restarted, or its restart has failed."""
+
 
 class Action(Enum):
     NONE = "none"
     RESTART = "restart"
-    """Restart the connector's failed parts."""
+    """Restart the connector and its tasks."""
     SNAPSHOT = "snapshot"
     """Stop the connector, remove slot and position, and start it: it takes a new snapshot. May take several steps, in
     each of which the decision is the same until `snapshotting` is cleared."""
@@ -85,8 +91,11 @@ def decide(state: Health | None, lost: str | None, before: Recovery, allowed: st
             return Decision(Action.HALT, before)
         begun = {"snapshots": before.snapshots + 1, "snapshot_at": now, "snapshotting": True, "restarts": 0}
         return Decision(Action.SNAPSHOT, before.model_copy(update=begun))
-    if state is not None and state.failed:
-        if before.restarted_at is not None and now < before.restarted_at + backoff(before.restarts):
+    if state is not None and (state.failed or state.restarting):
+        wait = backoff(before.restarts) if state.failed else max(backoff(before.restarts), RESTART_LIMIT)
+        if before.restarted_at is None and not state.failed:  # somebody else restarts it
+            return Decision(Action.NONE, before.model_copy(update={"restarted_at": now}))
+        if before.restarted_at is not None and now < before.restarted_at + wait:
             return Decision(Action.NONE, before)
         again = before.model_copy(update={"restarts": before.restarts + 1, "restarted_at": now})
         return Decision(Action.RESTART, again)

@@ -11,6 +11,8 @@ from cryptocdc_adapters.connect import Connect, ConnectorState
         ("STOPPED", (), True),
         ("FAILED", (), True),
         ("FAILED", ("FAILED",), False),
+        ("RESTARTING", (), True),
+        ("RESTARTING", ("RESTARTING",), False),
         ("RUNNING", ("FAILED",), False),
         ("STOPPED", ("RUNNING",), False),
         ("RUNNING", (), False),

@@ -15,9 +15,11 @@ LOST = "it is gone"
 class State:
     running: bool = False
     failed: bool = False
+    restarting: bool = False
 
 
 RUNNING, FAILED, STARTING = State(running=True), State(failed=True), State()
+RESTARTING = State(restarting=True)
 
 
 def ago(**age):
@@ -41,6 +43,17 @@ def ago(**age):
             {"restarts": 2, "restarted_at": NOW},
         ),
         (FAILED, None, {"restarts": 3, "restarted_at": ago(seconds=7)}, Action.NONE, None),
+        # Connect reports RESTARTING forever where the restart could not read the configuration.
+        (RESTARTING, None, {}, Action.NONE, {"restarted_at": NOW}),
+        (RESTARTING, None, {"restarts": 1, "restarted_at": ago(seconds=59)}, Action.NONE, None),
+        (
+            RESTARTING,
+            None,
+            {"restarts": 1, "restarted_at": ago(seconds=61)},
+            Action.RESTART,
+            {"restarts": 2, "restarted_at": NOW},
+        ),
+        (RESTARTING, None, {"restarts": 9, "restarted_at": ago(seconds=61)}, Action.NONE, None),
         (RUNNING, None, {"restarts": 3, "restarted_at": ago(minutes=9)}, Action.NONE, None),
         (RUNNING, None, {"restarts": 3, "restarted_at": ago(minutes=11)}, Action.NONE, {}),
         # A lost slot goes before a failure: it is most often what failed the connector.

@@ -217,7 +217,7 @@ class Platform:
         self._answers("Connect")
         self.world.restarts += 1
         there = self.world.connectors[name]
-        if there["state"] == "FAILED":
+        if there["state"] in ("FAILED", "RESTARTING"):
             there |= {"state": "STOPPED" if there["stopped"] else "RUNNING", "tasks": (), "trace": ""}
         elif f"{name}_slot" in self.world.slots:
             there |= {"tasks": ("RUNNING",), "trace": ""}

@@ -194,3 +194,17 @@ def test_restarts_are_forgotten_once_it_runs_well(world):
     later(world, minutes=11)
     world.reconcile()
     assert "recovery" not in world.feed()["status"]
+
+
+def test_a_connector_whose_restart_hangs_is_restarted_again_after_a_minute(world):
+    world.fail_connector()
+    passes(world, 1)
+    world.hang_restart()
+    passes(world)
+    assert world.restarts == 1
+    assert world.said("ConnectorReady") == ("False", "Starting")
+    assert "RESTARTING" in world.condition("ConnectorReady")["message"]
+    later(world, seconds=61)
+    passes(world)
+    assert world.restarts == 2
+    assert world.said("ConnectorReady") == ("True", "Streaming")

@@ -102,6 +102,10 @@ def test_a_platform_that_is_away_is_waited_for_and_named():
 FAILURES = {
     "its task": lambda world: world.fail_task(),
     "the connector": lambda world: world.fail_connector(),
+    "the connector, whose restart hangs": lambda world: world.hang_restart(),
+    "the connector, whose restart hangs and whose position Connect keeps": lambda world: (
+        world.hang_restart(), world.keeps_positions.add("majors"),
+    ),
     "the connector, whose position Connect keeps": lambda world: (
         world.fail_connector(), world.keeps_positions.add("majors"),
     ),

@@ -234,7 +234,7 @@ class World:
         there = self.connectors.setdefault(
             name, {"state": "", "tasks": (), "trace": "", "stopping": False, "stopped": False}
         )
-        if there["state"] == "FAILED":
+        if there["state"] in ("FAILED", "RESTARTING"):
             return {"type": "NotReady", "status": "True", "reason": "Throwable", "message": "The connector has failed"}
         there["config"] = {**spec["config"], "connector.class": spec["class"], "tasks.max": str(spec["tasksMax"])}
         ready = {"type": "Ready", "status": "True"}
@@ -257,10 +257,10 @@ class World:
         return ready
 
     def connect(self) -> None:
-        """Connect stops what it was asked to. A connector that could not be started goes on saying FAILED."""
+        """Connect stops what it was asked to. A connector that could not be started goes on saying so."""
         for there in self.connectors.values():
             if there["stopping"]:
-                state = there["state"] if there["state"] == "FAILED" else "STOPPED"
+                state = there["state"] if there["state"] in ("FAILED", "RESTARTING") else "STOPPED"
                 there |= {"state": state, "tasks": (), "stopping": False, "stopped": True}
 
     def server_pod(self, server: str, ready: str = "True", **status: Any) -> None:
@@ -285,6 +285,10 @@ class World:
     def fail_connector(self, name: str = "majors") -> None:
         """Not its task but the connector: Connect could not read the secret that its configuration names."""
         self.connectors[name] |= {"state": "FAILED", "tasks": (), "trace": "Could not read secret\nat …"}
+
+    def hang_restart(self, name: str = "majors") -> None:
+        """A connector that failed was restarted, and its secret could still not be read."""
+        self.connectors[name] |= {"state": "RESTARTING", "tasks": (), "trace": ""}
 
     # What a test looks at.
 

@@ -99,8 +99,8 @@ class ConnectorPass:
             return
         save(kept.model_copy(update={"snapshotting": False}))
         self._set("running")
-        if state.failed:
-            # Strimzi starts what it finds stopped. This one still says that it has failed: it is restarted as such.
+        if state.state != "STOPPED":
+            # Strimzi starts what it finds stopped. This one does not report that it is.
             self.servers.start_connector(name)
         self.post_event("Normal", "SnapshotBegun", "the new snapshot carries every row that PostgreSQL has")
 

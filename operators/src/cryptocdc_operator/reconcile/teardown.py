@@ -144,7 +144,7 @@ def _forget_position(servers: Servers, name: str, state: ConnectorState, post_ev
     """A position that can't be removed is no reason to keep the slot: a later feed of the same name finds that its slot
     is not the one of that position, and takes a new snapshot."""
     try:
-        if state.failed:
+        if state.state != "STOPPED":
             servers.stop_connector(name)  # its state does not show whether that was heard
         servers.reset_connector(name)
     except Refused as error:

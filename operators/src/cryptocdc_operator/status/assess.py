@@ -126,7 +126,8 @@ def connector(
         return Assessment("False", "Changing", "Connect does not have the newest configuration yet")
     if not state.running:
         tasks = ", ".join(state.tasks) or "not there"
-        return Assessment("False", "Starting", f"the connector is {state.state}, its task {tasks}")
+        restarted = f" (restarted {recovery.restarts} times)" if recovery.restarts else ""
+        return Assessment("False", "Starting", f"the connector is {state.state}, its task {tasks}{restarted}")
     return Assessment("True", "Streaming", "its task runs and its replication slot is whole")
 
 
