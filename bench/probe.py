@@ -12,19 +12,19 @@ from pathlib import Path
 
 from cryptocdc_consumer import main as program
 from cryptocdc_consumer.intake import Batch
-from cryptocdc_consumer.pipeline import Pipeline
+from cryptocdc_consumer.write_loop import WriteLoop
 
-observe = Pipeline._observe
+observe = WriteLoop._observe
 latencies_ms: list[float] = []
 
 
-def note(self: Pipeline, batch: Batch) -> None:
+def note(self: WriteLoop, batch: Batch) -> None:
     latencies_ms.extend(batch.acknowledged_at * 1000 - change.committed_us / 1000 for _, _, change in batch.entries)
     observe(self, batch)
 
 
 if __name__ == "__main__":
-    Pipeline._observe = note  # type: ignore[method-assign]
+    WriteLoop._observe = note  # type: ignore[method-assign]
     try:
         program.main()
     finally:

@@ -30,7 +30,7 @@ from cryptocdc_core.plan import Plan, plan
 from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_local.applier import Servers, apply, delete
 from cryptocdc_verifier.continuous import Continuous
-from cryptocdc_verifier.pipeline import pipeline_of
+from cryptocdc_verifier.delivery import delivery_of
 from cryptocdc_verifier.proofs import Proofs
 from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.retention import Retention
@@ -279,9 +279,9 @@ def _prove_and_drop(feed: Feed) -> None:
     feed.insert("recent_trades", [old + HOUR_MS, old + HOUR_MS + 1, today])
     metrics = VerifierMetrics("test")
     with sides(feed.target) as (pg, cs):
-        pipeline = pipeline_of(feed.target, pg)
+        delivery = delivery_of(feed.target, pg)
         stop = threading.Event()
-        continuous = Continuous(feed.target, pg, cs, pipeline, metrics, Health(60), stop, rows_per_s=1_000_000)
+        continuous = Continuous(feed.target, pg, cs, delivery, metrics, Health(60), stop, rows_per_s=1_000_000)
         retention = Retention(feed.target, pg, metrics)
         proofs = Proofs(pg.connection, feed.plan.names)
 
@@ -330,7 +330,7 @@ def test_a_candle_that_closes_does_not_set_back_what_is_proven(servers: Servers,
         candles.sql(f"UPDATE {table} SET closed = false, version = version + 1")
         with sides(candles.target) as (pg, cs):
             continuous = Continuous(
-                candles.target, pg, cs, pipeline_of(candles.target, pg), metrics, Health(60), threading.Event(),
+                candles.target, pg, cs, delivery_of(candles.target, pg), metrics, Health(60), threading.Event(),
                 rows_per_s=1_000_000,
             )  # fmt: skip
             continuous.prove()

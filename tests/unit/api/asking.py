@@ -14,10 +14,10 @@ import msgspec
 from cryptocdc_adapters.figures import FeedFigures, StreamFigures
 from cryptocdc_api.app import build_app
 from cryptocdc_api.context import Context
-from cryptocdc_api.paging import Position, Read, Row, position
+from cryptocdc_api.live.subscriptions import Subscriptions
+from cryptocdc_api.reading.paging import Position, Read, Row, position
+from cryptocdc_api.reading.tables import Table
 from cryptocdc_api.refusals import Unavailable
-from cryptocdc_api.subscriptions import Subscriptions
-from cryptocdc_api.tables import Table
 from cryptocdc_core.catalogue import STREAMS, Derived, Stream
 from cryptocdc_core.feed import parse
 from cryptocdc_core.hops import Written

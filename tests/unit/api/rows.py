@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from cryptocdc_api.context import now_ms
-from cryptocdc_api.paging import Row
+from cryptocdc_api.reading.paging import Row
 from cryptocdc_core.catalogue import STREAMS, Column, Type
 
 SAMPLES = {

@@ -9,10 +9,10 @@ import pytest
 from tests.unit.api.asking import Answer, Api, Tables
 from tests.unit.api.rows import moment, row, rows
 
-from cryptocdc_api import streams
-from cryptocdc_api.averages import averages
-from cryptocdc_api.reader import range_statement
-from cryptocdc_api.tables import BOOK_SUMS
+from cryptocdc_api.analysis.averages import averages
+from cryptocdc_api.reading.reader import range_statement
+from cryptocdc_api.reading.tables import BOOK_SUMS
+from cryptocdc_api.routes import streams
 
 HOUR_MS = 3_600_000
 START_MS = 1_795_834_800_000  # the start of an hour

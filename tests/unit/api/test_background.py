@@ -13,7 +13,7 @@ import pytest
 from cryptocdc_adapters.serving import Health
 from cryptocdc_api import background as module
 from cryptocdc_api.background import Background
-from cryptocdc_api.subscriptions import Subscriptions
+from cryptocdc_api.live.subscriptions import Subscriptions
 from cryptocdc_core.metrics import ApiMetrics
 
 LIMIT_S = 0.5

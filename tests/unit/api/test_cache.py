@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from cryptocdc_api.cache import Cache
+from cryptocdc_api.reading.cache import Cache
 from cryptocdc_core.metrics import ApiMetrics
 
 

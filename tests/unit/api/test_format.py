@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cryptocdc_api.site import STATIC
+from cryptocdc_api.routes.site import STATIC
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="no node here; the page's tests in a browser use the same module")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptocdc_api.indicators import ema, rsi, shown, sma, volatility, vwap
+from cryptocdc_api.analysis.indicators import ema, rsi, shown, sma, volatility, vwap
 
 prices = st.lists(st.decimals(min_value="0.01", max_value=100_000, places=2), min_size=1, max_size=60)
 

@@ -15,9 +15,9 @@ from tests.unit.api.asking import Api, Tables
 from tests.unit.api.rows import rows
 from tests.unit.consumer.records import change
 
-from cryptocdc_api import changes as module
-from cryptocdc_api.changes import Changes, rows_maker
-from cryptocdc_api.subscriptions import Client, Subscriptions
+from cryptocdc_api.live import changes as module
+from cryptocdc_api.live.changes import Changes, rows_maker
+from cryptocdc_api.live.subscriptions import Client, Subscriptions
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.settings import KafkaSettings

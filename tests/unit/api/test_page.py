@@ -8,9 +8,9 @@ from importlib.metadata import version
 import pytest
 from tests.unit.api.asking import Api
 
-from cryptocdc_api.site import STATIC
+from cryptocdc_api.routes.site import STATIC
 
-OURS = sorted(file for file in STATIC.iterdir() if file.is_file())
+OURS = sorted(file for file in STATIC.rglob("*.*") if file.is_file() and file.parent.name != "vendor")
 
 
 def test_the_page_is_served_without_a_token_and_its_data_is_not() -> None:
@@ -39,9 +39,10 @@ def test_a_policy_stands_on_every_answer() -> None:
 def test_every_file_that_a_file_names_is_there() -> None:
     for file in OURS:
         text = file.read_text(encoding="utf-8")
-        named = re.findall(r'from "\./([^"]+)"', text) + re.findall(r'(?:src|href)="static/([^"]+)"', text)
-        for name in named:
-            assert (STATIC / name).is_file(), f"{file.name} names {name}"
+        named = [file.parent / name for name in re.findall(r'from "(\.[^"]+)"', text)]
+        named += [STATIC / name for name in re.findall(r'(?:src|href)="static/([^"]+)"', text)]
+        for path in named:
+            assert path.is_file(), f"{file.name} names {path}"
 
 
 def test_nothing_is_fetched_from_elsewhere_and_no_markup_is_made_of_data() -> None:

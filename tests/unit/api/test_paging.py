@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptocdc_api.paging import Position, Read, Row, Span, buckets, from_cursor, page, pages, to_cursor
-from cryptocdc_api.reader import range_statement
+from cryptocdc_api.reading.paging import Position, Read, Row, Span, buckets, from_cursor, page, pages, to_cursor
+from cryptocdc_api.reading.reader import range_statement
+from cryptocdc_api.reading.tables import HEATMAP_TABLE, TABLES, Table
 from cryptocdc_api.refusals import Refused
-from cryptocdc_api.tables import HEATMAP_TABLE, TABLES, Table
 from cryptocdc_core.catalogue import Bucket, Column, Type
 from cryptocdc_core.times import LATEST_MS
 

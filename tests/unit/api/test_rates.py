@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cryptocdc_api.rates import BURST_S, CLIENTS, RateLimit
+from cryptocdc_api.requests.rates import BURST_S, CLIENTS, RateLimit
 
 
 def test_after_a_burst_only_the_rate_passes() -> None:

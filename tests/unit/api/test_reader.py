@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from cassandra.cluster import NoHostAvailable
 
-from cryptocdc_api import reader as reading
-from cryptocdc_api.reader import Reader
-from cryptocdc_api.tables import TABLES
+from cryptocdc_api.reading import reader as reading
+from cryptocdc_api.reading.reader import Reader
+from cryptocdc_api.reading.tables import TABLES
 from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.settings import CassandraSettings
 

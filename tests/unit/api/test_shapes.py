@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptocdc_api.shapes import digits, encoded, iso, schema, shaper
+from cryptocdc_api.shapes import digits, iso, schema, shaper
 from cryptocdc_core.catalogue import Column, Type
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 
@@ -43,10 +42,6 @@ def test_a_decimal_keeps_every_digit(value: Decimal) -> None:
 def test_iso_and_epoch_are_the_same_moment(at_ms: int) -> None:
     moment = datetime.fromisoformat(iso(at_ms)) - datetime(1970, 1, 1, tzinfo=UTC)
     assert moment == timedelta(milliseconds=at_ms)
-
-
-def test_a_list_is_flat_json() -> None:
-    assert msgspec.json.decode(encoded([{"a": "1"}, {"a": "2"}])) == [{"a": "1"}, {"a": "2"}]
 
 
 def test_the_schema_names_all_that_the_rows_have() -> None:

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 import redis
 
-from cryptocdc_api.cache import Cache
-from cryptocdc_api.shared import TIMEOUT_S, Shared
+from cryptocdc_api.reading.cache import Cache
+from cryptocdc_api.reading.shared import TIMEOUT_S, Shared
 from cryptocdc_core.metrics import ApiMetrics
 
 

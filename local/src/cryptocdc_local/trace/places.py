@@ -21,7 +21,7 @@ from cryptocdc_core.hops import Sent, Stored, Values, Written, exact
 from cryptocdc_core.names import quoted
 from cryptocdc_local.platform import PlatformError
 from cryptocdc_verifier.dead_letters import read_pending
-from cryptocdc_verifier.pipeline import connector_in_words
+from cryptocdc_verifier.delivery import connector_in_words
 from cryptocdc_verifier.target import Target
 
 _EPOCH = datetime(1970, 1, 1)

@@ -14,7 +14,7 @@ from cryptocdc_adapters.kafka import group_config
 from cryptocdc_adapters.membership import Membership
 from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_alerter.ledger import Ledger
-from cryptocdc_alerter.pipeline import Pipeline
+from cryptocdc_alerter.price_loop import PriceLoop
 from cryptocdc_alerter.reading import Prices
 from cryptocdc_alerter.webhook import Webhook
 from cryptocdc_core import feed as feeds
@@ -52,7 +52,7 @@ def main() -> None:
         sys.exit(PLATFORM)
     webhook = _webhook(feed, own, metrics)
     try:
-        _pipeline(feed, settings, kafka, webhook, metrics, health).run(stop)
+        _price_loop(feed, settings, kafka, webhook, metrics, health).run(stop)
     except KafkaException as error:
         log.error("Kafka: %s", error)
         sys.exit(PLATFORM)
@@ -62,14 +62,14 @@ def main() -> None:
         server.shutdown()
 
 
-def _pipeline(
+def _price_loop(
     feed: CryptoFeed,
     settings: ProgramSettings,
     kafka: KafkaSettings,
     webhook: Webhook | None,
     metrics: AlerterMetrics,
     health: Health,
-) -> Pipeline:
+) -> PriceLoop:
     names = Names(identity(feed.name, settings.source))
     prices = Prices(feed)
     topic = names.change_topic(prices.stream.table)
@@ -78,7 +78,7 @@ def _pipeline(
     health.ready_when(membership.obstacle)
     metrics.group_member.set_function(lambda: membership.member)
     configured = group_config(kafka, names.alerter_group, queued_max_messages_kbytes=16_384) | membership.settings
-    return Pipeline(
+    return PriceLoop(
         Consumer(configured, logger=log),
         topic,
         feed.spec.alerts,

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
-import msgspec
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -15,15 +14,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from cryptocdc_adapters.readings import Readings
-from cryptocdc_api import about, analysis, live, pipeline, streams, trace
 from cryptocdc_api.context import Context
-from cryptocdc_api.gate import Gate
-from cryptocdc_api.rates import RateLimit
-from cryptocdc_api.reference import page
+from cryptocdc_api.live.subscriptions import Subscriptions
 from cryptocdc_api.refusals import Refused, Unavailable, choices, error, of_validation
-from cryptocdc_api.shapes import Json
-from cryptocdc_api.site import serve_page
-from cryptocdc_api.subscriptions import Subscriptions
+from cryptocdc_api.requests.gate import Gate
+from cryptocdc_api.requests.rates import RateLimit
+from cryptocdc_api.routes import about, analysis, figures, live, streams, trace
+from cryptocdc_api.routes.reference import page
+from cryptocdc_api.routes.responses import json_response
+from cryptocdc_api.routes.site import serve_page
 from cryptocdc_core.settings import ApiSettings
 
 RETRY_S = "1"
@@ -52,7 +51,7 @@ def build_app(
     )
     app.include_router(streams.routes(context))
     app.include_router(analysis.routes(context))
-    app.include_router(pipeline.routes(context, readings))
+    app.include_router(figures.routes(context, readings))
     app.include_router(trace.routes(context, finder))
     app.include_router(about.routes(context))
     app.include_router(live.routes(context, subscriptions))
@@ -87,23 +86,19 @@ def _tell_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, told: RequestValidationError) -> Response:
-        return _json(400, {"errors": of_validation(told.errors(), parameters(request.scope["route"].path))})
+        return json_response({"errors": of_validation(told.errors(), parameters(request.scope["route"].path))}, 400)
 
     @app.exception_handler(Refused)
     async def refused(_: Request, told: Refused) -> Response:
-        return _json(told.status, {"errors": [error(told.field, told.value, told.accepted)]})
+        return json_response({"errors": [error(told.field, told.value, told.accepted)]}, told.status)
 
     @app.exception_handler(Unavailable)
     async def unavailable(_: Request, told: Unavailable) -> Response:
-        return _json(503, {"errors": [{"message": str(told)}]}, {"Retry-After": RETRY_S})
+        return json_response({"errors": [{"message": str(told)}]}, 503, {"Retry-After": RETRY_S})
 
     @app.exception_handler(HTTPException)
     async def other(request: Request, told: HTTPException) -> Response:
         if told.status_code == 404:
             paths = [*app.openapi()["paths"], "/", "/docs", "/live", "/metrics"]
-            return _json(404, {"errors": [error("path", request.url.path, choices(paths, request.url.path))]})
-        return _json(told.status_code, {"errors": [{"message": told.detail}]}, dict(told.headers or {}))
-
-
-def _json(status: int, body: Json, headers: dict[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(body), status, headers, "application/json")
+            return json_response({"errors": [error("path", request.url.path, choices(paths, request.url.path))]}, 404)
+        return json_response({"errors": [{"message": told.detail}]}, told.status_code, told.headers)

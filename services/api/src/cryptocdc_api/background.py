@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from cryptocdc_adapters.serving import Health
-from cryptocdc_api.changes import Changes
-from cryptocdc_api.reader import Reader
-from cryptocdc_api.shared import Shared
-from cryptocdc_api.subscriptions import Row, Subscriptions
+from cryptocdc_api.live.changes import Changes
+from cryptocdc_api.live.subscriptions import Row, Subscriptions
+from cryptocdc_api.reading.reader import Reader
+from cryptocdc_api.reading.shared import Shared
 from cryptocdc_core.metrics import ApiMetrics
 
 TURN_S = 1.0

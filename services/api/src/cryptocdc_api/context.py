@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from cryptocdc_api.cache import Cache
-from cryptocdc_api.reader import Reader
+from cryptocdc_api.reading.cache import Cache
+from cryptocdc_api.reading.reader import Reader
+from cryptocdc_api.reading.shared import Shared
 from cryptocdc_api.refusals import Refused, choices
 from cryptocdc_api.shapes import Json, shaper
-from cryptocdc_api.shared import Shared
 from cryptocdc_core.catalogue import NEWEST_PRICES, NEWEST_STATS, Derived
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ApiMetrics

@@ -14,12 +14,12 @@ from cryptocdc_adapters.records import Records
 from cryptocdc_adapters.serving import Health, serve
 from cryptocdc_api.app import build_app
 from cryptocdc_api.background import Background
-from cryptocdc_api.changes import Changes
 from cryptocdc_api.context import Context
-from cryptocdc_api.reader import Reader
-from cryptocdc_api.shared import Shared
-from cryptocdc_api.subscriptions import Subscriptions
-from cryptocdc_api.tables import BOOK_SUMS, HEATMAP_TABLE, TABLES
+from cryptocdc_api.live.changes import Changes
+from cryptocdc_api.live.subscriptions import Subscriptions
+from cryptocdc_api.reading.reader import Reader
+from cryptocdc_api.reading.shared import Shared
+from cryptocdc_api.reading.tables import BOOK_SUMS, HEATMAP_TABLE, TABLES
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
 from cryptocdc_core.catalogue import DERIVED, HEATMAP

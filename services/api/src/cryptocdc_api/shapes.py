@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from cryptocdc_core.catalogue import Column, Type
 
 Json = dict[str, Any]
@@ -54,11 +52,6 @@ def shaper(columns: Sequence[Column]) -> Callable[[Sequence[Any]], Json]:
         return made
 
     return shape
-
-
-def encoded(rows: Iterable[Json]) -> bytes:
-    """A JSON array."""
-    return msgspec.json.encode(list(rows))
 
 
 _SCHEMAS: dict[Type, Json] = {

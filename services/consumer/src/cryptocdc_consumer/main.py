@@ -21,8 +21,8 @@ from cryptocdc_consumer import transform
 from cryptocdc_consumer.intake import Intake
 from cryptocdc_consumer.letters import Letters, producer_config
 from cryptocdc_consumer.link import Link
-from cryptocdc_consumer.pipeline import Pipeline
 from cryptocdc_consumer.sink import Sink
+from cryptocdc_consumer.write_loop import WriteLoop
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
 from cryptocdc_core.feed import CryptoFeed, FeedError, retention_s
@@ -93,13 +93,13 @@ def _run(
         )
         batches = Sink(link.send, metrics)
         health.ready_when(batches.obstacle)
-        pipeline = Pipeline(consumer, intake, batches, letters, metrics, health, lambda: membership.member)
-        committed.append(pipeline.on_commit)
+        loop = WriteLoop(consumer, intake, batches, letters, metrics, health, lambda: membership.member)
+        committed.append(loop.on_commit)
         log.info("consuming %s into keyspace %s", ", ".join(intake.topics), names.keyspace)
         threading.Thread(
             target=link.keep_connected, args=(stop, lambda: batches.stalled_s), name="cassandra", daemon=True
         ).start()
-        drained = pipeline.run(stop)
+        drained = loop.run(stop)
         log.info("stopped: %s", "all is written and committed" if drained else "what is not written is read again")
         return WELL
     except InvalidRequest as error:

@@ -13,8 +13,8 @@ from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import Comparison, TableResult
+from cryptocdc_verifier.delivery import Delivery
 from cryptocdc_verifier.pace import Pace
-from cryptocdc_verifier.pipeline import Pipeline
 from cryptocdc_verifier.postgres import PostgresSide, Snapshot
 from cryptocdc_verifier.proofs import Proof, Proofs, dropped_days
 from cryptocdc_verifier.rechecks import Rechecks
@@ -39,7 +39,7 @@ class Continuous:
         target: Target,
         postgres: PostgresSide,
         cassandra: CassandraSide,
-        pipeline: Pipeline,
+        delivery: Delivery,
         metrics: VerifierMetrics,
         health: Health,
         stop: threading.Event,
@@ -48,7 +48,7 @@ class Continuous:
         self._target = target
         self._postgres = postgres
         self._cassandra = cassandra
-        self._pipeline = pipeline
+        self._delivery = delivery
         self._proofs = Proofs(postgres.connection, target.names)
         self._metrics = metrics
         self._fid = target.names.fid
@@ -69,7 +69,7 @@ class Continuous:
         started = time.monotonic()
         self._learn_prefixes()
         with self._postgres.snapshot() as rows:
-            self._pipeline.wait(rows.lsn)
+            self._delivery.wait(rows.lsn)
             self._metrics.wait_seconds.labels(self._fid).observe(time.monotonic() - started)
             # First, so that a slice whose proof is withdrawn is proven again before anything is published: a candle
             # that has closed must not make it look as if nothing were proven since it opened.
@@ -114,7 +114,7 @@ class Continuous:
     def _prove(self, stream: Stream, window: Window, rows: Snapshot) -> None:
         dropped = dropped_days(rows, stream)
         comparison = Comparison(
-            stream, self._cassandra, self._postgres.snapshot, self._pipeline.wait, self._paced, dropped
+            stream, self._cassandra, self._postgres.snapshot, self._delivery.wait, self._paced, dropped
         )
         comparison.compare(rows, window, self._partitions(stream, window))
         comparison.settle()

@@ -9,7 +9,7 @@ import time
 from cryptocdc_adapters.serving import Health
 from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_verifier.continuous import Continuous
-from cryptocdc_verifier.pipeline import Clock, pipeline_of
+from cryptocdc_verifier.delivery import Clock, delivery_of
 from cryptocdc_verifier.retention import Retention
 from cryptocdc_verifier.target import Target, VerifyError
 from cryptocdc_verifier.transport import publish
@@ -40,8 +40,8 @@ def _connected(
     target: Target, stop: threading.Event, metrics: VerifierMetrics, health: Health, rows_per_s: int
 ) -> None:
     with sides(target) as (postgres, cassandra):
-        pipeline = pipeline_of(target, postgres, clock=Clock(sleep=lambda seconds: _sleep(stop, seconds)))
-        continuous = Continuous(target, postgres, cassandra, pipeline, metrics, health, stop, rows_per_s)
+        delivery = delivery_of(target, postgres, clock=Clock(sleep=lambda seconds: _sleep(stop, seconds)))
+        continuous = Continuous(target, postgres, cassandra, delivery, metrics, health, stop, rows_per_s)
         retention = Retention(target, postgres, metrics)
         next_retention = time.monotonic()
         while not stop.is_set():

@@ -16,8 +16,8 @@ from cryptocdc_core.ddl import DAY_MS
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import Comparison, settle
 from cryptocdc_verifier.dead_letters import read_pending
+from cryptocdc_verifier.delivery import STALLED_S, delivery_of
 from cryptocdc_verifier.explain import explain
-from cryptocdc_verifier.pipeline import STALLED_S, pipeline_of
 from cryptocdc_verifier.postgres import PostgresSide, Snapshot
 from cryptocdc_verifier.proofs import dropped_days
 from cryptocdc_verifier.report import Report
@@ -42,12 +42,12 @@ def verify(
     `explained` differing keys are explained. Raises VerifyError when the platform does not answer or stands still.
     """
     with sides(target) as (postgres, cassandra):
-        pipeline = pipeline_of(target, postgres, stalled_s)
+        delivery = delivery_of(target, postgres, stalled_s)
         with postgres.snapshot() as rows:
             window = window_of(target, rows.taken_ms, start, end)
             report = Report(target.feed.name, target.source, window, rows.taken_ms)
             say("waiting until slot and consumers have passed the snapshot", 0)
-            pipeline.wait(rows.lsn)
+            delivery.wait(rows.lsn)
             first = window.end
             compared = 0
             comparisons: list[Comparison] = []
@@ -60,14 +60,14 @@ def verify(
                     say(what, compared)
 
                 dropped = dropped_days(rows, stream)
-                comparison = Comparison(stream, cassandra, postgres.snapshot, pipeline.wait, counted, dropped)
+                comparison = Comparison(stream, cassandra, postgres.snapshot, delivery.wait, counted, dropped)
                 for segment, partitions in _segments(stream, rows, cassandra, window, dropped):
                     first = min(first, segment.start)
                     comparison.compare(rows, segment, partitions)
                 comparisons.append(comparison)
                 report.tables[stream.table] = comparison.result
             say("looking again at what seems to differ", compared)
-            settle(comparisons, postgres.snapshot, pipeline.wait)
+            settle(comparisons, postgres.snapshot, delivery.wait)
             # Where neither side has anything, nothing was compared.
             report.window = Window(max(window.start, min(first, rows.taken_ms)), window.end)
         pending = read_pending(target.kafka, target.names)

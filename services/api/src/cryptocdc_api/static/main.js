@@ -2,16 +2,16 @@
 // only the rows themselves.
 
 import { every, get } from "./api.js";
-import { book, clearBook, showBook } from "./book.js";
-import { candleChart, priceChart } from "./charts.js";
+import { book, clearBook, showBook } from "./panels/book.js";
+import { candleChart, priceChart } from "./panels/charts.js";
 import { text } from "./dom.js";
-import { heatmap } from "./heatmap.js";
+import { heatmap } from "./panels/heatmap.js";
 import { live } from "./live.js";
-import { markets } from "./markets.js";
-import { showPipeline } from "./pipeline.js";
-import { ticker } from "./ticker.js";
-import { trace } from "./trace.js";
-import { tape } from "./trades.js";
+import { markets } from "./panels/markets.js";
+import { showPipeline } from "./panels/pipeline.js";
+import { ticker } from "./panels/ticker.js";
+import { trace } from "./panels/trace.js";
+import { tape } from "./panels/trades.js";
 
 const CANDLES = 500, LINE_MS = 15 * 60_000, DRAW_MS = 200;
 const BANNERS = { simulated: "SIMULATED DATA", capture: "REPLAYED CAPTURE" };

@@ -1,0 +1,1 @@
+"""Figures computed from candles, order books and statistics. Pure."""

@@ -1,0 +1,1 @@
+"""New rows from Kafka, and the clients that are subscribed to them."""

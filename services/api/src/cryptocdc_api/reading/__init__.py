@@ -1,0 +1,1 @@
+"""Cassandra, read in bounded pages; answers kept for a moment."""

@@ -1,0 +1,111 @@
+"""What every request passes: the token, the rate limit, the source in the answer's headers, the metrics."""
+
+from __future__ import annotations
+
+import hmac
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cryptocdc_api.requests.rates import RateLimit
+from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.names import Source
+
+SOURCE_HEADER = "X-Cryptocdc-Source"
+OPEN = ("/", "/health")
+OPEN_BELOW = "/static/"
+UNLIMITED = "/health"
+"""A probe may come from the address of a proxy, whose users' requests must not make this process look unwell."""
+"""Answered without a token: what a load balancer asks, and the page, which holds no data and asks its reader."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+SUBPROTOCOL = "bearer."
+"""A browser can't set headers on a WebSocket; it may offer the token as a subprotocol: "bearer." and the token."""
+
+
+class Gate:
+    def __init__(
+        self, app: ASGIApp, *, source: Source, token: str | None, rate: RateLimit, metrics: ApiMetrics
+    ) -> None:
+        self._app, self._rate, self._metrics = app, rate, metrics
+        self._token = None if token is None else token.encode()
+        given = {**HEADERS, SOURCE_HEADER: source}
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in given.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        began = time.monotonic()
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
+                status = message.get("status", 101)
+                message["headers"] = [*message.get("headers", ()), *self._headers]
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope)
+            if refusal is not None:
+                await _refuse(scope, receive, noted, *refusal)
+            else:
+                await self._app(scope, receive, noted)
+        finally:
+            # The route's own path, so that the labels stay few whatever is asked for.
+            endpoint = getattr(scope.get("route"), "path", "none")
+            self._metrics.requests.labels(endpoint, str(status)).inc()
+            if scope["type"] == "http":
+                self._metrics.request_seconds.labels(endpoint).observe(time.monotonic() - began)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str, dict[str, str]] | None:
+        """(status, message, headers) of a request that goes no further."""
+        limited = scope["path"] != UNLIMITED
+        wait = self._rate.wait_s((scope.get("client") or ("unknown",))[0]) if limited else 0.0
+        if wait:
+            self._metrics.limited.inc()
+            return 429, f"too many requests; try again in {wait:.2f} s", {"retry-after": str(math.ceil(wait))}
+        if self._token is not None and not _is_open(scope["path"]):
+            given = _bearer(scope)
+            if given is None or not hmac.compare_digest(given, self._token):
+                message = "Authorization: a bearer token is accepted" + ("" if given is None else ", and not this one")
+                return 401, message, {"www-authenticate": "Bearer"}
+        return None
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN or path.startswith(OPEN_BELOW)
+
+
+def _bearer(scope: Scope) -> bytes | None:
+    scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip().encode()
+    for offered in scope.get("subprotocols", ()):
+        if offered.startswith(SUBPROTOCOL):
+            return str(offered.removeprefix(SUBPROTOCOL)).encode()
+    return None
+
+
+async def _refuse(
+    scope: Scope, receive: Receive, send: Send, status: int, message: str, more: Mapping[str, str]
+) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": message})
+        return
+    body = msgspec.json.encode({"errors": [{"message": message}]})
+    headers: list[Any] = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.encode(), value.encode()) for name, value in more.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

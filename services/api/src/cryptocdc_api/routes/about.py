@@ -1,0 +1,37 @@
+"""What is captured, and whether answers can be had."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from cryptocdc_api.context import Context
+from cryptocdc_api.requests.parameters import NothingQuery
+from cryptocdc_api.requests.routing import query_router
+from cryptocdc_api.routes.responses import json_response
+from cryptocdc_api.shapes import Json
+
+
+def routes(context: Context) -> APIRouter:
+    router = query_router("pipeline")
+    who: Json = {
+        "feed": context.feed.name, "source": context.source, "simulated": context.source == "simulated",
+        "version": version("cryptocdc-api"),
+    }  # fmt: skip
+
+    @router.get("/health", summary="Whether answers can be had: 503 while Cassandra can't be read.")
+    async def health(_: Annotated[NothingQuery, Query()]) -> Response:
+        reads = await context.reader.answers()
+        body = {"status": "ok" if reads else "unavailable", "cassandra": reads, **who}
+        return json_response(body, 200 if reads else 503)
+
+    @router.get("/feed", summary="What is captured: tables, intervals of candles, from where.")
+    async def feed(_: Annotated[NothingQuery, Query()]) -> Response:
+        intervals = context.intervals
+        exchange = context.feed.spec.exchange
+        return json_response({**who, "exchange": exchange, "streams": list(context.tables), "intervals": intervals})
+
+    return router

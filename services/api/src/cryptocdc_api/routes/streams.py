@@ -1,0 +1,163 @@
+"""The five tables, the derived ones and the symbols, as they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cryptocdc_api.analysis import books
+from cryptocdc_api.analysis.averages import AVERAGES, averages, rest_of
+from cryptocdc_api.context import Context, Newest, now_ms
+from cryptocdc_api.reading.cache import Cache
+from cryptocdc_api.reading.paging import Row, page
+from cryptocdc_api.reading.tables import BOOK_SUMS, HEATMAP_TABLE, TABLES, Table
+from cryptocdc_api.refusals import Refused
+from cryptocdc_api.requests.parameters import (
+    AveragesQuery,
+    BookQuery,
+    BooksQuery,
+    KlineQuery,
+    NothingQuery,
+    OptionalSymbolQuery,
+    SymbolQuery,
+)
+from cryptocdc_api.requests.routing import query_router
+from cryptocdc_api.routes.responses import answer, described, json_response, paged, span_of
+from cryptocdc_api.shapes import Json, schema, shaper
+from cryptocdc_core.catalogue import by_table
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+
+BOOKS_AGE_S = 1.0
+AVERAGED_BOOKS = 100_000
+"""Of one page of averages: a day of books, one a second, and some."""
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def routes(context: Context) -> APIRouter:
+    """Only what the feed captures is served; the rest is not found."""
+    router = query_router("streams")
+    shapes = {table: shaper(TABLES[table].columns) for table in context.tables}
+
+    async def newest_or_range(request: Request, table: Table, query: OptionalSymbolQuery, newest: Newest) -> Response:
+        if query.symbol is not None:
+            await context.check_symbol(query.symbol)
+        if not query.ranged:
+            if query.symbol is None:
+                return json_response(list(newest.values()))
+            return json_response([newest[query.symbol]] if query.symbol in newest else [])
+        if query.symbol is None:
+            raise Refused("symbol", "", "a symbol, whose history is read; without range and limit: the newest of all")
+        return await answer(context, request, table, [query.symbol], query, shapes[table.name])
+
+    def serve(table: str, more: Mapping[str, str] | None = None) -> Decorator:
+        """A decorator: served if the feed captures the table."""
+        if table not in context.tables:
+            return lambda endpoint: endpoint
+        made = schema(TABLES[table].columns, **(more or {}))
+        return router.get(f"/{table}", responses=described(made), summary=by_table(table).doc)
+
+    @serve(CRYPTO_24H_STATS.table)
+    async def crypto_24h_stats(request: Request, query: Annotated[OptionalSymbolQuery, Query()]) -> Response:
+        newest = {} if query.ranged else await context.newest_stats()
+        return await newest_or_range(request, TABLES[CRYPTO_24H_STATS.table], query, newest)
+
+    @serve(LATEST_PRICES.table)
+    async def latest_prices(request: Request, query: Annotated[OptionalSymbolQuery, Query()]) -> Response:
+        newest = {} if query.ranged else await context.newest_prices()
+        return await newest_or_range(request, TABLES[LATEST_PRICES.table], query, newest)
+
+    @serve(RECENT_TRADES.table)
+    async def recent_trades(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        table = TABLES[RECENT_TRADES.table]
+        return await answer(context, request, table, [query.symbol], query, shapes[table.name])
+
+    @serve(KLINES.table)
+    async def klines(request: Request, query: Annotated[KlineQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        prefix = [query.symbol, context.interval(query.interval)]
+        return await answer(context, request, TABLES[KLINES.table], prefix, query, shapes[KLINES.table])
+
+    @serve(ORDER_BOOK.table, books.FIGURES)
+    async def order_book(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        return await answer(context, request, TABLES[ORDER_BOOK.table], [query.symbol], query, books.shape)
+
+    if ORDER_BOOK.table in context.tables:
+        summaries: Cache[list[Json]] = context.cache("newest_books", BOOKS_AGE_S)
+
+        async def newest_book(symbol: str) -> list[Row]:
+            """One row, or none."""
+            table = TABLES[ORDER_BOOK.table]
+            newest = SymbolQuery(symbol=symbol, limit=1)
+            span = span_of(table, newest, context.feed.spec.retention.cassandra, now_ms())
+            return (await page(table, span, 1, context.reader.of(table, [symbol], True)))[0]
+
+        async def summed_up() -> list[Json]:
+            found = await asyncio.gather(*(newest_book(symbol) for symbol in await context.symbols()))
+            return [books.summary(row) for rows in found for row in rows]
+
+        @router.get("/order_book/levels", summary="The newest order book, a row for each level.")
+        async def order_book_levels(query: Annotated[BookQuery, Query()]) -> Response:
+            await context.check_symbol(query.symbol)
+            return json_response([level for row in await newest_book(query.symbol) for level in books.levels(row)])
+
+        @router.get(
+            "/order_book/newest", responses=described(schema(books.HEAD, **books.FIGURES, **books.SHARES)),
+            summary="The newest order book of every symbol, or of some, summed up.",
+        )  # fmt: skip
+        async def newest_books(query: Annotated[BooksQuery, Query()]) -> Response:
+            for symbol in query.symbols or ():
+                await context.check_symbol(symbol)
+            found = await summaries.get("", summed_up)
+            return json_response([book for book in found if query.symbols is None or book["symbol"] in query.symbols])
+
+        @router.get(
+            "/heatmap", responses=described(schema(HEATMAP_TABLE.columns, **books.BIN_FIGURES)),
+            summary="Quantity in the order book by price, every 10 seconds: a row for each bin.",
+        )  # fmt: skip
+        async def heatmap(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
+            await context.check_symbol(query.symbol)
+            return await answer(context, request, HEATMAP_TABLE, [query.symbol], query, books.bin_shape)
+
+        _serve_averages(router, context)
+
+    if KLINES.table in context.tables:
+
+        @router.get("/intervals", summary="The intervals of candles that the feed captures.")
+        async def intervals(_: Annotated[NothingQuery, Query()]) -> Response:
+            return json_response([{"interval": interval} for interval in context.intervals])
+
+    @router.get("/symbols", summary="Every symbol that was captured.")
+    async def symbols(_: Annotated[NothingQuery, Query()]) -> Response:
+        return json_response([{"symbol": symbol} for symbol in await context.symbols()])
+
+    return router
+
+
+def _serve_averages(router: APIRouter, context: Context) -> None:
+    @router.get(
+        "/order_book/averages", responses=described(schema(BOOK_SUMS.columns[:2], **AVERAGES)),
+        summary="Spread, mid and imbalance of a symbol's order books over time, averaged: a row for each step.",
+    )  # fmt: skip
+    async def book_averages(request: Request, query: Annotated[AveragesQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        if query.stream:
+            raise Refused("stream", "true", "false: averages come a page at a time")
+        span = span_of(BOOK_SUMS, query, context.feed.spec.retention.cassandra, now_ms())
+        read = context.reader.of(BOOK_SUMS, [query.symbol], span.newest_first)
+        rows, following = await page(BOOK_SUMS, span, AVERAGED_BOOKS, read)
+        step_ms = query.step * 1000
+        found = await asyncio.to_thread(averages, rows, step_ms)
+        # Where more books follow, the last step may lack some: it belongs to the next page, unless it is the only one.
+        whole = found[:-1] if following is not None and len(found) > 1 else found
+        if len(whole) > query.limit or len(whole) < len(found):
+            whole = whole[: query.limit]
+            following = rest_of(span, whole, step_ms)
+        return paged(request, BOOK_SUMS, whole, following)

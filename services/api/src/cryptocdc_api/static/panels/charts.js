@@ -1,0 +1,159 @@
+// Candles with their volume, and the price as a line.
+
+import { AreaSeries, CandlestickSeries, HistogramSeries, createChart } from "../vendor/lightweight-charts.mjs";
+import { decimal, fixed, places, short } from "../format.js";
+import { colours, onTheme } from "../theme.js";
+
+const SPAN_S = 15 * 60;
+
+function chart(element) {
+  // The logo would bring a style sheet of its own, which the page's policy refuses; the notice stands in the footer.
+  const made = createChart(element, { autoSize: true, layout: { attributionLogo: false } });
+  const style = () => {
+    const c = colours();
+    made.applyOptions({
+      layout: { background: { color: "transparent" }, textColor: c.dim, fontFamily: "system-ui, sans-serif", fontSize: 12 },
+      grid: { vertLines: { color: c.soft }, horzLines: { color: c.soft } },
+      rightPriceScale: { borderColor: c.rule },
+      timeScale: { borderColor: c.rule, timeVisible: true, secondsVisible: false, rightOffset: 3 },
+      handleScroll: { vertTouchDrag: false },
+    });
+    return c;
+  };
+  return [made, style];
+}
+
+// The digits of a market's prices: those of the longest that was shown, which a market that has just been listed has yet
+// to show.
+function digitsOf(series) {
+  let digits = 0;
+  const apply = (found) => {
+    digits = found;
+    series.applyOptions({ priceFormat: { type: "custom", minMove: 10 ** -digits, formatter: (price) => fixed(price, digits) } });
+  };
+  apply(2);
+  return {
+    get: () => digits,
+    clear() { apply(2); },
+    see(texts) { const most = Math.max(digits, ...texts.map(places)); if (most > digits) apply(most); },
+  };
+}
+
+// `open` is called with the row of a candle that is clicked; so it is by `button`, with the one that arrows have chosen.
+export function candleChart(element, note, button, open) {
+  const [made, style] = chart(element);
+  const candles = made.addSeries(CandlestickSeries, { borderVisible: false });
+  const volume = made.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
+  made.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
+  candles.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.22 } });
+  let shown = new Map(), last = null, chosen = null, c = {};
+  const digits = digitsOf(candles), prices = (row) => [row.open, row.high, row.low, row.close];
+
+  const bar = (row) => ({ time: row.open_time_ms / 1000, open: +row.open, high: +row.high, low: +row.low, close: +row.close });
+  const column = (row) => ({ time: row.open_time_ms / 1000, value: +row.volume, color: (+row.close >= +row.open ? c.up : c.down) + "66" });
+  const restyle = () => {
+    c = style();
+    candles.applyOptions({ upColor: c.up, downColor: c.down, wickUpColor: c.up, wickDownColor: c.down });
+    volume.setData([...shown.values()].map(column));
+  };
+  restyle();
+  onTheme(restyle);
+
+  function tell() {
+    button.hidden = !last;
+    if (!last) { note.textContent = "no candle yet"; return; }
+    const row = shown.get(chosen) ?? last, d = digits.get();
+    const when = chosen === null ? "" : `${row.open_time.slice(0, 16).replace("T", " ")}  `;
+    note.textContent = `${when}open ${decimal(row.open, d)}  high ${decimal(row.high, d)}  low ${decimal(row.low, d)}  close ${decimal(row.close, d)}  volume ${short(row.volume)}  trades ${short(row.trade_count)}`;
+  }
+
+  // null: the newest, whichever that is.
+  function choose(at) {
+    chosen = at;
+    if (at === null) made.clearCrosshairPosition();
+    else made.setCrosshairPosition(+shown.get(at).close, at / 1000, candles);
+    tell();
+  }
+
+  // A candle is narrower than a finger: beside it will do.
+  made.subscribeClick(({ logical }) => {
+    const times = [...shown.keys()].sort((a, b) => a - b), at = Math.max(0, Math.min(logical, times.length - 1));
+    if (times.length && Math.abs(at - logical) <= 2) open(shown.get(times[at]));
+  });
+  button.addEventListener("click", () => open(shown.get(chosen) ?? last));
+  button.addEventListener("blur", () => { if (!document.querySelector("dialog[open]")) choose(null); });
+  button.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step || !last) return;
+    event.preventDefault();
+    const times = [...shown.keys()].sort((a, b) => a - b);
+    const at = times.indexOf(chosen ?? last.open_time_ms) + step;
+    if (at >= 0) choose(at >= times.length - 1 ? null : times[at]);
+  });
+
+  return {
+    set(rows, keepView) {
+      const ordered = [...rows].sort((a, b) => a.open_time_ms - b.open_time_ms);
+      shown = new Map(ordered.map((row) => [row.open_time_ms, row]));
+      if (!shown.has(chosen)) chosen = null;
+      last = ordered.at(-1) ?? null;
+      if (!keepView) digits.clear();
+      digits.see(ordered.slice(-50).flatMap(prices));
+      candles.setData(ordered.map(bar));
+      volume.setData(ordered.map(column));
+      if (!keepView) made.timeScale().setVisibleLogicalRange({ from: ordered.length - element.clientWidth / 10, to: ordered.length + 2 });
+      tell();
+    },
+    update(row) {
+      shown.set(row.open_time_ms, row);
+      if (last && row.open_time_ms < last.open_time_ms) { this.set([...shown.values()], true); return; }
+      last = row;
+      digits.see(prices(row));
+      candles.update(bar(row));
+      volume.update(column(row));
+      tell();
+    },
+  };
+}
+
+// `open` is called with the row of the second that is clicked.
+export function priceChart(element, open) {
+  const [made, style] = chart(element);
+  const line = made.addSeries(AreaSeries, { lineWidth: 2, priceLineVisible: false });
+  made.applyOptions({ timeScale: { secondsVisible: true }, handleScroll: false, handleScale: false });
+  const restyle = () => {
+    const c = style();
+    made.applyOptions({ timeScale: { secondsVisible: true } });
+    line.applyOptions({ lineColor: c.accent, topColor: c.accent + "38", bottomColor: c.accent + "00" });
+  };
+  restyle();
+  onTheme(restyle);
+  let oldest = 0, newest = 0, rowOf = new Map(), of = null;
+  const digits = digitsOf(line);
+  made.subscribeClick(({ time }) => open(rowOf.get(time)));
+  const show = () => {
+    if (newest > oldest) made.timeScale().setVisibleRange({ from: Math.max(oldest, newest - SPAN_S), to: newest });
+  };
+  const second = (row) => Math.floor(row.event_time_ms / 1000);
+
+  return {
+    set(rows) {
+      rowOf = new Map([...rows].sort((a, b) => a.event_time_ms - b.event_time_ms).map((row) => [second(row), row]));
+      if (rows.length && rows[0].symbol !== of) { digits.clear(); of = rows[0].symbol; }
+      digits.see(rows.slice(0, 50).map((row) => row.price));
+      line.setData([...rowOf].map(([time, row]) => ({ time, value: +row.price })));
+      [oldest, newest] = [[...rowOf.keys()].at(0) ?? 0, [...rowOf.keys()].at(-1) ?? 0];
+      show();
+    },
+    update(row) {
+      if (second(row) < newest) return;
+      newest = second(row);
+      oldest ||= newest;
+      rowOf.set(newest, row);
+      digits.see([row.price]);
+      for (const time of rowOf.keys()) if (time < newest - SPAN_S) rowOf.delete(time); else break;
+      line.update({ time: newest, value: +row.price });
+      show();
+    },
+  };
+}

@@ -1,0 +1,43 @@
+// Who leads: the most traded and the greatest gains. A symbol is a button that picks it.
+
+import { get } from "../api.js";
+import { cells } from "../dom.js";
+import { change, decimal, short } from "../format.js";
+
+export function markets(pick) {
+  const traded = document.getElementById("traded"), gains = document.getElementById("gains");
+
+  function show(body, rows, extra) {
+    cells(body, rows.map((row) => {
+      const moved = change(row.price_change_percent);
+      return ["", decimal(row.last_price, 2), { text: moved.text, side: moved.side }, ...extra(row)];
+    }));
+    rows.forEach((row, at) => {
+      const cell = body.rows[at].cells[0];
+      let button = cell.firstElementChild;
+      if (!button) {
+        button = document.createElement("button");
+        button.type = "button";
+        button.addEventListener("click", () => pick(button.textContent));
+        cell.replaceChildren(button);
+      }
+      if (button.textContent !== row.symbol) button.textContent = row.symbol;
+    });
+  }
+
+  function none(body, why) {
+    body.replaceChildren();
+    const cell = body.insertRow().insertCell();
+    cell.colSpan = 4;
+    cell.className = "empty";
+    cell.textContent = why;
+  }
+
+  return async () => {
+    const [most, best] = await Promise.all([get("top", { by: "trades", n: 10 }), get("top", { by: "gain", n: 5 })]);
+    if (most.length) show(traded, most, (row) => [short(row.trade_count)]);
+    else none(traded, "No statistics have come in 24 hours.");
+    if (best.length) show(gains, best, () => []);
+    else none(gains, most.length ? "Nothing has gained in 24 hours." : "No statistics have come in 24 hours.");
+  };
+}

@@ -1,0 +1,44 @@
+// The pipeline itself: how fast rows go from hop to hop, what is behind, what was lost, what is proven.
+
+import { get } from "../api.js";
+import { cells, terms, text } from "../dom.js";
+import { clock, seconds, short } from "../format.js";
+
+const HOPS = [["frames", "Exchange"], ["postgres", "PostgreSQL"], ["kafka", "Kafka"], ["cassandra", "Cassandra"]];
+
+function hops(all) {
+  const list = document.getElementById("hops");
+  list.replaceChildren(...HOPS.map(([name, title]) => {
+    const item = document.createElement("li");
+    const rate = document.createElement("strong"), label = document.createElement("span");
+    rate.textContent = `${short(all[`${name}_rate`])}/s`;
+    label.textContent = `${title}, ${short(all[name])} ${name === "frames" ? "frames" : "rows"}`;
+    item.append(rate, label);
+    return item;
+  }));
+}
+
+export async function showPipeline() {
+  const [all, ...streams] = await get("pipeline");
+  hops(all);
+  const latency = Math.max(...streams.map((row) => row.p99_s ?? 0));
+  // Measured against what can be proven by now: the minute that goes on and open candles are no arrears.
+  const behind = all.unproven_s == null ? (Date.now() - all.proven_through_ms) / 1000 : all.unproven_s;
+  const arrears = behind > 0 ? `${seconds(behind)} behind what can be proven by now` : "all that can be proven by now";
+  text("proof", all.proven_through ? `both databases proven equal until ${clock(all.proven_through_ms)} UTC, ${arrears}` : "no proof of all streams yet");
+  terms(document.getElementById("faults"), [
+    ["Lag", all.lag === 1 ? "1 row" : `${short(all.lag)} rows`, all.lag > 10_000],
+    ["Latency p99, exchange to Cassandra", latency ? seconds(latency) : "–"],
+    ["Gaps open", short(all.gaps_open), all.gaps_open > 0],
+    ["Rows filled", short(all.gap_rows_filled)],
+    ["Unfillable", short(all.gap_rows_unfillable), all.gap_rows_unfillable > 0],
+    ["Without data", seconds(all.outage_s), all.outage_s > 0],
+    ["Dead letters", short(all.dead_letters), all.dead_letters > 0],
+    ["Refused frames", short(all.rejected), all.rejected > 0],
+    ["Differences", short(all.differences), all.differences > 0],
+  ]);
+  cells(document.getElementById("streams"), streams.map((row) => [
+    row.table.replaceAll("_", " "), ...HOPS.map(([name]) => short(row[`${name}_rate`])), short(row.cassandra), short(row.lag),
+    seconds(row.p50_s), seconds(row.p99_s), row.proven_through ? clock(row.proven_through_ms) : "not yet",
+  ]));
+}

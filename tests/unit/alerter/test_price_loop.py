@@ -1,0 +1,64 @@
+"""What the alerter shows before the first price has come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from tests.unit.alerter.prices import alert
+
+from cryptocdc_adapters.serving import Health
+from cryptocdc_alerter.price_loop import PriceLoop
+from cryptocdc_core.metrics import AlerterMetrics
+
+BEGAN_MS = 1_764_072_000_500
+
+
+def test_a_symbol_of_which_no_price_ever_comes_is_seen_to_be_blind() -> None:
+    """With `symbols.top` it may never be captured: CryptocdcAlertsBlind needs a series that grows old."""
+    metrics = AlerterMetrics("0")
+    nothing: Any = None
+    PriceLoop(
+        nothing, "majors.majors.latest_prices", [alert(symbol="DOGEUSDT", above=1)], nothing, nothing, lambda _: None,
+        ("majors", "exchange"), metrics, Health(60), lambda: True, lambda: BEGAN_MS,
+    )  # fmt: skip
+    shown = metrics.registry.get_sample_value("cryptocdc_alerter_evaluated_timestamp_seconds", {"symbol": "DOGEUSDT"})
+    assert shown == BEGAN_MS / 1000
+
+
+class Kafka:
+    """A consumer, and what comes; where only errors come, the broker does not answer either."""
+
+    def __init__(self, *messages: Any) -> None:
+        self._messages = list(messages)
+
+    def consume(self, _most: int, _timeout_s: float) -> list[Any]:
+        return self._messages
+
+    def list_topics(self, _topic: str, timeout: float) -> None:
+        for message in self._messages:
+            raise KafkaException(message.error())
+
+
+class Failure:
+    """A message that tells of trouble with the brokers."""
+
+    def error(self) -> KafkaError:
+        return KafkaError(KafkaError._ALL_BROKERS_DOWN)
+
+
+@pytest.mark.parametrize(("kafka", "member", "healthy"), [
+    (Kafka(), True, True), (Kafka(), False, False), (Kafka(Failure()), True, False),
+], ids=["in its group", "in no group", "only errors come"])  # fmt: skip
+def test_having_nothing_to_do_is_healthy_only_in_the_group(kafka: Kafka, member: bool, healthy: bool) -> None:
+    now = [0.0]
+    health = Health(60, lambda: now[0])
+    nothing: Any = None
+    price_loop = PriceLoop(
+        kafka, "majors.majors.latest_prices", [], nothing, nothing, lambda _: None, ("majors", "exchange"),
+        AlerterMetrics("0"), health, lambda: member,
+    )  # fmt: skip
+    now[0] = 61.0
+    price_loop.step()
+    assert (health.problem() is None) is healthy

@@ -1,0 +1,138 @@
+"""Waiting for slot and consumers, with a clock that the test turns."""
+
+import pytest
+
+from cryptocdc_adapters.slots import Slot
+from cryptocdc_verifier.delivery import Clock, Delivery, wait_until_nothing_left
+from cryptocdc_verifier.target import VerifyError
+
+TOPIC = ("fid.fid.klines", 0)
+
+
+class Time:
+    """Seconds that pass only by sleeping; `then` are called before each sleep, one after the other."""
+
+    def __init__(self, *then):
+        self.seconds = 0.0
+        self.then = list(then)
+
+    def sleep(self, seconds):
+        self.seconds += seconds
+        if self.then:
+            self.then.pop(0)()
+
+    @property
+    def clock(self):
+        return Clock(lambda: self.seconds, self.sleep)
+
+
+class Server:
+    """A slot and a group's offsets, as the test sets them."""
+
+    def __init__(self, confirmed=0, wal_status="reserved", ends=None, committed=None):
+        self.slot = Slot("fid_slot", confirmed, True, wal_status, 0)
+        self.log = 100
+        self.beats = 0
+        self.there = ends or {}
+        self.done = committed or {}
+
+    def read(self):
+        return self.slot
+
+    def beat(self):
+        self.beats += 1
+        self.log += 10
+        return self.log
+
+    def ends(self):
+        return self.there
+
+    def committed(self, partitions):
+        return self.done
+
+    def confirm(self, position):
+        self.slot = Slot("fid_slot", position, True, "reserved", 0)
+
+
+def delivery(server, time, stalled_s=120):
+    return Delivery(server, server, lambda: "connector fid is RUNNING, its task FAILED", "fid_slot", "fid-consumer",
+                    time.clock, stalled_s)  # fmt: skip
+
+
+def test_it_waits_until_the_slot_has_confirmed_a_change_made_after_the_snapshot():
+    server = Server(confirmed=105)
+    time = Time(lambda: server.confirm(109), lambda: server.confirm(110))
+    delivery(server, time).wait(100)
+    assert time.seconds == pytest.approx(0.2)
+
+
+def test_a_slot_that_is_made_later_must_pass_a_change_made_after_it():
+    server = Server()
+    made = server.slot
+    server.slot = None
+
+    def appear():
+        # It confirms where it was made, before its snapshot has reached Kafka.
+        server.slot = Slot(made.name, 500, True, "reserved", 0)
+        server.log = 500
+
+    time = Time(appear, lambda: None, lambda: server.confirm(510))
+    delivery(server, time).wait(100)
+    assert server.slot.confirmed == 510
+
+
+def test_an_idle_slot_is_given_something_to_confirm_every_second():
+    server = Server()
+    time = Time(*[lambda: None] * 34, lambda: server.confirm(1000))
+    delivery(server, time).wait(100)
+    assert server.beats == 4
+
+
+def test_a_slot_that_stands_still_is_named_with_the_connectors_state():
+    time = Time()
+    with pytest.raises(VerifyError, match=r"fid_slot has not moved for 120 s.*RUNNING, its task FAILED"):
+        delivery(Server(), time).wait(100)
+    assert 120 < time.seconds < 122
+
+
+def test_a_missing_slot_is_named():
+    server = Server()
+    server.slot = None
+    with pytest.raises(VerifyError, match="there is no slot fid_slot"):
+        delivery(server, Time()).wait(100)
+
+
+def test_a_lost_slot_ends_the_wait_at_once():
+    time = Time()
+    with pytest.raises(VerifyError, match="slot fid_slot is lost"):
+        delivery(Server(wal_status="lost"), time).wait(100)
+    assert time.seconds == 0
+
+
+def test_consumers_must_commit_up_to_the_ends():
+    server = Server(confirmed=1000, ends={TOPIC: (0, 50)}, committed={TOPIC: 20})
+    time = Time(lambda: server.done.update({TOPIC: 50}))
+    delivery(server, time).wait(100)
+    assert time.seconds == pytest.approx(0.1)
+
+
+def test_consumers_that_stand_still_are_named_with_what_is_left():
+    server = Server(confirmed=1000, ends={TOPIC: (0, 50)}, committed={TOPIC: 20})
+    with pytest.raises(VerifyError, match="group fid-consumer have not committed anything for 120 s, 30 records"):
+        delivery(server, Time()).wait(100)
+
+
+@pytest.mark.parametrize("kept", [(0, 0), (50, 50)])
+def test_an_empty_partition_needs_no_commit(kept):
+    delivery(Server(confirmed=1000, ends={TOPIC: kept}), Time()).wait(100)
+
+
+def test_a_backlog_may_take_longer_than_the_limit_as_long_as_it_shrinks():
+    left = [1000]
+
+    def shrink():
+        left[0] -= 1
+
+    time = Time(*[shrink] * 1000)
+    wait_until_nothing_left(lambda: left[0], lambda n: "", time.clock, stalled_s=5)
+    assert time.seconds == pytest.approx(100)
