@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -9,6 +10,9 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from cryptocdc_core.exits import Exit
+from cryptocdc_core.settings import ServingSettings
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -82,3 +86,12 @@ def serve(registry: CollectorRegistry, health: Health, host: str, port: int) -> 
     server = make_server(host, port, application, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
+
+
+def serve_or_exit(registry: CollectorRegistry, health: Health, settings: ServingSettings) -> WSGIServer:
+    """`serve` as the settings say; exit with the code of a missing platform when the port is taken."""
+    try:
+        return serve(registry, health, settings.metrics_host, settings.metrics_port)
+    except OSError as error:
+        print(f"{settings.variable('metrics_port')}: {settings.metrics_port}: {error}", file=sys.stderr)
+        sys.exit(Exit.PLATFORM)

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 from cryptocdc_core import base_urls, durations
 from cryptocdc_core.alerts import Alert, AlertWebhook, misplaced, valid_alerts
 from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.exits import BadInput
 from cryptocdc_core.feed_base import Asset, Broken, Duration, FeedModel, Symbol, duplicates
 from cryptocdc_core.feed_problems import problem, shown
 
@@ -33,7 +34,7 @@ RESERVED_STARTS = ("pg-", "system", "cryptocdc-")
 RESERVED_ENDS = ("-sim", "-capture")
 
 
-class FeedError(ValueError):
+class FeedError(BadInput):
     """An invalid feed. `problems` has one line per problem, each naming the field."""
 
     def __init__(self, problems: list[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from cryptocdc_core.catalogue import AUDIT, Stream, Type
 from cryptocdc_core.changes import Change
+from cryptocdc_core.times import iso, iso_us
 
 EXCHANGE, PRODUCER, POSTGRES, KAFKA, CASSANDRA = HOPS = ("exchange", "producer", "postgres", "kafka", "cassandra")
 
@@ -40,13 +41,6 @@ def _plain(kind: Type, value: Any) -> Any:
 def millis(at: datetime) -> int:
     """Of a time in UTC without zone, as Cassandra's and PostgreSQL's drivers give it."""
     return round(at.replace(tzinfo=UTC).timestamp() * 1000)
-
-
-def iso(at_us: int) -> str:
-    """2026-11-21T08:20:00.000Z, with microseconds where there are some."""
-    second, micros = divmod(at_us, 1_000_000)
-    fraction = f"{micros:06d}" if micros % 1000 else f"{micros // 1000:03d}"
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{fraction}Z"
 
 
 def lsn_text(lsn: int) -> str:
@@ -196,7 +190,7 @@ class Trail:
         facts: dict[str, Any] = {}
         if framed is not None:
             asked = "asked" if "?" in framed.channel else "channel"
-            facts = {asked: framed.channel, "received_here": iso(framed.received_us), "frame": framed.text}
+            facts = {asked: framed.channel, "received_here": iso_us(framed.received_us), "frame": framed.text}
         source = f"the row's {self.stream.event}" if self.held else ""
         return Hop(EXCHANGE, _us(event), source, facts, self._note(EXCHANGE, event))
 
@@ -243,12 +237,12 @@ class Trail:
             return Hop(CASSANDRA, None, "", {}, deleted or self._note(CASSANDRA, None))
         facts: dict[str, Any] = {
             "table": row.table,
-            self.stream.bucket_column: iso(row.bucket_ms * 1000),
+            self.stream.bucket_column: iso(row.bucket_ms),
             "writetime": row.write_us,
             "ttl_s": row.ttl_s,
         }
         if self.read_back_us is not None:
-            facts["read_back"] = iso(self.read_back_us)
+            facts["read_back"] = iso_us(self.read_back_us)
         source = "its audit: when the consumer sent it" if row.audit else "Cassandra; without an audit: written by hand"
         return Hop(CASSANDRA, _us(row.audit.get("written_at")), source, facts, self._note(CASSANDRA, row))
 
@@ -285,7 +279,7 @@ def hops_json(hops: Sequence[Hop]) -> list[dict[str, Any]]:
         found.append(
             {
                 "hop": hop.name,
-                "at": None if at is None else iso(at),
+                "at": None if at is None else iso_us(at),
                 "at_ms": None if at is None else at // 1000,
                 "after_ms": None if at is None or before is None else (at - before) / 1000,
                 "source": hop.source,
@@ -300,7 +294,7 @@ def hops_json(hops: Sequence[Hop]) -> list[dict[str, Any]]:
 def in_words(stream: Stream, row: Values, names: Sequence[str]) -> Values:
     """Some columns as people and programs read them: times in ISO 8601, everything else as it is."""
     return {
-        name: iso(row[name] * 1000) if stream.types[name] is Type.TIMESTAMP and row[name] is not None else row[name]
+        name: iso(row[name]) if stream.types[name] is Type.TIMESTAMP and row[name] is not None else row[name]
         for name in names
         if name in row
     }

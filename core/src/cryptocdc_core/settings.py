@@ -11,12 +11,13 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from cryptocdc_core import base_urls
+from cryptocdc_core.exits import BadInput
 from cryptocdc_core.names import Source
 
 PREFIX = "CRYPTOCDC_"
 
 
-class SettingsError(ValueError):
+class SettingsError(BadInput):
     """Settings that can't be accepted; a line for each, naming the variable."""
 
 

@@ -1,11 +1,12 @@
-"""Times as people give them, to the command and to the API: ISO 8601, or seconds or milliseconds since 1970."""
+"""Times: as people give them to the command and to the API, and as every answer formats them."""
 
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
-from cryptocdc_core.feed import FeedError
+from cryptocdc_core.exits import BadInput
 
 ACCEPTED = (
     "ISO 8601, such as 2026-11-21 or 2026-11-21T08:20:00Z (UTC where no zone is given), or a number since 1970:"
@@ -18,6 +19,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[0-9]+")
 _SECONDS_DIGITS, _MILLISECONDS_DIGITS = 10, 13
 """Of every time from 2001 to 2286. A number of any other length may be meant either way."""
+
+
+def now_ms() -> int:
+    """Return milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def iso(at_ms: int) -> str:
+    """Format milliseconds since the epoch, such as 2026-11-21T08:20:00.000Z."""
+    return f"{datetime.fromtimestamp(at_ms // 1000, UTC).isoformat()[:19]}.{at_ms % 1000:03d}Z"
+
+
+def iso_us(at_us: int) -> str:
+    """Format microseconds since the epoch as `iso` does, with three more digits unless they are zero."""
+    at_ms, micros = divmod(at_us, 1000)
+    return f"{iso(at_ms)[:-1]}{micros:03d}Z" if micros else iso(at_ms)
 
 
 def parse(text: str) -> int:
@@ -43,8 +60,8 @@ def parse(text: str) -> int:
 
 
 def option(name: str, text: str) -> int:
-    """Return the time that an option of the command gives, in milliseconds since the epoch. Raise FeedError."""
+    """Return the time that an option of the command gives, in milliseconds since the epoch. Raise BadInput."""
     try:
         return parse(text)
     except ValueError as error:
-        raise FeedError([f"{name}: {text!r} is not accepted; accepted: {error}"]) from None
+        raise BadInput(f"{name}: {text!r} is not accepted; accepted: {error}") from None

@@ -18,11 +18,11 @@ from rich.live import Live
 
 from cryptocdc_adapters.figures import FeedFigures
 from cryptocdc_adapters.readings import Readings
+from cryptocdc_core.exits import Exit
 from cryptocdc_core.feed import CryptoFeed, load
 from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local import applier, run, running
 from cryptocdc_local.draining import drain
-from cryptocdc_local.errors import EXIT_PLATFORM, EXIT_UNEQUAL
 from cryptocdc_local.exchange_choice import Chosen, answering, choose
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
 from cryptocdc_local.live import feed_table, markets_shown, server_table
@@ -136,7 +136,7 @@ def run_feed(
             console.print("stopped; the data stays, and `make run` goes on from here")
             if ends:
                 # Nothing was proven, and a script that asked for proof must not take this for one.
-                raise typer.Exit(EXIT_UNEQUAL) from None
+                raise typer.Exit(Exit.UNEQUAL) from None
         finally:
             if not leave_running:
                 with shown(console) as steps:
@@ -231,7 +231,7 @@ def _finish(it: run.Run, console: Console, as_json: bool) -> None:
     if gaps or not report["equal"] or not sum(captured.values()):
         if not sum(captured.values()):
             console.print("[red]nothing was captured")
-        raise typer.Exit(EXIT_UNEQUAL)
+        raise typer.Exit(Exit.UNEQUAL)
 
 
 def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> AppliedFeed:
@@ -369,4 +369,4 @@ def status(as_json: Json = False) -> None:
         for applied, now in feeds:
             console.print(feed_table(applied, now, "" if now.programs else "no program of it runs", time.time()))
     if any(server.state != "running" for server in servers):
-        raise typer.Exit(EXIT_PLATFORM)
+        raise typer.Exit(Exit.PLATFORM)

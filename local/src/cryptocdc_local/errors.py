@@ -13,16 +13,9 @@ from confluent_kafka import KafkaException
 
 from cryptocdc_adapters.connect import ConnectError
 from cryptocdc_adapters.exchange import ExchangeError
-from cryptocdc_core.feed import FeedError
-from cryptocdc_core.settings import SettingsError
-from cryptocdc_local.exchange_choice import SourceError
+from cryptocdc_core.exits import BadInput, Exit
 from cryptocdc_local.platform import PlatformError
 
-EXIT_UNEQUAL = 1
-EXIT_BAD_INPUT = 2
-EXIT_PLATFORM = 3
-
-_BAD_INPUT = (FeedError, SettingsError, SourceError)
 _SERVERS = (psycopg2.Error, KafkaException, NoHostAvailable, requests.RequestException, ConnectError, ExchangeError)
 
 
@@ -31,20 +24,20 @@ def explained() -> Iterator[None]:
     """Turn the known failures inside the block into a message on standard error and an exit code."""
     try:
         yield
-    except _BAD_INPUT as error:
+    except BadInput as error:
         print(error, file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        sys.exit(Exit.BAD_INPUT)
     except psycopg2.errors.RaiseException as error:  # a statement of the plan's that found the feed at fault
         print(error.diag.message_primary, file=sys.stderr)
-        sys.exit(EXIT_BAD_INPUT)
+        sys.exit(Exit.BAD_INPUT)
     except PlatformError as error:
         print(error, file=sys.stderr)
-        sys.exit(EXIT_PLATFORM)
+        sys.exit(Exit.PLATFORM)
     except _SERVERS as error:
         kind = type(error).__module__.partition(".")[0]
         print(f"{_NAMES.get(kind, kind)}: {' '.join(str(error).split())}", file=sys.stderr)
         print("  → `cryptocdc status` tells what runs, `cryptocdc doctor` what is wrong", file=sys.stderr)
-        sys.exit(EXIT_PLATFORM)
+        sys.exit(Exit.PLATFORM)
 
 
 _NAMES = {

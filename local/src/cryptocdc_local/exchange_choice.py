@@ -17,6 +17,7 @@ from cryptocdc_adapters.exchange import ExchangeError, ExchangeUnreachable
 from cryptocdc_adapters.exchange_reach import TIMEOUT_S, ping
 from cryptocdc_adapters.http_client import UnsupportedProxy
 from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.exits import BadInput
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Source, identity
 from cryptocdc_core.settings import SettingsError, SimulatorSettings
@@ -27,7 +28,7 @@ from cryptocdc_local.platform.settings import PlatformSettings
 from cryptocdc_local.programs import caller
 
 
-class SourceError(ValueError):
+class SourceError(BadInput):
     """A --source that can't be used."""
 
 

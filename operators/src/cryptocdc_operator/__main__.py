@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import threading
 from importlib.metadata import version
 
 import kopf
 import kubernetes
 
-from cryptocdc_adapters.serving import Health, serve
+from cryptocdc_adapters.serving import Health, serve_or_exit
 from cryptocdc_core import logs
+from cryptocdc_core.exits import refusing_bad_input
 from cryptocdc_core.metrics import OperatorMetrics
-from cryptocdc_core.settings import ServingSettings, SettingsError
+from cryptocdc_core.settings import ServingSettings
 from cryptocdc_operator.cluster.kubernetes_api import KubernetesCluster
 from cryptocdc_operator.context import Operator
 from cryptocdc_operator.handlers import Handlers
@@ -24,15 +24,10 @@ from cryptocdc_operator.servers.external import ExchangeAndVerifier
 from cryptocdc_operator.servers.platform import connect
 from cryptocdc_operator.settings import Addresses, OperatorSettings
 
-BAD_INPUT, PLATFORM = 2, 3
-
 
 def main() -> None:
-    try:
+    with refusing_bad_input():
         serving, settings = ServingSettings.from_env(), OperatorSettings.from_env()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        sys.exit(BAD_INPUT)
     logs.configure(serving.log_format, serving.log_level)
     # It logs each pass that has to be repeated as an error; the handlers log what matters.
     logging.getLogger("kopf").setLevel(logging.WARNING)
@@ -44,11 +39,7 @@ def main() -> None:
     except kubernetes.config.ConfigException:
         kubernetes.config.load_kube_config()  # type: ignore[no-untyped-call]
     metrics, health = OperatorMetrics(version("cryptocdc-operator")), Health(UNHEALTHY_AFTER_S)
-    try:
-        serve(metrics.registry, health, serving.metrics_host, serving.metrics_port)
-    except OSError as error:
-        print(f"CRYPTOCDC_METRICS_PORT: {serving.metrics_port}: {error}", file=sys.stderr)
-        sys.exit(PLATFORM)
+    serve_or_exit(metrics.registry, health, serving)
     cluster = KubernetesCluster(kubernetes.client.ApiClient(), settings.namespace)
     addresses, progress = Addresses.from_env(os.environ), Progress()
     operator = Operator(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -18,9 +17,9 @@ from itertools import groupby
 import kubernetes
 import yaml
 
+from cryptocdc_core.exits import BadInput, refusing_bad_input
 from cryptocdc_core.feed import CryptoFeed, parse
 from cryptocdc_core.names import source_of
-from cryptocdc_core.settings import SettingsError
 from cryptocdc_operator.cluster.kubernetes_api import KubernetesCluster
 from cryptocdc_operator.resources.labels import labels
 from cryptocdc_operator.resources.programs import Program, Secret, consumer, producer
@@ -35,10 +34,9 @@ TASKS = {
 """By what is to be done: the module that does it, and what it is told first."""
 KEPT_S = 86_400
 """A Job that has ended goes after a day, with its log."""
-BAD_INPUT = 2
 
 
-class NoJob(ValueError):
+class NoJob(BadInput):
     """It can't be made, and why."""
 
 
@@ -109,7 +107,7 @@ def main() -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the command of that name, without --feed")
     told = parser.parse_args()
-    try:
+    with refusing_bad_input():
         settings = OperatorSettings.from_env()
         kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
         cluster = KubernetesCluster(kubernetes.client.ApiClient(), settings.namespace)
@@ -119,9 +117,6 @@ def main() -> None:
             raise NoJob(f"{told.feed!r} is no feed that the operator has brought up; feeds: {there}")
         feed = parse(yaml.safe_load(shared["data"]["feed.yaml"]))
         made = job(told.task, told.arguments, feed, settings, Addresses.from_env(os.environ))
-    except (NoJob, SettingsError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(BAD_INPUT)
     print(json.dumps(made, indent=2))
 
 

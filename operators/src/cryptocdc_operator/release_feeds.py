@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import kubernetes
 from kubernetes.client import ApiException, AppsV1Api, CoreV1Api, CustomObjectsApi
 
+from cryptocdc_core.exits import Exit
 from cryptocdc_core.logs import configure
 from cryptocdc_operator.cluster.namespaces import FINALIZER
 from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
@@ -144,7 +145,7 @@ def main() -> None:
         release(Kubernetes(told.namespace, told.operator))
     except ApiException as error:
         log.error("Kubernetes: %s %s", error.status, error.reason)
-        sys.exit(3)
+        sys.exit(Exit.PLATFORM)
 
 
 if __name__ == "__main__":

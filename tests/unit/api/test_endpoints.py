@@ -9,8 +9,8 @@ import pytest
 from tests.unit.api.asking import Api, Tables
 from tests.unit.api.rows import moment, row, rows
 
-from cryptocdc_api.context import now_ms
 from cryptocdc_core.catalogue import HEATMAP
+from cryptocdc_core.times import now_ms
 
 
 def newest(table: str, **by_symbol: dict[str, Any]) -> list[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptocdc_api.shapes import digits, iso, schema, shaper
+from cryptocdc_api.shapes import digits, schema, shaper
 from cryptocdc_core.catalogue import Column, Type
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 
@@ -36,12 +36,6 @@ def test_a_decimal_keeps_every_digit(value: Decimal) -> None:
     text = digits(value)
     assert "E" not in text
     assert Decimal(text).as_tuple() == value.as_tuple()
-
-
-@given(st.integers(0, 253_370_764_800_000))
-def test_iso_and_epoch_are_the_same_moment(at_ms: int) -> None:
-    moment = datetime.fromisoformat(iso(at_ms)) - datetime(1970, 1, 1, tzinfo=UTC)
-    assert moment == timedelta(milliseconds=at_ms)
 
 
 def test_the_schema_names_all_that_the_rows_have() -> None:

@@ -10,9 +10,9 @@ from confluent_kafka import KafkaError, KafkaException
 from tests.unit.api.asking import Api, Tables
 from tests.unit.api.rows import rows
 
-from cryptocdc_api.context import now_ms
 from cryptocdc_core.catalogue import Stream, by_table
 from cryptocdc_core.hops import Sent, Values, Written, exact
+from cryptocdc_core.times import now_ms
 
 LSN = 17
 

@@ -1,14 +1,14 @@
 """Times as people give them: one parser for the command and the API."""
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptocdc_core.feed import FeedError
-from cryptocdc_core.times import LATEST_MS, option, parse
+from cryptocdc_core.exits import BadInput
+from cryptocdc_core.times import LATEST_MS, iso, iso_us, option, parse
 
 AT_MS = 1_795_834_560_000
 
@@ -50,7 +50,7 @@ def test_seconds_milliseconds_and_iso_are_told_apart(text, at_ms):
 def test_what_is_ambiguous_or_no_time_is_refused_with_what_is_accepted(text):
     with pytest.raises(ValueError, match=r"ISO 8601.* seconds with 10 digits, milliseconds with 13"):
         parse(text)
-    with pytest.raises(FeedError, match=r"^--from: .* is not accepted; accepted: ISO 8601"):
+    with pytest.raises(BadInput, match=r"^--from: .* is not accepted; accepted: ISO 8601"):
         option("--from", text)
 
 
@@ -65,3 +65,17 @@ def test_one_time_is_the_same_in_every_spelling(at_ms):
 def test_whatever_the_text_it_is_a_time_or_refused(text):
     with suppress(ValueError):
         assert 0 <= parse(text) < LATEST_MS
+
+
+@given(st.integers(0, 4 * 10**15))
+def test_times_are_iso_and_lose_no_microsecond(at_us: int) -> None:
+    read = datetime.fromisoformat(iso_us(at_us))
+    assert (read - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) == at_us
+
+
+@given(st.integers(0, LATEST_MS))
+def test_a_time_is_formatted_to_the_millisecond_and_parsed_back(at_ms):
+    assert iso(at_ms) == iso_us(at_ms * 1000)
+    assert len(iso(at_ms)) == len("2026-11-21T08:20:00.000Z")
+    if at_ms < LATEST_MS:
+        assert parse(iso(at_ms)) == at_ms

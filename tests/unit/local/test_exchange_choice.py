@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from tests.unit.core.feeds import feed
 
+from cryptocdc_core.exits import Exit
 from cryptocdc_core.settings import SettingsError
-from cryptocdc_local.errors import EXIT_BAD_INPUT, EXIT_PLATFORM, explained
+from cryptocdc_local.errors import explained
 from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform.errors import PlatformError
 
@@ -74,7 +75,7 @@ def test_what_answers_otherwise_ends_with_exit_3_and_no_made_up_prices(
 ) -> None:
     with answering(status, body) as url, pytest.raises(SystemExit) as ended, explained():
         choose(feed(endpoints={"rest": url}), wanted)
-    assert ended.value.code == EXIT_PLATFORM
+    assert ended.value.code == Exit.PLATFORM
     told = capsys.readouterr().err
     assert said in told
     assert "binance does not serve this machine" in told
@@ -89,7 +90,7 @@ def test_an_unsupported_proxy_ends_with_exit_2_and_its_variable(
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
     with pytest.raises(SystemExit) as ended, explained():
         choose(feed(), None)
-    assert ended.value.code == EXIT_BAD_INPUT
+    assert ended.value.code == Exit.BAD_INPUT
     assert "HTTPS_PROXY: the proxy 'socks5://127.0.0.1:1080' is not supported" in capsys.readouterr().err
     with pytest.raises(SettingsError):
         choose(feed(), "exchange")

@@ -13,7 +13,7 @@ import pytest
 from tests.unit.core.feeds import feed
 
 from cryptocdc_core.catalogue.streams import KLINES, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.feed import FeedError
+from cryptocdc_core.exits import BadInput
 from cryptocdc_core.hops import Sent, Stored, Trail, Values, Written
 from cryptocdc_local.trace.commands import chosen_stream, parsed_key
 from cryptocdc_local.trace.follow import end_of, follow, next_row, nothing_came
@@ -35,7 +35,7 @@ def test_a_stream_goes_by_its_name_or_its_table(name: str | None) -> None:
 
 
 def test_a_stream_that_is_not_captured_is_refused_with_those_that_are() -> None:
-    with pytest.raises(FeedError, match="'latestPrices' is not accepted; accepted: recentTrades, klines, orderBook"):
+    with pytest.raises(BadInput, match="'latestPrices' is not accepted; accepted: recentTrades, klines, orderBook"):
         chosen_stream(FEED, "latestPrices")
 
 
@@ -60,7 +60,7 @@ def test_a_key_is_read_by_the_catalogues_types() -> None:
     ],
 )
 def test_a_key_that_is_none_is_refused_by_its_column(given: list[str], told: str) -> None:
-    with pytest.raises(FeedError) as refused:
+    with pytest.raises(BadInput) as refused:
         parsed_key(RECENT_TRADES, "BTCUSDT", given, FEED)
     assert told in str(refused.value)
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from cryptocdc_core.exchanges import EXCHANGES
+from cryptocdc_core.exits import Exit
 from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local.platform import grafana, shells
 from cryptocdc_local.platform.doctor import diagnose
@@ -51,7 +52,7 @@ def doctor(
         if check.remedy:
             console.print(f"  [yellow]→ {check.remedy}", highlight=False, soft_wrap=True)
     if any(not check.ok and check.name != "exchange" for check in checks):
-        raise typer.Exit(3)
+        raise typer.Exit(Exit.PLATFORM)
 
 
 def setup() -> None:

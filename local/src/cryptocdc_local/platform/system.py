@@ -18,7 +18,7 @@ IN_CONTAINER = (
     "make image-all-in-one && docker run --rm -it -p 8000:8000 -v cryptocdc:/data cryptocdc/all-in-one"
     "   (docker or podman; see docs/images.md)"
 )
-EXIT_PLATFORM = 3
+EXIT_PLATFORM = 3  # `Exit.PLATFORM`; this file runs before any package is installed
 _OS_RELEASE = Path("/etc/os-release")
 _MADE_FOR = ("debian", "12")
 _PYTHON = (3, 11)

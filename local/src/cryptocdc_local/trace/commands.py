@@ -18,11 +18,11 @@ from cryptocdc_core import feed as feeds
 from cryptocdc_core import times
 from cryptocdc_core.catalogue import STREAMS, Stream, Type
 from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.exits import Exit
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.hops import Trail, Values
 from cryptocdc_core.settings import PostgresSettings
 from cryptocdc_core.symbols import as_listed
-from cryptocdc_local.errors import EXIT_UNEQUAL
 from cryptocdc_local.feeds import FeedStore
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.trace.follow import End, add_frame, ask_again, end_of, follow, next_row, nothing_came
@@ -82,7 +82,7 @@ def trace(
     else:
         show(head, trail, end, Console())
     if end.reason:
-        raise typer.Exit(EXIT_UNEQUAL)
+        raise typer.Exit(Exit.UNEQUAL)
 
 
 def _traced(found: Places, known: Values, limit_s: float) -> tuple[Trail, End]:

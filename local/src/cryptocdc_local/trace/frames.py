@@ -7,7 +7,6 @@ who listens before the row is captured gets its very frame.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ from websockets.sync.client import connect
 
 from cryptocdc_adapters.exchange import Rest
 from cryptocdc_adapters.http_client import proxy_of
+from cryptocdc_core import times
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import KLINES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
@@ -115,7 +115,7 @@ def _without(values: Values, names: tuple[str, ...]) -> Values:
 def asked_again(feed: CryptoFeed, stream: Stream, row: Values, rest_url: str) -> Frame | str:
     """What the exchange says of a row of the past, over REST; or why it can't be asked. Raises ExchangeError."""
     rest = Rest(rest_url, patience_s=PATIENCE_S)
-    symbol, now_ms = row["symbol"], time.time_ns() // 1_000_000
+    symbol, now_ms = row["symbol"], times.now_ms()
     trades = feed.spec.streams.recent_trades
     if stream is RECENT_TRADES and trades is not None and trades.kind == "aggregate":
         path, values = f"aggTrades?symbol={symbol}&fromId={row['trade_id']}&limit=1", OWN

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from cryptocdc_adapters import cassandra, offsets, postgres, slots
 from cryptocdc_adapters.audited import one_key, one_statement, written
 from cryptocdc_adapters.kafka import TIMEOUT_S
 from cryptocdc_adapters.records import Records
+from cryptocdc_core import times
 from cryptocdc_core.catalogue import Stream, Type
 from cryptocdc_core.changes import Change
 from cryptocdc_core.ddl import DAY_MS, DROPPED
@@ -109,7 +109,7 @@ class Places:
 
     def sent(self, key: Values, from_ms: int, is_it: Callable[[Change], bool] | None = None) -> Sent | None:
         """Kafka's record of that key, handed over from `from_ms` on."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = times.now_ms()
         return self._records.find(self.stream, key, from_ms - CLOCKS_MS, now_ms, TIMEOUT_S, is_it)
 
     def slot_in_words(self) -> str:

@@ -3,59 +3,48 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
-import threading
 from importlib.metadata import version
 
 from confluent_kafka import Consumer, KafkaException
 
 from cryptocdc_adapters.kafka import group_config
 from cryptocdc_adapters.membership import Membership
-from cryptocdc_adapters.serving import Health, serve
+from cryptocdc_adapters.serving import Health, serve_or_exit
 from cryptocdc_alerter.ledger import Ledger
 from cryptocdc_alerter.price_loop import PriceLoop
 from cryptocdc_alerter.reading import Prices
 from cryptocdc_alerter.webhook import Webhook
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
+from cryptocdc_core.exits import Exit, refusing_bad_input, stop_event
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import AlerterMetrics
 from cryptocdc_core.names import Names, identity
-from cryptocdc_core.settings import AlerterSettings, KafkaSettings, ProgramSettings, SettingsError
+from cryptocdc_core.settings import AlerterSettings, KafkaSettings, ProgramSettings
 
 log = logging.getLogger("cryptocdc.alerter")
 
 HEALTHY_FOR_S = 60
-BAD_INPUT, PLATFORM = 2, 3
 
 
 def main() -> None:
-    try:
+    with refusing_bad_input():
         settings, kafka, own = ProgramSettings.from_env(), KafkaSettings.from_env(), AlerterSettings.from_env()
         logs.configure(settings.log_format, settings.log_level)
         feed = feeds.load(settings.feed)
         if not feed.spec.alerts:
             raise FeedError(["spec.alerts: is empty; accepted: one alert or more"])
-    except (SettingsError, FeedError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event()
     metrics = AlerterMetrics(version("cryptocdc-alerter"))
     health = Health(HEALTHY_FOR_S)
-    try:
-        server = serve(metrics.registry, health, settings.metrics_host, settings.metrics_port)
-    except OSError as error:
-        print(f"CRYPTOCDC_METRICS_PORT: {settings.metrics_port}: {error}", file=sys.stderr)
-        sys.exit(PLATFORM)
+    server = serve_or_exit(metrics.registry, health, settings)
     webhook = _webhook(feed, own, metrics)
     try:
         _price_loop(feed, settings, kafka, webhook, metrics, health).run(stop)
     except KafkaException as error:
         log.error("Kafka: %s", error)
-        sys.exit(PLATFORM)
+        sys.exit(Exit.PLATFORM)
     finally:
         if webhook is not None:
             webhook.stop()

@@ -24,6 +24,7 @@ from cryptocdc_core.alerts import Alert
 from cryptocdc_core.changes import Undecodable
 from cryptocdc_core.metrics import AlerterMetrics
 from cryptocdc_core.names import Source
+from cryptocdc_core.times import now_ms
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class PriceLoop:
         metrics: AlerterMetrics,
         health: Health,
         member: Callable[[], bool],
-        wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        wall_ms: Callable[[], int] = now_ms,
     ) -> None:
         """`tell` gets each record once it is acknowledged, and must not block; `feed`: the identity and its source;
         `member` returns whether `consumer` is in its group."""

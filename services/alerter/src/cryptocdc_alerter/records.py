@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from cryptocdc_alerter.evaluation import Known, Position, Transition
 from cryptocdc_core.alerts import number_text
 from cryptocdc_core.names import Source
+from cryptocdc_core.times import iso
 
 FIRING, RESOLVED = "firing", "resolved"
 REMOVED = "the alert is no longer in the feed"
@@ -96,7 +95,3 @@ def known_of(record: Record) -> Known:
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Record).decode
-
-
-def iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

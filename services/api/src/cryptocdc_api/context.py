@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +84,3 @@ class Context:
         if asked is None or asked not in captured:
             raise Refused("interval", asked or "", ", ".join(captured) or "none: the feed captures no klines", 404)
         return asked
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -11,7 +11,7 @@ import uvicorn
 
 from cryptocdc_adapters.readings import Readings
 from cryptocdc_adapters.records import Records
-from cryptocdc_adapters.serving import Health, serve
+from cryptocdc_adapters.serving import Health, serve_or_exit
 from cryptocdc_api.app import build_app
 from cryptocdc_api.background import Background
 from cryptocdc_api.context import Context
@@ -24,39 +24,28 @@ from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
 from cryptocdc_core.catalogue import DERIVED, HEATMAP
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
-from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.exits import Exit, refusing_bad_input
+from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import Names, identity
 from cryptocdc_core.plan import streams_of
-from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings, SettingsError
+from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings
 
 HEALTHY_FOR_S = 120
 """Longer than it takes to learn that none of several Cassandra nodes answers: ten seconds each, and as many to ask."""
 BACKLOG = 2048
-BAD_INPUT, PLATFORM = 2, 3
 VERSION = version("cryptocdc-api")
 
 
 def main() -> None:
-    try:
+    with refusing_bad_input():
         settings, own = ProgramSettings.from_env(), ApiSettings.from_env()
         kafka, cassandra = KafkaSettings.from_env(), CassandraSettings.from_env()
         logs.configure(settings.log_format, settings.log_level)
         feed = feeds.load(settings.feed)
-    except (SettingsError, FeedError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(BAD_INPUT)
     metrics, health = ApiMetrics(VERSION), Health(HEALTHY_FOR_S)
-    try:
-        port = _listen(own)
-        server = serve(metrics.registry, health, settings.metrics_host, settings.metrics_port)
-    except OSError as error:
-        print(
-            f"ports {own.port} and {settings.metrics_port}: {error}; CRYPTOCDC_API_PORT and CRYPTOCDC_METRICS_PORT"
-            " choose others",
-            file=sys.stderr,
-        )
-        sys.exit(PLATFORM)
+    port = _listen(own)
+    server = serve_or_exit(metrics.registry, health, settings)
     try:
         _serve(feed, settings, own, kafka, cassandra, metrics, health, port)
     finally:
@@ -64,9 +53,13 @@ def main() -> None:
 
 
 def _listen(own: ApiSettings) -> socket.socket:
-    """Raises OSError naming the address when the port is taken."""
+    """Return the API's socket; exit when the port is taken."""
     family = socket.AF_INET6 if ":" in own.host else socket.AF_INET
-    return socket.create_server((own.host, own.port), family=family, backlog=BACKLOG)
+    try:
+        return socket.create_server((own.host, own.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        print(f"{own.variable('port')}: {own.port}: {error}", file=sys.stderr)
+        sys.exit(Exit.PLATFORM)
 
 
 def _serve(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from cryptocdc_core.catalogue import Column, Type
+from cryptocdc_core.times import iso
 
 Json = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1)
@@ -17,11 +18,6 @@ _MILLISECOND = timedelta(milliseconds=1)
 def millis(value: datetime | int) -> int:
     """A time as Cassandra's driver gives it (UTC without zone), or as a change bears it, in ms since the epoch."""
     return value if isinstance(value, int) else (value - _EPOCH) // _MILLISECOND
-
-
-def iso(at_ms: int) -> str:
-    """E.g. 2026-11-21T10:00:00.000Z."""
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
 
 
 def digits(value: Decimal | str) -> str:

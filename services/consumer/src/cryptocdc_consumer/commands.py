@@ -17,10 +17,10 @@ from rich.table import Table
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_consumer.pending import PendingLetter, ReplayError, pending, replay
 from cryptocdc_core import feed as feeds
+from cryptocdc_core.exits import Exit
 from cryptocdc_core.names import SUFFIXES, Names, identity
 from cryptocdc_core.settings import KafkaSettings, PostgresSettings, SettingsError
 
-BAD_INPUT, PLATFORM = 2, 3
 SHOWN_BYTES = 60
 
 Feed = Annotated[Path, typer.Option("-f", "--feed", help="the feed's YAML file")]
@@ -84,13 +84,13 @@ def _told() -> Iterator[None]:
     try:
         yield
     except feeds.FeedError as error:
-        _fail(str(error), BAD_INPUT)
+        _fail(str(error), Exit.BAD_INPUT)
     except SettingsError as error:
-        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", PLATFORM)
+        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", Exit.PLATFORM)
     except KafkaException as error:
-        _fail(f"Kafka: {error.args[0].str()}\n  → `cryptocdc status` says what runs", PLATFORM)
+        _fail(f"Kafka: {error.args[0].str()}\n  → `cryptocdc status` says what runs", Exit.PLATFORM)
     except ReplayError as error:
-        _fail(f"Kafka: {error}\n  → the letters stay pending; try again", PLATFORM)
+        _fail(f"Kafka: {error}\n  → the letters stay pending; try again", Exit.PLATFORM)
 
 
 def _fail(message: str, code: int) -> None:

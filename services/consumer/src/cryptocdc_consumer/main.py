@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from confluent_kafka import Consumer, Producer
 from cryptocdc_adapters import cassandra
 from cryptocdc_adapters.kafka import group_config
 from cryptocdc_adapters.membership import Membership
-from cryptocdc_adapters.serving import Health, serve
+from cryptocdc_adapters.serving import Health, serve_or_exit
 from cryptocdc_consumer import transform
 from cryptocdc_consumer.intake import Intake
 from cryptocdc_consumer.letters import Letters, producer_config
@@ -25,38 +24,29 @@ from cryptocdc_consumer.sink import Sink
 from cryptocdc_consumer.write_loop import WriteLoop
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
-from cryptocdc_core.feed import CryptoFeed, FeedError, retention_s
+from cryptocdc_core.exits import Exit, refusing_bad_input, stop_event
+from cryptocdc_core.feed import CryptoFeed, retention_s
 from cryptocdc_core.metrics import ConsumerMetrics
 from cryptocdc_core.names import Names, identity
 from cryptocdc_core.plan import streams_of
-from cryptocdc_core.settings import CassandraSettings, KafkaSettings, ProgramSettings, SettingsError
+from cryptocdc_core.settings import CassandraSettings, KafkaSettings, ProgramSettings
 
 log = logging.getLogger("cryptocdc.consumer")
 
 HEALTHY_FOR_S = 60
-WELL, BAD_INPUT, PLATFORM = 0, 2, 3
 
 
 def main() -> None:
-    try:
+    with refusing_bad_input():
         settings = ProgramSettings.from_env()
         kafka, sink = KafkaSettings.from_env(), CassandraSettings.from_env()
         logs.configure(settings.log_format, settings.log_level)
         feed = feeds.load(settings.feed)
         step = transform.load(os.environ.get(transform.SETTING))
-    except (SettingsError, FeedError, transform.TransformError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event()
     metrics = ConsumerMetrics(version("cryptocdc-consumer"))
     health = Health(HEALTHY_FOR_S)
-    try:
-        server = serve(metrics.registry, health, settings.metrics_host, settings.metrics_port)
-    except OSError as error:
-        print(f"CRYPTOCDC_METRICS_PORT: {settings.metrics_port}: {error}", file=sys.stderr)
-        sys.exit(PLATFORM)
+    server = serve_or_exit(metrics.registry, health, settings)
     try:
         sys.exit(_run(feed, settings, kafka, sink, step, metrics, health, stop))
     finally:
@@ -72,14 +62,14 @@ def _run(
     metrics: ConsumerMetrics,
     health: Health,
     stop: threading.Event,
-) -> int:
+) -> Exit:
     names = Names(identity(feed.name, settings.source))
     link = Link(sink, names.keyspace)
     health.ready_when(link.obstacle)
     metrics.write_stalled_seconds.set_function(lambda: link.waiting_s)
     try:
         if not link.connect(stop):
-            return WELL
+            return Exit.OK
         # Also what is left of streams that are captured no more.
         streams = streams_of(feed, cassandra.tables(link.session, names.keyspace))
         intake = Intake(names, streams, retention_s(feed.spec.retention.cassandra), link.prepare, metrics, step)
@@ -101,11 +91,11 @@ def _run(
         ).start()
         drained = loop.run(stop)
         log.info("stopped: %s", "all is written and committed" if drained else "what is not written is read again")
-        return WELL
+        return Exit.OK
     except InvalidRequest as error:
         # Only preparing can raise it here: a batch's is the sink's to deal with.
         log.error("Cassandra: %s; apply the feed first", error)
-        return PLATFORM
+        return Exit.PLATFORM
     finally:
         link.close()
 

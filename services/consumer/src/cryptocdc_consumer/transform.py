@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.changes import Change
+from cryptocdc_core.exits import BadInput
 
 Transform = Callable[[Stream, Change], Change | None]
 """Gives the change to write, altered or not, or None to leave it out; it is then counted and its offset committed.
@@ -19,7 +20,7 @@ change of the key's columns or of `version` is a different row to Cassandra, and
 SETTING = "CRYPTOCDC_TRANSFORM"
 
 
-class TransformError(ValueError):
+class TransformError(BadInput):
     """A transform that can't be loaded; the message names the setting."""
 
 

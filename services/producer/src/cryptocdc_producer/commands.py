@@ -26,6 +26,7 @@ from cryptocdc_core import symbols, times
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.exchanges import exchange_of
+from cryptocdc_core.exits import BadInput
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, Source, identity
@@ -76,10 +77,10 @@ def backfill(
         if used == "capture":
             raise FeedError(["--source: a capture has no history to ask for; accepted: exchange, simulated"])
         url = os.environ.get("CRYPTOCDC_REST_URL") or _simulator(parsed, used)
-    except FeedError as error:
-        _fail(str(error), _BAD_INPUT)
     except SettingsError as error:
         _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", _PLATFORM)
+    except BadInput as error:
+        _fail(str(error), _BAD_INPUT)
     except psycopg2.Error as error:
         _fail(f"PostgreSQL: {str(error).strip()}\n  → `cryptocdc status` tells what runs", _PLATFORM)
     try:

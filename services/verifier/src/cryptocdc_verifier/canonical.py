@@ -15,7 +15,7 @@ from hashlib import blake2b
 
 from cryptocdc_core.catalogue import Column, Stream, Type
 from cryptocdc_core.names import quoted
-from cryptocdc_verifier.window import iso
+from cryptocdc_core.times import iso
 
 Key = tuple[bytes, ...]
 """A row's key as it stands in its line."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cryptocdc_core.times import iso
 from cryptocdc_verifier.compare import Kind
 from cryptocdc_verifier.dead_letters import DeadLetter
 from cryptocdc_verifier.trace import Sent
-from cryptocdc_verifier.window import iso
 
 
 @dataclass(frozen=True)

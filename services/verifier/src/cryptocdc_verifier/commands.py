@@ -14,12 +14,12 @@ from rich.console import Console
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import times
+from cryptocdc_core.exits import BadInput, Exit
 from cryptocdc_core.settings import PostgresSettings, SettingsError
 from cryptocdc_verifier.screen import progress, show
 from cryptocdc_verifier.target import Target, VerifyError
 from cryptocdc_verifier.verify import verify
 
-UNEQUAL, BAD_INPUT, PLATFORM = 1, 2, 3
 EXPLAINED = 20
 
 
@@ -46,24 +46,24 @@ def run(
         if first is not None and last is not None and first >= last:
             raise feeds.FeedError([f"--to: {end!r} is not accepted; accepted: a time after --from"])
         target = Target.from_env(parsed, source_in_use(PostgresSettings.from_env(), parsed, source))
-    except feeds.FeedError as error:
-        fail(str(error), BAD_INPUT)
     except SettingsError as error:
-        fail(f"{error}\nThese say where the servers are; `cryptocdc up` starts them on this machine", PLATFORM)
+        fail(f"{error}\nThese say where the servers are; `cryptocdc up` starts them on this machine", Exit.PLATFORM)
+    except BadInput as error:
+        fail(str(error), Exit.BAD_INPUT)
     except psycopg2.OperationalError as error:
-        fail(f"PostgreSQL: {' '.join(str(error).split())}", PLATFORM)
+        fail(f"PostgreSQL: {' '.join(str(error).split())}", Exit.PLATFORM)
     errors = Console(stderr=True)
     try:
         with progress(errors) as say:
             report = verify(target, first, last, explained=EXPLAINED if explained else 0, say=say)
     except VerifyError as error:
-        fail(str(error), PLATFORM)
+        fail(str(error), Exit.PLATFORM)
     if as_json:
         sys.stdout.write(json.dumps(report.to_json()) + "\n")
     else:
         show(report, Console())
     if not report.equal:
-        raise typer.Exit(UNEQUAL)
+        raise typer.Exit(Exit.UNEQUAL)
 
 
 def fail(message: str, code: int) -> None:

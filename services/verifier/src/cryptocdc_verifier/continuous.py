@@ -11,6 +11,7 @@ from functools import partial
 from cryptocdc_adapters.serving import Health
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_core.times import iso, now_ms
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import Comparison, TableResult
 from cryptocdc_verifier.delivery import Delivery
@@ -21,7 +22,7 @@ from cryptocdc_verifier.rechecks import Rechecks
 from cryptocdc_verifier.slices import LENGTHS, cut, full_hours, next_length, provable, proven_through, unproven_s
 from cryptocdc_verifier.target import Target
 from cryptocdc_verifier.verify import window_of
-from cryptocdc_verifier.window import Partition, Window, iso, partitions_of, subtract
+from cryptocdc_verifier.window import Partition, Window, partitions_of, subtract
 
 log = logging.getLogger("cryptocdc.verifier")
 
@@ -197,5 +198,5 @@ class Continuous:
 
     def _unproven_s(self, days: Sequence[int], through: int) -> float:
         """At any later time, as when nothing is proven any more."""
-        now = time.time_ns() // 1_000_000
+        now = now_ms()
         return unproven_s(days, window_of(self._target, now, None, None).start, now, through)

@@ -12,6 +12,7 @@ import msgspec
 from cryptocdc_core.catalogue import AUDIT, Stream, Type
 from cryptocdc_core.ddl import AUDIT_COLUMN
 from cryptocdc_core.names import quoted
+from cryptocdc_core.times import iso
 from cryptocdc_verifier.canonical import Key, shown, version_of
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.causes import Evidence, likely_cause
@@ -19,7 +20,6 @@ from cryptocdc_verifier.compare import Difference
 from cryptocdc_verifier.dead_letters import DeadLetter, Pending
 from cryptocdc_verifier.target import Target
 from cryptocdc_verifier.trace import Trace, trace
-from cryptocdc_verifier.window import iso
 
 
 def explain(

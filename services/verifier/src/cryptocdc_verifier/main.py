@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import signal
-import sys
 import threading
 from importlib.metadata import version
 
-from cryptocdc_adapters.serving import Health, serve
+from cryptocdc_adapters.serving import Health, serve_or_exit
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
-from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.exits import refusing_bad_input, stop_event
+from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_core.names import Source, source_of
 from cryptocdc_core.settings import (
@@ -31,28 +30,18 @@ log = logging.getLogger("cryptocdc.verifier")
 
 HEALTHY_FOR_S = 300
 FOLLOW_S = 5.0
-_BAD_INPUT, _PLATFORM = 2, 3
 
 
 def main() -> None:
-    try:
+    with refusing_bad_input():
         settings = ProvingSettings.from_env()
         pace = VerifierSettings.from_env()
         logs.configure(settings.log_format, settings.log_level)
         one = _only(settings)
-    except (SettingsError, FeedError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(_BAD_INPUT)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_event()
     metrics = VerifierMetrics(version("cryptocdc-verifier"))
     health = Health(HEALTHY_FOR_S)
-    try:
-        server = serve(metrics.registry, health, settings.metrics_host, settings.metrics_port)
-    except OSError as error:
-        print(f"CRYPTOCDC_METRICS_PORT: {settings.metrics_port}: {error}", file=sys.stderr)
-        sys.exit(_PLATFORM)
+    server = serve_or_exit(metrics.registry, health, settings)
     if settings.feeds is not None:
         _prove_all(settings, metrics, health, stop, pace.rows_per_s)
     elif one is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptocdc_core.times import iso
 from cryptocdc_verifier.compare import TableResult
-from cryptocdc_verifier.window import Window, iso
+from cryptocdc_verifier.window import Window
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cryptocdc_core.catalogue import Bucket, Stream
@@ -79,8 +78,3 @@ def subtract(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]
                 cut.append(Window(hole.end, window.end))
         left = cut
     return left
-
-
-def iso(at_ms: int) -> str:
-    """2026-11-21T08:20:00.000Z."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,7 +9,8 @@ from itertools import groupby
 from cryptocdc_api.analysis.indicators import WORKING, shown
 from cryptocdc_api.reading.paging import Row, Span, position
 from cryptocdc_api.reading.tables import BOOK_SUMS
-from cryptocdc_api.shapes import Json, digits, iso
+from cryptocdc_api.shapes import Json, digits
+from cryptocdc_core.times import iso
 
 AVERAGES = {
     "spread": "Mean of the lowest price asked less the highest bid.",

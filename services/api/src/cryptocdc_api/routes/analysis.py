@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from cryptocdc_api.analysis.rankings import top
 from cryptocdc_api.analysis.signals import SIGNALS, VOLATILITY, WARM_UP, head, head_columns, signals, volatilities
-from cryptocdc_api.context import Context, now_ms
+from cryptocdc_api.context import Context
 from cryptocdc_api.reading.cache import Cache
 from cryptocdc_api.reading.paging import Row, page, position
 from cryptocdc_api.reading.tables import TABLES
@@ -30,6 +30,7 @@ from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import described, json_response, paged, span_of
 from cryptocdc_api.shapes import Json, schema
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
+from cryptocdc_core.times import now_ms
 
 VOLATILITY_AGE_S, VOLATILITIES = 5.0, 64
 

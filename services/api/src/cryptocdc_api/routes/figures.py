@@ -16,7 +16,8 @@ from cryptocdc_api.reading.cache import Cache
 from cryptocdc_api.requests.parameters import NothingQuery
 from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import json_response
-from cryptocdc_api.shapes import Json, iso
+from cryptocdc_api.shapes import Json
+from cryptocdc_core.times import iso
 
 AGE_S = 1.0
 TIMES = ("p50", "p99")

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from cryptocdc_api.context import Context, now_ms
+from cryptocdc_api.context import Context
 from cryptocdc_api.reading.paging import Row, Span, from_cursor, page, pages, to_cursor
 from cryptocdc_api.reading.tables import Table
 from cryptocdc_api.refusals import Refused
@@ -18,6 +18,7 @@ from cryptocdc_api.requests.parameters import RangeQuery
 from cryptocdc_api.shapes import Json
 from cryptocdc_core.catalogue import Bucket
 from cryptocdc_core.feed import retention_s
+from cryptocdc_core.times import now_ms
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 
 CURSOR_HEADER = "X-Next-Cursor"

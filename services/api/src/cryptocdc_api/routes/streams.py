@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from cryptocdc_api.analysis import books
 from cryptocdc_api.analysis.averages import AVERAGES, averages, rest_of
-from cryptocdc_api.context import Context, Newest, now_ms
+from cryptocdc_api.context import Context, Newest
 from cryptocdc_api.reading.cache import Cache
 from cryptocdc_api.reading.paging import Row, page
 from cryptocdc_api.reading.tables import BOOK_SUMS, HEATMAP_TABLE, TABLES, Table
@@ -31,6 +31,7 @@ from cryptocdc_api.routes.responses import answer, described, json_response, pag
 from cryptocdc_api.shapes import Json, schema, shaper
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.times import now_ms
 
 BOOKS_AGE_S = 1.0
 AVERAGED_BOOKS = 100_000

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from cryptocdc_api.context import Context, now_ms
+from cryptocdc_api.context import Context
 from cryptocdc_api.reading.cache import Cache
 from cryptocdc_api.reading.paging import page, position
 from cryptocdc_api.reading.tables import TABLES
@@ -22,6 +22,7 @@ from cryptocdc_api.shapes import Json
 from cryptocdc_core.catalogue import Stream, by_table
 from cryptocdc_core.changes import Change
 from cryptocdc_core.hops import HOPS, KAFKA, POSTGRES, Sent, Trail, Values
+from cryptocdc_core.times import now_ms
 
 AGE_S, KEPT = 1.0, 256
 KAFKA_LIMIT_S = 2.0
