@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from cassandra import AuthenticationFailed, ConsistencyLevel, OperationTimedOut, UnresolvableContactPoints
@@ -16,6 +16,7 @@ from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionP
 from cassandra.protocol import BatchMessage, ProtocolHandler
 from cassandra.query import BatchStatement, BatchType
 
+from cryptocdc_core.backoff import retry
 from cryptocdc_core.names import quoted
 from cryptocdc_core.settings import CassandraSettings
 
@@ -157,14 +158,7 @@ def apply_schema(settings: CassandraSettings, statements: Sequence[str]) -> None
     cluster, session = connect(settings)
     try:
         for statement in statements:
-            for attempt in range(3):
-                try:
-                    session.execute(statement, timeout=60)
-                    break
-                except (OperationTimedOut, NoHostAvailable):
-                    # A node busy with its first start answers schema changes late; the statement may well have landed.
-                    if attempt == 2:
-                        raise
-                    time.sleep(1 + attempt)
+            # A node busy with its first start answers schema changes late; the statement may well have landed.
+            retry(partial(session.execute, statement, timeout=60), (OperationTimedOut, NoHostAvailable), 150, 1)
     finally:
         cluster.shutdown()

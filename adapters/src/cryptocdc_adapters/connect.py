@@ -9,12 +9,17 @@ from dataclasses import dataclass
 import requests
 
 from cryptocdc_adapters.http_client import Session
+from cryptocdc_core.backoff import retry
 
 TIMEOUT_S = 30
 
 
 class ConnectError(RuntimeError):
     """An answer of Connect that is no success, in its own words."""
+
+
+class _Rebalancing(ConnectError):
+    """Connect refuses because its workers are dividing the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +154,14 @@ class Connect:
             time.sleep(0.2)
 
     def _call(self, method: str, path: str, accept: tuple[int, ...] = (), **more: object) -> requests.Response:
-        """409 means that Connect is rebalancing: it is asked again."""
-        deadline = time.monotonic() + TIMEOUT_S
-        while True:
+        """Return the response, unless it is an error that is not in `accept`. A Connect that is rebalancing is asked
+        again."""
+
+        def once() -> requests.Response:
             answer = self._http.request(method, self._url + path, timeout=TIMEOUT_S, **more)  # type: ignore[arg-type]
-            if answer.status_code == 409 and time.monotonic() < deadline:
-                time.sleep(0.3)
-                continue
             if answer.ok or answer.status_code in accept:
                 return answer
-            raise ConnectError(f"{method} {path}: {answer.status_code}: {answer.text[:500]}")
+            kind = _Rebalancing if answer.status_code == 409 else ConnectError
+            raise kind(f"{method} {path}: {answer.status_code}: {answer.text[:500]}")
+
+        return retry(once, _Rebalancing, TIMEOUT_S, 0.3)

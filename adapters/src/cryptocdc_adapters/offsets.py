@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_core.backoff import retry
 from cryptocdc_core.settings import KafkaSettings
 
 AGAIN_S = 0.2
@@ -17,6 +18,8 @@ _MAY_PASS = (
 )  # fmt: skip
 Partition = tuple[str, int]
 """A topic's name and the number of one of its partitions."""
+Span = tuple[int, int]
+"""The first offset that a partition keeps, and the one that its next record will have."""
 
 
 class GroupOffsets:
@@ -35,16 +38,11 @@ class GroupOffsets:
 
         A coordinator that is not there yet is asked again until `timeout_s` is over. Raises KafkaException.
         """
-        asked = list(partitions)
-        deadline = time.monotonic() + timeout_s
-        while asked:
-            try:
-                return self._asked(asked, max(AGAIN_S, deadline - time.monotonic()))
-            except KafkaException as error:
-                if error.args[0].code() not in _MAY_PASS or time.monotonic() + AGAIN_S > deadline:
-                    raise
-                time.sleep(AGAIN_S)
-        return {}
+        asked, deadline = list(partitions), time.monotonic() + timeout_s
+        return retry(
+            lambda: self._asked(asked, max(AGAIN_S, deadline - time.monotonic())),
+            KafkaException, timeout_s, AGAIN_S, lambda error: error.args[0].code() in _MAY_PASS,
+        ) if asked else {}  # fmt: skip
 
     def _asked(self, partitions: Iterable[Partition], timeout_s: float) -> dict[Partition, int]:
         asked = [TopicPartition(topic, partition) for topic, partition in partitions]
@@ -71,44 +69,35 @@ def committed(
         offsets.close()
 
 
-def group_lag(settings: KafkaSettings, group: str, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> int:
-    """Records of the topics that the group has not committed. Topics that are not there have none.
+def ends(admin: AdminClient, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> dict[Partition, Span]:
+    """Return the span of each partition of the topics; those that are not there have none.
 
     Raises KafkaException, TimeoutError.
     """
-    offsets = GroupOffsets(settings, group)
-    try:
-        return sum(uncommitted(AdminClient(client_config(settings)), offsets, topics, timeout_s).values())
-    finally:
-        offsets.close()
-
-
-def uncommitted(
-    admin: AdminClient, group: GroupOffsets, topics: Iterable[str], timeout_s: float = TIMEOUT_S
-) -> dict[Partition, int]:
-    """The same by topic and partition."""
     there = admin.list_topics(timeout=timeout_s).topics
     parts = [TopicPartition(topic, p) for topic in topics if topic in there for p in there[topic].partitions]
     if not parts:
         return {}
     first = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.earliest()))
     last = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.latest()))
-    committed = group.committed([(at.topic, at.partition) for at in parts], timeout_s)
-    lag = {}
-    for at in parts:
-        start, end = first[at].result(timeout_s).offset, last[at].result(timeout_s).offset
-        lag[at.topic, at.partition] = max(0, end - max(start, committed.get((at.topic, at.partition), 0)))
-    return lag
+    return {
+        (at.topic, at.partition): (first[at].result(timeout_s).offset, last[at].result(timeout_s).offset)
+        for at in parts
+    }
 
 
-def record_counts(admin: AdminClient, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> dict[str, int]:
-    """By topic, how many records it has ever taken: the sum of its partitions' end offsets.
+def lag(span: Span, committed: int) -> int:
+    """Return how many records of a partition are not committed; those that retention removed do not count."""
+    first, end = span
+    return max(0, end - max(first, committed))
 
-    Raises KafkaException, TimeoutError.
-    """
-    there = admin.list_topics(timeout=timeout_s).topics
-    wanted = [TopicPartition(t, p) for t in topics if t in there for p in there[t].partitions]
-    counts: dict[str, int] = {}
-    for partition, future in admin.list_offsets({p: OffsetSpec.latest() for p in wanted}).items():
-        counts[partition.topic] = counts.get(partition.topic, 0) + int(future.result(timeout_s).offset)
-    return counts
+
+def lags(spans: Mapping[Partition, Span], committed: Mapping[Partition, int]) -> dict[Partition, int]:
+    """Return the lag of each partition, those included of which nothing was committed."""
+    return {at: lag(span, committed.get(at, 0)) for at, span in spans.items()}
+
+
+def group_lag(settings: KafkaSettings, group: str, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> int:
+    """Return how many records of the topics the group has not committed. Raises KafkaException, TimeoutError."""
+    spans = ends(AdminClient(client_config(settings)), topics, timeout_s)
+    return sum(lags(spans, committed(settings, group, spans, timeout_s)).values())

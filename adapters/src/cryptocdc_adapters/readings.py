@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from cryptocdc_adapters.figures import FeedFigures, Figures, Partition, scrape
 from cryptocdc_adapters.kafka import client_config
-from cryptocdc_adapters.offsets import GroupOffsets, record_counts, uncommitted
+from cryptocdc_adapters.offsets import GroupOffsets, ends, lags
 from cryptocdc_adapters.targets import addresses
 from cryptocdc_core.names import Names
 from cryptocdc_core.settings import KafkaSettings
@@ -37,7 +37,9 @@ class Readings:
     def read(self) -> FeedFigures:
         """A program or a Kafka that does not answer leaves its figures as they were."""
         with contextlib.suppress(KafkaException, TimeoutError):
-            counts = record_counts(self._admin, self._tables, KAFKA_TIMEOUT_S)
-            self._counts = {table: counts.get(topic, 0) for topic, table in self._tables.items()}
-            self._uncommitted = uncommitted(self._admin, self._group, self._tables, KAFKA_TIMEOUT_S)
+            spans = ends(self._admin, self._tables, KAFKA_TIMEOUT_S)
+            self._counts = dict.fromkeys(self._tables.values(), 0)
+            for (topic, _), (_, end) in spans.items():
+                self._counts[self._tables[topic]] += end
+            self._uncommitted = lags(spans, self._group.committed(spans, KAFKA_TIMEOUT_S))
         return self._figures.update(scrape(addresses(self._targets)), self._counts, self._uncommitted)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
 from dataclasses import dataclass
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from cryptocdc_adapters.postgres import connect
+from cryptocdc_core.backoff import retry
 from cryptocdc_core.settings import PostgresSettings, ReplicationSettings
 
 
@@ -75,17 +76,12 @@ def drop(settings: PostgresSettings, replication: ReplicationSettings, name: str
         "slots",
         autocommit=True,
     )
-    deadline = time.monotonic() + timeout_s
+
+    def dropped() -> None:
+        with contextlib.suppress(psycopg2.errors.UndefinedObject), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_drop_replication_slot(%s)", (name,))
+
     try:
-        while read_with(connection, name) is not None:
-            try:
-                with connection.cursor() as cursor:
-                    cursor.execute("SELECT pg_drop_replication_slot(%s)", (name,))
-            except psycopg2.errors.ObjectInUse:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.3)
-            except psycopg2.errors.UndefinedObject:
-                return
+        retry(dropped, psycopg2.errors.ObjectInUse, timeout_s, 0.3)
     finally:
         connection.close()

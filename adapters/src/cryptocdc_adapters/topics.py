@@ -1,56 +1,70 @@
-"""A topic read from its beginning to where it ends now: what the compacted topics are for."""
+"""A topic, or a part of it, read to where it ends now."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from cryptocdc_adapters.kafka import TIMEOUT_S, client_config, has_no_leader_yet
+from cryptocdc_core.backoff import retry
 from cryptocdc_core.settings import KafkaSettings
 
-AGAIN_S = 0.3
+Bounds = dict[int, tuple[int, int]]
+"""By partition: the first offset that is kept, and the one that the next record will have."""
+
+
+def bounds(consumer: Consumer, topic: str) -> Bounds:
+    """Return where the partitions of `topic` begin and end. Raises KafkaException, also when there is no such topic."""
+    described = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+    if described.error is not None:
+        raise KafkaException(described.error)
+    return {
+        p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT_S) for p in described.partitions
+    }
+
+
+def read_to_ends(consumer: Consumer, topic: str, spans: Mapping[int, tuple[int, int]]) -> Iterator[Message]:
+    """Yield the records of each partition in its span, from the first offset up to the second, which is left out.
+
+    `consumer` is assigned by hand and commits nothing here. Raises KafkaException, also when nothing has come for
+    TIMEOUT_S.
+    """
+    unread = {p: end for p, (start, end) in spans.items() if start < end}
+    consumer.assign([TopicPartition(topic, p, spans[p][0]) for p in unread])
+    deadline = time.monotonic() + TIMEOUT_S
+    while unread:
+        for message in consumer.consume(500, timeout=0.2):
+            if message.error():
+                raise KafkaException(message.error())
+            deadline = time.monotonic() + TIMEOUT_S
+            if message.offset() < unread.get(message.partition(), 0):
+                yield message
+        # Compaction leaves holes, so the position tells the end, not the last record's offset.
+        for position in consumer.position([TopicPartition(topic, p) for p in unread]):
+            if position.offset >= unread[position.partition]:
+                del unread[position.partition]
+        if unread and time.monotonic() > deadline:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{topic} can't be read to its end"))
+
+
+def uncommitted(consumer: Consumer, topic: str) -> Bounds:
+    """Return what of each partition the group of `consumer` has not committed. Raises KafkaException."""
+    found = bounds(consumer, topic)
+    committed = consumer.committed([TopicPartition(topic, p) for p in found], timeout=TIMEOUT_S)
+    return {at.partition: (max(found[at.partition][0], at.offset), found[at.partition][1]) for at in committed}
 
 
 def read_whole(settings: KafkaSettings, topic: str) -> list[Message]:
     """Every record of the topic, which may have been made a moment ago; those of a partition in order. Raises
     KafkaException."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while True:
-        try:
-            return _read(settings, topic)
-        except KafkaException as error:
-            if not has_no_leader_yet(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(AGAIN_S)
+    return retry(lambda: _read(settings, topic), KafkaException, TIMEOUT_S, 0.3, has_no_leader_yet)
 
 
 def _read(settings: KafkaSettings, topic: str) -> list[Message]:
-    consumer = Consumer(
-        client_config(settings, group_id=f"{topic}-reader", enable_auto_commit=False, auto_offset_reset="earliest")
-    )
+    consumer = Consumer(client_config(settings, group_id=f"{topic}-reader", enable_auto_commit=False))
     try:
-        described = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
-        if described.error is not None:
-            raise KafkaException(described.error)
-        ends = {
-            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT_S) for p in described.partitions
-        }
-        pending = {p: high for p, (low, high) in ends.items() if high > low}
-        consumer.assign([TopicPartition(topic, p, ends[p][0]) for p in pending])
-        found: list[Message] = []
-        deadline = time.monotonic() + TIMEOUT_S
-        while pending:
-            if time.monotonic() > deadline:
-                raise KafkaException(f"{topic}: not read to its end within {TIMEOUT_S} s")
-            for message in consumer.consume(500, timeout=0.2):
-                if message.error():
-                    raise KafkaException(message.error())
-                found.append(message)
-            # Compaction leaves holes, so the position tells the end, not the last record's offset.
-            for position in consumer.position([TopicPartition(topic, p) for p in pending]):
-                if position.offset >= pending[position.partition]:
-                    del pending[position.partition]
-        return found
+        return list(read_to_ends(consumer, topic, bounds(consumer, topic)))
     finally:
         consumer.close()

@@ -10,11 +10,12 @@ from typing import Protocol
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from cryptocdc_core.backoff import Backoff
 from cryptocdc_core.feed_base import Count
 
 MOST_SNAPSHOTS = 2
 """A slot that is lost again and again has a cause that a third snapshot would not remove either."""
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 2.0, 300.0
+BACKOFF = Backoff(2.0, 300.0)
 MOST_ALLOWED = 253
 """Characters of a permission that are remembered, and so told apart."""
 HEALTHY_AFTER = timedelta(minutes=10)
@@ -92,10 +93,12 @@ def decide(state: Health | None, lost: str | None, before: Recovery, allowed: st
         begun = {"snapshots": before.snapshots + 1, "snapshot_at": now, "snapshotting": True, "restarts": 0}
         return Decision(Action.SNAPSHOT, before.model_copy(update=begun))
     if state is not None and (state.failed or state.restarting):
-        wait = backoff(before.restarts) if state.failed else max(backoff(before.restarts), RESTART_LIMIT)
-        if before.restarted_at is None and not state.failed:  # somebody else restarts it
-            return Decision(Action.NONE, before.model_copy(update={"restarted_at": now}))
-        if before.restarted_at is not None and now < before.restarted_at + wait:
+        pause = timedelta(seconds=BACKOFF.after(before.restarts))
+        if not state.failed:
+            pause = max(pause, RESTART_LIMIT)
+            if before.restarted_at is None:  # somebody else restarts it
+                return Decision(Action.NONE, before.model_copy(update={"restarted_at": now}))
+        if before.restarted_at is not None and now < before.restarted_at + pause:
             return Decision(Action.NONE, before)
         again = before.model_copy(update={"restarts": before.restarts + 1, "restarted_at": now})
         return Decision(Action.RESTART, again)
@@ -105,8 +108,3 @@ def decide(state: Health | None, lost: str | None, before: Recovery, allowed: st
         if before.snapshot_at is not None and now > before.snapshot_at + KEPT_ITS_SLOT:
             before = before.model_copy(update={"snapshots": 0, "snapshot_at": None})
     return Decision(Action.NONE, before)
-
-
-def backoff(restarts: int) -> timedelta:
-    """How long to wait after so many restarts."""
-    return timedelta(seconds=min(FIRST_BACKOFF_S * 2.0 ** max(0, min(restarts, 64) - 1), LONGEST_BACKOFF_S))

@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptocdc_core.backoff import Backoff, Restarts
 from cryptocdc_local.platform.account import Account
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.process import Command, ServerProcess
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 
 FIRST_METRICS_PORT = {"producer": 9101, "consumer": 9201, "verifier": 9301, "api": 9501, "alerter": 9601}
-_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S, _STEADY_S = 0.5, 30.0, 60.0
+_BACKOFF, _STEADY_S = Backoff(0.5, 30.0), 60.0
 
 STOP_LIMIT_S = 30.0
 """A producer flushes and a consumer drains in this time, or is killed: what it had not acknowledged is sent again."""
@@ -35,10 +36,8 @@ class _Program:
     process: ServerProcess
     kind: str
     port: int
-    started: float
-    backoff_s: float = _FIRST_BACKOFF_S
-    next_try: float = 0.0
-    restarts: int = 0
+    restarts: Restarts = field(default_factory=lambda: Restarts(_BACKOFF, _STEADY_S))
+    restarted: int = 0
 
 
 @dataclass
@@ -80,19 +79,13 @@ class Programs:
         revived = []
         for name, program in self._running.items():
             program.process.bound_log()
-            if program.process.alive():
-                continue
             now = time.monotonic()
-            if now - program.started > _STEADY_S:
-                program.backoff_s = _FIRST_BACKOFF_S
-            if program.next_try == 0.0:
-                program.next_try = now + program.backoff_s
-            elif now >= program.next_try:
-                program.backoff_s = min(program.backoff_s * 2, _LONGEST_BACKOFF_S)
-                program.next_try = 0.0
-                program.restarts += 1
-                program.started = now
-                program.process.start(self._command(program.kind, program.port), program.restarts)
+            if program.process.alive():
+                program.restarts.alive(now)
+            elif program.restarts.due(now):
+                program.restarts.started(now)
+                program.restarted += 1
+                program.process.start(self._command(program.kind, program.port), program.restarted)
                 revived.append(name)
         return revived
 
@@ -107,7 +100,7 @@ class Programs:
 
     @property
     def restarts(self) -> int:
-        return sum(program.restarts for program in self._running.values())
+        return sum(program.restarted for program in self._running.values())
 
     @property
     def resident(self) -> dict[str, int]:
@@ -118,7 +111,7 @@ class Programs:
         port = _free_port(FIRST_METRICS_PORT[kind], {program.port for program in self._running.values()})
         process = self._process(name)
         process.start(self._command(kind, port))
-        self._running[name] = _Program(process, kind, port, time.monotonic())
+        self._running[name] = _Program(process, kind, port)
 
     def _stop(self, names: list[str]) -> None:
         for name in names:  # all are told before the first is waited for

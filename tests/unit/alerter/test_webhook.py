@@ -8,6 +8,7 @@ from tests.unit.alerter.test_records import drop
 
 from cryptocdc_alerter import webhook as webhooks
 from cryptocdc_alerter.webhook import Webhook
+from cryptocdc_core.backoff import Backoff
 from cryptocdc_core.metrics import AlerterMetrics
 
 
@@ -40,7 +41,7 @@ class Peer:
 
 
 def told(metrics, peer, records=1):
-    webhook = Webhook("http://hook", metrics, peer, pauses_s=(0, 0, 0, 0))
+    webhook = Webhook("http://hook", metrics, peer, backoff=Backoff(0, 0))
     for _ in range(records):
         webhook.tell(drop())
     webhook.start()
@@ -94,7 +95,7 @@ def test_who_tells_never_waits(metrics, monkeypatch):
 
 
 def test_told_to_stop_it_does_not_sit_out_its_pauses(metrics):
-    webhook = Webhook("http://hook", metrics, Peer(503), pauses_s=(60,))
+    webhook = Webhook("http://hook", metrics, Peer(503), backoff=Backoff(60, 60))
     webhook.start()
     webhook.tell(drop())
     webhook.stop()

@@ -5,7 +5,7 @@ from cassandra import InvalidRequest, OperationTimedOut, WriteTimeout
 from cassandra.cluster import NoHostAvailable
 
 from cryptocdc_consumer.intake import Batch, Chunk
-from cryptocdc_consumer.sink import IN_FLIGHT, LONGEST_BACKOFF_S, STALLED_S, Sink
+from cryptocdc_consumer.sink import BACKOFF, IN_FLIGHT, STALLED_S, Sink
 from cryptocdc_core.metrics import ConsumerMetrics
 
 from .fakes import Cassandra, Clock
@@ -58,7 +58,7 @@ def test_a_fault_that_may_pass_is_tried_again_for_as_long_as_it_takes(sink, cass
         cassandra.answer(error)
         assert sink.settle().refused == []
         assert sink.unsettled == 1, "it still counts, so that no more is read than is bounded"
-        clock.now += LONGEST_BACKOFF_S
+        clock.now += BACKOFF.longest_s
         sink.settle()
     cassandra.answer()
     assert sink.settle().acknowledged == [one]
@@ -126,7 +126,7 @@ def test_a_sink_that_gets_no_answer_reports_it_within_seconds(sink, cassandra, c
     clock.now += 1
     assert "6 s: NoHostAvailable" in sink.obstacle()
     assert "10.0.0.1 does not answer" in sink.obstacle()
-    clock.now += LONGEST_BACKOFF_S
+    clock.now += BACKOFF.longest_s
     sink.settle()
     cassandra.answer()
     sink.settle()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cryptocdc_control.connector import Action, Recovery, backoff, decide
+from cryptocdc_control.connector import Action, Recovery, decide
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 LOST = "it is gone"
@@ -98,16 +98,3 @@ def test_a_long_permission_is_recognised_by_its_beginning():
         decide(RUNNING, LOST, first.model_copy(update={"snapshots": 2, "snapshotting": False}), permission, NOW).action
         is Action.HALT
     )
-
-
-def test_the_back_off_doubles_up_to_five_minutes():
-    assert [backoff(count).total_seconds() for count in (0, 1, 2, 3, 8, 9, 99, 10**9)] == [
-        2,
-        2,
-        4,
-        8,
-        256,
-        300,
-        300,
-        300,
-    ]

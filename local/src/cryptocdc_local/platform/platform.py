@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from cryptocdc_core.backoff import Backoff, Restarts
 from cryptocdc_local.platform import class_archive, process
 from cryptocdc_local.platform import credentials as stored_credentials
 from cryptocdc_local.platform.account import Account, account_for
@@ -37,8 +38,7 @@ from cryptocdc_local.platform.together import together
 _KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (Postgres, Kafka, Connect, Cassandra)}
 SERVERS = tuple(_KINDS)
 _STOP_ORDER = (("connect",), ("postgres", "kafka", "cassandra"))  # Connect first: it writes its offsets to Kafka
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 60.0  # seconds between two restarts of a server that keeps dying
-_STEADY = 60.0  # seconds after which a restarted server counts as well again
+_BACKOFF, _STEADY_S = Backoff(1.0, 60.0), 60.0
 
 State = Literal["stopped", "running", "dead"]
 
@@ -54,18 +54,12 @@ class ServerStatus:
     restarts: int
 
 
-@dataclass
-class _Backoff:
-    next_try: float = 0.0  # monotonic seconds
-    delay: float = _FIRST_BACKOFF
-
-
 class Platform:
     """All servers of one home folder. Every method may be called from any process that may read that folder."""
 
     def __init__(self, settings: PlatformSettings) -> None:
         self.settings = settings
-        self._backoff = {name: _Backoff() for name in SERVERS}
+        self._restarts = {name: Restarts(_BACKOFF, _STEADY_S) for name in SERVERS}
         self._set_up = False  # whether `setup` has said so already
 
     @cached_property
@@ -286,16 +280,14 @@ class Platform:
         check_disk_left(self.settings.home)
 
     def _due(self, name: str) -> bool:
-        now, backoff = time.monotonic(), self._backoff[name]
+        now, restarts = time.monotonic(), self._restarts[name]
         if self._is_dead(name):
-            return now >= backoff.next_try
-        if now - backoff.next_try > _STEADY:
-            backoff.delay = _FIRST_BACKOFF
+            return restarts.due(now)
+        restarts.alive(now)
         return False
 
     def _revive(self, name: str) -> PlatformError | None:
-        its, backoff = self._processes[name], self._backoff[name]
-        recorded = its.recorded()
+        recorded = self._processes[name].recorded()
         try:
             # Started on a full disk, Kafka takes its metadata for empty and Cassandra breaks its commit log's order.
             check_disk_left(self.settings.home)
@@ -303,8 +295,7 @@ class Platform:
         except PlatformError as error:
             return error
         finally:
-            backoff.next_try = time.monotonic() + backoff.delay
-            backoff.delay = min(backoff.delay * 2, _LONGEST_BACKOFF)
+            self._restarts[name].started(time.monotonic())
         return None
 
     @contextlib.contextmanager

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.table import Table
 
 from cryptocdc_adapters import offsets
 from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.topics import bounds, read_to_ends
 from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local.platform.endpoints import Endpoints
 from cryptocdc_local.platform.errors import PlatformError
@@ -71,54 +72,32 @@ class TopicFigures:
 def topic_figures(settings: KafkaSettings) -> list[TopicFigures]:
     """All topics but Kafka's own. Raises KafkaException."""
     admin = AdminClient(client_config(settings))
-    with _consumer(settings) as consumer:
-        topics = consumer.list_topics(timeout=_LIMIT).topics
-        names = sorted(name for name in topics if not name.startswith("__"))
-        bounds = {
-            (name, partition): consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=_LIMIT)
-            for name in names
-            for partition in topics[name].partitions
-        }
-    groups = [group.group_id for group in admin.list_consumer_groups().result(_LIMIT).valid]
-    lag: dict[str, dict[str, int]] = {name: {} for name in names}
-    for group in groups:
-        for (topic, partition), offset in offsets.committed(settings, group, bounds, _LIMIT).items():
-            lag[topic][group] = lag[topic].get(group, 0) + bounds[topic, partition][1] - offset
+    topics = admin.list_topics(timeout=_LIMIT).topics
+    spans = offsets.ends(admin, sorted(name for name in topics if not name.startswith("__")), _LIMIT)
+    lag: dict[str, dict[str, int]] = {}
+    for group in admin.list_consumer_groups().result(_LIMIT).valid:
+        for at, offset in offsets.committed(settings, group.group_id, spans, _LIMIT).items():
+            of_topic = lag.setdefault(at[0], {})
+            of_topic[group.group_id] = of_topic.get(group.group_id, 0) + offsets.lag(spans[at], offset)
     return [
         TopicFigures(
             name,
             len(topics[name].partitions),
-            sum(bounds[name, partition][1] - bounds[name, partition][0] for partition in topics[name].partitions),
-            lag[name],
+            sum(end - first for (topic, _), (first, end) in spans.items() if topic == name),
+            lag.get(name, {}),
         )
-        for name in names
+        for name in dict.fromkeys(topic for topic, _ in spans)
     ]
 
 
 def last_records(settings: KafkaSettings, topic: str, count: int) -> list[Message]:
     """The last `count` records of each partition, by time. PlatformError when there is no such topic."""
     with _consumer(settings) as consumer:
-        metadata = consumer.list_topics(topic, timeout=_LIMIT).topics[topic]
-        if metadata.error is not None:
+        if topic not in consumer.list_topics(timeout=_LIMIT).topics:
             raise PlatformError(f"there is no topic {topic}", "`cryptocdc shell topics` lists them")
-        records: list[Message] = []
-        for partition in metadata.partitions:
-            first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_LIMIT)
-            if first < end:
-                consumer.assign([TopicPartition(topic, partition, max(first, end - count))])
-                records += _read_to_end(consumer, count)
+        spans = {p: (max(first, end - count), end) for p, (first, end) in bounds(consumer, topic).items()}
+        records = list(read_to_ends(consumer, topic, spans))
     return sorted(records, key=lambda record: record.timestamp()[1])[-count:]
-
-
-def _read_to_end(consumer: Consumer, most: int) -> list[Message]:
-    """What the assigned partition still has; compaction may have left fewer records than offsets."""
-    records: list[Message] = []
-    while len(records) < most:
-        message = consumer.poll(_LIMIT)
-        if message is None or message.error() is not None:  # the end of the partition comes as an error
-            break
-        records.append(message)
-    return records
 
 
 def topics(settings: KafkaSettings, console: Console, topic: str | None = None, count: int = 10) -> None:
@@ -156,8 +135,7 @@ def _text(value: object) -> str:
 @contextlib.contextmanager
 def _consumer(settings: KafkaSettings) -> Iterator[Consumer]:
     """A consumer that belongs to no group and leaves no trace."""
-    more = {"group.id": "cryptocdc-shell", "enable.auto.commit": False, "enable.partition.eof": True}
-    consumer = Consumer(client_config(settings) | more)
+    consumer = Consumer(client_config(settings, group_id="cryptocdc-shell", enable_auto_commit=False))
     try:
         yield consumer
     finally:

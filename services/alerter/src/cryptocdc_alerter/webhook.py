@@ -15,13 +15,13 @@ import requests
 
 from cryptocdc_adapters.http_client import Session
 from cryptocdc_alerter.records import Record, encode
+from cryptocdc_core.backoff import Backoff
 from cryptocdc_core.metrics import AlerterMetrics
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
-PAUSES_S = (1.0, 2.0, 4.0, 8.0)
-"""Before each new try: five in all."""
+ATTEMPTS, BACKOFF = 5, Backoff(1.0, 8.0)
 MOST_WAITING = 1_000
 DRAIN_S = 10.0
 """For what waits when the program is told to stop."""
@@ -35,14 +35,14 @@ class Webhook:
 
     def __init__(
         self, url: str, metrics: AlerterMetrics, post: Callable[[str, bytes], int] | None = None,
-        pauses_s: tuple[float, ...] = PAUSES_S,
+        attempts: int = ATTEMPTS, backoff: Backoff = BACKOFF,
     ) -> None:  # fmt: skip
         self._url = url
         self._metrics = metrics
         self._session = Session()
         self._session.trust_env = False  # no .netrc: where the feed says, and nowhere else
         self._post = post or self._request
-        self._pauses_s = pauses_s
+        self._attempts, self._backoff = attempts, backoff
         self._waiting: queue.Queue[Record | None] = queue.Queue(MOST_WAITING)
         self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
@@ -75,7 +75,7 @@ class Webhook:
 
     def _deliver(self, record: Record) -> str:
         body = encode(record)
-        for pause_s in (*self._pauses_s, None):
+        for attempt in range(1, self._attempts + 1):
             try:
                 status = self._post(self._url, body)
                 problem = f"it answers {status}"
@@ -86,7 +86,7 @@ class Webhook:
             if 300 <= status < 500 and status not in PASSES:
                 log.error("webhook: %s of %s is refused: %s", record.state, record.id, problem)
                 return "refused"
-            if pause_s is None or self._hurry.wait(pause_s):
+            if attempt == self._attempts or self._hurry.wait(self._backoff.after(attempt)):
                 break
             self._metrics.webhook_retries.inc()
         log.error("webhook: %s of %s is not delivered: %s", record.state, record.id, problem)

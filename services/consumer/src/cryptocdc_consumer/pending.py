@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_adapters.topics import read_to_ends, uncommitted
 from cryptocdc_consumer.letters import producer_config
 from cryptocdc_core.names import Names
 from cryptocdc_core.settings import KafkaSettings
@@ -80,9 +81,7 @@ def replay(settings: KafkaSettings, names: Names) -> Replayed:
 
 @contextmanager
 def _reader(settings: KafkaSettings, names: Names) -> Iterator[Consumer]:
-    consumer = Consumer(
-        client_config(settings, group_id=names.replay_group, enable_auto_commit=False, auto_offset_reset="earliest")
-    )
+    consumer = Consumer(client_config(settings, group_id=names.replay_group, enable_auto_commit=False))
     try:
         yield consumer
     finally:
@@ -91,31 +90,7 @@ def _reader(settings: KafkaSettings, names: Names) -> Iterator[Consumer]:
 
 def _unread(consumer: Consumer, names: Names) -> Iterator[Message]:
     """What lies between the replay group's offsets and the topic's end as of now."""
-    topic = names.dead_letter_topic
-    found = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
-    if found.error is not None:
-        raise KafkaException(found.error)
-    committed = consumer.committed([TopicPartition(topic, p) for p in found.partitions], timeout=TIMEOUT_S)
-    left: dict[int, int] = {}
-    for at in committed:
-        first, end = consumer.get_watermark_offsets(TopicPartition(topic, at.partition), timeout=TIMEOUT_S)
-        if max(first, at.offset) < end:
-            left[at.partition] = end
-        at.offset = OFFSET_BEGINNING if at.offset < first else at.offset
-    consumer.assign([at for at in committed if at.partition in left])
-    while left:
-        message = consumer.poll(TIMEOUT_S)
-        if message is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{topic} can't be read to its end"))
-        if message.error() is not None:
-            raise KafkaException(message.error())
-        if message.partition() not in left:
-            continue
-        if message.offset() + 1 >= left[message.partition()]:
-            end = left.pop(message.partition())
-            if message.offset() >= end:
-                continue
-        yield message
+    return read_to_ends(consumer, names.dead_letter_topic, uncommitted(consumer, names.dead_letter_topic))
 
 
 def _letter(message: Message) -> PendingLetter | None:

@@ -21,6 +21,7 @@ from cassandra import InvalidRequest
 from cassandra.protocol import ProtocolException, SyntaxException
 
 from cryptocdc_consumer.intake import Batch, Entry
+from cryptocdc_core.backoff import Backoff
 from cryptocdc_core.metrics import ConsumerMetrics
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,7 @@ log = logging.getLogger(__name__)
 IN_FLIGHT = 32
 """Batches at Cassandra or waiting to be tried again; with their records they bound the memory that is held."""
 
-FIRST_BACKOFF_S = 0.1
-LONGEST_BACKOFF_S = 5.0
+BACKOFF = Backoff(0.1, 5.0)
 TOLD_EVERY_S = 10.0
 STALLED_S = 5.0
 """Without an answer for so long, Cassandra counts as not writable; a write takes milliseconds, and a long collection of
@@ -164,7 +164,7 @@ class Sink:
         reason = type(error).__name__
         self._last_error = f"{reason}: {error}"[:ERROR_LENGTH]
         self._metrics.retries.labels(reason).inc()
-        wait = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(batch.attempts - 1, 10))
+        wait = BACKOFF.after(batch.attempts)
         heapq.heappush(self._retries, (self._now() + wait * random.uniform(0.5, 1), next(self._order), batch))
         if self._now() - self._told_at > TOLD_EVERY_S:
             self._told_at = self._now()

@@ -16,6 +16,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from cryptocdc_adapters.offsets import lag
 from cryptocdc_adapters.serving import Health
 from cryptocdc_consumer.intake import Batch, Chunk, Intake, Letter
 from cryptocdc_consumer.letters import Letters
@@ -282,9 +283,9 @@ class WriteLoop:
                     self._begun[at.topic, at.partition] = max(0, at.offset)
             for topic, partition in self._owned:
                 at = TopicPartition(topic, partition)
-                low, end = self._consumer.get_watermark_offsets(at, timeout=ASK_LIMIT_S, cached=not self._paused)
+                span = self._consumer.get_watermark_offsets(at, timeout=ASK_LIMIT_S, cached=not self._paused)
                 done = self._done.get((topic, partition), self._begun.get((topic, partition), 0))
-                if end >= 0:
-                    self._metrics.lag.labels(topic, partition).set(max(0, end - max(low, done)))
+                if span[1] >= 0:
+                    self._metrics.lag.labels(topic, partition).set(lag(span, done))
         except KafkaException as error:
             log.warning("Kafka: %s", error)

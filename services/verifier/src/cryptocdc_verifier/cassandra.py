@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from cassandra.protocol import ResultMessage, _ProtocolHandler
 from cassandra.query import PreparedStatement, SimpleStatement
 
 from cryptocdc_adapters.cassandra import connect
+from cryptocdc_core.backoff import retry
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.settings import CassandraSettings
@@ -141,14 +141,10 @@ class CassandraSide:
 
 def _patiently_connected(settings: CassandraSettings) -> tuple[Cluster, Session]:
     """A node that was restarted is waited for a little."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return connect(settings)
-        except NoHostAvailable as error:
-            if time.monotonic() > deadline:
-                raise VerifyError(f"Cassandra at {settings.hosts}:{settings.port}: {error}") from None
-            time.sleep(0.5)
+    try:
+        return retry(lambda: connect(settings), NoHostAvailable, _PATIENCE_S, 0.5)
+    except NoHostAvailable as error:
+        raise VerifyError(f"Cassandra at {settings.hosts}:{settings.port}: {error}") from None
 
 
 def _pages(future: ResponseFuture) -> Iterator[list[Any]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message
 
-from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.topics import read_to_ends, uncommitted
 from cryptocdc_core.names import Names
 from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_verifier.target import VerifyError
@@ -59,24 +59,8 @@ def read_pending(settings: KafkaSettings, names: Names) -> Pending:
     # The replay's group, for what it has committed; this consumer is assigned by hand, joins nothing, commits nothing.
     consumer = Consumer(client_config(settings, group_id=names.replay_group, enable_auto_commit=False))
     try:
-        described = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT_S) for p in described}
-        committed = consumer.committed([TopicPartition(topic, p) for p in ends], timeout=TIMEOUT_S)
-        starts = {at.partition: max(ends[at.partition][0], at.offset) for at in committed}
-        unread = {p: high for p, (_, high) in ends.items() if starts[p] < high}
-        consumer.assign([TopicPartition(topic, p, starts[p]) for p in unread])
-        deadline = time.monotonic() + TIMEOUT_S
-        while unread:
-            for message in consumer.consume(500, timeout=0.2):
-                if message.error():
-                    raise KafkaException(message.error())
-                _take(message, pending)
-                deadline = time.monotonic() + TIMEOUT_S
-            for position in consumer.position([TopicPartition(topic, p) for p in unread]):
-                if position.offset >= unread[position.partition]:
-                    del unread[position.partition]
-            if time.monotonic() > deadline:
-                raise VerifyError(f"Kafka: {topic} was not read to its end within {TIMEOUT_S} s")
+        for message in read_to_ends(consumer, topic, uncommitted(consumer, topic)):
+            _take(message, pending)
     except KafkaException as error:
         raise VerifyError(f"Kafka at {settings.bootstrap}: {error.args[0].str()}") from None
     finally:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import requests
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters import slots
+from cryptocdc_adapters import offsets, slots
 from cryptocdc_adapters.connect import Connect, ConnectError
 from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
-from cryptocdc_adapters.offsets import GroupOffsets
+from cryptocdc_adapters.offsets import GroupOffsets, Partition, Span, lags
+from cryptocdc_core.backoff import retry
 from cryptocdc_core.settings import ConnectSettings, KafkaSettings
 from cryptocdc_verifier.postgres import PostgresSide
 from cryptocdc_verifier.target import Target, VerifyError
@@ -67,11 +68,11 @@ class SlotPosition(Protocol):
 class Offsets(Protocol):
     """A feed's change topics and how far its consumers are."""
 
-    def ends(self) -> dict[tuple[str, int], tuple[int, int]]:
+    def ends(self) -> dict[Partition, Span]:
         """By (topic, partition): the first offset that is kept, and the one that the next record will have."""
         ...
 
-    def committed(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """By (topic, partition) what the consumers' group has committed; without those that it never did."""
         ...
 
@@ -141,9 +142,8 @@ class Delivery:
         ends = self._offsets.ends()
 
         def left() -> int:
-            committed = self._offsets.committed(ends)
             # What Kafka's retention took unread will never be committed; the comparison will show it missing.
-            return sum(max(0, end - max(first, committed.get(at, 0))) for at, (first, end) in ends.items())
+            return sum(lags(ends, self._offsets.committed(ends)).values())
 
         def problem(remaining: int) -> str:
             return (
@@ -177,35 +177,23 @@ class KafkaOffsets:
         self._topics = topics
         self._bootstrap = settings.bootstrap
 
-    def ends(self) -> dict[tuple[str, int], tuple[int, int]]:
-        described = self._patiently(lambda: self._admin.list_topics(timeout=TIMEOUT_S).topics)
-        absent = [topic for topic in self._topics if topic not in described]
+    def ends(self) -> dict[Partition, Span]:
+        found = self._patiently(lambda: offsets.ends(self._admin, self._topics))
+        absent = set(self._topics) - {topic for topic, _ in found}
         if absent:
-            raise VerifyError(f"Kafka has no topic {', '.join(absent)}: was the feed applied?")
-        parts = [TopicPartition(topic, p) for topic in self._topics for p in described[topic].partitions]
+            raise VerifyError(f"Kafka has no topic {', '.join(sorted(absent))}: was the feed applied?")
+        return found
 
-        def offsets(spec: OffsetSpec) -> dict[TopicPartition, int]:
-            asked = self._admin.list_offsets(dict.fromkeys(parts, spec))
-            return {at: future.result(TIMEOUT_S).offset for at, future in asked.items()}
-
-        first = self._patiently(lambda: offsets(OffsetSpec.earliest()))
-        last = self._patiently(lambda: offsets(OffsetSpec.latest()))
-        return {(at.topic, at.partition): (first[at], last[at]) for at in parts}
-
-    def committed(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         return self._patiently(lambda: self._group.committed(partitions))
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Ask again for a while: a broker that has just started refuses at first what it will answer soon."""
-        deadline = time.monotonic() + TIMEOUT_S
-        while True:
-            try:
-                return ask()
-            except (KafkaException, TimeoutError) as error:
-                if time.monotonic() > deadline:
-                    told = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-                    raise VerifyError(f"Kafka at {self._bootstrap}: {told}") from None
-                time.sleep(0.5)
+        try:
+            return retry(ask, (KafkaException, TimeoutError), TIMEOUT_S, 0.5)
+        except (KafkaException, TimeoutError) as error:
+            told = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+            raise VerifyError(f"Kafka at {self._bootstrap}: {told}") from None
 
 
 def connector_in_words(settings: ConnectSettings, name: str) -> str:

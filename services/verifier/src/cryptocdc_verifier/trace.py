@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException
 
-from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
+from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.topics import bounds, read_to_ends
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.changes import Decoder, Undecodable
 from cryptocdc_core.names import Names
@@ -46,33 +46,22 @@ def trace(settings: KafkaSettings, names: Names, stream: Stream, keys: set[Key])
     found: dict[Key, list[Sent]] = {key: [] for key in keys}
     consumer = Consumer(client_config(settings, group_id=f"{names.fid}-verifier", enable_auto_commit=False))
     try:
-        partitions = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic].partitions
-        ends = {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT_S) for p in partitions}
-        share = SCANNED // max(1, len(ends))
-        starts = {p: max(low, high - share) for p, (low, high) in ends.items()}
-        unread = {p: high for p, (_, high) in ends.items() if starts[p] < high}
-        consumer.assign([TopicPartition(topic, p, starts[p]) for p in unread])
-        deadline = time.monotonic() + TIMEOUT_S
-        while unread and time.monotonic() < deadline:
-            for message in consumer.consume(1000, timeout=0.2):
-                value = message.value()
-                if message.error() or value is None or not any(s in value and t in value for s, t in wanted):
-                    continue
-                try:
-                    change = decoder.decode(value)
-                except Undecodable:
-                    continue
-                key = tuple(str(getattr(change, name)).encode() for name in stream.key)
-                if key in found:
-                    version: int = getattr(change, "version", 0)
-                    found[key].append(
-                        Sent(message.partition(), message.offset(), change.op, version, change.committed_us)
-                    )
-            for position in consumer.position([TopicPartition(topic, p) for p in unread]):
-                if position.offset >= unread[position.partition]:
-                    del unread[position.partition]
-        complete = not unread and all(starts[p] == low for p, (low, _) in ends.items())
-        return Trace(found, complete)
+        spans = bounds(consumer, topic)
+        share = SCANNED // max(1, len(spans))
+        newest = {p: (max(low, high - share), high) for p, (low, high) in spans.items()}
+        for message in read_to_ends(consumer, topic, newest):
+            value = message.value()
+            if value is None or not any(s in value and t in value for s, t in wanted):
+                continue
+            try:
+                change = decoder.decode(value)
+            except Undecodable:
+                continue
+            key = tuple(str(getattr(change, name)).encode() for name in stream.key)
+            if key in found:
+                version: int = getattr(change, "version", 0)
+                found[key].append(Sent(message.partition(), message.offset(), change.op, version, change.committed_us))
+        return Trace(found, complete=all(high - low <= share for low, high in spans.values()))
     except KafkaException:
         return Trace(found, complete=False)
     finally:
