@@ -223,6 +223,9 @@ EDITS = {
     "retention.cassandra": Edit({"retention": {"cassandra": "30d"}}, CONSUMER | API, _expires_within(30)),
     "scaling.producers": Edit({"scaling": {"producers": 2}}, NOBODY, _runs("producer", 2)),
     "scaling.consumers": Edit({"scaling": {"consumers": 2}}, NOBODY, _runs("consumer", 2)),
+    # Of the standard library, so that the consumer's image has it: it returns its second argument.
+    "transform": Edit({"transform": "typing:cast"}, CONSUMER, _runs("consumer", 2)),
+    "transform no more": Edit({"transform": None}, CONSUMER, _runs("consumer", 2)),
     "suspend": Edit({"suspend": True}, NOBODY, _suspended),
     "suspend no more": Edit({"suspend": False}, NOBODY, _runs("producer", 2)),
     "deletionPolicy": Edit({"deletionPolicy": "Delete"}, NOBODY, _topics_are_owned(True)),

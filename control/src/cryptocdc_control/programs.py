@@ -34,7 +34,8 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
             [spec.exchange, spec.endpoints.model_dump(), spec.streams.model_dump()],
         ),
         "consumer": Workload(
-            spec.scaling.consumers, [[stream.table for stream in plan.carried], spec.retention.cassandra]
+            spec.scaling.consumers,
+            [[stream.table for stream in plan.carried], spec.retention.cassandra, spec.transform],
         ),
         "verifier": Workload(1, proof_inputs(plan.feed)),
         "api": Workload(

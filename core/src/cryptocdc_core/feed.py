@@ -13,7 +13,7 @@ from cryptocdc_core import base_urls, durations
 from cryptocdc_core.alerts import Alert, AlertWebhook, misplaced, valid_alerts
 from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_core.exits import BadInput
-from cryptocdc_core.feed_base import Asset, Broken, Duration, FeedModel, Symbol, duplicates
+from cryptocdc_core.feed_base import REFERENCE, Asset, Broken, Duration, FeedModel, Symbol, duplicates
 from cryptocdc_core.feed_problems import problem, shown
 
 API_VERSION = "cryptocdc.io/v1alpha1"
@@ -235,6 +235,9 @@ class Spec(FeedModel):
     retention: Retentions = Retentions()
     scaling: Scaling = Scaling()
     sink: Sink = Sink()
+    transform: str | None = Field(None, pattern=REFERENCE, max_length=200)
+    """Your own function, as `module:function`, that alters changes or leaves them out before they are written; or a
+    class, whose instance is called. The consumers must be able to import the module."""
     alerts: list[Alert] = Field(
         default=[], max_length=MOST_ALERTS, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )

@@ -32,6 +32,9 @@ Asset = Annotated[
     AfterValidator(symbols.composed),
 ]
 
+REFERENCE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+"""A module and what it contains, as Python names them."""
+
 Broken = tuple[tuple[str | int, ...], str]
 """A rule that is broken: the field, as a path from the model, and what is accepted."""
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from cryptocdc_core import base_urls, durations, symbols
+from cryptocdc_core.feed_base import REFERENCE
 
 
 def shown(value: object) -> str:
@@ -53,6 +54,7 @@ PATTERNS = {
     r"^[a-z][a-z0-9-]{0,29}$": "1 to 30 of a-z, 0-9 and -, the first a letter",
     symbols.PATTERN: symbols.WORDS,
     symbols.ASSET_PATTERN: "an asset in capitals, such as USDT",
+    REFERENCE: "module:function, such as transform:without_dust",
     base_urls.REST: "a base URL that begins with http:// or https://, such as https://api.binance.com",
     r"^https?://[^\s/?#]+[^\s]*$": "a URL that begins with http:// or https://",
     base_urls.WEBSOCKET: "a base URL that begins with ws:// or wss://, such as wss://stream.binance.com:9443",

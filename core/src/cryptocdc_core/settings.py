@@ -212,6 +212,15 @@ class VerifierSettings(Settings):
     """Rows compared a second, at most: above what is captured, below what would slow it down."""
 
 
+class ConsumerSettings(Settings):
+    """What only the consumer is told."""
+
+    model_config = ConfigDict(title="")
+
+    transform: str | None = None
+    """Instead of the feed's `spec.transform`."""
+
+
 class AlerterSettings(Settings):
     """What only the alerter is told."""
 

@@ -1,21 +1,69 @@
 """examples/transform.py does what docs/guides/write-a-transform.md says."""
 
+import typing
 from pathlib import Path
 
 import pytest
 
 from cryptocdc_consumer import transform
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
+from cryptocdc_core.exits import BadInput
+from cryptocdc_core.feed import parse
+from cryptocdc_core.settings import ConsumerSettings
 
 from .records import NOW_MS, Record, change, intake
 
 ROOT = Path(__file__).parents[3]
 
 
+def feed(reference):
+    spec = {"symbols": {"names": ["BTCUSDT"]}, "streams": {"recentTrades": {}}, "transform": reference}
+    head = {"apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": "f"}}
+    return parse({**head, "spec": spec})
+
+
+def load(reference, **environment):
+    return transform.load(feed(reference), ConsumerSettings.from_env(environment))
+
+
 @pytest.fixture
 def step(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    return transform.load("transform:without_dust")
+    return load("transform:without_dust")
+
+
+def test_the_setting_of_the_program_replaces_what_the_feed_says():
+    assert load("typing:cast") is typing.cast
+    assert load("operator:truediv", CRYPTOCDC_TRANSFORM="typing:cast") is typing.cast
+    assert load(None) is None
+
+
+def test_an_instance_of_a_class_is_made_once_and_called(monkeypatch, tmp_path):
+    (tmp_path / "counting.py").write_text(
+        "class Counting:\n    seen = 0\n    def __call__(self, stream, change):\n        self.seen += 1\n"
+        "        return change\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    counting = load("counting:Counting")
+    assert [counting(None, change) for change in "ab"] == ["a", "b"]
+    assert counting.seen == 2
+
+
+@pytest.mark.parametrize(
+    ("reference", "environment", "named"),
+    [
+        ("nowhere:f", {}, "spec.transform: 'nowhere:f': ModuleNotFoundError"),
+        ("typing:nothing", {}, "spec.transform: 'typing:nothing': AttributeError"),
+        ("functools:partial", {}, "spec.transform: 'functools:partial': TypeError"),
+        ("math:pi", {}, "spec.transform: 'math:pi' can't be called"),
+        (None, {"CRYPTOCDC_TRANSFORM": "typing"}, "CRYPTOCDC_TRANSFORM: 'typing': AttributeError"),
+    ],
+)
+def test_a_transform_that_can_not_be_loaded_is_refused_naming_where_it_was_given(reference, environment, named):
+    with pytest.raises(BadInput) as refused:
+        load(reference, **environment)
+    assert str(refused.value).startswith(named)
+    assert str(refused.value).endswith("accepted: module:function of a module that the consumer can import")
 
 
 def test_the_example_leaves_out_trades_below_its_threshold_and_nothing_else(step):

@@ -25,6 +25,7 @@ BEFORE = {"streams": STREAMS, "alerts": [ALERT]}
         ({"alertWebhook": {"url": "http://pager.example/"}}, ("alerter",)),
         ({"retention": {"cassandra": "30d"}}, ("consumer", "verifier", "api")),
         ({"retention": {"postgres": "3d"}}, ("verifier",)),
+        ({"transform": "transform:without_dust"}, ("consumer",)),
         ({"endpoints": {"rest": "http://elsewhere.example"}}, ("producer",)),
         ({"streams": STREAMS | {"orderBook": {"depth": 50}}}, ("producer",)),
         ({"streams": STREAMS | {"klines": {"intervals": ["1m", "1h"]}}}, ("producer", "api")),

@@ -85,6 +85,8 @@ BAD = [
     (document(scaling={"producers": -1}), "spec.scaling.producers", "-1", "0 or more"),
     (document(scaling={"consumers": 1.5}), "spec.scaling.consumers", "1.5", "integer"),
     (document(sink={"type": "redis"}), "spec.sink.type", "'redis'", "'cassandra'"),
+    (document(transform="without_dust"), "spec.transform", "'without_dust'", "module:function, such as transform:"),
+    (document(transform="os:system('x')"), "spec.transform", "os:system", "module:function"),
     (document(suspend="no"), "spec.suspend", "'no'", "boolean"),
     (document(deletionPolicy="Drop"), "spec.deletionPolicy", "'Drop'", "'Retain' or 'Delete'"),
     (alerts({"window": "1h", "dropPercent": 5, "symbol": "XRPUSDT"}), "spec.alerts[0].symbol", "'XRPUSDT'", "one of"),

@@ -89,7 +89,7 @@ def test_alerts_notify_whom_the_environment_names_and_else_the_terminal(
 
 
 def test_a_webhook_that_is_no_url_is_refused_by_its_variable() -> None:
-    with pytest.raises(PlatformError, match=r"CRYPTOCDC_GRAFANA_WEBHOOK is 'hooks\.example\.com'"):
+    with pytest.raises(PlatformError, match=r"CRYPTOCDC_GRAFANA_WEBHOOK: 'hooks\.example\.com'"):
         grafana_files.notifications({"CRYPTOCDC_GRAFANA_WEBHOOK": "hooks.example.com"}, "")
 
 

@@ -6,11 +6,23 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ConfigDict, Field
+
+from cryptocdc_core.settings import Settings, SettingsError
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 
-WEBHOOK, EMAIL = "CRYPTOCDC_GRAFANA_WEBHOOK", "CRYPTOCDC_GRAFANA_EMAIL"
 CONTACT_POINT = "cryptocdc"
+
+
+class Receivers(Settings):
+    """Whom Grafana notifies."""
+
+    model_config = ConfigDict(title="grafana_")
+
+    webhook: str | None = Field(None, pattern="^https?://")
+    email: str | None = None
+    """Addresses separated by semicolons."""
 
 
 def prometheus(settings: PlatformSettings, simulator_port: int) -> str:
@@ -30,14 +42,15 @@ def prometheus(settings: PlatformSettings, simulator_port: int) -> str:
 def notifications(environ: Mapping[str, str], printed_at: str) -> str:
     """Whom Grafana notifies: the webhook and the addresses of the environment; without either `printed_at`, the URL
     that prints. Raises PlatformError, naming the variable, for a webhook that is not a URL."""
-    webhook, email = environ.get(WEBHOOK, ""), environ.get(EMAIL, "")
-    if webhook and not webhook.startswith(("http://", "https://")):
-        raise PlatformError(f"{WEBHOOK} is {webhook!r}", f"set {WEBHOOK} to a URL that begins with http:// or https://")
+    try:
+        given = Receivers.from_env(environ)
+    except SettingsError as error:
+        raise PlatformError(str(error), "set it to a URL that begins with http:// or https://") from None
     receivers = []
-    if webhook or not email:
-        receivers.append(_receiver("webhook", {"url": webhook or printed_at, "httpMethod": "POST"}))
-    if email:
-        receivers.append(_receiver("email", {"addresses": email}))
+    if given.webhook or not given.email:
+        receivers.append(_receiver("webhook", {"url": given.webhook or printed_at, "httpMethod": "POST"}))
+    if given.email:
+        receivers.append(_receiver("email", {"addresses": given.email}))
     contact_point = {"orgId": 1, "name": CONTACT_POINT, "receivers": receivers}
     policy = {
         "orgId": 1, "receiver": CONTACT_POINT, "group_by": ["grafana_folder", "alertname"], "group_wait": "10s",

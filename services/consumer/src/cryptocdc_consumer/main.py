@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 from importlib.metadata import version
@@ -29,7 +28,7 @@ from cryptocdc_core.feed import CryptoFeed, retention_s
 from cryptocdc_core.metrics import ConsumerMetrics
 from cryptocdc_core.names import Names, identity
 from cryptocdc_core.plan import streams_of
-from cryptocdc_core.settings import CassandraSettings, KafkaSettings, ProgramSettings
+from cryptocdc_core.settings import CassandraSettings, ConsumerSettings, KafkaSettings, ProgramSettings
 
 log = logging.getLogger("cryptocdc.consumer")
 
@@ -42,7 +41,7 @@ def main() -> None:
         kafka, sink = KafkaSettings.from_env(), CassandraSettings.from_env()
         logs.configure(settings.log_format, settings.log_level)
         feed = feeds.load(settings.feed)
-        step = transform.load(os.environ.get(transform.SETTING))
+        step = transform.load(feed, ConsumerSettings.from_env())
     stop = stop_event()
     metrics = ConsumerMetrics(version("cryptocdc-consumer"))
     health = Health(HEALTHY_FOR_S)
