@@ -125,6 +125,61 @@ def test_values_arrive_digit_by_digit(database: Database, writing: Writing) -> N
     assert database.rows(f"SELECT {columns} FROM {NAMES.schema}.order_book") == [book]
 
 
+@pytest.mark.parametrize("count", [3, 300], ids=["values", "copy"])
+def test_a_null_is_stored_as_null_and_refused_where_the_column_is_not_nullable(
+    database: Database, writing: Writing, count: int
+) -> None:
+    rows = [(*trade(number)[:5], None, number or None, *trade(number)[7:]) for number in range(count)]
+    without_price = ("BTCUSDT", AT, 999, None, *trade(0)[4:])
+    writing.intake.put_rows(RECENT_TRADES, [*rows, without_price])
+    writing.finish()
+
+    assert database.rows(
+        "SELECT count(*), count(first_trade_id), count(last_trade_id), min(last_trade_id)"
+        f" FROM {NAMES.schema}.recent_trades"
+    ) == [(count, 0, count - 1, 1)]
+    ((refused, problem),) = writing.refused
+    assert refused == without_price
+    assert 'null value in column "price"' in problem
+
+
+def test_a_table_of_an_earlier_release_takes_nulls_once_the_feed_is_applied(
+    database: Database, writing: Writing, servers: Servers
+) -> None:
+    """Earlier releases created every column NOT NULL. Its rows, and its partitions' constraints, are there already."""
+    writing.intake.put_rows(ORDER_BOOK, [("BTCUSDT", AT, 5, ["1"], ["2"], [], [], AT, AT, 9)])
+    wait_for("the row", lambda: database.rows(f"SELECT FROM {NAMES.schema}.order_book"))
+    database.run(f"ALTER TABLE {NAMES.schema}.order_book ALTER last_update_id SET NOT NULL")
+    constrained = (
+        f"SELECT relname FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid WHERE relnamespace ="
+        f" '{NAMES.schema}'::regnamespace AND relkind IN ('r', 'p') AND attname = 'last_update_id' AND attnotnull"
+    )
+    assert len(database.rows(constrained)) > 1, "the root and its partitions"
+
+    for _ in range(2):
+        postgres.apply_schema(servers.postgres, ddl.postgres_schema(NAMES, STREAMS, servers.replication.user))
+    assert database.rows(constrained) == []
+    writing.intake.put_rows(ORDER_BOOK, [("BTCUSDT", AT + 1000, None, ["1"], ["2"], [], [], AT, AT, 9)])
+    writing.finish()
+
+    assert database.rows(f"SELECT last_update_id FROM {NAMES.schema}.order_book ORDER BY bucket_time") == [
+        (5,),
+        (None,),
+    ]
+    assert not writing.refused
+
+
+def test_applying_a_feed_again_locks_no_table(database: Database, servers: Servers) -> None:
+    reader = database.connect()
+    try:
+        with reader.cursor() as cursor:
+            cursor.execute(f"SELECT FROM {NAMES.schema}.order_book")  # holds its lock until the transaction ends
+        statements = ddl.postgres_schema(NAMES, STREAMS, servers.replication.user)
+        postgres.apply_schema(servers.postgres, ["SET LOCAL lock_timeout = '2s'", *statements])
+    finally:
+        reader.close()
+
+
 def test_partitions_are_made_for_any_day_and_made_again_when_dropped(database: Database, writing: Writing) -> None:
     days = [AT, AT + DAY, AT + 400 * DAY]
     writing.intake.put_rows(LATEST_PRICES, [price("X", "1", 1, at) for at in days])

@@ -16,11 +16,15 @@ from cryptocdc_core.names import Names, quoted
 COPY_FROM_ROWS = 100
 """Below, one INSERT with values is faster than COPY into a temporary table (reference: native-stack)."""
 
+NULL = "\\N"
+"""As COPY reads it. No value is spelled so: `_text` accepts no backslash."""
+
 Row = tuple[Any, ...]
 
 
 class Upsert:
-    """Writes rows of one stream, tuples in the catalogue's order: times in ms, decimals as text, lists of those."""
+    """Writes rows of one stream, tuples in the catalogue's order: times in ms, decimals as text, lists of those, None
+    for null."""
 
     def __init__(self, names: Names, stream: Stream) -> None:
         self._stream = stream
@@ -62,9 +66,13 @@ class Upsert:
     def write(self, cursor: Cursor, rows: Sequence[Row]) -> None:
         """Write rows within the caller's transaction. Raises psycopg2.Error, ValueError for what is no text at all."""
         encoders = self._encoders
-        texts = [[encode(value) for encode, value in zip(encoders, row, strict=True)] for row in self.newest(rows)]
+        texts = [
+            [NULL if value is None else encode(value) for encode, value in zip(encoders, row, strict=True)]
+            for row in self.newest(rows)
+        ]
         if len(texts) < COPY_FROM_ROWS:
-            execute_values(cursor, self._insert, texts, page_size=COPY_FROM_ROWS)
+            values = [[None if text == NULL else text for text in row] for row in texts]
+            execute_values(cursor, self._insert, values, page_size=COPY_FROM_ROWS)
             return
         cursor.execute(
             f"CREATE TEMPORARY TABLE IF NOT EXISTS {self._temporary} (LIKE {self._root} INCLUDING DEFAULTS)"

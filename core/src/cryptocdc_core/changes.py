@@ -23,7 +23,7 @@ META = {"op": "__op", "lsn": "__lsn", "committed_us": "__source_ts_us", "deleted
 
 _LARGEST_SCALE = 200
 _OPS = ("c", "u", "r", "d")
-_PYTHON = {
+_PYTHON: dict[Type, Any] = {
     Type.TEXT: str, Type.BIGINT: int, Type.INTEGER: int, Type.BOOLEAN: bool,
     Type.DECIMAL: str, Type.DECIMALS: list[str], Type.TIMESTAMP: int,
 }  # fmt: skip
@@ -38,7 +38,8 @@ class Undecodable(ValueError):
 
 
 class Change(msgspec.Struct, rename=META):
-    """One change. A subclass for each stream adds its columns: times in milliseconds, decimals as strings.
+    """One change. A subclass for each stream adds its columns: times in milliseconds, decimals as strings, None for the
+    null of a nullable column.
 
     `op` is c, u, r or d; of a delete only the key's columns mean anything. `committed_us` is PostgreSQL's commit time.
     """
@@ -56,7 +57,10 @@ class Decoder:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        fields: list[Any] = [(column.name, _PYTHON[column.type]) for column in stream.columns]
+        fields: list[Any] = [
+            (column.name, _PYTHON[column.type] | None if column.nullable else _PYTHON[column.type])
+            for column in stream.columns
+        ]
         made = msgspec.defstruct(f"{stream.name}Change", fields, bases=(Change,), kw_only=True, gc=False)
         self.type = cast(type[Change], made)
         self._typed = msgspec.json.Decoder(self.type)

@@ -31,12 +31,16 @@ def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: s
     reader = quoted(replication_user)
     statements = [f"CREATE SCHEMA IF NOT EXISTS {schema}"]
     for stream in streams:
-        columns = ", ".join(f"{quoted(c.name)} {c.type.postgres} NOT NULL" for c in stream.columns)
+        columns = ", ".join(
+            f"{quoted(c.name)} {c.type.postgres}{'' if c.nullable else ' NOT NULL'}" for c in stream.columns
+        )
         key = ", ".join(map(quoted, stream.key))
         statements.append(
             f"CREATE TABLE IF NOT EXISTS {schema}.{quoted(stream.table)} ({columns}, PRIMARY KEY ({key}))"
             f" PARTITION BY RANGE ({quoted(stream.time)})"
         )
+        if stream.nullable:
+            statements.append(_drop_not_null(f"{schema}.{quoted(stream.table)}", stream.nullable))
     statements += [
         # Its row moves the slot on while captured tables are idle, so that no log piles up.
         f"CREATE TABLE IF NOT EXISTS {schema}.{HEARTBEAT} (id integer PRIMARY KEY, beat_at timestamp(3) NOT NULL)",
@@ -75,6 +79,19 @@ def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: s
         f"GRANT UPDATE ON {schema}.{HEARTBEAT} TO {reader}",
     ]
     return statements
+
+
+def _drop_not_null(table: str, columns: Sequence[Column]) -> str:
+    """The statement that lets columns of an existing table be null: earlier releases created every column NOT NULL.
+
+    ALTER TABLE locks the table and its partitions even when it changes nothing, so it runs only where it does.
+    """
+    names = ", ".join(literal(column.name) for column in columns)
+    drop = ", ".join(f"ALTER COLUMN {quoted(column.name)} DROP NOT NULL" for column in columns)
+    return "DO " + literal(
+        f"BEGIN IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = {literal(table)}::regclass AND attnotnull"
+        f" AND attname IN ({names})) THEN ALTER TABLE {table} {drop}; END IF; END"
+    )
 
 
 def drop_postgres(names: Names) -> list[str]:

@@ -116,6 +116,23 @@ def test_an_unknown_position_is_none():
     assert decode(LATEST_PRICES, PRICE | META | {"__lsn": None})["__lsn"] is None
 
 
+@pytest.mark.parametrize("column", [c.name for c in ORDER_BOOK.columns])
+def test_a_null_is_none_where_the_column_is_nullable_and_undecodable_elsewhere(column):
+    enveloped = {"before": None, "after": BOOK | {column: None}, "op": "c", "source": {"lsn": 17, "ts_us": 5}}
+    for document in (BOOK | META | {column: None}, enveloped):
+        if column == "last_update_id":
+            assert decode(ORDER_BOOK, document)[column] is None
+        else:
+            with pytest.raises(Undecodable, match=rf"got `null` - at `\$\.{column}`"):
+                decode(ORDER_BOOK, document)
+
+
+def test_a_nullable_column_that_is_missing_is_not_a_null():
+    without = {name: value for name, value in BOOK.items() if name != "last_update_id"}
+    with pytest.raises(Undecodable, match="missing required field `last_update_id`"):
+        decode(ORDER_BOOK, without | META)
+
+
 def test_unknown_columns_are_passed_over_and_named():
     decoder = Decoder(LATEST_PRICES)
     wider = json.dumps(PRICE | META | {"venue": "x", "fee": "1"}).encode()

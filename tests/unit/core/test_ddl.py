@@ -3,7 +3,7 @@
 import pytest
 
 from cryptocdc_core import ddl
-from cryptocdc_core.catalogue import STREAMS, by_table
+from cryptocdc_core.catalogue import DERIVED, STREAMS, by_table
 from cryptocdc_core.names import Names
 
 NAMES = Names("my_feed")
@@ -25,11 +25,31 @@ def statement(statements, *parts):
     return found
 
 
-def test_a_table_in_postgres_is_partitioned_by_its_time_and_has_no_null():
+def test_a_table_in_postgres_is_partitioned_by_its_time_and_null_only_where_the_catalogue_says():
     made = statement(postgres(), 'CREATE TABLE IF NOT EXISTS "my_feed"."klines"')
     assert made.endswith('PRIMARY KEY ("symbol", "interval", "open_time")) PARTITION BY RANGE ("open_time")')
     assert '"open_time" timestamp(3) NOT NULL' in made
-    assert made.count("NOT NULL") == len(KLINES.columns)
+    assert '"taker_buy_volume" numeric, ' in made
+    assert made.count("NOT NULL") == len(KLINES.columns) - len(KLINES.nullable)
+
+
+def test_an_existing_table_loses_the_constraints_of_its_nullable_columns_and_no_others():
+    made = statement(postgres(streams=[KLINES]), "DROP NOT NULL").replace("''", "'")
+    assert made.count("DROP NOT NULL") == len(KLINES.nullable) == 4
+    assert "IF EXISTS (SELECT FROM pg_attribute" in made, "it locks the table, so it must not run each time"
+    assert not any("DROP NOT NULL" in s for s in postgres(streams=[by_table("latest_prices")]))
+
+
+@pytest.mark.parametrize("stream", ALL, ids=lambda stream: stream.table)
+def test_what_orders_and_proves_rows_is_never_null(stream):
+    ordering = {*stream.key, stream.time, stream.event, "received_at", "version", *(stream.open_until or ())}
+    assert not ordering & {column.name for column in stream.nullable}
+
+
+def test_only_columns_outside_cassandras_key_are_nullable_in_derived_tables():
+    for derived in DERIVED:
+        keys = {*derived.partition, *derived.clustering}
+        assert not keys & {column.name for column in derived.columns if column.nullable}
 
 
 def test_the_publication_holds_the_roots_and_the_heartbeat_without_truncate():

@@ -62,9 +62,12 @@ class Bucket(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """`nullable`: null where the exchange does not report the value."""
+
     name: str
     type: Type
     doc: str
+    nullable: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,10 @@ class Stream:
     def values(self) -> tuple[Column, ...]:
         """The columns outside the key."""
         return tuple(column for column in self.columns if column.name not in self.key)
+
+    @cached_property
+    def nullable(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.nullable)
 
     @property
     def bucket_column(self) -> str:
