@@ -3,13 +3,17 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cryptocdc_core.catalogue.streams import KLINES, LATEST_PRICES
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES
 from cryptocdc_core.versions import version
 
 from .records import NOW_MS, Record, change, intake
 from .statements import Table
 
-TABLES = ("klines", "latest_prices", "newest_prices")
+TABLES = ("klines", "latest_prices", "newest_prices", "crypto_24h_stats", "newest_24h_stats")
+
+
+NULL_OR_TEXT = st.sampled_from([None, "0", "7.50"])
+NULL_OR_NUMBER = st.sampled_from([None, 0, 7])
 
 
 @st.composite
@@ -20,8 +24,12 @@ def histories(draw):
         at = NOW_MS + number * 60_000
         for step in range(draw(st.integers(1, 3))):
             price = draw(st.sampled_from(["1.50", "2.00", "0.00000001"]))
-            changes.append((KLINES, change(KLINES, open_time=at, close=price, version=version(at + step * 1000))))
+            values = {"close": price, "quote_volume": draw(NULL_OR_TEXT), "trade_count": draw(NULL_OR_NUMBER)}
+            op = "u" if step else "c"
+            changes.append((KLINES, change(KLINES, op, open_time=at, version=version(at + step * 1000), **values)))
         changes.append((LATEST_PRICES, change(LATEST_PRICES, event_time=at, price=price, version=version(at))))
+        values = {"quote_volume": draw(NULL_OR_TEXT), "trade_count": draw(NULL_OR_NUMBER)}
+        changes.append((CRYPTO_24H_STATS, change(CRYPTO_24H_STATS, event_time=at, version=version(at), **values)))
         if draw(st.booleans()):
             late = {"committed_us": (at + 10_000) * 1000}
             changes.append((KLINES, change(KLINES, "d", open_time=at, **late)))
@@ -55,3 +63,17 @@ def test_rows_do_not_depend_on_order_repetition_or_chunks(history, data):
     # A consumer that died after any prefix begins again before it.
     cut = data.draw(st.integers(0, len(history)))
     assert rows(history[:cut] + history, sizes) == once
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(NULL_OR_TEXT, NULL_OR_NUMBER), min_size=2, max_size=5), st.data())
+def test_a_null_replaces_a_value_and_a_value_a_null_in_any_order(versions, data):
+    history = [
+        (KLINES, change(KLINES, "u" if step else "c", version=version(NOW_MS + step), quote_volume=text, trade_count=n))
+        for step, (text, n) in enumerate(versions)
+    ]
+    found = rows(data.draw(st.permutations(history + history[:2])), [1])["klines"]
+    (row,) = found.values()
+    text, number = versions[-1]
+    quote_volume = row.get("quote_volume")
+    assert (None if quote_volume is None else format(quote_volume, "f"), row.get("trade_count")) == (text, number)

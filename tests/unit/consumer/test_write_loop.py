@@ -302,6 +302,18 @@ def test_latency_is_measured_from_the_event_and_from_the_commit(house):
     assert house.metrics.rows.labels("recent_trades")._value.get() == 1
 
 
+def test_the_removal_of_older_versions_is_not_counted_as_a_row(house):
+    for at in range(3):
+        raw = change(RECENT_TRADES, "u", trade_id=at, first_trade_id=None)
+        house.kafka.queue.append(Record(RECENT_TRADES, raw, at, 0))
+    house.step()
+    house.cassandra.answer()
+    house.step()
+    assert len(house.cassandra.written) == 6
+    assert house.metrics.rows.labels("recent_trades")._value.get() == 3
+    assert house.metrics.deletes.labels("recent_trades")._value.get() == 0
+
+
 def test_rows_are_gathered_only_while_they_are_late_anyway(house):
     def read(seconds_after):
         house.clock.now = NOW_MS / 1000 + seconds_after

@@ -28,6 +28,8 @@ class DerivedRow(NamedTuple):
     key: Key
     statement: bytes
     origin: Any
+    older: bool = False
+    """Whether it only removes older versions of the row that follows."""
 
 
 class DerivedTable(Protocol):
@@ -71,7 +73,11 @@ class Newest:
         self._newest, self._deletes = {}, []
         yield from deletes
         for change, ttl, origin in newest.values():
-            statement = self.encoder.insert((SHARD, *self._row(change)), change.version, ttl)
+            row = (SHARD, *self._row(change))
+            if None in row:  # a value of the row before must not show where this one has none
+                older = self.encoder.delete((SHARD, change.symbol), change.version - 1)
+                yield DerivedRow(self._table, (SHARD,), older, origin, older=True)
+            statement = self.encoder.insert(row, change.version, ttl)
             yield DerivedRow(self._table, (SHARD,), statement, origin)
 
 

@@ -52,7 +52,9 @@ class Chunk:
 
 
 Entry = tuple[bytes, Record, Any]
-"""One row's statement, the record it comes from, and its change, None for a row of a derived table."""
+"""One row's statement, the record it comes from, and its change, None for a row of a derived table, or OLDER."""
+OLDER = object()
+"""Instead of a change: the statement only removes older versions of a row that is written too."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +70,8 @@ class Batch:
     entries: list[Entry] = field(default_factory=list)
     bytes: int = 0
     deletes: int = 0
+    removals: int = 0
+    """Entries that are no row of their own: see OLDER."""
     attempts: int = 0
     acknowledged_at: float = 0.0
     """Seconds since the epoch."""
@@ -83,7 +87,8 @@ class Batch:
                 self.event,
                 part,
                 sum(len(e[0]) for e in part),
-                sum(change is not None and change.op == "d" for _, _, change in part),
+                sum(change is not None and change is not OLDER and change.op == "d" for _, _, change in part),
+                sum(change is OLDER for _, _, change in part),
             )
             for part in parts
         )
@@ -182,6 +187,7 @@ class Intake:
                 chunk.committed_us = change.committed_us
                 if change.op == "d":
                     key, statement = lane.encoder.delete(change)
+                    older = None
                     for table in derived:
                         table.take_delete(change, record)
                 else:
@@ -189,7 +195,7 @@ class Intake:
                     if row is None:
                         self._metrics.expired.labels(lane.stream.table).inc()
                         continue
-                    key, ttl, statement = row
+                    key, ttl, statement, older = row
                     for table in derived:
                         table.take(change, ttl, record)
                 batch = open_batches.get(key)
@@ -199,6 +205,8 @@ class Intake:
                 batch.entries.append((statement, record, change))
                 batch.bytes += len(statement)
                 batch.deletes += change.op == "d"
+                if older is not None:
+                    _remove(batch, older, record)
                 if len(batch.entries) >= BATCH_ROWS or batch.bytes >= BATCH_BYTES:
                     taken.batches.append(open_batches.pop(key))
             except Undecodable as error:
@@ -229,6 +237,9 @@ class Intake:
                     batch = Batch(row.table, derived.encoder.routing_key(row.key), taken.chunk, None)
                     open_batches[row.key] = batch
                     taken.batches.append(batch)
+                if row.older:
+                    _remove(batch, row.statement, row.origin)
+                    continue
                 batch.entries.append((row.statement, row.origin, None))
                 batch.bytes += len(row.statement)
 
@@ -237,6 +248,12 @@ class Intake:
         if lane.decoder.unknown_fields(records[-1].value()):
             found = sum(len(lane.decoder.unknown_fields(record.value())) for record in records)
             self._metrics.unknown_fields.labels(lane.stream.table).inc(found)
+
+
+def _remove(batch: Batch, statement: bytes, record: Record) -> None:
+    batch.entries.append((statement, record, OLDER))
+    batch.bytes += len(statement)
+    batch.removals += 1
 
 
 def _together(batches: Iterable[Batch]) -> list[Batch]:
@@ -248,6 +265,7 @@ def _together(batches: Iterable[Batch]) -> list[Batch]:
             joined[-1].entries += batch.entries
             joined[-1].bytes += batch.bytes
             joined[-1].deletes += batch.deletes
+            joined[-1].removals += batch.removals
             partitions += 1
         else:
             joined.append(batch)

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from cryptocdc_adapters.offsets import lag
 from cryptocdc_adapters.serving import Health
-from cryptocdc_consumer.intake import Batch, Chunk, Intake, Letter
+from cryptocdc_consumer.intake import OLDER, Batch, Chunk, Intake, Letter
 from cryptocdc_consumer.letters import Letters
 from cryptocdc_consumer.sink import Sink
 from cryptocdc_core.metrics import ConsumerMetrics
@@ -261,15 +261,15 @@ class WriteLoop:
         log.info("gave up %d partitions, %d left", len(leaving), len(self._owned))
 
     def _observe(self, batch: Batch) -> None:
-        rows = len(batch.entries)
-        self._metrics.rows.labels(batch.table).inc(rows)
+        entries = len(batch.entries)
+        self._metrics.rows.labels(batch.table).inc(entries - batch.removals)
         if batch.event is None:
             return
         if batch.deletes:
             self._metrics.deletes.labels(batch.table).inc(batch.deletes)
         # The first and the last row stand for the batch: exact where batches are small, and free where they are not.
-        for _, _, change in batch.entries[:: max(1, rows - 1)]:
-            if change.op == "d":
+        for _, _, change in batch.entries[:: max(1, entries - 1)]:
+            if change is OLDER or change.op == "d":
                 continue
             event_s, committed_s = batch.event(change) / 1000, change.committed_us / 1_000_000
             self._metrics.event_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - event_s))
