@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_core.catalogue.streams import LATEST_PRICES, ORDER_BOOK
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK
 from cryptocdc_core.changes import Decoder
 from cryptocdc_core.hops import HOPS, Frame, Hop, Sent, Stored, Trail, Written, exact, hops_json, lsn_text, sent
 from cryptocdc_core.partitioning import change_partition, murmur2
@@ -72,6 +72,17 @@ def test_one_digit_makes_a_difference_a_trailing_zero_too(price: str) -> None:
     assert not found.equal
 
 
+@pytest.mark.parametrize("other", [0, "0", ""])
+def test_null_equals_null_alone(other: object) -> None:
+    row = dict.fromkeys(CRYPTO_24H_STATS.column_names, None) | {"symbol": "BTC-USD", "event_time": AT, "version": 1}
+    places = {"stored": replace(STORED, values=row), "written": replace(WRITTEN, values=row), "sent": None}
+    found = Trail(CRYPTO_24H_STATS, {"symbol": "BTC-USD", "event_time": AT}, **places)  # type: ignore[arg-type]
+    assert found.equal
+    assert found.to_json()["values"]["cassandra"]["open_time"] is None
+    found.written = replace(WRITTEN, values=row | {"trade_count": other})
+    assert found.differing == {"cassandra": ["trade_count"]}
+
+
 def test_a_frame_is_compared_in_what_it_says() -> None:
     values = {name: value for name, value in ROW.items() if name != "received_at"}
     frame = Frame("{}", "btcusdt@miniTicker", AT * 1000, values)
@@ -118,6 +129,7 @@ def test_rows_of_the_drivers_and_of_changes_have_one_spelling() -> None:
     spelled = exact(ORDER_BOOK, book)
     assert (spelled["bid_prices"], spelled["bucket_time"]) == (["1.50"], AT)
     assert exact(ORDER_BOOK, spelled) == spelled
+    assert exact(ORDER_BOOK, {**book, "last_update_id": None})["last_update_id"] is None
     price = exact(LATEST_PRICES, {**ROW, "event_time": moment, "price": Decimal("0.00000000")})
     assert price["price"] == "0.00000000", "no exponent"
 

@@ -20,6 +20,7 @@ from cryptocdc_verifier.canonical import (
 )
 
 TRADES, BOOKS, KLINES = by_table("recent_trades"), by_table("order_book"), by_table("klines")
+STATS = by_table("crypto_24h_stats")
 PROTOCOL = 5
 DECIMALS = ListType.apply_parameters([DecimalType])
 CQL = {
@@ -33,6 +34,8 @@ decimals = st.builds(
 
 def copied(kind, value):
     """A value as PostgreSQL's COPY writes it."""
+    if value is None:
+        return "\\N"
     if kind is Type.BOOLEAN:
         return "t" if value else "f"
     if kind is Type.DECIMALS:
@@ -51,11 +54,16 @@ def values_of(stream):
         Type.DECIMAL: decimals,
         Type.DECIMALS: st.lists(decimals, max_size=5),
     }
-    return st.tuples(*(kinds[column.type] for column in ordered(stream)))
+    return st.tuples(
+        *(st.none() | kinds[column.type] if column.nullable else kinds[column.type] for column in ordered(stream))
+    )
 
 
 def from_cassandra(stream, values):
-    raw = [CQL[c.type].to_binary(value, PROTOCOL) for c, value in zip(ordered(stream), values, strict=True)]
+    raw = [
+        None if value is None else CQL[c.type].to_binary(value, PROTOCOL)
+        for c, value in zip(ordered(stream), values, strict=True)
+    ]
     return spelled(spellers(stream), raw)
 
 
@@ -78,6 +86,20 @@ def test_trailing_zeros_tell_decimals_apart():
     other = [Decimal("1.5") if value == Decimal("1.50") else value for value in row]
 
     assert from_cassandra(TRADES, row) != from_cassandra(TRADES, other)
+
+
+@given(values_of(STATS))
+def test_statistics_with_nulls_are_spelled_the_same_from_both(values):
+    assert from_cassandra(STATS, values) == from_postgres(STATS, values)
+
+
+def test_null_is_neither_0_nor_empty_nor_the_text_that_copy_writes_for_it():
+    row = ["BTCUSDT", 1, 2, 3, Decimal(1), Decimal(1), None, 1, True, 1]
+    zero = [0 if value is None else value for value in row]
+    assert len({from_cassandra(TRADES, row), from_cassandra(TRADES, zero), from_postgres(TRADES, row)}) == 2
+
+    spell = spellers(TRADES)[:1]
+    assert len({spelled(spell, [raw]) for raw in (None, b"", b"\\N", b"None")}) == 4
 
 
 def test_a_value_that_a_hand_written_row_lacks_is_null():

@@ -44,6 +44,12 @@ def evidence(kind, **more):
                   write_times={"price": VERSION - 1000}), "the update was lost"),
         (evidence("different", columns=["price"], cassandra_version=VERSION + 1000,
                   write_times={"price": VERSION + 1000}), "newer than PostgreSQL's"),
+        (evidence("different", columns=["trade_count"], cassandra_version=VERSION - 1000,
+                  write_times={"trade_count": None}), "the update was lost"),
+        (evidence("different", columns=["version", "price"], cassandra_version=-1,
+                  write_times={"version": None, "price": None}), "deleted there by hand"),
+        (evidence("different", columns=["trade_count"], write_times={"trade_count": VERSION - 1000}),
+         "trade_count: Cassandra still has the value of an older version"),
         (evidence("different", columns=["price"], write_times={"price": VERSION}), "without a greater one"),
     ],
 )  # fmt: skip

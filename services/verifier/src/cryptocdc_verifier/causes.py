@@ -79,13 +79,18 @@ def _different(seen: Evidence) -> str:
             f"{', '.join(by_hand)}: Cassandra's WRITETIME {when} ({iso(when // 1000)}) is a wall clock, newer than the"
             f" row's version: written by hand without USING TIMESTAMP"
         )
-    if any(seen.write_times.get(name) is None for name in seen.columns):
-        gone = [name for name in seen.columns if seen.write_times.get(name) is None]
+    gone = [name for name in seen.columns if seen.write_times.get(name) is None]
+    # An update that was lost may have been the first to give a nullable column a value.
+    if gone and (ours == theirs or "version" in gone):
         return f"{', '.join(gone)}: no value in Cassandra: deleted there by hand"
     if ours is not None and theirs is not None and theirs < ours:
         return f"the update to version {ours} is not in Cassandra, which has {theirs}: the update was lost on the way"
     if ours is not None and theirs is not None and theirs > ours:
         return (
             f"Cassandra has version {theirs}, newer than PostgreSQL's {ours}: written there by hand, or set back here"
+        )
+    if foreign:
+        return (
+            f"{', '.join(foreign)}: Cassandra still has the value of an older version, which the row's version replaces"
         )
     return "both have the same version: changed by hand in PostgreSQL without a greater one, so Cassandra kept its own"

@@ -82,7 +82,7 @@ def _show_key(at: dict[str, object], console: Console) -> None:
         left = ours[name] if isinstance(ours, dict) else "–"
         right = theirs[name] if isinstance(theirs, dict) else "–"
         style = "red" if name in differing else None
-        values.add_row(name, left or "none", right or "none", style=style)
+        values.add_row(name, *("–" if value is None else str(value) for value in (left, right)), style=style)
     console.print(values)
     audit = at["audit"]
     if isinstance(audit, dict) and audit:
