@@ -30,7 +30,7 @@ def insert(
                 for column in stream.columns:
                     if column.type is Type.TIMESTAMP:
                         spelled.append("timestamp 'epoch' + %s * interval '1 ms'")
-                        values.append(at)
+                        values.append(given.get(column.name, at))
                     elif column.type is Type.DECIMALS:
                         spelled.append("'{64000.10,63999.00}'")
                     else:

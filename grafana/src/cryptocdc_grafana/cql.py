@@ -15,6 +15,12 @@ def number(expression: str, name: str) -> str:
     return f"CAST({expression} AS double) AS {name}"
 
 
+def reported(column: str, least: int = 0) -> str:
+    """The condition that selects the rows in which a nullable number is not null; no value is below `least`. The plugin
+    would draw a null as 0. CQL has no IS NOT NULL here, but no comparison holds for null."""
+    return f"{column} >= {least}"
+
+
 def newest_buckets(bucket: Bucket, count: int) -> str:
     """The last `count` partitions of the dashboard's range: no query reads more, however long the range is.
 

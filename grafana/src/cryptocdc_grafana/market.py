@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models.common import GraphDrawStyle
 from cryptocdc_core.catalogue import NEWEST_STATS, Bucket
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
 from cryptocdc_grafana import books, drawing, shaping
-from cryptocdc_grafana.cql import newest_of, number, within
+from cryptocdc_grafana.cql import newest_of, number, reported, within
 from cryptocdc_grafana.panels import NEWEST_PAGE, NUMBER, RANGE, SYMBOL, SYMBOLS, TEXT, TIME, WHOLE, MarketPanel
 from cryptocdc_grafana.sources import Cql, Get, Source, Sql
 from cryptocdc_grafana.tables import AS_IT_IS, Shown, rows
@@ -23,9 +23,13 @@ READ = {
 }
 OHLCV = ("open", "high", "low", "close", "volume")
 CANDLES_DOC = "Candles with their volume in the base asset; an open candle still moves."
-NEWEST = "shard = 0 AND event_time > current_timestamp() - 1d ALLOW FILTERING"
+NEWEST = "shard = 0 AND event_time > current_timestamp() - 1d"
 """One partition, a row a symbol, which is read whole in any case; the last rows of symbols that are no longer captured
 or traded are left out."""
+FILTERED = "ALLOW FILTERING"
+"""Of one partition, or of those that the query names."""
+LEAST = {"trade_count": 0, "price_change_percent": -100}
+"""Of nullable columns that are shown."""
 STATS_SHOWN = {
     "symbol": Shown(AS_IT_IS, width=130),
     "price": Shown(AS_IT_IS),
@@ -76,11 +80,22 @@ def _newest_stats(columns: Sequence[tuple[str, str]]) -> str:
 def _ranking(title: str, doc: str, column: str, name: str, by: str, unit: str, count: int) -> MarketPanel:
     return MarketPanel(
         title, doc, drawing.ranks(unit),
-        Cql(f'SELECT symbol, {number(column, name)} FROM "$feed".{NEWEST_STATS.table} WHERE {NEWEST}'),
+        _newest_reported(column, name),
         Get("/top", (("by", by), ("n", str(count))), [("symbol", "symbol", TEXT), (column, name, NUMBER)]),
-        Sql(f"SELECT * FROM ({_newest_stats([(column, name)])}) AS newest ORDER BY {name} DESC LIMIT {count}"),
+        Sql(
+            f"SELECT * FROM ({_newest_stats([(column, name)])}) AS newest"
+            f" WHERE {name} IS NOT NULL ORDER BY {name} DESC LIMIT {count}"
+        ),
         shaping.ranked(name, count), width=8, linked=True,
     )  # fmt: skip
+
+
+def _newest_reported(column: str, name: str) -> Cql:
+    """A nullable column of the newest statistics."""
+    return Cql(
+        f'SELECT symbol, {number(column, name)} FROM "$feed".{NEWEST_STATS.table}'
+        f" WHERE {NEWEST} AND {reported(column, LEAST[column])} {FILTERED}"
+    )
 
 
 def _change() -> MarketPanel:
@@ -88,18 +103,18 @@ def _change() -> MarketPanel:
         ("last_price", "price"), ("price_change_percent", "change"), ("high_price", "high"), ("low_price", "low"),
         ("volume", "volume"), ("trade_count", "trades"),
     ]  # fmt: skip
-    chosen = ", ".join(number(column, name) for column, name in columns)
+    chosen = ", ".join(number(column, name) for column, name in columns if column not in LEAST)
     return MarketPanel(
         "24 hours", "Every symbol's statistics over the last 24 hours; change in per cent, volume in the base asset.",
         rows(STATS_SHOWN),
-        Cql(f'SELECT symbol, {chosen} FROM "$feed".{NEWEST_STATS.table} WHERE {NEWEST}'),
+        Cql(f'SELECT symbol, {chosen} FROM "$feed".{NEWEST_STATS.table} WHERE {NEWEST} {FILTERED}'),
         Get(
-            "/top", (("by", "trades"), ("n", "1000")),
+            "/top", (("by", "volume"), ("n", "1000")),
             [("symbol", "symbol", TEXT), *((column, name, NUMBER) for column, name in columns)],
         ),
         Sql(_newest_stats(columns)),
         (shaping.MERGED, shaping.sorted_by("change", descending=True), shaping.ordered(*STATS_SHOWN)), width=24,
-        linked=True,
+        apart=tuple(_newest_reported(column, name) for column, name in columns if column in LEAST), linked=True,
     )  # fmt: skip
 
 
@@ -131,11 +146,12 @@ def _of_candles(symbol: str, interval: str, columns: Sequence[str]) -> tuple[Cql
     where = f"symbol = '{symbol}' AND interval = '{interval}'"
     months = newest_of(KLINES, CANDLE_PARTITIONS)
     doubles = ", ".join(number(column, column) for column in columns)
+    known = "".join(f" AND {reported(column, LEAST[column])}" for column in columns if column in LEAST)
     floats = ", ".join(f"{column}::float8 AS {column}" for column in columns)
     return (
         Cql(
             f'SELECT symbol, {doubles}, open_time AS time FROM "$feed".{CANDLES}'
-            f" WHERE {where} AND {months} AND {within('open_time')}"
+            f" WHERE {where} AND {months} AND {within('open_time')}{known and f'{known} {FILTERED}'}"
         ),
         Get(
             f"/{CANDLES}", (("symbol", symbol), ("interval", interval), *WHOLE),

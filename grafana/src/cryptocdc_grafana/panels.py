@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cryptocdc_grafana.drawing import Drawing
@@ -32,6 +32,8 @@ class MarketPanel:
     width: int
     """Of 24."""
     height: int = 9
+    apart: tuple[Cql, ...] = ()
+    """What Cassandra is asked besides, as B, C …: nullable columns, each where it has a value."""
     asked: int = 1
     """How often the same is asked, as A, B …, where transformations make different things of it."""
     linked: bool = False
@@ -40,12 +42,13 @@ class MarketPanel:
     """How much of a long range a source is asked for, where it is not the whole."""
 
     def queries(self, source: Source) -> list[Query]:
-        asked: dict[Source, Cql | Get | Sql] = {
-            Source.CASSANDRA: self.cql,
-            Source.API: self.get,
-            Source.POSTGRES: self.sql,
+        asked: dict[Source, Sequence[Cql | Get | Sql]] = {
+            Source.CASSANDRA: (self.cql, *self.apart),
+            Source.API: (self.get,),
+            Source.POSTGRES: (self.sql,),
         }
-        return [replace(asked[source].query, ref_id=ref_id) for ref_id in "AB"[: self.asked]]
+        repeated = [*asked[source]] * self.asked
+        return [replace(part.query, ref_id=ref_id) for ref_id, part in zip("ABC", repeated, strict=False)]
 
     def description(self, source: Source) -> str:
         return f"{self.doc} From {source.label}: {self.read[source]}." if source in self.read else self.doc

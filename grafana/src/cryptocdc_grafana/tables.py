@@ -42,7 +42,7 @@ class Shown:
 
 def rows(columns: Mapping[str, Shown]) -> Drawing:
     def draw() -> table.Panel:
-        panel = table.Panel().thresholds(thresholds((None, NEUTRAL)))
+        panel = table.Panel().thresholds(thresholds((None, NEUTRAL))).no_value("–")
         for name, shown in columns.items():
             made = [DynamicConfigValue(id_val=key, value=value) for key, value in shown.properties().items()]
             panel = panel.override_by_name(name, made)

@@ -10,6 +10,7 @@ from tests.unit.api.asking import Api, Tables
 from tests.unit.api.rows import moment, row, rows
 
 from cryptocdc_core.catalogue import HEATMAP
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS
 from cryptocdc_core.times import now_ms
 
 
@@ -118,6 +119,24 @@ def test_statistics_of_a_symbol_that_left_rank_nowhere(api: Api) -> None:
         assert "GONEUSDT" not in found
         assert "QUIETUSDT" in found
     assert "GONEUSDT" in {row["symbol"] for row in api.get("/crypto_24h_stats").json()}, "the newest row it still is"
+
+
+def test_what_an_exchange_does_not_report_is_null_and_ranks_nowhere(api: Api) -> None:
+    nothing = {column.name: None for column in CRYPTO_24H_STATS.nullable}
+    left = rows("crypto_24h_stats", 1, symbol="BTC-USD", volume=Decimal(1000), **nothing)
+    api.tables.rows["newest_24h_stats"].extend(left)
+    for by, ranked in {"trades": 2, "quote_volume": 2, "gain": 1, "loss": 1, "volume": 3}.items():
+        found = [row["symbol"] for row in api.get("/top", by=by).json()]
+        assert len(found) == ranked
+        assert ("BTC-USD" in found) == (by == "volume")
+    newest = next(row for row in api.get("/crypto_24h_stats").json() if row["symbol"] == "BTC-USD")
+    assert {name for name, value in newest.items() if value is None} == {*nothing, "open_time_ms", "close_time_ms"}
+
+
+def test_signals_without_quote_volumes_lack_the_vwap_alone(api: Api) -> None:
+    api.tables.rows["klines"] = rows("klines", 80, 60_000, interval="1m", quote_volume=None, trade_count=None)
+    (newest,) = api.get("/signals", symbol="BTCUSDT", limit=1).json()
+    assert [name for name, value in newest.items() if value is None] == ["vwap_20"]
 
 
 def test_signals_and_volatility_come_a_row_a_candle(api: Api) -> None:

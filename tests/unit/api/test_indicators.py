@@ -64,6 +64,15 @@ def test_vwap_is_what_was_paid_by_what_was_traded() -> None:
     assert vwap(series("0", "0"), series("0", "0"), 2) == [None, None]
 
 
+@given(st.lists(st.none() | st.integers(1, 9).map(Decimal), min_size=1, max_size=30), st.integers(1, 5))
+def test_vwap_is_null_while_a_candle_of_its_window_has_no_quote_volume(
+    quotes: list[Decimal | None], length: int
+) -> None:
+    for at, found in enumerate(vwap(quotes, [Decimal(2)] * len(quotes), length)):
+        window = [quote for quote in quotes[max(0, at - length + 1) : at + 1] if quote is not None]
+        assert found == (pytest.approx(sum(window) / (2 * length)) if len(window) == length else None)
+
+
 @given(prices, st.integers(2, 20))
 def test_volatility_is_the_deviation_of_the_logarithmic_returns(values: list[Decimal], length: int) -> None:
     found = volatility(values, length)

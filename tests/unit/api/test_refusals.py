@@ -40,7 +40,7 @@ def api() -> Api:
         ("/klines?symbol=BTCUSDT&stream=perhaps", 400, "stream", "perhaps", "true or false"),
         ("/klines?symbol=BTCUSDT&limits=5", 400, "limits", "5", "limit"),
         ("/klines?symbol=BTCUSDT&limit=5&limit=6", 400, "limit", "['5', '6']", "integer"),
-        ("/top?by=size", 400, "by", "size", "'trades', 'quote_volume', 'gain' or 'loss'"),
+        ("/top?by=size", 400, "by", "size", "'trades', 'volume', 'quote_volume', 'gain' or 'loss'"),
         ("/volatility?limit=5", 400, "symbol", "", "without limit"),
         ("/signals?symbol=BTCUSDT&stream=true", 400, "stream", "true", "false"),
         ("/kline?symbol=BTCUSDT", 404, "path", "/kline", "/klines"),

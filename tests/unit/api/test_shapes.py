@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cryptocdc_api.shapes import digits, schema, shaper
 from cryptocdc_core.catalogue import Column, Type
-from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, ORDER_BOOK, RECENT_TRADES
 
 COLUMNS = (
     Column("symbol", Type.TEXT, ""), Column("at", Type.TIMESTAMP, ""), Column("price", Type.DECIMAL, ""),
@@ -31,6 +31,12 @@ def test_a_row_of_the_driver_and_one_of_a_change_look_the_same() -> None:
     }  # fmt: skip
 
 
+def test_a_null_is_null_and_a_time_in_both_spellings() -> None:
+    assert shaper(COLUMNS)(["BTCUSDT", *[None] * 5]) == {
+        "symbol": "BTCUSDT", "at": None, "at_ms": None, "price": None, "prices": None, "id": None, "closed": None,
+    }  # fmt: skip
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=8))
 def test_a_decimal_keeps_every_digit(value: Decimal) -> None:
     text = digits(value)
@@ -42,5 +48,12 @@ def test_the_schema_names_all_that_the_rows_have() -> None:
     for stream in (RECENT_TRADES, ORDER_BOOK):
         row = shaper(stream.columns)([None] * len(stream.columns))
         described = schema(stream.columns)["items"]["properties"]
-        assert set(row) <= set(described)
-        assert {f"{c.name}_ms" for c in stream.columns if c.type is Type.TIMESTAMP} <= set(described)
+        assert set(row) == set(described)
+
+
+def test_the_schema_says_what_may_be_null() -> None:
+    described = schema(CRYPTO_24H_STATS.columns, vwap_20="")["items"]["properties"]
+    null = {name for name, made in described.items() if "null" in made["type"]}
+    assert null == {c.name for c in CRYPTO_24H_STATS.nullable} | {"open_time_ms", "close_time_ms", "vwap_20"}
+    assert described["trade_count"]["type"] == ["integer", "null"]
+    assert described["last_price"]["type"] == "string"

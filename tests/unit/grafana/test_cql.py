@@ -1,8 +1,22 @@
-"""Which Cassandra partitions a query of Grafana names."""
+"""Which Cassandra partitions a query of Grafana names, and which rows it leaves out."""
 
 from cryptocdc_grafana.cql import newest_of
+from cryptocdc_grafana.market import LEAST, panels
+from cryptocdc_grafana.sources import Source
 
 from cryptocdc_core.catalogue import Bucket, by_table
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
+
+
+def test_the_plugin_is_given_no_null_that_it_would_draw_as_0() -> None:
+    """Its driver makes the zero value of a column's type of each null."""
+    nullable = {column.name for stream in (KLINES, CRYPTO_24H_STATS) for column in stream.nullable}
+    asked = [query.model["target"] for panel in panels() for query in panel.queries(Source.CASSANDRA)]
+    shown = [(text, column) for text in asked for column in nullable if f"CAST({column} AS" in text]
+    assert {column for _, column in shown} == {"trade_count", "price_change_percent"}
+    for text, column in shown:
+        assert f" AND {column} >= {LEAST[column]} ALLOW FILTERING" in text
+        assert text.count("CAST(") == 1, "a row without this value still has the others"
 
 
 def test_a_query_for_candles_names_the_partitions_of_every_interval() -> None:

@@ -35,6 +35,8 @@ def shaper(columns: Sequence[Column]) -> Callable[[Sequence[Any]], Json]:
             value = row[at]
             if value is None:
                 made[name] = None
+                if kind is Type.TIMESTAMP:
+                    made[f"{name}_ms"] = None
             elif kind is Type.TIMESTAMP:
                 moment = millis(value)
                 made[name] = iso(moment)
@@ -62,12 +64,18 @@ _SCHEMAS: dict[Type, Json] = {
 
 
 def schema(columns: Iterable[Column], **more: str) -> Json:
-    """The JSON schema of a list of such objects; `more` names further decimals and says what they are."""
+    """The JSON schema of a list of such objects; `more` names computed decimals and says what they are. Those are null
+    where they can't be computed, columns where the exchange does not report them."""
     properties: Json = {}
     for column in columns:
-        properties[column.name] = {**_SCHEMAS[column.type], "description": column.doc}
+        properties[column.name] = _described(_SCHEMAS[column.type], column.doc, null=column.nullable)
         if column.type is Type.TIMESTAMP:
-            properties[f"{column.name}_ms"] = {"type": "integer", "description": "The same, ms since the epoch."}
+            in_ms = _described({"type": "integer"}, "The same, ms since the epoch.", null=column.nullable)
+            properties[f"{column.name}_ms"] = in_ms
     for name, doc in more.items():
-        properties[name] = {**_SCHEMAS[Type.DECIMAL], "description": doc}
+        properties[name] = _described(_SCHEMAS[Type.DECIMAL], doc, null=True)
     return {"type": "array", "items": {"type": "object", "properties": properties}}
+
+
+def _described(made: Json, doc: str, *, null: bool) -> Json:
+    return {**made, **({"type": [made["type"], "null"]} if null else {}), "description": doc}

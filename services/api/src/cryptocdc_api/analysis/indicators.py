@@ -66,17 +66,19 @@ def rsi(closes: Sequence[Decimal], length: int = 14) -> Series:
     return found
 
 
-def vwap(quote_volumes: Sequence[Decimal], volumes: Sequence[Decimal], length: int) -> Series:
+def vwap(quote_volumes: Sequence[Decimal | None], volumes: Sequence[Decimal], length: int) -> Series:
     """The price by volume of the last `length` candles: what was paid by what was traded, exact and not estimated from
-    typical prices. None where nothing was traded."""
+    typical prices. None where nothing was traded, or the exchange reports no quote volume for one of the candles."""
     found: Series = []
     paid = traded = Decimal(0)
+    unknown = 0
     with localcontext(WORKING):
         for at, (quote, base) in enumerate(zip(quote_volumes, volumes, strict=True)):
-            paid, traded = paid + quote, traded + base
+            paid, traded, unknown = paid + (quote or 0), traded + base, unknown + (quote is None)
             if at >= length:
-                paid, traded = paid - quote_volumes[at - length], traded - volumes[at - length]
-            found.append(paid / traded if at >= length - 1 and traded else None)
+                gone = quote_volumes[at - length]
+                paid, traded, unknown = paid - (gone or 0), traded - volumes[at - length], unknown - (gone is None)
+            found.append(paid / traded if at >= length - 1 and traded and not unknown else None)
     return found
 
 

@@ -21,7 +21,7 @@ SIGNALS = {
     "ema_26": "Exponential average of the close, 26 candles.",
     "macd": "ema_12 less ema_26.",
     "rsi_14": "Relative strength index of 14 candles, smoothed as Wilder did: 0 to 100.",
-    "vwap_20": "Quote volume by volume of 20 candles.",
+    "vwap_20": "Quote volume by volume of 20 candles; null where the exchange does not report quote volumes.",
 }
 VOLATILITY = {
     "range_percent": "High less low of the candle, in per cent of its open.",

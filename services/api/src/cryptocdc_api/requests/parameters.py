@@ -109,7 +109,7 @@ class AveragesQuery(SymbolQuery):
 
 
 class TopQuery(_Query):
-    by: Literal["trades", "quote_volume", "gain", "loss"]
+    by: Literal["trades", "volume", "quote_volume", "gain", "loss"]
     n: int = Field(10, ge=1, le=MOST_ROWS)
 
 

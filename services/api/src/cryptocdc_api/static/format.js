@@ -40,6 +40,7 @@ export function short(value) {
 
 // A change bears its sign and an arrow, so that it does not depend on its colour.
 export function change(percent) {
+  if (percent == null) return { text: "–", side: "", spoken: "change not reported" };
   const n = Number(percent);
   const arrow = n > 0 ? "▲" : n < 0 ? "▼" : "■";
   return { text: `${arrow} ${Math.abs(n).toFixed(2)} %`, side: n > 0 ? "up" : n < 0 ? "down" : "", spoken: `${n > 0 ? "up" : "down"} ${Math.abs(n).toFixed(2)} per cent` };
