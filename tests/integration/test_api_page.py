@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect, sync_playwright
 
+from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
 from tests.integration.api_client import healthy, served
@@ -308,6 +310,41 @@ def test_what_is_not_in_cassandra_yet_is_told_and_asked_for_again(it: Run, watch
     expect(page.locator("#trace-hops li[data-state=unknown]")).to_have_count(1)
     is_traced(page, "A trade of")
     assert len(answers) == 2
+
+
+def test_what_an_exchange_does_not_report_is_a_dash_and_never_0(it: Run, watched: Watched) -> None:
+    nulls = {stream.table: {column.name: None for column in stream.nullable} for stream in STREAMS.values()}
+
+    def answer(route: Route) -> None:
+        table = route.request.url.partition("?")[0].rpartition("/")[2]
+        fetched = route.fetch()
+        route.fulfill(response=fetched, json=[row | nulls[table] for row in fetched.json()])
+
+    def push(socket: WebSocketRoute) -> None:
+        def pass_on(message: str | bytes) -> None:
+            rows = json.loads(message)
+            if isinstance(rows, list):
+                rows = [row | nulls[row["table"]] for row in rows]
+            socket.send(json.dumps(rows))
+
+        socket.connect_to_server().on_message(pass_on)
+
+    page = watched.page
+    page.route_web_socket("**/live*", push)
+    page.route("**/top?*", lambda route: route.fulfill(json=[]))  # as the API ranks such statistics
+    for table in ("crypto_24h_stats", "klines", "recent_trades"):
+        page.route(f"**/{table}?*", answer)
+    page.goto(it.address)
+    is_live(page)
+    expect(page.locator("#change")).to_have_text("–")
+    expect(page.locator("#change")).to_have_accessible_name("change not reported in 24 hours, follow these statistics")
+    for name in ("24 h quote volume", "24 h trades"):
+        expect(page.locator("#figures")).to_contain_text(f"{name}–")
+    expect(page.locator("#candle")).to_contain_text("trades –")
+    expect(page.locator("#traded")).to_have_text("The exchange does not report numbers of trades.")
+    expect(page.locator("#gains")).to_have_text("The exchange does not report changes of the price.")
+    moves(page)
+    assert watched.errors == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

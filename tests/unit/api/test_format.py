@@ -55,3 +55,8 @@ def test_the_labels_of_an_axis_are_distinct_round_prices(low: str, high: str, la
 )
 def test_a_figure_is_never_rounded_to_nothing(expression: str, text: str) -> None:
     assert of(expression) == text
+
+
+@pytest.mark.parametrize("expression", ["f.decimal(null, 2)", "f.short(null)", "f.change(null).text"])
+def test_a_figure_that_was_not_reported_is_a_dash(expression: str) -> None:
+    assert of(expression) == "–"
