@@ -75,6 +75,10 @@ cql: .venv/.packages ## Cassandra's shell, logged in
 topics: .venv/.packages ## Kafka's topics, records and lag (TOPIC=name for its last records)
 	@$(BIN)/cryptocdc shell topics $(TOPIC)
 
+.PHONY: rows
+rows: .venv/.packages ## make the producer's typed rows from the catalogue
+	@$(BIN)/python -m cryptocdc_core.row_source > core/src/.rows.py && mv core/src/.rows.py core/src/cryptocdc_core/rows.py
+
 .PHONY: crd
 crd: .venv/.packages ## make the chart's CustomResourceDefinition from the feed's model
 	@$(BIN)/python -m cryptocdc_operator.crd > charts/files/.crd.yaml && mv charts/files/.crd.yaml charts/files/crd.yaml

@@ -24,6 +24,7 @@ from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.plan import plan
 from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_core.rows import RecentTradesRow
 from cryptocdc_core.versions import version
 from cryptocdc_local import run
 from cryptocdc_local.applier import Servers
@@ -32,13 +33,13 @@ from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.progress import Silent
 from cryptocdc_local.proof import prove
 from cryptocdc_local.run import Run
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.intake import Intake
 from cryptocdc_producer.writer import Writer
 from tests.integration import topics
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import feed_document
 from tests.integration.waiting import wait_for
+from tests.rows import make_row
 
 pytestmark = pytest.mark.platform
 
@@ -253,9 +254,12 @@ def test_after_all_of_it_nothing_is_lost(it: Run) -> None:
 # Rows that PostgreSQL itself refuses: what the checks before it let through.
 
 
-def trade(trade_id: int, price: str = "1.50", symbol: str = "BTCUSDT") -> Row:
+def trade(trade_id: int, price: str = "1.50", symbol: str = "BTCUSDT") -> RecentTradesRow:
     at = 1_700_000_000_000 + trade_id
-    return (symbol, at, trade_id, price, "2.00", trade_id, trade_id, False, at, version(at))
+    return make_row(
+        RecentTradesRow, symbol=symbol, trade_time=at, trade_id=trade_id, price=price, received_at=at,
+        version=version(at),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("count", [10, 500], ids=["by insert", "by copy"])
@@ -266,7 +270,7 @@ def test_a_row_that_postgres_refuses_is_put_aside_and_its_neighbours_are_written
     postgres.apply_schema(servers.postgres, planned.postgres)
     table = f"{planned.names.schema}.recent_trades"
     ask(servers, f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS venue text NOT NULL DEFAULT 'spot'")
-    refused: list[tuple[Row, str]] = []
+    refused: list[tuple[Any, str]] = []
     metrics = ProducerMetrics("")
     intake = Intake(metrics)
     rows = [trade(i) for i in range(count)]
@@ -283,14 +287,14 @@ def test_a_row_that_postgres_refuses_is_put_aside_and_its_neighbours_are_written
 
     writer = Writer(
         planned.names, planned.streams, intake, partial(postgres.connect, servers.postgres, "test"), metrics,
-        lambda _, row, problem: refused.append((row, problem)),
+        lambda row, problem: refused.append((row, problem)),
     )  # fmt: skip
-    intake.put_rows(planned.streams[0], rows)
+    intake.put_rows(rows)
     intake.close()
     writer.start()
     assert writer.finish(60)
 
-    assert sorted(row[2] for row, _ in refused) == sorted(row[2] for row in garbage)
+    assert sorted(row.trade_id for row, _ in refused) == sorted(row.trade_id for row in garbage)
     assert all(problem for _, problem in refused)
     found = ask(servers, f"SELECT trade_id, price::text, venue FROM {table} ORDER BY trade_id")
     assert found == [(i, "1.50", "spot") for i in range(count)]

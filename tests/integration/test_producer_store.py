@@ -11,17 +11,17 @@ import pytest
 from cryptocdc_adapters import postgres
 from cryptocdc_core import ddl
 from cryptocdc_core import feed as feeds
-from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import KLINES, LATEST_PRICES, RECENT_TRADES
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names
+from cryptocdc_core.rows import KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_local.applier import Servers
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Data, Entry, Intake
 from cryptocdc_producer.store import Store, Stored
 from cryptocdc_producer.writer import Writer
 from tests.integration.conftest import feed_document
+from tests.rows import make_row
 
 pytestmark = pytest.mark.platform
 
@@ -66,14 +66,8 @@ def stored(servers: Servers, *entries: Entry) -> Stored:
     return Store(NAMES, feed, connect).load(["BTCUSDT", "ETHUSDT"])["BTCUSDT"]
 
 
-def of(stream: Stream, **values: object) -> Data:
-    """A row in which all that is not told is a one."""
-    row: Row = tuple({"symbol": "BTCUSDT", **values}.get(name, 1) for name in stream.column_names)
-    return Data(stream, row)
-
-
 def kline(interval: str, open_time: int, closed: bool, symbol: str = "BTCUSDT") -> Data:
-    return of(KLINES, symbol=symbol, interval=interval, open_time=open_time, closed=closed)
+    return Data(make_row(KlinesRow, symbol=symbol, interval=interval, open_time=open_time, closed=closed))
 
 
 def test_nothing_is_stored_of_a_symbol_that_is_new(servers: Servers) -> None:
@@ -86,8 +80,8 @@ def test_of_each_kind_the_newest_and_the_gaps_that_are_open(servers: Servers) ->
     found = stored(
         servers,
         gap,
-        *[of(RECENT_TRADES, trade_id=number, trade_time=AT + number) for number in (4, 7)],
-        of(LATEST_PRICES, event_time=AT + 9),
+        *[Data(make_row(RecentTradesRow, trade_id=number, trade_time=AT + number)) for number in (4, 7)],
+        Data(make_row(LatestPricesRow, event_time=AT + 9)),
         *[kline("1h", AT + number * HOUR, closed=number < 3) for number in range(5)],
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from msgspec.structs import astuple, replace
 from psycopg2.extensions import connection as Connection
 
 from cryptocdc_adapters import postgres
@@ -17,12 +18,13 @@ from cryptocdc_core import ddl
 from cryptocdc_core.catalogue.streams import LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names
+from cryptocdc_core.rows import LatestPricesRow, OrderBookRow, RecentTradesRow, Row
 from cryptocdc_local.applier import Servers
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Entry, GapEnd, Intake
 from cryptocdc_producer.writer import Writer
 from tests.integration.waiting import wait_for
+from tests.rows import make_row
 
 pytestmark = pytest.mark.platform
 
@@ -70,7 +72,7 @@ class Writing:
         self.intake = Intake(metrics)
         self.writer = Writer(
             NAMES, STREAMS, self.intake, database.connect, metrics,
-            lambda _, row, problem: self.refused.append((row, problem)),
+            lambda row, problem: self.refused.append((row, problem)),
         )  # fmt: skip
         self.writer.start()
 
@@ -87,12 +89,15 @@ def writing(database: Database) -> Writing:
     return Writing(database)
 
 
-def price(symbol: str, text: str, version: int, at: int = AT) -> Row:
-    return (symbol, at, text, at, version)
+def price(symbol: str, text: str, version: int, at: int = AT) -> LatestPricesRow:
+    return LatestPricesRow(symbol=symbol, event_time=at, price=text, received_at=at, version=version)
 
 
-def trade(number: int, at: int = AT) -> Row:
-    return ("BTCUSDT", at + number, number, "96000.12000000", "0.1", number, number, True, at, (at + number) * 1000)
+def trade(number: int, at: int = AT) -> RecentTradesRow:
+    return make_row(
+        RecentTradesRow, trade_time=at + number, trade_id=number, price="96000.12000000", quantity="0.1",
+        first_trade_id=number, last_trade_id=number, received_at=at, version=(at + number) * 1000,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("keys", [3, 300], ids=["values", "copy"])
@@ -103,7 +108,7 @@ def test_the_newest_version_wins_in_whichever_order_and_batches(
     rows = [price(f"S{key}", f"{version}.5000", version) for key in range(keys) for version in range(1, 5)]
     random.Random(seed).shuffle(rows)
     for at in range(0, len(rows), keys):
-        writing.intake.put_rows(LATEST_PRICES, rows[at : at + keys])
+        writing.intake.put_rows(rows[at : at + keys])
         wait_for("an empty queue", lambda: not len(writing.intake))
     writing.finish()
 
@@ -113,8 +118,12 @@ def test_the_newest_version_wins_in_whichever_order_and_batches(
 
 
 def test_values_arrive_digit_by_digit(database: Database, writing: Writing) -> None:
-    book = ("BTCUSDT", AT, 5, ["1.50000000", "1"], ["0.00000001", "2.0"], [], [], AT + 7, AT + 8, 9)
-    writing.intake.put_rows(ORDER_BOOK, [book])
+    book = OrderBookRow(
+        symbol="BTCUSDT", bucket_time=AT, last_update_id=5, bid_prices=["1.50000000", "1"],
+        bid_quantities=["0.00000001", "2.0"], ask_prices=[], ask_quantities=[], event_time=AT + 7, received_at=AT + 8,
+        version=9,
+    )  # fmt: skip
+    writing.intake.put_rows([book])
     writing.finish()
 
     columns = (
@@ -122,7 +131,7 @@ def test_values_arrive_digit_by_digit(database: Database, writing: Writing) -> N
         " bid_quantities::text[], ask_prices::text[], ask_quantities::text[],"
         " (extract(epoch FROM event_time) * 1000)::bigint, (extract(epoch FROM received_at) * 1000)::bigint, version"
     )
-    assert database.rows(f"SELECT {columns} FROM {NAMES.schema}.order_book") == [book]
+    assert database.rows(f"SELECT {columns} FROM {NAMES.schema}.order_book") == [astuple(book)]
 
 
 @pytest.mark.parametrize("count", [3, 300], ids=["values", "copy"])
@@ -182,13 +191,13 @@ def test_applying_a_feed_again_locks_no_table(database: Database, servers: Serve
 
 def test_partitions_are_made_for_any_day_and_made_again_when_dropped(database: Database, writing: Writing) -> None:
     days = [AT, AT + DAY, AT + 400 * DAY]
-    writing.intake.put_rows(LATEST_PRICES, [price("X", "1", 1, at) for at in days])
+    writing.intake.put_rows([price("X", "1", 1, at) for at in days])
     wait_for("the rows", lambda: len(database.rows(f"SELECT FROM {NAMES.schema}.latest_prices")) == 3)
     today = ddl.partition_name(RECENT_TRADES, int(time.time() * 1000) // DAY * DAY)
     assert database.rows(f"SELECT to_regclass('{NAMES.schema}.{today}') IS NOT NULL") == [(True,)]
 
     database.run(f"DROP TABLE {NAMES.schema}.{ddl.partition_name(LATEST_PRICES, AT // DAY * DAY)}")
-    writing.intake.put_rows(LATEST_PRICES, [price("X", "2", 2)])
+    writing.intake.put_rows([price("X", "2", 2)])
     writing.finish()
 
     assert database.rows(f"SELECT price::text FROM {NAMES.schema}.latest_prices WHERE version = 2") == [("2",)]
@@ -199,24 +208,24 @@ def test_partitions_are_made_for_any_day_and_made_again_when_dropped(database: D
 def test_rows_that_postgresql_refuses_hurt_no_other(database: Database, writing: Writing, many: int) -> None:
     database.run(f"ALTER TABLE {NAMES.schema}.recent_trades ADD CONSTRAINT theirs CHECK (trade_id <> 7)")
     rows = [trade(number) for number in range(many)]
-    too_great = ("BTCUSDT", AT, 2**70, *trade(0)[3:])
-    writing.intake.put_rows(RECENT_TRADES, [*rows[:11], too_great, *rows[11:]])
+    too_great = replace(trade(0), trade_id=2**70)
+    writing.intake.put_rows([*rows[:11], too_great, *rows[11:]])
     writing.finish()
 
     found = database.rows(f"SELECT trade_id FROM {NAMES.schema}.recent_trades ORDER BY trade_id")
     assert [number for (number,) in found] == [number for number in range(many) if number != 7]
-    assert [row[2] for row, _ in writing.refused] == [7, 2**70]
+    assert [getattr(row, "trade_id", None) for row, _ in writing.refused] == [7, 2**70]
 
 
 def test_a_gap_is_committed_with_its_row_and_ended_after_its_filling(database: Database, writing: Writing) -> None:
     gap = Gap("recent_trades", "BTCUSDT", "", 2, 4)
     state = f"SELECT first, last, state, reason, ended_at IS NULL FROM {NAMES.schema}.gaps"
     writing.put(gap, gap)
-    writing.intake.put_rows(RECENT_TRADES, [trade(5)])
+    writing.intake.put_rows([trade(5)])
     wait_for("the row", lambda: database.rows(f"SELECT FROM {NAMES.schema}.recent_trades"))
     assert database.rows(state) == [(2, 4, "open", "", True)]
 
-    writing.intake.put_rows(RECENT_TRADES, [trade(number) for number in (2, 3, 4)])
+    writing.intake.put_rows([trade(number) for number in (2, 3, 4)])
     writing.put(GapEnd(gap, "filled", ""))
     writing.finish()
 
@@ -225,7 +234,7 @@ def test_a_gap_is_committed_with_its_row_and_ended_after_its_filling(database: D
 
 def test_connections_that_break_cost_no_row(database: Database, writing: Writing) -> None:
     for number in range(0, 2000, 20):
-        writing.intake.put_rows(RECENT_TRADES, [trade(n) for n in range(number, number + 20)])
+        writing.intake.put_rows([trade(n) for n in range(number, number + 20)])
         if number % 400 == 0:
             database.run(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -246,7 +255,7 @@ def test_a_postgresql_that_is_away_is_waited_for(database: Database, servers: Se
 
     database.connect = connect
     writing = Writing(database)
-    writing.intake.put_rows(RECENT_TRADES, [trade(number) for number in range(500)])
+    writing.intake.put_rows([trade(number) for number in range(500)])
     wait_for("a retry", lambda: writing.writer._metrics.write_retries._value.get() >= 2)
     away[0] = False
     writing.finish()
@@ -257,7 +266,7 @@ def test_a_postgresql_that_is_away_is_waited_for(database: Database, servers: Se
 def test_a_table_of_trades_never_takes_the_other_kinds(database: Database, writing: Writing, servers: Servers) -> None:
     aggregate, raw = (ddl.trade_kind(NAMES, kind) for kind in ("aggregate", "trade"))
     postgres.apply_schema(servers.postgres, [raw, aggregate, aggregate])
-    writing.intake.put_rows(RECENT_TRADES, [trade(1)])
+    writing.intake.put_rows([trade(1)])
     writing.finish()
 
     postgres.apply_schema(servers.postgres, [aggregate])

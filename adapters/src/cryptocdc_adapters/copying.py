@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
+import msgspec
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import execute_values
 
 from cryptocdc_core.catalogue import Stream, Type
 from cryptocdc_core.names import Names, quoted
+from cryptocdc_core.rows import Row
 
 COPY_FROM_ROWS = 100
 """Below, one INSERT with values is faster than COPY into a temporary table (reference: native-stack)."""
@@ -19,18 +22,13 @@ COPY_FROM_ROWS = 100
 NULL = "\\N"
 """As COPY reads it. No value is spelled so: `_text` accepts no backslash."""
 
-Row = tuple[Any, ...]
-
 
 class Upsert:
-    """Writes rows of one stream, tuples in the catalogue's order: times in ms, decimals as text, lists of those, None
-    for null."""
+    """Writes rows of one stream."""
 
     def __init__(self, names: Names, stream: Stream) -> None:
-        self._stream = stream
-        self._key = tuple(stream.position(name) for name in stream.key)
-        self._version = stream.position("version")
-        self._time = stream.position(stream.time)
+        self._key: Callable[[Row], tuple[Any, ...]] = attrgetter(*stream.key)
+        self._time: Callable[[Row], int] = attrgetter(stream.time)
         self._encoders = [_ENCODERS[column.type] for column in stream.columns]
         self._temporary = quoted(f"incoming_{stream.table}")
         self._root = f"{quoted(names.schema)}.{quoted(stream.table)}"
@@ -50,24 +48,23 @@ class Upsert:
     def newest(self, rows: Sequence[Row]) -> list[Row]:
         """Of the rows with the same key the one with the greatest version: one statement may touch a key once only."""
         found: dict[tuple[Any, ...], Row] = {}
-        key, version = self._key, self._version
+        key = self._key
         for row in rows:
-            at = tuple([row[i] for i in key])
+            at = key(row)
             there = found.get(at)
-            if there is None or there[version] < row[version]:
+            if there is None or there.version < row.version:
                 found[at] = row
         return list(found.values())
 
     def days(self, rows: Sequence[Row]) -> set[int]:
         """The starts in ms of the UTC days whose partitions the rows fall into."""
-        at = self._time
-        return {row[at] - row[at] % 86_400_000 for row in rows}
+        return {at - at % 86_400_000 for at in map(self._time, rows)}
 
     def write(self, cursor: Cursor, rows: Sequence[Row]) -> None:
         """Write rows within the caller's transaction. Raises psycopg2.Error, ValueError for what is no text at all."""
-        encoders = self._encoders
+        encoders, astuple = self._encoders, msgspec.structs.astuple
         texts = [
-            [NULL if value is None else encode(value) for encode, value in zip(encoders, row, strict=True)]
+            [NULL if value is None else encode(value) for encode, value in zip(encoders, astuple(row), strict=True)]
             for row in self.newest(rows)
         ]
         if len(texts) < COPY_FROM_ROWS:

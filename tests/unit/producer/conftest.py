@@ -13,7 +13,7 @@ from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer.capture import Capture
-from cryptocdc_producer.frames import Reply, Row, Shutdown
+from cryptocdc_producer.frames import Reply, Shutdown
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Data, Entry, Intake
 from cryptocdc_producer.store import Stored
@@ -62,8 +62,8 @@ class Recorded:
         """What the writer would be given next."""
         return self.intake.take(0.01)
 
-    def rows(self, table: str) -> list[Row]:
-        return [entry.row for entry in self.entries() if isinstance(entry, Data) and entry.stream.table == table]
+    def rows(self, table: str) -> list[Any]:
+        return [it.row for it in self.entries() if isinstance(it, Data) and it.row.stream.table == table]
 
 
 def frame(data: dict[str, Any]) -> bytes:

@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from tests.rows import make_row
 from tests.unit.producer.conftest import NOW, agg_trade, frame
 
-from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.rows import OrderBookRow, RecentTradesRow
 from cryptocdc_core.versions import Rank, kline_version
 from cryptocdc_producer import answers, frames
 from cryptocdc_producer.checks import Rejected
@@ -40,9 +41,12 @@ def test_a_trade_by_rest_is_the_trade_by_websocket() -> None:
 def test_a_raw_trade() -> None:
     trade = {"id": 5, "price": "1.0", "qty": "2.0", "quoteQty": "2.0", "time": NOW, "isBuyerMaker": True}
 
-    row = answers.raw_trades("BTCUSDT", body([trade]), NOW).rows[0]
-
-    assert row[1:8] == (NOW, 5, "1.0", "2.0", 5, 5, True)
+    assert answers.raw_trades("BTCUSDT", body([trade]), NOW).rows == [
+        make_row(
+            RecentTradesRow, trade_time=NOW, trade_id=5, price="1.0", quantity="2.0", first_trade_id=5,
+            last_trade_id=5, buyer_is_maker=True, received_at=NOW, version=NOW * 1000,
+        )
+    ]  # fmt: skip
 
 
 def test_one_wrong_row_is_refused_alone() -> None:
@@ -51,7 +55,7 @@ def test_one_wrong_row_is_refused_alone() -> None:
 
     found = answers.aggregate_trades("BTCUSDT", body([good, *wrong, good | {"a": 8}]), NOW)
 
-    assert [row[2] for row in found.rows] == [7, 8]
+    assert [row.trade_id for row in found.rows] == [7, 8]
     assert [rejected.reason for rejected, _ in found.rejected] == ["wrong-decimal", "wrong-field", "future"]
     assert json.loads(found.rejected[0][1])["p"] == "1.2.3"
 
@@ -72,26 +76,22 @@ def test_an_answer_that_is_no_list_is_refused_whole(wrong: bytes, reason: str) -
     assert rejected.value.reason == reason
 
 
-def as_dicts(rows: list[frames.Row]) -> list[dict[str, Any]]:
-    return [dict(zip(STREAMS["klines"].column_names, row, strict=True)) for row in rows]
-
-
 def test_all_klines_but_the_newest_are_final_some_seconds_after_their_end() -> None:
     start = NOW - 3 * MINUTE
 
     asked = body([candle(start + n * MINUTE) for n in range(4)])
-    early, late = (as_dicts(answers.klines("BTCUSDT", "1m", asked, at).rows) for at in (NOW + 9_999, NOW + 10_000))
+    early, late = (answers.klines("BTCUSDT", "1m", asked, at).rows for at in (NOW + 9_999, NOW + 10_000))
 
-    assert [row["closed"] for row in early] == [True, True, False, False]
-    assert [row["closed"] for row in late] == [True, True, True, False]
-    assert late[0]["version"] == kline_version(NOW + 10_000, start + MINUTE, Rank.FINAL)
-    assert late[3]["version"] < kline_version(NOW, NOW + MINUTE, Rank.CLOSED)
+    assert [row.closed for row in early] == [True, True, False, False]
+    assert [row.closed for row in late] == [True, True, True, False]
+    assert late[0].version == kline_version(NOW + 10_000, start + MINUTE, Rank.FINAL)
+    assert late[3].version < kline_version(NOW, NOW + MINUTE, Rank.CLOSED)
 
 
 def test_the_last_kline_of_a_market_that_is_no_longer_traded_is_final_a_day_after_its_end() -> None:
     asked = body([candle(NOW - MINUTE)])
 
-    closed = [answers.klines("BTCUSDT", "1m", asked, NOW + late).rows[0][13] for late in (86_399_999, 86_400_000)]
+    closed = [answers.klines("BTCUSDT", "1m", asked, NOW + late).rows[0].closed for late in (86_399_999, 86_400_000)]
 
     assert closed == [False, True]
 
@@ -101,13 +101,13 @@ def test_a_kline_requested_40_ms_after_its_end_is_not_final_and_the_later_answer
     soon = body([candle(began, c="100.5", v="10"), candle(ended, c="100.5", v="0")])
     later = body([candle(began, c="101.2", v="12.5"), candle(ended, c="101.3", v="1")])
 
-    first = as_dicts(answers.klines("BTCUSDT", "1m", soon, ended + 40).rows)[0]
-    second = as_dicts(answers.klines("BTCUSDT", "1m", later, ended + 10_040).rows)[0]
-    third = as_dicts(answers.klines("BTCUSDT", "1m", soon, ended + 10_041).rows)[0]
+    first = answers.klines("BTCUSDT", "1m", soon, ended + 40).rows[0]
+    second = answers.klines("BTCUSDT", "1m", later, ended + 10_040).rows[0]
+    third = answers.klines("BTCUSDT", "1m", soon, ended + 10_041).rows[0]
 
-    assert (first["close"], first["volume"], first["closed"]) == ("100.5", "10", False)
-    assert (second["close"], second["volume"], second["closed"]) == ("101.2", "12.5", True)
-    assert first["version"] < second["version"] < third["version"]
+    assert (first.close, first.volume, first.closed) == ("100.5", "10", False)
+    assert (second.close, second.volume, second.closed) == ("101.2", "12.5", True)
+    assert first.version < second.version < third.version
 
 
 def test_a_kline_that_an_outage_cut_short_is_stored_as_it_is_reported() -> None:
@@ -121,9 +121,9 @@ def test_a_kline_that_an_outage_cut_short_is_stored_as_it_is_reported() -> None:
     found = answers.klines("BTCUSDT", "1h", body([reported, following]), NOW)
 
     assert not found.rejected
-    row = as_dicts(found.rows)[0]
-    assert (row["open_time"], row["close_time"], row["closed"]) == (1515034800000, 1515034814838, True)
-    assert row["version"] == kline_version(NOW, 1515038400000, Rank.FINAL)
+    row = found.rows[0]
+    assert (row.open_time, row.close_time, row.closed) == (1515034800000, 1515034814838, True)
+    assert row.version == kline_version(NOW, 1515038400000, Rank.FINAL)
 
 
 def test_an_aggregate_that_stands_for_no_trade_is_stored_as_it_is_reported() -> None:
@@ -133,7 +133,8 @@ def test_an_aggregate_that_stands_for_no_trade_is_stored_as_it_is_reported() -> 
     found = answers.aggregate_trades("BTCUSDT", body([trade]), NOW)
 
     assert not found.rejected
-    assert found.rows[0][2:7] == (7, "0.00000000", "0.00000000", -1, -1)
+    row = found.rows[0]
+    assert (row.trade_id, row.price, row.first_trade_id, row.last_trade_id) == (7, "0.00000000", -1, -1)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +160,11 @@ def test_statistics_are_dated_by_their_close_and_prices_by_capture() -> None:
         "openTime": NOW - 86_400_000, "closeTime": NOW - 10, "firstId": 1, "lastId": 2, "count": 2,
     }  # fmt: skip
 
-    assert answers.tickers(body([ticker]), NOW).rows[0][:3] == ("BTCUSDT", NOW - 10, "-1.0")
-    assert answers.prices(body([{"symbol": "BTCUSDT", "price": "1.50"}]), NOW).rows[0][:3] == ("BTCUSDT", NOW, "1.50")
+    stats = answers.tickers(body([ticker]), NOW).rows[0]
+    price = answers.prices(body([{"symbol": "BTCUSDT", "price": "1.50"}]), NOW).rows[0]
+
+    assert (stats.symbol, stats.event_time, stats.price_change) == ("BTCUSDT", NOW - 10, "-1.0")
+    assert (price.symbol, price.event_time, price.price) == ("BTCUSDT", NOW, "1.50")
 
 
 def test_a_book_by_rest() -> None:
@@ -168,6 +172,9 @@ def test_a_book_by_rest() -> None:
 
     row = answers.book("BTCUSDT", 1, 1000, depth, NOW + 1)
 
-    assert row[:7] == ("BTCUSDT", NOW, 9, ["2"], ["1"], ["3"], ["1"])
+    assert row == make_row(
+        OrderBookRow, bucket_time=NOW, last_update_id=9, bid_prices=["2"], bid_quantities=["1"], ask_prices=["3"],
+        ask_quantities=["1"], event_time=NOW + 1, received_at=NOW + 1, version=(NOW + 1) * 1000,
+    )  # fmt: skip
     with pytest.raises(Rejected):
         answers.snapshot(body({"lastUpdateId": 9, "bids": [["x", "1"]], "asks": []}))

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.rows import make_row
 from tests.unit.producer.conftest import make_feed
 
 from cryptocdc_adapters.exchange import ExchangeRefused, ExchangeUnreachable
 from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.rows import KlinesRow, RecentTradesRow
 from cryptocdc_producer import backfill as backfills
 from cryptocdc_producer.backfill import Backfill
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Data, Entry, GapEnd, Intake
 from cryptocdc_producer.questions import Page
@@ -22,12 +23,12 @@ TRADES = Gap("recent_trades", "BTCUSDT", "", 100, 2599)
 MINUTE = 60_000
 
 
-def trade(number: int) -> Row:
-    return ("BTCUSDT", number * 10, number, "1.0", "1.0", number, number, True, 0, number * 10_000)
+def trade(number: int) -> RecentTradesRow:
+    return make_row(RecentTradesRow, trade_time=number * 10, trade_id=number)
 
 
-def kline(number: int, closed: bool) -> Row:
-    return ("BTCUSDT", "1m", number * MINUTE, (number + 1) * MINUTE - 1, *["1"] * 6, 1, "1", "1", closed, 0, 0, 0)
+def kline(number: int, closed: bool) -> KlinesRow:
+    return make_row(KlinesRow, open_time=number * MINUTE, closed=closed)
 
 
 class Exchange:
@@ -45,7 +46,7 @@ class Exchange:
         self._has, self._newest, self._failures, self._refused = list(has), newest, list(failures), refused
         self.asked: list[int | None] = []
 
-    async def trades(self, _: str, __: bool, from_id: int, limit: int, ___: float) -> Page:
+    async def trades(self, _: str, __: bool, from_id: int, limit: int, ___: float) -> Page[RecentTradesRow]:
         self._fail(from_id)
         numbers = [number for number in self._has if number >= from_id][:limit]
         return Page(
@@ -53,7 +54,7 @@ class Exchange:
             [number for number in numbers if number in self._refused],
         )
 
-    async def klines(self, _: str, __: str, start_ms: int, limit: int, ___: float) -> Page:
+    async def klines(self, _: str, __: str, start_ms: int, limit: int, ___: float) -> Page[KlinesRow]:
         self._fail(start_ms)
         numbers = range(start_ms // MINUTE, self._newest + 1)[:limit]
         return Page(
@@ -98,8 +99,12 @@ async def until(condition: Callable[[], Any], limit_s: float = 10) -> None:
             await asyncio.sleep(0.005)
 
 
+def rows(entries: list[Entry]) -> list[Any]:
+    return [entry.row for entry in entries if isinstance(entry, Data)]
+
+
 def ids(entries: list[Entry]) -> list[int]:
-    return [entry.row[2] for entry in entries if isinstance(entry, Data)]
+    return [row.trade_id for row in rows(entries)]
 
 
 def test_a_gap_is_filled_page_after_page_and_its_end_comes_last() -> None:
@@ -130,7 +135,7 @@ def test_a_kline_that_is_refused_does_not_end_the_filling_of_the_others(refused:
     exchange = Exchange(newest=8, refused=(refused,))
     entries = run(exchange, gap)
 
-    assert [row // MINUTE for row in ids(entries)] == [n for n in (5, 6, 7) if n != refused]
+    assert [row.open_time // MINUTE for row in rows(entries)] == [n for n in (5, 6, 7) if n != refused]
     assert entries[-1] == GapEnd(gap, "unfillable", "the exchange has 2 of 3, 1 refused")
     assert len(exchange.asked) == 1
 
@@ -222,8 +227,8 @@ def test_closed_klines_are_filled_and_the_open_one_is_not_taken_for_closed() -> 
 
     entries = run(Exchange(newest=8), gap)
 
-    assert [entry.row[2] // MINUTE for entry in entries if isinstance(entry, Data)] == [5, 6, 7]
-    assert all(entry.row[13] for entry in entries if isinstance(entry, Data))
+    assert [row.open_time // MINUTE for row in rows(entries)] == [5, 6, 7]
+    assert all(row.closed for row in rows(entries))
     assert entries[-1] == GapEnd(gap, "filled", "")
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cryptocdc_core.rows import OrderBookRow
 from cryptocdc_core.versions import version
 from cryptocdc_producer import books
 from cryptocdc_producer.books import Applied, Book, Side
@@ -59,6 +60,12 @@ class Naive:
         return found[0], found[1], found[2], found[3]
 
 
+def held_by(row: OrderBookRow) -> tuple[object, ...]:
+    return (
+        row.last_update_id, row.bid_prices, row.bid_quantities, row.ask_prices, row.ask_quantities, row.event_time
+    )  # fmt: skip
+
+
 @settings(max_examples=40)
 @given(bids=bids_changes, asks=asks_changes, sequence=diffs, snapshot_after=st.integers(0, 10))
 def test_each_bucket_s_row_is_what_a_naive_book_holds_after_its_last_diff(
@@ -91,9 +98,9 @@ def test_each_bucket_s_row_is_what_a_naive_book_holds_after_its_last_diff(
     if (last := book.flush()) is not None:
         rows.append(last)
 
-    assert {row[1]: (row[2], *row[3:7], row[7]) for row in rows} == expected
-    assert [row[1] for row in rows] == sorted(expected)
-    assert all(row[9] == version(row[7]) for row in rows)
+    assert {row.bucket_time: held_by(row) for row in rows} == expected
+    assert [row.bucket_time for row in rows] == sorted(expected)
+    assert all(row.version == version(row.event_time) for row in rows)
 
 
 @settings(max_examples=20)
@@ -135,10 +142,10 @@ def test_a_skipped_update_id_ends_the_bucket_and_asks_for_a_snapshot() -> None:
 
     assert applied is Applied.GAP
     assert row is not None
-    assert row[2:4] == (12, ["2.0", "1.0"])
+    assert (row.last_update_id, row.bid_prices) == (12, ["2.0", "1.0"])
     assert not book.synced
     assert book.load(14, [("3.0", "1")], []) == (True, [])
-    assert book.flush()[2] == 15  # type: ignore[index]
+    assert book.flush().last_update_id == 15  # type: ignore[union-attr]
 
 
 def test_diffs_that_skip_while_the_snapshot_was_on_its_way_ask_for_another() -> None:
@@ -177,7 +184,9 @@ def test_the_same_price_written_otherwise_is_the_same_level() -> None:
     book.load(0, [("1.50", "1")], [])
     book.receive(depth(1, 1, [("1.500", "0.00")], [("2", "1")]), 0)
 
-    assert book.flush()[3:6] == ([], [], ["2"])  # type: ignore[index]
+    row = book.flush()
+    assert row is not None
+    assert (row.bid_prices, row.ask_prices) == ([], ["2"])
 
 
 def test_a_clock_that_steps_back_never_lowers_a_version() -> None:
@@ -190,7 +199,7 @@ def test_a_clock_that_steps_back_never_lowers_a_version() -> None:
     row = book.flush()
 
     assert row is not None
-    assert (row[1], row[2], row[7]) == (1000, 3, 1900)
+    assert (row.bucket_time, row.last_update_id, row.event_time) == (1000, 3, 1900)
 
 
 START = 1_780_315_200_000
@@ -221,9 +230,9 @@ def test_a_book_whose_update_ids_begin_again_waits_for_a_snapshot_and_goes_on() 
     assert found.count(Applied.RESTART) == 1
     assert found.index(Applied.RESTART) <= 10
     assert found[found.index(Applied.RESTART) + 1 :] == [Applied.APPLIED] * (580 - found.index(Applied.RESTART))
-    assert [row[1] for row in rows] == [START + n * INTERVAL for n in range(58)]
-    assert rows[0][3] == ["1.0"]
-    assert rows[-1][3] == ["1.5"]
+    assert [row.bucket_time for row in rows] == [START + n * INTERVAL for n in range(58)]
+    assert rows[0].bid_prices == ["1.0"]
+    assert rows[-1].bid_prices == ["1.5"]
 
 
 def test_a_book_that_has_a_snapshot_from_before_the_ids_began_again_is_fetched_again() -> None:
@@ -277,7 +286,7 @@ def test_ids_absurdly_far_ahead_are_not_believed_alone() -> None:
 
     assert book.receive(depth(2**62, 2**62, [("1.9", "1")], [], START + 100), 0) == (Applied.WILD, None)
     assert book.receive(depth(9_000_005, 9_000_005, [], [], START + 200), 0)[0] is Applied.APPLIED
-    assert book.flush()[3] == ["1.0"]  # type: ignore[index]
+    assert book.flush().bid_prices == ["1.0"]  # type: ignore[union-attr]
 
 
 def test_ids_that_go_on_far_ahead_are_followed_after_a_snapshot() -> None:
@@ -318,7 +327,9 @@ def test_a_book_that_has_become_crossed_gives_no_row_and_waits_for_a_snapshot(be
     assert (applied, row) == (Applied.CROSSED, None)
     assert book.load(9_000_006, [("1.0", "1")], [("2.0", "1")]) == (True, [])
     assert book.receive(depth(9_000_007, 9_000_007, [], [], START + 1100), 0)[0] is Applied.APPLIED
-    assert book.flush()[3:7:2] == (["1.0"], ["2.0"])  # type: ignore[index]
+    row = book.flush()
+    assert row is not None
+    assert (row.bid_prices, row.ask_prices) == (["1.0"], ["2.0"])
 
 
 def test_a_book_that_time_finds_crossed_is_forgotten() -> None:
@@ -345,4 +356,6 @@ def test_a_crossed_snapshot_makes_rows() -> None:
     book.load(1, [("3.0", "1")], [("2.0", "1")])
     book.receive(depth(2, 2, [], [], START), 0)
 
-    assert book.flush()[3:7:2] == (["3.0"], ["2.0"])  # type: ignore[index]
+    row = book.flush()
+    assert row is not None
+    assert (row.bid_prices, row.ask_prices) == (["3.0"], ["2.0"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.producer.conftest import NOW, Recorded, agg_trade, depth, kline, make_capture, make_feed, ticker
 
 from cryptocdc_producer.gaps import Gap
@@ -21,7 +22,7 @@ def test_every_stream_makes_its_rows(recorded: Recorded) -> None:
     recorded.capture.take_snapshot("BTCUSDT", 1, [], [])
     recorded.capture.finish()
 
-    tables = [entry.stream.table for entry in recorded.entries() if isinstance(entry, Data)]
+    tables = [entry.row.stream.table for entry in recorded.entries() if isinstance(entry, Data)]
 
     assert tables == ["recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"]
     assert recorded.lost_books == [("BTCUSDT", "start")]
@@ -57,7 +58,7 @@ def test_a_duplicate_trade_is_written_once(recorded: Recorded) -> None:
     for number in (7, 8, 7, 8, 9):
         recorded.receive(agg_trade(number))
 
-    assert [row[2] for row in recorded.rows("recent_trades")] == [7, 8, 9]
+    assert [row.trade_id for row in recorded.rows("recent_trades")] == [7, 8, 9]
 
 
 def test_a_trade_whose_id_is_wild_is_refused_whichever_way_it_came(recorded: Recorded) -> None:
@@ -65,11 +66,11 @@ def test_a_trade_whose_id_is_wild_is_refused_whichever_way_it_came(recorded: Rec
     row = recorded.rows("recent_trades")[0]
 
     recorded.receive(agg_trade(2**62, f=1, l=1))
-    recorded.capture.take_trades("BTCUSDT", [(*row[:2], 2**61, *row[3:]), (*row[:2], 8, *row[3:])])
+    recorded.capture.take_trades("BTCUSDT", [replace(row, trade_id=2**61), replace(row, trade_id=8)])
     recorded.receive(agg_trade(11))
 
     assert recorded.refused == [("wild-id", "BTCUSDT")] * 2
-    assert [row[2] for row in recorded.rows("recent_trades")] == [8, 11]
+    assert [row.trade_id for row in recorded.rows("recent_trades")] == [8, 11]
     assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", 9, 10)]
     assert recorded.capture.last_trade("BTCUSDT") == 11
 
@@ -91,7 +92,7 @@ def test_what_is_wrong_is_refused_alone(recorded: Recorded, bad: object, reason:
     assert recorded.receive(bad) is None  # type: ignore[arg-type]
     recorded.receive(agg_trade(8))
 
-    assert [row[2] for row in recorded.rows("recent_trades")] == [7, 8]
+    assert [row.trade_id for row in recorded.rows("recent_trades")] == [7, 8]
     assert [found for found, _ in recorded.refused] == [reason]
 
 
@@ -127,7 +128,7 @@ def test_a_book_that_skips_is_lost_alone(recorded: Recorded) -> None:
     recorded.capture.finish()
 
     assert recorded.lost_books[2:] == [("BTCUSDT", "gap")]
-    assert {(row[0], row[2]) for row in recorded.rows("order_book")} == {("BTCUSDT", 2), ("ETHUSDT", 4)}
+    assert {(row.symbol, row.last_update_id) for row in recorded.rows("order_book")} == {("BTCUSDT", 2), ("ETHUSDT", 4)}
 
 
 def followed(recorded: Recorded, symbol: str = "BTCUSDT") -> None:
@@ -151,7 +152,7 @@ def test_a_book_whose_update_ids_begin_again_is_fetched_again_alone(recorded: Re
 
     assert recorded.lost_books[2:] == [("BTCUSDT", "restart")]
     assert number < 20
-    assert {(row[0], row[2]) for row in recorded.rows("order_book")} >= {
+    assert {(row.symbol, row.last_update_id) for row in recorded.rows("order_book")} >= {
         ("BTCUSDT", number + 1),
         ("ETHUSDT", 9_000_006),
     }
@@ -178,7 +179,7 @@ def test_a_crossed_book_is_fetched_again_also_when_no_diff_follows(
     recorded.capture.tick()
 
     assert recorded.lost_books[1:] == [("BTCUSDT", "crossed")]
-    assert [row[2] for row in recorded.rows("order_book")] == [9_000_004]
+    assert [row.last_update_id for row in recorded.rows("order_book")] == [9_000_004]
 
 
 def test_a_book_that_takes_none_of_its_diffs_is_fetched_again(
@@ -218,7 +219,7 @@ def test_trades_whose_ids_begin_again_are_written(recorded: Recorded) -> None:
     for number in range(3):
         recorded.receive(agg_trade(number, T=NOW - 500 + number))
 
-    assert [row[1:3] for row in recorded.rows("recent_trades")] == [
+    assert [(row.trade_time, row.trade_id) for row in recorded.rows("recent_trades")] == [
         *[(NOW - 1000 + number, number) for number in range(3)],
         *[(NOW - 500 + number, number) for number in range(3)],
     ]
@@ -257,11 +258,11 @@ def test_silence_of_a_stream_and_of_a_symbol_are_told_apart(
 def test_the_end_of_a_symbol_writes_what_was_held_back(recorded: Recorded) -> None:
     recorded.receive(kline(NOW, closed=False, c="1.1"))
     recorded.receive(kline(NOW, closed=False, c="1.2"))
-    assert [row[7] for row in recorded.rows("klines")] == ["1.1"]
+    assert [row.close for row in recorded.rows("klines")] == ["1.1"]
 
     recorded.capture.remove("BTCUSDT")
 
-    assert [row[7] for row in recorded.rows("klines")] == ["1.2"]
+    assert [row.close for row in recorded.rows("klines")] == ["1.2"]
     recorded.receive(agg_trade(8))
     assert not recorded.entries()
     assert not recorded.refused

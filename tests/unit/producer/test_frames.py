@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.producer.conftest import NOW, agg_trade, depth, frame, kline, ticker
 
-from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.rows import RecentTradesRow
 from cryptocdc_core.versions import Rank, kline_version, version
 from cryptocdc_producer import frames
 from cryptocdc_producer.checks import Rejected
@@ -18,19 +18,15 @@ digits = st.text("0123456789", min_size=1, max_size=20)
 plain_decimals = st.one_of(digits, st.builds(lambda whole, part: f"{whole}.{part}", digits, digits))
 
 
-def as_columns(stream: str, row: frames.Row) -> dict[str, Any]:
-    return dict(zip(STREAMS[stream].column_names, row, strict=True))
-
-
 def decode(data: dict[str, Any]) -> Any:
     return frames.decode(frame(data))
 
 
 @given(price=plain_decimals, quantity=plain_decimals)
 def test_decimals_come_through_digit_by_digit(price: str, quantity: str) -> None:
-    row = as_columns("recentTrades", frames.trade_row(decode(agg_trade(p=price, q=quantity)), NOW))
+    row = frames.trade_row(decode(agg_trade(p=price, q=quantity)), NOW)
 
-    assert (row["price"], row["quantity"]) == (price, quantity)
+    assert (row.price, row.quantity) == (price, quantity)
 
 
 @pytest.mark.parametrize(
@@ -47,30 +43,27 @@ def test_what_is_no_plain_decimal_is_refused(wrong: str) -> None:
 
 
 def test_an_aggregate_trade() -> None:
-    row = as_columns("recentTrades", frames.trade_row(decode(agg_trade(id=7)), NOW))
-
-    assert row == {
-        "symbol": "BTCUSDT", "trade_time": NOW - 5, "trade_id": 7, "price": "96000.12000000", "quantity": "0.00100000",
-        "first_trade_id": 14, "last_trade_id": 15, "buyer_is_maker": True, "received_at": NOW,
-        "version": version(NOW - 5),
-    }  # fmt: skip
+    assert frames.trade_row(decode(agg_trade(id=7)), NOW) == RecentTradesRow(
+        symbol="BTCUSDT", trade_time=NOW - 5, trade_id=7, price="96000.12000000", quantity="0.00100000",
+        first_trade_id=14, last_trade_id=15, buyer_is_maker=True, received_at=NOW, version=version(NOW - 5),
+    )  # fmt: skip
 
 
 def test_a_raw_trade_is_its_own_first_and_last() -> None:
     event = {"e": "trade", "E": NOW, "s": "BTCUSDT", "t": 9, "p": "1.0", "q": "2.0", "T": NOW, "m": False, "M": True}
 
-    row = as_columns("recentTrades", frames.trade_row(decode(event), NOW))
+    row = frames.trade_row(decode(event), NOW)
 
-    assert (row["trade_id"], row["first_trade_id"], row["last_trade_id"]) == (9, 9, 9)
+    assert (row.trade_id, row.first_trade_id, row.last_trade_id) == (9, 9, 9)
 
 
 def test_a_closed_kline_beats_every_open_state_of_it() -> None:
     opened = frames.kline_row(decode(kline(NOW - 60_000, closed=False)), NOW)
     closed = frames.kline_row(decode(kline(NOW - 60_000, closed=True)), NOW)
 
-    assert as_columns("klines", closed)["closed"] is True
-    assert closed[-1] > opened[-1]
-    assert closed[-1] == kline_version(NOW, NOW, Rank.CLOSED)
+    assert closed.closed is True
+    assert closed.version > opened.version
+    assert closed.version == kline_version(NOW, NOW, Rank.CLOSED)
 
 
 def test_a_kline_of_an_interval_that_the_exchange_does_not_have_is_refused() -> None:
@@ -86,14 +79,14 @@ def test_a_kline_that_is_closed_before_its_time_beats_every_open_state_of_it() -
     opened = frames.kline_row(decode(kline(NOW - 3_600_000, closed=False, interval="1h")), NOW)
     cut = frames.kline_row(decode(kline(NOW - 3_600_000, closed=True, interval="1h", T=NOW - 3_585_162)), NOW)
 
-    assert as_columns("klines", cut)["close_time"] == NOW - 3_585_162
-    assert cut[-1] > opened[-1]
-    assert cut[-1] == kline_version(NOW, NOW, Rank.CLOSED)
+    assert cut.close_time == NOW - 3_585_162
+    assert cut.version > opened.version
+    assert cut.version == kline_version(NOW, NOW, Rank.CLOSED)
 
 
 def test_a_ticker_may_fall_but_its_prices_are_not_negative() -> None:
-    row = as_columns("crypto24hStats", frames.ticker_row(decode(ticker()), NOW))
-    assert (row["price_change"], row["price_change_percent"], row["trade_count"]) == ("-0.50", "-1.250", 9)
+    row = frames.ticker_row(decode(ticker()), NOW)
+    assert (row.price_change, row.price_change_percent, row.trade_count) == ("-0.50", "-1.250", 9)
 
     with pytest.raises(Rejected):
         frames.ticker_row(decode(ticker(c="-1.50")), NOW)
@@ -134,7 +127,10 @@ def test_an_event_more_than_a_minute_ahead_is_refused(field: str) -> None:
 
 
 def test_an_event_of_long_ago_is_taken() -> None:
-    assert frames.trade_row(decode(agg_trade(E=1_633_998_523_963, T=1_633_998_523_963)), NOW)[1] == 1_633_998_523_963
+    assert (
+        frames.trade_row(decode(agg_trade(E=1_633_998_523_963, T=1_633_998_523_963)), NOW).trade_time
+        == 1_633_998_523_963
+    )
 
 
 def test_answers_to_commands_are_told_apart() -> None:

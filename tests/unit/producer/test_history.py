@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.producer.conftest import NOW, make_feed
 
-from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.history import Fetched, History
 from cryptocdc_producer.intake import Data, Intake
 from cryptocdc_producer.questions import Questions
@@ -76,11 +74,11 @@ class WrongAfterFirst(Rest):
         return json.dumps(found).encode()
 
 
-def fetched(rest: Rest, to_ms: int, interval: str = "") -> tuple[Fetched, list[Row], list[str]]:
+def fetched(rest: Rest, to_ms: int, interval: str = "") -> tuple[Fetched, list[Any], list[str]]:
     """Fetch klines of `interval`, or trades; the result, the rows for the writer, and the reasons of refusals."""
     refused: list[str] = []
 
-    async def scenario() -> tuple[Fetched, list[Row]]:
+    async def scenario() -> tuple[Fetched, list[Any]]:
         metrics = ProducerMetrics("test")
         intake = Intake(metrics)
         questions = Questions(rest, metrics, lambda reason, *_: refused.append(reason))  # type: ignore[arg-type]
@@ -90,7 +88,7 @@ def fetched(rest: Rest, to_ms: int, interval: str = "") -> tuple[Fetched, list[R
         finally:
             questions.close()
         intake.close()
-        rows: list[Row] = []
+        rows: list[Any] = []
         while not intake.done:
             rows += [entry.row for entry in intake.take(0.01) if isinstance(entry, Data)]
         return found, rows
@@ -105,7 +103,7 @@ def test_candles_that_are_refused_do_not_end_the_fetching_of_the_rest(odd: tuple
     found, rows, refused = fetched(Rest(candles), START + CANDLES * HOUR, "1h")
 
     assert found == Fetched(rows=3_621, refused=3)
-    assert [row[2] for row in rows] == [START + n * HOUR for n in range(CANDLES) if n not in odd]
+    assert [row.open_time for row in rows] == [START + n * HOUR for n in range(CANDLES) if n not in odd]
     assert refused == ["wrong-decimal"] * 3
 
 
@@ -116,7 +114,7 @@ def test_a_whole_page_of_refused_candles_does_not_end_the_fetching_of_the_rest()
     found, rows, _ = fetched(Rest(candles), START + CANDLES * HOUR, "1h")
 
     assert found == Fetched(rows=2_624, refused=1_000)
-    assert rows[-1][2] == START + (CANDLES - 1) * HOUR
+    assert rows[-1].open_time == START + (CANDLES - 1) * HOUR
 
 
 def test_candles_that_can_t_be_read_at_all_are_passed_over() -> None:
@@ -139,7 +137,7 @@ def test_an_id_that_is_wrong_itself_does_not_end_the_fetching_of_the_rest(wrong:
     found, rows, _ = fetched(WrongAfterFirst([trade(n) for n in range(3000)], wrong), START + 2500 * 1000)
 
     assert found == Fetched(rows=2499, refused=1)
-    assert rows[-1][2] == 2499
+    assert rows[-1].trade_id == 2499
 
 
 @pytest.mark.parametrize("wrong", [2**60, -5])
@@ -182,7 +180,7 @@ def test_the_running_candle_and_those_that_the_exchange_may_yet_revise_are_left_
     found, rows, _ = fetched(rest, at + HOUR, "1h")
 
     assert found == Fetched(rows=4, refused=0)
-    assert [row[13] for row in rows] == [True] * 4
+    assert [row.closed for row in rows] == [True] * 4
     assert rest.requests == 2
 
 
@@ -193,7 +191,7 @@ def test_trades_that_are_refused_do_not_end_the_fetching_of_the_rest(odd: tuple[
     found, rows, _ = fetched(Rest(trades=trades), START + 2500 * 1000)
 
     assert found == Fetched(rows=2500 - len(odd), refused=len(odd))
-    assert [row[RECENT_TRADES.position("trade_id")] for row in rows] == [n for n in range(2500) if n not in odd]
+    assert [row.trade_id for row in rows] == [n for n in range(2500) if n not in odd]
 
 
 def test_a_stretch_whose_first_trade_can_t_be_read_begins_with_the_next_one() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.rows import make_row
 
-from cryptocdc_core.catalogue.streams import LATEST_PRICES, RECENT_TRADES
 from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.rows import LatestPricesRow, RecentTradesRow
 from cryptocdc_producer import intake as intakes
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Data, GapEnd, Intake
@@ -21,32 +22,40 @@ def intake(monkeypatch: pytest.MonkeyPatch) -> Intake:
     return Intake(ProducerMetrics("test"))
 
 
-def rows(batch: list[intakes.Entry]) -> list[object]:
-    return [entry.row[0] for entry in batch if isinstance(entry, Data)]
+def trade(number: int) -> RecentTradesRow:
+    return make_row(RecentTradesRow, symbol=f"trade {number}")
+
+
+def price(text: object) -> LatestPricesRow:
+    return make_row(LatestPricesRow, symbol=str(text))
+
+
+def rows(batch: list[intakes.Entry]) -> list[str]:
+    return [entry.row.symbol for entry in batch if isinstance(entry, Data)]
 
 
 def test_everything_comes_out_in_order(intake: Intake) -> None:
     gap = Gap("recent_trades", "X", "", 1, 2)
-    intake.put(gap, Data(RECENT_TRADES, (1,)))
-    intake.put_state(("X",), LATEST_PRICES, (2,))
+    intake.put(gap, Data(trade(1)))
+    intake.put_state(("X",), price(2))
     intake.put(GapEnd(gap, "filled", ""))
 
-    assert intake.take(1) == [gap, Data(RECENT_TRADES, (1,)), Data(LATEST_PRICES, (2,)), GapEnd(gap, "filled", "")]
+    assert intake.take(1) == [gap, Data(trade(1)), Data(price(2)), GapEnd(gap, "filled", "")]
     assert intake.take(0.01) == []
 
 
 def test_states_are_kept_while_the_writer_keeps_up(intake: Intake) -> None:
     for number in range(5):
-        intake.put_state(("X",), LATEST_PRICES, (number,))
+        intake.put_state(("X",), price(number))
 
-    assert rows(intake.take(1)) == [0, 1, 2, 3, 4]
+    assert rows(intake.take(1)) == ["0", "1", "2", "3", "4"]
 
 
 def test_behind_only_the_newest_state_of_a_key_waits_and_no_trade_is_lost(intake: Intake) -> None:
-    intake.put_rows(RECENT_TRADES, [(f"trade {number}",) for number in range(11)])
+    intake.put_rows([trade(number) for number in range(11)])
     for number in range(5):
         for symbol in ("X", "Y"):
-            intake.put_state((symbol,), LATEST_PRICES, (f"{symbol} {number}",))
+            intake.put_state((symbol,), price(f"{symbol} {number}"))
 
     first, second = rows(intake.take(1)), rows(intake.take(1))
 
@@ -55,18 +64,18 @@ def test_behind_only_the_newest_state_of_a_key_waits_and_no_trade_is_lost(intake
 
 
 def test_a_state_that_was_taken_is_not_changed_any_more(intake: Intake) -> None:
-    intake.put_state(("X",), LATEST_PRICES, ("old",))
-    intake.put_rows(RECENT_TRADES, [(number,) for number in range(25)])
+    intake.put_state(("X",), price("old"))
+    intake.put_rows([trade(number) for number in range(25)])
     assert rows(intake.take(1))[0] == "old"
 
-    intake.put_state(("X",), LATEST_PRICES, ("new",))
+    intake.put_state(("X",), price("new"))
 
     assert rows(intake.take(1) + intake.take(1))[-1] == "new"
 
 
 def test_reading_pauses_when_full_and_goes_on_when_there_is_room(intake: Intake) -> None:
     async def scenario() -> None:
-        intake.put_rows(RECENT_TRADES, [(number,) for number in range(40)])
+        intake.put_rows([trade(number) for number in range(40)])
         waiting = asyncio.create_task(intake.room())
         done, _ = await asyncio.wait([waiting], timeout=0.1)
         assert not done
@@ -77,11 +86,11 @@ def test_reading_pauses_when_full_and_goes_on_when_there_is_room(intake: Intake)
 
 
 def test_after_the_end_all_is_taken_at_once(intake: Intake) -> None:
-    intake.put_rows(RECENT_TRADES, [(number,) for number in range(25)])
+    intake.put_rows([trade(number) for number in range(25)])
     intake.close()
 
     taken = []
     while not intake.done:
         taken += rows(intake.take(1))
 
-    assert taken == list(range(25))
+    assert taken == [f"trade {number}" for number in range(25)]

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from tests.unit.producer.conftest import NOW, Recorded, make_capture, make_feed
 
-from cryptocdc_core.catalogue.streams import KLINES
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.polling import Polling
@@ -22,7 +21,6 @@ STREAMS: dict[str, Any] = {
     "recentTrades": {"source": "rest", "kind": "aggregate", "period": "1s"},
     "klines": {"source": "rest", "intervals": ["1m"], "period": "1s"},
 }
-CLOSE, VOLUME, CLOSED = (KLINES.position(name) for name in ("close", "volume", "closed"))
 
 
 def candle(open_time: int, close: str = "100.5", volume: str = "10") -> list[Any]:
@@ -84,18 +82,18 @@ def test_a_candle_that_the_exchange_revises_after_its_end_is_stored_as_revised(e
     exchange.candles = {ended: candle(ended, "100.5", "10"), NOW: candle(NOW, "100.5", "0")}
     exchange.now = NOW + 40
     poll(recorded, exchange, "_klines")
-    soon = [row for row in recorded.rows("klines") if row[2] == ended]
+    soon = [row for row in recorded.rows("klines") if row.open_time == ended]
 
     exchange.candles[ended] = candle(ended, "101.2", "12.5")
     exchange.now = NOW + 10_040
     poll(recorded, exchange, "_klines")
-    later = [row for row in recorded.rows("klines") if row[2] == ended]
+    later = [row for row in recorded.rows("klines") if row.open_time == ended]
     exchange.now = NOW + 20_040
     poll(recorded, exchange, "_klines")
 
-    assert [(row[CLOSE], row[VOLUME], row[CLOSED]) for row in soon] == [("100.5", "10", False)]
-    assert [(row[CLOSE], row[VOLUME], row[CLOSED]) for row in later] == [("101.2", "12.5", True)]
-    assert later[0][-1] > soon[0][-1]
+    assert [(row.close, row.volume, row.closed) for row in soon] == [("100.5", "10", False)]
+    assert [(row.close, row.volume, row.closed) for row in later] == [("101.2", "12.5", True)]
+    assert later[0].version > soon[0].version
     assert [start for _, start in exchange.requests] == [ended, ended, NOW]
     assert not recorded.gaps
 
@@ -108,7 +106,7 @@ def test_candles_shorter_than_the_time_in_which_they_may_be_revised_are_closed_i
         exchange.now = NOW + seconds * 1000 + 40
         exchange.candles = {at: candle(at) for at in range(NOW - 60_000, exchange.now, 1000)}
         poll(recorded, exchange, "_klines")
-        closed += [row[2] for row in recorded.rows("klines") if row[CLOSED]]
+        closed += [row.open_time for row in recorded.rows("klines") if row.closed]
 
     assert closed == list(range(NOW - 1000, NOW + 4000, 1000))
     assert not recorded.gaps
@@ -133,7 +131,7 @@ def test_a_refused_trade_does_not_end_a_round_and_is_a_gap(exchange: Exchange) -
 
     poll(recorded, exchange, "_trades")
 
-    assert [row[2] for row in recorded.rows("recent_trades")] == [n for n in range(1, 2400) if n not in (5, 1000)]
+    assert [row.trade_id for row in recorded.rows("recent_trades")] == [n for n in range(1, 2400) if n not in (5, 1000)]
     assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", n, n) for n in (5, 1000)]
     assert [start for _, start in exchange.requests] == [1, 1001, 2001]
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.rows import make_row
 
+from cryptocdc_core.rows import KlinesRow
 from cryptocdc_producer.throttle import PERIOD_S, OpenKlines
 
 
-def row(symbol: str, open_time: int, close: int) -> tuple[Any, ...]:
-    return (symbol, "1m", open_time, open_time + 59_999, close)
+def row(symbol: str, open_time: int, close: int) -> KlinesRow:
+    return make_row(KlinesRow, symbol=symbol, open_time=open_time, close=str(close))
 
 
 @given(
@@ -25,7 +25,7 @@ def test_the_last_state_of_every_kline_is_written_and_none_too_often(
     held = OpenKlines()
     now, kline = 0.0, {"A": 0, "B": 0}
     last: dict[tuple[str, int], int] = {}
-    written: list[tuple[float, tuple[Any, ...]]] = []
+    written: list[tuple[float, KlinesRow]] = []
     for number, (symbol, steps, wait, ticks) in enumerate(states):
         now += wait
         if ticks:
@@ -38,9 +38,9 @@ def test_the_last_state_of_every_kline_is_written_and_none_too_often(
 
     reached: dict[tuple[str, int], int] = {}
     for _, found in written:
-        key = (found[0], found[2])
-        assert reached.get(key, -1) < found[4]
-        reached[key] = found[4]
+        key = (found.symbol, found.open_time)
+        assert reached.get(key, -1) < int(found.close)
+        reached[key] = int(found.close)
     assert reached == last
 
 

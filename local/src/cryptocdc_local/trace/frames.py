@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 from websockets.sync.client import connect
 
 from cryptocdc_adapters.exchange import Rest
@@ -20,6 +21,7 @@ from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import KLINES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.hops import Frame, Values
+from cryptocdc_core.rows import Row
 from cryptocdc_local.trace.places import now_us
 from cryptocdc_producer import answers, frames
 from cryptocdc_producer.checks import Rejected
@@ -33,7 +35,7 @@ OWN: tuple[str, ...] = ("received_at",)
 DATED = ("event_time", "version", *OWN)
 """Beside these those that REST's answer does not bear."""
 
-_ROWS: dict[type[Any], Callable[[Any, int], frames.Row]] = {
+_ROWS: dict[type[Any], Callable[[Any, int], Row]] = {
     frames.AggregateTrade: frames.trade_row,
     frames.RawTrade: frames.trade_row,
     frames.Kline: frames.kline_row,
@@ -103,9 +105,10 @@ class Listener:
 def _values(stream: Stream, event: object, now_ms: int) -> Values | None:
     make = _ROWS.get(type(event))
     try:
-        return None if make is None else dict(zip(stream.column_names, make(event, now_ms), strict=True))
+        row = None if make is None else make(event, now_ms)
     except Rejected:
         return None
+    return None if row is None or row.stream is not stream else msgspec.structs.asdict(row)
 
 
 def _without(values: Values, names: tuple[str, ...]) -> Values:
@@ -120,7 +123,7 @@ def asked_again(feed: CryptoFeed, stream: Stream, row: Values, rest_url: str) ->
     if stream is RECENT_TRADES and trades is not None and trades.kind == "aggregate":
         path, values = f"aggTrades?symbol={symbol}&fromId={row['trade_id']}&limit=1", OWN
         body = rest.get("aggTrades", 4, symbol=symbol, fromId=row["trade_id"], limit=1)
-        rows = answers.aggregate_trades(symbol, body, now_ms).rows
+        rows: Sequence[Row] = answers.aggregate_trades(symbol, body, now_ms).rows
     elif stream is KLINES and row["closed"]:
         # Two, since an answer's last candle counts as open.
         path, values = f"klines?symbol={symbol}&interval={row['interval']}&startTime={row['open_time']}&limit=2", DATED
@@ -132,8 +135,7 @@ def asked_again(feed: CryptoFeed, stream: Stream, row: Values, rest_url: str) ->
         return "the producer keeps no frames, and the exchange tells of this one no more"
     if not rows:
         return f"the exchange has nothing to say to {path}"
-    made = dict(zip(stream.column_names, rows[0], strict=True))
-    return Frame(body.decode(), path, now_us(), _without(made, values))
+    return Frame(body.decode(), path, now_us(), _without(msgspec.structs.asdict(rows[0]), values))
 
 
 def why_none(stream: Stream, source: str) -> str:

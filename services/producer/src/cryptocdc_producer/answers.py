@@ -7,22 +7,30 @@ that is wrong is refused alone; `Rows.rejected` says which and why.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from cryptocdc_core.rows import (
+    Crypto24hStatsRow,
+    KlinesRow,
+    LatestPricesRow,
+    OrderBookRow,
+    RecentTradesRow,
+    Row,
+)
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS, Rank, kline_version, version
 from cryptocdc_producer import intervals
 from cryptocdc_producer.checks import Id, IdOrNone, Rejected, Time, amounts, not_future, signed
-from cryptocdc_producer.frames import Row
 
 _LAST_MS = 86_400_000
 """After its end: a kline that no other follows is closed."""
 T = TypeVar("T")
+R = TypeVar("R", bound=Row)
 
 
-class Rows(NamedTuple):
-    rows: list[Row]
+class Rows(NamedTuple, Generic[R]):
+    rows: list[R]
     rejected: list[tuple[Rejected, bytes]]
     """What was refused, and the part of the answer that holds it."""
 
@@ -130,9 +138,9 @@ def _look_again(body: bytes, problem: str) -> Rejected:
     return Rejected("wrong-field", problem)
 
 
-def _each(body: bytes, kind: type[T], make: Callable[[T], Row]) -> Rows:
+def _each(body: bytes, kind: type[T], make: Callable[[T], R]) -> Rows[R]:
     """Each element of the answer's list by itself. Raises Rejected when it is no list."""
-    rows: list[Row] = []
+    rows: list[R] = []
     rejected: list[tuple[Rejected, bytes]] = []
     for part in _decode(body, list[msgspec.Raw]):
         try:
@@ -142,35 +150,37 @@ def _each(body: bytes, kind: type[T], make: Callable[[T], Row]) -> Rows:
     return Rows(rows, rejected)
 
 
-def aggregate_trades(symbol: str, body: bytes, now_ms: int) -> Rows:
+def aggregate_trades(symbol: str, body: bytes, now_ms: int) -> Rows[RecentTradesRow]:
     """/aggTrades. Raises Rejected when the answer is no list, as every function below."""
 
-    def row(trade: AggregateTrade) -> Row:
+    def row(trade: AggregateTrade) -> RecentTradesRow:
         amounts((trade.price, trade.quantity))
         not_future(trade.time, now_ms)
-        return (
-            symbol, trade.time, trade.id, trade.price, trade.quantity, trade.first, trade.last, trade.buyer_is_maker,
-            now_ms, version(trade.time),
+        return RecentTradesRow(
+            symbol=symbol, trade_time=trade.time, trade_id=trade.id, price=trade.price, quantity=trade.quantity,
+            first_trade_id=trade.first, last_trade_id=trade.last, buyer_is_maker=trade.buyer_is_maker,
+            received_at=now_ms, version=version(trade.time),
         )  # fmt: skip
 
     return _each(body, AggregateTrade, row)
 
 
-def raw_trades(symbol: str, body: bytes, now_ms: int) -> Rows:
+def raw_trades(symbol: str, body: bytes, now_ms: int) -> Rows[RecentTradesRow]:
     """/trades and /historicalTrades."""
 
-    def row(trade: RawTrade) -> Row:
+    def row(trade: RawTrade) -> RecentTradesRow:
         amounts((trade.price, trade.quantity))
         not_future(trade.time, now_ms)
-        return (
-            symbol, trade.time, trade.id, trade.price, trade.quantity, trade.id, trade.id, trade.buyer_is_maker,
-            now_ms, version(trade.time),
+        return RecentTradesRow(
+            symbol=symbol, trade_time=trade.time, trade_id=trade.id, price=trade.price, quantity=trade.quantity,
+            first_trade_id=trade.id, last_trade_id=trade.id, buyer_is_maker=trade.buyer_is_maker,
+            received_at=now_ms, version=version(trade.time),
         )  # fmt: skip
 
     return _each(body, RawTrade, row)
 
 
-def klines(symbol: str, interval: str, body: bytes, now_ms: int) -> Rows:
+def klines(symbol: str, interval: str, body: bytes, now_ms: int) -> Rows[KlinesRow]:
     """/klines. The answer has no flag for closed, and an exchange may revise a kline for some seconds after its end.
 
     A kline counts as closed when the next one has begun and it was requested at least SETTLE_MS after its end. Our
@@ -180,46 +190,54 @@ def klines(symbol: str, interval: str, body: bytes, now_ms: int) -> Rows:
     parts = map(position, map(bytes, _decode(body, list[msgspec.Raw])))
     newest = max((at for at in parts if at is not None and at <= now_ms + FUTURE_TOLERANCE_MS), default=0)
 
-    def row(kline: Kline) -> Row:
+    def row(kline: Kline) -> KlinesRow:
         amounts((kline.open, kline.high, kline.low, kline.close, kline.volume, kline.quote_volume,
                  kline.taker_volume, kline.taker_quote_volume))  # fmt: skip
         not_future(kline.open_time, now_ms)
         end = intervals.end(interval, kline.open_time)
         closed = now_ms >= end + (SETTLE_MS if kline.open_time < newest else _LAST_MS)
-        return (
-            symbol, interval, kline.open_time, kline.close_time, kline.open, kline.high, kline.low, kline.close,
-            kline.volume, kline.quote_volume, kline.trade_count, kline.taker_volume, kline.taker_quote_volume, closed,
-            now_ms, now_ms, kline_version(now_ms, end, Rank.FINAL if closed else Rank.OPEN),
+        return KlinesRow(
+            symbol=symbol, interval=interval, open_time=kline.open_time, close_time=kline.close_time, open=kline.open,
+            high=kline.high, low=kline.low, close=kline.close, volume=kline.volume, quote_volume=kline.quote_volume,
+            trade_count=kline.trade_count, taker_buy_volume=kline.taker_volume,
+            taker_buy_quote_volume=kline.taker_quote_volume, closed=closed, event_time=now_ms, received_at=now_ms,
+            version=kline_version(now_ms, end, Rank.FINAL if closed else Rank.OPEN),
         )  # fmt: skip
 
     return _each(body, Kline, row)
 
 
-def tickers(body: bytes, now_ms: int) -> Rows:
+def tickers(body: bytes, now_ms: int) -> Rows[Crypto24hStatsRow]:
     """/ticker/24hr of several symbols."""
 
-    def row(ticker: Ticker) -> Row:
+    def row(ticker: Ticker) -> Crypto24hStatsRow:
         signed((ticker.price_change, ticker.price_change_percent))
         amounts((ticker.weighted_avg_price, ticker.open_price, ticker.high_price, ticker.low_price, ticker.last_price,
                  ticker.last_qty, ticker.bid_price, ticker.bid_qty, ticker.ask_price, ticker.ask_qty, ticker.volume,
                  ticker.quote_volume))  # fmt: skip
         not_future(ticker.close_time, now_ms)
-        return (
-            ticker.symbol, ticker.close_time, ticker.price_change, ticker.price_change_percent,
-            ticker.weighted_avg_price, ticker.open_price, ticker.high_price, ticker.low_price, ticker.last_price,
-            ticker.last_qty, ticker.bid_price, ticker.bid_qty, ticker.ask_price, ticker.ask_qty, ticker.volume,
-            ticker.quote_volume, ticker.open_time, ticker.close_time, ticker.count, now_ms, version(ticker.close_time),
+        return Crypto24hStatsRow(
+            symbol=ticker.symbol, event_time=ticker.close_time, price_change=ticker.price_change,
+            price_change_percent=ticker.price_change_percent, weighted_avg_price=ticker.weighted_avg_price,
+            open_price=ticker.open_price, high_price=ticker.high_price, low_price=ticker.low_price,
+            last_price=ticker.last_price, last_quantity=ticker.last_qty, bid_price=ticker.bid_price,
+            bid_quantity=ticker.bid_qty, ask_price=ticker.ask_price, ask_quantity=ticker.ask_qty,
+            volume=ticker.volume, quote_volume=ticker.quote_volume, open_time=ticker.open_time,
+            close_time=ticker.close_time, trade_count=ticker.count, received_at=now_ms,
+            version=version(ticker.close_time),
         )  # fmt: skip
 
     return _each(body, Ticker, row)
 
 
-def prices(body: bytes, now_ms: int) -> Rows:
+def prices(body: bytes, now_ms: int) -> Rows[LatestPricesRow]:
     """/ticker/price of several symbols. It bears no time: capture dates it."""
 
-    def row(price: Price) -> Row:
+    def row(price: Price) -> LatestPricesRow:
         amounts((price.price,))
-        return (price.symbol, now_ms, price.price, now_ms, version(now_ms))
+        return LatestPricesRow(
+            symbol=price.symbol, event_time=now_ms, price=price.price, received_at=now_ms, version=version(now_ms)
+        )
 
     return _each(body, Price, row)
 
@@ -231,14 +249,13 @@ def snapshot(body: bytes) -> Snapshot:
     return found
 
 
-def book(symbol: str, depth: int, interval_ms: int, body: bytes, now_ms: int) -> Row:
+def book(symbol: str, depth: int, interval_ms: int, body: bytes, now_ms: int) -> OrderBookRow:
     """/depth as a row of its own. It bears no time: capture dates it. Raises Rejected."""
     found = snapshot(body)
     bids, asks = found.bids[:depth], found.asks[:depth]
-    row: list[Any] = [
-        symbol, now_ms - now_ms % interval_ms, found.last_id,
-        [price for price, _ in bids], [quantity for _, quantity in bids],
-        [price for price, _ in asks], [quantity for _, quantity in asks],
-        now_ms, now_ms, version(now_ms),
-    ]  # fmt: skip
-    return tuple(row)
+    return OrderBookRow(
+        symbol=symbol, bucket_time=now_ms - now_ms % interval_ms, last_update_id=found.last_id,
+        bid_prices=[price for price, _ in bids], bid_quantities=[quantity for _, quantity in bids],
+        ask_prices=[price for price, _ in asks], ask_quantities=[quantity for _, quantity in asks],
+        event_time=now_ms, received_at=now_ms, version=version(now_ms),
+    )  # fmt: skip

@@ -7,7 +7,7 @@ import contextlib
 import heapq
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -19,14 +19,13 @@ from cryptocdc_adapters.exchange import (
     ExchangeUnreachable,
     Stopped,
 )
-from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.rows import Row
 from cryptocdc_core.versions import SETTLE_MS
 from cryptocdc_producer import intervals
 from cryptocdc_producer.checks import Rejected
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import GapEnd, Intake
 from cryptocdc_producer.questions import PAGE, Questions
@@ -143,8 +142,8 @@ class Backfill:
             page = await self._questions.trades(gap.symbol, self._aggregate, at, min(PAGE, gap.last - at + 2), SPARE)
             if page.last is None or page.last < at:
                 raise _Unfinished(f"the exchange gives nothing from {at} on")
-            wanted = [row for row in page.rows if at <= row[2] <= gap.last]
-            await self._put(filling, RECENT_TRADES, wanted)
+            wanted = [row for row in page.rows if at <= row.trade_id <= gap.last]
+            await self._put(filling, wanted)
             filling.refused += sum(1 for refused in page.refused if refused is not None and at <= refused <= gap.last)
             filling.at = page.last + 1
 
@@ -155,18 +154,19 @@ class Backfill:
             limit = min(PAGE, intervals.count(gap.interval, at, gap.last) + 1)
             page = await self._questions.klines(gap.symbol, gap.interval, at, max(limit, 2), SPARE)
             # The newest of an answer is never taken as closed: one past the gap shows that all of it is.
-            closed = [row for row in page.rows if row[2] >= at and row[13]]
-            not_final = min((row[2] for row in page.rows if row[2] >= at and not row[13]), default=page.last)
+            closed = [row for row in page.rows if row.open_time >= at and row.closed]
+            open_times = [row.open_time for row in page.rows if row.open_time >= at and not row.closed]
+            not_final = min(open_times, default=page.last)
             refused = [at_ms for at_ms in page.refused if at_ms is not None and at <= at_ms <= (not_final or 0)]
             if not closed and not refused:
                 raise _Unfinished(f"the exchange gives no closed kline from {at} on")
-            await self._put(filling, KLINES, [row for row in closed if row[2] < after])
+            await self._put(filling, [row for row in closed if row.open_time < after])
             filling.refused += sum(1 for at_ms in refused if at_ms < after)
-            filling.at = intervals.end(gap.interval, max(refused + [row[2] for row in closed]))
+            filling.at = intervals.end(gap.interval, max(refused + [row.open_time for row in closed]))
 
-    async def _put(self, filling: _Filling, stream: Stream, rows: list[Row]) -> None:
+    async def _put(self, filling: _Filling, rows: Sequence[Row]) -> None:
         await self._intake.room()
-        self._intake.put_rows(stream, rows, live=False)
+        self._intake.put_rows(rows, live=False)
         filling.filled += len(rows)
 
 

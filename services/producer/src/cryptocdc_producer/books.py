@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
 
+from cryptocdc_core.rows import OrderBookRow
 from cryptocdc_core.versions import version
-from cryptocdc_producer.frames import Depth, Row
+from cryptocdc_producer.frames import Depth
 
 SNAPSHOT_LEVELS = 1000
 """Levels a side to ask for: deep enough that the best ones stay known for long, at a weight of 50."""
@@ -137,7 +138,7 @@ class Book:
         """Whether a bucket is open."""
         return self._bucket is not None
 
-    def receive(self, diff: Depth, now_ms: int) -> tuple[Applied, Row | None]:
+    def receive(self, diff: Depth, now_ms: int) -> tuple[Applied, OrderBookRow | None]:
         """Take a diff received at `now_ms`. With it comes the row that it has completed, if any."""
         if self._last_id is None:
             return self._keep(diff, now_ms), None
@@ -177,7 +178,7 @@ class Book:
         self._wild_id = None
         return Applied.FAR
 
-    def _lose(self, found: Applied, diff: Depth, now_ms: int) -> tuple[Applied, Row | None]:
+    def _lose(self, found: Applied, diff: Depth, now_ms: int) -> tuple[Applied, OrderBookRow | None]:
         """Wait for a snapshot, beginning with `diff`. With it comes the row of the open bucket."""
         row = self.flush()
         self.reset()
@@ -208,7 +209,7 @@ class Book:
         self._buffer.clear()
         self._bucket = None
 
-    def load(self, last_id: int, bids: Levels, asks: Levels) -> tuple[bool, list[Row]]:
+    def load(self, last_id: int, bids: Levels, asks: Levels) -> tuple[bool, list[OrderBookRow]]:
         """Take a snapshot and the diffs kept meanwhile.
 
         False when the snapshot is older than the first diff kept, or the diffs do not reach it: fetch another. The
@@ -221,7 +222,7 @@ class Book:
         self._crossed_at_source = _crossed(self._bids.top(1), self._asks.top(1))
         self._last_id, self._behind_since = last_id, None
         kept, self._buffer = self._buffer, []
-        rows: list[Row] = []
+        rows: list[OrderBookRow] = []
         for at, (diff, received) in enumerate(kept):
             applied, row = self.receive(diff, received)
             if row is not None:
@@ -231,7 +232,7 @@ class Book:
                 return False, rows
         return True, rows
 
-    def _apply(self, diff: Depth, now_ms: int) -> Row | None:
+    def _apply(self, diff: Depth, now_ms: int) -> OrderBookRow | None:
         bucket = diff.event_time - diff.event_time % self._interval
         row = self.flush() if self._bucket is not None and bucket > self._bucket else None
         if self._last_id is None:
@@ -248,7 +249,7 @@ class Book:
         self._received = now_ms
         return row
 
-    def flush(self) -> Row | None:
+    def flush(self) -> OrderBookRow | None:
         """The row of the open bucket, which ends with it; None when no bucket is open.
 
         A book that has become crossed is not the exchange's: it gives no row and is forgotten (`synced` is False). One
@@ -263,11 +264,11 @@ class Book:
             self.reset()
             return None
         bucket, self._bucket = self._bucket, None
-        return (
-            self._symbol, bucket, self._last_id,
-            [price for price, _ in bids], [quantity for _, quantity in bids],
-            [price for price, _ in asks], [quantity for _, quantity in asks],
-            self._event_time, self._received, version(self._event_time),
+        return OrderBookRow(
+            symbol=self._symbol, bucket_time=bucket, last_update_id=self._last_id,
+            bid_prices=[price for price, _ in bids], bid_quantities=[quantity for _, quantity in bids],
+            ask_prices=[price for price, _ in asks], ask_quantities=[quantity for _, quantity in asks],
+            event_time=self._event_time, received_at=self._received, version=version(self._event_time),
         )  # fmt: skip
 
 

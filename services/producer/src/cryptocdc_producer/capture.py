@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from cryptocdc_core import durations
-from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import (
     CRYPTO_24H_STATS,
     KLINES,
@@ -21,10 +20,11 @@ from cryptocdc_core.catalogue.streams import (
 )
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OrderBookRow, RecentTradesRow
 from cryptocdc_producer import frames
 from cryptocdc_producer.books import LOST, Applied, Book
 from cryptocdc_producer.checks import Rejected
-from cryptocdc_producer.frames import AggregateTrade, Depth, Kline, MiniTicker, RawTrade, Row, Ticker
+from cryptocdc_producer.frames import AggregateTrade, Depth, Kline, MiniTicker, RawTrade, Ticker
 from cryptocdc_producer.gaps import FIRST_ID, Closes, Gap, Ids, Seen
 from cryptocdc_producer.intake import Data, Intake
 from cryptocdc_producer.outages import Outages
@@ -37,9 +37,6 @@ BUCKET_GRACE_S = 1.0
 """After the end of an order book's bucket, for a last diff to come; then its row is written."""
 STALL_S = 30.0
 """A book that has taken none of its diffs for so long, although they come, is fetched again."""
-
-_CLOSED, _OPEN_TIME = KLINES.position("closed"), KLINES.position("open_time")
-_TRADE_ID, _TRADE_TIME = RECENT_TRADES.position("trade_id"), RECENT_TRADES.position("trade_time")
 
 Refuse = Callable[[str, str, bytes, str | None], None]
 
@@ -205,7 +202,7 @@ class Capture:
         row = frames.kline_row(event, now_ms)
         if event.candle.interval not in state.closes:
             raise Rejected("unknown-event", f"klines of {event.candle.interval} were not asked for")
-        self._take_kline(row, state.closes[event.candle.interval].see(row[_OPEN_TIME], row[_CLOSED]))
+        self._take_kline(row, state.closes[event.candle.interval].see(row.open_time, row.closed))
 
     def _ticker(self, _: _Symbol, event: Ticker, now_ms: int) -> None:
         self.take_stats(frames.ticker_row(event, now_ms))
@@ -213,7 +210,7 @@ class Capture:
     def _price(self, _: _Symbol, event: MiniTicker, now_ms: int) -> None:
         self.take_price(frames.price_row(event, now_ms))
 
-    def take_trades(self, symbol: str, rows: list[Row]) -> None:
+    def take_trades(self, symbol: str, rows: list[RecentTradesRow]) -> None:
         """Trades in the order of their ids, from REST."""
         if state := self._symbols.get(symbol):
             self._heard(symbol)
@@ -221,65 +218,64 @@ class Capture:
                 try:
                     self._take_trade(state, row)
                 except Rejected as rejected:
-                    part = msgspec.json.encode(dict(zip(RECENT_TRADES.column_names, row, strict=True)))
-                    self._refuse(rejected.reason, str(rejected), part, symbol)
+                    self._refuse(rejected.reason, str(rejected), msgspec.json.encode(row), symbol)
 
     def last_trade(self, symbol: str) -> int | None:
         """The last trade id known of a captured symbol."""
         return self._symbols[symbol].ids.last if symbol in self._symbols else None
 
-    def _take_trade(self, state: _Symbol, row: Row) -> None:
+    def _take_trade(self, state: _Symbol, row: RecentTradesRow) -> None:
         """Raises Rejected."""
-        seen, missing = state.ids.see(row[_TRADE_ID], row[_TRADE_TIME])
+        seen, missing = state.ids.see(row.trade_id, row.trade_time)
         if seen is Seen.DUPLICATE:
             return
         if seen is Seen.WILD:
-            raise Rejected("wild-id", f"trade id {row[_TRADE_ID]} after {state.ids.last}, and nothing that leads there")
+            raise Rejected("wild-id", f"trade id {row.trade_id} after {state.ids.last}, and nothing that leads there")
         if missing is not None:
-            self._found(Gap(RECENT_TRADES.table, row[0], "", *missing))
+            self._found(Gap(RECENT_TRADES.table, row.symbol, "", *missing))
         if seen is Seen.RESTART:
-            log.warning("%s: trade ids begin again at %d", row[0], row[_TRADE_ID])
+            log.warning("%s: trade ids begin again at %d", row.symbol, row.trade_id)
             self._metrics.trade_id_restarts.inc()
-        self._intake.put(Data(RECENT_TRADES, row))
+        self._intake.put(Data(row))
 
-    def take_klines(self, symbol: str, rows: list[Row]) -> None:
+    def take_klines(self, symbol: str, rows: list[KlinesRow]) -> None:
         """Klines in the order of their open times, from REST."""
         if state := self._symbols.get(symbol):
             self._heard(symbol)
             for row in rows:
                 # An open one says nothing of those before it here: they may not be final yet.
-                closes = state.closes[row[1]]
-                closes.begin(row[_OPEN_TIME])
-                self._take_kline(row, closes.see(row[_OPEN_TIME], closed=True) if row[_CLOSED] else None)
+                closes = state.closes[row.interval]
+                closes.begin(row.open_time)
+                self._take_kline(row, closes.see(row.open_time, closed=True) if row.closed else None)
 
     def last_close(self, symbol: str, interval: str) -> int | None:
         """The open time in ms of the last closed kline known of a captured symbol."""
         return self._symbols[symbol].closes[interval].last if symbol in self._symbols else None
 
-    def _take_kline(self, row: Row, missing: tuple[int, int] | None) -> None:
+    def _take_kline(self, row: KlinesRow, missing: tuple[int, int] | None) -> None:
         """`missing`: the gap that it uncovered."""
         if missing is not None:
-            self._found(Gap(KLINES.table, row[0], row[1], *missing))
-        if row[_CLOSED]:
+            self._found(Gap(KLINES.table, row.symbol, row.interval, *missing))
+        if row.closed:
             held = self._open_klines.close(row)
             self._write_open_klines(held[:-1])
-            self._intake.put(Data(KLINES, row))
+            self._intake.put(Data(row))
         else:
             ready, overtaken = self._open_klines.offer(row, time.monotonic())
             self._metrics.conflated.labels(KLINES.table).inc(overtaken)
             self._write_open_klines(ready)
 
-    def _write_open_klines(self, rows: list[Row]) -> None:
+    def _write_open_klines(self, rows: list[KlinesRow]) -> None:
         for row in rows:
-            self._intake.put_state((row[0], row[1], str(row[_OPEN_TIME])), KLINES, row)
+            self._intake.put_state((row.symbol, row.interval, str(row.open_time)), row)
 
-    def take_stats(self, row: Row) -> None:
-        self._note(CRYPTO_24H_STATS, row)
-        self._intake.put_state((row[0],), CRYPTO_24H_STATS, row)
+    def take_stats(self, row: Crypto24hStatsRow) -> None:
+        self._note(row)
+        self._intake.put_state((row.symbol,), row)
 
-    def take_price(self, row: Row) -> None:
-        self._note(LATEST_PRICES, row)
-        self._intake.put_state((row[0],), LATEST_PRICES, row)
+    def take_price(self, row: LatestPricesRow) -> None:
+        self._note(row)
+        self._intake.put_state((row.symbol,), row)
 
     def _depth(self, state: _Symbol, event: Depth, now_ms: int) -> None:
         assert state.book is not None
@@ -329,26 +325,27 @@ class Capture:
             self._write_book(row)
         return enough
 
-    def take_book(self, row: Row) -> None:
+    def take_book(self, row: OrderBookRow) -> None:
         """A book's state from REST."""
         self._write_book(row)
 
-    def _write_book(self, row: Row | None) -> None:
+    def _write_book(self, row: OrderBookRow | None) -> None:
         if row is not None:
-            self._note(ORDER_BOOK, row)
-            self._intake.put_state((row[0],), ORDER_BOOK, row)
+            self._note(row)
+            self._intake.put_state((row.symbol,), row)
 
     def _heard(self, symbol: str) -> None:
         if state := self._symbols.get(symbol):
             state.heard["rest"] = time.monotonic()
 
-    def _note(self, stream: Stream, row: Row) -> None:
+    def _note(self, row: Crypto24hStatsRow | LatestPricesRow | OrderBookRow) -> None:
         """A row of a stream that can't be filled later: with the first one an outage ends."""
-        self._heard(row[0])
-        lost_s = self._outages.end(stream.table, row, row[stream.position(stream.event)])
+        self._heard(row.symbol)
+        table = row.stream.table
+        lost_s = self._outages.end(table, row.symbol, row.event_time)
         if lost_s:
-            log.info("%s: nothing for %.1f s", stream.table, lost_s)
-            self._metrics.outage_seconds.labels(stream.table).inc(lost_s)
+            log.info("%s: nothing for %.1f s", table, lost_s)
+            self._metrics.outage_seconds.labels(table).inc(lost_s)
 
     def _found(self, gap: Gap) -> None:
         """The gap goes to the writer before the row that uncovered it: both are committed together."""

@@ -23,17 +23,15 @@ from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused, Rest
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import symbols, times
-from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.exits import BadInput
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, Source, identity
 from cryptocdc_core.plan import streams_of
+from cryptocdc_core.rows import KlinesRow, Row
 from cryptocdc_core.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_producer.checks import Rejected
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.history import Fetched, History
 from cryptocdc_producer.intake import Intake
 from cryptocdc_producer.questions import Questions
@@ -126,9 +124,9 @@ async def _backfill(
     problems: list[str] = []
     unwritten: Counter[str] = Counter()
 
-    def reject(stream: Stream, row: Row, problem: str) -> None:
+    def reject(row: Row, problem: str) -> None:
         problems.append(f"{row}: {problem}")
-        unwritten["trades" if stream is RECENT_TRADES else f"klines {row[1]}"] += 1
+        unwritten[f"klines {row.interval}" if isinstance(row, KlinesRow) else "trades"] += 1
 
     writer = Writer(names, streams_of(feed), intake, connect, metrics, reject)
     rest = Rest(exchange.rest, ExchangeSettings.from_env().api_key, patience_s=300)

@@ -6,16 +6,12 @@ one pass straight into its own structure; what fits none is looked at again to s
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_core.versions import Rank, kline_version, version
 from cryptocdc_producer import intervals
 from cryptocdc_producer.checks import Id, IdOrNone, Rejected, Time, amounts, not_future, signed
-
-Row = tuple[Any, ...]
-"""A row of a stream in the order of its columns: times in ms, decimals as the exchange wrote them, lists of those."""
 
 MAX_FRAME_BYTES = 1024 * 1024
 """The exchange's largest frames (depth after a crash) are some tens of kilobytes."""
@@ -185,7 +181,7 @@ def _look_again(frame: bytes, problem: str) -> Reply:
 _KINDS = frozenset({"aggTrade", "trade", "kline", "24hrTicker", "24hrMiniTicker", "depthUpdate", "serverShutdown"})
 
 
-def trade_row(event: AggregateTrade | RawTrade, now_ms: int) -> Row:
+def trade_row(event: AggregateTrade | RawTrade, now_ms: int) -> RecentTradesRow:
     """Raises Rejected, as every function below."""
     amounts((event.price, event.quantity))
     not_future(max(event.time, event.event_time), now_ms)
@@ -193,24 +189,27 @@ def trade_row(event: AggregateTrade | RawTrade, now_ms: int) -> Row:
         first, last = event.first, event.last
     else:
         first = last = event.id
-    return (
-        event.symbol, event.time, event.id, event.price, event.quantity, first, last, event.buyer_is_maker,
-        now_ms, version(event.time),
+    return RecentTradesRow(
+        symbol=event.symbol, trade_time=event.time, trade_id=event.id, price=event.price, quantity=event.quantity,
+        first_trade_id=first, last_trade_id=last, buyer_is_maker=event.buyer_is_maker, received_at=now_ms,
+        version=version(event.time),
     )  # fmt: skip
 
 
-def kline_row(event: Kline, now_ms: int) -> Row:
+def kline_row(event: Kline, now_ms: int) -> KlinesRow:
     candle = event.candle
     check_interval(candle.interval)
     amounts((candle.open, candle.high, candle.low, candle.close, candle.volume, candle.quote_volume,
              candle.taker_volume, candle.taker_quote_volume))  # fmt: skip
     not_future(max(candle.open_time, event.event_time), now_ms)
     rank = Rank.CLOSED if candle.closed else Rank.OPEN
-    return (
-        event.symbol, candle.interval, candle.open_time, candle.close_time, candle.open, candle.high, candle.low,
-        candle.close, candle.volume, candle.quote_volume, candle.trade_count, candle.taker_volume,
-        candle.taker_quote_volume, candle.closed, event.event_time, now_ms,
-        kline_version(event.event_time, intervals.end(candle.interval, candle.open_time), rank),
+    return KlinesRow(
+        symbol=event.symbol, interval=candle.interval, open_time=candle.open_time, close_time=candle.close_time,
+        open=candle.open, high=candle.high, low=candle.low, close=candle.close, volume=candle.volume,
+        quote_volume=candle.quote_volume, trade_count=candle.trade_count, taker_buy_volume=candle.taker_volume,
+        taker_buy_quote_volume=candle.taker_quote_volume, closed=candle.closed, event_time=event.event_time,
+        received_at=now_ms,
+        version=kline_version(event.event_time, intervals.end(candle.interval, candle.open_time), rank),
     )  # fmt: skip
 
 
@@ -225,23 +224,28 @@ def check_interval(interval: str) -> None:
         raise Rejected("wrong-field", f"interval {interval[:20]!r} is unknown; accepted: {accepted}")
 
 
-def ticker_row(event: Ticker, now_ms: int) -> Row:
+def ticker_row(event: Ticker, now_ms: int) -> Crypto24hStatsRow:
     signed((event.change, event.change_percent))
     amounts((event.average, event.open, event.high, event.low, event.last, event.last_quantity, event.bid,
              event.bid_quantity, event.ask, event.ask_quantity, event.volume, event.quote_volume))  # fmt: skip
     not_future(max(event.event_time, event.close_time), now_ms)
-    return (
-        event.symbol, event.event_time, event.change, event.change_percent, event.average, event.open, event.high,
-        event.low, event.last, event.last_quantity, event.bid, event.bid_quantity, event.ask, event.ask_quantity,
-        event.volume, event.quote_volume, event.open_time, event.close_time, event.trade_count, now_ms,
-        version(event.event_time),
+    return Crypto24hStatsRow(
+        symbol=event.symbol, event_time=event.event_time, price_change=event.change,
+        price_change_percent=event.change_percent, weighted_avg_price=event.average, open_price=event.open,
+        high_price=event.high, low_price=event.low, last_price=event.last, last_quantity=event.last_quantity,
+        bid_price=event.bid, bid_quantity=event.bid_quantity, ask_price=event.ask, ask_quantity=event.ask_quantity,
+        volume=event.volume, quote_volume=event.quote_volume, open_time=event.open_time, close_time=event.close_time,
+        trade_count=event.trade_count, received_at=now_ms, version=version(event.event_time),
     )  # fmt: skip
 
 
-def price_row(event: MiniTicker, now_ms: int) -> Row:
+def price_row(event: MiniTicker, now_ms: int) -> LatestPricesRow:
     amounts((event.last,))
     not_future(event.event_time, now_ms)
-    return (event.symbol, event.event_time, event.last, now_ms, version(event.event_time))
+    return LatestPricesRow(
+        symbol=event.symbol, event_time=event.event_time, price=event.last, received_at=now_ms,
+        version=version(event.event_time),
+    )  # fmt: skip
 
 
 def check_depth(event: Depth, now_ms: int) -> None:

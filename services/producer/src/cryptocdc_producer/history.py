@@ -65,14 +65,14 @@ class History:
             page = await self.questions.trades(self.symbol, aggregate, at, PAGE, SPARE)
             if not page.given:
                 break
-            kept = [row for row in page.rows if from_ms <= row[1] < to_ms]
+            kept = [row for row in page.rows if from_ms <= row.trade_time < to_ms]
             await self.intake.room()
-            self.intake.put_rows(RECENT_TRADES, kept, live=False)
+            self.intake.put_rows(kept, live=False)
             taken += len(kept)
-            beyond = min((row[2] for row in page.rows if row[1] >= to_ms), default=None)
+            beyond = min((row.trade_id for row in page.rows if row.trade_time >= to_ms), default=None)
             refused += sum(1 for at_id in page.refused if at_id is None or beyond is None or at_id < beyond)
             at = at + page.given if page.last is None else max(at, page.last) + 1
-            through = max([through] + [row[1] for row in page.rows])
+            through = max([through] + [row.trade_time for row in page.rows])
             self.progress("trades", taken, min(through, to_ms))
         return Fetched(taken, refused)
 
@@ -82,13 +82,13 @@ class History:
         taken, refused = 0, 0
         while at is not None and at < to_ms:
             page = await self.questions.klines(self.symbol, interval, at, PAGE, SPARE)
-            kept = [row for row in page.rows if row[13] and row[2] < to_ms]
+            kept = [row for row in page.rows if row.closed and row.open_time < to_ms]
             last = self.stored.last_closes.get(interval)
-            if kept and not taken and last is not None and intervals.following(interval, last) < kept[0][2]:
-                hole = (intervals.following(interval, last), intervals.preceding(interval, kept[0][2]))
+            if kept and not taken and last is not None and intervals.following(interval, last) < kept[0].open_time:
+                hole = (intervals.following(interval, last), intervals.preceding(interval, kept[0].open_time))
                 self.intake.put(Gap(KLINES.table, self.symbol, interval, *hole))
             await self.intake.room()
-            self.intake.put_rows(KLINES, kept, live=False)
+            self.intake.put_rows(kept, live=False)
             taken += len(kept)
             at = next_klines(interval, at, page)
             # What is refused beyond where the next page begins is in that page too.

@@ -13,9 +13,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_producer.frames import Row
+from cryptocdc_core.rows import Row
 from cryptocdc_producer.gaps import Gap
 
 CAPACITY_ROWS = 50_000
@@ -31,7 +30,6 @@ BATCH_AGE_S = 0.02
 class Data(NamedTuple):
     """A row on its way. `live`: just captured, so that its latency means something."""
 
-    stream: Stream
     row: Row
     live: bool = True
 
@@ -70,19 +68,20 @@ class Intake:
             self._entries.extend([entry] for entry in entries)
         self._filled.set()
 
-    def put_rows(self, stream: Stream, rows: Iterable[Row], live: bool = True) -> None:
-        self.put(*[Data(stream, row, live) for row in rows])
+    def put_rows(self, rows: Iterable[Row], live: bool = True) -> None:
+        self.put(*[Data(row, live) for row in rows])
 
-    def put_state(self, key: tuple[str, ...], stream: Stream, row: Row) -> None:
+    def put_state(self, key: tuple[str, ...], row: Row) -> None:
         """Append a state. When the writer is behind, it takes the place of the one of the same key that still waits."""
-        key = (stream.table, *key)
+        table = row.stream.table
+        key = (table, *key)
         with self._lock:
             slot = self._states.get(key)
             if slot is not None and len(self._entries) > BEHIND_ROWS:
-                slot[0] = Data(stream, row)
-                self._metrics.conflated.labels(stream.table).inc()
+                slot[0] = Data(row)
+                self._metrics.conflated.labels(table).inc()
                 return
-            slot = [Data(stream, row)]
+            slot = [Data(row)]
             self._states[key] = slot
             self._entries.append(slot)
         self._filled.set()

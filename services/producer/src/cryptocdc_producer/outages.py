@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from cryptocdc_core import durations
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK
 from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.store import Stored
 
 _QUIET_MS = 5000
@@ -40,10 +39,10 @@ class Outages:
             if newest:
                 self._open[table] = (max(newest), frozenset(taken_over))
 
-    def end(self, table: str, row: Row, event_ms: int) -> float:
-        """Seconds that were lost up to this row; 0.0 unless it is the first one after a take-over."""
+    def end(self, table: str, symbol: str, event_ms: int) -> float:
+        """Seconds that were lost up to a row of `symbol`; 0.0 unless it is the first one after a take-over."""
         since, symbols = self._open.get(table, (0, frozenset[str]()))
-        if row[0] not in symbols:
+        if symbol not in symbols:
             return 0.0
         del self._open[table]
         lost_ms = event_ms - max(since, self._counted.get(table, 0))

@@ -6,21 +6,23 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cryptocdc_adapters.exchange import INVALID_SYMBOL, ExchangeError, ExchangeRefused
 from cryptocdc_core import durations
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.rows import Row
 from cryptocdc_producer import intervals
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.checks import Rejected
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.intake import Intake
 from cryptocdc_producer.questions import PAGE, Questions, next_klines
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R", bound=Row)
 
 _TICKERS_AT_ONCE = 20
 """Twenty weigh 2, a hundred 40."""
@@ -169,20 +171,20 @@ class Polling:
         return await self._chunks(_PRICES_AT_ONCE, self._questions.prices, self._capture.take_price)
 
     async def _chunks(
-        self, size: int, ask: Callable[[list[str]], Awaitable[list[Row]]], take: Callable[[Row], None]
+        self, size: int, ask: Callable[[list[str]], Awaitable[list[R]]], take: Callable[[R], None]
     ) -> bool:
         symbols = sorted(self._symbols)
         chunks = [symbols[at : at + size] for at in range(0, len(symbols), size)]
         return any(await asyncio.gather(*(self._chunk(chunk, ask, take) for chunk in chunks)))
 
     async def _chunk(
-        self, symbols: list[str], ask: Callable[[list[str]], Awaitable[list[Row]]], take: Callable[[Row], None]
+        self, symbols: list[str], ask: Callable[[list[str]], Awaitable[list[R]]], take: Callable[[R], None]
     ) -> bool:
         """Ask for several symbols. One that is unknown spoils the answer of all: halve until it stands alone."""
 
         async def question() -> None:
             for row in await ask(symbols):
-                if row[0] in symbols:
+                if row.symbol in symbols:
                     take(row)
 
         try:

@@ -15,18 +15,17 @@ import msgspec
 from cryptocdc_adapters import postgres
 from cryptocdc_adapters.exchange import Rest
 from cryptocdc_adapters.serving import Health
-from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK
 from cryptocdc_core.exchanges import always_listed, exchange_of
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, identity
 from cryptocdc_core.plan import streams_of
+from cryptocdc_core.rows import Row
 from cryptocdc_core.settings import KafkaSettings, PostgresSettings, ProgramSettings
 from cryptocdc_producer.assignment import Assignment
 from cryptocdc_producer.backfill import Backfill
 from cryptocdc_producer.capture import Capture
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.intake import Intake
 from cryptocdc_producer.polling import Polling
 from cryptocdc_producer.questions import Questions
@@ -158,9 +157,8 @@ class Producer:
             )
         log.info("ended")
 
-    def _refuse_row(self, stream: Stream, row: Row, problem: str) -> None:
-        frame = msgspec.json.encode(dict(zip(stream.column_names, row, strict=True)))
-        self._rejects.refuse("postgres", problem, frame, str(row[0]))
+    def _refuse_row(self, row: Row, problem: str) -> None:
+        self._rejects.refuse("postgres", problem, msgspec.json.encode(row), row.symbol)
 
     def _outage(self, streams: Iterable[str], seconds: float) -> None:
         for table in {_AT_RISK[kind].table for s in streams if (kind := s.split("@")[1]) in _AT_RISK}:

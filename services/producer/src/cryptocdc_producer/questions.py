@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from cryptocdc_adapters import exchange
 from cryptocdc_adapters.exchange import (
@@ -22,30 +22,28 @@ from cryptocdc_adapters.exchange import (
     Rest,
     symbols_parameter,
 )
-from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.resolve import Market
+from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OrderBookRow, RecentTradesRow, Row
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 from cryptocdc_producer import answers, intervals
 from cryptocdc_producer.answers import Rows, Snapshot
 from cryptocdc_producer.checks import Rejected
-from cryptocdc_producer.frames import Row
 from cryptocdc_producer.gaps import FAR
 
 PAGE = 1000
 """Rows that the exchange gives at most in one answer."""
 _THREADS = 4
-_POSITION, _FIRST_ID, _CLOSED = 2, RECENT_TRADES.position("first_trade_id"), KLINES.position("closed")
-assert RECENT_TRADES.position("trade_id") == KLINES.position("open_time") == _POSITION
 
 Refuse = Callable[[str, str, bytes, str | None], None]
 T = TypeVar("T")
+R = TypeVar("R", bound=Row)
 
 
-class Page(NamedTuple):
+class Page(NamedTuple, Generic[R]):
     """The rows of one answer, in order, and where its refused elements are."""
 
-    rows: list[Row]
+    rows: list[R]
     refused: list[int | None]
     """Of each refused element the id of its trade or the open time of its kline in ms, where that can be believed."""
 
@@ -57,29 +55,34 @@ class Page(NamedTuple):
     @property
     def positions(self) -> list[int]:
         """Trade ids or open times of all elements, as far as they can be read."""
-        return [row[_POSITION] for row in self.rows] + [at for at in self.refused if at is not None]
+        return [*map(_position, self.rows), *(at for at in self.refused if at is not None)]
 
     @property
     def last(self) -> int | None:
         """The highest of them; None when the page is empty or unreadable."""
         return max(self.positions, default=None)
 
-    def up_to(self, most: int) -> Page:
+    def up_to(self, most: int) -> Page[R]:
         """Return the page with no refused position beyond `most`: what is wrong in an element may be its position."""
         return self._replace(refused=[at if at is not None and at <= most else None for at in self.refused])
 
-    def plausible(self, near: int = 0) -> Page:
+    def plausible(self, near: int = 0) -> Page[R]:
         """Return a page of trades without refused ids far beyond the others and `near`."""
-        return self.up_to(max([near] + [row[_POSITION] for row in self.rows]) + FAR)
+        return self.up_to(max(near, *map(_position, self.rows), 0) + FAR)
 
 
-def next_klines(interval: str, start_ms: int, page: Page) -> int | None:
+def _position(row: Row) -> int:
+    """Where a row of a page is: its trade's id, or the open time of its kline in ms."""
+    return row.open_time if isinstance(row, KlinesRow) else getattr(row, "trade_id", 0)
+
+
+def next_klines(interval: str, start_ms: int, page: Page[KlinesRow]) -> int | None:
     """Return the open time to go on from after a page of klines that was requested from `start_ms` on.
 
     That is the first kline that is not closed: the last one of a page counts as closed only in the next page. None when
     there is nothing to be had beyond `start_ms` for now.
     """
-    not_closed = min((row[_POSITION] for row in page.rows if not row[_CLOSED]), default=None)
+    not_closed = min((row.open_time for row in page.rows if not row.closed), default=None)
     if not_closed is not None:
         return not_closed if not_closed > start_ms else None
     if page.last is not None:
@@ -109,7 +112,7 @@ class Questions:
 
     async def trades(
         self, symbol: str, aggregate: bool, from_id: int | None, limit: int = PAGE, share: float = LIVE
-    ) -> Page:
+    ) -> Page[RecentTradesRow]:
         """Trades in the order of their ids, from `from_id` on, or the last ones."""
         more: dict[str, str | int] = {} if from_id is None else {"fromId": from_id}
         if aggregate:
@@ -118,7 +121,7 @@ class Questions:
             path, weight, read = ("trades" if from_id is None else "historicalTrades"), 25, answers.raw_trades
         body = await self._ask("recent_trades", path, weight, share, symbol=symbol, limit=limit, **more)
         page = self._page(partial(read, symbol), body, symbol).plausible(near=from_id or 0)
-        return page._replace(rows=sorted(page.rows, key=lambda row: row[_POSITION]))
+        return page._replace(rows=sorted(page.rows, key=lambda row: row.trade_id))
 
     async def first_trade(self, symbol: str, aggregate: bool, at_ms: int, share: float) -> int | None:
         """Return the id of the first trade at or after `at_ms`; None when there is none."""
@@ -129,14 +132,14 @@ class Questions:
             page = page.plausible() if page.rows else page
             if not page.given:
                 return None
-            ids = page.positions if aggregate else [row[_FIRST_ID] for row in page.rows if row[_FIRST_ID] >= 0]
+            ids = page.positions if aggregate else [row.first_trade_id for row in page.rows if row.first_trade_id >= 0]
             if ids:
                 return min(ids)
         raise Rejected("wrong-field", f"none of the {PAGE} trades from {at_ms} on can be read")
 
     async def klines(
         self, symbol: str, interval: str, start_ms: int | None, limit: int = PAGE, share: float = LIVE
-    ) -> Page:
+    ) -> Page[KlinesRow]:
         """Klines in the order of their open times, from `start_ms` on, or the last ones."""
         more: dict[str, str | int] = {} if start_ms is None else {"startTime": start_ms}
         body = await self._ask("klines", "klines", 2, share, symbol=symbol, interval=interval, limit=limit, **more)
@@ -144,16 +147,16 @@ class Questions:
         page = self._page(partial(answers.klines, symbol, interval), body, symbol)
         return page.up_to(now_ms + FUTURE_TOLERANCE_MS)
 
-    async def tickers(self, symbols: list[str]) -> list[Row]:
+    async def tickers(self, symbols: list[str]) -> list[Crypto24hStatsRow]:
         weight = 2 if len(symbols) <= 20 else 40
         body = await self._ask("crypto_24h_stats", "ticker/24hr", weight, LIVE, symbols=symbols_parameter(symbols))
         return self._page(answers.tickers, body, None).rows
 
-    async def prices(self, symbols: list[str]) -> list[Row]:
+    async def prices(self, symbols: list[str]) -> list[LatestPricesRow]:
         body = await self._ask("latest_prices", "ticker/price", 4, LIVE, symbols=symbols_parameter(symbols))
         return self._page(answers.prices, body, None).rows
 
-    async def book(self, symbol: str, depth: int, interval_ms: int) -> Row:
+    async def book(self, symbol: str, depth: int, interval_ms: int) -> OrderBookRow:
         """A row of the best `depth` levels, for the bucket of `interval_ms` that is now."""
         body = await self._depth(symbol, depth, LIVE)
         return self._read(partial(answers.book, symbol, depth, interval_ms), body, symbol)
@@ -187,7 +190,7 @@ class Questions:
                 self._refuse("error-body", str(refused), refused.body, symbol)
             raise
 
-    def _page(self, read: Callable[[bytes, int], Rows], body: bytes, symbol: str | None) -> Page:
+    def _page(self, read: Callable[[bytes, int], Rows[R]], body: bytes, symbol: str | None) -> Page[R]:
         found = self._read(read, body, symbol)
         for rejected, part in found.rejected:
             self._refuse(rejected.reason, str(rejected), part, symbol)

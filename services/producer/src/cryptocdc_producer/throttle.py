@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cryptocdc_producer.frames import Row
+from cryptocdc_core.rows import KlinesRow
 
 PERIOD_S = 1.0
 
@@ -10,16 +10,16 @@ PERIOD_S = 1.0
 class OpenKlines:
     def __init__(self) -> None:
         self._written: dict[tuple[str, str], float] = {}
-        self._held: dict[tuple[str, str], Row] = {}
+        self._held: dict[tuple[str, str], KlinesRow] = {}
 
-    def offer(self, row: Row, now: float) -> tuple[list[Row], int]:
+    def offer(self, row: KlinesRow, now: float) -> tuple[list[KlinesRow], int]:
         """Take an open kline at `now` (monotonic seconds). Returns rows to write now, and how many were overtaken."""
-        key = (row[0], row[1])
+        key = (row.symbol, row.interval)
         held = self._held.pop(key, None)
-        ready: list[Row] = []
+        ready: list[KlinesRow] = []
         overtaken = 0
         if held is not None:
-            if held[2] != row[2]:
+            if held.open_time != row.open_time:
                 ready.append(held)
             else:
                 overtaken = 1
@@ -30,19 +30,19 @@ class OpenKlines:
             self._held[key] = row
         return ready, overtaken
 
-    def close(self, row: Row) -> list[Row]:
+    def close(self, row: KlinesRow) -> list[KlinesRow]:
         """Rows to write when a closed kline comes: what is held of another kline, and the closed one."""
-        held = self._held.pop((row[0], row[1]), None)
-        return [row] if held is None or held[2] == row[2] else [held, row]
+        held = self._held.pop((row.symbol, row.interval), None)
+        return [row] if held is None or held.open_time == row.open_time else [held, row]
 
-    def due(self, now: float) -> list[Row]:
+    def due(self, now: float) -> list[KlinesRow]:
         """Held rows whose second is over."""
         keys = [key for key in self._held if now - self._written.get(key, float("-inf")) >= PERIOD_S]
         for key in keys:
             self._written[key] = now
         return [self._held.pop(key) for key in keys]
 
-    def release(self, symbol: str | None = None) -> list[Row]:
+    def release(self, symbol: str | None = None) -> list[KlinesRow]:
         """All held rows, or those of `symbol`: they are written before its capture ends."""
         keys = [key for key in self._held if symbol is None or key[0] == symbol]
         for key in [key for key in self._written if symbol is None or key[0] == symbol]:

@@ -16,7 +16,7 @@ from cryptocdc_core import ddl
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, quoted
-from cryptocdc_producer.frames import Row
+from cryptocdc_core.rows import Row
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Data, Entry, GapEnd, Intake
 
@@ -39,7 +39,7 @@ class Writer:
         intake: Intake,
         connect: Callable[[], Connection],
         metrics: ProducerMetrics,
-        reject: Callable[[Stream, Row, str], None],
+        reject: Callable[[Row, str], None],
     ) -> None:
         """`reject` is given a row that PostgreSQL refuses for what it holds, and why."""
         self._names, self._streams = names, streams
@@ -105,7 +105,7 @@ class Writer:
                 return
             entry = batch[0]
             if isinstance(entry, Data):
-                self._reject(entry.stream, entry.row, str(error).strip())
+                self._reject(entry.row, str(error).strip())
             else:
                 log.error("PostgreSQL refuses %s: %s", entry, str(error).strip())
 
@@ -114,7 +114,7 @@ class Writer:
         rows: dict[str, list[Row]] = {}
         for entry in batch:
             if isinstance(entry, Data):
-                rows.setdefault(entry.stream.table, []).append(entry.row)
+                rows.setdefault(entry.row.stream.table, []).append(entry.row)
         connection = self._connected()
         self._prepare(connection, rows)
         if not batch:
@@ -176,8 +176,9 @@ class Writer:
         now_ms = time.time() * 1000
         for entry in batch[:: max(1, len(batch) // _OBSERVED)]:
             if isinstance(entry, Data) and entry.live:
-                event_ms = entry.row[entry.stream.position(entry.stream.event)]
-                self._metrics.event_seconds.labels(entry.stream.table).observe(max(0.0, now_ms - event_ms) / 1000)
+                stream = entry.row.stream
+                event_ms = getattr(entry.row, stream.event)
+                self._metrics.event_seconds.labels(stream.table).observe(max(0.0, now_ms - event_ms) / 1000)
 
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:

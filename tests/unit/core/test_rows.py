@@ -1,0 +1,21 @@
+"""The typed rows are the catalogue's columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cryptocdc_core import row_source, rows
+from cryptocdc_core.catalogue import STREAMS, Stream
+
+
+def test_the_generated_rows_are_those_of_the_catalogue() -> None:
+    written = Path(rows.__file__).read_text(encoding="utf-8")
+    assert written == row_source.source(), "the catalogue has changed: `make rows`"
+
+
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+def test_a_row_has_the_columns_in_their_order(stream: Stream) -> None:
+    kind = getattr(rows, row_source.class_name(stream))
+    assert (kind.stream, kind.__struct_fields__) == (stream, stream.column_names)
