@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' core/pyproject.toml)
 IMAGES := operator producer consumer verifier simulator api alerter connect all-in-one
 # Installing has limits of its own; the tests' are theirs alone. What is set up is shown as it goes.
 E2E := .venv/bin/pytest tests/e2e -v -s -o timeout_func_only=true --durations 0 --durations-min 5
-PACKAGES := core control adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter operators local grafana
+PACKAGES := core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter operators local grafana
 
 # pip's hundreds of lines, cut down to a sign of life for each package.
 SHORTEN = sed -u -n -E 's/^Collecting ([^ ;]+).*/  \1/p; s/^(Successfully installed).*/  \1/p; /^(ERROR|error)/p'

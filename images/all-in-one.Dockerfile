@@ -16,6 +16,7 @@ COPY requirements/runtime.txt requirements/
 RUN images/install.sh tools
 COPY core/pyproject.toml core/
 COPY control/pyproject.toml control/
+COPY exchanges/pyproject.toml exchanges/
 COPY adapters/pyproject.toml adapters/
 COPY services/producer/pyproject.toml services/producer/
 COPY services/consumer/pyproject.toml services/consumer/
@@ -24,9 +25,10 @@ COPY services/simulator/pyproject.toml services/simulator/
 COPY services/api/pyproject.toml services/api/
 COPY services/alerter/pyproject.toml services/alerter/
 COPY local/pyproject.toml local/
-RUN images/install.sh dependencies core control adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter local
+RUN images/install.sh dependencies core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter local
 COPY core core
 COPY control control
+COPY exchanges exchanges
 COPY adapters adapters
 COPY services/producer services/producer
 COPY services/consumer services/consumer
@@ -37,7 +39,7 @@ COPY services/alerter services/alerter
 COPY local local
 # What links in local/ lead to.
 COPY manifests ./manifests
-RUN images/install.sh packages core control adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter local
+RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter local
 RUN /opt/cryptocdc/bin/python -c 'from pathlib import Path; from shutil import which; \
 from cryptocdc_local.platform.jars import install_jars; from cryptocdc_local.platform.java import find_java; \
 from cryptocdc_local.platform.programs import install_postgres; \

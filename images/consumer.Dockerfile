@@ -8,13 +8,15 @@ COPY images/install.sh images/locked.py images/
 COPY requirements/runtime.txt requirements/
 RUN images/install.sh tools
 COPY core/pyproject.toml core/
+COPY exchanges/pyproject.toml exchanges/
 COPY adapters/pyproject.toml adapters/
 COPY services/consumer/pyproject.toml services/consumer/
-RUN images/install.sh dependencies core adapters services/consumer
+RUN images/install.sh dependencies core exchanges adapters services/consumer
 COPY core core
+COPY exchanges exchanges
 COPY adapters adapters
 COPY services/consumer services/consumer
-RUN images/install.sh packages core adapters services/consumer
+RUN images/install.sh packages core exchanges adapters services/consumer
 
 FROM ${BASE_IMAGE}
 COPY --from=build /opt/cryptocdc /opt/cryptocdc

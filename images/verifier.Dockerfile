@@ -9,14 +9,16 @@ COPY requirements/runtime.txt requirements/
 RUN images/install.sh tools
 COPY core/pyproject.toml core/
 COPY control/pyproject.toml control/
+COPY exchanges/pyproject.toml exchanges/
 COPY adapters/pyproject.toml adapters/
 COPY services/verifier/pyproject.toml services/verifier/
-RUN images/install.sh dependencies core control adapters services/verifier
+RUN images/install.sh dependencies core control exchanges adapters services/verifier
 COPY core core
 COPY control control
+COPY exchanges exchanges
 COPY adapters adapters
 COPY services/verifier services/verifier
-RUN images/install.sh packages core control adapters services/verifier
+RUN images/install.sh packages core control exchanges adapters services/verifier
 
 FROM ${BASE_IMAGE}
 COPY --from=build /opt/cryptocdc /opt/cryptocdc

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-import msgspec
 import requests
 
 from cryptocdc_adapters import http_client
 from cryptocdc_adapters.exchange import ExchangeError, ExchangeUnreachable
 from cryptocdc_adapters.http_client import UnsupportedProxy
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import Venue
 
 TIMEOUT_S = 4.0
 _SHOWN = 200
@@ -34,11 +35,12 @@ class Pong:
     skew: float | None
 
 
-def ping(rest_url: str, timeout_s: float = TIMEOUT_S, clock: Callable[[], float] = time.time) -> Pong:
-    """Ask with the lightest request there is. Raises ExchangeUnreachable when nothing at all answers, NotAnExchange,
+def ping(venue: Venue, timeout_s: float = TIMEOUT_S, clock: Callable[[], float] = time.time) -> Pong:
+    """Send the lightest request there is. Raises ExchangeUnreachable when nothing at all answers, NotAnExchange,
     UnsupportedProxy.
     """
-    url = f"{rest_url}/api/v3/ping"
+    request = venue.requests.ping()
+    url = venue.hosts.rest + request.path
     began = clock()
     try:
         answer = http_client.get(url, timeout=timeout_s)
@@ -49,7 +51,7 @@ def ping(rest_url: str, timeout_s: float = TIMEOUT_S, clock: Callable[[], float]
             raise ExchangeUnreachable(f"{url}: the connection is cut during the TLS handshake") from error
         raise NotAnExchange(f"{url}: its certificate is not accepted: {_reason(error)}") from error
     except requests.exceptions.ProxyError as error:
-        proxy = http_client.proxy_of(rest_url)
+        proxy = http_client.proxy_of(url)
         if "Tunnel connection failed" in str(error):
             raise NotAnExchange(f"{url}: the proxy {_shown(proxy)} refuses it: {_reason(error)}") from error
         raise ExchangeUnreachable(f"{url}: the proxy {_shown(proxy)} does not answer: {_reason(error)}") from error
@@ -62,8 +64,8 @@ def ping(rest_url: str, timeout_s: float = TIMEOUT_S, clock: Callable[[], float]
     if not answer.ok:
         raise NotAnExchange(f"{url}: it answers {answer.status_code}: {said}")
     try:
-        msgspec.json.decode(answer.content, type=dict)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        request.read(answer.content, int(ended * 1000))
+    except Rejected:
         kind = answer.headers.get("Content-Type", "no content type")
         raise NotAnExchange(f"{url}: what answers is not an exchange, but sends {kind}: {said}") from None
     date = answer.headers.get("Date")

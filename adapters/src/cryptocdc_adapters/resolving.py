@@ -7,10 +7,10 @@ import time
 from collections.abc import Collection, Mapping
 
 from cryptocdc_adapters.exchange import ExchangeError, Rest, markets, quote_volumes
-from cryptocdc_core.exchanges import always_listed
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Source
 from cryptocdc_core.resolve import ENOUGH, Market, ResolvedFeed, implausible, resolve, unresolved
+from cryptocdc_exchanges.registry import always_listed, check
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,9 @@ def resolved(
     """Ask the exchange what the feed's symbols mean; `current` and `absent` as `resolve` takes them.
 
     A list of markets that can't be right is requested again; when it stays so, the feed keeps its names, or the symbols
-    of before, and says why. Raises FeedError, ExchangeError.
+    of before, and says why. Raises FeedError, also for what the exchange does not have; ExchangeError.
     """
+    check(feed)
     found, suspect = _believable(rest, feed, source, current)
     if suspect is None:
         volumes = quote_volumes(rest) if feed.spec.symbols.top is not None else {}

@@ -1,8 +1,6 @@
-"""Base URLs of an exchange, to which the API's own paths are added."""
+"""Patterns of the base URLs of an exchange, to which the API's own paths are added."""
 
 from __future__ import annotations
-
-import re
 
 _LABEL = r"[^\s/?#:@.\[\]]{1,63}"
 _HOST = rf"({_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])"
@@ -12,11 +10,3 @@ _REST_OF_IT = rf"{_HOST}({_PORT})?(/[^\s?#]*)?$"
 REST = rf"^https?://{_REST_OF_IT}"
 WEBSOCKET = rf"^wss?://{_REST_OF_IT}"
 """Patterns that Kubernetes' API server takes as well: nothing looks ahead."""
-
-_API = re.compile(r"/+(api(/v\d.*)?|ws(/.*)?|stream)?/*$")
-"""The paths under which the exchange documents its APIs: left on the address they would be there twice."""
-
-
-def base_url(url: str) -> str:
-    """`url` without the API's own path and without a slash at its end. A path in front of it stays."""
-    return _API.sub("", url)

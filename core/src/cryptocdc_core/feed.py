@@ -64,14 +64,9 @@ class Endpoints(FeedModel):
     """Base URLs to use instead of the exchange's own."""
 
     rest: str | None = Field(None, pattern=base_urls.REST, max_length=200)
-    """Base URL of the REST API, instead of the exchange's own; a trailing `/api/v3` is dropped."""
+    """Base URL of the REST API, instead of the exchange's own; the API's own path at its end is dropped."""
     websocket: str | None = Field(None, pattern=base_urls.WEBSOCKET, max_length=200)
-    """Base URL of the WebSocket streams, instead of the exchange's own; a trailing `/ws` or `/stream` is dropped."""
-
-    @field_validator("rest", "websocket")
-    @classmethod
-    def _base(cls, url: str | None) -> str | None:
-        return None if url is None else base_urls.base_url(url)
+    """Base URL of the WebSocket streams, instead of the exchange's own; the API's own path at its end is dropped."""
 
 
 class Top(FeedModel):

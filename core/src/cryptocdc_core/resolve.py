@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, Source, identity
@@ -19,13 +20,31 @@ ENOUGH = 5
 """Symbols captured before from which on a list can be judged by them: fewer may all have been delisted."""
 
 
+class MarketState(Enum):
+    TRADING = "trading"
+    HALTED = "halted"
+    """Listed, and not trading for now."""
+    PENDING = "pending"
+    """Announced: it has never traded."""
+    GONE = "gone"
+    """It will not trade again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A symbol as the exchange describes it (exchangeInfo)."""
+    """A symbol as the exchange describes it. An exchange may also leave out those that are pending or gone."""
 
     symbol: str
     quote: str
-    trading: bool
+    state: MarketState = MarketState.TRADING
+
+    @property
+    def trading(self) -> bool:
+        return self.state is MarketState.TRADING
+
+    @property
+    def listed(self) -> bool:
+        return self.state in (MarketState.TRADING, MarketState.HALTED)
 
 
 @dataclass(frozen=True)
@@ -80,6 +99,7 @@ def resolve(
     LEAVE_RANK × count, and while their rank is unknown; `absent` are those of them that the answer before this one
     lacked, too. Raises FeedError for a quote asset, or an alert's symbol, that no market has.
     """
+    markets = {symbol: market for symbol, market in markets.items() if market.listed}
     if feed.spec.symbols.top is not None:
         chosen = _top(feed, markets, quote_volumes, current, absent)
     else:
@@ -132,7 +152,7 @@ def _refuse_unknown_alerts(feed: CryptoFeed, markets: Mapping[str, Market]) -> N
     """Which symbols `top` means changes by the day; one that the exchange does not list is a typing error."""
     problems = [
         f"spec.alerts[{at}].symbol: {alert.symbol!r} is unknown to {feed.spec.exchange};"
-        f" {suggestion(_similar(alert.symbol, markets)) or 'a symbol of exchangeInfo is accepted'}"
+        f" {suggestion(_similar(alert.symbol, markets)) or 'a symbol that it lists is accepted'}"
         for at, alert in enumerate(feed.spec.alerts)
         if alert.symbol not in markets
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cryptocdc_core import base_urls
 from cryptocdc_core.exits import BadInput
@@ -64,8 +64,8 @@ class Settings(BaseModel):
         return {self.variable(k): str(v) for k, v in self.model_dump(mode="json").items() if v is not None}
 
 
-RestUrl = Annotated[str, Field(pattern=base_urls.REST), AfterValidator(base_urls.base_url)]
-WebsocketUrl = Annotated[str, Field(pattern=base_urls.WEBSOCKET), AfterValidator(base_urls.base_url)]
+RestUrl = Annotated[str, Field(pattern=base_urls.REST)]
+WebsocketUrl = Annotated[str, Field(pattern=base_urls.WEBSOCKET)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 

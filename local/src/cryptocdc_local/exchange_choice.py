@@ -16,11 +16,11 @@ from cryptocdc_adapters import http_client
 from cryptocdc_adapters.exchange import ExchangeError, ExchangeUnreachable
 from cryptocdc_adapters.exchange_reach import TIMEOUT_S, ping
 from cryptocdc_adapters.http_client import UnsupportedProxy
-from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.exits import BadInput
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Source, identity
 from cryptocdc_core.settings import SettingsError, SimulatorSettings
+from cryptocdc_exchanges.registry import VENUES, venue_of
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.machine import check_port
 from cryptocdc_local.platform.process import Command, ServerProcess
@@ -50,7 +50,7 @@ class Chosen:
 def reachable(rest_url: str) -> bool:
     """Whether a simulator answers there."""
     try:
-        ping(rest_url)
+        ping(VENUES["simulated"].at(rest_url))
     except (ExchangeError, requests.RequestException):
         return False
     return True
@@ -73,28 +73,29 @@ def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
         return Chosen("capture", *simulator, capture=folder.absolute())
     if wanted == "simulated" or (wanted is None and feed.spec.exchange == "simulated"):
         own = feed.spec.endpoints
-        return Chosen("simulated", own.rest or simulator[0], own.websocket or simulator[1])
+        hosts = VENUES["simulated"].at(own.rest or simulator[0], own.websocket or simulator[1]).hosts
+        return Chosen("simulated", hosts.rest, hosts.websocket)
     if wanted not in (None, "exchange"):
         raise SourceError(f"--source: {wanted!r} is not accepted; accepted: exchange, simulated, capture:DIR")
-    exchange = exchange_of(feed)
+    venue = venue_of(feed)
     try:
-        ping(exchange.rest)
+        ping(venue)
     except UnsupportedProxy as error:
         raise SettingsError(str(error)) from None
     except ExchangeUnreachable as error:
         if wanted == "exchange":
             raise PlatformError(
-                f"{feed.spec.exchange} does not answer at {exchange.rest} ({error})",
+                f"{feed.spec.exchange} does not answer at {venue.hosts.rest} ({error})",
                 "check the network, or use --source simulated",
             ) from None
-        note = f"{feed.spec.exchange} does not answer at {exchange.rest}: using the simulator"
+        note = f"{feed.spec.exchange} does not answer at {venue.hosts.rest}: using the simulator"
         return Chosen("simulated", *simulator, note=note)
     except ExchangeError as error:
         raise PlatformError(
             f"{feed.spec.exchange} does not serve this machine: {error}",
             "mend what stands between, name another host in spec.endpoints.rest, or use --source simulated",
         ) from None
-    return Chosen("exchange", exchange.rest, exchange.websocket)
+    return Chosen("exchange", venue.hosts.rest, venue.hosts.websocket)
 
 
 class Simulator:

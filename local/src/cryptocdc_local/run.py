@@ -22,6 +22,7 @@ from cryptocdc_core.ddl import DROPPED
 from cryptocdc_core.names import identity, quoted
 from cryptocdc_core.plan import Plan, plan
 from cryptocdc_core.settings import ExchangeSettings
+from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_local import running
 from cryptocdc_local.applier import Applied, Servers, apply
 from cryptocdc_local.exchange_choice import Chosen, Simulator
@@ -58,7 +59,7 @@ def resolved(
     Raises FeedError for what no market has, ExchangeError when the exchange does not answer as wanted.
     """
     feed = feeds.parse(document)
-    rest = Rest(chosen.rest_url, ExchangeSettings.from_env().api_key)
+    rest = Rest(venue_of(feed, chosen.rest_url), ExchangeSettings.from_env().api_key)
     found = resolving.resolved(rest, feed, chosen.source, current, absent)
     return AppliedFeed(
         document,

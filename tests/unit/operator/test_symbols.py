@@ -8,7 +8,7 @@ import pytest
 from tests.unit.operator.test_reconcile import STREAMS, deployment, reconciled
 from tests.unit.operator.world import World
 
-from cryptocdc_core.resolve import Market
+from cryptocdc_core.resolve import Market, MarketState
 from cryptocdc_operator.status.assess import Proof
 
 
@@ -96,7 +96,7 @@ def test_a_market_that_is_not_listed_is_waited_for_while_the_others_are_captured
     world.reconcile()
     assert world.asked == asked, "asked every minute"
     world.at += timedelta(seconds=31)
-    world.markets["BTCUSDX"] = Market("BTCUSDX", "USDX", True)
+    world.markets["BTCUSDX"] = Market("BTCUSDX", "USDX")
     reconciled(world)
     assert world.said("Ready") == ("True", "Capturing")
     assert world.said("MarketsTrading") == ("True", "Trading")
@@ -115,14 +115,14 @@ def test_a_feed_whose_only_market_is_not_listed_says_that_it_waits(world):
 
 
 def test_a_paused_market_stays_in_the_feed(world):
-    world.markets["ETHUSDT"] = Market("ETHUSDT", "USDT", False)
+    world.markets["ETHUSDT"] = Market("ETHUSDT", "USDT", MarketState.HALTED)
     world.at += timedelta(days=1)
     world.proof = Proof(0, 10, world.at)
     reconciled(world)
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
     assert (world.said("MarketsTrading"), world.feed()["status"]["haltedNames"]) == (("False", "Paused"), ["ETHUSDT"])
     assert world.said("Ready") == ("True", "Paused")
-    world.markets["ETHUSDT"] = Market("ETHUSDT", "USDT", True)
+    world.markets["ETHUSDT"] = Market("ETHUSDT", "USDT")
     world.at += timedelta(minutes=1)
     reconciled(world)
     assert (world.said("Ready"), world.feed()["status"]["haltedNames"]) == (("True", "Capturing"), [])
@@ -132,7 +132,7 @@ def test_a_paused_market_stays_in_the_feed(world):
 def test_the_list_of_a_maintenance_changes_no_symbol_and_is_requested_again(symbols):
     world = World(streams=STREAMS, symbols=symbols)
     world.run()
-    listed, world.markets = world.markets, {"123456": Market("123456", "456", True)}
+    listed, world.markets = world.markets, {"123456": Market("123456", "456")}
     world.at += timedelta(days=1)
     world.proof = Proof(0, 10, world.at)
     world.reconcile()
@@ -150,7 +150,7 @@ def test_the_list_of_a_maintenance_changes_no_symbol_and_is_requested_again(symb
 def test_top_keeps_what_it_had_in_full_maintenance():
     world = World(streams=STREAMS, symbols={"top": {"count": 2}})
     world.run()
-    world.markets = {symbol: Market(symbol, "USDT", False) for symbol in world.markets}
+    world.markets = {symbol: Market(symbol, "USDT", MarketState.HALTED) for symbol in world.markets}
     world.volumes = {}
     world.at += timedelta(days=1)
     world.proof = Proof(0, 10, world.at)

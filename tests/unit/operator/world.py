@@ -75,7 +75,7 @@ class World:
         self.snapshots = 0
         self.restarts = 0
         self.unreachable: dict[str, str] = {}
-        self.markets = {symbol: Market(symbol, "USDT", True) for symbol in SYMBOLS}
+        self.markets = {symbol: Market(symbol, "USDT") for symbol in SYMBOLS}
         self.volumes = {symbol: float(len(SYMBOLS) - at) for at, symbol in enumerate(SYMBOLS)}
         self.exchange_silent = False
         self.asked = 0

@@ -12,8 +12,9 @@ import pytest
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_exchanges.port import Control
+from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.capture import Capture
-from cryptocdc_producer.frames import Reply, Shutdown
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Data, Entry, Intake
 from cryptocdc_producer.store import Stored
@@ -22,6 +23,7 @@ from cryptocdc_producer.store import Stored
 hypothesis.settings.register_profile("beside-servers", deadline=None, max_examples=50)
 hypothesis.settings.load_profile("beside-servers")
 
+BINANCE = VENUES["binance"]
 NOW = 1_780_315_200_000  # 2026-06-01 12:00:00 UTC
 
 ALL_STREAMS: dict[str, Any] = {
@@ -55,7 +57,7 @@ class Recorded:
     lost_books: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
 
-    def receive(self, data: dict[str, Any] | bytes) -> Shutdown | Reply | None:
+    def receive(self, data: dict[str, Any] | bytes) -> Control | None:
         return self.capture.receive(data if isinstance(data, bytes) else frame(data))
 
     def entries(self) -> list[Entry]:
@@ -77,6 +79,7 @@ def make_capture(feed: CryptoFeed | None = None, **stored: Stored) -> Recorded:
     found = Recorded(None, intake, feed or make_feed())  # type: ignore[arg-type]
     found.capture = Capture(
         found.feed,
+        BINANCE,
         intake,
         metrics,
         found.gaps.append,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.rows import make_row
-from tests.unit.producer.conftest import make_feed
+from tests.unit.producer.conftest import BINANCE, make_feed
 
 from cryptocdc_adapters.exchange import ExchangeRefused, ExchangeUnreachable
 from cryptocdc_core.metrics import ProducerMetrics
@@ -46,7 +46,9 @@ class Exchange:
         self._has, self._newest, self._failures, self._refused = list(has), newest, list(failures), refused
         self.asked: list[int | None] = []
 
-    async def trades(self, _: str, __: bool, from_id: int, limit: int, ___: float) -> Page[RecentTradesRow]:
+    page = 1000
+
+    async def trades(self, _: str, __: str, from_id: int, limit: int, ___: float) -> Page[RecentTradesRow]:
         self._fail(from_id)
         numbers = [number for number in self._has if number >= from_id][:limit]
         return Page(
@@ -82,7 +84,8 @@ def run(
     async def scenario() -> list[Entry]:
         intake = Intake(ProducerMetrics("test"))
         counted = metrics or ProducerMetrics("test")
-        filling = Backfill(make_feed(**spec), historical, exchange, intake, counted)  # type: ignore[arg-type]
+        venue = BINANCE if historical is False else BINANCE.at("http://127.0.0.1:9")
+        filling = Backfill(make_feed(**spec), venue, exchange, intake, counted)  # type: ignore[arg-type]
         filling.add([gap])
         task = asyncio.create_task(filling.run())
         found: list[Entry] = []
@@ -183,7 +186,7 @@ def test_an_exchange_that_has_nothing_ends_it() -> None:
 
 
 def test_a_symbol_unknown_during_maintenance_is_asked_for_again_and_its_gap_filled() -> None:
-    exchange = Exchange(range(5000), failures=(ExchangeRefused(-1121, "Invalid symbol."),))
+    exchange = Exchange(range(5000), failures=(ExchangeRefused(-1121, "Invalid symbol.", unknown_symbol=True),))
 
     end = run(exchange, TRADES)[-1]
 
@@ -192,7 +195,7 @@ def test_a_symbol_unknown_during_maintenance_is_asked_for_again_and_its_gap_fill
 
 
 def test_a_symbol_that_stays_unknown_ends_it() -> None:
-    exchange = Exchange(failures=(ExchangeRefused(-1121, "Invalid symbol."),) * 20)
+    exchange = Exchange(failures=(ExchangeRefused(-1121, "Invalid symbol.", unknown_symbol=True),) * 20)
 
     end = run(exchange, TRADES)[-1]
 

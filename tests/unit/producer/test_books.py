@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.producer.conftest import BINANCE
 
 from cryptocdc_core.rows import OrderBookRow
 from cryptocdc_core.versions import version
-from cryptocdc_producer import books
-from cryptocdc_producer.books import Applied, Book, Side
-from cryptocdc_producer.frames import Depth
+from cryptocdc_exchanges.chains import consecutive
+from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, OrderBook
+from cryptocdc_producer.books import FAR, Applied, Book, Side
 
 Levels = list[tuple[str, str]]
 INTERVAL = 1000
@@ -35,8 +37,8 @@ diffs = st.lists(
 """Of each: bids, asks, ms since the one before, update ids it spans."""
 
 
-def depth(first: int, last: int, bids: Levels, asks: Levels, at: int = 0) -> Depth:
-    return Depth(event_time=at, symbol="X", first_id=first, last_id=last, bids=bids, asks=asks)
+def depth(first: int, last: int, bids: Levels, asks: Levels, at: int = 0) -> BookUpdate:
+    return BookUpdate(event_time=at, symbol="X", first_id=first, last_id=last, bids=bids, asks=asks)
 
 
 class Naive:
@@ -45,7 +47,7 @@ class Naive:
     def __init__(self, bids: Levels, asks: Levels) -> None:
         self.sides = [dict(bids), dict(asks)]
 
-    def apply(self, diff: Depth) -> None:
+    def apply(self, diff: BookUpdate) -> None:
         for side, levels in zip(self.sides, (diff.bids, diff.asks), strict=True):
             for price, quantity in levels:
                 side[price] = quantity
@@ -88,10 +90,10 @@ def test_each_bucket_s_row_is_what_a_naive_book_holds_after_its_last_diff(
         truth.apply(diff)
         expected[diff.event_time - diff.event_time % INTERVAL] = (diff.last_id, *truth.top(), diff.event_time)
 
-    book = Book("X", DEPTH, INTERVAL)
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     arrived_before = min(snapshot_after, len(stream))
     rows = [row for diff in stream[:arrived_before] if (row := book.receive(diff, diff.event_time)[1])]
-    enough, more = book.load(last_id, *snapshot)
+    enough, more = book.load(BookSnapshot(last_id, *snapshot))
     assert enough
     rows += more
     rows += [row for diff in stream[arrived_before:] if (row := book.receive(diff, diff.event_time)[1])]
@@ -107,9 +109,9 @@ def test_each_bucket_s_row_is_what_a_naive_book_holds_after_its_last_diff(
 @given(sequence=diffs)
 def test_a_diff_sent_twice_changes_nothing(sequence: list[tuple[Levels, Levels, int, int]]) -> None:
     """Two connections that overlap bring each diff twice, the second time perhaps late."""
-    once, twice = Book("X", DEPTH, INTERVAL), Book("X", DEPTH, INTERVAL)
+    once, twice = Book("X", DEPTH, INTERVAL, BINANCE.order_book), Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     for book in (once, twice):
-        book.load(0, [], [])
+        book.load(BookSnapshot(0, [], []))
     at, next_id, before = 0, 1, None
     for bids, asks, later, span in sequence:
         at += later
@@ -125,17 +127,17 @@ def test_a_diff_sent_twice_changes_nothing(sequence: list[tuple[Levels, Levels, 
 
 
 def test_a_snapshot_older_than_the_first_diff_is_not_taken() -> None:
-    book = Book("X", DEPTH, INTERVAL)
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     assert book.receive(depth(11, 12, [], []), 0)[0] is Applied.BUFFERED
 
-    assert book.load(9, [("1.0", "1")], [])[0] is False
+    assert book.load(BookSnapshot(9, [("1.0", "1")], []))[0] is False
     assert not book.synced
-    assert book.load(10, [("1.0", "1")], [])[0] is True
+    assert book.load(BookSnapshot(10, [("1.0", "1")], []))[0] is True
 
 
 def test_a_skipped_update_id_ends_the_bucket_and_asks_for_a_snapshot() -> None:
-    book = Book("X", DEPTH, INTERVAL)
-    book.load(10, [("1.0", "1")], [])
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
+    book.load(BookSnapshot(10, [("1.0", "1")], []))
     book.receive(depth(11, 12, [("2.0", "1")], [], at=500), 0)
 
     applied, row = book.receive(depth(14, 15, [("3.0", "1")], [], at=600), 0)
@@ -144,24 +146,23 @@ def test_a_skipped_update_id_ends_the_bucket_and_asks_for_a_snapshot() -> None:
     assert row is not None
     assert (row.last_update_id, row.bid_prices) == (12, ["2.0", "1.0"])
     assert not book.synced
-    assert book.load(14, [("3.0", "1")], []) == (True, [])
+    assert book.load(BookSnapshot(14, [("3.0", "1")], [])) == (True, [])
     assert book.flush().last_update_id == 15  # type: ignore[union-attr]
 
 
 def test_diffs_that_skip_while_the_snapshot_was_on_its_way_ask_for_another() -> None:
-    book = Book("X", DEPTH, INTERVAL)
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     book.receive(depth(11, 12, [], []), 0)
     book.receive(depth(15, 16, [], []), 0)
 
-    assert book.load(11, [], [])[0] is False
-    assert book.load(15, [], [])[0] is True
+    assert book.load(BookSnapshot(11, [], []))[0] is False
+    assert book.load(BookSnapshot(15, [], []))[0] is True
 
 
-def test_levels_beyond_a_full_snapshot_are_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_levels_beyond_a_full_snapshot_are_not_guessed() -> None:
     """With the whole known range eaten up the book is fetched anew instead of showing levels with holes between."""
-    monkeypatch.setattr(books, "SNAPSHOT_LEVELS", 6)
-    book = Book("X", 2, INTERVAL)
-    book.load(10, [(f"{n}.0", "1") for n in range(10, 4, -1)], [("11.0", "1")])
+    book = Book("X", 2, INTERVAL, replace(BINANCE.order_book, levels=6))
+    book.load(BookSnapshot(10, [(f"{n}.0", "1") for n in range(10, 4, -1)], [("11.0", "1")]))
     assert book.receive(depth(11, 11, [("2.0", "9")], []), 0)[0] is Applied.APPLIED
     eaten = [(f"{n}.0", "0") for n in range(10, 5, -1)]
 
@@ -170,18 +171,18 @@ def test_levels_beyond_a_full_snapshot_are_not_guessed(monkeypatch: pytest.Monke
 
 
 def test_a_side_that_grew_is_pruned_to_its_best() -> None:
-    side = Side(best=1)
-    side.load([], books.SNAPSHOT_LEVELS)
-    side.apply([(f"{n}", "1") for n in range(1, 4 * books.SNAPSHOT_LEVELS + 2)])
+    side = Side(best=1, most=1000)
+    side.load([])
+    side.apply([(f"{n}", "1") for n in range(1, 4002)])
 
-    assert side.top(2) == [(f"{4 * books.SNAPSHOT_LEVELS + 1}", "1"), (f"{4 * books.SNAPSHOT_LEVELS}", "1")]
-    assert side.knows(books.SNAPSHOT_LEVELS)
-    assert not side.knows(books.SNAPSHOT_LEVELS + 1)
+    assert side.top(2) == [("4001", "1"), ("4000", "1")]
+    assert side.knows(1000)
+    assert not side.knows(1001)
 
 
 def test_the_same_price_written_otherwise_is_the_same_level() -> None:
-    book = Book("X", DEPTH, INTERVAL)
-    book.load(0, [("1.50", "1")], [])
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
+    book.load(BookSnapshot(0, [("1.50", "1")], []))
     book.receive(depth(1, 1, [("1.500", "0.00")], [("2", "1")]), 0)
 
     row = book.flush()
@@ -190,8 +191,8 @@ def test_the_same_price_written_otherwise_is_the_same_level() -> None:
 
 
 def test_a_clock_that_steps_back_never_lowers_a_version() -> None:
-    book = Book("X", DEPTH, INTERVAL)
-    book.load(0, [], [])
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
+    book.load(BookSnapshot(0, [], []))
     book.receive(depth(1, 1, [("1", "1")], [], at=1900), 0)
     book.receive(depth(2, 2, [("2", "1")], [], at=1800), 0)
     book.receive(depth(3, 3, [("3", "1")], [], at=900), 0)
@@ -207,8 +208,8 @@ START = 1_780_315_200_000
 
 def followed(last_id: int = 9_000_000, diffs: int = 4) -> Book:
     """A book that has followed `diffs` diffs, one update id and 100 ms each, since its snapshot."""
-    book = Book("X", DEPTH, INTERVAL)
-    book.load(last_id, [("1.0", "1")], [("2.0", "1")])
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
+    book.load(BookSnapshot(last_id, [("1.0", "1")], [("2.0", "1")]))
     for number in range(1, diffs + 1):
         at = START - (diffs - number) * 100
         assert book.receive(depth(last_id + number, last_id + number, [], [], at), at)[0] is Applied.APPLIED
@@ -225,7 +226,7 @@ def test_a_book_whose_update_ids_begin_again_waits_for_a_snapshot_and_goes_on() 
         found.append(applied)
         rows += [row] if row is not None else []
         if applied is Applied.RESTART:
-            assert book.load(number + 1, [("1.5", "7")], [("2.0", "1")]) == (True, [])
+            assert book.load(BookSnapshot(number + 1, [("1.5", "7")], [("2.0", "1")])) == (True, [])
 
     assert found.count(Applied.RESTART) == 1
     assert found.index(Applied.RESTART) <= 10
@@ -237,8 +238,8 @@ def test_a_book_whose_update_ids_begin_again_waits_for_a_snapshot_and_goes_on() 
 
 def test_a_book_that_has_a_snapshot_from_before_the_ids_began_again_is_fetched_again() -> None:
     """No diff came between: the snapshot itself is at 9000004."""
-    book = Book("X", DEPTH, INTERVAL)
-    book.load(9_000_004, [("1.0", "1")], [("2.0", "1")])
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
+    book.load(BookSnapshot(9_000_004, [("1.0", "1")], [("2.0", "1")]))
     found = [
         book.receive(depth(number + 1, number + 1, [], [], START + number * 100), START + number * 100)[0]
         for number in range(581)
@@ -247,14 +248,14 @@ def test_a_book_that_has_a_snapshot_from_before_the_ids_began_again_is_fetched_a
     assert found.count(Applied.STALLED) == 1
     assert found.index(Applied.STALLED) == 151
     assert set(found[152:]) == {Applied.BUFFERED}
-    assert book.load(600, [], [])[0]
+    assert book.load(BookSnapshot(600, [], []))[0]
 
 
 def test_a_stream_that_is_late_does_not_cost_a_snapshot() -> None:
     """The exchange's REST is ahead of its stream, here by ten seconds."""
-    book = Book("X", DEPTH, INTERVAL)
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     book.receive(depth(1, 1, [], [], START), START)
-    book.load(101, [("1.0", "1")], [("2.0", "1")])
+    book.load(BookSnapshot(101, [("1.0", "1")], [("2.0", "1")]))
 
     found = [book.receive(depth(n, n, [], [], START + n * 100), START + n * 100)[0] for n in range(2, 110)]
 
@@ -271,13 +272,13 @@ def test_an_overlapping_connection_that_is_late_does_not_restart_the_book() -> N
 
 
 def test_ids_that_begin_again_while_the_snapshot_is_on_its_way_are_followed() -> None:
-    book = Book("X", DEPTH, INTERVAL)
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     for number in range(5):
         book.receive(depth(9_000_000 + number, 9_000_000 + number, [], [], START + number * 100), 0)
     for number in range(1, 20):
         book.receive(depth(number, number, [], [], START + 400 + number * 100), 0)
 
-    assert book.load(15, [("1.0", "1")], []) == (True, [])
+    assert book.load(BookSnapshot(15, [("1.0", "1")], [])) == (True, [])
     assert book.receive(depth(20, 20, [], [], START + 2400), 0)[0] is Applied.APPLIED
 
 
@@ -291,30 +292,30 @@ def test_ids_absurdly_far_ahead_are_not_believed_alone() -> None:
 
 def test_ids_that_go_on_far_ahead_are_followed_after_a_snapshot() -> None:
     book = followed()
-    first = 9_000_004 + 2 * books.FAR
+    first = 9_000_004 + 2 * FAR
 
     assert book.receive(depth(first, first, [], [], START + 100), 0)[0] is Applied.WILD
     applied, row = book.receive(depth(first + 1, first + 1, [], [], START + 200), 0)
 
     assert applied is Applied.FAR
     assert row is not None
-    assert book.load(first + 1, [("1.0", "1")], []) == (True, [])
+    assert book.load(BookSnapshot(first + 1, [("1.0", "1")], [])) == (True, [])
     assert book.receive(depth(first + 2, first + 2, [], [], START + 300), 0)[0] is Applied.APPLIED
 
 
 def test_a_wild_id_while_the_snapshot_is_on_its_way_does_not_make_every_snapshot_stale() -> None:
-    book = Book("X", DEPTH, INTERVAL)
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     assert book.receive(depth(100, 100, [], [], START), 0)[0] is Applied.BUFFERED
     assert book.receive(depth(2**62, 2**62, [], [], START + 100), 0)[0] is Applied.WILD
     assert book.receive(depth(101, 101, [], [], START + 200), 0)[0] is Applied.BUFFERED
 
-    assert book.load(100, [], [])[0]
+    assert book.load(BookSnapshot(100, [], []))[0]
 
-    first = Book("X", DEPTH, INTERVAL)
+    first = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     first.receive(depth(2**62, 2**62, [], [], START), 0)
     for number in range(20):
         first.receive(depth(number, number, [], [], START + 100 + number * 100), 0)
-    assert first.load(19, [], [])[0]
+    assert first.load(BookSnapshot(19, [], []))[0]
 
 
 @pytest.mark.parametrize("best_ask", ["1.0", "0.9"])
@@ -325,7 +326,7 @@ def test_a_book_that_has_become_crossed_gives_no_row_and_waits_for_a_snapshot(be
     applied, row = book.receive(depth(9_000_006, 9_000_006, [], [], START + 1000), 0)
 
     assert (applied, row) == (Applied.CROSSED, None)
-    assert book.load(9_000_006, [("1.0", "1")], [("2.0", "1")]) == (True, [])
+    assert book.load(BookSnapshot(9_000_006, [("1.0", "1")], [("2.0", "1")])) == (True, [])
     assert book.receive(depth(9_000_007, 9_000_007, [], [], START + 1100), 0)[0] is Applied.APPLIED
     row = book.flush()
     assert row is not None
@@ -342,8 +343,8 @@ def test_a_book_that_time_finds_crossed_is_forgotten() -> None:
 
 def test_a_book_that_the_exchange_itself_reports_as_crossed_is_stored_as_reported() -> None:
     """As in an auction before trading begins. Once it is no longer crossed, being crossed is a fault again."""
-    book = Book("X", DEPTH, INTERVAL)
-    book.load(1, [("3.0", "1")], [("2.0", "1")])
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
+    book.load(BookSnapshot(1, [("3.0", "1")], [("2.0", "1")]))
     for number, asks in ((2, []), (3, [("2.0", "0"), ("4.0", "1")]), (4, [("2.5", "1")])):
         book.receive(depth(number, number, [], asks, START + number * INTERVAL), 0)
     found = book.receive(depth(5, 5, [], [], START + 5 * INTERVAL), 0)
@@ -352,10 +353,50 @@ def test_a_book_that_the_exchange_itself_reports_as_crossed_is_stored_as_reporte
 
 
 def test_a_crossed_snapshot_makes_rows() -> None:
-    book = Book("X", DEPTH, INTERVAL)
-    book.load(1, [("3.0", "1")], [("2.0", "1")])
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
+    book.load(BookSnapshot(1, [("3.0", "1")], [("2.0", "1")]))
     book.receive(depth(2, 2, [], [], START), 0)
 
     row = book.flush()
     assert row is not None
     assert (row.bid_prices, row.ask_prices) == (["3.0"], ["2.0"])
+
+
+def channel_book() -> Book:
+    """A book whose snapshots come with its channel."""
+    return Book("X", DEPTH, INTERVAL, OrderBook("channel", None, consecutive))
+
+
+def snapshot(last_id: int, bids: Levels, at: int) -> BookUpdate:
+    return BookUpdate(symbol="X", event_time=at, first_id=0, last_id=last_id, bids=bids, asks=[], snapshot=True)
+
+
+def test_a_snapshot_from_the_channel_replaces_the_book_and_updates_follow_it() -> None:
+    book = channel_book()
+    assert book.receive(snapshot(10, [("1.0", "1")], START), START) == (Applied.SNAPSHOT, None)
+    assert book.receive(depth(11, 12, [("2.0", "1")], [], START + 1), START)[0] is Applied.APPLIED
+    assert book.receive(depth(14, 14, [], [], START + 2), START)[0] is Applied.GAP
+    assert not book.synced
+    assert book.receive(snapshot(20, [("3.0", "1")], START + 1000), START)[0] is Applied.SNAPSHOT
+
+    book.receive(depth(21, 21, [], [], START + 1001), START)
+    row = book.flush()
+    assert row is not None
+    assert (row.bid_prices, row.last_update_id) == (["3.0"], 21)
+
+
+def test_an_older_snapshot_of_another_connection_changes_nothing() -> None:
+    book = channel_book()
+    book.receive(snapshot(10, [("1.0", "1")], START), START)
+    book.receive(depth(11, 12, [("2.0", "1")], [], START + 500), START)
+
+    assert book.receive(snapshot(11, [("1.5", "1")], START + 400), START) == (Applied.IGNORED, None)
+    assert book.receive(depth(13, 13, [], [], START + 600), START)[0] is Applied.APPLIED
+
+
+def test_ids_that_begin_again_where_the_venue_says_so_are_followed() -> None:
+    book = channel_book()
+    book.receive(snapshot(100, [("1.0", "1")], START), START)
+
+    assert book.receive(depth(101, 3, [("2.0", "1")], [], START + 1), START)[0] is Applied.APPLIED
+    assert book.receive(depth(4, 5, [], [], START + 2), START)[0] is Applied.APPLIED

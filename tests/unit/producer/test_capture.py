@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.producer.conftest import NOW, Recorded, agg_trade, depth, kline, make_capture, make_feed, ticker
 
+from cryptocdc_exchanges.port import BookSnapshot
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Data
 from cryptocdc_producer.store import Stored
@@ -19,7 +20,7 @@ def test_every_stream_makes_its_rows(recorded: Recorded) -> None:
     recorded.receive(ticker())
     recorded.receive({"e": "24hrMiniTicker", "E": NOW, "s": "BTCUSDT", "c": "1.50", "o": "1", "h": "2", "l": "1"})
     recorded.receive(depth(1, 2, [("1.0", "1.0")], []))
-    recorded.capture.take_snapshot("BTCUSDT", 1, [], [])
+    recorded.capture.take_snapshot("BTCUSDT", BookSnapshot(1, [], []))
     recorded.capture.finish()
 
     tables = [entry.row.stream.table for entry in recorded.entries() if isinstance(entry, Data)]
@@ -111,7 +112,7 @@ def test_a_fault_of_ours_costs_one_frame(recorded: Recorded, monkeypatch: pytest
 
     recorded.receive(agg_trade(7))
     with monkeypatch.context() as patched:
-        patched.setattr("cryptocdc_producer.frames.trade_row", broken)
+        patched.setattr("cryptocdc_exchanges.binance.frames._trade", broken)
         recorded.receive(agg_trade(8))
     recorded.receive(agg_trade(9))
 
@@ -122,7 +123,7 @@ def test_a_fault_of_ours_costs_one_frame(recorded: Recorded, monkeypatch: pytest
 def test_a_book_that_skips_is_lost_alone(recorded: Recorded) -> None:
     for symbol in ("BTCUSDT", "ETHUSDT"):
         recorded.receive(depth(1, 2, [("1.0", "1.0")], [], symbol=symbol))
-        assert recorded.capture.take_snapshot(symbol, 1, [], [])
+        assert recorded.capture.take_snapshot(symbol, BookSnapshot(1, [], []))
     recorded.receive(depth(5, 6, [("1.0", "1.0")], []))
     recorded.receive(depth(3, 4, [("2.0", "1.0")], [], symbol="ETHUSDT"))
     recorded.capture.finish()
@@ -134,7 +135,7 @@ def test_a_book_that_skips_is_lost_alone(recorded: Recorded) -> None:
 def followed(recorded: Recorded, symbol: str = "BTCUSDT") -> None:
     """Bring a symbol's book to update id 9000004."""
     recorded.receive(depth(9_000_001, 9_000_002, [], [], at=NOW - 200, symbol=symbol))
-    assert recorded.capture.take_snapshot(symbol, 9_000_002, [("1.0", "1.0")], [("2.0", "1.0")])
+    assert recorded.capture.take_snapshot(symbol, BookSnapshot(9_000_002, [("1.0", "1.0")], [("2.0", "1.0")]))
     recorded.receive(depth(9_000_003, 9_000_004, [], [], at=NOW - 100, symbol=symbol))
 
 
@@ -144,7 +145,7 @@ def test_a_book_whose_update_ids_begin_again_is_fetched_again_alone(recorded: Re
     for number in range(1, 582):
         recorded.receive(depth(number, number, [("1.5", "1.0")], [], at=NOW + number * 100))
         if ("BTCUSDT", "restart") in recorded.lost_books:
-            recorded.capture.take_snapshot("BTCUSDT", number, [("1.0", "1.0")], [("2.0", "1.0")])
+            recorded.capture.take_snapshot("BTCUSDT", BookSnapshot(number, [("1.0", "1.0")], [("2.0", "1.0")]))
             break
     recorded.receive(depth(9_000_005, 9_000_006, [], [], at=NOW, symbol="ETHUSDT"))
     recorded.receive(depth(number + 1, number + 1, [("1.6", "1.0")], [], at=NOW + 1500))
@@ -229,7 +230,7 @@ def test_a_bucket_that_no_later_diff_ends_is_ended_by_time(recorded: Recorded, m
     clock = [100.0]
     monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
     recorded.receive(depth(1, 2, [("1.0", "1.0")], []))
-    recorded.capture.take_snapshot("BTCUSDT", 1, [], [])
+    recorded.capture.take_snapshot("BTCUSDT", BookSnapshot(1, [], []))
     clock[0] += 1.9
     recorded.capture.tick()
     assert not recorded.rows("order_book")

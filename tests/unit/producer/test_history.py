@@ -7,9 +7,10 @@ import json
 from typing import Any
 
 import pytest
-from tests.unit.producer.conftest import NOW, make_feed
+from tests.unit.producer.conftest import BINANCE, NOW, make_feed
 
 from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_exchanges.port import Request
 from cryptocdc_producer.history import Fetched, History
 from cryptocdc_producer.intake import Data, Intake
 from cryptocdc_producer.questions import Questions
@@ -44,15 +45,18 @@ class Rest:
     ) -> None:
         self._candles, self._trades, self._most = candles or [], trades or [], most
         self.requests = 0
+        self.venue = BINANCE
 
-    def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
+    def get(self, request: Request[Any], _: float) -> bytes:
+        path, asked = request.path.removeprefix("/api/v3/"), request.params
+        limit = int(asked["limit"])
         self.requests += 1
         assert self.requests < 100, "the same page is requested without end"
         found: list[Any]
         if path == "klines":
             found = [candle for candle in self._candles if candle[0] >= asked["startTime"]]
         else:
-            first, at = asked.get("fromId", 0), asked.get("startTime", 0)
+            first, at = int(asked.get("fromId", 0)), int(asked.get("startTime", 0))
             found = [trade for trade in self._trades if trade["a"] >= first and trade["T"] >= at]
         return json.dumps(found[: min(limit, self._most)]).encode()
 
@@ -67,8 +71,8 @@ class WrongAfterFirst(Rest):
         super().__init__(trades=trades)
         self._wrong = wrong
 
-    def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
-        found = json.loads(super().get(path, limit=limit, **asked))
+    def get(self, request: Request[Any], share: float) -> bytes:
+        found = json.loads(super().get(request, share))
         if self.requests == 2:
             found[500] = {**found[500], "a": self._wrong, "p": "1.2.3"}
         return json.dumps(found).encode()
@@ -82,7 +86,7 @@ def fetched(rest: Rest, to_ms: int, interval: str = "") -> tuple[Fetched, list[A
         metrics = ProducerMetrics("test")
         intake = Intake(metrics)
         questions = Questions(rest, metrics, lambda reason, *_: refused.append(reason))  # type: ignore[arg-type]
-        history = History(make_feed(), True, "BTCUSDT", Stored(), questions, intake, lambda *_: None)
+        history = History(make_feed(), BINANCE, "BTCUSDT", Stored(), questions, intake, lambda *_: None)
         try:
             found = await (history.klines(interval, START, to_ms) if interval else history.trades(START, to_ms))
         finally:
@@ -121,11 +125,11 @@ def test_candles_that_can_t_be_read_at_all_are_passed_over() -> None:
     candles: list[Any] = [candle(n) for n in range(CANDLES)]
 
     class Unreadable(Rest):
-        def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
+        def get(self, request: Request[Any], share: float) -> bytes:
             if self.requests == 1:
                 self.requests += 1
                 return json.dumps([["?"]] * 1000).encode()
-            return super().get(path, limit=limit, **asked)
+            return super().get(request, share)
 
     found, _, _ = fetched(Unreadable(candles), START + CANDLES * HOUR, "1h")
 
@@ -145,8 +149,8 @@ def test_an_open_time_that_is_wrong_itself_does_not_end_the_fetching_of_the_rest
     candles = [candle(n) for n in range(CANDLES)]
 
     class Wrong(Rest):
-        def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
-            found = json.loads(super().get(path, limit=limit, **asked))
+        def get(self, request: Request[Any], share: float) -> bytes:
+            found = json.loads(super().get(request, share))
             if self.requests == 1:
                 found[-1] = [wrong, *found[-1][1:]]
             return json.dumps(found).encode()
@@ -198,8 +202,9 @@ def test_a_stretch_whose_first_trade_can_t_be_read_begins_with_the_next_one() ->
     trades = [trade(0, a="?"), *(trade(n) for n in range(1, 10))]
 
     class Odd(Rest):
-        def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
-            first, at = asked.get("fromId", 0), asked.get("startTime", 0)
+        def get(self, request: Request[Any], _: float) -> bytes:
+            asked, limit = request.params, int(request.params["limit"])
+            first, at = int(asked.get("fromId", 0)), int(asked.get("startTime", 0))
             found = [t for n, t in enumerate(trades) if n >= first and t["T"] >= at]
             return json.dumps(found[:limit]).encode()
 

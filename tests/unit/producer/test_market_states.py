@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
-from cryptocdc_core.resolve import Market
+from cryptocdc_core.resolve import Market, MarketState
 from cryptocdc_producer.market_states import MarketStates, State, SuspectList
 
 OTHERS = [f"S{at}USDT" for at in range(10)]
@@ -16,7 +16,8 @@ WANTED = {"BTCUSDT", "ETHUSDT", "NEWUSDT"}
 def listing(*paused: str, without: Collection[str] = ()) -> dict[str, Market]:
     """BTCUSDT, ETHUSDT and others, all trading but `paused`."""
     symbols = [symbol for symbol in ("BTCUSDT", "ETHUSDT", *OTHERS) if symbol not in without]
-    return {symbol: Market(symbol, "USDT", symbol not in paused) for symbol in symbols}
+    states = {True: MarketState.HALTED, False: MarketState.TRADING}
+    return {symbol: Market(symbol, "USDT", states[symbol in paused]) for symbol in symbols}
 
 
 def states() -> MarketStates:
@@ -66,7 +67,7 @@ def test_a_paused_market_that_vanishes_from_the_list_is_no_longer_called_paused(
     assert known.absent == {"ETHUSDT": State.UNLISTED}
 
 
-MAINTENANCE = {"123456": Market("123456", "456", True)}
+MAINTENANCE = {"123456": Market("123456", "456")}
 
 
 @pytest.mark.parametrize("before", [0, 1], ids=["first answer", "after a believable one"])

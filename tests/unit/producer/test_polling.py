@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.unit.producer.conftest import NOW, Recorded, make_capture, make_feed
+from tests.unit.producer.conftest import BINANCE, NOW, Recorded, make_capture, make_feed
 
 from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_exchanges.port import Request
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.polling import Polling
 from cryptocdc_producer.questions import Questions
@@ -38,10 +39,12 @@ class Exchange:
         self.now = NOW
         self.candles: dict[int, list[Any]] = {}
         self.trades: list[dict[str, Any]] = []
-        self.requests: list[tuple[str, int | None]] = []
+        self.requests: list[tuple[str, Any]] = []
+        self.venue = BINANCE
 
-    def get(self, path: str, *_: object, limit: int, **asked: Any) -> bytes:
-        start = asked.get("startTime", asked.get("fromId"))
+    def get(self, request: Request[Any], _: float) -> bytes:
+        path, asked = request.path.removeprefix("/api/v3/"), request.params
+        limit, start = int(asked["limit"]), asked.get("startTime", asked.get("fromId"))
         self.requests.append((path, start))
         has = self.trades if path == "aggTrades" else [self.candles[at] for at in sorted(self.candles)]
         key: Callable[[Any], int] = (lambda it: it["a"]) if path == "aggTrades" else (lambda it: it[0])
@@ -66,7 +69,7 @@ def poll(recorded: Recorded, exchange: Exchange, stream: str) -> None:
 
     async def once() -> None:
         questions = Questions(exchange, metrics, lambda *_: None)  # type: ignore[arg-type]
-        polling = Polling(feed, True, questions, recorded.capture, recorded.intake, metrics, lambda _: None)
+        polling = Polling(feed, BINANCE, questions, recorded.capture, recorded.intake, metrics, lambda _: None)
         try:
             await getattr(polling, stream)("BTCUSDT")
         finally:

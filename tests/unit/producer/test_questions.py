@@ -7,25 +7,26 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from tests.unit.producer.conftest import BINANCE
 
 from cryptocdc_adapters.exchange import (
-    INVALID_SYMBOL,
     LIVE,
     ExchangeBusy,
     ExchangeError,
     ExchangeRefused,
     ExchangeUnreachable,
     ExchangeUnreadable,
+    Rest,
 )
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_producer.checks import Rejected
+from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_producer.questions import Questions
 
 Ask = Callable[[Questions], Awaitable[Any]]
 ASKED: dict[str, Ask] = {
-    "trades": lambda questions: questions.trades("BTCUSDT", True, 5),
+    "trades": lambda questions: questions.trades("BTCUSDT", "aggregate", 5),
     "klines": lambda questions: questions.klines("BTCUSDT", "1m", None),
-    "tickers": lambda questions: questions.tickers(["BTCUSDT"]),
+    "stats": lambda questions: questions.stats(["BTCUSDT"]),
     "prices": lambda questions: questions.prices(["BTCUSDT"]),
     "snapshot": lambda questions: questions.snapshot("BTCUSDT", 1000, LIVE),
     "book": lambda questions: questions.book("BTCUSDT", 5, 1000),
@@ -34,19 +35,17 @@ ASKED: dict[str, Ask] = {
 asked = pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED.keys())
 
 
-class Rest:
+class OneAnswer(Rest):
     """Gives one answer to every question."""
 
     def __init__(self, answer: bytes | Exception) -> None:
+        super().__init__(BINANCE)
         self._answer = answer
 
     def get(self, *_: object, **__: object) -> bytes:
         if isinstance(self._answer, Exception):
             raise self._answer
         return self._answer
-
-    def stop(self) -> None:
-        """Nothing waits."""
 
 
 def refused(ask: Ask, answer: bytes | Exception) -> list[tuple[str, bytes]]:
@@ -55,7 +54,7 @@ def refused(ask: Ask, answer: bytes | Exception) -> list[tuple[str, bytes]]:
 
     async def scenario() -> None:
         questions = Questions(
-            Rest(answer),  # type: ignore[arg-type]
+            OneAnswer(answer),
             ProducerMetrics("test"),
             lambda reason, detail, body, symbol: found.append((reason, body)),
         )
@@ -90,7 +89,7 @@ def test_an_answer_that_is_too_big_is_kept_too(ask: Ask) -> None:
 @asked
 @pytest.mark.parametrize(
     "error",
-    [ExchangeRefused(INVALID_SYMBOL, "unknown", b"{}"), ExchangeUnreachable("away"), ExchangeBusy(60.0)],
+    [ExchangeRefused(-1121, "unknown", b"{}", unknown_symbol=True), ExchangeUnreachable("away"), ExchangeBusy(60.0)],
     ids=["unknown symbol", "away", "busy"],
 )
 def test_what_is_no_bad_answer_is_not_counted(ask: Ask, error: ExchangeError) -> None:

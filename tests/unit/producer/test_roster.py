@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from tests.unit.producer.conftest import Recorded, make_capture, make_feed
+from tests.unit.producer.conftest import BINANCE, Recorded, make_capture, make_feed
 
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer import roster as rosters
@@ -40,8 +40,8 @@ class Subscriptions:
 class Running:
     def __init__(self, recorded: Recorded) -> None:
         self.capture, self._metrics = recorded.capture, ProducerMetrics("test")
-        self.backfill = Backfill(make_feed(), True, None, Intake(self._metrics), self._metrics)  # type: ignore[arg-type]
-        self.roster = Roster(make_feed(), OneGap(), self.capture, Subscriptions(), self.backfill)  # type: ignore[arg-type]
+        self.backfill = Backfill(make_feed(), BINANCE, None, Intake(self._metrics), self._metrics)  # type: ignore[arg-type]
+        self.roster = Roster(make_feed(), BINANCE, OneGap(), self.capture, Subscriptions(), self.backfill)  # type: ignore[arg-type]
 
     @property
     def gaps_open(self) -> float | None:

@@ -6,13 +6,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.unit.producer.conftest import BINANCE, make_feed
 from websockets.asyncio.server import ServerConnection, serve
 
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_producer import frames, sockets
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import Channel, Control, Venue
+from cryptocdc_producer import sockets
 from cryptocdc_producer.sockets import Fleet
 
 
@@ -48,34 +53,48 @@ class Server:
             await connection.send(json.dumps({"stream": "x", "data": data}))
 
 
+def channels(*names: str) -> list[Channel]:
+    return [Channel("latest_prices", name, "/stream") for name in names]
+
+
+def limited(venue: Venue, **limits: Any) -> Venue:
+    """The venue with other limits of its connections."""
+    found = venue.channels
+    wanted = replace(found.limits, command_every_s=0.0, **limits)
+    own = SimpleNamespace(of=found.of, subscribe=found.subscribe, unsubscribe=found.unsubscribe, limits=wanted)
+    return replace(venue, channels=own)
+
+
 class Client:
-    def __init__(self, url: str, **more: Any) -> None:
+    def __init__(self, url: str, **limits: Any) -> None:
         self.frames: list[bytes] = []
         self.outages: list[tuple[list[str], float]] = []
+        venue = limited(BINANCE.at(websocket=url), **limits)
+        self._decode = venue.frames.decoder(make_feed().spec.streams)
         self.fleet = Fleet(
-            url, self._receive, self._room, ProducerMetrics("test"),
-            lambda streams, seconds: self.outages.append((sorted(streams), seconds)), **more,
+            venue, self._receive, self._room, ProducerMetrics("test"),
+            lambda channels, seconds: self.outages.append((sorted(it.name for it in channels), seconds)),
         )  # fmt: skip
 
-    def _receive(self, frame: bytes) -> frames.Shutdown | frames.Reply | None:
+    def _receive(self, frame: bytes) -> Control | None:
         try:
-            event = frames.decode(frame)
-        except frames.Rejected:
+            event = self._decode(frame)
+        except Rejected:
             self.frames.append(frame)
             return None
-        return event if isinstance(event, frames.Shutdown | frames.Reply) else None
+        return event if isinstance(event, Control) else None
 
     async def _room(self) -> None:
         return
 
 
 @asynccontextmanager
-async def connected(streams: list[str], **more: Any) -> AsyncIterator[tuple[Server, Client]]:
+async def connected(streams: list[str], **limits: Any) -> AsyncIterator[tuple[Server, Client]]:
     server = Server()
     async with serve(server.handle, "127.0.0.1", 0) as listening:
         server.url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        client = Client(server.url, **more)
-        client.fleet.add(streams)
+        client = Client(server.url, **limits)
+        client.fleet.add(channels(*streams))
         try:
             await until(lambda: server.streams == [set(streams)])
             yield server, client
@@ -93,16 +112,11 @@ def scenario(of: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(of())  # type: ignore[arg-type]
 
 
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "_COMMAND_EVERY_S", 0.0)
-
-
 def test_streams_come_and_go_on_a_live_connection() -> None:
     async def run() -> None:
         async with connected(["a", "b"]) as (server, client):
-            client.fleet.add(["c"])
-            client.fleet.remove(["a"])
+            client.fleet.add(channels("c"))
+            client.fleet.remove(channels("a"))
             await until(lambda: server.streams == [{"b", "c"}])
             assert server.accepted == 1
 
@@ -113,7 +127,7 @@ def test_a_stream_that_fell_silent_is_subscribed_to_anew() -> None:
     async def run() -> None:
         async with connected(["a", "b"]) as (server, client):
             commands = len(server.commands)
-            client.fleet.renew(["b", "of another producer"])
+            client.fleet.renew(channels("b", "of another producer"))
             await until(lambda: len(server.commands) == commands + 2)
             assert server.commands[commands:] == [("UNSUBSCRIBE", ["b"]), ("SUBSCRIBE", ["b"])]
             assert server.accepted == 1
@@ -121,14 +135,12 @@ def test_a_stream_that_fell_silent_is_subscribed_to_anew() -> None:
     scenario(run)
 
 
-def test_streams_are_spread_over_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "STREAMS_A_CONNECTION", 2)
-
+def test_streams_are_spread_over_connections() -> None:
     async def run() -> None:
-        async with connected(["a", "b"]) as (server, client):
-            client.fleet.add(["c", "d", "e"])
+        async with connected(["a", "b"], channels=2) as (server, client):
+            client.fleet.add(channels("c", "d", "e"))
             await until(lambda: server.streams == [{"a", "b"}, {"c", "d"}, {"e"}])
-            client.fleet.remove(["e"])
+            client.fleet.remove(channels("e"))
             await until(lambda: server.streams == [{"a", "b"}, {"c", "d"}])
 
     scenario(run)
@@ -200,12 +212,9 @@ def test_a_frame_beyond_all_bounds_costs_the_connection_and_is_counted(monkeypat
     scenario(run)
 
 
-def test_attempts_stay_below_the_exchange_s_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "_ATTEMPTS", 3)
-    monkeypatch.setattr(sockets, "_ATTEMPTS_S", 0.5)
-
+def test_attempts_stay_below_the_exchange_s_limit() -> None:
     async def run() -> None:
-        client = Client("ws://127.0.0.1:9")
+        client = Client("ws://127.0.0.1:9", attempts=3, attempts_s=0.5)
         loop = asyncio.get_running_loop()
         began = loop.time()
         for _ in range(7):
@@ -237,7 +246,7 @@ def test_a_connection_that_can_not_be_made_is_logged_counted_and_tried_again(
 
     async def run() -> None:
         client = Client(url)
-        client.fleet.add(["a"])
+        client.fleet.add(channels("a"))
         await until(lambda: client.fleet.metrics.reconnects.labels("failed")._value.get() >= 3)
         await client.fleet.close()
 
@@ -252,7 +261,7 @@ def test_an_unsupported_proxy_is_named_in_the_log(
 
     async def run() -> None:
         client = Client("wss://exchange.example")
-        client.fleet.add(["a"])
+        client.fleet.add(channels("a"))
         await until(lambda: "HTTPS_PROXY" in caplog.text)
         await client.fleet.close()
 
@@ -295,7 +304,7 @@ def test_a_proxy_without_a_scheme_works(monkeypatch: pytest.MonkeyPatch) -> None
             async with await asyncio.start_server(tunnel, "127.0.0.1", 0) as proxy:
                 monkeypatch.setenv("HTTP_PROXY", f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
                 client = Client("ws://exchange.example")
-                client.fleet.add(["a"])
+                client.fleet.add(channels("a"))
                 await until(lambda: server.streams == [{"a"}])
                 await client.fleet.close()
 

@@ -7,36 +7,37 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
-from tests.unit.producer.conftest import Recorded, agg_trade, frame, make_capture, make_feed
+from tests.unit.producer.conftest import BINANCE, Recorded, agg_trade, frame, make_capture, make_feed
 
 from cryptocdc_adapters.exchange import ExchangeUnreachable
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.resolve import Market
+from cryptocdc_core.resolve import Market, MarketState
+from cryptocdc_exchanges.port import Channel
 from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.roster import Roster, stream_names
+from cryptocdc_producer.roster import Roster
 from cryptocdc_producer.store import Stored
 from cryptocdc_producer.watch import ABSENT_EVERY_S, MarketWatch
 
-OTHERS = {symbol: Market(symbol, "USDT", True) for symbol in ("BTCUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT")}
-TRADING = {**OTHERS, "ETHUSDT": Market("ETHUSDT", "USDT", True)}
-PAUSED = {**OTHERS, "ETHUSDT": Market("ETHUSDT", "USDT", False)}
-MAINTENANCE = {"123456": Market("123456", "456", True)}
+OTHERS = {symbol: Market(symbol, "USDT") for symbol in ("BTCUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT")}
+TRADING = {**OTHERS, "ETHUSDT": Market("ETHUSDT", "USDT")}
+PAUSED = {**OTHERS, "ETHUSDT": Market("ETHUSDT", "USDT", MarketState.HALTED)}
+MAINTENANCE = {"123456": Market("123456", "456")}
 
 
 class Streams:
     """The subscriptions, and those that were renewed."""
 
     def __init__(self) -> None:
-        self.open: set[str] = set()
-        self.renewed: set[str] = set()
+        self.open: set[Channel] = set()
+        self.renewed: set[Channel] = set()
 
-    def add(self, streams: Iterable[str]) -> None:
+    def add(self, streams: Iterable[Channel]) -> None:
         self.open |= set(streams)
 
-    def remove(self, streams: Iterable[str]) -> None:
+    def remove(self, streams: Iterable[Channel]) -> None:
         self.open -= set(streams)
 
-    def renew(self, streams: Iterable[str]) -> None:
+    def renew(self, streams: Iterable[Channel]) -> None:
         self.renewed |= set(streams)
 
 
@@ -65,10 +66,10 @@ class Watched:
         self.capture = self.recorded.capture
         for symbol in symbols:
             self.capture.add(symbol, Stored())
-        self.roster = Roster(make_feed(), None, self.capture, self.streams, None)  # type: ignore[arg-type]
+        self.roster = Roster(make_feed(), BINANCE, None, self.capture, self.streams, None)  # type: ignore[arg-type]
         self.roster._wanted = set(symbols)
         for symbol in symbols:
-            self.streams.add(stream_names(make_feed(), symbol))
+            self.streams.add(self.roster.channels(symbol))
         self.subscribed = set(self.streams.open)
         always = ("BTCUSDT", "ETHUSDT")
         self.watch = MarketWatch(self.exchange, self.capture, self.roster, self.metrics, always)  # type: ignore[arg-type]
@@ -132,7 +133,7 @@ def test_a_market_that_trades_again_is_subscribed_to_again_in_time(watched: Watc
     assert watched.streams.renewed == set()
     watched.exchange.lists = TRADING
     watched.passes(ABSENT_EVERY_S + 2, "BTCUSDT")
-    assert watched.streams.renewed == set(stream_names(make_feed(), "ETHUSDT"))
+    assert watched.streams.renewed == set(watched.roster.channels("ETHUSDT"))
     assert "ETHUSDT" in watched.exchange.asked, "asked about alone, the list of all is megabytes"
 
 

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cryptocdc_core.exchanges import EXCHANGES
 from cryptocdc_core.exits import Exit
 from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.platform import grafana, shells
 from cryptocdc_local.platform.doctor import diagnose
 from cryptocdc_local.platform.errors import PlatformError
@@ -36,16 +36,16 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    exchange: Annotated[str, typer.Option(help="the exchange to reach: " + ", ".join(EXCHANGES))] = "binance",
+    exchange: Annotated[str, typer.Option(help="the exchange to reach: " + ", ".join(VENUES))] = "binance",
 ) -> None:
     """What on this machine stands in the way: ports, Java, disk, memory, clock, exchange. Exits 3 when something does.
 
     An exchange out of reach doesn't count: a run on one machine then uses the simulator.
     """
-    if exchange not in EXCHANGES:
-        raise typer.BadParameter(f"{exchange!r}; accepted: {', '.join(EXCHANGES)}", param_hint="--exchange")
+    if exchange not in VENUES:
+        raise typer.BadParameter(f"{exchange!r}; accepted: {', '.join(VENUES)}", param_hint="--exchange")
     console = Console()
-    checks = diagnose(PlatformSettings.from_environment(), EXCHANGES[exchange].rest)
+    checks = diagnose(PlatformSettings.from_environment(), VENUES[exchange])
     for check in checks:
         mark = "[green]✓[/]" if check.ok else "[red]✗[/]"
         console.print(f"{mark} {check.name:<9} {check.found}", highlight=False, soft_wrap=True)

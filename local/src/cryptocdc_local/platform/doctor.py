@@ -10,6 +10,7 @@ import requests
 from cryptocdc_adapters import exchange_reach
 from cryptocdc_adapters.exchange import ExchangeError, ExchangeUnreachable
 from cryptocdc_adapters.exchange_reach import Pong
+from cryptocdc_exchanges.port import Venue
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.jars import jars_folder
 from cryptocdc_local.platform.java import VERSION, find_java
@@ -35,9 +36,9 @@ class Check:
     remedy: str = ""
 
 
-def diagnose(settings: PlatformSettings, exchange_url: str) -> list[Check]:
-    """Look at everything; changes nothing. `exchange_url` is the base URL of the exchange's REST API."""
-    answer = ask_exchange(exchange_url)
+def diagnose(settings: PlatformSettings, venue: Venue) -> list[Check]:
+    """Look at everything; changes nothing. `venue` is the exchange to reach."""
+    answer = ask_exchange(venue)
     return [
         check_system(this_system()),
         check_java(),
@@ -45,7 +46,7 @@ def diagnose(settings: PlatformSettings, exchange_url: str) -> list[Check]:
         check_ports(settings),
         check_disk(free_disk(settings.home), str(settings.home)),
         check_memory(psutil.virtual_memory().available, running=_is_running(settings)),
-        check_exchange(exchange_url, answer),
+        check_exchange(venue.hosts.rest, answer),
         check_clock(answer),
     ]
 
@@ -102,10 +103,10 @@ def check_memory(available: int, running: bool) -> Check:
     return Check("memory", True, found + (", beside our running servers" if running else ""))
 
 
-def ask_exchange(url: str) -> Pong | Exception:
+def ask_exchange(venue: Venue) -> Pong | Exception:
     """One light request (weight 1); what went wrong where the exchange does not answer it."""
     try:
-        return exchange_reach.ping(url, _EXCHANGE_LIMIT)
+        return exchange_reach.ping(venue, _EXCHANGE_LIMIT)
     except (ExchangeError, requests.RequestException) as error:
         return error
 

@@ -17,19 +17,19 @@ from cryptocdc_adapters.symbols import read_symbols
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import times
 from cryptocdc_core.catalogue import STREAMS, Stream, Type
-from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.exits import Exit
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.hops import Trail, Values
 from cryptocdc_core.settings import PostgresSettings
 from cryptocdc_core.symbols import as_listed
+from cryptocdc_exchanges.port import Venue
+from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_local.feeds import FeedStore
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.trace.follow import End, add_frame, ask_again, end_of, follow, next_row, nothing_came
-from cryptocdc_local.trace.frames import Listener, why_none
+from cryptocdc_local.trace.frames import Listener, channel_of, why_none
 from cryptocdc_local.trace.places import Places, places
 from cryptocdc_local.trace.screen import show
-from cryptocdc_producer.roster import streams_by_table
 from cryptocdc_verifier.target import Target, VerifyError
 
 LIMIT_S = 30.0
@@ -88,24 +88,22 @@ def trace(
 def _traced(found: Places, known: Values, limit_s: float) -> tuple[Trail, End]:
     deadline = time.monotonic() + limit_s
     stream, target = found.stream, found.target
-    rest_url, websocket_url = _endpoints(target)
+    venue = _venue(target)
     if all(name in known for name in stream.key):
         trail = follow(found, known, deadline, fresh=False)
         if trail.held:
-            ask_again(found, trail, rest_url)
+            ask_again(found, trail, venue)
         return trail, end_of(found, trail)
-    channels = streams_by_table(target.feed, known["symbol"]).get(stream.table, [])
-    if target.source == "capture" or not channels:
+    channel = channel_of(venue, target.feed, stream, known)
+    if target.source == "capture" or channel is None:
         # By REST rows come once a minute, and a capture has its end: the newest row will do.
         newest = found.newest(known)
         if newest is None:
             return Trail(stream, known), nothing_came(stream, None, 0)
         trail = follow(found, {name: newest.values[name] for name in stream.key}, deadline, fresh=False)
-        trail.notes["exchange"] = why_none(stream, "REST" if not channels else "a capture's replay")
+        trail.notes["exchange"] = why_none(stream, "REST" if channel is None else "a capture's replay")
         return trail, end_of(found, trail)
-    # Of klines one for each interval, of all other streams one.
-    channel = next(name for name in channels if name.endswith(f"_{known.get('interval', '')}") or len(channels) == 1)
-    with contextlib.closing(Listener(websocket_url, channel)) as listener:
+    with contextlib.closing(Listener(venue, target.feed, channel)) as listener:
         row = next_row(found, known, listener, deadline)
         if row is None:
             return Trail(stream, known), nothing_came(stream, listener, limit_s)
@@ -114,14 +112,13 @@ def _traced(found: Places, known: Values, limit_s: float) -> tuple[Trail, End]:
     return trail, end_of(found, trail)
 
 
-def _endpoints(target: Target) -> tuple[str, str]:
+def _venue(target: Target) -> Venue:
     """Where the run of this machine has its data from; else the feed's own."""
     platform = Platform(PlatformSettings.from_environment())
     applied = FeedStore(platform.settings.home, platform.account).read(target.names.fid)
     if applied is not None:
-        return applied.rest_url, applied.websocket_url
-    exchange = exchange_of(target.feed)
-    return exchange.rest, exchange.websocket
+        return venue_of(target.feed, applied.rest_url, applied.websocket_url)
+    return venue_of(target.feed)
 
 
 def chosen_stream(feed: CryptoFeed, name: str | None) -> Stream:

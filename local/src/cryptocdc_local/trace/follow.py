@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from cryptocdc_adapters.exchange import ExchangeError
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.hops import CASSANDRA, EXCHANGE, KAFKA, POSTGRES, Stored, Trail, Values
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import Venue
 from cryptocdc_local.trace.frames import Listener, asked_again
 from cryptocdc_local.trace.places import Places, now_us
-from cryptocdc_producer.checks import Rejected
 
 POLL_S = 0.02
 FRAME_LATE_US = 1_000_000
@@ -96,10 +97,10 @@ def add_frame(trail: Trail, listener: Listener) -> None:
         trail.notes[EXCHANGE] = listener.problem or f"its frame is not among the {len(listener)} that were heard"
 
 
-def ask_again(places: Places, trail: Trail, rest_url: str) -> None:
+def ask_again(places: Places, trail: Trail, venue: Venue) -> None:
     """What the exchange says of the row now; or why it says nothing."""
     try:
-        found = asked_again(places.target.feed, trail.stream, trail.values, rest_url)
+        found = asked_again(places.target.feed, trail.stream, trail.values, venue)
     except (ExchangeError, Rejected) as error:
         found = f"asked again, the exchange says: {error}"
     if isinstance(found, str):

@@ -7,9 +7,11 @@ who listens before the row is captured gets its very frame.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from websockets.sync.client import connect
@@ -22,9 +24,9 @@ from cryptocdc_core.catalogue.streams import KLINES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.hops import Frame, Values
 from cryptocdc_core.rows import Row
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import BookUpdate, Channel, Control, Event, Request, Rows, Venue
 from cryptocdc_local.trace.places import now_us
-from cryptocdc_producer import answers, frames
-from cryptocdc_producer.checks import Rejected
 
 KEPT = 20_000
 """Frames of one symbol's stream: minutes of the busiest."""
@@ -35,24 +37,17 @@ OWN: tuple[str, ...] = ("received_at",)
 DATED = ("event_time", "version", *OWN)
 """Beside these those that REST's answer does not bear."""
 
-_ROWS: dict[type[Any], Callable[[Any, int], Row]] = {
-    frames.AggregateTrade: frames.trade_row,
-    frames.RawTrade: frames.trade_row,
-    frames.Kline: frames.kline_row,
-    frames.Ticker: frames.ticker_row,
-    frames.MiniTicker: frames.price_row,
-}
-
 
 class Listener:
     """Hears one channel, on a thread of its own, until it is closed."""
 
-    def __init__(self, websocket_url: str, channel: str) -> None:
-        self._url = f"{websocket_url.rstrip('/')}/stream?streams={channel}"
+    def __init__(self, venue: Venue, feed: CryptoFeed, channel: Channel) -> None:
+        self._url = venue.hosts.websocket + channel.path
+        self._channels, self._decode = venue.channels, venue.frames.decoder(feed.spec.streams)
         self._heard: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
         self._closing = threading.Event()
         self._opened = threading.Event()
-        self.channel = channel
+        self.channel = channel.name
         self.since_us: int | None = None
         """When the connection was open."""
         self.problem = ""
@@ -65,14 +60,20 @@ class Listener:
         try:
             proxy = proxy_of(self._url)
             with connect(self._url, proxy=proxy, open_timeout=OPEN_S, close_timeout=1, compression=None) as socket:
+                socket.send(self._channels.subscribe(1, [self.channel]))
                 self.since_us = now_us()
                 self._opened.set()
+                pinged, limits = time.monotonic(), self._channels.limits
                 while not self._closing.is_set():
+                    if limits.ping is not None and time.monotonic() - pinged > limits.ping_every_s:
+                        socket.send(limits.ping)
+                        pinged = time.monotonic()
                     try:
                         raw = socket.recv(timeout=0.2, decode=False)
                     except TimeoutError:
                         continue
-                    self._heard.append((now_us(), raw))
+                    if self._events(raw):
+                        self._heard.append((now_us(), raw))
         except Exception as error:  # whatever an address, a resolver or a proxy makes of it
             self.problem = f"no connection to {self._url}: {error}"
         finally:
@@ -84,58 +85,71 @@ class Listener:
     def frame_of(self, stream: Stream, row: Values) -> Frame | None:
         """The frame that made the row, the last one where several did; None when it was not heard."""
         for received_us, raw in reversed(list(self._heard)):
-            try:
-                event = frames.decode(raw)
-            except Rejected:
-                continue
-            if isinstance(event, frames.Depth):
-                if event.last_id == row["last_update_id"]:  # the book's diff that completed the row
-                    return Frame(raw.decode(), self.channel, received_us, None)
-                continue
-            values = _values(stream, event, received_us // 1000)
-            if values is not None and all(values[name] == row[name] for name in (*stream.key, "version")):
-                return Frame(raw.decode(), self.channel, received_us, _without(values, OWN))
+            for event in self._events(raw):
+                found = _row(event, received_us // 1000)
+                if isinstance(found, BookUpdate):
+                    if found.last_id == row.get("last_update_id"):  # the book's diff that completed the row
+                        return Frame(raw.decode(), self.channel, received_us, None)
+                elif found is not None and found.stream is stream:
+                    values = msgspec.structs.asdict(found)
+                    if all(values[name] == row[name] for name in (*stream.key, "version")):
+                        return Frame(raw.decode(), self.channel, received_us, _without(values, OWN))
         return None
+
+    def _events(self, raw: bytes) -> Sequence[Event]:
+        """Return what a frame says of the market: nothing if it is not data."""
+        try:
+            found = self._decode(raw)
+        except Rejected:
+            return ()
+        return () if isinstance(found, Control) else found
 
     def close(self) -> None:
         self._closing.set()
         self._thread.join(2)
 
 
-def _values(stream: Stream, event: object, now_ms: int) -> Values | None:
-    make = _ROWS.get(type(event))
+def _row(event: Event, now_ms: int) -> Row | BookUpdate | None:
     try:
-        row = None if make is None else make(event, now_ms)
+        return event.row(now_ms)
     except Rejected:
         return None
-    return None if row is None or row.stream is not stream else msgspec.structs.asdict(row)
+
+
+def channel_of(venue: Venue, feed: CryptoFeed, stream: Stream, known: Values) -> Channel | None:
+    """Return the channel that brings the rows with these values, None if they come by REST."""
+    wanted = feed.spec.streams
+    if stream is KLINES and wanted.klines is not None and "interval" in known:
+        wanted = wanted.model_copy(
+            update={"klines": wanted.klines.model_copy(update={"intervals": [known["interval"]]})}
+        )  # fmt: skip
+    channels = venue.channels.of(wanted, known["symbol"])
+    return next((channel for channel in channels if channel.table == stream.table), None)
 
 
 def _without(values: Values, names: tuple[str, ...]) -> Values:
     return {name: value for name, value in values.items() if name not in names}
 
 
-def asked_again(feed: CryptoFeed, stream: Stream, row: Values, rest_url: str) -> Frame | str:
+def asked_again(feed: CryptoFeed, stream: Stream, row: Values, venue: Venue) -> Frame | str:
     """What the exchange says of a row of the past, over REST; or why it can't be asked. Raises ExchangeError."""
-    rest = Rest(rest_url, patience_s=PATIENCE_S)
-    symbol, now_ms = row["symbol"], times.now_ms()
+    rest = Rest(venue, patience_s=PATIENCE_S)
     trades = feed.spec.streams.recent_trades
-    if stream is RECENT_TRADES and trades is not None and trades.kind == "aggregate":
-        path, values = f"aggTrades?symbol={symbol}&fromId={row['trade_id']}&limit=1", OWN
-        body = rest.get("aggTrades", 4, symbol=symbol, fromId=row["trade_id"], limit=1)
-        rows: Sequence[Row] = answers.aggregate_trades(symbol, body, now_ms).rows
+    request: Request[Rows[Any]]
+    if stream is RECENT_TRADES and trades is not None and venue.gives_by_id(trades.kind):
+        request, own = venue.requests.trades(row["symbol"], trades.kind, row["trade_id"], 1), OWN
     elif stream is KLINES and row["closed"]:
         # Two, since an answer's last candle counts as open.
-        path, values = f"klines?symbol={symbol}&interval={row['interval']}&startTime={row['open_time']}&limit=2", DATED
-        body = rest.get(
-            "klines", 2, symbol=symbol, interval=row["interval"], startTime=row["open_time"], limit=2
-        )  # fmt: skip
-        rows = answers.klines(symbol, row["interval"], body, now_ms).rows[:1]
+        request, own = venue.requests.klines(row["symbol"], row["interval"], row["open_time"], 2), DATED
     else:
-        return "the producer keeps no frames, and the exchange tells of this one no more"
-    if not rows:
+        return "the producer keeps no frames, and the exchange no longer provides this one"
+    path = f"{request.path}?{urlencode(request.params)}"
+    body = rest.get(request)
+    rows = [msgspec.structs.asdict(found) for found in request.read(body, times.now_ms()).rows]
+    found = next((it for it in rows if all(it[name] == row[name] for name in stream.key)), None)
+    if found is None:
         return f"the exchange has nothing to say to {path}"
-    return Frame(body.decode(), path, now_us(), _without(msgspec.structs.asdict(rows[0]), values))
+    return Frame(body.decode(), path, now_us(), _without(found, own))
 
 
 def why_none(stream: Stream, source: str) -> str:

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from cryptocdc_control.programs import workloads
 from cryptocdc_core.alerts import AlertWebhook
-from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
+from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_operator.resources.labels import ALERTER
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
@@ -49,7 +49,7 @@ def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses)
     """Exchange → PostgreSQL."""
     spec = feed.spec
     rest, websocket = exchange_urls(feed, settings)
-    exchange = exchange_of(feed, rest, websocket)
+    hosts = venue_of(feed, rest, websocket).hosts
     urls = {"CRYPTOCDC_REST_URL": rest, "CRYPTOCDC_WEBSOCKET_URL": websocket}
     key = (
         (Secret(spec.credentials_secret_ref, {"CRYPTOCDC_API_KEY_FILE": "api-key"}),)
@@ -74,7 +74,7 @@ def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses)
             *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
             *key,
         ),
-        reaches=(*_postgres(addresses), *_kafka(addresses), *map(_port, (exchange.rest, exchange.websocket))),
+        reaches=(*_postgres(addresses), *_kafka(addresses), *map(_port, (hosts.rest, hosts.websocket))),
     )  # fmt: skip
 
 

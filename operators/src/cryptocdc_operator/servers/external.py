@@ -9,10 +9,10 @@ import requests
 from cryptocdc_adapters import resolving
 from cryptocdc_adapters.exchange import ExchangeError, Rest
 from cryptocdc_adapters.figures import SCRAPE_TIMEOUT_S, Samples, parse
-from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names, source_of
 from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_operator.resources.programs import exchange_urls
 from cryptocdc_operator.servers.port import ExchangeSilent
 from cryptocdc_operator.settings import OperatorSettings
@@ -33,7 +33,7 @@ class ExchangeAndVerifier:
 
     def resolve(self, feed: CryptoFeed, current: frozenset[str], absent: frozenset[str]) -> ResolvedFeed:
         rest_url, _ = exchange_urls(feed, self._settings)
-        rest = Rest(exchange_of(feed, rest_url).rest, patience_s=PATIENCE_S)
+        rest = Rest(venue_of(feed, rest_url), patience_s=PATIENCE_S)
         try:
             return resolving.resolved(rest, feed, source_of(feed.spec.exchange), current, absent)
         except ExchangeError as error:

@@ -19,16 +19,17 @@ from cryptocdc_adapters.exchange import (
     ExchangeUnreachable,
     Stopped,
 )
+from cryptocdc_core import intervals
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import Row
 from cryptocdc_core.versions import SETTLE_MS
-from cryptocdc_producer import intervals
-from cryptocdc_producer.checks import Rejected
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import GapEnd, Intake
-from cryptocdc_producer.questions import PAGE, Questions
+from cryptocdc_producer.questions import Questions
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +59,11 @@ class Backfill:
     """One gap after the other. What the exchange will never give is unfillable, and why is kept with the gap."""
 
     def __init__(
-        self, feed: CryptoFeed, historical_trades: bool, questions: Questions, intake: Intake, metrics: ProducerMetrics
+        self, feed: CryptoFeed, venue: Venue, questions: Questions, intake: Intake, metrics: ProducerMetrics
     ) -> None:
         trades = feed.spec.streams.recent_trades
-        self._aggregate = trades is None or trades.kind == "aggregate"
-        self._possible = self._aggregate or historical_trades
+        self._kind = "aggregate" if trades is None else trades.kind
+        self._possible = venue.gives_by_id(self._kind)
         self._questions, self._intake, self._metrics = questions, intake, metrics
         self._due: list[tuple[float, int, _Filling]] = []
         """When to try (monotonic), order, what."""
@@ -106,7 +107,7 @@ class Backfill:
     async def _try(self, filling: _Filling) -> None:
         gap = filling.gap
         if gap.table == RECENT_TRADES.table and not self._possible:
-            self._end(filling, "refused: this exchange does not give raw trades by id")
+            self._end(filling, "refused: this exchange does not give these trades by id")
             return
         try:
             await (self._trades(filling) if gap.table == RECENT_TRADES.table else self._klines(filling))
@@ -139,7 +140,9 @@ class Backfill:
     async def _trades(self, filling: _Filling) -> None:
         gap = filling.gap
         while (at := filling.at) <= gap.last:
-            page = await self._questions.trades(gap.symbol, self._aggregate, at, min(PAGE, gap.last - at + 2), SPARE)
+            page = await self._questions.trades(
+                gap.symbol, self._kind, at, min(self._questions.page, gap.last - at + 2), SPARE
+            )
             if page.last is None or page.last < at:
                 raise _Unfinished(f"the exchange gives nothing from {at} on")
             wanted = [row for row in page.rows if at <= row.trade_id <= gap.last]
@@ -151,7 +154,7 @@ class Backfill:
         gap = filling.gap
         after = intervals.end(gap.interval, gap.last)
         while (at := filling.at) <= gap.last:
-            limit = min(PAGE, intervals.count(gap.interval, at, gap.last) + 1)
+            limit = min(self._questions.page, intervals.count(gap.interval, at, gap.last) + 1)
             page = await self._questions.klines(gap.symbol, gap.interval, at, max(limit, 2), SPARE)
             # The newest of an answer is never taken as closed: one past the gap shows that all of it is.
             closed = [row for row in page.rows if row.open_time >= at and row.closed]

@@ -1,7 +1,4 @@
-"""The local order book of one symbol, kept by the exchange's documented procedure, and its rows. Pure.
-
-Source: "How to manage a local order book correctly", web-socket-streams of the exchange's documentation.
-"""
+"""The local order book of one symbol, kept by its venue's procedure, and its rows. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +9,10 @@ from enum import Enum
 
 from cryptocdc_core.rows import OrderBookRow
 from cryptocdc_core.versions import version
-from cryptocdc_producer.frames import Depth
+from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, OrderBook, Place
 
-SNAPSHOT_LEVELS = 1000
-"""Levels a side to ask for: deep enough that the best ones stay known for long, at a weight of 50."""
-_PRUNE_AT = 4 * SNAPSHOT_LEVELS
+_PRUNE_AT = 4
+"""A side with so many times the levels of a snapshot is cut down to those."""
 _MAX_BUFFERED = 5000
 """Diffs kept while a snapshot is on its way: over eight minutes at ten a second."""
 _RESTART_MS = 1000
@@ -36,6 +32,8 @@ class Applied(Enum):
     APPLIED = "applied"
     IGNORED = "ignored"
     """Older than what is known: an overlapping connection sent it before."""
+    SNAPSHOT = "snapshot"
+    """It replaced the book."""
     BUFFERED = "buffered"
     WILD = "wild"
     """Update ids far ahead of all known, and alone: not applied. If they are right, the next diff confirms them."""
@@ -62,18 +60,19 @@ LOST = frozenset({Applied.GAP, Applied.FAR, Applied.RESTART, Applied.STALLED, Ap
 class Side:
     """The levels of bids or asks within the range of prices that is fully known.
 
-    A snapshot of SNAPSHOT_LEVELS levels says nothing of what lies beyond its worst price, `edge`; neither do we then.
+    A snapshot with all its levels says nothing of what lies beyond its worst price, `edge`; neither do we then.
     """
 
-    def __init__(self, best: int) -> None:
-        """`best`: +1 when the highest price is the best (bids), -1 when the lowest is (asks)."""
-        self._best = best
+    def __init__(self, best: int, most: int | None) -> None:
+        """`best`: +1 when the highest price is the best (bids), -1 when the lowest is (asks). `most`: the levels of a
+        snapshot, None where it has all."""
+        self._best, self._most = best, most
         self._levels: dict[Decimal, tuple[str, str]] = {}
         self._edge: Decimal | None = None
 
-    def load(self, levels: Levels, limit: int) -> None:
+    def load(self, levels: Levels) -> None:
         self._levels = {Decimal(price): (price, quantity) for price, quantity in levels if not _is_zero(quantity)}
-        self._edge = self._worst() if len(self._levels) >= limit else None
+        self._edge = self._worst() if self._most is not None and len(self._levels) >= self._most else None
 
     def _worst(self) -> Decimal:
         return min(self._levels) if self._best > 0 else max(self._levels)
@@ -85,8 +84,8 @@ class Side:
                 self._levels.pop(key, None)
             elif self._edge is None or (key >= self._edge if self._best > 0 else key <= self._edge):
                 self._levels[key] = (price, quantity)
-        if len(self._levels) > _PRUNE_AT:
-            kept = self._top(SNAPSHOT_LEVELS)
+        if self._most is not None and len(self._levels) > _PRUNE_AT * self._most:
+            kept = self._top(self._most)
             self._levels = {key: self._levels[key] for key in kept}
             self._edge = kept[-1]
 
@@ -109,9 +108,10 @@ class Book:
     the caller finds that time has passed (`flush`).
     """
 
-    def __init__(self, symbol: str, depth: int, interval_ms: int) -> None:
+    def __init__(self, symbol: str, depth: int, interval_ms: int, procedure: OrderBook) -> None:
         self._symbol, self._depth, self._interval = symbol, depth, interval_ms
-        self._bids, self._asks = Side(1), Side(-1)
+        self._place = procedure.place
+        self._bids, self._asks = Side(1, procedure.levels), Side(-1, procedure.levels)
         self._last_id: int | None = None
         self._newest = (-1, 0)
         """The highest update id that a diff has brought, and that diff's event time in ms."""
@@ -119,7 +119,7 @@ class Book:
         self._behind_since: int | None = None
         """Event time of the first diff that was older than the snapshot; None once one was not."""
         self._crossed_at_source = False
-        self._buffer: list[tuple[Depth, int]] = []
+        self._buffer: list[tuple[BookUpdate, int]] = []
         self._bucket: int | None = None
         self._event_time = 0
         self._received = 0
@@ -138,14 +138,17 @@ class Book:
         """Whether a bucket is open."""
         return self._bucket is not None
 
-    def receive(self, diff: Depth, now_ms: int) -> tuple[Applied, OrderBookRow | None]:
+    def receive(self, diff: BookUpdate, now_ms: int) -> tuple[Applied, OrderBookRow | None]:
         """Take a diff received at `now_ms`. With it comes the row that it has completed, if any."""
+        if diff.snapshot:
+            return self._replace(diff)
         if self._last_id is None:
             return self._keep(diff, now_ms), None
-        if diff.last_id <= self._last_id:
+        place = self._place(self._last_id, diff)
+        if place is Place.KNOWN:
             found = self._known(diff)
             return (found, None) if found is Applied.IGNORED else self._lose(found, diff, now_ms)
-        if diff.first_id > self._last_id + 1:
+        if place is Place.AHEAD:
             found = self._ahead(diff, self._last_id)
             return (found, None) if found is Applied.WILD else self._lose(found, diff, now_ms)
         row = self._apply(diff, now_ms)
@@ -157,7 +160,18 @@ class Book:
         self.reset()
         return Applied.EXHAUSTED, row
 
-    def _known(self, diff: Depth) -> Applied:
+    def _replace(self, snapshot: BookUpdate) -> tuple[Applied, OrderBookRow | None]:
+        """Begin again with a snapshot from the stream: all updates that it does not hold follow it."""
+        newest_id, newest_at = self._newest
+        if self.synced and snapshot.last_id < newest_id and snapshot.event_time <= newest_at + _RESTART_MS:
+            return Applied.IGNORED, None  # of a connection that lags behind another one
+        row = self.flush()
+        self.reset()
+        self.load(BookSnapshot(snapshot.last_id, [*snapshot.bids], [*snapshot.asks]))
+        self._newest = (snapshot.last_id, snapshot.event_time)
+        return Applied.SNAPSHOT, row
+
+    def _known(self, diff: BookUpdate) -> Applied:
         """What a diff is that brings no id the book does not have: IGNORED, RESTART or STALLED."""
         newest_id, newest_at = self._newest
         if diff.last_id <= newest_id:
@@ -168,7 +182,7 @@ class Book:
             self._behind_since = diff.event_time
         return Applied.STALLED if diff.event_time > self._behind_since + _BEHIND_MS else Applied.IGNORED
 
-    def _ahead(self, diff: Depth, last_id: int) -> Applied:
+    def _ahead(self, diff: BookUpdate, last_id: int) -> Applied:
         """What a diff is that skips ids after `last_id`: GAP, FAR or WILD."""
         if diff.first_id <= last_id + FAR:
             return Applied.GAP
@@ -178,7 +192,7 @@ class Book:
         self._wild_id = None
         return Applied.FAR
 
-    def _lose(self, found: Applied, diff: Depth, now_ms: int) -> tuple[Applied, OrderBookRow | None]:
+    def _lose(self, found: Applied, diff: BookUpdate, now_ms: int) -> tuple[Applied, OrderBookRow | None]:
         """Wait for a snapshot, beginning with `diff`. With it comes the row of the open bucket."""
         row = self.flush()
         self.reset()
@@ -186,7 +200,7 @@ class Book:
         self._keep(diff, now_ms)
         return found, row
 
-    def _keep(self, diff: Depth, now_ms: int) -> Applied:
+    def _keep(self, diff: BookUpdate, now_ms: int) -> Applied:
         """Keep a diff for the snapshot: BUFFERED, or IGNORED or WILD when it does not follow the ones before it."""
         newest_id, newest_at = self._newest
         if diff.last_id <= newest_id:
@@ -209,16 +223,17 @@ class Book:
         self._buffer.clear()
         self._bucket = None
 
-    def load(self, last_id: int, bids: Levels, asks: Levels) -> tuple[bool, list[OrderBookRow]]:
+    def load(self, snapshot: BookSnapshot) -> tuple[bool, list[OrderBookRow]]:
         """Take a snapshot and the diffs kept meanwhile.
 
         False when the snapshot is older than the first diff kept, or the diffs do not reach it: fetch another. The
         rows are those that the kept diffs completed.
         """
+        last_id = snapshot.last_id
         if self._buffer and last_id + 1 < self._buffer[0][0].first_id:
             return False, []
-        self._bids.load(bids, SNAPSHOT_LEVELS)
-        self._asks.load(asks, SNAPSHOT_LEVELS)
+        self._bids.load(snapshot.bids)
+        self._asks.load(snapshot.asks)
         self._crossed_at_source = _crossed(self._bids.top(1), self._asks.top(1))
         self._last_id, self._behind_since = last_id, None
         kept, self._buffer = self._buffer, []
@@ -232,7 +247,7 @@ class Book:
                 return False, rows
         return True, rows
 
-    def _apply(self, diff: Depth, now_ms: int) -> OrderBookRow | None:
+    def _apply(self, diff: BookUpdate, now_ms: int) -> OrderBookRow | None:
         bucket = diff.event_time - diff.event_time % self._interval
         row = self.flush() if self._bucket is not None and bucket > self._bucket else None
         if self._last_id is None:
@@ -278,3 +293,14 @@ def _crossed(bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> bool:
 
 def _is_zero(quantity: str) -> bool:
     return not quantity.strip("0.")
+
+
+def snapshot_row(symbol: str, depth: int, interval_ms: int, snapshot: BookSnapshot, now_ms: int) -> OrderBookRow:
+    """Return a snapshot over REST as a row of its own. It bears no time: capture dates it."""
+    bids, asks = snapshot.bids[:depth], snapshot.asks[:depth]
+    return OrderBookRow(
+        symbol=symbol, bucket_time=now_ms - now_ms % interval_ms, last_update_id=snapshot.last_id,
+        bid_prices=[price for price, _ in bids], bid_quantities=[quantity for _, quantity in bids],
+        ask_prices=[price for price, _ in asks], ask_quantities=[quantity for _, quantity in asks],
+        event_time=now_ms, received_at=now_ms, version=version(now_ms),
+    )  # fmt: skip

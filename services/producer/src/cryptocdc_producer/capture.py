@@ -21,11 +21,10 @@ from cryptocdc_core.catalogue.streams import (
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OrderBookRow, RecentTradesRow
-from cryptocdc_producer import frames
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, Control, Event, Venue
 from cryptocdc_producer.books import LOST, Applied, Book
-from cryptocdc_producer.checks import Rejected
-from cryptocdc_producer.frames import AggregateTrade, Depth, Kline, MiniTicker, RawTrade, Ticker
-from cryptocdc_producer.gaps import FIRST_ID, Closes, Gap, Ids, Seen
+from cryptocdc_producer.gaps import Closes, Gap, Ids, Seen
 from cryptocdc_producer.intake import Data, Intake
 from cryptocdc_producer.outages import Outages
 from cryptocdc_producer.store import Stored
@@ -63,6 +62,7 @@ class Capture:
     def __init__(
         self,
         feed: CryptoFeed,
+        venue: Venue,
         intake: Intake,
         metrics: ProducerMetrics,
         on_gap: Callable[[Gap], None],
@@ -81,20 +81,23 @@ class Capture:
         self._intervals: list[str] = list(streams.klines.intervals) if streams.klines is not None else []
         self._book = streams.order_book
         self._book_ms = durations.seconds(self._book.interval) * 1000 if self._book is not None else 0
-        handlers: dict[type[frames.Event], tuple[str, Callable[[_Symbol, Any, int], None]]] = {}
+        self._procedure = venue.order_book
+        refill = venue.offers[RECENT_TRADES.table].refill if RECENT_TRADES.table in venue.offers else None
+        self._first_id = 0 if refill is None else refill.first_id
+        self._decode = venue.frames.decoder(streams)
+        handlers: dict[str, Callable[[_Symbol, Any, int], None]] = {}
         if streams.recent_trades is not None and streams.recent_trades.source == "websocket":
-            kind = AggregateTrade if streams.recent_trades.kind == "aggregate" else RawTrade
-            handlers[kind] = (RECENT_TRADES.table, self._trade)
+            handlers[RECENT_TRADES.table] = self._trade
         if streams.klines is not None and streams.klines.source == "websocket":
-            handlers[Kline] = (KLINES.table, self._kline)
+            handlers[KLINES.table] = self._kline
         if streams.crypto_24h_stats is not None and streams.crypto_24h_stats.source == "websocket":
-            handlers[Ticker] = (CRYPTO_24H_STATS.table, self._ticker)
+            handlers[CRYPTO_24H_STATS.table] = self._ticker
         if streams.latest_prices is not None and streams.latest_prices.source == "websocket":
-            handlers[MiniTicker] = (LATEST_PRICES.table, self._price)
+            handlers[LATEST_PRICES.table] = self._price
         if self._book is not None and self._book.source == "websocket":
-            handlers[Depth] = (ORDER_BOOK.table, self._depth)
+            handlers[ORDER_BOOK.table] = self._depth
         self._handlers = handlers
-        self._frames = {table: metrics.frames.labels(table, "websocket") for table, _ in handlers.values()}
+        self._frames = {table: metrics.frames.labels(table, "websocket") for table in handlers}
 
     @property
     def symbols(self) -> set[str]:
@@ -106,10 +109,12 @@ class Capture:
 
     def add(self, symbol: str, stored: Stored) -> None:
         """Begin to capture `symbol`, of which `stored` is there."""
-        book = Book(symbol, self._book.depth, self._book_ms) if self._book is not None else None
+        book = Book(symbol, self._book.depth, self._book_ms, self._procedure) if self._book is not None else None
         closes = {interval: Closes(interval, stored.last_closes.get(interval)) for interval in self._intervals}
         heard = dict.fromkeys([*self._frames, "rest"], time.monotonic())
-        self._symbols[symbol] = _Symbol(Ids(stored.last_trade, stored.last_trade_ms), closes, book, heard)
+        self._symbols[symbol] = _Symbol(
+            Ids(stored.last_trade, stored.last_trade_ms, self._first_id), closes, book, heard
+        )
         self._known.add(symbol)
 
     def remove(self, symbol: str) -> None:
@@ -154,7 +159,7 @@ class Capture:
         """`symbol` is not listed yet: when its first trades are missed, they are a gap before the first one seen."""
         state = self._symbols.get(symbol)
         if state is not None and state.ids.last is None:
-            state.ids = Ids(FIRST_ID - 1)
+            state.ids = Ids(self._first_id - 1, first_id=self._first_id)
 
     def silent_streams(self, limit_s: float) -> list[tuple[str, str]]:
         """Symbol and table of each stream that was silent for `limit_s` while others of its symbol were not."""
@@ -166,27 +171,17 @@ class Capture:
             if state.heard[table] < since <= max(state.heard.values())
         ]
 
-    def receive(self, frame: bytes) -> frames.Shutdown | frames.Reply | None:
+    def receive(self, frame: bytes) -> Control | None:
         """Take a frame as it came. What is not market data is given back; what is wrong is refused, alone."""
         now_ms = time.time_ns() // 1_000_000
         symbol = None
         try:
-            event = frames.decode(frame)
-            if isinstance(event, frames.Shutdown | frames.Reply):
-                return event
-            handled = self._handlers.get(type(event))
-            if handled is None:
-                raise Rejected("unknown-event", f"{type(event).__name__} was not asked for")
-            table, handle = handled
-            self._frames[table].inc()
-            self._last_frame[table] = now_ms / 1000
-            symbol = event.symbol
-            state = self._symbols.get(symbol)
-            if state is not None:
-                state.heard[table] = state.frame_at = time.monotonic()
-                handle(state, event, now_ms)
-            elif symbol not in self._known:
-                raise Rejected("unknown-symbol", f"{symbol[:40]!r} was not asked for")
+            found = self._decode(frame)
+            if isinstance(found, Control):
+                return found
+            for event in found:
+                symbol = event.symbol
+                self._receive(event, now_ms)
         except Rejected as rejected:
             self._refuse(rejected.reason, str(rejected), frame, symbol)
         except Exception as error:
@@ -195,20 +190,34 @@ class Capture:
             self._refuse("internal", repr(error), frame, symbol)
         return None
 
-    def _trade(self, state: _Symbol, event: AggregateTrade | RawTrade, now_ms: int) -> None:
-        self._take_trade(state, frames.trade_row(event, now_ms))
+    def _receive(self, event: Event, now_ms: int) -> None:
+        """Raises Rejected."""
+        table, symbol = event.table, event.symbol
+        handle = self._handlers.get(table)
+        if handle is None:
+            raise Rejected("unknown-event", f"{type(event).__name__} was not asked for")
+        self._frames[table].inc()
+        self._last_frame[table] = now_ms / 1000
+        state = self._symbols.get(symbol)
+        if state is not None:
+            state.heard[table] = state.frame_at = time.monotonic()
+            handle(state, event.row(now_ms), now_ms)
+        elif symbol not in self._known:
+            raise Rejected("unknown-symbol", f"{symbol[:40]!r} was not asked for")
 
-    def _kline(self, state: _Symbol, event: Kline, now_ms: int) -> None:
-        row = frames.kline_row(event, now_ms)
-        if event.candle.interval not in state.closes:
-            raise Rejected("unknown-event", f"klines of {event.candle.interval} were not asked for")
-        self._take_kline(row, state.closes[event.candle.interval].see(row.open_time, row.closed))
+    def _trade(self, state: _Symbol, row: RecentTradesRow, _: int) -> None:
+        self._take_trade(state, row)
 
-    def _ticker(self, _: _Symbol, event: Ticker, now_ms: int) -> None:
-        self.take_stats(frames.ticker_row(event, now_ms))
+    def _kline(self, state: _Symbol, row: KlinesRow, _: int) -> None:
+        if row.interval not in state.closes:
+            raise Rejected("unknown-event", f"klines of {row.interval} were not asked for")
+        self._take_kline(row, state.closes[row.interval].see(row.open_time, row.closed))
 
-    def _price(self, _: _Symbol, event: MiniTicker, now_ms: int) -> None:
-        self.take_price(frames.price_row(event, now_ms))
+    def _ticker(self, _: _Symbol, row: Crypto24hStatsRow, __: int) -> None:
+        self.take_stats(row)
+
+    def _price(self, _: _Symbol, row: LatestPricesRow, __: int) -> None:
+        self.take_price(row)
 
     def take_trades(self, symbol: str, rows: list[RecentTradesRow]) -> None:
         """Trades in the order of their ids, from REST."""
@@ -277,15 +286,14 @@ class Capture:
         self._note(row)
         self._intake.put_state((row.symbol,), row)
 
-    def _depth(self, state: _Symbol, event: Depth, now_ms: int) -> None:
+    def _depth(self, state: _Symbol, event: BookUpdate, now_ms: int) -> None:
         assert state.book is not None
-        frames.check_depth(event, now_ms)
         was_pending, was_waiting = state.book.pending, state.book.waiting
         applied, row = state.book.receive(event, now_ms)
         if row is not None or not was_pending:
             state.bucket_since = time.monotonic()
         self._write_book(row)
-        if applied is Applied.APPLIED:
+        if applied in (Applied.APPLIED, Applied.SNAPSHOT):
             state.ignored_since = None
             return
         if applied is Applied.IGNORED and state.book.synced:
@@ -312,18 +320,21 @@ class Capture:
         log.warning("%s: the order book no longer follows its diffs (%s), a snapshot is requested", symbol, why.value)
         self._on_book_lost(symbol, why.value)
 
-    def take_snapshot(
-        self, symbol: str, last_id: int, bids: list[tuple[str, str]], asks: list[tuple[str, str]]
-    ) -> bool:
+    def take_snapshot(self, symbol: str, snapshot: BookSnapshot) -> bool:
         """Take a symbol's snapshot from REST. False when another one is needed."""
         state = self._symbols.get(symbol)
         if state is None or state.book is None:
             return True
-        enough, rows = state.book.load(last_id, bids, asks)
+        enough, rows = state.book.load(snapshot)
         state.bucket_since, state.ignored_since = time.monotonic(), None
         for row in rows:
             self._write_book(row)
         return enough
+
+    def follows(self, symbol: str) -> bool:
+        """Return whether the book of `symbol` follows its updates and needs no snapshot."""
+        state = self._symbols.get(symbol)
+        return state is not None and state.book is not None and state.book.synced
 
     def take_book(self, row: OrderBookRow) -> None:
         """A book's state from REST."""

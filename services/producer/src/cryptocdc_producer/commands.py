@@ -23,7 +23,6 @@ from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused, Rest
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import symbols, times
-from cryptocdc_core.exchanges import exchange_of
 from cryptocdc_core.exits import BadInput
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import ProducerMetrics
@@ -31,7 +30,8 @@ from cryptocdc_core.names import Names, Source, identity
 from cryptocdc_core.plan import streams_of
 from cryptocdc_core.rows import KlinesRow, Row
 from cryptocdc_core.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
-from cryptocdc_producer.checks import Rejected
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_producer.history import Fetched, History
 from cryptocdc_producer.intake import Intake
 from cryptocdc_producer.questions import Questions
@@ -115,7 +115,7 @@ async def _backfill(
     feed: CryptoFeed, source: Source, url: str | None, symbol: str, from_ms: int, to_ms: int, database: PostgresSettings
 ) -> dict[str, Any]:
     """Fetch and write; rows and refusals by what was fetched ("trades", "klines 1m"). Refusals are listed on stderr."""
-    exchange = exchange_of(feed, url)
+    venue = venue_of(feed, url)
     names = Names(identity(feed.name, source))
     connect = partial(postgres.connect, database, "backfill")
     stored = Store(names, feed, connect).load([symbol])[symbol]
@@ -129,7 +129,7 @@ async def _backfill(
         unwritten[f"klines {row.interval}" if isinstance(row, KlinesRow) else "trades"] += 1
 
     writer = Writer(names, streams_of(feed), intake, connect, metrics, reject)
-    rest = Rest(exchange.rest, ExchangeSettings.from_env().api_key, patience_s=300)
+    rest = Rest(venue, ExchangeSettings.from_env().api_key, patience_s=300)
     questions = Questions(rest, metrics, lambda _, detail, *rest: problems.append(f"{detail}: {rest[0]!r:.200}"))
     began = time.monotonic()
     fetched: dict[str, Fetched] = {}
@@ -145,7 +145,7 @@ async def _backfill(
                 tasks[what] = bars.add_task(what, total=to_ms - from_ms, rows=0)
             bars.update(tasks[what], completed=through_ms - from_ms, rows=rows)
 
-        history = History(feed, exchange.historical_trades, symbol, stored, questions, intake, progress)
+        history = History(feed, venue, symbol, stored, questions, intake, progress)
         try:
             if feed.spec.streams.klines is not None:
                 for interval in feed.spec.streams.klines.intervals:

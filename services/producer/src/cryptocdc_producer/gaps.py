@@ -5,18 +5,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from cryptocdc_producer import intervals
+from cryptocdc_core import intervals
 
 _RUNS = 8
 """Runs of ids that are remembered: enough for connections that overlap across several gaps."""
 _FIRST_IDS = 10_000
-"""Ids that begin again at no more than this are taken to have begun at 0: to ask for those before costs ten pages."""
+"""Ids that begin again at no more than this are taken to have begun at the first one: to request those before costs ten
+pages."""
 FAR = 10_000_000
 """Ids: what the busiest symbols bring in a day. One further than that from all known is not believed alone."""
-
-
-FIRST_ID = 0
-"""The id of a market's first trade, of both kinds."""
 
 
 class Gap(NamedTuple):
@@ -50,10 +47,12 @@ class Seen(Enum):
 class Ids:
     """The trade ids of one symbol.
 
-    `last`: the last one stored before, None for a symbol never captured. `last_ms`: when it was traded.
+    `last`: the last one stored before, None for a symbol never captured. `last_ms`: when it was traded. `first_id`:
+    that of a market's first trade.
     """
 
-    def __init__(self, last: int | None, last_ms: int = 0) -> None:
+    def __init__(self, last: int | None, last_ms: int = 0, first_id: int = 0) -> None:
+        self._first_id = first_id
         self._runs: list[tuple[int, int]] = [] if last is None else [(last, last)]
         self._wild: int | None = None
         self._newest_ms = last_ms
@@ -100,7 +99,7 @@ class Ids:
     def _restart(self, first: int, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
         """The ids began again; `first` is the lowest one that came."""
         self._runs, self._newest_ms = [(trade_id, trade_id)], at_ms
-        begun = 0 if first <= _FIRST_IDS else first
+        begun = self._first_id if first <= _FIRST_IDS else first
         return Seen.RESTART, (begun, trade_id - 1) if begun < trade_id else None
 
     def _see_far(self, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cryptocdc_adapters.exchange import SPARE, ExchangeRefused
+from cryptocdc_core import intervals
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_producer import intervals
+from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.questions import PAGE, Questions, next_klines
+from cryptocdc_producer.questions import Questions, next_klines
 from cryptocdc_producer.store import Stored
 
 Progress = Callable[[str, int, int], None]
@@ -39,7 +40,7 @@ class History:
     """
 
     feed: CryptoFeed
-    historical_trades: bool
+    venue: Venue
     symbol: str
     stored: Stored
     questions: Questions
@@ -51,10 +52,9 @@ class History:
         wanted = self.feed.spec.streams.recent_trades
         if wanted is None:
             return Fetched()
-        aggregate = wanted.kind == "aggregate"
-        if not (aggregate or self.historical_trades):
-            raise ExchangeRefused(0, "this exchange does not give raw trades by id")
-        at = await self.questions.first_trade(self.symbol, aggregate, from_ms, SPARE)
+        if not self.venue.gives_by_id(wanted.kind):
+            raise ExchangeRefused(0, "this exchange does not give these trades by id")
+        at = await self.questions.first_trade(self.symbol, wanted.kind, from_ms, SPARE)
         if at is None:
             return Fetched()
         last = self.stored.last_trade
@@ -62,7 +62,7 @@ class History:
             self.intake.put(Gap(RECENT_TRADES.table, self.symbol, "", last + 1, at - 1))
         taken, refused, through = 0, 0, from_ms
         while through < to_ms:
-            page = await self.questions.trades(self.symbol, aggregate, at, PAGE, SPARE)
+            page = await self.questions.trades(self.symbol, wanted.kind, at, None, SPARE)
             if not page.given:
                 break
             kept = [row for row in page.rows if from_ms <= row.trade_time < to_ms]
@@ -81,7 +81,7 @@ class History:
         at: int | None = from_ms
         taken, refused = 0, 0
         while at is not None and at < to_ms:
-            page = await self.questions.klines(self.symbol, interval, at, PAGE, SPARE)
+            page = await self.questions.klines(self.symbol, interval, at, None, SPARE)
             kept = [row for row in page.rows if row.closed and row.open_time < to_ms]
             last = self.stored.last_closes.get(interval)
             if kept and not taken and last is not None and intervals.following(interval, last) < kept[0].open_time:

@@ -81,6 +81,6 @@ class MarketStates:
 
 def _state(market: Market | None) -> State | None:
     """None for a market that trades."""
-    if market is None:
+    if market is None or not market.listed:
         return State.UNLISTED
     return None if market.trading else State.PAUSED

@@ -8,25 +8,22 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from cryptocdc_adapters.exchange import INVALID_SYMBOL, ExchangeError, ExchangeRefused
-from cryptocdc_core import durations
+from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused
+from cryptocdc_core import durations, intervals
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import Row
-from cryptocdc_producer import intervals
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.capture import Capture
-from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.questions import PAGE, Questions, next_klines
+from cryptocdc_producer.questions import Questions, next_klines
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R", bound=Row)
 
-_TICKERS_AT_ONCE = 20
-"""Twenty weigh 2, a hundred 40."""
-_PRICES_AT_ONCE = 100
 _LOOK_EVERY_S = 0.25
 _SYMBOLS_AT_ONCE = 4
 """Questions for single symbols in flight."""
@@ -47,7 +44,7 @@ class Polling:
     def __init__(
         self,
         feed: CryptoFeed,
-        historical_trades: bool,
+        venue: Venue,
         questions: Questions,
         capture: Capture,
         intake: Intake,
@@ -55,7 +52,7 @@ class Polling:
         markets: Markets,
     ) -> None:
         self._streams = feed.spec.streams
-        self._historical = historical_trades
+        self._venue = venue
         self._questions, self._capture, self._intake, self._metrics = questions, capture, intake, metrics
         self._markets = markets
         self._at_once = asyncio.Semaphore(_SYMBOLS_AT_ONCE)
@@ -117,7 +114,7 @@ class Polling:
         try:
             await question
         except ExchangeRefused as refused:
-            if refused.code != INVALID_SYMBOL:
+            if not refused.unknown_symbol:
                 log.warning("%s", refused)
             elif len(symbols) == 1:
                 self._markets.doubt(symbols[0])
@@ -134,16 +131,16 @@ class Polling:
     async def _trades(self, symbol: str) -> None:
         """From the last known id on, page after page: nothing falls between two rounds where ids can be asked for."""
         assert self._streams.recent_trades is not None
-        aggregate = self._streams.recent_trades.kind == "aggregate"
+        kind, most = self._streams.recent_trades.kind, self._questions.page
         last = self._capture.last_trade(symbol)
-        if last is None or not (aggregate or self._historical):
-            page = await self._questions.trades(symbol, aggregate, None, limit=1 if last is None else PAGE)
+        if last is None or not self._venue.gives_by_id(kind):
+            page = await self._questions.trades(symbol, kind, None, limit=1 if last is None else most)
             await self._intake.room()
             self._capture.take_trades(symbol, page.rows)
             return
-        given = PAGE
-        while given >= PAGE:
-            page = await self._questions.trades(symbol, aggregate, last + 1)
+        given = most
+        while given >= most:
+            page = await self._questions.trades(symbol, kind, last + 1)
             await self._intake.room()
             self._capture.take_trades(symbol, page.rows)
             given = page.given
@@ -156,19 +153,23 @@ class Polling:
         for interval in self._streams.klines.intervals:
             last = self._capture.last_close(symbol, interval)
             start = None if last is None else intervals.following(interval, last)
-            given = PAGE
-            while given >= PAGE:
-                page = await self._questions.klines(symbol, interval, start, limit=2 if start is None else PAGE)
+            given = most = self._questions.page
+            while given >= most:
+                page = await self._questions.klines(symbol, interval, start, limit=2 if start is None else most)
                 await self._intake.room()
                 self._capture.take_klines(symbol, page.rows)
                 given = 0 if start is None else page.given
                 start = None if start is None else next_klines(interval, start, page)
 
     async def _stats(self) -> bool:
-        return await self._chunks(_TICKERS_AT_ONCE, self._questions.tickers, self._capture.take_stats)
+        return await self._chunks(
+            self._venue.requests.stats_per_request, self._questions.stats, self._capture.take_stats
+        )
 
     async def _prices(self) -> bool:
-        return await self._chunks(_PRICES_AT_ONCE, self._questions.prices, self._capture.take_price)
+        return await self._chunks(
+            self._venue.requests.prices_per_request, self._questions.prices, self._capture.take_price
+        )
 
     async def _chunks(
         self, size: int, ask: Callable[[list[str]], Awaitable[list[R]]], take: Callable[[R], None]

@@ -15,14 +15,15 @@ import msgspec
 from cryptocdc_adapters import postgres
 from cryptocdc_adapters.exchange import Rest
 from cryptocdc_adapters.serving import Health
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK
-from cryptocdc_core.exchanges import always_listed, exchange_of
+from cryptocdc_core.catalogue.streams import ORDER_BOOK
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, identity
 from cryptocdc_core.plan import streams_of
 from cryptocdc_core.rows import Row
 from cryptocdc_core.settings import KafkaSettings, PostgresSettings, ProgramSettings
+from cryptocdc_exchanges.port import Channel
+from cryptocdc_exchanges.registry import always_listed, venue_of
 from cryptocdc_producer.assignment import Assignment
 from cryptocdc_producer.backfill import Backfill
 from cryptocdc_producer.capture import Capture
@@ -42,8 +43,6 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.2
 _FLUSH_S = 25.0
 """For what is queued to be written at the end; who stops us waits 30 s."""
-_AT_RISK = {"ticker": CRYPTO_24H_STATS, "miniTicker": LATEST_PRICES, "depth": ORDER_BOOK}
-"""Streams that can't be had later, by the part after the @ of their names."""
 
 
 class Producer:
@@ -51,41 +50,41 @@ class Producer:
 
     def __init__(self, settings: ProgramSettings, feed: CryptoFeed, metrics: ProducerMetrics, health: Health) -> None:
         names = Names(identity(feed.name, settings.source))
-        exchange = exchange_of(feed, settings.rest_url, settings.websocket_url)
+        venue = venue_of(feed, settings.rest_url, settings.websocket_url)
         kafka, database = KafkaSettings.from_env(), PostgresSettings.from_env()
         connect = partial(postgres.connect, database, "producer")
         self._metrics, self._health = metrics, health
+        self._at_risk = {table for table, offer in venue.offers.items() if offer.refill is None}
         self._rejects = Rejects(kafka, names, feed.name, metrics)
         self._intake = Intake(metrics)
         self._writer = Writer(names, streams_of(feed), self._intake, connect, metrics, self._refuse_row)
         self._rest = Rest(
-            exchange.rest,
+            venue,
             settings.api_key,
             on_throttled=lambda status: metrics.throttled.labels(str(status)).inc(),
         )
         metrics.weight_used.set_function(lambda: self._rest.budget.used)
         metrics.weight_limit.set_function(lambda: self._rest.budget.limit)
         self._questions = Questions(self._rest, metrics, self._rejects.refuse)
-        self._backfill = Backfill(feed, exchange.historical_trades, self._questions, self._intake, metrics)
-        self._snapshots = Snapshots(self._questions, metrics)
+        self._backfill = Backfill(feed, venue, self._questions, self._intake, metrics)
+        self._snapshots = Snapshots(venue.order_book, self._questions, metrics)
         self._capture = Capture(
             feed,
+            venue,
             self._intake,
             metrics,
             lambda gap: self._backfill.add([gap]),
             self._snapshots.want,
             self._rejects.refuse,
         )
-        self._fleet = Fleet(exchange.websocket, self._capture.receive, self._intake.room, metrics, self._outage)
+        self._fleet = Fleet(venue, self._capture.receive, self._intake.room, metrics, self._outage)
         store = Store(names, feed, connect)
-        self._roster = Roster(feed, store, self._capture, self._fleet, self._backfill)
+        self._roster = Roster(feed, venue, store, self._capture, self._fleet, self._backfill)
         self._watch = MarketWatch(
             self._questions, self._capture, self._roster, metrics, always_listed(feed, settings.source)
         )
         metrics.symbols.set_function(lambda: len(self._capture.symbols - self._watch.absent))
-        self._polling = Polling(
-            feed, exchange.historical_trades, self._questions, self._capture, self._intake, metrics, self._watch
-        )
+        self._polling = Polling(feed, venue, self._questions, self._capture, self._intake, metrics, self._watch)
         loop = asyncio.get_running_loop()
         self._assignment = Assignment(
             kafka, names, lambda *change: loop.call_soon_threadsafe(partial(self._roster.change, *change))
@@ -105,7 +104,7 @@ class Producer:
             self._tick(),
             self._roster.run(),
             self._backfill.run(),
-            self._snapshots.run(self._capture),
+            self._snapshots.run(self._capture, lambda symbol: self._roster.renew(symbol, ORDER_BOOK.table)),
             self._watch.run(),
             watch_streams(self._capture, self._roster),
             *self._polling.tasks(),
@@ -160,6 +159,6 @@ class Producer:
     def _refuse_row(self, row: Row, problem: str) -> None:
         self._rejects.refuse("postgres", problem, msgspec.json.encode(row), row.symbol)
 
-    def _outage(self, streams: Iterable[str], seconds: float) -> None:
-        for table in {_AT_RISK[kind].table for s in streams if (kind := s.split("@")[1]) in _AT_RISK}:
+    def _outage(self, channels: Iterable[Channel], seconds: float) -> None:
+        for table in {channel.table for channel in channels} & self._at_risk:
             self._metrics.outage_seconds.labels(table).inc(seconds)

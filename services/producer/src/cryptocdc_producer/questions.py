@@ -13,26 +13,19 @@ from functools import partial
 from typing import Generic, NamedTuple, TypeVar
 
 from cryptocdc_adapters import exchange
-from cryptocdc_adapters.exchange import (
-    INVALID_SYMBOL,
-    LIVE,
-    MAX_BODY,
-    ExchangeRefused,
-    ExchangeUnreadable,
-    Rest,
-    symbols_parameter,
-)
+from cryptocdc_adapters.exchange import LIVE, ExchangeRefused, ExchangeUnreadable, Rest
+from cryptocdc_core import intervals
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.resolve import Market
 from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OrderBookRow, RecentTradesRow, Row
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
-from cryptocdc_producer import answers, intervals
-from cryptocdc_producer.answers import Rows, Snapshot
-from cryptocdc_producer.checks import Rejected
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import BookSnapshot, Refused, Request, Rows
+from cryptocdc_producer.books import snapshot_row
 from cryptocdc_producer.gaps import FAR
 
-PAGE = 1000
-"""Rows that the exchange gives at most in one answer."""
 _THREADS = 4
 
 Refuse = Callable[[str, str, bytes, str | None], None]
@@ -97,9 +90,15 @@ class Questions:
 
     def __init__(self, rest: Rest, metrics: ProducerMetrics, refuse: Refuse) -> None:
         self._rest, self._metrics, self._refuse = rest, metrics, refuse
+        self._venue = rest.venue
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="rest")
         # Backfill may wait for budget for a whole minute: it must not hold the threads of what is live.
         self._spare = ThreadPoolExecutor(1, thread_name_prefix="backfill")
+
+    @property
+    def page(self) -> int:
+        """Rows that the exchange gives at most in one answer."""
+        return self._venue.requests.page
 
     def close(self) -> None:
         self._rest.stop()
@@ -108,97 +107,83 @@ class Questions:
 
     async def markets(self, symbol: str | None = None) -> dict[str, Market]:
         """All that the exchange lists, or only `symbol`: nothing where it is not listed."""
-        return await self._told(self._threads, partial(exchange.markets, self._rest, symbol), symbol)
+        return await self._sent(self._threads, partial(exchange.markets, self._rest, symbol), symbol)
 
     async def trades(
-        self, symbol: str, aggregate: bool, from_id: int | None, limit: int = PAGE, share: float = LIVE
+        self, symbol: str, kind: str, from_id: int | None, limit: int | None = None, share: float = LIVE
     ) -> Page[RecentTradesRow]:
-        """Trades in the order of their ids, from `from_id` on, or the last ones."""
-        more: dict[str, str | int] = {} if from_id is None else {"fromId": from_id}
-        if aggregate:
-            path, weight, read = "aggTrades", 4, answers.aggregate_trades
-        else:
-            path, weight, read = ("trades" if from_id is None else "historicalTrades"), 25, answers.raw_trades
-        body = await self._ask("recent_trades", path, weight, share, symbol=symbol, limit=limit, **more)
-        page = self._page(partial(read, symbol), body, symbol).plausible(near=from_id or 0)
-        return page._replace(rows=sorted(page.rows, key=lambda row: row.trade_id))
+        """Return trades in the order of their ids, from `from_id` on, or the last ones."""
+        request = self._venue.requests.trades(symbol, kind, from_id, limit or self.page)
+        page = await self._page(RECENT_TRADES, request, symbol, share)
+        rows = [row for row in page.rows if from_id is None or row.trade_id >= from_id]
+        return page._replace(rows=sorted(rows, key=lambda row: row.trade_id)).plausible(near=from_id or 0)
 
-    async def first_trade(self, symbol: str, aggregate: bool, at_ms: int, share: float) -> int | None:
+    async def first_trade(self, symbol: str, kind: str, at_ms: int, share: float) -> int | None:
         """Return the id of the first trade at or after `at_ms`; None when there is none."""
         # Where the first one is refused and its id can't be read, the next ones say where to begin.
-        for limit in (1, PAGE):
-            body = await self._ask("recent_trades", "aggTrades", 4, share, symbol=symbol, startTime=at_ms, limit=limit)
-            page = self._page(partial(answers.aggregate_trades, symbol), body, symbol)
-            page = page.plausible() if page.rows else page
-            if not page.given:
+        for limit in (1, self.page):
+            request = self._venue.requests.first_trade(symbol, kind, at_ms, limit)
+            found = await self._answer(RECENT_TRADES, request, symbol, share)
+            self._refuse_parts(found.refused, symbol)
+            if not found.ids and not found.refused:
                 return None
-            ids = page.positions if aggregate else [row.first_trade_id for row in page.rows if row.first_trade_id >= 0]
-            if ids:
+            most = max(found.ids) + FAR if found.ids else None
+            beside = [it.position for it in found.refused if it.position is not None]
+            if ids := found.ids + [at for at in beside if most is None or at <= most]:
                 return min(ids)
-        raise Rejected("wrong-field", f"none of the {PAGE} trades from {at_ms} on can be read")
+        raise Rejected("wrong-field", f"none of the {self.page} trades from {at_ms} on can be read")
 
     async def klines(
-        self, symbol: str, interval: str, start_ms: int | None, limit: int = PAGE, share: float = LIVE
+        self, symbol: str, interval: str, start_ms: int | None, limit: int | None = None, share: float = LIVE
     ) -> Page[KlinesRow]:
-        """Klines in the order of their open times, from `start_ms` on, or the last ones."""
-        more: dict[str, str | int] = {} if start_ms is None else {"startTime": start_ms}
-        body = await self._ask("klines", "klines", 2, share, symbol=symbol, interval=interval, limit=limit, **more)
-        now_ms = time.time_ns() // 1_000_000
-        page = self._page(partial(answers.klines, symbol, interval), body, symbol)
-        return page.up_to(now_ms + FUTURE_TOLERANCE_MS)
+        """Return klines in the order of their open times, from `start_ms` on, or the last ones."""
+        request = self._venue.requests.klines(symbol, interval, start_ms, limit or self.page)
+        page = await self._page(KLINES, request, symbol, share)
+        rows = sorted(page.rows, key=lambda row: row.open_time)
+        return page._replace(rows=rows).up_to(time.time_ns() // 1_000_000 + FUTURE_TOLERANCE_MS)
 
-    async def tickers(self, symbols: list[str]) -> list[Crypto24hStatsRow]:
-        weight = 2 if len(symbols) <= 20 else 40
-        body = await self._ask("crypto_24h_stats", "ticker/24hr", weight, LIVE, symbols=symbols_parameter(symbols))
-        return self._page(answers.tickers, body, None).rows
+    async def stats(self, symbols: list[str]) -> list[Crypto24hStatsRow]:
+        return (await self._page(CRYPTO_24H_STATS, self._venue.requests.stats(symbols), None, LIVE)).rows
 
     async def prices(self, symbols: list[str]) -> list[LatestPricesRow]:
-        body = await self._ask("latest_prices", "ticker/price", 4, LIVE, symbols=symbols_parameter(symbols))
-        return self._page(answers.prices, body, None).rows
+        return (await self._page(LATEST_PRICES, self._venue.requests.prices(symbols), None, LIVE)).rows
 
     async def book(self, symbol: str, depth: int, interval_ms: int) -> OrderBookRow:
-        """A row of the best `depth` levels, for the bucket of `interval_ms` that is now."""
-        body = await self._depth(symbol, depth, LIVE)
-        return self._read(partial(answers.book, symbol, depth, interval_ms), body, symbol)
+        """Return a row of the best `depth` levels, for the bucket of `interval_ms` that is now."""
+        snapshot = await self.snapshot(symbol, depth, LIVE)
+        return snapshot_row(symbol, depth, interval_ms, snapshot, time.time_ns() // 1_000_000)
 
-    async def snapshot(self, symbol: str, limit: int, share: float) -> Snapshot:
-        body = await self._depth(symbol, limit, share)
-        return self._read(lambda body, _: answers.snapshot(body), body, symbol)
+    async def snapshot(self, symbol: str, levels: int, share: float) -> BookSnapshot:
+        return await self._answer(ORDER_BOOK, self._venue.requests.book(symbol, levels), symbol, share)
 
-    async def _depth(self, symbol: str, limit: int, share: float) -> bytes:
-        weight = next((weight for most, weight in ((100, 5), (500, 25), (1000, 50)) if limit <= most), 250)
-        return await self._ask("order_book", "depth", weight, share, symbol=symbol, limit=limit)
+    async def _page(self, stream: Stream, request: Request[Rows[R]], symbol: str | None, share: float) -> Page[R]:
+        found = await self._answer(stream, request, symbol, share)
+        self._refuse_parts(found.refused, symbol)
+        return Page(found.rows, [it.position for it in found.refused])
 
-    async def _ask(self, table: str, path: str, weight: int, share: float, **params: str | int) -> bytes:
+    def _refuse_parts(self, refused: list[Refused], symbol: str | None) -> None:
+        for rejected, part, _ in refused:
+            self._refuse(rejected.reason, str(rejected), part, symbol)
+
+    async def _answer(self, stream: Stream, request: Request[T], symbol: str | None, share: float) -> T:
         threads = self._threads if share >= LIVE else self._spare
-        symbol = params.get("symbol")
-        question = partial(self._rest.get, path, weight, share, MAX_BODY, **params)
-        body = await self._told(threads, question, None if symbol is None else str(symbol))
-        self._metrics.frames.labels(table, "rest").inc()
-        self._metrics.last_frame.labels(table).set(time.time())
-        return body
-
-    async def _told(self, threads: ThreadPoolExecutor, question: Callable[[], T], symbol: str | None) -> T:
+        body = await self._sent(threads, partial(self._rest.get, request, share), symbol)
+        self._metrics.frames.labels(stream.table, "rest").inc()
+        self._metrics.last_frame.labels(stream.table).set(time.time())
         try:
-            return await asyncio.get_running_loop().run_in_executor(threads, question)
+            return request.read(body, time.time_ns() // 1_000_000)
+        except Rejected as rejected:
+            self._refuse(rejected.reason, str(rejected), body, symbol)
+            raise
+
+    async def _sent(self, threads: ThreadPoolExecutor, send: Callable[[], T], symbol: str | None) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, send)
         except ExchangeUnreadable as unreadable:
             self._refuse(unreadable.reason, str(unreadable), unreadable.body, symbol)
             raise
         except ExchangeRefused as refused:
             # That a symbol is unknown is an answer: it halts the symbol's capture.
-            if refused.code != INVALID_SYMBOL:
+            if not refused.unknown_symbol:
                 self._refuse("error-body", str(refused), refused.body, symbol)
-            raise
-
-    def _page(self, read: Callable[[bytes, int], Rows[R]], body: bytes, symbol: str | None) -> Page[R]:
-        found = self._read(read, body, symbol)
-        for rejected, part in found.rejected:
-            self._refuse(rejected.reason, str(rejected), part, symbol)
-        return Page(found.rows, [answers.position(part) for _, part in found.rejected])
-
-    def _read(self, read: Callable[[bytes, int], T], body: bytes, symbol: str | None) -> T:
-        try:
-            return read(body, time.time_ns() // 1_000_000)
-        except Rejected as rejected:
-            self._refuse(rejected.reason, str(rejected), body, symbol)
             raise

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import psycopg2
 
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_exchanges.port import Channel, Venue
 from cryptocdc_producer.backfill import Backfill
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.sockets import Fleet
@@ -22,46 +22,29 @@ HAND_OVER_S = 5.0
 _RETRY_S = 2.0
 
 
-def streams_by_table(feed: CryptoFeed, symbol: str) -> dict[str, list[str]]:
-    """The WebSocket streams that `feed` needs of `symbol`, by the table they fill."""
-    streams, lower = feed.spec.streams, symbol.lower()
-    names: dict[str, list[str]] = {}
-    if streams.recent_trades is not None and streams.recent_trades.source == "websocket":
-        kind = "aggTrade" if streams.recent_trades.kind == "aggregate" else "trade"
-        names[RECENT_TRADES.table] = [f"{lower}@{kind}"]
-    if streams.klines is not None and streams.klines.source == "websocket":
-        names[KLINES.table] = [f"{lower}@kline_{interval}" for interval in streams.klines.intervals]
-    if streams.crypto_24h_stats is not None and streams.crypto_24h_stats.source == "websocket":
-        names[CRYPTO_24H_STATS.table] = [f"{lower}@ticker"]
-    if streams.latest_prices is not None and streams.latest_prices.source == "websocket":
-        names[LATEST_PRICES.table] = [f"{lower}@miniTicker"]
-    if streams.order_book is not None and streams.order_book.source == "websocket":
-        names[ORDER_BOOK.table] = [f"{lower}@depth@100ms"]
-    return names
-
-
-def stream_names(feed: CryptoFeed, symbol: str) -> list[str]:
-    """All of them."""
-    return [name for names in streams_by_table(feed, symbol).values() for name in names]
-
-
 class Roster:
     """All of it runs on the event loop."""
 
     def __init__(
         self,
         feed: CryptoFeed,
+        venue: Venue,
         store: Store,
         capture: Capture,
         fleet: Fleet,
         backfill: Backfill,
     ) -> None:
-        self._feed, self._store, self._capture = feed, store, capture
+        self._streams, self._channels = feed.spec.streams, venue.channels
+        self._store, self._capture = store, capture
         self._fleet, self._backfill = fleet, backfill
         self._wanted: set[str] = set()
         """Assigned to this producer."""
         self._changed = asyncio.Event()
         self._leaving: dict[str, asyncio.TimerHandle] = {}
+
+    def channels(self, symbol: str) -> list[Channel]:
+        """Return the channels that are subscribed to for `symbol`."""
+        return self._channels.of(self._streams, symbol)
 
     @property
     def wanted(self) -> set[str]:
@@ -90,17 +73,17 @@ class Roster:
     def _end(self, symbol: str) -> None:
         if symbol in self._capture.symbols:
             log.info("%s: capture ends", symbol)
-            self._fleet.remove(stream_names(self._feed, symbol))
+            self._fleet.remove(self.channels(symbol))
             self._capture.remove(symbol)
         self._backfill.drop(symbol)
 
     def renew(self, symbol: str, table: str) -> None:
         """The stream that fills `table` has fallen silent, others of `symbol` have not: subscribe to it again."""
-        self._fleet.renew(streams_by_table(self._feed, symbol).get(table, ()))
+        self._fleet.renew([channel for channel in self.channels(symbol) if channel.table == table])
 
     def renew_all(self, symbol: str) -> None:
         """The market of `symbol` trades again, and no frame has come yet: subscribe to all of its streams again."""
-        self._fleet.renew(stream_names(self._feed, symbol))
+        self._fleet.renew(self.channels(symbol))
 
     async def run(self) -> None:
         """Begin the capture of what is wanted, as soon as PostgreSQL says what is stored of it."""
@@ -120,6 +103,6 @@ class Roster:
                         if symbol in self._wanted:
                             self._capture.add(symbol, stored[symbol])
                             self._backfill.add(stored[symbol].gaps)
-                            self._fleet.add(stream_names(self._feed, symbol))
+                            self._fleet.add(self.channels(symbol))
                     log.info("capturing %s", ", ".join(sorted(self._capture.symbols)))
             await self._changed.wait()

@@ -8,13 +8,14 @@ import heapq
 import logging
 import random
 import time
+from collections.abc import Callable
 from itertools import count
 
 from cryptocdc_adapters.exchange import URGENT, ExchangeError
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_producer.books import SNAPSHOT_LEVELS
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import OrderBook
 from cryptocdc_producer.capture import Capture
-from cryptocdc_producer.checks import Rejected
 from cryptocdc_producer.questions import Questions
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,8 @@ _CALM_S = 120.0
 
 
 class Snapshots:
-    def __init__(self, questions: Questions, metrics: ProducerMetrics) -> None:
-        self._questions, self._metrics = questions, metrics
+    def __init__(self, procedure: OrderBook, questions: Questions, metrics: ProducerMetrics) -> None:
+        self._procedure, self._questions, self._metrics = procedure, questions, metrics
         self._due: list[tuple[float, int, str]] = []
         self._waiting: set[str] = set()
         self._delay: dict[str, tuple[float, float]] = {}
@@ -48,7 +49,8 @@ class Snapshots:
         heapq.heappush(self._due, (time.monotonic() + delay * random.uniform(0.5, 1.0), next(self._order), symbol))
         self._added.set()
 
-    async def run(self, capture: Capture) -> None:
+    async def run(self, capture: Capture, resubscribe: Callable[[str], None]) -> None:
+        """`resubscribe` is called with a symbol whose snapshot comes with its subscription."""
         while True:
             self._added.clear()
             wait = self._due[0][0] - time.monotonic() if self._due else None
@@ -61,12 +63,18 @@ class Snapshots:
             if symbol not in capture.symbols:
                 self._delay.pop(symbol, None)
                 continue
+            levels = self._procedure.levels
+            if self._procedure.snapshot_by == "channel" or levels is None:
+                if not capture.follows(symbol):
+                    resubscribe(symbol)
+                await asyncio.sleep(_PACE_S)
+                continue
             try:
-                found = await self._questions.snapshot(symbol, SNAPSHOT_LEVELS, URGENT)
+                found = await self._questions.snapshot(symbol, levels, URGENT)
             except (ExchangeError, Rejected) as error:
                 log.warning("%s: no order book: %s", symbol, error)
                 self.want(symbol, "failed")
             else:
-                if not capture.take_snapshot(symbol, found.last_id, found.bids, found.asks):
+                if not capture.take_snapshot(symbol, found):
                     self.want(symbol, "stale")
             await asyncio.sleep(_PACE_S)

@@ -1,46 +1,36 @@
-"""The WebSocket connections: each stream always on one of them, or on two while one takes over from the other.
-
-Facts: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams (limits, life of a connection).
-"""
+"""The WebSocket connections: each channel always on one of them, or on two while one takes over from the other."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 
-import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from cryptocdc_adapters.http_client import proxy_of
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_producer.frames import Reply, Shutdown
+from cryptocdc_exchanges.port import Alive, Channel, Closing, Control, Reply, Venue
 
 log = logging.getLogger(__name__)
 
-STREAMS_A_CONNECTION = 200
-"""The exchange takes 1,024; with fewer a cut hurts fewer."""
-MAX_AGE_S = 23 * 3600 + 50 * 60.0
-"""The exchange cuts at 24 hours."""
 SILENCE_S = 30.0
 """Without a frame for so long a connection is replaced; twice as long each time that does not help."""
 _LONGEST_SILENCE_S = 600.0
 _MAX_BYTES = 16 * 1024 * 1024
 """A frame that is merely too big is refused and the connection lives on; one beyond this ends the connection."""
-_ATTEMPTS, _ATTEMPTS_S = 250, 300.0
-"""Of the 300 in five minutes that an address may make."""
-_COMMAND_STREAMS, _COMMAND_EVERY_S, _REPLY_S = 100, 0.3, 15.0
-"""Commands stay under five messages a second, pings included."""
+_REPLY_S = 15.0
 _TAKE_OVER_S = 15.0
 """How long the old connection waits for the first frame of the new one."""
 _BACKOFF_S = (0.5, 30.0)
 
-Receive = Callable[[bytes], Shutdown | Reply | None]
+Receive = Callable[[bytes], Control | None]
 
 
 class Fleet:
@@ -48,45 +38,43 @@ class Fleet:
 
     def __init__(
         self,
-        url: str,
+        venue: Venue,
         receive: Receive,
         room: Callable[[], Awaitable[None]],
         metrics: ProducerMetrics,
-        on_outage: Callable[[Iterable[str], float], None],
-        max_age_s: float = MAX_AGE_S,
+        on_outage: Callable[[Iterable[Channel], float], None],
     ) -> None:
-        """`on_outage`: the streams that were without data, and for how many seconds."""
-        self.url = url.rstrip("/") + "/stream"
+        """`on_outage`: the channels that were without data, and for how many seconds."""
+        self.base_url, self.channels, self.limits = venue.hosts.websocket, venue.channels, venue.channels.limits
         self.receive, self.room, self.metrics, self.on_outage = receive, room, metrics, on_outage
-        self.max_age_s = max_age_s
         self._lines: list[_Line] = []
         self._attempts: deque[float] = deque()
 
-    def add(self, streams: Iterable[str]) -> None:
-        """Subscribe to `streams`, on connections that have room or on new ones."""
-        for stream in streams:
-            line = next((line for line in self._lines if len(line.streams) < STREAMS_A_CONNECTION), None)
+    def add(self, channels: Iterable[Channel]) -> None:
+        """Subscribe to `channels`, on connections that have room or on new ones."""
+        for channel in channels:
+            line = next((line for line in self._lines if line.has_room(channel)), None)
             if line is None:
-                line = _Line(self)
+                line = _Line(self, channel.path)
                 self._lines.append(line)
-            line.streams[stream] = None
+            line.channels[channel] = None
             line.changed.set()
 
-    def remove(self, streams: Iterable[str]) -> None:
-        gone = set(streams)
+    def remove(self, channels: Iterable[Channel]) -> None:
+        gone = set(channels)
         for line in list(self._lines):
-            for stream in gone & line.streams.keys():
-                del line.streams[stream]
+            for channel in gone & line.channels.keys():
+                del line.channels[channel]
                 line.changed.set()
-            if not line.streams:
+            if not line.channels:
                 self._lines.remove(line)
                 line.task.cancel()
 
-    def renew(self, streams: Iterable[str]) -> None:
-        """Subscribe anew to `streams`, which fell silent while others of their connection did not."""
-        wanted = set(streams)
+    def renew(self, channels: Iterable[Channel]) -> None:
+        """Subscribe again to `channels`, which fell silent while others of their connection did not."""
+        wanted = set(channels)
         for line in self._lines:
-            line.renewed |= wanted & line.streams.keys()
+            line.renewed |= wanted & line.channels.keys()
             line.changed.set()
 
     async def close(self) -> None:
@@ -98,26 +86,30 @@ class Fleet:
 
     async def attempt(self) -> None:
         """Return when another connection may be tried."""
-        now = time.monotonic()
-        while self._attempts and now - self._attempts[0] > _ATTEMPTS_S:
+        now, within_s = time.monotonic(), self.limits.attempts_s
+        while self._attempts and now - self._attempts[0] > within_s:
             self._attempts.popleft()
-        if len(self._attempts) >= _ATTEMPTS:
-            await asyncio.sleep(_ATTEMPTS_S - (now - self._attempts[0]))
+        if len(self._attempts) >= self.limits.attempts:
+            await asyncio.sleep(within_s - (now - self._attempts[0]))
         self._attempts.append(time.monotonic())
 
 
 class _Line:
-    """Streams that flow over one connection after the other."""
+    """Channels that flow over one connection after the other."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
-        self.streams: dict[str, None] = {}
-        self.renewed: set[str] = set()
+    def __init__(self, fleet: Fleet, path: str) -> None:
+        self.fleet, self._path = fleet, path
+        self.url = fleet.base_url + path
+        self.channels: dict[Channel, None] = {}
+        self.renewed: set[Channel] = set()
         self.changed = asyncio.Event()
         self.silence_s = SILENCE_S
         self.heard = time.monotonic()
         self.down_since: float | None = None
         self.task = asyncio.create_task(self._run(), name="line")
+
+    def has_room(self, channel: Channel) -> bool:
+        return channel.path == self._path and len(self.channels) < self.fleet.limits.channels
 
     async def _run(self) -> None:
         """Endless: without it the streams would never be connected again."""
@@ -125,7 +117,7 @@ class _Line:
             try:
                 await self._connect()
             except Exception:
-                log.exception("connection to %s: ended by a fault, it is made again", self.fleet.url)
+                log.exception("connection to %s: ended by a fault, it is made again", self.url)
                 self.fleet.metrics.reconnects.labels("failed").inc()
                 await asyncio.sleep(_BACKOFF_S[1] * random.uniform(0.5, 1.0))
 
@@ -140,7 +132,7 @@ class _Line:
                     fresh = await _Session.open(self)
                 except Exception as error:  # whatever an address, a resolver or a proxy makes of it: it may pass
                     problem = str(error) or type(error).__name__
-                    log.warning("no connection to %s, again in %.1f s: %s", self.fleet.url, delay, problem)
+                    log.warning("no connection to %s, again in %.1f s: %s", self.url, delay, problem)
                     self.fleet.metrics.reconnects.labels("failed").inc()
                     await asyncio.sleep(delay * random.uniform(0.5, 1.0))
                     delay = min(delay * 2, _BACKOFF_S[1])
@@ -153,7 +145,7 @@ class _Line:
                 if current.frames:
                     delay = _BACKOFF_S[0]
                 self.fleet.metrics.reconnects.labels(reason).inc()
-                log.info("connection of %d streams ends: %s", len(self.streams), reason)
+                log.info("connection of %d channels ends: %s", len(self.channels), reason)
                 if current.reader.done():
                     self.down_since = self.down_since or self.heard
                     current = None
@@ -172,7 +164,7 @@ class _Line:
         if not session.first.done():
             session.first.set_result(None)
         if self.down_since is not None:
-            self.fleet.on_outage(self.streams, self.heard - self.down_since)
+            self.fleet.on_outage(self.channels, self.heard - self.down_since)
             self.down_since = None
 
 
@@ -182,18 +174,20 @@ class _Session:
     def __init__(self, line: _Line, socket: ClientConnection) -> None:
         self._line, self._socket = line, socket
         self._opened = self.heard = time.monotonic()
-        self._max_age_s = line.fleet.max_age_s * random.uniform(0.98, 1.0)
+        self._max_age_s = (line.fleet.limits.max_age_s or float("inf")) * random.uniform(0.98, 1.0)
         self.frames = 0
         self._shutdown = False
         self._refused = ""
-        self._replies: dict[int, asyncio.Future[str]] = {}
+        self._command: _Command | None = None
+        """The one that is in flight."""
         self.first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.reader = asyncio.create_task(self._read(), name="read")
-        self._commander = asyncio.create_task(self._command(), name="command")
+        self._commander = asyncio.create_task(self._keep_subscribed(), name="command")
+        self._pinger = asyncio.create_task(self._ping(), name="ping")
 
     @classmethod
     async def open(cls, line: _Line) -> _Session:
-        url = line.fleet.url
+        url = line.url
         # Without compression: it would cost more of a core than all of decoding.
         socket = await connect(
             url, proxy=proxy_of(url), max_size=_MAX_BYTES, max_queue=256, compression=None, close_timeout=2
@@ -216,9 +210,10 @@ class _Session:
                 return "silence"
 
     async def close(self) -> None:
-        for task in (self._commander, self.reader):
+        tasks = (self._commander, self._pinger, self.reader)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(self._commander, self.reader, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._socket.close()
 
     async def _read(self) -> None:
@@ -229,59 +224,86 @@ class _Session:
                 if control is None:
                     line.frame(self)
                     await fleet.room()
-                elif isinstance(control, Shutdown):
+                elif isinstance(control, Closing):
                     self._shutdown = True
-                elif (waiting := self._replies.pop(control.id or 0, None)) is not None and not waiting.done():
-                    waiting.set_result(control.error)
+                elif isinstance(control, Alive):
+                    self.heard = time.monotonic()
+                elif self._command is not None:
+                    self._command.take(control)
         except ConnectionClosed as closed:
             if closed.sent is not None and closed.sent.code == CloseCode.MESSAGE_TOO_BIG:
                 # Nothing of it was kept: it never came whole.
                 fleet.metrics.rejected.labels("oversize").inc()
         except Exception:
-            log.exception("reading from %s: ended by a fault, the connection is made again", fleet.url)
+            log.exception("reading from %s: ended by a fault, the connection is made again", line.url)
             self._refused = "failed"
         finally:
             self._commander.cancel()
 
-    async def _command(self) -> None:
-        """Keep the subscriptions equal to the line's streams. A connection where that fails is ended."""
+    async def _ping(self) -> None:
+        limits = self._line.fleet.limits
+        if limits.ping is None:
+            return
+        with contextlib.suppress(ConnectionClosed):  # the reader says so
+            while True:
+                await asyncio.sleep(limits.ping_every_s)
+                await self._socket.send(limits.ping)
+
+    async def _keep_subscribed(self) -> None:
+        """Keep the subscriptions equal to the line's channels. A connection where that fails is ended."""
         try:
             await self._follow()
         except Exception:
-            log.exception("commands to %s: ended by a fault, the connection is made again", self._line.fleet.url)
+            log.exception("commands to %s: ended by a fault, the connection is made again", self._line.url)
             self._refused = "failed"
             await self._socket.close()
 
     async def _follow(self) -> None:
-        subscribed: set[str] = set()
+        channels, limits = self._line.fleet.channels, self._line.fleet.limits
+        subscribed: set[Channel] = set()
         number = 0
         while True:
             self._line.changed.clear()
-            wanted, renewed = set(self._line.streams), self._line.renewed
+            wanted, renewed = set(self._line.channels), self._line.renewed
             self._line.renewed = set()
-            for method in ("UNSUBSCRIBE", "SUBSCRIBE"):
+            for write in (channels.unsubscribe, channels.subscribe):
                 going = subscribed - wanted | subscribed & renewed
-                ordered = sorted(going if method == "UNSUBSCRIBE" else wanted - subscribed)
-                for at in range(0, len(ordered), _COMMAND_STREAMS):
+                ordered = sorted(going if write == channels.unsubscribe else wanted - subscribed)
+                for at in range(0, len(ordered), limits.channels_per_command):
                     number += 1
-                    part = ordered[at : at + _COMMAND_STREAMS]
-                    if not await self._obeyed(number, method, part):
+                    part = ordered[at : at + limits.channels_per_command]
+                    names = [channel.name for channel in part]
+                    if not await self._obeyed(_Command(number, names), write(number, names)):
                         return
                     subscribed.symmetric_difference_update(part)
-                    await asyncio.sleep(_COMMAND_EVERY_S)
+                    await asyncio.sleep(limits.command_every_s)
             await self._line.changed.wait()
 
-    async def _obeyed(self, number: int, method: str, streams: list[str]) -> bool:
-        """Send a command and wait for its answer. Without a good one the connection is ended, to begin anew."""
-        answer = self._replies[number] = asyncio.get_running_loop().create_future()
-        message = msgspec.json.encode({"method": method, "params": streams, "id": number}).decode()
+    async def _obeyed(self, command: _Command, message: str) -> bool:
+        """Send a command and wait for its acknowledgement. Without one the connection is ended, to begin again."""
+        self._command = command
         try:
             await self._socket.send(message)
-            error = await asyncio.wait_for(answer, _REPLY_S)
+            error = await asyncio.wait_for(command.done, _REPLY_S)
         except (ConnectionClosed, TimeoutError):
             error = "no answer"
         if error:
-            log.warning("%s of %d streams: %s", method, len(streams), error)
+            log.warning("%.100s: %s", message, error)
             self._refused = "refused"
             await self._socket.close()
         return not error
+
+
+class _Command:
+    """A command in flight: done with the error, or with "" once all of its channels are acknowledged."""
+
+    def __init__(self, number: int, names: Iterable[str]) -> None:
+        self._number, self._open = number, set(names)
+        self.done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def take(self, reply: Reply) -> None:
+        if self.done.done() or reply.number not in (None, self._number):
+            return
+        self._open -= self._open if reply.names is None else reply.names
+        if reply.error or not self._open:
+            self.done.set_result(reply.error)

@@ -9,12 +9,11 @@ from typing import Any
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from cryptocdc_core import ddl
+from cryptocdc_core import ddl, intervals
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.plan import streams_of
-from cryptocdc_producer import intervals
 from cryptocdc_producer.gaps import Gap
 
 

@@ -1,38 +1,26 @@
-"""Answers of the exchange's REST API, and the rows that they make. Pure.
+"""Answers of Binance's REST API, and the rows that they make.
 
 Shapes: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints. A row of an answer
-that is wrong is refused alone; `Rows.rejected` says which and why.
+that is wrong is refused alone; `Rows.refused` says which and why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from cryptocdc_core.rows import (
-    Crypto24hStatsRow,
-    KlinesRow,
-    LatestPricesRow,
-    OrderBookRow,
-    RecentTradesRow,
-    Row,
-)
+from cryptocdc_core import intervals
+from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow, Row
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS, Rank, kline_version, version
-from cryptocdc_producer import intervals
-from cryptocdc_producer.checks import Id, IdOrNone, Rejected, Time, amounts, not_future, signed
+from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, decoded, not_future, signed
+from cryptocdc_exchanges.port import BookSnapshot, FirstTrade, Refused, Rows
 
 _LAST_MS = 86_400_000
 """After its end: a kline that no other follows is closed."""
 T = TypeVar("T")
 R = TypeVar("R", bound=Row)
-
-
-class Rows(NamedTuple, Generic[R]):
-    rows: list[R]
-    rejected: list[tuple[Rejected, bytes]]
-    """What was refused, and the part of the answer that holds it."""
 
 
 def position(part: bytes) -> int | None:
@@ -115,7 +103,7 @@ class Price(msgspec.Struct, gc=False):
     price: str
 
 
-class Snapshot(msgspec.Struct, rename={"last_id": "lastUpdateId"}):
+class Depth(msgspec.Struct, rename={"last_id": "lastUpdateId"}):
     last_id: Id
     bids: list[tuple[str, str]]
     asks: list[tuple[str, str]]
@@ -123,35 +111,29 @@ class Snapshot(msgspec.Struct, rename={"last_id": "lastUpdateId"}):
 
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _look_again(body, str(error)) from None
-
-
-def _look_again(body: bytes, problem: str) -> Rejected:
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return Rejected("invalid-json", str(error))
-    if isinstance(document, dict) and "code" in document and "msg" in document:
-        return Rejected("error-body", f"{document['code']}: {document['msg']}")
-    return Rejected("wrong-field", problem)
+        return decoded(body, kind)
+    except Rejected as rejected:
+        if rejected.reason == "wrong-field":
+            document = msgspec.json.decode(body)
+            if isinstance(document, dict) and "code" in document and "msg" in document:
+                raise Rejected("error-body", f"{document['code']}: {document['msg']}") from None
+        raise
 
 
 def _each(body: bytes, kind: type[T], make: Callable[[T], R]) -> Rows[R]:
-    """Each element of the answer's list by itself. Raises Rejected when it is no list."""
+    """Return each element of the answer's list by itself. Raises Rejected when it is not a list."""
     rows: list[R] = []
-    rejected: list[tuple[Rejected, bytes]] = []
+    refused: list[Refused] = []
     for part in _decode(body, list[msgspec.Raw]):
         try:
             rows.append(make(_decode(bytes(part), kind)))
-        except Rejected as refusal:
-            rejected.append((refusal, bytes(part)))
-    return Rows(rows, rejected)
+        except Rejected as rejected:
+            refused.append(Refused(rejected, bytes(part), position(bytes(part))))
+    return Rows(rows, refused)
 
 
 def aggregate_trades(symbol: str, body: bytes, now_ms: int) -> Rows[RecentTradesRow]:
-    """/aggTrades. Raises Rejected when the answer is no list, as every function below."""
+    """/aggTrades. Raises Rejected when the answer is not a list, as every function below."""
 
     def row(trade: AggregateTrade) -> RecentTradesRow:
         amounts((trade.price, trade.quantity))
@@ -178,6 +160,15 @@ def raw_trades(symbol: str, body: bytes, now_ms: int) -> Rows[RecentTradesRow]:
         )  # fmt: skip
 
     return _each(body, RawTrade, row)
+
+
+def first_trade(symbol: str, kind: str, body: bytes, now_ms: int) -> FirstTrade:
+    """/aggTrades by time, for the first id of this kind of trade."""
+    rows, refused = aggregate_trades(symbol, body, now_ms)
+    if kind == "aggregate":
+        return FirstTrade([row.trade_id for row in rows], refused)
+    ids = [first for row in rows if (first := row.first_trade_id) is not None and first >= 0]
+    return FirstTrade(ids, [it._replace(position=None) for it in refused])
 
 
 def klines(symbol: str, interval: str, body: bytes, now_ms: int) -> Rows[KlinesRow]:
@@ -242,20 +233,8 @@ def prices(body: bytes, now_ms: int) -> Rows[LatestPricesRow]:
     return _each(body, Price, row)
 
 
-def snapshot(body: bytes) -> Snapshot:
-    """/depth. Raises Rejected."""
-    found = _decode(body, Snapshot)
+def snapshot(body: bytes, _: int) -> BookSnapshot:
+    """/depth."""
+    found = _decode(body, Depth)
     amounts([text for side in (found.bids, found.asks) for level in side for text in level])
-    return found
-
-
-def book(symbol: str, depth: int, interval_ms: int, body: bytes, now_ms: int) -> OrderBookRow:
-    """/depth as a row of its own. It bears no time: capture dates it. Raises Rejected."""
-    found = snapshot(body)
-    bids, asks = found.bids[:depth], found.asks[:depth]
-    return OrderBookRow(
-        symbol=symbol, bucket_time=now_ms - now_ms % interval_ms, last_update_id=found.last_id,
-        bid_prices=[price for price, _ in bids], bid_quantities=[quantity for _, quantity in bids],
-        ask_prices=[price for price, _ in asks], ask_quantities=[quantity for _, quantity in asks],
-        event_time=now_ms, received_at=now_ms, version=version(now_ms),
-    )  # fmt: skip
+    return BookSnapshot(found.last_id, found.bids, found.asks)

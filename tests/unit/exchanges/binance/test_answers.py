@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from tests.rows import make_row
-from tests.unit.producer.conftest import NOW, agg_trade, frame
+from tests.unit.producer.conftest import NOW, agg_trade, frame, make_feed
 
-from cryptocdc_core.rows import OrderBookRow, RecentTradesRow
+from cryptocdc_core.rows import RecentTradesRow
 from cryptocdc_core.versions import Rank, kline_version
-from cryptocdc_producer import answers, frames
-from cryptocdc_producer.checks import Rejected
+from cryptocdc_exchanges.binance import answers
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.registry import VENUES
 
 MINUTE = 60_000
 
@@ -31,11 +32,11 @@ def candle(open_time: int, **changed: Any) -> list[Any]:
 
 def test_a_trade_by_rest_is_the_trade_by_websocket() -> None:
     event = agg_trade(7)
-    by_stream = frames.trade_row(frames.decode(frame(event)), NOW)  # type: ignore[arg-type]
+    (by_stream,) = VENUES["binance"].frames.decoder(make_feed().spec.streams)(frame(event))  # type: ignore[misc]
 
     found = answers.aggregate_trades("BTCUSDT", body([{k: event[k] for k in "apqflTmM"}]), NOW)
 
-    assert found.rows == [by_stream]
+    assert found.rows == [by_stream.row(NOW)]
 
 
 def test_a_raw_trade() -> None:
@@ -56,8 +57,8 @@ def test_one_wrong_row_is_refused_alone() -> None:
     found = answers.aggregate_trades("BTCUSDT", body([good, *wrong, good | {"a": 8}]), NOW)
 
     assert [row.trade_id for row in found.rows] == [7, 8]
-    assert [rejected.reason for rejected, _ in found.rejected] == ["wrong-decimal", "wrong-field", "future"]
-    assert json.loads(found.rejected[0][1])["p"] == "1.2.3"
+    assert [it.rejected.reason for it in found.refused] == ["wrong-decimal", "wrong-field", "future"]
+    assert json.loads(found.refused[0].part)["p"] == "1.2.3"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_a_kline_that_an_outage_cut_short_is_stored_as_it_is_reported() -> None:
 
     found = answers.klines("BTCUSDT", "1h", body([reported, following]), NOW)
 
-    assert not found.rejected
+    assert not found.refused
     row = found.rows[0]
     assert (row.open_time, row.close_time, row.closed) == (1515034800000, 1515034814838, True)
     assert row.version == kline_version(NOW, 1515038400000, Rank.FINAL)
@@ -132,7 +133,7 @@ def test_an_aggregate_that_stands_for_no_trade_is_stored_as_it_is_reported() -> 
 
     found = answers.aggregate_trades("BTCUSDT", body([trade]), NOW)
 
-    assert not found.rejected
+    assert not found.refused
     row = found.rows[0]
     assert (row.trade_id, row.price, row.first_trade_id, row.last_trade_id) == (7, "0.00000000", -1, -1)
 
@@ -167,14 +168,19 @@ def test_statistics_are_dated_by_their_close_and_prices_by_capture() -> None:
     assert (price.symbol, price.event_time, price.price) == ("BTCUSDT", NOW, "1.50")
 
 
-def test_a_book_by_rest() -> None:
-    depth = body({"lastUpdateId": 9, "bids": [["2", "1"], ["1", "1"]], "asks": [["3", "1"], ["4", "1"]]})
+def test_a_book_s_levels_are_checked() -> None:
+    found = answers.snapshot(body({"lastUpdateId": 9, "bids": [["2", "1"]], "asks": [["3", "1"], ["4", "1"]]}), NOW)
 
-    row = answers.book("BTCUSDT", 1, 1000, depth, NOW + 1)
-
-    assert row == make_row(
-        OrderBookRow, bucket_time=NOW, last_update_id=9, bid_prices=["2"], bid_quantities=["1"], ask_prices=["3"],
-        ask_quantities=["1"], event_time=NOW + 1, received_at=NOW + 1, version=(NOW + 1) * 1000,
-    )  # fmt: skip
+    assert found == (9, [("2", "1")], [("3", "1"), ("4", "1")])
     with pytest.raises(Rejected):
-        answers.snapshot(body({"lastUpdateId": 9, "bids": [["x", "1"]], "asks": []}))
+        answers.snapshot(body({"lastUpdateId": 9, "bids": [["x", "1"]], "asks": []}), NOW)
+
+
+@pytest.mark.parametrize(("kind", "ids"), [("aggregate", [7]), ("trade", [14])])
+def test_the_first_trade_of_a_time_is_that_of_its_kind(kind: str, ids: list[int]) -> None:
+    trades = [{k: agg_trade(7)[k] for k in "apqflTmM"}, {"a": 8, "p": "?"}]
+
+    found = answers.first_trade("BTCUSDT", kind, body(trades), NOW)
+
+    assert found.ids == ids
+    assert [it.position for it in found.refused] == [8 if kind == "aggregate" else None]

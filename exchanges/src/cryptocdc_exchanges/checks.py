@@ -1,11 +1,12 @@
-"""What is checked of everything that the exchange sends, whichever way it came."""
+"""What is checked of everything that a venue sends, whichever way it came."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TypeVar
 
+import msgspec
 from msgspec import Meta
 
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
@@ -13,9 +14,11 @@ from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """What PostgreSQL's bigint holds."""
 IdOrNone = Annotated[int, Meta(ge=-1, le=2**63 - 1)]
-"""-1 is the exchange's way to say that there is none, as in the ids of a ticker without trades."""
+"""-1 where a venue says so that there is none."""
 Time = Annotated[int, Meta(ge=1, le=2**53)]
 """Milliseconds since the epoch. No lower bound in sense: captures are replayed years later."""
+
+T = TypeVar("T")
 
 # One match for all of a frame's decimals is several times as fast as one for each. Digits are bounded as core's are.
 _AMOUNTS = re.compile(r"(?:\d{1,200}(?:\.\d{1,200})?,)*\Z", re.ASCII)
@@ -45,11 +48,20 @@ def _check(texts: Sequence[str], pattern: re.Pattern[str]) -> None:
     # A comma within a text would make two decimals of one.
     if pattern.match(joined) is None or joined.count(",") != len(texts):
         wrong = next(text for text in texts if "," in text or not pattern.match(f"{text},"))
-        raise Rejected("wrong-decimal", f"{wrong[:40]!r} is no decimal; plain digits such as 0.00012300 are accepted")
+        raise Rejected("wrong-decimal", f"{wrong[:40]!r} is not a decimal; accepted: digits such as 0.00012300")
 
 
 def not_future(time_ms: int, now_ms: int) -> None:
-    """Refuse an event too far ahead of our clock: its version would win for ever. Raises Rejected."""
+    """Refuse an event too far ahead of our clock: its version would win forever. Raises Rejected."""
     if time_ms > now_ms + FUTURE_TOLERANCE_MS:
         ahead, accepted = (time_ms - now_ms) // 1000, FUTURE_TOLERANCE_MS // 1000
         raise Rejected("future", f"dated {ahead} s ahead; {accepted} s are accepted")
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """Return a JSON document as this type. Raises Rejected: `invalid-json` or `wrong-field`."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        reason = "wrong-field" if isinstance(error, msgspec.ValidationError) else "invalid-json"
+        raise Rejected(reason, str(error)) from None

@@ -21,9 +21,20 @@ from cryptocdc_adapters.exchange import (
     Stopped,
     markets,
     quote_volumes,
-    symbols_parameter,
 )
 from cryptocdc_adapters.exchange_budget import Budget
+from cryptocdc_exchanges.port import MAX_BODY, Limit, Request, Venue
+from cryptocdc_exchanges.registry import VENUES
+
+BINANCE = VENUES["binance"]
+
+
+def light(path: str = "ping", **params: str | int) -> Request[Any]:
+    return Request(f"/api/v3/{path}", lambda body, _: body, params, 1, "weight")
+
+
+def venue(server: Answers) -> Venue:
+    return BINANCE.at(server.url)
 
 
 @dataclass
@@ -81,9 +92,9 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_the_exchange_s_own_count_wins(server: Answers) -> None:
     server.add({}, X_MBX_USED_WEIGHT_1M="5500")
-    rest = Rest(server.url)
+    rest = Rest(venue(server))
 
-    rest.get("ping", 1)
+    rest.get(light())
 
     assert rest.budget.used == 5500
     assert 0 < rest.budget.take(300, share=0.95) <= 60.1
@@ -96,16 +107,16 @@ def test_the_exchange_s_own_count_wins(server: Answers) -> None:
 )
 def test_a_count_that_is_none_ends_nothing(server: Answers, header: str, used: int) -> None:
     server.add({"serverTime": 1}, X_MBX_USED_WEIGHT_1M=header)
-    rest = Rest(server.url)
+    rest = Rest(venue(server))
 
-    assert rest.get("time", 1) == b'{"serverTime": 1}'
+    assert rest.get(light("time")) == b'{"serverTime": 1}'
     assert rest.budget.used == used
 
 
 def test_what_can_wait_leaves_room_and_a_new_minute_is_empty() -> None:
     now = [60.0 * 1000]
-    budget = Budget(lambda: now[0])
-    budget.told(3600)
+    budget = Budget(BINANCE.limits.budgets(), lambda: now[0])
+    budget.observe({"weight": 3600})
 
     assert budget.take(1, exchange.SPARE) > 0
     assert budget.take(1, exchange.LIVE) == 0
@@ -119,9 +130,9 @@ def test_a_refusal_is_waited_out_as_told_by_all(server: Answers, slept: list[flo
     server.add({"code": -1003, "msg": "Too much"}, status, Retry_After="37")
     server.add([1])
     throttled: list[int] = []
-    rest = Rest(server.url, on_throttled=throttled.append)
+    rest = Rest(venue(server), on_throttled=throttled.append)
 
-    assert rest.get("ping", 1) == b"[1]"
+    assert rest.get(light()) == b"[1]"
 
     assert throttled == [status]
     assert slept[0] >= 36.9
@@ -129,11 +140,11 @@ def test_a_refusal_is_waited_out_as_told_by_all(server: Answers, slept: list[flo
 
 def test_a_ban_longer_than_patience_is_told_at_once_and_nobody_asks_meanwhile(server: Answers) -> None:
     server.add({}, 418, Retry_After="7200")
-    rest = Rest(server.url, patience_s=60)
+    rest = Rest(venue(server), patience_s=60)
 
     for _ in range(2):
         with pytest.raises(ExchangeBusy) as busy:
-            rest.get("ping", 1)
+            rest.get(light())
         assert busy.value.wait_s > 7000
     assert len(server.asked) == 1
 
@@ -142,7 +153,7 @@ def test_no_ban_is_longer_than_the_exchange_s_longest(server: Answers) -> None:
     server.add({}, 418, Retry_After="inf")
 
     with pytest.raises(ExchangeBusy) as busy:
-        Rest(server.url).get("ping", 1)
+        Rest(venue(server)).get(light())
     assert busy.value.wait_s <= 3 * 86_400
 
 
@@ -150,7 +161,7 @@ def test_the_firewall_s_403_is_a_pause(server: Answers) -> None:
     server.add(b"<html>", 403)
 
     with pytest.raises(ExchangeBusy):
-        Rest(server.url, patience_s=5).get("ping", 1)
+        Rest(venue(server), patience_s=5).get(light())
 
 
 def test_trouble_of_the_exchange_is_retried_and_told_once(
@@ -160,40 +171,40 @@ def test_trouble_of_the_exchange_is_retried_and_told_once(
     server.add(b"", 503)
     server.add({"serverTime": 1})
 
-    assert Rest(server.url).get("time", 1) == b'{"serverTime": 1}'
+    assert Rest(venue(server)).get(light("time")) == b'{"serverTime": 1}'
     assert len(slept) == 2
     assert [record.message for record in caplog.records] == [
-        "exchange: time: 502: bad gateway; it is asked again for up to 60 s"
+        "exchange: /api/v3/time: 502: bad gateway; retrying for up to 60 s"
     ]
 
 
 def test_an_exchange_that_is_not_there_is_unreachable() -> None:
     with pytest.raises(ExchangeUnreachable):
-        Rest("http://127.0.0.1:9", patience_s=0.1).get("ping", 1)
+        Rest(BINANCE.at("http://127.0.0.1:9"), patience_s=0.1).get(light())
 
 
 def test_an_error_body_is_an_exception_with_its_code(server: Answers) -> None:
     server.add({"code": -1121, "msg": "Invalid symbol."}, 400)
 
     with pytest.raises(ExchangeRefused, match="Invalid symbol") as refused:
-        Rest(server.url).get("depth", 5, symbol="NOPE")
-    assert refused.value.code == exchange.INVALID_SYMBOL
+        Rest(venue(server)).get(BINANCE.requests.book("NOPE", 5))
+    assert (refused.value.code, refused.value.unknown_symbol) == (-1121, True)
     assert json.loads(refused.value.body)["msg"] == "Invalid symbol."
 
 
 def test_an_answer_that_is_too_big_is_refused_before_all_of_it_is_read(server: Answers) -> None:
-    server.add(b"x" * (5 * exchange.MAX_BODY))
+    server.add(b"x" * (5 * MAX_BODY))
 
     with pytest.raises(ExchangeUnreadable, match="klines: more than the 1048576 bytes accepted") as unreadable:
-        Rest(server.url).get("klines", 2)
+        Rest(venue(server)).get(light("klines"))
     assert unreadable.value.reason == "oversize"
-    assert exchange.MAX_BODY < len(unreadable.value.body) < 2 * exchange.MAX_BODY
+    assert MAX_BODY < len(unreadable.value.body) < 2 * MAX_BODY
 
 
 def test_what_tells_of_every_symbol_may_be_big(server: Answers) -> None:
-    server.add({"symbols": [], "padding": "x" * (5 * exchange.MAX_BODY)})
+    server.add({"symbols": [], "padding": "x" * (5 * MAX_BODY)})
 
-    assert markets(Rest(server.url)) == {}
+    assert markets(Rest(venue(server))) == {}
 
 
 @pytest.mark.parametrize(("body", "reason"), [(b"{", "invalid-json"), (b"[]", "wrong-field")])
@@ -201,7 +212,7 @@ def test_markets_that_can_t_be_read_are_kept_as_they_came(server: Answers, body:
     server.add(body)
 
     with pytest.raises(ExchangeUnreadable) as unreadable:
-        markets(Rest(server.url))
+        markets(Rest(venue(server)))
     assert (unreadable.value.reason, unreadable.value.body) == (reason, body)
 
 
@@ -212,23 +223,23 @@ def test_listed_names_of_any_script_are_markets_and_names_that_could_break_out_a
     names = ["币安人生USDT", "这是测试币456", "BTCUSDT", "A'; DROP TABLE klines; --", "../../ETC"]
     server.add({"symbols": [{"symbol": name, "status": "TRADING", "quoteAsset": "USDT"} for name in names]})
 
-    assert list(markets(Rest(server.url))) == names[:3]
+    assert list(markets(Rest(venue(server)))) == names[:3]
     assert "2 listed names can't be captured" in caplog.text
 
 
 def test_the_end_interrupts_waiting(server: Answers) -> None:
-    rest = Rest(server.url)
+    rest = Rest(venue(server))
     rest.budget.block(30)
     threading.Timer(0.1, rest.stop).start()
 
     with pytest.raises(Stopped):
-        rest.get("ping", 1)
+        rest.get(light())
 
 
 def test_several_symbols_stand_without_a_space(server: Answers) -> None:
     server.add([])
 
-    Rest(server.url).get("ticker/price", 4, symbols=symbols_parameter(["BTCUSDT", "ETHUSDT"]))
+    Rest(venue(server)).get(BINANCE.requests.prices(["BTCUSDT", "ETHUSDT"]))
 
     assert server.asked[0][0] == "/api/v3/ticker/price?symbols=%5B%22BTCUSDT%22%2C%22ETHUSDT%22%5D"
 
@@ -240,7 +251,7 @@ def test_markets_tell_the_weight_limit_too(server: Answers) -> None:
     ]
     limits = [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 1200}]
     server.add({"symbols": symbols, "rateLimits": limits})
-    rest = Rest(server.url, api_key="key")
+    rest = Rest(venue(server), api_key="key")
 
     found = markets(rest)
 
@@ -249,3 +260,22 @@ def test_markets_tell_the_weight_limit_too(server: Answers) -> None:
     assert server.asked[0][1]["X-MBX-APIKEY"] == "key"
     server.add([{"symbol": "BTCUSDT", "quoteVolume": "12.5"}])
     assert quote_volumes(rest) == {"BTCUSDT": 12.5}
+
+
+def test_a_limit_that_counts_back_from_each_request_is_free_again_part_by_part() -> None:
+    now = [1000.5]
+    budget = Budget([Limit("books", 10, 2.0), Limit("trades", 4, 1.0)], lambda: now[0])
+    assert [budget.take(5, 1.0, "books") for _ in range(2)] == [0.0, 0.0]
+
+    assert 2.0 <= budget.take(1, 1.0, "books") <= 2.2
+    assert budget.take(4, 1.0, "trades") == 0.0
+    assert (budget.used, budget.limit) == (10, 10)
+    now[0] += 2.0
+    assert budget.take(10, 1.0, "books") == 0.0
+
+
+def test_a_request_that_alone_exceeds_its_share_is_let_through_once() -> None:
+    budget = Budget([Limit("weight", 100, 60.0, by_clock=True)], lambda: 60.0)
+
+    assert budget.take(90, 0.6) == 0.0
+    assert budget.take(90, 0.6) > 0.0

@@ -1,0 +1,43 @@
+"""Binance's spot market: binance.com, Binance US, and the simulator, which speaks the same API.
+
+Facts: https://developers.binance.com/docs/binance-spot-api-docs
+"""
+
+from __future__ import annotations
+
+import re
+
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_exchanges.binance import channels, frames, limits, markets, order_book, requests
+from cryptocdc_exchanges.port import Hosts, Offer, Proof, Refill, Venue
+
+_BOTH = ("websocket", "rest")
+_OFFERS = {
+    RECENT_TRADES.table: Offer(_BOTH, Proof.IDS, Refill("trade_id", frozenset({"aggregate", "trade"}), first_id=0)),
+    KLINES.table: Offer(_BOTH, Proof.IDS, Refill("open_time")),
+    CRYPTO_24H_STATS.table: Offer(_BOTH, Proof.ARRIVAL),
+    LATEST_PRICES.table: Offer(_BOTH, Proof.ARRIVAL),
+    ORDER_BOOK.table: Offer(_BOTH, Proof.SEQUENCE),
+}
+_OWN_PATHS = re.compile(r"/+(api(/v\d.*)?|ws(/.*)?|stream)?/*$")
+
+
+def _venue(name: str, rest: str, websocket: str, *always_listed: str, lacks: frozenset[str] = frozenset()) -> Venue:
+    hosts = Hosts(rest, websocket, _OWN_PATHS, lacks)
+    return Venue(
+        name, hosts, _OFFERS, always_listed, markets, channels, frames, requests, order_book.PROCEDURE, limits
+    )  # fmt: skip
+
+
+VENUES = (
+    _venue(
+        "binance", "https://data-api.binance.vision", "wss://data-stream.binance.vision",
+        "BTCUSDT", "ETHUSDT", "BNBUSDT", "ETHBTC",
+        lacks=frozenset({"trade"}),  # the hosts that need no key do not have historicalTrades
+    ),
+    _venue(
+        "binance-us", "https://api.binance.us", "wss://stream.binance.us:9443",
+        "BTCUSDT", "ETHUSDT", "LTCUSDT", "ETHBTC",
+    ),
+    _venue("simulated", "http://127.0.0.1:8090", "ws://127.0.0.1:8090", "BTCUSDT", "ETHUSDT"),
+)  # fmt: skip

@@ -1,0 +1,63 @@
+"""The venues by name: every folder of this package adds its own."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import cryptocdc_exchanges
+from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.names import Source
+from cryptocdc_exchanges.port import Venue
+
+
+def _all() -> Iterator[Venue]:
+    """A folder is found by being there, so that a new one touches no file but its own."""
+    for folder in pkgutil.iter_modules(cryptocdc_exchanges.__path__, f"{cryptocdc_exchanges.__name__}."):
+        if folder.ispkg:
+            yield from import_module(folder.name).VENUES
+
+
+VENUES: dict[str, Venue] = {venue.name: venue for venue in _all()}
+
+
+def venue_of(feed: CryptoFeed, rest_url: str | None = None, websocket_url: str | None = None) -> Venue:
+    """Return the feed's venue at its own hosts, unless the feed or the caller (who wins) names others."""
+    endpoints = feed.spec.endpoints
+    return VENUES[feed.spec.exchange].at(rest_url or endpoints.rest, websocket_url or endpoints.websocket)
+
+
+def always_listed(feed: CryptoFeed, source: Source) -> tuple[str, ...]:
+    """Return the markets that whoever answers for the feed must list. A replayed capture lists what was recorded,
+    however little that is.
+    """
+    if source == "capture":
+        return ()
+    return VENUES["simulated" if source == "simulated" else feed.spec.exchange].always_listed
+
+
+def check(feed: CryptoFeed) -> None:
+    """Raise FeedError with each stream, source and value of the feed that its venue does not have."""
+    venue = VENUES[feed.spec.exchange]
+    problems = [problem for name in STREAMS for problem in _problems(venue, feed, name)]
+    if problems:
+        raise FeedError(problems)
+
+
+def _problems(venue: Venue, feed: CryptoFeed, name: str) -> Iterator[str]:
+    settings, field = getattr(feed.spec.streams, STREAMS[name].table), f"spec.streams.{name}"
+    if settings is None:
+        return
+    offer = venue.offers.get(STREAMS[name].table)
+    if offer is None:
+        has = [stream.name for stream in STREAMS.values() if stream.table in venue.offers]
+        yield f"{field}: {venue.name} does not have it; accepted: {', '.join(has)}"
+        return
+    for option, accepted in {"source": offer.sources, **offer.accepted}.items():
+        value: Any = getattr(settings, option)
+        for given in value if isinstance(value, list) else [value]:
+            if given not in accepted:
+                yield f"{field}.{option}: {given!r} is not accepted; accepted at {venue.name}: {', '.join(accepted)}"

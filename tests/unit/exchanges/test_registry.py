@@ -1,0 +1,53 @@
+"""Which venue a feed has, where it is reached, and what it can't be asked for."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from tests.unit.core.feeds import feed
+
+from cryptocdc_core.feed import Spec
+from cryptocdc_exchanges.registry import VENUES, always_listed, venue_of
+
+
+def test_the_venues_are_the_exchanges_that_a_feed_may_name() -> None:
+    assert set(VENUES) == set(get_args(Spec.model_fields["exchange"].annotation))
+
+
+def test_the_feed_s_own_endpoint_is_used_unless_the_caller_names_another() -> None:
+    own = feed(endpoints={"rest": "http://proxy"})
+    assert venue_of(feed()).hosts.rest == "https://data-api.binance.vision"
+    assert venue_of(own).hosts.rest == "http://proxy"
+    assert venue_of(own, rest_url="http://test").hosts.rest == "http://test"
+
+
+def test_a_host_of_one_s_own_is_taken_to_give_all_trades_by_id() -> None:
+    keyless, own = venue_of(feed()), venue_of(feed(endpoints={"rest": "http://proxy"}))
+    assert [keyless.gives_by_id(kind) for kind in ("aggregate", "trade")] == [True, False]
+    assert [own.gives_by_id(kind) for kind in ("aggregate", "trade")] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("rest", "websocket"),
+    [
+        ("https://h.example/api/v3", "wss://h.example/ws"),
+        ("https://h.example/api/v3/", "wss://h.example/stream/"),
+        ("https://h.example/api", "wss://h.example/"),
+        ("https://h.example/api/v3/ping", "wss://h.example/ws/btcusdt@trade"),
+        ("https://h.example", "wss://h.example"),
+    ],
+)
+def test_the_paths_of_the_api_are_left_off_an_endpoint(rest: str, websocket: str) -> None:
+    hosts = venue_of(feed(endpoints={"rest": rest, "websocket": websocket})).hosts
+    assert (hosts.rest, hosts.websocket) == ("https://h.example", "wss://h.example")
+
+
+def test_a_path_in_front_of_the_api_s_own_stays() -> None:
+    hosts = venue_of(feed(endpoints={"rest": "https://gate.example/api/binance/api/v3"})).hosts
+    assert hosts.rest == "https://gate.example/api/binance"
+
+
+def test_a_replayed_capture_need_not_list_any_market() -> None:
+    assert always_listed(feed(), "capture") == ()
+    assert "BTCUSDT" in always_listed(feed(), "exchange")

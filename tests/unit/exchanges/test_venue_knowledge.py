@@ -1,0 +1,42 @@
+"""What only a venue's folder knows stays in it: paths, channels, headers, codes and fields of its API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+FOLDER = Path("exchanges/src/cryptocdc_exchanges")
+ELSEWHERE = ("services/simulator",)
+"""It speaks each API, and is written from the documentation."""
+WORDS = {
+    "binance": (
+        "/api/v3", "aggTrade", "bookTicker", "miniTicker", "depthUpdate", "24hrTicker", "lastUpdateId", "exchangeInfo",
+        "historicalTrades", "ticker/24hr", "X-MBX-", "-1121", "serverShutdown", "fromId", '"SUBSCRIBE"', "@depth",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("venue", WORDS)
+def test_no_other_part_of_the_program_knows_a_word_of_a_venue_s_api(venue: str) -> None:
+    parts = ("core", "control", "exchanges", "adapters", "services", "operators", "local", "grafana")
+    sources = [file for part in parts for file in (ROOT / part / "src").rglob("*.py")]
+    sources += (ROOT / "services").glob("*/src/**/*.py")
+    found = [
+        f"{file.relative_to(ROOT)}: {word}"
+        for file in sources
+        if not str(file.relative_to(ROOT)).startswith((f"{FOLDER / venue}/", *ELSEWHERE))
+        for word in WORDS[venue]
+        if word in file.read_text(encoding="utf-8")
+    ]
+    assert not found
+    assert len(sources) > 100
+
+
+def test_the_weight_header_is_read_where_the_limits_of_the_venue_are() -> None:
+    assert "X-MBX-USED-WEIGHT" in (ROOT / FOLDER / "binance" / "limits.py").read_text(encoding="utf-8")
+
+
+def test_every_venue_has_its_words_here() -> None:
+    assert set(WORDS) == {file.parent.name for file in (ROOT / FOLDER).glob("*/__init__.py")}
