@@ -15,6 +15,7 @@ from cryptocdc_core.catalogue.streams import KLINES, LATEST_PRICES, RECENT_TRADE
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names
 from cryptocdc_core.rows import KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.applier import Servers
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Data, Entry, Intake
@@ -63,7 +64,7 @@ def stored(servers: Servers, *entries: Entry) -> Stored:
     writer.start()
     assert writer.finish(60)
     feed = feeds.parse(feed_document("store-test", ["BTCUSDT", "ETHUSDT"], WANTED))
-    return Store(NAMES, feed, connect).load(["BTCUSDT", "ETHUSDT"])["BTCUSDT"]
+    return Store(NAMES, feed, VENUES["binance"], connect).load(["BTCUSDT", "ETHUSDT"])["BTCUSDT"]
 
 
 def kline(interval: str, open_time: int, closed: bool, symbol: str = "BTCUSDT") -> Data:

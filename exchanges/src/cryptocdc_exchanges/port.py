@@ -400,6 +400,11 @@ class Venue:
         )
         return replace(self, hosts=hosts if hosts.rest == own.rest else replace(hosts, lacks=frozenset()))
 
+    @property
+    def not_refillable(self) -> frozenset[str]:
+        """The tables whose rows are lost when they are missed."""
+        return frozenset(table for table, offer in self.offers.items() if offer.refill is None)
+
     def gives_by_id(self, kind: str) -> bool:
         """Return whether trades of this kind can be requested by id, and so be filled in later."""
         offer = self.offers.get(RECENT_TRADES.table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import hypothesis
@@ -12,12 +12,14 @@ import pytest
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_exchanges.port import Control
+from cryptocdc_exchanges.port import Control, Venue
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.gaps import Gap
 from cryptocdc_producer.intake import Data, Entry, Intake
 from cryptocdc_producer.store import Stored
+from cryptocdc_producer.streams import Handlers, OrderBooks, Trades
+from cryptocdc_producer.streams.handler import Outlets, Refuse
 
 # These run beside servers on a small machine, where any example may be slow.
 hypothesis.settings.register_profile("beside-servers", deadline=None, max_examples=50)
@@ -51,11 +53,22 @@ class Recorded:
     """A capture and what it did."""
 
     capture: Capture
+    handlers: Handlers
     intake: Intake
-    feed: CryptoFeed = field(default_factory=lambda: make_feed())
-    gaps: list[Gap] = field(default_factory=list)
-    lost_books: list[tuple[str, str]] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
+    feed: CryptoFeed
+    gaps: list[Gap]
+    lost_books: list[tuple[str, str]]
+    refused: list[tuple[str, str]]
+
+    @property
+    def trades(self) -> Trades:
+        assert self.handlers.trades is not None
+        return self.handlers.trades
+
+    @property
+    def books(self) -> OrderBooks:
+        assert self.handlers.order_books is not None
+        return self.handlers.order_books
 
     def receive(self, data: dict[str, Any] | bytes) -> Control | None:
         return self.capture.receive(data if isinstance(data, bytes) else frame(data))
@@ -73,19 +86,35 @@ def frame(data: dict[str, Any]) -> bytes:
     return json.dumps({"stream": f"{data.get('s', 'x').lower()}@any", "data": data}).encode()
 
 
+def handlers_of(
+    feed: CryptoFeed,
+    intake: Intake,
+    gaps: list[Gap] | None = None,
+    lost_books: list[tuple[str, str]] | None = None,
+    refuse: Refuse = lambda *_: None,
+    venue: Venue = BINANCE,
+) -> Handlers:
+    found_gaps, found_books = [] if gaps is None else gaps, [] if lost_books is None else lost_books
+    outlets = Outlets(
+        intake, ProducerMetrics("test"), found_gaps.append, lambda *lost: found_books.append(lost), refuse
+    )  # fmt: skip
+    return Handlers(feed, venue, outlets)
+
+
 def make_capture(feed: CryptoFeed | None = None, **stored: Stored) -> Recorded:
     metrics = ProducerMetrics("test")
     intake = Intake(metrics)
-    found = Recorded(None, intake, feed or make_feed())  # type: ignore[arg-type]
-    found.capture = Capture(
-        found.feed,
-        BINANCE,
-        intake,
-        metrics,
-        found.gaps.append,
-        lambda symbol, reason: found.lost_books.append((symbol, reason)),
-        lambda reason, _, __, symbol: found.refused.append((reason, symbol or "")),
-    )
+    gaps: list[Gap] = []
+    lost_books: list[tuple[str, str]] = []
+    refused: list[tuple[str, str]] = []
+    feed = feed or make_feed()
+
+    def refuse(reason: str, _: str, __: bytes, symbol: str | None) -> None:
+        refused.append((reason, symbol or ""))
+
+    handlers = handlers_of(feed, intake, gaps, lost_books, refuse)
+    capture = Capture(feed, BINANCE, handlers, metrics, refuse)
+    found = Recorded(capture, handlers, intake, feed, gaps, lost_books, refused)
     for symbol in ("BTCUSDT", "ETHUSDT"):
         found.capture.add(symbol, stored.get(symbol, Stored()))
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.rows import make_row
-from tests.unit.producer.conftest import BINANCE, make_feed
+from tests.unit.producer.conftest import BINANCE, handlers_of, make_feed
 
 from cryptocdc_adapters.exchange import ExchangeRefused, ExchangeUnreachable
 from cryptocdc_core.metrics import ProducerMetrics
@@ -85,7 +85,8 @@ def run(
         intake = Intake(ProducerMetrics("test"))
         counted = metrics or ProducerMetrics("test")
         venue = BINANCE if historical is False else BINANCE.at("http://127.0.0.1:9")
-        filling = Backfill(make_feed(**spec), venue, exchange, intake, counted)  # type: ignore[arg-type]
+        handlers = handlers_of(make_feed(**spec), intake, venue=venue)
+        filling = Backfill(handlers.by_table, exchange, intake, counted)  # type: ignore[arg-type]
         filling.add([gap])
         task = asyncio.create_task(filling.run())
         found: list[Entry] = []

@@ -20,7 +20,7 @@ def test_every_stream_makes_its_rows(recorded: Recorded) -> None:
     recorded.receive(ticker())
     recorded.receive({"e": "24hrMiniTicker", "E": NOW, "s": "BTCUSDT", "c": "1.50", "o": "1", "h": "2", "l": "1"})
     recorded.receive(depth(1, 2, [("1.0", "1.0")], []))
-    recorded.capture.take_snapshot("BTCUSDT", BookSnapshot(1, [], []))
+    recorded.books.take_snapshot("BTCUSDT", BookSnapshot(1, [], []))
     recorded.capture.finish()
 
     tables = [entry.row.stream.table for entry in recorded.entries() if isinstance(entry, Data)]
@@ -67,13 +67,13 @@ def test_a_trade_whose_id_is_wild_is_refused_whichever_way_it_came(recorded: Rec
     row = recorded.rows("recent_trades")[0]
 
     recorded.receive(agg_trade(2**62, f=1, l=1))
-    recorded.capture.take_trades("BTCUSDT", [replace(row, trade_id=2**61), replace(row, trade_id=8)])
+    recorded.trades.take_polled("BTCUSDT", [replace(row, trade_id=2**61), replace(row, trade_id=8)])
     recorded.receive(agg_trade(11))
 
     assert recorded.refused == [("wild-id", "BTCUSDT")] * 2
     assert [row.trade_id for row in recorded.rows("recent_trades")] == [8, 11]
     assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", 9, 10)]
-    assert recorded.capture.last_trade("BTCUSDT") == 11
+    assert recorded.trades.last("BTCUSDT") == 11
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_fault_of_ours_costs_one_frame(recorded: Recorded, monkeypatch: pytest
 def test_a_book_that_skips_is_lost_alone(recorded: Recorded) -> None:
     for symbol in ("BTCUSDT", "ETHUSDT"):
         recorded.receive(depth(1, 2, [("1.0", "1.0")], [], symbol=symbol))
-        assert recorded.capture.take_snapshot(symbol, BookSnapshot(1, [], []))
+        assert recorded.books.take_snapshot(symbol, BookSnapshot(1, [], []))
     recorded.receive(depth(5, 6, [("1.0", "1.0")], []))
     recorded.receive(depth(3, 4, [("2.0", "1.0")], [], symbol="ETHUSDT"))
     recorded.capture.finish()
@@ -135,7 +135,7 @@ def test_a_book_that_skips_is_lost_alone(recorded: Recorded) -> None:
 def followed(recorded: Recorded, symbol: str = "BTCUSDT") -> None:
     """Bring a symbol's book to update id 9000004."""
     recorded.receive(depth(9_000_001, 9_000_002, [], [], at=NOW - 200, symbol=symbol))
-    assert recorded.capture.take_snapshot(symbol, BookSnapshot(9_000_002, [("1.0", "1.0")], [("2.0", "1.0")]))
+    assert recorded.books.take_snapshot(symbol, BookSnapshot(9_000_002, [("1.0", "1.0")], [("2.0", "1.0")]))
     recorded.receive(depth(9_000_003, 9_000_004, [], [], at=NOW - 100, symbol=symbol))
 
 
@@ -145,7 +145,7 @@ def test_a_book_whose_update_ids_begin_again_is_fetched_again_alone(recorded: Re
     for number in range(1, 582):
         recorded.receive(depth(number, number, [("1.5", "1.0")], [], at=NOW + number * 100))
         if ("BTCUSDT", "restart") in recorded.lost_books:
-            recorded.capture.take_snapshot("BTCUSDT", BookSnapshot(number, [("1.0", "1.0")], [("2.0", "1.0")]))
+            recorded.books.take_snapshot("BTCUSDT", BookSnapshot(number, [("1.0", "1.0")], [("2.0", "1.0")]))
             break
     recorded.receive(depth(9_000_005, 9_000_006, [], [], at=NOW, symbol="ETHUSDT"))
     recorded.receive(depth(number + 1, number + 1, [("1.6", "1.0")], [], at=NOW + 1500))
@@ -173,7 +173,7 @@ def test_a_crossed_book_is_fetched_again_also_when_no_diff_follows(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     followed(recorded)
     recorded.receive(depth(9_000_005, 9_000_005, [("2.0", "1.0")], [], at=NOW))
     clock[0] += 2.1
@@ -188,7 +188,7 @@ def test_a_book_that_takes_none_of_its_diffs_is_fetched_again(
 ) -> None:
     """Whatever the reason: here the exchange's clock went back with the ids."""
     clock = [100.0]
-    monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     followed(recorded)
     for number in range(1, 320):
         clock[0] += 0.1
@@ -202,7 +202,7 @@ def test_one_repetition_after_a_quiet_hour_costs_no_snapshot(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     followed(recorded)
     for _ in range(2):
         recorded.receive(depth(9_000_003, 9_000_004, [], [], at=NOW - 100))
@@ -228,9 +228,9 @@ def test_trades_whose_ids_begin_again_are_written(recorded: Recorded) -> None:
 
 def test_a_bucket_that_no_later_diff_ends_is_ended_by_time(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     recorded.receive(depth(1, 2, [("1.0", "1.0")], []))
-    recorded.capture.take_snapshot("BTCUSDT", BookSnapshot(1, [], []))
+    recorded.books.take_snapshot("BTCUSDT", BookSnapshot(1, [], []))
     clock[0] += 1.9
     recorded.capture.tick()
     assert not recorded.rows("order_book")
@@ -245,7 +245,7 @@ def test_silence_of_a_stream_and_of_a_symbol_are_told_apart(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1e9]
-    monkeypatch.setattr("cryptocdc_producer.capture.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     for symbol in ("BTCUSDT", "ETHUSDT"):
         recorded.capture.add(symbol, Stored())
     clock[0] += 60

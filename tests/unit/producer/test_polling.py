@@ -55,6 +55,13 @@ class Exchange:
         """Nothing waits."""
 
 
+class AllListed:
+    unlisted: frozenset[str] = frozenset()
+
+    def doubt(self, symbol: str) -> None:
+        raise AssertionError(symbol)
+
+
 @pytest.fixture
 def exchange(monkeypatch: pytest.MonkeyPatch) -> Exchange:
     found = Exchange()
@@ -62,16 +69,16 @@ def exchange(monkeypatch: pytest.MonkeyPatch) -> Exchange:
     return found
 
 
-def poll(recorded: Recorded, exchange: Exchange, stream: str) -> None:
+def poll(recorded: Recorded, exchange: Exchange, table: str) -> None:
     """One round for one symbol."""
+    recorded.capture.remove("ETHUSDT")
     metrics = ProducerMetrics("test")
-    feed = recorded.feed
 
     async def once() -> None:
         questions = Questions(exchange, metrics, lambda *_: None)  # type: ignore[arg-type]
-        polling = Polling(feed, BINANCE, questions, recorded.capture, recorded.intake, metrics, lambda _: None)
+        polling = Polling(recorded.handlers, questions, recorded.capture, metrics, AllListed())
         try:
-            await getattr(polling, stream)("BTCUSDT")
+            await recorded.handlers.by_table[table].poll(polling)
         finally:
             questions.close()
 
@@ -84,15 +91,15 @@ def test_a_candle_that_the_exchange_revises_after_its_end_is_stored_as_revised(e
     ended = NOW - MINUTE
     exchange.candles = {ended: candle(ended, "100.5", "10"), NOW: candle(NOW, "100.5", "0")}
     exchange.now = NOW + 40
-    poll(recorded, exchange, "_klines")
+    poll(recorded, exchange, "klines")
     soon = [row for row in recorded.rows("klines") if row.open_time == ended]
 
     exchange.candles[ended] = candle(ended, "101.2", "12.5")
     exchange.now = NOW + 10_040
-    poll(recorded, exchange, "_klines")
+    poll(recorded, exchange, "klines")
     later = [row for row in recorded.rows("klines") if row.open_time == ended]
     exchange.now = NOW + 20_040
-    poll(recorded, exchange, "_klines")
+    poll(recorded, exchange, "klines")
 
     assert [(row.close, row.volume, row.closed) for row in soon] == [("100.5", "10", False)]
     assert [(row.close, row.volume, row.closed) for row in later] == [("101.2", "12.5", True)]
@@ -108,7 +115,7 @@ def test_candles_shorter_than_the_time_in_which_they_may_be_revised_are_closed_i
     for seconds in range(15):
         exchange.now = NOW + seconds * 1000 + 40
         exchange.candles = {at: candle(at) for at in range(NOW - 60_000, exchange.now, 1000)}
-        poll(recorded, exchange, "_klines")
+        poll(recorded, exchange, "klines")
         closed += [row.open_time for row in recorded.rows("klines") if row.closed]
 
     assert closed == list(range(NOW - 1000, NOW + 4000, 1000))
@@ -119,11 +126,11 @@ def test_a_candle_that_the_exchange_lacks_is_a_gap_once_the_next_one_is_final(ex
     recorded = make_capture(make_feed(STREAMS), BTCUSDT=Stored(last_closes={"1m": NOW - 4 * MINUTE}))
     exchange.candles = {at: candle(at) for at in (NOW - 3 * MINUTE, NOW - MINUTE, NOW)}
     exchange.now = NOW + 5_000
-    poll(recorded, exchange, "_klines")
+    poll(recorded, exchange, "klines")
     assert not recorded.gaps
 
     exchange.now = NOW + 10_000
-    poll(recorded, exchange, "_klines")
+    poll(recorded, exchange, "klines")
 
     assert recorded.gaps == [Gap("klines", "BTCUSDT", "1m", NOW - 2 * MINUTE, NOW - 2 * MINUTE)]
 
@@ -132,7 +139,7 @@ def test_a_refused_trade_does_not_end_a_round_and_is_a_gap(exchange: Exchange) -
     recorded = make_capture(make_feed(STREAMS), BTCUSDT=Stored(last_trade=0))
     exchange.trades = [trade(n, "1.2.3" if n in (5, 1000) else "1.0") for n in range(1, 2400)]
 
-    poll(recorded, exchange, "_trades")
+    poll(recorded, exchange, "recent_trades")
 
     assert [row.trade_id for row in recorded.rows("recent_trades")] == [n for n in range(1, 2400) if n not in (5, 1000)]
     assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", n, n) for n in (5, 1000)]
@@ -143,7 +150,7 @@ def test_a_page_of_refused_trades_is_not_requested_without_end(exchange: Exchang
     recorded = make_capture(make_feed(STREAMS), BTCUSDT=Stored(last_trade=0))
     exchange.trades = [trade(n, "1.2.3" if n <= 1000 else "1.0") for n in range(1, 1100)]
 
-    poll(recorded, exchange, "_trades")
+    poll(recorded, exchange, "recent_trades")
 
     assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", 1, 1000)]
     assert [start for _, start in exchange.requests] == [1, 1001]

@@ -40,7 +40,7 @@ class Subscriptions:
 class Running:
     def __init__(self, recorded: Recorded) -> None:
         self.capture, self._metrics = recorded.capture, ProducerMetrics("test")
-        self.backfill = Backfill(make_feed(), BINANCE, None, Intake(self._metrics), self._metrics)  # type: ignore[arg-type]
+        self.backfill = Backfill(recorded.handlers.by_table, None, Intake(self._metrics), self._metrics)  # type: ignore[arg-type]
         self.roster = Roster(make_feed(), BINANCE, OneGap(), self.capture, Subscriptions(), self.backfill)  # type: ignore[arg-type]
 
     @property

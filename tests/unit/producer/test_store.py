@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.producer.conftest import NOW, kline, make_capture, make_feed
+from tests.unit.producer.conftest import BINANCE, NOW, kline, make_capture, make_feed
 
 from cryptocdc_core.names import Names
 from cryptocdc_producer.gaps import Gap
@@ -50,7 +50,7 @@ class Klines:
 
 
 def last_closes(*rows: tuple[str, int, bool]) -> dict[str, int]:
-    store = Store(Names("unit"), make_feed(), lambda: Klines(*rows))  # type: ignore[arg-type, return-value]
+    store = Store(Names("unit"), make_feed(), BINANCE, lambda: Klines(*rows))  # type: ignore[arg-type, return-value]
     return store.load(["BTCUSDT"])["BTCUSDT"].last_closes
 
 
@@ -63,7 +63,7 @@ def test_of_a_first_start_only_open_klines_are_there_and_the_close_of_each_is_mi
 ) -> None:
     """Begun within an hour, away at its end, back in the next one."""
     monkeypatch.setattr("cryptocdc_producer.capture.time.time_ns", lambda: NOW * 1_000_000)
-    store = Store(Names("unit"), make_feed(), lambda: Klines(("1h", NOW - HOUR, False)))  # type: ignore[arg-type, return-value]
+    store = Store(Names("unit"), make_feed(), BINANCE, lambda: Klines(("1h", NOW - HOUR, False)))  # type: ignore[arg-type, return-value]
     recorded = make_capture(**store.load(["BTCUSDT"]))
 
     recorded.receive(kline(NOW, closed=False, interval="1h"))

@@ -72,7 +72,7 @@ class Watched:
             self.streams.add(self.roster.channels(symbol))
         self.subscribed = set(self.streams.open)
         always = ("BTCUSDT", "ETHUSDT")
-        self.watch = MarketWatch(self.exchange, self.capture, self.roster, self.metrics, always)  # type: ignore[arg-type]
+        self.watch = MarketWatch(self.exchange, self.capture, self.recorded.trades, self.roster, self.metrics, always)  # type: ignore[arg-type]
 
     def trade(self, symbol: str, id: int = 7) -> None:
         self.capture.receive(frame(agg_trade(id, symbol)))
@@ -119,11 +119,11 @@ def test_a_paused_market_stays_subscribed_and_is_shown_until_its_first_frame(wat
     watched.passes(80, "BTCUSDT")
     assert watched.shown("halted_symbols") == ["ETHUSDT"]
     assert watched.streams.open == watched.subscribed
-    last = watched.capture.last_trade("ETHUSDT") or 0
+    last = watched.recorded.trades.last("ETHUSDT") or 0
     watched.trade("ETHUSDT", last + 1)
     watched.passes(2)
     assert watched.shown("halted_symbols") == []
-    assert watched.capture.last_trade("ETHUSDT") == last + 1
+    assert watched.recorded.trades.last("ETHUSDT") == last + 1
 
 
 def test_a_market_that_trades_again_is_subscribed_to_again_in_time(watched: Watched) -> None:

@@ -118,7 +118,7 @@ async def _backfill(
     venue = venue_of(feed, url)
     names = Names(identity(feed.name, source))
     connect = partial(postgres.connect, database, "backfill")
-    stored = Store(names, feed, connect).load([symbol])[symbol]
+    stored = Store(names, feed, venue, connect).load([symbol])[symbol]
     metrics = ProducerMetrics("")
     intake = Intake(metrics)
     problems: list[str] = []

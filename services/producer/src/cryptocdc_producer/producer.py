@@ -35,6 +35,8 @@ from cryptocdc_producer.roster import Roster
 from cryptocdc_producer.snapshots import Snapshots
 from cryptocdc_producer.sockets import Fleet
 from cryptocdc_producer.store import Store
+from cryptocdc_producer.streams import Handlers
+from cryptocdc_producer.streams.handler import Outlets
 from cryptocdc_producer.watch import MarketWatch, watch_streams
 from cryptocdc_producer.writer import Writer
 
@@ -54,7 +56,7 @@ class Producer:
         kafka, database = KafkaSettings.from_env(), PostgresSettings.from_env()
         connect = partial(postgres.connect, database, "producer")
         self._metrics, self._health = metrics, health
-        self._at_risk = {table for table, offer in venue.offers.items() if offer.refill is None}
+        self._at_risk = venue.not_refillable
         self._rejects = Rejects(kafka, names, feed.name, metrics)
         self._intake = Intake(metrics)
         self._writer = Writer(names, streams_of(feed), self._intake, connect, metrics, self._refuse_row)
@@ -66,25 +68,22 @@ class Producer:
         metrics.weight_used.set_function(lambda: self._rest.budget.used)
         metrics.weight_limit.set_function(lambda: self._rest.budget.limit)
         self._questions = Questions(self._rest, metrics, self._rejects.refuse)
-        self._backfill = Backfill(feed, venue, self._questions, self._intake, metrics)
         self._snapshots = Snapshots(venue.order_book, self._questions, metrics)
-        self._capture = Capture(
-            feed,
-            venue,
-            self._intake,
-            metrics,
-            lambda gap: self._backfill.add([gap]),
-            self._snapshots.want,
-            self._rejects.refuse,
-        )
+        outlets = Outlets(
+            self._intake, metrics, lambda gap: self._backfill.add([gap]), self._snapshots.want, self._rejects.refuse
+        )  # fmt: skip
+        self._handlers = Handlers(feed, venue, outlets)
+        self._backfill = Backfill(self._handlers.by_table, self._questions, self._intake, metrics)
+        self._capture = Capture(feed, venue, self._handlers, metrics, self._rejects.refuse)
         self._fleet = Fleet(venue, self._capture.receive, self._intake.room, metrics, self._outage)
-        store = Store(names, feed, connect)
+        store = Store(names, feed, venue, connect)
         self._roster = Roster(feed, venue, store, self._capture, self._fleet, self._backfill)
+        listed = always_listed(feed, settings.source)
         self._watch = MarketWatch(
-            self._questions, self._capture, self._roster, metrics, always_listed(feed, settings.source)
-        )
+            self._questions, self._capture, self._handlers.trades, self._roster, metrics, listed
+        )  # fmt: skip
         metrics.symbols.set_function(lambda: len(self._capture.symbols - self._watch.absent))
-        self._polling = Polling(feed, venue, self._questions, self._capture, self._intake, metrics, self._watch)
+        self._polling = Polling(self._handlers, self._questions, self._capture, metrics, self._watch)
         loop = asyncio.get_running_loop()
         self._assignment = Assignment(
             kafka, names, lambda *change: loop.call_soon_threadsafe(partial(self._roster.change, *change))
@@ -104,7 +103,7 @@ class Producer:
             self._tick(),
             self._roster.run(),
             self._backfill.run(),
-            self._snapshots.run(self._capture, lambda symbol: self._roster.renew(symbol, ORDER_BOOK.table)),
+            self._snapshots.run(self._handlers.order_books, self._resubscribe_book),
             self._watch.run(),
             watch_streams(self._capture, self._roster),
             *self._polling.tasks(),
@@ -155,6 +154,9 @@ class Producer:
                 " the next start finds what is missing of trades and klines, and fills it"
             )
         log.info("ended")
+
+    def _resubscribe_book(self, symbol: str) -> None:
+        self._roster.renew(symbol, ORDER_BOOK.table)
 
     def _refuse_row(self, row: Row, problem: str) -> None:
         self._rejects.refuse("postgres", problem, msgspec.json.encode(row), row.symbol)

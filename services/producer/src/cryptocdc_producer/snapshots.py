@@ -15,8 +15,8 @@ from cryptocdc_adapters.exchange import URGENT, ExchangeError
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import OrderBook
-from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.questions import Questions
+from cryptocdc_producer.streams.order_books import OrderBooks
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Snapshots:
         heapq.heappush(self._due, (time.monotonic() + delay * random.uniform(0.5, 1.0), next(self._order), symbol))
         self._added.set()
 
-    async def run(self, capture: Capture, resubscribe: Callable[[str], None]) -> None:
+    async def run(self, books: OrderBooks | None, resubscribe: Callable[[str], None]) -> None:
         """`resubscribe` is called with a symbol whose snapshot comes with its subscription."""
         while True:
             self._added.clear()
@@ -60,12 +60,12 @@ class Snapshots:
                 continue
             _, _, symbol = heapq.heappop(self._due)
             self._waiting.discard(symbol)
-            if symbol not in capture.symbols:
+            if books is None or symbol not in books:
                 self._delay.pop(symbol, None)
                 continue
             levels = self._procedure.levels
             if self._procedure.snapshot_by == "channel" or levels is None:
-                if not capture.follows(symbol):
+                if not books.follows(symbol):
                     resubscribe(symbol)
                 await asyncio.sleep(_PACE_S)
                 continue
@@ -75,6 +75,6 @@ class Snapshots:
                 log.warning("%s: no order book: %s", symbol, error)
                 self.want(symbol, "failed")
             else:
-                if not capture.take_snapshot(symbol, found):
+                if not books.take_snapshot(symbol, found):
                     self.want(symbol, "stale")
             await asyncio.sleep(_PACE_S)

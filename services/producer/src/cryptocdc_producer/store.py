@@ -10,10 +10,11 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from cryptocdc_core import ddl, intervals
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.plan import streams_of
+from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.gaps import Gap
 
 
@@ -37,14 +38,12 @@ class Stored:
 class Store:
     """Reads of one feed's schema. Each call opens a connection of its own and raises psycopg2.Error."""
 
-    def __init__(self, names: Names, feed: CryptoFeed, connect: Callable[[], Connection]) -> None:
+    def __init__(self, names: Names, feed: CryptoFeed, venue: Venue, connect: Callable[[], Connection]) -> None:
         self._schema = quoted(names.schema)
         self._connect = connect
         streams = feed.spec.streams
         self._trades = streams.recent_trades is not None
-        self._at_risk = [
-            stream for stream in (CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK) if stream in streams_of(feed)
-        ]
+        self._at_risk = [stream for stream in streams_of(feed) if stream.table in venue.not_refillable]
         self._intervals: Sequence[str] = streams.klines.intervals if streams.klines is not None else ()
 
     def load(self, symbols: Iterable[str]) -> dict[str, Stored]:

@@ -13,6 +13,7 @@ from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.market_states import MarketStates, State, SuspectList
 from cryptocdc_producer.questions import Questions
 from cryptocdc_producer.roster import Roster
+from cryptocdc_producer.streams.trades import Trades
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +57,13 @@ class MarketWatch:
         self,
         questions: Questions,
         capture: Capture,
+        trades: Trades | None,
         roster: Roster,
         metrics: ProducerMetrics,
         always_listed: Collection[str],
     ) -> None:
         self._questions, self._capture, self._roster, self._metrics = questions, capture, roster, metrics
+        self._trades = trades
         self._states = MarketStates(always_listed)
         self._listed_at = self._absent_at = float("-inf")
         """When (monotonic) all markets were last asked for, and those that are absent."""
@@ -131,7 +134,8 @@ class MarketWatch:
                 log.warning("%s: the exchange has paused this market; it is captured once it trades again", symbol)
             else:
                 log.warning("%s: not listed by the exchange; it is captured from its first trade on", symbol)
-                self._capture.expect_first_trade(symbol)
+                if self._trades is not None:
+                    self._trades.expect_first(symbol)
 
     async def _ask_absent(self) -> None:
         """Ask only about markets that are not trading."""

@@ -1,0 +1,108 @@
+"""Klines: refillable by their open times; open ones are conflated, closed ones never."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from cryptocdc_adapters.exchange import SPARE
+from cryptocdc_core import intervals
+from cryptocdc_core.catalogue.streams import KLINES
+from cryptocdc_core.rows import KlinesRow
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import Venue
+from cryptocdc_producer.gaps import Closes, Gap
+from cryptocdc_producer.intake import Data
+from cryptocdc_producer.questions import Questions, next_klines
+from cryptocdc_producer.store import Stored
+from cryptocdc_producer.streams.handler import Filling, Handler, Outlets, Round, Unfinished
+from cryptocdc_producer.throttle import OpenKlines
+
+
+class Klines(Handler[KlinesRow]):
+    stream = KLINES
+
+    def __init__(self, settings: Any, venue: Venue, outlets: Outlets) -> None:
+        super().__init__(settings, venue, outlets)
+        self._closes: dict[str, dict[str, Closes]] = {}
+        """By symbol and interval."""
+        self._open = OpenKlines()
+
+    def begin(self, symbol: str, stored: Stored) -> None:
+        self._closes[symbol] = {it: Closes(it, stored.last_closes.get(it)) for it in self._settings.intervals}
+
+    def end(self, symbol: str) -> None:
+        del self._closes[symbol]
+        self._write_open(self._open.release(symbol))
+
+    def tick(self, now: float) -> None:
+        self._write_open(self._open.due(now))
+
+    def last(self, symbol: str, interval: str) -> int | None:
+        """Return the open time in ms of the last closed kline known of a captured symbol."""
+        return self._closes[symbol][interval].last if symbol in self._closes else None
+
+    def take(self, row: KlinesRow, _: int) -> None:
+        closes = self._closes[row.symbol].get(row.interval)
+        if closes is None:
+            raise Rejected("unknown-event", f"klines of {row.interval} were not asked for")
+        self._take(row, closes.see(row.open_time, row.closed))
+
+    def take_polled(self, symbol: str, rows: Iterable[KlinesRow]) -> None:
+        """Take klines in the order of their open times, from REST."""
+        for row in rows if symbol in self._closes else ():
+            # An open one says nothing of those before it here: they may not be final yet.
+            closes = self._closes[symbol][row.interval]
+            closes.begin(row.open_time)
+            self._take(row, closes.see(row.open_time, closed=True) if row.closed else None)
+
+    def _take(self, row: KlinesRow, missing: tuple[int, int] | None) -> None:
+        """`missing`: the gap that it uncovered."""
+        if missing is not None:
+            self._found(Gap(self.table, row.symbol, row.interval, *missing))
+        if row.closed:
+            held = self._open.close(row)
+            self._write_open(held[:-1])
+            self._out.intake.put(Data(row))
+        else:
+            ready, overtaken = self._open.offer(row, time.monotonic())
+            self._out.metrics.conflated.labels(self.table).inc(overtaken)
+            self._write_open(ready)
+
+    def _write_open(self, rows: Iterable[KlinesRow]) -> None:
+        self._write_states(rows, lambda row: (row.symbol, row.interval, str(row.open_time)))
+
+    async def poll(self, polling: Round) -> bool:
+        async def one(symbol: str) -> None:
+            """From the last closed one on: a kline that has ended is requested again until the answer is final."""
+            for interval in self._settings.intervals:
+                last = self.last(symbol, interval)
+                start = None if last is None else intervals.following(interval, last)
+                given = most = polling.requests.page
+                while given >= most:
+                    limit = 2 if start is None else most
+                    page = await polling.requests.klines(symbol, interval, start, limit=limit)
+                    await self._out.intake.room()
+                    self.take_polled(symbol, page.rows)
+                    given = 0 if start is None else page.given
+                    start = None if start is None else next_klines(interval, start, page)
+
+        return await polling.each(one)
+
+    async def fill(self, filling: Filling, requests: Questions) -> None:
+        gap = filling.gap
+        after = intervals.end(gap.interval, gap.last)
+        while (at := filling.at) <= gap.last:
+            limit = min(requests.page, intervals.count(gap.interval, at, gap.last) + 1)
+            page = await requests.klines(gap.symbol, gap.interval, at, max(limit, 2), SPARE)
+            # The newest of an answer is never taken as closed: one past the gap shows that all of it is.
+            rows = [row for row in page.rows if row.open_time >= at]
+            closed = [row for row in rows if row.closed]
+            not_final = min((row.open_time for row in rows if not row.closed), default=page.last)
+            refused = [at_ms for at_ms in page.refused if at_ms is not None and at <= at_ms <= (not_final or 0)]
+            if not closed and not refused:
+                raise Unfinished(f"the exchange gives no closed kline from {at} on")
+            await self._put(filling, [row for row in closed if row.open_time < after])
+            filling.refused += sum(1 for at_ms in refused if at_ms < after)
+            filling.at = intervals.end(gap.interval, max(refused + [row.open_time for row in closed]))

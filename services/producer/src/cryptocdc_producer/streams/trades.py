@@ -1,0 +1,110 @@
+"""Trades: refillable by id, never conflated; by their ids a missing one is found."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from cryptocdc_adapters.exchange import SPARE
+from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.rows import RecentTradesRow
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import Venue
+from cryptocdc_producer.gaps import Gap, Ids, Seen
+from cryptocdc_producer.intake import Data
+from cryptocdc_producer.questions import Questions
+from cryptocdc_producer.store import Stored
+from cryptocdc_producer.streams.handler import Filling, Handler, Outlets, Round, Unfinished
+
+log = logging.getLogger(__name__)
+
+
+class Trades(Handler[RecentTradesRow]):
+    stream = RECENT_TRADES
+
+    def __init__(self, settings: Any, venue: Venue, outlets: Outlets) -> None:
+        super().__init__(settings, venue, outlets)
+        self._kind: str = settings.kind
+        refill = venue.offers[self.table].refill
+        self._first_id = 0 if refill is None else refill.first_id
+        self._ids: dict[str, Ids] = {}
+
+    def begin(self, symbol: str, stored: Stored) -> None:
+        self._ids[symbol] = Ids(stored.last_trade, stored.last_trade_ms, self._first_id)
+
+    def end(self, symbol: str) -> None:
+        del self._ids[symbol]
+
+    def expect_first(self, symbol: str) -> None:
+        """`symbol` is not listed yet: when its first trades are missed, they are a gap before the first one seen."""
+        if symbol in self._ids and self._ids[symbol].last is None:
+            self._ids[symbol] = Ids(self._first_id - 1, first_id=self._first_id)
+
+    def last(self, symbol: str) -> int | None:
+        """Return the last trade id known of a captured symbol."""
+        return self._ids[symbol].last if symbol in self._ids else None
+
+    def take(self, row: RecentTradesRow, _: int) -> None:
+        self._take(row)
+
+    def _take(self, row: RecentTradesRow) -> None:
+        """Raises Rejected."""
+        ids = self._ids[row.symbol]
+        seen, missing = ids.see(row.trade_id, row.trade_time)
+        if seen is Seen.DUPLICATE:
+            return
+        if seen is Seen.WILD:
+            raise Rejected("wild-id", f"trade id {row.trade_id} after {ids.last}, and nothing that leads there")
+        if missing is not None:
+            self._found(Gap(self.table, row.symbol, "", *missing))
+        if seen is Seen.RESTART:
+            log.warning("%s: trade ids begin again at %d", row.symbol, row.trade_id)
+            self._out.metrics.trade_id_restarts.inc()
+        self._note(row)
+        self._out.intake.put(Data(row))
+
+    def take_polled(self, symbol: str, rows: Iterable[RecentTradesRow]) -> None:
+        """Take trades in the order of their ids, from REST."""
+        for row in rows if symbol in self._ids else ():
+            try:
+                self._take(row)
+            except Rejected as rejected:
+                self._out.refuse(rejected.reason, str(rejected), msgspec.json.encode(row), symbol)
+
+    async def poll(self, polling: Round) -> bool:
+        async def one(symbol: str) -> None:
+            """From the last known id on, page after page, so that nothing falls between two rounds."""
+            last, most = self.last(symbol), polling.requests.page
+            if last is None or not self._venue.gives_by_id(self._kind):
+                page = await polling.requests.trades(symbol, self._kind, None, limit=1 if last is None else most)
+                await self._out.intake.room()
+                self.take_polled(symbol, page.rows)
+                return
+            given = most
+            while given >= most:
+                page = await polling.requests.trades(symbol, self._kind, last + 1)
+                await self._out.intake.room()
+                self.take_polled(symbol, page.rows)
+                given = page.given
+                # Past what was refused: what follows shows it as a gap.
+                last = last + given if page.last is None else max(last + 1, page.last)
+
+        return await polling.each(one)
+
+    def unfillable(self) -> str | None:
+        gives = self._venue.gives_by_id(self._kind)
+        return None if gives else "refused: this exchange does not give these trades by id"
+
+    async def fill(self, filling: Filling, requests: Questions) -> None:
+        gap = filling.gap
+        while (at := filling.at) <= gap.last:
+            limit = min(requests.page, gap.last - at + 2)
+            page = await requests.trades(gap.symbol, self._kind, at, limit, SPARE)
+            if page.last is None or page.last < at:
+                raise Unfinished(f"the exchange gives nothing from {at} on")
+            await self._put(filling, [row for row in page.rows if at <= row.trade_id <= gap.last])
+            filling.refused += sum(1 for refused in page.refused if refused is not None and at <= refused <= gap.last)
+            filling.at = page.last + 1

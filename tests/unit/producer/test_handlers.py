@@ -1,0 +1,65 @@
+"""What each stream's handler says of itself, and which rows it holds to be lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.rows import make_row
+from tests.unit.producer.conftest import ALL_STREAMS, BINANCE, NOW, handlers_of, make_feed
+
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.rows import LatestPricesRow, RecentTradesRow
+from cryptocdc_exchanges.port import Offer, Proof
+from cryptocdc_producer.intake import Intake
+from cryptocdc_producer.store import Stored
+
+
+def test_every_stream_of_the_feed_has_its_handler() -> None:
+    handlers = handlers_of(make_feed(), Intake(ProducerMetrics("test")))
+
+    assert {handler.stream.name for handler in handlers} == set(ALL_STREAMS)
+    assert {handler.table for handler in handlers if handler.refillable} == {"recent_trades", "klines"}
+
+
+@pytest.mark.parametrize(
+    ("stream", "settings", "pace_s"),
+    [
+        ("latestPrices", {"source": "websocket"}, 0),
+        ("latestPrices", {"source": "rest", "period": "7s"}, 7),
+        ("orderBook", {"source": "websocket", "interval": "5s"}, 5),
+    ],
+)
+def test_rows_may_lie_as_far_apart_as_the_feed_says(stream: str, settings: dict[str, str], pace_s: int) -> None:
+    (handler,) = handlers_of(make_feed({stream: settings}), Intake(ProducerMetrics("test")))
+
+    assert (handler.pace_s, handler.by_websocket) == (pace_s, settings["source"] == "websocket")
+
+
+def lost_s(handlers: object, table: str) -> float | None:
+    metrics: ProducerMetrics = next(iter(handlers))._out.metrics  # type: ignore[call-overload]
+    return metrics.registry.get_sample_value("cryptocdc_producer_outage_seconds_total", {"table": table})
+
+
+def test_the_first_row_after_a_take_over_ends_the_outage_of_a_stream_that_can_not_be_filled() -> None:
+    handlers = handlers_of(make_feed(), Intake(ProducerMetrics("test")))
+    handler = handlers.by_table["latest_prices"]
+    handler.resume({"BTCUSDT": Stored(newest={"latest_prices": NOW - 60_000})})
+
+    handler.take(make_row(LatestPricesRow, event_time=NOW), NOW)
+    handler.take(make_row(LatestPricesRow, event_time=NOW + 60_000), NOW)
+
+    assert lost_s(handlers, "latest_prices") == 60
+
+
+def test_trades_of_a_venue_without_ids_are_counted_by_time_instead_of_gaps() -> None:
+    offers = BINANCE.offers | {"recent_trades": Offer(("websocket",), Proof.ARRIVAL)}
+    handlers = handlers_of(make_feed(), Intake(ProducerMetrics("test")), venue=replace(BINANCE, offers=offers))
+    assert handlers.trades is not None
+    handlers.trades.resume({"BTCUSDT": Stored(newest={"recent_trades": NOW - 60_000})})
+    handlers.trades.begin("BTCUSDT", Stored())
+
+    handlers.trades.take(make_row(RecentTradesRow, trade_time=NOW), NOW)
+
+    assert lost_s(handlers, "recent_trades") == 60
+    assert not handlers.trades.refillable
