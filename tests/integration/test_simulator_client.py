@@ -326,6 +326,21 @@ def test_duplicates_and_a_gap_in_the_book(port: int) -> None:
     asyncio.run(both())
 
 
+def test_an_event_arrives_after_the_next_of_its_stream_on_request(port: int) -> None:
+    async def reordered() -> None:
+        async with subscribed(port, "btcusdt@depth@100ms") as socket:
+            await socket.recv()
+            fault(port, "reorder", count=1)
+            begun = json.loads(await socket.recv())["data"]["U"]
+            frames = await until(socket, lambda _: state(port)["faults"]["counts"].get("reordered_frames", 0) > 0)
+            frames += [json.loads(await socket.recv()) for _ in range(3)]
+            ids = [begun, *(frame["data"]["U"] for frame in frames)]
+            assert sum(after < before for before, after in pairwise(ids)) == 1
+            assert len(set(ids)) == len(ids)
+
+    asyncio.run(reordered())
+
+
 @pytest.mark.parametrize("kind", ["invalid-json", "unknown-event", "wrong-decimal", "error-body", "future", "oversize"])
 def test_malformed_frames_reach_the_client(port: int, kind: str) -> None:
     async def bad() -> None:

@@ -1,11 +1,11 @@
-"""The ASGI application: every endpoint on one port, and the loop that sends what is due."""
+"""The ASGI application: every venue on one port, and the loop that sends what is due."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +13,21 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from cryptocdc_simulator.capture import Capture, CaptureApi, CaptureStreams
+from cryptocdc_simulator.capture import Capture, CaptureStreams
 from cryptocdc_simulator.connections import Connections
 from cryptocdc_simulator.control import Control
+from cryptocdc_simulator.dialects.catalogue import VENUES, venue_of
+from cryptocdc_simulator.dialects.port import Dialect
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.market.market import Clock, Market
-from cryptocdc_simulator.market_streams import MarketStreams
 from cryptocdc_simulator.metrics import metrics_page
-from cryptocdc_simulator.parameters import Parameters
-from cryptocdc_simulator.rest import Answer, MarketApi
 from cryptocdc_simulator.rest_endpoint import RestEndpoint
-from cryptocdc_simulator.source import Source
 from cryptocdc_simulator.websocket import StreamEndpoint
-from cryptocdc_simulator.weights import Weights
 
 logger = logging.getLogger(__name__)
 
-WEIGHT_LIMIT = 6000
 _TICK_S = 0.02
 _STUCK_S = 5.0
 
@@ -40,7 +36,7 @@ _STUCK_S = 5.0
 class Settings:
     """What is simulated. `capture`: replay this folder instead of a market, `speed` times as fast as recorded.
 
-    `clustering`: as in `Market`.
+    `symbols`: how many each venue lists at most; `clustering`: as in `Market`.
     """
 
     seed: int = 1
@@ -57,62 +53,85 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Exchange:
+    """One venue as it is served: its own market, connections, limits and faults."""
+
+    def __init__(
+        self, dialect: Dialect, faults: Faults, settings: Settings, replay: CaptureStreams | None = None
+    ) -> None:
+        self.dialect, self.faults = dialect, faults
+        self.connections = Connections(dialect, faults, settings.connection_life_s, settings.shutdown_grace_s)
+        self.rest = RestEndpoint(dialect, faults)
+        self.control = Control(dialect, self.connections, faults, replay)
+
+    def routes(self) -> list[BaseRoute]:
+        base = self.dialect.base
+        return [
+            *(Route(base + path, self.rest.__call__, methods=["GET"]) for path in self.dialect.rest_paths),
+            *(
+                WebSocketRoute(base + path, StreamEndpoint(self.connections, session).__call__)
+                for path, session in self.dialect.sessions.items()
+            ),
+            Route(f"{base}/simulator/state", self.control.state, methods=["GET"]),
+            Route(f"{base}/simulator/faults/{{fault}}", self.control.fault, methods=["POST"]),
+        ]
+
+
+def exchanges(settings: Settings, clock: Clock = wall_clock) -> list[Exchange]:
+    """Every venue, or the one that was captured. Raises ValueError or OSError when a capture can't be read."""
+    if settings.capture is not None:
+        capture = Capture.read(settings.capture)
+        venue = venue_of(capture)
+        frames, faults = venue.frames(capture), Faults(clock)
+        if not frames:
+            raise ValueError(f"{capture.folder}: a capture needs at least one frame")
+        replay = CaptureStreams(frames, settings.speed, time.monotonic)
+        return [Exchange(venue.of_capture(capture, replay, faults), faults, settings, replay)]
+    made = []
+    for venue in VENUES:
+        faults = Faults(clock)
+        listed = venue.instruments[: settings.symbols]
+        market = Market(settings.seed, len(listed), settings.rate, clock, settings.clustering, listed)
+        made.append(Exchange(venue.of_market(market, faults), faults, settings))
+    return made
+
+
 def build_app(settings: Settings, clock: Clock = wall_clock) -> Starlette:
     """Raises ValueError or OSError when a capture can't be read."""
-    faults = Faults(clock)
-    market: Market | None = None
-    source: Source
-    endpoints: Mapping[str, Callable[[Parameters], Answer]]
-    if settings.capture is None:
-        market = Market(settings.seed, settings.symbols, settings.rate, clock, settings.clustering)
-        source = MarketStreams(market, faults)
-        endpoints = MarketApi(market, WEIGHT_LIMIT, faults).endpoints
-        replay = None
-    else:
-        capture = Capture.read(settings.capture)
-        source = replay = CaptureStreams(capture, settings.speed, time.monotonic)
-        endpoints = CaptureApi(capture, replay.time).endpoints
-    weights = Weights(WEIGHT_LIMIT, clock)
-    connections = Connections(source, faults, settings.connection_life_s, settings.shutdown_grace_s)
-    rest = RestEndpoint(endpoints, weights, faults, "capture" if replay else "market")
-    control = Control(connections, faults, weights, market, replay, tuple(endpoints))
+    served = exchanges(settings, clock)
 
     async def health(_: Request) -> Response:
-        behind = time.monotonic() - connections.last_pump
+        behind = time.monotonic() - min(exchange.connections.last_pump for exchange in served)
         return PlainTextResponse(
             "ok\n" if behind < _STUCK_S else f"nothing was sent for {behind:.0f} s\n", 200 if behind < _STUCK_S else 503
         )
 
     async def metrics(_: Request) -> Response:
-        return PlainTextResponse(metrics_page(connections, rest, faults), media_type="text/plain; version=0.0.4")
+        page = metrics_page((it.dialect.name, it.connections, it.rest, it.faults) for it in served)
+        return PlainTextResponse(page, media_type="text/plain; version=0.0.4")
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        pump = asyncio.create_task(_pump(connections))
+        pump = asyncio.create_task(_pump([exchange.connections for exchange in served]))
         yield
         pump.cancel()
 
-    stream_endpoint = StreamEndpoint(connections)
     return Starlette(
         routes=[
-            Route("/api/v3/{endpoint:path}", rest.__call__, methods=["GET"]),
-            WebSocketRoute("/ws", stream_endpoint.__call__),
-            WebSocketRoute("/ws/{streams:path}", stream_endpoint.__call__),
-            WebSocketRoute("/stream", stream_endpoint.__call__),
-            Route("/simulator/state", control.state, methods=["GET"]),
-            Route("/simulator/faults/{fault}", control.fault, methods=["POST"]),
             Route("/healthz", health),
             Route("/metrics", metrics),
+            *(route for exchange in served for route in exchange.routes()),
         ],
         lifespan=lifespan,
     )
 
 
-async def _pump(connections: Connections) -> None:
-    """Ends only by an error, which /healthz then tells of."""
+async def _pump(connections: Sequence[Connections]) -> None:
+    """Ends only by an error, which /healthz then reports."""
     while True:
         try:
-            connections.pump()
+            for of_venue in connections:
+                of_venue.pump()
         except Exception:
             logger.exception("the streams have stopped")
             raise

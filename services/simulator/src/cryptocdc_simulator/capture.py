@@ -3,32 +3,42 @@
 Format (that of the recorder of the project cryptofeed), one record a line:
 
     <url> -> <receive time>: <body>          an answer of the REST API
-    <receive time>: <frame>                  a frame of a combined stream
+    <receive time>: <frame>                  a frame of a WebSocket connection
     wss://… <-> <time>, configuration: …     the recorder's own lines, not replayed
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-from cryptocdc_simulator import errors
-from cryptocdc_simulator.parameters import Parameters
-from cryptocdc_simulator.rest import Answer, depth_weight
-from cryptocdc_simulator.source import Outgoing
+from cryptocdc_simulator.dialects.port import Outgoing
 
 _ANSWER = re.compile(r"(https?://\S+) -> (\d+(?:\.\d+)?): (.*)")
-_FRAME = re.compile(r'(\d+(?:\.\d+)?): (\{"stream":"([^"]+)","data":(.*)\})')
+_FRAME = re.compile(r"(\d+(?:\.\d+)?): (\{.*\})")
+
+
+class Recorded(NamedTuple):
+    """A frame as it was recorded. `time`: seconds since 1970 when it was received; `where`: file and line."""
+
+    time: float
+    where: str
+    text: str
+
+
+class Named(NamedTuple):
+    """The stream of a frame and its payload, as the venue's dialect finds them."""
+
+    stream: str
+    payload: str
 
 
 class Frame(NamedTuple):
-    """`order`: its place in the capture; `time`: seconds since 1970 when it was received."""
+    """`order`: its place in the capture; `time`: as in `Recorded`."""
 
     order: int
     time: float
@@ -39,43 +49,40 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class Capture:
-    """A recorded half-minute: frames in recorded order, depth snapshots by symbol, exchangeInfo."""
+    """Some seconds of a venue: frames in recorded order, and answers by URL."""
 
-    frames: list[Frame]
-    depths: dict[str, bytes]
-    exchange_info: bytes
+    folder: Path
+    answers: dict[str, bytes]
+    recorded: list[Recorded]
 
     @classmethod
     def read(cls, folder: Path) -> Capture:
         """All `*.capture` files of a folder. Raises ValueError, naming the line, for what is in no known format."""
-        frames: list[tuple[float, str, str, str]] = []
-        depths: dict[str, bytes] = {}
-        exchange_info: bytes | None = None
+        answers: dict[str, bytes] = {}
+        recorded: list[Recorded] = []
         for file in sorted(folder.glob("*.capture")):
             for number, line in enumerate(file.read_text().splitlines(), start=1):
+                where = f"{file}:{number}"
                 if match := _ANSWER.fullmatch(line):
-                    url = urlsplit(match[1])
-                    if url.path.endswith("/depth"):
-                        depths[parse_qs(url.query)["symbol"][0]] = match[3].encode()
-                    elif url.path.endswith("/exchangeInfo"):
-                        exchange_info = match[3].encode()
+                    answers[match[1]] = match[3].encode()
                 elif match := _FRAME.fullmatch(line):
-                    frames.append((float(match[1]), match[3], match[2], match[4]))
+                    recorded.append(Recorded(float(match[1]), where, match[2]))
                 elif line and not line.startswith(("wss://", "ws://", "configuration:")):
-                    raise ValueError(f"{file}:{number}: neither an answer nor a frame: {line[:80]}")
-        if exchange_info is None or not frames:
-            raise ValueError(f"{folder}: a capture needs an answer of /exchangeInfo and at least one frame")
-        frames.sort(key=lambda frame: frame[0])
-        return cls(
-            [Frame(i, time, name, whole.encode(), data.encode()) for i, (time, name, whole, data) in enumerate(frames)],
-            depths,
-            exchange_info,
-        )
+                    raise ValueError(f"{where}: neither an answer nor a frame: {line[:80]}")
+        return cls(folder, answers, sorted(recorded, key=lambda frame: frame.time))
 
-    @cached_property
-    def symbols(self) -> dict[str, Any]:
-        """exchangeInfo's entries by symbol."""
-        return {entry["symbol"]: entry for entry in json.loads(self.exchange_info)["symbols"]}
+    def has_answers_below(self, path: str) -> bool:
+        return any(urlsplit(url).path.startswith(path) for url in self.answers)
+
+    def frames(self, named: Callable[[str], Named | None]) -> list[Frame]:
+        """The frames with the streams that `named` finds. Raises ValueError, naming the line, where it finds none."""
+        frames = []
+        for order, (time, where, text) in enumerate(self.recorded):
+            name = named(text)
+            if name is None:
+                raise ValueError(f"{where}: neither an answer nor a frame: {text[:80]}")
+            frames.append(Frame(order, time, name.stream, text.encode(), name.payload.encode()))
+        return frames
 
 
 class CaptureStreams:
@@ -83,13 +90,13 @@ class CaptureStreams:
     no one is subscribed, and gives every frame once.
     """
 
-    def __init__(self, capture: Capture, speed: float, monotonic: Callable[[], float]) -> None:
+    def __init__(self, recorded: list[Frame], speed: float, monotonic: Callable[[], float]) -> None:
         self._speed, self._monotonic = speed, monotonic
-        self._begin, self._end = capture.frames[0].time, capture.frames[-1].time
+        self._begin, self._end = recorded[0].time, recorded[-1].time
         self._frames: dict[str, list[Frame]] = {}
-        for frame in capture.frames:
+        for frame in recorded:
             self._frames.setdefault(frame.stream, []).append(frame)
-        self._total, self._sent = len(capture.frames), 0
+        self._total, self._sent = len(recorded), 0
         self._cursor: dict[str, int] = {}
         self._started: dict[str, float] = {}
         self._open: set[str] = set()
@@ -120,6 +127,14 @@ class CaptureStreams:
         for frame in sorted(ready):
             yield Outgoing(frame.stream, frame.payload, frame.wrapped)
 
+    def welcome(self, _: str) -> Iterable[bytes]:
+        """What new subscribers got is among the recorded frames."""
+        return ()
+
+    def symbol_of(self, _: str) -> str | None:
+        """No market of a capture ends."""
+        return None
+
     def time(self) -> float:
         """Seconds since 1970 on the recorded clock: it runs from the first subscription to the last frame."""
         if not self._started:
@@ -135,53 +150,3 @@ class CaptureStreams:
             "frames_sent": self._sent,
             "finished": bool(self._started) and self._sent == wanted,
         }
-
-
-class CaptureApi:
-    """The answers that a capture holds; trades and klines that it does not hold are none, all else is an error."""
-
-    def __init__(self, capture: Capture, time: Callable[[], float]) -> None:
-        self._capture, self._time = capture, time
-        self.endpoints: dict[str, Callable[[Parameters], Answer]] = {
-            "ping": lambda _: Answer(1, partial(_body, {})),
-            "time": lambda _: Answer(1, partial(_body, {"serverTime": int(self._time() * 1000)})),
-            "exchangeInfo": self._exchange_info,
-            "depth": self._depth,
-            "aggTrades": partial(self._nothing, 4, ("fromId",)),
-            "klines": partial(self._nothing, 2, ("interval", "timeZone")),
-            "trades": partial(self._nothing, 25, ()),
-            "historicalTrades": partial(self._nothing, 25, ("fromId",)),
-        }
-
-    def _exchange_info(self, parameters: Parameters) -> Answer:
-        names = parameters.one_or_many_symbols()
-        if names is None:
-            return Answer(20, partial(_body, self._capture.exchange_info))
-        for name in names:
-            self._known(name)
-        whole = json.loads(self._capture.exchange_info)
-        return Answer(20, partial(_body, {**whole, "symbols": [self._capture.symbols[name] for name in names]}))
-
-    def _depth(self, parameters: Parameters) -> Answer:
-        symbol, limit = parameters.required_symbol(), parameters.limit(100, 5000)
-        self._known(symbol)
-        recorded = self._capture.depths.get(symbol)
-        if recorded is None:
-            raise errors.ApiError(400, -1000, f"The capture holds no order book of {symbol}.")
-        book = json.loads(recorded)
-        cut = {**book, "bids": book["bids"][:limit], "asks": book["asks"][:limit]}
-        return Answer(depth_weight(limit), partial(_body, recorded if cut == book else cut))
-
-    def _nothing(self, weight: int, others: tuple[str, ...], parameters: Parameters) -> Answer:
-        self._known(parameters.required_symbol())
-        for name in ("limit", "startTime", "endTime", *others):
-            parameters.text(name)
-        return Answer(weight, partial(_body, []))
-
-    def _known(self, symbol: str) -> None:
-        if symbol not in self._capture.symbols:
-            raise errors.invalid_symbol()
-
-
-async def _body(body: Any) -> Any:
-    return body

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from cryptocdc_simulator.dialects.port import Dialect, Outgoing
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.malformed import KINDS
-from cryptocdc_simulator.source import Source
 
-MAX_STREAMS = 1024
 _BACKLOG_BYTES = 64 * 1024 * 1024  # a client that is further behind is cut, as the exchange does
 
 
@@ -48,20 +46,29 @@ def text_frame(payload: bytes) -> bytes:
 
 
 class Connection:
-    """One client. `combined`: frames are wrapped as {"stream": …, "data": …}."""
+    """One client. `wrap` makes a frame of a stream's payload; None where the payload is the frame."""
 
-    def __init__(self, protocol: StreamProtocol, combined: bool) -> None:
-        self.protocol, self.combined = protocol, combined
+    def __init__(self, protocol: StreamProtocol, connections: Connections) -> None:
+        self.protocol, self._connections = protocol, connections
+        self.wrap: Callable[[str, bytes], bytes] | None = None
         self.streams: dict[str, None] = {}
-        self.opened = time.monotonic()
+        self.opened = self.active = time.monotonic()  # active: the last message in either direction
         self.silent_until = 0.0
         self.ends: float | None = None  # when it is cut after serverShutdown
         self._out: list[bytes] = []
 
+    def unsubscribe(self, streams: Iterable[str]) -> None:
+        self._connections.unsubscribe(self, streams)
+
+    def framed(self, stream: str, payload: bytes) -> bytes:
+        return text_frame(self.wrap(stream, payload) if self.wrap else payload)
+
     def push(self, frame: bytes) -> bool:
         """Keep a frame for the next flush; False while the connection is silenced."""
-        if time.monotonic() < self.silent_until:
+        now = time.monotonic()
+        if now < self.silent_until:
             return False
+        self.active = now
         self._out.append(frame)
         return True
 
@@ -87,9 +94,11 @@ class Connection:
 class Connections:
     """All connections, and the subscriptions by stream."""
 
-    def __init__(self, source: Source, faults: Faults, life_s: float, grace_s: float) -> None:
-        """`life_s`: how long a connection lives at most; `grace_s`: from serverShutdown to the cut."""
-        self._source, self._faults = source, faults
+    def __init__(self, dialect: Dialect, faults: Faults, life_s: float, grace_s: float) -> None:
+        """`life_s`: how long a connection lives at most; `grace_s`: from the announcement of its end to the end."""
+        self._dialect, self._source, self._faults = dialect, dialect.source, faults
+        self._malformed = {**KINDS, **dialect.malformed}
+        self._held: dict[str, Outgoing] = {}  # by stream the frame that is sent after its successor
         self._life, self._grace = life_s, grace_s
         self._subscribers: dict[str, dict[Connection, None]] = {}
         self._last_payload: dict[str, bytes] = {}
@@ -118,6 +127,13 @@ class Connections:
             if not subscribers:
                 self._source.open(stream)
             subscribers[connection] = None
+            self._welcome(connection, stream)
+
+    def _welcome(self, connection: Connection, stream: str) -> None:
+        for payload in self._source.welcome(stream):
+            self._last_payload[stream] = payload
+            if connection.push(connection.framed(stream, payload)):
+                self.frames += 1
 
     def unsubscribe(self, connection: Connection, streams: Iterable[str]) -> None:
         for stream in streams:
@@ -128,17 +144,20 @@ class Connections:
             if not self._subscribers[stream]:
                 del self._subscribers[stream]
                 self._last_payload.pop(stream, None)
+                self._held.pop(stream, None)
                 self._source.close(stream)
 
     def reopen(self, symbol: str) -> None:
         """Those who wait on the streams of a symbol that was not there get them."""
-        for stream in self._subscribers:
-            if stream.startswith(f"{symbol.lower()}@"):
+        for stream, subscribers in self._subscribers.items():
+            if self._source.symbol_of(stream) == symbol:
                 self._source.open(stream)
+                for connection in subscribers:
+                    self._welcome(connection, stream)
 
     def pump(self) -> None:
         """Send what is due."""
-        for stream, payload, wrapped in self._source.due():
+        for stream, payload, wrapped in self._reordered(self._source.due()):
             self._last_payload[stream] = payload
             for _ in range(self._faults.repeats()):
                 self._send(stream, payload, wrapped)
@@ -151,23 +170,38 @@ class Connections:
                 connection.end()
         self.last_pump = now
 
-    def _send(self, stream: str, payload: bytes, wrapped: bytes | None) -> None:
-        plain_frame = combined_frame = None
-        for connection in self._subscribers.get(stream, ()):
-            if connection.combined:
-                frame = combined_frame = combined_frame or text_frame(wrapped or combined(stream, payload))
+    def _reordered(self, frames: Iterator[Outgoing]) -> Iterator[Outgoing]:
+        for frame in frames:
+            if frame.stream in self._held:
+                yield frame
+                yield self._held.pop(frame.stream)
+            elif self._faults.reorders > 0:
+                self._faults.reorders -= 1
+                self._faults.counts["reordered_frames"] += 1
+                self._held[frame.stream] = frame
             else:
-                frame = plain_frame = plain_frame or text_frame(payload)
+                yield frame
+
+    def _send(self, stream: str, payload: bytes, wrapped: bytes | None) -> None:
+        frames: dict[Callable[[str, bytes], bytes] | None, bytes] = {}
+        for connection in self._subscribers.get(stream, ()):
+            frame = frames.get(connection.wrap)
+            if frame is None:
+                recorded = wrapped if connection.wrap else None
+                frame = frames[connection.wrap] = (
+                    text_frame(recorded) if recorded else connection.framed(stream, payload)
+                )
             if connection.push(frame):
                 self.frames += 1
             else:
                 self._faults.counts["silenced_frames"] += 1
 
     def shut_down(self, connection: Connection, grace_s: float) -> None:
-        """Announce the end of a connection, then end it after `grace_s`."""
-        event = json.dumps({"e": "serverShutdown", "E": self._faults.clock()}).encode()
-        connection.push(text_frame(combined("!serverShutdown", event) if connection.combined else event))
-        connection.flush()
+        """Announce the end of a connection, where the venue does, then end it after `grace_s`."""
+        farewell = self._dialect.farewell(self._faults.clock())
+        if farewell is not None:
+            connection.push(connection.framed(*farewell))
+            connection.flush()
         connection.ends = time.monotonic() + grace_s
 
     def malform(self, kind: str, stream: str | None) -> int:
@@ -176,13 +210,9 @@ class Connections:
         for connection in self.open:
             for name in [stream] if stream else connection.streams:
                 if name in connection.streams and name in self._last_payload:
-                    payload = KINDS[kind](self._last_payload[name].decode()).encode()
-                    connection.push(text_frame(combined(name, payload) if connection.combined else payload))
+                    payload = self._malformed[kind](self._last_payload[name].decode()).encode()
+                    connection.push(connection.framed(name, payload))
                     connection.flush()
                     sent += 1
                     break
         return sent
-
-
-def combined(stream: str, payload: bytes) -> bytes:
-    return b'{"stream":"%s","data":%s}' % (stream.encode(), payload)

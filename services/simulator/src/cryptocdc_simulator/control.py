@@ -1,4 +1,5 @@
-"""What the simulator is asked for beside the exchange's own API, for tests and for the runner.
+"""What the simulator is asked for beside the exchange's own API, for tests and for the runner. Of each venue, below
+its base path:
 
     GET  /simulator/state
     POST /simulator/faults/<fault>?<parameters>      200 with what it did, 400 {"error": …} for a bad request
@@ -10,23 +11,24 @@
 | restart-book | symbol | update ids of its book begin again at 1, in streams and in REST, as after the exchange's restart |
 | unsettled | symbol, seconds | REST lacks the trades of a kline's second half until so long after its end, then the kline is revised |
 | cut-kline | symbol, interval, close, open= | the kline that opens at `open` ms, or the running one, is reported with the close time `close` ms |
-| short-page | path, rows | the next answer to `path` below /api/v3/, such as klines, has no more than `rows` rows, though there are more |
+| short-page | path, rows | the next answer to `path` of the API, such as klines, has no more than `rows` rows, though there are more |
 | cut | – | every connection is reset, without a closing handshake |
 | silence | seconds | connections that are open now stay open and get no frame (pings go on); new ones do |
-| shutdown | grace=10 | every open connection gets serverShutdown, and is closed after `grace` seconds |
+| shutdown | grace=10 | every open connection is closed after `grace` seconds, and gets the venue's announcement of it first (serverShutdown) |
 | malformed | kind, stream= | each open connection gets one bad frame of `stream`, or of any of its streams. kind: invalid-json, unknown-event, wrong-decimal, oversize (5 MiB), error-body, future (an hour ahead) |
-| malformed | kind, path | the next good answer to `path` below /api/v3/, such as depth, is a bad one. kind: invalid-json, wrong-decimal, oversize (5 MiB), error-body (status 400) |
+| malformed | kind, path | the next good answer to `path` of the API, such as depth, is a bad one. kind: invalid-json, wrong-decimal, oversize (5 MiB), error-body (status 400) |
 | duplicate | count | the next `count` events are sent twice |
+| reorder | count | each of the next `count` events is sent after the next one of its stream |
 | refuse | status, seconds | every REST request gets 429 or 418 (with Retry-After), 403 (the firewall's page), 451 or 5xx |
 | page | seconds | every REST request gets a page of HTML with status 200, as from a proxy that wants a login |
 | maintenance | kind, seconds | exchangeInfo is that of a maintenance, all else goes on. kind: odd-market (one test market and no other), break (every market in BREAK), empty |
 | weight | used | so much more request weight counts as used in this minute, as if by another process |
 | delist | symbol, remove=false | no trade from now on; exchangeInfo says BREAK, or the symbol is unknown (-1121) |
 | resume | symbol | a symbol in BREAK trades again; what its streams did not carry meanwhile REST has |
-| list | base, quote, unseen=0 | a new symbol starts to trade, ids from 0; the first `unseen` aggregate trades are in no stream, though REST has them |
+| list | base, quote, unseen=0, and what the venue needs beside | a new symbol starts to trade, ids from 0; the first `unseen` aggregate trades are in no stream, though REST has them |
 | crash | symbol, percent, seconds | the price falls by `percent` within `seconds`, from `begins` on (at most 5 s ahead) |
 | skew | ms | event times and serverTime are off by so much; trade times are not |
-| clear | – | ends refuse, page, maintenance, silence, duplicate, skew, unsettled and bad answers to come, and forgets used weight and bans |
+| clear | – | ends refuse, page, maintenance, silence, duplicate, reorder, skew, unsettled and bad answers to come, and forgets used weight and bans |
 
 A restart forgets faults: a crash, a delisting and a new symbol are then undone.
 """  # noqa: E501 - a table has rows
@@ -34,7 +36,7 @@ A restart forgets faults: a crash, a delisting and a new symbol are then undone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -43,46 +45,39 @@ from starlette.responses import JSONResponse
 
 from cryptocdc_simulator.capture import CaptureStreams
 from cryptocdc_simulator.connections import Connections
+from cryptocdc_simulator.dialects.port import Dialect
 from cryptocdc_simulator.faults import MAINTENANCES, Dropped, Faults, Span
-from cryptocdc_simulator.malformed import ANSWERS, KINDS
+from cryptocdc_simulator.malformed import ANSWERS, KINDS, VENUE_KINDS
 from cryptocdc_simulator.market.book import step_at
 from cryptocdc_simulator.market.klines import INTERVALS, opening
-from cryptocdc_simulator.market.market import Listing, Market
-from cryptocdc_simulator.parameters import SYMBOL, SYMBOL_RANGE
-from cryptocdc_simulator.weights import Weights
+from cryptocdc_simulator.market.market import Listing
 
 Result = dict[str, Any]
 
 
 class Control:
-    """`market` or `replay` is None: faults of the market need the market."""
+    """`replay` is None unless a capture is replayed; then there is no market, which some faults need."""
 
     def __init__(
-        self,
-        connections: Connections,
-        faults: Faults,
-        weights: Weights,
-        market: Market | None,
-        replay: CaptureStreams | None,
-        paths: Collection[str],
+        self, dialect: Dialect, connections: Connections, faults: Faults, replay: CaptureStreams | None
     ) -> None:
-        """`paths`: the endpoints below /api/v3/."""
-        self._paths = paths
-        self._connections, self._faults, self._weights = connections, faults, weights
-        self._market, self._replay = market, replay
+        self._dialect, self._api = dialect, dialect.api
+        self._connections, self._faults = connections, faults
+        self._market, self._replay = dialect.market, replay
         self._by_name: dict[str, Callable[[QueryParams], Result]] = {
             "cut": self._cut,
             "silence": self._silence,
             "shutdown": self._shutdown,
             "malformed": self._malformed,
             "duplicate": self._duplicate,
+            "reorder": self._reorder,
             "refuse": self._refuse,
             "short-page": self._short_page,
             "page": self._page,
             "weight": self._weight,
             "clear": self._clear,
         }
-        if market is not None:
+        if dialect.market is not None:
             self._by_name |= {
                 "drop-trades": self._drop_trades,
                 "depth-gap": self._depth_gap,
@@ -100,11 +95,12 @@ class Control:
     async def state(self, _: Request) -> JSONResponse:
         state: Result = {
             "simulated": True,
+            "dialect": self._dialect.name,
             "source": "market" if self._replay is None else "capture",
             "connections": [{"streams": list(connection.streams)} for connection in self._connections.open],
             "connections_accepted": self._connections.accepted,
             "frames_sent": self._connections.frames,
-            "weight_used": self._weights.used(),
+            "weight_used": self._api.used(),
             "faults": self._faults.state(),
         }
         if self._market is not None:
@@ -155,7 +151,7 @@ class Control:
 
     def _malformed(self, parameters: QueryParams) -> Result:
         kind, path = parameters["kind"], parameters.get("path")
-        accepted = KINDS if path is None else ANSWERS
+        accepted = (*KINDS, *VENUE_KINDS) if path is None else ANSWERS
         if kind not in accepted:
             raise ValueError(f"kind {kind!r} is none of {', '.join(accepted)}")
         if path is not None:
@@ -166,8 +162,8 @@ class Control:
         return {"frames": frames}
 
     def _path(self, path: str) -> str:
-        if path not in self._paths:
-            raise ValueError(f"path {path!r} is none of {', '.join(self._paths)}")
+        if path not in self._api.names:
+            raise ValueError(f"path {path!r} is none of {', '.join(self._api.names)}")
         return path
 
     def _short_page(self, parameters: QueryParams) -> Result:
@@ -178,6 +174,10 @@ class Control:
     def _duplicate(self, parameters: QueryParams) -> Result:
         self._faults.duplicates += int(_positive(parameters, "count"))
         return {"pending": self._faults.duplicates}
+
+    def _reorder(self, parameters: QueryParams) -> Result:
+        self._faults.reorders += int(_positive(parameters, "count"))
+        return {"pending": self._faults.reorders}
 
     def _refuse(self, parameters: QueryParams) -> Result:
         status = int(parameters["status"])
@@ -198,12 +198,12 @@ class Control:
         return {"until": self._faults.maintenance_until}
 
     def _weight(self, parameters: QueryParams) -> Result:
-        self._weights.charge(int(_positive(parameters, "used")))
-        return {"used": self._weights.used()}
+        self._api.use(int(_positive(parameters, "used")))
+        return {"used": self._api.used()}
 
     def _clear(self, _: QueryParams) -> Result:
         self._faults.clear()
-        self._weights.clear()
+        self._api.forgive()
         for connection in self._connections.open:
             connection.silent_until = 0.0
         return {}
@@ -262,14 +262,12 @@ class Control:
 
     def _list(self, parameters: QueryParams) -> Result:
         assert self._market is not None
-        base, quote = parameters["base"].upper(), parameters["quote"].upper()
-        if not SYMBOL.fullmatch(base + quote):
-            raise ValueError(f"symbol {base + quote!r} is none that an exchange lists: {SYMBOL_RANGE}")
-        listed = self._market.listings.get(base + quote)
+        instrument = self._dialect.new_instrument(parameters)
+        listed = self._market.listings.get(instrument.symbol)
         if listed is not None and listed.trading:
-            raise ValueError(f"symbol {base + quote} is listed already")
+            raise ValueError(f"symbol {instrument.symbol} is listed already")
         unseen = int(_positive(parameters, "unseen")) if "unseen" in parameters else 0
-        listing = self._market.list_new(base, quote)
+        listing = self._market.list_new(instrument)
         if unseen:
             raws = Span(0, listing.tape.first_raw_id_of(unseen) - 1)
             self._faults.dropped.append(Dropped(listing.symbol, Span(0, unseen - 1), raws))

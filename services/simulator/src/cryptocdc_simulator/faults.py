@@ -46,6 +46,7 @@ class Faults:
     unsettled_ms: dict[str, int] = field(default_factory=dict)  # by symbol how long REST lacks a kline's last trades
     cut_klines: dict[tuple[str, str, int], int] = field(default_factory=dict)  # close times of klines cut short
     duplicates: int = 0  # frames still to be sent twice
+    reorders: int = 0  # frames still to be sent after the next one of their stream
     refuse_status: int = 0  # every REST request is refused with this until refuse_until (ms)
     refuse_until: int = 0
     page_until: int = 0  # every REST request gets a page of HTML until then (ms)
@@ -93,12 +94,13 @@ class Faults:
         """The close time that is reported of a kline whose interval ends at `close`."""
         return self.cut_klines.get((symbol, interval, open_time), close - 1)
 
-    def page(self, endpoint: str, body: Any) -> Any:
-        """The rows that an answer has: the first ones, where its page is to be short."""
-        if not isinstance(body, list) or endpoint not in self.short_pages:
+    def page(self, endpoint: str, body: Any, rows: str | None) -> Any:
+        """The rows that an answer has, in its field `rows`: the first ones, where its page is to be short."""
+        if endpoint not in self.short_pages or isinstance(body, bytes) or not (rows or isinstance(body, list)):
             return body
         self.counts["short_pages"] += 1
-        return body[: self.short_pages.pop(endpoint)]
+        count = self.short_pages.pop(endpoint)
+        return body[:count] if rows is None else {**body, rows: body[rows][:count]}
 
     def repeats(self) -> int:
         """How often the next frame is sent."""
@@ -110,7 +112,9 @@ class Faults:
 
     def clear(self) -> None:
         """End every fault that is running; the counts and the lists of what was dropped stay."""
-        self.skew_ms = self.duplicates = self.refuse_until = self.page_until = self.maintenance_until = 0
+        self.skew_ms = self.duplicates = self.reorders = self.refuse_until = self.page_until = (
+            self.maintenance_until
+        ) = 0
         self.malformed.clear()
         self.short_pages.clear()
         self.unsettled_ms.clear()

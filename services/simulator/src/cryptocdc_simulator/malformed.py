@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
-_HOUR_MS = 3_600_000
 _OVERSIZE = 5 * 1024 * 1024
 
 
 def _invalid_json(payload: str) -> str:
     return payload[:-2]
-
-
-def _unknown_event(payload: str) -> str:
-    return json.dumps({**_object(payload), "e": "neverHeardOf"})
 
 
 def _wrong_decimal(payload: str) -> str:
@@ -24,32 +20,22 @@ def _wrong_decimal(payload: str) -> str:
 
 
 def _oversize(payload: str) -> str:
-    return json.dumps({**_object(payload), "padding": "x" * _OVERSIZE})
+    return json.dumps({**object_of(payload), "padding": "x" * _OVERSIZE})
 
 
-def _error_body(_: str) -> str:
-    return json.dumps({"code": -1003, "msg": "Too many requests."})
-
-
-def _future(payload: str) -> str:
-    """Event and trade time an hour ahead."""
-    event = _object(payload)
-    return json.dumps({**event, **{name: event[name] + _HOUR_MS for name in ("E", "T") if name in event}})
-
-
-def _object(payload: str) -> dict[str, int]:
+def object_of(payload: str) -> dict[str, Any]:
+    """A payload as an object; another JSON value as that of the field `e`."""
     decoded = json.loads(payload)
     return decoded if isinstance(decoded, dict) else {"e": decoded}
 
 
 KINDS: dict[str, Callable[[str], str]] = {
     "invalid-json": _invalid_json,
-    "unknown-event": _unknown_event,
     "wrong-decimal": _wrong_decimal,
     "oversize": _oversize,
-    "error-body": _error_body,
-    "future": _future,
 }
-"""By kind: the malformed payload made from a sound one (without the wrapping of a combined stream)."""
-ANSWERS = ("invalid-json", "wrong-decimal", "oversize", "error-body")
+"""By kind: the malformed payload made from a sound one of any venue (without the wrapping of a combined stream)."""
+VENUE_KINDS = ("unknown-event", "error-body", "future")
+"""Those that each dialect makes in its own words."""
+ANSWERS = (*KINDS, "error-body")
 """Of these the kinds that a REST answer can be; error-body is then what comes with status 400."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,36 +12,39 @@ from cryptocdc_simulator.connections import Connections
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.rest_endpoint import RestEndpoint
 
+Counted = tuple[str, Connections, RestEndpoint, Faults]
+"""A venue's name and what counts for it."""
+
 
 class _Figures(Collector):
-    def __init__(self, connections: Connections, rest: RestEndpoint, faults: Faults) -> None:
-        self._connections, self._rest, self._faults = connections, rest, faults
+    def __init__(self, venues: Iterable[Counted]) -> None:
+        self._venues = list(venues)
 
     def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily(
-            "cryptocdc_simulator_connections", "Open WebSocket connections.", len(self._connections.open)
+        venue = ["dialect"]
+        connections = GaugeMetricFamily("cryptocdc_simulator_connections", "Open WebSocket connections.", labels=venue)
+        accepted = CounterMetricFamily(
+            "cryptocdc_simulator_accepted_connections", "WebSocket connections since the start.", labels=venue
         )
-        yield CounterMetricFamily(
-            "cryptocdc_simulator_accepted_connections",
-            "WebSocket connections since the start.",
-            self._connections.accepted,
-        )
-        yield CounterMetricFamily(
-            "cryptocdc_simulator_frames", "Frames of market data written to connections.", self._connections.frames
+        frames = CounterMetricFamily(
+            "cryptocdc_simulator_frames", "Frames of market data written to connections.", labels=venue
         )
         answers = CounterMetricFamily(
-            "cryptocdc_simulator_answers", "Answers of the REST API.", labels=["endpoint", "status"]
+            "cryptocdc_simulator_answers", "Answers of the REST API.", labels=[*venue, "endpoint", "status"]
         )
-        for (endpoint, status), count in self._rest.answers.items():
-            answers.add_metric([endpoint, str(status)], count)
-        yield answers
-        faults = CounterMetricFamily("cryptocdc_simulator_faults", "Faults that have struck.", labels=["fault"])
-        for fault, count in self._faults.counts.items():
-            faults.add_metric([fault], count)
-        yield faults
+        faults = CounterMetricFamily("cryptocdc_simulator_faults", "Faults that have struck.", labels=[*venue, "fault"])
+        for name, served, rest, struck in self._venues:
+            connections.add_metric([name], len(served.open))
+            accepted.add_metric([name], served.accepted)
+            frames.add_metric([name], served.frames)
+            for (endpoint, status), count in rest.answers.items():
+                answers.add_metric([name, endpoint, str(status)], count)
+            for fault, count in struck.counts.items():
+                faults.add_metric([name, fault], count)
+        yield from (connections, accepted, frames, answers, faults)
 
 
-def metrics_page(connections: Connections, rest: RestEndpoint, faults: Faults) -> bytes:
+def metrics_page(venues: Iterable[Counted]) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_Figures(connections, rest, faults))
+    registry.register(_Figures(venues))
     return generate_latest(registry)

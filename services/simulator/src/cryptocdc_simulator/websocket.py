@@ -1,91 +1,64 @@
-"""The WebSocket endpoints /ws, /ws/<stream>, /stream?streams=a/b, and the commands on an open connection."""
+"""The life of a WebSocket connection: what the client says is answered as the dialect's `Session` has it."""
 
 from __future__ import annotations
 
-import json
+import asyncio
 import time
 from collections import deque
-from typing import Any
 
 from starlette.websockets import WebSocket
 
-from cryptocdc_simulator.connections import MAX_STREAMS, Connection, Connections, StreamProtocol, text_frame
+from cryptocdc_simulator.connections import Connection, Connections, StreamProtocol, text_frame
+from cryptocdc_simulator.dialects.port import Session
 
-_MESSAGES_A_SECOND = 5
 _POLICY_VIOLATION = 1008
 
 
 class StreamEndpoint:
-    """One coroutine a connection: reads the client's commands until it leaves; the frames are pushed elsewhere."""
+    """One coroutine a connection: reads the client's messages until it leaves; the frames are pushed elsewhere."""
 
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
+    def __init__(self, connections: Connections, session: Session) -> None:
+        self._connections, self._session = connections, session
 
     async def __call__(self, websocket: WebSocket) -> None:
-        combined = websocket.url.path == "/stream"
-        named = websocket.query_params.get("streams", "") if combined else websocket.path_params.get("streams", "")
-        streams = [stream for stream in named.split("/") if stream]
         await websocket.accept()
-        if len(streams) > MAX_STREAMS:
-            await websocket.close(_POLICY_VIOLATION, f"More than {MAX_STREAMS} streams on one connection")
-            return
-        client = websocket.scope["client"]
-        protocol = StreamProtocol.live.get(tuple(client))
+        protocol = StreamProtocol.live.get(tuple(websocket.scope["client"]))
         if protocol is None:  # it has left between the handshake and this line
             return
-        connection = Connection(protocol, combined)
+        connection = Connection(protocol, self._connections)
+        try:
+            streams = self._session.begin(websocket, connection)
+        except ValueError as reason:
+            await websocket.close(_POLICY_VIOLATION, str(reason))
+            return
         self._connections.add(connection)
         try:
             await self._connections.subscribe(connection, streams)
-            await self._commands(websocket, connection)
+            await self._converse(websocket, connection)
         finally:
             self._connections.remove(connection)
 
-    async def _commands(self, websocket: WebSocket, connection: Connection) -> None:
-        recent: deque[float] = deque(maxlen=_MESSAGES_A_SECOND)
+    async def _converse(self, websocket: WebSocket, connection: Connection) -> None:
+        recent: deque[float] = deque(maxlen=self._session.messages_a_second)
         while True:
-            message = await websocket.receive()
+            idle = self._session.idle(connection)
+            left = None if idle is None else max(0.0, connection.active + idle.seconds - time.monotonic())
+            try:
+                message = await asyncio.wait_for(websocket.receive(), left)
+            except TimeoutError:
+                if idle is not None and time.monotonic() - connection.active >= idle.seconds:
+                    await websocket.close(idle.code, idle.reason)
+                    return
+                continue
             if message["type"] == "websocket.disconnect":
                 return
-            now = time.monotonic()
-            if len(recent) == _MESSAGES_A_SECOND and now - recent[0] < 1.0:
+            now = connection.active = time.monotonic()
+            if len(recent) == recent.maxlen and now - recent[0] < 1.0:
                 await websocket.close(_POLICY_VIOLATION, "Too many requests")
                 return
             recent.append(now)
-            reply, streams = self._reply(connection, message.get("text") or "")
-            # The answer comes before the first event.
-            connection.push(text_frame(json.dumps(reply, separators=(",", ":")).encode()))
-            connection.flush()
-            await self._connections.subscribe(connection, streams)
-
-    def _reply(self, connection: Connection, text: str) -> tuple[dict[str, Any], list[str]]:
-        """The answer to a command, and the streams that it subscribes to."""
-        try:
-            command = json.loads(text)
-        except ValueError:
-            return _error(3, "Invalid JSON: expected value", None), []
-        if not isinstance(command, dict):
-            return _error(2, "Invalid request: request must be a JSON object", None), []
-        id, method, params = command.get("id"), command.get("method"), command.get("params", [])
-        if not isinstance(params, list) or not all(isinstance(param, str) for param in params):
-            return _error(2, "Invalid request: params must be an array of strings", id), []
-        match method:
-            case "SUBSCRIBE" if len({*connection.streams, *params}) > MAX_STREAMS:
-                return _error(2, f"Invalid request: no more than {MAX_STREAMS} streams on one connection", id), []
-            case "SUBSCRIBE":
-                return _result(None, id), params
-            case "UNSUBSCRIBE":
-                self._connections.unsubscribe(connection, params)
-                return _result(None, id), []
-            case "LIST_SUBSCRIPTIONS":
-                return _result(list(connection.streams), id), []
-            case _:
-                return _error(2, f"Invalid request: unknown variant {method}", id), []
-
-
-def _result(result: Any, id: Any) -> dict[str, Any]:
-    return {"result": result, "id": id}
-
-
-def _error(code: int, message: str, id: Any) -> dict[str, Any]:
-    return {"error": {"code": code, "msg": message}, "id": id}
+            for reply in self._session.replies(connection, message.get("text") or ""):
+                # The answer comes before the first event.
+                connection.push(text_frame(reply.message))
+                connection.flush()
+                await self._connections.subscribe(connection, reply.subscribe)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from cryptocdc_simulator.market.book import Book
@@ -65,7 +64,15 @@ class Listing:
 class Market:
     """The listed symbols, in the order of the catalogue."""
 
-    def __init__(self, seed: int, symbols: int, rate: float, clock: Clock, clustering: bool = True) -> None:
+    def __init__(
+        self,
+        seed: int,
+        symbols: int,
+        rate: float,
+        clock: Clock,
+        clustering: bool = True,
+        catalogue: Sequence[Instrument] = CATALOGUE,
+    ) -> None:
         """`symbols`: how many of the catalogue; `rate`: a factor on their trades a second.
 
         `clustering`: whether trades come in bursts and volatility changes.
@@ -73,7 +80,7 @@ class Market:
         self.seed, self.rate, self.clock, self.clustering = seed, rate, clock, clustering
         self.listings = {
             instrument.symbol: Listing(seed, rate, instrument, EPOCH_MS, clock, clustering)
-            for instrument in CATALOGUE[:symbols]
+            for instrument in catalogue[:symbols]
         }
 
     def delist(self, symbol: str) -> None:
@@ -88,12 +95,11 @@ class Market:
     def remove(self, symbol: str) -> None:
         del self.listings[symbol]
 
-    def list_new(self, base: str, quote: str) -> Listing:
-        """A new symbol, trading from the next `FALL_MS` on; what it is worth is taken from the catalogue's tenth entry.
+    def list_new(self, instrument: Instrument) -> Listing:
+        """A new symbol, trading from the next `FALL_MS` on.
 
         Listing a symbol again that had been delisted resumes it with ids from 0: another market of the same name.
         """
-        instrument = replace(CATALOGUE[9], base=base, quote=quote)
         listing = Listing(self.seed, self.rate, instrument, self.clock(), self.clock, self.clustering)
         self.listings[instrument.symbol] = listing
         return listing

@@ -251,7 +251,8 @@ def book_ticker_row(instrument: Instrument, bid: Level, ask: Level) -> Json:
     }
 
 
-def book_ticker_event(instrument: Instrument, update_id: int, bid: Level, ask: Level) -> Json:
+def book_ticker_event(instrument: Instrument, update_id: int, bid: Level, ask: Level, _: int) -> Json:
+    """The event has no time."""
     return {
         "u": update_id,
         "s": instrument.symbol,

@@ -2,35 +2,72 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from cryptocdc_simulator import errors, payloads
+from cryptocdc_simulator.dialects.binance import errors, payloads
+from cryptocdc_simulator.dialects.binance.parameters import Parameters
+from cryptocdc_simulator.dialects.binance.weights import Weights
+from cryptocdc_simulator.dialects.port import Answer, ApiError, prepared, ready, stats_of
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.market.book import step_at
 from cryptocdc_simulator.market.klines import INTERVALS, following, opening
 from cryptocdc_simulator.market.market import Listing, Market
-from cryptocdc_simulator.market.stats import DAY_MS, Stats
-from cryptocdc_simulator.parameters import Parameters
 
 _AVERAGE_MINUTES = 5
 
 
-class Answer(NamedTuple):
-    weight: int
-    body: Callable[[], Awaitable[Any]]
+class WeighedApi:
+    """A REST API whose requests have weights. `endpoints`: by name, which is the path too."""
+
+    def __init__(
+        self, weights: Weights, faults: Faults, endpoints: Mapping[str, Callable[[Parameters], Answer]], base: str
+    ) -> None:
+        """`base`: what comes before the endpoint in a path."""
+        self._weights, self._faults, self._base = weights, faults, base
+        self.endpoints = endpoints
+        self.names = tuple(endpoints)
+
+    def name_of(self, path: str) -> str | None:
+        return path if path in self.endpoints else None
+
+    def answer(self, path: str, query: Mapping[str, str]) -> Answer:
+        endpoint = self.endpoints.get(path)
+        if endpoint is None:
+            raise errors.not_found(self._base + path)
+        parameters = Parameters(query)
+        answer = endpoint(parameters)
+        parameters.finish()
+        if over := self._weights.charge(answer.weight):
+            raise over
+        return answer
+
+    def refusal(self, status: int, seconds: int) -> ApiError:
+        return errors.refusal(status, seconds, self._weights.limit, self._faults.refuse_until)
+
+    def headers(self) -> dict[str, str]:
+        used = str(self.used())
+        return {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
+
+    def used(self) -> int:
+        return self._weights.used()
+
+    def use(self, amount: int) -> None:
+        self._weights.charge(amount)
+
+    def forgive(self) -> None:
+        self._weights.clear()
 
 
-class MarketApi:
+class MarketEndpoints:
     """Answers by name of the endpoint. A method reads its parameters and says its weight at once, then answers."""
 
     def __init__(self, market: Market, weight_limit: int, faults: Faults) -> None:
         self._market = market
         self._weight_limit = weight_limit
         self._faults = faults
-        self.endpoints: dict[str, Callable[[Parameters], Answer]] = {
+        self.by_name: dict[str, Callable[[Parameters], Answer]] = {
             "ping": self._ping,
             "time": self._time,
             "exchangeInfo": self._exchange_info,
@@ -61,10 +98,10 @@ class MarketApi:
         return self._market.clock() + self._faults.skew_ms
 
     def _ping(self, _: Parameters) -> Answer:
-        return Answer(1, partial(_ready, {}))
+        return Answer(1, partial(ready, {}))
 
     def _time(self, _: Parameters) -> Answer:
-        return Answer(1, partial(_ready, {"serverTime": self._server_time()}))
+        return Answer(1, partial(ready, {"serverTime": self._server_time()}))
 
     def _exchange_info(self, parameters: Parameters) -> Answer:
         symbols = parameters.one_or_many_symbols()
@@ -198,13 +235,9 @@ class MarketApi:
         return Answer(2 if single else 4, body)
 
 
-async def _ready(body: Any) -> Any:
-    return body
-
-
 def _check_range(start: int | None, end: int | None) -> None:
     if start is not None and end is not None and start > end:
-        raise errors.ApiError(400, -1127, "Start time is greater than end time.")
+        raise errors.error(400, -1127, "Start time is greater than end time.")
 
 
 def depth_weight(limit: int) -> int:
@@ -238,15 +271,3 @@ def kline_openings(
             break
         first = following(interval, first)
     return openings[-limit:]
-
-
-async def prepared(listing: Listing, start: int, end: int) -> None:
-    """Have the sums of a span at hand without holding up the streams while they are computed."""
-    for _ in listing.bars.filled(start, end):
-        await asyncio.sleep(0)
-
-
-async def stats_of(listing: Listing) -> Stats:
-    now = listing.now()
-    await prepared(listing, now - DAY_MS, now)
-    return listing.stats()

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from cryptocdc_simulator import errors
+from cryptocdc_simulator.dialects.binance import errors
+from cryptocdc_simulator.dialects.port import ApiError
 
 _MINUTE_MS = 60_000
 _REFUSALS_BEFORE_BAN = 20
 _BAN_MS = 120_000
-
-
-@dataclass(frozen=True)
-class Refusal:
-    error: errors.ApiError
-    retry_after: int  # seconds
 
 
 class Weights:
@@ -37,19 +31,19 @@ class Weights:
         self._turn(self._clock())
         return self._used
 
-    def charge(self, weight: int) -> Refusal | None:
+    def charge(self, weight: int) -> ApiError | None:
         now = self._clock()
         self._turn(now)
         if now < self._banned_until:
-            return Refusal(errors.banned(self._banned_until), -(-(self._banned_until - now) // 1000))
+            return errors.banned(self._banned_until, -(-(self._banned_until - now) // 1000))
         self._used += weight
         if self._used <= self.limit:
             return None
         self._refusals += 1
         if self._refusals > _REFUSALS_BEFORE_BAN:
             self._banned_until = now + _BAN_MS
-            return Refusal(errors.banned(self._banned_until), _BAN_MS // 1000)
-        return Refusal(errors.too_much_weight(self.limit), max(1, -(-(_MINUTE_MS - now % _MINUTE_MS) // 1000)))
+            return errors.banned(self._banned_until, _BAN_MS // 1000)
+        return errors.too_much_weight(self.limit, max(1, -(-(_MINUTE_MS - now % _MINUTE_MS) // 1000)))
 
     def clear(self) -> None:
         self._used = self._refusals = self._banned_until = 0

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from cryptocdc_simulator import payloads
+from cryptocdc_simulator import malformed
+from cryptocdc_simulator.dialects.binance import malformed as binance_malformed
+from cryptocdc_simulator.dialects.binance import payloads
+from cryptocdc_simulator.dialects.binance.streams import SpotStreams
 from cryptocdc_simulator.faults import Dropped, Faults, Span
-from cryptocdc_simulator.malformed import KINDS
 from cryptocdc_simulator.market.book import DEPTH, step_at
 from cryptocdc_simulator.market.market import Market
-from cryptocdc_simulator.market_streams import MarketStreams
+from cryptocdc_simulator.streams import MarketStreams
 
-from .conftest import NOON, ManualClock
+from ..conftest import NOON, ManualClock
 
 Events = dict[str, list[Any]]
 
@@ -27,7 +29,7 @@ class Listener:
 
     def __init__(self, market: Market, clock: ManualClock) -> None:
         self.faults = Faults(clock)
-        self.streams = MarketStreams(market, self.faults)
+        self.streams = MarketStreams(market, SpotStreams(market, self.faults))
         self._clock = clock
 
     def run(self, milliseconds: int, stride: int = 20) -> Events:
@@ -193,7 +195,7 @@ def test_a_skewed_clock_moves_event_times_only(listener: Listener) -> None:
 def test_malformed_frames_are_what_they_say(listener: Listener) -> None:
     listener.streams.open("btcusdt@aggTrade")
     sound = listener.run(2_000)["btcusdt@aggTrade"][0]
-    bad = {kind: make(json.dumps(sound)) for kind, make in KINDS.items()}
+    bad = {kind: make(json.dumps(sound)) for kind, make in {**malformed.KINDS, **binance_malformed.KINDS}.items()}
     with pytest.raises(ValueError):
         json.loads(bad["invalid-json"])
     assert json.loads(bad["unknown-event"])["e"] not in ("aggTrade", "trade", "kline")

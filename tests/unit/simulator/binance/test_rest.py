@@ -11,15 +11,15 @@ from urllib.parse import quote
 import pytest
 from starlette.requests import Request
 
+from cryptocdc_simulator.dialects.binance import new_instrument, of_market
+from cryptocdc_simulator.dialects.binance.rest import kline_openings
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.malformed import ANSWERS
 from cryptocdc_simulator.market.book import step_at
 from cryptocdc_simulator.market.market import EPOCH_MS, Market
-from cryptocdc_simulator.rest import MarketApi, kline_openings
 from cryptocdc_simulator.rest_endpoint import RestEndpoint
-from cryptocdc_simulator.weights import Weights
 
-from .conftest import NOON, ManualClock
+from ..conftest import NOON, ManualClock
 
 Ask = Callable[[str], tuple[int, Any, dict[str, str]]]
 
@@ -30,10 +30,9 @@ def faults(clock: ManualClock) -> Faults:
 
 
 @pytest.fixture
-def ask(market: Market, clock: ManualClock, faults: Faults) -> Ask:
+def ask(market: Market, faults: Faults) -> Ask:
     """GET /api/v3/<path and query> -> (status, body, headers)."""
-    api = MarketApi(market, 6000, faults)
-    endpoint = RestEndpoint(api.endpoints, Weights(6000, clock), faults, "market")
+    endpoint = RestEndpoint(of_market(market, faults), faults)
 
     def get(target: str) -> tuple[int, Any, dict[str, str]]:
         path, _, query = target.partition("?")
@@ -236,7 +235,7 @@ def test_a_delisted_symbol_leaves_its_history(ask: Ask, market: Market, clock: M
 
 
 def test_a_new_symbol_begins_at_id_0(ask: Ask, market: Market, clock: ManualClock) -> None:
-    market.list_new("NEW", "USDT")
+    market.list_new(new_instrument({"base": "NEW", "quote": "USDT"}))
     clock.now += 30_000
     rows = ask("aggTrades?symbol=NEWUSDT&startTime=0")[1]
     assert (rows[0]["a"], rows[0]["f"]) == (0, 0)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from cryptocdc_simulator import errors
+from cryptocdc_simulator.dialects.binance import errors
 from cryptocdc_simulator.market.klines import INTERVALS
 
 _NAME, _NAME_RANGE = r"(?:(?![a-z])[\w.-]){1,50}", r"[\w\-._&&[^a-z]]{1,50}"
@@ -59,7 +59,7 @@ class Parameters:
             raise errors.illegal("symbols", _SYMBOLS_RANGE)
         names: list[str] = json.loads(symbols)
         if len(set(names)) < len(names):
-            raise errors.ApiError(400, -1151, "Symbol is present multiple times in the list.")
+            raise errors.error(400, -1151, "Symbol is present multiple times in the list.")
         return names
 
     def integer(self, name: str) -> int | None:

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from cryptocdc_simulator.capture import Capture, CaptureApi, CaptureStreams
-from cryptocdc_simulator.errors import ApiError
-from cryptocdc_simulator.parameters import Parameters
+from cryptocdc_simulator.app import Settings, exchanges
+from cryptocdc_simulator.capture import Capture, CaptureStreams
+from cryptocdc_simulator.dialects.binance import frames_of
+from cryptocdc_simulator.dialects.binance.capture import CaptureEndpoints
+from cryptocdc_simulator.dialects.binance.parameters import Parameters
+from cryptocdc_simulator.dialects.port import ApiError
 
 DEPTH = '{"lastUpdateId":5,"bids":[["1.0","2.0"],["0.9","1.0"]],"asks":[]}'
 FRAMES = [
@@ -45,7 +48,7 @@ class Seconds:
 
 def test_frames_come_in_recorded_order_unaltered_at_pace(folder: Path) -> None:
     seconds = Seconds()
-    streams = CaptureStreams(Capture.read(folder), 10.0, seconds)
+    streams = CaptureStreams(frames_of(Capture.read(folder)), 10.0, seconds)
     assert list(streams.due()) == []
     for name in ("ab@aggTrade", "ab@kline_1m", "cd@aggTrade"):
         streams.open(name)
@@ -63,7 +66,7 @@ def test_frames_come_in_recorded_order_unaltered_at_pace(folder: Path) -> None:
 
 def test_a_reconnect_goes_on_where_the_stream_was_left(folder: Path) -> None:
     seconds = Seconds()
-    streams = CaptureStreams(Capture.read(folder), 1.0, seconds)
+    streams = CaptureStreams(frames_of(Capture.read(folder)), 1.0, seconds)
     streams.open("ab@aggTrade")
     assert len(list(streams.due())) == 1
     streams.close("ab@aggTrade")
@@ -76,15 +79,15 @@ def test_a_reconnect_goes_on_where_the_stream_was_left(folder: Path) -> None:
 
 
 def test_streams_that_were_not_recorded_stay_silent(folder: Path) -> None:
-    streams = CaptureStreams(Capture.read(folder), 1.0, Seconds())
+    streams = CaptureStreams(frames_of(Capture.read(folder)), 1.0, Seconds())
     streams.open("zz@aggTrade")
     assert list(streams.due()) == []
     assert not streams.progress()["finished"]
 
 
 def asked(folder: Path, endpoint: str, **parameters: str) -> Any:
-    api = CaptureApi(Capture.read(folder), lambda: 10.25)
-    return asyncio.run(api.endpoints[endpoint](Parameters(parameters)).body())  # type: ignore[arg-type]
+    api = CaptureEndpoints(Capture.read(folder), lambda: 10.25)
+    return asyncio.run(api.by_name[endpoint](Parameters(parameters)).body())  # type: ignore[arg-type]
 
 
 def test_rest_answers_what_was_recorded(folder: Path) -> None:
@@ -101,26 +104,27 @@ def test_rest_answers_what_was_recorded(folder: Path) -> None:
 def test_what_was_not_recorded_is_an_error(folder: Path, symbol: str, code: int) -> None:
     with pytest.raises(ApiError) as error:
         asked(folder, "depth", symbol=symbol)
-    assert error.value.code == code
+    assert error.value.body["code"] == code
 
 
 @pytest.mark.parametrize("line", ["12.0: not json", "gibberish"])
 def test_a_line_in_no_known_format_is_named(folder: Path, line: str) -> None:
     (folder / "worse.capture").write_text(f"{line}\n")
     with pytest.raises(ValueError, match=r"worse\.capture:1: .*" + line):
-        Capture.read(folder)
+        exchanges(Settings(capture=folder))
 
 
 def test_a_folder_without_a_capture_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="needs an answer of /exchangeInfo"):
-        Capture.read(tmp_path)
+    with pytest.raises(ValueError, match="such as that of /exchangeInfo"):
+        exchanges(Settings(capture=tmp_path))
 
 
 def test_the_recorded_half_minute_is_replayed_whole(spot_capture: Path) -> None:
     seconds = Seconds()
     capture = Capture.read(spot_capture)
-    streams = CaptureStreams(capture, 10.0, seconds)
-    for name in {frame.stream for frame in capture.frames}:
+    frames = frames_of(capture)
+    streams = CaptureStreams(frames, 10.0, seconds)
+    for name in {frame.stream for frame in frames}:
         streams.open(name)
     said: list[bytes] = []
     while not streams.progress()["finished"]:
@@ -128,5 +132,5 @@ def test_the_recorded_half_minute_is_replayed_whole(spot_capture: Path) -> None:
         said.extend(out.wrapped for out in streams.due() if out.wrapped)
     recorded = (spot_capture / "binance-websocket.capture").read_bytes().splitlines()[1:]
     assert said == [line.split(b": ", 1)[1] for line in recorded if line]
-    assert set(capture.depths) == {"NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"}
+    assert set(CaptureEndpoints(capture, streams.time).depths) == {"NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR"}
     assert seconds.now < 110

@@ -1,0 +1,46 @@
+"""All dialects: what each lists, and the ways to make it of a market or of a capture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptocdc_simulator.capture import Capture, CaptureStreams, Frame
+from cryptocdc_simulator.dialects import binance
+from cryptocdc_simulator.dialects.port import Dialect
+from cryptocdc_simulator.faults import Faults
+from cryptocdc_simulator.market.market import Market
+from cryptocdc_simulator.market.symbols import Instrument
+
+
+@dataclass(frozen=True)
+class Venue:
+    """`api_path`: what the paths of the venue's REST API begin with, in a capture too."""
+
+    name: str
+    instruments: tuple[Instrument, ...]
+    api_path: str
+    of_market: Callable[[Market, Faults], Dialect]
+    frames: Callable[[Capture], list[Frame]]
+    of_capture: Callable[[Capture, CaptureStreams, Faults], Dialect]
+
+
+VENUES: tuple[Venue, ...] = (
+    Venue(
+        binance.NAME,
+        binance.INSTRUMENTS,
+        binance.PATH,
+        binance.of_market,
+        binance.frames_of,
+        binance.of_capture,
+    ),
+)
+
+
+def venue_of(capture: Capture) -> Venue:
+    """The venue that a capture was recorded from. Raises ValueError."""
+    for venue in VENUES:
+        if capture.has_answers_below(venue.api_path):
+            return venue
+    known = ", ".join(f"{venue.api_path} of {venue.name}" for venue in VENUES)
+    raise ValueError(f"{capture.folder}: a capture needs answers below one of {known}, such as that of /exchangeInfo")
