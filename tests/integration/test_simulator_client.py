@@ -62,8 +62,9 @@ def state(port: int) -> dict[str, Any]:
     return answer
 
 
-def fault(port: int, name: str, **parameters: object) -> dict[str, Any]:
-    answer = requests.post(f"http://127.0.0.1:{port}/simulator/faults/{name}", params=parameters, timeout=10)  # type: ignore[arg-type]
+def fault(port: int, name: str, venue: str = "", **parameters: object) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{port}{venue}/simulator/faults/{name}"
+    answer = requests.post(url, params=parameters, timeout=10)  # type: ignore[arg-type]
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
@@ -196,6 +197,31 @@ def test_the_clients_order_book_follows_ours(port: int) -> None:
         assert kept == {"b": dict(later["bids"]), "a": dict(later["asks"])}
 
     asyncio.run(asyncio.wait_for(follow(), 60))
+
+
+def test_the_client_reads_futures(client: Client, port: int) -> None:
+    client.FUTURES_URL = f"http://127.0.0.1:{port}/binance-usdm/fapi"
+    assert client.futures_ping() == {}
+    perpetual = {it["symbol"] for it in client.futures_exchange_info()["symbols"] if it["contractType"] == "PERPETUAL"}
+    assert "BTCUSDT" in perpetual
+    assert float(client.futures_mark_price(symbol="BTCUSDT")["markPrice"]) > 0
+    assert float(client.futures_open_interest(symbol="BTCUSDT")["openInterest"]) > 0
+    assert len(client.futures_klines(symbol="BTCUSDT", interval="1m", limit=3)) == 3
+    assert client.futures_ticker(symbol="BTCUSDT")["count"] > 0
+
+
+def test_venues_have_connections_and_faults_of_their_own(port: int) -> None:
+    async def cut() -> None:
+        url = f"ws://127.0.0.1:{port}/binance-usdm/public/stream?streams=btcusdt@depth@100ms"
+        async with connect(url) as futures, subscribed(port, "btcusdt@depth@100ms") as spot:
+            assert "pu" in json.loads(await futures.recv())["data"]
+            fault(port, "cut", venue="/binance-usdm")
+            with pytest.raises(ConnectionClosedError):
+                await until(futures, lambda _: False)
+            for _ in range(5):
+                assert "pu" not in json.loads(await spot.recv())["data"]
+
+    asyncio.run(cut())
 
 
 # --- commands and faults, on bare sockets -----------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""An exchange that speaks Binance, and the replay of captures."""
+"""Exchanges that speak the protocols of several venues over simulated markets, and the replay of captures."""

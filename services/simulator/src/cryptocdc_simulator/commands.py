@@ -22,7 +22,9 @@ def simulate(
     seed: Annotated[int, typer.Option(envvar="CRYPTOCDC_SIMULATOR_SEED", help="the same seed, the same history")] = 1,
     symbols: Annotated[
         int,
-        typer.Option(envvar="CRYPTOCDC_SIMULATOR_SYMBOLS", min=1, max=len(CATALOGUE), help="how many are listed"),
+        typer.Option(
+            envvar="CRYPTOCDC_SIMULATOR_SYMBOLS", min=1, max=len(CATALOGUE), help="how many each venue lists at most"
+        ),
     ] = len(CATALOGUE),
     rate: Annotated[
         float,
@@ -60,7 +62,7 @@ def simulate(
         ),
     ] = 86_400.0,
 ) -> None:
-    """Run an exchange that speaks Binance's REST and WebSocket API, for tests and for machines without one."""
+    """Run exchanges that speak the venues' REST and WebSocket APIs, for tests and for machines without one."""
     settings = Settings(seed, symbols, rate, capture, speed, connection_life, clustering=clustering)
     try:
         app = build_app(settings)
@@ -68,7 +70,7 @@ def simulate(
         typer.echo(f"--capture: {error}", err=True)
         raise typer.Exit(_BAD_INPUT) from error
     what = f"the capture {capture}" if capture else f"{symbols} simulated symbols, seed {seed}"
-    typer.echo(f"{what} on http://{host}:{port}/api/v3 and ws://{host}:{port}/stream", err=True)
+    typer.echo(f"{what} on http://{host}:{port} and ws://{host}:{port}", err=True)
     uvicorn.run(
         app,
         host=host,

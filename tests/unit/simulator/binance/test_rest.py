@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from starlette.requests import Request
 
 from cryptocdc_simulator.dialects.binance import new_instrument, of_market
 from cryptocdc_simulator.dialects.binance.rest import kline_openings
@@ -17,11 +15,9 @@ from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.malformed import ANSWERS
 from cryptocdc_simulator.market.book import step_at
 from cryptocdc_simulator.market.market import EPOCH_MS, Market
-from cryptocdc_simulator.rest_endpoint import RestEndpoint
 
+from ..clients import Ask, asking
 from ..conftest import NOON, ManualClock
-
-Ask = Callable[[str], tuple[int, Any, dict[str, str]]]
 
 
 @pytest.fixture
@@ -32,30 +28,7 @@ def faults(clock: ManualClock) -> Faults:
 @pytest.fixture
 def ask(market: Market, faults: Faults) -> Ask:
     """GET /api/v3/<path and query> -> (status, body, headers)."""
-    endpoint = RestEndpoint(of_market(market, faults), faults)
-
-    def get(target: str) -> tuple[int, Any, dict[str, str]]:
-        path, _, query = target.partition("?")
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": f"/api/v3/{path}",
-            "query_string": query.encode(),
-            "headers": [],
-            "path_params": {"endpoint": path},
-        }
-        response = asyncio.run(endpoint(Request(scope)))
-        return response.status_code, read(bytes(response.body)), dict(response.headers)
-
-    return get
-
-
-def read(body: bytes) -> Any:
-    """A body that is no JSON as it came."""
-    try:
-        return json.loads(body)
-    except ValueError:
-        return body
+    return asking(of_market(market, faults), faults, "/api/v3/")
 
 
 @pytest.mark.parametrize(

@@ -4,50 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import defaultdict
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from cryptocdc_simulator import malformed
 from cryptocdc_simulator.dialects.binance import malformed as binance_malformed
-from cryptocdc_simulator.dialects.binance import payloads
-from cryptocdc_simulator.dialects.binance.streams import SpotStreams
+from cryptocdc_simulator.dialects.binance import of_market, payloads
 from cryptocdc_simulator.faults import Dropped, Faults, Span
 from cryptocdc_simulator.market.book import DEPTH, step_at
 from cryptocdc_simulator.market.market import Market
-from cryptocdc_simulator.streams import MarketStreams
 
+from ..clients import Listener
 from ..conftest import NOON, ManualClock
 
-Events = dict[str, list[Any]]
 
-
-class Listener:
-    """Runs the clock in small strides and keeps what each stream says."""
-
+class SpotListener(Listener):
     def __init__(self, market: Market, clock: ManualClock) -> None:
         self.faults = Faults(clock)
-        self.streams = MarketStreams(market, SpotStreams(market, self.faults))
-        self._clock = clock
-
-    def run(self, milliseconds: int, stride: int = 20) -> Events:
-        events: Events = defaultdict(list)
-        end = self._clock.now + milliseconds
-        while self._clock.now < end:
-            self._clock.now = min(end, self._clock.now + stride)
-            for outgoing in self.streams.due():
-                events[outgoing.stream].append(json.loads(outgoing.payload))
-        return events
+        super().__init__(of_market(market, self.faults), clock)
 
 
 @pytest.fixture
-def listener(market: Market, clock: ManualClock) -> Listener:
-    return Listener(market, clock)
+def listener(market: Market, clock: ManualClock) -> SpotListener:
+    return SpotListener(market, clock)
 
 
-def test_trades_are_those_of_rest_each_once(listener: Listener, market: Market) -> None:
+def test_trades_are_those_of_rest_each_once(listener: SpotListener, market: Market) -> None:
     listing = market.listings["BTCUSDT"]
     first, first_raw = listing.next_id(), listing.next_raw_id()
     listener.streams.open("btcusdt@aggTrade")
@@ -61,7 +44,7 @@ def test_trades_are_those_of_rest_each_once(listener: Listener, market: Market) 
 
 
 @pytest.mark.parametrize("interval", ["1s", "1m", "3m"])
-def test_closed_klines_are_those_of_rest_each_once(listener: Listener, market: Market, interval: str) -> None:
+def test_closed_klines_are_those_of_rest_each_once(listener: SpotListener, market: Market, interval: str) -> None:
     listing = market.listings["NKNUSDT"]
     stream = f"nknusdt@kline_{interval}"
     listener.streams.open(stream)
@@ -76,14 +59,14 @@ def test_closed_klines_are_those_of_rest_each_once(listener: Listener, market: M
         assert all(b["E"] - a["E"] >= 1_000 for a, b in zip(events, events[2:], strict=False))
 
 
-def test_a_stall_loses_no_closed_kline(listener: Listener) -> None:
+def test_a_stall_loses_no_closed_kline(listener: SpotListener) -> None:
     listener.streams.open("btcusdt@kline_1m")
     events = listener.run(300_000, stride=150_000)["btcusdt@kline_1m"]
     assert [e["k"]["t"] for e in events if e["k"]["x"]] == [NOON + 60_000 * n for n in range(5)]
 
 
 @pytest.mark.parametrize("stream", ["btcusdt@depth", "btcusdt@depth@100ms"])
-def test_a_local_book_by_the_documented_procedure(listener: Listener, market: Market, stream: str) -> None:
+def test_a_local_book_by_the_documented_procedure(listener: SpotListener, market: Market, stream: str) -> None:
     listing = market.listings["BTCUSDT"]
     listener.streams.open(stream)
     buffered = listener.run(3_000)[stream]
@@ -108,7 +91,7 @@ def test_a_local_book_by_the_documented_procedure(listener: Listener, market: Ma
     assert sides["a"] == dict(payloads.levels(listing.instrument, asks))
 
 
-def test_partial_depth_has_neither_symbol_nor_time(listener: Listener) -> None:
+def test_partial_depth_has_neither_symbol_nor_time(listener: SpotListener) -> None:
     for stream in ("btcusdt@depth5", "btcusdt@depth20@100ms"):
         listener.streams.open(stream)
     events = listener.run(2_000)
@@ -118,7 +101,7 @@ def test_partial_depth_has_neither_symbol_nor_time(listener: Listener) -> None:
 
 
 def test_tickers_come_every_second_and_the_book_ticker_has_no_time(clock: ManualClock) -> None:
-    listener = Listener(Market(7, 3, 1.0, clock), clock)
+    listener = SpotListener(Market(7, 3, 1.0, clock), clock)
     for stream in ("btcusdt@ticker", "btcusdt@miniTicker", "btcusdt@bookTicker", "!miniTicker@arr"):
         listener.streams.open(stream)
     events = listener.run(10_000)
@@ -133,13 +116,13 @@ def test_tickers_come_every_second_and_the_book_ticker_has_no_time(clock: Manual
 @pytest.mark.parametrize(
     "stream", ["BTCUSDT@trade", "nosuch@trade", "btcusdt@nosuch", "btcusdt@kline_7m", "!ticker@arr"]
 )
-def test_unknown_streams_stay_silent(listener: Listener, stream: str) -> None:
+def test_unknown_streams_stay_silent(listener: SpotListener, stream: str) -> None:
     asyncio.run(listener.streams.prepare(stream))
     listener.streams.open(stream)
     assert listener.run(3_000) == {}
 
 
-def test_dropped_trades_are_missing_from_the_streams_alone(listener: Listener, market: Market) -> None:
+def test_dropped_trades_are_missing_from_the_streams_alone(listener: SpotListener, market: Market) -> None:
     listing = market.listings["BTCUSDT"]
     first = listing.next_id()
     raws = Span(listing.tape.first_raw_id_of(first + 3), listing.tape.first_raw_id_of(first + 8) - 1)
@@ -155,7 +138,7 @@ def test_dropped_trades_are_missing_from_the_streams_alone(listener: Listener, m
     assert listener.faults.counts == {"dropped_aggregates": 5, "dropped_trades": len(missing)}
 
 
-def test_a_gap_in_the_book_skips_update_ids(listener: Listener) -> None:
+def test_a_gap_in_the_book_skips_update_ids(listener: SpotListener) -> None:
     listener.streams.open("btcusdt@depth@100ms")
     step = step_at(NOON)
     listener.faults.book_gaps.append(("BTCUSDT", Span(step + 5, step + 5)))
@@ -165,7 +148,7 @@ def test_a_gap_in_the_book_skips_update_ids(listener: Listener) -> None:
     assert listener.faults.counts["dropped_depth_updates"] == 1
 
 
-def test_the_streams_of_a_delisted_symbol_end(listener: Listener, market: Market) -> None:
+def test_the_streams_of_a_delisted_symbol_end(listener: SpotListener, market: Market) -> None:
     for symbol in ("btcusdt", "ethusdt"):
         for channel in ("aggTrade", "kline_1m", "depth@100ms", "ticker"):
             listener.streams.open(f"{symbol}@{channel}")
@@ -174,7 +157,7 @@ def test_the_streams_of_a_delisted_symbol_end(listener: Listener, market: Market
     assert {stream.split("@")[0] for stream in listener.run(65_000, stride=100)} == {"ethusdt"}
 
 
-def test_a_market_that_trades_again_goes_on_where_it_would_have_been(listener: Listener, market: Market) -> None:
+def test_a_market_that_trades_again_goes_on_where_it_would_have_been(listener: SpotListener, market: Market) -> None:
     listener.streams.open("btcusdt@aggTrade")
     listener.run(1_000)
     market.delist("BTCUSDT")
@@ -185,14 +168,14 @@ def test_a_market_that_trades_again_goes_on_where_it_would_have_been(listener: L
     assert min(event["T"] for event in events) >= NOON + 20_000
 
 
-def test_a_skewed_clock_moves_event_times_only(listener: Listener) -> None:
+def test_a_skewed_clock_moves_event_times_only(listener: SpotListener) -> None:
     listener.faults.skew_ms = 3_600_000
     listener.streams.open("btcusdt@aggTrade")
     events = listener.run(2_000)["btcusdt@aggTrade"]
     assert all(event["E"] - event["T"] >= 3_600_000 and event["T"] <= NOON + 2_000 for event in events)
 
 
-def test_malformed_frames_are_what_they_say(listener: Listener) -> None:
+def test_malformed_frames_are_what_they_say(listener: SpotListener) -> None:
     listener.streams.open("btcusdt@aggTrade")
     sound = listener.run(2_000)["btcusdt@aggTrade"][0]
     bad = {kind: make(json.dumps(sound)) for kind, make in {**malformed.KINDS, **binance_malformed.KINDS}.items()}
@@ -206,7 +189,7 @@ def test_malformed_frames_are_what_they_say(listener: Listener) -> None:
 
 
 @pytest.mark.parametrize("channel", ["depth", "depth@100ms"])
-def test_update_ids_of_a_book_begin_again_on_request(listener: Listener, market: Market, channel: str) -> None:
+def test_update_ids_of_a_book_begin_again_on_request(listener: SpotListener, market: Market, channel: str) -> None:
     stream = f"btcusdt@{channel}"
     listener.streams.open(stream)
     listener.run(2_050)
@@ -219,7 +202,7 @@ def test_update_ids_of_a_book_begin_again_on_request(listener: Listener, market:
     assert len(begun) >= 2
 
 
-def test_a_kline_that_is_cut_short_closes_so_in_the_stream_too(listener: Listener) -> None:
+def test_a_kline_that_is_cut_short_closes_so_in_the_stream_too(listener: SpotListener) -> None:
     listener.faults.cut_klines["BTCUSDT", "1m", NOON] = NOON + 14_838
     listener.streams.open("btcusdt@kline_1m")
 
@@ -228,7 +211,7 @@ def test_a_kline_that_is_cut_short_closes_so_in_the_stream_too(listener: Listene
     assert [(event["k"]["t"], event["k"]["T"]) for event in closed] == [(NOON, NOON + 14_838)]
 
 
-def test_the_streams_of_another_script_are_called_by_its_small_letters(listener: Listener) -> None:
+def test_the_streams_of_another_script_are_called_by_its_small_letters(listener: SpotListener) -> None:
     asyncio.run(listener.streams.prepare("币安人生usdt@miniTicker"))
     listener.streams.open("币安人生usdt@miniTicker")
     listener.streams.open("币安人生USDT@miniTicker")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptocdc_simulator.capture import Capture, CaptureStreams, Frame
-from cryptocdc_simulator.dialects import binance
+from cryptocdc_simulator.dialects import binance, binance_usdm
 from cryptocdc_simulator.dialects.port import Dialect
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.market.market import Market
@@ -33,6 +33,14 @@ VENUES: tuple[Venue, ...] = (
         binance.of_market,
         binance.frames_of,
         binance.of_capture,
+    ),
+    Venue(
+        binance_usdm.NAME,
+        binance_usdm.INSTRUMENTS,
+        binance_usdm.PATH,
+        binance_usdm.of_market,
+        binance.frames_of,
+        binance_usdm.of_capture,
     ),
 )
 

@@ -12,3 +12,10 @@ def text(units: int, decimals: int) -> str:
     sign = "-" if scaled < 0 else ""
     whole, rest = divmod(abs(scaled), _ONE)
     return f"{sign}{whole}.{rest:08d}"
+
+
+def plain(units: int, decimals: int) -> str:
+    """`units` of 10^-decimals with as many decimals: plain(6543210, 2) == "65432.10"."""
+    sign = "-" if units < 0 else ""
+    whole, rest = divmod(abs(units), 10**decimals)
+    return f"{sign}{whole}.{rest:0{decimals}d}" if decimals else f"{sign}{whole}"

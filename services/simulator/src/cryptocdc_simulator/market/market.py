@@ -7,6 +7,7 @@ from functools import cached_property
 
 from cryptocdc_simulator.market.book import Book
 from cryptocdc_simulator.market.klines import Bars
+from cryptocdc_simulator.market.perpetual import Contract
 from cryptocdc_simulator.market.prices import FALL_MS
 from cryptocdc_simulator.market.stats import Stats, stats_at
 from cryptocdc_simulator.market.symbols import CATALOGUE, Instrument
@@ -49,6 +50,10 @@ class Listing:
     @cached_property
     def book(self) -> Book:
         return Book(self._seed, self.tape)
+
+    @cached_property
+    def contract(self) -> Contract:
+        return Contract(self._seed, self.tape)
 
     def stats(self) -> Stats:
         return stats_at(self.tape, self.bars, self.book, self.now())

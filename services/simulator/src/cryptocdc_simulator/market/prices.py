@@ -37,12 +37,12 @@ class PricePath:
         self._a_parcel = instrument.volatility / sqrt(SLOTS_A_MINUTE * mean * sqrt(mean))
 
         def keys(*parts: object) -> tuple[int, int]:
-            return randomness.key(seed, "*", *parts), randomness.key(seed, instrument.symbol, *parts)
+            return randomness.key(seed, "*", *parts), randomness.key(seed, instrument.pair, *parts)
 
         a_day = instrument.volatility * sqrt(_DAY_HOURS * HOUR_MINUTES)
         self._days = [(days, _DAY_SHARE * a_day * sqrt(days), *keys("price", days)) for days in _DAYS]
         self._hour_keys, self._minute_keys = keys("hour"), keys("minute")
-        self._slot_key = randomness.key(seed, instrument.symbol, "slot")
+        self._slot_key = randomness.key(seed, instrument.pair, "slot")
         self._falls: list[tuple[int, int, float]] = []
         self._day = lru_cache(maxsize=64)(self._at_day)
         self._hours = lru_cache(maxsize=16)(self._hours_of)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,17 @@ class Instrument:
     quantity_decimals: int
     trades_per_second: float  # raw trades, at rate 1
     lot: float  # a typical quantity of one aggregate trade, in base units
+    name: str = ""  # where the venue does not call it base and quote in a row
+    perpetual: bool = False  # a perpetual contract on the pair
+    contract: float = 1.0  # how much of the base one unit of quantity is
 
     @property
     def symbol(self) -> str:
+        return self.name or self.pair
+
+    @property
+    def pair(self) -> str:
+        """What the price follows: all markets of one pair follow the same."""
         return self.base + self.quote
 
     @property
@@ -42,6 +50,23 @@ class Instrument:
 def _usdt(base: str, price: float, price_decimals: int, quantity_decimals: int, rate: float) -> Instrument:
     # An aggregate trade of some 400 USDT, whatever the price of one unit.
     return Instrument(base, "USDT", price, price_decimals, quantity_decimals, rate, 400.0 / price)
+
+
+BASIS = 0.0006  # a perpetual contract costs so much more than its pair, on average
+
+
+def perpetual(spot: Instrument, name: str, quantity_decimals: int, contract: float = 1.0) -> Instrument:
+    """The contract on a spot market, which is livelier and a little dearer."""
+    return replace(
+        spot,
+        name=name,
+        perpetual=True,
+        contract=contract,
+        price=spot.price * (1.0 + BASIS),
+        quantity_decimals=quantity_decimals,
+        trades_per_second=round(spot.trades_per_second * 1.4, 1),
+        lot=max(spot.lot / contract, 4.0 * float(10**-quantity_decimals)),
+    )
 
 
 # Price levels, ticks and the order of activity as on the spot market; the first twenty together make about 170 raw

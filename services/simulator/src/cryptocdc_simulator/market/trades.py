@@ -151,7 +151,7 @@ class Tape:
             self._aggregates = 3 * max(1, round(aggregates / 3 / _PARCELS))
             self._raws = round(self._aggregates / _AGGREGATES_PER_RAW)
         mean = max(raws / self._raws, _FEWEST / self._aggregates)
-        self.activity = Activity(seed, instrument.symbol, round(mean * _SLOTS_AN_HOUR), clustering)
+        self.activity = Activity(seed, instrument.pair, round(mean * _SLOTS_AN_HOUR), clustering)
         self.path = PricePath(seed, instrument, self.activity)
         random = Random(f"{seed}/{instrument.symbol}/{self._aggregates}/{self._raws}")
         self._pattern = Pattern(random, instrument, self._aggregates, self._raws, mean, clustering)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +15,7 @@ from cryptocdc_simulator.dialects.binance.parameters import Parameters
 from cryptocdc_simulator.dialects.binance.rest import depth_weight
 from cryptocdc_simulator.dialects.port import Answer, ready
 
+WEIGHTS = {"exchangeInfo": 20, "aggTrades": 4, "klines": 2, "trades": 25, "historicalTrades": 25}
 _COMBINED = re.compile(r'\{"stream":"([^"]+)","data":(.*)\}')
 
 
@@ -26,9 +27,15 @@ def named(frame: str) -> Named | None:
 class CaptureEndpoints:
     """The answers that a capture holds; trades and klines that it does not hold are none, all else is an error."""
 
-    def __init__(self, capture: Capture, time: Callable[[], float]) -> None:
-        """Raises ValueError without an exchangeInfo."""
-        self._time = time
+    def __init__(
+        self,
+        capture: Capture,
+        time: Callable[[], float],
+        weights: Mapping[str, int] = WEIGHTS,
+        depth_weight: Callable[[int], int] = depth_weight,
+    ) -> None:
+        """`weights`: by endpoint, 1 where it is not named. Raises ValueError without an exchangeInfo."""
+        self._time, self._weights, self._depth_weight = time, weights, depth_weight
         self.depths: dict[str, bytes] = {}
         exchange_info: bytes | None = None
         for address, body in capture.answers.items():
@@ -46,20 +53,21 @@ class CaptureEndpoints:
             "time": lambda _: Answer(1, partial(ready, {"serverTime": int(self._time() * 1000)})),
             "exchangeInfo": self._exchange_info,
             "depth": self._depth,
-            "aggTrades": partial(self._nothing, 4, ("fromId",)),
-            "klines": partial(self._nothing, 2, ("interval", "timeZone")),
-            "trades": partial(self._nothing, 25, ()),
-            "historicalTrades": partial(self._nothing, 25, ("fromId",)),
+            "aggTrades": partial(self._nothing, "aggTrades", ("fromId",)),
+            "klines": partial(self._nothing, "klines", ("interval", "timeZone")),
+            "trades": partial(self._nothing, "trades", ()),
+            "historicalTrades": partial(self._nothing, "historicalTrades", ("fromId",)),
         }
 
     def _exchange_info(self, parameters: Parameters) -> Answer:
         names = parameters.one_or_many_symbols()
         if names is None:
-            return Answer(20, partial(ready, self._exchange_info_body))
+            return Answer(self._weights.get("exchangeInfo", 1), partial(ready, self._exchange_info_body))
         for name in names:
             self._known(name)
         whole = json.loads(self._exchange_info_body)
-        return Answer(20, partial(ready, {**whole, "symbols": [self._symbols[name] for name in names]}))
+        some = {**whole, "symbols": [self._symbols[name] for name in names]}
+        return Answer(self._weights.get("exchangeInfo", 1), partial(ready, some))
 
     def _depth(self, parameters: Parameters) -> Answer:
         symbol, limit = parameters.required_symbol(), parameters.limit(100, 5000)
@@ -69,13 +77,13 @@ class CaptureEndpoints:
             raise errors.error(400, -1000, f"The capture holds no order book of {symbol}.")
         book = json.loads(recorded)
         cut: dict[str, Any] = {**book, "bids": book["bids"][:limit], "asks": book["asks"][:limit]}
-        return Answer(depth_weight(limit), partial(ready, recorded if cut == book else cut))
+        return Answer(self._depth_weight(limit), partial(ready, recorded if cut == book else cut))
 
-    def _nothing(self, weight: int, others: tuple[str, ...], parameters: Parameters) -> Answer:
+    def _nothing(self, endpoint: str, others: tuple[str, ...], parameters: Parameters) -> Answer:
         self._known(parameters.required_symbol())
         for name in ("limit", "startTime", "endTime", *others):
             parameters.text(name)
-        return Answer(weight, partial(ready, []))
+        return Answer(self._weights.get(endpoint, 1), partial(ready, []))
 
     def _known(self, symbol: str) -> None:
         if symbol not in self._symbols:

@@ -149,20 +149,11 @@ class MarketEndpoints:
         start, end = parameters.integer("startTime"), parameters.integer("endTime")
         if from_id is not None and (start is not None or end is not None):
             raise errors.bad_combination()
-        _check_range(start, end)
+        check_range(start, end)
 
         async def body() -> Any:
             listing = self._listing(symbol)
-            stop = listing.next_id()
-            if end is not None:
-                stop = min(stop, listing.tape.first_id_at(end + 1))
-            if from_id is not None:
-                first = from_id
-            elif start is not None:
-                first = listing.tape.first_id_at(start)
-            else:
-                first = max(0, stop - limit)
-            trades = listing.tape.aggregates(first, min(stop, first + limit))
+            trades = listing.tape.aggregates(*aggregate_span(listing, from_id, start, end, limit))
             return [payloads.aggregate_row(listing.instrument, trade) for trade in trades]
 
         return Answer(4, body)
@@ -171,7 +162,7 @@ class MarketEndpoints:
         symbol, interval, limit = parameters.required_symbol(), parameters.interval(), parameters.limit(500, 1000)
         start, end = parameters.integer("startTime"), parameters.integer("endTime")
         parameters.choice("timeZone", "0", "0:00", "+00:00")  # of the time zones only UTC is served
-        _check_range(start, end)
+        check_range(start, end)
 
         async def body() -> Any:
             listing = self._listing(symbol)
@@ -235,9 +226,25 @@ class MarketEndpoints:
         return Answer(2 if single else 4, body)
 
 
-def _check_range(start: int | None, end: int | None) -> None:
+def check_range(start: int | None, end: int | None) -> None:
     if start is not None and end is not None and start > end:
         raise errors.error(400, -1127, "Start time is greater than end time.")
+
+
+def aggregate_span(
+    listing: Listing, from_id: int | None, start: int | None, end: int | None, limit: int
+) -> tuple[int, int]:
+    """The ids that a request means, the second exclusive: from an id or a time on, or the last ones."""
+    stop = listing.next_id()
+    if end is not None:
+        stop = min(stop, listing.tape.first_id_at(end + 1))
+    if from_id is not None:
+        first = from_id
+    elif start is not None:
+        first = listing.tape.first_id_at(start)
+    else:
+        first = max(0, stop - limit)
+    return first, min(stop, first + limit)
 
 
 def depth_weight(limit: int) -> int:

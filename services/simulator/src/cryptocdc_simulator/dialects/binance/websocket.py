@@ -17,14 +17,14 @@ _MESSAGES_A_SECOND = 5
 class Commands:
     """SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS. `combined`: frames are {"stream": …, "data": …}.
 
-    `serves`: whether a path has a stream; one that it lacks is accepted and stays silent.
+    `serves`: whether the path has a stream, None where it has all; one that it lacks is accepted and stays silent.
     """
 
     def __init__(
         self,
         combined: bool,
         messages_a_second: int = _MESSAGES_A_SECOND,
-        serves: Callable[[str], bool] = lambda _: True,
+        serves: Callable[[str], bool] | None = None,
     ) -> None:
         self._combined, self._serves = combined, serves
         self.messages_a_second = messages_a_second
