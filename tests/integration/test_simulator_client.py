@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,29 +18,7 @@ from binance.exceptions import BinanceAPIException
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-
-@contextmanager
-def running(*options: str) -> Iterator[int]:
-    """A simulator of its own, on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    command = [sys.executable, "-m", "cryptocdc_simulator.main", "--port", str(port), *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, process.stderr and process.stderr.read().decode()
-                assert time.monotonic() < deadline, "the simulator does not answer"
-                time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=15)
+from .simulator import fault, running, state
 
 
 @pytest.fixture(scope="module")
@@ -55,19 +29,6 @@ def port() -> Iterator[int]:
 
 def get(port: int, target: str) -> Any:
     return requests.get(f"http://127.0.0.1:{port}/api/v3/{target}", timeout=20).json()
-
-
-def state(port: int) -> dict[str, Any]:
-    answer: dict[str, Any] = requests.get(f"http://127.0.0.1:{port}/simulator/state", timeout=10).json()
-    return answer
-
-
-def fault(port: int, name: str, venue: str = "", **parameters: object) -> dict[str, Any]:
-    url = f"http://127.0.0.1:{port}{venue}/simulator/faults/{name}"
-    answer = requests.post(url, params=parameters, timeout=10)  # type: ignore[arg-type]
-    assert answer.status_code == 200, answer.text
-    body: dict[str, Any] = answer.json()
-    return body
 
 
 # --- the independent client, REST -------------------------------------------------------------------------------------

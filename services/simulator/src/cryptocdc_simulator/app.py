@@ -67,13 +67,13 @@ class Exchange:
     def routes(self) -> list[BaseRoute]:
         base = self.dialect.base
         return [
+            Route(f"{base}/simulator/state", self.control.state, methods=["GET"]),
+            Route(f"{base}/simulator/faults/{{fault}}", self.control.fault, methods=["POST"]),
             *(Route(base + path, self.rest.__call__, methods=["GET"]) for path in self.dialect.rest_paths),
             *(
                 WebSocketRoute(base + path, StreamEndpoint(self.connections, session).__call__)
                 for path, session in self.dialect.sessions.items()
             ),
-            Route(f"{base}/simulator/state", self.control.state, methods=["GET"]),
-            Route(f"{base}/simulator/faults/{{fault}}", self.control.fault, methods=["POST"]),
         ]
 
 

@@ -65,6 +65,7 @@ class Control:
         self._connections, self._faults = connections, faults
         self._market, self._replay = dialect.market, replay
         self._by_name: dict[str, Callable[[QueryParams], Result]] = {
+            **dialect.faults,
             "cut": self._cut,
             "silence": self._silence,
             "shutdown": self._shutdown,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptocdc_simulator.capture import Capture, CaptureStreams, Frame
-from cryptocdc_simulator.dialects import binance, binance_usdm
+from cryptocdc_simulator.dialects import binance, binance_usdm, okx
 from cryptocdc_simulator.dialects.port import Dialect
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.market.market import Market
@@ -42,6 +42,7 @@ VENUES: tuple[Venue, ...] = (
         binance.frames_of,
         binance_usdm.of_capture,
     ),
+    Venue(okx.NAME, okx.INSTRUMENTS, okx.PATH, okx.of_market, okx.frames_of, okx.of_capture),
 )
 
 

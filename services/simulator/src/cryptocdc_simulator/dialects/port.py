@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -185,6 +185,8 @@ class Dialect:
     """What the fault `list` is to list. Raises KeyError or ValueError."""
     market: Market | None = None
     """None where a capture is replayed."""
+    faults: Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]] = field(default_factory=dict)
+    """What can go wrong on this venue alone, by name; what each returns is the answer to who asked for it."""
 
 
 async def ready(body: Any) -> Any:

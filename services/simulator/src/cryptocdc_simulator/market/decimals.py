@@ -19,3 +19,11 @@ def plain(units: int, decimals: int) -> str:
     sign = "-" if units < 0 else ""
     whole, rest = divmod(abs(units), 10**decimals)
     return f"{sign}{whole}.{rest:0{decimals}d}" if decimals else f"{sign}{whole}"
+
+
+def trimmed(units: int, decimals: int) -> str:
+    """As `plain`, without zeros at the end; `decimals` may be negative: trimmed(6543210, 2) == "65432.1"."""
+    if decimals < 0:
+        units, decimals = units * 10**-decimals, 0
+    written = plain(units, decimals)
+    return written.rstrip("0").rstrip(".") if decimals else written

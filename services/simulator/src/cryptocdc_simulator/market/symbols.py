@@ -21,7 +21,7 @@ class Instrument:
     lot: float  # a typical quantity of one aggregate trade, in base units
     name: str = ""  # where the venue does not call it base and quote in a row
     perpetual: bool = False  # a perpetual contract on the pair
-    contract: float = 1.0  # how much of the base one unit of quantity is
+    contract_exponent: int = 0  # one unit of quantity is 10^contract_exponent of the base
 
     @property
     def symbol(self) -> str:
@@ -55,17 +55,17 @@ def _usdt(base: str, price: float, price_decimals: int, quantity_decimals: int, 
 BASIS = 0.0006  # a perpetual contract costs so much more than its pair, on average
 
 
-def perpetual(spot: Instrument, name: str, quantity_decimals: int, contract: float = 1.0) -> Instrument:
+def perpetual(spot: Instrument, name: str, quantity_decimals: int, contract_exponent: int = 0) -> Instrument:
     """The contract on a spot market, which is livelier and a little dearer."""
     return replace(
         spot,
         name=name,
         perpetual=True,
-        contract=contract,
+        contract_exponent=contract_exponent,
         price=spot.price * (1.0 + BASIS),
         quantity_decimals=quantity_decimals,
         trades_per_second=round(spot.trades_per_second * 1.4, 1),
-        lot=max(spot.lot / contract, 4.0 * float(10**-quantity_decimals)),
+        lot=max(spot.lot / float(10**contract_exponent), 4.0 * float(10**-quantity_decimals)),
     )
 
 

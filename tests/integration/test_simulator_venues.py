@@ -1,0 +1,87 @@
+"""The venues of the simulator on bare sockets: what only a connection shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import requests
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError
+
+from .simulator import fault, running, state
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with running("--seed", "5", "--rate", "3", "--symbols", "6") as port:
+        yield port
+
+
+async def received(socket: ClientConnection) -> Any:
+    async with asyncio.timeout(30):
+        return json.loads(await socket.recv())
+
+
+# --- OKX --------------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def okx(port: int, *channels: str) -> AsyncIterator[ClientConnection]:
+    async with connect(f"ws://127.0.0.1:{port}/okx/ws/v5/public", max_size=None, close_timeout=1) as socket:
+        args = [{"channel": channel, "instId": "BTC-USDT"} for channel in channels]
+        await socket.send(json.dumps({"op": "subscribe", "args": args}))
+        yield socket
+
+
+def test_an_acknowledgement_comes_first_then_the_snapshot_then_its_updates(port: int) -> None:
+    async def follow() -> None:
+        async with okx(port, "books") as first:
+            assert (await received(first))["event"] == "subscribe"
+            assert (await received(first))["action"] == "snapshot"
+            async with okx(port, "books") as second:
+                frames = [await received(second) for _ in range(4)]
+                assert [frame.get("event", frame.get("action")) for frame in frames] == [
+                    *("subscribe", "snapshot", "update", "update"),
+                ]
+                ids = [frame["data"][0] for frame in frames[1:]]
+                assert [ids[0]["prevSeqId"], ids[1]["prevSeqId"]] == [-1, ids[0]["seqId"]]
+
+    asyncio.run(follow())
+
+
+def test_a_text_ping_is_answered_by_a_text_pong(port: int) -> None:
+    async def ping() -> None:
+        async with okx(port) as socket:
+            await socket.send("ping")
+            assert await socket.recv() == "pong"
+
+    asyncio.run(ping())
+
+
+def test_a_shutdown_is_announced_in_the_venues_words(port: int) -> None:
+    async def wait() -> None:
+        async with okx(port) as socket:
+            await socket.send("ping")
+            assert await socket.recv() == "pong"
+            fault(port, "shutdown", venue="/okx", grace=0.5)
+            assert (await received(socket))["code"] == "64008"
+            with pytest.raises(ConnectionClosedError):
+                await received(socket)
+
+    asyncio.run(wait())
+
+
+def test_faults_strike_one_venue_alone(port: int) -> None:
+    fault(port, "refuse", venue="/okx", status=429, seconds=60)
+    assert requests.get(f"http://127.0.0.1:{port}/okx/api/v5/public/time", timeout=10).status_code == 429
+    assert requests.get(f"http://127.0.0.1:{port}/api/v3/ping", timeout=10).status_code == 200
+    fault(port, "clear", venue="/okx")
+    answer = requests.get(f"http://127.0.0.1:{port}/okx/api/v5/public/time", timeout=10)
+    assert (answer.status_code, answer.headers["x-simulated"]) == (200, "market")
+    assert requests.get(f"http://127.0.0.1:{port}/okx/simulator/state", timeout=10).json()["dialect"] == "okx"
+    assert state(port)["dialect"] == "binance"
