@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any
 
@@ -176,6 +178,32 @@ def test_a_table_of_an_earlier_release_takes_nulls_once_the_feed_is_applied(
         (None,),
     ]
     assert not writing.refused
+
+
+def test_a_deadlock_with_a_writer_does_not_keep_a_table_from_being_adapted(
+    database: Database, servers: Servers
+) -> None:
+    for table, column in (("recent_trades", "first_trade_id"), ("order_book", "last_update_id")):
+        database.run(f"ALTER TABLE {NAMES.schema}.{table} ALTER {column} SET NOT NULL")
+    statements = ddl.postgres_schema(NAMES, STREAMS, servers.replication.user)
+    writer = database.connect()
+    with ThreadPoolExecutor(1) as pool, closing(writer), writer.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {NAMES.schema}.order_book IN ROW EXCLUSIVE MODE")
+        applied = pool.submit(postgres.apply_schema, servers.postgres, statements)
+        waiting = "SELECT FROM pg_locks WHERE clock_timestamp() - waitstart > interval '200 ms'"
+        wait_for("the applier to wait for the writer", lambda: database.rows(waiting))
+        # The applier holds this one. Who has waited for a second is ended, and the applier began first.
+        with suppress(psycopg2.errors.DeadlockDetected):
+            cursor.execute(f"LOCK TABLE {NAMES.schema}.recent_trades IN ROW EXCLUSIVE MODE")
+        writer.rollback()
+        applied.result(60)
+    assert (
+        database.rows(
+            f"SELECT FROM pg_attribute WHERE attrelid = '{NAMES.schema}.order_book'::regclass"
+            " AND attname = 'last_update_id' AND attnotnull"
+        )
+        == []
+    )
 
 
 def test_applying_a_feed_again_locks_no_table(database: Database, servers: Servers) -> None:

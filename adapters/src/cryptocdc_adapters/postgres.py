@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from cryptocdc_core.backoff import retry
 from cryptocdc_core.settings import PostgresSettings
 
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10
+DEADLOCKED_S = 60.0
+"""How long a schema is tried again that others keep from being applied."""
 
 
 def connect(settings: PostgresSettings, program: str, *, autocommit: bool = False) -> Connection:
@@ -70,10 +74,15 @@ def apply_schema(settings: PostgresSettings, statements: Sequence[str]) -> None:
     """
     connection = connect(settings, "apply")
     try:
-        with connection, connection.cursor() as cursor:
-            # Two appliers at once would trip over each other's CREATE … IF NOT EXISTS.
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('cryptocdc-apply'))")
-            for statement in statements:
-                cursor.execute(statement)
+        # Altering several tables may deadlock with a producer that writes to several; PostgreSQL ends one of the two.
+        retry(partial(_run_all, connection, statements), psycopg2.errors.DeadlockDetected, DEADLOCKED_S, 0.1)
     finally:
         connection.close()
+
+
+def _run_all(connection: Connection, statements: Sequence[str]) -> None:
+    with connection, connection.cursor() as cursor:
+        # Two appliers at once would trip over each other's CREATE … IF NOT EXISTS.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('cryptocdc-apply'))")
+        for statement in statements:
+            cursor.execute(statement)
