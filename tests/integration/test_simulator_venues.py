@@ -85,3 +85,49 @@ def test_faults_strike_one_venue_alone(port: int) -> None:
     assert (answer.status_code, answer.headers["x-simulated"]) == (200, "market")
     assert requests.get(f"http://127.0.0.1:{port}/okx/simulator/state", timeout=10).json()["dialect"] == "okx"
     assert state(port)["dialect"] == "binance"
+
+
+# --- Coinbase Exchange ------------------------------------------------------------------------------------------------
+
+
+def coinbase(port: int, path: str = "/coinbase") -> connect:
+    return connect(f"ws://127.0.0.1:{port}{path}", max_size=None, close_timeout=1)
+
+
+@pytest.mark.parametrize("path", ["/coinbase", "/coinbase/"])
+def test_matches_go_on_from_the_last_one_and_rest_has_them(port: int, path: str) -> None:
+    async def follow() -> list[Any]:
+        async with coinbase(port, path) as socket:
+            await socket.send(json.dumps({"type": "subscribe", "product_ids": ["BTC-USD"], "channels": ["matches"]}))
+            assert (await received(socket))["type"] == "subscriptions"
+            return [await received(socket) for _ in range(20)]
+
+    frames = asyncio.run(follow())
+    assert [frame["type"] for frame in frames] == ["last_match"] + ["match"] * 19
+    first, last = frames[0]["trade_id"], frames[-1]["trade_id"]
+    url = f"http://127.0.0.1:{port}/coinbase/products/BTC-USD/trades"
+    page = requests.get(url, params={"before": first - 1, "after": last + 1}, timeout=10)
+    assert [row["trade_id"] for row in page.json()] == list(range(last, first - 1, -1))
+    assert page.headers["cb-after"] == str(first)
+
+
+def test_who_does_not_subscribe_is_disconnected(port: int) -> None:
+    async def wait() -> None:
+        async with coinbase(port) as socket:
+            with pytest.raises(ConnectionClosedError) as closed:
+                await received(socket)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1008
+
+    asyncio.run(wait())
+
+
+def test_the_control_api_is_beside_the_venues_paths(port: int) -> None:
+    answer = requests.get(f"http://127.0.0.1:{port}/coinbase/simulator/state", timeout=10).json()
+    assert (answer["dialect"], answer["symbols"]["BTC-USD"]) == ("coinbase", "TRADING")
+    fault(port, "delist", venue="/coinbase", symbol="ETH-USD")
+    products = requests.get(f"http://127.0.0.1:{port}/coinbase/products", timeout=10).json()
+    assert {it["id"]: it["status"] for it in products}["ETH-USD"] == "offline"
+    fault(port, "resume", venue="/coinbase", symbol="ETH-USD")
+    page = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+    assert 'cryptocdc_simulator_faults_total{dialect="coinbase",fault="delist"} 1.0' in page

@@ -30,6 +30,8 @@ its base path:
 | skew | ms | event times and serverTime are off by so much; trade times are not |
 | clear | – | ends refuse, page, maintenance, silence, duplicate, reorder, skew, unsettled and bad answers to come, and forgets used weight and bans |
 
+Faults of one venue alone are in its dialect (`Dialect.faults`).
+
 A restart forgets faults: a crash, a delisting and a new symbol are then undone.
 """  # noqa: E501 - a table has rows
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptocdc_simulator.capture import Capture, CaptureStreams, Frame
-from cryptocdc_simulator.dialects import binance, binance_usdm, okx
+from cryptocdc_simulator.dialects import binance, binance_usdm, coinbase, okx
 from cryptocdc_simulator.dialects.port import Dialect
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.market.market import Market
@@ -43,6 +43,14 @@ VENUES: tuple[Venue, ...] = (
         binance_usdm.of_capture,
     ),
     Venue(okx.NAME, okx.INSTRUMENTS, okx.PATH, okx.of_market, okx.frames_of, okx.of_capture),
+    Venue(
+        coinbase.NAME,
+        coinbase.PRODUCTS,
+        coinbase.PATH,
+        coinbase.of_market,
+        coinbase.frames_of,
+        coinbase.of_capture,
+    ),
 )
 
 

@@ -21,6 +21,7 @@ class Instrument:
     lot: float  # a typical quantity of one aggregate trade, in base units
     name: str = ""  # where the venue does not call it base and quote in a row
     perpetual: bool = False  # a perpetual contract on the pair
+    fewest_a_slot: float = 6.0  # aggregate trades in half a minute on average, however low the rate
     contract_exponent: int = 0  # one unit of quantity is 10^contract_exponent of the base
 
     @property

@@ -25,7 +25,6 @@ from cryptocdc_simulator.market.symbols import Instrument
 _AGGREGATES_PER_RAW = 0.6
 _SLOT_S = SLOT_MS / 1000
 _SLOTS_AN_HOUR = HOUR_MINUTES * SLOTS_A_MINUTE
-_FEWEST = 6  # aggregate trades in a slot, on average, of the quietest market
 _PARCELS = 12  # at most about so many in a slot, on average: shapes of the same number of parcels share their sums
 
 
@@ -144,13 +143,14 @@ class Tape:
         self._base = instrument.base_ticks
         self.listed_ms = -(-listed_ms // FALL_MS) * FALL_MS
         raws = instrument.trades_per_second * rate * _SLOT_S
-        aggregates = max(raws * _AGGREGATES_PER_RAW, _FEWEST)
+        fewest = instrument.fewest_a_slot
+        aggregates = max(raws * _AGGREGATES_PER_RAW, fewest)
         if aggregates < _PARCELS / 2:
             self._aggregates, self._raws = 1, max(1, round(raws / aggregates))
         else:
             self._aggregates = 3 * max(1, round(aggregates / 3 / _PARCELS))
             self._raws = round(self._aggregates / _AGGREGATES_PER_RAW)
-        mean = max(raws / self._raws, _FEWEST / self._aggregates)
+        mean = max(raws / self._raws, fewest / self._aggregates)
         self.activity = Activity(seed, instrument.pair, round(mean * _SLOTS_AN_HOUR), clustering)
         self.path = PricePath(seed, instrument, self.activity)
         random = Random(f"{seed}/{instrument.symbol}/{self._aggregates}/{self._raws}")
