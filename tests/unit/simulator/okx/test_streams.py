@@ -249,7 +249,15 @@ def test_candles_are_on_the_business_path_alone(dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"op":"dance","args":[]}', '{"op":"subscribe","args":["books"]}', "hello"]
+    "text",
+    [
+        "{",
+        "[]",
+        '{"op":"dance","args":[]}',
+        '{"op":"subscribe","args":["books"]}',
+        '{"op":"subscribe","args":[{"channel":7}]}',
+        "hello",
+    ],
 )
 def test_an_invalid_request_is_refused(dialect: Dialect, text: str) -> None:
     client = FakeClient()

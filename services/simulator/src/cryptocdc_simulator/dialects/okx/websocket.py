@@ -39,7 +39,7 @@ class Subscriptions:
         try:
             request = json.loads(text)
             operation, args = request["op"], request["args"]
-            valid = operation in ("subscribe", "unsubscribe") and all(isinstance(arg, dict) for arg in args)
+            valid = operation in ("subscribe", "unsubscribe") and all(map(_is_arg, args))
         except (ValueError, KeyError, TypeError):
             valid = False
         if not valid:
@@ -50,7 +50,7 @@ class Subscriptions:
         return [self._reply(client, operation, arg, echo | connection) for arg in args]
 
     def _reply(self, client: Client, operation: str, arg: Arg, rest: dict[str, Any]) -> Reply:
-        if not self._serves(arg):
+        if named(arg) not in client.streams and not self._serves(arg):
             missing = ",".join(f"{name}:{value}" for name, value in arg.items())
             message = (
                 f"Wrong URL or {missing} doesn't exist. Please use the correct URL, channel and parameters referring"
@@ -69,6 +69,10 @@ class Subscriptions:
         count = count + 1 if before == hour else 1
         self._requests[client] = hour, count
         return count > _REQUESTS_AN_HOUR
+
+
+def _is_arg(arg: Any) -> bool:
+    return isinstance(arg, dict) and all(isinstance(value, str) for value in arg.values())
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
