@@ -108,12 +108,19 @@ def test_contracts_with_a_delivery_date_are_listed_beside_the_perpetual_ones(ask
     assert (ask("premiumIndex?symbol=BTCUSDT_261225")[1]["lastFundingRate"]) == ""
 
 
-def test_a_perpetual_costs_a_little_more_than_its_pair(ask: Ask, market: Market) -> None:
-    spot = market.listings["BTCUSDT"].tape.price_before(NOON)
+def test_a_perpetual_follows_its_pair_and_costs_a_little_more(market: Market, futures: Market) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT", "DOGEUSDT"):
+        spot, contract = market.listings[symbol].tape, futures.listings[symbol].tape
+        basis = [
+            contract.price_before(at) / spot.price_before(at) - 1 for at in range(NOON - 86_400_000, NOON, 600_000)
+        ]
+        assert max(map(abs, basis)) < 0.005
+        assert 0.0003 < sum(basis) / len(basis) < 0.0009
+
+
+def test_mark_index_and_funding_lie_around_the_last_price(ask: Ask) -> None:
     mark = ask("premiumIndex?symbol=BTCUSDT")[1]
     last = Decimal(ask("ticker/price?symbol=BTCUSDT")[1]["price"])
-    basis = last / (Decimal(spot) / 100) - 1
-    assert Decimal("0.0001") < basis < Decimal("0.002")
     assert abs(Decimal(mark["markPrice"]) / last - 1) < Decimal("0.002")
     assert Decimal(mark["indexPrice"]) < Decimal(mark["markPrice"])
     assert abs(Decimal(mark["lastFundingRate"])) < Decimal("0.001")

@@ -20,6 +20,7 @@ class Instrument:
     trades_per_second: float  # raw trades, at rate 1
     lot: float  # a typical quantity of one aggregate trade, in base units
     name: str = ""  # where the venue does not call it base and quote in a row
+    pair_rate: float = 0.0  # the trades a second of the market whose price it follows, 0 where it follows its own
     perpetual: bool = False  # a perpetual contract on the pair
     fewest_a_slot: float = 6.0  # aggregate trades in half a minute on average, however low the rate
     contract_exponent: int = 0  # one unit of quantity is 10^contract_exponent of the base
@@ -36,7 +37,7 @@ class Instrument:
     @property
     def volatility(self) -> float:
         """The share of the price that a minute moves it: less traded markets move more."""
-        return round(0.0004 * float((32.0 / self.trades_per_second) ** 0.15), 6)
+        return round(0.0004 * float((32.0 / (self.pair_rate or self.trades_per_second)) ** 0.15), 6)
 
     @property
     def base_ticks(self) -> int:
@@ -66,6 +67,7 @@ def perpetual(spot: Instrument, name: str, quantity_decimals: int, contract_expo
         price=spot.price * (1.0 + BASIS),
         quantity_decimals=quantity_decimals,
         trades_per_second=round(spot.trades_per_second * 1.4, 1),
+        pair_rate=spot.trades_per_second,
         lot=max(spot.lot / float(10**contract_exponent), 4.0 * float(10**-quantity_decimals)),
     )
 
