@@ -213,7 +213,7 @@ _any = msgspec.json.Decoder()
 def decoder(streams: Streams) -> Decode:
     """Aggregates and raw trades count their ids apart: those that the feed did not ask for are refused."""
     trades = streams.recent_trades
-    other = RawTrade if trades is None or trades.kind == "aggregate" else AggregateTrade
+    not_rows = (Shutdown, RawTrade if trades is None or trades.kind == "aggregate" else AggregateTrade)
 
     def decode(frame: bytes) -> Sequence[Event] | Control:
         if len(frame) > MAX_FRAME_BYTES:
@@ -222,9 +222,9 @@ def decoder(streams: Streams) -> Decode:
             event = _typed.decode(frame).data
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return _look_again(frame, str(error))
-        if isinstance(event, Shutdown):
-            return Closing()
-        if isinstance(event, other):
+        if isinstance(event, not_rows):
+            if isinstance(event, Shutdown):
+                return Closing()
             raise Rejected("unknown-event", f"{type(event).__name__} was not asked for")
         return (event,)
 

@@ -41,8 +41,8 @@ class Capture:
         self._known: set[str] = set()
         """Ever captured: a frame that comes after the end of a symbol's capture is no stranger."""
         self._last_frame: dict[str, float] = {}
-        self._frames = {
-            table: metrics.frames.labels(table, "websocket")
+        self._by_websocket = {
+            table: (metrics.frames.labels(table, "websocket"), handler.take)
             for table, handler in handlers.by_table.items()
             if handler.by_websocket
         }
@@ -58,7 +58,7 @@ class Capture:
 
     def add(self, symbol: str, stored: Stored) -> None:
         """Begin to capture `symbol`, of which `stored` is there."""
-        self._symbols[symbol] = _Symbol(dict.fromkeys([*self._frames, _REST], time.monotonic()))
+        self._symbols[symbol] = _Symbol(dict.fromkeys([*self._by_websocket, _REST], time.monotonic()))
         self._known.add(symbol)
         for handler in self._handlers:
             handler.begin(symbol, stored)
@@ -91,7 +91,7 @@ class Capture:
         """Return those of which nothing has come for `limit_s`, over WebSocket where it should: REST answers for a
         paused market, too."""
         since = time.monotonic() - limit_s
-        tables = self._frames or (_REST,)
+        tables = self._by_websocket or (_REST,)
         return [symbol for symbol, state in self._symbols.items() if all(state.heard[t] < since for t in tables)]
 
     def live_symbols(self, limit_s: float) -> set[str]:
@@ -105,7 +105,7 @@ class Capture:
         return [
             (symbol, table)
             for symbol, state in self._symbols.items()
-            for table in self._frames
+            for table in self._by_websocket
             if state.heard[table] < since <= max(state.heard.values())
         ]
 
@@ -134,14 +134,15 @@ class Capture:
     def _take(self, event: Event, now_ms: int) -> None:
         """Raises Rejected."""
         table, symbol = event.table, event.symbol
-        frames = self._frames.get(table)
-        if frames is None:
+        wanted = self._by_websocket.get(table)
+        if wanted is None:
             raise Rejected("unknown-event", f"{type(event).__name__} was not asked for")
+        frames, take = wanted
         frames.inc()
         self._last_frame[table] = now_ms / 1000
         state = self._symbols.get(symbol)
         if state is not None:
             state.heard[table] = state.frame_at = time.monotonic()
-            self._handlers.by_table[table].take(event.row(now_ms), now_ms)
+            take(event.row(now_ms), now_ms)
         elif symbol not in self._known:
             raise Rejected("unknown-symbol", f"{symbol[:40]!r} was not asked for")

@@ -65,7 +65,8 @@ class Intake:
     def put(self, *entries: Entry) -> None:
         """Append what must be written. The caller waits for `room` before it reads more."""
         with self._lock:
-            self._entries.extend([entry] for entry in entries)
+            for entry in entries:
+                self._entries.append([entry])
         self._filled.set()
 
     def put_rows(self, rows: Iterable[Row], live: bool = True) -> None:

@@ -148,7 +148,7 @@ class Handler(ABC, Generic[R]):
 
     def _note(self, row: Row) -> None:
         """Count an outage that ends with this row, of a stream that can't be filled later."""
-        if not self.refillable and (lost_s := self._outage.end(row.symbol, self._event_ms(row))):
+        if lost_s := self._outage.end(row.symbol, self._event_ms(row)):
             log.info("%s: nothing for %.1f s", self.table, lost_s)
             self._out.metrics.outage_seconds.labels(self.table).inc(lost_s)
 

@@ -47,11 +47,7 @@ class Trades(Handler[RecentTradesRow]):
         """Return the last trade id known of a captured symbol."""
         return self._ids[symbol].last if symbol in self._ids else None
 
-    def take(self, row: RecentTradesRow, _: int) -> None:
-        self._take(row)
-
-    def _take(self, row: RecentTradesRow) -> None:
-        """Raises Rejected."""
+    def take(self, row: RecentTradesRow, _: int = 0) -> None:
         ids = self._ids[row.symbol]
         seen, missing = ids.see(row.trade_id, row.trade_time)
         if seen is Seen.DUPLICATE:
@@ -63,14 +59,15 @@ class Trades(Handler[RecentTradesRow]):
         if seen is Seen.RESTART:
             log.warning("%s: trade ids begin again at %d", row.symbol, row.trade_id)
             self._out.metrics.trade_id_restarts.inc()
-        self._note(row)
+        if not self.refillable:
+            self._note(row)
         self._out.intake.put(Data(row))
 
     def take_polled(self, symbol: str, rows: Iterable[RecentTradesRow]) -> None:
         """Take trades in the order of their ids, from REST."""
         for row in rows if symbol in self._ids else ():
             try:
-                self._take(row)
+                self.take(row)
             except Rejected as rejected:
                 self._out.refuse(rejected.reason, str(rejected), msgspec.json.encode(row), symbol)
 
