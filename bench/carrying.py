@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import processor, trades
 from bench.consumers import Ours, Tutorial
 from bench.stack import Way, wait_until
-from cryptocdc_producer.intake import BATCH_AGE_S
+from cryptocdc_producer.storage.intake import BATCH_AGE_S
 
 WARM_UP_ROWS = 5
 COMMITS_A_SECOND = round(1 / BATCH_AGE_S)

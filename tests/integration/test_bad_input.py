@@ -33,8 +33,8 @@ from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.progress import Silent
 from cryptocdc_local.proof import prove
 from cryptocdc_local.run import Run
-from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.writer import Writer
+from cryptocdc_producer.storage.intake import Intake
+from cryptocdc_producer.storage.writer import Writer
 from tests.integration import topics
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import feed_document

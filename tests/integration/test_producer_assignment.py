@@ -12,7 +12,7 @@ from cryptocdc_adapters.symbols import write_symbols
 from cryptocdc_core.names import Names
 from cryptocdc_core.plan import Topic
 from cryptocdc_local.applier import Servers
-from cryptocdc_producer.assignment import Assignment
+from cryptocdc_producer.symbols.assignment import Assignment
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform

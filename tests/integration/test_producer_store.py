@@ -17,10 +17,10 @@ from cryptocdc_core.names import Names
 from cryptocdc_core.rows import KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.applier import Servers
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import Data, Entry, Intake
-from cryptocdc_producer.store import Store, Stored
-from cryptocdc_producer.writer import Writer
+from cryptocdc_producer.storage.intake import Data, Entry, Intake
+from cryptocdc_producer.storage.store import Store, Stored
+from cryptocdc_producer.storage.writer import Writer
+from cryptocdc_producer.streams.continuity import Gap
 from tests.integration.conftest import feed_document
 from tests.rows import make_row
 

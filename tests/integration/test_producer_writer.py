@@ -22,9 +22,9 @@ from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names
 from cryptocdc_core.rows import LatestPricesRow, OrderBookRow, RecentTradesRow, Row
 from cryptocdc_local.applier import Servers
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import Entry, GapEnd, Intake
-from cryptocdc_producer.writer import Writer
+from cryptocdc_producer.storage.intake import Entry, GapEnd, Intake
+from cryptocdc_producer.storage.writer import Writer
+from cryptocdc_producer.streams.continuity import Gap
 from tests.integration.waiting import wait_for
 from tests.rows import make_row
 

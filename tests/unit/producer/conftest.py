@@ -15,11 +15,13 @@ from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import Control, Venue
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.capture import Capture
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import Data, Entry, Intake
-from cryptocdc_producer.store import Stored
-from cryptocdc_producer.streams import Handlers, OrderBooks, Trades
+from cryptocdc_producer.storage.intake import Data, Entry, Intake
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Gap
 from cryptocdc_producer.streams.handler import Outlets, Refuse
+from cryptocdc_producer.streams.handlers import Handlers
+from cryptocdc_producer.streams.order_books import OrderBooks
+from cryptocdc_producer.streams.trades import Trades
 
 # These run beside servers on a small machine, where any example may be slow.
 hypothesis.settings.register_profile("beside-servers", deadline=None, max_examples=50)

@@ -9,7 +9,7 @@ from confluent_kafka import TopicPartition
 
 from cryptocdc_core.names import Names
 from cryptocdc_core.settings import KafkaSettings
-from cryptocdc_producer.assignment import Assignment
+from cryptocdc_producer.symbols.assignment import Assignment
 
 
 class Kafka:

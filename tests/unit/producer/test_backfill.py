@@ -13,11 +13,11 @@ from tests.unit.producer.conftest import BINANCE, handlers_of, make_feed
 from cryptocdc_adapters.exchange import ExchangeRefused, ExchangeUnreachable
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import KlinesRow, RecentTradesRow
-from cryptocdc_producer import backfill as backfills
-from cryptocdc_producer.backfill import Backfill
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import Data, Entry, GapEnd, Intake
-from cryptocdc_producer.questions import Page
+from cryptocdc_producer.rest import backfill as backfills
+from cryptocdc_producer.rest.backfill import Backfill
+from cryptocdc_producer.rest.page import Page
+from cryptocdc_producer.storage.intake import Data, Entry, GapEnd, Intake
+from cryptocdc_producer.streams.continuity import Gap
 
 TRADES = Gap("recent_trades", "BTCUSDT", "", 100, 2599)
 MINUTE = 60_000

@@ -14,7 +14,7 @@ from cryptocdc_core.rows import OrderBookRow
 from cryptocdc_core.versions import version
 from cryptocdc_exchanges.chains import consecutive
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, OrderBook
-from cryptocdc_producer.books import FAR, Applied, Book, Side
+from cryptocdc_producer.streams.book import FAR, Applied, Book, Side
 
 Levels = list[tuple[str, str]]
 INTERVAL = 1000

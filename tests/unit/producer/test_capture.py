@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from tests.unit.producer.conftest import NOW, Recorded, agg_trade, depth, kline, make_capture, make_feed, ticker
 
 from cryptocdc_exchanges.port import BookSnapshot
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import Data
-from cryptocdc_producer.store import Stored
+from cryptocdc_producer.storage.intake import Data
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Gap
 
 MINUTE = 60_000
 

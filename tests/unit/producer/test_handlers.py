@@ -11,8 +11,8 @@ from tests.unit.producer.conftest import ALL_STREAMS, BINANCE, NOW, handlers_of,
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import LatestPricesRow, RecentTradesRow
 from cryptocdc_exchanges.port import Offer, Proof
-from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.store import Stored
+from cryptocdc_producer.storage.intake import Intake
+from cryptocdc_producer.storage.store import Stored
 
 
 def test_every_stream_of_the_feed_has_its_handler() -> None:

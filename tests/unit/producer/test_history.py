@@ -11,10 +11,10 @@ from tests.unit.producer.conftest import BINANCE, NOW, make_feed
 
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import Request
-from cryptocdc_producer.history import Fetched, History
-from cryptocdc_producer.intake import Data, Intake
-from cryptocdc_producer.questions import Questions
-from cryptocdc_producer.store import Stored
+from cryptocdc_producer.rest.history import Fetched, History
+from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.storage.intake import Data, Intake
+from cryptocdc_producer.storage.store import Stored
 
 MINUTE, HOUR = 60_000, 3_600_000
 START = 1_511_992_800_000  # 2017-11-29 22:00:00 UTC
@@ -85,12 +85,12 @@ def fetched(rest: Rest, to_ms: int, interval: str = "") -> tuple[Fetched, list[A
     async def scenario() -> tuple[Fetched, list[Any]]:
         metrics = ProducerMetrics("test")
         intake = Intake(metrics)
-        questions = Questions(rest, metrics, lambda reason, *_: refused.append(reason))  # type: ignore[arg-type]
-        history = History(make_feed(), BINANCE, "BTCUSDT", Stored(), questions, intake, lambda *_: None)
+        requests = Requests(rest, metrics, lambda reason, *_: refused.append(reason))  # type: ignore[arg-type]
+        history = History(make_feed(), BINANCE, "BTCUSDT", Stored(), requests, intake, lambda *_: None)
         try:
             found = await (history.klines(interval, START, to_ms) if interval else history.trades(START, to_ms))
         finally:
-            questions.close()
+            requests.close()
         intake.close()
         rows: list[Any] = []
         while not intake.done:
@@ -178,7 +178,7 @@ def test_the_running_candle_and_those_that_the_exchange_may_yet_revise_are_left_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at = START + 5 * HOUR
-    monkeypatch.setattr("cryptocdc_producer.questions.time.time_ns", lambda: (at + 4_000) * 1_000_000)
+    monkeypatch.setattr("cryptocdc_producer.rest.requests.time.time_ns", lambda: (at + 4_000) * 1_000_000)
     rest = Rest([candle(n) for n in range(6)])
 
     found, rows, _ = fetched(rest, at + HOUR, "1h")

@@ -9,9 +9,9 @@ from tests.rows import make_row
 
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import LatestPricesRow, RecentTradesRow
-from cryptocdc_producer import intake as intakes
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import Data, GapEnd, Intake
+from cryptocdc_producer.storage import intake as intakes
+from cryptocdc_producer.storage.intake import Data, GapEnd, Intake
+from cryptocdc_producer.streams.continuity import Gap
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from cryptocdc_core.resolve import Market, MarketState
-from cryptocdc_producer.market_states import MarketStates, State, SuspectList
+from cryptocdc_producer.symbols.market_states import MarketStates, State, SuspectList
 
 OTHERS = [f"S{at}USDT" for at in range(10)]
 WANTED = {"BTCUSDT", "ETHUSDT", "NEWUSDT"}

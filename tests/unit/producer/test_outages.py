@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.producer.conftest import NOW
 
-from cryptocdc_producer.outages import Outage
+from cryptocdc_producer.streams.outage import Outage
 
 
 def test_a_take_over_costs_what_lies_between_the_newest_row_and_the_first_one() -> None:

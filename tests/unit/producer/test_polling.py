@@ -12,10 +12,10 @@ from tests.unit.producer.conftest import BINANCE, NOW, Recorded, make_capture, m
 
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import Request
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.polling import Polling
-from cryptocdc_producer.questions import Questions
-from cryptocdc_producer.store import Stored
+from cryptocdc_producer.rest.polling import Polling
+from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Gap
 
 MINUTE = 60_000
 STREAMS: dict[str, Any] = {
@@ -65,7 +65,7 @@ class AllListed:
 @pytest.fixture
 def exchange(monkeypatch: pytest.MonkeyPatch) -> Exchange:
     found = Exchange()
-    monkeypatch.setattr("cryptocdc_producer.questions.time.time_ns", lambda: found.now * 1_000_000)
+    monkeypatch.setattr("cryptocdc_producer.rest.requests.time.time_ns", lambda: found.now * 1_000_000)
     return found
 
 
@@ -75,12 +75,12 @@ def poll(recorded: Recorded, exchange: Exchange, table: str) -> None:
     metrics = ProducerMetrics("test")
 
     async def once() -> None:
-        questions = Questions(exchange, metrics, lambda *_: None)  # type: ignore[arg-type]
-        polling = Polling(recorded.handlers, questions, recorded.capture, metrics, AllListed())
+        requests = Requests(exchange, metrics, lambda *_: None)  # type: ignore[arg-type]
+        polling = Polling(recorded.handlers, requests, recorded.capture, metrics, AllListed())
         try:
             await recorded.handlers.by_table[table].poll(polling)
         finally:
-            questions.close()
+            requests.close()
 
     asyncio.run(once())
     recorded.capture.tick()

@@ -10,12 +10,12 @@ import pytest
 from tests.unit.producer.conftest import BINANCE, Recorded, make_capture, make_feed
 
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_producer import roster as rosters
-from cryptocdc_producer.backfill import Backfill
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.roster import Roster
-from cryptocdc_producer.store import Stored
+from cryptocdc_producer.rest.backfill import Backfill
+from cryptocdc_producer.storage.intake import Intake
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Gap
+from cryptocdc_producer.symbols import roster as rosters
+from cryptocdc_producer.symbols.roster import Roster
 
 GAP = Gap("recent_trades", "BNBUSDT", "", 4, 6)
 SYMBOL = GAP.symbol

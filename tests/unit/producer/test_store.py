@@ -8,8 +8,8 @@ import pytest
 from tests.unit.producer.conftest import BINANCE, NOW, kline, make_capture, make_feed
 
 from cryptocdc_core.names import Names
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.store import Store
+from cryptocdc_producer.storage.store import Store
+from cryptocdc_producer.streams.continuity import Gap
 
 HOUR = 3_600_000
 

@@ -13,10 +13,10 @@ from cryptocdc_adapters.exchange import ExchangeUnreachable
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.resolve import Market, MarketState
 from cryptocdc_exchanges.port import Channel
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.roster import Roster
-from cryptocdc_producer.store import Stored
-from cryptocdc_producer.watch import ABSENT_EVERY_S, MarketWatch
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Gap
+from cryptocdc_producer.symbols.roster import Roster
+from cryptocdc_producer.symbols.watch import ABSENT_EVERY_S, MarketWatch
 
 OTHERS = {symbol: Market(symbol, "USDT") for symbol in ("BTCUSDT", "BNBUSDT", "SOLUSDT", "XRPUSDT")}
 TRADING = {**OTHERS, "ETHUSDT": Market("ETHUSDT", "USDT")}

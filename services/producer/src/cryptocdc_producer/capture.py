@@ -11,9 +11,9 @@ from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Control, Event, Venue
-from cryptocdc_producer.store import Stored
-from cryptocdc_producer.streams import Handlers
+from cryptocdc_producer.storage.store import Stored
 from cryptocdc_producer.streams.handler import Refuse
+from cryptocdc_producer.streams.handlers import Handlers
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused, Rest
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import symbols, times
-from cryptocdc_core.exits import BadInput
+from cryptocdc_core.exits import BadInput, Exit
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, Source, identity
@@ -32,13 +32,12 @@ from cryptocdc_core.rows import KlinesRow, Row
 from cryptocdc_core.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.registry import venue_of
-from cryptocdc_producer.history import Fetched, History
-from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.questions import Questions
-from cryptocdc_producer.store import Store
-from cryptocdc_producer.writer import Writer
+from cryptocdc_producer.rest.history import Fetched, History
+from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.storage.intake import Intake
+from cryptocdc_producer.storage.store import Store
+from cryptocdc_producer.storage.writer import Writer
 
-_INCOMPLETE, _BAD_INPUT, _PLATFORM = 1, 2, 3
 _LISTED = 20
 """Refusals that are listed one by one."""
 
@@ -54,11 +53,11 @@ def backfill(
     begin: Annotated[
         str, typer.Option("--from", help="ISO time (UTC unless it says otherwise), or s or ms since 1970")
     ],
-    end: Annotated[str, typer.Option("--to", help="the same; what happens at this very moment is left out")],
+    end: Annotated[str, typer.Option("--to", help="the same; this moment itself is left out")],
     source: Annotated[str | None, typer.Option(help="exchange or simulated; the one that the feed ran with")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON line instead of a sentence")] = False,
 ) -> None:
-    """Fetch trades and closed klines of a stretch of time over REST. Exit code 1 when anything was refused.
+    """Fetch trades and closed klines of a time range over REST. Exit code 1 when anything was refused.
 
     A trade that is stored already stays as it is; of a candle the exchange's latest answer is stored.
     """
@@ -73,25 +72,27 @@ def backfill(
         database = PostgresSettings.from_env()
         used = source_in_use(database, parsed, source)
         if used == "capture":
-            raise FeedError(["--source: a capture has no history to ask for; accepted: exchange, simulated"])
+            raise FeedError(["--source: a capture has no history to fetch; accepted: exchange, simulated"])
         url = os.environ.get("CRYPTOCDC_REST_URL") or _simulator(parsed, used)
     except SettingsError as error:
-        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", _PLATFORM)
+        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", Exit.PLATFORM)
     except BadInput as error:
-        _fail(str(error), _BAD_INPUT)
+        _fail(str(error), Exit.BAD_INPUT)
     except psycopg2.Error as error:
-        _fail(f"PostgreSQL: {str(error).strip()}\n  → `cryptocdc status` tells what runs", _PLATFORM)
+        _fail(f"PostgreSQL: {str(error).strip()}\n  → `cryptocdc status` shows what runs", Exit.PLATFORM)
     try:
         result = asyncio.run(_backfill(parsed, used, url, symbol, from_ms, to_ms, database))
     except ExchangeRefused as refused:
-        _fail(f"--symbol {symbol}: {refused}", _BAD_INPUT)
+        _fail(f"--symbol {symbol}: {refused}", Exit.BAD_INPUT)
     except (ExchangeError, Rejected) as error:
-        _fail(f"exchange: {error}", _PLATFORM)
+        _fail(f"exchange: {error}", Exit.PLATFORM)
     except psycopg2.Error as error:
-        _fail(f"PostgreSQL: {str(error).strip()}\n  → `cryptocdc apply -f {feed}` makes the feed's tables", _PLATFORM)
+        _fail(
+            f"PostgreSQL: {str(error).strip()}\n  → `cryptocdc apply -f {feed}` makes the feed's tables", Exit.PLATFORM
+        )
     print(json.dumps(result) if as_json else _sentence(result))
     if result["refused"]:
-        raise typer.Exit(_INCOMPLETE)
+        raise typer.Exit(Exit.UNEQUAL)
 
 
 def _sentence(result: dict[str, Any]) -> str:
@@ -100,11 +101,11 @@ def _sentence(result: dict[str, Any]) -> str:
         for what, count in result["rows"].items()
     ]
     stretch = f"{result['symbol']} from {result['from']} to {result['to']}"
-    return f"{stretch}: {', '.join(rows) or 'nothing that can be had later'}; {result['seconds']:.1f} s"
+    return f"{stretch}: {', '.join(rows) or 'nothing that can be fetched later'}; {result['seconds']:.1f} s"
 
 
 def _simulator(feed: CryptoFeed, source: Source) -> str | None:
-    """Where the simulator is that a run of `feed` gets its data from; None when that is no simulator."""
+    """Return the URL of the simulator that a run of `feed` uses; None if it uses none."""
     if source != "simulated":
         return None
     own = feed.spec.endpoints.rest if feed.spec.exchange == "simulated" else None
@@ -130,7 +131,7 @@ async def _backfill(
 
     writer = Writer(names, streams_of(feed), intake, connect, metrics, reject)
     rest = Rest(venue, ExchangeSettings.from_env().api_key, patience_s=300)
-    questions = Questions(rest, metrics, lambda _, detail, *rest: problems.append(f"{detail}: {rest[0]!r:.200}"))
+    requests = Requests(rest, metrics, lambda _, detail, *rest: problems.append(f"{detail}: {rest[0]!r:.200}"))
     began = time.monotonic()
     fetched: dict[str, Fetched] = {}
     writer.start()
@@ -145,7 +146,7 @@ async def _backfill(
                 tasks[what] = bars.add_task(what, total=to_ms - from_ms, rows=0)
             bars.update(tasks[what], completed=through_ms - from_ms, rows=rows)
 
-        history = History(feed, venue, symbol, stored, questions, intake, progress)
+        history = History(feed, venue, symbol, stored, requests, intake, progress)
         try:
             if feed.spec.streams.klines is not None:
                 for interval in feed.spec.streams.klines.intervals:
@@ -155,7 +156,7 @@ async def _backfill(
                 fetched["trades"] = await history.trades(from_ms, to_ms)
                 progress("trades", fetched["trades"].rows, to_ms)
         finally:
-            questions.close()
+            requests.close()
             intake.close()
             await asyncio.to_thread(writer.finish, None)
     for problem in problems[:_LISTED]:

@@ -24,21 +24,21 @@ from cryptocdc_core.rows import Row
 from cryptocdc_core.settings import KafkaSettings, PostgresSettings, ProgramSettings
 from cryptocdc_exchanges.port import Channel
 from cryptocdc_exchanges.registry import always_listed, venue_of
-from cryptocdc_producer.assignment import Assignment
-from cryptocdc_producer.backfill import Backfill
 from cryptocdc_producer.capture import Capture
-from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.polling import Polling
-from cryptocdc_producer.questions import Questions
-from cryptocdc_producer.rejects import Rejects
-from cryptocdc_producer.roster import Roster
-from cryptocdc_producer.snapshots import Snapshots
-from cryptocdc_producer.sockets import Fleet
-from cryptocdc_producer.store import Store
-from cryptocdc_producer.streams import Handlers
+from cryptocdc_producer.connections.fleet import Fleet
+from cryptocdc_producer.rest.backfill import Backfill
+from cryptocdc_producer.rest.polling import Polling
+from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.rest.snapshots import Snapshots
+from cryptocdc_producer.storage.intake import Intake
+from cryptocdc_producer.storage.rejects import Rejects
+from cryptocdc_producer.storage.store import Store
+from cryptocdc_producer.storage.writer import Writer
 from cryptocdc_producer.streams.handler import Outlets
-from cryptocdc_producer.watch import MarketWatch, watch_streams
-from cryptocdc_producer.writer import Writer
+from cryptocdc_producer.streams.handlers import Handlers
+from cryptocdc_producer.symbols.assignment import Assignment
+from cryptocdc_producer.symbols.roster import Roster
+from cryptocdc_producer.symbols.watch import MarketWatch, watch_streams
 
 log = logging.getLogger(__name__)
 
@@ -67,23 +67,23 @@ class Producer:
         )
         metrics.weight_used.set_function(lambda: self._rest.budget.used)
         metrics.weight_limit.set_function(lambda: self._rest.budget.limit)
-        self._questions = Questions(self._rest, metrics, self._rejects.refuse)
-        self._snapshots = Snapshots(venue.order_book, self._questions, metrics)
+        self._requests = Requests(self._rest, metrics, self._rejects.refuse)
+        self._snapshots = Snapshots(venue.order_book, self._requests, metrics)
         outlets = Outlets(
             self._intake, metrics, lambda gap: self._backfill.add([gap]), self._snapshots.want, self._rejects.refuse
         )  # fmt: skip
         self._handlers = Handlers(feed, venue, outlets)
-        self._backfill = Backfill(self._handlers.by_table, self._questions, self._intake, metrics)
+        self._backfill = Backfill(self._handlers.by_table, self._requests, self._intake, metrics)
         self._capture = Capture(feed, venue, self._handlers, metrics, self._rejects.refuse)
         self._fleet = Fleet(venue, self._capture.receive, self._intake.room, metrics, self._outage)
         store = Store(names, feed, venue, connect)
         self._roster = Roster(feed, venue, store, self._capture, self._fleet, self._backfill)
         listed = always_listed(feed, settings.source)
         self._watch = MarketWatch(
-            self._questions, self._capture, self._handlers.trades, self._roster, metrics, listed
+            self._requests, self._capture, self._handlers.trades, self._roster, metrics, listed
         )  # fmt: skip
         metrics.symbols.set_function(lambda: len(self._capture.symbols - self._watch.absent))
-        self._polling = Polling(self._handlers, self._questions, self._capture, metrics, self._watch)
+        self._polling = Polling(self._handlers, self._requests, self._capture, metrics, self._watch)
         loop = asyncio.get_running_loop()
         self._assignment = Assignment(
             kafka, names, lambda *change: loop.call_soon_threadsafe(partial(self._roster.change, *change))
@@ -141,7 +141,7 @@ class Producer:
         await self._fleet.close()
         for task in tasks:
             task.cancel()
-        self._questions.close()
+        self._requests.close()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
         self._capture.finish()

@@ -14,11 +14,11 @@ from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import Row
 from cryptocdc_exchanges.port import BookUpdate, Venue
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.outages import Outage
-from cryptocdc_producer.questions import Questions
-from cryptocdc_producer.store import Stored
+from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.storage.intake import Intake
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Gap
+from cryptocdc_producer.streams.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Unfinished(Exception):
 class Round(Protocol):
     """One round of polling: for the symbols that this producer has now."""
 
-    requests: Questions
+    requests: Requests
 
     async def each(self, poll: Callable[[str], Awaitable[None]]) -> bool:
         """Poll every symbol by itself: what goes wrong with one is its own. Returns whether any was answered."""
@@ -129,7 +129,7 @@ class Handler(ABC, Generic[R]):
         """Return why no gap of this stream can be filled, None if they can."""
         return None
 
-    async def fill(self, filling: Filling, requests: Questions) -> None:
+    async def fill(self, filling: Filling, requests: Requests) -> None:
         """Fetch the rows of a gap from `filling.at` on. Raises Unfinished, ExchangeError, Rejected."""
         raise NotImplementedError(f"{self.table} is not refillable")
 

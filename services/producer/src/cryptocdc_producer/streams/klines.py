@@ -12,12 +12,13 @@ from cryptocdc_core.catalogue.streams import KLINES
 from cryptocdc_core.rows import KlinesRow
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Venue
-from cryptocdc_producer.gaps import Closes, Gap
-from cryptocdc_producer.intake import Data
-from cryptocdc_producer.questions import Questions, next_klines
-from cryptocdc_producer.store import Stored
+from cryptocdc_producer.rest.page import next_klines
+from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.storage.intake import Data
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Closes, Gap
 from cryptocdc_producer.streams.handler import Filling, Handler, Outlets, Round, Unfinished
-from cryptocdc_producer.throttle import OpenKlines
+from cryptocdc_producer.streams.open_klines import OpenKlines
 
 
 class Klines(Handler[KlinesRow]):
@@ -90,7 +91,7 @@ class Klines(Handler[KlinesRow]):
 
         return await polling.each(one)
 
-    async def fill(self, filling: Filling, requests: Questions) -> None:
+    async def fill(self, filling: Filling, requests: Requests) -> None:
         gap = filling.gap
         after = intervals.end(gap.interval, gap.last)
         while (at := filling.at) <= gap.last:

@@ -12,8 +12,8 @@ from cryptocdc_core.catalogue.streams import ORDER_BOOK
 from cryptocdc_core.rows import OrderBookRow
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, Venue
-from cryptocdc_producer.books import LOST, Applied, Book
-from cryptocdc_producer.store import Stored
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.book import LOST, Applied, Book
 from cryptocdc_producer.streams.handler import Handler, Outlets, Round
 
 log = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.rows import RecentTradesRow
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Venue
-from cryptocdc_producer.gaps import Gap, Ids, Seen
-from cryptocdc_producer.intake import Data
-from cryptocdc_producer.questions import Questions
-from cryptocdc_producer.store import Stored
+from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.storage.intake import Data
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Gap, Ids, Seen
 from cryptocdc_producer.streams.handler import Filling, Handler, Outlets, Round, Unfinished
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Trades(Handler[RecentTradesRow]):
         gives = self._venue.gives_by_id(self._kind)
         return None if gives else "refused: this exchange does not give these trades by id"
 
-    async def fill(self, filling: Filling, requests: Questions) -> None:
+    async def fill(self, filling: Filling, requests: Requests) -> None:
         gap = filling.gap
         while (at := filling.at) <= gap.last:
             limit = min(requests.page, gap.last - at + 2)

@@ -27,7 +27,7 @@ class Assignment:
     """A thread of its own. `on_change` is called on it with (acquired, moved away, removed), each a set of symbols.
 
     Moved away: another producer has them now. Removed: nobody captures them any more. A producer that loses Kafka
-    keeps its symbols until it has been told anew what is its share.
+    keeps its symbols until Kafka assigns it its share again.
     """
 
     def __init__(

@@ -10,10 +10,10 @@ import psycopg2
 
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_exchanges.port import Channel, Venue
-from cryptocdc_producer.backfill import Backfill
 from cryptocdc_producer.capture import Capture
-from cryptocdc_producer.sockets import Fleet
-from cryptocdc_producer.store import Store
+from cryptocdc_producer.connections.fleet import Fleet
+from cryptocdc_producer.rest.backfill import Backfill
+from cryptocdc_producer.storage.store import Store
 
 log = logging.getLogger(__name__)
 

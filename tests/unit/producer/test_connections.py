@@ -17,8 +17,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Channel, Control, Venue
-from cryptocdc_producer import sockets
-from cryptocdc_producer.sockets import Fleet
+from cryptocdc_producer.connections import line, session
+from cryptocdc_producer.connections.fleet import Fleet
 
 
 class Server:
@@ -179,8 +179,8 @@ def test_the_new_connection_stands_before_the_old_one_goes(cause: str) -> None:
 
 
 def test_silence_is_answered_by_a_new_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "SILENCE_S", 0.5)
-    monkeypatch.setattr(sockets, "_TAKE_OVER_S", 0.2)
+    monkeypatch.setattr(line, "SILENCE_S", 0.5)
+    monkeypatch.setattr(line, "_TAKE_OVER_S", 0.2)
 
     async def run() -> None:
         async with connected(["a"]) as (server, _):
@@ -201,7 +201,7 @@ def test_a_frame_of_five_megabytes_costs_only_itself() -> None:
 
 
 def test_a_frame_beyond_all_bounds_costs_the_connection_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "_MAX_BYTES", 1000)
+    monkeypatch.setattr(session, "_MAX_BYTES", 1000)
 
     async def run() -> None:
         async with connected(["a"]) as (server, client):
@@ -238,7 +238,7 @@ def test_a_connection_that_can_not_be_made_is_logged_counted_and_tried_again(
     case: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     url, environment = UNCONNECTABLE[case]
-    monkeypatch.setattr(sockets, "_BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(line, "_BACKOFF_S", (0.01, 0.02))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -315,7 +315,7 @@ def test_a_proxy_without_a_scheme_works(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_fault_in_what_takes_the_frames_is_logged_and_the_connection_made_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sockets, "_BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(line, "_BACKOFF_S", (0.01, 0.02))
 
     async def run() -> None:
         async with connected(["a"]) as (server, client):

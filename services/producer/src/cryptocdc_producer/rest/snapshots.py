@@ -1,4 +1,4 @@
-"""Order books fetched anew: one after the other, paced, so that a storm of losses does not end in a ban."""
+"""Snapshots of order books: fetched one after the other, paced, so that a storm of losses does not end in a ban."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptocdc_adapters.exchange import URGENT, ExchangeError
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import OrderBook
-from cryptocdc_producer.questions import Questions
+from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.streams.order_books import OrderBooks
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,8 @@ _CALM_S = 120.0
 
 
 class Snapshots:
-    def __init__(self, procedure: OrderBook, questions: Questions, metrics: ProducerMetrics) -> None:
-        self._procedure, self._questions, self._metrics = procedure, questions, metrics
+    def __init__(self, procedure: OrderBook, requests: Requests, metrics: ProducerMetrics) -> None:
+        self._procedure, self._requests, self._metrics = procedure, requests, metrics
         self._due: list[tuple[float, int, str]] = []
         self._waiting: set[str] = set()
         self._delay: dict[str, tuple[float, float]] = {}
@@ -70,7 +70,7 @@ class Snapshots:
                 await asyncio.sleep(_PACE_S)
                 continue
             try:
-                found = await self._questions.snapshot(symbol, levels, URGENT)
+                found = await self._requests.snapshot(symbol, levels, URGENT)
             except (ExchangeError, Rejected) as error:
                 log.warning("%s: no order book: %s", symbol, error)
                 self.want(symbol, "failed")

@@ -1,7 +1,7 @@
 """The states of the captured markets, from what the exchange lists and from the frames that come. Pure.
 
 A state decides nothing about subscriptions: all captured symbols stay subscribed. It says what is reported, and which
-symbols REST is not asked for.
+symbols are left out of requests.
 """
 
 from __future__ import annotations

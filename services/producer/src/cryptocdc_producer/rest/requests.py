@@ -1,6 +1,6 @@
-"""Questions to the exchange from the event loop: each in a thread, what is wrong in the answer refused and counted.
+"""Requests to the exchange from the event loop: each in a thread; what is wrong in the answer is refused and counted.
 
-Also where the whole answer is wrong: who asked is told by an exception, and has nothing to count or to keep.
+Where the whole answer is wrong the caller gets an exception, and has nothing to count or to keep.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import TypeVar
 
 from cryptocdc_adapters import exchange
 from cryptocdc_adapters.exchange import LIVE, ExchangeRefused, ExchangeUnreadable, Rest
-from cryptocdc_core import intervals
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.metrics import ProducerMetrics
@@ -23,8 +22,9 @@ from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, O
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import BookSnapshot, Refused, Request, Rows
-from cryptocdc_producer.books import snapshot_row
-from cryptocdc_producer.gaps import FAR
+from cryptocdc_producer.rest.page import Page
+from cryptocdc_producer.streams.book import snapshot_row
+from cryptocdc_producer.streams.continuity import FAR
 
 _THREADS = 4
 
@@ -33,60 +33,8 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Row)
 
 
-class Page(NamedTuple, Generic[R]):
-    """The rows of one answer, in order, and where its refused elements are."""
-
-    rows: list[R]
-    refused: list[int | None]
-    """Of each refused element the id of its trade or the open time of its kline in ms, where that can be believed."""
-
-    @property
-    def given(self) -> int:
-        """Elements in the answer: a page is full when the exchange gave as many as were requested."""
-        return len(self.rows) + len(self.refused)
-
-    @property
-    def positions(self) -> list[int]:
-        """Trade ids or open times of all elements, as far as they can be read."""
-        return [*map(_position, self.rows), *(at for at in self.refused if at is not None)]
-
-    @property
-    def last(self) -> int | None:
-        """The highest of them; None when the page is empty or unreadable."""
-        return max(self.positions, default=None)
-
-    def up_to(self, most: int) -> Page[R]:
-        """Return the page with no refused position beyond `most`: what is wrong in an element may be its position."""
-        return self._replace(refused=[at if at is not None and at <= most else None for at in self.refused])
-
-    def plausible(self, near: int = 0) -> Page[R]:
-        """Return a page of trades without refused ids far beyond the others and `near`."""
-        return self.up_to(max(near, *map(_position, self.rows), 0) + FAR)
-
-
-def _position(row: Row) -> int:
-    """Where a row of a page is: its trade's id, or the open time of its kline in ms."""
-    return row.open_time if isinstance(row, KlinesRow) else getattr(row, "trade_id", 0)
-
-
-def next_klines(interval: str, start_ms: int, page: Page[KlinesRow]) -> int | None:
-    """Return the open time to go on from after a page of klines that was requested from `start_ms` on.
-
-    That is the first kline that is not closed: the last one of a page counts as closed only in the next page. None when
-    there is nothing to be had beyond `start_ms` for now.
-    """
-    not_closed = min((row.open_time for row in page.rows if not row.closed), default=None)
-    if not_closed is not None:
-        return not_closed if not_closed > start_ms else None
-    if page.last is not None:
-        return intervals.end(interval, max(start_ms, page.last))
-    for _ in range(page.given):
-        start_ms = intervals.following(interval, start_ms)
-    return start_ms if page.given else None
-
-
-class Questions:
-    """Every method raises ExchangeError, and Rejected for an answer that is none."""
+class Requests:
+    """Every method raises ExchangeError, and Rejected for an invalid answer."""
 
     def __init__(self, rest: Rest, metrics: ProducerMetrics, refuse: Refuse) -> None:
         self._rest, self._metrics, self._refuse = rest, metrics, refuse
@@ -106,7 +54,7 @@ class Questions:
         self._spare.shutdown(wait=False, cancel_futures=True)
 
     async def markets(self, symbol: str | None = None) -> dict[str, Market]:
-        """All that the exchange lists, or only `symbol`: nothing where it is not listed."""
+        """Return all markets that the exchange lists, or only `symbol`: nothing if it is not listed."""
         return await self._sent(self._threads, partial(exchange.markets, self._rest, symbol), symbol)
 
     async def trades(

@@ -10,10 +10,10 @@ from collections.abc import Collection
 from cryptocdc_adapters.exchange import ExchangeError
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_producer.capture import Capture
-from cryptocdc_producer.market_states import MarketStates, State, SuspectList
-from cryptocdc_producer.questions import Questions
-from cryptocdc_producer.roster import Roster
+from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.streams.trades import Trades
+from cryptocdc_producer.symbols.market_states import MarketStates, State, SuspectList
+from cryptocdc_producer.symbols.roster import Roster
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +55,18 @@ class MarketWatch:
 
     def __init__(
         self,
-        questions: Questions,
+        requests: Requests,
         capture: Capture,
         trades: Trades | None,
         roster: Roster,
         metrics: ProducerMetrics,
         always_listed: Collection[str],
     ) -> None:
-        self._questions, self._capture, self._roster, self._metrics = questions, capture, roster, metrics
+        self._requests, self._capture, self._roster, self._metrics = requests, capture, roster, metrics
         self._trades = trades
         self._states = MarketStates(always_listed)
         self._listed_at = self._absent_at = float("-inf")
-        """When (monotonic) all markets were last asked for, and those that are absent."""
+        """When (monotonic) all markets were last requested, and those that are absent."""
         self._not_before = float("-inf")
         self._ask_again = False
         self._shown: tuple[set[str], set[str]] = set(), set()
@@ -105,7 +105,7 @@ class MarketWatch:
         self._show()
 
     def _due(self) -> bool:
-        """Whether all markets must be asked for."""
+        """Return whether all markets must be requested."""
         now = time.monotonic()
         age = now - self._listed_at
         if not self._roster.wanted or now < self._not_before:
@@ -119,7 +119,7 @@ class MarketWatch:
         self._listed_at = self._absent_at = now = time.monotonic()
         # Until a list is believed.
         self._ask_again, self._not_before = True, now + SILENT_EVERY_S
-        markets = await self._questions.markets()
+        markets = await self._requests.markets()
         wanted, live = self._roster.wanted, self._capture.live_symbols(SILENCE_S)
         try:
             back, gone = self._states.take(markets, wanted, live)
@@ -145,7 +145,7 @@ class MarketWatch:
             await self._ask_all()
             return
         for symbol in absent:
-            market = (await self._questions.markets(symbol)).get(symbol)
+            market = (await self._requests.markets(symbol)).get(symbol)
             if market is not None and market.trading:
                 self._back(self._states.trades([symbol]), by="the exchange lists it as trading")
 

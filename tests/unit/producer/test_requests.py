@@ -20,17 +20,17 @@ from cryptocdc_adapters.exchange import (
 )
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
-from cryptocdc_producer.questions import Questions
+from cryptocdc_producer.rest.requests import Requests
 
-Ask = Callable[[Questions], Awaitable[Any]]
+Ask = Callable[[Requests], Awaitable[Any]]
 ASKED: dict[str, Ask] = {
-    "trades": lambda questions: questions.trades("BTCUSDT", "aggregate", 5),
-    "klines": lambda questions: questions.klines("BTCUSDT", "1m", None),
-    "stats": lambda questions: questions.stats(["BTCUSDT"]),
-    "prices": lambda questions: questions.prices(["BTCUSDT"]),
-    "snapshot": lambda questions: questions.snapshot("BTCUSDT", 1000, LIVE),
-    "book": lambda questions: questions.book("BTCUSDT", 5, 1000),
-    "markets": lambda questions: questions.markets(),
+    "trades": lambda requests: requests.trades("BTCUSDT", "aggregate", 5),
+    "klines": lambda requests: requests.klines("BTCUSDT", "1m", None),
+    "stats": lambda requests: requests.stats(["BTCUSDT"]),
+    "prices": lambda requests: requests.prices(["BTCUSDT"]),
+    "snapshot": lambda requests: requests.snapshot("BTCUSDT", 1000, LIVE),
+    "book": lambda requests: requests.book("BTCUSDT", 5, 1000),
+    "markets": lambda requests: requests.markets(),
 }
 asked = pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED.keys())
 
@@ -53,16 +53,16 @@ def refused(ask: Ask, answer: bytes | Exception) -> list[tuple[str, bytes]]:
     found: list[tuple[str, bytes]] = []
 
     async def scenario() -> None:
-        questions = Questions(
+        requests = Requests(
             OneAnswer(answer),
             ProducerMetrics("test"),
             lambda reason, detail, body, symbol: found.append((reason, body)),
         )
         try:
             with pytest.raises((ExchangeError, Rejected)):
-                await ask(questions)
+                await ask(requests)
         finally:
-            questions.close()
+            requests.close()
 
     asyncio.run(scenario())
     return found

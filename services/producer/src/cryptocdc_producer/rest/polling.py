@@ -13,7 +13,7 @@ from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import Row
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_producer.capture import Capture
-from cryptocdc_producer.questions import Questions
+from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.streams.handler import Handler
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Polling:
     def __init__(
         self,
         handlers: Iterable[Handler[Any]],
-        requests: Questions,
+        requests: Requests,
         capture: Capture,
         metrics: ProducerMetrics,
         markets: Markets,

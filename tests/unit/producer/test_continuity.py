@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.producer.conftest import NOW
 
 from cryptocdc_core import intervals
-from cryptocdc_producer.gaps import FAR, Closes, Gap, Ids, Seen
+from cryptocdc_producer.streams.continuity import FAR, Closes, Gap, Ids, Seen
 
 
 @given(

@@ -17,8 +17,8 @@ from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.rows import Row
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import Data, Entry, GapEnd, Intake
+from cryptocdc_producer.storage.intake import Data, Entry, GapEnd, Intake
+from cryptocdc_producer.streams.continuity import Gap
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Writer:
                 return
 
     def _divide(self, batch: list[Entry]) -> None:
-        """Write the batch in one transaction, or halve it, in order, until the entry that is refused stands alone."""
+        """Write the batch in one transaction, or halve it, in order, until the entry that is refused is alone."""
         try:
             self._commit(batch)
         except (psycopg2.Error, ValueError) as error:

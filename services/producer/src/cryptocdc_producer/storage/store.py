@@ -15,12 +15,12 @@ from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.plan import streams_of
 from cryptocdc_exchanges.port import Venue
-from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.streams.continuity import Gap
 
 
 @dataclass(frozen=True)
 class Stored:
-    """All up to the last is stored or stands in `gaps`: a gap is committed with the row after it."""
+    """All up to the last is stored or is among `gaps`: a gap is committed with the row after it."""
 
     last_trade: int | None = None
     last_trade_ms: int = 0

@@ -14,10 +14,11 @@ from cryptocdc_core import intervals
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_exchanges.port import Venue
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import Intake
-from cryptocdc_producer.questions import Questions, next_klines
-from cryptocdc_producer.store import Stored
+from cryptocdc_producer.rest.page import next_klines
+from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.storage.intake import Intake
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Gap
 
 Progress = Callable[[str, int, int], None]
 """Called with what is fetched (e.g. "klines 1m"), rows so far, and the time in ms up to which it is there."""
@@ -36,14 +37,14 @@ class History:
     """One symbol of one feed. Each method returns what was fetched and raises ExchangeError, Rejected.
 
     `stored` is what is there already: where the stretch begins later, the hole between is recorded as a gap, so that
-    "all up to the last is stored or stands in the gaps" stays true.
+    "all up to the last is stored or is among the gaps" stays true.
     """
 
     feed: CryptoFeed
     venue: Venue
     symbol: str
     stored: Stored
-    questions: Questions
+    requests: Requests
     intake: Intake
     progress: Progress
 
@@ -54,7 +55,7 @@ class History:
             return Fetched()
         if not self.venue.gives_by_id(wanted.kind):
             raise ExchangeRefused(0, "this exchange does not give these trades by id")
-        at = await self.questions.first_trade(self.symbol, wanted.kind, from_ms, SPARE)
+        at = await self.requests.first_trade(self.symbol, wanted.kind, from_ms, SPARE)
         if at is None:
             return Fetched()
         last = self.stored.last_trade
@@ -62,7 +63,7 @@ class History:
             self.intake.put(Gap(RECENT_TRADES.table, self.symbol, "", last + 1, at - 1))
         taken, refused, through = 0, 0, from_ms
         while through < to_ms:
-            page = await self.questions.trades(self.symbol, wanted.kind, at, None, SPARE)
+            page = await self.requests.trades(self.symbol, wanted.kind, at, None, SPARE)
             if not page.given:
                 break
             kept = [row for row in page.rows if from_ms <= row.trade_time < to_ms]
@@ -81,7 +82,7 @@ class History:
         at: int | None = from_ms
         taken, refused = 0, 0
         while at is not None and at < to_ms:
-            page = await self.questions.klines(self.symbol, interval, at, None, SPARE)
+            page = await self.requests.klines(self.symbol, interval, at, None, SPARE)
             kept = [row for row in page.rows if row.closed and row.open_time < to_ms]
             last = self.stored.last_closes.get(interval)
             if kept and not taken and last is not None and intervals.following(interval, last) < kept[0].open_time:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import Row
-from cryptocdc_producer.gaps import Gap
+from cryptocdc_producer.streams.continuity import Gap
 
 CAPACITY_ROWS = 50_000
 """About 50 MB of Python, and some minutes of a busy feed."""
@@ -88,7 +88,7 @@ class Intake:
         self._filled.set()
 
     async def room(self) -> None:
-        """Return when the queue is not full; until then reading stands still."""
+        """Return when the queue is not full; until then reading pauses."""
         if len(self._entries) < CAPACITY_ROWS:
             return
         began = time.monotonic()

@@ -41,7 +41,7 @@ class Seen(Enum):
     RESTART = "restart"
     """The ids began again: a known id, or a lower one, with a trade later than any other."""
     WILD = "wild"
-    """Far from anything known, and alone: not written. If it was right, it lies in the gap that the next one tells."""
+    """Far from anything known, and alone: not written. If it was right, it is in the gap that the next one uncovers."""
 
 
 class Ids:
@@ -103,8 +103,8 @@ class Ids:
         return Seen.RESTART, (begun, trade_id - 1) if begun < trade_id else None
 
     def _see_far(self, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
-        """After an outage of weeks, or when the exchange counts anew, a second id follows the first one; a wild one
-        stands alone. To follow it would blind the search for gaps, or open one that no exchange could ever fill.
+        """After an outage of weeks, or when the exchange counts from the beginning again, a second id follows the first one; a wild one
+        is alone. To follow it would blind the search for gaps, or open one that no exchange could ever fill.
         """
         before, self._wild = self._wild, trade_id
         if before is None or not before < trade_id <= before + FAR:
@@ -121,7 +121,7 @@ class Ids:
 class Closes:
     """The closed klines of one symbol and interval. `last`: open time in ms of the last one stored, None when none is.
 
-    An open kline tells as well: all before it must be closed, so that a lost close is found within seconds.
+    An open kline says as much: all before it must be closed, so that a lost close is found within seconds.
     """
 
     def __init__(self, interval: str, last: int | None) -> None:

@@ -22,15 +22,15 @@ from cryptocdc_core import intervals
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.versions import SETTLE_MS
 from cryptocdc_exchanges.checks import Rejected
-from cryptocdc_producer.gaps import Gap
-from cryptocdc_producer.intake import GapEnd, Intake
-from cryptocdc_producer.questions import Questions
+from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.storage.intake import GapEnd, Intake
+from cryptocdc_producer.streams.continuity import Gap
 from cryptocdc_producer.streams.handler import Filling, Handler, Unfinished
 
 log = logging.getLogger(__name__)
 
 _FIRST_AFTER_S = 1.0
-"""REST knows a trade a little later than the stream tells it."""
+"""REST knows a trade a little later than the stream brings it."""
 _RETRIES_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 """Between attempts to get what the exchange does not yet give; then the gap counts as unfillable."""
 _AWAY = (ExchangeUnreachable, ExchangeBusy, Stopped)
@@ -42,7 +42,7 @@ class Backfill:
     def __init__(
         self,
         handlers: Mapping[str, Handler[Any]],
-        requests: Questions,
+        requests: Requests,
         intake: Intake,
         metrics: ProducerMetrics,
     ) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.rows import make_row
 
 from cryptocdc_core.rows import KlinesRow
-from cryptocdc_producer.throttle import PERIOD_S, OpenKlines
+from cryptocdc_producer.streams.open_klines import PERIOD_S, OpenKlines
 
 
 def row(symbol: str, open_time: int, close: int) -> KlinesRow:

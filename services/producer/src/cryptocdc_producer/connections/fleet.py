@@ -1,0 +1,75 @@
+"""The WebSocket connections: each channel always on one of them, or on two while one takes over from the other."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_exchanges.port import Channel, Control, Venue
+from cryptocdc_producer.connections.line import Line
+
+Receive = Callable[[bytes], Control | None]
+
+
+class Fleet:
+    """All connections. `receive` is given each frame; `room` returns when more may be read."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        receive: Receive,
+        room: Callable[[], Awaitable[None]],
+        metrics: ProducerMetrics,
+        on_outage: Callable[[Iterable[Channel], float], None],
+    ) -> None:
+        """`on_outage`: the channels that were without data, and for how many seconds."""
+        self.base_url, self.channels, self.limits = venue.hosts.websocket, venue.channels, venue.channels.limits
+        self.receive, self.room, self.metrics, self.on_outage = receive, room, metrics, on_outage
+        self._lines: list[Line] = []
+        self._attempts: deque[float] = deque()
+
+    def add(self, channels: Iterable[Channel]) -> None:
+        """Subscribe to `channels`, on connections that have room or on new ones."""
+        for channel in channels:
+            line = next((line for line in self._lines if line.has_room(channel)), None)
+            if line is None:
+                line = Line(self, channel.path)
+                self._lines.append(line)
+            line.channels[channel] = None
+            line.changed.set()
+
+    def remove(self, channels: Iterable[Channel]) -> None:
+        gone = set(channels)
+        for line in list(self._lines):
+            for channel in gone & line.channels.keys():
+                del line.channels[channel]
+                line.changed.set()
+            if not line.channels:
+                self._lines.remove(line)
+                line.task.cancel()
+
+    def renew(self, channels: Iterable[Channel]) -> None:
+        """Subscribe again to `channels`, which fell silent while others of their connection did not."""
+        wanted = set(channels)
+        for line in self._lines:
+            line.renewed |= wanted & line.channels.keys()
+            line.changed.set()
+
+    async def close(self) -> None:
+        tasks = [line.task for line in self._lines]
+        self._lines.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def attempt(self) -> None:
+        """Return when another connection may be tried."""
+        now, within_s = time.monotonic(), self.limits.attempts_s
+        while self._attempts and now - self._attempts[0] > within_s:
+            self._attempts.popleft()
+        if len(self._attempts) >= self.limits.attempts:
+            await asyncio.sleep(within_s - (now - self._attempts[0]))
+        self._attempts.append(time.monotonic())

@@ -1,0 +1,97 @@
+"""Channels that flow over one connection after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from typing import TYPE_CHECKING
+
+from cryptocdc_exchanges.port import Channel
+from cryptocdc_producer.connections.session import Session
+
+if TYPE_CHECKING:
+    from cryptocdc_producer.connections.fleet import Fleet
+
+log = logging.getLogger(__name__)
+
+SILENCE_S = 30.0
+"""Without a frame for so long a connection is replaced; twice as long each time that does not help."""
+_TAKE_OVER_S = 15.0
+"""How long the old connection waits for the first frame of the new one."""
+_BACKOFF_S = (0.5, 30.0)
+
+
+class Line:
+    """Channels that flow over one connection after the other."""
+
+    def __init__(self, fleet: Fleet, path: str) -> None:
+        self.fleet, self._path = fleet, path
+        self.url = fleet.base_url + path
+        self.channels: dict[Channel, None] = {}
+        self.renewed: set[Channel] = set()
+        self.changed = asyncio.Event()
+        self.silence_s = SILENCE_S
+        self.heard = time.monotonic()
+        self.down_since: float | None = None
+        self.task = asyncio.create_task(self._run(), name="line")
+
+    def has_room(self, channel: Channel) -> bool:
+        return channel.path == self._path and len(self.channels) < self.fleet.limits.channels
+
+    async def _run(self) -> None:
+        """Endless: without it the streams would never be connected again."""
+        while True:
+            try:
+                await self._connect()
+            except Exception:
+                log.exception("connection to %s: ended by a fault, it is made again", self.url)
+                self.fleet.metrics.reconnects.labels("failed").inc()
+                await asyncio.sleep(_BACKOFF_S[1] * random.uniform(0.5, 1.0))
+
+    async def _connect(self) -> None:
+        """One connection after the other."""
+        current: Session | None = None
+        delay = _BACKOFF_S[0]
+        try:
+            while True:
+                try:
+                    await self.fleet.attempt()
+                    fresh = await Session.open(self)
+                except Exception as error:  # whatever an address, a resolver or a proxy makes of it: it may pass
+                    problem = str(error) or type(error).__name__
+                    log.warning("no connection to %s, again in %.1f s: %s", self.url, delay, problem)
+                    self.fleet.metrics.reconnects.labels("failed").inc()
+                    await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+                    delay = min(delay * 2, _BACKOFF_S[1])
+                    continue
+                if current is not None:
+                    await asyncio.wait([fresh.first, fresh.reader], timeout=_TAKE_OVER_S, return_when="FIRST_COMPLETED")
+                    await current.close()
+                current = fresh
+                reason = await current.over()
+                if current.frames:
+                    delay = _BACKOFF_S[0]
+                self.fleet.metrics.reconnects.labels(reason).inc()
+                log.info("connection of %d channels ends: %s", len(self.channels), reason)
+                if current.reader.done():
+                    self.down_since = self.down_since or self.heard
+                    current = None
+                    await asyncio.sleep(delay * random.uniform(0.2, 1.0))
+                    delay = min(delay * 2, _BACKOFF_S[1])
+        finally:
+            if current is not None:
+                await current.close()
+
+    def frame(self, session: Session) -> None:
+        """Take note that `session` brought a frame of data."""
+        self.heard = time.monotonic()
+        session.heard = self.heard
+        session.frames += 1
+        self.silence_s = SILENCE_S
+        if not session.first.done():
+            session.first.set_result(None)
+        if self.down_since is not None:
+            self.fleet.on_outage(self.channels, self.heard - self.down_since)
+            self.down_since = None

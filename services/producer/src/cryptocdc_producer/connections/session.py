@@ -1,0 +1,169 @@
+"""One connection from its opening to its end, and the commands on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+
+from cryptocdc_adapters.http_client import proxy_of
+from cryptocdc_exchanges.port import Alive, Channel, Closing, Reply
+
+if TYPE_CHECKING:
+    from cryptocdc_producer.connections.line import Line
+
+log = logging.getLogger(__name__)
+
+_LONGEST_SILENCE_S = 600.0
+_MAX_BYTES = 16 * 1024 * 1024
+"""A frame that is merely too big is refused and the connection lives on; one beyond this ends the connection."""
+_REPLY_S = 15.0
+
+
+class Session:
+    """One connection from its opening to its end."""
+
+    def __init__(self, line: Line, socket: ClientConnection) -> None:
+        self._line, self._socket = line, socket
+        self._opened = self.heard = time.monotonic()
+        self._max_age_s = (line.fleet.limits.max_age_s or float("inf")) * random.uniform(0.98, 1.0)
+        self.frames = 0
+        self._shutdown = False
+        self._refused = ""
+        self._command: Command | None = None
+        """The one that is in flight."""
+        self.first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.reader = asyncio.create_task(self._read(), name="read")
+        self._commander = asyncio.create_task(self._keep_subscribed(), name="command")
+        self._pinger = asyncio.create_task(self._ping(), name="ping")
+
+    @classmethod
+    async def open(cls, line: Line) -> Session:
+        url = line.url
+        # Without compression: it would cost more of a core than all of decoding.
+        socket = await connect(
+            url, proxy=proxy_of(url), max_size=_MAX_BYTES, max_queue=256, compression=None, close_timeout=2
+        )
+        return cls(line, socket)
+
+    async def over(self) -> str:
+        """Return when this connection has ended or should be replaced, and why."""
+        while True:
+            await asyncio.wait([self.reader], timeout=1.0)
+            now = time.monotonic()
+            if self.reader.done():
+                return self._refused or "closed"
+            if self._shutdown:
+                return "shutdown"
+            if now - self._opened > self._max_age_s:
+                return "age"
+            if now - self.heard > self._line.silence_s:
+                self._line.silence_s = min(self._line.silence_s * 2, _LONGEST_SILENCE_S)
+                return "silence"
+
+    async def close(self) -> None:
+        tasks = (self._commander, self._pinger, self.reader)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._socket.close()
+
+    async def _read(self) -> None:
+        fleet, line, socket = self._line.fleet, self._line, self._socket
+        try:
+            while True:
+                control = fleet.receive(await socket.recv(decode=False))
+                if control is None:
+                    line.frame(self)
+                    await fleet.room()
+                elif isinstance(control, Closing):
+                    self._shutdown = True
+                elif isinstance(control, Alive):
+                    self.heard = time.monotonic()
+                elif self._command is not None:
+                    self._command.take(control)
+        except ConnectionClosed as closed:
+            if closed.sent is not None and closed.sent.code == CloseCode.MESSAGE_TOO_BIG:
+                # Nothing of it was kept: it never came whole.
+                fleet.metrics.rejected.labels("oversize").inc()
+        except Exception:
+            log.exception("reading from %s: ended by a fault, the connection is made again", line.url)
+            self._refused = "failed"
+        finally:
+            self._commander.cancel()
+
+    async def _ping(self) -> None:
+        limits = self._line.fleet.limits
+        if limits.ping is None:
+            return
+        with contextlib.suppress(ConnectionClosed):  # the reader says so
+            while True:
+                await asyncio.sleep(limits.ping_every_s)
+                await self._socket.send(limits.ping)
+
+    async def _keep_subscribed(self) -> None:
+        """Keep the subscriptions equal to the line's channels. A connection where that fails is ended."""
+        try:
+            await self._follow()
+        except Exception:
+            log.exception("commands to %s: ended by a fault, the connection is made again", self._line.url)
+            self._refused = "failed"
+            await self._socket.close()
+
+    async def _follow(self) -> None:
+        channels, limits = self._line.fleet.channels, self._line.fleet.limits
+        subscribed: set[Channel] = set()
+        number = 0
+        while True:
+            self._line.changed.clear()
+            wanted, renewed = set(self._line.channels), self._line.renewed
+            self._line.renewed = set()
+            for write in (channels.unsubscribe, channels.subscribe):
+                going = subscribed - wanted | subscribed & renewed
+                ordered = sorted(going if write == channels.unsubscribe else wanted - subscribed)
+                for at in range(0, len(ordered), limits.channels_per_command):
+                    number += 1
+                    part = ordered[at : at + limits.channels_per_command]
+                    names = [channel.name for channel in part]
+                    if not await self._obeyed(Command(number, names), write(number, names)):
+                        return
+                    subscribed.symmetric_difference_update(part)
+                    await asyncio.sleep(limits.command_every_s)
+            await self._line.changed.wait()
+
+    async def _obeyed(self, command: Command, message: str) -> bool:
+        """Send a command and wait for its acknowledgement. Without one the connection is ended, to begin again."""
+        self._command = command
+        try:
+            await self._socket.send(message)
+            error = await asyncio.wait_for(command.done, _REPLY_S)
+        except (ConnectionClosed, TimeoutError):
+            error = "no answer"
+        if error:
+            log.warning("%.100s: %s", message, error)
+            self._refused = "refused"
+            await self._socket.close()
+        return not error
+
+
+class Command:
+    """A command in flight: done with the error, or with "" once all of its channels are acknowledged."""
+
+    def __init__(self, number: int, names: Iterable[str]) -> None:
+        self._number, self._open = number, set(names)
+        self.done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def take(self, reply: Reply) -> None:
+        if self.done.done() or reply.number not in (None, self._number):
+            return
+        self._open -= self._open if reply.names is None else reply.names
+        if reply.error or not self._open:
+            self.done.set_result(reply.error)

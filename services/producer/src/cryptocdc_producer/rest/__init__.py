@@ -1,0 +1,1 @@
+"""Requests over REST: polling, snapshots of order books, gaps, stretches of the past."""

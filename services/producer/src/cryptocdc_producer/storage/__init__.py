@@ -1,0 +1,1 @@
+"""What goes to PostgreSQL, what is there already, and what is refused."""

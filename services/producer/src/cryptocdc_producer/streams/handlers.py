@@ -1,0 +1,41 @@
+"""One handler for each stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_exchanges.port import Venue
+from cryptocdc_producer.streams.handler import Handler, Outlets
+from cryptocdc_producer.streams.klines import Klines
+from cryptocdc_producer.streams.latest import Prices, Stats
+from cryptocdc_producer.streams.order_books import OrderBooks
+from cryptocdc_producer.streams.trades import Trades
+
+KINDS: tuple[type[Handler[Any]], ...] = (Trades, Klines, Stats, Prices, OrderBooks)
+
+
+class Handlers:
+    """The handlers of the streams that a feed asks for."""
+
+    def __init__(self, feed: CryptoFeed, venue: Venue, outlets: Outlets) -> None:
+        streams = feed.spec.streams
+        self.by_table: dict[str, Handler[Any]] = {
+            kind.stream.table: kind(getattr(streams, kind.stream.table), venue, outlets)
+            for kind in KINDS
+            if kind.stream.table in streams.tables
+        }
+
+    def __iter__(self) -> Iterator[Handler[Any]]:
+        return iter(self.by_table.values())
+
+    @property
+    def trades(self) -> Trades | None:
+        found = self.by_table.get(Trades.stream.table)
+        return found if isinstance(found, Trades) else None
+
+    @property
+    def order_books(self) -> OrderBooks | None:
+        found = self.by_table.get(OrderBooks.stream.table)
+        return found if isinstance(found, OrderBooks) else None

@@ -1,0 +1,1 @@
+"""Which symbols this producer captures, and the states of their markets."""
