@@ -80,7 +80,8 @@ class Feed:
     @property
     def environment(self) -> dict[str, str]:
         parts = (self.servers.postgres, self.servers.kafka, self.servers.cassandra, self.servers.connect)
-        return {**os.environ, **{name: value for part in parts for name, value in part.to_env().items()}}
+        given = {part.variable(k): str(v) for part in parts for k, v in part.model_dump(mode="json").items() if v}
+        return {**os.environ, **given}
 
     def start(self) -> None:
         apply(self.plan, self.servers, lambda _: None)

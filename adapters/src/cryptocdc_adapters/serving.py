@@ -14,8 +14,6 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from cryptocdc_core.exits import Exit
 from cryptocdc_core.settings import ServingSettings
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
 
 class Health:
     """Progress, as the program's own loop reports it: healthy while the last `beat` is younger than `limit_s`.

@@ -59,10 +59,6 @@ class Settings(BaseModel):
         group = cls.model_config.get("title") or ""
         return f"{PREFIX}{group}{field}".upper()
 
-    def to_env(self) -> dict[str, str]:
-        """The variables that `from_env` would read this from."""
-        return {self.variable(k): str(v) for k, v in self.model_dump(mode="json").items() if v is not None}
-
 
 RestUrl = Annotated[str, Field(pattern=base_urls.REST)]
 WebsocketUrl = Annotated[str, Field(pattern=base_urls.WEBSOCKET)]

@@ -20,7 +20,6 @@ from grafana_foundation_sdk.builders import (
     timeseries,
 )
 from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
-from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.candlestick import VizDisplayMode
 from grafana_foundation_sdk.models.common import (
     GraphDrawStyle,
@@ -34,7 +33,6 @@ from grafana_foundation_sdk.models.common import (
 from grafana_foundation_sdk.models.dashboard import (
     DynamicConfigValue,
     FieldColorModeId,
-    Panel,
     Threshold,
     ThresholdsMode,
     ValueMap,
@@ -43,7 +41,6 @@ from grafana_foundation_sdk.models.dashboard import (
 
 Drawing = Callable[[], Any]
 """Makes the builder of a panel: the SDK's builders have no common type for what they share."""
-PanelBuilder = Builder[Panel]
 
 NEUTRAL, GOOD, BAD = "text", "green", "red"
 LAST = "lastNotNull"

@@ -29,5 +29,6 @@ def test_one_of_a_daemon_that_runs_is_kept(tmp_path):
     assert file.exists()
 
 
-def test_none_is_no_trouble(tmp_path):
+def test_where_there_is_none_nothing_is_made(tmp_path):
     forget_dead("dockerd", tmp_path / "docker.pid")
+    assert list(tmp_path.iterdir()) == []

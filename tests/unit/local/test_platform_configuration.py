@@ -106,7 +106,8 @@ def test_cassandra_acknowledges_what_is_on_disk() -> None:
 )
 def test_the_programs_read_every_endpoint_by_its_name(kind: type[PostgresSettings]) -> None:
     environment = endpoints(PORTS, Credentials()).environment()
-    told = kind.from_env(environment).to_env()
+    read = kind.from_env(environment).model_dump(mode="json")
+    told = {kind.variable(name): str(value) for name, value in read.items()}
     ours = {name: value for name, value in environment.items() if name in told}
     assert ours
     assert {name: told[name] for name in ours} == ours

@@ -255,7 +255,7 @@ def test_the_status_is_what_the_schema_takes():
     }
     made = conditions.merge([], assessments, 1, NOW)
     Status.model_validate({"conditions": made})
-    json.dumps(made, ensure_ascii=False).encode()
+    assert json.loads(json.dumps(made, ensure_ascii=False).encode()) == made
 
 
 @pytest.mark.parametrize(

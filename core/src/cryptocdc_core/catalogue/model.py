@@ -89,8 +89,6 @@ class Stream:
     clustering: tuple[str, ...]
     time: str
     event: str
-    default_period_s: float
-    """Between two questions when the source is REST."""
     finer_buckets: Mapping[str, Bucket] = field(default_factory=dict, hash=False)
     """Shorter buckets than `bucket`, by the value of the last column of `partition`: of rows that come so often that a
     partition would outgrow what Cassandra reads and compacts with ease."""

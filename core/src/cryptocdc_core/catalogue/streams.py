@@ -43,7 +43,6 @@ RECENT_TRADES = Stream(
     clustering=("trade_time", "trade_id"),
     time="trade_time",
     event="trade_time",
-    default_period_s=5,
 )
 
 KLINES = Stream(
@@ -75,7 +74,6 @@ KLINES = Stream(
     clustering=("open_time",),
     time="open_time",
     event="event_time",
-    default_period_s=10,
     # A month of them is 2.7 million rows, a day 86,400; of candles of a minute a month is 44,640.
     finer_buckets={"1s": Bucket.DAY},
     open_until=("closed", "close_time"),
@@ -115,7 +113,6 @@ CRYPTO_24H_STATS = Stream(
     clustering=("event_time",),
     time="event_time",
     event="event_time",
-    default_period_s=60,
 )
 
 LATEST_PRICES = Stream(
@@ -134,7 +131,6 @@ LATEST_PRICES = Stream(
     clustering=("event_time",),
     time="event_time",
     event="event_time",
-    default_period_s=5,
 )
 
 ORDER_BOOK = Stream(
@@ -159,7 +155,6 @@ ORDER_BOOK = Stream(
     clustering=("bucket_time",),
     time="bucket_time",
     event="event_time",
-    default_period_s=1,
 )
 
 STREAMS: dict[str, Stream] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -31,7 +31,6 @@ Symbol = Annotated[
     str, BeforeValidator(_as_listed), Field(pattern=symbols.PATTERN, examples=["BTCUSDT", "币安人生USDT"])
 ]  # fmt: skip
 Interval = Annotated[KlineInterval, Field(description="By default the first of the feed's.")]
-INTERVALS: tuple[str, ...] = get_args(KlineInterval)
 
 
 class _Query(BaseModel):
