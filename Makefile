@@ -47,7 +47,7 @@ test: .venv/.dev $(if $(filter tests/unit%,$(firstword $(ARGS))),,setup) ## run 
 check: .venv/.dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy $(PACKAGES:%=%/src)
+	@$(BIN)/mypy $(PACKAGES:%=%/src) tests
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m cryptocdc_grafana --check
 

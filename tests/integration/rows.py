@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from cryptocdc_adapters import postgres
 from cryptocdc_core.catalogue import Stream, Type
@@ -35,7 +36,7 @@ def insert(
                         spelled.append("'{64000.10,63999.00}'")
                     else:
                         spelled.append("%s")
-                        special: dict[str, object] = {"symbol": symbol, "version": at * 1000, "trade_id": at, **given}
+                        special: dict[str, Any] = {"symbol": symbol, "version": at * 1000, "trade_id": at, **given}
                         values.append(special.get(column.name, VALUES[column.type]))
                 cursor.execute(
                     f"INSERT INTO {quoted(names.schema)}.{quoted(stream.table)} ({columns})"

@@ -22,6 +22,7 @@ from cryptocdc_adapters.figures import scrape
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.names import Names
 from cryptocdc_core.partitioning import partition_of
+from cryptocdc_core.plan import Topic
 from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local.applier import Servers
 from tests.integration.api_client import free_port
@@ -50,8 +51,8 @@ class Market:
         self.names = Names(f"{feeds.parse(document).name.replace('-', '_')}_sim")
         self.topic = self.names.change_topic("latest_prices")
         self.settings = settings
-        topics = [kafka.Topic(self.topic, PARTITIONS, {}),
-                  kafka.Topic(self.names.alerts_topic, 1, {"cleanup.policy": "compact"})]  # fmt: skip
+        topics = [Topic(self.topic, PARTITIONS, {}),
+                  Topic(self.names.alerts_topic, 1, {"cleanup.policy": "compact"})]  # fmt: skip
         kafka.apply_topics(settings, topics, 1)
         self._producer = Producer(kafka.client_config(settings, acks="all"))
         self.sent = 0

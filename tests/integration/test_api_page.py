@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -291,7 +292,7 @@ def test_arrows_choose_an_earlier_candle(it: Run, watched: Watched) -> None:
 
 def test_what_is_not_in_cassandra_yet_is_told_and_asked_for_again(it: Run, watched: Watched) -> None:
     page = watched.page
-    answers = []
+    answers: list[Any] = []
 
     def late(route: Route) -> None:
         answer = route.fetch()

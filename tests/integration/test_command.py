@@ -254,7 +254,7 @@ def test_a_run_that_is_ended_leaves_none_of_its_programs(
     if pid == 0:
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)  # a test run in the background may ignore them
-        os.execve(program, [program, "run", "-f", file], command_environment)
+        os.execve(program, [str(program), "run", "-f", str(file)], command_environment)
     wait_for("its first row", lambda: b"first row" in os.read(terminal, 65536), 120)
     assert list(platform.settings.run.glob("ended_sim-*.pid"))
     if end == "the terminal closes":
@@ -295,7 +295,7 @@ def test_plan_shows_everything_and_makes_nothing(
 
 
 def servers_password(name: str, command: Command) -> str:
-    return str(command.__closure__[0].cell_contents[name])  # type: ignore[attr-defined]
+    return str(command.__closure__[0].cell_contents[name])  # type: ignore[index]
 
 
 def test_apply_takes_over_what_may_change_and_names_what_it_did(

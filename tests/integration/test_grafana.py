@@ -49,7 +49,7 @@ OPERATIONS = ("pipeline", "programs", "connect", "kafka", "postgresql", "cassand
 SERVER_OF = {"connect": "connect", "kafka": "kafka", "postgresql": "postgres", "cassandra": "cassandra"}
 PROMETHEUS = shutil.which("prometheus")
 
-JSON_TYPES = {"timestamp": str, "string": str, "number": (str, int, float)}
+JSON_TYPES: dict[str, Any] = {"timestamp": str, "string": str, "number": (str, int, float)}
 
 
 @pytest.fixture(scope="module")

@@ -140,9 +140,9 @@ def test_values_arrive_digit_by_digit(database: Database, writing: Writing) -> N
 def test_a_null_is_stored_as_null_and_refused_where_the_column_is_not_nullable(
     database: Database, writing: Writing, count: int
 ) -> None:
-    rows = [(*trade(number)[:5], None, number or None, *trade(number)[7:]) for number in range(count)]
-    without_price = ("BTCUSDT", AT, 999, None, *trade(0)[4:])
-    writing.intake.put_rows(RECENT_TRADES, [*rows, without_price])
+    rows = [replace(trade(number), first_trade_id=None, last_trade_id=number or None) for number in range(count)]
+    without_price = replace(trade(0), trade_id=999, price=None)
+    writing.intake.put_rows([*rows, without_price])
     writing.finish()
 
     assert database.rows(
@@ -158,7 +158,11 @@ def test_a_table_of_an_earlier_release_takes_nulls_once_the_feed_is_applied(
     database: Database, writing: Writing, servers: Servers
 ) -> None:
     """Earlier releases created every column NOT NULL. Its rows, and its partitions' constraints, are there already."""
-    writing.intake.put_rows(ORDER_BOOK, [("BTCUSDT", AT, 5, ["1"], ["2"], [], [], AT, AT, 9)])
+    book = OrderBookRow(
+        symbol="BTCUSDT", bucket_time=AT, last_update_id=5, bid_prices=["1"], bid_quantities=["2"], ask_prices=[],
+        ask_quantities=[], event_time=AT, received_at=AT, version=9,
+    )  # fmt: skip
+    writing.intake.put_rows([book])
     wait_for("the row", lambda: database.rows(f"SELECT FROM {NAMES.schema}.order_book"))
     database.run(f"ALTER TABLE {NAMES.schema}.order_book ALTER last_update_id SET NOT NULL")
     constrained = (
@@ -170,7 +174,7 @@ def test_a_table_of_an_earlier_release_takes_nulls_once_the_feed_is_applied(
     for _ in range(2):
         postgres.apply_schema(servers.postgres, ddl.postgres_schema(NAMES, STREAMS, servers.replication.user))
     assert database.rows(constrained) == []
-    writing.intake.put_rows(ORDER_BOOK, [("BTCUSDT", AT + 1000, None, ["1"], ["2"], [], [], AT, AT, 9)])
+    writing.intake.put_rows([replace(book, bucket_time=AT + 1000, last_update_id=None)])
     writing.finish()
 
     assert database.rows(f"SELECT last_update_id FROM {NAMES.schema}.order_book ORDER BY bucket_time") == [

@@ -289,12 +289,12 @@ def test_a_stream_that_leaves_and_comes_back_lacks_nothing(start: Starter) -> No
         wait_for("trades again", lambda: trade_ids(it, "BTCUSDT")[-1] > seen + 20, 90)
         result = finish(it)
         assert_no_gap(it, ("BTCUSDT",))
-        trades = trade_ids(it, "BTCUSDT")
+        stored = trade_ids(it, "BTCUSDT")
 
     assert_equal(result)
     # Not more than 40: the first wait counts acknowledged rows, and a row that was sent twice is one trade.
-    assert trades[0] < seen < trades[-1] - 20
-    assert result["counts"]["recent_trades"] == len(trades)
+    assert stored[0] < seen < stored[-1] - 20
+    assert result["counts"]["recent_trades"] == len(stored)
 
 
 def only_prices(it: Run, seconds: float = 3) -> bool:

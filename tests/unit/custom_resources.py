@@ -14,6 +14,7 @@ import celpy
 import jsonschema
 import re2
 from celpy import celtypes
+from celpy.adapter import json_to_cel
 
 Schema = dict[str, Any]
 
@@ -141,4 +142,4 @@ def _find(text: str, pattern: str) -> celtypes.StringType:
 
 def holds(expression: str, **variables: Any) -> bool:
     """What a CEL rule says. Raises celpy.CELEvalError, as the API server refuses, when it can't be evaluated."""
-    return bool(_program(expression).evaluate({k: celpy.json_to_cel(v) for k, v in variables.items()}))
+    return bool(_program(expression).evaluate({k: json_to_cel(v) for k, v in variables.items()}))

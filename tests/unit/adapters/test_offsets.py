@@ -6,6 +6,7 @@ import contextlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,7 @@ class Consumer:
         self._answer = answer
         self.closed = False
 
-    def committed(self, partitions: list[Any], timeout: float) -> list[Any]:
+    def committed(self, partitions: list[Any], timeout: float) -> Iterator[Any]:
         for at in partitions:
             found = self._answer[at.partition]
             error, offset = (found, -1001) if isinstance(found, KafkaError) else (None, found)

@@ -2,9 +2,9 @@
 
 import ssl
 
+import certifi
 import psycopg2
 import pytest
-import requests.certs
 
 from cryptocdc_adapters import cassandra, postgres
 from cryptocdc_adapters.kafka import client_config
@@ -25,7 +25,7 @@ def test_postgres(monkeypatch, ca_file):
     assert (asked["sslmode"], asked["sslrootcert"]) == ("verify-full", ca_file)
 
 
-@pytest.mark.parametrize("ca_file", [None, requests.certs.where()])
+@pytest.mark.parametrize("ca_file", [None, certifi.where()])
 def test_cassandra(monkeypatch, ca_file):
     asked = {}
 

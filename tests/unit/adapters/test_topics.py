@@ -58,7 +58,7 @@ class Record:
 
 
 def read(consumer: Any, spans: dict[int, tuple[int, int]]) -> list[tuple[int, int]]:
-    return [(record.partition(), record.offset()) for record in read_to_ends(consumer, "t", spans)]  # type: ignore[misc]
+    return [(record.partition(), record.offset()) for record in read_to_ends(consumer, "t", spans)]
 
 
 def test_each_partition_is_read_to_its_end_though_its_last_records_were_compacted_away() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -39,7 +39,7 @@ FEED = {
 class Tables:
     """Stands where the reader does; `rows` by table, each in the order of the table's columns."""
 
-    def __init__(self, rows: Mapping[str, list[Row]]) -> None:
+    def __init__(self, rows: MutableMapping[str, list[Row]]) -> None:
         self.rows = rows
         self.ones: dict[tuple[Any, ...], Written] = {}
         """By table and the key's values."""
@@ -135,17 +135,17 @@ class Api:
         self, url: str, headers: Mapping[str, str] | None = None, client: str = "10.0.0.1", **query: Any
     ) -> Answer:
         scope = _scope("http", url, headers, client, query)
-        sent: list[dict[str, Any]] = []
+        sent: list[MutableMapping[str, Any]] = []
         received = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
-        async def receive() -> dict[str, Any]:
+        async def receive() -> MutableMapping[str, Any]:
             message = next(received, None)
             if message is None:  # the client stays until it has its answer
                 await asyncio.Event().wait()
             assert message is not None
             return message
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: MutableMapping[str, Any]) -> None:
             sent.append(message)
 
         await self.app(scope, receive, send)
@@ -159,7 +159,7 @@ class Api:
         asked = {**_scope("websocket", url, scope.pop("headers", None), "10.0.0.1", {}), "subprotocols": [], **scope}
         socket = Socket()
         await socket.incoming.put({"type": "websocket.connect"})
-        serving = asyncio.create_task(self.app(asked, socket.incoming.get, socket.sent.put))  # type: ignore[arg-type]
+        serving = asyncio.create_task(self.app(asked, socket.incoming.get, socket.sent.put))
         try:
             yield socket
         finally:

@@ -122,7 +122,7 @@ def test_statistics_of_a_symbol_that_left_rank_nowhere(api: Api) -> None:
 
 
 def test_what_an_exchange_does_not_report_is_null_and_ranks_nowhere(api: Api) -> None:
-    nothing = {column.name: None for column in CRYPTO_24H_STATS.nullable}
+    nothing: dict[str, Any] = {column.name: None for column in CRYPTO_24H_STATS.nullable}
     left = rows("crypto_24h_stats", 1, symbol="BTC-USD", volume=Decimal(1000), **nothing)
     api.tables.rows["newest_24h_stats"].extend(left)
     for by, ranked in {"trades": 2, "quote_volume": 2, "gain": 1, "loss": 1, "volume": 3}.items():

@@ -84,7 +84,7 @@ def test_one_odd_change_is_counted_and_those_beside_it_are_pushed() -> None:
     topic, metrics = "majors.majors.klines", ApiMetrics("0")
     changes = Changes(KafkaSettings(), {topic: KLINES}, metrics)
     found = changes._rows([
-        Message(topic, change(KLINES, symbol=symbol, **values))  # type: ignore[list-item]
+        Message(topic, change(KLINES, symbol=symbol, **values))  # type: ignore[arg-type]
         for symbol, values in (("A", {}), ("B", {"close_time": 400_000_000_000_000}), ("C", {}))
     ])  # fmt: skip
     assert [(table, symbol) for table, symbol, _ in found] == [("klines", "A"), ("klines", "C")]
@@ -209,7 +209,7 @@ def test_live_rows_that_can_not_come_are_reported(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "AGAIN_S", 0.0)
     stop = threading.Event()
     changes = Changes(KafkaSettings(), {"f.f.klines": KLINES}, ApiMetrics("0"))
-    changes._consumer = Away(stop)  # type: ignore[assignment]
+    changes._consumer = Away(stop)
     changes.want(frozenset({"klines"} if wanted else ()))
     turns = iter(range(6))
     changes.run(stop, lambda _: None, lambda: stop.set() if next(turns) == 5 else None)

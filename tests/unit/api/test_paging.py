@@ -37,7 +37,7 @@ class Partitions:
         async def read(bucket: int, low: Position, high: Position, limit: int) -> list[Row]:
             self.asked.append(bucket)
             found = [r for r in self.rows if self.table.bucket.floor(r[0]) == bucket and low < tuple(r[:length]) < high]
-            return sorted(found, reverse=newest_first)[:limit]
+            return sorted(found, key=tuple, reverse=newest_first)[:limit]
 
         return read
 

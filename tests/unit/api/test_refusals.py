@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.unit.api.asking import Api, Tables
 from tests.unit.api.rows import rows
@@ -78,7 +80,8 @@ def test_a_market_of_any_script_is_asked_for_by_its_name() -> None:
 def test_a_name_made_to_break_out_is_refused_before_anything_is_read(api: Api, name: str) -> None:
     reads = api.tables.reads
     for path in ("/klines", "/recent_trades", "/order_book/levels", "/signals", "/trace"):
-        answer = api.get(path, symbol=name, **({"table": "klines"} if path == "/trace" else {}))
+        given: dict[str, Any] = {"symbol": name, **({"table": "klines"} if path == "/trace" else {})}
+        answer = api.get(path, **given)
         assert answer.status == 400, answer.body
     assert api.tables.reads == reads
 

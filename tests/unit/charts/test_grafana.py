@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -21,7 +22,7 @@ def sources(chart):
 
 def test_every_dashboard_is_a_config_map_that_the_sidecar_finds():
     maps = find(rendered("everything"), "ConfigMap")
-    made = {}
+    made: dict[str, Any] = {}
     for found in maps:
         assert found["metadata"]["labels"]["dashboard"] == "cryptocdc"
         assert found["metadata"]["annotations"] == {"grafana_folder": "Markets"}

@@ -9,7 +9,7 @@ from tests.unit.manifests.build import overlay
 
 from cryptocdc_core.feed import CryptoFeed
 
-OWNED = {
+OWNED: dict[str, dict[str, tuple[str, ...]]] = {
     # Strimzi 1.2: KafkaResources.java, KafkaConnectResources.java and what was seen on a cluster.
     "Kafka": {
         "ConfigMap": ("{}-kafka-config", "{}-entity-topic-operator-config", "{}-entity-user-operator-config"),

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from typing import Any
 
 import pytest
 from tests.unit.charts.render import CHART, FILES, NAMESPACE, environment, helm, rendered
@@ -107,7 +108,7 @@ OPERATORS_RIGHTS = {
 
 
 def test_the_operators_rights_are_these_and_no_others():
-    given = {}
+    given: dict[Any, Any] = {}
     for rule in the(rendered("everything"), "Role", "market-operator")["rules"]:
         for group in rule["apiGroups"]:
             given |= {(group, resource): set(rule["verbs"]) for resource in rule["resources"]}

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from typing import Any
 
 import pytest
 import yaml
@@ -42,10 +43,11 @@ def served():
     for program in programs:
         if program is metrics.ProgramMetrics:
             continue
-        for collector in list(program("1").registry._collector_to_names):
+        made: metrics.ProgramMetrics = program("1")  # type: ignore[call-arg]
+        for collector in list(made.registry._collector_to_names):
             for name in getattr(collector, "describe", list)():
                 suffix = "_total" if name.type == "counter" else ""
-                found[name.name + suffix] = set(collector._labelnames)
+                found[name.name + suffix] = set(collector._labelnames)  # type: ignore[attr-defined]
     return found
 
 
@@ -117,7 +119,7 @@ def test_it_fires_when_it_must_and_not_when_it_must_not(alert, tmp_path):
     cases, rule = CASES[alert], RULES[alert]
     must = {"it must": cases.fires, **cases.also}
     fires = [(why, case, [firing(cases, rule)]) for why, case in must.items()]
-    quiet = [(why, case, []) for why, case in cases.quiet.items()]
+    quiet: list[Any] = [(why, case, []) for why, case in cases.quiet.items()]
     tests = [
         {
             "name": name,
@@ -129,6 +131,7 @@ def test_it_fires_when_it_must_and_not_when_it_must_not(alert, tmp_path):
     ]
     document = {"rule_files": [str(FILE)], "evaluation_interval": "1m", "tests": tests}
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(document))
+    assert PROMTOOL is not None
     done = subprocess.run([PROMTOOL, "test", "rules", "tests.yml"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

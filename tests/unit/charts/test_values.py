@@ -10,6 +10,8 @@ from tests.unit.charts.render import CHART, FILES, refusal
 
 # The chart is no package of Python's.
 _found = importlib.util.spec_from_file_location("describe", CHART / "describe.py")
+assert _found is not None
+assert _found.loader is not None
 describe = importlib.util.module_from_spec(_found)
 sys.modules["describe"] = describe
 _found.loader.exec_module(describe)

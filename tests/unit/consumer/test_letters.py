@@ -23,7 +23,7 @@ def letter(size: int) -> Letter:
 @pytest.mark.parametrize("size", [0, 1, MOST_BYTES])
 def test_a_record_is_kept_whole(size: int) -> None:
     topic = Topic()
-    letters = Letters(topic, "f.dlq", "f", ConsumerMetrics(""))  # type: ignore[arg-type]
+    letters = Letters(topic, "f.dlq", "f", ConsumerMetrics(""))
     sent = letter(size)
     letters.send(sent)
     topic.poll(0)
@@ -33,7 +33,7 @@ def test_a_record_is_kept_whole(size: int) -> None:
 
 def test_one_that_was_small_only_compressed_is_cut_and_says_so() -> None:
     topic = Topic()
-    letters = Letters(topic, "f.dlq", "f", ConsumerMetrics(""))  # type: ignore[arg-type]
+    letters = Letters(topic, "f.dlq", "f", ConsumerMetrics(""))
     letters.send(letter(5_000_000))
     topic.poll(0)
     assert len(topic.letters[0]["value"]) == MOST_BYTES

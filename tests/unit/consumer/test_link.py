@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from cassandra.cluster import NoHostAvailable
@@ -74,7 +75,7 @@ def link(dns: Dns, clock: Clock) -> Link:
 
 
 def batch() -> Batch:
-    return Batch("t", b"key", Chunk({}, 1), None, [(b"row", None, None)])
+    return Batch("t", b"key", Chunk({}, 1), None, [(b"row", ANY, None)])
 
 
 class Looks(threading.Event):

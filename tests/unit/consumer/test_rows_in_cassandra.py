@@ -1,6 +1,7 @@
 """What a change becomes in Cassandra's tables."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_a_deleted_newest_row_goes_and_a_newer_one_stays():
 
 
 def test_a_book_becomes_a_heatmap_every_ten_seconds():
-    book = {
+    book: dict[str, Any] = {
         "bid_prices": ["100.5", "100.4"], "bid_quantities": ["2.0", "1.25"],
         "ask_prices": ["100.6"], "ask_quantities": ["4"],
     }  # fmt: skip
@@ -122,7 +123,7 @@ def test_a_book_becomes_a_heatmap_every_ten_seconds():
 
 
 def test_an_emptied_book_takes_its_heatmap_away():
-    empty = {name: [] for name in ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")}
+    empty: dict[str, Any] = {name: [] for name in ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")}
     at = NOW_MS - NOW_MS % 10_000
     gone = next(
         s for s in statements(ORDER_BOOK, change(ORDER_BOOK, bucket_time=at, version=77, **empty)) if s.delete

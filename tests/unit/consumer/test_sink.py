@@ -1,5 +1,7 @@
 """Batches that fail: tried again while the fault may pass, taken apart when it won't."""
 
+from unittest.mock import ANY
+
 import pytest
 from cassandra import InvalidRequest, OperationTimedOut, WriteTimeout
 from cassandra.cluster import NoHostAvailable
@@ -12,7 +14,7 @@ from .fakes import Cassandra, Clock
 
 
 def batch(*rows):
-    return Batch("t", b"key", Chunk({}, len(rows), pending=1), None, [(row, None, None) for row in rows])
+    return Batch("t", b"key", Chunk({}, len(rows), pending=1), None, [(row, ANY, None) for row in rows])
 
 
 @pytest.fixture

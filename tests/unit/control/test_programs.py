@@ -42,7 +42,7 @@ def test_symbols_restart_nothing():
 
 
 def test_a_stream_that_leaves_goes_on_being_carried():
-    less = {"recentTrades": {}, "orderBook": {}}
+    less: dict[str, object] = {"recentTrades": {}, "orderBook": {}}
     kept = [stream.table for stream in planned(**BEFORE).carried]
     assert "consumer" not in restarted(planned(**BEFORE), planned(kept=kept, **BEFORE | {"streams": less}))
 

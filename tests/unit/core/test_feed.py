@@ -219,6 +219,8 @@ def test_the_defaults_are_the_designs():
     assert (spec.exchange, spec.suspend, spec.deletion_policy) == ("binance", False, "Retain")
     assert (spec.retention.postgres, spec.retention.kafka, spec.retention.cassandra) == ("2d", "1d", "90d")
     assert (spec.scaling.partitions, spec.scaling.producers, spec.scaling.consumers) == (12, 1, 1)
+    assert spec.streams.order_book is not None
+    assert spec.streams.crypto_24h_stats is not None
     assert (spec.streams.order_book.depth, spec.streams.order_book.interval) == (20, "1s")
     assert spec.streams.crypto_24h_stats.source == "rest"
 
@@ -289,7 +291,7 @@ def test_an_alert_is_named_by_what_it_says_and_its_numbers_are_exact():
 
 
 def test_alerts_watch_the_finest_prices_that_are_captured():
-    streams = {"crypto24hStats": {}, "klines": {}, "recentTrades": {}, "latestPrices": {}}
+    streams: dict[str, object] = {"crypto24hStats": {}, "klines": {}, "recentTrades": {}, "latestPrices": {}}
     found = []
     while streams:
         stream, column = price_source(feed(streams=streams).spec.streams.tables)

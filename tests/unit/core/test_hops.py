@@ -28,7 +28,7 @@ WRITTEN = Written("majors.latest_prices", AT - AT % 86_400_000, ROW, AT * 1000, 
 
 
 def trail(**more: Any) -> Trail:
-    return Trail(LATEST_PRICES, KEY, **({"stored": STORED, "sent": SENT, "written": WRITTEN} | more))
+    return Trail(LATEST_PRICES, KEY, **{"stored": STORED, "sent": SENT, "written": WRITTEN, **more})
 
 
 def by_name(found: Trail) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.resolve import ResolvedFeed
 
 FACTS = PlatformFacts("10.0.0.1", 5432, "cryptocdc", "debezium", "${env:CRYPTOCDC_REPLICATION_PASSWORD}")
-STREAMS = {"orderBook": {}, "klines": {}, "recentTrades": {}}
+STREAMS: dict[str, object] = {"orderBook": {}, "klines": {}, "recentTrades": {}}
 
 
 def planned(name="my-feed", symbols=("BTCUSDT", "ETHUSDT"), source="exchange", kept=(), **spec):

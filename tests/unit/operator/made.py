@@ -1,9 +1,12 @@
 """All that is made in Kubernetes for some feeds, as tests of it look at it."""
 
+from typing import Any
+
 from tests.unit.core.feeds import feed
 from tests.unit.operator.doubles import FACTS
 from tests.unit.operator.world import ADDRESSES, SETTINGS
 
+from cryptocdc_core.names import Source
 from cryptocdc_core.plan import plan
 from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_operator.resources import feed_map, kafka
@@ -14,8 +17,8 @@ from cryptocdc_operator.resources.workloads import deployment
 
 OWNER = Owner("my-feed", "uid")
 PROGRAMS = ("producer", "consumer", "api")
-STREAMS = {"recentTrades": {}, "klines": {}, "crypto24hStats": {}, "latestPrices": {}, "orderBook": {}}
-FEEDS = {
+STREAMS: dict[str, Any] = {"recentTrades": {}, "klines": {}, "crypto24hStats": {}, "latestPrices": {}, "orderBook": {}}
+FEEDS: dict[str, Any] = {
     "a few": {"streams": STREAMS},
     "scaled": {"streams": STREAMS, "scaling": {"producers": 3, "consumers": 4}, "deletionPolicy": "Delete"},
     "with a key, elsewhere": {
@@ -38,7 +41,7 @@ FEEDS = {
 
 def planned(**spec):
     made = feed("my-feed", **spec)
-    source = "simulated" if made.spec.exchange == "simulated" else "exchange"
+    source: Source = "simulated" if made.spec.exchange == "simulated" else "exchange"
     return plan(ResolvedFeed(made, source, ("BTCUSDT", "ETHUSDT")), FACTS)
 
 

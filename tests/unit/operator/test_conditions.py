@@ -155,7 +155,7 @@ def test_a_consumer_that_can_not_write_is_not_ready_whatever_its_deployment_says
 )
 def test_why_a_server_does_not_serve(status, said):
     found = assess.not_serving([{"metadata": {"name": "p"}, "status": status}])
-    assert found == said if said is None else said in found
+    assert found == said if said is None else said in (found or "")
 
 
 def test_a_server_without_pods_or_whose_pod_ends():

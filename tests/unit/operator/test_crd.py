@@ -3,6 +3,7 @@
 import copy
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -102,7 +103,7 @@ def leaves(value, path=()):
             yield from leaves(inner, (*path, name))
 
 
-VALUES = [
+VALUES: list[Any] = [
     None, True, False, -1, 0, 1, 3, 5, 96, 97, 500, 501, "", "keep", "0s", "1s", "5m", "60s", "1M", "999999w", "3651d",
     "521w", "522w", "87601h", "1000000s", "BTCUSDT", "btc", "USDT", "x" * 201, "A" * 21, "http://x", "http://x y", "ws://x",
     "majors", "majors-sim", "pg-x", "a\n", "aggregate", "trade", "raw", "rest", "Retain", "cassandra", "simulated",
@@ -143,7 +144,7 @@ def test_a_market_of_any_script_is_named_in_the_spec_its_alerts_and_the_status()
     assert FEEDS.problems(doc | {"status": {"symbolNames": ["A'; --"]}})
 
 
-TRADES = {"recentTrades": {}}
+TRADES: dict[str, Any] = {"recentTrades": {}}
 CHANGES = {
     "exchange": (document(), document(exchange="binance-us")),
     "partitions": (document(), document(scaling={"partitions": 6})),

@@ -1,5 +1,8 @@
 """Whatever exception a pass meets, the feed's conditions and an event say it in words, and the other steps are done."""
 
+from typing import Any
+from unittest.mock import ANY
+
 import pytest
 from kubernetes.client import ApiException
 from tests.unit.operator import doubles
@@ -9,7 +12,7 @@ from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 
 from cryptocdc_operator.status.failures import describe
 
-STREAMS = {"recentTrades": {}, "klines": {}}
+STREAMS: dict[str, Any] = {"recentTrades": {}, "klines": {}}
 
 
 def reconciled(world):
@@ -125,7 +128,7 @@ def test_an_api_server_that_is_away_ends_a_pass_at_once(monkeypatch):
     """Every further call would wait for its time limit."""
     world = World(streams=STREAMS)
     world.run()
-    broken(monkeypatch, doubles.Api, "apply", ReadTimeoutError(None, "/", "timed out"))
+    broken(monkeypatch, doubles.Api, "apply", ReadTimeoutError(ANY, "/", "timed out"))
     before = world.steps
     assert world.reconcile().failed
     assert world.steps - before < 30
@@ -137,7 +140,7 @@ def test_an_api_server_that_is_away_ends_a_pass_at_once(monkeypatch):
     [
         (refusal("kafkatopics is forbidden"), "422 Unprocessable Entity: kafkatopics is forb"),
         (ApiException(status=500, reason="Internal"), "the API server answers 500 Internal: it gives no reason"),
-        (MaxRetryError(None, "/apis", "refused"), "the API server can't be reached"),
+        (MaxRetryError(ANY, "/apis", OSError("refused")), "the API server can't be reached"),
         (KeyError("tasks"), "KeyError: 'tasks'"),
     ],
 )

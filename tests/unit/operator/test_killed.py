@@ -1,9 +1,11 @@
 """An operator that dies in the middle of whatever it does: the next one comes to the same end."""
 
+from typing import Any
+
 import pytest
 from tests.unit.operator.world import Killed, World
 
-STREAMS = {"recentTrades": {}, "klines": {}}
+STREAMS: dict[str, Any] = {"recentTrades": {}, "klines": {}}
 
 EDITS = {
     "made": lambda world: None,

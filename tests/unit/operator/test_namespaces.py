@@ -1,5 +1,7 @@
 """A namespace that is deleted with a feed in it ends: pods go first, and with them who would take finalizers away."""
 
+from unittest.mock import ANY
+
 import kopf
 import pytest
 from kubernetes.client import ApiException
@@ -87,7 +89,7 @@ def test_a_feed_that_is_deleted_with_its_namespace_waits_for_nothing(world):
 )
 def test_whether_the_namespace_ends(monkeypatch, metadata, ends):
     monkeypatch.setattr(KubernetesCluster, "__init__", lambda *_: None)
-    cluster = KubernetesCluster(None, "cdc")
+    cluster = KubernetesCluster(ANY, "cdc")
     cluster._namespace = "cdc"
 
     class Namespaces:

@@ -3,6 +3,7 @@
 import copy
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.unit.operator.world import SETTINGS, World
@@ -10,7 +11,7 @@ from tests.unit.operator.world import SETTINGS, World
 from cryptocdc_operator.status.assess import Proof
 from cryptocdc_operator.status.conditions import PARTS
 
-STREAMS = {"recentTrades": {}, "klines": {}}
+STREAMS: dict[str, Any] = {"recentTrades": {}, "klines": {}}
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What is made for a feed in Kubernetes: golden where others rely on it, and all of it valid by the true schemas."""
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -214,7 +215,7 @@ def test_pods_are_restricted():
         }
 
 
-CHANGES = {
+CHANGES: dict[str, tuple[Any, set[str]]] = {
     "symbols": ({"symbols": {"names": ["XRPUSDT"]}}, set()),
     "top": ({"symbols": {"top": {"count": 3}}}, set()),
     "scaling": ({"scaling": {"producers": 3, "consumers": 4}}, set()),
@@ -226,6 +227,7 @@ CHANGES = {
     "candles' intervals": ({"streams": {**STREAMS, "klines": {"intervals": ["5m"]}}}, {"producer", "api"}),
     "a stream's settings": ({"streams": {**STREAMS, "orderBook": {"depth": 5}}}, {"producer"}),
     "endpoints": ({"endpoints": {"rest": "http://mock"}}, {"producer"}),
+    "a transform": ({"transform": "transform:without_dust"}, {"consumer"}),
     "a key": ({"credentialsSecretRef": "key"}, {"producer"}),
     "alerts": ({"alerts": [{"symbol": "BTCUSDT", "above": 2}]}, {"alerter"}),
     "the webhook": ({"alertWebhook": {"url": "http://other"}}, {"alerter"}),

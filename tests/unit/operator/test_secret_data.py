@@ -1,6 +1,7 @@
 """Secrets as Strimzi, CloudNativePG and cert-manager write them: some of their keys are not text."""
 
 from base64 import b64encode
+from unittest.mock import ANY
 
 import pytest
 from tests.unit.operator.world import SETTINGS, World
@@ -20,7 +21,7 @@ def test_a_binary_key_beside_the_one_that_is_used_is_left_alone(monkeypatch):
     stored = {"metadata": {"name": CA}, "data": encoded(ca_crt=b"PEM", ca_p12=BINARY)}
     monkeypatch.setattr(KubernetesCluster, "__init__", lambda *_: None)
     monkeypatch.setattr(KubernetesCluster, "find", lambda *_: stored)
-    assert KubernetesCluster(None, "cdc").secret(CA)["ca.crt"] == "PEM"
+    assert (KubernetesCluster(ANY, "cdc").secret(CA) or {})["ca.crt"] == "PEM"
 
 
 @pytest.mark.parametrize("content", [{}, {"data": None}])
@@ -28,7 +29,7 @@ def test_a_secret_without_data_lacks_every_key(monkeypatch, content):
     monkeypatch.setattr(KubernetesCluster, "__init__", lambda *_: None)
     monkeypatch.setattr(KubernetesCluster, "find", lambda *_: content)
     with pytest.raises(SecretUnusable, match=f"^secret {CA} lacks the key ca.crt; its keys: none$"):
-        KubernetesCluster(None, "cdc").secret(CA)["ca.crt"]
+        (KubernetesCluster(ANY, "cdc").secret(CA) or {})["ca.crt"]
 
 
 @pytest.mark.parametrize(

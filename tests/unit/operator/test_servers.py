@@ -66,6 +66,7 @@ def test_secrets_make_the_servers_settings():
     made = server_settings(SETTINGS, ADDRESSES, SECRETS)
     assert (made.postgres.user, made.postgres.password) == ("u-cryptocdc-postgres-app", "p-cryptocdc-postgres-app")
     assert (made.kafka.username, made.kafka.mechanism) == ("cryptocdc-operator", "SCRAM-SHA-512")
+    assert made.kafka.ca_file is not None
     assert made.kafka.ca_file.read_text() == "CA"
     assert made.cassandra.ca_file is None
     facts = PlatformServers(made, SETTINGS).facts
@@ -108,6 +109,7 @@ def test_a_proof_reaches_as_far_as_the_table_that_is_behind():
     metrics.differences.labels("others", "klines", "missing").set(3)
     samples = parse([generate_latest(metrics.registry).decode()], 0)
     proof = proof_in(samples, "majors")
+    assert proof.through is not None
     assert (proof.differences, proof.rows, proof.through.timestamp()) == (0, 12, 1000)
     assert proof_in(samples, "others").differences == 3
     assert proof_in(samples, "unknown").through is None

@@ -1,11 +1,13 @@
 """Topics as Strimzi's topic operator treats them: what it refuses is said in its words, and stops nothing else."""
 
+from typing import Any
+
 import pytest
 from tests.unit.operator.world import SETTINGS, World
 
 from cryptocdc_operator.reconcile.topics import kept_replicas
 
-STREAMS = {"recentTrades": {}, "klines": {}}
+STREAMS: dict[str, Any] = {"recentTrades": {}, "klines": {}}
 KLINES = "majors.majors.klines"
 
 

@@ -60,7 +60,7 @@ class Share:
         self._assignment._lost_partitions(Kafka(), [TopicPartition("unit.symbols", at) for at in partitions])
 
     def record(self, record: Record) -> None:
-        self._assignment._record(record)  # type: ignore[arg-type]
+        self._assignment._record(record)
 
     def take_told(self) -> list[tuple[set[str], set[str], set[str]]]:
         told, self.told = self.told, []

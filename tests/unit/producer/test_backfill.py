@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -146,7 +147,7 @@ def test_a_kline_that_is_refused_does_not_end_the_filling_of_the_others(refused:
 
 def test_a_kline_that_has_just_ended_is_asked_for_once_its_answer_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = 8 * MINUTE
-    monkeypatch.setattr(backfills.time, "time", lambda: (ended + 2_000) / 1000)
+    monkeypatch.setattr(time, "time", lambda: (ended + 2_000) / 1000)
 
     assert backfills._settles_in_s(Gap("klines", "BTCUSDT", "1m", 5 * MINUTE, 7 * MINUTE)) == 8.0
     assert backfills._settles_in_s(Gap("klines", "BTCUSDT", "1m", 5 * MINUTE, 6 * MINUTE)) == -52.0

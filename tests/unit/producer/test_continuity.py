@@ -23,7 +23,8 @@ def test_what_came_and_what_is_in_gaps_make_up_the_whole(
     """Whatever is dropped and whatever comes twice: every id from the first to the last came or lies in one gap."""
     sent = [first + at for at, there in enumerate(present) if there]
     ids = Ids(first - 1 if stored and first else None)
-    taken, missing = set(), set()
+    taken: set[int] = set()
+    missing: set[int] = set()
     for at, number in enumerate(sent):
         seen, gap = ids.see(number, NOW + number)
         assert seen is Seen.NEXT

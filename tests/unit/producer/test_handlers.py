@@ -53,7 +53,7 @@ def test_the_first_row_after_a_take_over_ends_the_outage_of_a_stream_that_can_no
 
 
 def test_trades_of_a_venue_without_ids_are_counted_by_time_instead_of_gaps() -> None:
-    offers = BINANCE.offers | {"recent_trades": Offer(("websocket",), Proof.ARRIVAL)}
+    offers = {**BINANCE.offers} | {"recent_trades": Offer(("websocket",), Proof.ARRIVAL)}
     handlers = handlers_of(make_feed(), Intake(ProducerMetrics("test")), venue=replace(BINANCE, offers=offers))
     assert handlers.trades is not None
     handlers.trades.resume({"BTCUSDT": Stored(newest={"recent_trades": NOW - 60_000})})

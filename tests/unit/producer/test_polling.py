@@ -43,7 +43,8 @@ class Exchange:
         self.venue = BINANCE
 
     def get(self, request: Request[Any], _: float) -> bytes:
-        path, asked = request.path.removeprefix("/api/v3/"), request.params
+        path = request.path.removeprefix("/api/v3/")
+        asked: dict[str, Any] = {**request.params}
         limit, start = int(asked["limit"]), asked.get("startTime", asked.get("fromId"))
         self.requests.append((path, start))
         has = self.trades if path == "aggTrades" else [self.candles[at] for at in sorted(self.candles)]
@@ -56,7 +57,7 @@ class Exchange:
 
 
 class AllListed:
-    unlisted: frozenset[str] = frozenset()
+    unlisted: set[str] = set()  # noqa: RUF012 - nothing is added
 
     def doubt(self, symbol: str) -> None:
         raise AssertionError(symbol)

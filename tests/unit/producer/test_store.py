@@ -64,7 +64,7 @@ def test_of_a_first_start_only_open_klines_are_there_and_the_close_of_each_is_mi
     """Begun within an hour, away at its end, back in the next one."""
     monkeypatch.setattr("cryptocdc_producer.capture.time.time_ns", lambda: NOW * 1_000_000)
     store = Store(Names("unit"), make_feed(), BINANCE, lambda: Klines(("1h", NOW - HOUR, False)))  # type: ignore[arg-type, return-value]
-    recorded = make_capture(**store.load(["BTCUSDT"]))
+    recorded = make_capture(None, **store.load(["BTCUSDT"]))
 
     recorded.receive(kline(NOW, closed=False, interval="1h"))
 

@@ -1,5 +1,7 @@
 """A KafkaConnector as Strimzi keeps it: what is asked of Connect, and what its status says and when."""
 
+from typing import Any
+
 import pytest
 import requests
 from tests.e2e.stand_ins import connect
@@ -15,7 +17,7 @@ class Connect:
     def __init__(self):
         self.configs, self.state, self.failed, self.asked = {}, "RUNNING", False, []
         self.refusal = None
-        self.item = {
+        self.item: dict[str, Any] = {
             "metadata": {"name": "it", "namespace": "cdc", "uid": "1", "generation": 1, "labels": LABELS},
             "spec": {"class": "Some", "config": {"a": True}, "state": "running"},
         }
@@ -51,7 +53,7 @@ class Connect:
         item["status"] = {**item.get("status", {}), **status}
 
     def turn(self):
-        connect._connectors(self, WORKER, "http://connect")
+        connect._connectors(self, WORKER, "http://connect")  # type: ignore[arg-type]
 
     @property
     def said(self):

@@ -1,5 +1,7 @@
 """The likely cause of a difference, from what can be seen of it."""
 
+from typing import Any
+
 import pytest
 
 from cryptocdc_core.catalogue import by_table
@@ -16,7 +18,7 @@ AGAIN = Sent(0, 19, "c", VERSION, VERSION + 9)
 
 
 def evidence(kind, **more):
-    known = {
+    known: dict[str, Any] = {
         "postgres_version": None if kind == "extra" else VERSION,
         "cassandra_version": None if kind == "missing" else VERSION,
         "columns": [], "write_times": {}, "op": "c", "lsn": 5, "letters": [], "sent": [], "complete": True,

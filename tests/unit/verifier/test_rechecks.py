@@ -77,7 +77,7 @@ def test_a_small_feed_is_looked_through_whole_in_each_pass() -> None:
     slices: Slices = [("t", proof(i * HOUR_MS, (i + 1) * HOUR_MS, SWEPT_ROWS // 20)) for i in range(10)]
     for now in (100 * HOUR_MS, 100 * HOUR_MS + PASS_MS):
         counted: list[int] = []
-        rechecks.run(slices, now, lambda at, counted=counted: counted.append(at) or slices[at][1].rows)  # type: ignore[func-returns-value, misc]
+        rechecks.run(slices, now, lambda at, counted=counted: counted.append(at) or slices[at][1].rows)  # type: ignore[misc]
         for table, found in slices:
             rechecks.counted(table, found.window, now, None)
         assert sorted(counted) == list(range(10))

@@ -1,5 +1,6 @@
 """Which slices are proven next, and what of the proofs can be merged."""
 
+import threading
 from itertools import pairwise
 
 import pytest
@@ -100,7 +101,7 @@ def test_rows_pass_no_faster_than_the_pace():
     def wait(seconds):
         now[0] += seconds
 
-    pace = Pace(1000, None, lambda: now[0], wait)
+    pace = Pace(1000, threading.Event(), lambda: now[0], wait)
     for _ in range(50):
         pace(100)
     assert now[0] == pytest.approx(5)

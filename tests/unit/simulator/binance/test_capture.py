@@ -104,6 +104,7 @@ def test_rest_answers_what_was_recorded(folder: Path) -> None:
 def test_what_was_not_recorded_is_an_error(folder: Path, symbol: str, code: int) -> None:
     with pytest.raises(ApiError) as error:
         asked(folder, "depth", symbol=symbol)
+    assert isinstance(error.value.body, dict)
     assert error.value.body["code"] == code
 
 
