@@ -17,8 +17,8 @@ from websockets.sync.client import connect as websocket
 
 from cryptocdc_adapters import cassandra
 from cryptocdc_core.catalogue import STREAMS, Bucket
-from cryptocdc_core.hops import millis
 from cryptocdc_core.partitioning import change_partition
+from cryptocdc_core.times import millis
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
 from tests.integration.api_client import ask, healthy, pages, rows

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from cryptocdc_core.catalogue import AUDIT, Stream, Type
 from cryptocdc_core.changes import Change
-from cryptocdc_core.times import iso, iso_us
+from cryptocdc_core.times import iso, iso_us, millis
 
 EXCHANGE, PRODUCER, POSTGRES, KAFKA, CASSANDRA = HOPS = ("exchange", "producer", "postgres", "kafka", "cassandra")
 
@@ -36,11 +36,6 @@ def _plain(kind: Type, value: Any) -> Any:
     if kind is Type.DECIMALS and value is not None:
         return [_plain(Type.DECIMAL, part) for part in value]
     return value
-
-
-def millis(at: datetime) -> int:
-    """Of a time in UTC without zone, as Cassandra's and PostgreSQL's drivers give it."""
-    return round(at.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def lsn_text(lsn: int) -> str:

@@ -209,7 +209,7 @@ class VerifierSettings(Settings):
 
 
 class ConsumerSettings(Settings):
-    """What only the consumer is told."""
+    """Settings of the consumer alone."""
 
     model_config = ConfigDict(title="")
 

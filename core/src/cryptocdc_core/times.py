@@ -15,7 +15,8 @@ ACCEPTED = (
 LATEST_MS = 253_370_764_800_000
 """The year 9999."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1)
+_MILLISECOND = timedelta(milliseconds=1)
 _NUMBER = re.compile(r"[0-9]+")
 _SECONDS_DIGITS, _MILLISECONDS_DIGITS = 10, 13
 """Of every time from 2001 to 2286. A number of any other length may be meant either way."""
@@ -24,6 +25,11 @@ _SECONDS_DIGITS, _MILLISECONDS_DIGITS = 10, 13
 def now_ms() -> int:
     """Return milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def millis(at: datetime) -> int:
+    """Return milliseconds since the epoch of a time in UTC without zone, as the drivers of both databases give it."""
+    return (at - _EPOCH) // _MILLISECOND
 
 
 def iso(at_ms: int) -> str:
@@ -53,7 +59,7 @@ def parse(text: str) -> int:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(ACCEPTED) from None
-    at_ms = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+    at_ms = millis(at.replace(tzinfo=None)) - (at.utcoffset() or timedelta()) // _MILLISECOND
     if not 0 <= at_ms < LATEST_MS:
         raise ValueError(f"{ACCEPTED}; from 1970 to 9998")
     return at_ms

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from cryptocdc_core.catalogue import Column, Type
-from cryptocdc_core.times import iso
+from cryptocdc_core.times import iso, millis
 
 Json = dict[str, Any]
-_EPOCH = datetime(1970, 1, 1)
-_MILLISECOND = timedelta(milliseconds=1)
-
-
-def millis(value: datetime | int) -> int:
-    """A time as Cassandra's driver gives it (UTC without zone), or as a change bears it, in ms since the epoch."""
-    return value if isinstance(value, int) else (value - _EPOCH) // _MILLISECOND
 
 
 def digits(value: Decimal | str) -> str:
@@ -38,7 +30,7 @@ def shaper(columns: Sequence[Column]) -> Callable[[Sequence[Any]], Json]:
                 if kind is Type.TIMESTAMP:
                     made[f"{name}_ms"] = None
             elif kind is Type.TIMESTAMP:
-                moment = millis(value)
+                moment = value if isinstance(value, int) else millis(value)
                 made[name] = iso(moment)
                 made[f"{name}_ms"] = moment
             elif kind is Type.DECIMAL:

@@ -15,9 +15,8 @@ import msgspec
 
 from cryptocdc_api.reading.tables import Table
 from cryptocdc_api.refusals import Refused
-from cryptocdc_api.shapes import millis
 from cryptocdc_core.catalogue import Bucket
-from cryptocdc_core.times import LATEST_MS
+from cryptocdc_core.times import LATEST_MS, millis
 
 MOST_PARTITIONS = 48
 """Of one page; each is one read, of a millisecond or two when it is empty."""
@@ -105,7 +104,8 @@ def buckets(bucket: Bucket, low: Position, high: Position, newest_first: bool) -
 
 
 def position(table: Table, row: Row) -> Position:
-    return tuple(millis(row[place]) for place in table.places)
+    values = (row[place] for place in table.places)
+    return tuple(value if isinstance(value, int) else millis(value) for value in values)
 
 
 async def page(
