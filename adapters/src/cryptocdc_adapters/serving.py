@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -11,7 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from cryptocdc_core.exits import Exit
+from cryptocdc_core.exits import Exit, fail
 from cryptocdc_core.settings import ServingSettings
 
 
@@ -91,5 +90,4 @@ def serve_or_exit(registry: CollectorRegistry, health: Health, settings: Serving
     try:
         return serve(registry, health, settings.metrics_host, settings.metrics_port)
     except OSError as error:
-        print(f"{settings.variable('metrics_port')}: {settings.metrics_port}: {error}", file=sys.stderr)
-        sys.exit(Exit.PLATFORM)
+        fail(f"{settings.variable('metrics_port')}: {settings.metrics_port}: {error}", Exit.PLATFORM)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import NoReturn
 
 
 class Exit(IntEnum):
@@ -23,14 +24,19 @@ class BadInput(ValueError):
     """A feed, setting or option that is not accepted; the message names it, its value and what is accepted."""
 
 
+def fail(message: object, code: Exit) -> NoReturn:
+    """Print the message to standard error and exit."""
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
 @contextmanager
 def refusing_bad_input() -> Iterator[None]:
     """Print a BadInput that is raised inside the block to standard error and exit with its code."""
     try:
         yield
     except BadInput as error:
-        print(error, file=sys.stderr)
-        sys.exit(Exit.BAD_INPUT)
+        fail(error, Exit.BAD_INPUT)
 
 
 def stop_event() -> threading.Event:

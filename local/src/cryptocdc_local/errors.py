@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 
 import psycopg2
@@ -13,7 +12,7 @@ from confluent_kafka import KafkaException
 
 from cryptocdc_adapters.connect import ConnectError
 from cryptocdc_adapters.exchange import ExchangeError
-from cryptocdc_core.exits import BadInput, Exit
+from cryptocdc_core.exits import BadInput, Exit, fail
 from cryptocdc_local.platform import PlatformError
 
 _SERVERS = (psycopg2.Error, KafkaException, NoHostAvailable, requests.RequestException, ConnectError, ExchangeError)
@@ -25,19 +24,15 @@ def explained() -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        print(error, file=sys.stderr)
-        sys.exit(Exit.BAD_INPUT)
+        fail(error, Exit.BAD_INPUT)
     except psycopg2.errors.RaiseException as error:  # a statement of the plan's that found the feed at fault
-        print(error.diag.message_primary, file=sys.stderr)
-        sys.exit(Exit.BAD_INPUT)
+        fail(error.diag.message_primary, Exit.BAD_INPUT)
     except PlatformError as error:
-        print(error, file=sys.stderr)
-        sys.exit(Exit.PLATFORM)
+        fail(error, Exit.PLATFORM)
     except _SERVERS as error:
         kind = type(error).__module__.partition(".")[0]
-        print(f"{_NAMES.get(kind, kind)}: {' '.join(str(error).split())}", file=sys.stderr)
-        print("  → `cryptocdc status` tells what runs, `cryptocdc doctor` what is wrong", file=sys.stderr)
-        sys.exit(Exit.PLATFORM)
+        words = f"{_NAMES.get(kind, kind)}: {' '.join(str(error).split())}"
+        fail(f"{words}\n  → `cryptocdc status` tells what runs, `cryptocdc doctor` what is wrong", Exit.PLATFORM)
 
 
 _NAMES = {

@@ -24,7 +24,7 @@ from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
 from cryptocdc_core.catalogue import DERIVED, HEATMAP
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
-from cryptocdc_core.exits import Exit, refusing_bad_input
+from cryptocdc_core.exits import Exit, fail, refusing_bad_input
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import Names, identity
@@ -58,8 +58,7 @@ def _listen(own: ApiSettings) -> socket.socket:
     try:
         return socket.create_server((own.host, own.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        print(f"{own.variable('port')}: {own.port}: {error}", file=sys.stderr)
-        sys.exit(Exit.PLATFORM)
+        fail(f"{own.variable('port')}: {own.port}: {error}", Exit.PLATFORM)
 
 
 def _serve(

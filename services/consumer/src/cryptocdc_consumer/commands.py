@@ -17,7 +17,7 @@ from rich.table import Table
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_consumer.pending import PendingLetter, ReplayError, pending, replay
 from cryptocdc_core import feed as feeds
-from cryptocdc_core.exits import Exit
+from cryptocdc_core.exits import Exit, fail
 from cryptocdc_core.names import SUFFIXES, Names, identity
 from cryptocdc_core.settings import KafkaSettings, PostgresSettings, SettingsError
 
@@ -84,18 +84,13 @@ def _told() -> Iterator[None]:
     try:
         yield
     except feeds.FeedError as error:
-        _fail(str(error), Exit.BAD_INPUT)
+        fail(error, Exit.BAD_INPUT)
     except SettingsError as error:
-        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", Exit.PLATFORM)
+        fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", Exit.PLATFORM)
     except KafkaException as error:
-        _fail(f"Kafka: {error.args[0].str()}\n  → `cryptocdc status` says what runs", Exit.PLATFORM)
+        fail(f"Kafka: {error.args[0].str()}\n  → `cryptocdc status` says what runs", Exit.PLATFORM)
     except ReplayError as error:
-        _fail(f"Kafka: {error}\n  → the letters stay pending; try again", Exit.PLATFORM)
-
-
-def _fail(message: str, code: int) -> None:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
+        fail(f"Kafka: {error}\n  → the letters stay pending; try again", Exit.PLATFORM)
 
 
 def _json(letter: PendingLetter) -> dict[str, object]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from cryptocdc_adapters.identities import source_in_use
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import times
-from cryptocdc_core.exits import BadInput, Exit
+from cryptocdc_core.exits import BadInput, Exit, fail
 from cryptocdc_core.settings import PostgresSettings, SettingsError
 from cryptocdc_verifier.screen import progress, show
 from cryptocdc_verifier.target import Target, VerifyError
@@ -49,7 +49,7 @@ def run(
     except SettingsError as error:
         fail(f"{error}\nThese say where the servers are; `cryptocdc up` starts them on this machine", Exit.PLATFORM)
     except BadInput as error:
-        fail(str(error), Exit.BAD_INPUT)
+        fail(error, Exit.BAD_INPUT)
     except psycopg2.OperationalError as error:
         fail(f"PostgreSQL: {' '.join(str(error).split())}", Exit.PLATFORM)
     errors = Console(stderr=True)
@@ -57,18 +57,13 @@ def run(
         with progress(errors) as say:
             report = verify(target, first, last, explained=EXPLAINED if explained else 0, say=say)
     except VerifyError as error:
-        fail(str(error), Exit.PLATFORM)
+        fail(error, Exit.PLATFORM)
     if as_json:
         sys.stdout.write(json.dumps(report.to_json()) + "\n")
     else:
         show(report, Console())
     if not report.equal:
         raise typer.Exit(Exit.UNEQUAL)
-
-
-def fail(message: str, code: int) -> None:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
 
 
 def register(app: typer.Typer) -> None:
