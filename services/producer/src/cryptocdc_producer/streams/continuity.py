@@ -103,8 +103,8 @@ class Ids:
         return Seen.RESTART, (begun, trade_id - 1) if begun < trade_id else None
 
     def _see_far(self, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
-        """After an outage of weeks, or when the exchange counts from the beginning again, a second id follows the first one; a wild one
-        is alone. To follow it would blind the search for gaps, or open one that no exchange could ever fill.
+        """After an outage of weeks, or when the ids begin again, a second id follows the first one; a wild
+        one comes alone. To follow it would blind the search for gaps, or open one that no exchange could ever fill.
         """
         before, self._wild = self._wild, trade_id
         if before is None or not before < trade_id <= before + FAR:
