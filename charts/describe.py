@@ -1,7 +1,7 @@
-"""From the comments in values.yaml: values.schema.json, and the table of values in README.md. `make chart` runs it.
+"""Generates values.schema.json and the table of values in README.md from the comments in values.yaml (`make chart`).
 
-A comment above a value describes it; a line `@schema {…}` in it adds to what the default tells of the type. An object
-whose default is empty, and `resources`, may hold anything; every other object holds exactly the keys that stand there.
+The comment above a value is its description; a line `@schema {…}` in it adds to the type derived from the default.
+`resources` and objects with an empty default accept any keys; every other object accepts exactly the keys listed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import yaml
 CHART = Path(__file__).parent
 BEGIN, END = "<!-- values: made by `make chart` -->\n", "<!-- end of values -->\n"
 FREE = ("resources",)
-"""Objects that are Kubernetes' own: their defaults are no list of what is accepted."""
+"""Objects defined by Kubernetes: keys other than those of their defaults are accepted too."""
 TYPES = {
     "tag:yaml.org,2002:str": "string",
     "tag:yaml.org,2002:int": "integer",
@@ -47,7 +47,7 @@ class Value:
 
 
 def read(text: str) -> tuple[Value, ...]:
-    """The values that `text` documents, in its order. Raises Undescribed, naming the value."""
+    """Return the values that `text` documents, in order. Raises Undescribed, which names the value."""
     return _parts(yaml.compose(text, yaml.SafeLoader), text.splitlines(), ())
 
 

@@ -21,7 +21,7 @@ datasources:
       user: {{ index . 1 | quote }}
       consistency: ONE
       {{- if $platform.cassandra.caSecret }}
-      # The nodes' certificates bear no name that Grafana could check.
+      # The nodes' certificates contain no host name that Grafana could verify.
       useCustomTLS: true
       allowInsecureTLS: true
       {{- end }}
@@ -35,7 +35,7 @@ datasources:
     user: {{ index . 1 | quote }}
     jsonData:
       database: {{ $platform.postgres.database | quote }}
-      # Grafana has no file to check the certificate against.
+      # Grafana has no CA file to verify the certificate against.
       sslmode: {{ hasPrefix "verify" $platform.postgres.sslmode | ternary "require" $platform.postgres.sslmode }}
       postgresVersion: 1500
     secureJsonData:
@@ -65,12 +65,12 @@ datasources:
     url: {{ . | quote }}
     jsonData:
       timeInterval: 15s
-      # The alerts are rules of Prometheus (monitoring.rules): Grafana has none of its own and lists these.
+      # The alerts are Prometheus rules (monitoring.rules): Grafana has none of its own and lists these.
       manageAlerts: true
   {{- end }}
 {{- end -}}
 
-{{/* host:port as another namespace finds it: (list $ hosts port). Of several hosts the first; one with a dot is known everywhere. */}}
+{{/* host:port as resolvable from another namespace: (list $ hosts port). Uses the first of several hosts; one with a dot stays as it is. */}}
 {{- define "cryptocdc.url" -}}
 {{- $host := index . 1 | splitList "," | first | trim -}}
 {{- $host }}{{ if not (contains "." $host) }}.{{ (first .).Release.Namespace }}.svc{{ end }}:{{ last . -}}

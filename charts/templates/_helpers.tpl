@@ -1,4 +1,4 @@
-{{/* What the names of the chart's resources begin with. */}}
+{{/* Prefix of the names of the chart's resources. */}}
 {{- define "cryptocdc.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
@@ -9,7 +9,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What selects a component's pods: (list $ "operator"). The platform's network policies go by name and component. */}}
+{{/* Selector labels of a component's pods: (list $ "operator"). The platform's network policies match name and component. */}}
 {{- define "cryptocdc.selector" -}}
 app.kubernetes.io/name: cryptocdc
 app.kubernetes.io/instance: {{ (first .).Release.Name }}
@@ -31,7 +31,7 @@ helm.sh/chart: {{ printf "%s-%s" (first .).Chart.Name (first .).Chart.Version | 
 {{- last . }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion -}}
 {{- end -}}
 
-{{/* How a pod is locked down; with `cryptocdc.container` it meets the Pod Security Standard `restricted`. */}}
+{{/* Pod security context; with `cryptocdc.container` it meets the Pod Security Standard `restricted`. */}}
 {{- define "cryptocdc.pod" -}}
 securityContext:
   runAsNonRoot: true
@@ -57,7 +57,7 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
-{{/* Where a pod runs, by the component's own values. */}}
+{{/* Scheduling of a pod, from the component's values. */}}
 {{- define "cryptocdc.placement" -}}
 {{- with .priorityClassName }}
 priorityClassName: {{ . }}
@@ -76,7 +76,7 @@ tolerations:
 {{- end }}
 {{- end -}}
 
-{{/* Where the platform is, for whichever program. */}}
+{{/* Environment variables with the platform's addresses, for any program. */}}
 {{- define "cryptocdc.addresses" -}}
 {{- $platform := .Values.platform -}}
 {{- if and (hasPrefix "verify" $platform.postgres.sslmode) (not $platform.postgres.caSecret) -}}
@@ -108,7 +108,7 @@ tolerations:
 {{- .Values.replication.existingSecret | default "cryptocdc-replication" -}}
 {{- end -}}
 
-{{/* The Role, and its RoleBinding, by which Connect reads the replication secret. */}}
+{{/* Name of the Role and RoleBinding with which Connect reads the replication secret. */}}
 {{- define "cryptocdc.connectRole" -}}
 {{- include "cryptocdc.fullname" . }}-replication-secret
 {{- end -}}
@@ -121,7 +121,7 @@ tolerations:
 {{- .Values.reader.existingSecret | default "cryptocdc-reader" -}}
 {{- end -}}
 
-{{/* Requests and limits as one line of JSON whose quantities are strings, whether they were written so or not. */}}
+{{/* Requests and limits as one line of JSON; quantities become strings even if written as numbers. */}}
 {{- define "cryptocdc.quantities" -}}
 {{- $made := dict -}}
 {{- range $kind, $amounts := . -}}

@@ -149,7 +149,7 @@ def test_api(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target
 
 
 def of_statistics(source: str) -> list[tuple[str, grafana.Target]]:
-    titles = ("Ten most traded symbols", "Five greatest gains", "24 hours")
+    titles = ("Ten most traded symbols", "Five biggest gainers", "24 hours")
     found = [(title, target) for title, target in grafana.targets(f"market-{source}") if title in titles]
     assert {title for title, _ in found} == set(titles)
     return found

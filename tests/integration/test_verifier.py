@@ -239,7 +239,7 @@ def test_a_consumer_that_stands_still_is_named(feed: Feed, hour: int) -> None:
     feed.stop_consumer()
     feed.insert("klines", [hour + 60_000])
 
-    with pytest.raises(VerifyError, match=f"consumers of group {feed.plan.names.consumer_group} have not committed"):
+    with pytest.raises(VerifyError, match=f"consumer group {feed.plan.names.consumer_group} has not committed"):
         feed.verify(stalled_s=2)
 
     feed.start_consumer()

@@ -1,4 +1,4 @@
-"""Every metric of every program: name, type, labels, meaning. A program makes the one registry that it serves.
+"""Every metric of every program: name, type, labels, meaning. Each program has one registry, which it serves.
 
 Names follow Prometheus: base units, `_total` for counters. Labels are bounded: tables, outcomes, reasons.
 """
@@ -12,19 +12,19 @@ LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30
 
 
 class ProgramMetrics:
-    """What every program has. `registry` holds all of a program's metrics."""
+    """The metrics that every program has. `registry` contains all of a program's metrics."""
 
     def __init__(self, program: str, version: str) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.build_info = Gauge(
-            "cryptocdc_build_info", "1; the labels say which program and version this is.", ["program", "version"],
+            "cryptocdc_build_info", "Always 1; the labels are the program and its version.", ["program", "version"],
             registry=self.registry,
         )  # fmt: skip
         self.build_info.labels(program, version).set(1)
 
-    def forget(self, feed: str) -> None:
-        """Say nothing more of a feed that is gone."""
+    def remove_feed(self, feed: str) -> None:
+        """Remove all series of a feed that was deleted."""
         for metric in vars(self).values():
             if isinstance(metric, MetricWrapperBase) and "feed" in metric._labelnames:
                 metric.remove_by_labels({"feed": feed})
@@ -33,7 +33,7 @@ class ProgramMetrics:
 def _group_member(prefix: str, registry: CollectorRegistry) -> Gauge:
     return Gauge(
         f"{prefix}group_member",
-        "1 while the program is a member of its consumer group, with partitions or without, else 0.",
+        "1 while the program is a member of its consumer group, with or without partitions, else 0.",
         registry=registry,
     )
 
@@ -44,44 +44,47 @@ class ProducerMetrics(ProgramMetrics):
     def __init__(self, version: str) -> None:
         super().__init__("producer", version)
         r, p = self.registry, "cryptocdc_producer_"
-        self.frames = Counter(f"{p}frames_total", "Frames and REST answers received.", ["table", "via"], registry=r)
+        self.frames = Counter(f"{p}frames_total", "Frames and REST responses received.", ["table", "via"], registry=r)
         self.rows = Counter(
-            f"{p}rows_total", "Rows that PostgreSQL took: committed, duplicates included.", ["table"], registry=r
+            f"{p}rows_total", "Rows committed in PostgreSQL, duplicates included.", ["table"], registry=r
         )
         self.commits = Counter(f"{p}commits_total", "Transactions committed.", registry=r)
         self.commit_seconds = Histogram(
             f"{p}commit_seconds",
-            "Of one batch, from its first statement to its commit.",
+            "Duration of a batch, from its first statement to its commit.",
             buckets=LATENCY_BUCKETS_S,
             registry=r,
         )
         self.event_seconds = Histogram(
-            f"{p}event_to_commit_seconds", "From the exchange's time of an event to its commit.", ["table"],
+            f"{p}event_to_commit_seconds", "Time from an event at the exchange to its commit.", ["table"],
             buckets=LATENCY_BUCKETS_S, registry=r,
         )  # fmt: skip
         self.rejected = Counter(
-            f"{p}rejected_total", "Frames and answers refused, kept in the rejected topic.", ["reason"], registry=r
+            f"{p}rejected_total",
+            "Frames and responses refused, kept in the topic `fid.rejected`.",
+            ["reason"],
+            registry=r,
         )
         self.conflated = Counter(
-            f"{p}conflated_total", "States overtaken by a newer one before they were written.", ["table"], registry=r
+            f"{p}conflated_total", "Values superseded by a newer one before they were written.", ["table"], registry=r
         )
         self.queue_rows = Gauge(f"{p}queue_rows", "Rows waiting for PostgreSQL.", registry=r)
-        self.queue_capacity = Gauge(f"{p}queue_capacity_rows", "Rows at which reading pauses.", registry=r)
+        self.queue_capacity = Gauge(f"{p}queue_capacity_rows", "Rows in the queue at which reading pauses.", registry=r)
         self.paused_seconds = Counter(
-            f"{p}paused_seconds_total", "Time that reading stood still for a full queue.", registry=r
+            f"{p}paused_seconds_total", "Time that reading was paused because the queue was full.", registry=r
         )
         self.gaps = Counter(f"{p}gaps_total", "Gaps found.", ["table"], registry=r)
         self.gap_rows = Counter(
             f"{p}gap_rows_total",
-            "Rows missing in gaps, by how they ended: filled, unfillable.",
+            "Missing rows of gaps, by outcome: filled, unfillable.",
             ["table", "outcome"],
             registry=r,
         )
-        self.gaps_open = Gauge(f"{p}gaps_open", "Gaps found and not yet filled.", ["table"], registry=r)
+        self.gaps_open = Gauge(f"{p}gaps_open", "Gaps found but not filled yet.", ["table"], registry=r)
         self.outage_seconds = Counter(
             f"{p}outage_seconds_total", "Time without data of a stream that can't be backfilled.", ["table"], registry=r
         )
-        self.reconnects = Counter(f"{p}reconnects_total", "WebSocket connections made anew.", ["reason"], registry=r)
+        self.reconnects = Counter(f"{p}reconnects_total", "WebSocket reconnections.", ["reason"], registry=r)
         self.book_resyncs = Counter(
             f"{p}book_resyncs_total",
             "Order books fetched again. Reasons: start, gap, restart, far, stalled, crossed, exhausted, stale, failed.",
@@ -89,36 +92,36 @@ class ProducerMetrics(ProgramMetrics):
             registry=r,
         )
         self.trade_id_restarts = Counter(
-            f"{p}trade_id_restarts_total", "Times that the trade ids of a symbol began again.", registry=r
+            f"{p}trade_id_restarts_total", "How often a symbol's trade ids restarted.", registry=r
         )
         self.weight_used = Gauge(
-            f"{p}weight_used", "Request weight of this minute, all programs behind this IP.", registry=r
+            f"{p}weight_used", "Request weight used this minute by all programs behind this IP address.", registry=r
         )
-        self.weight_limit = Gauge(f"{p}weight_limit", "Request weight a minute that the exchange allows.", registry=r)
-        self.throttled = Counter(f"{p}throttled_total", "Answers 429 and 418.", ["status"], registry=r)
+        self.weight_limit = Gauge(f"{p}weight_limit", "Request weight per minute that the exchange allows.", registry=r)
+        self.throttled = Counter(f"{p}throttled_total", "Responses with status 429 or 418.", ["status"], registry=r)
         self.write_retries = Counter(
-            f"{p}write_retries_total", "Batches that PostgreSQL did not take, tried again.", registry=r
+            f"{p}write_retries_total", "Retries of batches that PostgreSQL did not accept.", registry=r
         )
-        self.symbols = Gauge(f"{p}symbols", "Symbols captured by this producer whose markets trade.", registry=r)
+        self.symbols = Gauge(f"{p}symbols", "Symbols captured by this producer whose markets are trading.", registry=r)
         self.group_member = _group_member(p, r)
         self.halted_symbols = Gauge(
             f"{p}halted_symbols",
-            "1 for each symbol assigned whose market is paused: it is captured once it trades again.",
+            "1 for each assigned symbol whose market is paused; it is captured once trading resumes.",
             ["symbol"],
             registry=r,
         )
         self.waiting_symbols = Gauge(
             f"{p}waiting_symbols",
-            "1 for each symbol assigned that the exchange does not list: it is captured from its first trade on.",
+            "1 for each assigned symbol that the exchange does not list; it is captured from its first trade on.",
             ["symbol"],
             registry=r,
         )
         self.suspect_lists = Counter(
             f"{p}suspect_lists_total",
-            "Lists of markets that could not be right and were requested again.",
+            "Implausible lists of markets, which were requested again.",
             registry=r,
         )
-        self.last_frame = Gauge(f"{p}last_frame_timestamp_seconds", "When the last frame came.", ["table"], registry=r)
+        self.last_frame = Gauge(f"{p}last_frame_timestamp_seconds", "Time of the last frame.", ["table"], registry=r)
 
 
 class ConsumerMetrics(ProgramMetrics):
@@ -129,52 +132,54 @@ class ConsumerMetrics(ProgramMetrics):
         r, p = self.registry, "cryptocdc_consumer_"
         self.records = Counter(f"{p}records_total", "Records read.", ["table"], registry=r)
         self.rows = Counter(
-            f"{p}rows_total", "Rows that Cassandra acknowledged, deletes included.", ["table"], registry=r
+            f"{p}rows_total", "Rows acknowledged by Cassandra, deletes included.", ["table"], registry=r
         )
-        self.deletes = Counter(f"{p}deletes_total", "Deletes that Cassandra acknowledged.", ["table"], registry=r)
+        self.deletes = Counter(f"{p}deletes_total", "Deletes acknowledged by Cassandra.", ["table"], registry=r)
         self.expired = Counter(
-            f"{p}expired_total", "Rows older than the retention, not written.", ["table"], registry=r
+            f"{p}expired_total", "Rows not written because they are older than the retention.", ["table"], registry=r
         )
         self.left_out = Counter(
-            f"{p}left_out_total", "Changes that the transform left out.", ["table"], registry=r
+            f"{p}left_out_total", "Changes dropped by the transform.", ["table"], registry=r
         )  # fmt: skip
         self.dead_letters = Counter(
-            f"{p}dead_letters_total", "Records sent to the dead letters.", ["reason"], registry=r
+            f"{p}dead_letters_total", "Records that became dead letters.", ["reason"], registry=r
         )
         self.unknown_fields = Counter(
-            f"{p}unknown_fields_total", "Fields left aside that the catalogue does not know.", ["table"], registry=r
+            f"{p}unknown_fields_total", "Ignored fields that are not in the catalogue.", ["table"], registry=r
         )
-        self.batches = Counter(f"{p}batches_total", "Batches that Cassandra acknowledged.", registry=r)
-        self.retries = Counter(f"{p}retries_total", "Batches sent again.", ["reason"], registry=r)
-        self.write_seconds = Histogram(f"{p}write_seconds", "Of one batch.", buckets=LATENCY_BUCKETS_S, registry=r)
+        self.batches = Counter(f"{p}batches_total", "Batches acknowledged by Cassandra.", registry=r)
+        self.retries = Counter(f"{p}retries_total", "Batches retried.", ["reason"], registry=r)
+        self.write_seconds = Histogram(
+            f"{p}write_seconds", "Duration of a batch.", buckets=LATENCY_BUCKETS_S, registry=r
+        )
         self.write_stalled_seconds = Gauge(
             f"{p}write_stalled_seconds",
-            "Time since Cassandra's last answer while batches wait for one, or since the start without a connection;"
-            " 0 while nothing waits.",
+            "Time since Cassandra's last response while batches wait for one, or since the start while there is no"
+            " connection; 0 while nothing waits.",
             registry=r,
         )
         self.event_seconds = Histogram(
-            f"{p}event_to_ack_seconds", "From the exchange's time of an event to Cassandra's ack.", ["table"],
+            f"{p}event_to_ack_seconds", "Time from an event at the exchange to its acknowledgement.", ["table"],
             buckets=LATENCY_BUCKETS_S, registry=r,
         )  # fmt: skip
         self.commit_seconds = Histogram(
-            f"{p}commit_to_ack_seconds", "From PostgreSQL's commit to Cassandra's acknowledgement.", ["table"],
+            f"{p}commit_to_ack_seconds", "Time from PostgreSQL's commit to Cassandra's acknowledgement.", ["table"],
             buckets=LATENCY_BUCKETS_S, registry=r,
         )  # fmt: skip
         self.lag = Gauge(
             f"{p}lag_records",
-            "Records not yet written, of the partitions this consumer has.",
+            "Records not written yet in the partitions assigned to this consumer.",
             ["topic", "partition"],
             registry=r,
         )
-        self.in_flight = Gauge(f"{p}in_flight_batches", "Batches sent and not acknowledged.", registry=r)
-        self.paused = Gauge(f"{p}paused", "1 while reading stands still for a slow sink.", registry=r)
+        self.in_flight = Gauge(f"{p}in_flight_batches", "Batches sent but not acknowledged yet.", registry=r)
+        self.paused = Gauge(f"{p}paused", "1 while reading is paused because Cassandra is slow.", registry=r)
         self.partitions = Gauge(f"{p}partitions", "Partitions assigned.", registry=r)
         self.group_member = _group_member(p, r)
 
 
 class VerifierMetrics(ProgramMetrics):
-    """PostgreSQL = Cassandra. One verifier proves several feeds: `feed` is the identity that names a feed's parts."""
+    """PostgreSQL = Cassandra. One verifier can prove several feeds: the label `feed` is a feed's identity."""
 
     def __init__(self, version: str) -> None:
         super().__init__("verifier", version)
@@ -182,43 +187,49 @@ class VerifierMetrics(ProgramMetrics):
         self.rows = Counter(f"{p}rows_total", "Rows compared.", ["feed", "table"], registry=r)
         self.buckets = Counter(
             f"{p}buckets_total",
-            "Buckets compared, by outcome: equal, unequal.",
+            "Time buckets compared, by outcome: equal, unequal.",
             ["feed", "table", "outcome"],
             registry=r,
         )
         self.differences = Gauge(
-            f"{p}differences", "Keys that differ: missing, extra, different.", ["feed", "table", "kind"], registry=r
+            f"{p}differences",
+            "Keys that differ, by kind: missing, extra, different.",
+            ["feed", "table", "kind"],
+            registry=r,
         )
         self.proven_through = Gauge(
             f"{p}proven_through_timestamp_seconds",
-            "Both databases are proven equal up to this time.",
+            "Time up to which both databases are proven equal.",
             ["feed", "table"],
             registry=r,
         )
         self.unproven_seconds = Gauge(
             f"{p}unproven_seconds",
-            "How far the proof is behind what can be proven by now, closed minutes and candles; 0 when all is proven.",
+            "How far the proof trails what can be proven by now: closed minutes and candles; 0 when all is proven.",
             ["feed", "table"],
             registry=r,
         )
         self.proven_rows = Gauge(
-            f"{p}proven_rows", "Rows of PostgreSQL that are proven equal.", ["feed", "table"], registry=r
+            f"{p}proven_rows", "Rows in PostgreSQL that are proven equal.", ["feed", "table"], registry=r
         )
         self.wait_seconds = Histogram(
-            f"{p}wait_seconds", "Until slot and consumers had passed the snapshot.", ["feed"],
+            f"{p}wait_seconds", "Time until slot and consumers had passed the snapshot.", ["feed"],
             buckets=(0.1, 0.5, 1, 2, 5, 10, 30, 60, 300), registry=r,
         )  # fmt: skip
         self.partitions_dropped = Counter(
-            f"{p}partitions_dropped_total", "PostgreSQL partitions dropped after proof.", ["feed", "table"], registry=r
+            f"{p}partitions_dropped_total", "PostgreSQL partitions dropped once proven.", ["feed", "table"], registry=r
         )
         self.reproofs = Counter(
-            f"{p}reproofs_total", "Proofs withdrawn because rows came or changed later.", ["feed", "table"], registry=r
+            f"{p}reproofs_total",
+            "Proofs withdrawn because rows arrived or changed later.",
+            ["feed", "table"],
+            registry=r,
         )
         self.slot_usable = Gauge(
-            f"{p}slot_usable", "1 while the slot is there and has lost nothing.", ["feed"], registry=r
+            f"{p}slot_usable", "1 while the slot exists and has lost no WAL.", ["feed"], registry=r
         )
         self.slot_retained_bytes = Gauge(
-            f"{p}slot_retained_bytes", "Log that PostgreSQL keeps for the slot.", ["feed"], registry=r
+            f"{p}slot_retained_bytes", "WAL that PostgreSQL retains for the slot.", ["feed"], registry=r
         )
         self.connector_running = Gauge(
             f"{p}connector_running", "1 while the connector and its task run.", ["feed"], registry=r
@@ -226,15 +237,19 @@ class VerifierMetrics(ProgramMetrics):
 
 
 class AlerterMetrics(ProgramMetrics):
-    """The market's prices against the feed's alerts. `alert` is an alert's id; a feed has 50 at most."""
+    """Market alerts. The label `alert` is an alert's id; a feed has at most 50."""
 
     def __init__(self, version: str) -> None:
         super().__init__("alerter", version)
         r, p = self.registry, "cryptocdc_alerter_"
-        self.prices = Counter(f"{p}prices_total", "Prices that alerts were held against.", registry=r)
-        self.filled = Counter(f"{p}filled_total", "Prices read again only to fill windows.", registry=r)
+        self.prices = Counter(f"{p}prices_total", "Prices evaluated.", registry=r)
+        self.filled = Counter(
+            f"{p}filled_total", "Prices reread to fill the alerts' windows after a start.", registry=r
+        )
         self.group_member = _group_member(p, r)
-        self.undecodable = Counter(f"{p}undecodable_total", "Records that are no change: passed over.", registry=r)
+        self.undecodable = Counter(
+            f"{p}undecodable_total", "Records skipped because they are not valid changes.", registry=r
+        )
         self.firing = Gauge(
             f"{p}firing", "1 while the alert's condition is true, else 0.", ["alert", "symbol"], registry=r
         )
@@ -243,22 +258,22 @@ class AlerterMetrics(ProgramMetrics):
         )
         self.evaluated = Gauge(
             f"{p}evaluated_timestamp_seconds",
-            "Time of the newest price that was seen, before that of the start.",
+            "Time of the newest price evaluated; the start time until there is one.",
             ["symbol"],
             registry=r,
         )
         self.event_seconds = Histogram(
-            f"{p}event_to_record_seconds", "From the exchange's time of a price to the acknowledged record.",
+            f"{p}event_to_record_seconds", "Time from a price at the exchange to the acknowledged record.",
             buckets=LATENCY_BUCKETS_S, registry=r,
         )  # fmt: skip
         self.webhooks = Counter(
             f"{p}webhooks_total",
-            "Records that the webhook was to get, by outcome: delivered, refused, failed, dropped.",
+            "Records for the webhook, by outcome: delivered, refused, failed, dropped.",
             ["outcome"],
             registry=r,
         )
-        self.webhook_retries = Counter(f"{p}webhook_retries_total", "Posts that were tried again.", registry=r)
-        self.webhook_waiting = Gauge(f"{p}webhook_waiting", "Records that wait for the webhook.", registry=r)
+        self.webhook_retries = Counter(f"{p}webhook_retries_total", "Retried webhook requests.", registry=r)
+        self.webhook_waiting = Gauge(f"{p}webhook_waiting", "Records waiting to be posted to the webhook.", registry=r)
 
 
 class OperatorMetrics(ProgramMetrics):
@@ -268,20 +283,20 @@ class OperatorMetrics(ProgramMetrics):
         super().__init__("operator", version)
         r, p = self.registry, "cryptocdc_operator_"
         self.reconciles = Counter(
-            f"{p}reconciles_total", "Feeds compared with what is there, by outcome: done, waiting, failed.",
+            f"{p}reconciles_total", "Reconciliations, by outcome: done, waiting, failed.",
             ["feed", "outcome"], registry=r,
         )  # fmt: skip
         self.reconcile_seconds = Histogram(
-            f"{p}reconcile_seconds", "Of one feed.", buckets=(*LATENCY_BUCKETS_S, 60, 120), registry=r
+            f"{p}reconcile_seconds", "Duration of a reconciliation.", buckets=(*LATENCY_BUCKETS_S, 60, 120), registry=r
         )
         self.reconciled_at = Gauge(
-            f"{p}reconciled_timestamp_seconds", "When a feed was last reconciled.", ["feed"], registry=r
+            f"{p}reconciled_timestamp_seconds", "Time of a feed's last reconciliation.", ["feed"], registry=r
         )
         self.condition = Gauge(
             f"{p}condition", "1 while the condition of a feed's status is True, else 0.", ["feed", "type"], registry=r
         )
         self.connector_restarts = Counter(
-            f"{p}connector_restarts_total", "Failed connectors that were restarted.", ["feed"], registry=r
+            f"{p}connector_restarts_total", "Restarts of failed connectors.", ["feed"], registry=r
         )
         self.snapshots = Counter(
             f"{p}snapshots_total", "New snapshots taken because a replication slot was lost.", ["feed"], registry=r
@@ -295,29 +310,31 @@ class ApiMetrics(ProgramMetrics):
         super().__init__("api", version)
         r, p = self.registry, "cryptocdc_api_"
         self.requests = Counter(
-            f"{p}requests_total", "Requests answered, WebSockets (101) included.", ["endpoint", "status"], registry=r
+            f"{p}requests_total",
+            "Requests answered, WebSocket upgrades (101) included.",
+            ["endpoint", "status"],
+            registry=r,
         )
         self.request_seconds = Histogram(
-            f"{p}request_seconds", "From a request to the end of its answer.", ["endpoint"],
+            f"{p}request_seconds", "Time from a request to the end of its response.", ["endpoint"],
             buckets=(0.001, 0.0025, *LATENCY_BUCKETS_S), registry=r,
         )  # fmt: skip
         self.limited = Counter(f"{p}limited_total", "Requests refused by the rate limit.", registry=r)
         self.read_seconds = Histogram(
-            f"{p}read_seconds", "Of one partition of Cassandra.", ["table"],
+            f"{p}read_seconds", "Duration of reading one Cassandra partition.", ["table"],
             buckets=(0.001, 0.0025, *LATENCY_BUCKETS_S), registry=r,
         )  # fmt: skip
-        self.read_errors = Counter(
-            f"{p}read_errors_total", "Reads that Cassandra did not answer.", ["table"], registry=r
-        )
+        self.read_errors = Counter(f"{p}read_errors_total", "Reads that failed in Cassandra.", ["table"], registry=r)
         self.cache = Counter(
-            f"{p}cache_total", "Answers sought in the cache, by outcome: hit, miss.", ["cache", "outcome"], registry=r
+            f"{p}cache_total", "Cache lookups, by outcome: hit, miss.", ["cache", "outcome"], registry=r
         )
-        self.redis = Counter(
-            f"{p}redis_total", "Answers sought in Redis, by outcome: hit, miss, error.", ["outcome"], registry=r
-        )
-        self.live_clients = Gauge(f"{p}live_clients", "WebSockets open.", registry=r)
-        self.live_rows = Counter(f"{p}live_rows_total", "Rows pushed, once for each client.", ["table"], registry=r)
+        self.redis = Counter(f"{p}redis_total", "Redis lookups, by outcome: hit, miss, error.", ["outcome"], registry=r)
+        self.live_clients = Gauge(f"{p}live_clients", "Open WebSockets.", registry=r)
+        self.live_rows = Counter(f"{p}live_rows_total", "Rows pushed, counted once per client.", ["table"], registry=r)
         self.live_failed = Counter(
-            f"{p}live_failed_total", "Changes that no row to push could be made of: passed over.", ["table"], registry=r
+            f"{p}live_failed_total",
+            "Changes skipped because they could not be converted to a row.",
+            ["table"],
+            registry=r,
         )
         self.live_dropped = Counter(f"{p}live_dropped_total", "Clients dropped because they were too slow.", registry=r)

@@ -1,6 +1,6 @@
-"""`python -m cryptocdc_grafana [--check]` writes what is made here: dashboards, copies for the chart, alert rules.
+"""`python -m cryptocdc_grafana [--check]` writes the generated files: dashboards, the chart's copies, alert rules.
 
-With --check it says instead which of them are not current.
+With --check it writes nothing, lists those that are out of date, and exits with 1 if there are any.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from cryptocdc_grafana.dashboards import all_of_them
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
 CHART = Path(__file__).parents[3] / "charts" / "files" / "dashboards"
-"""Helm reads nothing that lies outside of the chart."""
+"""Helm reads only files inside the chart."""
 ALERTS = Path(__file__).parents[2] / "provisioning" / "alerting" / "cryptocdc.yaml"
 
 
 @cache
 def texts() -> dict[str, str]:
-    """The dashboards by file name."""
+    """Return the dashboards' JSON, by file name."""
     return {
         f"{name}.json": json.dumps(made, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"
         for name, made in all_of_them().items()
@@ -32,7 +32,7 @@ def texts() -> dict[str, str]:
 
 @cache
 def files() -> dict[Path, str]:
-    """All that is written. The chart's without spaces: a release of Helm holds 1 MiB."""
+    """Return every generated file's text. The chart's copies have no spaces: a Helm release holds 1 MiB."""
     made = {FOLDER / name: text for name, text in texts().items()}
     for name, text in texts().items():
         made[CHART / name] = json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False) + "\n"
@@ -46,7 +46,7 @@ def main() -> None:
     if sys.argv[1:] == ["--check"]:
         stale = sorted(str(path) for path in made.keys() | there.keys() if made.get(path) != there.get(path))
         if stale:
-            sys.exit(f"not what cryptocdc_grafana makes: {', '.join(stale)}; run `make dashboards`")
+            sys.exit(f"out of date: {', '.join(stale)}; run `make dashboards`")
         return
     for path in there.keys() - made.keys():
         path.unlink()

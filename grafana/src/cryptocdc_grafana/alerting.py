@@ -1,4 +1,4 @@
-"""Grafana's alert rules, made from the Prometheus rules in charts/files/rules.yaml, for its provisioning."""
+"""Grafana's alert rules, generated from the Prometheus rules in charts/files/rules.yaml, for its provisioning."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cryptocdc_grafana import links, runbooks
 from cryptocdc_grafana.dashboards import panel_id
 
 RULES = Path(__file__).parents[3] / "charts" / "files" / "rules.yaml"
-HEADER = "# Made from charts/files/rules.yaml by `make dashboards`: change that file, not this one.\n"
+HEADER = "# Generated from charts/files/rules.yaml by `make dashboards`: change that file, not this one.\n"
 FOLDER, DATA_SOURCE, EXPRESSION = "cryptocdc", "cryptocdc-prometheus", "__expr__"
 ADDRESS = "${CRYPTOCDC_GRAFANA_URL}"
-"""Of Grafana itself, for links in notifications; in braces, since Grafana fills in nothing else in annotations."""
+"""Grafana's own URL, for links in notifications; in braces, the only form that Grafana expands in annotations."""
 INTERVAL = "1m"
-"""Of a group that names none; Grafana takes multiples of 10s."""
-ASKED, FIRES = "A", "B"
+"""The interval of groups that name none; Grafana takes multiples of 10s."""
+QUERY, FIRES = "A", "B"
 RANGE = {"from": 600, "to": 0}
 PANELS = {
     "CryptocdcCaptureSilent": ("pipeline", "Rates by hop"),
@@ -29,14 +29,14 @@ PANELS = {
     "CryptocdcThrottled": ("programs", "Request weight"),
     "CryptocdcWeightNearlySpent": ("programs", "Request weight"),
     "CryptocdcConnectorFailed": ("pipeline", "Connector tasks"),
-    "CryptocdcSlotLost": ("postgresql", "Slot's state"),
-    "CryptocdcSlotRetainsLog": ("pipeline", "Log kept for the slot"),
-    "CryptocdcSlotNearItsLimit": ("postgresql", "Before a slot loses log"),
+    "CryptocdcSlotLost": ("postgresql", "Slot status"),
+    "CryptocdcSlotRetainsLog": ("pipeline", "WAL retained for the slot"),
+    "CryptocdcSlotNearItsLimit": ("postgresql", "WAL until a slot is lost"),
     "CryptocdcSlotNotSafe": ("postgresql", "Survives a failover"),
     "CryptocdcLagGrows": ("pipeline", "Lag by table"),
     "CryptocdcConsumersFallBehind": ("pipeline", "Lag by table"),
     "CryptocdcDeadLetters": ("pipeline", "Refused and dead letters"),
-    "CryptocdcVolumeFull": ("programs", "Free on volumes"),
+    "CryptocdcVolumeFull": ("programs", "Free space on volumes"),
     "CryptocdcDatabasesDiffer": ("pipeline", "Differences"),
     "CryptocdcProofStandsStill": ("programs", "Proof behind, by table"),
     "CryptocdcNothingProven": ("programs", "Proof behind, by table"),
@@ -46,11 +46,11 @@ PANELS = {
     "CryptocdcAlertsBlind": ("pipeline", "Last frame"),
     "CryptocdcWebhookFails": ("programs", "Market alerts"),
 }
-"""Where an alert's figures are seen: the dashboard's file, the panel's title."""
+"""The dashboard and the panel that show an alert's figures, by file name and title."""
 
 
 def text() -> str:
-    """The provisioning file."""
+    """Return the text of the provisioning file."""
     groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
     made = {"apiVersion": 1, "groups": [_group(group) for group in groups]}
     return HEADER + yaml.safe_dump(made, sort_keys=False, allow_unicode=True, width=120)
@@ -67,8 +67,8 @@ def _group(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rule(rule: dict[str, Any]) -> dict[str, Any]:
-    """An expression answers only what fires, whatever its value, which may be 0: each number that comes counts. Raises
-    ValueError for an alert without a panel or a runbook."""
+    """Return Grafana's form of a rule. The expression returns only series that fire, whose value may be 0, so any
+    number fires. Raises ValueError for an alert without a panel or a runbook."""
     alert = rule["alert"]
     if alert not in PANELS:
         raise ValueError(f"{alert} must be in PANELS, with the dashboard and the panel that show its figures")
@@ -84,8 +84,8 @@ def _rule(rule: dict[str, Any]) -> dict[str, Any]:
         "title": alert,
         "condition": FIRES,
         "data": [
-            _query(ASKED, DATA_SOURCE, expr=rule["expr"].strip(), instant=True, range=False),
-            _query(FIRES, EXPRESSION, type="math", expression=f"is_number(${ASKED})"),
+            _query(QUERY, DATA_SOURCE, expr=rule["expr"].strip(), instant=True, range=False),
+            _query(FIRES, EXPRESSION, type="math", expression=f"is_number(${QUERY})"),
         ],
         "noDataState": "OK",
         "execErrState": "Error",
@@ -103,18 +103,18 @@ def _query(ref_id: str, source: str, **model: object) -> dict[str, Any]:
 
 
 def uid(alert: str) -> str:
-    """Stable: "CryptocdcSlotLost" → "cryptocdc-slot-lost"."""
+    """Return the stable uid of a rule: "CryptocdcSlotLost" → "cryptocdc-slot-lost"."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", alert).lower()
 
 
 def templated(words: str) -> str:
-    """Prometheus' template as Grafana's, without a dollar sign: in provisioning files that means an environment
-    variable. Grafana evaluates it for a rule without data and for one that failed too, where neither labels nor a value
-    are there: each is looked at only where it is."""
+    """Translate a Prometheus template to Grafana's, without dollar signs, which mean environment variables in
+    provisioning files. Grafana also evaluates it for rules without data or in error, which have no labels and no value,
+    so each access is guarded."""
     words = re.sub(r"\{\{ \$labels\.(\w+) \}\}", r"{{ with .Labels.\1 }}{{ . }}{{ else }}?{{ end }}", words)
     words = re.sub(r"\{\{ \$value \}\}", _value("{{ .Value }}"), words)
     return re.sub(r"\{\{ \$value \| (\w+) \}\}", lambda found: _value(f"{{{{ {found[1]} .Value }}}}"), words)
 
 
 def _value(shown: str) -> str:
-    return f"{{{{ with .Values.{ASKED} }}}}{shown}{{{{ else }}}}?{{{{ end }}}}"
+    return f"{{{{ with .Values.{QUERY} }}}}{shown}{{{{ else }}}}?{{{{ end }}}}"

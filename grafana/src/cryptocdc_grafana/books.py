@@ -1,4 +1,4 @@
-"""Panels of the order book."""
+"""The order book panels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptocdc_grafana.sources import Cql, Get, Source, Sql
 
 BOOK = ORDER_BOOK.table
 HEATMAP_HOURS, AVERAGED_HOURS = 3, 7
-"""Partitions: the first and the last of them are of hours that the range cuts."""
+"""In partitions of an hour each; the range covers the first and the last one only in part."""
 
 
 def _last(partitions: int) -> dict[Source, str]:
@@ -23,14 +23,14 @@ def _side(name: str) -> str:
     return f"CAST(collection_sum({name}_quantities) AS double)"
 
 
-def quantity_ordered() -> MarketPanel:
+def depth_share() -> MarketPanel:
     def share(name: str) -> str:
         return f"{_side(name)} / ({_side('bid')} + {_side('ask')}) * 100 AS {name}"
 
     return MarketPanel(
-        "Quantity ordered",
-        "Each side's share of the quantity in the newest order book of each chosen symbol. Quantities themselves are in"
-        " different assets and can't be compared.",
+        "Order book balance",
+        "Each side's share of the quantity in the newest order book of each selected symbol. The quantities themselves"
+        " are in different assets and can't be compared.",
         drawing.shares,
         Cql(
             f'SELECT symbol, {share("bid")}, {share("ask")} FROM "$feed".{BOOK}'
@@ -53,11 +53,11 @@ def quantity_ordered() -> MarketPanel:
 
 
 def depth() -> MarketPanel:
-    """PostgreSQL has no bins: its levels stand in for them, of one book every ten seconds."""
+    """PostgreSQL stores no price bins: its panel uses the levels of one book every ten seconds instead."""
     return MarketPanel(
         "Order book of $symbol",
-        "Quantity bid and asked by price, every ten seconds; the stronger the colour, the more. It is empty at times"
-        " when the feed did not run or had just begun, and at prices that the captured levels do not reach.",
+        "Bid and ask quantity by price, every ten seconds: the stronger the colour, the larger. It is empty where the"
+        " feed did not run or had just started, and at prices beyond the captured levels.",
         drawing.book_heatmap,
         Cql(
             f"SELECT symbol, {number('price_low', 'price')}, {number('bid_quantity + ask_quantity', 'quantity')},"
@@ -89,23 +89,23 @@ def depth() -> MarketPanel:
 
 def spread() -> MarketPanel:
     return _averaged(
-        "Spread of $symbol", "Lowest price asked less highest price bid, in the quote asset", "spread", "none",
+        "Spread of $symbol", "Best ask minus best bid, in the quote asset", "spread", "none",
         "CAST(collection_min(ask_prices) - collection_max(bid_prices) AS double)", "ask_prices[1] - bid_prices[1]",
     )  # fmt: skip
 
 
 def imbalance() -> MarketPanel:
     return _averaged(
-        "Imbalance of $symbol", "Bid less asked quantity by their sum: 1 is all bid, -1 all asked", "imbalance", "none",
+        "Imbalance of $symbol", "Bid minus ask quantity, divided by their sum: from -1 to 1", "imbalance", "none",
         f"({_side('bid')} - {_side('ask')}) / ({_side('bid')} + {_side('ask')})",
         "(bid - ask) / nullif(bid + ask, 0)",
     )  # fmt: skip
 
 
 def _averaged(title: str, doc: str, name: str, unit: str, cql: str, sql: str) -> MarketPanel:
-    """A point for each step of the panel, not for each book: lines of one a second are a solid block."""
+    """Draw one point per step of the panel, not per book: a line with a point every second is a solid block."""
     return MarketPanel(
-        title, f"{doc}: the mean of the books in each step of the graph.", drawing.lines(unit, fill=0),
+        title, f"{doc}. Mean of the books in each step of the graph.", drawing.lines(unit, fill=0),
         Cql(
             f'SELECT symbol, avg({cql}) AS {name}, floor(bucket_time, $__interval) AS time FROM "$feed".{BOOK}'
             f" WHERE symbol = {SYMBOL} AND {newest_buckets(Bucket.HOUR, AVERAGED_HOURS)} AND {within('bucket_time')}"

@@ -1,4 +1,4 @@
-"""Cassandra: names of the endpoint that the K8ssandra management API serves; times there are microseconds."""
+"""The Cassandra dashboard. Metric names are those of K8ssandra's management API; its times are in microseconds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ REQUESTS = 'request_type=~"Read|Write|RangeSlice"'
 
 
 def _quantile(quantile: float, metric: str, by: str = "", labels: str = "") -> str:
-    """Of a timer. K8ssandra's endpoint gives its histogram; through JMX there is only the quantile that Cassandra has
-    reckoned itself, of the last minutes."""
+    """Return a timer's quantile. K8ssandra's endpoint serves its histogram; over JMX there is only the quantile that
+    Cassandra computes itself over the last few minutes."""
     chosen = f"{INSTANCE}, {labels}" if labels else INSTANCE
     grouped = f" by ({by})" if by else ""
     buckets = f"sum by ({', '.join(filter(None, ('le', by)))}) (rate({M}{metric}_bucket{{{chosen}}}{RATE}))"
@@ -42,70 +42,70 @@ def sections() -> tuple[Section, ...]:
     write = 'request_type="Write"'
     return (
         Section("Now", (
-            now("Writes a second", "Requests, of one or of many rows.", "short", _requests("Write"), decimals=0),
-            now("Reads a second", "Of single partitions.", "short", _requests("Read"), decimals=0),
-            now("Write time, p99", "As the coordinator sees it.", "µs",
+            now("Writes/s", "Write requests, of one or more rows each.", "short", _requests("Write"), decimals=0),
+            now("Reads/s", "Reads of single partitions.", "short", _requests("Read"), decimals=0),
+            now("Write p99", "Latency of writes, measured by the coordinator.", "µs",
                 f"max({_quantile(0.99, 'client_request_latency', '', write)})", decimals=0),
-            now("Requests refused", "Timeouts, too few replicas, failures, in the last moments.", "short", refused,
+            now("Failed requests", "Recent timeouts, unavailable replicas and failures.", "short", refused,
                 alarm=1),
-            now("Compactions", "Waiting. Many, and growing, mean that the disks don't keep up.", "short",
+            now("Compactions", "Pending; a large and growing number means that the disks can't keep up.", "short",
                 f"sum({M}compaction_pending_tasks{NODES})", alarm=100),
-            now("On disk", "Of all nodes, replicas included.", "bytes", f"sum({M}storage_load{NODES})"),
+            now("On disk", "All nodes, replicas included.", "bytes", f"sum({M}storage_load{NODES})"),
         )),
         Section("Requests", (
-            over_time("Requests", "A second, by kind.", "short",
+            over_time("Requests", "Per second, by type.", "short",
                       {"{{request_type}}": f"sum by (request_type) (rate({M}client_request_latency_count"
                                            f"{{{INSTANCE}, {REQUESTS}}}{RATE}))"}),
-            over_time("Request time, p99", "As the coordinator sees it, by kind.", "µs",
+            over_time("Request latency, p99", "Measured by the coordinator, by type.", "µs",
                       {"{{request_type}}": _quantile(0.99, "client_request_latency", "request_type", REQUESTS)}),
-            over_time("Request time, p50", "As the coordinator sees it, by kind.", "µs",
+            over_time("Request latency, p50", "Measured by the coordinator, by type.", "µs",
                       {"{{request_type}}": _quantile(0.5, "client_request_latency", "request_type", REQUESTS)}),
-            over_time("Timeouts", "Replicas that did not answer in time, by kind.", "short",
+            over_time("Timeouts", "Requests whose replicas did not answer in time, by type.", "short",
                       {"{{request_type}}": _increase("client_request_timeouts_total", "request_type")}),
-            over_time("Unavailable", "Requests refused because too few replicas were up, by kind.", "short",
+            over_time("Unavailable", "Requests refused because too few replicas were up, by type.", "short",
                       {"{{request_type}}": _increase("client_request_unavailables_total", "request_type")}),
-            over_time("Failures", "Requests that a replica could not do, by kind.", "short",
+            over_time("Failures", "Requests that failed on a replica, by type.", "short",
                       {"{{request_type}}": _increase("client_request_failures_total", "request_type")}),
         )),
         Section("The feed's tables", (
-            over_time("Writes", "A second, by table.", "short",
+            over_time("Writes", "Per second, by table.", "short",
                       {"{{table}}": f"sum by (table) (rate({M}table_write_latency_count{FEED}{RATE}))"}, stacked=True),
-            over_time("Reads", "A second, by table.", "short",
+            over_time("Reads", "Per second, by table.", "short",
                       {"{{table}}": f"sum by (table) (rate({M}table_read_latency_count{FEED}{RATE}))"}, stacked=True),
             over_time("On disk", "By table, replicas included.", "bytes",
                       {"{{table}}": f"sum by (table) ({M}table_live_disk_space_used{FEED})"}, stacked=True),
-            over_time("Files a read, p99", "SSTables that a read looked into, by table.", "short",
+            over_time("SSTables per read, p99", "By table.", "short",
                       {"{{table}}": _worst("ss_tables_per_read_histogram")}),
-            over_time("Tombstones a read, p99", "Deleted or expired cells that a read passed, by table.", "short",
+            over_time("Tombstones per read, p99", "Deleted or expired cells that a read skipped, by table.", "short",
                       {"{{table}}": _worst("tombstone_scanned_histogram")}),
-            over_time("Files", "SSTables, by table.", "short",
+            over_time("SSTables", "By table.", "short",
                       {"{{table}}": f"sum by (table) ({M}table_live_ss_table_count{FEED})"}),
-            over_time("Flushes", "Memtables written out, by table.", "short",
+            over_time("Flushes", "Memtables flushed, by table.", "short",
                       {"{{table}}": f"sum by (table) (increase({M}table_memtable_switch_count{FEED}{RATE}))"}),
-            over_time("Flushes waiting", "Memtables not yet written out, by table.", "short",
+            over_time("Pending flushes", "Memtables not flushed yet, by table.", "short",
                       {"{{table}}": f"sum by (table) ({M}table_pending_flushes{FEED})"}),
-            over_time("Commit log's wait, p99", "Until a write is on disk, for which its acknowledgement waits.", "µs",
+            over_time("Commit log wait, p99", "Time until a write is on disk; only then is it acknowledged.", "µs",
                       {"{{instance}}": _quantile(0.99, "commit_log_waiting_on_commit", "instance")}),
         )),
         Section("Nodes", (
-            over_time("Compactions waiting", "By node.", "short",
+            over_time("Pending compactions", "By node.", "short",
                       {"{{instance}}": f"{M}compaction_pending_tasks{NODES}"}),
-            over_time("Compacted", "Bytes a second, by node.", "Bps",
+            over_time("Compaction throughput", "Bytes per second, by node.", "Bps",
                       {"{{instance}}": f"rate({M}compaction_bytes_compacted{NODES}{RATE})"}),
-            over_time("Tasks waiting", "In the stages' queues, by stage.", "short",
+            over_time("Pending tasks", "In the thread pools' queues, by pool.", "short",
                       {"{{pool_name}}": f"sum by (pool_name) ({M}thread_pools_pending_tasks{NODES})"}),
-            over_time("Messages dropped", "Older than their timeout when their turn came, by kind.", "short",
+            over_time("Dropped messages", "Timed out while queued, by type.", "short",
                       {"{{message_type}}":
                        or_none(f"{_increase('dropped_message_dropped_total', 'message_type')} > 0", "message_type")}),
-            over_time("Hints", "Written for nodes that were away, and being sent now.", "short",
+            over_time("Hints", "Written for unreachable nodes, and being sent.", "short",
                       {"written": f"sum(increase({M}storage_total_hints{NODES}{RATE}))",
                        "being sent": f"sum({M}storage_total_hints_in_progress{NODES})"}),
-            over_time("On disk", "Data, and the commit log, by node.", "bytes",
+            over_time("On disk", "Data and commit log, by node.", "bytes",
                       {"{{instance}} data": f"{M}storage_load{NODES}",
                        "{{instance}} commit log": f"{M}commit_log_total_commit_log_size{NODES}"}),
-            over_time("Clients", "Connections of the native protocol, by node.", "short",
+            over_time("Clients", "Native protocol connections, by node.", "short",
                       {"{{instance}}": f"{M}client_connected_native_clients{NODES}"}),
-            over_time("Exceptions", "That nobody has handled, by node; its log has them.", "short",
+            over_time("Exceptions", "Unhandled exceptions, by node; its log has the traces.", "short",
                       {"{{instance}}": f"increase({M}storage_exceptions{NODES}{RATE})"}),
         )),
         jvm(INSTANCE, 'jvm_memory_bytes_used{area="heap"}', 'jvm_memory_bytes_max{area="heap"}',

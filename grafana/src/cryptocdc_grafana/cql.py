@@ -1,4 +1,4 @@
-"""Pieces of CQL for Grafana: partitions of a time range, decimals as the numbers that a panel draws."""
+"""CQL fragments for Grafana: the partitions of a time range, and decimals cast to numbers that a panel can draw."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LENGTH = {Bucket.HOUR: "1h", Bucket.DAY: "1d", Bucket.MONTH: "1mo"}
 
 
 def number(expression: str, name: str) -> str:
-    """A decimal as a double, since the plugin knows no decimals: for drawing, never for reckoning."""
+    """Cast a decimal to double, since the plugin can't read decimals: for drawing only, never for calculation."""
     return f"CAST({expression} AS double) AS {name}"
 
 
@@ -22,19 +22,18 @@ def reported(column: str, least: int = 0) -> str:
 
 
 def newest_buckets(bucket: Bucket, count: int) -> str:
-    """The last `count` partitions of the dashboard's range: no query reads more, however long the range is.
-
-    Cassandra floors the time itself, since Grafana can't list the hours of a range.
+    """Return the condition that selects the last `count` partitions of the dashboard's range. No query reads more,
+    however long the range is. Cassandra floors the time, since Grafana can't list the hours of a range.
     """
     return f"{bucket.value} IN ({_newest(bucket, count, RANGE_END)})"
 
 
 def newest_of(stream: Stream, counts: Mapping[Bucket, int], end: str = RANGE_END) -> str:
-    """Return the condition that selects the last so many partitions of each length that the stream's buckets have,
-    until `end`, which is NOW where there is no range.
+    """Return the condition that selects the last `counts` partitions of each of the stream's bucket lengths, up to
+    `end`, which is NOW where there is no range.
 
-    A query can't choose by the value of a variable: it names partitions of each length, and those of another length
-    than the variable's are empty.
+    A query can't branch on the value of a variable, so it names partitions of every length; those whose length does
+    not match the variable are empty.
     """
     lengths = dict.fromkeys((stream.bucket, *stream.finer_buckets.values()))
     return f"{stream.bucket_column} IN ({', '.join(_newest(bucket, counts[bucket], end) for bucket in lengths)})"

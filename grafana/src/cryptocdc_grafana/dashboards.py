@@ -1,4 +1,4 @@
-"""The dashboards, whole: title, uid, variables, panels."""
+"""The complete dashboards: title, uid, variables, panels."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ OPERATIONS = {
     "postgresql": OperationsDashboard("PostgreSQL", postgresql.sections(), postgresql.INSTANCES),
     "cassandra": OperationsDashboard("Cassandra", cassandra.sections(), cassandra.INSTANCES),
 }
-"""By the name of the file, which is the end of the uid too."""
+"""By file name, which is also the suffix of the uid."""
 REFRESH = "10s"
-LEAST_STEP = "1s"
-"""`$__interval` at least: a feed's books come once a second, and durations of feeds have no smaller unit."""
+MIN_INTERVAL = "1s"
+"""The minimum of `$__interval`: order books are written once per second at most."""
 
 
 @cache
 def all_of_them() -> dict[str, Dashboard]:
-    """By the name of the file that each is written to."""
+    """Return every dashboard, by the name of the file it is written to."""
     made = {links.market(source): _market(source) for source in MARKET_SOURCES}
     made |= {name: _operations(name, shown) for name, shown in OPERATIONS.items()}
     return made | {links.HOME: _home(), links.RUNBOOKS: _runbooks()}
 
 
-def _begun(name: str, title: str, source: Source | None) -> dashboard.Dashboard:
+def _new_dashboard(name: str, title: str, source: Source | None) -> dashboard.Dashboard:
     made = dashboard.Dashboard(f"cryptocdc: {title}").uid(uid(name)).tags([TAG]).timezone("browser")
     made = made.refresh(REFRESH).time("now-1h", "now").links(links.of_every_dashboard())
     if source is None:
@@ -49,9 +49,9 @@ def _begun(name: str, title: str, source: Source | None) -> dashboard.Dashboard:
 
 
 def _market(source: Source) -> Dashboard:
-    made = _begun(links.market(source), f"market, from {source.label}", source)
+    made = _new_dashboard(links.market(source), f"market, from {source.label}", source)
     made = made.link(links.to_pipeline(source))
-    if source is not Source.API:  # an API serves one feed
+    if source is not Source.API:  # an API instance serves one feed
         made = made.with_variable(feed(source))
     made = made.with_variable(symbol(source)).with_variable(symbols(source)).with_variable(interval(source))
     for number, panel in enumerate(market.panels(), 1):
@@ -67,12 +67,16 @@ def _drawn_for(panel: MarketPanel, source: Source) -> Any:
         where = [DynamicConfigValue(id_val="links", value=links.of_symbol(source))]
         of_table = isinstance(drawn, table.Panel)
         drawn = drawn.override_by_name("symbol", where) if of_table else drawn.override_by_regexp("/.*/", where)
-    drawn = drawn.span(panel.width).height(panel.height).interval(LEAST_STEP)
+    drawn = drawn.span(panel.width).height(panel.height).interval(MIN_INTERVAL)
     return drawn.transformations(list(panel.shaped))
 
 
 def _operations(name: str, shown: OperationsDashboard) -> Dashboard:
-    made = _begun(name, shown.title, Source.PROMETHEUS).link(links.to_market()).with_variable(feed(Source.PROMETHEUS))
+    made = (
+        _new_dashboard(name, shown.title, Source.PROMETHEUS)
+        .link(links.to_market())
+        .with_variable(feed(Source.PROMETHEUS))
+    )
     if shown.instances is not None:
         made = made.with_variable(instance(shown.instances))
     number = 0
@@ -106,8 +110,8 @@ def _drawn(panel: OperationsPanel, section: Section | None = None) -> Any:
 
 
 def _home() -> Dashboard:
-    """Where Grafana begins: whether the feed is well, what fires, and where to look."""
-    made = _begun(links.HOME, "home", Source.PROMETHEUS).with_variable(feed(Source.PROMETHEUS))
+    """Return Grafana's start page: whether the feed is healthy, which alerts fire, and links to all dashboards."""
+    made = _new_dashboard(links.HOME, "home", Source.PROMETHEUS).with_variable(feed(Source.PROMETHEUS))
     made = made.link(links.to_market()).link(links.to_pipeline(Source.PROMETHEUS))
     figures = Section("", operations.feeds_now())
     number = 0
@@ -119,8 +123,8 @@ def _home() -> Dashboard:
         "stateFilter": {"firing": True, "pending": True, "error": True, "noData": False, "normal": False},
     }  # fmt: skip
     alerts = dashboard.Panel().type("alertlist").title("Alerts").options(shown)
-    alerts = alerts.description("Pending and firing; each leads to its panel and its runbook.")
-    found = dashboardlist.Panel().title("Dashboards").description("All of cryptocdc.").tags([TAG])
+    alerts = alerts.description("Pending and firing alerts, each with a link to its panel and its runbook.")
+    found = dashboardlist.Panel().title("Dashboards").description("All dashboards of cryptocdc.").tags([TAG])
     found = found.show_search(True).show_starred(False).show_recently_viewed(False).show_headings(False)
     found = found.keep_time(True).max_items(30)
     made = made.with_panel(alerts.id(number + 1).span(WIDTH // 2).height(14))
@@ -128,7 +132,7 @@ def _home() -> Dashboard:
 
 
 def _runbooks() -> Dashboard:
-    made = _begun(links.RUNBOOKS, "runbooks", None)
+    made = _new_dashboard(links.RUNBOOKS, "runbooks", None)
     for number, (alert, words) in enumerate(runbooks.texts().items(), 1):
         panel = text.Panel().title(alert).description("The runbook of this alert.").mode(TextMode.MARKDOWN)
         panel = panel.content(words).span(WIDTH).height(runbooks.height(words)).id(number)
@@ -137,7 +141,7 @@ def _runbooks() -> Dashboard:
 
 
 def panel_id(name: str, title: str) -> int:
-    """Of the panel with that title. Raises ValueError where there is none."""
+    """Return the id of the panel with that title. Raises ValueError unless there is exactly one."""
     panels = all_of_them()[name].panels or []
     inner = chain.from_iterable([panel, *(getattr(panel, "panels", None) or [])] for panel in panels)
     found = [panel.id_val for panel in inner if panel.title == title]

@@ -1,7 +1,7 @@
-"""Panels by what they look like. Every one takes columns of fixed names, whichever data source they come from.
+"""Panel types. Each expects columns with fixed names, whatever data source they come from.
 
-What Grafana would choose by itself is written out wherever its choice misleads: it hides legends, turns every figure
-red at 80, and puts prices on the axis of volumes where both have one unit.
+Grafana's defaults are overridden where they mislead: it hides legends, turns every figure red at 80, and puts prices
+on the volume axis when both have the same unit.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 Drawing = Callable[[], Any]
-"""Makes the builder of a panel: the SDK's builders have no common type for what they share."""
+"""Returns a new panel builder: the SDK's builders have no common type for what they share."""
 
 NEUTRAL, GOOD, BAD = "text", "green", "red"
 LAST = "lastNotNull"
 
 
 def legend(*, values: bool = True) -> common.VizLegendOptions:
-    """Below the panel; each series with its last value."""
+    """Return a legend below the panel that shows each series with its last value."""
     made = common.VizLegendOptions().show_legend(True).display_mode(LegendDisplayMode.LIST)
     made = made.placement(LegendPlacement.BOTTOM)
     return made.calcs([LAST]) if values else made.calcs([])
 
 
 def thresholds(*steps: tuple[float | None, str]) -> ThresholdsConfig:
-    """(value from which the colour is used, colour); the first value is None."""
+    """Each step is (value from which the colour applies, colour); the first value is None."""
     made = [Threshold(value=value, color=color) for value, color in steps]
     return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)
 
 
 def colored(name: str, color: str) -> tuple[str, list[DynamicConfigValue]]:
-    """An override: the series `name` in one colour."""
+    """Return an override that draws the series `name` in one colour."""
     return name, [DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": color})]
 
 
@@ -69,7 +69,7 @@ def palette() -> FieldColor:
 
 
 def ranks(unit: str) -> Drawing:
-    """Columns symbol and one number: a bar a symbol."""
+    """Columns: symbol and one number. Draws one bar per symbol."""
 
     def draw() -> barchart.Panel:
         return _bars(unit).legend(legend(values=False))
@@ -78,7 +78,7 @@ def ranks(unit: str) -> Drawing:
 
 
 def shares() -> barchart.Panel:
-    """Columns symbol, bid and ask, which add up to 100."""
+    """Columns: symbol, bid and ask, which add up to 100."""
     panel = _bars("percent").max(100).stacking(StackingMode.NORMAL).legend(legend(values=False))
     for name, color in (("bid", GOOD), ("ask", BAD)):
         panel = panel.override_by_name(*colored(name, color))
@@ -93,7 +93,7 @@ def _bars(unit: str) -> barchart.Panel:
 def lines(
     unit: str, *, style: GraphDrawStyle = GraphDrawStyle.LINE, stacked: bool = False, fill: int = 8, series: str = ""
 ) -> Drawing:
-    """`series`: what a series is called where its column's name does not say it."""
+    """`series` is the display name of a series, for columns whose own name is not clear."""
 
     def draw() -> timeseries.Panel:
         bars = style is GraphDrawStyle.BARS
@@ -112,7 +112,7 @@ def lines(
         if series:
             panel = panel.display_name(series)
         if bars or stacked:
-            panel = panel.min(0)  # a bar says how much by its length
+            panel = panel.min(0)  # the length of a bar shows its value
         if stacked:
             panel = panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL))
         return panel
@@ -121,15 +121,15 @@ def lines(
 
 
 def candles() -> candlestick.Panel:
-    """Columns time, open, high, low, close, volume. Without a unit: Grafana gives volume its own, `short`, and a price
-    of the same unit would share volume's axis, on which candles are flat."""
+    """Columns: time, open, high, low, close, volume. Prices get no unit: Grafana gives volume the unit `short`, and
+    prices with the same unit would share volume's axis, on which candles are flat."""
     panel = candlestick.Panel().mode(VizDisplayMode.CANDLES_VOLUME).thresholds(thresholds((None, NEUTRAL)))
     return panel.legend(legend(values=False))
 
 
 def book_heatmap() -> heatmap.Panel:
-    """Columns time, price, quantity, long: a row for each bin. A suffix, since a scaled unit would make thousandths of
-    small quantities."""
+    """Columns: time, price, quantity, in long format with one row per bin. The unit is a suffix, since a scaled unit
+    would show small quantities in thousandths."""
     quantity = heatmap.CellValues().unit("suffix:of the base asset")
     return heatmap.Panel().calculate(False).cell_gap(0).show_legend().show_tooltip().cell_values(quantity).unit("none")
 
@@ -137,7 +137,7 @@ def book_heatmap() -> heatmap.Panel:
 def figure(
     unit: str, *, decimals: int | None = None, alarm: float | None = None, least: float | None = None
 ) -> Drawing:
-    """Red from `alarm` on, or below `least`; without either in the text's colour, whatever the figure."""
+    """A single figure: red from `alarm` on, or below `least`; without either always in the text colour."""
 
     def draw() -> stat.Panel:
         steps: list[tuple[float | None, str]] = [(None, NEUTRAL)]
@@ -153,7 +153,7 @@ def figure(
 
 
 def gauges(unit: str) -> Drawing:
-    """A bar for each series of an instant query, the longest first."""
+    """A bar for each series of an instant query, in the query's order."""
 
     def draw() -> bargauge.Panel:
         panel = bargauge.Panel().unit(unit).min(0).orientation(VizOrientation.HORIZONTAL)
@@ -164,7 +164,7 @@ def gauges(unit: str) -> Drawing:
 
 
 def states(named: Mapping[int, tuple[str, str]]) -> Drawing:
-    """A band for each series; `named` is what each value means and its colour."""
+    """A timeline for each series; `named` maps each value to its meaning and its colour."""
     known = {
         str(value): ValueMappingResult(text=text, color=color, index=at)
         for at, (value, (text, color)) in enumerate(named.items())
@@ -183,6 +183,6 @@ YES_OR_NO: Sequence[str] = ("no", "yes")
 
 
 def yes_or_no(*, good: bool | None) -> Drawing:
-    """A band for each series of 0 and 1; `good` is the value that is as it should be, None where either may be."""
+    """A timeline for each series of 0 and 1; `good` is the expected value, None where either is fine."""
     colors = {None: ("blue", "purple"), True: (BAD, GOOD), False: (GOOD, BAD)}[good]
     return states({at: (text, colors[at]) for at, text in enumerate(YES_OR_NO)})

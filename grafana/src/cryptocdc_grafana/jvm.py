@@ -1,4 +1,4 @@
-"""The Java processes of the servers. Kafka and Connect, and Cassandra under the names that K8ssandra gives."""
+"""The section about the servers' JVMs: Kafka and Connect by default, Cassandra with K8ssandra's metric names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ def jvm(
     collector: str = "collector",
     per_second: str = " / 1000",
 ) -> Section:
-    """`used` and `limit` of the heap in bytes; `collected`: time of collections, in seconds with `per_second`."""
+    """`used` and `limit` are the heap's metrics in bytes; `collected` is the time spent in garbage collection, which
+    `per_second` converts to seconds."""
     gc = f"sum by (instance, {collector}) (rate({_filtered(collected, instance)}{RATE})){per_second}"
     return Section("Java", (
-        over_time("Heap", "Used, and the most that it may be.", "bytes",
-                  {"{{instance}} used": _filtered(used, instance), "{{instance}} most": _filtered(limit, instance)}),
-        over_time("Garbage collection", "Share of the time, by collector.", "percentunit",
+        over_time("Heap", "Used heap and its limit.", "bytes",
+                  {"{{instance}} used": _filtered(used, instance), "{{instance}} max": _filtered(limit, instance)}),
+        over_time("Garbage collection", "Share of time spent, by collector.", "percentunit",
                   {f"{{{{instance}}}} {{{{{collector}}}}}": gc}),
-        over_time("Processor", "Seconds a second.", "short",
+        over_time("CPU", "CPU seconds per second.", "short",
                   {"{{instance}}": f"rate(process_cpu_seconds_total{{{instance}}}{RATE})"}),
     ))  # fmt: skip
 

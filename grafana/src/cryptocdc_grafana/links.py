@@ -1,4 +1,4 @@
-"""Ways between the dashboards: from a symbol to its candles and its feed's pipeline, and back; to home and runbooks."""
+"""Links between the dashboards: from a symbol to its candles and its feed's pipeline and back; to home and runbooks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ HOME, PIPELINE, RUNBOOKS = "home", "pipeline", "runbooks"
 
 
 def uid(name: str) -> str:
-    """Of the dashboard in the file `name`.json."""
+    """Return the uid of the dashboard in the file `name`.json."""
     return f"cryptocdc-{name}"
 
 
 def market(source: Source) -> str:
-    """The name of its file."""
+    """Return the file name of the source's market dashboard."""
     return f"market-{source.label.lower()}"
 
 
@@ -29,12 +29,12 @@ def path(name: str, *query: str) -> str:
 
 
 def panel(name: str, panel_id: int) -> str:
-    """One panel of a dashboard, alone on the screen."""
+    """Return the link to one panel of a dashboard, in full screen."""
     return f"/d/{uid(name)}?viewPanel=panel-{panel_id}"
 
 
 def of_every_dashboard() -> list[Builder[DashboardLink]]:
-    """At the top: home, and all the others in a menu."""
+    """Return the links at the top: home, a menu of all others, runbooks."""
     menu = dashboard.DashboardLink("Dashboards").type(DashboardLinkType.DASHBOARDS).tags([TAG]).as_dropdown(True)
     return [_link("Home", path(HOME)), menu.keep_time(True), _link("Runbooks", path(RUNBOOKS))]
 
@@ -48,7 +48,7 @@ def to_market() -> dashboard.DashboardLink:
 
 
 def of_symbol(source: Source) -> list[dict[str, str]]:
-    """Where a row of the market leads, in which `symbol` is a column."""
+    """Return the links of a row with a column `symbol`."""
     chosen = "var-symbol=${__data.fields.symbol}"
     return [
         {"title": "Candles of ${__data.fields.symbol}", "url": path(market(source), chosen, *_feed(source))},
@@ -57,12 +57,12 @@ def of_symbol(source: Source) -> list[dict[str, str]]:
 
 
 def of_series() -> list[dict[str, str]]:
-    """Where a series of the pipeline leads."""
+    """Return the links of a series of the pipeline."""
     return [{"title": "Market of the feed", "url": path(market(Source.CASSANDRA), FEED)}]
 
 
 def _feed(source: Source) -> tuple[str, ...]:
-    """An API serves one feed, and its dashboard has no variable for it."""
+    """Return the query parameter for the feed; an API instance serves one feed, so its dashboard has none."""
     return () if source is Source.API else (FEED,)
 
 

@@ -1,4 +1,4 @@
-"""The market's panels: what each shows, and the question that it puts to each data source."""
+"""The market panels: what each shows, and its query for each data source."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cryptocdc_grafana.tables import AS_IT_IS, Shown, rows
 STATS, CANDLES = CRYPTO_24H_STATS.table, KLINES.table
 CANDLE_PARTITIONS = {Bucket.MONTH: 3, Bucket.DAY: 2}
 READ = {
-    Source.CASSANDRA: f"candles of the last {CANDLE_PARTITIONS[Bucket.MONTH]} calendar months of the range, those of"
-    f" a second of its last {CANDLE_PARTITIONS[Bucket.DAY]} days"
+    Source.CASSANDRA: f"candles of the last {CANDLE_PARTITIONS[Bucket.MONTH]} calendar months of the range, one-second"
+    f" candles of its last {CANDLE_PARTITIONS[Bucket.DAY]} days"
 }
 OHLCV = ("open", "high", "low", "close", "volume")
 CANDLES_DOC = "Candles with their volume in the base asset; an open candle still moves."
 NEWEST = "shard = 0 AND event_time > current_timestamp() - 1d"
-"""One partition, a row a symbol, which is read whole in any case; the last rows of symbols that are no longer captured
-or traded are left out."""
+"""One partition with a row per symbol, which is read in full anyway; rows of symbols that are no longer captured or
+traded are excluded."""
 FILTERED = "ALLOW FILTERING"
 """Of one partition, or of those that the query names."""
 LEAST = {"trade_count": 0, "price_change_percent": -100}
@@ -42,20 +42,20 @@ STATS_SHOWN = {
 
 
 def panels() -> Iterator[MarketPanel]:
-    """In rows of 24."""
+    """Yield the panels in order; the widths of each row add up to 24."""
     yield _ranking(
         "Ten most traded symbols", "Trades in the last 24 hours.", "trade_count", "trades", "trades", "short", 10
     )
     yield _ranking(
-        "Five greatest gains",
-        "Change of the price over the last 24 hours.",
+        "Five biggest gainers",
+        "Price change over the last 24 hours.",
         "price_change_percent",
         "change",
         "gain",
         "percent",
         5,
     )
-    yield books.quantity_ordered()
+    yield books.depth_share()
     yield _change()
     yield _trends()
     yield _hourly()
@@ -69,7 +69,7 @@ def panels() -> Iterator[MarketPanel]:
 
 
 def _newest_stats(columns: Sequence[tuple[str, str]]) -> str:
-    """The newest statistics of every symbol; `columns` are (column, name)."""
+    """Return the query for every symbol's newest statistics; `columns` are (column, name)."""
     chosen = ", ".join(f"{column}::float8 AS {name}" for column, name in columns)
     return (
         f'SELECT DISTINCT ON (symbol) symbol, {chosen} FROM "$feed".{STATS}'
@@ -105,7 +105,7 @@ def _change() -> MarketPanel:
     ]  # fmt: skip
     chosen = ", ".join(number(column, name) for column, name in columns if column not in LEAST)
     return MarketPanel(
-        "24 hours", "Every symbol's statistics over the last 24 hours; change in per cent, volume in the base asset.",
+        "24 hours", "Every symbol's statistics over the last 24 hours; change in percent, volume in the base asset.",
         rows(STATS_SHOWN),
         Cql(f'SELECT symbol, {chosen} FROM "$feed".{NEWEST_STATS.table} WHERE {NEWEST} {FILTERED}'),
         Get(
@@ -120,7 +120,7 @@ def _change() -> MarketPanel:
 
 def _trends() -> MarketPanel:
     return MarketPanel(
-        "Price trends", "Change of the chosen symbols' closing prices since the start of the range.",
+        "Price trends", "Change in the selected symbols' closing prices since the start of the range.",
         drawing.lines("percentunit", fill=0, series="${__field.labels.symbol}"),
         Cql(
             f'SELECT symbol, {number("close", "close")}, open_time AS time FROM "$feed".{CANDLES}'
@@ -142,7 +142,7 @@ def _trends() -> MarketPanel:
 
 
 def _of_candles(symbol: str, interval: str, columns: Sequence[str]) -> tuple[Cql, Get, Sql]:
-    """Columns of one symbol's candles."""
+    """Return the queries for some columns of one symbol's candles."""
     where = f"symbol = '{symbol}' AND interval = '{interval}'"
     months = newest_of(KLINES, CANDLE_PARTITIONS)
     doubles = ", ".join(number(column, column) for column in columns)
@@ -170,7 +170,7 @@ def _candles(title: str, symbol: str, interval: str) -> MarketPanel:
 
 
 def _hourly() -> MarketPanel:
-    """A week whatever the dashboard's range. Grafana gives an override of the time to databases and not to URLs."""
+    """Show a week, whatever the dashboard's range. Grafana applies a time override to databases but not to URLs."""
     cql, get, sql = _of_candles("BTCUSDT", "1h", OHLCV)
     newest = Get(get.path, (("symbol", "BTCUSDT"), ("interval", "1h"), ("limit", "168")), get.columns)
 
@@ -191,7 +191,7 @@ def _candle_line(title: str, doc: str, column: str, unit: str, *, bars: bool) ->
 def _volatility() -> MarketPanel:
     where = f"symbol = {SYMBOL} AND interval = '$interval'"
     return MarketPanel(
-        "Volatility of $symbol", "High less low of each candle, in per cent of its open.", drawing.lines("percent"),
+        "Volatility of $symbol", "High minus low of each candle, in percent of its open.", drawing.lines("percent"),
         Cql(
             'SELECT symbol, CAST(high - low AS double) / CAST(open AS double) * 100 AS volatility, open_time AS time'
             f' FROM "$feed".{CANDLES}'

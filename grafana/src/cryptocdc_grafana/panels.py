@@ -1,4 +1,4 @@
-"""A panel of the market: one drawing, and the question that it puts to each data source."""
+"""A market panel: one drawing, and its query for each data source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cryptocdc_grafana.sources import Cql, Get, Query, Source, Sql
 
 RANGE = (("from", "${__from}"), ("to", "${__to}"))
 WHOLE = (*RANGE, ("stream", "true"))
-"""Every row of the dashboard's range; without, a page of the newest."""
+"""Requests every row of the dashboard's range; without it the API returns a page of the newest."""
 NEWEST_PAGE = "the newest 1,000 candles of the range"
 TIME, NUMBER, TEXT = "timestamp", "number", "string"
 SYMBOL = "'$symbol'"
@@ -20,7 +20,7 @@ SYMBOLS = "${symbols:singlequote}"
 
 @dataclass(frozen=True)
 class MarketPanel:
-    """A panel's queries answer with the same columns, whoever is asked, so that it is drawn in the same way."""
+    """A panel's queries return the same columns from every data source, so it is drawn the same way."""
 
     title: str
     doc: str
@@ -35,11 +35,11 @@ class MarketPanel:
     apart: tuple[Cql, ...] = ()
     """What Cassandra is asked besides, as B, C …: nullable columns, each where it has a value."""
     asked: int = 1
-    """How often the same is asked, as A, B …, where transformations make different things of it."""
+    """How many times the query is sent, as A, B …, where the transformations need several copies of its result."""
     linked: bool = False
-    """Whether a row leads to its symbol's candles and to the feed's pipeline."""
+    """Whether a row links to its symbol's candles and to the feed's pipeline."""
     read: Mapping[Source, str] = field(default_factory=dict)
-    """How much of a long range a source is asked for, where it is not the whole."""
+    """For sources that don't query the whole of a long range: the part they do query."""
 
     def queries(self, source: Source) -> list[Query]:
         asked: dict[Source, Sequence[Cql | Get | Sql]] = {

@@ -1,4 +1,4 @@
-"""The parts that a dashboard of operations is made of: panels in sections, asked of Prometheus."""
+"""The parts of an operations dashboard: panels in sections, with queries to Prometheus."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FIGURE_HEIGHT, GRAPH_HEIGHT = 4, 8
 
 @dataclass(frozen=True)
 class OperationsPanel:
-    """`to_market`: its series lead to the feed's market."""
+    """`to_market`: its series link to the feed's market dashboard."""
 
     title: str
     doc: str
@@ -30,7 +30,7 @@ class OperationsPanel:
 
 @dataclass(frozen=True)
 class Section:
-    """`closed`: its panels ask nothing until the row is opened; `empty` is what they say where they have no data."""
+    """`closed`: its panels query nothing until the row is opened; `empty` is their text without data."""
 
     title: str
     panels: tuple[OperationsPanel, ...]
@@ -39,15 +39,15 @@ class Section:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Of its panels: figures in one row, then graphs in rows of three, and of two or four where three leave a
-        remainder. Every row is full."""
+        """The panels' widths: figures in one row, then graphs in rows of three, or of two or four where three would
+        leave a remainder. Every row is full."""
         figures = sum(panel.height == FIGURE_HEIGHT for panel in self.panels)
         return tuple(chain(_even(figures), _rows(len(self.panels) - figures)))
 
 
 @dataclass(frozen=True)
 class OperationsDashboard:
-    """`instances`: the metric whose label `instance` names the servers to choose from, where there are any."""
+    """`instances`: the metric whose label `instance` lists the servers to choose from, if any."""
 
     title: str
     sections: tuple[Section, ...]
@@ -70,7 +70,7 @@ def now(
     title: str, doc: str, unit: str, expr: str, *, decimals: int | None = None, alarm: float | None = None,
     least: float | None = None,
 ) -> OperationsPanel:  # fmt: skip
-    """One figure; red from `alarm` on, or below `least`."""
+    """Return a panel with one figure, red from `alarm` on or below `least`."""
     shown = drawing.figure(unit, decimals=decimals, alarm=alarm, least=least)
     return OperationsPanel(title, doc, shown, (Promql(expr, title.lower(), instant=True),), FIGURE_HEIGHT)
 
@@ -78,17 +78,17 @@ def now(
 def over_time(
     title: str, doc: str, unit: str, exprs: Mapping[str, str], *, stacked: bool = False, to_market: bool = False
 ) -> OperationsPanel:
-    """Lines; `exprs` by what their series are called."""
+    """Return a panel with lines; `exprs` are the expressions by series name."""
     return OperationsPanel(title, doc, drawing.lines(unit, stacked=stacked), _asked(exprs), to_market=to_market)
 
 
 def state(title: str, doc: str, draw: Drawing, exprs: Mapping[str, str]) -> OperationsPanel:
-    """Bands; `exprs` by what they are called."""
+    """Return a state timeline; `exprs` are the expressions by series name."""
     return OperationsPanel(title, doc, draw, _asked(exprs))
 
 
 def greatest(title: str, doc: str, unit: str, series: str, expr: str, count: int) -> OperationsPanel:
-    """The `count` greatest of `expr` now; a graph of them all would be of hundreds of lines."""
+    """Return a panel with the `count` greatest of `expr` now: a graph of all would have hundreds of lines."""
     asked = Promql(f"sort_desc(topk({count}, {expr}))", series, instant=True)
     return OperationsPanel(title, doc, drawing.gauges(unit), (asked,))
 
@@ -98,12 +98,12 @@ def _asked(exprs: Mapping[str, str]) -> tuple[Promql, ...]:
 
 
 def or_none(expr: str, label: str = "") -> str:
-    """0 where there is no series: what never happened is not counted yet. `label`: the one that `expr` has, which then
-    says "none"."""
+    """Return 0 where there is no series: a counter does not exist before its first event. `label` is the label of
+    `expr`; its value is then "none"."""
     nothing = f'label_replace(vector(0), "{label}", "none", "", "")' if label else "vector(0)"
     return f"{expr} or on() {nothing}"
 
 
 def short_topics(expr: str) -> str:
-    """The label `topic` without the feed's identity, which is in it twice: "majors.majors.klines" → "klines"."""
+    """Strip the feed's identity from the label `topic`: "majors.majors.klines" → "klines"."""
     return f'label_replace({expr}, "topic", "$1", "topic", "(?:.*[.])?(.+)")'

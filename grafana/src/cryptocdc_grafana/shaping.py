@@ -1,4 +1,4 @@
-"""What Grafana does with an answer before it is drawn: one frame with columns of fixed names, in a fixed order."""
+"""Grafana's transformations of a result before it is drawn: to one frame with fixed column names in a fixed order."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Shaping = tuple[DataTransformerConfig, ...]
 
 
 def transformation(name: str, *, only: str = "", **options: Any) -> DataTransformerConfig:
-    """`only`: of the frames whose query is called so; a pattern where it begins with a slash."""
+    """`only`: the query whose frames to transform, or a pattern if it starts with a slash."""
     matcher = MatcherConfig(id_val="byRefId", options=only) if only else None
     return DataTransformerConfig(id_val=name, filter_val=matcher, options=options)
 
 
 MERGED = transformation("merge")
-"""One frame of many: the Cassandra plugin answers with one for each value of the first column."""
+"""Merges frames into one: the Cassandra plugin returns a frame for each value of the first column."""
 
 
 def ordered(*columns: str, without: Sequence[str] = ()) -> DataTransformerConfig:
-    """The columns in that order: the Infinity plugin sorts them by their names."""
+    """Put the columns in that order: the Infinity plugin sorts them by name."""
     order = {name: at for at, name in enumerate(columns)}
     return transformation(
         "organize", excludeByName=dict.fromkeys(without, True), indexByName=order, renameByName={}, includeByName={}
@@ -33,21 +33,21 @@ def sorted_by(column: str, *, descending: bool = False) -> DataTransformerConfig
 
 
 def ranked(column: str, limit: int) -> Shaping:
-    """The greatest first, and no more than `limit` of them."""
+    """Sort in descending order and keep the first `limit` rows."""
     limited = transformation("limit", limitField=limit)
     return MERGED, sorted_by(column, descending=True), limited, ordered("symbol", column)
 
 
 def by_time(*columns: str) -> Shaping:
-    """One frame, oldest first, without the name of its symbol."""
+    """Return one frame, oldest first, without the symbol column."""
     return MERGED, sorted_by("time"), ordered("time", *columns, without=["symbol"])
 
 
 def since_the_start(column: str, name: str) -> Shaping:
-    """A series `name` for each symbol: by which share `column` has changed since its first value in the range.
+    """Return a series `name` for each symbol: the relative change of `column` since its first value in the range.
 
-    No data source can do that alone, so the panel asks twice: B gives the first value of each symbol and is joined to
-    A. Grouping also drops a frame's name, which would become part of the columns' names.
+    No data source can do that alone, so the panel sends its query twice: B gives each symbol's first value and is
+    joined to A. Grouping also drops a frame's name, which would become part of the column names.
     """
     first, last = f"{column} (first)", f"{column} (last)"
     by_symbol: dict[str, Any] = {"symbol": {"aggregations": [], "operation": "groupby"}}

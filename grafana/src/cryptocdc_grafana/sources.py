@@ -1,4 +1,4 @@
-"""The data sources that a dashboard may ask, and a question as each of them takes it."""
+"""The data sources of the dashboards, and a query in the form that each of them takes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VARIABLE = "datasource"
 
 
 class Source(Enum):
-    """(the plugin's id, the name in titles and uids)."""
+    """Each value is (plugin id, name in titles and uids)."""
 
     CASSANDRA = ("hadesarchitect-cassandra-datasource", "Cassandra")
     API = ("yesoreyeram-infinity-datasource", "API")
@@ -37,7 +37,7 @@ class Source(Enum):
 
 @dataclass
 class Query(Dataquery):
-    """A target of a panel; `model` as its plugin's editor would store it."""
+    """A panel's target; `model` is what the plugin's editor would store."""
 
     source: Source
     model: Mapping[str, Any]
@@ -48,14 +48,14 @@ class Query(Dataquery):
         return {"refId": self.ref_id, "datasource": ref, **self.model}
 
     def build(self) -> Query:
-        """Itself: panels take builders."""
+        """Return itself: panels take builders."""
         return self
 
 
 @dataclass(frozen=True)
 class Cql:
-    """A statement; its first column tells the series apart, and every other is a number, a time or text: decimals are
-    cast, since the plugin knows no decimals. Answers of several partitions come in no order."""
+    """A CQL statement. Its first column identifies the series; the others are numbers, times or text. Decimals must be
+    cast, since the plugin can't read them. Rows of several partitions come in no particular order."""
 
     text: str
 
@@ -76,7 +76,7 @@ class Sql:
 
 @dataclass(frozen=True)
 class Get:
-    """A path of the API with its parameters; `columns` are (field of the answer, name in the panel, its type)."""
+    """An API path with its parameters; `columns` are (field of the response, name in the panel, its type)."""
 
     path: str
     params: tuple[tuple[str, str], ...]
@@ -99,7 +99,7 @@ class Get:
 
 @dataclass(frozen=True)
 class Promql:
-    """An expression and what its series are called."""
+    """An expression and the legend of its series."""
 
     expr: str
     legend: str = "__auto"

@@ -1,4 +1,4 @@
-"""Panels that are tables."""
+"""Table panels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 from cryptocdc_grafana.drawing import BAD, GOOD, NEUTRAL, Drawing, thresholds
 
 AS_IT_IS = "string"
-"""A unit that shows a number with all its digits: a fixed count of decimals fits one market and hides a cheaper
-one's price."""
+"""A unit that shows a number with all its digits: a fixed number of decimals would hide the price of a cheap asset."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """How a column is shown; `gains`: green where it is above 0, red below."""
+    """How a column is shown; `gains`: green above 0, red below."""
 
     unit: str
     decimals: int | None = None

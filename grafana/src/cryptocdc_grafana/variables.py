@@ -1,4 +1,4 @@
-"""What a user chooses on a dashboard, and where the choices come from."""
+"""The dashboards' variables and the queries for their values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ INTERVALS_CQL = (
     f" AND interval IN ({', '.join(repr(interval) for interval in get_args(KlineInterval))})"
     f" AND {newest_of(KLINES, {Bucket.MONTH: 2, Bucket.DAY: 2}, NOW)} PER PARTITION LIMIT 1"
 )
-"""Those of which the symbol has candles: a partition each, of which one row is read."""
+"""The intervals for which the symbol has candles: reads one row of each interval's partition."""
 INTERVALS_SQL = (
     f"SELECT interval FROM \"$feed\".{KLINES.table} WHERE symbol = '$symbol'"
     " GROUP BY interval ORDER BY min(close_time - open_time)"
@@ -43,7 +43,7 @@ INTERVALS_GET = Get("/intervals", (), [("interval", "interval", TEXT)])
 
 
 def instance(metric: str) -> dashboard.QueryVariable:
-    """Which of the servers: pods on Kubernetes, a server's name on one machine."""
+    """The servers: pods on Kubernetes, a server's name on one machine."""
     asked = {"qryType": 1, "query": f"label_values({metric}, instance)", "refId": "instances"}
     variable = dashboard.QueryVariable("instance").label("Instance").datasource(Source.PROMETHEUS.ref).query(asked)
     variable = variable.sort(VariableSort.ALPHABETICAL_ASC).refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
@@ -51,7 +51,7 @@ def instance(metric: str) -> dashboard.QueryVariable:
 
 
 def feed(source: Source) -> dashboard.QueryVariable:
-    """Its identity: the name of its keyspace and schema, and the label of its programs' metrics."""
+    """The feed's identity: the name of its keyspace and schema, and the label `feed` of its programs' metrics."""
     variable = dashboard.QueryVariable("feed").label("Feed").datasource(source.ref).sort(VariableSort.ALPHABETICAL_ASC)
     variable = variable.refresh(VariableRefresh.ON_DASHBOARD_LOAD)
     if source is Source.CASSANDRA:
@@ -70,7 +70,7 @@ def symbols(source: Source) -> dashboard.QueryVariable:
 
 
 def interval(source: Source) -> dashboard.QueryVariable:
-    """Only those of which the feed captures candles: any other shows nothing."""
+    """Only intervals for which the feed captures candles."""
     variable = _listed(source, "interval", "Interval", INTERVALS_CQL, INTERVALS_SQL, INTERVALS_GET)
     return variable.sort(VariableSort.DISABLED).current(_option(INTERVAL, INTERVAL))
 

@@ -88,7 +88,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcCaptureSilent": Cases(
         Case("20m", {SYMBOLS: "10x30", FRAMES: "500x30"}),
         {**MAJORS, "pod": "majors-producer-0", "instance": "10.0.0.1:9090"},
-        "majors: 10 symbols to capture on 10.0.0.1:9090, and nothing comes from the exchange",
+        "majors: no frames from the exchange on 10.0.0.1:9090, which has 10 symbols to capture",
         {
             "frames come": Case("20m", {SYMBOLS: "10x30", FRAMES: "0+60x30"}),
             "there is nothing to capture": Case("20m", {SYMBOLS: "0x30", FRAMES: "500x30"}),
@@ -97,7 +97,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcProgramGone": Cases(
         Case("20m", {PRODUCER_0: "1x5 0x30", PRODUCER_1: "0x30", CONSUMER: "1x30", SYMBOLS: "10x5 _x30"}),
         {**MAJORS, "program": "producer"},
-        "majors: no producer answers",
+        "majors: no producer responds",
         {
             "one of two answers": Case("20m", {PRODUCER_0: "1x30", PRODUCER_1: "0x30", CONSUMER: "1x30"}),
             "it was started anew soon": Case("9m", {PRODUCER_0: "1x5 0x3 1x30"}),
@@ -109,7 +109,7 @@ CASES: dict[str, Cases] = {
         # A broker answers, and the group's coordinator does not.
         Case("10m", {MEMBER: "1x3 0x20", SPARE: "1x20"}),
         {**MAJORS, "program": "consumer"},
-        "majors: a consumer is not a member of its Kafka group, and gets nothing to do",
+        "majors: a consumer is not a member of its Kafka group and is assigned no partitions",
         {
             "a spare member": Case("10m", {MEMBER: "1x20", SPARE: "1x20"}),
             "a rebalance": Case("10m", {MEMBER: "1x4 0x2 1x20"}),
@@ -118,7 +118,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcStreamStale": Cases(
         Case("20m", {LAST_FRAME: "30x30", FRAMES: "1+0x30"}),
         {**MAJORS, "table": "klines"},
-        "majors: nothing has come for klines since 19m 30s",
+        "majors: no frame for klines for 19m 30s",
         {
             "frames come": Case("20m", {LAST_FRAME: "0+60x30", FRAMES: "1+60x30"}),
             "it is polled, as seldom as the feed says": Case("20m", {LAST_FRAME: "30x30", FRAMES: "0x30"}),
@@ -127,7 +127,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcGapsCanNotBeFilled": Cases(
         Case("10m", {UNFILLABLE: "_x5 3x10"}),
         {**MAJORS, "table": "klines"},
-        "majors: rows of klines are missing for good: the exchange does not give them",
+        "majors: rows of klines are permanently missing: the exchange does not provide them",
         {
             "gaps are filled": Case("10m", {FILLED: "0+5x10", UNFILLABLE: "0x10"}),
             "it was long ago": Case("3h", {UNFILLABLE: "3x200"}),
@@ -136,7 +136,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcThrottled": Cases(
         Case("10m", {THROTTLED: "_x5 1x10"}),
         {**MAJORS, "status": "429"},
-        "majors: the exchange answers 429: slow down",
+        "majors: the exchange answers 429: too many requests",
         {"it was long ago": Case("1h", {THROTTLED: "7x70"})},
     ),
     "CryptocdcWeightNearlySpent": Cases(
@@ -148,7 +148,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcConnectorFailed": Cases(
         Case("10m", {CONNECTOR: "0x20"}),
         MAJORS,
-        "majors: the connector or its task does not run: PostgreSQL keeps log for it",
+        "majors: the connector or its task is not running: PostgreSQL retains WAL for it",
         {
             "it runs": Case("10m", {CONNECTOR: "1x20"}),
             "it was restarted soon": Case("10m", {CONNECTOR: "1x6 0x1 1x20"}),
@@ -157,7 +157,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcSlotLost": Cases(
         Case("5m", {USABLE: "1x20", **PRIMARY, on_instance("lost", "pg-2"): "1x20"}),
         MAJORS,
-        "majors: the slot is gone, or PostgreSQL has removed log that it had not read",
+        "majors: the slot is gone, or PostgreSQL has removed WAL that it had not read",
         {
             "it is whole": Case("5m", {USABLE: "1x20", **PRIMARY, on_instance("lost", "pg-2"): "0x20"}),
             "the demoted primary's is lost, the primary's is whole": Case(
@@ -193,7 +193,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcSlotRetainsLog": Cases(
         Case("20m", {RETAINED: "2e9x30"}),
         MAJORS,
-        "majors: PostgreSQL keeps 1.863GiB of log for its slot",
+        "majors: PostgreSQL retains 1.863GiB of WAL for its slot",
         {"it is read": Case("20m", {RETAINED: "2e7x30"}), "only for a while": Case("10m", {RETAINED: "2e9x30"})},
     ),
     "CryptocdcSlotNearItsLimit": Cases(
@@ -205,7 +205,7 @@ CASES: dict[str, Cases] = {
             },
         ),
         {"namespace": "cdc", "slot_name": "majors_slot"},
-        "476.8MiB more of log, and the slot majors_slot is lost",
+        "the slot majors_slot will be lost after 476.8MiB more of WAL",
         {
             "there is room": Case("5m", {**PRIMARY, on_instance("safe_wal_bytes", "pg-2"): "9e9x10"}),
             "there is no limit": Case("5m", {**PRIMARY, on_instance("safe_wal_bytes", "pg-2"): "-1x10"}),
@@ -221,7 +221,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcLagGrows": Cases(
         Case("40m", {LAG: "11000+500x60"}),
         MAJORS,
-        "majors: 31000 changes wait for Cassandra, and they become more",
+        "majors: 31000 changes are waiting for Cassandra, and the number grows",
         {
             "it shrinks": Case("40m", {LAG: "90000-900x60"}),
             "it is small": Case("40m", {LAG: "0+10x60"}),
@@ -230,13 +230,13 @@ CASES: dict[str, Cases] = {
     "CryptocdcConsumersFallBehind": Cases(
         Case("20m", {LAG: "200000x30"}),
         {"namespace": "cdc", "topic": "majors.majors.klines"},
-        "200000 changes of majors.majors.klines are not in Cassandra yet",
+        "majors.majors.klines: 200000 changes are not in Cassandra yet",
         {"the lag is small": Case("20m", {LAG: "99000x30", GROUP_LAG: "99000x30"})},
     ),
     "CryptocdcDeadLetters": Cases(
         Case("10m", {LETTERS: "_x5 1x10"}),
         {**MAJORS, "reason": "undecodable"},
-        "majors: records were put aside: undecodable",
+        "majors: records became dead letters: undecodable",
         {"there is none": Case("10m", {LETTERS: "0x20"}), "it was long ago": Case("1h", {LETTERS: "4x70"})},
     ),
     "CryptocdcVolumeFull": Cases(
@@ -255,7 +255,7 @@ CASES: dict[str, Cases] = {
         # The verifier is gone after a quarter of an hour.
         Case("80m", {SYMBOLS: "10x100", THROUGH: "0+60x15 _x85"}),
         {**MAJORS, "table": "klines"},
-        "majors: klines is not proven since 1h 5m 0s",
+        "majors: klines has not been proven for 1h 5m 0s",
         {
             "all that can be proven by now is proven": Case(
                 "80m", {SYMBOLS: "10x100", THROUGH: "900x100", UNPROVEN: "0x100"}
@@ -267,7 +267,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcNothingProven": Cases(
         Case("40m", {SYMBOLS: "10x60"}),
         MAJORS,
-        "majors is captured, and nothing of it has been proven for a day",
+        "majors is captured, but nothing of it has been proven for a day",
         {
             "something is": Case("40m", {SYMBOLS: "10x60", THROUGH: "0+60x60"}),
             "nothing is captured": Case("40m", {SYMBOLS: "0x60"}),
@@ -280,7 +280,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcOperatorStandsStill": Cases(
         Case("30m", {RECONCILED: "60x40"}),
         MAJORS,
-        "The operator has not looked at majors for 29m 0s",
+        "majors: not reconciled for 29m 0s",
         {"it looks every minute": Case("30m", {RECONCILED: "0+60x40"})},
     ),
     "CryptocdcMarketAlert": Cases(
@@ -292,7 +292,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcAlertsBlind": Cases(
         Case("20m", {SYMBOLS: "10x30", EVALUATED: "60x30"}),
         {**MAJORS, "symbol": "ETHUSDT"},
-        "majors: the newest price of ETHUSDT that alerts saw is 19m 0s old",
+        "majors: the newest price of ETHUSDT that the alerter has seen is 19m 0s old",
         {
             "prices come": Case("20m", {SYMBOLS: "10x30", EVALUATED: "0+60x30"}),
             "nothing is captured": Case("20m", {SYMBOLS: "0x30", EVALUATED: "60x30"}),
@@ -303,7 +303,7 @@ CASES: dict[str, Cases] = {
     "CryptocdcWebhookFails": Cases(
         Case("10m", {WEBHOOK_FAILED: "_x5 1x10"}),
         {**MAJORS, "outcome": "failed"},
-        "majors: alerts did not reach the webhook: failed",
+        "majors: alerts were not delivered to the webhook: failed",
         {"all is delivered": Case("10m", {WEBHOOK_DELIVERED: "0+1x20", WEBHOOK_FAILED: "0x20"})},
     ),
 }  # fmt: skip

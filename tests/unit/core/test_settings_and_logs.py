@@ -124,7 +124,7 @@ def test_nothing_more_is_said_of_a_feed_that_is_gone():
     for fid in ("majors", "others"):
         metrics.differences.labels(fid, "klines", "missing").set(1)
         metrics.slot_usable.labels(fid).set(1)
-    metrics.forget("majors")
+    metrics.remove_feed("majors")
     text = generate_latest(metrics.registry).decode()
     assert 'feed="majors"' not in text
     assert text.count('feed="others"') == 2

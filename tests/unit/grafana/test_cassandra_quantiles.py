@@ -10,7 +10,7 @@ import pytest
 import yaml
 from cryptocdc_grafana import cassandra
 
-PANEL = "Request time, p99"
+PANEL = "Request latency, p99"
 SERIES = "org_apache_cassandra_metrics_client_request_latency"
 K8SSANDRA = [
     {"series": f'{SERIES}_bucket{{instance="pod-0", request_type="Write", le="{le}"}}', "values": f"0+{count}x60"}

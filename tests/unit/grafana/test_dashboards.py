@@ -14,7 +14,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 NAMES = sorted(texts())
 TUTORIALS = (
-    "most traded", "greatest gains", "Price trends", "BTCUSDT, hourly", "Volume", "Trades", "Quantity ordered",
+    "most traded", "biggest gainers", "Price trends", "BTCUSDT, hourly", "Volume", "Trades", "Order book balance",
     "Order book", "Spread", "Imbalance", "24 hours", "Volatility",
 )  # fmt: skip
 
@@ -74,7 +74,7 @@ def test_what_the_tutorials_showed_is_there_for_every_source() -> None:
 
 def test_what_left_the_last_day_is_in_no_panel_of_its_statistics() -> None:
     asked = [panel for panel in market.panels() if "24h_stats" in panel.cql.text]
-    assert [panel.title for panel in asked] == ["Ten most traded symbols", "Five greatest gains", "24 hours"]
+    assert [panel.title for panel in asked] == ["Ten most traded symbols", "Five biggest gainers", "24 hours"]
     for panel in asked:
         assert "event_time > current_timestamp() - 1d" in panel.cql.text
         assert "interval '1 day'" in panel.sql.text

@@ -21,11 +21,16 @@ WITHOUT_NUMBERS = {"row", "text", "dashlist", "alertlist"}
 MUST_ALARM_AT_1 = {
     ("pipeline", "Differences"), ("pipeline", "Open gaps"), ("pipeline", "Dead letters"), ("home", "Differences"),
     ("home", "Open gaps"), ("home", "Dead letters"), ("connect", "Tasks failed"), ("kafka", "Offline"),
-    ("kafka", "Under-replicated"), ("kafka", "Too few in sync"), ("postgresql", "Slots lost"),
-    ("cassandra", "Requests refused"),
+    ("kafka", "Under-replicated"), ("kafka", "Under min ISR"), ("postgresql", "Slots lost"),
+    ("cassandra", "Failed requests"),
 }  # fmt: skip
-MUST_BE_1 = {("connect", "Connected"), ("connect", "Tasks running"), ("kafka", "Controllers"), ("postgresql", "Up")}
-SLOT_STATES = {"Slot's state", "Slots read", "Survives a failover", "Copies on standbys"}
+MUST_BE_1 = {
+    ("connect", "Connected"),
+    ("connect", "Tasks running"),
+    ("kafka", "Controllers"),
+    ("postgresql", "Up"),
+}
+SLOT_STATES = {"Slot status", "Slots active", "Survives a failover", "Copies on standbys"}
 
 
 def all_panels(made: Json) -> Iterator[Json]:
@@ -185,7 +190,7 @@ class TestMarket:
         assert steps["joinByField"]["options"] == {"byField": "symbol", "mode": "inner"}
 
     def test_quantities_of_different_assets_are_compared_by_share(self, name: str) -> None:
-        ordered = self.panel(name, "Quantity ordered")
+        ordered = self.panel(name, "Order book balance")
         assert (defaults(ordered)["unit"], defaults(ordered)["min"], defaults(ordered)["max"]) == ("percent", 0, 100)
         assert overrides(ordered, "bid")["color"]["fixedColor"] == "green"
         assert overrides(ordered, "ask")["color"]["fixedColor"] == "red"
@@ -242,7 +247,7 @@ def test_states_are_bands_with_names_and_not_numbers_on_an_axis() -> None:
     found = {panel["title"]: panel for panel in all_panels(DASHBOARDS["postgresql"])}
     for title in SLOT_STATES:
         assert found[title]["type"] == "state-timeline"
-    (mapping,) = defaults(found["Slot's state"])["mappings"]
+    (mapping,) = defaults(found["Slot status"])["mappings"]
     assert [shown["text"] for shown in mapping["options"].values()] == ["reserved", "extended", "unreserved", "lost"]
     assert mapping["options"]["3"]["color"] == "red"
 
@@ -281,7 +286,7 @@ def test_panels_have_numbers_of_their_own(name: str) -> None:
 
 def test_a_row_of_the_market_leads_to_its_pipeline_and_the_pipeline_back() -> None:
     for name in ("market-cassandra", "market-api", "market-postgresql"):
-        for title in ("24 hours", "Quantity ordered", "Ten most traded symbols", "Five greatest gains"):
+        for title in ("24 hours", "Order book balance", "Ten most traded symbols", "Five biggest gainers"):
             (panel,) = (panel for panel in DASHBOARDS[name]["panels"] if panel["title"] == title)
             links = overrides(panel, "symbol" if title == "24 hours" else "/.*/")["links"]
             assert [re.match(r"/d/([a-z-]+)", link["url"])[1] for link in links] == [  # type: ignore[index]

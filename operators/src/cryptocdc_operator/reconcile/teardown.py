@@ -44,7 +44,7 @@ def tear_down(operator: Operator, name: str, post_event: PostEvent) -> Outcome:
         if _message(document) != conditions.message(outcome.waiting_for):
             post_event("Warning", "DeletionWaits", outcome.waiting_for)
         return _report(operator, document, outcome)
-    operator.metrics.forget(name)
+    operator.metrics.remove_feed(name)
     return Outcome(None)
 
 

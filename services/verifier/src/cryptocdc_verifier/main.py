@@ -72,7 +72,7 @@ def _prove_all(
         try:
             prove(target, ended, metrics, Health(HEALTHY_FOR_S), rows_per_s)
         finally:
-            metrics.forget(target.names.fid)
+            metrics.remove_feed(target.names.fid)
 
     assert settings.feeds is not None
     folder = FeedsFolder(settings.feeds, prove_one)
