@@ -32,5 +32,5 @@ def test_a_bad_feed_is_refused_by_the_name_of_its_field(cluster: Cluster, name: 
 def test_what_names_the_rows_can_not_be_changed(
     cluster: Cluster, feed: Feed, change: dict[str, object], field: str
 ) -> None:
-    with pytest.raises(CommandError, match=f"(?s){field}.*can't be changed"):
+    with pytest.raises(CommandError, match=f"(?s){field}.*immutable"):
         cluster.kubectl("patch", "cryptofeed", feed.name, "--type=merge", "--patch", json.dumps({"spec": change}))

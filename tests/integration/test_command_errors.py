@@ -95,9 +95,9 @@ def schemas(servers: Servers) -> set[str]:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (": no yaml: [", "no YAML"),
-        ("", "holds 0 documents; accepted: one CryptoFeed"),
-        ("a: 1\n---\nb: 2\n", "holds 2 documents; accepted: one CryptoFeed"),
+        (": no yaml: [", "invalid YAML"),
+        ("", "contains 0 documents; accepted: one CryptoFeed"),
+        ("a: 1\n---\nb: 2\n", "contains 2 documents; accepted: one CryptoFeed"),
         ("- 1\n", "accepted: a mapping"),
     ],
     ids=["no yaml", "empty", "two", "a list"],

@@ -117,14 +117,14 @@ def altered(**fields: object) -> bytes:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        (b"\xff\x00 no json", "undecodable: no JSON"),
+        (b"\xff\x00 no json", "undecodable: not JSON"),
         (None, "undecodable: a tombstone"),
         (b"[1, 2]", "undecodable: a list instead of a change"),
         (b'{"symbol": "BTCUSDT"}', "undecodable: "),
         (altered(trade_id="one"), "undecodable: "),
         (altered(trade_id=2**63), "unencodable: "),
         (altered(price="NaN"), "unencodable: decimal 'NaN'"),
-        (altered(price=1.5), "undecodable: decimal 1.5 came as a float"),
+        (altered(price=1.5), "undecodable: decimal 1.5 is a float"),
         (altered(price=None), "undecodable: "),
         (altered(__op="x"), "undecodable: op 'x'"),
         (b'{"op": "t", "before": null, "after": null, "source": {}}', "undecodable: op 't'"),
@@ -164,7 +164,7 @@ def test_letters_are_listed_and_verify_counts_them_as_quarantined(it: Run, comma
     assert listed["pending"] == len(letters(it)) == len(listed["letters"])
     assert {letter["topic"] for letter in listed["letters"]} == {TOPIC}
     shown = command("dlq", "list")
-    assert "no JSON" in shown.out
+    assert "not JSON" in shown.out
     assert f"{listed['pending']} pending" in shown.out
 
     # None of them is a row of PostgreSQL's, so both sides are equal, and the letters stand beside that.

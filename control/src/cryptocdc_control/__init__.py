@@ -1,1 +1,2 @@
-"""What the local runner and the operator decide alike: a feed's programs, and what its connector needs. Pure."""
+"""Decisions that the local runner and the operator share: a feed's programs, and the recovery of its connector.
+Pure."""

@@ -14,35 +14,35 @@ from cryptocdc_core.backoff import Backoff
 from cryptocdc_core.feed_base import Count
 
 MOST_SNAPSHOTS = 2
-"""A slot that is lost again and again has a cause that a third snapshot would not remove either."""
+"""A slot that is lost repeatedly has a cause that a third snapshot would not remove."""
 BACKOFF = Backoff(2.0, 300.0)
 MOST_ALLOWED = 253
-"""Characters of a permission that are remembered, and so told apart."""
+"""Number of characters of a permission that are stored and compared."""
 HEALTHY_AFTER = timedelta(minutes=10)
-"""A restarted connector that has run for so long counts its restarts from zero again."""
+"""The count of restarts is reset once a restarted connector has run this long."""
 RESTART_LIMIT = timedelta(minutes=1)
 """A restart that has not ended after so long has failed without saying so."""
 KEPT_ITS_SLOT = timedelta(hours=1)
-"""A slot that was kept for so long counts the snapshots from zero again."""
+"""The count of snapshots is reset once the slot has been usable this long."""
 
 
 class Recovery(BaseModel):
-    """What was done for a connector that failed. Forgotten once it has run well for a while."""
+    """What was done about a failed connector. Reset once the connector has been healthy for a while."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, validate_by_name=True)
 
     restarts: Count = 0
-    """How often it was restarted since it last ran well."""
+    """How often it was restarted since it was last healthy."""
     restarted_at: AwareDatetime | None = None
     """When it was last restarted."""
     snapshots: Count = 0
     """How often it took a new snapshot because its replication slot was lost."""
     snapshot_at: AwareDatetime | None = None
-    """When that was last begun."""
+    """When the last of them was started."""
     snapshotting: bool = False
-    """The connector is stopped, slot and position are being removed: then it takes a new snapshot."""
+    """Whether a snapshot is being prepared: the connector is stopped while slot and position are removed."""
     allowed: str | None = Field(None, max_length=MOST_ALLOWED)
-    """The value of the annotation `cryptocdc.io/new-snapshot` that was last obeyed."""
+    """The value of the annotation `cryptocdc.io/new-snapshot` that was last acted on."""
 
 
 class Health(Protocol):
@@ -50,11 +50,11 @@ class Health(Protocol):
 
     @property
     def running(self) -> bool:
-        """Every task runs."""
+        """Whether the connector and every task run."""
 
     @property
     def failed(self) -> bool:
-        """The connector or one of its tasks has failed."""
+        """Whether the connector or one of its tasks has failed."""
 
     @property
     def restarting(self) -> bool:
@@ -66,22 +66,22 @@ class Action(Enum):
     RESTART = "restart"
     """Restart the connector and its tasks."""
     SNAPSHOT = "snapshot"
-    """Stop the connector, remove slot and position, and start it: it takes a new snapshot. May take several steps, in
-    each of which the decision is the same until `snapshotting` is cleared."""
+    """Stop the connector, remove slot and position, and start it, so that it takes a new snapshot. This may take
+    several passes; the decision is the same in each until `snapshotting` is cleared."""
     HALT = "halt"
-    """The slot is lost and enough was tried: the connector stays stopped, so that nothing is skipped silently."""
+    """The slot is lost and no attempts are left: the connector stays stopped, so that nothing is skipped silently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     action: Action
     recovery: Recovery
-    """To be kept before anything is done: a caller that dies then neither forgets nor counts twice."""
+    """To be stored before acting, so that a caller that is killed neither forgets nor counts twice."""
 
 
 def decide(state: Health | None, lost: str | None, before: Recovery, allowed: str | None, now: datetime) -> Decision:
-    """`lost`: why the slot is lost, None when it is not. `allowed`: a person's permission to take new snapshots again,
-    any text; a text other than the one last obeyed resets the count."""
+    """Return what to do now. `lost`: why the slot is lost, None if it is not. `allowed`: a user's permission to take
+    new snapshots, any text; one that differs from the last permission resets the count."""
     allowed = allowed and allowed[:MOST_ALLOWED]
     if allowed is not None and allowed != before.allowed:
         before = Recovery(allowed=allowed, snapshotting=before.snapshotting)

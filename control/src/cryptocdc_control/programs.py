@@ -1,7 +1,7 @@
 """A feed's programs: how many of each run, and which parts of the feed each reads at its start. Pure.
 
-A program reads its inputs once, so a change of them restarts it, and nothing else does. Symbols reach producers by
-Kafka, and scaling only changes how many run.
+A program reads its inputs once, so a change to them restarts it, and nothing else does. Symbols reach producers through
+Kafka, and scaling only changes the number of programs.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ PROGRAMS = ("producer", "consumer", "verifier", "api", "alerter")
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """`inputs`: what the program reads of the feed at its start, as JSON would write it; compare it, or its digest."""
+    """`inputs`: the parts of the feed that the program reads at its start, as JSON values to compare or to hash."""
 
     replicas: int
     inputs: object
 
 
 def workloads(plan: Plan) -> Mapping[str, Workload]:
-    """All programs of a feed, by name; one that the feed does not need has no replicas."""
+    """Return all programs of a feed, by name; one that the feed does not need has zero replicas."""
     spec = plan.feed.spec
     klines, webhook = spec.streams.klines, spec.alert_webhook
     return {
@@ -55,11 +55,11 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
 
 
 def proof_inputs(feed: CryptoFeed) -> object:
-    """What proving reads. On Kubernetes one verifier proves all feeds: it compares this itself, feed by feed."""
+    """Return the verifier's inputs. On Kubernetes one verifier proves all feeds and compares these itself, per feed."""
     return [feed.spec.exchange, feed.spec.streams.tables, feed.spec.retention.postgres, feed.spec.retention.cassandra]
 
 
 def restarted(before: Plan, after: Plan) -> tuple[str, ...]:
-    """The programs whose inputs differ between two plans of one feed."""
+    """Return the programs whose inputs differ between two plans of one feed."""
     then, now = workloads(before), workloads(after)
     return tuple(program for program in PROGRAMS if then[program].inputs != now[program].inputs)

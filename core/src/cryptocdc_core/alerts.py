@@ -1,4 +1,4 @@
-"""Market alerts, as a feed's user writes them: a symbol and exactly one condition of its price."""
+"""Market alerts in a feed: a symbol and exactly one condition on its price."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PR
 from cryptocdc_core.feed_base import Broken, Duration, FeedModel, Symbol
 
 SHORTEST_S, LONGEST_S = 10, 86_400
-"""Of a window. Prices come about once a second, and the longest is read again from Kafka at every start."""
+"""Limits of a window. Prices arrive about once per second, and the longest window is reread from Kafka at each
+start."""
 
 PRICES: dict[str, tuple[Stream, str]] = {
     stream.table: (stream, column)
@@ -34,21 +35,22 @@ PRICES: dict[str, tuple[Stream, str]] = {
         (CRYPTO_24H_STATS, "last_price"),
     )
 }
-"""By table, the stream and the column with the price that alerts watch; the first that a feed captures is taken."""
+"""The streams with prices and their price columns, by table. Alerts use the first that the feed captures."""
 
 Condition = Literal["dropPercent", "risePercent", "volatilityPercent", "above", "below"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 
 def _as_written(value: Any) -> Any:
-    """A float's shortest digits are those that were written, up to 15 of them."""
+    """Convert a number to the decimal that was written: up to 15 digits, a float's shortest repr is what was
+    written."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("a number is accepted, such as 5 or 2.5")
     return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 
 
 def _plain(value: Decimal, info: SerializationInfo) -> Any:
-    """JSON and YAML have numbers; a whole one stays whole."""
+    """Serialize to a number in JSON and YAML: an int if it is whole."""
     if not info.mode_is_json():
         return value
     return int(value) if value == value.to_integral_value() else float(value)
@@ -71,7 +73,7 @@ Price = Annotated[
 
 
 class Alert(FeedModel):
-    """A symbol and exactly one condition of its price."""
+    """A symbol and exactly one condition on its price."""
 
     symbol: Symbol
     """The captured symbol whose price is watched. With `symbols.top` this can't be validated beforehand: if no price
@@ -80,11 +82,11 @@ class Alert(FeedModel):
     """How far dropPercent, risePercent and volatilityPercent look back: 10s to 1d, and no longer than Kafka keeps the
     prices. Required for these, not accepted for above and below."""
     drop_percent: Below100 | None = Field(None, alias="dropPercent")
-    """True while the price is at least this many per cent below the highest of the window."""
+    """True while the price is at least this many percent below the highest of the window."""
     rise_percent: Percent | None = Field(None, alias="risePercent")
-    """True while the price is at least this many per cent above the lowest of the window."""
+    """True while the price is at least this many percent above the lowest of the window."""
     volatility_percent: Percent | None = Field(None, alias="volatilityPercent")
-    """True while the highest price of the window is at least this many per cent above its lowest."""
+    """True while the highest price of the window is at least this many percent above its lowest."""
     above: Price | None = None
     """True while the price is above this one, in the quote asset."""
     below: Price | None = None
@@ -119,17 +121,17 @@ class Alert(FeedModel):
 
     @property
     def threshold(self) -> Decimal:
-        """In per cent or in the quote asset, as the condition has it."""
+        """In percent or in the quote asset, depending on the condition."""
         return next(value for _, value in self._thresholds() if value is not None)
 
     @property
     def window_ms(self) -> int:
-        """0 for a condition that does not look back."""
+        """The window in milliseconds; 0 for a condition without one."""
         return durations.seconds(self.window) * 1000 if self.window is not None else 0
 
     @property
     def id(self) -> str:
-        """What it says, as one word: "ETHUSDT/dropPercent/5/1h". Another threshold is another alert."""
+        """The alert in one word, "ETHUSDT/dropPercent/5/1h": one with another threshold is another alert."""
         parts = [self.symbol, self.condition, number_text(self.threshold), *filter(None, [self.window])]
         return "/".join(parts)
 
@@ -142,7 +144,7 @@ def looks_back(condition: Condition) -> bool:
 
 
 def number_text(number: Decimal) -> str:
-    """Without exponent and trailing zeros."""
+    """Return the number without exponent or trailing zeros."""
     return format(number.normalize(), "f")
 
 
@@ -162,7 +164,7 @@ class AlertWebhook(FeedModel):
 
 
 def valid_alerts(given: object) -> dict[int, Alert]:
-    """Return the entries of a feed's list of alerts that are valid by themselves, by their place in it."""
+    """Return the alerts of a feed's list that are valid on their own, by index."""
     found = {}
     for at, entry in enumerate(given if isinstance(given, list) else []):
         with suppress(ValidationError):
@@ -173,24 +175,24 @@ def valid_alerts(given: object) -> dict[int, Alert]:
 def misplaced(
     alerts: Mapping[int, Alert], names: Sequence[object] | None, streams: Sequence[str], kept: object
 ) -> Iterator[Broken]:
-    """Yield what is wrong with alerts that are valid by themselves in the feed where they are.
+    """Yield the rules that alerts break in the context of their feed, though each is valid on its own.
 
-    `names`: the feed's symbols where it names them; `streams`: those that it captures; `kept`: its retention of Kafka.
+    `names`: the feed's symbols if it names them; `streams`: the captured ones; `kept`: its retention in Kafka.
     """
     if alerts and streams and not any(stream.name in streams for stream, _ in PRICES.values()):
         priced = ", ".join(stream.name for stream, _ in PRICES.values())
-        yield ("alerts",), f"{len(alerts)} given, but no stream with prices; accepted with one of {priced}"
+        yield ("alerts",), f"{len(alerts)} given, but the feed has no stream with prices; one of {priced} is required"
     for at, alert in alerts.items():
         if names is not None and alert.symbol not in names:
             yield ("alerts", at, "symbol"), "is not captured; one of spec.symbols.names is accepted"
-        with suppress(ValueError, TypeError):  # of an invalid retention, or of `keep`
+        with suppress(ValueError, TypeError):  # an invalid retention, or `keep`
             if alert.window_ms > durations.seconds(str(kept)) * 1000:
                 yield (
                     ("alerts", at, "window"),
-                    f"at most spec.retention.kafka, {kept}, is accepted: prices are read again from there",
+                    f"at most spec.retention.kafka, {kept}, is accepted: prices are reread from Kafka",
                 )
 
 
 def price_source(tables: Sequence[str]) -> tuple[Stream, str]:
-    """The stream whose changes are watched, and its column with the price. `tables`: those that the feed captures."""
+    """Return the stream whose changes the alerts watch, and its price column. `tables` are those the feed captures."""
     return next(found for table, found in PRICES.items() if table in tables)

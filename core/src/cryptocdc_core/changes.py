@@ -1,8 +1,8 @@
-"""Decoding of change records, whatever shape Debezium was told to give them.
+"""Decodes change records in any format that Debezium can be configured to send.
 
-The shape that our own connector sends (unwrapped, schemas off, decimals as strings) goes straight into a typed
-structure, in about a microsecond. Any other shape that Debezium can be configured to send takes the long way round: an
-envelope, schemas on, decimals as base64 or with a variable scale. What fits none is Undecodable: a dead letter.
+The format of our own connector (unwrapped, schemas off, decimals as strings) is decoded straight into a typed
+structure, in about a microsecond. Other formats take a slower path: envelopes, schemas, decimals as base64 or with a
+variable scale. A record that fits none raises Undecodable and becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import msgspec
 from cryptocdc_core.catalogue import Stream, Type
 
 UNAVAILABLE = "__debezium_unavailable_value"
-"""Debezium's stand-in for a large value that an update did not touch (TOAST); it must never be written as data."""
+"""Debezium's placeholder for a large value that an update did not change (TOAST); it must never be written as data."""
 
 META = {"op": "__op", "lsn": "__lsn", "committed_us": "__source_ts_us", "deleted": "__deleted"}
-"""Of a decoded change's own fields, what ExtractNewRecordState calls them."""
+"""A change's metadata fields and their names in records from ExtractNewRecordState."""
 
 _LARGEST_SCALE = 200
 _OPS = ("c", "u", "r", "d")
@@ -34,14 +34,15 @@ _ZEROS = {
 
 
 class Undecodable(ValueError):
-    """A record that is no change of its stream; the message says why."""
+    """A record that is not a change of its stream; the message says why."""
 
 
 class Change(msgspec.Struct, rename=META):
     """One change. A subclass for each stream adds its columns: times in milliseconds, decimals as strings, None for the
     null of a nullable column.
 
-    `op` is c, u, r or d; of a delete only the key's columns mean anything. `committed_us` is PostgreSQL's commit time.
+    `op` is c, u, r or d; for a delete only the key's columns are meaningful. `committed_us` is PostgreSQL's commit
+    time.
     """
 
     op: str
@@ -52,7 +53,7 @@ class Change(msgspec.Struct, rename=META):
 class Decoder:
     """Decodes one stream's records.
 
-    A column added in PostgreSQL is left aside until the catalogue learns of it; `unknown_fields` names it.
+    A column added in PostgreSQL is ignored until it is in the catalogue; `unknown_fields` returns it.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -69,9 +70,9 @@ class Decoder:
         self._known = frozenset((*stream.column_names, *META.values()))
 
     def decode(self, value: bytes | None) -> Change:
-        """The change in a record's value. Raises Undecodable."""
+        """Return the change in a record's value. Raises Undecodable."""
         if value is None:
-            raise Undecodable("a tombstone; the connector is set to send none")
+            raise Undecodable("a tombstone; the connector is configured to send none")
         try:
             change = self._typed.decode(value)
         except msgspec.MsgspecError:
@@ -81,10 +82,10 @@ class Decoder:
         return change
 
     def unknown_fields(self, value: bytes | None) -> frozenset[str]:
-        """The fields of a record that the catalogue does not know; none of one that is no change.
+        """Return the fields of a record that are not in the catalogue; none if it is not a change.
 
-        Apart from `decode`, which passes over them at no cost: a new column stands in every record that follows, so it
-        is enough to look now and then.
+        This is separate from `decode`, which skips them at no cost: a new column is in every later record, so it is
+        enough to check now and then.
         """
         try:
             return frozenset(self._row(value or b"")) - self._known
@@ -95,10 +96,10 @@ class Decoder:
         row = self._row(value)
         op = row.get("__op")
         if isinstance(op, str) and op not in _OPS:
-            # Told first: a truncate has no columns, and that they are missing is not what is wrong with it.
+            # Checked first: a truncate has no columns, and a message about missing ones would mislead.
             raise _unknown_op(op)
         if op == "d":
-            # Debezium may leave out, null or zero what is not in the key; only the key is looked at.
+            # Debezium may omit, null or zero the columns outside the key; only the key is used.
             row = {**self._zeros, **{name: item for name, item in row.items() if item is not None}}
         try:
             change = msgspec.convert(row, self.type)
@@ -107,15 +108,15 @@ class Decoder:
         return change
 
     def _row(self, value: bytes) -> dict[str, Any]:
-        """The fields of a record of whatever shape, as our own connector would have sent them."""
+        """Return the fields of a record of any format, as our own connector would have sent them."""
         try:
             document = self._any.decode(value)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Undecodable(f"no JSON: {error}") from None
+            raise Undecodable(f"not JSON: {error}") from None
         try:
             return self._flat(document)
         except (TypeError, AttributeError, KeyError, ArithmeticError) as error:
-            # JSON of any shape can come; where it is not even shaped as an envelope or a schema, that is all to say.
+            # Any JSON may arrive; all that can be said here is that it is neither an envelope nor a row.
             raise Undecodable(f"neither a change nor an envelope of one: {error!r}") from None
 
     def _flat(self, document: Any) -> dict[str, Any]:
@@ -130,7 +131,7 @@ class Decoder:
         return {name: self._plain(name, item, scales.get(name)) for name, item in document.items()}
 
     def _plain(self, name: str, item: Any, scale: int | None) -> Any:
-        """A column's value as our own connector would have sent it."""
+        """Return a column's value as our own connector would have sent it."""
         kind = self.stream.types.get(name)
         if kind is Type.DECIMAL:
             return _decimal_text(item, scale)
@@ -146,19 +147,19 @@ def _unknown_op(op: str) -> Undecodable:
 
 
 def _unwrap(envelope: dict[str, Any]) -> dict[str, Any]:
-    """An envelope as ExtractNewRecordState would flatten it."""
+    """Flatten an envelope as ExtractNewRecordState would."""
     op, source = envelope["op"], envelope.get("source") or {}
     image = envelope.get("before") if op == "d" else envelope.get("after")
     if not isinstance(image, dict):
         raise Undecodable(f"op {op!r} without the row's image")
     if not isinstance(source, dict):
-        raise Undecodable(f"source {source!r}: no mapping")
+        raise Undecodable(f"source {source!r} is not a mapping")
     committed = source.get("ts_us", source.get("ts_ms", 0) * 1000)
     return {**image, "__op": op, "__lsn": source.get("lsn"), "__source_ts_us": committed}
 
 
 def _decimal_scales(schema: Any) -> dict[str, int]:
-    """The scale of every decimal column that a Connect schema declares (org.apache.kafka.connect.data.Decimal)."""
+    """Return the scale of every decimal column in a Connect schema (org.apache.kafka.connect.data.Decimal)."""
     found: dict[str, int] = {}
     pending = [schema]
     while pending:
@@ -175,20 +176,21 @@ def _decimal_scales(schema: Any) -> dict[str, int]:
 
 
 def _decimal_text(item: Any, scale: int | None) -> Any:
-    """A decimal as text: from text, from base64 with a scale, or from {"scale", "value"} (VariableScaleDecimal)."""
+    """Return a decimal as text, from text, from base64 with a scale, or from {"scale", "value"}
+    (VariableScaleDecimal)."""
     if isinstance(item, dict) and item.keys() == {"scale", "value"}:
         item, scale = item["value"], int(item["scale"])
     if isinstance(item, str) and scale is not None and item != UNAVAILABLE:
         if abs(scale) > _LARGEST_SCALE:
-            raise Undecodable(f"decimal with a scale of {scale}; {_LARGEST_SCALE} at most is accepted")
+            raise Undecodable(f"decimal with a scale of {scale}; at most {_LARGEST_SCALE} is accepted")
         try:
             unscaled = int.from_bytes(base64.b64decode(item, validate=True), "big", signed=True)
         except ValueError:
-            raise Undecodable(f"decimal {item!r}: no base64") from None
-        # From text, since arithmetic would round to the context's 28 digits.
+            raise Undecodable(f"decimal {item!r} is not base64") from None
+        # Built from text, since arithmetic would round to the context's 28 digits.
         return format(Decimal(f"{unscaled}E{-scale}"), "f")
     if isinstance(item, int) and not isinstance(item, bool):
         return str(item)
     if isinstance(item, float):
-        raise Undecodable(f"decimal {item!r} came as a float, which has lost digits; string or base64 is accepted")
+        raise Undecodable(f"decimal {item!r} is a float, which may have lost digits; a string or base64 is accepted")
     return item

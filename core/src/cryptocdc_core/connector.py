@@ -10,17 +10,18 @@ from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.platform import PlatformFacts
 
 HEARTBEAT_MS = 1000
-"""How often the slot moves on when nothing is captured; a proof waits for it."""
+"""How often the slot advances when nothing is captured; proofs wait for that."""
 
 
 def connector_config(names: Names, streams: Sequence[Stream], platform: PlatformFacts) -> dict[str, str]:
-    """The connector's configuration, as Connect's REST API and Strimzi's KafkaConnector take it.
+    """Return the connector's configuration for Connect's REST API and Strimzi's KafkaConnector.
 
-    Not the defaults, and why: `poll.interval.ms` is nearly all of the latency (500 → 10); schemas off and unwrapped
-    records are 77 bytes a row instead of 4,532; decimals as strings keep their digits; roots only, since partitions are
-    published as their root; the key is the symbol, so that a symbol's rows keep their order; a queue of 2,048 changes
-    dies young in the heap, where one of 8,192 has its collector copy it over and over (3 of Connect's 45 µs a row, not
-    13); a commit's rows go in one request when they may wait 3 ms for each other, for half the broker's work.
+    Settings that differ from the defaults, and why: `poll.interval.ms` causes nearly all of the latency (500 → 10);
+    without schemas and envelopes a record has 77 bytes per row instead of 4,532; decimals as strings keep their digits;
+    only root tables are listed, since partitions are published as their root; the key is the symbol, so that a symbol's
+    rows keep their order; the changes in a queue of 2,048 die young in the heap, whereas with 8,192 the collector
+    copies them again and again (3 instead of 13 of Connect's 45 µs per row); a linger of 3 ms puts a commit's rows into
+    one request, which halves the broker's work.
     """
     roots = [f"{names.schema}.{stream.table}" for stream in streams]
     return {
@@ -61,7 +62,7 @@ def connector_config(names: Names, streams: Sequence[Stream], platform: Platform
         "producer.override.linger.ms": "3",
         "producer.override.compression.type": "lz4",
         "producer.override.batch.size": "131072",
-        # A restarted PostgreSQL is met with retries, not with a failed task.
+        # While PostgreSQL restarts, the task retries instead of failing.
         "errors.max.retries": "-1",
         "retriable.restart.connector.wait.ms": "2000",
     }

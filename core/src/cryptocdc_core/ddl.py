@@ -1,4 +1,4 @@
-"""The statements that make a feed's tables in both databases, derived from the catalogue. Text in, text out."""
+"""The statements that create a feed's tables in both databases, derived from the catalogue. Text in, text out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GAPS = "gaps"
 PROOFS = "proofs"
 DROPPED = "dropped"
 AUDIT_COLUMN = "audit"
-"""Also the name of its type."""
+"""The name of both the column and its type."""
 
 DAY_MS = 86_400_000
 
@@ -22,10 +22,10 @@ _OVERWRITTEN = "{'class': 'UnifiedCompactionStrategy'}"
 
 
 def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: str) -> list[str]:
-    """Schema, tables, their roots' publication and the replication user's rights. Each statement may be run again.
+    """Return the idempotent statements for schema, tables, publication and the replication user's privileges.
 
-    The publication is set to exactly these roots, partitions published as their root, without truncate: what empties a
-    table here must not empty it there unseen.
+    The publication contains exactly these root tables, publishes partitions as their root, and omits truncate, which
+    must not empty a table in Cassandra unnoticed.
     """
     schema = quoted(names.schema)
     reader = quoted(replication_user)
@@ -42,23 +42,24 @@ def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: s
         if stream.nullable:
             statements.append(_drop_not_null(f"{schema}.{quoted(stream.table)}", stream.nullable))
     statements += [
-        # Its row moves the slot on while captured tables are idle, so that no log piles up.
+        # Updates of its row advance the slot while captured tables are idle, so that WAL does not accumulate.
         f"CREATE TABLE IF NOT EXISTS {schema}.{HEARTBEAT} (id integer PRIMARY KEY, beat_at timestamp(3) NOT NULL)",
         f"INSERT INTO {schema}.{HEARTBEAT} VALUES (1, now()) ON CONFLICT DO NOTHING",  # noqa: S608
-        # What capture missed, written in the transaction of the row that showed it: a restart goes on filling.
+        # What capture missed, written in the transaction of the row that revealed it, so that filling survives
+        # restarts.
         f"CREATE TABLE IF NOT EXISTS {schema}.{GAPS} ("
         "id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, table_name text NOT NULL, symbol text NOT NULL,"
         " interval text NOT NULL DEFAULT '', first bigint NOT NULL, last bigint NOT NULL,"
         " state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'filled', 'unfillable')),"
         " reason text NOT NULL DEFAULT '', found_at timestamp(3) NOT NULL DEFAULT now(), ended_at timestamp(3),"
         " UNIQUE (table_name, symbol, interval, first, last))",
-        # Which slices of time the verifier has proven equal; a partition is dropped only when all of it is here. The
-        # count and the sum of the versions tell whether a slice has changed since.
+        # The slices of time that the verifier has proven equal; a partition is dropped only if all of its slices are
+        # here. The number of rows and the sum of the versions show whether a slice has changed since.
         f"CREATE TABLE IF NOT EXISTS {schema}.{PROOFS} ("
         "table_name text NOT NULL, bucket_start timestamp(3) NOT NULL, bucket_end timestamp(3) NOT NULL,"
         " rows bigint NOT NULL, versions numeric NOT NULL, lsn pg_lsn NOT NULL,"
         " proven_at timestamp(3) NOT NULL DEFAULT now(), PRIMARY KEY (table_name, bucket_start))",
-        # Which days retention has dropped: Cassandra still has their rows, and they are not extra there.
+        # The days that retention has dropped: their rows are still in Cassandra, where they don't count as extra.
         f"CREATE TABLE IF NOT EXISTS {schema}.{DROPPED} ("
         "table_name text NOT NULL, day timestamp(3) NOT NULL, rows bigint NOT NULL,"
         " dropped_at timestamp(3) NOT NULL DEFAULT now(), PRIMARY KEY (table_name, day))",
@@ -95,7 +96,7 @@ def _drop_not_null(table: str, columns: Sequence[Column]) -> str:
 
 
 def drop_postgres(names: Names) -> list[str]:
-    """The statements that remove what `postgres_schema` made, rows and all."""
+    """Return the statements that remove everything that `postgres_schema` creates, including all rows."""
     return [
         f"DROP PUBLICATION IF EXISTS {quoted(names.publication)}",
         f"DROP SCHEMA IF EXISTS {quoted(names.schema)} CASCADE",
@@ -103,7 +104,7 @@ def drop_postgres(names: Names) -> list[str]:
 
 
 def cassandra_role(names: Names, role: str, password: str, rights: Sequence[str]) -> list[str]:
-    """The statements that let a role log in and do this with this keyspace, and no more than that."""
+    """Return the statements that create a role and grant it `rights` on this keyspace, and nothing else."""
     return [
         f"CREATE ROLE IF NOT EXISTS {quoted(role)} {_login(password)}",
         *(f"GRANT {right} ON KEYSPACE {quoted(names.keyspace)} TO {quoted(role)}" for right in rights),
@@ -111,7 +112,7 @@ def cassandra_role(names: Names, role: str, password: str, rights: Sequence[str]
 
 
 def cassandra_password(role: str, password: str) -> str:
-    """The statement that gives a role another password. Cassandra takes one every five seconds."""
+    """Return the statement that changes a role's password. Cassandra accepts one every five seconds."""
     return f"ALTER ROLE {quoted(role)} {_login(password)}"
 
 
@@ -120,33 +121,33 @@ def _login(password: str) -> str:
 
 
 def drop_cassandra(names: Names) -> list[str]:
-    """The statements that remove what `cassandra_schema` made, rows and all."""
+    """Return the statements that remove everything that `cassandra_schema` creates, including all rows."""
     return [f"DROP KEYSPACE IF EXISTS {quoted(names.keyspace)}"]
 
 
 def trade_kind(names: Names, kind: str) -> str:
-    """The statement that notes which trades the table holds, and raises when it holds the other kind's: their ids are
-    counted apart and must never mix, not even when the feed was deleted, or was without trades, in between."""
+    """Return the statement that records the kind of trades in the table, and raises if it contains the other kind:
+    their ids are separate sequences that must never mix, even if the feed was deleted, or had no trades, meanwhile."""
     table = f"{quoted(names.schema)}.{quoted(RECENT_TRADES.table)}"
-    told = (
-        f"spec.streams.recentTrades.kind: {kind!r} is not accepted; accepted: %, whose rows {names.schema}."
-        f"{RECENT_TRADES.table} holds: use another feed, or delete this one with `deletionPolicy: Delete`"
+    message = (
+        f"spec.streams.recentTrades.kind: {kind!r} is not accepted; accepted: %, the kind of the rows in"
+        f" {names.schema}.{RECENT_TRADES.table}: use another feed, or delete this one with `deletionPolicy: Delete`"
     )
     return "DO " + literal(
         f"DECLARE held text := obj_description({literal(table)}::regclass); BEGIN"
         f" IF held <> {literal(kind)} AND EXISTS (SELECT FROM {table}) THEN"
-        f" RAISE EXCEPTION {literal(told)}, quote_literal(held); END IF;"
+        f" RAISE EXCEPTION {literal(message)}, quote_literal(held); END IF;"
         f" COMMENT ON TABLE {table} IS {literal(kind)}; END"
     )
 
 
 def partition_name(stream: Stream, day_ms: int) -> str:
-    """The PostgreSQL partition of the UTC day that starts at `day_ms`, e.g. klines_p20261121."""
+    """Return the name of the PostgreSQL partition for the UTC day that starts at `day_ms`, e.g. klines_p20261121."""
     return f"{stream.table}_p{datetime.fromtimestamp(day_ms / 1000, UTC):%Y%m%d}"
 
 
 def postgres_partition(names: Names, stream: Stream, day_ms: int) -> str:
-    """The statement that makes the partition of the UTC day that starts at `day_ms`, unless it is there."""
+    """Return the statement that creates the partition for the UTC day that starts at `day_ms`, unless it exists."""
     start, end = (f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d}" for at in (day_ms, day_ms + DAY_MS))
     schema = quoted(names.schema)
     return (
@@ -156,7 +157,8 @@ def postgres_partition(names: Names, stream: Stream, day_ms: int) -> str:
 
 
 def cassandra_schema(names: Names, streams: Sequence[Stream], retention_s: int | None, replication: str) -> list[str]:
-    """Keyspace and tables; `replication` is CQL's map, e.g. "{'class': 'SimpleStrategy', 'replication_factor': 1}"."""
+    """Return the idempotent statements for keyspace and tables. `replication` is a CQL map,
+    e.g. "{'class': 'SimpleStrategy', 'replication_factor': 1}"."""
     keyspace = quoted(names.keyspace)
     fields = ", ".join(f"{quoted(c.name)} {c.type.cql}" for c in AUDIT)
     statements = [
@@ -185,7 +187,7 @@ def cassandra_schema(names: Names, streams: Sequence[Stream], retention_s: int |
 
 
 def cassandra_columns(stream: Stream) -> tuple[Column, ...]:
-    """A stream's columns in Cassandra, the audit apart: those of PostgreSQL and the bucket."""
+    """Return a stream's columns in Cassandra, except the audit: those of PostgreSQL and the bucket."""
     finer = "".join(f", of {value} of the {bucket.value}" for value, bucket in stream.finer_buckets.items())
     bucket = Column(stream.bucket_column, Type.TIMESTAMP, f"Start of the {stream.bucket.value}{finer}, in UTC.")
     return (*stream.columns, bucket)
@@ -205,7 +207,8 @@ def _cassandra_table(
 
 
 def _compaction(retention_s: int | None, bucket: Bucket) -> str:
-    """TimeWindowCompaction with about 25 windows a TTL: whole files expire at once. Without TTL, by the bucket."""
+    """Return TimeWindowCompactionStrategy with about 25 windows per TTL, so that whole files expire at once; without
+    a TTL the window depends on the bucket."""
     if retention_s is None:
         hours = {Bucket.HOUR: 24, Bucket.DAY: 24 * 7, Bucket.MONTH: 24 * 31}[bucket]
     else:

@@ -1,4 +1,4 @@
-"""Durations as feeds write them: a whole number with a unit, "60s", "15m", "2d"."""
+"""Durations in feeds: a whole number with a unit, such as "60s", "15m", "2d"."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ PATTERN = r"^[1-9][0-9]{0,5}[smhdw]$"
 
 
 def seconds(text: str) -> int:
-    """The length of `text` in seconds. Raises ValueError unless it matches PATTERN."""
+    """Return the duration in seconds. Raises ValueError unless `text` matches PATTERN."""
     if not re.fullmatch(PATTERN.removesuffix("$"), text):
-        raise ValueError(f"{text!r} is no duration: a whole number with a unit is accepted, such as 60s, 15m, 12h, 2d")
+        raise ValueError(
+            f"{text!r} is not a duration: a whole number with a unit is accepted, such as 60s, 15m, 12h, 2d"
+        )
     return int(text[:-1]) * UNITS_S[text[-1]]

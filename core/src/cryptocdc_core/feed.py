@@ -54,9 +54,11 @@ class Metadata(FeedModel):
     @classmethod
     def _not_reserved(cls, name: str) -> str:
         if name in RESERVED or name.startswith(RESERVED_STARTS):
-            raise ValueError("a name that the servers or the platform keep for themselves; any other is accepted")
+            raise ValueError("reserved by the servers or the platform; any other is accepted")
         if name.endswith(RESERVED_ENDS):
-            raise ValueError("the endings -sim and -capture mark simulated and replayed runs; any other is accepted")
+            raise ValueError(
+                "the suffixes -sim and -capture are reserved for simulated and replayed runs; any other is accepted"
+            )
         return name
 
 
@@ -170,7 +172,7 @@ class Streams(FeedModel):
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """Return the tables of the streams that the feed asks for; the field of a stream has the name of its table."""
+        """Return the tables of the feed's streams; a stream's field has the name of its table."""
         return tuple(name for name, _ in _stream_fields() if getattr(self, name) is not None)
 
 
@@ -193,7 +195,7 @@ class Retentions(FeedModel):
     @classmethod
     def _expressible(cls, text: str) -> str:
         if (retention_s(text) or 0) > MOST_TTL_S:
-            raise ValueError("3650d at most, or keep, is accepted: Cassandra refuses expiries that are further away")
+            raise ValueError("at most 3650d, or keep, is accepted: Cassandra refuses longer TTLs")
         return text
 
 
@@ -272,7 +274,8 @@ class CryptoFeed(FeedModel):
         return self.metadata.name
 
     def refuse_changes(self, before: CryptoFeed) -> None:
-        """Raise FeedError when a field differs from `before` that decides what stored rows mean or where they lie."""
+        """Raise FeedError if an immutable field differs from `before`: one that determines what stored rows mean or
+        where they are stored."""
         trades, earlier = self.spec.streams.recent_trades, before.spec.streams.recent_trades
         immutable: list[tuple[str, object, object]] = [
             ("spec.exchange", before.spec.exchange, self.spec.exchange),
@@ -281,7 +284,7 @@ class CryptoFeed(FeedModel):
         if trades is not None and earlier is not None:
             immutable.append(("spec.streams.recentTrades.kind", earlier.kind, trades.kind))
         problems = [
-            f"{field}: {now!r} is not accepted; accepted: {then!r}, which it was made with: use another feed"
+            f"{field}: {now!r} is not accepted: the field is immutable; accepted: {then!r}, or another feed"
             for field, then, now in immutable
             if now != then
         ]
@@ -290,7 +293,7 @@ class CryptoFeed(FeedModel):
 
 
 def retention_s(text: str) -> int | None:
-    """A retention in seconds, None for "keep"."""
+    """Return a retention in seconds, None for "keep"."""
     return None if text == "keep" else durations.seconds(text)
 
 
@@ -316,7 +319,7 @@ def _field(given: object, name: str) -> object:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Without aliases: a feed needs none, and ten lines of them can stand for more entries than memory holds."""
+    """Rejects aliases: a feed needs none, and ten lines of them can expand to more entries than fit into memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -338,11 +341,11 @@ def read(path: Path) -> Any:
             if document is not None
         ]
     except FileNotFoundError:
-        raise FeedError([f"{path}: no such file; accepted: a YAML file that holds one CryptoFeed"]) from None
+        raise FeedError([f"{path}: no such file; accepted: a YAML file with one CryptoFeed"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise FeedError([f"{path}: can't be read: {error}"]) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the 31st of February, a huge number
-        raise FeedError([f"{path}: no YAML: {' '.join(str(error).split())}"]) from None
+        raise FeedError([f"{path}: invalid YAML: {' '.join(str(error).split())}"]) from None
     if len(documents) != 1:
-        raise FeedError([f"{path}: holds {len(documents)} documents; accepted: one CryptoFeed"])
+        raise FeedError([f"{path}: contains {len(documents)} documents; accepted: one CryptoFeed"])
     return documents[0]

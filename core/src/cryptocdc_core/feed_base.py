@@ -1,4 +1,4 @@
-"""What all parts of a feed's model have in common."""
+"""The base of the feed model's classes, and the types of their fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic_core import InitErrorDetails
 
 from cryptocdc_core import durations, symbols
 
-# A pattern bounds a string by itself; `maxLength` says so to Kubernetes, which does not read it out of the pattern.
+# The patterns bound the lengths already; `maxLength` is for Kubernetes, which does not derive it from a pattern.
 Duration = Annotated[str, Field(pattern=durations.PATTERN, json_schema_extra={"maxLength": 7})]
 Count = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 Symbol = Annotated[
@@ -36,29 +36,29 @@ REFERENCE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-
 """A module and what it contains, as Python names them."""
 
 Broken = tuple[tuple[str | int, ...], str]
-"""A rule that is broken: the field, as a path from the model, and what is accepted."""
+"""A broken rule: the field, as a path from the model, and what is accepted."""
 
 
 class FeedModel(BaseModel):
-    # Strict, and by the documented names only: what the CRD's schema would refuse is refused here, too. The strings
-    # below the fields are what `kubectl explain` and docs/feed.md say.
+    # Strict, and by the documented names only: whatever the CRD's schema would refuse is refused here, too. The strings
+    # below the fields are the descriptions in `kubectl explain` and docs/feed.md.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:  # noqa: ARG003 - for the models with rules
-        """Yield what is wrong with `given` beyond its fields one by one. `given` is as it was written, by the
-        documented names and without nulls: any value in it may be invalid, which is reported elsewhere."""
+        """Yield the broken rules that concern several fields of `given`. It is the mapping as the user wrote it, with
+        the documented names and without nulls; any value in it may be invalid, which is reported elsewhere."""
         yield from ()
 
     @model_validator(mode="wrap")
     @classmethod
     def _whole(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
-        """Check fields and rules, whichever fails: a validator that runs after the fields would be left out as soon as
-        one of them is invalid, and its mistakes be reported one correction later."""
+        """Check both fields and rules: a validator that runs after the fields would be skipped as soon as one field is
+        invalid, so the user would learn of broken rules only after correcting it."""
         if not isinstance(given, dict):
             return validate(given)
         fields = cls.documented_fields()
-        # As Kubernetes has it: a field's null stands for the default.
+        # As in Kubernetes, null means the default.
         present = {key: value for key, value in given.items() if value is not None or key not in fields}
         problems: list[InitErrorDetails] = []
         made = None
@@ -86,7 +86,7 @@ class FeedModel(BaseModel):
 
     @classmethod
     def lacks(cls, given: dict[str, Any], wanted: Sequence[str]) -> bool:
-        """Return whether none of `wanted` is given, and no unknown field that may be one of them misspelled."""
+        """Return whether none of `wanted` is given, nor an unknown field that may be a misspelling of one."""
         return not any(name in given for name in wanted) and given.keys() <= cls.documented_fields()
 
 
@@ -97,6 +97,6 @@ def _at(value: Any, path: Sequence[str | int]) -> Any:
 
 
 def duplicates(values: object) -> list[str]:
-    """Return the strings that a list holds more than once, sorted; none of what is not a list."""
+    """Return the strings that occur more than once in a list, sorted; none if `values` is not a list."""
     texts = [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
     return sorted({text for text in texts if texts.count(text) > 1})

@@ -1,4 +1,4 @@
-"""What is wrong with a feed, in a user's words."""
+"""Turns pydantic's errors about a feed into messages for users."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cryptocdc_core.feed_base import REFERENCE
 
 
 def shown(value: object) -> str:
-    """The value as an error shows it: cut short."""
+    """Return the value's repr for an error message, truncated to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
 def problem(detail: ErrorDetails, document: type[BaseModel]) -> str:
-    """One line for one of pydantic's errors in a `document`: the field, the value, what is accepted."""
+    """Return one line for one of pydantic's errors in a `document`: the field, the value, what is accepted."""
     path = ""
     for part in detail["loc"]:
         path += f"[{part}]" if isinstance(part, int) else (f".{part}" if path else str(part))
@@ -28,7 +28,7 @@ def problem(detail: ErrorDetails, document: type[BaseModel]) -> str:
     context = detail.get("ctx", {})
     kind = detail["type"]
     if kind == "missing":
-        return f"{path}: is missing; it must be given"
+        return f"{path}: is missing; it is required"
     if kind == "extra_forbidden":
         field = str(detail["loc"][-1])
         near = difflib.get_close_matches(field, _fields_at(document, detail["loc"][:-1]), n=1)
@@ -38,7 +38,7 @@ def problem(detail: ErrorDetails, document: type[BaseModel]) -> str:
         return f"{path}: {shown(detail['input'])}: {context['error']}"
     accepted = {
         "literal_error": lambda: str(context["expected"]),
-        "string_pattern_mismatch": lambda: PATTERNS.get(str(context["pattern"]), f"what matches {context['pattern']}"),
+        "string_pattern_mismatch": lambda: PATTERNS.get(str(context["pattern"]), f"a match of {context['pattern']}"),
         "greater_than_equal": lambda: f"{_bound(context['ge'])} or more",
         "less_than_equal": lambda: f"{_bound(context['le'])} or less",
         "too_short": lambda: f"{context['min_length']} or more entries",
@@ -62,7 +62,7 @@ PATTERNS = {
 
 
 def _bound(limit: object) -> str:
-    """pydantic gives the bound of a decimal as Python would write it; a person writes no exponent."""
+    """Return a bound as a person would write it: pydantic gives that of a decimal as a Python expression."""
     text = str(limit)
     if not text.startswith("Decimal"):
         return text
@@ -70,7 +70,7 @@ def _bound(limit: object) -> str:
 
 
 def _fields_at(document: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """What the model at `loc` calls its fields."""
+    """Return the documented names of the fields of the model at `loc`."""
     model: Any = document
     for part in loc:
         for name, field in model.model_fields.items():

@@ -7,7 +7,7 @@ from decimal import ROUND_FLOOR, Decimal, localcontext
 from typing import NamedTuple
 
 SLOT_MS = 10_000
-"""Order books whose bucket_time is a whole multiple of this are binned."""
+"""Order books whose bucket_time is a multiple of this are binned."""
 BINS = 24
 _STEPS = (Decimal(1), Decimal(2), Decimal(5))
 
@@ -21,7 +21,8 @@ class Bin(NamedTuple):
 
 
 def bin_width(span: Decimal) -> Decimal:
-    """The smallest of 1, 2, 5 × 10ⁿ of which BINS − 2 cover `span`, so that bins of neighbouring books line up."""
+    """Return the smallest of 1, 2, 5 × 10ⁿ of which BINS − 2 cover `span`, so that bins of consecutive books line
+    up."""
     least = span / (BINS - 2)
     exponent = least.adjusted() if least else 0
     for power in (exponent, exponent + 1):
@@ -34,7 +35,8 @@ def bin_width(span: Decimal) -> Decimal:
 def bins(
     bid_prices: Sequence[str], bid_quantities: Sequence[str], ask_prices: Sequence[str], ask_quantities: Sequence[str]
 ) -> list[Bin]:
-    """The BINS bins of a book, lowest price first; none for an empty book. A level on an edge is of the upper."""
+    """Return the BINS bins of a book, lowest price first; none for an empty book. A price on an edge belongs to the
+    upper bin."""
     bids = [(Decimal(p), Decimal(q)) for p, q in zip(bid_prices, bid_quantities, strict=True)]
     asks = [(Decimal(p), Decimal(q)) for p, q in zip(ask_prices, ask_quantities, strict=True)]
     prices = [price for price, _ in (*bids, *asks)]

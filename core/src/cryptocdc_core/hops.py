@@ -1,8 +1,8 @@
-"""One row's way through every hop: what each place holds of it, when it came there, who says so. Pure.
+"""The trace of one row through every hop: what each place stores of it, when it arrived, and the source of that. Pure.
 
-Five hops: the exchange's event, the producer, PostgreSQL's commit, Kafka's record, Cassandra's row. What is not
-known stays away, and `note` says why; what one place says of another (a change bears PostgreSQL's LSN and commit time,
-Cassandra's audit bears all of it) is told as that place's word.
+There are five hops: the exchange's event, the producer, PostgreSQL's commit, Kafka's record, Cassandra's row. What is
+unknown is left out, and `note` says why. Where one place reports about another (a change contains PostgreSQL's LSN and
+commit time, Cassandra's audit contains all times), `source` names the place that reports it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from cryptocdc_core.times import iso, iso_us, millis
 EXCHANGE, PRODUCER, POSTGRES, KAFKA, CASSANDRA = HOPS = ("exchange", "producer", "postgres", "kafka", "cassandra")
 
 Values = dict[str, Any]
-"""A row by column, in one spelling wherever it was read: times in ms, decimals as text with all their digits."""
+"""A row by column, in one format wherever it was read: times in ms, decimals as text with all their digits."""
 
 
 def exact(stream: Stream, row: Mapping[str, Any]) -> Values:
-    """A row as drivers give it (UTC without zone, Decimal), or as a change bears it, in that one spelling."""
+    """Convert a row from a driver (naive UTC times, Decimal) or from a change to that one format."""
     return {column.name: _plain(column.type, row[column.name]) for column in stream.columns}
 
 
@@ -39,25 +39,25 @@ def _plain(kind: Type, value: Any) -> Any:
 
 
 def lsn_text(lsn: int) -> str:
-    """A position of PostgreSQL's log as PostgreSQL spells it, e.g. 0/16B3748."""
+    """Format a WAL position as PostgreSQL does, e.g. 0/16B3748."""
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
 
 
 def differing(stream: Stream, one: Values, other: Values) -> list[str]:
-    """The columns in which two rows are not the same, digit by digit."""
+    """Return the columns in which two rows differ, compared digit by digit."""
     return [name for name in stream.column_names if one[name] != other[name]]
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What the exchange sent, as the follower received it itself: the producer keeps no frames."""
+    """What the exchange sent, as the tracer received it itself: the producer keeps no frames."""
 
     text: str
     channel: str
-    """The stream's name at the exchange, or the question that was asked over REST."""
+    """The stream's name at the exchange, or the request that was sent over REST."""
     received_us: int
     values: Values | None
-    """What it says of the row's columns; None where it takes several frames to make a row."""
+    """The row's columns that it contains; None if a row results from several frames."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ class Stored:
 
 @dataclass(frozen=True)
 class Sent:
-    """Kafka's record of one change. Of a delete (op d) `values` are only the key's."""
+    """Kafka's record of one change. For a delete (op d) `values` has only the key's columns."""
 
     topic: str
     partition: int
     offset: int
     at_ms: int
-    """When Kafka Connect handed it to Kafka: the record's timestamp."""
+    """When Kafka Connect sent it to Kafka: the record's timestamp."""
     size: int
     """Bytes of the value."""
     op: str
@@ -94,8 +94,8 @@ def sent(stream: Stream, change: Change, topic: str, partition: int, offset: int
 
 @dataclass(frozen=True)
 class Written:
-    """Cassandra's row. `write_us` and `ttl_s` are those of its version: WRITETIME and what is left of the TTL, None
-    without one. `audit` has the fields of AUDIT, times in ms; empty where the row was written by hand."""
+    """Cassandra's row. `write_us` and `ttl_s` are WRITETIME and remaining TTL of its column `version`, None without
+    one. `audit` has the fields of AUDIT, times in ms; it is empty if the row was written by hand."""
 
     table: str
     bucket_ms: int
@@ -106,7 +106,7 @@ class Written:
 
 
 def audit_of(row: Any) -> Values:
-    """The column `audit` as Cassandra's driver gives it."""
+    """Convert the column `audit` as Cassandra's driver returns it."""
     if row is None:
         return {}
     return {column.name: _plain(column.type, getattr(row, column.name)) for column in AUDIT}
@@ -114,20 +114,20 @@ def audit_of(row: Any) -> Values:
 
 @dataclass(frozen=True)
 class Hop:
-    """`at_us` is when the row came there, by that place's clock; clocks may differ. None: not known, or not there."""
+    """`at_us` is when the row arrived, by that place's clock; clocks may differ. None: unknown, or not there."""
 
     name: str
     at_us: int | None
     source: str
-    """Who says so."""
+    """Where this information comes from."""
     facts: dict[str, Any]
     note: str = ""
-    """Why it is not there, or was not asked."""
+    """Why the row is not there, or was not looked up."""
 
 
 @dataclass
 class Trail:
-    """What was found of one row. `notes`: by hop, why nothing was found there, or it was not asked."""
+    """What was found of one row. `notes`: by hop, why nothing was found there, or why it was not looked up."""
 
     stream: Stream
     key: Values
@@ -137,7 +137,7 @@ class Trail:
     written: Written | None = None
     notes: dict[str, str] = field(default_factory=dict)
     read_back_us: int | None = None
-    """When the follower saw it in Cassandra: it was acknowledged by then. Only of a row that was waited for."""
+    """When the tracer read it from Cassandra, so it was acknowledged by then. Only for a row that it waited for."""
 
     @property
     def values(self) -> Values:
@@ -147,7 +147,7 @@ class Trail:
 
     @property
     def held(self) -> dict[str, Values]:
-        """By place, the rows to compare."""
+        """The rows to compare, by place."""
         found: dict[str, Values] = {}
         if self.stored is not None:
             found[POSTGRES] = self.stored.values
@@ -159,7 +159,7 @@ class Trail:
 
     @property
     def differing(self) -> dict[str, list[str]]:
-        """By place, the columns that differ from the first place's; of a frame those that it makes otherwise."""
+        """By place, the columns that differ from the first place's row; for a frame, those it has that differ."""
         (first, row), *others = self.held.items() or [("", {})]
         found = {name: differing(self.stream, row, other) for name, other in others}
         if self.frame is not None and self.frame.values is not None and first:
@@ -174,7 +174,7 @@ class Trail:
 
     @property
     def equal(self) -> bool:
-        """Whether it has arrived in Cassandra and is the same wherever it is."""
+        """Whether the row has arrived in Cassandra and is the same everywhere."""
         return self.written is not None and not self.differing
 
     def hops(self) -> list[Hop]:
@@ -228,7 +228,9 @@ class Trail:
     def _cassandra(self) -> Hop:
         row = self.written
         if row is None:
-            deleted = "deleted in PostgreSQL, and so here" if self.sent is not None and self.sent.op == "d" else ""
+            deleted = (
+                "deleted in PostgreSQL, and therefore here" if self.sent is not None and self.sent.op == "d" else ""
+            )
             return Hop(CASSANDRA, None, "", {}, deleted or self._note(CASSANDRA, None))
         facts: dict[str, Any] = {
             "table": row.table,
@@ -238,7 +240,7 @@ class Trail:
         }
         if self.read_back_us is not None:
             facts["read_back"] = iso_us(self.read_back_us)
-        source = "its audit: when the consumer sent it" if row.audit else "Cassandra; without an audit: written by hand"
+        source = "its audit: when the consumer sent it" if row.audit else "Cassandra; no audit, so written by hand"
         return Hop(CASSANDRA, _us(row.audit.get("written_at")), source, facts, self._note(CASSANDRA, row))
 
     def _note(self, hop: str, there: object) -> str:
@@ -251,7 +253,7 @@ class Trail:
         return None if first.at_us is None or last.at_us is None else (last.at_us - first.at_us) / 1000
 
     def to_json(self) -> dict[str, Any]:
-        """What the command prints and the API answers."""
+        """Return what the command prints and the API returns."""
         return {
             "table": self.stream.table,
             "symbol": self.key["symbol"],
@@ -266,7 +268,7 @@ class Trail:
 
 
 def hops_json(hops: Sequence[Hop]) -> list[dict[str, Any]]:
-    """Each with `after_ms`, the time since the last hop before it that has one."""
+    """Convert the hops to JSON, with `after_ms`, the time since the last preceding hop that has a time."""
     found: list[dict[str, Any]] = []
     before: int | None = None
     for hop in hops:
@@ -287,7 +289,7 @@ def hops_json(hops: Sequence[Hop]) -> list[dict[str, Any]]:
 
 
 def in_words(stream: Stream, row: Values, names: Sequence[str]) -> Values:
-    """Some columns as people and programs read them: times in ISO 8601, everything else as it is."""
+    """Return the columns `names` with times in ISO 8601 and everything else unchanged."""
     return {
         name: iso(row[name]) if stream.types[name] is Type.TIMESTAMP and row[name] is not None else row[name]
         for name in names

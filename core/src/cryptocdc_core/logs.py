@@ -13,7 +13,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (ISO, UTC), level, logger, message, whatever was given as `extra`, exception."""
+    """Formats one JSON object per line: time (ISO, UTC), level, logger, message, the fields of `extra`, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -36,6 +36,6 @@ def configure(log_format: str = "auto", level: str = "INFO") -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # The driver tells each reconnection attempt at WARNING; our own metrics and health say it once.
+    # The driver logs each reconnection attempt as a WARNING; our metrics and health checks report it once.
     for chatty in ("cassandra", "urllib3", "websockets"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Every name that a feed gives to something outside, derived from its identity and from nothing else."""
+"""Every name of a feed's parts outside the programs, derived only from its identity."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Literal
 Source = Literal["exchange", "simulated", "capture"]
 
 SUFFIXES: dict[Source, str] = {"exchange": "", "simulated": "_sim", "capture": "_capture"}
-"""Made-up and replayed rows never share a table with real ones."""
+"""Simulated and replayed rows never share a table with real ones."""
 
 
 def source_of(exchange: str) -> Source:
-    """The source that a feed names itself, when nothing falls back: the simulator's rows are made up."""
+    """Return the source that the feed's `exchange` means, without any fallback to the simulator."""
     return "simulated" if exchange == "simulated" else "exchange"
 
 
 def identity(feed_name: str, source: Source) -> str:
-    """The feed's identity `fid`, e.g. ("my-feed", "simulated") → "my_feed_sim"."""
+    """Return the feed's identity `fid`, e.g. ("my-feed", "simulated") → "my_feed_sim"."""
     return feed_name.replace("-", "_") + SUFFIXES[source]
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a feed's parts are called. `fid` holds only [a-z0-9_], as the feed's model sees to."""
+    """The names of a feed's parts. `fid` contains only [a-z0-9_], which the feed's model ensures."""
 
     fid: str
 
@@ -41,7 +41,7 @@ class Names:
 
     @property
     def connector(self) -> str:
-        """With a dash, as Kubernetes wants names: the KafkaConnector and the connector are called the same."""
+        """With dashes, as Kubernetes requires: KafkaConnector and connector have the same name."""
         return self.fid.replace("_", "-")
 
     @property
@@ -66,7 +66,7 @@ class Names:
 
     @property
     def alerts_topic(self) -> str:
-        """By alert its last record."""
+        """Compacted: has the last record of each alert."""
         return f"{self.fid}.alerts"
 
     @property
@@ -87,7 +87,7 @@ class Names:
 
     @property
     def replay_group(self) -> str:
-        """Its committed offsets on the dead-letter topic say which letters were replayed."""
+        """Its committed offsets on the dead-letter topic record which dead letters were replayed."""
         return f"{self.fid}-dlq-replay"
 
     @property
@@ -96,10 +96,10 @@ class Names:
 
 
 def quoted(identifier: str) -> str:
-    """The identifier quoted for SQL and for CQL, which agree: doubled quotes inside quotes."""
+    """Quote an identifier for SQL or CQL, which have the same rule: quotes inside are doubled."""
     return '"' + identifier.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """The text as a string of SQL and of CQL, which agree: doubled quotes inside quotes."""
+    """Quote a string literal for SQL or CQL, which have the same rule: quotes inside are doubled."""
     return "'" + text.replace("'", "''") + "'"

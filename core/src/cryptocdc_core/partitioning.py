@@ -1,4 +1,4 @@
-"""Which Kafka partition a symbol lives in: the same murmur2 that Kafka's own default partitioner uses."""
+"""The Kafka partition of a symbol, by murmur2 as in Kafka's default partitioner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _MASK = 0xFFFFFFFF
 
 
 def murmur2(data: bytes) -> int:
-    """Kafka's murmur2 (org.apache.kafka.common.utils.Utils), as an unsigned 32-bit number."""
+    """Return Kafka's murmur2 (org.apache.kafka.common.utils.Utils) as an unsigned 32-bit number."""
     length = len(data)
     h = (0x9747B28C ^ length) & _MASK
     end = length & ~3
@@ -27,10 +27,10 @@ def murmur2(data: bytes) -> int:
 
 
 def partition_of(symbol: str, partitions: int) -> int:
-    """The partition of `symbol` among `partitions`, as Kafka's default partitioner would choose for that key."""
+    """Return the partition that Kafka's default partitioner chooses for the key `symbol` among `partitions`."""
     return (murmur2(symbol.encode()) & 0x7FFFFFFF) % partitions
 
 
 def change_partition(symbol: str, partitions: int) -> int:
-    """The partition of a symbol's changes: Debezium's key is a JSON object with the symbol in it, without schemas."""
+    """Return the partition of a symbol's changes: Debezium's key is a JSON object with the symbol, without schema."""
     return partition_of(f'{{"symbol":"{symbol}"}}', partitions)

@@ -1,4 +1,4 @@
-"""From a resolved feed to everything that must exist for it. Pure: both appliers, local and Kubernetes, start here."""
+"""Derives from a resolved feed everything that must exist for it. Pure: both appliers, local and Kubernetes, use it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cryptocdc_core.resolve import ResolvedFeed
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A Kafka topic as it must be. `config` holds what differs from the broker's defaults."""
+    """A desired Kafka topic. `config` has the settings that differ from the broker's defaults."""
 
     name: str
     partitions: int
@@ -30,9 +30,9 @@ class Plan:
     feed: CryptoFeed
     names: Names
     streams: tuple[Stream, ...]
-    """What is captured and proven."""
+    """The streams that are captured and proven."""
     carried: tuple[Stream, ...]
-    """What has tables and topics, and is carried from the ones through the others: streams that left the feed, too."""
+    """The streams whose changes are replicated: those of the feed, and removed ones whose tables still exist."""
     symbols: dict[str, int]
     """Every captured symbol and its partition of the symbols topic."""
     postgres: tuple[str, ...]
@@ -42,39 +42,39 @@ class Plan:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """Those whose symbols the feed has: `top` may not mean one today."""
+        """The alerts whose symbols are captured: `top` may not include some of them today."""
         return tuple(alert for alert in self.feed.spec.alerts if alert.symbol in self.symbols)
 
     @property
     def change_topics(self) -> dict[str, Stream]:
-        """The streams by the topic that carries their changes."""
+        """The streams by the topic of their changes."""
         return {self.names.change_topic(stream.table): stream for stream in self.carried}
 
 
 def streams_of(feed: CryptoFeed, kept: Collection[str] = ()) -> tuple[Stream, ...]:
-    """The catalogue's streams that `feed` asks for, and those of the tables `kept`, in the catalogue's order."""
+    """Return the streams of `feed` and those of the tables `kept`, in the catalogue's order."""
     return tuple(stream for stream in STREAMS.values() if stream.table in {*feed.spec.streams.tables, *kept})
 
 
 def plan(resolved: ResolvedFeed, platform: PlatformFacts, kept: Collection[str] = ()) -> Plan:
-    """Tables, topics, connector and symbol assignment of a feed. The same input always gives the same plan.
+    """Return the tables, topics, connector and symbol assignment of a feed. The same input always gives the same plan.
 
-    `kept`: the tables that the feed's schema in PostgreSQL has. A stream that left the feed is captured no more, but
-    while its table is there every change of it is carried: its producers write until they are replaced, and what was
-    passed over then would be missing for good when the stream comes back.
+    `kept`: the tables in the feed's PostgreSQL schema. A stream that was removed from the feed is no longer captured,
+    but its changes are carried while its table exists: its producers write until they are replaced, and rows skipped
+    then would be missing permanently if the stream were added again.
     """
     feed, names = resolved.feed, resolved.names
     carried = streams_of(feed, kept)
     partitions = feed.spec.scaling.partitions
     keep_kafka = retention_s(feed.spec.retention.kafka)
     retention = {"retention.ms": str(keep_kafka * 1000 if keep_kafka is not None else -1)}
-    # A letter is a record with headers: the largest record that a change topic takes must still fit.
-    letters = {"retention.ms": "-1", "max.message.bytes": str(2 * 2**20)}
+    # A dead letter is a record plus headers: the largest record that a change topic accepts must still fit.
+    dead_letters = {"retention.ms": "-1", "max.message.bytes": str(2 * 2**20)}
     topics = (
         *(Topic(names.change_topic(stream.table), partitions, retention) for stream in carried),
-        # Kept compact, so that a producer reads the assignment and not its history.
+        # Compacted often, so that a producer reads the current assignment and little of its history.
         Topic(names.symbols_topic, partitions, {"cleanup.policy": "compact", "segment.ms": "3600000"}),
-        Topic(names.dead_letter_topic, 1, letters),
+        Topic(names.dead_letter_topic, 1, dead_letters),
         Topic(names.alerts_topic, 1, {"cleanup.policy": "compact", "segment.ms": "3600000"}),
         Topic(names.rejected_topic, 1, retention),
         Topic(names.heartbeat_topic, 1, {"retention.ms": "3600000"}),

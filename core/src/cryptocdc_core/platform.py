@@ -1,4 +1,4 @@
-"""What a plan must know of the platform that it is for."""
+"""The properties of a platform that a plan depends on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PlatformFacts:
-    """What a plan must know of the platform: where Connect finds PostgreSQL, and how Cassandra replicates.
+    """Properties of the platform: how Connect reaches PostgreSQL, and how Cassandra and Kafka replicate.
 
     The credentials may be references (`${secrets:…}`) that Connect resolves itself.
     """

@@ -1,4 +1,4 @@
-"""What a feed's symbols mean on its exchange today."""
+"""Resolves a feed's symbols against the markets that its exchange lists today."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, Source, identity
 
 LEAVE_RANK = 1.5
-"""A symbol of `top` leaves only when it falls below this many times the count: no flapping at the edge."""
+"""A symbol of `top` leaves only when its rank exceeds this many times the count, so that it does not flap."""
 
 HINTS = 10
-"""Unlisted symbols for which similar names are looked up: for a thousand of them it would take minutes."""
+"""Number of unlisted symbols for which similar names are looked up: for a thousand it would take minutes."""
 
 ENOUGH = 5
-"""Symbols captured before from which on a list can be judged by them: fewer may all have been delisted."""
+"""From this many previously captured symbols on, a list can be checked against them: fewer may all be delisted."""
 
 
 class MarketState(Enum):
@@ -49,18 +49,18 @@ class Market:
 
 @dataclass(frozen=True)
 class ResolvedFeed:
-    """A feed, the symbols to capture, and the identity that names its parts."""
+    """A feed with the symbols to capture and its source."""
 
     feed: CryptoFeed
     source: Source
     symbols: tuple[str, ...]
     """Sorted. All of them are subscribed to, whatever state their markets are in."""
     halted: tuple[str, ...] = field(default=())
-    """Of these the ones that are listed but not trading now."""
+    """Those of `symbols` that are listed but not trading now."""
     waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of these the ones that are not listed; each with listed names that are similar, in case it is a typing error."""
+    """Those of `symbols` that are not listed, each with similar listed names in case it is a typo."""
     suspect: str = ""
-    """Why the exchange's list of markets was not believed. Then nothing is known of `halted` and `waiting`."""
+    """Why the exchange's list of markets is implausible; `halted` and `waiting` are unknown then."""
 
     @property
     def names(self) -> Names:
@@ -68,11 +68,11 @@ class ResolvedFeed:
 
 
 def implausible(markets: Collection[str], *known: Collection[str]) -> str | None:
-    """Why a list of markets can't be right, None when it can: it is empty, or lacks more than half of one of the groups
-    of `known` symbols. During maintenance an exchange has listed a single test market.
+    """Return why a list of markets is implausible, None if it is plausible: it is empty, or lacks more than half of one
+    of the groups of `known` symbols. During maintenance an exchange has listed a single test market.
     """
     if not markets:
-        return "it lists no market at all"
+        return "it lists no markets"
     for group in known:
         missing = sorted(symbol for symbol in group if symbol not in markets)
         if 2 * len(missing) > len(group):
@@ -94,10 +94,10 @@ def resolve(
 ) -> ResolvedFeed:
     """Resolve `names` or `top` against the exchange's `markets`, by symbol.
 
-    A name that is not listed stays in the feed and is waited for. `quote_volumes` (24 hours, in the quote asset) rank
-    the markets for `top`; `current` are the symbols that an earlier resolution chose, which stay until they fall below
-    LEAVE_RANK × count, and while their rank is unknown; `absent` are those of them that the answer before this one
-    lacked, too. Raises FeedError for a quote asset, or an alert's symbol, that no market has.
+    A name that is not listed stays in the feed until it is listed. `quote_volumes` (24 hours, in the quote asset) rank
+    the markets for `top`; `current` are the symbols that an earlier resolution chose, which stay until their rank
+    exceeds LEAVE_RANK × count, and while it is unknown; `absent` are those of them that the previous list lacked, too.
+    Raises FeedError for a quote asset, or an alert's symbol, without a market.
     """
     markets = {symbol: market for symbol, market in markets.items() if market.listed}
     if feed.spec.symbols.top is not None:
@@ -111,7 +111,8 @@ def resolve(
 
 
 def unresolved(feed: CryptoFeed, source: Source, suspect: str, current: Collection[str]) -> ResolvedFeed | None:
-    """The feed where the exchange's list is not believed: its names, or what `top` chose before; None without these."""
+    """Return the feed with its names, or with the symbols that `top` chose before, for use when the exchange's list is
+    implausible; None if there are neither."""
     symbols = feed.spec.symbols.names or current
     return ResolvedFeed(feed, source, tuple(sorted(symbols)), suspect=suspect) if symbols else None
 
@@ -123,13 +124,12 @@ def _top(
     current: frozenset[str],
     absent: frozenset[str],
 ) -> list[str]:
-    """The symbols of `top`. One that is paused keeps its rank, and one that is not listed any more leaves when a second
-    answer agrees: maintenance takes markets away for hours.
-    """
+    """Return the symbols of `top`. A paused one keeps its rank; one that is no longer listed leaves when a second list
+    confirms it, since maintenance can hide markets for hours."""
     top = feed.spec.symbols.top
     assert top is not None
     listed = {market.symbol: market for market in markets.values() if market.quote == top.quote}
-    # Of another quote asset are those that the feed asked for before it was edited.
+    # Symbols with another quote asset are from before the feed was edited.
     vanished = {symbol for symbol in current if symbol not in markets and symbol.endswith(top.quote)}
     if not listed and not vanished:
         quotes = sorted({market.quote for market in markets.values()})
@@ -140,7 +140,7 @@ def _top(
     trading = {symbol for symbol, market in listed.items() if market.trading}
     kept = {symbol for symbol in current & listed.keys() - trading if symbol not in quote_volumes}
     kept |= vanished - absent
-    # In full maintenance there is nothing else to begin with than paused markets.
+    # During full maintenance there are only paused markets to choose from.
     candidates = (trading or listed.keys()) | (current & listed.keys())
     ranked = sorted(candidates - kept, key=lambda symbol: (-quote_volumes.get(symbol, 0.0), symbol))
     staying = [*sorted(kept), *(s for s in ranked[: int(top.count * LEAVE_RANK)] if s in current)][: top.count]
@@ -149,7 +149,8 @@ def _top(
 
 
 def _refuse_unknown_alerts(feed: CryptoFeed, markets: Mapping[str, Market]) -> None:
-    """Which symbols `top` means changes by the day; one that the exchange does not list is a typing error."""
+    """Raise FeedError for alerts on unlisted symbols. `top` may choose any listed symbol some day, so one that is not
+    listed is a typo."""
     problems = [
         f"spec.alerts[{at}].symbol: {alert.symbol!r} is unknown to {feed.spec.exchange};"
         f" {suggestion(_similar(alert.symbol, markets)) or 'a symbol that it lists is accepted'}"
@@ -165,12 +166,12 @@ def _similar(name: str, markets: Mapping[str, Market]) -> tuple[str, ...]:
 
 
 def suggestion(similar: Collection[str]) -> str:
-    """What may have been meant, as a question; "" for nothing similar."""
+    """Return "did you mean …?" with the similar names, or "" if there are none."""
     return f"did you mean {', '.join(similar)}?" if similar else ""
 
 
 def waiting_notes(waiting: Mapping[str, tuple[str, ...]], exchange: str) -> list[str]:
-    """A sentence for each symbol that is waited for, for people."""
+    """Return a message for each symbol that is not listed yet."""
     return [
         f"{symbol} is not listed by {exchange}: waiting for its first trade"
         f"{f'; {suggestion(similar)}' if similar else ''}"

@@ -18,17 +18,17 @@ PREFIX = "CRYPTOCDC_"
 
 
 class SettingsError(BadInput):
-    """Settings that can't be accepted; a line for each, naming the variable."""
+    """Invalid settings; the message has one line per variable."""
 
 
 class Settings(BaseModel):
-    """What all of them have in common; `title` is the group in their variables' names."""
+    """The base of all settings; `title` is the group in their variables' names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
-        """Read each field from CRYPTOCDC_<GROUP>_<FIELD>. Raises SettingsError naming every variable that is wrong."""
+        """Read each field from CRYPTOCDC_<GROUP>_<FIELD>. Raises SettingsError, which names every invalid variable."""
         env = os.environ if env is None else env
         found: dict[str, Any] = {}
         for field in cls.model_fields:
@@ -55,7 +55,7 @@ class Settings(BaseModel):
 
     @classmethod
     def variable(cls, field: str) -> str:
-        """The environment variable of `field`."""
+        """Return the name of the environment variable of `field`."""
         group = cls.model_config.get("title") or ""
         return f"{PREFIX}{group}{field}".upper()
 
@@ -75,11 +75,11 @@ class PostgresSettings(Settings):
     password: str = Field(repr=False)
     sslmode: str = Field("prefer", pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")
     ca_file: Path | None = None
-    """What `verify-ca` and `verify-full` check the server's certificate against."""
+    """CA certificate for `verify-ca` and `verify-full`."""
 
 
 class ReplicationSettings(Settings):
-    """Debezium's own login to PostgreSQL."""
+    """Debezium's login to PostgreSQL."""
 
     model_config = ConfigDict(title="replication_")
 
@@ -95,7 +95,7 @@ class KafkaSettings(Settings):
     password: str | None = Field(None, repr=False)
     mechanism: str = "PLAIN"
     ca_file: Path | None = None
-    """Given: TLS, the brokers' certificates checked against it."""
+    """If given, connections use TLS and verify the brokers' certificates against it."""
 
 
 class CassandraSettings(Settings):
@@ -108,7 +108,8 @@ class CassandraSettings(Settings):
     password: str = Field(repr=False)
     datacenter: str = "datacenter1"
     ca_file: Path | None = None
-    """Given: TLS, the nodes' certificates checked against it, whatever names they bear: nodes go by their addresses."""
+    """If given, connections use TLS and verify the nodes' certificates against it, but not their host names, since
+    nodes are contacted by address."""
 
 
 class ConnectSettings(Settings):
@@ -140,7 +141,7 @@ class ServerSettings:
 
 
 class SimulatorSettings(Settings):
-    """Where the simulator of this machine listens, which reads the same variable."""
+    """Where the simulator on this machine listens; the simulator reads the same variable."""
 
     model_config = ConfigDict(title="simulator_")
 
@@ -156,28 +157,28 @@ class SimulatorSettings(Settings):
 
 
 class ServingSettings(Settings):
-    """How every program shows how it is."""
+    """Settings of every program's metrics, health checks and log."""
 
     model_config = ConfigDict(title="")
 
     metrics_port: Port = 9090
-    metrics_host: str = "0.0.0.0"  # noqa: S104 - in a pod the scraper comes from outside; on one machine the runner says 127.0.0.1
+    metrics_host: str = "0.0.0.0"  # noqa: S104 - in a pod the scraper is outside; on one machine the runner sets 127.0.0.1
     log_format: str = Field("auto", pattern="^(auto|json|text)$")
     """auto: text on a terminal, JSON elsewhere."""
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
 
 class ExchangeSettings(Settings):
-    """How the exchange knows who asks."""
+    """Credentials for the exchange."""
 
     model_config = ConfigDict(title="")
 
     api_key: str | None = Field(None, repr=False)
-    """For an endpoint that asks for one (credentialsSecretRef)."""
+    """For endpoints that require one (credentialsSecretRef)."""
 
 
 class ProgramSettings(ServingSettings, ExchangeSettings):
-    """What each of a feed's programs is told."""
+    """Settings of each of a feed's programs."""
 
     feed: Path
     """The feed's file."""
@@ -189,23 +190,23 @@ class ProgramSettings(ServingSettings, ExchangeSettings):
 
 
 class ProvingSettings(ServingSettings):
-    """What the continuous verifier is to prove: one feed, or all of a folder."""
+    """What the continuous verifier proves: one feed, or all feeds in a folder."""
 
     feed: Path | None = None
     """The feed's file."""
     feeds: Path | None = None
-    """A folder with a file NAME.yaml for each feed; it is read again all the while. Then `feed` is not read."""
+    """A folder with a file NAME.yaml for each feed, which is reread continuously. `feed` is ignored then."""
     source: Source = "exchange"
-    """Of `feed`. The feeds of a folder never fall back: each has the source that it names itself."""
+    """The source of `feed`. The feeds of a folder never fall back to the simulator: `exchange` decides."""
 
 
 class VerifierSettings(Settings):
-    """What only the continuous verifier is told."""
+    """Settings of the continuous verifier alone."""
 
     model_config = ConfigDict(title="verifier_")
 
     rows_per_s: int = Field(10_000, ge=1)
-    """Rows compared a second, at most: above what is captured, below what would slow it down."""
+    """Maximum rows compared per second: more than is captured, less than would slow the databases down."""
 
 
 class ConsumerSettings(Settings):
@@ -218,27 +219,27 @@ class ConsumerSettings(Settings):
 
 
 class AlerterSettings(Settings):
-    """What only the alerter is told."""
+    """Settings of the alerter alone."""
 
     model_config = ConfigDict(title="alerter_")
 
     webhook_url: str | None = Field(None, repr=False, pattern=r"^https?://[^\s/?#]+[^\s]*$")
-    """Instead of the feed's `alertWebhook.url`; what its `secretRef` stands for."""
+    """Overrides the feed's `alertWebhook.url`; comes from its `secretRef`."""
 
 
 class ApiSettings(Settings):
-    """What only the API is told."""
+    """Settings of the API alone."""
 
     model_config = ConfigDict(title="api_")
 
-    host: str = "0.0.0.0"  # noqa: S104 - in a pod its users come from outside; on one machine the runner says 127.0.0.1
+    host: str = "0.0.0.0"  # noqa: S104 - in a pod the clients are outside; on one machine the runner sets 127.0.0.1
     port: Port = 8000
     token: str | None = Field(None, repr=False, min_length=1)
-    """Given: each request must bear it."""
+    """If given, each request must present it."""
     requests_per_s: float = Field(100, gt=0)
-    """Of one client, by its address."""
+    """Limit for one client address."""
     redis_url: str | None = Field(None, repr=False, pattern="^(redis|rediss|unix)://")
-    """Given: what one process has read the others need not. Requests succeed without it too."""
+    """If given, API processes share a cache there. Requests succeed without it, too."""
     targets: str = ""
-    """Where the programs serve their metrics: the path of a file for Prometheus (file_sd), or `host:port` separated by
-    commas, each host standing for all of its addresses (a headless service's are its pods)."""
+    """Where the programs serve their metrics: the path of a Prometheus file_sd file, or comma-separated `host:port`
+    entries, each host meaning all of its addresses (those of a headless service are its pods')."""

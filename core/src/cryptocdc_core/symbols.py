@@ -1,9 +1,9 @@
-"""What may name a market: every name that the exchange can list, and none that another system reads as syntax.
+"""Valid symbols: every name that the exchange can list, and none that another system would interpret as syntax.
 
-The exchange accepts word characters of any script but a to z, with "-", "." and "_", 50 at most (the legal range in its
-refusals, -1100): 币安人生USDT and 这是测试币456 are such names. A symbol goes into SQL, CQL, JSON keys, record
-keys, URLs, file names, metric labels, HTML and command lines. So it holds no space, quote, slash, control or formatting
-character, and begins with a letter or a digit: it is neither an option of a command nor a path that leads elsewhere.
+The exchange accepts word characters of any script except a to z, with "-", "." and "_", at most 50 (the legal range in
+its error -1100): 币安人生USDT and 这是测试币456 are such names. A symbol goes into SQL, CQL, JSON keys, record keys,
+URLs, file names, metric labels, HTML and command lines. So it contains no space, quote, slash, control or formatting
+character, and begins with a letter or a digit, so that it is neither a command's option nor a relative path.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import string
 import unicodedata
 
 MAX_LENGTH = 50
-"""In characters, of which UTF-8 takes at most four bytes each: 200 bytes fit into a file name and a label."""
+"""In characters of at most four bytes in UTF-8: 200 bytes fit into a file name and a label."""
 
 _BEGINS = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{Nd}"
 PATTERN = rf"^[{_BEGINS}][{_BEGINS}\p{{M}}_.-]{{0,{MAX_LENGTH - 1}}}$"
-"""For RE2 and Rust's regex, which know classes of Unicode; Python's `re` does not."""
+"""For RE2 and Rust's regex, which support Unicode classes; Python's `re` does not."""
 WORDS = "the exchange's name in capitals, such as BTCUSDT or 币安人生USDT"
 
 MAX_ASSET_LENGTH = 30
@@ -26,7 +26,7 @@ _UPPER_CASE = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
 
 
 def is_symbol(text: str) -> bool:
-    """Return whether `text` may name a market: it matches PATTERN and is in Unicode's composed form (NFC)."""
+    """Return whether `text` is a valid symbol: it matches PATTERN and is in Unicode's composed form (NFC)."""
     if not 1 <= len(text) <= MAX_LENGTH or not unicodedata.is_normalized("NFC", text):
         return False
     categories = [unicodedata.category(character) for character in text]
@@ -41,8 +41,8 @@ def _begins(category: str) -> bool:
 
 
 def composed(text: str) -> str:
-    """Return `text` when it is in Unicode's composed form; raise ValueError naming that form otherwise. Two spellings
-    that look the same would be two markets."""
+    """Return `text` if it is in Unicode's composed form; otherwise raise ValueError, which names that form. Two
+    spellings that look the same would be two markets."""
     form = unicodedata.normalize("NFC", text)
     if form != text:
         raise ValueError(f"not in Unicode's composed form (NFC); accepted: {form!r}")
@@ -50,6 +50,6 @@ def composed(text: str) -> str:
 
 
 def as_listed(text: str) -> str:
-    """Return a symbol as the exchange spells it, from what a person typed: composed, a to z in capitals, no spaces
-    around it. Other letters stay as they are: their capitals may be other symbols."""
+    """Return a symbol that a person typed in the exchange's spelling: composed, a to z in capitals, without surrounding
+    spaces. Other letters are unchanged: their capitals may be other symbols."""
     return unicodedata.normalize("NFC", text.strip()).translate(_UPPER_CASE)

@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1)
 _MILLISECOND = timedelta(milliseconds=1)
 _NUMBER = re.compile(r"[0-9]+")
 _SECONDS_DIGITS, _MILLISECONDS_DIGITS = 10, 13
-"""Of every time from 2001 to 2286. A number of any other length may be meant either way."""
+"""True of every time from 2001 to 2286. A number with another length could mean either."""
 
 
 def now_ms() -> int:
@@ -44,8 +44,8 @@ def iso_us(at_us: int) -> str:
 
 
 def parse(text: str) -> int:
-    """Return a time in milliseconds since the epoch. Raise ValueError with what is accepted for any other text, and
-    for a number of which nobody can tell whether it is seconds or milliseconds; 0 is both."""
+    """Return a time in milliseconds since the epoch. Raise ValueError with what is accepted for any other text, and for
+    a number that could be either seconds or milliseconds; 0 is both."""
     text = text.strip()
     if _NUMBER.fullmatch(text):
         if len(text) == _MILLISECONDS_DIGITS:

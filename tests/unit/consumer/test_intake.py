@@ -73,7 +73,7 @@ def test_a_chunk_remembers_the_offset_after_the_last_record_of_each_partition():
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        (b"garbage", "undecodable: no JSON"),
+        (b"garbage", "undecodable: not JSON"),
         (None, "undecodable: a tombstone"),
         (b"[1]", "undecodable: a list"),
         (b'{"op":"t","before":null,"after":null,"source":{}}', "undecodable: op 't'"),

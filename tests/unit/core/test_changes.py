@@ -148,8 +148,8 @@ def test_unknown_columns_are_passed_over_and_named():
     ("raw", "said"),
     [
         (None, "tombstone"),
-        (b"", "no JSON"),
-        (b"\xff\xfe", "no JSON"),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
         (b"null", "NoneType"),
         (b'{"symbol":"BTCUSDT"}', "missing required field"),
         (b'{"op":"t","before":null,"after":null,"source":{}}', "without the row's image"),

@@ -40,6 +40,6 @@ def test_a_feed_applied_by_an_earlier_version_waits_for_nothing(store: FeedStore
 def test_what_a_user_must_know_of_the_symbols_is_a_line_each() -> None:
     notes = applied(waiting={"NEWUSDT": ("NEARUSDT",)}).notes
     assert notes == ["NEWUSDT is not listed by binance: waiting for its first trade; did you mean NEARUSDT?"]
-    assert applied(suspect="it lists no market at all").notes == [
-        "the list of markets of binance is not believed: it lists no market at all"
+    assert applied(suspect="it lists no markets").notes == [
+        "the list of markets of binance is not believed: it lists no markets"
     ]

@@ -175,7 +175,7 @@ def test_trades_may_leave_and_come_back_but_not_as_another_kind():
     without = document() | status
     assert FEEDS.problems(document(streams=TRADES) | status, without) == []
     (problem,) = FEEDS.problems(document(streams={"recentTrades": {"kind": "trade"}}) | status, without)
-    assert "ids never mix" in problem
+    assert "ids must not mix" in problem
 
 
 def nodes(schema, path=""):

@@ -1,4 +1,4 @@
-"""What a stream is made of."""
+"""The classes in which streams and derived tables are declared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Type(Enum):
 
     Times are `timestamp(3)`, always in UTC, because Debezium sends those as a number of milliseconds, and `timestamptz`
     as text that must be formatted and parsed again for every row (docs/adr/0003).
-    `numeric` bears no precision, so that a value keeps the digits the exchange sent, trailing zeros included.
+    `numeric` has no precision, so that a value keeps the digits the exchange sent, trailing zeros included.
     """
 
     TEXT = ("text", "text")
@@ -36,14 +36,14 @@ class Type(Enum):
 
 
 class Bucket(Enum):
-    """How much time one Cassandra partition holds: (the column's name, strftime of its start in UTC)."""
+    """How much time one Cassandra partition covers; the value is the name of the column with its start, in UTC."""
 
     HOUR = "hour"
     DAY = "day"
     MONTH = "month"
 
     def floor(self, at_ms: int) -> int:
-        """The start of the bucket that holds `at_ms`; both in milliseconds since the epoch."""
+        """Return the start of the bucket that contains `at_ms`, both in milliseconds since the epoch."""
         if self is Bucket.HOUR:
             return at_ms - at_ms % 3_600_000
         if self is Bucket.DAY:
@@ -52,7 +52,7 @@ class Bucket(Enum):
         return int(at.replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp()) * 1000
 
     def next(self, start_ms: int) -> int:
-        """The start of the bucket after the one that starts at `start_ms`, in milliseconds."""
+        """Return the start of the bucket after the one that starts at `start_ms`, in milliseconds since the epoch."""
         if self is Bucket.HOUR:
             return start_ms + 3_600_000
         if self is Bucket.DAY:
@@ -72,11 +72,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Stream:
-    """One kind of market data and the table that holds it, of the same name in both databases.
+    """One kind of market data and its table, which has the same name in both databases.
 
-    `key` is PostgreSQL's primary key. `partition`, the bucket of `time` and `clustering` make Cassandra's; how long a
-    bucket is, `bucket_of` says.
-    `event` names the column with the exchange's time of the event, from which latency is measured.
+    `key` is PostgreSQL's primary key. Cassandra's consists of `partition`, the bucket of `time` and `clustering`;
+    `bucket_of` returns the length of a bucket. `event` names the column with the exchange's time of the event, from
+    which latency is measured.
     """
 
     name: str
@@ -90,10 +90,10 @@ class Stream:
     time: str
     event: str
     finer_buckets: Mapping[str, Bucket] = field(default_factory=dict, hash=False)
-    """Shorter buckets than `bucket`, by the value of the last column of `partition`: of rows that come so often that a
-    partition would outgrow what Cassandra reads and compacts with ease."""
+    """Shorter buckets than `bucket`, by the value of the last column of `partition`, for rows that are so frequent that
+    a partition would grow larger than Cassandra reads and compacts efficiently."""
     open_until: tuple[str, str] | None = None
-    """Of a stream whose rows change for a while: the column that is false meanwhile, and the one with its end."""
+    """For a stream whose rows change until they are closed: the column that says so, and the one with the end time."""
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
@@ -114,11 +114,11 @@ class Stream:
 
     @property
     def bucket_column(self) -> str:
-        """The column of Cassandra's table with the start of a row's bucket. It is named after `bucket`."""
+        """The column of Cassandra's table with the start of a row's bucket, named after `bucket`."""
         return self.bucket.value
 
     def bucket_of(self, partition: Sequence[str]) -> Bucket:
-        """Return the length of the buckets of some rows, given the values of their columns `partition`."""
+        """Return the length of a row's bucket, given the values of its columns `partition`."""
         return self.finer_buckets.get(partition[-1], self.bucket)
 
     def bucket_start(self, row: Mapping[str, Any]) -> int:
@@ -127,18 +127,18 @@ class Stream:
         return self.bucket_of([row[name] for name in self.partition]).floor(row[self.time])
 
     def position(self, column: str) -> int:
-        """Where `column` stands in a row of this stream, a tuple in the order of `columns`."""
+        """Return the index of `column` in a row of this stream, a tuple in the order of `columns`."""
         return self.column_names.index(column)
 
 
 @dataclass(frozen=True)
 class Derived:
-    """A table that only Cassandra has, kept by the consumer from a stream's rows for reading."""
+    """A table that only Cassandra has, which the consumer maintains from a stream's rows for readers."""
 
     table: str
     doc: str
     source: str
-    """The table it is made from."""
+    """The table it is derived from."""
     columns: tuple[Column, ...]
     partition: tuple[str, ...]
     clustering: tuple[str, ...]

@@ -18,8 +18,8 @@ AUDIT: tuple[Column, ...] = (
     Column("produced_at", Type.TIMESTAMP, "When Kafka Connect handed it to Kafka."),
     Column("written_at", Type.TIMESTAMP, "When the consumer sent it to Cassandra."),
 )
-"""The origin of a row and the times of its hops: the fields of the type `audit`, which only Cassandra has, and there
-the column of that name. One frozen column and not five: Cassandra's work goes by the cell."""
+"""The origin of a row and the times of its hops: the fields of Cassandra's type `audit`, used by the column of that
+name. It is one frozen column and not five, since Cassandra's cost grows with the number of cells."""
 
 RECENT_TRADES = Stream(
     name="recentTrades",
@@ -160,11 +160,11 @@ ORDER_BOOK = Stream(
 STREAMS: dict[str, Stream] = {
     stream.name: stream for stream in (RECENT_TRADES, KLINES, CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK)
 }
-"""By the name in the feed."""
+"""The streams by their names in the feed."""
 
 
 def by_table(table: str) -> Stream:
-    """The stream of a table's name. Raises KeyError for any other."""
+    """Return the stream with that table. Raises KeyError if there is none."""
     for stream in STREAMS.values():
         if stream.table == table:
             return stream

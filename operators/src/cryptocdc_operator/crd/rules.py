@@ -1,4 +1,4 @@
-"""What the schema of a CryptoFeed alone can't say: validation rules in CEL."""
+"""Validation rules in CEL, for what the OpenAPI schema of a CryptoFeed can't express."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cryptocdc_core import alerts, durations, feed
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What the schema alone can't say, in CEL: at `path`, `expression` must hold, or `message` is the answer. In a path
-    `[]` stands for each entry of a list."""
+    """A rule in CEL: at `path`, `expression` must be true, or the API server refuses the object with `message`. In a
+    path, `[]` means each entry of a list."""
 
     path: tuple[str, ...]
     expression: str
@@ -28,11 +28,11 @@ _CONDITIONS = get_args(alerts.Condition)
 _GIVEN = " + ".join(f"(has(self.{condition}) ? 1 : 0)" for condition in _CONDITIONS)
 _LOOKING_BACK = " || ".join(f"has(self.{condition})" for condition in alerts.LOOKING_BACK)
 _PRICES = [stream.name for stream, _ in alerts.PRICES.values()]
-_IMMUTABLE = "can't be changed, because of the rows that are stored: use another feed"
+_IMMUTABLE = "immutable, because of the rows already stored: use another feed"
 
 
 def _seconds(text: str) -> str:
-    """A duration in seconds."""
+    """Return the CEL expression for a duration in seconds."""
     return f"int({text}.find('^[0-9]+')) * {{{_UNITS}}}[{text}.find('[a-z]$')]"
 
 
@@ -40,19 +40,21 @@ RULES = (
     Rule(
         (),
         f"!(self.metadata.name in [{_RESERVED}] || {_STARTS})",
-        "metadata.name: a name that the servers or the platform keep for themselves; any other is accepted",
+        "metadata.name: reserved by the servers or the platform; any other is accepted",
     ),
     Rule(
         (),
         f"!({_ENDS})",
-        "metadata.name: the endings -sim and -capture mark simulated and replayed runs; any other is accepted",
+        "metadata.name: the suffixes -sim and -capture are reserved for simulated and replayed runs;"
+        " any other is accepted",
     ),
-    # CEL sees one change, not the history. The status outlives a recentTrades that leaves the feed and comes back.
+    # CEL sees one change, not the history. The status still knows the kind when recentTrades was removed and added
+    # again.
     Rule(
         (),
         "!has(self.status) || !has(self.status.tradesKind) || !has(self.spec.streams.recentTrades)"
         " || self.spec.streams.recentTrades.kind == self.status.tradesKind",
-        "spec.streams.recentTrades.kind: the table holds trades of the other kind, and their ids never mix:"
+        "spec.streams.recentTrades.kind: the table has trades of the other kind, and their ids must not mix:"
         " use another feed",
     ),
     Rule(("spec", "exchange"), "self == oldSelf", _IMMUTABLE),
@@ -67,7 +69,7 @@ RULES = (
     Rule(
         ("spec", "retention", "cassandra"),
         f"self == 'keep' || {_seconds('self')} <= {feed.MOST_TTL_S}",
-        "3650d at most, or keep, is accepted: Cassandra refuses expiries that are further away",
+        "at most 3650d, or keep, is accepted: Cassandra refuses longer TTLs",
     ),
     Rule(
         ("spec", "alerts"),
@@ -79,18 +81,18 @@ RULES = (
         f"{_seconds('self')} >= {alerts.SHORTEST_S} && {_seconds('self')} <= {alerts.LONGEST_S}",
         "10s to 1d is accepted",
     ),
-    # The API server holds a whole number against the whole part of a bound: 0 would not be below 0.01.
+    # The API server compares a whole number with the integer part of a bound: 0 would not be below 0.01.
     *(Rule(("spec", "alerts", "[]", condition), "self > 0.0", "more than 0 is accepted") for condition in _CONDITIONS),
     Rule(("spec", "alerts", "[]"), f"{_GIVEN} == 1", f"exactly one of {', '.join(_CONDITIONS)} is accepted"),
     Rule(
         ("spec", "alerts", "[]"),
         f"has(self.window) == ({_LOOKING_BACK})",
-        f"window is needed with {', '.join(alerts.LOOKING_BACK)}, and accepted with no other condition",
+        f"window is required with {', '.join(alerts.LOOKING_BACK)} and not accepted with any other condition",
     ),
     Rule(
         ("spec",),
         f"size(self.alerts) == 0 || {' || '.join(f'has(self.streams.{stream})' for stream in _PRICES)}",
-        f"alerts: accepted with one of the streams {', '.join(_PRICES)}",
+        f"alerts: accepted only with one of the streams {', '.join(_PRICES)}",
     ),
     Rule(
         ("spec",),
@@ -101,7 +103,7 @@ RULES = (
         ("spec",),
         "self.retention.kafka == 'keep' || self.alerts.all(alert, !has(alert.window)"
         f" || {_seconds('alert.window')} <= {_seconds('self.retention.kafka')})",
-        "alerts: a window is longer than retention.kafka, from where prices are read again",
+        "alerts: a window is longer than retention.kafka, but prices are reread from Kafka",
     ),
     Rule(
         ("spec", "alertWebhook"), "has(self.url) != has(self.secretRef)", "exactly one of url and secretRef is accepted"

@@ -52,13 +52,13 @@ def _of(detail: Mapping[str, Any], parameters: Sequence[str]) -> dict[str, objec
     field = str(detail["loc"][0])  # a list adds the place within
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
-        return {"field": field, "value": "", "accepted": "a value", "message": f"{field}: is missing; it must be given"}
+        return {"field": field, "value": "", "accepted": "a value", "message": f"{field}: is missing; it is required"}
     if kind == "extra_forbidden":
         return error(field, detail["input"], f"the parameters {choices(parameters, field)}")
     says: dict[str, str] = {
         "literal_error": "{expected}",
         "value_error": "{error}",
-        "string_pattern_mismatch": PATTERNS.get(context.get("pattern", ""), "what matches {pattern}"),
+        "string_pattern_mismatch": PATTERNS.get(context.get("pattern", ""), "a match of {pattern}"),
         "greater_than_equal": "{ge} or more",
         "less_than_equal": "{le} or less",
         "int_parsing": "a whole number",
