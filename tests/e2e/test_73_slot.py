@@ -39,7 +39,7 @@ def test_a_lost_slot_costs_two_snapshots_at_most_and_then_the_feed_stops_and_say
         feed.wait_ready()
         feed.wait_flowing()
         feed.drop_slot()
-        wait_for(f"new snapshot {time} is prepared", lambda time=time: _prepared(feed, time), 300)  # type: ignore[misc]
+        wait_for(f"new snapshot {time} preparing", lambda time=time: _prepared(feed, time), 300)  # type: ignore[misc]
         wait_for("there is another slot", lambda: _read(feed), 180)
         feed.wait_ready()
         feed.wait_flowing()

@@ -144,7 +144,7 @@ def test_status_tells_servers_and_feeds(ran: Answer, command: Command) -> None:
 
     shown = command("status").out
     assert "SIMULATED DATA" in shown
-    assert "no program of it runs" in shown
+    assert "none of its programs runs" in shown
 
 
 def test_a_kafka_that_does_not_answer_does_not_hold_up_the_status(
@@ -207,7 +207,7 @@ def test_doctor_finds_nothing_in_the_way(ran: Answer, command: Command) -> None:
     assert answer.code == 0, answer
     for check in ("java", "jars", "ports", "disk", "memory", "exchange", "clock"):
         assert any(check in line for line in answer.out.splitlines()), check
-    assert "held by our own servers" in answer.out
+    assert "used by our own servers" in answer.out
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_local.platform import Platform, PlatformSettings
 from cryptocdc_local.platform.endpoints import READER
-from cryptocdc_local.platform.metrics import lent
+from cryptocdc_local.platform.metrics import metrics_served
 from cryptocdc_local.platform.platform import SERVERS
 from cryptocdc_local.platform.settings import MetricsPorts
 from cryptocdc_local.run import Run
@@ -247,7 +247,7 @@ def operator_port() -> Iterator[int]:
 def watched(it: Run, metrics_ports: MetricsPorts) -> Iterator[PlatformSettings]:
     """The run's servers while they serve their own metrics."""
     settings = dataclasses.replace(it.platform.settings, metrics_ports=metrics_ports)
-    with lent(Platform(settings), print):
+    with metrics_served(Platform(settings), print):
         for port in vars(metrics_ports).values():
             assert requests.get(f"http://127.0.0.1:{port}/metrics", timeout=180).ok  # the first answer takes longest
         yield settings

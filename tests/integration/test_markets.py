@@ -95,7 +95,7 @@ def test_a_market_that_is_not_listed_is_waited_for_and_captured_from_its_first_t
     assert waiting.applied.notes[0].startswith("NEWUSDT is not listed by simulated: waiting for its first trade")
     wait_for("trades of the other", lambda: trades(waiting, "BTCUSDT"), 90)
     wait_for("that it waits", lambda: waiting.figures().waiting == ("NEWUSDT",), 60)
-    assert "waiting, not listed: NEWUSDT" in " ".join(cryptocdc(command_environment, "status").out.split())
+    assert "not listed yet: NEWUSDT" in " ".join(cryptocdc(command_environment, "status").out.split())
 
     fault(waiting, "list", base="NEW", quote="USDT", unseen=5)
     wait_for("its trades", lambda: trades(waiting, "NEWUSDT"), 30)
@@ -112,6 +112,6 @@ def test_the_list_of_a_maintenance_makes_no_symbol_unknown(waiting: Run) -> None
     assert resolved.symbols == ("BTCUSDT", "NEWUSDT")
     assert (resolved.halted, resolved.waiting) == ((), {})
     assert resolved.suspect == "it lists 1 market and lacks 2 of 2 known ones: BTCUSDT, ETHUSDT"
-    assert resolved.notes == [f"the list of markets of simulated is not believed: {resolved.suspect}"]
+    assert resolved.notes == [f"simulated's list of markets is implausible: {resolved.suspect}"]
     at = time.time()
     wait_for("trades all the while", lambda: trades(waiting, "BTCUSDT")[-1][1] > at, 30)

@@ -249,7 +249,7 @@ def test_a_stream_added_while_running_is_carried_and_watched_over(start: Starter
         planned = run.planned_of(applied, it.servers)
         apply(planned, it.servers, lambda _: None)
         it.store.write(applied)
-        wait_for("the change taken over", lambda: it.event == "feed changed: taken over", 90)
+        wait_for("the change taken over", lambda: it.event == "change to the feed applied", 90)
         assert it.plan == planned
         wait_for("trades", lambda: rows_in_cassandra(it, "recent_trades"), 90)
         # What the run itself would make again is what is in force now.
@@ -309,7 +309,7 @@ def change(it: Run, document: dict[str, Any]) -> None:
     applied = run.resolved(document, it.chosen, it.applied.symbols)
     apply(run.planned_of(applied, it.servers), it.servers, lambda _: None)
     it.store.write(applied)
-    wait_for("the change taken over", lambda: it.applied == applied and it.event == "feed changed: taken over", 90)
+    wait_for("the change taken over", lambda: it.applied == applied and it.event == "change to the feed applied", 90)
 
 
 def test_top_is_looked_at_again_after_a_day_until_that_has_worked(

@@ -191,7 +191,7 @@ def test_an_altered_a_removed_and_an_added_row_are_each_named(feed: Feed, cql: S
     assert "price" in found["different"]
     assert "written by hand without USING TIMESTAMP" in found["different"]
     assert "deleted in Cassandra by hand" in found["missing"]
-    assert "written into Cassandra by hand" in found["extra"]
+    assert "written to Cassandra by hand" in found["extra"]
     told = feed.command("--explain")
     assert told.returncode == 1
     assert "GHOST" in told.stdout

@@ -1,4 +1,4 @@
-"""A plan brought into being on one machine: the counterpart of the operator, through the same adapters."""
+"""Applies a plan on one machine: the counterpart of the operator, through the same adapters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Servers(ServerSettings):
 
     @property
     def facts(self) -> PlatformFacts:
-        """What a plan must know. The password is a reference that Connect's worker resolves, so REST never shows it."""
+        """The facts for a plan. The password is a reference that Connect's worker resolves, so REST never shows it."""
         return PlatformFacts(
             postgres_host=self.postgres.host,
             postgres_port=self.postgres.port,
@@ -39,11 +39,11 @@ class Applied:
 
 
 def apply(plan: Plan, servers: Servers, report: Report, meanwhile: Callable[[], None] | None = None) -> Applied:
-    """Make everything of `plan` that is missing. May be run again.
+    """Create everything in `plan` that is missing. Idempotent.
 
-    The three servers are seen to side by side, then the connector: its slot comes after the publication, so that no
-    change falls between. While it starts, `meanwhile` is called: what is written before the slot is there, the
-    connector's snapshot carries.
+    The three servers are handled in parallel, then the connector: its slot is created after the publication, so that no
+    change is missed. `meanwhile` is called while the connector starts: its snapshot includes rows that are written
+    before the slot exists.
     """
     report("tables, topics and symbols")
     with ThreadPoolExecutor(3) as pool:
@@ -68,20 +68,20 @@ def _apply_topics(plan: Plan, servers: Servers) -> tuple[list[str], list[str]]:
 
 
 def _apply_connector(plan: Plan, servers: Servers) -> None:
-    """Where the slot is lost changes were lost on the way: whoever applies a feed allows a new snapshot."""
+    """Applying a feed allows a new snapshot, which a lost slot needs to recover the changes it lost."""
     connect, name = Connect(servers.connect.url), plan.names.connector
     slot = slots.read(servers.postgres, plan.names.slot)
     if slots.lost(slot, connect.position(name)) is not None:
         new_snapshot(plan, servers, connect)
     connect.apply(name, plan.connector)
     state = connect.state(name)
-    if state is not None and state.state == "STOPPED":  # as a run that gave up on its slot has left it
+    if state is not None and state.state == "STOPPED":  # by a run that gave up on its slot
         connect.resume(name)
     connect.wait_running(name)
 
 
 def new_snapshot(plan: Plan, servers: Servers, connect: Connect) -> None:
-    """Have the connector forget slot and position, so that it reads every row that PostgreSQL has. May be run again."""
+    """Remove the connector's slot and position, so that it reads all rows in PostgreSQL again. Idempotent."""
     name = plan.names.connector
     connect.stop(name)
     connect.wait_stopped(name)
@@ -91,7 +91,7 @@ def new_snapshot(plan: Plan, servers: Servers, connect: Connect) -> None:
 
 
 def delete(plan: Plan, servers: Servers, report: Report, *, everything: bool) -> None:
-    """Undo a plan: the connector and the slot go always, so that no log piles up; the data only with `everything`."""
+    """Undo a plan: always remove connector and slot, so that no WAL accumulates; the data only with `everything`."""
     connect = Connect(servers.connect.url)
     report("connector")
     connect.delete(plan.names.connector)

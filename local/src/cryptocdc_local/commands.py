@@ -36,13 +36,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Feed = Annotated[Path, typer.Option("-f", "--feed", help="the feed's YAML file")]
-Source = Annotated[str | None, typer.Option(help="exchange, simulated or capture:DIR; the exchange where it answers")]
+Source = Annotated[
+    str | None,
+    typer.Option(help="exchange, simulated or capture:DIR; default: the exchange if it answers, else simulated"),
+]
 Json = Annotated[bool, typer.Option("--json", help="one JSON line instead of a table")]
 
 REFRESH_S = 1.0
 CAPTURE_LIMIT_S = 600.0
 START_LIMIT_S = 60.0
-"""For the programs to bring the first frame, on a machine that is busy."""
+"""Time for the programs to receive the first frame, on a busy machine."""
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +67,7 @@ def _running_platform() -> Platform:
     platform = _platform()
     if not platform.is_running():
         down = ", ".join(s.name for s in platform.status() if s.state != "running")
-        raise PlatformError(f"not running: {down}", "`cryptocdc up` starts the servers")
+        raise PlatformError(f"not running: {down}", "run `cryptocdc up` to start the servers")
     return platform
 
 
@@ -73,21 +76,21 @@ def _store(platform: Platform) -> FeedStore:
 
 
 def up() -> None:
-    """Start PostgreSQL, Kafka, Connect and Cassandra, and leave them running."""
+    """Start PostgreSQL, Kafka, Connect and Cassandra and leave them running."""
     console = Console(stderr=True)
     with shown(console) as steps:
         _platform().start(steps)
-    console.print("running; `cryptocdc down` stops them")
+    console.print("running; stop them with `cryptocdc down`")
 
 
 def down() -> None:
-    """Stop every program and server of this machine's home folder. The data stays."""
+    """Stop all programs and servers of this machine's home folder. The data stays."""
     console = Console(stderr=True)
     platform = _platform()
     for fid in running.end(platform.settings.run):
-        console.print(f"the run of {fid} has ended")
+        console.print(f"{fid}: run stopped")
     for name in stop_left_over(platform.settings):
-        console.print(f"{name} stopped")
+        console.print(f"{name}: stopped")
     with shown(console) as steps:
         platform.stop(steps)
 
@@ -96,14 +99,14 @@ def run_feed(
     feed: Feed,
     source: Source = None,
     seconds: Annotated[
-        float | None, typer.Option("--for", min=1, help="capture this long, then drain, verify, end")
+        float | None, typer.Option("--for", min=1, help="capture for this many seconds, then drain, verify and exit")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Start everything, capture, show live figures. Ctrl-C stops it cleanly.
 
-    With --for it stops capturing after so many seconds, waits until all is in Cassandra, verifies, and exits 0 only if
-    everything captured is there. With a capture it ends when the capture does.
+    With --for, it stops capturing after that many seconds, waits until everything is in Cassandra, verifies, and exits
+    with 0 only if nothing is missing. With --source capture:DIR, it ends when the capture does.
     """
     document = run.read_document(feed)
     parsed = load(feed)
@@ -133,9 +136,9 @@ def run_feed(
             leave_running = False
             raise
         except KeyboardInterrupt:
-            console.print("stopped; the data stays, and `make run` goes on from here")
+            console.print("stopped; the data stays, and the next run continues from here")
             if ends:
-                # Nothing was proven, and a script that asked for proof must not take this for one.
+                # Nothing was proven, so a script that asked for proof must not see success.
                 raise typer.Exit(Exit.UNEQUAL) from None
         finally:
             if not leave_running:
@@ -145,21 +148,21 @@ def run_feed(
 
 @contextlib.contextmanager
 def _interrupted_once() -> Iterator[None]:
-    """Ctrl-C, a SIGTERM or the end of the terminal stops a run. What has begun to stop is stopped to its end, whatever
-    else comes: an impatient second Ctrl-C would leave half of the programs running."""
+    """Let Ctrl-C, SIGTERM or the end of the terminal stop a run, once. Later signals are ignored while it stops: an
+    impatient second Ctrl-C would leave half of the programs running."""
 
     def interrupt(number: int, _: object) -> None:
         for each in before:
             signal.signal(each, signal.SIG_IGN)
         if number == signal.SIGHUP:
-            # Nobody reads any more, and writing to a terminal that is gone would fail in the middle of stopping.
+            # Nobody reads the output any more, and writing to a closed terminal would fail while stopping.
             nowhere = os.open(os.devnull, os.O_RDWR)
             for output in (1, 2):
                 os.dup2(nowhere, output)
         raise KeyboardInterrupt
 
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    # Whoever had one ignored, as nohup does, meant it.
+    # A signal that is ignored, as by nohup, stays ignored.
     before = {number: old for number in signals if (old := signal.getsignal(number)) != signal.SIG_IGN}
     for number in before:
         signal.signal(number, interrupt)
@@ -171,9 +174,9 @@ def _interrupted_once() -> Iterator[None]:
 
 
 def _watch(it: run.Run, console: Console, seconds: float | None, as_json: bool, began: float) -> None:
-    """Show the live figures until the time is over, the capture has ended, or someone interrupts.
+    """Show the live figures until the time is up, the capture has ended, or the user interrupts.
 
-    The time is that of capturing: it runs from the first frame on, or from START_LIMIT_S on when none comes.
+    The time counts from the first frame, or from START_LIMIT_S if there is none.
     """
     limit = seconds or (CAPTURE_LIMIT_S if it.chosen.capture is not None else None)
     deadline = None if limit is None else time.monotonic() + START_LIMIT_S + limit
@@ -200,7 +203,7 @@ def _watch(it: run.Run, console: Console, seconds: float | None, as_json: bool, 
 
 
 def _finish(it: run.Run, console: Console, as_json: bool) -> None:
-    """Fill gaps, stop capturing, drain, verify, say the result. Exits 1 when not all of it is in Cassandra."""
+    """Fill gaps, stop capturing, drain, verify and print the result. Exits with 1 unless everything is in Cassandra."""
     with shown(console) as steps:
         steps.begin("draining")
         gaps = drain(it, lambda text: steps.update("draining", text))
@@ -227,7 +230,9 @@ def _finish(it: run.Run, console: Console, as_json: bool) -> None:
         )
     if gaps:
         more = f" and {len(gaps) - 1} more" if len(gaps) > 1 else ""
-        console.print(f"[red]not everything was captured: a gap is open in {gaps[0]}{more}; the next run fills them")
+        console.print(
+            f"[red]not everything was captured: open gap in {gaps[0]}{more}; the next run continues to fill them"
+        )
     if gaps or not report["equal"] or not sum(captured.values()):
         if not sum(captured.values()):
             console.print("[red]nothing was captured")
@@ -235,7 +240,7 @@ def _finish(it: run.Run, console: Console, as_json: bool) -> None:
 
 
 def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> AppliedFeed:
-    """The feed resolved. Where it runs already, with the source that it runs with."""
+    """Resolve the feed; if it is running, with the source of the run."""
     document, feed = run.read_document(parsed_file), load(parsed_file)
     running = [a for a in _store(platform).all() if a.feed.name == feed.name]
     if source is None and len(running) == 1:
@@ -247,7 +252,7 @@ def _resolve(parsed_file: Path, source: str | None, platform: Platform) -> Appli
         Console(stderr=True).print(f"[yellow]{chosen.note}")
     before = _store(platform).applied_before(feed, chosen.source)
     for folder in (platform.settings.home, platform.settings.run, platform.settings.log):
-        platform.account.make_folder(folder)  # nothing may ever have been started here
+        platform.account.make_folder(folder)  # they don't exist before the first start
     with answering(platform.settings, feed, chosen):
         return run.resolved(document, chosen, before.symbols if before else (), before.waiting if before else ())
 
@@ -262,7 +267,7 @@ def _servers(platform: Platform) -> applier.Servers:
 
 
 def apply(feed: Feed, source: Source = None) -> None:
-    """Apply a feed: tables, topics, connector, symbols. A run of it that is going on takes the change over."""
+    """Apply a feed: tables, topics, connector, symbols. A run of the feed picks up the change."""
     console = Console(stderr=True)
     platform = _running_platform()
     applied, servers = _resolve(feed, source, platform), _servers(platform)
@@ -277,14 +282,14 @@ def apply(feed: Feed, source: Source = None) -> None:
 
 
 def delete(feed: Feed, source: Source = None) -> None:
-    """Delete a feed: its connector and slot; with deletionPolicy Delete its topics and tables too."""
+    """Delete a feed: its connector and slot, and with `deletionPolicy: Delete` its topics and tables as well."""
     console = Console(stderr=True)
     platform = _running_platform()
     name = load(feed).name
     wanted = None if source is None else source.partition(":")[0]
     found = [a for a in _store(platform).all() if a.feed.name == name and wanted in (None, a.source)]
     if not found:
-        raise PlatformError(f"{name} is not applied here", "`cryptocdc status` lists the feeds")
+        raise PlatformError(f"{name} is not applied here", "`cryptocdc status` lists the applied feeds")
     servers = _servers(platform)
     everything = load(feed).spec.deletion_policy == "Delete"
     for applied in found:
@@ -293,12 +298,12 @@ def delete(feed: Feed, source: Source = None) -> None:
             planned = run.planned_of(applied, servers)
             applier.delete(planned, servers, lambda step: console.print(f"[dim]{step}"), everything=everything)
             _store(platform).delete(applied.fid)
-        kept = "its data is gone" if everything else "its data stays in PostgreSQL, Kafka and Cassandra"
+        kept = "its data was removed" if everything else "its data stays in PostgreSQL, Kafka and Cassandra"
         console.print(f"{applied.fid} deleted; {kept}")
 
 
 def plan(feed: Feed, source: Source = None) -> None:
-    """Print what applying a feed would make, and change nothing."""
+    """Print what applying a feed would create, and change nothing."""
     platform = _platform()
     applied = _resolve(feed, source, platform)
     _print_notes(Console(stderr=True), applied)
@@ -318,7 +323,7 @@ def plan(feed: Feed, source: Source = None) -> None:
 
 
 def _workloads(feed: CryptoFeed) -> dict[str, int]:
-    """How many programs of each kind the feed asks for."""
+    """Return the number of programs of each kind that the feed needs."""
     scaling, alerters = feed.spec.scaling, 1 if feed.spec.alerts else 0
     return {
         "producer": scaling.producers, "consumer": scaling.consumers, "verifier": 1, "api": 1, "alerter": alerters,
@@ -326,7 +331,7 @@ def _workloads(feed: CryptoFeed) -> dict[str, int]:
 
 
 def status(as_json: Json = False) -> None:
-    """What runs, and the figures of every applied feed. Exits 3 when a server is down."""
+    """Show what runs, and the figures of every applied feed. Exits with 3 if a server is down."""
     platform = _platform()
     servers = platform.status()
     applied_feeds = _store(platform).all()
@@ -339,10 +344,10 @@ def status(as_json: Json = False) -> None:
             applied.feed.spec.streams.tables,
         )
         readings.read()
-        time.sleep(1.0)  # rates are those of the second between two readings
+        time.sleep(1.0)  # the rates are over the second between two readings
         return readings.read()
 
-    # All at once: a feed whose programs or Kafka do not answer holds up none of the others.
+    # In parallel: a feed whose programs or Kafka do not answer does not delay the others.
     with ThreadPoolExecutor(max(1, len(applied_feeds))) as pool:
         feeds = list(zip(applied_feeds, pool.map(read, applied_feeds), strict=True))
     if as_json:
@@ -367,6 +372,6 @@ def status(as_json: Json = False) -> None:
         console = Console()
         console.print(server_table(servers))
         for applied, now in feeds:
-            console.print(feed_table(applied, now, "" if now.programs else "no program of it runs", time.time()))
+            console.print(feed_table(applied, now, "" if now.programs else "none of its programs runs", time.time()))
     if any(server.state != "running" for server in servers):
         raise typer.Exit(Exit.PLATFORM)

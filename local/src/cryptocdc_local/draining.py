@@ -1,4 +1,4 @@
-"""The end of a run's capture: what is known to be missing is fetched first, and what stays missing is reported."""
+"""The end of a run's capture: known gaps are filled first, and those that stay open are reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptocdc_core.names import quoted
 from cryptocdc_local.run import Run
 
 STALLED_S = 60.0
-"""Gaps are waited for as long as some are filled within this time; the exchange may be away, or not give them."""
+"""Stop waiting for gaps once none has been filled for this long; the exchange may be down or not provide them."""
 LOOK_S = 0.5
 
 
@@ -34,7 +34,7 @@ class OpenGap(NamedTuple):
 def drain(
     it: Run, say: Callable[[str], None], stalled_s: float = STALLED_S, now: Callable[[], float] = time.monotonic
 ) -> list[OpenGap]:
-    """Stop the capture once every gap is filled, or `stalled_s` seconds have filled none; return those still open.
+    """Stop the capture once every gap is filled, or none was filled for `stalled_s` seconds; return the open ones.
 
     Raises psycopg2.Error.
     """
@@ -54,7 +54,7 @@ def wait_until_filled(
     gaps = look()
     deadline = now() + stalled_s
     while gaps and now() < deadline:
-        say(f"{len(gaps)} gaps open, filling them")
+        say(f"filling {len(gaps)} open gaps")
         sleep(LOOK_S)
         later = look()
         if set(gaps) - set(later):
@@ -63,7 +63,7 @@ def wait_until_filled(
 
 
 def open_gaps(it: Run) -> list[OpenGap]:
-    """Return the gaps that are not filled yet, of what the feed captures now. Raises psycopg2.Error."""
+    """Return the open gaps of the symbols and streams that the feed captures now. Raises psycopg2.Error."""
     query = (
         f"SELECT table_name, symbol, interval, first, last FROM {quoted(it.plan.names.schema)}.{GAPS}"  # noqa: S608
         " WHERE state = 'open' AND symbol = ANY(%s) AND table_name = ANY(%s) ORDER BY id"

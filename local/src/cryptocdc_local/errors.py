@@ -1,4 +1,4 @@
-"""What a user sees when a command fails: one clear message, a way out, and the exit code that scripts rely on."""
+"""What a user sees when a command fails: one clear message, a remedy, and the exit code that scripts rely on."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ _SERVERS = (psycopg2.Error, KafkaException, NoHostAvailable, requests.RequestExc
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """Turn the known failures inside the block into a message on standard error and an exit code."""
+    """Turn known exceptions from the block into a message on standard error and an exit code."""
     try:
         yield
     except BadInput as error:
         fail(error, Exit.BAD_INPUT)
-    except psycopg2.errors.RaiseException as error:  # a statement of the plan's that found the feed at fault
+    except psycopg2.errors.RaiseException as error:  # raised by a statement of the plan that refuses the feed
         fail(error.diag.message_primary, Exit.BAD_INPUT)
     except PlatformError as error:
         fail(error, Exit.PLATFORM)
     except _SERVERS as error:
         kind = type(error).__module__.partition(".")[0]
         words = f"{_NAMES.get(kind, kind)}: {' '.join(str(error).split())}"
-        fail(f"{words}\n  → `cryptocdc status` tells what runs, `cryptocdc doctor` what is wrong", Exit.PLATFORM)
+        hint = "run `cryptocdc status` to see what runs, `cryptocdc doctor` to see what is wrong"
+        fail(f"{words}\n  → {hint}", Exit.PLATFORM)
 
 
 _NAMES = {

@@ -29,7 +29,7 @@ from cryptocdc_local.programs import caller
 
 
 class SourceError(BadInput):
-    """A --source that can't be used."""
+    """An invalid --source."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Chosen:
     rest_url: str
     websocket_url: str
     note: str = ""
-    """Why it is not what was asked for."""
+    """Why the source differs from the requested one."""
     capture: Path | None = None
 
     @property
     def needs_simulator(self) -> bool:
-        """Whether our own simulator serves it; a feed's own endpoints are served by whoever stands there."""
+        """Whether our own simulator must run; if the feed has `endpoints`, somebody else serves them."""
         return self.source != "exchange" and self.rest_url == SimulatorSettings.from_env().rest_url
 
 
 def reachable(rest_url: str) -> bool:
-    """Whether a simulator answers there."""
+    """Return whether a simulator answers at that URL."""
     try:
         ping(VENUES["simulated"].at(rest_url))
     except (ExchangeError, requests.RequestException):
@@ -57,10 +57,11 @@ def reachable(rest_url: str) -> bool:
 
 
 def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
-    """`wanted` is exchange, simulated, capture:DIR, or None: the exchange, or the simulator where nothing answers.
+    """Return the source to use. `wanted` is exchange, simulated, capture:DIR, or None: the exchange, or the simulator
+    if nothing answers.
 
-    Raises SourceError, SettingsError; PlatformError when the exchange was asked for by name and does not answer, or
-    when what answers is not an exchange that serves us: made-up prices would hide that.
+    Raises SourceError, SettingsError; PlatformError if the exchange was requested explicitly and does not answer, or if
+    it answers but refuses to serve us, which simulated prices would hide.
     """
     here = SimulatorSettings.from_env()
     simulator = here.rest_url, here.websocket_url
@@ -68,7 +69,7 @@ def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
         folder = Path(wanted.removeprefix("capture:"))
         if not folder.is_dir():
             raise SourceError(
-                f"--source: {str(folder)!r} is no folder; accepted: capture:DIR with recorded captures in it"
+                f"--source: {str(folder)!r} is not a folder; accepted: capture:DIR, a folder with recorded captures"
             )
         return Chosen("capture", *simulator, capture=folder.absolute())
     if wanted == "simulated" or (wanted is None and feed.spec.exchange == "simulated"):
@@ -93,13 +94,13 @@ def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
     except ExchangeError as error:
         raise PlatformError(
             f"{feed.spec.exchange} does not serve this machine: {error}",
-            "mend what stands between, name another host in spec.endpoints.rest, or use --source simulated",
+            "fix the proxy or firewall in between, set another host in spec.endpoints.rest, or use --source simulated",
         ) from None
     return Chosen("exchange", venue.hosts.rest, venue.hosts.websocket)
 
 
 class Simulator:
-    """The simulator as a process of this machine, for the feed `fid`."""
+    """The simulator as a local process, for the feed `fid`."""
 
     def __init__(self, settings: PlatformSettings, fid: str) -> None:
         self._process = ServerProcess(f"{fid}-simulator", caller(), settings.run, settings.log)
@@ -107,7 +108,7 @@ class Simulator:
         self.url, self._port = here.rest_url, here.port
 
     def start(self, capture: Path | None, limit_s: float = 30) -> None:
-        """Start it and wait until it answers. One that was left behind is stopped first. Raises PlatformError."""
+        """Start it and wait until it answers. Stops one left over from an earlier run first. Raises PlatformError."""
         self.stop()
         check_port("CRYPTOCDC_SIMULATOR_PORT", self._port)
         argv = [str(Path(sys.executable).with_name("cryptocdc-simulator")), "--port", str(self._port)]
@@ -120,11 +121,11 @@ class Simulator:
         return self._process.alive() is not None
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would be."""
+        """Kill it with SIGKILL, as a crash would."""
         self._process.kill()
 
     def capture_finished(self) -> bool:
-        """Whether a replayed capture has been sent to its end."""
+        """Return whether a replayed capture has been sent completely."""
         try:
             state = http_client.get(f"{self.url}/simulator/state", timeout=TIMEOUT_S).json()
         except (requests.RequestException, ValueError):
@@ -137,10 +138,10 @@ class Simulator:
 
 @contextlib.contextmanager
 def answering(settings: PlatformSettings, feed: CryptoFeed, chosen: Chosen) -> Iterator[None]:
-    """Have the simulator answer in this block where it is the chosen one and no run of the feed has started it."""
+    """Run the simulator inside the block if it is the chosen source and no run of the feed has started it."""
     simulator = None
     if chosen.needs_simulator and not reachable(chosen.rest_url):
-        # Under a name of its own: a run's simulator that is merely slow to answer is not to be stopped.
+        # Under its own name, so that a run's simulator that is merely slow to answer is not stopped.
         simulator = Simulator(settings, f"{identity(feed.name, chosen.source)}-asked")
         simulator.start(chosen.capture)
     try:

@@ -1,4 +1,4 @@
-"""The feeds applied on this machine: what each program is told, kept in the home folder, a file for each identity."""
+"""The feeds applied on this machine, stored in the home folder, one file per identity, for the programs to read."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from cryptocdc_local.platform.account import Account
 
 @dataclass(frozen=True)
 class AppliedFeed:
-    """A feed as it was last applied. `symbols`, `halted`, `waiting` and `suspect` are those of ResolvedFeed; the URLs
-    are those that were chosen.
-    """
+    """A feed as last applied. `symbols`, `halted`, `waiting` and `suspect` are those of ResolvedFeed; the URLs are the
+    chosen ones."""
 
     document: dict[str, Any]
     source: Source
@@ -35,10 +34,10 @@ class AppliedFeed:
 
     @property
     def notes(self) -> list[str]:
-        """What a user must know of the symbols, a line each."""
+        """What a user should know about the symbols, one line each."""
         if self.suspect:
-            return [f"the list of markets of {self.feed.spec.exchange} is not believed: {self.suspect}"]
-        paused = [f"paused now, captured once they trade again: {', '.join(self.halted)}"] if self.halted else []
+            return [f"{self.feed.spec.exchange}'s list of markets is implausible: {self.suspect}"]
+        paused = [f"paused now, captured once trading resumes: {', '.join(self.halted)}"] if self.halted else []
         return [*paused, *waiting_notes(self.waiting, self.feed.spec.exchange)]
 
     @property
@@ -59,7 +58,7 @@ class AppliedFeed:
 
 
 class FeedStore:
-    """`<home>/feeds/<fid>.json`, and beside it `<fid>.yaml`, the feed as the programs read it."""
+    """Stores feeds as `<home>/feeds/<fid>.json`, and next to it `<fid>.yaml`, which the programs read."""
 
     def __init__(self, home: Path, account: Account) -> None:
         self._folder = home / "feeds"
@@ -80,14 +79,14 @@ class FeedStore:
         return replace(applied, symbols=tuple(applied.symbols), halted=tuple(applied.halted), waiting=waiting)
 
     def applied_before(self, feed: CryptoFeed, source: Source) -> AppliedFeed | None:
-        """How `feed` was last applied. Raises FeedError when what it asks for now would mix with the rows of then."""
+        """Return how `feed` was last applied. Raises FeedError if an immutable field has changed since."""
         earlier = self.read(identity(feed.name, source))
         if earlier is not None:
             feed.refuse_changes(earlier.feed)
         return earlier
 
     def all(self) -> list[AppliedFeed]:
-        """By identity, sorted."""
+        """Return all applied feeds, sorted by identity."""
         found = (self.read(path.stem) for path in sorted(self._folder.glob("*.json")))
         return [applied for applied in found if applied is not None]
 

@@ -1,4 +1,4 @@
-"""Watches a feed's connector while a run goes on, and does about it what `cryptocdc_control.connector` decides."""
+"""Watches a feed's connector during a run and carries out what `cryptocdc_control.connector` decides."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from cryptocdc_local.applier import Servers, new_snapshot
 
 @dataclass
 class ConnectorGuard:
-    """Call `step` every few seconds; it returns what is wrong or what was done in a line, "" while the connector runs.
+    """Call `step` every few seconds; it returns a line about what is wrong or was done, "" while the connector runs.
 
-    What was tried is remembered for the length of a run: whoever starts the next one allows new snapshots again.
+    The history of attempts lasts for one run: starting the next one allows new snapshots again.
     """
 
     plan: Plan
@@ -32,14 +32,14 @@ class ConnectorGuard:
             state = connect.state(name)
             if state is None:
                 connect.apply(name, self.plan.connector)
-                return "connector was gone: made again"
+                return "connector was missing: created again"
             slot = slots.read(self.servers.postgres, self.plan.names.slot)
             lost = slots.lost(slot, connect.position_if_readable(name, state))
             decision = decide(state, lost, self._recovery, None, datetime.now(UTC))
             self._recovery = decision.recovery
             return self._act(decision.action, connect, state, lost, has_slot=slot is not None)
         except (ConnectError, requests.RequestException, psycopg2.Error) as error:
-            return f"connector can't be watched: {' '.join(str(error).split())[:160]}"
+            return f"connector can't be checked: {' '.join(str(error).split())[:160]}"
 
     def _act(self, action: Action, connect: Connect, state: ConnectorState, lost: str | None, *, has_slot: bool) -> str:
         names = self.plan.names
@@ -47,12 +47,14 @@ class ConnectorGuard:
             case Action.SNAPSHOT:
                 new_snapshot(self.plan, self.servers, connect)
                 self._recovery = self._recovery.model_copy(update={"snapshotting": False})
-                return f"connector: slot {names.slot} was lost ({lost}); a new snapshot carries every row in PostgreSQL"
+                return (
+                    f"connector: slot {names.slot} was lost ({lost}); taking a new snapshot of all rows in PostgreSQL"
+                )
             case Action.HALT:
                 connect.stop(names.connector)
                 return (
                     f"connector halted: slot {names.slot} was lost again ({lost}) after {MOST_SNAPSHOTS} new snapshots;"
-                    " remove the cause, then start the run again: it takes a new one"
+                    " fix the cause, then start the run again, which takes a new snapshot"
                 )
             case Action.RESTART:
                 connect.restart(names.connector)

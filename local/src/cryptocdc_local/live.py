@@ -15,21 +15,21 @@ from cryptocdc_local.feeds import AppliedFeed
 from cryptocdc_local.platform import ServerStatus
 
 NAMED = 5
-"""Symbols that are named in the title."""
+"""Maximum number of symbols named in the title."""
 STALLED_S = 5.0
-"""Writes take milliseconds: from here on it is said that none is acknowledged."""
+"""Writes take milliseconds: after this time without an acknowledgement a warning is shown."""
 WIDE = 122
-"""Columns of a terminal from which on a rate stands beside its count; else below it."""
+"""Terminal width in columns from which a rate is shown next to its count instead of below it."""
 
 
 def feed_table(applied: AppliedFeed, figures: FeedFigures, note: str, now: float) -> RenderableType:
-    """One feed: rows and rate by stream and hop, lag, latency, proof; below it gaps, dead letters, refusals."""
+    """Render one feed: rows and rate by stream and hop, lag, latency, proof; below, gaps, dead letters, refusals."""
     return Group(_StreamTable(_title(applied, figures), figures, now), _footer(figures, note))
 
 
 @dataclass(frozen=True)
 class _StreamTable:
-    """A table that fits a terminal of 80 columns, too."""
+    """A table that also fits a terminal of 80 columns."""
 
     title: Text
     figures: FeedFigures
@@ -62,7 +62,7 @@ def _title(applied: AppliedFeed, figures: FeedFigures) -> Text:
         text.append(f"  {label}", style="bold black on yellow")
     text.append(f"  {figures.symbols} symbols captured", style="default")
     markets = markets_shown(applied, figures)
-    for label, symbols in (("paused", markets["halted"]), ("waiting, not listed", markets["waiting"])):
+    for label, symbols in (("paused", markets["halted"]), ("not listed yet", markets["waiting"])):
         if symbols:
             more = f" and {len(symbols) - NAMED} more" if len(symbols) > NAMED else ""
             text.append(f"  {label}: {', '.join(symbols[:NAMED])}{more}", style="yellow")
@@ -72,9 +72,8 @@ def _title(applied: AppliedFeed, figures: FeedFigures) -> Text:
 
 
 def markets_shown(applied: AppliedFeed, figures: FeedFigures) -> dict[str, list[str]]:
-    """The symbols whose markets are paused (`halted`) and not listed (`waiting`): as the producers have it, or, before
-    they captured anything, as the exchange answered when the feed was applied.
-    """
+    """Return the symbols whose markets are paused (`halted`) or not listed (`waiting`), as the producers report them,
+    or before they have captured anything, as the exchange reported them when the feed was applied."""
     if figures.symbols or figures.halted or figures.waiting:
         return {"halted": sorted(figures.halted), "waiting": sorted(figures.waiting)}
     return {"halted": sorted(applied.halted), "waiting": sorted(applied.waiting)}
@@ -108,7 +107,7 @@ def _count(rows: int, rate: float, wide: bool) -> str:
 
 
 def _short(count: int) -> str:
-    """Exact up to 99,999; beyond that in thousands and millions."""
+    """Format a count: exact up to 99,999, beyond that in thousands and millions."""
     if count < 100_000:
         return f"{count:,}"
     return f"{count / 1e3:,.0f}k" if count < 10_000_000 else f"{count / 1e6:,.1f}M"
@@ -144,7 +143,7 @@ def _footer(figures: FeedFigures, note: str) -> Text:
 
 
 def server_table(servers: Sequence[ServerStatus]) -> Table:
-    """The servers: state, memory, restarts."""
+    """Render the servers with state, memory and restarts."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("server", "state", "pid", "memory", "restarts"):
         table.add_column(name, justify="left" if name in ("server", "state") else "right")

@@ -18,7 +18,7 @@ from cryptocdc_local.trace import commands as trace_commands
 
 app = typer.Typer(
     name="cryptocdc",
-    help="Real-time market data from the exchange into Cassandra, by change data capture, proven equal.",
+    help="Capture real-time market data into PostgreSQL, replicate it by CDC to Cassandra, and prove both equal.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,22 +27,22 @@ app = typer.Typer(
 
 @app.callback()
 def environment() -> None:
-    """Tell every command where this machine's servers are, unless the caller's environment names others."""
+    """Set the addresses of this machine's servers for every command, unless the environment sets others."""
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
-    # The driver logs with its trace what it raises as well, and what it raises is explained.
+    # The driver also logs every exception that it raises, with its trace; we explain those ourselves.
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)
     try:
         for name, value in Platform(PlatformSettings.from_environment()).endpoints().environment().items():
             os.environ.setdefault(name, value)
     except PlatformError:
-        # Nothing was ever started here; a command that needs the servers says so itself.
+        # Nothing was ever started here; a command that needs the servers reports it.
         return
 
 
 def main() -> None:
-    """Each program adds its own subcommands by the entry point `cryptocdc.commands`."""
+    """Run the command. Each program adds its subcommands through the entry point `cryptocdc.commands`."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal without the letters of a symbol shows their codes
+        if isinstance(stream, TextIOWrapper):  # a terminal that lacks a symbol's characters shows their codes
             stream.reconfigure(errors="backslashreplace")
     commands.register(app)
     platform_commands.register(app)

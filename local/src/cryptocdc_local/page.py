@@ -1,4 +1,4 @@
-"""The live page in its user's browser, once it answers, where there is a screen."""
+"""Opens the live page in the user's browser once it answers, if there is a screen."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def answers(address: str) -> bool:
 
 
 def open_when_ready(address: str, show: Callable[[str], object] = webbrowser.open) -> threading.Thread:
-    """On a thread that nothing waits for; gives up after LIMIT_S."""
+    """Open the page from a daemon thread once it answers; give up after LIMIT_S."""
 
     def wait_and_show() -> None:
         deadline = time.monotonic() + LIMIT_S

@@ -1,4 +1,4 @@
-"""A feed's programs as processes of this machine: started, scaled, revived, stopped."""
+"""A feed's programs as local processes: started, scaled, restarted, stopped."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ FIRST_METRICS_PORT = {"producer": 9101, "consumer": 9201, "verifier": 9301, "api
 _BACKOFF, _STEADY_S = Backoff(0.5, 30.0), 60.0
 
 STOP_LIMIT_S = 30.0
-"""A producer flushes and a consumer drains in this time, or is killed: what it had not acknowledged is sent again."""
+"""Time for a producer to flush and for a consumer to drain before it is killed; unacknowledged work is repeated."""
 
 
 def caller() -> Account:
-    """Our own programs run as whoever started them: the virtual environment may be readable by nobody else."""
+    """Return the account of our own programs, the caller's: the virtual environment may be unreadable to others."""
     return Account(os.geteuid(), os.getegid(), pwd.getpwuid(os.geteuid()).pw_name)
 
 
@@ -42,7 +42,7 @@ class _Program:
 
 @dataclass
 class Programs:
-    """The programs of one feed. `environment` is what all of them are told."""
+    """The programs of one feed. `environment` is passed to all of them."""
 
     settings: PlatformSettings
     fid: str
@@ -50,7 +50,7 @@ class Programs:
     _running: dict[str, _Program] = field(default_factory=dict)
 
     def scale(self, kind: str, count: int) -> None:
-        """Run exactly `count` programs of a kind, stopping those with the highest numbers."""
+        """Run exactly `count` programs of a kind; those with the highest numbers are stopped."""
         for at in range(count):
             name = f"{self.fid}-{kind}-{at}"
             if name not in self._running:
@@ -61,12 +61,12 @@ class Programs:
         self._write_targets()
 
     def stop(self, kind: str) -> None:
-        """Stop all programs of a kind, at once, each cleanly."""
+        """Stop all programs of a kind cleanly, in parallel."""
         self._stop([name for name, program in self._running.items() if program.kind == kind])
         self._write_targets()
 
     def kill(self, name: str) -> None:
-        """SIGKILL, as a crash would be; `supervise` starts it again."""
+        """Kill a program with SIGKILL, as a crash would; `supervise` restarts it."""
         process = self._running[name].process
         process.send(signal.SIGKILL)
         process.wait_until_dead(10)
@@ -75,7 +75,7 @@ class Programs:
         return sorted(name for name, program in self._running.items() if program.kind == kind)
 
     def supervise(self) -> list[str]:
-        """Start programs that died again, each with its own back-off; the names of those started."""
+        """Restart programs that died, each with its own back-off, and return the names of those restarted."""
         revived = []
         for name, program in self._running.items():
             program.process.bound_log()
@@ -90,11 +90,11 @@ class Programs:
         return revived
 
     def ports(self) -> dict[str, int]:
-        """Each program's metrics port."""
+        """Return each program's metrics port."""
         return {name: program.port for name, program in self._running.items()}
 
     def pids(self) -> dict[str, int]:
-        """The process of each program that lives."""
+        """Return the pid of each running program."""
         alive = {name: program.process.alive() for name, program in self._running.items()}
         return {name: process.pid for name, process in alive.items() if process is not None}
 
@@ -104,7 +104,7 @@ class Programs:
 
     @property
     def resident(self) -> dict[str, int]:
-        """Bytes by program."""
+        """Resident memory in bytes, by program."""
         return {name: program.process.memory() for name, program in self._running.items()}
 
     def _start(self, name: str, kind: str) -> None:
@@ -114,7 +114,7 @@ class Programs:
         self._running[name] = _Program(process, kind, port)
 
     def _stop(self, names: list[str]) -> None:
-        for name in names:  # all are told before the first is waited for
+        for name in names:  # all are signalled before any is waited for
             self._running[name].process.send(signal.SIGTERM)
         for name in names:
             self._running.pop(name).process.stop(signal.SIGTERM, STOP_LIMIT_S)
@@ -133,7 +133,7 @@ class Programs:
         return Command([str(Path(sys.executable).with_name(f"cryptocdc-{kind}"))], env, Path.cwd())
 
     def _write_targets(self) -> None:
-        """Where Prometheus finds the programs (file_sd), and `cryptocdc status` too."""
+        """Write the file in which Prometheus (file_sd) and `cryptocdc status` find the programs."""
         file = self.settings.targets(self.fid)
         caller().make_folder(file.parent, 0o755)
         if not self._running:
@@ -149,7 +149,7 @@ class Programs:
 
 
 def stop_left_over(settings: PlatformSettings, fid: str = "*") -> list[str]:
-    """Stop the programs and the simulator of a feed, or of all, that a runner which was killed left behind; which."""
+    """Stop programs and simulators of a feed, or of all, left behind by a killed runner, and return their names."""
     found = []
     for pid_file in sorted(settings.run.glob(f"{fid}-*.pid")):
         process = ServerProcess(pid_file.stem, caller(), settings.run, settings.log)
@@ -158,7 +158,7 @@ def stop_left_over(settings: PlatformSettings, fid: str = "*") -> list[str]:
         process.stop(signal.SIGTERM, STOP_LIMIT_S)
     for file in settings.run.glob(f"targets/{fid}.json"):
         if file != settings.server_targets:
-            file.unlink(missing_ok=True)  # Prometheus would take them for programs that should be there
+            file.unlink(missing_ok=True)  # Prometheus would report them as programs that are down
     return found
 
 
@@ -174,5 +174,6 @@ def _free_port(first: int, taken: set[int]) -> int:
                 continue
             return port
     raise PlatformError(
-        f"ports {first} to {first + 99} are all taken", "stop what holds them; `cryptocdc doctor` says who"
+        f"ports {first} to {first + 99} are all in use",
+        "stop the programs that use them; `cryptocdc doctor` names them",
     )

@@ -1,4 +1,4 @@
-"""A run's last word: everything captured is in Cassandra, or not."""
+"""The final verification of a run: whether everything captured is in Cassandra."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from cryptocdc_verifier.verify import verify
 
 
 def prove(applied: AppliedFeed, servers: Servers, say: Callable[[str], None]) -> dict[str, Any]:
-    """Wait until all that PostgreSQL holds has been carried, compare, and give `verify --json`'s report.
+    """Wait until everything in PostgreSQL has been replicated, compare, and return the report of `verify --json`.
 
-    Raises PlatformError when a part of the pipeline stands still.
+    Raises PlatformError if a part of the pipeline makes no progress.
     """
     target = Target(applied.feed, applied.source, servers.postgres, servers.kafka, servers.cassandra, servers.connect)
     try:
         report = verify(target, explained=20, say=lambda what, rows: say(what or f"{rows:,} rows compared"))
     except VerifyError as error:
-        raise PlatformError(str(error), "`cryptocdc status` tells what runs; `cryptocdc verify` tries again") from error
+        raise PlatformError(
+            str(error), "run `cryptocdc status` to see what runs, then `cryptocdc verify` to try again"
+        ) from error
     return report.to_json()

@@ -1,4 +1,4 @@
-"""One feed on one machine, from the servers' start to the last row proven."""
+"""The run of one feed on one machine, from starting the servers to proving the last row."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ from cryptocdc_local.programs import Programs, stop_left_over
 
 RESOLVE_AGAIN_S = 86_400
 RESOLVE_LOOK_S = 60.0
-"""Also between two attempts: each weighs 100 of the 6,000 that the exchange gives everybody here in a minute."""
+"""Also the time between two attempts: each has a weight of 100, of the 6,000 per minute for this IP address."""
 GUARD_EVERY_S = 3.0
 START_ORDER = ("consumer", "producer", "alerter", "verifier")
-"""Consumers first: what the first producer writes is carried at once. The API follows when the plan is applied: nothing
-waits for it, and its start takes a second of the processor's."""
+"""Consumers first, so that the first rows are written to Cassandra immediately. The API starts after the plan is
+applied: nothing waits for it, and its start takes a second of CPU time."""
 
 
 def read_document(path: Path) -> dict[str, object]:
-    """The feed's document, after it was found to be valid. Raises FeedError."""
+    """Return the feed's document after validating it. Raises FeedError."""
     document = feeds.read(path)
     feeds.parse(document)
     return dict(document)
@@ -54,9 +54,9 @@ def read_document(path: Path) -> dict[str, object]:
 def resolved(
     document: dict[str, object], chosen: Chosen, current: Collection[str], absent: Collection[str] = ()
 ) -> AppliedFeed:
-    """Ask the exchange what the feed's symbols mean; `current` and `absent` as `resolve` takes them.
+    """Resolve the feed's symbols at the exchange; `current` and `absent` are those of `resolve`.
 
-    Raises FeedError for what no market has, ExchangeError when the exchange does not answer as wanted.
+    Raises FeedError for symbols or assets without a market, ExchangeError if the exchange does not answer properly.
     """
     feed = feeds.parse(document)
     rest = Rest(venue_of(feed, chosen.rest_url), ExchangeSettings.from_env().api_key)
@@ -76,7 +76,7 @@ def resolved(
 
 @dataclass
 class Run:
-    """A feed's programs and what watches over them. `start` applies the plan; `stop_capture`, then `stop`."""
+    """A feed's programs and their watchers. Call `start`, which applies the plan, then `stop_capture`, then `stop`."""
 
     platform: Platform
     servers: Servers
@@ -105,7 +105,7 @@ class Run:
 
     @property
     def address(self) -> str:
-        """Where the API answers."""
+        """The URL of the API."""
         return f"http://{LOOPBACK}:{self.platform.settings.ports.api}"
 
     def _environment(self) -> dict[str, str]:
@@ -124,12 +124,12 @@ class Run:
         """Apply the plan and start the programs, while the connector starts."""
         result = apply(self.plan, self.servers, report, self._start_programs)
         self.programs.scale("api", 1)
-        self._watch(self._look_after_disk, 0.5)
+        self._watch(self._check_disk, 0.5)
         self._watch(self._supervise_platform, 1.0)
         self._watch(self._supervise_programs, 0.5)
         self._watch(self._supervise_simulator, 1.0)
         self._watch(self._guard_connector, GUARD_EVERY_S)
-        self._watch(self._follow_feed, 1.0)
+        self._watch(self._pick_up_changes, 1.0)
         self._watch(self._resolve_again, RESOLVE_LOOK_S)
         if self._server_metrics is not None:
             self._watch(self._serve_server_metrics, EVERY_S)
@@ -150,31 +150,31 @@ class Run:
             while not self._ending.wait(every_s):
                 try:
                     step()
-                except Exception as error:  # a watcher that dies would leave the run unwatched
+                except Exception as error:  # a watcher must not die
                     self.event = f"{step.__name__.strip('_')}: {' '.join(str(error).split())[:160]}"
 
         thread = threading.Thread(target=loop, name=step.__name__, daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def _look_after_disk(self) -> None:
+    def _check_disk(self) -> None:
         try:
-            self.platform.look_after_disk()
+            self.platform.check_disk_left()
         except HaltError as error:
             self.halted = error
 
     def _supervise_platform(self) -> None:
         for name, problem in self.platform.supervise().items():
-            self.event = f"{name} had died: started again" if problem is None else f"{name}: {problem.message[:160]}"
+            self.event = f"{name} died and was restarted" if problem is None else f"{name}: {problem.message[:160]}"
 
     def _supervise_programs(self) -> None:
         for name in self.programs.supervise():
-            self.event = f"{name} had died: started again"
+            self.event = f"{name} died and was restarted"
 
     def _supervise_simulator(self) -> None:
         if self.simulator is not None and not self.simulator.alive():
             self.simulator.start(self.chosen.capture)
-            self.event = "simulator had died: started again"
+            self.event = "simulator died and was restarted"
 
     def _guard_connector(self) -> None:
         said = self._guard.step()
@@ -187,14 +187,14 @@ class Run:
         if self._server_metrics is not None:
             self._server_metrics.step()
 
-    def _follow_feed(self) -> None:
-        """Take over what `cryptocdc apply` changed meanwhile."""
+    def _pick_up_changes(self) -> None:
+        """Take over changes made by `cryptocdc apply`."""
         stored = self.store.read(self.plan.names.fid)
         if stored is None or stored == self.applied:
             return
         before, planned = self.applied, planned_of(stored, self.servers)
         changed = restarted(self.plan, planned)
-        self._take(stored, planned)
+        self._replace_plan(stored, planned)
         for program in changed:
             self.programs.stop(program)
         if changed:
@@ -202,10 +202,10 @@ class Run:
         self._scale()
         self.programs.scale("api", 1)
         if before.document != stored.document:
-            self.event = "feed changed: taken over"
+            self.event = "change to the feed applied"
 
     def _resolve_again(self) -> None:
-        """Once a day what the exchange means by `top`; sooner while a second answer must show that a symbol is gone."""
+        """Resolve `top` again once a day; sooner while a second list must confirm that a symbol is gone."""
         wait_s = RESOLVE_LOOK_S if self.applied.waiting or self.applied.suspect else RESOLVE_AGAIN_S
         if self.applied.feed.spec.symbols.top is None or time.time() - self.applied.resolved_at < wait_s:
             return
@@ -213,19 +213,19 @@ class Run:
         self.event = "; ".join(applied.notes)
         planned = planned_of(applied, self.servers)
         apply(planned, self.servers, lambda _: None)
-        self._take(applied, planned)
+        self._replace_plan(applied, planned)
         self.store.write(applied)
 
-    def _take(self, applied: AppliedFeed, planned: Plan) -> None:
+    def _replace_plan(self, applied: AppliedFeed, planned: Plan) -> None:
         self.applied, self.plan, self._guard.plan = applied, planned, planned
         self.programs.environment = self._environment()
 
     def figures(self) -> FeedFigures:
-        """Scrape everything now."""
+        """Scrape all programs and return the figures."""
         return self._readings.read()
 
     def stop_capture(self) -> None:
-        """Stop the producers; each writes what it holds before it ends."""
+        """Stop the producers; each writes its queued rows before it exits."""
         self.programs.stop("producer")
 
     def stop(self) -> None:
@@ -243,7 +243,7 @@ class Run:
 def started(
     platform: Platform, document: dict[str, object], chosen: Chosen, steps: Steps, report: Callable[[str], None]
 ) -> Iterator[Run]:
-    """A run of a feed, its programs stopped at the end of the block. The servers are started, and left running.
+    """Run a feed inside the block, and stop its programs at the end. The servers are started and left running.
 
     Raises FeedError, ExchangeError, PlatformError, ConnectError.
     """
@@ -276,14 +276,14 @@ def _started(
         return resolved(document, chosen, earlier.symbols if earlier else (), earlier.waiting if earlier else ())
 
     try:
-        # The exchange is asked while the servers start: neither needs the other.
+        # The exchange is queried while the servers start: neither depends on the other.
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(asked)
             platform.start(steps)
             applied = answer.result()
         run = Run(platform, servers, store, chosen, applied, planned_of(applied, servers), simulator)
         if left_over:
-            run.event = f"stopped what an earlier run left behind: {', '.join(left_over)}"
+            run.event = f"stopped leftovers of an earlier run: {', '.join(left_over)}"
         try:
             run.start(report)
             yield run
@@ -295,7 +295,7 @@ def _started(
 
 
 def count_rows(servers: Servers, plan: Plan) -> dict[str, int]:
-    """Rows by table that PostgreSQL has, and had in the partitions that retention has dropped."""
+    """Return the number of rows by table, including those in partitions that retention has dropped."""
     connection, schema = postgres.connect(servers.postgres, "run", autocommit=True), quoted(plan.names.schema)
     try:
         with connection.cursor() as cursor:
@@ -316,7 +316,7 @@ def count_rows(servers: Servers, plan: Plan) -> dict[str, int]:
 
 
 def planned_of(applied: AppliedFeed, servers: Servers, *, running: bool = True) -> Plan:
-    """The plan of a resolved feed; for servers that are `running`, on the tables that PostgreSQL has.
+    """Return the plan of a resolved feed; if the servers are `running`, for the tables that exist in PostgreSQL.
 
     Raises psycopg2.Error.
     """

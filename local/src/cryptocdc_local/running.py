@@ -1,4 +1,4 @@
-"""Which process runs which feed: two at once would stop each other's programs and start their own again."""
+"""Ensures that one process runs a feed: two would keep stopping each other's programs and starting their own."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cryptocdc_local.programs import STOP_LIMIT_S
 _SUFFIX = ".run"
 _PID_DIGITS = 10
 _END_LIMIT_S = 4 * STOP_LIMIT_S
-"""For a run to stop its programs, one kind after the other, and the servers that it has started."""
+"""Time for a run to stop its programs, one kind after the other, and the servers that it started."""
 
 
 @contextlib.contextmanager
 def claimed(folder: Path, fid: str) -> Iterator[None]:
-    """Have the feed `fid` for oneself in this block. The claim goes with its process, however that ends.
+    """Claim the feed `fid` for this process inside the block. The claim ends with the process, however it ends.
 
-    Raises PlatformError when another process runs it.
+    Raises PlatformError if another process runs the feed.
     """
     descriptor = os.open(folder / f"{fid}{_SUFFIX}", os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -32,7 +32,7 @@ def claimed(folder: Path, fid: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise PlatformError(
                 f"{fid} is being run by another `cryptocdc` (pid {os.read(descriptor, _PID_DIGITS).decode().strip()})",
-                "end it there with Ctrl-C first; a change of the feed it takes over by `cryptocdc apply`",
+                "stop that one first with Ctrl-C; to change the feed while it runs, use `cryptocdc apply`",
             ) from error
         os.write(descriptor, f"{os.getpid():<{_PID_DIGITS}}".encode())
         yield
@@ -41,9 +41,9 @@ def claimed(folder: Path, fid: str) -> Iterator[None]:
 
 
 def end(folder: Path, fid: str = "*") -> list[str]:
-    """Have the runs of `fid`, or of all feeds, end as by Ctrl-C, and wait for it; which ones.
+    """Stop the runs of `fid`, or of all feeds, as Ctrl-C would, wait for them, and return their identities.
 
-    Raises PlatformError for one that belongs to another user, or takes too long.
+    Raises PlatformError for a run that belongs to another user or takes too long.
     """
     ended = []
     for file in sorted(folder.glob(f"{fid}{_SUFFIX}")):
@@ -54,11 +54,11 @@ def end(folder: Path, fid: str = "*") -> list[str]:
             try:
                 os.kill(pid, signal.SIGTERM)
             except PermissionError as error:
-                raise PlatformError(f"{file.stem} is run by another user's process {pid}", "end it there") from error
+                raise PlatformError(f"{file.stem} is run by another user's process {pid}", "stop it there") from error
             deadline = time.monotonic() + _END_LIMIT_S
             while not _is_free(claim.fileno()):
                 if time.monotonic() > deadline:
-                    raise PlatformError(f"{file.stem} does not end, process {pid}", f"kill -9 {pid}, then try again")
+                    raise PlatformError(f"{file.stem} does not stop, process {pid}", f"kill -9 {pid}, then try again")
                 time.sleep(0.1)
             ended.append(file.stem)
     return ended

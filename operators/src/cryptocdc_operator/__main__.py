@@ -29,10 +29,10 @@ def main() -> None:
     with refusing_bad_input():
         serving, settings = ServingSettings.from_env(), OperatorSettings.from_env()
     logs.configure(serving.log_format, serving.log_level)
-    # It logs each pass that has to be repeated as an error; the handlers log what matters.
+    # kopf logs each pass that must be retried as an error; the handlers log what matters.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("kopf.objects").setLevel(logging.CRITICAL)
-    # Its traceback of a node that does not answer says less than the condition.
+    # The driver's traceback for a node that does not answer says less than the condition.
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)
     try:
         kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
@@ -50,10 +50,10 @@ def main() -> None:
         ExchangeAndVerifier(settings),
         metrics,
     )
-    watching = (lambda: cluster.all("CryptoFeed"), progress, health, metrics.forget)
+    watching = (lambda: cluster.all("CryptoFeed"), progress, health, metrics.remove_feed)
     threading.Thread(target=run_watchdog, args=watching, name="stall-watchdog", daemon=True).start()
     Handlers(operator, progress, kopf.get_default_registry())
-    # By default kopf asks for the name of its user, and a container's uid has none.
+    # By default kopf looks up the name of its user, and a container's uid has none.
     kopf.run(namespaces=[settings.namespace], standalone=True, identity=MANAGER)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""What a pass over a feed needs, and what it returns."""
+"""The dependencies and the outcome of a pass over a feed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNUSABLE = (SettingsError, SecretUnusable)
 
 @dataclass(frozen=True)
 class Operator:
-    """All that reconciling needs."""
+    """Everything that reconciling needs."""
 
     settings: OperatorSettings
     addresses: Addresses
@@ -33,7 +33,7 @@ class Operator:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def secrets(self) -> tuple[dict[str, Mapping[str, str]], list[str]]:
-        """The platform's secrets by name, and the names of those that are missing."""
+        """Return the platform's secrets by name, and the names of the missing ones."""
         asked = {name: self.cluster.secret(name) for name in self.settings.secrets}
         found = {name: content for name, content in asked.items() if content is not None}
         return found, [name for name in asked if name not in found]

@@ -1,4 +1,4 @@
-"""What kopf calls. Each handler is one pass of `reconcile` or `tear_down`, one at a time for a feed."""
+"""kopf's handlers. Each runs one pass of `reconcile` or `tear_down`, one at a time per feed."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ log = logging.getLogger("cryptocdc.operator")
 
 DRIFT_S, IDLE_S = 60.0, 10.0
 WRITES_EVERY_S = 5.0
-"""How often consumers are asked whether they can write: a pass over everything is made only when the answer changes."""
+"""How often to check whether consumers can write: a full pass runs only when that changes."""
 WORKERS = 16
-"""Feeds that are reconciled at the same time."""
+"""Feeds reconciled at the same time."""
 
 
 class Handlers:
-    """Registers itself with kopf."""
+    """Registers its methods with kopf."""
 
     def __init__(self, operator: Operator, progress: Progress, registry: kopf.OperatorRegistry) -> None:
         self._operator = operator
         self._progress = progress
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._due: dict[str, float] = {}
-        """When a change's handler comes again."""
+        """When the handler of a feed's change retries."""
         self._reported: dict[str, str] = {}
-        """By feed, the failure that the last event is about."""
+        """The failure that the last event reported, by feed."""
         resource: tuple[str, str, str] = (GROUP, VERSION, PLURAL)
         kopf.on.startup(registry=registry)(configure)
         kopf.on.resume(*resource, registry=registry, id="reconcile-all")(self.resumed)
@@ -54,7 +54,7 @@ class Handlers:
         kopf.on.cleanup(registry=registry)(self.ended)
 
     def resumed(self, name: str, body: kopf.Body, **_: Any) -> None:
-        """The operator has started: another version of it may have other tables."""
+        """Called when the operator starts: another version of it may have other tables."""
         self._follow(name, body, everything=True)
 
     def changed(self, name: str, body: kopf.Body, **_: Any) -> None:
@@ -71,13 +71,13 @@ class Handlers:
         _retry_later(self._reconcile(name, body))
 
     def check_consumers(self, name: str, body: kopf.Body, **_: Any) -> None:
-        """Check whether the consumers can write; a pass is made when the conditions say otherwise."""
+        """Check whether the consumers can write, and run a pass if the conditions say otherwise."""
         if self._locks[name].locked():
             return
         try:
             stalled = stalled_consumers(self._operator, self._operator.cluster.pods(selector_text(name, CONSUMER)))
         except Exception as error:  # the next full pass reports it
-            log.info("%s: its consumers' pods can't be listed: %s", name, describe(error))
+            log.info("%s: can't list the consumers' pods: %s", name, describe(error))
             return
         said = next((it for it in body.status.get("conditions") or () if it["type"] == conditions.CONSUMERS), None)
         if said is not None and bool(stalled) != (said["reason"] == conditions.NOT_WRITING):
@@ -87,7 +87,7 @@ class Handlers:
         try:
             release_all(self._operator.cluster, self._operator.settings)
         except Exception as error:
-            log.error("finalizers may be left in the namespace, if it is deleted: %s", describe(error))
+            log.error("finalizers may be left over if the namespace is being deleted: %s", describe(error))
 
     def deleted(self, name: str, body: kopf.Body, **_: Any) -> None:
         self._operator.metrics.reconciled_at.labels(name).set_to_current_time()
@@ -105,8 +105,8 @@ class Handlers:
         self._reported.pop(name, None)
 
     def _report(self, name: str, body: kopf.Body, error: Exception) -> None:
-        """Not even the feed's status could be written: an event may be, and is posted once for each cause."""
-        log.error("%s: a pass failed; it is made again", name, exc_info=error)
+        """Report a pass that could not even write the feed's status: in the log, and once per cause as an event."""
+        log.error("%s: pass failed; it will be retried", name, exc_info=error)
         words = describe(error)
         if self._reported.get(name) != words:
             self._reported[name] = words
@@ -132,20 +132,20 @@ class Handlers:
 
 
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-    """kopf's own settings."""
+    """Set kopf's settings."""
     settings.persistence.finalizer = FINALIZER
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, key="last-handled")
-    # One replica, one namespace: there is nobody to agree with, and nothing cluster-wide may be looked at.
+    # One replica, one namespace: there are no peers, and no permission to read cluster-wide objects.
     settings.peering.standalone = True
     settings.scanning.disabled = True
-    # A watch that has died is noticed within these (kopf's issues 585, 698, 1276).
+    # A dead watch is noticed within these times (kopf's issues 585, 698, 1276).
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 30
     settings.networking.request_timeout = 60
     settings.execution.max_workers = WORKERS
-    # A handler that fails unforeseen, as when the API server is away.
+    # For unexpected failures, such as an unreachable API server.
     settings.execution.default_backoff = 15
     settings.posting.loggers = False
     settings.posting.reporting_component = MANAGER

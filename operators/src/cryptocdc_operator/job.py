@@ -1,8 +1,8 @@
-"""What a person has done once for a feed, as a Job: the operator knows images, addresses and secrets, and prints it.
+"""Prints a Job that runs one command for a feed: the operator knows the images, addresses and secrets.
 
     kubectl exec deploy/cryptocdc-operator -- python -m cryptocdc_operator.job my-feed verify | kubectl create -f -
 
-Whoever creates the Job needs the right to; the operator needs none.
+The user who creates the Job needs the permission for it; the operator does not.
 """
 
 from __future__ import annotations
@@ -31,28 +31,29 @@ TASKS = {
     "backfill": ("cryptocdc_producer.commands",),
     "replay": ("cryptocdc_consumer.commands", "dlq", "replay"),
 }
-"""By what is to be done: the module that does it, and what it is told first."""
+"""By task: the module that runs it, and its first arguments."""
 KEPT_S = 86_400
-"""A Job that has ended goes after a day, with its log."""
+"""A finished Job is removed after a day, with its log."""
 
 
-class NoJob(BadInput):
+class JobImpossible(BadInput):
     """It can't be made, and why."""
 
 
 def job(
     task: str, arguments: Sequence[str], feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses
 ) -> Object:
-    """One of TASKS with what it is told beyond the feed; tried once: its exit code is its answer. Raises NoJob."""
+    """Return the Job for one of TASKS with the given arguments. It runs once: its exit code is the result. Raises
+    JobImpossible."""
     found = labels(feed.name, task)
     spec = pod(_program(task, feed, settings, addresses), feed, settings)
     (container,) = spec["containers"]
-    for of_a_server in ("ports", "startupProbe", "readinessProbe", "livenessProbe"):
-        del container[of_a_server]
+    for server_field in ("ports", "startupProbe", "readinessProbe", "livenessProbe"):
+        del container[server_field]
     del spec["topologySpreadConstraints"]
     module, *first = TASKS[task]
-    feeds_own = ["--feed", "/etc/cryptocdc/feed.yaml", "--source", source_of(feed.spec.exchange)]
-    container |= {"command": ["python", "-m", module], "args": [*first, *feeds_own, *arguments]}
+    feed_arguments = ["--feed", "/etc/cryptocdc/feed.yaml", "--source", source_of(feed.spec.exchange)]
+    container |= {"command": ["python", "-m", module], "args": [*first, *feed_arguments, *arguments]}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -72,13 +73,13 @@ def _program(task: str, feed: CryptoFeed, settings: OperatorSettings, addresses:
     if task == "replay":
         return _joined(replace(writes, component=task), _only(captures, "POSTGRES"))
     if settings.verifier_image is None:
-        raise NoJob(f"{settings.variable('verifier_image')}: must be set")
+        raise JobImpossible(f"{settings.variable('verifier_image')}: must be set")
     connect = replace(_only(captures, "POSTGRES"), environment=addresses.of("postgres") | addresses.of("connect"))
     return _joined(replace(writes, component=task, image=settings.verifier_image), connect)
 
 
 def _only(program: Program, server: str) -> Program:
-    """The program with what it needs of one server."""
+    """Return the program with only the environment and secrets of one server."""
     prefix = f"CRYPTOCDC_{server}_"
     return replace(
         program,
@@ -96,27 +97,27 @@ def _joined(program: Program, other: Program) -> Program:
 
 
 def _merged(secrets: list[Secret]) -> Iterable[Secret]:
-    """A secret of two servers is mounted once."""
+    """Yield each secret once, also if two servers use it."""
     for name, same in groupby(sorted(secrets, key=lambda secret: secret.name), key=lambda secret: secret.name):
         yield Secret(name, {variable: key for secret in same for variable, key in secret.files.items()})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m cryptocdc_operator.job", description="Print a Job for a feed.")
-    parser.add_argument("feed", help="its name")
+    parser.add_argument("feed", help="the feed's name")
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the command of that name, without --feed")
-    told = parser.parse_args()
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="options of that command, except --feed")
+    given = parser.parse_args()
     with refusing_bad_input():
         settings = OperatorSettings.from_env()
         kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
         cluster = KubernetesCluster(kubernetes.client.ApiClient(), settings.namespace)
-        shared = cluster.find("ConfigMap", f"{told.feed}-feed")
+        shared = cluster.find("ConfigMap", f"{given.feed}-feed")
         if shared is None:
             there = ", ".join(sorted(feed["metadata"]["name"] for feed in cluster.all("CryptoFeed"))) or "none yet"
-            raise NoJob(f"{told.feed!r} is no feed that the operator has brought up; feeds: {there}")
+            raise JobImpossible(f"{given.feed!r} is not a feed that the operator has applied; feeds: {there}")
         feed = parse(yaml.safe_load(shared["data"]["feed.yaml"]))
-        made = job(told.task, told.arguments, feed, settings, Addresses.from_env(os.environ))
+        made = job(given.task, given.arguments, feed, settings, Addresses.from_env(os.environ))
     print(json.dumps(made, indent=2))
 
 

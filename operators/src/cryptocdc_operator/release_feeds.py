@@ -1,4 +1,4 @@
-"""Before the chart goes: nothing is left that waits for an operator which is gone (docs/adr/0012).
+"""Removes the finalizers before the chart is uninstalled, so that no feed waits for a missing operator (docs/adr/0012).
 
 The chart's pre-delete hook runs `python -m cryptocdc_operator.release_feeds`.
 """
@@ -24,7 +24,7 @@ from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
 log = logging.getLogger("cryptocdc.release_feeds")
 
 DELETED_WITHIN_S = 90.0
-"""How long the operator may take over the feeds that are being deleted: their slots, and perhaps their data, go."""
+"""Time for the operator to finish feeds that are being deleted: it removes their slots, and perhaps their data."""
 STOPPED_WITHIN_S = 60.0
 _NOT_FOUND, _CONFLICT = 404, 409
 
@@ -33,13 +33,13 @@ _NOT_FOUND, _CONFLICT = 404, 409
 class Feed:
     name: str
     version: str
-    """The resource version that was read: a change in between is a conflict."""
+    """The resource version that was read: a concurrent change is a conflict."""
     finalizers: tuple[str, ...]
     deleting: bool
 
 
 class Cluster(Protocol):
-    """What is needed of Kubernetes. Each call raises ApiException."""
+    """The port to Kubernetes. Each call raises ApiException."""
 
     def feeds(self) -> list[Feed]: ...
 
@@ -48,16 +48,16 @@ class Cluster(Protocol):
     def operator_pods(self) -> int: ...
 
     def set_finalizers(self, feed: Feed, finalizers: list[str]) -> bool:
-        """False when the feed has changed since it was read."""
+        """Return False if the feed has changed since it was read."""
         ...
 
 
 def release(
     cluster: Cluster, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Let the operator finish what it has begun, stop it, and take its finalizer off every feed.
+    """Let the operator finish deletions, stop it, and remove its finalizer from every feed.
 
-    Stopped first, since it would put the finalizer back. Both waits are bounded: whatever is stuck, this ends.
+    It is stopped first, since it would add the finalizer again. Both waits are bounded.
     """
 
     def wait(done: Callable[[], bool], limit_s: float) -> bool:
@@ -73,19 +73,19 @@ def release(
         log.warning("%s: the operator did not finish; slots may be left in PostgreSQL", ", ".join(stuck))
     cluster.stop_operator()
     if not wait(lambda: cluster.operator_pods() == 0, STOPPED_WITHIN_S):
-        log.warning("the operator does not stop; its finalizer may come back")
+        log.warning("the operator does not stop; it may add its finalizer again")
     for attempt in range(5):
         held = [feed for feed in cluster.feeds() if FINALIZER in feed.finalizers]
         if not held:
             return
         for feed in held:
             if cluster.set_finalizers(feed, [name for name in feed.finalizers if name != FINALIZER]):
-                log.info("%s: released", feed.name)
+                log.info("%s: finalizer removed", feed.name)
         sleep(attempt)
 
 
 class Kubernetes:
-    """The cluster that this runs in."""
+    """The cluster in which this runs."""
 
     def __init__(self, namespace: str, operator: str) -> None:
         kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
@@ -136,13 +136,15 @@ class Kubernetes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Release all feeds from the operator, before it is uninstalled.")
+    parser = argparse.ArgumentParser(
+        description="Remove the operator's finalizer from all feeds before it is uninstalled."
+    )
     parser.add_argument("--namespace", required=True)
-    parser.add_argument("--operator", required=True, help="name of its Deployment")
-    told = parser.parse_args()
+    parser.add_argument("--operator", required=True, help="name of the operator's Deployment")
+    given = parser.parse_args()
     configure("json", "INFO")
     try:
-        release(Kubernetes(told.namespace, told.operator))
+        release(Kubernetes(given.namespace, given.operator))
     except ApiException as error:
         log.error("Kubernetes: %s %s", error.status, error.reason)
         sys.exit(Exit.PLATFORM)

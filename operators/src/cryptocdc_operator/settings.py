@@ -1,4 +1,4 @@
-"""The operator's settings: the environment, `CRYPTOCDC_OPERATOR_*`, and where the servers are."""
+"""The operator's settings from the environment, `CRYPTOCDC_OPERATOR_*`, and the servers' addresses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, Json
 from cryptocdc_core.settings import Port, Settings
 
 Optional = Annotated[str | None, BeforeValidator(lambda value: None if value == "none" else value)]
-"""`none` where there is none: an empty variable counts as not given."""
+"""`none` means None: an empty variable counts as not set."""
 Resources = Json[dict[str, dict[str, str]]]
 
 
@@ -20,12 +20,12 @@ class OperatorSettings(Settings):
     model_config = ConfigDict(title="operator_", validate_default=True)
 
     namespace: str
-    """The operator's own: feeds, platform and programs share it."""
+    """The operator's own namespace, which feeds, platform and programs share."""
     producer_image: str
     consumer_image: str
     alerter_image: str
     verifier_image: Optional = None
-    """For a verification as a Job."""
+    """For verification Jobs."""
     api_image: Optional = None
     """`none`: feeds have no API."""
     image_pull_policy: str = Field("IfNotPresent", pattern="^(Always|IfNotPresent|Never)$")
@@ -38,17 +38,17 @@ class OperatorSettings(Settings):
     api_resources: Resources = '{"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}'  # type: ignore[assignment]
     """JSON, as a container's `resources`."""
     api_replicas: int = Field(1, ge=0, le=100)
-    """Of each feed's."""
+    """Pods of each feed's API."""
     api_requests_per_s: float = Field(100, gt=0)
-    """Of one client, by its address."""
+    """Limit for one client address."""
     api_token_secret: Optional = None
-    """Key token: what each request must bear."""
+    """Key token: required in each request."""
     api_redis_secret: Optional = None
-    """Key url: where the API's processes share what they have read."""
+    """Key url: a Redis that the API's pods use as a shared cache."""
     api_redis_port: Port = 6379
-    """Which its network policy lets it reach: the URL is a secret that the operator does not read."""
+    """For the network policy: the URL is a secret that the operator does not read."""
     api_trusted_proxies: str = "127.0.0.1"
-    """Addresses and networks, comma-separated, that say in `X-Forwarded-For` who asks."""
+    """Comma-separated addresses and networks of proxies whose `X-Forwarded-For` is trusted."""
     alerter_resources: Resources = '{"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}'  # type: ignore[assignment]
     """JSON, as a container's `resources`."""
     kafka_cluster: str = "cryptocdc"
@@ -57,15 +57,15 @@ class OperatorSettings(Settings):
     """The KafkaConnect that KafkaConnectors belong to."""
     topic_replication: int = Field(1, ge=1, le=9)
     cassandra_replication: int = Field(1, ge=1, le=9)
-    """Of each keyspace, in the datacenter of CRYPTOCDC_CASSANDRA_DATACENTER."""
+    """Replicas of each keyspace, in the datacenter CRYPTOCDC_CASSANDRA_DATACENTER."""
     postgres_secret: str = "cryptocdc-postgres-app"  # noqa: S105 - a name
     """Keys username, password: the owner of the database."""
     postgres_ca_secret: Optional = "cryptocdc-postgres-ca"  # noqa: S105
     """Key ca.crt."""
     replication_secret: str = "cryptocdc-replication"  # noqa: S105
-    """Keys username, password: Debezium's login, which also drops slots. Connect reads it by itself."""
+    """Keys username, password: Debezium's login, which also drops slots. Connect reads the secret itself."""
     kafka_secret: Optional = "cryptocdc-operator"  # noqa: S105
-    """Key password; the user bears the secret's name, as Strimzi makes them. So with the next three."""
+    """Key password; the user has the secret's name, as in Strimzi's secrets. The same applies to the next four."""
     kafka_producer_secret: Optional = "cryptocdc-producer"  # noqa: S105
     kafka_consumer_secret: Optional = "cryptocdc-consumer"  # noqa: S105
     kafka_api_secret: Optional = "cryptocdc-api"  # noqa: S105
@@ -77,26 +77,26 @@ class OperatorSettings(Settings):
     cassandra_ca_secret: Optional = None
     """Key ca.crt."""
     reader_secret: str = "cryptocdc-reader"  # noqa: S105
-    """Keys username, password: who reads the feeds' keyspaces and can do nothing else, as the API does."""
+    """Keys username, password: the read-only login to the feeds' keyspaces, for the API."""
     make_reader: bool = True
-    """Make that role in Cassandra, and grant it each feed's keyspace. False: others do."""
+    """Create that role in Cassandra, and grant it each feed's keyspace. False: somebody else does."""
     writer_secret: str = "cryptocdc-writer"  # noqa: S105
-    """Keys username, password: who reads and writes the feeds' keyspaces, as the consumers do."""
+    """Keys username, password: the login that reads and writes the feeds' keyspaces, for the consumers."""
     make_writer: bool = True
     """The same for that role."""
     verifier_url: Optional = "http://cryptocdc-verifier:9090"
     simulator_rest_url: str = "http://cryptocdc-simulator:8090"
-    """For feeds whose exchange is `simulated` and that name no endpoints; so with the next."""
+    """For feeds with `exchange: simulated` and no endpoints, like the next."""
     simulator_websocket_url: str = "ws://cryptocdc-simulator:8090"
     network_policies: bool = True
     pod_monitors: bool = False
-    """Needs the kinds of prometheus-operator."""
+    """Needs prometheus-operator's CRDs."""
     pod_monitor_labels: Json[dict[str, str]] = "{}"  # type: ignore[assignment]
-    """By which a Prometheus selects them: a JSON object."""
+    """Labels by which a Prometheus selects them: a JSON object."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secrets without which the platform can't be used, in the order in which one would look for them."""
+        """The secrets required to use the platform, in the order in which to look for them."""
         given = (
             self.postgres_secret, self.postgres_ca_secret, self.replication_secret, self.kafka_secret,
             self.kafka_producer_secret, self.kafka_consumer_secret, self.kafka_alerter_secret, self.kafka_ca_secret,
@@ -107,7 +107,7 @@ class OperatorSettings(Settings):
 
     @property
     def server_pods(self) -> dict[str, str]:
-        """By server that Strimzi runs, a selector of its pods."""
+        """Selectors of the pods of the servers that Strimzi runs, by server."""
         return {
             "Kafka": f"strimzi.io/cluster={self.kafka_cluster},strimzi.io/name={self.kafka_cluster}-kafka",
             "Connect": f"strimzi.io/cluster={self.connect_cluster},strimzi.io/name={self.connect_cluster}-connect",
@@ -115,11 +115,11 @@ class OperatorSettings(Settings):
 
 
 class Addresses(dict[str, str]):
-    """The variables that say where the servers are, without any secret: handed on to the programs as they are."""
+    """The variables with the servers' addresses, without secrets, which are passed on to the programs."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Only what stands in `env`; for the rest the programs have the same defaults as the operator."""
+        """Take only variables in `env`; for the rest the programs have the same defaults as the operator."""
         return cls({name: env[name] for name in cls.names() if env.get(name)})
 
     @staticmethod
@@ -127,7 +127,7 @@ class Addresses(dict[str, str]):
         return tuple(name for names in ADDRESSES.values() for name in names)
 
     def of(self, server: str) -> dict[str, str]:
-        """The variables of one server."""
+        """Return the variables of one server."""
         return {name: self[name] for name in ADDRESSES[server] if name in self}
 
 
@@ -143,4 +143,4 @@ ADDRESSES: Mapping[str, tuple[str, ...]] = {
 }
 
 Object = dict[str, Any]
-"""A Kubernetes object, as it is written."""
+"""A Kubernetes object as a dict."""

@@ -25,5 +25,5 @@ def run(evaluation: Evaluation, prices: Iterable[Any], start: int = 0, symbol: s
     """Take a price a second, the first at offset and second `start`; whatever turned."""
     turned: list[Transition] = []
     for at, price in enumerate(prices, start):
-        turned += evaluation.take(symbol, Point(at * 1000, Decimal(str(price))), position(at))
+        turned += evaluation.evaluate(symbol, Point(at * 1000, Decimal(str(price))), position(at))
     return turned

@@ -68,7 +68,7 @@ def test_alerts_of_other_symbols_see_nothing_of_it():
 def test_a_price_that_comes_late_corrects_the_window_and_is_not_the_newest():
     evaluation = Evaluation([DROP, ABOVE])
     run(evaluation, [96, 96, 96])
-    (turned,) = evaluation.take("ETHUSDT", Point(1500, Decimal(102)), position(3))
+    (turned,) = evaluation.evaluate("ETHUSDT", Point(1500, Decimal(102)), position(3))
     assert (turned.alert, turned.point.price) == (DROP, Decimal(96))
 
 
@@ -93,7 +93,7 @@ def test_a_restart_changes_nothing(prices, cut, committed_back):
     last = {t.alert.id: Known(t.firing, t.position, t.since_ms) for t in before}
     resume = max(0, cut - committed_back)
     again = Evaluation(alerts)
-    again.know(last)
+    again.restore(last)
     for at in range(max(0, resume - 11), resume):
         again.fill("ETHUSDT", Point(at * 1000, Decimal(prices[at])), position(at))
     after = run(again, prices[resume:], start=resume)
@@ -103,12 +103,12 @@ def test_a_restart_changes_nothing(prices, cut, committed_back):
 
 def test_a_topic_that_was_made_anew_has_other_offsets():
     evaluation = Evaluation([ABOVE])
-    evaluation.know({ABOVE.id: Known(False, Position("another.topic", 3, 1000))})
+    evaluation.restore({ABOVE.id: Known(False, Position("another.topic", 3, 1000))})
     assert len(run(evaluation, [101])) == 1
 
 
 def test_a_partition_that_is_given_up_is_forgotten_with_its_symbols():
     evaluation = Evaluation([DROP])
     run(evaluation, [100])
-    evaluation.forget(3)
+    evaluation.remove(3)
     assert run(evaluation, [90], start=1) == []

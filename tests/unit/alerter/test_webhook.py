@@ -43,7 +43,7 @@ class Peer:
 def told(metrics, peer, records=1):
     webhook = Webhook("http://hook", metrics, peer, backoff=Backoff(0, 0))
     for _ in range(records):
-        webhook.tell(drop())
+        webhook.enqueue(drop())
     webhook.start()
     webhook._waiting.put(None)
     webhook._thread.join(10)
@@ -87,7 +87,7 @@ def test_who_tells_never_waits(metrics, monkeypatch):
     webhook = Webhook("http://hook", metrics, slow)
     webhook.start()
     for _ in range(10):
-        webhook.tell(drop())
+        webhook.enqueue(drop())
     assert outcomes(metrics)["dropped"] >= 6
     blocked.set()
     webhook.stop()
@@ -97,7 +97,7 @@ def test_who_tells_never_waits(metrics, monkeypatch):
 def test_told_to_stop_it_does_not_sit_out_its_pauses(metrics):
     webhook = Webhook("http://hook", metrics, Peer(503), backoff=Backoff(60, 60))
     webhook.start()
-    webhook.tell(drop())
+    webhook.enqueue(drop())
     webhook.stop()
     assert not webhook._thread.is_alive()
     assert outcomes(metrics) == {"failed": 1}

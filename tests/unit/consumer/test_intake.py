@@ -89,8 +89,8 @@ def test_a_bad_record_is_a_dead_letter_and_its_neighbours_are_written(raw, reaso
     before, after = trades(2)
     bad = Record(RECENT_TRADES, raw, 1)
     taken = it.take([before, bad, after], NOW_MS)
-    assert [letter.record for letter in taken.letters] == [bad]
-    assert taken.letters[0].reason.startswith(reason)
+    assert [letter.record for letter in taken.dead_letters] == [bad]
+    assert taken.dead_letters[0].reason.startswith(reason)
     assert sum(len(batch.entries) for batch in taken.batches) == 2
     assert taken.chunk.pending == 2
 
@@ -101,7 +101,7 @@ def test_a_book_whose_sides_differ_in_length_is_a_dead_letter():
     at = NOW_MS - NOW_MS % 10_000
     raw = change(ORDER_BOOK, bucket_time=at, bid_prices=["1"], bid_quantities=[])
     taken = it.take([Record(ORDER_BOOK, raw)], NOW_MS)
-    assert [letter.kind for letter in taken.letters] == ["unencodable"]
+    assert [letter.kind for letter in taken.dead_letters] == ["unencodable"]
     assert not taken.batches
 
 
@@ -130,6 +130,6 @@ def test_a_transform_alters_leaves_out_and_may_fail():
         for at, p in enumerate("123")
     ]  # fmt: skip
     taken = it.take(records, NOW_MS)
-    assert [letter.reason for letter in taken.letters] == ["transform: RuntimeError('no')"]
+    assert [letter.reason for letter in taken.dead_letters] == ["transform: RuntimeError('no')"]
     assert {str(prepared.read(e[0]).values["price"]) for b in taken.batches for e in b.entries} == {"9.90"}
     assert metrics.left_out.labels("latest_prices")._value.get() == 1

@@ -19,7 +19,7 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 def statements(stream, *changes, retention_s=None, now_ms=NOW_MS):
     it, prepared, _ = intake(retention_s)
     taken = it.take([Record(stream, raw, at) for at, raw in enumerate(changes)], now_ms)
-    assert not taken.letters, [letter.reason for letter in taken.letters]
+    assert not taken.dead_letters, [letter.reason for letter in taken.dead_letters]
     return [prepared.read(raw) for batch in taken.batches for raw, _, _ in batch.entries]
 
 

@@ -122,7 +122,7 @@ def test_a_sink_that_gets_no_answer_reports_it_within_seconds(sink, cassandra, c
     assert sink.obstacle() is None
     clock.now += STALLED_S
     assert sink.stalled_s == STALLED_S
-    assert sink.obstacle() == "Cassandra has acknowledged nothing for 5 s: no answer"
+    assert sink.obstacle() == "Cassandra has acknowledged nothing for 5 s: no response"
     cassandra.answer(NoHostAvailable("10.0.0.1 does not answer", {}))
     sink.settle()
     clock.now += 1

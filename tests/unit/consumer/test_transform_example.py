@@ -78,7 +78,7 @@ def test_the_example_leaves_out_trades_below_its_threshold_and_nothing_else(step
     written = [prepared.read(entry[0]).values for batch in taken.batches for entry in batch.entries]
     assert sorted(str(row["price"]) for row in written if "price" in row) == ["10", "250.5"]
     assert len(written) == 3
-    assert taken.letters == []
+    assert taken.dead_letters == []
     assert metrics.left_out.labels("recent_trades")._value.get() == 1
 
 
@@ -87,7 +87,7 @@ def test_the_example_lets_a_delete_through(step):
     it, _, metrics = intake(transform=step)
     taken = it.take([Record(RECENT_TRADES, deleted, 0)], NOW_MS)
     assert sum(len(batch.entries) for batch in taken.batches) == 1
-    assert taken.letters == []
+    assert taken.dead_letters == []
     assert metrics.left_out.labels("recent_trades")._value.get() == 0
 
 

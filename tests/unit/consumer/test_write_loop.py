@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from cryptocdc_adapters.serving import Health
-from cryptocdc_consumer.letters import Letters
+from cryptocdc_consumer.dead_letters import DeadLetters
 from cryptocdc_consumer.sink import IN_FLIGHT, Sink
 from cryptocdc_consumer.write_loop import GATHER_LIMIT_S, GATHER_SHARE, PAUSE_AFTER_S, WriteLoop
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
@@ -31,7 +31,7 @@ class House:
             self.kafka,
             it,
             Sink(self.cassandra.send, self.metrics, self.clock, self.clock),
-            Letters(self.topic, "f.dlq", "f", self.metrics),
+            DeadLetters(self.topic, "f.dlq", "f", self.metrics),
             self.metrics,
             self.health,
             lambda: self.member,

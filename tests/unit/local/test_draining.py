@@ -34,7 +34,7 @@ def test_a_run_without_gaps_ends_at_once() -> None:
 def test_a_run_waits_until_its_gaps_are_filled() -> None:
     filling = Filling(GAPS, GAPS, GAPS[1:], GAPS[2:], [])
     assert filling.wait(60) == 4 * LOOK_S
-    assert filling.said[0] == "3 gaps open, filling them"
+    assert filling.said[0] == "filling 3 open gaps"
 
 
 def test_gaps_that_are_filled_one_by_one_are_waited_for_however_long_it_takes() -> None:

@@ -41,5 +41,5 @@ def test_what_a_user_must_know_of_the_symbols_is_a_line_each() -> None:
     notes = applied(waiting={"NEWUSDT": ("NEARUSDT",)}).notes
     assert notes == ["NEWUSDT is not listed by binance: waiting for its first trade; did you mean NEARUSDT?"]
     assert applied(suspect="it lists no markets").notes == [
-        "the list of markets of binance is not believed: it lists no markets"
+        "binance's list of markets is implausible: it lists no markets"
     ]

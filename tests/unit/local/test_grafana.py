@@ -38,7 +38,7 @@ def given(tmp_path: Path) -> dict[str, str]:
 
 def test_without_a_server_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(PlatformError, match="no grafana-server on this machine"):
+    with pytest.raises(PlatformError, match="grafana-server is not installed"):
         find()
 
 
@@ -138,7 +138,7 @@ def test_a_prometheus_that_ends_at_once_is_reported_with_its_last_words(
     reported: queue.Queue[str] = queue.Queue()
     with prometheus_running(tmp_path / "prometheus", "{}", 9090, reported.put):
         line = reported.get(timeout=30)
-    assert line.startswith("Prometheus has ended with exit code 1: listen tcp 127.0.0.1:9090: bind: address already")
+    assert line.startswith("Prometheus exited with code 1: listen tcp 127.0.0.1:9090: bind: address already")
 
 
 def test_a_prometheus_that_is_stopped_is_not_reported_and_a_missing_one_is(
@@ -152,7 +152,7 @@ def test_a_prometheus_that_is_stopped_is_not_reported_and_a_missing_one_is(
     assert reported == []
     (tmp_path / "grafana" / "bin" / "prometheus").unlink()
     with prometheus_running(tmp_path / "prometheus", "{}", 9090, reported.append):
-        assert "no prometheus on this machine" in reported[0]
+        assert "prometheus is not installed" in reported[0]
 
 
 def test_an_alert_that_nobody_else_takes_is_printed() -> None:

@@ -72,7 +72,7 @@ def test_a_consumer_that_can_not_write_is_seen_within_seconds() -> None:
 def test_markets_that_are_paused_or_not_listed_are_shown_as_the_producers_have_them() -> None:
     text = rendered(200, waiting=("NEXTUSDT",), halted=("ETHUSDT",))
     assert "paused: ETHUSDT" in text
-    assert "waiting, not listed: NEXTUSDT" in text
+    assert "not listed yet: NEXTUSDT" in text
     assert "NEWUSDT" not in text
     assert "OLDUSDT" not in text, "what the exchange said when the feed was applied is of yesterday"
 
@@ -80,4 +80,4 @@ def test_markets_that_are_paused_or_not_listed_are_shown_as_the_producers_have_t
 def test_until_producers_capture_anything_the_exchange_s_answer_is_shown() -> None:
     text = rendered(200, symbols=0)
     assert "paused: OLDUSDT" in text
-    assert "waiting, not listed: NEWUSDT" in text
+    assert "not listed yet: NEWUSDT" in text

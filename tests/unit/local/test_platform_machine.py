@@ -22,7 +22,7 @@ def taken() -> Iterator[int]:
 
 
 def test_a_taken_port_is_named_with_its_holder_and_the_setting(taken: int) -> None:
-    with pytest.raises(PlatformError, match=f"port {taken} is taken by .*pid") as refusal:
+    with pytest.raises(PlatformError, match=f"port {taken} is in use by .*pid") as refusal:
         machine.check_port("CRYPTOCDC_KAFKA_PORT", taken)
     assert "CRYPTOCDC_KAFKA_PORT" in refusal.value.remedy
 

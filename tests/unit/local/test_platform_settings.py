@@ -44,7 +44,7 @@ def test_a_user_works_in_the_working_folder(monkeypatch: pytest.MonkeyPatch, tmp
 
 @pytest.mark.parametrize("home", ["/a,b", "/a:b", '/a"b'])
 def test_a_folder_whose_name_java_would_take_apart_is_refused(home: str) -> None:
-    with pytest.raises(PlatformError, match="can't live in a folder with") as refusal:
+    with pytest.raises(PlatformError, match="can't use a folder with") as refusal:
         PlatformSettings.from_environment({"CRYPTOCDC_HOME": home})
     assert "CRYPTOCDC_HOME" in refusal.value.remedy
 

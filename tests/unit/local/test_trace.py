@@ -17,7 +17,7 @@ from cryptocdc_core.exits import BadInput
 from cryptocdc_core.hops import Sent, Stored, Trail, Values, Written
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.trace.commands import chosen_stream, parsed_key
-from cryptocdc_local.trace.follow import end_of, follow, next_row, nothing_came
+from cryptocdc_local.trace.follow import end_of, follow, next_row, nothing_arrived
 from cryptocdc_local.trace.frames import Listener
 
 FEED = feed(streams={"recentTrades": {}, "klines": {"intervals": ["1m", "1h"]}, "orderBook": {}})
@@ -133,10 +133,10 @@ class Places:
     def dropped(self, at_ms: int) -> bool:
         return False
 
-    def slot_in_words(self) -> str:
-        return "slot f_slot is read by nobody"
+    def describe_slot(self) -> str:
+        return "slot f_slot is inactive"
 
-    def consumers_in_words(self, sent: Sent) -> str:
+    def describe_consumers(self, sent: Sent) -> str:
         return f"the consumers have not passed offset {sent.offset}"
 
 
@@ -166,9 +166,9 @@ def test_a_row_is_waited_for_until_cassandra_has_the_same_version() -> None:
 @pytest.mark.parametrize(
     ("places", "at", "reason"),
     [
-        (Places([ROW], [None], None), "postgres", "not in Kafka, nor in Cassandra: slot f_slot is read by nobody"),
+        (Places([ROW], [None], None), "postgres", "neither in Kafka nor in Cassandra: slot f_slot is inactive"),
         (Places([ROW], [None], RECORD), "kafka", "not in Cassandra: the consumers have not passed offset 41"),
-        (Places([ROW], [OLDER], RECORD), "kafka", f"which still holds version {OLDER['version']}"),
+        (Places([ROW], [OLDER], RECORD), "kafka", f"which still has version {OLDER['version']}"),
         (Places([ROW], [ROW | {"price": "1.5"}], RECORD), "cassandra", "price differ"),
         (Places([None], [ROW], RECORD), "cassandra", "PostgreSQL does not have it"),
         (Places([None], [None], None), "", "there is no such row"),
@@ -206,7 +206,10 @@ def test_a_row_from_just_before_the_first_frame_is_not_the_one() -> None:
 
 
 def test_when_nothing_comes_it_is_said_which_side_is_silent() -> None:
-    frames = nothing_came(RECENT_TRADES, heard(agg_trade()), 5)
-    assert (frames.at, frames.reason.partition(",")[0]) == ("exchange", "1 frames of btcusdt@aggTrade came within 5 s")
-    silent = nothing_came(RECENT_TRADES, heard(), 5)
+    frames = nothing_arrived(RECENT_TRADES, heard(agg_trade()), 5)
+    assert (frames.at, frames.reason.partition(",")[0]) == (
+        "exchange",
+        "1 frames of btcusdt@aggTrade arrived within 5 s",
+    )
+    silent = nothing_arrived(RECENT_TRADES, heard(), 5)
     assert "no frame from the exchange" in silent.reason

@@ -160,7 +160,7 @@ def test_why_a_server_does_not_serve(status, said):
 
 def test_a_server_without_pods_or_whose_pod_ends():
     assert assess.not_serving([]) is None
-    assert assess.not_serving([{"metadata": {"name": "p", "deletionTimestamp": "now"}}]) == "pod p is ending"
+    assert assess.not_serving([{"metadata": {"name": "p", "deletionTimestamp": "now"}}]) == "pod p is stopping"
 
 
 @pytest.mark.parametrize(("suspended", "reason"), [(True, "Suspended"), (False, "ScaledToZero")])

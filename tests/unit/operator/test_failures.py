@@ -139,7 +139,7 @@ def test_an_api_server_that_is_away_ends_a_pass_at_once(monkeypatch):
     ("error", "said"),
     [
         (refusal("kafkatopics is forbidden"), "422 Unprocessable Entity: kafkatopics is forb"),
-        (ApiException(status=500, reason="Internal"), "the API server answers 500 Internal: it gives no reason"),
+        (ApiException(status=500, reason="Internal"), "the API server answers 500 Internal: no reason given"),
         (MaxRetryError(ANY, "/apis", OSError("refused")), "the API server can't be reached"),
         (KeyError("tasks"), "KeyError: 'tasks'"),
     ],

@@ -5,7 +5,7 @@ from tests.unit.core.feeds import feed
 from tests.unit.kubernetes_schemas import breaks_restricted, problems
 from tests.unit.operator.world import ADDRESSES, SETTINGS
 
-from cryptocdc_operator.job import TASKS, NoJob, job
+from cryptocdc_operator.job import TASKS, JobImpossible, job
 from cryptocdc_operator.settings import Addresses
 
 SERVERS = Addresses({**ADDRESSES, "CRYPTOCDC_CONNECT_URL": "http://connect:8083"})
@@ -100,5 +100,5 @@ def test_a_secret_of_two_servers_is_mounted_once():
 
 
 def test_without_the_verifiers_image_there_is_no_verification():
-    with pytest.raises(NoJob, match="CRYPTOCDC_OPERATOR_VERIFIER_IMAGE: must be set"):
+    with pytest.raises(JobImpossible, match="CRYPTOCDC_OPERATOR_VERIFIER_IMAGE: must be set"):
         made("verify", settings=SETTINGS)

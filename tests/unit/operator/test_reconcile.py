@@ -143,7 +143,7 @@ def test_a_table_that_somebody_drops_is_made_again(world):
     world.tables.discard("majors.klines")
     reconciled(world)
     assert "majors.klines" in world.tables
-    assert ("Warning", "TablesMadeAgain", "these were missing: majors.klines") in world.events
+    assert ("Warning", "TablesMadeAgain", "missing: majors.klines") in world.events
 
 
 def test_suspend_stops_the_capture_and_keeps_all(world):

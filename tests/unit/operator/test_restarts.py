@@ -26,7 +26,7 @@ def world():
 @pytest.mark.parametrize(
     ("pod", "reason", "said"),
     [
-        ({"ready": "False", "containerStatuses": [{"restartCount": 1}]}, "Restarts", "restarts: pod cryptocdc-"),
+        ({"ready": "False", "containerStatuses": [{"restartCount": 1}]}, "Restarts", "is restarting: pod cryptocdc-"),
         ({"ready": "False"}, "Restarts", "is not ready yet"),
         ({"ready": "True"}, "Unreachable", "refused"),
         (None, "Unreachable", "refused"),

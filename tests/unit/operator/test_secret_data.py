@@ -36,8 +36,8 @@ def test_a_secret_without_data_lacks_every_key(monkeypatch, content):
     ("data", "said"),
     [
         (encoded(username=b"u", ca_p12=BINARY), "secret s lacks the key password; its keys: ca.p12, username"),
-        (encoded(password=BINARY), "secret s: the key password is not text in UTF-8"),
-        ({"password": "no base64!"}, "secret s: the key password is not text in UTF-8"),
+        (encoded(password=BINARY), "secret s: the key password is not UTF-8 text"),
+        ({"password": "no base64!"}, "secret s: the key password is not UTF-8 text"),
     ],
 )
 def test_a_key_that_can_not_be_used_is_named_with_its_secret(data, said):
@@ -50,7 +50,7 @@ def test_a_key_that_can_not_be_used_is_named_with_its_secret(data, said):
     ("content", "said"),
     [
         ({"username": b"u"}, "lacks the key password"),
-        ({"username": b"u", "password": BINARY}, "password is not text in UTF-8"),
+        ({"username": b"u", "password": BINARY}, "password is not UTF-8 text"),
     ],
 )
 def test_a_feed_says_which_secret_can_not_be_used(content, said):

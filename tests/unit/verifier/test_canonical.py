@@ -1,4 +1,4 @@
-"""A row is spelled the same, whichever database it comes from."""
+"""A row has the same line, whichever database it comes from."""
 
 from decimal import Decimal
 
@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from cryptocdc_core.catalogue import Type, by_table
 from cryptocdc_verifier.canonical import (
     Tally,
+    converters,
     key_of,
+    line_of,
     ordered,
     postgres_columns,
     shown,
-    spelled,
-    spellers,
     time_of,
     version_of,
 )
@@ -64,7 +64,7 @@ def from_cassandra(stream, values):
         None if value is None else CQL[c.type].to_binary(value, PROTOCOL)
         for c, value in zip(ordered(stream), values, strict=True)
     ]
-    return spelled(spellers(stream), raw)
+    return line_of(converters(stream), raw)
 
 
 def from_postgres(stream, values):
@@ -98,13 +98,13 @@ def test_null_is_neither_0_nor_empty_nor_the_text_that_copy_writes_for_it():
     zero = [0 if value is None else value for value in row]
     assert len({from_cassandra(TRADES, row), from_cassandra(TRADES, zero), from_postgres(TRADES, row)}) == 2
 
-    spell = spellers(TRADES)[:1]
-    assert len({spelled(spell, [raw]) for raw in (None, b"", b"\\N", b"None")}) == 4
+    spell = converters(TRADES)[:1]
+    assert len({line_of(spell, [raw]) for raw in (None, b"", b"\\N", b"None")}) == 4
 
 
 def test_a_value_that_a_hand_written_row_lacks_is_null():
     raw = [UTF8Type.to_binary("GHOST", PROTOCOL), *(LongType.to_binary(at, PROTOCOL) for at in (5, 6)), *[None] * 7]
-    line = spelled(spellers(TRADES), raw)
+    line = line_of(converters(TRADES), raw)
 
     assert line.count(rb"\N") == 7
     assert version_of(TRADES, line) == -1

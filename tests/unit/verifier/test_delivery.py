@@ -3,7 +3,7 @@
 import pytest
 
 from cryptocdc_adapters.slots import Slot
-from cryptocdc_verifier.delivery import Clock, Delivery, wait_until_nothing_left
+from cryptocdc_verifier.delivery import Clock, Delivery, wait_until_zero
 from cryptocdc_verifier.target import VerifyError
 
 TOPIC = ("fid.fid.klines", 0)
@@ -133,5 +133,5 @@ def test_a_backlog_may_take_longer_than_the_limit_as_long_as_it_shrinks():
         left[0] -= 1
 
     time = Time(*[shrink] * 1000)
-    wait_until_nothing_left(lambda: left[0], lambda n: "", time.clock, stalled_s=5)
+    wait_until_zero(lambda: left[0], lambda n: "", time.clock, stalled_s=5)
     assert time.seconds == pytest.approx(100)

@@ -1,4 +1,4 @@
-"""Whom the servers run as: the caller, or the system user `cryptocdc` when the caller is root."""
+"""The account the servers run as: the caller, or the system user `cryptocdc` if the caller is root."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Account:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def own(self, path: Path) -> None:
-        """Give the path to this account; nothing to do when it is the caller's own."""
+        """Change the owner of the path to this account, unless it is the caller's own."""
         if os.geteuid() != self.uid:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def make_folder(self, path: Path, mode: int = 0o700) -> None:
-        """Raises PlatformError where the caller may not."""
+        """Create a folder owned by this account. Raises PlatformError if the caller may not."""
         try:
             path.mkdir(mode=mode, parents=True, exist_ok=True)
             path.chmod(mode)
@@ -54,7 +54,7 @@ class Account:
             ) from error
 
     def write(self, path: Path, text: str) -> None:
-        """Write a file that only this account can read, whole or not at all."""
+        """Write a file that only this account can read, atomically."""
         draft = path.with_name(path.name + ".new")
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -66,7 +66,7 @@ class Account:
 
 
 def account_for(home: Path) -> Account:
-    """The account that owns `home` and runs the servers; as root it is created when it is missing."""
+    """Return the account that owns `home` and runs the servers; as root, create it if it is missing."""
     if os.geteuid() != 0:
         uid = os.geteuid()
         return Account(uid, os.getegid(), pwd.getpwuid(uid).pw_name)
@@ -80,7 +80,7 @@ def account_for(home: Path) -> Account:
 
 
 def check_reachable(home: Path) -> None:
-    """Raise when another user can't walk to `home`, e.g. below `/root`, whose mode is 0700."""
+    """Raise PlatformError if another user can't reach `home`, e.g. below `/root`, whose mode is 0700."""
     for parent in home.absolute().parents:
         if parent.exists() and not parent.stat().st_mode & stat.S_IXOTH:
             raise PlatformError(

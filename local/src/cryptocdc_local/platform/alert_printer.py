@@ -1,4 +1,4 @@
-"""A webhook on loopback that reports the alerts which Grafana sends, for who has configured no other receiver."""
+"""A webhook on loopback that prints Grafana's alerts, for users who have configured no other receiver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_BODY = 1_000_000
 
 @contextlib.contextmanager
 def alerts_printed(report: Report) -> Iterator[str]:
-    """Its URL; each alert is reported in a line while the block runs."""
+    """Yield the webhook's URL; inside the block each alert is reported as one line."""
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -47,10 +47,10 @@ def alerts_printed(report: Report) -> Iterator[str]:
 
 
 def alert_lines(body: Any) -> list[str]:
-    """A line for each alert of a notification of Grafana's. Raises ValueError for another body."""
+    """Return a line for each alert in a notification from Grafana. Raises ValueError for any other body."""
     alerts = body.get("alerts") if isinstance(body, dict) else None
     if not isinstance(alerts, list) or not all(isinstance(alert, dict) for alert in alerts):
-        raise ValueError("the body must be an object with a list of objects in its field alerts")
+        raise ValueError("the body must be an object whose field alerts is a list of objects")
     return [_line(alert) for alert in alerts]
 
 

@@ -1,4 +1,4 @@
-"""Apache Cassandra 5, alone: passwords on, the default superuser replaced, every acknowledged write on disk."""
+"""A single Apache Cassandra 5 node: passwords on, default superuser replaced, every acknowledged write on disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOGBACK = """\
 </configuration>
 """
 
-# What Cassandra's own start script opens to it on Java 17 (conf/jvm17-server.options).
+# From Cassandra's own start script for Java 17 (conf/jvm17-server.options).
 _EXPORTS = (
     "java.base/jdk.internal.misc",
     "java.management.rmi/com.sun.jmx.remote.internal.rmi",
@@ -60,8 +60,8 @@ _OPENS = (
 
 
 def cassandra_yaml(ports: Ports, data: Path) -> str:
-    """A ring of one with small caches. `commitlog_sync: batch` acknowledges a write when it is on disk: the usual
-    `periodic` leans on replicas, and there are none here, so a killed process would lose what it had acknowledged."""
+    """Return the configuration of a single node with small caches. `commitlog_sync: batch` acknowledges a write once it
+    is on disk: the default `periodic` relies on replicas, so a killed single node would lose acknowledged writes."""
     return yaml.safe_dump(
         {
             "cluster_name": "cryptocdc",
@@ -89,13 +89,13 @@ def cassandra_yaml(ports: Ports, data: Path) -> str:
             "hints_directory": str(data / "hints"),
             "cdc_raw_directory": str(data / "cdc_raw"),
             "commitlog_sync": "batch",
-            # By default a full disk closes its ports and leaves the process: whoever watches it would see it alive.
+            # By default, on a full disk it closes its ports but keeps running, so a supervisor would consider it alive.
             "commit_failure_policy": "die",
             "disk_failure_policy": "die",
             "commitlog_segment_size": "16MiB",
             "commitlog_total_space": "256MiB",
             "hinted_handoff_enabled": False,  # hints are for other nodes
-            "auto_snapshot": False,  # a dropped keyspace would stay on the disk for ever
+            "auto_snapshot": False,  # a dropped keyspace would stay on disk forever
             "incremental_backups": False,
             "disk_access_mode": "mmap_index_only",
             # Format and memtable of Cassandra 5: the memtable's trie lives outside the small heap.
@@ -103,7 +103,7 @@ def cassandra_yaml(ports: Ports, data: Path) -> str:
             "sstable": {"selected_format": "bti"},
             "memtable": {"configurations": {"default": {"class_name": "TrieMemtable"}}},
             "memtable_allocation_type": "offheap_objects",
-            # Half of it is written out at once: every file that is not made need not be compacted.
+            # Flush at half of it: the fewer files, the less compaction.
             "memtable_heap_space": "64MiB",
             "memtable_offheap_space": "192MiB",
             "memtable_flush_writers": 1,
@@ -112,11 +112,11 @@ def cassandra_yaml(ports: Ports, data: Path) -> str:
             "networking_cache_size": "16MiB",
             "key_cache_size": "4MiB",
             "counter_cache_size": "0MiB",
-            # The defaults are fractions of the heap: 6 MiB for one client, which a batching consumer has in flight.
+            # The defaults are fractions of the heap: 6 MiB per client, which a batching consumer reaches.
             "native_transport_max_request_data_in_flight": "48MiB",
             "native_transport_max_request_data_in_flight_per_ip": "48MiB",
-            # By default a write is given up after 2 s, done or not, and then sent again: on a busy machine that is work
-            # for nothing when there is least of it to spare. The consumer waits 20 s.
+            # By default a write times out after 2 s, done or not, and is then retried: on a busy machine that wastes
+            # work when it can least be afforded. The consumer waits 20 s.
             "write_request_timeout": "10s",
             "concurrent_reads": 8,
             "concurrent_writes": 16,
@@ -153,8 +153,8 @@ class Cassandra(Server):
             argv=[
                 str(self.java),
                 *jvm_options(self.settings.heaps.cassandra, self.settings.temporary),
-                # No jamm as an agent: a JVM with agents uses no class archive, and Cassandra then measures objects
-                # through Unsafe, which is as exact.
+                # Without jamm's agent: a JVM with agents uses no class archive. Cassandra then measures objects through
+                # Unsafe, which is as exact.
                 *self.archive.options(),
                 "-Xss512k",
                 "-XX:MaxDirectMemorySize=256m",
@@ -167,12 +167,12 @@ class Cassandra(Server):
                 f"-Dlogback.configurationFile={run / 'cassandra-logback.xml'}",
                 f"-Dcassandra.storagedir={self.data}",
                 f"-Dcassandra.logdir={self.settings.log}",
-                # Nobody else is on the ring: there is no one to wait for.
+                # There are no other nodes to wait for.
                 "-Dcassandra.ring_delay_ms=0",
                 "-Dcassandra.shutdown_announce_in_ms=0",
                 "-Dcassandra.skip_wait_for_gossip_to_settle=0",
                 "-Dcassandra.superuser_setup_delay_ms=0",
-                # Passwords of 128 random bits need no slow hash, and every connection pays for it.
+                # Passwords of 128 random bits need no slow hash, whose cost every connection would pay.
                 "-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4",
                 "-cp",
                 f"{self.jars}/cassandra/*",
@@ -183,11 +183,11 @@ class Cassandra(Server):
         )
 
     def ready(self) -> bool:
-        """Either login will do: before the first `finish` there is only the default one."""
+        """Either login is accepted: before the first `finish` there is only the default one."""
         return port_open(self.settings.ports.cassandra) and (self._can_log_in() or self._has_default_superuser())
 
     def finish(self) -> None:
-        """Put our superuser in the place of the one whose password everybody knows."""
+        """Replace the default superuser, whose password is well known, with our own."""
         if not self._can_log_in():
             with self._session(DEFAULT_SUPERUSER, DEFAULT_SUPERUSER) as session:
                 session.execute(

@@ -14,7 +14,7 @@ from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.platform import grafana, shells
 from cryptocdc_local.platform.doctor import diagnose
 from cryptocdc_local.platform.errors import PlatformError
-from cryptocdc_local.platform.metrics import lent
+from cryptocdc_local.platform.metrics import metrics_served
 from cryptocdc_local.platform.platform import Platform
 from cryptocdc_local.platform.progress import shown
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     app.command()(setup)
     app.command()(erase)
     app.command(name="grafana")(serve_grafana)
-    shell = typer.Typer(no_args_is_help=True, help="Look at the rows, already logged in.")
+    shell = typer.Typer(no_args_is_help=True, help="Look at the data, already logged in.")
     shell.command(context_settings=_PASS_ON)(psql)
     shell.command(context_settings=_PASS_ON)(cql)
     shell.command()(topics)
@@ -38,9 +38,9 @@ def register(app: typer.Typer) -> None:
 def doctor(
     exchange: Annotated[str, typer.Option(help="the exchange to reach: " + ", ".join(VENUES))] = "binance",
 ) -> None:
-    """What on this machine stands in the way: ports, Java, disk, memory, clock, exchange. Exits 3 when something does.
+    """Check what could prevent a run: ports, Java, disk, memory, clock, exchange. Exits with 3 if a check fails.
 
-    An exchange out of reach doesn't count: a run on one machine then uses the simulator.
+    An unreachable exchange does not count: a run on one machine then uses the simulator.
     """
     if exchange not in VENUES:
         raise typer.BadParameter(f"{exchange!r}; accepted: {', '.join(VENUES)}", param_hint="--exchange")
@@ -56,13 +56,13 @@ def doctor(
 
 
 def setup() -> None:
-    """Install what is missing, Java and the servers' programs, and start nothing."""
+    """Install what is missing (Java, the servers' programs) and start nothing."""
     with shown(Console(stderr=True)) as steps:
         Platform(PlatformSettings.from_environment()).setup(steps)
 
 
 def erase() -> None:
-    """Stop the servers and remove their data, logs and passwords. What was downloaded stays."""
+    """Stop the servers and remove their data, logs and passwords. Downloads stay."""
     console = Console(stderr=True)
     with shown(console) as steps:
         removed = Platform(PlatformSettings.from_environment()).erase(steps)
@@ -73,14 +73,16 @@ def erase() -> None:
 
 
 def serve_grafana(
-    folder: Annotated[Path, typer.Option(help="with the folders dashboards and provisioning")] = Path("grafana"),
+    folder: Annotated[Path, typer.Option(help="the folder that contains dashboards and provisioning")] = Path(
+        "grafana"
+    ),
 ) -> None:
-    """Start the Grafana of this machine with the dashboards and read-only data sources, until Ctrl-C."""
+    """Run this machine's Grafana with the dashboards and read-only data sources until Ctrl-C."""
     if not (folder / "provisioning").is_dir():
         raise typer.BadParameter(
-            f"{folder}: holds no provisioning; run it in the project's folder", param_hint="--folder"
+            f"{folder}: has no folder provisioning; run the command in the project's folder", param_hint="--folder"
         )
-    grafana.find()  # before anything else is asked for
+    grafana.find()  # fail early
     platform = _running("cassandra")
     ports, folder = platform.settings.ports, folder.resolve()
     api, state = f"http://{LOOPBACK}:{ports.api}", platform.settings.home / "grafana"
@@ -92,18 +94,18 @@ def serve_grafana(
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
     report(f"Grafana: {grafana.url(watch)}")
-    with lent(platform, report):
+    with metrics_served(platform, report):
         raise typer.Exit(grafana.serve(platform.settings, given, folder, report))
 
 
 def psql(context: typer.Context) -> None:
-    """PostgreSQL's own shell as the owner of the rows. What follows goes to psql, e.g. -c 'SELECT 1'."""
+    """Open PostgreSQL's shell as the owner of the rows. Further arguments go to psql, e.g. -c 'SELECT 1'."""
     platform = _running("postgres")
     raise typer.Exit(shells.psql(platform.settings, platform.endpoints(), context.args))
 
 
 def cql(context: typer.Context) -> None:
-    """Cassandra's own shell. What follows goes to cqlsh, e.g. -e 'DESCRIBE KEYSPACES'."""
+    """Open Cassandra's shell. Further arguments go to cqlsh, e.g. -e 'DESCRIBE KEYSPACES'."""
     raise typer.Exit(shells.cql(_running("cassandra").endpoints(), context.args))
 
 
@@ -111,7 +113,7 @@ def topics(
     topic: Annotated[str | None, typer.Argument(help="print this topic's last records instead of all topics")] = None,
     count: Annotated[int, typer.Option("-n", min=1, help="how many records")] = 10,
 ) -> None:
-    """Kafka's topics with partitions, records, and the consumer groups' lag; or the last records of one."""
+    """List Kafka's topics with partitions, records and the consumer groups' lag, or print the last records of one."""
     settings = KafkaSettings.from_env(_running("kafka").endpoints().environment())
     shells.topics(settings, Console(), topic, count)
 
@@ -119,5 +121,5 @@ def topics(
 def _running(server: str) -> Platform:
     platform = Platform(PlatformSettings.from_environment())
     if next(status for status in platform.status() if status.name == server).state != "running":
-        raise PlatformError(f"{server} is not running", "`cryptocdc up` starts it")
+        raise PlatformError(f"{server} is not running", "run `cryptocdc up` to start it")
     return platform

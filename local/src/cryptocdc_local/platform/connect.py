@@ -16,7 +16,7 @@ from cryptocdc_local.platform.settings import LOOPBACK, Ports
 
 
 def connect_properties(ports: Ports, plugins: Path, kafka_password: str) -> str:
-    """The worker's configuration; what a connector needs beyond it, the plan says in the connector's own."""
+    """Return the worker's configuration; everything else is in the connector's configuration, which the plan makes."""
     lines = f"""\
 bootstrap.servers={LOOPBACK}:{ports.kafka}
 group.id=connect
@@ -39,11 +39,11 @@ key.converter.schemas.enable=false
 value.converter.schemas.enable=false
 connector.client.config.override.policy=All
 
-# A second at most is sent again after a crash, and PostgreSQL may drop its WAL that much sooner.
+# At most a second is repeated after a crash, and PostgreSQL can remove its WAL that much sooner.
 offset.flush.interval.ms=1000
 task.shutdown.graceful.timeout.ms=5000
 
-# With one worker nobody else can take over: a killed one gets its connectors back as soon as it returns.
+# With a single worker nobody else can take over, so a restarted one gets its connectors back immediately.
 scheduled.rebalance.max.delay.ms=0
 
 # Worker and broker start together, and on a busy machine the broker may need longer than the usual minute.
@@ -65,7 +65,7 @@ config.providers.env.param.allowlist.pattern=^CRYPTOCDC_.*
 
 
 def rest_login(users_file: Path) -> str:
-    """The JAAS entry that the REST extension looks for by the name KafkaConnect."""
+    """Return the JAAS entry KafkaConnect, which the REST extension looks up."""
     module = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule"
     return f'KafkaConnect {{\n  {module} required file="{users_file}";\n}};\n'
 

@@ -1,4 +1,4 @@
-"""Passwords of the servers: made once, kept in one file that only their account can read."""
+"""Passwords of the servers: generated once, stored in one file that only their account can read."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cryptocdc_local.platform.errors import PlatformError
 
 
 def _password() -> str:
-    # Letters and digits only: the same text stands unescaped in JAAS, YAML, properties and URLs.
+    # Letters and digits only, so that it needs no escaping in JAAS, YAML, properties and URLs.
     return secrets.token_hex(16)
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """One password a role; 128 bits each."""
+    """One password per role, 128 bits each."""
 
     postgres_superuser: str = field(default_factory=_password)
     postgres_owner: str = field(default_factory=_password)
@@ -27,11 +27,12 @@ class Credentials:
     connect: str = field(default_factory=_password)
     cassandra: str = field(default_factory=_password)
     reader: str = field(default_factory=_password)
-    """Of PostgreSQL and of Cassandra: reads everything, changes nothing."""
+    """For the role in PostgreSQL and Cassandra that reads everything and changes nothing."""
 
 
 def read(path: Path) -> Credentials | None:
-    """The passwords, or None before the first set-up. PlatformError when the file can't be read or is damaged."""
+    """Return the passwords, or None before the first set-up. Raises PlatformError if the file is unreadable or
+    damaged."""
     try:
         return Credentials(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -45,7 +46,7 @@ def read(path: Path) -> Credentials | None:
 
 
 def read_or_create(path: Path, account: Account) -> Credentials:
-    """A role that has come with a newer version gets its password."""
+    """Return the passwords, and add those of roles that a newer version has introduced."""
     made = read(path) or Credentials()
     if not path.exists() or json.loads(path.read_text(encoding="utf-8")) != asdict(made):
         account.write(path, json.dumps(asdict(made), indent=2) + "\n")

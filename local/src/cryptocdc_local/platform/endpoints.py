@@ -1,4 +1,4 @@
-"""Where the running servers are reached, and as whom."""
+"""Addresses and logins of the running servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ POSTGRES_SUPERUSER = "postgres"
 POSTGRES_OWNER = "cryptocdc"
 POSTGRES_REPLICATION = "debezium"
 READER = "cryptocdc_reader"
-"""Of PostgreSQL and of Cassandra, for dashboards."""
+"""The role in PostgreSQL and Cassandra for dashboards."""
 DATABASE = "cryptocdc"
 KAFKA_USER = "cryptocdc"
 CONNECT_USER = "cryptocdc"
@@ -21,7 +21,7 @@ CASSANDRA_DATACENTER = "datacenter1"  # SimpleSnitch's only one
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The owner may create schemas in `postgres_database`; the replication user reads all and holds the slots."""
+    """The owner may create schemas in `postgres_database`; the replication user reads everything and owns the slots."""
 
     postgres_host: str
     postgres_port: int

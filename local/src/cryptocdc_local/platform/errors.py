@@ -1,10 +1,10 @@
-"""What goes wrong with the platform, and what the user can do about it."""
+"""Errors of the platform, with what the user can do about them."""
 
 from __future__ import annotations
 
 
 class PlatformError(Exception):
-    """The platform can't do what was asked. `remedy` is one line that a user can act on; commands exit with 3."""
+    """The platform can't do what was requested. `remedy` is one line that a user can act on; commands exit with 3."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -16,4 +16,4 @@ class PlatformError(Exception):
 
 
 class HaltError(PlatformError):
-    """It can't go on: whoever runs the servers stops all of them now, also those that ran before."""
+    """The platform can't continue: the runner stops all servers now, including those it did not start."""

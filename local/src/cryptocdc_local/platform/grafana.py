@@ -1,6 +1,6 @@
-"""Grafana, where it is on the machine, with the data sources and dashboards of this project: until Ctrl-C.
+"""Runs an installed Grafana with this project's data sources and dashboards until Ctrl-C.
 
-Grafana is in no package registry that this project uses, so it is found and not fetched.
+Grafana is in no package registry that this project uses, so it is not downloaded.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from cryptocdc_local.platform.settings import LOOPBACK, DashboardPorts, Platform
 
 PLUGINS = ("hadesarchitect-cassandra-datasource", "yesoreyeram-infinity-datasource")
 HOMES = (Path("/usr/share/grafana"),)
-"""Where packages put what the server needs beside its program; an archive has it in the folder above `bin`."""
+"""Where packages put the files that the server needs; an archive has them in the folder above `bin`."""
 
 
 def find() -> Path:
-    """Its server. Raises PlatformError with where to get it."""
+    """Return the path of grafana-server. Raises PlatformError, which says where to get it."""
     found = shutil.which("grafana-server", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
     if found is None:
         raise PlatformError(
-            "there is no grafana-server on this machine",
+            "grafana-server is not installed",
             "install Grafana 12 from its vendor's apt repository or archive, put grafana-server on the PATH, and run"
-            " `make grafana` again; docs/grafana.md says how to use one that runs elsewhere",
+            " `make grafana` again; docs/grafana.md describes how to use a Grafana elsewhere",
         )
     return Path(found).resolve()
 
@@ -44,8 +44,8 @@ def url(ports: DashboardPorts) -> str:
 def environment(
     endpoints: Endpoints, password: str, api: str, ports: DashboardPorts, folder: Path, state: Path
 ) -> dict[str, str]:
-    """What Grafana's own settings and the provisioning files are filled in with: those of `folder`, and in `state` what
-    `provision` puts there."""
+    """Return the environment for Grafana's settings and the variables of its provisioning files. `folder` has the
+    dashboards, `state` the files that `provision` writes."""
     own = {
         "URL": url(ports),
         "CASSANDRA": f"{endpoints.cassandra_hosts}:{endpoints.cassandra_port}",
@@ -67,7 +67,7 @@ def environment(
         "SERVER_HTTP_PORT": str(ports.grafana),
         "DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(folder / "dashboards" / "home.json"),
         "PLUGINS_PREINSTALL": ",".join(PLUGINS),
-        # It listens on loopback and its users of the databases only read: no login.
+        # No login: it listens on loopback, and its database roles can only read.
         "AUTH_ANONYMOUS_ENABLED": "true",
         "AUTH_DISABLE_LOGIN_FORM": "true",
         "SECURITY_DISABLE_INITIAL_ADMIN_CREATION": "true",
@@ -81,7 +81,7 @@ def environment(
 
 
 def provision(folder: Path, state: Path, notifications: str) -> None:
-    """Put the provisioning files of `folder` into `state`, and beside them whom alerts notify."""
+    """Copy the provisioning files of `folder` to `state`, and add the file with the alerts' receivers."""
     target = state / "provisioning"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(folder / "provisioning", target)
@@ -94,8 +94,8 @@ def serve(
     settings: PlatformSettings, given: Mapping[str, str], folder: Path, report: Callable[[str], None],
     environ: Mapping[str, str] = os.environ,
 ) -> int:  # fmt: skip
-    """Until it ends; its exit code. A Prometheus that is on the machine runs beside it. Raises PlatformError for a
-    receiver of alerts that can't be used."""
+    """Run Grafana until it exits, and return its exit code. An installed Prometheus runs beside it. Raises
+    PlatformError for an invalid receiver of alerts."""
     program = find()
     home = next((home for home in (*HOMES, program.parent.parent) if (home / "conf").is_dir()), None)
     state = Path(given["GF_PATHS_DATA"])
@@ -107,7 +107,7 @@ def serve(
     )
     with alerts_printed(report) as printed_at, scraping:
         provision(folder, state, grafana_files.notifications(environ, printed_at))
-        # Ctrl-C reaches it as well: it is waited for, not killed.
+        # Ctrl-C reaches Grafana as well: wait for it instead of killing it.
         process = subprocess.Popen(arguments, env={**environ, **given})
         while True:
             with contextlib.suppress(KeyboardInterrupt):

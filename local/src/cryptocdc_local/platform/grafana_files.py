@@ -1,4 +1,4 @@
-"""What Grafana and Prometheus of one machine are configured with beside the files in the folder `grafana`. Pure."""
+"""Generated configuration of Grafana and Prometheus on one machine, besides the files in the folder `grafana`. Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class Receivers(Settings):
 
 
 def prometheus(settings: PlatformSettings, simulator_port: int) -> str:
-    """Scrapes what runs in this home folder. Grafana evaluates the alerts: rules in both would be listed twice.
+    """Return a configuration that scrapes what runs in this home folder. Grafana evaluates the alerts: rules in both
+    would be listed twice.
 
-    Like all that is written here it is JSON, which YAML includes.
+    Like everything here it is JSON, a subset of YAML.
     """
     every_5s = {"scrape_interval": "5s", "evaluation_interval": "5s"}
     found = {"files": [f"{settings.run / 'targets'}/*.json"], "refresh_interval": "5s"}
@@ -40,8 +41,9 @@ def prometheus(settings: PlatformSettings, simulator_port: int) -> str:
 
 
 def notifications(environ: Mapping[str, str], printed_at: str) -> str:
-    """Whom Grafana notifies: the webhook and the addresses of the environment; without either `printed_at`, the URL
-    that prints. Raises PlatformError, naming the variable, for a webhook that is not a URL."""
+    """Return the receivers of alerts: the webhook and the email addresses in the environment; without either
+    `printed_at`, the URL that prints them. Raises PlatformError, naming the variable, for a webhook that is not a
+    URL."""
     try:
         given = Receivers.from_env(environ)
     except SettingsError as error:

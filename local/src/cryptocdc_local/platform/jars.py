@@ -1,7 +1,7 @@
-"""The servers' jars, by Maven from the pinned poms beside this file, each checked against `jars.sha256`.
+"""Installs the servers' jars with Maven from the pinned poms next to this file, and checks them against `jars.sha256`.
 
-Maven itself only warns where a checksum differs, and a mirror may have none. After a change of a pom the list is made
-anew from the folder that Maven filled: `cd jars.new && sha256sum */*.jar */*.tar.gz`.
+Maven itself only warns if a checksum differs, and a mirror may have none. After changing a pom, regenerate the list in
+the folder that Maven filled: `cd jars.new && sha256sum */*.jar */*.tar.gz`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cryptocdc_local.platform.errors import PlatformError
 
 _POMS = ("pom.xml", "kafka.xml", "debezium.xml", "cassandra.xml", "exporter.xml")
 _CHECKSUMS = "jars.sha256"
-_SILENCE_LIMIT = 300.0  # seconds without a line from Maven: a mirror that hangs
+_SILENCE_LIMIT = 300.0  # seconds without output from Maven, as when a mirror hangs
 
 
 def _text(name: str) -> str:
@@ -29,20 +29,20 @@ def _text(name: str) -> str:
 
 
 def _checksums() -> dict[str, str]:
-    """Path below the jars' folder → SHA-256, of every file."""
+    """Return the SHA-256 of every file, by path below the jars' folder."""
     return {path: digest for digest, path in (line.split() for line in _text(_CHECKSUMS).splitlines())}
 
 
 def jars_folder(lib: Path) -> Path:
-    """Where the jars for these very poms lie once they are installed: the folder exists only when it is whole."""
+    """Return the folder of the jars for exactly these poms; it exists only once it is complete."""
     stamp = hashlib.sha256("".join(map(_text, (*_POMS, _CHECKSUMS))).encode()).hexdigest()[:12]
     return lib / f"jars-{stamp}"
 
 
 def install_jars(lib: Path, maven: Path, java: Path, report: Callable[[str], None]) -> Path:
-    """Fetch into a folder beside and rename it, so that a killed set-up leaves nothing half done.
+    """Download into a temporary folder and rename it, so that a killed set-up leaves nothing incomplete.
 
-    `report` gets a few words whenever there is something new to say.
+    `report` is called with a few words at each step.
     """
     target = jars_folder(lib)
     if target.exists():
@@ -70,7 +70,7 @@ def _run_maven(maven: Path, java: Path, pom: Path, jars: Path, report: Callable[
         argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     if process.stdout is None:
-        raise AssertionError("a pipe was asked for")
+        raise AssertionError("stdout is a pipe")
     selector = selectors.DefaultSelector()
     selector.register(process.stdout, selectors.EVENT_READ)
     os.set_blocking(process.stdout.fileno(), False)
@@ -92,13 +92,14 @@ def _run_maven(maven: Path, java: Path, pom: Path, jars: Path, report: Callable[
                         errors.append(line.partition("ERROR]")[2].strip() or line)
             elif time.monotonic() - heard > _SILENCE_LIMIT:
                 raise PlatformError(
-                    f"Maven has said nothing for {_SILENCE_LIMIT:.0f} s", "check the network and run the command again"
+                    f"Maven has printed nothing for {_SILENCE_LIMIT:.0f} s",
+                    "check the network and run the command again",
                 )
         if process.wait() != 0:
             words = "\n".join(f"    {line}" for line in errors[:6])
             raise PlatformError(
-                f"Maven could not fetch the servers' jars:\n{words}",
-                "check the network, or name a mirror in ~/.m2/settings.xml; then run the command again",
+                f"Maven could not download the servers' jars:\n{words}",
+                "check the network, or set a mirror in ~/.m2/settings.xml, then run the command again",
             )
     finally:
         if process.poll() is None:
@@ -117,14 +118,14 @@ def check_files(folder: Path, expected: Mapping[str, str]) -> None:
     wrong = sorted(path for path in expected.keys() | found.keys() if expected.get(path) != found.get(path))
     if wrong:
         raise PlatformError(
-            f"Maven did not fetch what {_CHECKSUMS} pins: {', '.join(wrong[:5])}{' …' if len(wrong) > 5 else ''}",
-            "remove ~/.m2/repository, where a damaged download may lie, and run the command again",
+            f"Maven's downloads do not match {_CHECKSUMS}: {', '.join(wrong[:5])}{' …' if len(wrong) > 5 else ''}",
+            "remove ~/.m2/repository, which may contain a damaged download, and run the command again",
         )
 
 
 def _unpack_plugin(folder: Path) -> None:
     for archive in folder.glob("*.tar.gz"):
         with tarfile.open(archive) as tar:
-            # Its checksum was verified; `filter` came only with Python 3.11.4, and Debian 12 has 3.11.2.
+            # Its checksum was verified; `filter` needs Python 3.11.4, and Debian 12 has 3.11.2.
             tar.extractall(folder)  # noqa: S202
         archive.unlink()

@@ -1,4 +1,4 @@
-"""The Java 17 that the servers run on, and what their command lines have in common."""
+"""Finds Java 17 for the servers, and makes the common part of their command lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERSION = 17
 
 @cache
 def find_java() -> Path | None:
-    """A `java` of exactly version 17: from JAVA_HOME, from the system's folder or from PATH, in this order."""
+    """Return a `java` of exactly version 17, from JAVA_HOME, the system's folder or PATH, in this order."""
     for candidate in _candidates():
         if candidate.is_file() and _major_version(candidate) == VERSION:
             return candidate
@@ -40,9 +40,9 @@ def _major_version(java: Path) -> int | None:
 
 
 def jvm_options(heap_mb: int, temporary: Path, *, passing: bool = False) -> list[str]:
-    """Small and steady: a serial collector beats the parallel ones on heaps this small and on few cores.
+    """Return the JVM's options: the serial collector beats the parallel ones on small heaps and few cores.
 
-    `passing`: nearly all that the program makes is soon thrown away, so most of the heap is for what is young.
+    `passing`: nearly all objects of the program die young, so most of the heap is the young generation.
     """
     return [
         "-server",
@@ -50,7 +50,7 @@ def jvm_options(heap_mb: int, temporary: Path, *, passing: bool = False) -> list
         *([f"-Xms{heap_mb}m", f"-Xmn{heap_mb * 5 // 8}m"] if passing else [f"-Xms{heap_mb // 2}m"]),
         "-XX:+UseSerialGC",
         "-XX:MetaspaceSize=96m",  # without it, start-up is interrupted by full collections to grow the metaspace
-        "-XX:+ExitOnOutOfMemoryError",  # a half-dead server is worse than one that is started again
+        "-XX:+ExitOnOutOfMemoryError",  # a half-dead server is worse than a restarted one
         "-XX:-UsePerfData",
         "-Djava.awt.headless=true",
         "-Djava.net.preferIPv4Stack=true",
@@ -64,5 +64,5 @@ def jvm_environment(home: Path) -> dict[str, str]:
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
-        "MALLOC_ARENA_MAX": "2",  # glibc's arenas, one a thread, would otherwise double the memory outside the heap
+        "MALLOC_ARENA_MAX": "2",  # glibc's arenas, one per thread, would otherwise double the memory outside the heap
     }

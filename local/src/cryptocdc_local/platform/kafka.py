@@ -32,19 +32,19 @@ logger.debezium.level = info
 
 
 def plain_login(password: str, users: bool = False) -> str:
-    """A JAAS entry for SASL/PLAIN; a broker's also lists the users that it lets in."""
+    """Return a JAAS entry for SASL/PLAIN; a broker's also lists the accepted users."""
     accepted = f' user_{KAFKA_USER}="{password}"' if users else ""
     module = "org.apache.kafka.common.security.plain.PlainLoginModule"
     return f'{module} required username="{KAFKA_USER}" password="{password}"{accepted};'
 
 
 def property_value(path: Path) -> str:
-    """A path as java.util.Properties reads it: ISO 8859-1, all else by the same escapes that JSON has."""
+    """Return a path for java.util.Properties: ISO 8859-1, with the same escapes as JSON for everything else."""
     return json.dumps(str(path))[1:-1]
 
 
 def server_properties(ports: Ports, data: Path, password: str) -> str:
-    """One node with replication factor 1, topics only on purpose, and a disk that stays bounded."""
+    """Return the configuration of a single node: replication factor 1, no automatic topics, bounded disk usage."""
     jaas = plain_login(password, users=True)
     return f"""\
 process.roles=broker,controller
@@ -62,7 +62,7 @@ listener.name.client.plain.sasl.jaas.config={jaas}
 listener.name.controller.plain.sasl.jaas.config={jaas}
 log.dirs={property_value(data)}
 
-# A topic that a typing error makes would swallow data in silence.
+# A topic created by a typo would swallow data silently.
 auto.create.topics.enable=false
 default.replication.factor=1
 min.insync.replicas=1
@@ -75,7 +75,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=2
 
-# Bounded disk: topics say how long they keep what; these hold for those that don't.
+# Bounded disk usage, for topics without a retention of their own.
 log.segment.bytes=67108864
 log.retention.hours=24
 log.retention.bytes=1073741824
@@ -85,7 +85,7 @@ log.cleaner.threads=1
 metadata.max.retention.bytes=33554432
 metadata.log.segment.bytes=8388608
 
-# A killed broker may register again when its old session has ended: 9 s by default.
+# A killed broker can register again only once its old session has expired: 9 s by default.
 broker.session.timeout.ms=6000
 
 # Consumers that start together should not wait for each other.
@@ -112,12 +112,12 @@ class Kafka(Server):
             self._format()
 
     def _format(self) -> None:
-        """Into a folder beside, renamed when it is whole."""
+        """Format a temporary folder and rename it once it is complete."""
         properties = self.settings.run / "kafka-format.properties"
         draft = self.fresh_draft(str(properties))
         self.account.make_folder(draft)
         self.account.write(properties, server_properties(self.settings.ports, draft, self.credentials.kafka))
-        # Hexadecimal: one in 64 of the customary base64 names begins with a dash, which the tool takes for an option.
+        # Hexadecimal, since one in 64 of the usual base64 ids begins with a dash, which the tool takes for an option.
         identity = ["--cluster-id", uuid.uuid4().hex]
         arguments = ["kafka.tools.StorageTool", "format", "--config", str(properties), *identity]
         try:

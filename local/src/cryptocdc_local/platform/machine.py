@@ -1,4 +1,4 @@
-"""What the machine has free: ports, disk, memory."""
+"""Checks of the machine's free ports and disk space."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cryptocdc_local.platform.settings import LOOPBACK
 LEAST_DISK = 2 * 2**30
 """Bytes that must be free before the servers are started."""
 LEAST_LEFT = 512 * 2**20
-"""Bytes that must stay free while they run: a server that meets a full disk dies in the middle of a write."""
+"""Bytes that must stay free while they run: on a full disk a server dies in the middle of a write."""
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen there now. Connections that are winding down don't count."""
+    """Return whether a server could listen on the port now. Connections in TIME_WAIT don't count."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -29,7 +29,7 @@ def port_is_free(port: int) -> bool:
 
 
 def port_holder(port: int) -> str:
-    """Who listens on the port, as far as this user may know."""
+    """Return which process listens on the port, as far as this user may see it."""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.laddr and connection.laddr.port == port and connection.pid:
@@ -41,8 +41,8 @@ def port_holder(port: int) -> str:
 
 
 def _called(process: psutil.Process) -> str:
-    """A Python program by its script's name: the kernel calls it so only while its interpreter's path is short and
-    without a space."""
+    """Return a process's name, that of the script for a Python program: the kernel uses it only if the interpreter's
+    path is short and has no space."""
     name, arguments = process.name(), process.cmdline()
     if name.startswith("python") and len(arguments) > 1 and not arguments[1].startswith("-"):
         return Path(arguments[1]).name
@@ -52,12 +52,12 @@ def _called(process: psutil.Process) -> str:
 def check_port(setting: str, port: int) -> None:
     if not port_is_free(port):
         raise PlatformError(
-            f"port {port} is taken by {port_holder(port)}", f"stop it, or choose another port with {setting}"
+            f"port {port} is in use by {port_holder(port)}", f"stop it, or choose another port with {setting}"
         )
 
 
 def free_disk(folder: Path) -> int:
-    """Free bytes for this user where `folder` is, or will be."""
+    """Return the bytes available to this user on the disk of `folder`, which need not exist yet."""
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
@@ -67,7 +67,7 @@ def check_disk(folder: Path) -> None:
     if (free := free_disk(folder)) < LEAST_DISK:
         raise PlatformError(
             f"only {free / 2**30:.1f} GiB are free on the disk of {folder}; the servers need {LEAST_DISK / 2**30:.0f}",
-            "make room there, or set CRYPTOCDC_HOME to a folder on another disk",
+            "free up space there, or set CRYPTOCDC_HOME to a folder on another disk",
         )
 
 
@@ -75,6 +75,6 @@ def check_disk_left(folder: Path) -> None:
     if (free := free_disk(folder)) < LEAST_LEFT:
         raise HaltError(
             f"only {free // 2**20} MiB are left on the disk of {folder}, less than {LEAST_LEFT // 2**20}:"
-            " halted, before a server dies in the middle of a write",
-            "make room there and start again: all that was captured is kept",
+            " halted before a server dies in the middle of a write",
+            "free up space there and start again: everything captured is kept",
         )

@@ -1,4 +1,4 @@
-"""What the system itself must have: Java 17 and Maven, by apt where that is allowed."""
+"""Installs the required system packages, Java 17 and Maven, with apt where that is allowed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def find_maven() -> Path | None:
 
 
 def require_tools(need_maven: bool, report: Callable[[str], None]) -> Tools:
-    """Java, and Maven where jars are to be fetched; installs what is missing or says how."""
+    """Return Java, and Maven if jars must be downloaded; install what is missing, or raise PlatformError with how
+    to."""
     missing = []
     if find_java() is None:
         missing.append(JAVA_PACKAGE)
@@ -41,27 +42,27 @@ def require_tools(need_maven: bool, report: Callable[[str], None]) -> Tools:
         find_java.cache_clear()
     java, maven = find_java(), find_maven()
     if java is None or (need_maven and maven is None):
-        raise PlatformError(f"{' and '.join(missing)} still can't be found", by_hand(missing))
+        raise PlatformError(f"{' and '.join(missing)} can't be found after installation", by_hand(missing))
     return Tools(java, maven)
 
 
 def by_hand(packages: list[str]) -> str:
-    """The one command that installs the packages; where there is no apt-get, the command that needs none."""
+    """Return the command that installs the packages, or an alternative if there is no apt-get."""
     if shutil.which("apt-get") is None:
-        return f"install Java 17 and Maven by this system's means, or run everything in a container: {IN_CONTAINER}"
+        return f"install Java 17 and Maven with this system's package manager, or use a container: {IN_CONTAINER}"
     sudo = "" if os.geteuid() == 0 else "sudo "
     return f"run: {sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {' '.join(packages)}"
 
 
 def install_by_apt(packages: list[str], report: Callable[[str], None]) -> None:
-    """As root, or through a sudo that asks for no password; else PlatformError with the command to run."""
+    """Install as root, or through a sudo that needs no password; otherwise raise PlatformError with the command."""
     prefix = _privilege()
     if prefix is None or shutil.which("apt-get") is None:
         raise PlatformError(f"this machine lacks {' and '.join(packages)}", by_hand(packages))
     report(f"apt-get install {' '.join(packages)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-        # The lock option waits for another apt, such as the one that runs after a machine's first start.
+        # The lock option waits for another apt, such as the one that runs after a machine's first boot.
         argv = [*prefix, "apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *step]
         done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=_APT_LIMIT, check=False)
         if done.returncode != 0 and step[0] == "install":

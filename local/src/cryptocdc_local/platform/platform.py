@@ -1,4 +1,4 @@
-"""The embedded platform: PostgreSQL, Kafka, Connect and Cassandra on one machine, as one thing to start and stop."""
+"""The embedded platform: PostgreSQL, Kafka, Connect and Cassandra on one machine, started and stopped together."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ State = Literal["stopped", "running", "dead"]
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """`resident` in bytes. `dead`: it was started and is gone, though nobody stopped it."""
+    """`resident` is in bytes. State `dead`: the server was started and has exited, though nobody stopped it."""
 
     name: str
     state: State
@@ -55,12 +55,12 @@ class ServerStatus:
 
 
 class Platform:
-    """All servers of one home folder. Every method may be called from any process that may read that folder."""
+    """All servers of one home folder. Every method may be called from any process that can read that folder."""
 
     def __init__(self, settings: PlatformSettings) -> None:
         self.settings = settings
         self._restarts = {name: Restarts(_BACKOFF, _STEADY_S) for name in SERVERS}
-        self._set_up = False  # whether `setup` has said so already
+        self._set_up = False  # whether `setup` has already reported its steps
 
     @cached_property
     def account(self) -> Account:
@@ -97,14 +97,14 @@ class Platform:
         if tools.maven is not None and need_jars:
             steps.update("set-up", "Kafka, Debezium and Cassandra by Maven")
             install_jars(settings.lib, tools.maven, tools.java, lambda text: steps.update("set-up", text))
-        steps.done("set-up", f"all there, in {settings.home}")
+        steps.done("set-up", f"complete, in {settings.home}")
 
     # Start and stop
 
     def start(self, steps: Steps | None = None) -> Endpoints:
-        """Start what is not running, all at once, and return when every server does its work.
+        """Start the servers that are not running, in parallel, and return once every server works.
 
-        Servers that run already are left as they are. When one fails, those that were started with it are stopped.
+        Running servers are left alone. If one fails, those that were started with it are stopped.
         Raises PlatformError.
         """
         steps = steps or Silent()
@@ -125,7 +125,7 @@ class Platform:
             return self.endpoints()
 
     def _clear_way(self, server: Server) -> None:
-        """End what an earlier start left without a pid file, then see that the ports are free."""
+        """Kill leftovers of an earlier start that have no pid file, then check that the ports are free."""
         process.end(process.find_by_argument(server.mark, self.account.uid), server.stop_signal, server.stop_limit)
         for setting, port in server.ports().items():
             check_port(setting, port)
@@ -133,7 +133,7 @@ class Platform:
     def _bring_up(self, server: Server, steps: Steps, given_up: threading.Event) -> None:
         its = self._processes[server.name]
         if its.alive():
-            steps.begin(server.name, "is running")
+            steps.begin(server.name, "already running")
         else:
             steps.begin(server.name, "preparing its folders")
             recorded = its.recorded()
@@ -148,7 +148,7 @@ class Platform:
         server.finish()
 
     def stop(self, steps: Steps | None = None) -> None:
-        """Stop everything: gracefully first, by force after each server's limit."""
+        """Stop everything, gracefully at first, by force after each server's limit."""
         steps = steps or Silent()
         with self._locked(steps):
             self._stop(SERVERS, steps)
@@ -167,9 +167,9 @@ class Platform:
         steps.done(name, "stopped")
 
     def erase(self, steps: Steps | None = None) -> list[Path]:
-        """Stop everything and remove the data, the logs and the passwords. What was downloaded stays.
+        """Stop everything and remove the data, the logs and the passwords. Downloads stay.
 
-        Returns what was removed.
+        Returns the removed paths.
         """
         settings, steps = self.settings, steps or Silent()
         if not settings.home.exists():
@@ -188,11 +188,11 @@ class Platform:
     # One server
 
     def kill(self, name: str) -> None:
-        """SIGKILL, as a crash would be; the server counts as dead until `supervise` or `restart`."""
+        """Kill a server with SIGKILL, as a crash would; it counts as dead until `supervise` or `restart`."""
         self._processes[name].kill()
 
     def restart(self, name: str) -> None:
-        """Stop one server, if it runs, start it and wait until it is ready. Counts as a restart."""
+        """Stop one server if it runs, start it and wait until it is ready. Counts as a restart."""
         with self._locked(Silent()):
             recorded = self._processes[name].recorded()
             self._stop_one(name, Silent())
@@ -209,7 +209,7 @@ class Platform:
         jars = jars_folder(self.settings.lib)
         return _KINDS[name](self.settings, self.account, self._credentials, jars, java)
 
-    # How it is
+    # Status
 
     def is_running(self) -> bool:
         return all(status.state == "running" for status in self.status())
@@ -218,7 +218,7 @@ class Platform:
         return [self._status_of(name) for name in SERVERS]
 
     def pids(self) -> dict[str, int]:
-        """The process of each server that runs."""
+        """Return the pid of each running server."""
         alive = {name: its.alive() for name, its in self._processes.items()}
         return {name: running.pid for name, running in alive.items() if running is not None}
 
@@ -234,12 +234,12 @@ class Platform:
         return its.recorded() is not None and its.alive() is None
 
     def endpoints(self) -> Endpoints:
-        """Where the servers are reached; PlatformError before the first set-up."""
+        """Return the servers' addresses and logins. Raises PlatformError before the first set-up."""
         return endpoints(self.settings.ports, self._credentials)
 
     @property
     def reader_password(self) -> str:
-        """Of `endpoints.READER`, in both databases; PlatformError before the first set-up."""
+        """The password of `endpoints.READER` in both databases. Raises PlatformError before the first set-up."""
         return self._credentials.reader
 
     @property
@@ -258,10 +258,10 @@ class Platform:
         return self.settings.home / "lock"
 
     def supervise(self) -> dict[str, PlatformError | None]:
-        """Call it every second or so while the platform should be up: starts dead servers again, with back-off, unless
-        the disk is nearly full. Returns the servers that it tried to start, each with the reason why it could not.
+        """Restart dead servers, with back-off, unless the disk is nearly full; call it about every second. Returns the
+        servers that it tried to start, each with the error, or None if it succeeded.
 
-        Takes as long as a start where one is needed. Does nothing while another command starts or stops the platform.
+        Takes as long as a start if one is needed. Does nothing while another command starts or stops the platform.
         """
         dead = [name for name in SERVERS if self._due(name)]
         if not dead:
@@ -272,9 +272,8 @@ class Platform:
         except _BusyError:
             return {}
 
-    def look_after_disk(self) -> None:
-        """Call it every second or so while the platform should be up. Bounds the logs. Raises HaltError when too
-        little room is left to go on."""
+    def check_disk_left(self) -> None:
+        """Bound the logs' size, and raise HaltError if the disk is nearly full; call it about every second."""
         for its in self._processes.values():
             its.bound_log()
         check_disk_left(self.settings.home)
@@ -289,7 +288,7 @@ class Platform:
     def _revive(self, name: str) -> PlatformError | None:
         recorded = self._processes[name].recorded()
         try:
-            # Started on a full disk, Kafka takes its metadata for empty and Cassandra breaks its commit log's order.
+            # On a full disk, Kafka would take its metadata for empty and Cassandra would break its commit log's order.
             check_disk_left(self.settings.home)
             self._start_again(name, recorded.restarts + 1 if recorded else 1)
         except PlatformError as error:
@@ -300,9 +299,9 @@ class Platform:
 
     @contextlib.contextmanager
     def _locked(self, steps: Steps | None) -> Iterator[None]:
-        """One command at a time starts or stops the platform. The lock goes with its process, however that ends.
+        """Let one command at a time start or stop the platform. The lock ends with its process, however that ends.
 
-        Waits where there are `steps` to say so, else raises _BusyError.
+        Waits if there are `steps` to report it to, otherwise raises _BusyError.
         """
         self.account.make_folder(self.settings.home)
         descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
@@ -315,7 +314,7 @@ class Platform:
                     raise _BusyError from error
                 steps.begin("lock", "waiting for another command that starts or stops the platform")
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                steps.done("lock", "our turn")
+                steps.done("lock", "acquired")
             yield
         finally:
             os.close(descriptor)

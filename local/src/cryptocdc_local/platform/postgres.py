@@ -1,4 +1,4 @@
-"""PostgreSQL 18, from the wheel's own programs: logical decoding on, durability untouched, scram everywhere."""
+"""PostgreSQL 18, from the programs in the wheel: logical decoding on, durability untouched, SCRAM everywhere."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cryptocdc_local.platform.settings import LOOPBACK
 
 
 def postgresql_conf(port: int) -> str:
-    """The settings that differ from initdb's. fsync, full_page_writes and synchronous_commit stay as they are: on."""
+    """Return the settings that differ from initdb's. fsync, full_page_writes and synchronous_commit stay on."""
     return f"""\
 listen_addresses = '{LOOPBACK}'
 port = {port}
 unix_socket_directories = ''
 max_connections = 100
 shared_buffers = 96MB
-jit = off                           # compiling costs more than these short statements
+jit = off                           # compiling costs more than executing these short statements
 password_encryption = 'scram-sha-256'
 timezone = 'UTC'
 log_timezone = 'UTC'
@@ -69,7 +69,7 @@ class Postgres(Server):
                 lock.unlink()
 
     def _living(self) -> set[int]:
-        """The processes of any PostgreSQL of this account."""
+        """Return the pids of all PostgreSQL processes of this account."""
         living = set()
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
@@ -78,7 +78,8 @@ class Postgres(Server):
         return living
 
     def _initdb(self) -> None:
-        """Into a folder beside, renamed when it is whole: a killed start leaves no half of a database."""
+        """Initialize a temporary folder and rename it once complete, so that a killed start leaves no partial
+        database."""
         password_file = self.settings.run / "postgres.initial-password"
         draft = self.fresh_draft(f"--pwfile={password_file}")
         self.account.write(password_file, self.credentials.postgres_superuser + "\n")
@@ -124,7 +125,7 @@ class Postgres(Server):
         return True
 
     def finish(self) -> None:
-        """The database, its owner, and the role that reads changes; each only where it is missing."""
+        """Create the database, its owner, the replication role and the reader, each only if it is missing."""
         connection = self._connect("postgres")
         try:
             connection.autocommit = True  # CREATE DATABASE refuses a transaction
@@ -140,7 +141,7 @@ class Postgres(Server):
                         cursor.execute(create.format(sql.Identifier(role), sql.SQL(attributes), sql.Literal(password)))
                 for name in (endpoints.POSTGRES_REPLICATION, endpoints.READER):
                     cursor.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(sql.Identifier(name)))
-                # The dashboard of PostgreSQL itself shows sessions and sizes, which are not everybody's.
+                # The PostgreSQL dashboard shows sessions and sizes, which need this role.
                 cursor.execute(sql.SQL("GRANT pg_monitor TO {}").format(sql.Identifier(endpoints.READER)))
                 cursor.execute("SELECT FROM pg_database WHERE datname = %s", (endpoints.DATABASE,))
                 if cursor.fetchone() is None:
@@ -162,10 +163,10 @@ class Postgres(Server):
 
 
 def lock_is_foreign(pid: int, exists: bool, living: set[int]) -> bool:
-    """Whether the lock file with this pid stands in PostgreSQL's way without reason; `living`: pids of PostgreSQLs.
+    """Return whether the lock file with this pid is stale and would prevent a start; `living`: pids of PostgreSQLs.
 
-    After a crash of the machine the pid may be another program's. In a new container, where pids are small, it soon is,
-    perhaps between this look and the start: without any PostgreSQL the lock protects nothing. Where one lives and the
-    pid does not, PostgreSQL itself finds out whether orphans still use the data.
+    After a crash of the machine, the pid may belong to another program. In a new container, where pids are small, it
+    soon does, perhaps between this check and the start: without any PostgreSQL the lock protects nothing. If there is
+    one and the pid does not exist, PostgreSQL itself checks whether orphans still use the data.
     """
     return not living or (exists and pid not in living)

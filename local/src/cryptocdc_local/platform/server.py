@@ -1,4 +1,4 @@
-"""What the platform knows of each of its servers."""
+"""The interface of the platform's servers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 
 
 class Server(abc.ABC):
-    """One server: how its folders are made, how it is run, when it is ready.
+    """One server: how to prepare its folders, how to run it, and when it is ready.
 
-    `prepare` and `finish` are idempotent, and a start that was killed in the middle of either can be repeated.
+    `prepare` and `finish` are idempotent; a start that was killed in the middle of either can be repeated.
     """
 
     name: str
@@ -41,9 +41,9 @@ class Server(abc.ABC):
         return self.settings.data / self.name
 
     def fresh_draft(self, mark: str) -> Path:
-        """A name beside the data folder, free to be made and filled, then renamed when it is whole.
+        """Return an unused path next to the data folder, to be filled and then renamed.
 
-        `mark` is an argument of the program that fills it: one that a killed start left behind is ended first.
+        `mark` is an argument of the program that fills it: one left behind by a killed start is killed first.
         """
         draft = self.data.with_name(f"{self.name}.new")
         end(find_by_argument(mark, self.account.uid), signal.SIGKILL, 5.0)
@@ -57,7 +57,7 @@ class Server(abc.ABC):
 
     @abc.abstractmethod
     def ports(self) -> Mapping[str, int]:
-        """Setting's name → port that must be free before the start."""
+        """Return the ports that must be free before the start, by the name of their setting."""
 
     @property
     def archive(self) -> ClassArchive:
@@ -65,17 +65,17 @@ class Server(abc.ABC):
 
     @abc.abstractmethod
     def prepare(self) -> None:
-        """Make data folders and configuration. Runs while the server is down."""
+        """Create data folders and configuration. Called while the server is down."""
 
     @abc.abstractmethod
     def command(self) -> Command: ...
 
     @abc.abstractmethod
     def ready(self) -> bool:
-        """Whether the server does its work for a client that has logged in."""
+        """Return whether the server serves a client that has logged in."""
 
     def finish(self) -> None:  # noqa: B027 (most servers need nothing)
-        """What can only be set up inside the running server, such as its roles."""
+        """Set up what needs the running server, such as its roles."""
 
 
 def port_open(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""Where the embedded platform lives, which ports it takes and how much memory its servers may use."""
+"""Settings of the embedded platform: home folder, ports, and the servers' memory."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Ports:
 
     postgres: int = 15432
     kafka: int = 19092
-    kafka_controller: int = 19093  # the broker's talk with its own KRaft quorum of one
+    kafka_controller: int = 19093  # the broker's connection to its KRaft quorum of one
     connect: int = 18083
     cassandra: int = 19042
     cassandra_internode: int = 17000  # Cassandra opens it even when alone
-    api: int = 8000  # no server's but the program's
+    api: int = 8000  # of the program, not of a server
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Heaps:
 
 @dataclass(frozen=True)
 class MetricsPorts:
-    """Where the servers' own metrics are served while somebody wants them; set by `CRYPTOCDC_<FIELD>_METRICS_PORT`."""
+    """Ports of the servers' own metrics, if served; set by `CRYPTOCDC_<FIELD>_METRICS_PORT`."""
 
     postgres: int = 19187
     kafka: int = 19404
@@ -46,7 +46,7 @@ class MetricsPorts:
 
 @dataclass(frozen=True)
 class DashboardPorts:
-    """Of `cryptocdc grafana`, on the loopback interface; set by `CRYPTOCDC_<FIELD>_PORT`."""
+    """Ports of `cryptocdc grafana`, on the loopback interface; set by `CRYPTOCDC_<FIELD>_PORT`."""
 
     grafana: int = 3000
     prometheus: int = 9090
@@ -54,10 +54,10 @@ class DashboardPorts:
 
 @dataclass(frozen=True)
 class PlatformSettings:
-    """`server_metrics`: a run serves the servers' own metrics too (`CRYPTOCDC_SERVER_METRICS`, on or off).
+    """`server_metrics`: a run also serves the servers' own metrics (`CRYPTOCDC_SERVER_METRICS`, on or off).
 
-    `api_host`: the address on which a run's API listens (`CRYPTOCDC_API_HOST`). `programs`: where the servers' own
-    programs are when not in the home folder (`CRYPTOCDC_LIB`); the all-in-one image has them beside its volume.
+    `api_host`: the address on which a run's API listens (`CRYPTOCDC_API_HOST`). `programs`: the folder of the servers'
+    programs if not in the home folder (`CRYPTOCDC_LIB`); the all-in-one image has them outside its volume.
     """
 
     home: Path
@@ -83,22 +83,22 @@ class PlatformSettings:
         return self.home / "run"
 
     def targets(self, fid: str) -> Path:
-        """Where Prometheus finds the programs of the feed with that identity (file_sd)."""
+        """Return the file in which Prometheus finds the programs of the feed with that identity (file_sd)."""
         return self.run / "targets" / f"{fid}.json"
 
     @property
     def server_targets(self) -> Path:
-        """Where Prometheus finds the servers. No feed's identity has a hyphen."""
+        """The file in which Prometheus finds the servers. No feed's identity contains a hyphen."""
         return self.targets("the-servers")
 
     @property
     def lib(self) -> Path:
-        """The servers' own programs: jars and PostgreSQL's binaries."""
+        """The servers' programs: jars and PostgreSQL's binaries."""
         return self.programs or self.home / "lib"
 
     @property
     def cache(self) -> Path:
-        """What makes a start faster and can be lost."""
+        """Files that speed up a start and may be lost."""
         return self.home / "cache"
 
     @property
@@ -110,7 +110,7 @@ class PlatformSettings:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> PlatformSettings:
         """Read `CRYPTOCDC_HOME`, `_LIB`, `_*_PORT`, `_*_HEAP_MB`, `_API_HOST` and `_SERVER_METRICS`.
 
-        Raises PlatformError, naming the variable and what it accepts, when one can't be used.
+        Raises PlatformError, which names the variable and what it accepts, if one is invalid.
         """
         metrics = {
             f.name: _number(environ, f"{f.name}_METRICS_PORT", f.default, 1, 65535) for f in fields(MetricsPorts)
@@ -131,18 +131,19 @@ class PlatformSettings:
 
 
 def home(environ: Mapping[str, str] = os.environ) -> Path:
-    """`CRYPTOCDC_HOME`; else `/var/lib/cryptocdc` for root, because PostgreSQL refuses root and the user that it runs
-    as can't read a clone under `/root`; else `.cryptocdc` in the working folder."""
+    """Return `CRYPTOCDC_HOME` if it is set; otherwise `/var/lib/cryptocdc` for root, because PostgreSQL refuses root
+    and the user that it runs as can't read a clone under `/root`; otherwise `.cryptocdc` in the working folder."""
     if chosen := environ.get("CRYPTOCDC_HOME"):
         return Path(chosen).expanduser().absolute()
     return Path("/var/lib/cryptocdc") if os.geteuid() == 0 else Path.cwd() / ".cryptocdc"
 
 
 def _usable(home: Path) -> Path:
-    """Java's class path and Kafka's lists of folders part at these, and have no escape for them."""
+    """Refuse characters that separate entries in Java's class path and Kafka's lists of folders, and can't be
+    escaped."""
     if parting := sorted(set(str(home)) & set(',:"\n')):
         raise PlatformError(
-            f"{home}: the servers can't live in a folder with {' or '.join(map(repr, parting))} in its path",
+            f"{home}: the servers can't use a folder with {' or '.join(map(repr, parting))} in its path",
             "choose another with CRYPTOCDC_HOME",
         )
     return home

@@ -1,4 +1,4 @@
-"""A look at the rows, already logged in: psql, cqlsh, and the topics with their groups and lag."""
+"""Shells that are already logged in: psql, cqlsh, and the topics with their groups and lag."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LONGEST_VALUE = 400  # characters of a record shown
 
 
 def psql(settings: PlatformSettings, endpoints: Endpoints, arguments: Sequence[str] = ()) -> int:
-    """psql as the owner of the database; its exit code."""
+    """Run psql as the owner of the database and return its exit code."""
     return subprocess.call(
         [str(postgres_programs(settings.lib) / "psql"), *arguments],
         env={
@@ -45,7 +45,7 @@ def psql(settings: PlatformSettings, endpoints: Endpoints, arguments: Sequence[s
 
 
 def cql(endpoints: Endpoints, arguments: Sequence[str] = ()) -> int:
-    """Cassandra's own cqlsh; its exit code. The password goes by a file, since arguments show in the process list."""
+    """Run cqlsh and return its exit code. The password is passed in a file, since arguments are in the process list."""
     if find_spec("cqlshlib") is None:
         raise PlatformError("the Python package cqlsh is missing", "run `make setup`")
     with tempfile.NamedTemporaryFile("w", prefix="cqlsh-", suffix=".credentials") as login:
@@ -61,7 +61,7 @@ def cql(endpoints: Endpoints, arguments: Sequence[str] = ()) -> int:
 
 @dataclass(frozen=True)
 class TopicFigures:
-    """`records` between the first and last offset; `lag` by consumer group, of the groups that commit."""
+    """`records` is the number between the first and last offset; `lag` is by consumer group, for groups that commit."""
 
     name: str
     partitions: int
@@ -70,7 +70,7 @@ class TopicFigures:
 
 
 def topic_figures(settings: KafkaSettings) -> list[TopicFigures]:
-    """All topics but Kafka's own. Raises KafkaException."""
+    """Return the figures of all topics except Kafka's own. Raises KafkaException."""
     admin = AdminClient(client_config(settings))
     topics = admin.list_topics(timeout=_LIMIT).topics
     spans = offsets.ends(admin, sorted(name for name in topics if not name.startswith("__")), _LIMIT)
@@ -91,7 +91,7 @@ def topic_figures(settings: KafkaSettings) -> list[TopicFigures]:
 
 
 def last_records(settings: KafkaSettings, topic: str, count: int) -> list[Message]:
-    """The last `count` records of each partition, by time. PlatformError when there is no such topic."""
+    """Return the last `count` records of a topic, by time. Raises PlatformError if there is no such topic."""
     with _consumer(settings) as consumer:
         if topic not in consumer.list_topics(timeout=_LIMIT).topics:
             raise PlatformError(f"there is no topic {topic}", "`cryptocdc shell topics` lists them")
@@ -114,7 +114,7 @@ def topics(settings: KafkaSettings, console: Console, topic: str | None = None, 
 
 def _topics_table(figures: list[TopicFigures]) -> Table:
     table = Table(box=None, header_style="bold")
-    # Whole on any terminal: a name is there to be copied.
+    # Never truncated, so that names can be copied.
     table.add_column("topic", no_wrap=True, min_width=max((len(it.name) for it in figures), default=0))
     for column in ("partitions", "records"):
         table.add_column(column, justify="right")
@@ -134,7 +134,7 @@ def _text(value: object) -> str:
 
 @contextlib.contextmanager
 def _consumer(settings: KafkaSettings) -> Iterator[Consumer]:
-    """A consumer that belongs to no group and leaves no trace."""
+    """Return a consumer that joins no group and leaves no trace."""
     consumer = Consumer(client_config(settings, group_id="cryptocdc-shell", enable_auto_commit=False))
     try:
         yield consumer

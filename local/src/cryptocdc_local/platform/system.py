@@ -1,6 +1,6 @@
-"""Whether this system can run the servers as processes, and what to do where it can't.
+"""Checks whether this system can run the servers as processes, and says what to do if it can't.
 
-Uses the standard library alone, and no other file of the project: `make` runs this one before anything is installed.
+Uses only the standard library and no other file of the project: `make` runs it before anything is installed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PYTHON = (3, 11)
 
 @dataclass(frozen=True)
 class System:
-    """`missing`: what would have to be installed; `installs`: whether apt-get is there to do it."""
+    """`missing`: what must be installed; `installs`: whether apt-get is available for that."""
 
     name: str
     made_for: bool
@@ -58,7 +58,7 @@ def this_system(os_release: Path = _OS_RELEASE, environ: Mapping[str, str] = os.
 
 
 def read_os_release(file: Path) -> dict[str, str]:
-    """The fields of an os-release file; none where there is no such file."""
+    """Return the fields of an os-release file; none if there is no such file."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -68,7 +68,7 @@ def read_os_release(file: Path) -> dict[str, str]:
 
 
 def lacking(system: System) -> list[str]:
-    """What the servers can't do without and can't be installed here."""
+    """Return the requirements that are not met and can't be installed here."""
     needs = []
     if not system.linux:
         needs.append("Linux")
@@ -82,19 +82,19 @@ def lacking(system: System) -> list[str]:
 
 
 def explained(system: System) -> tuple[bool, str]:
-    """Whether it can run here, and what to say about it; nothing on the system that it is made for."""
+    """Return whether it can run here, and a message, which is empty on the system that it is made for."""
     if needs := lacking(system):
         return False, f"{system.name} lacks {'; '.join(needs)}.\nRun everything in a container:\n    {IN_CONTAINER}"
     if system.made_for:
         return True, ""
     return True, (
-        f"{system.name} is not Debian 12, where this is tested. It has what is needed, so this goes on.\n"
+        f"{system.name} is not Debian 12, on which this is tested. It meets all requirements, so this continues.\n"
         f"If it fails, run everything in a container:\n    {IN_CONTAINER}"
     )
 
 
 def main() -> int:
-    """The first argument names another os-release file."""
+    """Run the check; the first argument names another os-release file."""
     able, text = explained(this_system(Path(sys.argv[1]) if len(sys.argv) > 1 else _OS_RELEASE))
     if text:
         print(text, file=sys.stderr)

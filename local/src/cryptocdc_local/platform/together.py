@@ -1,4 +1,4 @@
-"""Several waits at once, of which the first failure ends all."""
+"""Runs several waits in parallel; the first failure ends all."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 
 def together(items: Iterable[T], work: Callable[[T], None], given_up: threading.Event | None = None) -> None:
-    """Run `work` on each item in a thread of its own. The first error, or Ctrl-C, sets `given_up` and is raised once
-    all threads have ended."""
+    """Run `work` on each item in its own thread. The first error, or Ctrl-C, sets `given_up` and is raised once all
+    threads have ended."""
     given_up = given_up or threading.Event()
     work_items = list(items)
     if not work_items:

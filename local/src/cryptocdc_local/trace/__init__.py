@@ -1,1 +1,1 @@
-"""`cryptocdc trace`: one row followed through every hop, each asked itself."""
+"""`cryptocdc trace`: follows one row through every hop, reading from each place directly."""

@@ -26,7 +26,7 @@ from cryptocdc_exchanges.port import Venue
 from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_local.feeds import FeedStore
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
-from cryptocdc_local.trace.follow import End, add_frame, ask_again, end_of, follow, next_row, nothing_came
+from cryptocdc_local.trace.follow import End, add_current_answer, add_frame, end_of, follow, next_row, nothing_arrived
 from cryptocdc_local.trace.frames import Listener, channel_of, why_none
 from cryptocdc_local.trace.places import Places, places
 from cryptocdc_local.trace.screen import show
@@ -42,19 +42,24 @@ def register(app: typer.Typer) -> None:
 
 def trace(
     feed: Annotated[Path, typer.Option("-f", "--feed", help="the feed's YAML file")],
-    symbol: Annotated[str, typer.Option(help="one of the feed's, such as BTCUSDT")],
+    symbol: Annotated[str, typer.Option(help="one of the feed's symbols, such as BTCUSDT")],
     stream: Annotated[str | None, typer.Option(help=f"{', '.join(STREAMS)}; by default the feed's first")] = None,
     key: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN=VALUE", help="a given row, by each column of its key; else the next one"),
+        typer.Option(
+            metavar="COLUMN=VALUE",
+            help="trace the row with this key (repeat for each key column) instead of the next row",
+        ),
     ] = None,
-    source: Annotated[str | None, typer.Option(help="whose rows: exchange, simulated or capture")] = None,
-    limit: Annotated[float, typer.Option(min=1, help="seconds that the row may take to come and to arrive")] = LIMIT_S,
+    source: Annotated[str | None, typer.Option(help="exchange, simulated or capture; default: the one in use")] = None,
+    limit: Annotated[
+        float, typer.Option(min=1, help="seconds to wait for the row to be captured and to arrive")
+    ] = LIMIT_S,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON line instead of a table")] = False,
 ) -> None:
-    """Follow one row through every hop: frame, PostgreSQL, Kafka, Cassandra. Exits 0 only if it arrives, and the same.
+    """Follow one row through every hop: frame, PostgreSQL, Kafka, Cassandra. Exits with 0 only if it arrives unchanged.
 
-    Without --key the next row of the symbol is followed, its frame heard over a connection of the command's own.
+    Without --key, it follows the symbol's next row and receives its frame over its own connection to the exchange.
     """
     parsed = feeds.load(feed)
     chosen = chosen_stream(parsed, stream)
@@ -62,7 +67,7 @@ def trace(
     target = Target.from_env(parsed, source_in_use(PostgresSettings.from_env(), parsed, source))
     captured = sorted(read_symbols(target.kafka, target.names.symbols_topic))
     if not captured:
-        raise PlatformError(f"{target.names.fid} captures nothing here", f"`cryptocdc apply -f {feed}` makes it")
+        raise PlatformError(f"{target.names.fid} captures nothing here", f"run `cryptocdc apply -f {feed}` first")
     given = all(name in known for name in chosen.key)
     unknown = FeedError([f"--symbol: {symbol!r} is not accepted; accepted: {', '.join(captured)}"])
     if known["symbol"] not in captured and not given:
@@ -71,10 +76,10 @@ def trace(
         with places(target, chosen) as found:
             trail, end = _traced(found, known, limit)
     except VerifyError as error:
-        raise PlatformError(str(error), "`cryptocdc status` tells what runs") from None
+        raise PlatformError(str(error), "run `cryptocdc status` to see what runs") from None
     except DriverException as error:
-        raise PlatformError(f"Cassandra: {error}", "`cryptocdc status` tells what runs") from None
-    if known["symbol"] not in captured and not trail.held:  # of one that is captured no more there are rows
+        raise PlatformError(f"Cassandra: {error}", "run `cryptocdc status` to see what runs") from None
+    if known["symbol"] not in captured and not trail.held:  # a symbol that is no longer captured may still have rows
         raise unknown
     head = {"feed": parsed.name, "source": target.source, "identity": target.names.fid}
     if as_json:
@@ -92,28 +97,28 @@ def _traced(found: Places, known: Values, limit_s: float) -> tuple[Trail, End]:
     if all(name in known for name in stream.key):
         trail = follow(found, known, deadline, fresh=False)
         if trail.held:
-            ask_again(found, trail, venue)
+            add_current_answer(found, trail, venue)
         return trail, end_of(found, trail)
     channel = channel_of(venue, target.feed, stream, known)
     if target.source == "capture" or channel is None:
-        # By REST rows come once a minute, and a capture has its end: the newest row will do.
+        # Over REST rows arrive once a minute, and a capture may have ended: use the newest row.
         newest = found.newest(known)
         if newest is None:
-            return Trail(stream, known), nothing_came(stream, None, 0)
+            return Trail(stream, known), nothing_arrived(stream, None, 0)
         trail = follow(found, {name: newest.values[name] for name in stream.key}, deadline, fresh=False)
         trail.notes["exchange"] = why_none(stream, "REST" if channel is None else "a capture's replay")
         return trail, end_of(found, trail)
     with contextlib.closing(Listener(venue, target.feed, channel)) as listener:
         row = next_row(found, known, listener, deadline)
         if row is None:
-            return Trail(stream, known), nothing_came(stream, listener, limit_s)
+            return Trail(stream, known), nothing_arrived(stream, listener, limit_s)
         trail = follow(found, {name: row.values[name] for name in stream.key}, deadline, fresh=True)
         add_frame(trail, listener)
     return trail, end_of(found, trail)
 
 
 def _venue(target: Target) -> Venue:
-    """Where the run of this machine has its data from; else the feed's own."""
+    """Return the URLs that the run on this machine uses; without a run, the feed's own."""
     platform = Platform(PlatformSettings.from_environment())
     applied = FeedStore(platform.settings.home, platform.account).read(target.names.fid)
     if applied is not None:
@@ -122,7 +127,7 @@ def _venue(target: Target) -> Venue:
 
 
 def chosen_stream(feed: CryptoFeed, name: str | None) -> Stream:
-    """By its name in the feed or by its table. Raises FeedError."""
+    """Return the stream with that name or table; by default the feed's first. Raises FeedError."""
     captured = [stream for stream in STREAMS.values() if stream.table in feed.spec.streams.tables]
     for stream in captured:
         if name in (None, stream.name, stream.table):
@@ -132,7 +137,7 @@ def chosen_stream(feed: CryptoFeed, name: str | None) -> Stream:
 
 
 def parsed_key(stream: Stream, symbol: str, given: list[str], feed: CryptoFeed) -> Values:
-    """The key's columns that are known: all of them, or those that choose among the rows to come. Raises FeedError."""
+    """Return the known columns of the key: all of them, or those that select among future rows. Raises FeedError."""
     columns = [name for name in stream.key if name != "symbol"]
     found: Values = {"symbol": symbol}
     for text in given:

@@ -1,7 +1,7 @@
-"""What the exchange sends of a row: heard over a connection of one's own, or asked for again.
+"""The exchange's frame of a row: received over the tracer's own connection, or requested again.
 
-The producer keeps no frames, so a frame of the past can't be shown. But the exchange sends the same to all who listen:
-who listens before the row is captured gets its very frame.
+The producer keeps no frames, so an old frame can't be shown. But the exchange sends the same frames to every client, so
+a tracer that is connected before the row is captured receives its frame, too.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from cryptocdc_exchanges.port import BookUpdate, Channel, Control, Event, Reques
 from cryptocdc_local.trace.places import now_us
 
 KEPT = 20_000
-"""Frames of one symbol's stream: minutes of the busiest."""
+"""Frames kept of one symbol's stream: minutes of the busiest one."""
 OPEN_S = 5.0
 PATIENCE_S = 5.0
 OWN: tuple[str, ...] = ("received_at",)
-"""Of a row's columns those that each receiver fills itself."""
+"""The columns of a row that each receiver fills itself."""
 DATED = ("event_time", "version", *OWN)
-"""Beside these those that REST's answer does not bear."""
+"""These, and the columns that a REST response does not contain."""
 
 
 class Listener:
-    """Hears one channel, on a thread of its own, until it is closed."""
+    """Receives one channel in its own thread until closed."""
 
     def __init__(self, venue: Venue, feed: CryptoFeed, channel: Channel) -> None:
         self._url = venue.hosts.websocket + channel.path
@@ -49,9 +49,9 @@ class Listener:
         self._opened = threading.Event()
         self.channel = channel.name
         self.since_us: int | None = None
-        """When the connection was open."""
+        """When the connection was established."""
         self.problem = ""
-        """Why there is none."""
+        """Why there is no connection."""
         self._thread = threading.Thread(target=self._listen, name="listener", daemon=True)
         self._thread.start()
         self._opened.wait(OPEN_S)
@@ -74,7 +74,7 @@ class Listener:
                         continue
                     if self._events(raw):
                         self._heard.append((now_us(), raw))
-        except Exception as error:  # whatever an address, a resolver or a proxy makes of it
+        except Exception as error:  # addresses, resolvers and proxies fail in many ways
             self.problem = f"no connection to {self._url}: {error}"
         finally:
             self._opened.set()
@@ -83,12 +83,12 @@ class Listener:
         return len(self._heard)
 
     def frame_of(self, stream: Stream, row: Values) -> Frame | None:
-        """The frame that made the row, the last one where several did; None when it was not heard."""
+        """Return the frame of the row, the last one if there are several; None if it was not received."""
         for received_us, raw in reversed(list(self._heard)):
             for event in self._events(raw):
                 found = _row(event, received_us // 1000)
                 if isinstance(found, BookUpdate):
-                    if found.last_id == row.get("last_update_id"):  # the book's diff that completed the row
+                    if found.last_id == row.get("last_update_id"):  # the update that completed the row
                         return Frame(raw.decode(), self.channel, received_us, None)
                 elif found is not None and found.stream is stream:
                     values = msgspec.structs.asdict(found)
@@ -131,15 +131,15 @@ def _without(values: Values, names: tuple[str, ...]) -> Values:
     return {name: value for name, value in values.items() if name not in names}
 
 
-def asked_again(feed: CryptoFeed, stream: Stream, row: Values, venue: Venue) -> Frame | str:
-    """What the exchange says of a row of the past, over REST; or why it can't be asked. Raises ExchangeError."""
+def requested_again(feed: CryptoFeed, stream: Stream, row: Values, venue: Venue) -> Frame | str:
+    """Return what the exchange now returns for an existing row over REST, or why it can't. Raises ExchangeError."""
     rest = Rest(venue, patience_s=PATIENCE_S)
     trades = feed.spec.streams.recent_trades
     request: Request[Rows[Any]]
     if stream is RECENT_TRADES and trades is not None and venue.gives_by_id(trades.kind):
         request, own = venue.requests.trades(row["symbol"], trades.kind, row["trade_id"], 1), OWN
     elif stream is KLINES and row["closed"]:
-        # Two, since an answer's last candle counts as open.
+        # Two, since the last candle of a response counts as open.
         request, own = venue.requests.klines(row["symbol"], row["interval"], row["open_time"], 2), DATED
     else:
         return "the producer keeps no frames, and the exchange no longer provides this one"
@@ -148,12 +148,12 @@ def asked_again(feed: CryptoFeed, stream: Stream, row: Values, venue: Venue) -> 
     rows = [msgspec.structs.asdict(found) for found in request.read(body, times.now_ms()).rows]
     found = next((it for it in rows if all(it[name] == row[name] for name in stream.key)), None)
     if found is None:
-        return f"the exchange has nothing to say to {path}"
+        return f"the exchange returns nothing for {path}"
     return Frame(body.decode(), path, now_us(), _without(found, own))
 
 
 def why_none(stream: Stream, source: str) -> str:
-    """Why no frame of a stream that comes by REST is shown."""
+    """Return why there is no frame to show for a stream over REST or from a capture."""
     if stream is ORDER_BOOK:
-        return "it comes by REST; the producer keeps no answers, and the book has changed since"
-    return f"it comes by {source}; the producer keeps no answers, and one asked for now would be another"
+        return "it was requested over REST; the producer keeps no responses, and the book has changed since"
+    return f"it comes from {source}; the producer keeps no responses, and a new one would differ"

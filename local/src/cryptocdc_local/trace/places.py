@@ -1,4 +1,4 @@
-"""The places that a row passes, each asked for itself: PostgreSQL, Kafka, Cassandra."""
+"""The places that a row passes through, each queried directly: PostgreSQL, Kafka, Cassandra."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from cryptocdc_core.hops import Sent, Stored, Values, Written, exact
 from cryptocdc_core.names import quoted
 from cryptocdc_local.platform import PlatformError
 from cryptocdc_verifier.dead_letters import read_pending
-from cryptocdc_verifier.delivery import connector_in_words
+from cryptocdc_verifier.delivery import describe_connector
 from cryptocdc_verifier.target import Target
 
 _EPOCH = datetime(1970, 1, 1)
 CLOCKS_MS = 5_000
-"""What the clocks of the producer and of Kafka Connect may differ by."""
+"""Tolerated difference between the clocks of the producer and of Kafka Connect."""
 
 
 @contextmanager
 def places(target: Target, stream: Stream) -> Iterator[Places]:
-    """Raises what the clients raise, and PlatformError where Cassandra has no such table."""
+    """Connect to all places. Raises the clients' exceptions, and PlatformError if Cassandra has no such table."""
     records = Records(target.kafka, target.names)
     try:
         connection = postgres.connect(target.postgres, "trace", autocommit=True)
@@ -42,7 +42,7 @@ def places(target: Target, stream: Stream) -> Iterator[Places]:
                 yield Places(target, stream, connection, session, prepared, records)
             except InvalidRequest as error:
                 raise PlatformError(
-                    f"Cassandra: {error}", f"`cryptocdc apply -f FEED` makes the tables of {target.names.fid}"
+                    f"Cassandra: {error}", f"`cryptocdc apply -f FEED` creates the tables of {target.names.fid}"
                 ) from None
             finally:
                 cluster.shutdown()
@@ -53,7 +53,7 @@ def places(target: Target, stream: Stream) -> Iterator[Places]:
 
 
 class Places:
-    """What each of them holds of the rows of one stream."""
+    """Reads the rows of one stream from each place."""
 
     def __init__(
         self, target: Target, stream: Stream, connection: Any, session: Any, prepared: Any, records: Records
@@ -63,11 +63,11 @@ class Places:
         self._table = f"{quoted(target.names.schema)}.{quoted(stream.table)}"
 
     def stored(self, key: Values) -> Stored | None:
-        """PostgreSQL's row of that key."""
+        """Return PostgreSQL's row with that key."""
         return self._stored(self.stream.key, key)
 
     def newest(self, key: Values) -> Stored | None:
-        """PostgreSQL's newest row that has the given columns of the key."""
+        """Return PostgreSQL's newest row with the given columns of the key."""
         return self._stored([name for name in self.stream.key if name in key], key)
 
     def _stored(self, names: Any, key: Values) -> Stored | None:
@@ -75,7 +75,7 @@ class Places:
         columns = ", ".join(map(quoted, stream.column_names))
         where = " AND ".join(f"{quoted(name)} = %s" for name in names)
         order = ", ".join(f"{quoted(name)} DESC" for name in stream.clustering)
-        found = self._ask(
+        found = self._query(
             f"SELECT {columns}, xmin::text::bigint FROM {self._table} WHERE {where} ORDER BY {order} LIMIT 1",  # noqa: S608
             [_parameter(stream.types[name], key[name]) for name in names],
         )
@@ -86,20 +86,20 @@ class Places:
         return Stored(f"{self.target.names.schema}.{stream.table}", exact(stream, named), xmin)
 
     def dropped(self, at_ms: int) -> bool:
-        """Whether retention has dropped the day of that time, which it does only once the day is proven."""
+        """Return whether retention has dropped the day of that time, which it does only once the day is proven."""
         day = _EPOCH + timedelta(milliseconds=at_ms - at_ms % DAY_MS)
         schema = quoted(self.target.names.schema)
-        question = f"SELECT 1 FROM {schema}.{DROPPED} WHERE table_name = %s AND day = %s"  # noqa: S608
-        return bool(self._ask(question, [self.stream.table, day]))
+        statement = f"SELECT 1 FROM {schema}.{DROPPED} WHERE table_name = %s AND day = %s"  # noqa: S608
+        return bool(self._query(statement, [self.stream.table, day]))
 
-    def _ask(self, question: str, values: list[object]) -> list[tuple[Any, ...]]:
+    def _query(self, statement: str, values: list[object]) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
-            cursor.execute(question, values)
+            cursor.execute(statement, values)
             found: list[tuple[Any, ...]] = cursor.fetchall()
             return found
 
     def written(self, key: Values) -> Written | None:
-        """Cassandra's row of that key."""
+        """Return Cassandra's row with that key."""
         stream = self.stream
         bucket_ms = stream.bucket_start(key)
         where = {**key, stream.bucket_column: bucket_ms}
@@ -108,32 +108,34 @@ class Places:
         return None if row is None else written(stream, table, bucket_ms, row)
 
     def sent(self, key: Values, from_ms: int, is_it: Callable[[Change], bool] | None = None) -> Sent | None:
-        """Kafka's record of that key, handed over from `from_ms` on."""
+        """Return Kafka's record with that key, produced at or after `from_ms`."""
         now_ms = times.now_ms()
         return self._records.find(self.stream, key, from_ms - CLOCKS_MS, now_ms, TIMEOUT_S, is_it)
 
-    def slot_in_words(self) -> str:
-        """How far the slot and the connector are, for one who waits for a change."""
+    def describe_slot(self) -> str:
+        """Describe the state of slot and connector, for a change that has not reached Kafka."""
         names = self.target.names
         slot = slots.read_with(self._connection, names.slot)
         if slot is None:
-            return f"there is no slot {names.slot}; {connector_in_words(self.target.connect, names.connector)}"
+            return f"there is no slot {names.slot}; {describe_connector(self.target.connect, names.connector)}"
         return (
-            f"slot {slot.name} is {'read' if slot.active else 'read by nobody'}, {slot.retained_bytes:,} bytes of log"
-            f" behind; {connector_in_words(self.target.connect, names.connector)}"
+            f"slot {slot.name} is {'active' if slot.active else 'inactive'} and retains {slot.retained_bytes:,} bytes"
+            f" of WAL; {describe_connector(self.target.connect, names.connector)}"
         )
 
-    def consumers_in_words(self, sent: Sent) -> str:
-        """What became of a record that is not in Cassandra."""
+    def describe_consumers(self, sent: Sent) -> str:
+        """Describe what happened to a record that is not in Cassandra."""
         for letter in read_pending(self.target.kafka, self.target.names).letters:
             if (letter.topic, letter.partition, letter.offset) == (sent.topic, str(sent.partition), str(sent.offset)):
-                return f"it is among the dead letters: {letter.reason}; `cryptocdc dlq replay` has it tried again"
+                return f"it is a dead letter: {letter.reason}; retry it with `cryptocdc dlq replay`"
         group = self.target.names.consumer_group
         at = sent.topic, sent.partition
         committed = offsets.committed(self.target.kafka, group, [at], TIMEOUT_S).get(at, 0)
         if committed <= sent.offset:
-            return f"the consumers have committed offset {committed:,} and not passed it: is one running?"
-        return f"the consumers have passed it (offset {committed:,}): deleted in Cassandra by hand, or expired there"
+            return f"the consumers have not passed it (committed offset {committed:,}): is one running?"
+        return (
+            f"the consumers have passed it (committed offset {committed:,}): it was deleted in Cassandra or has expired"
+        )
 
 
 def _parameter(kind: Type, value: Any) -> object:

@@ -1,4 +1,4 @@
-"""A trail on the terminal: a hop a line, what is known of it below."""
+"""Prints a trail on the terminal: one row per hop, with what is known about it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TITLES = {
     "cassandra": "Cassandra",
 }  # fmt: skip
 SHOWN_CHARS = 700
-"""Of a frame; --json has all of it."""
+"""Characters of a frame that are shown; --json has all of it."""
 
 
 def show(head: dict[str, Any], trail: Trail, end: End, console: Console) -> None:
@@ -29,7 +29,7 @@ def show(head: dict[str, Any], trail: Trail, end: End, console: Console) -> None
     table.add_column("hop", no_wrap=True)
     table.add_column("time, UTC", no_wrap=True)
     table.add_column("after", justify="right", no_wrap=True)
-    table.add_column("what is there", overflow="fold")
+    table.add_column("details", overflow="fold")
     for hop in found["hops"]:
         at = "–" if hop["at"] is None else hop["at"][11:-1]
         after = "" if hop["after_ms"] is None else f"{hop['after_ms']:+,.1f} ms"
@@ -45,7 +45,7 @@ def show(head: dict[str, Any], trail: Trail, end: End, console: Console) -> None
     if trail.took_ms is not None:
         console.print(f"{trail.took_ms:,.1f} ms from the exchange's event to the write")
     if end.reason:
-        where = f"it ends at {TITLES[end.at]}: " if end.at else ""
+        where = f"ends at {TITLES[end.at]}: " if end.at else ""
         console.print(f"[red]{where}{escape(end.reason)}")
 
 

@@ -1,1 +1,1 @@
-"""Kubernetes' API: the port, its implementation, and what is read and released by it."""
+"""Kubernetes' API: the port and its implementation, secrets, and finalizers."""

@@ -107,7 +107,8 @@ class KubernetesCluster:
         return [{"kind": kind, **found} for found in self._list(kind, None)]
 
     def namespace_ends(self) -> bool:
-        """An operator that may not ask, as one of an earlier chart, takes it that it does not."""
+        """Return whether the namespace is being deleted; False if the operator lacks the permission to see it, as with
+        an older chart."""
         try:
             found = self._there(
                 lambda: self._dict(self._resource("Namespace").get(name=self._namespace, _request_timeout=TIMEOUT_S))
@@ -141,7 +142,7 @@ class KubernetesCluster:
         return items
 
     def _resource(self, kind: str) -> Any:
-        """Raises ResourceNotFoundError, a kind of NotFoundError's sibling, where the API server has no such kind."""
+        """Return the client for a kind. Raises ResourceNotFoundError if the API server does not have it."""
         return self._client.resources.get(api_version=API_VERSIONS[kind], kind=kind)
 
     @staticmethod
@@ -151,7 +152,7 @@ class KubernetesCluster:
 
     @staticmethod
     def _there(ask: Callable[[], T]) -> T | None:
-        """None when it is not there, or when the API server has no such kind."""
+        """Return the result, or None if the object does not exist or the API server has no such kind."""
         try:
             return ask()
         except (NotFoundError, ResourceNotFoundError):

@@ -1,7 +1,7 @@
-"""The end of the operator's own namespace: nothing is left in it that waits for an operator which is gone.
+"""Removes finalizers when the operator's own namespace is deleted, so that nothing waits for an operator that is gone.
 
-Kubernetes deletes the pods of a namespace first, then everything else, and waits for every finalizer. The programs that
-would take finalizers away end with the pods: this operator, and Strimzi's topic operator.
+Kubernetes deletes a namespace's pods first, then everything else, and waits for every finalizer. But the programs that
+remove the finalizers are among those pods: this operator, and Strimzi's topic operator.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ log = logging.getLogger("cryptocdc.operator")
 FINALIZER = f"{GROUP}/finalizer"
 TOPIC_FINALIZER = "strimzi.io/topic-operator"
 TOPIC_OPERATOR_WITHIN_S = 20.0
-"""While it runs it would put its finalizers back. The operator itself is killed after its grace period."""
+"""How long to wait for the topic operator to stop: while it runs it would add its finalizers again. This operator
+itself is killed after its grace period."""
 
 
 def release_all(
@@ -28,9 +29,9 @@ def release_all(
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """When the operator ends because its namespace is deleted, take the finalizers off all feeds and topics.
+    """If the operator stops because its namespace is being deleted, remove the finalizers from all feeds and topics.
 
-    Slots go with PostgreSQL, which shares the namespace.
+    Slots are removed with PostgreSQL, which is in the same namespace.
     """
     if not cluster.namespace_ends():
         return
@@ -52,4 +53,4 @@ def _release(cluster: Cluster, found: Object, finalizer: str) -> None:
     if finalizer in held:
         left = [name for name in held if name != finalizer]
         cluster.change(found["kind"], metadata["name"], {"metadata": {"finalizers": left or None}})
-        log.info("%s %s: released, since the namespace is deleted", found["kind"], metadata["name"])
+        log.info("%s %s: finalizer removed, since the namespace is being deleted", found["kind"], metadata["name"])

@@ -1,4 +1,4 @@
-"""What the operator needs of Kubernetes' API. Tests put a double here."""
+"""The port to Kubernetes' API. Tests use a double."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ class Cluster(Protocol):
         """Merge `patch` into the status."""
 
     def secret(self, name: str) -> Mapping[str, str] | None:
-        """Its keys as text, decoded when read: reading one raises SecretUnusable."""
+        """Return the secret's keys as text, decoded on access, which raises SecretUnusable; None if it does not
+        exist."""
 
     def missing_kinds(self, kinds: tuple[str, ...]) -> list[str]:
-        """Those that the API server does not know."""
+        """Return those of the kinds that the API server does not have."""
 
     def apply(self, wanted: Object) -> Object:
-        """Server-side apply; the object as it is then."""
+        """Server-side apply an object, and return the result."""
 
     def find(self, kind: str, name: str) -> Object | None: ...
 
     def of_feed(self, kind: str, feed: str) -> list[Object]:
-        """All objects of a kind that bear the feed's label."""
+        """Return all objects of a kind with the feed's label."""
 
     def change(self, kind: str, name: str, patch: Object) -> None:
-        """Merge `patch` into an object, if it is there."""
+        """Merge `patch` into an object if it exists."""
 
     def delete(self, kind: str, name: str) -> None:
-        """If it is there; what it owns goes after it."""
+        """Delete an object if it exists; objects that it owns are deleted afterwards."""
 
     def pods(self, selector: str) -> list[Object]:
-        """Those whose labels a selector such as `a=b,c=d` finds."""
+        """Return the pods that match a label selector such as `a=b,c=d`."""
 
     def all(self, kind: str) -> list[Object]: ...
 
     def namespace_ends(self) -> bool:
-        """Whether the operator's own namespace is being deleted."""
+        """Return whether the operator's own namespace is being deleted."""
 
     def share_feed(self, name: str, text: str | None) -> None:
-        """Put the feed among those that the verifier proves, or take it out."""
+        """Add the feed to those that the verifier proves, or remove it if `text` is None."""

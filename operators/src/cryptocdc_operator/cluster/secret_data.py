@@ -1,4 +1,4 @@
-"""A Secret's content, decoded key by key: other keys of the same Secret may be binary, as Strimzi's `ca.p12` is."""
+"""A Secret's data, decoded key by key: other keys of the same Secret may be binary, such as Strimzi's `ca.p12`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 
 class SecretUnusable(KeyError):
-    """A Secret lacks a key, or the key does not hold text. The message names both."""
+    """A Secret lacks a key, or the key is not text. The message names both."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -29,7 +29,7 @@ class SecretData(Mapping[str, str]):
         try:
             return base64.b64decode(self._encoded[key]).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise SecretUnusable(f"secret {self._name}: the key {key} is not text in UTF-8") from None
+            raise SecretUnusable(f"secret {self._name}: the key {key} is not UTF-8 text") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._encoded)

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition of CryptoFeed, made from the feed's model. `make crd` writes it into the chart."""
+"""The CustomResourceDefinition of CryptoFeed, generated from the feed's model. `make crd` writes it to the chart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptocdc_operator.crd.structural import Schema, structural_schema
 from cryptocdc_operator.status.model import Status
 
 HEADER = """\
-# Made from the feed's model by `make crd`: change core/src/cryptocdc_core/feed.py, not this file.
+# Generated from the feed's model by `make crd`: change core/src/cryptocdc_core/feed.py, not this file.
 """
 
 
@@ -22,12 +22,12 @@ COLUMNS: list[dict[str, Any]] = [
     {"name": "Symbols", "type": "integer", "jsonPath": ".status.symbols"},
     {"name": "Ready", "type": "string", "jsonPath": f"{_READY}.status"},
     {"name": "Reason", "type": "string", "jsonPath": f"{_READY}.reason"},
-    {"name": "Lag", "type": "integer", "jsonPath": ".status.lag", "description": "changes yet to be written"},
+    {"name": "Lag", "type": "integer", "jsonPath": ".status.lag", "description": "changes not yet written"},
     {
         "name": "Proven",
         "type": "date",
         "jsonPath": ".status.provenThrough",
-        "description": "how long ago the moment lies up to which both databases were found equal",
+        "description": "age of the time up to which both databases are proven equal",
     },
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     {"name": "Message", "type": "string", "jsonPath": f"{_READY}.message", "priority": 1},
@@ -35,10 +35,10 @@ COLUMNS: list[dict[str, Any]] = [
 
 
 def feed_schema() -> Schema:
-    """The schema of a CryptoFeed with its status and all rules."""
+    """Return the schema of a CryptoFeed with its status and all rules."""
     schema = structural_schema(feed.CryptoFeed)
     properties = schema["properties"]
-    # Of these the API server knows more itself; it lets a CRD bound nothing but the name.
+    # The API server validates metadata itself; a CRD may restrict only the name.
     for field in ("apiVersion", "kind"):
         properties[field] = {"type": "string", "description": properties[field]["description"]}
     name = properties["metadata"]["properties"]["name"]
@@ -47,7 +47,7 @@ def feed_schema() -> Schema:
         "properties": {"name": {key: name[key] for key in ("type", "pattern", "maxLength")}},
     }
     properties["status"] = structural_schema(Status)
-    # Given by the API server, never missing.
+    # The API server always sets the other fields.
     schema["required"] = ["spec"]
     for rule in RULES:
         node = schema
@@ -58,7 +58,7 @@ def feed_schema() -> Schema:
 
 
 def definition() -> dict[str, Any]:
-    """The CustomResourceDefinition."""
+    """Return the CustomResourceDefinition."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -100,5 +100,5 @@ def definition() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The definition as the file that lies in the chart."""
+    """Return the definition as the text of the chart's file."""
     return HEADER + yaml.safe_dump(definition(), sort_keys=False, allow_unicode=True, width=120)

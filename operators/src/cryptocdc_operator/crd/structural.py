@@ -1,4 +1,4 @@
-"""A pydantic model as Kubernetes' structural schema, the part of OpenAPI 3 that a CustomResourceDefinition takes."""
+"""Converts a pydantic model to a structural schema, the subset of OpenAPI 3 that CustomResourceDefinitions accept."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from pydantic import BaseModel
 Schema = dict[str, Any]
 
 _DROPPED = ("title", "$defs", "additionalProperties")
-"""Titles say nothing new. Unknown fields are refused by the API server's strict field validation, which kubectl asks
-for; `additionalProperties: false` beside `properties` is not structural."""
+"""Titles are redundant. The API server's strict field validation, which kubectl requests, refuses unknown fields;
+`additionalProperties: false` beside `properties` is not structural."""
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:
-    """The schema of `model`, references resolved. Descriptions are the strings below the fields, else the docstring of
-    the field's own model.
-    """
+    """Return the schema of `model` with references resolved. A field's description is the string below it, or else the
+    docstring of its model."""
     document = model.model_json_schema()
     definitions = document.get("$defs", {}) | {model.__name__: document}
     for module in sorted({part.__module__ for part in _models(model)}):
@@ -33,7 +32,7 @@ def structural_schema(model: type[BaseModel]) -> Schema:
 
 
 def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """`model` and those that its fields are made of."""
+    """Yield `model` and the models of its fields."""
     yield model
     for field in model.model_fields.values():
         pending = [field.annotation]
@@ -45,10 +44,10 @@ def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def field_descriptions(module: ModuleType) -> dict[str, dict[str, str]]:
-    """The string below each field of each model in `module`, by the model's name and the field's documented name.
+    """Return the string below each field of each model in `module`, by model name and documented field name.
 
-    pydantic could keep them itself (`use_attribute_docstrings`), but it reads the source once for every model when the
-    module is imported, and that is a tenth of a second at each start of each program.
+    pydantic could do this (`use_attribute_docstrings`), but it reads the source for every model when the module is
+    imported, which takes a tenth of a second at each start of each program.
     """
     found: dict[str, dict[str, str]] = {}
     for node in ast.parse(inspect.getsource(module)).body:
@@ -72,7 +71,7 @@ def _structural(node: Schema, definitions: dict[str, Schema]) -> Schema:
             case "$ref", str(reference):
                 made = _structural(definitions[reference.rpartition("/")[2]], definitions) | made
             case "anyOf", [option, {"type": "null"}]:
-                # Kubernetes takes a null for a field that is not given.
+                # Kubernetes treats null as a missing field.
                 made = _structural(option, definitions) | made
             case "const", _:
                 made["enum"] = [value]
@@ -83,7 +82,7 @@ def _structural(node: Schema, definitions: dict[str, Schema]) -> Schema:
             case "default", None:
                 pass
             case "default", dict():
-                # Empty: the defaults inside stand where they belong, and a partly given object gets them, too.
+                # Empty, since the inner fields have the defaults, which an incomplete object gets, too.
                 made["default"] = {}
             case "properties", dict():
                 made["properties"] = {name: _structural(field, definitions) for name, field in value.items()}

@@ -20,7 +20,7 @@ from cryptocdc_operator.status.conditions import Assessment
 log = logging.getLogger("cryptocdc.operator")
 
 SaveRecovery = Callable[[Recovery], None]
-"""Writes into the feed's status, before anything is done."""
+"""Stores the recovery in the feed's status, before it is acted on."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class ConnectorPass:
     post_event: PostEvent
 
     def reconcile(self, before: Recovery, allowed: str | None, save: SaveRecovery, *, tables_made: bool) -> Assessment:
-        """`before`: what was done for it so far. `tables_made`: the publication holds the plan's tables, without which
-        neither slot nor a new configuration may come. A server that does not answer leaves it as it is."""
+        """Apply the connector and recover it if necessary; return its condition. `before`: the recovery so far.
+        `tables_made`: the publication has the plan's tables, a precondition for a slot or a new configuration. If a
+        server does not answer, the connector stays as it is."""
         if not self.observed.answers(CONNECT, POSTGRES):
             live = self._find()
             self._apply(_state(live), tables_made)
@@ -45,10 +46,10 @@ class ConnectorPass:
         stopped = decision.action in (Action.SNAPSHOT, Action.HALT)
         live = self._apply("stopped" if stopped else "running", tables_made)
         if live is None:
-            return Assessment("False", "Waiting", "the tables come first")
+            return Assessment("False", "Waiting", "waiting for the tables")
         state = self.observed.state
         if stopped and state is not None and state.state != "STOPPED":
-            # Strimzi leaves a connector that has failed as it is, and Connect would start it at its own next start.
+            # Strimzi does not stop a failed connector, and Connect would start it when it restarts itself.
             self.servers.stop_connector(self.plan.names.connector)
         if decision.action is Action.SNAPSHOT:
             self._prepare_snapshot(decision.recovery, save)
@@ -76,9 +77,7 @@ class ConnectorPass:
             self.post_event("Warning", "ConnectorRestarted", f"attempt {decision.recovery.restarts}")
         if decision.recovery.snapshots > before.snapshots:
             self.operator.metrics.snapshots.labels(self.plan.feed.name).inc()
-            self.post_event(
-                "Warning", "SlotLost", f"the replication slot is lost: {self._lost}; a new snapshot follows"
-            )
+            self.post_event("Warning", "SlotLost", f"the replication slot is lost: {self._lost}; taking a new snapshot")
         return decision
 
     @property
@@ -86,7 +85,7 @@ class ConnectorPass:
         return slots.lost(self.observed.slot, self.observed.position)
 
     def _prepare_snapshot(self, kept: Recovery, save: SaveRecovery) -> None:
-        """Once the connector is stopped: remove slot and position, and let it start. Each step may be done again."""
+        """Once the connector is stopped, remove slot and position, and start it. Every step is idempotent."""
         name = self.plan.names.connector
         state = self.servers.connector_state(name)
         if state is None or not state.ended:
@@ -95,14 +94,14 @@ class ConnectorPass:
         try:
             self.servers.reset_connector(name)
         except Refused as error:
-            log.info("%s: Connect has yet to stop the connector: %s", self.plan.feed.name, error)
+            log.info("%s: Connect has not stopped the connector yet: %s", self.plan.feed.name, error)
             return
         save(kept.model_copy(update={"snapshotting": False}))
         self._set("running")
         if state.state != "STOPPED":
             # Strimzi starts what it finds stopped. This one does not report that it is.
             self.servers.start_connector(name)
-        self.post_event("Normal", "SnapshotBegun", "the new snapshot carries every row that PostgreSQL has")
+        self.post_event("Normal", "SnapshotBegun", "the new snapshot includes all rows in PostgreSQL")
 
     def _find(self) -> Object | None:
         return self.operator.cluster.find("KafkaConnector", self.plan.names.connector)

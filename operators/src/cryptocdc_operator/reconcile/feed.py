@@ -1,6 +1,5 @@
-"""Compare a feed with what is there, and apply as much of the difference as can be applied now. May be repeated at any
-time, also after an operator that died in the middle: what must be remembered is in the status before it is acted on.
-"""
+"""Compares a feed with the actual state, and applies as much of the difference as possible now. Can be repeated at any
+time, also after the operator was killed: whatever must be remembered is in the status before it is acted on."""
 
 from __future__ import annotations
 
@@ -40,8 +39,8 @@ log = logging.getLogger("cryptocdc.operator")
 
 
 def reconcile(operator: Operator, name: str, post_event: PostEvent, *, everything: bool = False) -> Outcome:
-    """One pass over a feed. With `everything` the tables' statements are run though nothing asks for it: another
-    version of the operator may have others. Raises what the API server's client raises."""
+    """Run one pass over a feed. With `everything`, the tables' statements are run even if they seem unnecessary:
+    another version of the operator may have others. Raises the exceptions of the API server's client."""
     document = operator.cluster.feed(name)
     if document is None or "deletionTimestamp" in document["metadata"]:
         return Outcome(None)
@@ -49,7 +48,7 @@ def reconcile(operator: Operator, name: str, post_event: PostEvent, *, everythin
 
 
 class _Stop(Exception):
-    """The pass can't go on: an assessment says why."""
+    """The pass can't continue; an assessment says why."""
 
 
 @dataclass
@@ -87,13 +86,13 @@ class _Pass:
         try:
             return self._finish()
         except ApiException as error:
-            # What the API server does not accept of the status must not keep the conditions from being written.
+            # A status field that the API server refuses must not prevent the conditions from being written.
             self.status = dict(self.written)
             self.assessments[conditions.READY] = self._failed(error)
             return self._finish()
 
     def _step(self, kind: str, step: Callable[[], None]) -> None:
-        """Run one step of the pass. What goes wrong with it becomes the condition `kind`; the next steps still run."""
+        """Run one step of the pass. Its failure becomes the condition `kind`; later steps still run."""
         try:
             step()
         except ServerError as error:
@@ -104,23 +103,23 @@ class _Pass:
             self.assessments[kind] = self._failed(error)
 
     def _no_longer_answers(self, error: ServerError) -> None:
-        """It answered when it was observed."""
+        """Record a server that answered when it was observed and no longer does."""
         self.assessments[conditions.PLATFORM] = self._platform({error.server: str(error)})
 
     def _platform(self, unreachable: Mapping[str, str]) -> Assessment:
-        """Of a server that does not answer Kubernetes knows whether it is only restarting."""
+        """Assess the servers; for one that does not answer, Kubernetes knows whether it is only restarting."""
         found: dict[str, str | None] = {}
         for server, selector in self.settings.server_pods.items():
             if server in unreachable:
                 try:
                     found[server] = assess.not_serving(self.cluster.pods(selector))
-                except Exception as error:  # that the server does not answer is reported all the same
-                    log.warning("%s: the pods of %s can't be listed: %s", self.name, server, describe(error))
+                except Exception as error:  # the server is reported as unreachable in any case
+                    log.warning("%s: can't list the pods of %s: %s", self.name, server, describe(error))
         restarting = {server: why for server, why in found.items() if why is not None}
         return assess.platform((), (), unreachable, restarting)
 
     def _failed(self, error: Exception) -> Assessment:
-        log.error("%s: a part of the pass failed", self.name, exc_info=error)
+        log.error("%s: part of the pass failed", self.name, exc_info=error)
         self.failed = True
         return Assessment("False", UNEXPECTED, describe(error))
 
@@ -148,7 +147,7 @@ class _Pass:
             raise _Stop from None
 
     def _connected(self) -> Servers:
-        """The servers, once the secrets and kinds are there without which nothing can be done."""
+        """Return the servers, once the required secrets and kinds exist."""
         kinds = ("KafkaTopic", "KafkaConnector", *(("PodMonitor",) if self.settings.pod_monitors else ()))
         secrets, missing = self.operator.secrets()
         unknown = self.cluster.missing_kinds(kinds)
@@ -162,7 +161,7 @@ class _Pass:
             raise _Stop from None
 
     def _planned(self, feed: CryptoFeed, servers: Servers) -> Plan:
-        """The plan with what the symbols mean."""
+        """Return the plan with the resolved symbols."""
         names = Names(identity(feed.name, source_of(feed.spec.exchange)))
         resolution = Resolution(self.operator, feed, self.status, self.now, self.post_event)
         resolved = resolution.resolve()
@@ -173,21 +172,21 @@ class _Pass:
         self.status["identity"] = names.fid
         self.assessments[conditions.MARKETS] = resolution.record(resolved)
         self.nothing_trades = bool(resolved.symbols) and {*resolved.halted, *resolved.waiting} >= {*resolved.symbols}
-        # Before anything is made: who deletes the feed must know what to look for.
+        # Before anything is created: the deletion of the feed must know what to look for.
         self._write()
         return plan(resolved, servers.facts, self._kept(names, servers))
 
     def _kept(self, names: Names, servers: Servers) -> list[str]:
-        """The streams' tables, also of those that have left the feed; as last seen while PostgreSQL is away."""
+        """Return the streams' tables, including removed streams'; as last seen while PostgreSQL does not answer."""
         try:
             self.status["tables"] = servers.tables(names)
         except ServerError as error:
-            log.warning("%s: its tables are taken to be those of before: %s", self.name, error)
+            log.warning("%s: assuming the tables that existed before: %s", self.name, error)
         return list(self.status.get("tables", []))
 
     @property
     def _applied(self) -> bool:
-        """Whether all of this generation was applied before."""
+        """Whether this generation was applied completely before."""
         return bool(self.written.get("observedGeneration") == self.generation)
 
     def _apply_tables(self, planned: Plan, text: str, servers: Servers, observed: Observed) -> None:
@@ -196,7 +195,7 @@ class _Pass:
         if applied.made_from is not None:
             if observed.missing_tables and self._applied:
                 missing = ", ".join(observed.missing_tables)
-                self.post_event("Warning", "TablesMadeAgain", f"these were missing: {missing}")
+                self.post_event("Warning", "TablesMadeAgain", f"missing: {missing}")
             self.status["tablesFrom"] = applied.made_from
         if not applied.assessment.holds:
             return
@@ -212,7 +211,7 @@ class _Pass:
 
     @property
     def _tables_made(self) -> bool:
-        """Whether the publication is there and holds the tables of this generation: the slot must not come before."""
+        """Whether the publication exists with the tables of this generation, a precondition for the slot."""
         tables = self.assessments.get(conditions.TABLES)
         return self._applied or (tables is not None and tables.holds)
 
@@ -226,8 +225,8 @@ class _Pass:
     def _apply_programs(
         self, feed: CryptoFeed, programs: tuple[Program, ...], planned: Plan, observed: Observed
     ) -> None:
-        """A stream that was added is captured only once the connector carries it: its rows would be passed over. Where
-        there is no connector yet, nothing is: its snapshot carries what was captured before."""
+        """Apply the programs' Deployments. An added stream is captured only once the connector carries it, otherwise
+        its rows would be skipped. This does not matter before the connector exists: its snapshot includes all rows."""
         carried = observed.config is None or observed.carries(planned.connector)
         ready = self._applied or (self._tables_made and observed.answers(CONNECT) and carried)
         wanted = {f"{feed.name}-{program.component}" for program in programs}
@@ -260,7 +259,7 @@ class _Pass:
 
     def _finish(self) -> Outcome:
         if conditions.READY not in self.assessments:
-            known = {kind: Assessment("Unknown", "NotSeen", "not looked at yet") for kind in conditions.PARTS}
+            known = {kind: Assessment("Unknown", "NotSeen", "not checked yet") for kind in conditions.PARTS}
             known |= {c["type"]: Assessment(c["status"], c["reason"], c["message"]) for c in self._conditions()}
             self.assessments[conditions.READY] = conditions.ready(
                 known | self.assessments, self.suspended, self.nothing_trades

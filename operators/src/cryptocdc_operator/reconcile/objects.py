@@ -1,4 +1,4 @@
-"""What a feed has in Kubernetes that needs no server: its ConfigMap, and its programs' supporting objects."""
+"""A feed's Kubernetes objects that need no server: its ConfigMap, and its programs' supporting objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def apply_objects(
     operator: Operator, owner: Owner, plan: Plan, text: str, programs: tuple[Program, ...], *, everything: bool
 ) -> None:
     """Apply them, and remove those that are no longer wanted. `text`: the feed, as its programs read it. With
-    `everything` also what a setting of the operator has switched off: a setting comes with a new operator."""
+    `everything`, also remove kinds that a setting has disabled: settings change only with a restart of the operator."""
     cluster, settings = operator.cluster, operator.settings
     cluster.apply(feed_map.feed_map(plan, text, owner))
     supporting = supporting_objects(programs, plan, settings, owner)
@@ -31,7 +31,8 @@ def apply_objects(
 
 
 def remove_others(cluster: Cluster, kind: str, feed: str, wanted: set[str]) -> None:
-    """Remove what was wanted once: a budget for what is a single pod now, all of an API that was switched off."""
+    """Remove objects that are no longer wanted, such as a budget for what is now a single pod, or those of an API that
+    was disabled."""
     for found in cluster.of_feed(kind, feed):
         if found["metadata"]["name"] not in wanted:
             cluster.delete(kind, found["metadata"]["name"])

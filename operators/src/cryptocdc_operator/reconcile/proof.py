@@ -1,4 +1,4 @@
-"""What the verifier has proven of a feed, noted in its status. Pure."""
+"""Records in a feed's status what the verifier has proven. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptocdc_operator.status.document import catch_up_document, catch_up_of, m
 
 
 def record_proof(status: dict[str, Any], proof: Proof | str | None, now: datetime, *, suspended: bool) -> Assessment:
-    """Note in `status` how far the feed is proven. Return how the proof is; `proof` as `assess.proven` takes it."""
+    """Record in `status` how far the feed is proven, and return the condition; `proof` as in `assess.proven`."""
     catch_up = catch_up_of(status)
     if isinstance(proof, Proof) and proof.through is not None:
         catch_up = track_catch_up(catch_up, moment(status.get("provenThrough")), proof.through, now)

@@ -1,4 +1,4 @@
-"""When a pass over a feed is made again. Pure."""
+"""When to retry a pass over a feed. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cryptocdc_operator.context import Outcome
 from cryptocdc_operator.status.conditions import COMING, PLATFORM, READY
 
 SOON_S, LATER_S, SELDOM_S = 3.0, 15.0, 30.0
-"""When to retry: to continue what was begun; to see whether a server is back; for what takes long."""
+"""When to retry: to continue what was started; to check whether a server is back; for slow changes."""
 UNEXPECTED = "PassFailed"
 """The reason of a condition whose step raised an unexpected exception; its message is the exception's."""
 AWAY = (

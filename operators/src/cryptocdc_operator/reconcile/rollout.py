@@ -1,4 +1,4 @@
-"""One of a feed's programs: its Deployment applied, and how its pods are."""
+"""Applies the Deployment of one of a feed's programs, and assesses its pods."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ CONSUMER = "consumer"
 def roll_out(
     operator: Operator, owner: Owner, feed: CryptoFeed, program: Program, *, ready: bool
 ) -> tuple[Assessment, Object | None]:
-    """Apply the Deployment once all is `ready` for it; until then what runs is still scaled, and suspended. Return how
-    the program is, and the Deployment."""
+    """Apply the Deployment once everything is `ready` for it; until then an existing one is only scaled or suspended.
+    Return the program's condition, and the Deployment."""
     name = f"{feed.name}-{program.component}"
     if ready:
         live: Object | None = operator.cluster.apply(deployment(program, feed, operator.settings, owner))
@@ -34,7 +34,7 @@ def roll_out(
 
 
 def stalled_consumers(operator: Operator, pods: Sequence[Object]) -> list[str]:
-    """Why consumers can't write, in their own words, each with its pod's name."""
+    """Return why consumers can't write, as they report it, each with its pod's name."""
     found = []
     for pod in pods:
         address = (pod.get("status") or {}).get("podIP")

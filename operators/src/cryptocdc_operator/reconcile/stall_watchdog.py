@@ -1,4 +1,5 @@
-"""The stall watchdog: whether each feed that the API server lists is still reconciled. A dead watch raises nothing."""
+"""The stall watchdog: checks that each feed that the API server lists is still reconciled. A dead watch raises nothing,
+so only this notices it."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ LIMIT_S = 300.0
 """A timer reconciles each feed every minute; a pass over servers that do not answer takes a minute more."""
 CHECK_EVERY_S = 20.0
 UNHEALTHY_AFTER_S = 3 * CHECK_EVERY_S
-"""Without a check that found no stalled feed."""
+"""The operator is unhealthy after this long without a check that found no stalled feed."""
 
 
 class Progress:
@@ -32,12 +33,12 @@ class Progress:
             self._at[name] = self._now()
 
     def removed(self, names: list[str]) -> list[str]:
-        """Those that were reconciled and are not among the existing feeds."""
+        """Return the feeds that were reconciled and no longer exist; `names` are the existing ones."""
         with self._lock:
             return sorted(self._at.keys() - set(names))
 
     def stalled(self, names: list[str]) -> list[str]:
-        """Those of the existing feeds that were not reconciled for LIMIT_S. One never seen counts from now."""
+        """Return the existing feeds that were not reconciled for LIMIT_S. For new ones the time starts now."""
         now = self._now()
         with self._lock:
             self._at = {name: self._at.get(name, now) for name in names}
@@ -45,24 +46,24 @@ class Progress:
 
 
 def run_watchdog(
-    list_feeds: Callable[[], list[dict[str, Any]]], progress: Progress, health: Health, forget: Callable[[str], object]
+    list_feeds: Callable[[], list[dict[str, Any]]], progress: Progress, health: Health, remove: Callable[[str], object]
 ) -> None:
-    """Check every CHECK_EVERY_S for as long as the program runs: healthy as long as no feed is stalled. `forget` is
-    called with each feed that no longer exists, also where somebody took its finalizer away.
+    """Check every CHECK_EVERY_S for as long as the program runs: it is healthy while no feed is stalled. `remove` is
+    called with each feed that no longer exists, even if somebody removed its finalizer by hand.
 
-    An API server that does not answer is no reason to be restarted.
+    An API server that does not answer is no reason for a restart.
     """
     while True:
         try:
             names = [feed["metadata"]["name"] for feed in list_feeds()]
             for name in progress.removed(names):
-                forget(name)
+                remove(name)
             stalled = progress.stalled(names)
-        except Exception as error:  # whatever the client raises: it is asked again
-            log.warning("the feeds can't be listed: %s", " ".join(str(error).split())[:300])
+        except Exception as error:  # whatever the client raises: retry
+            log.warning("can't list the feeds: %s", " ".join(str(error).split())[:300])
             stalled = []
         if stalled:
-            log.error("nobody has looked at %s for %.0f s", ", ".join(stalled), LIMIT_S)
+            log.error("%s: not reconciled for %.0f s", ", ".join(stalled), LIMIT_S)
         else:
             health.beat()
         time.sleep(CHECK_EVERY_S)

@@ -1,4 +1,4 @@
-"""The symbols of a feed: what the exchange lists, requested again every day, or when the feed asks for others."""
+"""Resolves a feed's symbols against the exchange's list, once a day or when the feed's symbols change."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ log = logging.getLogger("cryptocdc.operator")
 
 RESOLVE_AGAIN = timedelta(days=1)
 RESOLVE_SOON = timedelta(minutes=1)
-"""While a market is paused or not listed, or the exchange's list was not believed."""
+"""While a market is paused or not listed, or the exchange's list was implausible."""
 
 
 @dataclass
 class Resolution:
-    """How one pass resolves the symbols. `status`: the feed's, which is read and changed."""
+    """One pass's resolution of the symbols. It reads and updates the feed's `status`."""
 
     operator: Operator
     feed: CryptoFeed
@@ -35,11 +35,11 @@ class Resolution:
     now: datetime
     post_event: PostEvent
     problem: Assessment | None = None
-    """Why the symbols are not those that the feed asks for."""
+    """Why the symbols could not be resolved."""
 
     def resolve(self) -> ResolvedFeed | None:
-        """Return what the symbols mean; None for a feed that has a `problem` and never had any symbols. The exchange is
-        asked when the feed asks for others, and every day."""
+        """Return the resolved symbols; None for a feed that has a `problem` and never had any symbols. The exchange is
+        queried when the feed's symbols change, and once a day."""
         feed = self.feed
         requested = digest([feed.spec.exchange, feed.spec.endpoints.rest, feed.spec.symbols.model_dump()])
         then, known = moment(self.status.get("resolvedAt")), self.status.get("symbolNames")
@@ -53,14 +53,14 @@ class Resolution:
             return self._unresolved("UnknownSymbol", "; ".join(error.problems))
         except ExchangeSilent as error:
             if same:
-                log.warning("%s: its symbols stay as they are: %s", feed.name, error)
+                log.warning("%s: keeping its symbols: %s", feed.name, error)
                 return self._resolved_before()
             return self._unresolved("ExchangeSilent", f"{feed.spec.exchange}: {error}")
         self.status["resolvedFrom"] = requested
         return resolved
 
     def record(self, resolved: ResolvedFeed) -> Assessment:
-        """Note in the status which symbols the feed has. Return whether their markets trade."""
+        """Record the feed's symbols in the status, and return the condition of their markets."""
         self.status["symbolNames"], self.status["symbols"] = list(resolved.symbols), len(resolved.symbols)
         self.status["haltedNames"], self.status["waitingNames"] = list(resolved.halted), list(resolved.waiting)
         return assess.markets(
@@ -69,7 +69,7 @@ class Resolution:
         )  # fmt: skip
 
     def _request(self, same: bool) -> ResolvedFeed:
-        """What the exchange answers. Where its list of markets is not believed, what is known of them stays."""
+        """Query the exchange. If its list of markets is implausible, keep what is known about them."""
         exchange, waited = self.feed.spec.exchange, frozenset(self.status.get("waitingNames", ()))
         current = frozenset(self.status.get("symbolNames", ()))
         resolved = self.operator.external.resolve(self.feed, current, waited)
@@ -87,7 +87,7 @@ class Resolution:
         return resolved
 
     def _unresolved(self, reason: str, message: str) -> ResolvedFeed | None:
-        """All else goes on with the symbols that there were; a feed that never had any waits."""
+        """Record the problem, and continue with the previous symbols, if any."""
         self.problem = Assessment("False", reason, message)
         return self._resolved_before() if "symbolNames" in self.status else None
 

@@ -1,4 +1,4 @@
-"""A feed's tables in both databases."""
+"""Creates a feed's tables in both databases."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from cryptocdc_operator.status.conditions import Assessment
 class Applied:
     assessment: Assessment
     made_from: str | None = None
-    """A digest of the statements that were run now, None when none were."""
+    """A digest of the statements that were run, None if none were."""
 
 
 def apply_tables(plan: Plan, servers: Servers, observed: Observed, *, before: str | None, always: bool) -> Applied:
-    """Run the statements when they are others than those run last (`before`, their digest), or a table is missing, or
-    `always`: they take locks."""
+    """Run the statements if they differ from the last ones (`before` is their digest), or a table is missing, or
+    `always`; not otherwise, since they take locks."""
     if not observed.answers(POSTGRES, CASSANDRA):
-        return Applied(Assessment("Unknown", "PlatformNotReady", "its databases do not answer"))
-    made = Assessment("True", "Made", f"{len(plan.carried)} tables are in both databases")
+        return Applied(Assessment("Unknown", "PlatformNotReady", "PostgreSQL or Cassandra does not answer"))
+    made = Assessment("True", "Made", f"{len(plan.carried)} tables exist in both databases")
     made_from = digest([plan.postgres, plan.cassandra])
     if not (observed.missing_tables or always or before != made_from):
         return Applied(made)

@@ -1,6 +1,5 @@
-"""A feed that is deleted: what it made is removed, step by step, each of which may be done again. The finalizer stays
-until all of it is gone: the connector and its slot first, for which PostgreSQL would keep log until the disk is full.
-"""
+"""Deletes what belongs to a deleted feed, in idempotent steps. The finalizer stays until everything is removed.
+Connector and slot are first: PostgreSQL would retain WAL for the slot until the disk is full."""
 
 from __future__ import annotations
 
@@ -27,11 +26,11 @@ COMPONENTS = ("producer", "consumer", "api", ALERTER)
 
 
 class _Wait(Exception):
-    """Something must be gone before the next step."""
+    """Something must be removed before the next step; the message says what."""
 
 
 def tear_down(operator: Operator, name: str, post_event: PostEvent) -> Outcome:
-    """One pass; done when the outcome asks for no other. Raises what the API server's client raises."""
+    """Run one pass; the deletion is done when the outcome needs no retry. Raises the API server client's exceptions."""
     document = operator.cluster.feed(name)
     if document is None:
         return Outcome(None)
@@ -49,7 +48,7 @@ def tear_down(operator: Operator, name: str, post_event: PostEvent) -> Outcome:
 
 
 def _obstacle(name: str, error: Exception) -> Outcome:
-    """What keeps a deletion from going on, in words, and when to try again."""
+    """Return what prevents the deletion from continuing, and when to retry."""
     match error:
         case Refused():
             return Outcome(LATER_S, f"{error.server}: {error}")
@@ -57,14 +56,14 @@ def _obstacle(name: str, error: Exception) -> Outcome:
             return Outcome(LATER_S, f"{error.server} does not answer: {error}")
         case SettingsError() | SecretUnusable():
             return Outcome(LATER_S, str(error))
-    log.error("%s: a pass of its deletion failed", name, exc_info=error)
-    return Outcome(LATER_S, f"a pass of the deletion failed: {describe(error)}", failed=True)
+    log.error("%s: deletion pass failed", name, exc_info=error)
+    return Outcome(LATER_S, f"deletion pass failed: {describe(error)}", failed=True)
 
 
 def _tear_down(operator: Operator, document: Object, post_event: PostEvent) -> None:
     cluster, name = operator.cluster, document["metadata"]["name"]
     if cluster.namespace_ends():
-        log.warning("%s: its namespace is deleted, and the platform with it: nothing else is removed", name)
+        log.warning("%s: the namespace is being deleted with the platform: nothing else is removed", name)
         return
     cluster.share_feed(name, None)
     fid = document.get("status", {}).get("identity")
@@ -83,7 +82,7 @@ def _tear_down(operator: Operator, document: Object, post_event: PostEvent) -> N
         post_event(
             "Normal",
             "Deleted",
-            "connector and replication slot are gone; the data stays",
+            "connector and replication slot were removed; the data stays",
         )
         return
     for topic in topics:
@@ -91,11 +90,11 @@ def _tear_down(operator: Operator, document: Object, post_event: PostEvent) -> N
     servers.drop_data(names)
     if cluster.of_feed("KafkaTopic", name):
         raise _Wait("the topics are being deleted")
-    post_event("Normal", "Deleted", "connector, replication slot, topics and tables are gone")
+    post_event("Normal", "Deleted", "connector, replication slot, topics and tables were removed")
 
 
 def _stop_programs(operator: Operator, name: str) -> None:
-    """Nothing may write or read while the tables go; the pods end by themselves within their grace period."""
+    """Delete the programs and wait for their pods to stop: nothing may read or write while tables are removed."""
     for component in COMPONENTS:
         operator.cluster.delete("Deployment", f"{name}-{component}")
     left = [
@@ -104,7 +103,7 @@ def _stop_programs(operator: Operator, name: str) -> None:
         for pod in operator.cluster.pods(selector_text(name, component))
     ]
     if left:
-        raise _Wait(f"{', '.join(left)} are ending")
+        raise _Wait(f"pods are stopping: {', '.join(left)}")
 
 
 def _connected(operator: Operator) -> Servers:
@@ -115,11 +114,11 @@ def _connected(operator: Operator) -> Servers:
 
 
 def _remove_connector(operator: Operator, servers: Servers, names: Names, post_event: PostEvent) -> None:
-    """Its position goes first: a feed of the same name begins again, and its slot would not match. Connect forgets a
-    position only of a connector that was stopped.
+    """Remove the connector, its position first: it would not match the new slot of a later feed with the same name.
+    Connect resets only the position of a stopped connector.
 
-    Connect itself is asked to stop it: Strimzi leaves a connector that has failed as it is, whatever its KafkaConnector
-    says. That says so too, since Strimzi would start what it finds stopped.
+    The request to stop goes directly to Connect, since Strimzi does not stop a failed connector; the KafkaConnector is
+    set to stopped as well, since Strimzi would restart a connector that it finds stopped.
     """
     name, state = names.connector, servers.connector_state(names.connector)
     live = operator.cluster.find("KafkaConnector", name)
@@ -141,21 +140,21 @@ def _remove_connector(operator: Operator, servers: Servers, names: Names, post_e
 
 
 def _forget_position(servers: Servers, name: str, state: ConnectorState, post_event: PostEvent) -> None:
-    """A position that can't be removed is no reason to keep the slot: a later feed of the same name finds that its slot
-    is not the one of that position, and takes a new snapshot."""
+    """Reset the connector's position. If that fails, continue anyway: a later feed with the same name notices that its
+    slot does not match the position, and takes a new snapshot."""
     try:
         if state.state != "STOPPED":
-            servers.stop_connector(name)  # its state does not show whether that was heard
+            servers.stop_connector(name)  # its state does not show whether it was stopped
         servers.reset_connector(name)
     except Refused as error:
         if "STOPPED" in str(error):
-            # It was asked to stop and has yet to note that: Connect names the state that is wanted.
+            # Connect has not processed the stop yet: the message names the required state.
             raise _Wait("the connector is being stopped") from error
         post_event("Warning", "PositionKept", f"Connect keeps the position of connector {name}: {error}")
 
 
 def _keep_topics(operator: Operator, topics: list[Object]) -> None:
-    """The policy may have been Delete a moment ago: what belongs to the feed goes with it."""
+    """Remove the feed's ownership of topics, which they have if the policy was Delete before."""
     for topic in topics:
         if topic["metadata"].get("ownerReferences"):
             name = topic["metadata"]["name"]
@@ -163,13 +162,13 @@ def _keep_topics(operator: Operator, topics: list[Object]) -> None:
 
 
 def _message(document: Object) -> str | None:
-    """What `Ready` says."""
+    """Return the message of `Ready`."""
     written = document.get("status", {}).get("conditions", [])
     return next((condition["message"] for condition in written if condition["type"] == conditions.READY), None)
 
 
 def _report(operator: Operator, document: Object, outcome: Outcome) -> Outcome:
-    """Write what the deletion waits for into the feed's status."""
+    """Write into the feed's status what the deletion waits for."""
     metadata, before = document["metadata"], document.get("status", {})
     assessments = {conditions.READY: Assessment("False", "Deleting", outcome.waiting_for)}
     after: dict[str, Any] = {

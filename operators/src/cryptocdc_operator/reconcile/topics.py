@@ -1,4 +1,4 @@
-"""A feed's topics: made, kept as they are wanted, and the symbols written into theirs."""
+"""Applies a feed's topics, and writes its symbols to the symbols topic."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from cryptocdc_operator.status.failures import describe
 def apply_topics(
     operator: Operator, owner: Owner, plan: Plan, servers: Servers, observed: Observed, post_event: PostEvent
 ) -> Assessment:
-    """Apply every KafkaTopic, and write the symbols as soon as their own topic is there, whatever the others are like.
-    Return how the topics are."""
+    """Apply every KafkaTopic, and write the symbols as soon as their topic exists, whatever the state of the others.
+    Return the topics' condition."""
     before = operator.cluster.of_feed("KafkaTopic", owner.name)
     actual = observed.topics if observed.answers(KAFKA) else None
     replicas = kept_replicas([topic.name for topic in plan.topics], before, actual)
@@ -49,10 +49,10 @@ def apply_topics(
 
 
 def kept_replicas(topics: Sequence[str], before: Sequence[Object], actual: Mapping[str, int] | None) -> dict[str, int]:
-    """By topic that exists, the number of replicas to declare: what its KafkaTopic declares while Strimzi accepts that,
-    so that a person may change it by way of Cruise Control, else what Kafka has. Pure.
+    """Return the number of replicas to declare, by existing topic: what its KafkaTopic declares while Strimzi accepts
+    it, so that a user may change it with Cruise Control, otherwise what Kafka has. Pure.
 
-    `before`: the feed's KafkaTopics; `actual`: by topic, the replicas in Kafka, None while it does not answer.
+    `before`: the feed's KafkaTopics; `actual`: the replicas in Kafka by topic, None while it does not answer.
     """
     kept = dict(actual or {})
     for topic in before:
@@ -63,13 +63,13 @@ def kept_replicas(topics: Sequence[str], before: Sequence[Object], actual: Mappi
 
 
 def _takes_symbols(plan: Plan, live: Mapping[str, Object], observed: Observed) -> bool:
-    """Whether the symbols' topic exists: Kafka has it, or Strimzi says so of its KafkaTopic."""
+    """Return whether the symbols topic exists: Kafka has it, or Strimzi reports its KafkaTopic as ready."""
     topic = plan.names.symbols_topic
     resource = live.get(kafka.topic_resource(topic, plan.names))
     return topic in observed.topics or assess.strimzi_problem(resource) is None
 
 
 def listed(names: list[str]) -> str:
-    """Return the names in a line, the first 20 of many."""
+    """Return the names in one line, at most 20 of them."""
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return f"{', '.join(names[:20])}{more}"

@@ -10,13 +10,13 @@ from cryptocdc_operator.settings import Object
 
 
 def feed_text(plan: Plan) -> str:
-    """The feed as its programs read it: what the symbols mean written out, and never suspended. Capture is suspended by
-    running no producer: one that starts must not find an older file that says so."""
+    """Return the feed as its programs read it: with resolved symbols, and never suspended. Capture is suspended by
+    running no producers: one that starts must not read an outdated file that says suspended."""
     spec = plan.feed.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
     spec["suspend"] = False
     if plan.symbols:
         spec["symbols"] = {"names": sorted(plan.symbols)}
-        # A program that reads the file takes no alert of a symbol that is not captured.
+        # Programs refuse a feed with alerts on symbols that are not captured.
         spec["alerts"] = [alert.model_dump(mode="json", by_alias=True, exclude_none=True) for alert in plan.alerts]
     document = {
         "apiVersion": plan.feed.api_version, "kind": plan.feed.kind, "metadata": {"name": plan.feed.name}, "spec": spec,
@@ -25,7 +25,7 @@ def feed_text(plan: Plan) -> str:
 
 
 def feed_map(plan: Plan, text: str, owner: Owner) -> Object:
-    """`text`: the feed, as `feed_text` writes it."""
+    """Return the ConfigMap; `text` is the result of `feed_text`."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -13,11 +13,11 @@ from cryptocdc_operator.settings import Object, OperatorSettings
 def topics(
     plan: Plan, settings: OperatorSettings, owner: Owner, replicas: Mapping[str, int] | None = None
 ) -> list[Object]:
-    """The topics hold data: only with `deletionPolicy: Delete` do they belong to the feed. Otherwise they would go with
-    it, and their records with them, whoever removed the feed and however.
+    """Return the KafkaTopics. They contain data, so they are owned by the feed only with `deletionPolicy: Delete`;
+    otherwise Kubernetes would delete them and their records with the feed.
 
-    `replicas`: by topic that exists, how many it has. The setting is for new topics: Strimzi refuses to change the
-    number of an existing one.
+    `replicas`: the number of replicas of each existing topic. The setting is for new topics: Strimzi refuses to change
+    the number of an existing one.
     """
     existing = replicas or {}
     owned = plan.feed.spec.deletion_policy == "Delete"
@@ -42,12 +42,14 @@ def topics(
 
 
 def topic_resource(topic: str, names: Names) -> str:
-    """Kubernetes takes no underscore in a name. Debezium's heartbeat topic begins with two."""
+    """Return the KafkaTopic's name: Kubernetes accepts no underscores, and Debezium's heartbeat topic begins with
+    two."""
     return f"{names.connector}.heartbeat" if topic == names.heartbeat_topic else topic.replace("_", "-")
 
 
 def connector(plan: Plan, settings: OperatorSettings, owner: Owner, state: str) -> Object:
-    """`state` is `running` or `stopped`. It is the operator that restarts it, not Strimzi: one back-off is enough."""
+    """Return the KafkaConnector; `state` is `running` or `stopped`. The operator restarts it, not Strimzi: one back-off
+    is enough."""
     config = dict(plan.connector)
     return {
         "apiVersion": "kafka.strimzi.io/v1",

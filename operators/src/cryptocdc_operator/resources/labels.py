@@ -1,4 +1,4 @@
-"""How everything that belongs to a feed is called and found."""
+"""The labels by which a feed's objects are found, and shared names."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 from cryptocdc_core.feed import API_VERSION
 
 MANAGER = "cryptocdc-operator"
-"""Field manager of server-side apply, and the label that says who made an object."""
+"""Field manager of server-side apply, and value of the label managed-by."""
 FEED_LABEL = "cryptocdc.io/feed"
 FEEDS_MAP = "cryptocdc-feeds"
 """The ConfigMap from which the verifier reads all feeds."""
 ALERTER = "alerter"
 """The component that a feed has only while it has alerts."""
 NEW_SNAPSHOT = "cryptocdc.io/new-snapshot"
-"""Annotation of a feed: each new value allows new snapshots again, once the operator has given up."""
+"""Annotation of a feed: each new value allows new snapshots after the operator has halted the connector."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The feed that an object belongs to, and is removed with."""
+    """The feed that owns an object, which is removed with it."""
 
     name: str
     uid: str
@@ -34,7 +34,7 @@ class Owner:
 
 
 def labels(feed: str, component: str | None = None) -> dict[str, str]:
-    """The labels of a feed's object; of one of its programs with `component`."""
+    """Return the labels of a feed's object; with `component`, of one of its programs."""
     made = {
         "app.kubernetes.io/name": "cryptocdc",
         "app.kubernetes.io/instance": feed,
@@ -46,7 +46,7 @@ def labels(feed: str, component: str | None = None) -> dict[str, str]:
 
 
 def selector(feed: str, component: str) -> dict[str, str]:
-    """What finds the pods of a program. Never changes: a Deployment's selector can't."""
+    """Return the selector of a program's pods. It must never change, since a Deployment's selector is immutable."""
     return {
         "app.kubernetes.io/name": "cryptocdc",
         "app.kubernetes.io/instance": feed,

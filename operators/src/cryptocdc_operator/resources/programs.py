@@ -1,4 +1,4 @@
-"""A feed's programs: what each is given, reads and reaches. Pure."""
+"""A feed's programs: environment, secrets, inputs and connections of each. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METRICS_PORT, HTTP_PORT = 9090, 8000
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret that a program gets as files: by variable, the key whose file it names."""
+    """A secret mounted as files; `files` maps environment variables to the keys whose file paths they contain."""
 
     name: str
     files: Mapping[str, str]
@@ -28,21 +28,21 @@ class Secret:
 
 @dataclass(frozen=True)
 class Program:
-    """One of a feed's programs, and all that tells its Deployment apart from the other's."""
+    """One of a feed's programs, with everything in which its Deployment differs from others."""
 
     component: str
-    """Also its name among `cryptocdc_control.programs`, where it is one of a feed's."""
+    """For a feed's program, also its name in `cryptocdc_control.programs`."""
     image: str
     resources: Object
     environment: Mapping[str, str]
     secrets: tuple[Secret, ...]
     reaches: tuple[tuple[str, int], ...]
-    """Hosts and ports to which it connects; a host of "" stands for any."""
+    """Hosts and ports to which it connects; the host "" means any."""
     http: bool = False
-    """Whether it serves users, on HTTP_PORT, and says on /health whether it can. All serve metrics beside."""
+    """Whether it serves users on HTTP_PORT, with /health as readiness probe. All programs serve metrics as well."""
     replicas: int = 1
     inputs: object = None
-    """What the program reads of the feed at its start: a change of it restarts the program. None for a Job's."""
+    """The parts of the feed that the program reads at its start: a change to them restarts it. None for a Job."""
 
 
 def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
@@ -101,11 +101,11 @@ def consumer(settings: OperatorSettings, addresses: Addresses) -> Program:
 
 
 def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program | None:
-    """Cassandra → HTTP, changes → WebSocket, with the login that reads and can do nothing else; None where no feed has
-    one."""
+    """Cassandra → HTTP, changes → WebSocket, with the read-only login; None if feeds have no API."""
     if settings.api_image is None:
         return None
-    # Also where no alerter runs: a host that is not there is left out, and a first alert begins no API anew.
+    # The alerter is included even if there is none: missing hosts are skipped, and a first alert must not restart the
+    # API.
     seen = [(f"{feed.name}-{component}", METRICS_PORT) for component in ("producer", "consumer", ALERTER)]
     if settings.verifier_url is not None:
         seen.append(_port(settings.verifier_url))
@@ -159,7 +159,7 @@ def alerter(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) 
 
 
 def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> tuple[Program, ...]:
-    """All that run for a feed. The alerter is there only while there are alerts to watch."""
+    """Return all programs of a feed. The alerter runs only while there are alerts to watch."""
     feed, wanted = plan.feed, workloads(plan)
     served = api(feed, settings, addresses)
     found = [
@@ -174,7 +174,7 @@ def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) ->
 
 
 def exchange_urls(feed: CryptoFeed, settings: OperatorSettings) -> tuple[str | None, str | None]:
-    """REST and WebSocket URLs where neither the feed nor its exchange say them: the simulator of this cluster."""
+    """Return the REST and WebSocket URLs of this cluster's simulator for a simulated feed, otherwise None."""
     if feed.spec.exchange != "simulated":
         return None, None
     own = feed.spec.endpoints
@@ -209,7 +209,7 @@ def _cassandra(addresses: Addresses) -> tuple[tuple[str, int], ...]:
 
 
 def _webhook(webhook: AlertWebhook | None) -> tuple[tuple[str, int], ...]:
-    """Where a secret's URL leads the operator can't see: anywhere, by the usual ports."""
+    """Return the webhook's host and port. The operator can't see a secret URL: allow any host on the usual ports."""
     if webhook is None:
         return ()
     return (_port(webhook.url),) if webhook.url is not None else (("", 80), ("", 443))

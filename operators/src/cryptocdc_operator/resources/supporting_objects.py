@@ -1,4 +1,4 @@
-"""What supports a feed's programs: Services, disruption budgets, network policies and the PodMonitor. Pure."""
+"""The supporting objects of a feed's programs: Services, disruption budgets, network policies, PodMonitor. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from cryptocdc_operator.settings import Object, OperatorSettings
 
 
 def disruption_budget(program: Program, feed: CryptoFeed, owner: Owner) -> Object | None:
-    """One pod at a time may be evicted; None for a single one, which a budget could only hold fast. One that is not
-    ready may always be evicted: pods that wait for a server on the node being drained would hold the drain up."""
+    """Return a budget that allows one eviction at a time; None for a single pod, whose eviction it would only block.
+    Pods that are not ready may always be evicted: those that wait for a server on a drained node would block the
+    drain."""
     if program.replicas < 2:
         return None
     return {
@@ -34,7 +35,7 @@ def disruption_budget(program: Program, feed: CryptoFeed, owner: Owner) -> Objec
 
 
 def service(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
-    """Where a program is found: by its users, else, pod by pod, by who reads its metrics, also when it is not well."""
+    """Return the program's Service: for its users, or else headless, to scrape each pod's metrics even if not ready."""
     spec: Object = {"selector": selector(feed.name, program.component)}
     if program.http:
         spec["ports"] = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
@@ -54,8 +55,8 @@ def service(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
 
 
 def network_policy(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
-    """In: metrics, and what serves users. Out: names, and the servers' ports; those of this namespace only to pods of
-    this namespace."""
+    """Return a policy. Ingress: metrics and HTTP. Egress: DNS and the servers' ports; ports of servers in this
+    namespace only to its pods."""
     near = sorted({port for host, port in program.reaches if host and "." not in host})
     far = sorted({port for host, port in program.reaches if not host or "." in host})
 
@@ -87,8 +88,8 @@ def network_policy(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
 def pod_monitor(
     programs: tuple[Program, ...], feed: CryptoFeed, names: Names, selected_by: Mapping[str, str], owner: Owner
 ) -> Object:
-    """Scrapes the feed's programs; `feed` is the identity, as in the verifier's own metrics. `selected_by`: labels of a
-    Prometheus' choice."""
+    """Return a PodMonitor of the feed's programs; the label `feed` is the identity, as in the verifier's metrics.
+    `selected_by`: labels by which a Prometheus selects it."""
     components = [program.component for program in programs]
     return {
         "apiVersion": "monitoring.coreos.com/v1",

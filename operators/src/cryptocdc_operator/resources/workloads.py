@@ -13,19 +13,20 @@ from cryptocdc_operator.settings import Object, OperatorSettings
 
 USER = 10001
 STOP_S = 45
-"""A producer flushes and a consumer drains within 30 s; what is not acknowledged then is sent again."""
+"""A producer flushes and a consumer drains within 30 s; unacknowledged work is repeated."""
 LEAVE_S = 5
-"""What serves users goes on that long once it is told to stop: until all nodes have taken it out of its Service."""
+"""A pod that serves users keeps running this long after it is told to stop, until all nodes have removed it from its
+Service."""
 READ = "cryptocdc.io/feed-digest"
-"""Annotation of a pod: a digest of what its program reads of the feed at its start. Symbols are not among that."""
+"""Annotation of a pod: a digest of its program's inputs. Symbols are not among them."""
 
 _SECRETS = "/var/run/secrets/cryptocdc"
 _FEED = "/etc/cryptocdc"
 
 
 def deployment(program: Program, feed: CryptoFeed, settings: OperatorSettings, owner: Owner) -> Object:
-    """The pods' template depends on what the program reads at its start and on the operator's settings; never on
-    symbols or scaling: they restart nothing."""
+    """Return the Deployment. Its pod template depends on the program's inputs and the operator's settings, never on
+    symbols or scaling, which restart nothing."""
     name, found = f"{feed.name}-{program.component}", labels(feed.name, program.component)
     return {
         "apiVersion": "apps/v1",
@@ -35,7 +36,7 @@ def deployment(program: Program, feed: CryptoFeed, settings: OperatorSettings, o
             "replicas": program.replicas,
             "revisionHistoryLimit": 3,
             "selector": {"matchLabels": selector(feed.name, program.component)},
-            # The new one captures before the old one stops: what both capture falls to the key.
+            # The new pod captures before the old one stops: what both capture has the same key.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
                 "metadata": {"labels": found, "annotations": {READ: digest(program.inputs)}},
@@ -46,7 +47,7 @@ def deployment(program: Program, feed: CryptoFeed, settings: OperatorSettings, o
 
 
 def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Object:
-    """What a program runs in: its settings, its secrets as files, the feed, and no right that it does not need."""
+    """Return the pod spec: settings, secrets as files, the feed, and no unnecessary privileges."""
     environment = {
         "CRYPTOCDC_FEED": f"{_FEED}/feed.yaml",
         "CRYPTOCDC_SOURCE": source_of(feed.spec.exchange),
@@ -120,7 +121,7 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
                     "secret": {
                         "secretName": secret.name,
                         "defaultMode": 0o440,
-                        # No more than the program reads.
+                        # Only the keys that the program reads.
                         "items": [{"key": key, "path": key} for key in sorted(set(secret.files.values()))],
                     },
                 }
@@ -131,5 +132,5 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
 
 
 def digest(value: object) -> str:
-    """Equal for equal values, whatever the order of their keys."""
+    """Return a digest that is equal for equal values, whatever the order of their keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

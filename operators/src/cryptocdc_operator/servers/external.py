@@ -1,4 +1,4 @@
-"""The exchange, asked what symbols mean, and the verifier, asked what it has proven."""
+"""Clients of the exchange, for symbols, of the verifier, for proofs, and of consumers, for their readiness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cryptocdc_operator.settings import OperatorSettings
 from cryptocdc_operator.status.assess import Proof
 
 PATIENCE_S = 10.0
-"""A reconciliation does not wait longer for the exchange: it comes again."""
+"""A pass does not wait longer for the exchange: the next one retries."""
 UNAVAILABLE = 503
 _PREFIX = "cryptocdc_verifier_"
 
@@ -28,7 +28,7 @@ class ExchangeAndVerifier:
     def __init__(self, settings: OperatorSettings) -> None:
         self._settings = settings
         self._http = requests.Session()
-        # The cluster's own addresses are not reached by way of a proxy.
+        # Addresses inside the cluster are not reached through a proxy.
         self._http.trust_env = False
 
     def resolve(self, feed: CryptoFeed, current: frozenset[str], absent: frozenset[str]) -> ResolvedFeed:
@@ -62,7 +62,7 @@ class ExchangeAndVerifier:
 
 
 def proof_in(samples: Samples, fid: str) -> Proof:
-    """What the verifier's metrics say of a feed."""
+    """Return a feed's proof from the verifier's metrics."""
     through = samples.by(f"{_PREFIX}proven_through_timestamp_seconds", "table", feed=fid)
     return Proof(
         differences=int(samples.total(f"{_PREFIX}differences", feed=fid)),

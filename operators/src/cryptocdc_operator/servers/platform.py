@@ -1,4 +1,4 @@
-"""The platform's servers, through the adapters that the programs use, too."""
+"""The platform's servers, through the same adapters as the programs use."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ log = logging.getLogger("cryptocdc.operator")
 Secrets = Mapping[str, Mapping[str, str]]
 """The secrets' contents, by name."""
 LOOK_S = 10.0
-"""As long as the other clients wait for a connection."""
+"""The same as the other clients' connection timeout."""
 
 
 def server_settings(settings: OperatorSettings, addresses: Addresses, secrets: Secrets) -> ServerSettings:
-    """The servers' settings with what stands in the secrets. Raises SettingsError, SecretUnusable."""
+    """Return the servers' settings, completed from the secrets. Raises SettingsError, SecretUnusable."""
     found: dict[str, str] = dict(addresses)
 
     def login(group: str, secret: str, user: str) -> None:
@@ -66,12 +66,12 @@ def server_settings(settings: OperatorSettings, addresses: Addresses, secrets: S
 
 @cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Nobody else's, and gone with this process."""
+    """Return a private temporary folder, which is removed with this process."""
     return tempfile.TemporaryDirectory(prefix="cryptocdc-")
 
 
 def _file(text: str) -> Path:
-    """A certificate authority as a file, which is how the clients take it; the same text is the same file."""
+    """Return the path of a file with a CA certificate, as the clients need it; the same text gives the same file."""
     path = Path(_folder().name) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.crt"
     if not path.exists():
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as draft:
@@ -81,7 +81,7 @@ def _file(text: str) -> Path:
 
 
 def connect(settings: OperatorSettings, addresses: Addresses, secrets: Secrets) -> PlatformServers:
-    """Raises SettingsError, SecretUnusable."""
+    """Return the servers' clients. Raises SettingsError, SecretUnusable."""
     servers = server_settings(settings, addresses, secrets)
 
     def role(secret: str, *rights: str) -> Role:
@@ -97,17 +97,17 @@ def connect(settings: OperatorSettings, addresses: Addresses, secrets: Secrets) 
 
 @dataclass(frozen=True)
 class Role:
-    """Of Cassandra's, made by the operator: its login, and its rights on each feed's keyspace."""
+    """A role in Cassandra that the operator creates: its login, and its permissions on each feed's keyspace."""
 
     login: CassandraSettings
     rights: tuple[str, ...]
 
 
 class PlatformServers:
-    """All four servers. Connections are made for each question: minutes lie between two of them."""
+    """All four servers. Each request opens its own connection, since requests are minutes apart."""
 
     def __init__(self, servers: ServerSettings, settings: OperatorSettings, roles: Sequence[Role] = ()) -> None:
-        """`roles`: made in Cassandra, and granted their rights on what is made there."""
+        """`roles`: created in Cassandra and granted permissions on each feed's keyspace."""
         self._servers = servers
         self._roles = roles
         self._connect = Connect(servers.connect.url)
@@ -120,7 +120,7 @@ class PlatformServers:
             replication_user=servers.replication.user,
             # Connect resolves it, so that neither the KafkaConnector nor REST ever shows it.
             replication_password=f"${{secrets:{namespace}/{secret}:password}}",
-            # Connect has no file to check the certificate against.
+            # Connect has no CA file to verify the certificate against.
             postgres_sslmode="require" if servers.postgres.sslmode.startswith("verify") else servers.postgres.sslmode,
             cassandra_replication=f"{replication}{settings.cassandra_replication}}}",
             topic_replication=settings.topic_replication,
@@ -134,24 +134,24 @@ class PlatformServers:
         unreachable: dict[str, str] = {}
         found: dict[str, Any] = {"missing_tables": ()}
 
-        def asked(server: str, ask: Callable[[Plan], dict[str, Any]]) -> dict[str, Any]:
+        def observe(server: str, ask: Callable[[Plan], dict[str, Any]]) -> dict[str, Any]:
             try:
                 return ask(plan)
             except ServerError as error:
                 unreachable[error.server] = str(error)
-            except Exception as error:  # an answer that the client does not understand: the other servers still count
-                log.exception("%s: an invalid answer", server)
+            except Exception as error:  # a response that the client can't parse must not hide the other servers
+                log.exception("%s: invalid response", server)
                 unreachable[server] = describe(error)
             return {}
 
-        # The connector's position after the slot: while it runs, both only grow.
+        # The connector's position is read after the slot: while it runs, both only grow.
         chains = (
             ((POSTGRES, self._observe_postgres), (CONNECT, self._observe_connect)),
             ((CASSANDRA, self._observe_cassandra),),
             ((KAFKA, self._observe_kafka),),
         )
         with ThreadPoolExecutor(len(chains)) as pool:
-            for answers in pool.map(lambda chain: [asked(*ask) for ask in chain], chains):
+            for answers in pool.map(lambda chain: [observe(*ask) for ask in chain], chains):
                 for answer in answers:
                     found["missing_tables"] += answer.pop("missing_tables", ())
                     found |= answer
@@ -188,7 +188,7 @@ class PlatformServers:
             missing = cassandra.missing_tables(self._servers.cassandra, plan.names.keyspace, tables)
             if not missing:
                 missing = [
-                    f"rights of {role.login.username} ({', '.join(role.rights)}) on {plan.names.keyspace}"
+                    f"permissions of {role.login.username} ({', '.join(role.rights)}) on {plan.names.keyspace}"
                     for role in self._roles
                     if not cassandra.may(role.login, plan.names.keyspace, role.rights)
                 ]
@@ -215,8 +215,8 @@ class PlatformServers:
                 self._grant(role, plan.names)
 
     def _grant(self, role: Role, names: Names) -> None:
-        """A role that is there may have another password: it gets the secret's only then, since Cassandra refuses a
-        second change within five seconds."""
+        """Create a role and grant its permissions. An existing role's password is changed only if it differs from the
+        secret's, since Cassandra refuses a second change within five seconds."""
         username, password = role.login.username, role.login.password
         cassandra.apply_schema(self._servers.cassandra, cassandra_role(names, username, password, role.rights))
         if not cassandra.may(role.login, names.keyspace, role.rights):
@@ -266,7 +266,7 @@ class PlatformServers:
 
 @contextmanager
 def _server_errors(server: str) -> Iterator[None]:
-    """What a client raises as ServerError; as Refused where the server understood and will not."""
+    """Convert the clients' exceptions to ServerError, or to Refused if the server rejected the request."""
     try:
         yield
     except (psycopg2.errors.RaiseException, InvalidRequest) as error:
@@ -280,7 +280,7 @@ def _server_errors(server: str) -> Iterator[None]:
 
 
 def _error_text(error: Exception) -> str:
-    """What a person needs of what a client says."""
+    """Return the relevant part of a client's error message."""
     match error:
         case psycopg2.errors.RaiseException():
             return error.diag.message_primary or str(error)

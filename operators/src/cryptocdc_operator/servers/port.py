@@ -1,4 +1,4 @@
-"""What the operator needs of the platform's servers, the exchange and the verifier. Tests put doubles here."""
+"""The ports to the platform's servers, the exchange and the verifier. Tests use doubles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptocdc_operator.status.assess import Proof
 
 
 class ServerError(RuntimeError):
-    """A server does not answer, or not as wanted. The message says what it said."""
+    """A server does not answer, or answers with an error, which is the message."""
 
     def __init__(self, server: str, message: str) -> None:
         self.server = server
@@ -25,32 +25,32 @@ class ServerError(RuntimeError):
 
 
 class Refused(ServerError):
-    """A server understood and will not: a retry changes nothing until the feed or the data change."""
+    """A server rejected a request: a retry is useless until the feed or the data change."""
 
 
 class ExchangeSilent(RuntimeError):
-    """The exchange does not say what the symbols mean."""
+    """The exchange does not answer the request for its markets."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """The platform at one moment. What a server that does not answer would have said is None, or empty."""
+    """The platform at one moment. Fields of a server that does not answer are None or empty."""
 
     unreachable: Mapping[str, str] = field(default_factory=dict)
-    """By server, what it said."""
+    """Error messages, by server."""
     missing_tables: tuple[str, ...] = ()
     slot: Slot | None = None
     state: ConnectorState | None = None
     config: Mapping[str, str] | None = None
-    """The connector's, as Connect has it."""
+    """The connector's configuration in Connect."""
     position: int | None = None
-    """The connector's, in bytes of PostgreSQL's log. Read after the slot."""
+    """The connector's position, an LSN as a number of bytes. Read after the slot."""
     lag: int | None = None
     topics: Mapping[str, int] = field(default_factory=dict)
-    """By topic of the plan that Kafka has, how many replicas it has."""
+    """The number of replicas of the plan's existing topics, by name."""
 
     def carries(self, wanted: Mapping[str, str]) -> bool:
-        """Whether Connect has all of a connector's wanted configuration. Strimzi may add settings of its own."""
+        """Return whether Connect has all of the wanted configuration. Strimzi may add settings of its own."""
         return self.config is not None and wanted.items() <= self.config.items()
 
     def answers(self, *servers: str) -> bool:
@@ -67,52 +67,52 @@ class Servers(Protocol):
     def facts(self) -> PlatformFacts: ...
 
     def tables(self, names: Names) -> list[str]:
-        """The streams' in PostgreSQL."""
+        """Return the streams' tables in PostgreSQL."""
 
     def observe(self, plan: Plan) -> Observed:
-        """Raises nothing: what does not answer is in `unreachable`."""
+        """Observe all servers. Raises nothing: those that do not answer are in `unreachable`."""
 
     def apply_tables(self, plan: Plan) -> None:
-        """Schema, publication, heartbeat; keyspace and tables. Raises Refused too."""
+        """Create schema, publication and heartbeat; keyspace and tables. Also raises Refused."""
 
     def write_symbols(self, names: Names, symbols: Mapping[str, int]) -> tuple[list[str], list[str]]:
-        """What was added and what was removed."""
+        """Write the symbols, and return those added and those removed."""
 
     def connector_state(self, name: str) -> ConnectorState | None: ...
 
     def restart_connector(self, name: str) -> None: ...
 
     def stop_connector(self, name: str) -> None:
-        """Ask Connect itself to stop it: Strimzi leaves a connector that has failed as it is."""
+        """Stop the connector in Connect directly: Strimzi does not stop a failed one."""
 
     def start_connector(self, name: str) -> None:
-        """Ask Connect itself to take back a stop."""
+        """Resume the connector in Connect directly."""
 
     def reset_connector(self, name: str) -> None:
-        """Forget the position of a connector that was stopped. Raises Refused when Connect does not accept that."""
+        """Reset the position of a stopped connector. Raises Refused if Connect does not accept that."""
 
     def delete_connector(self, name: str) -> None:
-        """Remove from Connect what no KafkaConnector stands for any more."""
+        """Delete a connector without KafkaConnector from Connect."""
 
     def drop_slot(self, names: Names) -> None: ...
 
     def drop_data(self, names: Names) -> None:
-        """Schema, publication, keyspace, with all rows."""
+        """Remove schema, publication and keyspace, with all rows."""
 
 
 class ExternalServices(Protocol):
-    """What is neither cluster nor platform."""
+    """The port to everything outside cluster and platform."""
 
     def resolve(self, feed: CryptoFeed, current: frozenset[str], absent: frozenset[str]) -> ResolvedFeed:
-        """`current` and `absent` as cryptocdc_core.resolve takes them. Raises FeedError, ExchangeSilent."""
+        """Resolve the feed; `current` and `absent` as in `cryptocdc_core.resolve`. Raises FeedError, ExchangeSilent."""
 
     def proof(self, names: Names) -> Proof | str | None:
-        """As assess.proven takes it."""
+        """Return the proof for `assess.proven`."""
 
     def obstacle(self, host: str, port: int) -> str | None:
-        """What keeps the program there from its work, in its own words; None when nothing does or it does not answer.
+        """Return why the program at that address can't work, as it reports it; None if it can, or does not answer.
         Raises nothing."""
 
 
 Connect = Callable[[Mapping[str, Mapping[str, str]]], Servers]
-"""The servers, reached with the secrets' contents by their names. Raises SettingsError, SecretUnusable."""
+"""Returns the servers, given the secrets' contents by name. Raises SettingsError, SecretUnusable."""

@@ -1,4 +1,4 @@
-"""From what was observed of a part of the feed to its condition: status, reason and message. Pure."""
+"""Derives the conditions of a feed's parts from what was observed: status, reason and message. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from cryptocdc_operator.status.conditions import NOT_WRITING, Assessment, rfc333
 from cryptocdc_operator.status.model import CatchUp
 
 REFUSAL_LENGTH = 800
-"""Of what is said about one topic, so that the number of the others still fits into a message."""
+"""Maximum length of a topic's problem, so that the number of the others still fits into a message."""
 _STARTING = ("ContainerCreating", "PodInitializing", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the verifier says of a feed. `through`: up to when all tables are proven equal, None before the first."""
+    """What the verifier reports about a feed. `through`: time up to which all tables are proven equal, None if there is
+    none yet."""
 
     differences: int
     rows: int
@@ -33,12 +34,13 @@ def platform(
     unreachable: Mapping[str, str],
     restarting: Mapping[str, str] | None = None,
 ) -> Assessment:
-    """`unreachable`: by server, what it said; `restarting`: by server that is, why its pods do not serve yet."""
+    """Return the condition. `unreachable`: error messages by server; `restarting`: why the pods of a restarting server
+    are not ready yet."""
     starts = restarting or {}
     problems = [f"missing secrets: {', '.join(missing_secrets)}"] if missing_secrets else []
     problems += [f"the API server has no kind {kind}: is its operator installed?" for kind in missing_kinds]
     problems += [
-        f"{server} restarts: {starts[server]}" if server in starts else f"{server}: {problem}"
+        f"{server} is restarting: {starts[server]}" if server in starts else f"{server}: {problem}"
         for server, problem in unreachable.items()
     ]
     if not problems:
@@ -52,7 +54,7 @@ def platform(
 
 
 def not_serving(pods: Sequence[Object]) -> str | None:
-    """Return why a server's pods do not serve yet, None when they should, or when there is none to say it."""
+    """Return why a server's pods are not ready yet, None if they should be, or if there are no pods."""
     return next(filter(None, map(_not_serving, pods)), None)
 
 
@@ -60,7 +62,7 @@ def _not_serving(pod: Object) -> str | None:
     metadata, status = pod["metadata"], pod.get("status") or {}
     name = metadata["name"]
     if "deletionTimestamp" in metadata:
-        return f"pod {name} is ending"
+        return f"pod {name} is stopping"
     ready = any(
         (condition.get("type"), condition.get("status")) == ("Ready", "True")
         for condition in status.get("conditions") or []
@@ -75,8 +77,8 @@ def _not_serving(pod: Object) -> str | None:
 
 
 def topics(wanted: Iterable[str], live: Mapping[str, Object], refused: Mapping[str, str] | None = None) -> Assessment:
-    """`wanted`: names of KafkaTopics; `live`: those that are there; `refused`: by name, why the API server did not
-    accept it."""
+    """Return the condition. `wanted`: names of KafkaTopics; `live`: those that exist; `refused`: why the API server did
+    not accept some, by name."""
     names = sorted(wanted)
     problems = {name: strimzi_problem(live.get(name)) for name in names} | dict(refused or {})
     wrong = [f"KafkaTopic {name}: {problem}" for name, problem in problems.items() if problem]
@@ -85,10 +87,8 @@ def topics(wanted: Iterable[str], live: Mapping[str, Object], refused: Mapping[s
         return Assessment("False", "TopicRefused", f"{wrong[0][:REFUSAL_LENGTH]}{others}")
     waiting = [name for name, problem in problems.items() if problem == ""]
     if waiting:
-        return Assessment(
-            "False", "Waiting", f"{len(waiting)} of {len(names)} topics are yet to be made: {waiting[0]} …"
-        )
-    return Assessment("True", "Made", f"{len(names)} topics are there")
+        return Assessment("False", "Waiting", f"{len(waiting)} of {len(names)} topics do not exist yet: {waiting[0]} …")
+    return Assessment("True", "Made", f"{len(names)} topics exist")
 
 
 def connector(
@@ -100,19 +100,19 @@ def connector(
     lost: str | None,
     recovery: Recovery,
 ) -> Assessment:
-    """`current`: Connect has the configuration that is wanted. The state is that of the tasks: a connector of its own
-    says RUNNING, and its KafkaConnector Ready, long after its task has failed."""
+    """Return the condition. `current`: Connect has the wanted configuration. `state` includes the tasks: a connector
+    reports RUNNING, and its KafkaConnector Ready, long after its task has failed."""
     problem = strimzi_problem(live)
     if action is Action.HALT:
         return Assessment(
             "False", "SlotLost",
             f"the replication slot is lost: {lost}. Halted after {MOST_SNAPSHOTS} new snapshots; once the cause is"
-            f" gone, a new value of the annotation {NEW_SNAPSHOT} allows more",
+            f" fixed, a new value of the annotation {NEW_SNAPSHOT} allows more",
         )  # fmt: skip
     if action is Action.SNAPSHOT:
         why = f"the replication slot was lost{f': {lost}' if lost else ''}"
         which = f"new snapshot {recovery.snapshots} of at most {MOST_SNAPSHOTS}"
-        return Assessment("False", "SnapshotAgain", f"{which} is prepared: {why}{f'; {problem}' if problem else ''}")
+        return Assessment("False", "SnapshotAgain", f"preparing {which}: {why}{f'; {problem}' if problem else ''}")
     if state is None:
         if problem:
             return Assessment("False", "ConnectorRefused", problem)
@@ -125,10 +125,10 @@ def connector(
     if not current:
         return Assessment("False", "Changing", "Connect does not have the newest configuration yet")
     if not state.running:
-        tasks = ", ".join(state.tasks) or "not there"
+        tasks = ", ".join(state.tasks) or "missing"
         restarted = f" (restarted {recovery.restarts} times)" if recovery.restarts else ""
         return Assessment("False", "Starting", f"the connector is {state.state}, its task {tasks}{restarted}")
-    return Assessment("True", "Streaming", "its task runs and its replication slot is whole")
+    return Assessment("True", "Streaming", "the task is running and the replication slot is usable")
 
 
 def program(
@@ -139,16 +139,17 @@ def program(
     pods: Sequence[Object],
     stalled: Sequence[str] = (),
 ) -> Assessment:
-    """`what`: as in OF_PROGRAMS. `live`: the Deployment; `pods`: its pods; `stalled`: why some of them can't write."""
+    """Return the condition. `what`: as in OF_PROGRAMS; `live`: the Deployment; `pods`: its pods; `stalled`: why some of
+    them can't write."""
     if live is None:
-        return Assessment("False", "Waiting", f"{what} are started once tables and connector are ready for them")
+        return Assessment("False", "Waiting", f"{what} start once tables and connector are ready")
     status, generation = live.get("status") or {}, live["metadata"].get("generation", 0)
     ready, now = status.get("availableReplicas") or 0, status.get("replicas") or 0
     if stalled and wanted:
         return Assessment("False", NOT_WRITING, f"{len(stalled)} of {wanted} {what} can't write: {'; '.join(stalled)}")
     if (status.get("observedGeneration") or 0) >= generation and now == wanted:
         if wanted == 0:
-            reason, why = ("Suspended", "the feed is suspended") if suspended else ("ScaledToZero", "none is asked for")
+            reason, why = ("Suspended", "the feed is suspended") if suspended else ("ScaledToZero", "scaled to zero")
             return Assessment("True", reason, f"no {what} run: {why}")
         if ready == wanted and (status.get("updatedReplicas") or 0) == wanted:
             return Assessment("True", "Running", f"{ready} of {wanted} {what} run")
@@ -160,16 +161,16 @@ def program(
 
 
 def _trouble(pod: Object) -> tuple[str, str] | None:
-    """Why a pod does not come up: in one word, and in the kubelet's or the scheduler's own."""
+    """Return why a pod does not start: the reason in one word, and the kubelet's or the scheduler's message."""
     status, name = pod.get("status") or {}, pod["metadata"]["name"]
     for container in status.get("containerStatuses") or []:
         waiting = (container.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason") or ""
         if reason not in _STARTING:
-            return reason, f"{name}: {reason}: {waiting.get('message') or 'the kubelet gives no message'}"
+            return reason, f"{name}: {reason}: {waiting.get('message') or 'no message from the kubelet'}"
         ended = (container.get("lastState") or {}).get("terminated")
         if ended and not container.get("ready"):
-            return "Crashing", f"{name}: ended with exit code {ended.get('exitCode')}, is started again"
+            return "Crashing", f"{name}: exited with code {ended.get('exitCode')}, restarting"
     for condition in status.get("conditions") or []:
         if (condition.get("type"), condition.get("status")) == ("PodScheduled", "False"):
             return "Unschedulable", f"{name}: {condition.get('message', '')}"
@@ -177,44 +178,45 @@ def _trouble(pod: Object) -> tuple[str, str] | None:
 
 
 def proven(proof: Proof | str | None, suspended: bool, catch_up: CatchUp | None, now: datetime) -> Assessment:
-    """`proof`: a text says why there is none, None that there is no verifier. `catch_up`: how an old one gets on."""
+    """Return the condition. `proof`: a text says why there is none, None means no verifier. `catch_up`: the progress of
+    an old proof."""
     if proof is None:
         return Assessment("Unknown", "NoVerifier", "no verifier is installed")
     if isinstance(proof, str):
         return Assessment("Unknown", "VerifierUnreachable", proof)
     if proof.differences:
-        how = "`cryptocdc verify --explain` names them and the cause"
+        how = "`cryptocdc verify --explain` shows them and the cause"
         return Assessment("False", "Different", f"{proof.differences} keys differ: {how}")
     if proof.through is None:
         return Assessment("Unknown", "NotYet", "nothing is proven yet")
-    # A suspended feed gets no new rows, so that the last moment that there is to prove grows old.
+    # A suspended feed gets no new rows, so its newest provable time grows old.
     if not suspended and catch_up is not None:
         if catch_up.gaining:
             left = int((now - proof.through).total_seconds() // 60)
-            why = f"proven up to {rfc3339(proof.through)} so far, the {left} minutes since then are being proven"
+            why = f"proven up to {rfc3339(proof.through)}; catching up with the {left} minutes since then"
             return Assessment("Unknown", "CatchingUp", why)
-        return Assessment("False", "Behind", f"nothing that is newer than {rfc3339(proof.through)} is proven")
+        return Assessment("False", "Behind", f"nothing newer than {rfc3339(proof.through)} is proven")
     return Assessment("True", "Equal", "PostgreSQL and Cassandra are equal")
 
 
 def markets(exchange: str, symbols: int, halted: Sequence[str], waiting: Sequence[str], suspect: str) -> Assessment:
-    """Whether all of the feed's `symbols` trade, as the exchange lists them. `waiting`: a sentence for each symbol that
-    is not listed; `suspect`: why the list was not believed.
-    """
+    """Return the condition: whether all of the feed's `symbols` are trading. `waiting`: a message for each symbol that
+    is not listed; `suspect`: why the exchange's list is implausible."""
     if suspect:
-        why = f"the list of markets of {exchange} is not believed, it is requested again: {suspect}"
+        why = f"{exchange}'s list of markets is implausible and will be requested again: {suspect}"
         return Assessment("Unknown", "ListSuspect", why)
-    paused = [f"paused, captured once they trade again: {', '.join(halted)}"] if halted else []
+    paused = [f"paused, captured once trading resumes: {', '.join(halted)}"] if halted else []
     if waiting or paused:
         return Assessment("False", "Waiting" if waiting else "Paused", "; ".join([*waiting, *paused]))
-    return Assessment("True", "Trading", f"{symbols} markets trade")
+    return Assessment("True", "Trading", f"{symbols} markets are trading")
 
 
 def strimzi_problem(live: Object | None) -> str | None:
-    """Return None when Strimzi says that an object is ready as it is, "" when it has yet to say, else what is wrong.
+    """Return None if Strimzi reports the current generation of an object as ready, "" if it has not reported yet,
+    otherwise the problem.
 
-    An error has two forms: the cluster operator writes `NotReady` with status True, the topic operator `Ready` with
-    status False. Conditions of any other type, such as `Warning`, say nothing about it.
+    There are two forms of errors: the cluster operator writes `NotReady` with status True, the topic operator `Ready`
+    with status False. Conditions of other types, such as `Warning`, are irrelevant.
     """
     if live is None:
         return ""

@@ -1,7 +1,7 @@
-"""Whether a proof that is old is being made good. Pure: what was seen before is in the feed's status.
+"""Tells whether an old proof is catching up. Pure: the previous observation is in the feed's status.
 
-A feed that is made again, or filled with its past, is proven from its oldest row on: what is proven is old although
-nothing is late. It is the present that is late when the distance to it does not get smaller.
+A recreated or backfilled feed is proven from its oldest row on, so its proof is old although nothing is wrong. It is
+behind only if its distance to the present does not shrink.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from cryptocdc_operator.status.model import CatchUp
 STALE = timedelta(minutes=15)
 """A proof trails by one to two minutes."""
 PATIENCE = timedelta(minutes=10)
-"""A proof that gets no closer to the present for so long is late. One slice of it takes minutes at most."""
+"""A proof that gets no closer to the present for this long is behind. Proving a slice takes minutes at most."""
 GAIN_S = 60
-"""A proof moves on by whole minutes: a smaller gain is none."""
+"""A proof advances by whole minutes: a smaller gain does not count."""
 
 
 def track_catch_up(
     before: CatchUp | None, earlier: datetime | None, through: datetime, now: datetime
 ) -> CatchUp | None:
-    """Return what to keep in the status about a proof that reaches as far as `through`: None while that is recent.
+    """Return the state to keep for a proof up to `through`: None while that is recent.
 
-    `earlier`: how far it reached when it was last looked at, None when it never was.
+    `earlier`: how far the proof reached at the last observation, None if there was none.
     """
     distance = int((now - through).total_seconds())
     if distance <= STALE.total_seconds():

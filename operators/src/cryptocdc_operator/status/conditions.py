@@ -1,4 +1,4 @@
-"""The conditions of a feed's status: their types, `Ready` that sums them up, and how they change. Pure."""
+"""The conditions of a feed's status: their types, the summary `Ready`, and their transitions. Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING,
     "ApiReady", "AlerterReady", "Proven", "MarketsTrading",
 )  # fmt: skip
 PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, PROVEN)
-"""What Ready sums up, in the order in which one would look for a cause; then come the markets, which may wait."""
+"""The conditions that Ready summarizes, in the order in which to look for a cause; the markets come last."""
 
 OF_PROGRAMS = {
     "producer": (PRODUCERS, "producers"), "consumer": (CONSUMERS, "consumers"), "api": (API, "API servers"),
     ALERTER: (ALERTING, "alerters"),
 }  # fmt: skip
-"""By component: the type of its condition, and what its pods are called."""
+"""By component: the type of its condition, and the plural that messages use."""
 LEFT_OUT = {
-    "api": ("SwitchedOff", "the operator's settings have none"),
+    "api": ("SwitchedOff", "disabled in the operator's settings"),
     ALERTER: ("NoAlerts", "there is no alert to watch"),
 }
-"""Why a feed can do without a component, in one word and in more."""
+"""Why a feed lacks a component: reason and message."""
 
 NOT_WRITING = "NotWriting"
 COMING = ("Waiting", "Starting", "Changing", "Progressing", "SnapshotAgain")
@@ -33,11 +33,11 @@ COMING = ("Waiting", "Starting", "Changing", "Progressing", "SnapshotAgain")
 MOST_MESSAGE = 1000
 MOST_REASON = 64
 _ONE_WORD = re.compile("[^A-Za-z0-9]")
-"""What a condition's reason can't hold; some reasons are the kubelet's."""
+"""Characters that a condition's reason can't contain; some reasons are the kubelet's."""
 
 
 class Assessment(NamedTuple):
-    """Whether something holds, why in one word, and why for people."""
+    """A condition's status, with the reason in one word for programs and as a message for people."""
 
     status: Literal["True", "False", "Unknown"]
     reason: str
@@ -49,15 +49,14 @@ class Assessment(NamedTuple):
 
 
 def ready(assessments: Mapping[str, Assessment], suspended: bool, nothing_trades: bool = False) -> Assessment:
-    """The first part that does not hold says why. That nothing is proven yet keeps nothing from working, nor does a
-    market that is waited for, unless there is no other (`nothing_trades`).
-    """
+    """Return the summary: the first part that is not True determines it. A missing proof does not prevent work, nor
+    does a market that is not trading, unless none is (`nothing_trades`)."""
     for part in PARTS:
         assessment = assessments[part]
         if not (assessment.holds or (part == PROVEN and assessment.status == "Unknown")):
             return Assessment("False", assessment.reason, f"{part}: {assessment.message}")
     if suspended:
-        return Assessment("True", "Suspended", "nothing is captured; what is in PostgreSQL is carried on")
+        return Assessment("True", "Suspended", "nothing is captured; rows in PostgreSQL are still replicated")
     trading = assessments.get(MARKETS)
     if trading is not None and trading.status == "False":
         return Assessment("False" if nothing_trades else "True", trading.reason, f"{MARKETS}: {trading.message}")
@@ -79,8 +78,8 @@ def merge(
                 made.append(dict(then))
                 continue
             if kind == MARKETS:
-                continue  # nobody has asked the exchange yet
-            assessment = Assessment("Unknown", "NotSeen", "not looked at yet")
+                continue  # the exchange has not been queried yet
+            assessment = Assessment("Unknown", "NotSeen", "not checked yet")
         same = then is not None and then["status"] == assessment.status
         made.append(
             {
@@ -96,9 +95,9 @@ def merge(
 
 
 def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those conditions of `after` that an event should report: their status or reason is new. That something is yet to
-    come is no news unless it was there, nor is what can't be known now; what a part has said `Ready` need not repeat.
-    """
+    """Return the conditions of `after` that an event should report, because their status or reason is new. Not
+    reported: what is still being created and never existed, what is Unknown, and a `Ready` that repeats a part's
+    reason."""
     earlier = {condition["type"]: condition for condition in before}
     new = []
     for condition in after:
@@ -112,7 +111,7 @@ def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, An
 
 
 def message(text: str) -> str:
-    """Return `text` as a condition can hold it: on one line, bounded, and of characters that JSON can carry."""
+    """Return `text` as a condition's message: on one line, bounded, and encodable in JSON."""
     return " ".join(text.encode(errors="replace").decode().split())[:MOST_MESSAGE]
 
 

@@ -1,4 +1,4 @@
-"""A feed's status as a document: what is read of it, and the smallest patch that changes it. Pure."""
+"""A feed's status as a document: reading its parts, and the smallest patch that changes it. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def recovery_of(status: Mapping[str, Any]) -> Recovery:
 
 
 def recovery_document(recovery: Recovery) -> dict[str, Any]:
-    """Empty for a connector that never failed; else complete, as the API server would fill it up itself."""
+    """Return an empty document for a connector that never failed, otherwise a complete one, with the defaults that the
+    API server would add."""
     if recovery == Recovery():
         return {}
     return _document(recovery)
@@ -43,7 +44,7 @@ def moment(text: str | None) -> datetime | None:
 
 
 def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """The patch (RFC 7386) that makes `after` of `before`. It replaces lists whole: conditions come complete."""
+    """Return the patch (RFC 7386) from `before` to `after`. It replaces whole lists, so conditions must be complete."""
     patch: dict[str, Any] = {key: None for key in before if key not in after}
     for key, value in after.items():
         then = before.get(key)

@@ -1,4 +1,4 @@
-"""Any exception in words that a person can act on. Pure."""
+"""Describes exceptions so that a person can act on them. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
 API_SERVER_AWAY = HTTPError
-"""What the API server's client raises when it can't be reached."""
+"""Raised by the API server's client when it can't be reached."""
 
 
 def describe(error: BaseException) -> str:
-    """Return what an exception says, the API server's own message where it sent one."""
+    """Return a description of an exception, with the API server's message if it sent one."""
     match error:
         case ApiException():
             return f"the API server answers {error.status} {error.reason or ''}: {_message(error)}"
@@ -25,5 +25,5 @@ def _message(error: ApiException) -> str:
     try:
         return str(json.loads(error.body or b"")["message"])
     except (ValueError, TypeError, KeyError):
-        body: str | bytes = error.body or "it gives no reason"
+        body: str | bytes = error.body or "no reason given"
         return body.decode(errors="replace") if isinstance(body, bytes) else body

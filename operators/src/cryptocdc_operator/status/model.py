@@ -1,4 +1,4 @@
-"""What the operator says about a feed: `status` of a CryptoFeed, and of it the CRD's schema."""
+"""The status of a CryptoFeed, which the operator writes, and from which the CRD's schema is generated."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class _Model(BaseModel):
 
 
 class Condition(_Model):
-    """One thing that holds or does not, as Kubernetes writes it (metav1.Condition)."""
+    """A condition as in Kubernetes' metav1.Condition."""
 
     type: str = Field(pattern=r"^[A-Za-z]{1,64}$", json_schema_extra={"maxLength": 64})
     """`Ready`, `PlatformReady`, `TablesReady`, `TopicsReady`, `ConnectorReady`, `ProducersReady`, `ConsumersReady`,
     `ApiReady`, `AlerterReady`, `Proven` or `MarketsTrading`."""
     status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
+    """Whether the condition is met."""
     reason: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$", json_schema_extra={"maxLength": 64})
     """Why, in one word for programs."""
     message: str = Field(max_length=4096)
@@ -32,70 +32,72 @@ class Condition(_Model):
     last_transition_time: AwareDatetime
     """When `status` last changed."""
     observed_generation: Generation | None = None
-    """The feed's generation that this was said of."""
+    """The feed's generation that was assessed."""
 
 
 class CatchUp(_Model):
-    """How the proof of the past gets on while what is proven is old. Not there while it is recent."""
+    """The progress of an old proof. Absent while the proof is recent."""
 
     distance_seconds: Count
-    """From what is proven to the present, when that last became less, or after ten minutes in which it did not."""
+    """Distance from the proven time to the present when it last became shorter, or after ten minutes in which it did
+    not."""
     since: AwareDatetime
-    """When that was."""
+    """When that was measured."""
     gaining: bool = False
-    """Whether it had become less. If not, the proof is late."""
+    """Whether it had become shorter. If not, the proof is not catching up."""
 
 
 class Status(_Model):
-    """What the operator found and did. Only the operator writes here."""
+    """The observed state of the feed. Written only by the operator."""
 
     observed_generation: Generation | None = None
     """The newest generation of the feed that was applied."""
     identity: str | None = Field(None, max_length=63)
-    """Names the schema in PostgreSQL, the keyspace in Cassandra and the topics. Noted before any of them is made."""
+    """The name of the schema in PostgreSQL and the keyspace in Cassandra, and the prefix of topics. Written before any
+    of them is created."""
     conditions: list[Condition] | None = Field(
         None, max_length=16, json_schema_extra={"x-kubernetes-list-map-keys": ["type"]}
     )
-    """`Ready` sums up the others; each says why it does not hold."""
+    """`Ready` summarizes the others; each has a reason and a message."""
     symbols: Count | None = None
-    """How many symbols the feed has: those that are captured, and those whose markets are waited for."""
+    """Number of the feed's symbols, including those whose markets are paused or not listed."""
     symbol_names: list[Symbol] | None = Field(None, max_length=1000, json_schema_extra={"uniqueItems": True})
     """These symbols: the names, or what `top` resolved to."""
     halted_names: list[Symbol] | None = Field(None, max_length=1000, json_schema_extra={"uniqueItems": True})
-    """Of these the ones whose markets are paused: they are captured once they trade again."""
+    """Symbols whose markets are paused: they are captured once trading resumes."""
     waiting_names: list[Symbol] | None = Field(None, max_length=1000, json_schema_extra={"uniqueItems": True})
-    """Of these the ones that the exchange does not list: they are captured from their first trade on."""
+    """Symbols that the exchange does not list: they are captured from their first trade on."""
     waiting_notes: list[Annotated[str, Field(max_length=256)]] | None = Field(
         None, max_length=1000, json_schema_extra={"x-kubernetes-list-type": "atomic"}
     )
-    """A sentence for each of these, with listed names that are similar."""
+    """A message for each of these, with similar listed names."""
     suspect_list: str | None = Field(None, max_length=1024)
-    """Why the exchange's last list of markets was not believed; then what was known before stays."""
+    """Why the exchange's last list of markets is implausible; what was known before is kept then."""
     resolved_at: AwareDatetime | None = None
-    """When the exchange was last asked what the symbols mean; it is asked every day, and every minute while a market is
-    paused or not listed."""
+    """When the symbols were last resolved at the exchange: once a day, and every minute while a market is paused or not
+    listed."""
     resolved_from: str | None = Field(None, max_length=64)
-    """A digest of what it was asked."""
+    """A digest of the fields from which they were resolved."""
     tables: list[Annotated[str, Field(max_length=63)]] | None = Field(
         None, max_length=16, json_schema_extra={"uniqueItems": True}
     )
-    """The streams' tables that are in PostgreSQL. Those of a stream that left the feed go on being carried."""
+    """The streams' tables in PostgreSQL. Those of streams removed from the feed are still replicated."""
     tables_from: str | None = Field(None, max_length=64)
-    """A digest of the statements that made the tables in both databases."""
+    """A digest of the statements that created the tables in both databases."""
     trades_kind: Literal["aggregate", "trade"] | None = None
-    """The kind of trades in the table `recent_trades`, noted when the table was made: `recentTrades` may leave the feed
-    and come back, but only with this kind."""
+    """The kind of trades in the table `recent_trades`, recorded when the table was created: `recentTrades` may be
+    removed and added again only with this kind."""
     rows: Count | None = None
-    """Rows of PostgreSQL that are proven equal in Cassandra."""
+    """Rows in PostgreSQL that are proven equal in Cassandra."""
     lag: Count | None = None
-    """Changes in Kafka that the consumers have yet to write."""
+    """Changes in Kafka that the consumers have not written yet."""
     proven_through: AwareDatetime | None = None
-    """Up to this moment PostgreSQL and Cassandra were compared and found equal."""
+    """Time up to which PostgreSQL and Cassandra are proven equal."""
     catch_up: CatchUp | None = None
-    """How the proof of the past gets on."""
+    """The progress of an old proof."""
     replicas: Count | None = None
-    """Consumers that run."""
+    """Number of consumers."""
     selector: str | None = Field(None, max_length=253)
-    """Finds the consumers' pods: what an autoscaler asks for."""
+    """Label selector of the consumers' pods, for autoscalers."""
     recovery: Recovery | None = None
-    """What was done for a connector that failed."""
+    """The recovery of a failed connector."""

@@ -1,1 +1,1 @@
-"""Market alerts: prices from Kafka held against a feed's conditions; records, a metric, a webhook."""
+"""Market alerts: evaluates a feed's conditions on prices from Kafka; writes records, a metric and webhook requests."""

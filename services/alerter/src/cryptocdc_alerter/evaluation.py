@@ -1,8 +1,8 @@
-"""From prices, in the order of their partition, to alerts that fire and resolve. Pure: no clock, no I/O.
+"""Evaluates alerts on prices, in the order of their partition. Pure: no clock, no I/O.
 
-A price is either `filled` in, when it was evaluated before this program began and only windows need it, or `taken`. The
-same prices give the same transitions, whatever was restarted in between: what an alert was at last, and by which record
-of the partition it became so, is `Known` from the alerts' own topic.
+A price that was evaluated before this program started only fills the windows (`fill`); others are evaluated. The same
+prices give the same transitions, whatever was restarted in between: an alert's last state, and the record of the
+partition that caused it, is `Known` from the alerts topic.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cryptocdc_core.alerts import Alert
 
 
 class Position(NamedTuple):
-    """Of a record in Kafka."""
+    """The position of a record in Kafka."""
 
     topic: str
     partition: int
@@ -27,7 +27,8 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an alert was at last: `since_ms` when it fired; `position` of the price by which it became so."""
+    """The last state of an alert: `since_ms` is when it fired; `position` is that of the price that caused the
+    state."""
 
     firing: bool
     position: Position | None = None
@@ -41,12 +42,12 @@ class Transition:
     alert: Alert
     firing: bool
     point: Point
-    """The price that made it so."""
+    """The price that caused it."""
     position: Position
     since_ms: int
     """When it fired."""
     compared: tuple[Point, Decimal] | None
-    """As Watch.compared gives it."""
+    """The result of `Watch.compared`."""
 
 
 @dataclass
@@ -66,7 +67,7 @@ class _Symbol:
 
 
 class Evaluation:
-    """All alerts of a feed, as far as their symbols' partitions are this program's."""
+    """The alerts of a feed whose symbols' partitions are assigned to this program."""
 
     def __init__(self, alerts: Iterable[Alert]) -> None:
         self._alerts: dict[str, list[Alert]] = {}
@@ -77,27 +78,27 @@ class Evaluation:
 
     @property
     def longest_ms(self) -> int:
-        """Of all windows."""
+        """The length of the longest window."""
         return max((alert.window_ms for alerts in self._alerts.values() for alert in alerts), default=0)
 
     def watches(self, symbol: str) -> bool:
         return symbol in self._alerts
 
-    def know(self, known: Mapping[str, Known]) -> None:
-        """What the alerts were at last, by id, for symbols whose prices are yet to be seen."""
+    def restore(self, known: Mapping[str, Known]) -> None:
+        """Set the last states of alerts, by id, for symbols without a price so far."""
         self._known = dict(known)
 
     def fill(self, symbol: str, point: Point, position: Position) -> None:
-        self._see(symbol, point, position)
+        self._update(symbol, point, position)
 
-    def take(self, symbol: str, point: Point, position: Position) -> list[Transition]:
-        """Those alerts that fire or resolve by this price. One that comes late only corrects the windows: the newest
-        price is held against them."""
-        state = self._see(symbol, point, position)
+    def evaluate(self, symbol: str, point: Point, position: Position) -> list[Transition]:
+        """Return the alerts that fire or resolve at this price. A late price only corrects the windows: the conditions
+        are evaluated at the newest price."""
+        state = self._update(symbol, point, position)
         turned = []
         for watched in state.alerts:
             watch, known = watched.watch, watched.known
-            if _evaluated_before(known, position) or not watch.turn(state.newest.price):
+            if _evaluated_before(known, position) or not watch.update(state.newest.price):
                 continue
             since_ms = state.newest.at_ms
             if not watch.firing and known.since_ms is not None:
@@ -107,21 +108,21 @@ class Evaluation:
             turned.append(Transition(watch.alert, watch.firing, state.newest, position, since_ms, compared))
         return turned
 
-    def forget(self, partition: int) -> None:
-        """It is another's now."""
+    def remove(self, partition: int) -> None:
+        """Remove the state of a partition that is no longer assigned."""
         self._symbols = {symbol: state for symbol, state in self._symbols.items() if state.partition != partition}
 
-    def _see(self, symbol: str, point: Point, position: Position) -> _Symbol:
+    def _update(self, symbol: str, point: Point, position: Position) -> _Symbol:
         state = self._symbols.get(symbol)
         if state is None:
-            state = self._symbols[symbol] = self._begun(symbol, point, position)
+            state = self._symbols[symbol] = self._new_symbol(symbol, point, position)
         for window in state.windows.values():
             window.add(point)
         if point.at_ms >= state.newest.at_ms:
             state.newest = point
         return state
 
-    def _begun(self, symbol: str, point: Point, position: Position) -> _Symbol:
+    def _new_symbol(self, symbol: str, point: Point, position: Position) -> _Symbol:
         state = _Symbol(position.partition, point)
         for alert in self._alerts[symbol]:
             window = None
@@ -133,6 +134,6 @@ class Evaluation:
 
 
 def _evaluated_before(known: Known, position: Position) -> bool:
-    """Whether this price, or a later one, has already made the alert what it is."""
+    """Return whether this price, or a later one, has already been evaluated for the alert."""
     then = known.position
     return then is not None and then[:2] == position[:2] and then.offset >= position.offset

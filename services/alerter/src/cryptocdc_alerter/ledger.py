@@ -1,4 +1,4 @@
-"""The alerts' own topic: the last record of each alert, read at the start, and each new one written before all else."""
+"""The alerts topic: reads the last record of each alert at the start, and writes each new one before anything else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Ledger:
         self._producer = Producer(client_config(settings, acks="all", enable_idempotence=True), logger=log)
 
     def read(self) -> dict[str, Record]:
-        """By id. Raises KafkaException."""
+        """Return the last record of each alert, by id. Raises KafkaException."""
         found: dict[str, Record] = {}
         for message in read_whole(self._settings, self._topic):
             alert = (message.key() or b"").decode(errors="replace")
@@ -39,19 +39,20 @@ class Ledger:
             try:
                 found[alert] = decode(value)
             except msgspec.MsgspecError as error:
-                log.warning("%s [%d]: no record of an alert, passed over: %s", self._topic, message.offset(), error)
+                log.warning("%s [%d]: not an alert record, skipped: %s", self._topic, message.offset(), error)
         return found
 
     def write(self, record: Record, stop: threading.Event) -> bool:
-        """Returns when all replicas have it, however long it takes; False when told to stop before."""
+        """Write the record, and return True once all replicas have it, however long it takes; False if `stop` is set
+        before."""
         return self._send(record.id, encode(record), stop)
 
     def erase(self, alert: str, stop: threading.Event) -> bool:
-        """An alert that nobody need know of any more; as `write`."""
+        """Write a tombstone for an alert; returns as `write`."""
         return self._send(alert, None, stop)
 
     def _send(self, key: str, value: bytes | None, stop: threading.Event) -> bool:
-        """One after the other: the last record of an alert must be its last state."""
+        """Send a record and wait for it: the last record of an alert must be its last state."""
         while True:
             answers: list[object] = []
             try:
@@ -69,6 +70,6 @@ class Ledger:
                         return False
             if answers[0] is None:
                 return True
-            log.warning("Kafka: an alert's record was not taken, it is sent again: %s", answers[0])
+            log.warning("Kafka: an alert record was not accepted and will be retried: %s", answers[0])
             if stop.wait(AGAIN_S):
                 return False

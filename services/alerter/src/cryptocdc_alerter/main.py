@@ -1,4 +1,4 @@
-"""The alerter: settings in, everything wired, run until told to stop."""
+"""The alerter: reads the settings, wires everything, and runs until stopped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def main() -> None:
         logs.configure(settings.log_format, settings.log_level)
         feed = feeds.load(settings.feed)
         if not feed.spec.alerts:
-            raise FeedError(["spec.alerts: is empty; accepted: one alert or more"])
+            raise FeedError(["spec.alerts: is empty; accepted: one or more alerts"])
     stop = stop_event()
     metrics = AlerterMetrics(version("cryptocdc-alerter"))
     health = Health(HEALTHY_FOR_S)
@@ -73,7 +73,7 @@ def _price_loop(
         feed.spec.alerts,
         prices,
         Ledger(kafka, names.alerts_topic),
-        (lambda _: None) if webhook is None else webhook.tell,
+        (lambda _: None) if webhook is None else webhook.enqueue,
         (names.fid, settings.source),
         metrics,
         health,
@@ -87,7 +87,8 @@ def _webhook(feed: CryptoFeed, own: AlerterSettings, metrics: AlerterMetrics) ->
     if url is None:
         if given is not None:
             log.error(
-                "spec.alertWebhook.secretRef: %s is not here; %s gives the URL. Alerts are recorded, and not posted",
+                "spec.alertWebhook.secretRef: secret %s is not available here; set the URL with %s."
+                " Alerts are recorded but not posted",
                 given.secret_ref, own.variable("webhook_url"),
             )  # fmt: skip
         return None

@@ -1,8 +1,8 @@
-"""The alerter's loop: read prices, hold alerts against them, record what turned, and only then commit.
+"""The alerter's loop: read prices, evaluate alerts, record transitions, and only then commit.
 
-The group's committed offset says up to where prices were evaluated, and its metadata when Kafka got the last of them.
-A partition that is assigned is read from as long before that as the longest window: those prices only fill the windows.
-So neither a restart nor a rebalance makes an alert fire twice, or miss what happened meanwhile.
+The group's committed offset says up to where prices were evaluated, and its metadata when Kafka received the last of
+them. An assigned partition is read from the length of the longest window before that: those prices only fill windows.
+So neither a restart nor a rebalance makes an alert fire twice or miss what happened meanwhile.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COMMIT_EVERY_S = 1.0
 ASK_EVERY_S = 10.0
 TIMEOUT_S = 10.0
 SLACK_MS = 60_000
-"""A record's own time is when Connect sent it, after the exchange's event, unless their clocks disagree."""
+"""A record's timestamp is when Connect sent it, later than the exchange's event unless their clocks disagree."""
 
 
 class PriceLoop:
@@ -47,21 +47,21 @@ class PriceLoop:
         alerts: Sequence[Alert],
         prices: Prices,
         ledger: Ledger,
-        tell: Callable[[Record], None],
+        notify: Callable[[Record], None],
         feed: tuple[str, Source],
         metrics: AlerterMetrics,
         health: Health,
         member: Callable[[], bool],
         wall_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """`tell` gets each record once it is acknowledged, and must not block; `feed`: the identity and its source;
+        """`notify` is called with each acknowledged record, and must not block; `feed`: the identity and its source;
         `member` returns whether `consumer` is in its group."""
         self._consumer = consumer
         self._topic = topic
         self._alerts = {alert.id: alert for alert in alerts}
         self._prices = prices
         self._ledger = ledger
-        self._tell = tell
+        self._notify = notify
         self._feed = feed
         self._metrics = metrics
         self._health = health
@@ -69,18 +69,18 @@ class PriceLoop:
         self._wall_ms = wall_ms
         self._evaluation = Evaluation(alerts)
         self._resume: dict[int, int] = {}
-        """By partition the first offset that was not evaluated before."""
+        """By partition, the first offset that was not evaluated before."""
         self._done: dict[int, tuple[int, int]] = {}
-        """By partition the next offset, and when the one before it was recorded, in milliseconds."""
+        """By partition, the next offset, and the timestamp of the record before it, in milliseconds."""
         self._committed: dict[int, tuple[int, int]] = {}
         self._commit_at = self._ask_at = 0.0
         self._stop = threading.Event()
         for alert in alerts:
-            # Else a symbol of which no price ever comes had no series, and nothing would tell of it.
+            # Otherwise a symbol without any price would have no series, and no alert could report it.
             metrics.evaluated.labels(alert.symbol).set(wall_ms() / 1000)
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`. Raises KafkaException when a partition can't be taken over: a new start tries again."""
+        """Run until `stop`. Raises KafkaException if a partition can't be taken over: a restart tries again."""
         self._stop = stop
         self._consumer.subscribe(
             [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
@@ -93,7 +93,7 @@ class PriceLoop:
             self._consumer.close()
 
     def step(self) -> None:
-        """One round: what has come, at most AT_ONCE records."""
+        """Process the records that have arrived, at most AT_ONCE."""
         messages = self._consumer.consume(AT_ONCE, POLL_S)
         came = False
         for message in messages:
@@ -101,7 +101,7 @@ class PriceLoop:
             if error is None:
                 came = True
                 if not self._take(message):
-                    return  # told to stop before the record was acknowledged: nothing of it is committed
+                    return  # stopped before the alert record was acknowledged: nothing of this is committed
             elif error.code() != KafkaError._PARTITION_EOF:
                 log.warning("Kafka: %s", error.str())
         if came:
@@ -118,7 +118,7 @@ class PriceLoop:
         try:
             found = self._prices.read(message.value())
         except Undecodable:
-            # A dead letter is the consumer's to tell of.
+            # The consumer makes it a dead letter.
             self._metrics.undecodable.inc()
             found = None
         if found is not None and self._evaluation.watches(found[0]):
@@ -135,7 +135,7 @@ class PriceLoop:
 
     def _evaluate(self, symbol: str, point: Any, position: Position) -> bool:
         fid, source = self._feed
-        for turned in self._evaluation.take(symbol, point, position):
+        for turned in self._evaluation.evaluate(symbol, point, position):
             record = record_of(turned, fid, source, self._wall_ms())
             if not self._record(record):
                 return False
@@ -151,7 +151,7 @@ class PriceLoop:
         self._metrics.transitions.labels(record.state).inc()
         if record.id in self._alerts:
             self._metrics.firing.labels(record.id, record.symbol).set(record.state == FIRING)
-        self._tell(record)
+        self._notify(record)
         return True
 
     def _assigned(self, consumer: Any, partitions: list[TopicPartition]) -> None:
@@ -159,14 +159,14 @@ class PriceLoop:
             return
         last = self._ledger.read()
         self._clear(last)
-        self._evaluation.know({alert: known_of(record) for alert, record in last.items()})
+        self._evaluation.restore({alert: known_of(record) for alert, record in last.items()})
         consumer.incremental_assign(self._starts(consumer, partitions))
         for alert in self._alerts.values():
             record = last.get(alert.id)
             self._metrics.firing.labels(alert.id, alert.symbol).set(record is not None and record.state == FIRING)
 
     def _clear(self, last: Mapping[str, Record]) -> None:
-        """Alerts that left the feed: what fires resolves, what had resolved is forgotten."""
+        """Resolve firing alerts that were removed from the feed, and erase resolved ones."""
         for alert, record in last.items():
             if alert in self._alerts:
                 continue
@@ -176,14 +176,14 @@ class PriceLoop:
                 self._ledger.erase(alert, self._stop)
 
     def _starts(self, consumer: Any, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """From where each partition is read, so that its windows are full when its evaluation goes on. A partition that
-        was never evaluated is so from its end on."""
+        """Return where to start reading each partition, so that its windows are full when evaluation continues. A
+        partition that was never evaluated is evaluated from its end on."""
         times = []
         for at in consumer.committed(partitions, timeout=TIMEOUT_S):
             low, high = consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)
             resume, recorded_ms = high, self._wall_ms()
             if at.offset >= 0:
-                resume = min(max(at.offset, low), high)  # a topic that was made anew begins at 0
+                resume = min(max(at.offset, low), high)  # a recreated topic begins at 0
                 recorded_ms = int(at.metadata) if (at.metadata or "").isdigit() else recorded_ms
             self._resume[at.partition] = resume
             self._done[at.partition] = resume, recorded_ms
@@ -194,7 +194,7 @@ class PriceLoop:
             resume = self._resume[found.partition]
             start = min(found.offset, resume) if found.offset >= 0 else resume
             starts.append(TopicPartition(self._topic, found.partition, start))
-            log.info("partition %d: read from %d, evaluated from %d on", found.partition, start, resume)
+            log.info("partition %d: reading from offset %d, evaluating from %d", found.partition, start, resume)
         return starts
 
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:
@@ -203,13 +203,13 @@ class PriceLoop:
         consumer.incremental_unassign(partitions)
 
     def _lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
-        """They belong to another already: nothing of them may be committed."""
+        """Called when another member already owns them: nothing may be committed."""
         self._forget(partitions)
         consumer.incremental_unassign(partitions)
 
     def _forget(self, partitions: list[TopicPartition]) -> None:
         for at in partitions:
-            self._evaluation.forget(at.partition)
+            self._evaluation.remove(at.partition)
             for kept in (self._resume, self._done, self._committed):
                 kept.pop(at.partition, None)
         if not self._resume:
@@ -223,13 +223,13 @@ class PriceLoop:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=not wait)
         except KafkaException as error:
-            # Prices that are read again make nothing fire again.
+            # Rereading prices does not make alerts fire again.
             log.warning("Kafka: offsets not committed: %s", error)
             return
         self._committed |= new
 
     def _beat_when_idle(self) -> None:
-        """Having nothing to do is healthy only where something would come: in the group, and while Kafka answers."""
+        """Report an idle program as healthy only if it is in the group and Kafka answers."""
         if time.monotonic() < self._ask_at:
             return
         self._ask_at = time.monotonic() + ASK_EVERY_S

@@ -1,4 +1,4 @@
-"""Prices out of change records. Pure."""
+"""Extracts prices from change records. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptocdc_core.feed import CryptoFeed
 
 
 class Record(Protocol):
-    """A record as Kafka's client gives it."""
+    """A record as Kafka's client returns it."""
 
     def topic(self) -> str: ...
     def partition(self) -> int: ...
@@ -22,14 +22,14 @@ class Record(Protocol):
 
 
 class Prices:
-    """Reads the stream that alerts of `feed` watch."""
+    """Decodes prices of the stream that the feed's alerts watch."""
 
     def __init__(self, feed: CryptoFeed) -> None:
         self.stream, self._column = price_source(feed.spec.streams.tables)
         self._decoder = Decoder(self.stream)
 
     def read(self, value: bytes | None) -> tuple[str, Point] | None:
-        """The symbol, its price and the price's time; None for a delete. Raises Undecodable."""
+        """Return the symbol, and its price with the price's time; None for a delete. Raises Undecodable."""
         change: Any = self._decoder.decode(value)
         if change.op == "d":
             return None
@@ -37,7 +37,7 @@ class Prices:
         try:
             price = Decimal(text)
         except InvalidOperation:
-            raise Undecodable(f"{self._column} {text!r}: no decimal") from None
+            raise Undecodable(f"{self._column} {text!r} is not a decimal") from None
         if not price.is_finite() or price <= 0:
-            raise Undecodable(f"{self._column} {text!r}: no price")
+            raise Undecodable(f"{self._column} {text!r} is not a price")
         return change.symbol, Point(getattr(change, self.stream.event), price)

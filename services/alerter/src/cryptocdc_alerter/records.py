@@ -1,4 +1,4 @@
-"""A record of the topic `fid.alerts`: keyed by the alert's id, JSON, decimals as strings, times in ISO and epoch."""
+"""Records of the topic `fid.alerts`: keyed by the alert's id, JSON, decimals as strings, times in ISO 8601 and ms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REMOVED = "the alert is no longer in the feed"
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """The price that the newest was compared with: the window's highest for a drop, else its lowest."""
+    """The price with which the newest was compared: the window's highest for a drop, otherwise its lowest."""
 
     price: str
     at: str
@@ -22,7 +22,7 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class Read(msgspec.Struct, frozen=True):
-    """Where the price that made the alert fire or resolve stands in Kafka."""
+    """The position in Kafka of the price at which the alert fired or resolved."""
 
     topic: str
     partition: int
@@ -34,7 +34,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
     id: str
     feed: str
-    """The identity."""
+    """The feed's identity."""
     simulated: bool
     state: str
     symbol: str
@@ -53,9 +53,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     window: str | None = None
     compared_with: Compared | None = None
     change_percent: str | None = None
-    """From `compared_with` to the price; for volatilityPercent to the window's highest. Rounded to four places."""
+    """From `compared_with` to the price; for volatilityPercent to the window's highest. Rounded to four decimals."""
     reason: str | None = None
-    """Why it resolved, where no price made it."""
+    """Why it resolved, if not at a price."""
 
 
 def record_of(turned: Transition, feed: str, source: Source, now_ms: int) -> Record:
@@ -84,7 +84,7 @@ def record_of(turned: Transition, feed: str, source: Source, now_ms: int) -> Rec
 
 
 def removed(record: Record, now_ms: int) -> Record:
-    """A firing alert that left the feed resolves."""
+    """Return the record that resolves a firing alert that was removed from the feed."""
     return msgspec.structs.replace(record, state=RESOLVED, reason=REMOVED, recorded_at=iso(now_ms))
 
 

@@ -1,8 +1,8 @@
 """One alert: when it fires and when it resolves. Pure.
 
-It fires with the first price at which its condition holds, and stays firing until the condition, eased by a margin, no
-longer holds: a tenth of the threshold for those in per cent, a thousandth of the price for `above` and `below`. So a
-price that trembles at the threshold tells once. All comparisons are of exact decimals.
+It fires at the first price at which its condition is true, and resolves once the condition is false with a margin: a
+tenth of the threshold for conditions in percent, a thousandth of the price for `above` and `below`. So a price that
+hovers around the threshold is reported once. All comparisons use exact decimals.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EASED = {
     "dropPercent": Decimal("0.9"), "risePercent": Decimal("0.9"), "volatilityPercent": Decimal("0.9"),
     "above": Decimal("0.999"), "below": Decimal("1.001"),
 }  # fmt: skip
-"""A firing alert stays so while its condition holds with the threshold times this."""
+"""A firing alert keeps firing while its condition is true with the threshold multiplied by this."""
 
 _EXACT = Context(prec=200)
 """More digits than a product of two prices and a threshold has."""
@@ -24,7 +24,7 @@ _SHOWN = Decimal("0.0001")
 
 
 def holds(condition: Condition, threshold: Decimal, price: Decimal, window: Extremes | None) -> bool:
-    """Whether the condition is true at `price`, the newest. `window` for those that look back."""
+    """Return whether the condition is true at `price`, the newest. `window` is needed for those that look back."""
     if condition == "above":
         return price > threshold
     if condition == "below":
@@ -36,7 +36,7 @@ def holds(condition: Condition, threshold: Decimal, price: Decimal, window: Extr
 
 
 def _compared(condition: Condition, price: Decimal, window: Extremes) -> tuple[Point, Decimal]:
-    """From which price to which one a change is reckoned."""
+    """Return the start and the end price of the change that the condition is about."""
     if condition == "dropPercent":
         return window.highest, price
     if condition == "risePercent":
@@ -53,14 +53,14 @@ class Watch:
         self.window = window
         self._eased = _EXACT.multiply(alert.threshold, EASED[alert.condition])
 
-    def turn(self, price: Decimal) -> bool:
-        """Hold the newest price against the condition; whether the alert has fired or resolved by it."""
+    def update(self, price: Decimal) -> bool:
+        """Evaluate the condition at the newest price, and return whether the alert has fired or resolved."""
         threshold = self._eased if self.firing else self.alert.threshold
         before, self.firing = self.firing, holds(self.alert.condition, threshold, price, self.window)
         return self.firing != before
 
     def compared(self, price: Decimal) -> tuple[Point, Decimal] | None:
-        """The price that the newest is compared with, and by how many per cent it has moved since, to four places; None
+        """Return the price with which the newest is compared, and the change since in percent, to four decimals; None
         for `above` and `below`."""
         if self.window is None:
             return None

@@ -1,7 +1,7 @@
-"""The webhook: each record is posted once it stands in Kafka, on a thread of its own, so that evaluation never waits.
+"""The webhook: posts each record once it is in Kafka, from its own thread, so that evaluation never waits.
 
-Tried a few times and no more: the record in Kafka is what counts. What could not be told is counted and logged, without
-the URL, which may hold a secret.
+It is tried a few times only, since the record in Kafka is authoritative. Failures are counted and logged, without the
+URL, which may contain a secret.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ TIMEOUT_S = 5.0
 ATTEMPTS, BACKOFF = 5, Backoff(1.0, 8.0)
 MOST_WAITING = 1_000
 DRAIN_S = 10.0
-"""For what waits when the program is told to stop."""
+"""Time to post waiting records when the program stops."""
 PASSES = (408, 425, 429)
-"""Answers below 500 that may be another one later."""
+"""Status codes below 500 after which a retry may succeed."""
 
 
 class Webhook:
-    """`start`, then `tell` from any thread; `stop` drains for DRAIN_S. `post` answers a status, or raises as requests
-    does."""
+    """Call `start`, then `enqueue` from any thread; `stop` drains for DRAIN_S. `post` returns a status code, or raises
+    exceptions of requests."""
 
     def __init__(
         self, url: str, metrics: AlerterMetrics, post: Callable[[str, bytes], int] | None = None,
@@ -40,7 +40,7 @@ class Webhook:
         self._url = url
         self._metrics = metrics
         self._session = Session()
-        self._session.trust_env = False  # no .netrc: where the feed says, and nowhere else
+        self._session.trust_env = False  # ignore .netrc
         self._post = post or self._request
         self._attempts, self._backoff = attempts, backoff
         self._waiting: queue.Queue[Record | None] = queue.Queue(MOST_WAITING)
@@ -50,17 +50,17 @@ class Webhook:
     def start(self) -> None:
         self._thread.start()
 
-    def tell(self, record: Record) -> None:
-        """Never blocks: when MOST_WAITING wait already, this one is dropped and counted."""
+    def enqueue(self, record: Record) -> None:
+        """Queue a record without blocking: if MOST_WAITING are queued, it is dropped and counted."""
         try:
             self._waiting.put_nowait(record)
         except queue.Full:
             self._metrics.webhooks.labels("dropped").inc()
-            log.error("webhook: %d records wait already, %s is not posted", MOST_WAITING, record.id)
+            log.error("webhook: %d records are already waiting, %s is dropped", MOST_WAITING, record.id)
         self._metrics.webhook_waiting.set(self._waiting.qsize())
 
     def stop(self) -> None:
-        """What waits is posted, each tried once."""
+        """Post the waiting records, each with one attempt, and stop."""
         self._hurry.set()
         try:
             self._waiting.put(None, timeout=DRAIN_S)
@@ -78,22 +78,22 @@ class Webhook:
         for attempt in range(1, self._attempts + 1):
             try:
                 status = self._post(self._url, body)
-                problem = f"it answers {status}"
+                problem = f"status {status}"
             except requests.RequestException as error:
                 status, problem = 0, type(error).__name__
             if 200 <= status < 300:
                 return "delivered"
             if 300 <= status < 500 and status not in PASSES:
-                log.error("webhook: %s of %s is refused: %s", record.state, record.id, problem)
+                log.error("webhook: %s of %s was refused: %s", record.state, record.id, problem)
                 return "refused"
             if attempt == self._attempts or self._hurry.wait(self._backoff.after(attempt)):
                 break
             self._metrics.webhook_retries.inc()
-        log.error("webhook: %s of %s is not delivered: %s", record.state, record.id, problem)
+        log.error("webhook: %s of %s could not be delivered: %s", record.state, record.id, problem)
         return "failed"
 
     def _request(self, url: str, body: bytes) -> int:
-        # A redirect is an answer like any other: it could lead anywhere.
+        # Redirects are not followed: they could lead anywhere.
         answer = self._session.post(
             url, data=body, headers={"Content-Type": "application/json"}, timeout=TIMEOUT_S, allow_redirects=False
         )

@@ -1,4 +1,4 @@
-"""The highest and the lowest price of the last while, as it slides on. Pure; exact; time is that of the prices."""
+"""The highest and the lowest price in a sliding window. Pure and exact; time is that of the prices."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Point(NamedTuple):
 
 
 class Extremes:
-    """Of the prices that are younger than `length_ms`, counted back from the newest.
+    """The extremes of the prices that are at most `length_ms` older than the newest.
 
-    Kept are only those that are, or can yet become, the highest or the lowest: for each side a queue in which every
-    price is better than all that came after it. A price costs amortized O(1); one that comes late finds its place.
+    Only prices that are, or can still become, the highest or the lowest are kept: for each side a queue in which every
+    price is more extreme than all later ones. A price costs amortized O(1); a late one is inserted at its place.
     """
 
     def __init__(self, length_ms: int) -> None:
@@ -48,7 +48,7 @@ class Extremes:
 
 
 def _insert(kept: deque[Point], point: Point, beats: Callable[[Decimal, Decimal], bool]) -> None:
-    """`beats(a, b)`: a price `a` makes an earlier, or equally old, `b` needless."""
+    """Insert a point. `beats(a, b)`: a price `a` makes an earlier, or equally old, `b` irrelevant."""
     place = len(kept)
     if kept and point.at_ms < kept[-1].at_ms:
         place = bisect_right(kept, point.at_ms, key=itemgetter(0))

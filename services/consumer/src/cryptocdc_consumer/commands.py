@@ -1,4 +1,4 @@
-"""The consumer's part of the command `cryptocdc`: dead letters."""
+"""The consumer's subcommands of `cryptocdc`: dead letters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cryptocdc_adapters.identities import source_in_use
-from cryptocdc_consumer.pending import PendingLetter, ReplayError, pending, replay
+from cryptocdc_consumer.pending import PendingDeadLetter, ReplayError, pending, replay
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.exits import Exit, fail
 from cryptocdc_core.names import SUFFIXES, Names, identity
@@ -24,7 +24,7 @@ from cryptocdc_core.settings import KafkaSettings, PostgresSettings, SettingsErr
 SHOWN_BYTES = 60
 
 Feed = Annotated[Path, typer.Option("-f", "--feed", help="the feed's YAML file")]
-Source = Annotated[str | None, typer.Option(help=f"{', '.join(SUFFIXES)}; by default the one that the feed ran with")]
+Source = Annotated[str | None, typer.Option(help=f"{', '.join(SUFFIXES)}; default: the one that the feed ran with")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON line instead of a table")]
 
 
@@ -37,8 +37,8 @@ def register(app: typer.Typer) -> None:
 
 
 def show(feed: Feed, source: Source = None, as_json: Json = False) -> None:
-    """Show the dead letters that were not replayed yet."""
-    with _told():
+    """List the dead letters that have not been replayed."""
+    with _errors_reported():
         names = _names(feed, source)
         letters = pending(KafkaSettings.from_env(), names)
     if as_json:
@@ -46,7 +46,7 @@ def show(feed: Feed, source: Source = None, as_json: Json = False) -> None:
         sys.stdout.write(json.dumps({"feed": names.fid, "pending": len(rows), "letters": rows}) + "\n")
         return
     if not letters:
-        typer.echo(f"{names.fid}: no dead letter is pending")
+        typer.echo(f"{names.fid}: no dead letters are pending")
         return
     table = Table("reason", "topic", "partition", "offset", "key", "first bytes")
     for letter in letters:
@@ -55,12 +55,12 @@ def show(feed: Feed, source: Source = None, as_json: Json = False) -> None:
             _text(letter.value),
         )  # fmt: skip
     Console().print(table)
-    typer.echo(f"{len(letters)} pending; `cryptocdc dlq replay` has them tried again")
+    typer.echo(f"{len(letters)} pending; retry them with `cryptocdc dlq replay`")
 
 
 def put_back(feed: Feed, source: Source = None, as_json: Json = False) -> None:
-    """Put every pending dead letter back into its topic, so that it is tried again."""
-    with _told():
+    """Put every pending dead letter back into its topic, so that the consumers retry it."""
+    with _errors_reported():
         names = _names(feed, source)
         done = replay(KafkaSettings.from_env(), names)
     if as_json:
@@ -69,18 +69,18 @@ def put_back(feed: Feed, source: Source = None, as_json: Json = False) -> None:
         return
     typer.echo(f"{names.fid}: {done.replayed} replayed")
     if done.foreign:
-        typer.echo(f"{done.foreign} records without a dead letter's headers passed over")
+        typer.echo(f"{done.foreign} records without a dead letter's headers were skipped")
 
 
 def _names(path: Path, source: str | None) -> Names:
-    """Raises FeedError, SettingsError, and psycopg2.Error, which the command `cryptocdc` explains."""
+    """Return the feed's names. Raises FeedError, SettingsError, and psycopg2.Error, which the command explains."""
     feed = feeds.load(path)
     return Names(identity(feed.name, source_in_use(PostgresSettings.from_env(), feed, source)))
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What is wrong as one line and its exit code."""
+def _errors_reported() -> Iterator[None]:
+    """Turn known exceptions into a message and an exit code."""
     try:
         yield
     except feeds.FeedError as error:
@@ -93,7 +93,7 @@ def _told() -> Iterator[None]:
         fail(f"Kafka: {error}\n  → the letters stay pending; try again", Exit.PLATFORM)
 
 
-def _json(letter: PendingLetter) -> dict[str, object]:
+def _json(letter: PendingDeadLetter) -> dict[str, object]:
     return {
         "reason": letter.reason, "topic": letter.topic, "partition": letter.partition, "offset": letter.offset,
         "key": _text(letter.key), "value": _text(letter.value), "bytes": len(letter.value or b""),
@@ -101,7 +101,7 @@ def _json(letter: PendingLetter) -> dict[str, object]:
 
 
 def _text(raw: bytes | None) -> str:
-    """The first bytes, so that a terminal can show them."""
+    """Return the first bytes as printable text."""
     if raw is None:
         return "–"
     cut = raw[:SHOWN_BYTES].decode("utf-8", "backslashreplace")

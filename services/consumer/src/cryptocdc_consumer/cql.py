@@ -1,6 +1,6 @@
-"""Values as Cassandra's native protocol takes them: four bytes of length, then the value, most significant byte first.
+"""Serializes values for Cassandra's native protocol: four bytes of length, then the value, big-endian.
 
-Serialised here and not by the driver: this is what the consumer does most, a dozen times for each row.
+The driver is not used for this: it is what the consumer does most, a dozen times per row.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from cryptocdc_core.changes import UNAVAILABLE
 
 NULL = b"\xff\xff\xff\xff"
 UNSET = b"\xff\xff\xff\xfe"
-"""Leaves the column as it is: a null would be a tombstone."""
+"""Leaves the column unchanged: a null would be a tombstone."""
 
 FORMATS: dict[Type, tuple[int, str]] = {
     Type.BIGINT: (8, "q"), Type.TIMESTAMP: (8, "q"), Type.INTEGER: (4, "i"), Type.BOOLEAN: (1, "?"),
 }  # fmt: skip
-"""The types of one size: that size, and struct's letter for them."""
+"""The types of fixed size: the size, and struct's format character."""
 
 DECIMALS_KEPT = 32_768
-"""A book's levels stay for seconds. A value that stands alone in a row is not looked up: to encode it takes no longer
-than to find that it is not there."""
+"""Cache size: a book's levels stay for seconds. Single values of a row are not cached: encoding them is as fast as a
+cache miss."""
 TEXTS_KEPT = 4_096
 
 _PLAIN_DIGITS = 200
@@ -38,7 +38,7 @@ _AUDIT_WITHOUT_LSN = struct.Struct(">iiciiqiqiq")
 
 
 class Unencodable(ValueError):
-    """A value that its CQL type can't hold; the message says why."""
+    """A value that its CQL type can't represent; the message says why."""
 
 
 @lru_cache(TEXTS_KEPT)
@@ -52,13 +52,13 @@ def bigint(value: int | None) -> bytes:
 
 
 def decimal(value: str) -> bytes:
-    """A decimal with exactly the digits of `value`, trailing zeros included: its scale, then the digits as a varint.
+    """Encode a decimal with exactly the digits of `value`, trailing zeros included: its scale, then a varint.
 
-    Raises Unencodable for what is no number, NaN among it.
+    Raises Unencodable for anything that is not a number, such as NaN.
     """
     whole, _, fraction = value.partition(".")
     digits = whole + fraction
-    # Digits on both sides of a point are what the exchange sends; whatever else is a number goes the long way.
+    # The exchange sends digits on both sides of a point; other forms take the slower path.
     if whole and fraction and len(digits) <= _PLAIN_DIGITS and digits.isdecimal() and digits.isascii():
         unscaled = int(digits)
         size = unscaled.bit_length() // 8 + 1
@@ -71,7 +71,7 @@ def _any_decimal(value: str) -> bytes:
     if found is None:
         if value == UNAVAILABLE:
             return UNSET
-        raise Unencodable(f"decimal {value[:80]!r}: no number of at most 200 digits on either side of the point")
+        raise Unencodable(f"decimal {value[:80]!r} is not a number with at most 200 digits on either side of the point")
     whole, fraction, exponent = found.group(1), found.group(2) or "", found.group(3)
     unscaled = int(whole + fraction)
     scale = len(fraction) - int(exponent or 0)
@@ -83,7 +83,7 @@ _kept_decimal = lru_cache(DECIMALS_KEPT)(decimal)
 
 
 def decimals(values: Sequence[str]) -> bytes:
-    """A frozen<list<decimal>>: the number of elements, then each as a value of its own."""
+    """Encode a frozen<list<decimal>>: the number of elements, then each as a value."""
     if UNAVAILABLE in values:
         return UNSET
     body = b"".join(map(_kept_decimal, values))
@@ -91,7 +91,8 @@ def decimals(values: Sequence[str]) -> bytes:
 
 
 def audit(op: str, lsn: int | None, committed_ms: int, produced_ms: int, written_ms: int) -> bytes:
-    """A frozen<audit>: the fields of `AUDIT`, in their order. Raises struct.error for an `op` of more than a letter."""
+    """Encode a frozen<audit>: the fields of `AUDIT` in order. Raises struct.error if `op` is longer than one
+    character."""
     if lsn is None:
         return _AUDIT_WITHOUT_LSN.pack(45, 1, op.encode(), -1, 8, committed_ms, 8, produced_ms, 8, written_ms)
     return _AUDIT.pack(53, 1, op.encode(), 8, lsn, 8, committed_ms, 8, produced_ms, 8, written_ms)
@@ -112,7 +113,7 @@ ENCODERS: dict[Type, Callable[[Any], bytes]] = {
 
 
 def routing_key(parts: Sequence[bytes]) -> bytes:
-    """A partition's key as Cassandra hashes it, from its columns' values with their lengths."""
+    """Return a partition key as Cassandra hashes it, from its columns' encoded values."""
     if len(parts) == 1:
         return parts[0][4:]
     # In a composite key a length has two bytes, and a zero ends each part.

@@ -1,8 +1,8 @@
-"""Tables kept from a stream's rows for reading: the newest row of every symbol, the order-book heatmap.
+"""Tables derived from a stream's rows for readers: the newest row of every symbol, the order-book heatmap.
 
-They go by the same rule as the streams: every write bears the row's version as its timestamp, so order and repetition
-do not matter. A delete of a newest row removes it from there too, until the symbol's next one comes: nothing is shown
-that was deleted, and the older rows stay where they are, in the stream's own table.
+They follow the same rule as the streams: every write has the row's version as its timestamp, so order and repetition do
+not matter. Deleting a newest row also removes it here, and the symbol has no newest row until its next one arrives:
+deleted rows are never shown, and older rows stay only in the stream's table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_OF_A_MILLISECOND = 999
 
 
 class DerivedRow(NamedTuple):
-    """A statement for a derived table, and the change it comes from."""
+    """A statement for a derived table, and the record it comes from."""
 
     table: str
     key: Key
@@ -42,12 +42,12 @@ class DerivedTable(Protocol):
     def take_delete(self, change: Any, origin: Any) -> None: ...
 
     def flush(self) -> Iterator[DerivedRow]:
-        """What the chunk makes of the table."""
+        """Yield the rows that the chunk writes to the table."""
         ...
 
 
 class Newest:
-    """The newest row of every symbol, all in one partition. Of a chunk only the newest is written."""
+    """The newest row of every symbol, all in one partition. Only the newest row of a chunk is written."""
 
     def __init__(self, derived: Derived, keyspace: str, prepare: Prepare) -> None:
         self.encoder = DerivedEncoder(derived, keyspace, prepare, ("shard", "symbol"))
@@ -62,8 +62,8 @@ class Newest:
             self._newest[change.symbol] = (change, ttl, origin)
 
     def take_delete(self, change: Any, origin: Any) -> None:
-        # The key holds the event's time and the version is made from it, so the greatest that the row can have had is
-        # known without the row: a newer row of the symbol stays.
+        # The key contains the event's time, from which the version derives, so the row's greatest possible version is
+        # known without the row, and a newer row of the symbol stays.
         most = version(change.event_time) + _MOST_OF_A_MILLISECOND
         statement = self.encoder.delete((SHARD, change.symbol), most)
         self._deletes.append(DerivedRow(self._table, (SHARD,), statement, origin))
@@ -82,7 +82,7 @@ class Newest:
 
 
 class Heatmap:
-    """An order book every ten seconds, its quantities by price."""
+    """The quantities by price of an order book every ten seconds."""
 
     def __init__(self, derived: Derived, keyspace: str, prepare: Prepare) -> None:
         self.encoder = DerivedEncoder(derived, keyspace, prepare, ("symbol", "hour", "bucket_time"))
@@ -101,7 +101,7 @@ class Heatmap:
                 *(format(number, "f") for number in (b.price_low, b.price_high, b.bid_quantity, b.ask_quantity)),
             )  # fmt: skip
             self._add(change.symbol, hour, self.encoder.insert(row, change.version, ttl), origin)
-        if not found:  # an emptied book: what an earlier version of it had is gone
+        if not found:  # an empty book: remove the bins of an earlier version
             where = (change.symbol, hour, change.bucket_time)
             self._add(change.symbol, hour, self.encoder.delete(where, change.version), origin)
 

@@ -1,4 +1,4 @@
-"""From Kafka's records to batches for Cassandra: decode, transform, encode, gather by partition. No I/O."""
+"""Turns Kafka's records into batches for Cassandra: decode, transform, encode, group by partition. No I/O."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from cryptocdc_core.names import Names
 
 BATCH_ROWS = 300
 BATCH_BYTES = 128 * 1024
-"""A batch within one partition is one write to Cassandra, whatever its size: one message, one entry of the commit log,
-one answer. A row in a batch of 300 costs both sides a fourth less than one in a batch of 100."""
+"""A batch within one partition is one write for Cassandra, whatever its size: one message, one commit log entry, one
+response. A row in a batch of 300 costs both sides a quarter less than one in a batch of 100."""
 MOST_PARTITIONS = 10
 JOINED_BYTES = 3_500
-"""Small batches go together, since a request costs as much as ten rows. Beyond ten partitions or 5 KiB Cassandra would
-warn of a batch that is not of one partition, and beyond 50 KiB refuse it."""
+"""Small batches are combined, since a request costs as much as ten rows. Cassandra warns about batches of more than ten
+partitions or 5 KiB, and refuses those of more than 50 KiB."""
 
 
 class Record(Protocol):
-    """A record as Kafka's client gives it."""
+    """A record as Kafka's client returns it."""
 
     def topic(self) -> str: ...
     def partition(self) -> int: ...
@@ -40,15 +40,15 @@ class Record(Protocol):
 
 @dataclass(slots=True)
 class Chunk:
-    """Records read together. Its offsets may be committed once nothing of it is pending."""
+    """Records read together. Its offsets may be committed once nothing is pending."""
 
     offsets: dict[tuple[str, int], int]
-    """By topic and partition: the offset after the last record."""
+    """The offset after the last record, by topic and partition."""
     records: int
     committed_us: int = 0
-    """When PostgreSQL committed the last change that was understood."""
+    """When PostgreSQL committed the last decoded change."""
     pending: int = 0
-    """Batches and letters that are not acknowledged."""
+    """Number of batches and dead letters that are not acknowledged."""
 
 
 Entry = tuple[bytes, Record, Any]
@@ -59,8 +59,8 @@ OLDER = object()
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Rows of one table that go to Cassandra together: of one partition when they are many, of several when they are
-    few. `routing_key` is the first one's."""
+    """Rows of one table that are sent together: of one partition, or of several with few rows each. `routing_key` is
+    that of the first one."""
 
     table: str
     routing_key: bytes
@@ -96,8 +96,8 @@ class Batch:
 
 
 @dataclass(slots=True)
-class Letter:
-    """A record that can't be written, with the reason: one word for the metric, then the detail."""
+class DeadLetter:
+    """A record that can't be written, with the reason: one word for the metric, and the detail."""
 
     record: Record
     kind: str
@@ -113,11 +113,11 @@ class Letter:
 class Taken:
     chunk: Chunk
     batches: list[Batch]
-    letters: list[Letter]
+    dead_letters: list[DeadLetter]
 
 
-class _Lane:
-    """Everything that one stream needs."""
+class _StreamIntake:
+    """The decoder, the encoder and the open batches of one stream."""
 
     def __init__(self, stream: Stream, names: Names, retention_s: int | None, prepare: Prepare) -> None:
         self.stream = stream
@@ -130,7 +130,7 @@ class _Lane:
 
 
 class Intake:
-    """Makes chunks of records."""
+    """Turns records into chunks."""
 
     def __init__(
         self,
@@ -141,18 +141,18 @@ class Intake:
         metrics: ConsumerMetrics,
         transform: Transform | None = None,
     ) -> None:
-        self._lanes: Mapping[str, _Lane] = {
-            names.change_topic(stream.table): _Lane(stream, names, retention_s, prepare) for stream in streams
+        self._streams: Mapping[str, _StreamIntake] = {
+            names.change_topic(stream.table): _StreamIntake(stream, names, retention_s, prepare) for stream in streams
         }
         self._metrics = metrics
         self._transform = transform
 
     @property
     def topics(self) -> list[str]:
-        return list(self._lanes)
+        return list(self._streams)
 
     def take(self, records: Sequence[Record], now_ms: int) -> Taken:
-        """What `records`, in the order read, are to Cassandra. Whatever is wrong with one is that one's dead letter."""
+        """Return the batches for `records`, which are in the order read. A faulty record becomes a dead letter."""
         taken = Taken(Chunk({}, len(records)), [], [])
         by_topic: dict[str, list[Record]] = {}
         for record in records:
@@ -162,19 +162,19 @@ class Intake:
             else:
                 by_topic[topic] = [record]
         for topic, of_topic in by_topic.items():
-            # Records of a partition come in order, so the last one's offset stands in the end.
+            # Records of a partition are in order, so the last one's offset remains.
             last = {record.partition(): record for record in of_topic}
             taken.chunk.offsets |= {(topic, partition): record.offset() + 1 for partition, record in last.items()}
-            lane = self._lanes[topic]
-            self._take(lane, of_topic, now_ms, taken)
-            self._finish(lane, taken)
-            self._metrics.records.labels(lane.stream.table).inc(len(of_topic))
-            self._count_unknown(lane, of_topic)
-        taken.chunk.pending = len(taken.batches) + len(taken.letters)
+            stream = self._streams[topic]
+            self._take(stream, of_topic, now_ms, taken)
+            self._finish(stream, taken)
+            self._metrics.records.labels(stream.stream.table).inc(len(of_topic))
+            self._count_unknown(stream, of_topic)
+        taken.chunk.pending = len(taken.batches) + len(taken.dead_letters)
         return taken
 
-    def _take(self, lane: _Lane, records: Sequence[Record], now_ms: int, taken: Taken) -> None:
-        """The consumer's innermost loop, twenty thousand times a second: all of a record's life stands here."""
+    def _take(self, lane: _StreamIntake, records: Sequence[Record], now_ms: int, taken: Taken) -> None:
+        """Process records: the consumer's innermost loop, which runs twenty thousand times per second."""
         decode, insert, derived, transform = lane.decoder.decode, lane.encoder.insert, lane.derived, self._transform
         chunk, open_batches = taken.chunk, lane.open
         for record in records:
@@ -210,24 +210,24 @@ class Intake:
                 if len(batch.entries) >= BATCH_ROWS or batch.bytes >= BATCH_BYTES:
                     taken.batches.append(open_batches.pop(key))
             except Undecodable as error:
-                taken.letters.append(Letter(record, "undecodable", str(error), chunk))
+                taken.dead_letters.append(DeadLetter(record, "undecodable", str(error), chunk))
             except TransformFailed as error:
-                taken.letters.append(Letter(record, "transform", str(error), chunk))
+                taken.dead_letters.append(DeadLetter(record, "transform", str(error), chunk))
             except (Unencodable, struct.error, ValueError, OverflowError, OSError, ArithmeticError) as error:
-                taken.letters.append(Letter(record, "unencodable", str(error), chunk))
+                taken.dead_letters.append(DeadLetter(record, "unencodable", str(error), chunk))
 
     def _transformed(self, transform: Transform, stream: Stream, change: Change) -> Change | None:
-        """None for what is left out. Raises TransformFailed."""
+        """Return the transformed change, None if it was dropped. Raises TransformFailed."""
         try:
             altered = transform(stream, change)
-        except Exception as error:  # a user's own code: anything can come
+        except Exception as error:  # user code may raise anything
             raise TransformFailed(repr(error)) from None
         if altered is None:
             self._metrics.left_out.labels(stream.table).inc()
         return altered
 
-    def _finish(self, lane: _Lane, taken: Taken) -> None:
-        taken.batches += _together(lane.open.values())
+    def _finish(self, lane: _StreamIntake, taken: Taken) -> None:
+        taken.batches += _combined(lane.open.values())
         lane.open.clear()
         for derived in lane.derived:
             open_batches: dict[Key, Batch] = {}
@@ -243,8 +243,8 @@ class Intake:
                 batch.entries.append((row.statement, row.origin, None))
                 batch.bytes += len(row.statement)
 
-    def _count_unknown(self, lane: _Lane, records: Sequence[Record]) -> None:
-        """A column that the catalogue does not know stands in the newest record too; only then all are looked at."""
+    def _count_unknown(self, lane: _StreamIntake, records: Sequence[Record]) -> None:
+        """Count fields that are not in the catalogue. The newest record has them, too; only then are all checked."""
         if lane.decoder.unknown_fields(records[-1].value()):
             found = sum(len(lane.decoder.unknown_fields(record.value())) for record in records)
             self._metrics.unknown_fields.labels(lane.stream.table).inc(found)
@@ -256,8 +256,8 @@ def _remove(batch: Batch, statement: bytes, record: Record) -> None:
     batch.removals += 1
 
 
-def _together(batches: Iterable[Batch]) -> list[Batch]:
-    """The batches, small ones joined."""
+def _combined(batches: Iterable[Batch]) -> list[Batch]:
+    """Return the batches, with small ones combined."""
     joined: list[Batch] = []
     partitions = 0
     for batch in sorted(batches, key=attrgetter("bytes")):

@@ -1,4 +1,4 @@
-"""The consumer: settings in, everything wired, run until told to stop."""
+"""The consumer: reads the settings, wires everything, and runs until stopped."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from cryptocdc_adapters.kafka import group_config
 from cryptocdc_adapters.membership import Membership
 from cryptocdc_adapters.serving import Health, serve_or_exit
 from cryptocdc_consumer import transform
+from cryptocdc_consumer.connection import Connection
+from cryptocdc_consumer.dead_letters import DeadLetters, producer_config
 from cryptocdc_consumer.intake import Intake
-from cryptocdc_consumer.letters import Letters, producer_config
-from cryptocdc_consumer.link import Link
 from cryptocdc_consumer.sink import Sink
 from cryptocdc_consumer.write_loop import WriteLoop
 from cryptocdc_core import feed as feeds
@@ -63,44 +63,47 @@ def _run(
     stop: threading.Event,
 ) -> Exit:
     names = Names(identity(feed.name, settings.source))
-    link = Link(sink, names.keyspace)
-    health.ready_when(link.obstacle)
-    metrics.write_stalled_seconds.set_function(lambda: link.waiting_s)
+    connection = Connection(sink, names.keyspace)
+    health.ready_when(connection.obstacle)
+    metrics.write_stalled_seconds.set_function(lambda: connection.waiting_s)
     try:
-        if not link.connect(stop):
+        if not connection.connect(stop):
             return Exit.OK
-        # Also what is left of streams that are captured no more.
-        streams = streams_of(feed, cassandra.tables(link.session, names.keyspace))
-        intake = Intake(names, streams, retention_s(feed.spec.retention.cassandra), link.prepare, metrics, step)
-        letters = Letters(Producer(producer_config(kafka), logger=log), names.dead_letter_topic, names.fid, metrics)
+        # Includes streams that are no longer captured but still have tables.
+        streams = streams_of(feed, cassandra.tables(connection.session, names.keyspace))
+        intake = Intake(names, streams, retention_s(feed.spec.retention.cassandra), connection.prepare, metrics, step)
+        producer = Producer(producer_config(kafka), logger=log)
+        dead_letters = DeadLetters(producer, names.dead_letter_topic, names.fid, metrics)
         committed: list[Any] = []
         membership = Membership(names.consumer_group)
         health.ready_when(membership.obstacle)
         metrics.group_member.set_function(lambda: membership.member)
         consumer = Consumer(
-            consumer_config(kafka, names.consumer_group, lambda *told: committed[0](*told), membership), logger=log
+            consumer_config(kafka, names.consumer_group, lambda *result: committed[0](*result), membership), logger=log
         )
-        batches = Sink(link.send, metrics)
+        batches = Sink(connection.send, metrics)
         health.ready_when(batches.obstacle)
-        loop = WriteLoop(consumer, intake, batches, letters, metrics, health, lambda: membership.member)
+        loop = WriteLoop(consumer, intake, batches, dead_letters, metrics, health, lambda: membership.member)
         committed.append(loop.on_commit)
         log.info("consuming %s into keyspace %s", ", ".join(intake.topics), names.keyspace)
         threading.Thread(
-            target=link.keep_connected, args=(stop, lambda: batches.stalled_s), name="cassandra", daemon=True
+            target=connection.keep_connected, args=(stop, lambda: batches.stalled_s), name="cassandra", daemon=True
         ).start()
         drained = loop.run(stop)
-        log.info("stopped: %s", "all is written and committed" if drained else "what is not written is read again")
+        log.info(
+            "stopped: %s", "everything is written and committed" if drained else "unwritten records will be read again"
+        )
         return Exit.OK
     except InvalidRequest as error:
-        # Only preparing can raise it here: a batch's is the sink's to deal with.
+        # Only raised by preparing: the sink handles those of batches.
         log.error("Cassandra: %s; apply the feed first", error)
         return Exit.PLATFORM
     finally:
-        link.close()
+        connection.close()
 
 
 def consumer_config(settings: KafkaSettings, group: str, on_commit: Any, membership: Membership) -> dict[str, Any]:
-    """The queue's bounds keep a backlog flowing, and the memory that it takes small."""
+    """Return the consumer's configuration, with a queue large enough for a steady flow and small enough for memory."""
     queue = {"queued_min_messages": 20_000, "queued_max_messages_kbytes": 32_768}
     return group_config(settings, group, **queue) | membership.settings | {"on_commit": on_commit}
 

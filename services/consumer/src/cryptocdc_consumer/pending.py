@@ -1,4 +1,4 @@
-"""The dead letters that were not replayed yet, and their replay."""
+"""Pending dead letters, which have not been replayed, and their replay."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
 from cryptocdc_adapters.topics import read_to_ends, uncommitted
-from cryptocdc_consumer.letters import producer_config
+from cryptocdc_consumer.dead_letters import producer_config
 from cryptocdc_core.names import Names
 from cryptocdc_core.settings import KafkaSettings
 
 
 class ReplayError(RuntimeError):
-    """A letter that Kafka would not take back; it and the later ones stay pending."""
+    """A dead letter could not be put back; it and later ones stay pending."""
 
 
 @dataclass(frozen=True, slots=True)
-class PendingLetter:
-    """A letter and where it came from. `key` and `value` are the record's own bytes."""
+class PendingDeadLetter:
+    """A dead letter and the position of its record. `key` and `value` are the record's bytes."""
 
     reason: str
     topic: str
@@ -36,20 +36,20 @@ class PendingLetter:
 class Replayed:
     replayed: int
     foreign: int
-    """Records of the topic without a letter's headers; they stay where they are."""
+    """Records of the topic without a dead letter's headers, which are skipped."""
 
 
-def pending(settings: KafkaSettings, names: Names) -> list[PendingLetter]:
-    """The letters not replayed yet, oldest first. Raises KafkaException."""
+def pending(settings: KafkaSettings, names: Names) -> list[PendingDeadLetter]:
+    """Return the dead letters that have not been replayed, oldest first. Raises KafkaException."""
     with _reader(settings, names) as consumer:
         return [letter for message in _unread(consumer, names) if (letter := _letter(message)) is not None]
 
 
 def replay(settings: KafkaSettings, names: Names) -> Replayed:
-    """Put every pending letter back where it came from, so that the consumers try it again.
+    """Put every pending dead letter back into its topic, so that the consumers retry it.
 
-    What was put back is remembered in the replay group's offsets once Kafka has acknowledged all of it: a replay that
-    is cut short is done again, which does no harm, and a second one does nothing. Raises ReplayError, KafkaException.
+    The replay group's offsets are committed once Kafka has acknowledged all of them: an interrupted replay is repeated,
+    which does no harm, and a second one does nothing. Raises ReplayError, KafkaException.
     """
     failed: list[str] = []
     replayed = foreign = 0
@@ -68,7 +68,7 @@ def replay(settings: KafkaSettings, names: Names) -> Replayed:
                 value=letter.value,
                 key=letter.key,
                 partition=letter.partition,
-                on_delivery=lambda error, told: failed.append(f"{told.topic()}: {error}") if error else None,
+                on_delivery=lambda error, sent: failed.append(f"{sent.topic()}: {error}") if error else None,
             )
             producer.poll(0)
         if producer.flush(TIMEOUT_S) or failed:
@@ -89,14 +89,14 @@ def _reader(settings: KafkaSettings, names: Names) -> Iterator[Consumer]:
 
 
 def _unread(consumer: Consumer, names: Names) -> Iterator[Message]:
-    """What lies between the replay group's offsets and the topic's end as of now."""
+    """Yield the records between the replay group's offsets and the topic's current end."""
     return read_to_ends(consumer, names.dead_letter_topic, uncommitted(consumer, names.dead_letter_topic))
 
 
-def _letter(message: Message) -> PendingLetter | None:
+def _letter(message: Message) -> PendingDeadLetter | None:
     headers: dict[str, Any] = dict(message.headers() or ())
     try:
-        return PendingLetter(
+        return PendingDeadLetter(
             reason=headers["cryptocdc.reason"].decode(),
             topic=headers["cryptocdc.topic"].decode(),
             partition=int(headers["cryptocdc.partition"]),

@@ -1,7 +1,7 @@
-"""Batches into Cassandra: several in flight, tried again while the fault may pass, taken apart when it won't.
+"""Writes batches to Cassandra: several in flight, retried after transient faults, halved after permanent ones.
 
-The driver calls back on a thread of its own; all that happens there is that the outcome is noted. Everything else is
-done by the thread that calls `settle`.
+The driver's callbacks run in its own thread and only record the outcome. Everything else happens in the thread that
+calls `settle`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from cryptocdc_core.metrics import ConsumerMetrics
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 32
-"""Batches at Cassandra or waiting to be tried again; with their records they bound the memory that is held."""
+"""Maximum number of batches sent or waiting for a retry, which bounds memory."""
 
 BACKOFF = Backoff(0.1, 5.0)
-TOLD_EVERY_S = 10.0
+LOG_EVERY_S = 10.0
 STALLED_S = 5.0
-"""Without an answer for so long, Cassandra counts as not writable; a write takes milliseconds, and a long collection of
-garbage a second or two."""
+"""After this long without a response, Cassandra counts as not writable; a write takes milliseconds, a long garbage
+collection a second or two."""
 ERROR_LENGTH = 300
 
 _RECORDS_FAULT = (InvalidRequest, SyntaxException, ProtocolException)
-# Also an InvalidRequest, but a table that is missing is no fault of the record: it waits until the table is there.
+# Also an InvalidRequest, but a missing table is not the record's fault: the batch is retried until the table exists.
 _MISSING = ("unconfigured table", "does not exist", "doesn't exist", "unknown keyspace")
 
 
@@ -46,16 +46,16 @@ class Future(Protocol):
 
 
 Send = Callable[[Batch], Future]
-"""Sends a batch to Cassandra; may raise what Cassandra's client raises."""
+"""Sends a batch to Cassandra; may raise the driver's exceptions."""
 
 
 @dataclass(slots=True)
 class Settled:
-    """What has come to an end since the last call."""
+    """The outcomes since the last call."""
 
     acknowledged: list[Batch] = field(default_factory=list)
     refused: list[tuple[Batch, Entry, str]] = field(default_factory=list)
-    """The one row of a batch of one that Cassandra won't have, and its words."""
+    """Single rows that Cassandra refuses, with its message."""
 
 
 class Sink:
@@ -76,14 +76,14 @@ class Sink:
         self._order = itertools.count()
         self._sent = 0
         self._waiting_since: float | None = None
-        """Since when Cassandra owes an answer without having given any."""
+        """Since when Cassandra has not responded while batches wait for it."""
         self._last_error = ""
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
         metrics.write_stalled_seconds.set_function(lambda: self.stalled_s)
 
     @property
     def unsettled(self) -> int:
-        """Batches that are not acknowledged."""
+        """Number of batches that are not acknowledged."""
         return self._sent + len(self._retries)
 
     @property
@@ -92,19 +92,19 @@ class Sink:
 
     @property
     def stalled_s(self) -> float:
-        """Seconds since Cassandra's last answer while batches wait for one, 0.0 while none does. From any thread."""
+        """Seconds since Cassandra's last response while batches wait for one, otherwise 0.0. Thread-safe."""
         since = self._waiting_since
         return 0.0 if since is None else max(0.0, self._now() - since)
 
     def obstacle(self) -> str | None:
-        """Return why nothing can be written, None while Cassandra answers. From any thread."""
+        """Return why nothing can be written, None while Cassandra responds. Thread-safe."""
         stalled_s = self.stalled_s
         if stalled_s < STALLED_S:
             return None
-        return f"Cassandra has acknowledged nothing for {stalled_s:.0f} s: {self._last_error or 'no answer'}"
+        return f"Cassandra has acknowledged nothing for {stalled_s:.0f} s: {self._last_error or 'no response'}"
 
     def wait(self, timeout_s: float) -> None:
-        """Until an outcome came."""
+        """Wait for an outcome."""
         self._came.wait(timeout_s)
 
     def send(self, batch: Batch) -> None:
@@ -117,11 +117,11 @@ class Sink:
             self._send(batch).add_callbacks(
                 lambda _: self._note(batch, None, started), lambda error: self._note(batch, error, started)
             )
-        except Exception as error:  # the driver's own: no host, a full connection
+        except Exception as error:  # from the driver itself: no host, a full connection
             self._note(batch, error, started)
 
     def settle(self) -> Settled:
-        """Take in the outcomes, and send again what is due."""
+        """Handle the outcomes, and send the retries that are due."""
         self._came.clear()
         settled = Settled()
         answered = False
@@ -135,9 +135,9 @@ class Sink:
                 settled.acknowledged.append(batch)
             elif isinstance(error, _RECORDS_FAULT) and not any(word in str(error) for word in _MISSING):
                 answered = True
-                self._take_apart(batch, error, settled)
+                self._halve(batch, error, settled)
             else:
-                self._try_later(batch, error)
+                self._retry_later(batch, error)
         now = self._now()
         if answered:
             self._waiting_since, self._last_error = now if self.unsettled else None, ""
@@ -150,8 +150,8 @@ class Sink:
         self._outcomes.append((batch, error, self._now() - started))
         self._came.set()
 
-    def _take_apart(self, batch: Batch, error: Exception, settled: Settled) -> None:
-        """Halves, until the row at fault stands alone and its neighbours are written."""
+    def _halve(self, batch: Batch, error: Exception, settled: Settled) -> None:
+        """Send both halves, until the faulty row is isolated and all others are written."""
         if len(batch.entries) == 1:
             settled.refused.append((batch, batch.entries[0], str(error)))
             return
@@ -160,12 +160,12 @@ class Sink:
         for half in batch.halves():
             self.send(half)
 
-    def _try_later(self, batch: Batch, error: Exception) -> None:
+    def _retry_later(self, batch: Batch, error: Exception) -> None:
         reason = type(error).__name__
         self._last_error = f"{reason}: {error}"[:ERROR_LENGTH]
         self._metrics.retries.labels(reason).inc()
         wait = BACKOFF.after(batch.attempts)
         heapq.heappush(self._retries, (self._now() + wait * random.uniform(0.5, 1), next(self._order), batch))
-        if self._now() - self._told_at > TOLD_EVERY_S:
-            self._told_at = self._now()
-            log.warning("Cassandra: %s: %s; batches are sent again until it takes them", reason, error)
+        if self._now() - self._logged_at > LOG_EVERY_S:
+            self._logged_at = self._now()
+            log.warning("Cassandra: %s: %s; batches are retried until it accepts them", reason, error)

@@ -1,4 +1,4 @@
-"""The step between decoding and writing, where users put their own."""
+"""The optional step between decoding and writing, for users' own code."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.settings import ConsumerSettings
 
 Transform = Callable[[Stream, Change], Change | None]
-"""Gives the change to write, altered or not, or None to leave it out; it is then counted and its offset committed.
+"""Returns the change to write, altered or not, or None to drop it; a dropped change is counted and its offset
+committed.
 
-It sees every change, deletes too (`change.op == "d"`, of which only the key's columns mean anything), once or more and
-in any order, so it must depend on nothing but its arguments. One that raises makes a dead letter of its record. A
-change of the key's columns or of `version` is a different row to Cassandra, and the verifier will say so.
+It is called for every change, including deletes (`change.op == "d"`, for which only the key's columns are meaningful),
+once or more and in any order, so it must depend only on its arguments. If it raises, the record becomes a dead letter.
+An altered key or `version` is a different row for Cassandra, which the verifier reports.
 """
 
 ACCEPTED = "module:function of a module that the consumer can import"
 
 
 class TransformFailed(Exception):
-    """A transform that raised; the message is what it raised."""
+    """A transform raised an exception; the message describes it."""
 
 
 def load(feed: CryptoFeed, own: ConsumerSettings) -> Transform | None:

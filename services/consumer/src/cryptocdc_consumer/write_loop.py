@@ -1,8 +1,8 @@
 """The consumer's loop: read, write, and commit what Cassandra has acknowledged.
 
-Chunks of records are written side by side and finish in the order read; an offset is committed only when everything
-before it is in Cassandra or among the dead letters. When Cassandra is slow, reading stops; when it stays slow, the
-partitions are paused and the group is still polled, so that no rebalance follows from a slow sink.
+Chunks of records are written concurrently and finish in the order read; an offset is committed only when everything
+before it is in Cassandra or a dead letter. When Cassandra is slow, reading stops; when it stays slow, the partitions
+are paused while the group is still polled, so that a slow sink causes no rebalance.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from cryptocdc_adapters.offsets import lag
 from cryptocdc_adapters.serving import Health
-from cryptocdc_consumer.intake import OLDER, Batch, Chunk, Intake, Letter
-from cryptocdc_consumer.letters import Letters
+from cryptocdc_consumer.dead_letters import DeadLetters
+from cryptocdc_consumer.intake import OLDER, Batch, Chunk, DeadLetter, Intake
 from cryptocdc_consumer.sink import Sink
 from cryptocdc_core.metrics import ConsumerMetrics
 
 log = logging.getLogger(__name__)
 
 CHUNK_RECORDS = 6_000
-"""At most, when there is a backlog: 20 symbols then have a full batch each."""
+"""Maximum, for a backlog: 20 symbols then have a full batch each."""
 LATE_S = 0.25
 GATHER_SHARE, GATHER_LIMIT_S = 0.1, 0.2
-"""Late rows are gathered for so much of their lateness, and so long at most."""
+"""Late rows are gathered for this share of their lateness, up to the limit."""
 COMMIT_EVERY_S = 0.5
 LAG_EVERY_S = 2.0
 ASK_EVERY_S = 10.0
 ASK_LIMIT_S = 2.0
 PAUSE_AFTER_S = 3.0
-"""So long a full sink is waited for without a poll; short next to any poll interval, long next to a normal write."""
+"""How long to wait for a full sink without polling: short compared with poll intervals, long compared with a write."""
 REVOKE_LIMIT_S = 10.0
 STOP_LIMIT_S = 20.0
 
@@ -51,7 +51,7 @@ class WriteLoop:
         consumer: Any,
         intake: Intake,
         sink: Sink,
-        letters: Letters,
+        dead_letters: DeadLetters,
         metrics: ConsumerMetrics,
         health: Health,
         member: Callable[[], bool],
@@ -61,7 +61,7 @@ class WriteLoop:
         self._consumer = consumer
         self._intake = intake
         self._sink = sink
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._metrics = metrics
         self._health = health
         self._member = member
@@ -72,17 +72,17 @@ class WriteLoop:
         self._held: list[Any] = []
         self._owned: set[Partition] = set()
         self._done: dict[Partition, int] = {}
-        """The next offset to read, everything before it being written."""
+        """The offset up to which everything is written."""
         self._committed: dict[Partition, int] = {}
         self._begun: dict[Partition, int] = {}
-        """Where the group stood when the partition came: its lag, until something of it is written."""
+        """The committed offset at assignment, for the lag until something is written."""
         self._commit_at = self._lag_at = self._ask_at = 0.0
         self._gather_s = 0.0
         self._full_since: float | None = None
         self._paused = False
 
     def run(self, stop: threading.Event) -> bool:
-        """Until `stop`; then everything read is written and committed. False when STOP_LIMIT_S was too short for it."""
+        """Run until `stop`, then write and commit everything read. Return False if STOP_LIMIT_S was too short."""
         self._consumer.subscribe(
             self._intake.topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -96,11 +96,11 @@ class WriteLoop:
             self._consumer.close()
 
     def step(self) -> None:
-        """One round: settle what came back, then read what there is room for."""
+        """Handle outcomes, then read as much as there is room for."""
         self._settle()
         self._feed()
         if self._sink.full:
-            self._stand_still()
+            self._wait_for_sink()
             return
         self._full_since = None
         if self._paused:
@@ -112,7 +112,7 @@ class WriteLoop:
             self._beat_when_idle()
 
     def _beat_when_idle(self) -> None:
-        """Having nothing to do is healthy only where something would come: in the group, and while Kafka answers."""
+        """Report an idle consumer as healthy only if it is in the group and Kafka answers."""
         if self._now() < self._ask_at:
             return
         self._ask_at = self._now() + ASK_EVERY_S
@@ -125,10 +125,11 @@ class WriteLoop:
             self._health.beat()
 
     def _read(self) -> list[Any]:
-        """What has come: at once while rows are fresh; gathered for a moment while they are late anyway.
+        """Return the records that have arrived: immediately while rows are fresh, gathered for a moment while they are
+        late anyway.
 
-        A chunk of few rows makes batches of few, each of which costs Cassandra nearly as much as one of fifty; and a
-        consumer that is faster than the connector would never find more than a few.
+        A chunk of few rows makes small batches, each of which costs Cassandra nearly as much as one of fifty rows; and
+        a consumer that is faster than the connector would never read more than a few rows.
         """
         held, self._held = self._held, []
         first = self._consumer.poll(0 if held else 0.02 if self._chunks else 0.2)
@@ -137,7 +138,7 @@ class WriteLoop:
         return [*held, *self._sound([first, *self._consumer.consume(CHUNK_RECORDS - 1, self._gather_s)])]
 
     def _sound(self, messages: Sequence[Any]) -> list[Any]:
-        """The records among messages; the others tell of trouble with brokers or topics, which the client mends."""
+        """Return the records among messages; the others report problems that the client recovers from."""
         records = [message for message in messages if message.error() is None]
         if len(records) < len(messages):
             for message in messages:
@@ -152,8 +153,8 @@ class WriteLoop:
         late_s = now - taken.chunk.committed_us / 1_000_000
         self._gather_s = min(GATHER_LIMIT_S, late_s * GATHER_SHARE) if late_s > LATE_S else 0.0
         self._chunks.append(taken.chunk)
-        for letter in taken.letters:
-            self._letters.send(letter)
+        for letter in taken.dead_letters:
+            self._dead_letters.send(letter)
         self._unsent += taken.batches
         self._feed()
 
@@ -161,7 +162,7 @@ class WriteLoop:
         while self._unsent and not self._sink.full:
             self._sink.send(self._unsent.popleft())
 
-    def _stand_still(self) -> None:
+    def _wait_for_sink(self) -> None:
         now = self._now()
         if self._full_since is None:
             self._full_since = now
@@ -170,14 +171,14 @@ class WriteLoop:
             return
         self._pause(True)
         message = self._consumer.poll(0.05)
-        if message is not None:  # it was on its way when the partitions were paused
+        if message is not None:  # it was fetched before the partitions were paused
             self._held += self._sound([message])
 
     def _pause(self, paused: bool) -> None:
         assigned = self._consumer.assignment()
         (self._consumer.pause if paused else self._consumer.resume)(assigned)
         if paused != self._paused:
-            log.info("Cassandra is slow: reading pauses" if paused else "reading goes on")
+            log.info("Cassandra is slow: reading paused" if paused else "reading resumed")
         self._paused = paused
         self._metrics.paused.set(paused)
 
@@ -187,8 +188,8 @@ class WriteLoop:
             batch.chunk.pending -= 1
             self._observe(batch)
         for batch, (_, record, _), words in settled.refused:
-            self._letters.send(Letter(record, "refused", words, batch.chunk))
-        for letter in self._letters.settle():
+            self._dead_letters.send(DeadLetter(record, "refused", words, batch.chunk))
+        for letter in self._dead_letters.settle():
             letter.chunk.pending -= 1
         self._metrics.in_flight.set(self._sink.unsettled)
         while self._chunks and self._chunks[0].pending == 0:
@@ -213,13 +214,13 @@ class WriteLoop:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=not wait)
         except KafkaException as error:
-            # Not committed is written twice at worst; the next round tries again.
+            # At worst rows are written twice; the next round retries.
             log.warning("Kafka: offsets not committed: %s", error)
             return
         self._committed |= new
 
     def on_commit(self, error: Any, partitions: Sequence[Any]) -> None:
-        """Kafka's answer to a commit; what failed is committed again."""
+        """Handle the result of a commit; failed offsets are committed again."""
         for partition in partitions:
             if error is not None or partition.error is not None:
                 self._committed.pop((partition.topic, partition.partition), None)
@@ -239,14 +240,14 @@ class WriteLoop:
         log.info("assigned %d partitions, %d in all", len(partitions), len(self._owned))
 
     def _on_revoke(self, _: Any, partitions: Sequence[Any]) -> None:
-        """What is in flight is waited for, so that the next owner does not write it again."""
+        """Wait for batches in flight, so that the next owner does not write them again."""
         leaving = {(p.topic, p.partition) for p in partitions}
         self._drain(REVOKE_LIMIT_S)
         self._commit(wait=True, only=leaving)
         self._forget(leaving)
 
     def _on_lost(self, _: Any, partitions: Sequence[Any]) -> None:
-        """They belong to another already: nothing of them may be committed."""
+        """Called when another member already owns them: nothing may be committed."""
         self._forget({(p.topic, p.partition) for p in partitions})
 
     def _forget(self, leaving: set[Partition]) -> None:
@@ -258,7 +259,7 @@ class WriteLoop:
             self._begun.pop((topic, partition), None)
             self._metrics.lag.remove(topic, partition)
         self._metrics.partitions.set(len(self._owned))
-        log.info("gave up %d partitions, %d left", len(leaving), len(self._owned))
+        log.info("revoked %d partitions, %d left", len(leaving), len(self._owned))
 
     def _observe(self, batch: Batch) -> None:
         entries = len(batch.entries)
@@ -267,7 +268,7 @@ class WriteLoop:
             return
         if batch.deletes:
             self._metrics.deletes.labels(batch.table).inc(batch.deletes)
-        # The first and the last row stand for the batch: exact where batches are small, and free where they are not.
+        # The first and the last row represent the batch: exact for small batches, cheap for large ones.
         for _, _, change in batch.entries[:: max(1, entries - 1)]:
             if change is OLDER or change.op == "d":
                 continue
@@ -276,7 +277,7 @@ class WriteLoop:
             self._metrics.commit_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - committed_s))
 
     def _observe_lag(self) -> None:
-        """The client learns of a partition's end as it reads; while reading pauses, Kafka is asked for it."""
+        """Update the lag. The client knows a partition's end from reading; while reading is paused, query Kafka."""
         try:
             if unknown := self._owned - self._done.keys() - self._begun.keys():
                 for at in self._consumer.committed([TopicPartition(*p) for p in unknown], timeout=ASK_LIMIT_S):

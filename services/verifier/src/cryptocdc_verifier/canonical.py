@@ -1,8 +1,8 @@
-"""A row in one spelling, whichever database it came from: what is compared, and hashed.
+"""The canonical form of a row from either database, which is compared and hashed.
 
-A row's line is PostgreSQL's COPY text of its columns, key first, then the version, then the rest: tabs between, times
-as epoch milliseconds, decimals with all their digits. Cassandra's binary values are spelled the same way, so that the
-bytes of PostgreSQL's answer are hashed as they come, unparsed.
+A row's line is PostgreSQL's COPY text of its columns, key first, then the version, then the rest: separated by tabs,
+times as epoch milliseconds, decimals with all their digits. Cassandra's binary values are converted to the same form,
+so that the bytes of PostgreSQL's response are hashed unparsed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cryptocdc_core.names import quoted
 from cryptocdc_core.times import iso
 
 Key = tuple[bytes, ...]
-"""A row's key as it stands in its line."""
+"""A row's key as in its line."""
 
 NULL = "\\N"
 _DIGEST_BYTES = 16
@@ -26,7 +26,7 @@ _MODULUS = 1 << 8 * _DIGEST_BYTES
 
 
 def ordered(stream: Stream) -> tuple[Column, ...]:
-    """The columns of a line: the key, the version, the rest in the catalogue's order."""
+    """Return the columns of a line: the key, the version, then the rest in the catalogue's order."""
     first = (*stream.key, "version")
     by_name = {column.name: column for column in stream.columns}
     return (*(by_name[name] for name in first), *(c for c in stream.columns if c.name not in first))
@@ -37,18 +37,18 @@ def key_of(stream: Stream, line: bytes) -> Key:
 
 
 def version_of(stream: Stream, line: bytes) -> int:
-    """The row's version; -1 where a hand-written row of Cassandra has none."""
+    """Return the row's version; -1 if a hand-written row in Cassandra has none."""
     text = line.split(b"\t", len(stream.key) + 1)[len(stream.key)]
     return -1 if text == NULL.encode() else int(text)
 
 
 def time_of(stream: Stream, key: Key) -> int:
-    """The time, in milliseconds, by which the row of this key is partitioned."""
+    """Return the time, in milliseconds, by which the row with this key is partitioned."""
     return int(key[stream.key.index(stream.time)])
 
 
 def shown(stream: Stream, line: bytes) -> dict[str, str | None]:
-    """A line's values by column, to be read by people: times in ISO's spelling, None for no value."""
+    """Return a line's values by column for display: times in ISO 8601, None for no value."""
     return {
         column.name: None if text == NULL else iso(int(text)) if column.type is Type.TIMESTAMP else text
         for column, text in zip(ordered(stream), line.decode().split("\t"), strict=True)
@@ -57,9 +57,8 @@ def shown(stream: Stream, line: bytes) -> dict[str, str | None]:
 
 @dataclass(slots=True)
 class Tally:
-    """Count and digest of lines. The digest is a sum, so that the order in which they come does not matter, and a line
-    that comes twice does not cancel itself out, as it would with exclusive or.
-    """
+    """Count and digest of lines. The digest is a sum, so that order does not matter and a repeated line does not cancel
+    itself out, as it would with XOR."""
 
     rows: int = 0
     digest: int = 0
@@ -74,14 +73,14 @@ def digest_of(line: bytes) -> int:
 
 
 def postgres_columns(stream: Stream) -> str:
-    """The SELECT list whose COPY text is a line."""
+    """Return the SELECT list whose COPY text is a line."""
     return ", ".join(
         f"(extract(epoch from {quoted(c.name)}) * 1000)::bigint" if c.type is Type.TIMESTAMP else quoted(c.name)
         for c in ordered(stream)
     )
 
 
-Spell = Callable[[bytes], str]
+Convert = Callable[[bytes], str]
 
 
 _BIGINT = struct.Struct(">q").unpack
@@ -99,9 +98,9 @@ def _integer(raw: bytes) -> str:
 
 @lru_cache(1 << 16)
 def _decimal(raw: bytes) -> str:
-    """CQL's decimal: four bytes of scale, then the unscaled number, big-endian.
+    """Convert a CQL decimal: four bytes of scale, then the unscaled number, big-endian.
 
-    Remembered, since most of the time goes here and prices come again and again.
+    Cached, since most of the time is spent here and prices repeat.
     """
     scale = _LENGTH(raw)[0]
     digits = str(int.from_bytes(raw[4:], "big", signed=True))
@@ -115,7 +114,7 @@ def _decimal(raw: bytes) -> str:
 
 
 def _decimals(raw: bytes) -> str:
-    """CQL's frozen list: a count, then each element with its length."""
+    """Convert a CQL frozen list: a count, then each element with its length."""
     parts, at = [], 4
     for _ in range(_LENGTH(raw)[0]):
         end = at + 4 + _LENGTH(raw, at)[0]
@@ -130,7 +129,7 @@ _ESCAPES = str.maketrans(
 
 
 def _text(raw: bytes) -> str:
-    """As COPY escapes it."""
+    """Escape text like COPY."""
     return raw.decode().translate(_ESCAPES)
 
 
@@ -138,19 +137,19 @@ def _boolean(raw: bytes) -> str:
     return "t" if raw != b"\0" else "f"
 
 
-_SPELL: dict[Type, Spell] = {
+_CONVERTERS: dict[Type, Convert] = {
     Type.TEXT: _text, Type.BIGINT: _bigint, Type.INTEGER: _integer, Type.TIMESTAMP: _bigint,
     Type.BOOLEAN: _boolean, Type.DECIMAL: _decimal, Type.DECIMALS: _decimals,
 }  # fmt: skip
 
 
-def spellers(stream: Stream) -> tuple[Spell, ...]:
-    """How each of a line's columns is spelled from Cassandra's binary value."""
-    return tuple(_SPELL[column.type] for column in ordered(stream))
+def converters(stream: Stream) -> tuple[Convert, ...]:
+    """Return the functions that convert Cassandra's binary value of each of a line's columns."""
+    return tuple(_CONVERTERS[column.type] for column in ordered(stream))
 
 
-def spelled(spellers: Sequence[Spell], row: Sequence[bytes | None]) -> bytes:
-    """The line of a row of Cassandra's binary values."""
+def line_of(converters: Sequence[Convert], row: Sequence[bytes | None]) -> bytes:
+    """Return the line of a row of Cassandra's binary values."""
     return "\t".join(
-        [NULL if raw is None else spell(raw) for spell, raw in zip(spellers, row, strict=True)]
+        [NULL if raw is None else convert(raw) for convert, raw in zip(converters, row, strict=True)]
     ).encode()  # fmt: skip

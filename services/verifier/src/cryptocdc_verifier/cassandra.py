@@ -1,4 +1,4 @@
-"""Cassandra's side: partitions, and their rows as lines."""
+"""Reads Cassandra: partitions, and their rows as lines."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from cryptocdc_core.backoff import retry
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.settings import CassandraSettings
-from cryptocdc_verifier.canonical import ordered, spelled, spellers
+from cryptocdc_verifier.canonical import converters, line_of, ordered
 from cryptocdc_verifier.target import VerifyError
 from cryptocdc_verifier.window import Partition, Window
 
 _PAGE_ROWS = 2000
 _IN_FLIGHT = 6
-"""Partitions asked for ahead: enough to keep Cassandra busy while lines are made of the answers."""
+"""Partitions requested ahead: enough to keep Cassandra busy while responses are converted to lines."""
 
 _PATIENCE_S = 15.0
 
@@ -31,7 +31,7 @@ _LENGTH = struct.Struct(">i")
 
 
 class _RawRows(ResultMessage):  # type: ignore[misc]
-    """Leaves values as Cassandra sent them: a line is spelled from the bytes, without a Decimal or datetime between."""
+    """Leaves values as Cassandra sent them: lines are made from the bytes, without creating a Decimal or datetime."""
 
     def recv_results_rows(
         self, f: Any, _protocol_version: int, user_type_map: Any, result_metadata: Any, *_: Any
@@ -69,10 +69,10 @@ def _as_they_are(_names: Sequence[str], rows: list[list[bytes | None]]) -> list[
 
 
 class CassandraSide:
-    """One cluster; `session` gives Python's values, what reads lines does without."""
+    """One cluster; `session` returns Python values, whereas lines are read as raw bytes."""
 
     def __init__(self, settings: CassandraSettings, names: Names, streams: Sequence[Stream]) -> None:
-        """Raises VerifyError when Cassandra can't be reached or the feed has no tables there."""
+        """Connect. Raises VerifyError if Cassandra can't be reached or the feed has no tables there."""
         self._keyspace = quoted(names.keyspace)
         self._cluster, self.session = _patiently_connected(settings)
         self._raw: Session = self._cluster.connect()
@@ -82,7 +82,7 @@ class CassandraSide:
             self._prepared = {stream.table: self._prepare(stream) for stream in streams}
         except InvalidRequest as error:
             self._cluster.shutdown()
-            raise VerifyError(f"Cassandra has no tables of {names.keyspace}: {error}: was the feed applied?") from None
+            raise VerifyError(f"Cassandra has no tables in {names.keyspace}: {error}; was the feed applied?") from None
 
     def _prepare(self, stream: Stream) -> PreparedStatement:
         columns = ", ".join(quoted(column.name) for column in ordered(stream))
@@ -91,7 +91,7 @@ class CassandraSide:
         statement = self._raw.prepare(
             f"SELECT {columns} FROM {self.table(stream)} WHERE {equal} AND {time} >= ? AND {time} < ?"  # noqa: S608
         )
-        # What a quorum acknowledged, a quorum shows; of a single replica that is the replica.
+        # A quorum sees what a quorum acknowledged; with a single replica that is the replica.
         statement.consistency_level = ConsistencyLevel.LOCAL_QUORUM
         statement.fetch_size = _PAGE_ROWS
         return statement
@@ -100,7 +100,7 @@ class CassandraSide:
         return f"{self._keyspace}.{quoted(stream.table)}"
 
     def partitions(self, stream: Stream) -> Iterator[Partition]:
-        """Every partition that has rows, in no order."""
+        """Yield every partition with rows, in no particular order."""
         names = ", ".join(map(quoted, (*stream.partition, stream.bucket_column)))
         query = SimpleStatement(
             f"SELECT DISTINCT {names} FROM {self.table(stream)}",  # noqa: S608
@@ -115,15 +115,15 @@ class CassandraSide:
     def read(
         self, stream: Stream, partitions: Iterable[Partition], window: Window
     ) -> Iterator[tuple[Partition, Iterator[bytes]]]:
-        """Each partition with its lines in `window`; the lines of one are to be taken before the next is asked for."""
+        """Yield each partition with its lines in `window`; consume the lines of one before taking the next."""
         statement = self._prepared[stream.table]
-        spell = spellers(stream)
+        convert = converters(stream)
         waiting: deque[tuple[Partition, ResponseFuture]] = deque()
 
         def lines(future: ResponseFuture) -> Iterator[bytes]:
             for rows in _pages(future):
                 for row in rows:
-                    yield spelled(spell, row)
+                    yield line_of(convert, row)
 
         for partition in partitions:
             bound = (*partition.prefix, partition.bucket, window.start, window.end)
@@ -140,7 +140,7 @@ class CassandraSide:
 
 
 def _patiently_connected(settings: CassandraSettings) -> tuple[Cluster, Session]:
-    """A node that was restarted is waited for a little."""
+    """Connect, and retry for a while if a node is restarting."""
     try:
         return retry(lambda: connect(settings), NoHostAvailable, _PATIENCE_S, 0.5)
     except NoHostAvailable as error:
@@ -148,7 +148,7 @@ def _patiently_connected(settings: CassandraSettings) -> tuple[Cluster, Session]
 
 
 def _pages(future: ResponseFuture) -> Iterator[list[Any]]:
-    """Pages of rows; the next is on its way while one is worked on."""
+    """Yield pages of rows; the next one is fetched while one is processed."""
     while True:
         rows = future.result().current_rows
         more = future.has_more_pages

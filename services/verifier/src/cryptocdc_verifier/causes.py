@@ -1,4 +1,4 @@
-"""Why a row differs, in words, from what can be seen of it. Pure."""
+"""Derives the likely cause of a difference from the evidence. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from cryptocdc_verifier.trace import Sent
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a differing key.
+    """What is known about a differing key.
 
-    `columns` are those that differ. `write_times` are Cassandra's, in microseconds, by column; `op` and `lsn` its audit
-    columns. `sent` are the row's changes in Kafka, oldest first; `complete` says that Kafka was searched from its
+    `columns` are those that differ. `write_times` are Cassandra's, in microseconds, by column; `op` and `lsn` are from
+    its audit. `sent` are the row's changes in Kafka, oldest first; `complete` says whether Kafka was searched from its
     beginning.
     """
 
@@ -34,7 +34,7 @@ class Evidence:
 
 def likely_cause(seen: Evidence) -> str:
     if seen.letters:
-        return f"its change is in the dead letters: {seen.letters[0].reason or 'without a reason'}; replay them"
+        return f"its change is a dead letter: {seen.letters[0].reason or 'without a reason'}; replay it"
     return {"missing": _missing, "extra": _extra, "different": _different}[seen.kind](seen)
 
 
@@ -46,26 +46,26 @@ def _missing(seen: Evidence) -> str:
             f" of {iso(seen.sent[deletes[-1]].committed_us // 1000)} still wins over the new row"
         )
     if deletes:
-        return "the last change of it in Kafka is its delete: that PostgreSQL has the row again never passed the slot"
+        return "its last change in Kafka is its delete: the row's insert after that never passed the slot"
     if seen.sent:
         last = seen.sent[-1]
         return (
             f"its change is in Kafka (partition {last.partition}, offset {last.offset}) and the consumers have passed"
-            " it: deleted in Cassandra by hand, or expired there before its time"
+            " it: deleted in Cassandra by hand, or expired there too early"
         )
     if seen.complete:
-        return "no change of it is in Kafka: it never passed the slot, or Kafka's retention has removed it"
+        return "Kafka has no change of it: it never passed the slot, or Kafka's retention has removed it"
     return "deleted in Cassandra by hand, or its change never passed the slot; it is not among Kafka's newest records"
 
 
 def _extra(seen: Evidence) -> str:
     if seen.op is None and seen.lsn is None:
-        return "not in PostgreSQL, and without Debezium's op and lsn: written into Cassandra by hand"
+        return "not in PostgreSQL, and without Debezium's op and lsn: written to Cassandra by hand"
     if seen.sent and seen.sent[-1].op == "d":
-        return "deleted in PostgreSQL, and written again in Cassandra after the delete: by hand, newer than the delete"
+        return "deleted in PostgreSQL, but written to Cassandra by hand after the delete"
     return (
-        f"it came through the pipeline (op {seen.op}, lsn {seen.lsn}) and is gone from PostgreSQL without a delete that"
-        " the slot saw: a partition dropped, a TRUNCATE, or a delete before the slot was made"
+        f"it came through the pipeline (op {seen.op}, lsn {seen.lsn}) and disappeared from PostgreSQL without a delete"
+        " that the slot saw: a dropped partition, a TRUNCATE, or a delete before the slot was created"
     )
 
 
@@ -82,15 +82,13 @@ def _different(seen: Evidence) -> str:
     gone = [name for name in seen.columns if seen.write_times.get(name) is None]
     # An update that was lost may have been the first to give a nullable column a value.
     if gone and (ours == theirs or "version" in gone):
-        return f"{', '.join(gone)}: no value in Cassandra: deleted there by hand"
+        return f"{', '.join(gone)}: no value in Cassandra, so deleted there by hand"
     if ours is not None and theirs is not None and theirs < ours:
-        return f"the update to version {ours} is not in Cassandra, which has {theirs}: the update was lost on the way"
+        return f"the update to version {ours} is not in Cassandra, which has {theirs}: the update was lost"
     if ours is not None and theirs is not None and theirs > ours:
-        return (
-            f"Cassandra has version {theirs}, newer than PostgreSQL's {ours}: written there by hand, or set back here"
-        )
+        return f"Cassandra has version {theirs}, newer than PostgreSQL's {ours}: written by hand, or reverted here"
     if foreign:
         return (
             f"{', '.join(foreign)}: Cassandra still has the value of an older version, which the row's version replaces"
         )
-    return "both have the same version: changed by hand in PostgreSQL without a greater one, so Cassandra kept its own"
+    return "both have the same version: changed by hand in PostgreSQL without raising it, so Cassandra kept its row"

@@ -1,4 +1,4 @@
-"""The verifier's part of the command `cryptocdc`."""
+"""The verifier's subcommand of `cryptocdc`."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ EXPLAINED = 20
 
 
 def run(
-    feed: Annotated[Path, typer.Option("--feed", "-f", help="the feed's file")],
+    feed: Annotated[Path, typer.Option("--feed", "-f", help="the feed's YAML file")],
     source: Annotated[
         str | None,
-        typer.Option(help="whose rows: exchange, simulated or capture; else those that the feed has tables of"),
+        typer.Option(help="exchange, simulated or capture; default: the one that the feed ran with"),
     ] = None,
     start: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="rows from this time on: ISO, or s or ms since 1970")
+        str | None,
+        typer.Option("--from", metavar="TIME", help="compare rows from this time on: ISO 8601, or s or ms since 1970"),
     ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="rows before this time")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print the report as one line of JSON")] = False,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="compare rows before this time")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON line instead of a table")] = False,
     explained: Annotated[
         bool, typer.Option("--explain", help="show differing keys: both values and the likely cause")
     ] = False,
 ) -> None:
-    """Compare PostgreSQL with Cassandra, row by row. Exits 0 only when both hold the same."""
+    """Compare PostgreSQL with Cassandra, row by row. Exits with 0 only if both are equal."""
     try:
         parsed = feeds.load(feed)
         first = None if start is None else times.option("--from", start)

@@ -1,4 +1,4 @@
-"""One table compared: by count and digest of each Cassandra partition, then key by key where those differ."""
+"""Compares one table: by count and digest of each Cassandra partition, then key by key where those differ."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from cryptocdc_verifier.window import Partition, Window, day_of
 Kind = Literal["missing", "extra", "different"]
 
 SUSPECTS = 20_000
-"""Differing keys kept in memory until they are looked at again; more are looked at in several rounds."""
+"""Differing keys kept in memory until they are read again; if there are more, that happens in several rounds."""
 KEPT = 100
-"""Differences kept with both values; more are only counted."""
+"""Maximum number of differences kept with both values; more are only counted."""
 ROUNDS = 2
-"""How often a differing key is read again before it counts."""
+"""How often a differing key is read again before it is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Difference:
 
 @dataclass
 class TableResult:
-    """What comparing a table found. `rows` are PostgreSQL's; `first` is the least time of a differing key."""
+    """The result of comparing a table. `rows` are PostgreSQL's; `first` is the earliest time of a differing key."""
 
     rows: int = 0
     buckets: int = 0
@@ -81,7 +81,7 @@ class Rows(Protocol):
 
 
 class Copies(Protocol):
-    """Cassandra's rows as they are now."""
+    """Cassandra's current rows."""
 
     def read(
         self, stream: Stream, partitions: Iterable[Partition], window: Window
@@ -89,11 +89,11 @@ class Copies(Protocol):
 
 
 class Comparison:
-    """Compares windows of one table and gathers what seems to differ; `result` holds once that is settled.
+    """Compares windows of one table and collects suspects, keys that seem to differ; `result` is final after `settle`.
 
-    `snapshot` makes a fresh view of PostgreSQL, `wait` returns once everything before a position has passed the
-    pipeline, `paced` is told how many rows were read and may take its time. Of the days in `dropped`, by their start,
-    PostgreSQL has dropped what it had: rows that only Cassandra has are as they should be.
+    `snapshot` takes a new snapshot of PostgreSQL, `wait` returns once everything before a position has passed the
+    pipeline, `paced` is called with the number of rows read and may delay. `dropped` are the starts of days whose rows
+    PostgreSQL has dropped: rows that only Cassandra has are expected there.
     """
 
     def __init__(
@@ -115,9 +115,9 @@ class Comparison:
         self.suspects: dict[Partition, set[Key]] = {}
 
     def compare(self, rows: Rows, window: Window, theirs: Iterable[Partition]) -> None:
-        """Compare `window`, in PostgreSQL as `rows` has it. `theirs`: Cassandra's partitions that may hold part of it.
+        """Compare `window` in the snapshot `rows` with Cassandra. `theirs`: Cassandra's partitions that may overlap it.
 
-        The snapshot behind `rows` must have passed the pipeline already.
+        Everything in the snapshot must have passed the pipeline already.
         """
         ours = self._tallies(rows, window)
         partitions = {p for p in theirs if p.window(self.stream).meet(window)}
@@ -135,7 +135,7 @@ class Comparison:
             self._suspect(rows, partition, window)
 
     def _tallies(self, rows: Rows, window: Window) -> Mapping[Partition, Tally]:
-        """Count and digest of PostgreSQL's rows by Cassandra partition."""
+        """Return count and digest of PostgreSQL's rows by Cassandra partition."""
         floor = _floor(self.stream)
         prefix_at = [self.stream.key.index(name) for name in self.stream.partition]
         time_at = self.stream.key.index(self.stream.time)
@@ -154,7 +154,7 @@ class Comparison:
         }
 
     def _suspect(self, rows: Rows, partition: Partition, window: Window) -> None:
-        """Find the keys of an unequal partition that differ, to be looked at again."""
+        """Add the differing keys of an unequal partition to the suspects."""
         digests: dict[Key, int] = {}
 
         def take(line: bytes) -> None:
@@ -174,11 +174,11 @@ class Comparison:
             self.settle()
 
     def settle(self) -> None:
-        """Look at the suspects again: nothing is left open."""
+        """Read the suspects again until each is cleared or counted as different."""
         settle([self], self._snapshot, self._wait)
 
     def rows_of_suspects(self, rows: Rows) -> Lines:
-        """The suspects' rows in PostgreSQL."""
+        """Return the suspects' rows in PostgreSQL."""
         found: Lines = {}
         for partition, keys in self.suspects.items():
 
@@ -191,7 +191,7 @@ class Comparison:
         return found
 
     def copies_of_suspects(self) -> Lines:
-        """The suspects' rows in Cassandra."""
+        """Return the suspects' rows in Cassandra."""
         found: Lines = {}
         for partition, keys in self.suspects.items():
             for _, lines in self._cassandra.read(self.stream, [partition], self._span(keys)):
@@ -201,15 +201,15 @@ class Comparison:
                         found[partition, key] = line
         return found
 
-    def judge(self, before: Lines, copies: Lines, after: Lines, *, last: bool) -> None:
-        """Acquit the suspects that are right; when it is the `last` time, count the others and close their case."""
+    def check_suspects(self, before: Lines, copies: Lines, after: Lines, *, last: bool) -> None:
+        """Clear the suspects that are equal; in the `last` round, count the others as different."""
         still: dict[Partition, set[Key]] = {}
         for partition, keys in self.suspects.items():
             for key in sorted(keys):
                 at = partition, key
                 if at not in after and day_of(time_of(self.stream, key)).start in self._dropped:
                     continue
-                if self._moved_on(before.get(at), copies.get(at), after.get(at)):
+                if self._consistent(before.get(at), copies.get(at), after.get(at)):
                     continue
                 still.setdefault(partition, set()).add(key)
                 if last:
@@ -222,7 +222,8 @@ class Comparison:
         times = [time_of(self.stream, key) for key in keys]
         return Window(min(times), max(times) + 1)
 
-    def _moved_on(self, first: bytes | None, copy: bytes | None, second: bytes | None) -> bool:
+    def _consistent(self, first: bytes | None, copy: bytes | None, second: bytes | None) -> bool:
+        """Return whether `copy` is one of the states that the row had between two readings of PostgreSQL."""
         if copy in (first, second):
             return True
         if copy is None or second is None:
@@ -236,8 +237,8 @@ def settle(
 ) -> None:
     """Read the suspects of some comparisons again, on both sides, ROUNDS times, and count those that still differ.
 
-    PostgreSQL is read before and after Cassandra: a row that moves on meanwhile is right when Cassandra has it as
-    either reading does, or at a version between. The comparisons wait for the pipeline together.
+    PostgreSQL is read before and after Cassandra: a row that changes meanwhile is equal if Cassandra has it as in
+    either reading, or with a version in between. All comparisons wait for the pipeline together.
     """
     for left in reversed(range(ROUNDS)):
         pending = [comparison for comparison in comparisons if comparison.suspects]
@@ -250,11 +251,12 @@ def settle(
         with snapshot() as rows:
             after = [comparison.rows_of_suspects(rows) for comparison in pending]
         for comparison, first, copied, second in zip(pending, before, copies, after, strict=True):
-            comparison.judge(first, copied, second, last=left == 0)
+            comparison.check_suspects(first, copied, second, last=left == 0)
 
 
 def _floor(stream: Stream) -> Callable[[bytes, int], int]:
-    """Return `bucket_start` by the last column before the bucket and the time, quick for many rows of few days."""
+    """Return a function from (last column before the bucket, time) to the bucket's start, fast for many rows of few
+    days."""
     by_day: dict[tuple[bytes, int], int] = {}
 
     def floor(last: bytes, at: int) -> int:

@@ -1,4 +1,4 @@
-"""Continuous proof: every slice of time once, soon after it has passed, and again when its rows have changed."""
+"""Continuous proof: every slice of time once, soon after it has passed, and again if its rows have changed."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from cryptocdc_verifier.window import Partition, Window, partitions_of, subtract
 log = logging.getLogger("cryptocdc.verifier")
 
 PASS_S = 60.0
-"""A snapshot is held no longer than about this: it keeps PostgreSQL from cleaning up."""
+"""About the maximum age of a snapshot, which prevents vacuuming in PostgreSQL."""
 PREFIXES_S = 600.0
-"""How often Cassandra is asked for all its partitions, to learn of symbols that PostgreSQL does not have."""
+"""How often all partitions are read from Cassandra, to find symbols that PostgreSQL does not have."""
 
 
 class Continuous:
-    """One feed's proofs. `prove` makes one pass; all state that must outlive a restart is in PostgreSQL."""
+    """One feed's proofs. `prove` runs one pass; all state that must survive a restart is in PostgreSQL."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Continuous:
         self._rechecks = Rechecks()
 
     def prove(self) -> None:
-        """One pass: some older proofs rechecked, what is not proven or no more, an unequal slice again.
+        """Run one pass: recheck some older proofs, prove unproven slices, and compare an unequal slice again.
 
         Raises VerifyError, psycopg2.Error or an error of Cassandra's driver.
         """
@@ -72,8 +72,8 @@ class Continuous:
         with self._postgres.snapshot() as rows:
             self._delivery.wait(rows.lsn)
             self._metrics.wait_seconds.labels(self._fid).observe(time.monotonic() - started)
-            # First, so that a slice whose proof is withdrawn is proven again before anything is published: a candle
-            # that has closed must not make it look as if nothing were proven since it opened.
+            # First, so that a slice whose proof is withdrawn is proven again before metrics are published: a candle
+            # that has closed must not make it look as if nothing had been proven since it opened.
             self._recheck(rows)
             for stream, window in self._slices(rows):
                 self._prove(stream, window, rows)
@@ -84,7 +84,7 @@ class Continuous:
         self._health.beat()
 
     def _slices(self, rows: Snapshot) -> Iterator[tuple[Stream, Window]]:
-        """What is not proven, oldest first, the tables in turn; at last one slice that was unequal before."""
+        """Yield the unproven slices, oldest first, alternating between tables; finally one slice that was unequal."""
         unproven = {stream.table: self._unproven(stream, rows) for stream in self._target.streams}
         waiting = list(self._target.streams)
         while waiting:
@@ -136,7 +136,7 @@ class Continuous:
         if result == before:
             return
         log.error(
-            "%s differs between %s and %s: %d missing, %d extra, %d different; `cryptocdc verify --explain` names them",
+            "%s differs between %s and %s: %d missing, %d extra, %d different; `cryptocdc verify --explain` shows them",
             stream.table, iso(window.start), iso(window.end), result.missing, result.extra, result.different,
         )  # fmt: skip
 
@@ -145,7 +145,7 @@ class Continuous:
         self._pace(rows)
 
     def _partitions(self, stream: Stream, window: Window) -> list[Partition]:
-        """The partitions in which Cassandra may have rows of `window`."""
+        """Return the partitions in which Cassandra may have rows of `window`."""
         return [part for prefix in self._prefixes[stream.table] for part in partitions_of(stream, prefix, window)]
 
     def _learn_prefixes(self) -> None:
@@ -197,6 +197,6 @@ class Continuous:
                 )
 
     def _unproven_s(self, days: Sequence[int], through: int) -> float:
-        """At any later time, as when nothing is proven any more."""
+        """Return the metric's value when it is scraped, also if proving has stopped meanwhile."""
         now = now_ms()
         return unproven_s(days, window_of(self._target, now, None, None).start, now, through)

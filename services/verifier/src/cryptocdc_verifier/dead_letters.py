@@ -1,4 +1,4 @@
-"""The dead letters that wait for a replay: which rows they keep from Cassandra."""
+"""Reads the pending dead letters, whose rows are missing in Cassandra."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cryptocdc_verifier.target import VerifyError
 
 LETTERS_KEPT = 1000
 UNKNOWN = "?"
-"""Stands for the symbol of a letter whose key can't be read."""
+"""Used as the symbol of a dead letter whose key can't be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """`topic`, `partition` and `offset` say where the record stood."""
+    """`topic`, `partition` and `offset` are the position of the record."""
 
     reason: str
     topic: str
@@ -32,7 +32,7 @@ class DeadLetter:
 
 @dataclass
 class Pending:
-    """All pending letters counted, by symbol; the first LETTERS_KEPT of them kept."""
+    """The number of pending dead letters by symbol, and the first LETTERS_KEPT of them."""
 
     symbols: Counter[str] = field(default_factory=Counter)
     letters: list[DeadLetter] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Pending:
 
 
 def symbol_of(key: bytes | None) -> str:
-    """The symbol of a change record's key: {"symbol": …}, or that within a payload where schemas are on."""
+    """Return the symbol in a change record's key: {"symbol": …}, or that in a payload if schemas are on."""
     try:
         document = json.loads(key or b"")
         document = document.get("payload", document)
@@ -53,10 +53,11 @@ def symbol_of(key: bytes | None) -> str:
 
 
 def read_pending(settings: KafkaSettings, names: Names) -> Pending:
-    """The letters after what their replay has committed. Raises VerifyError when Kafka does not answer."""
+    """Return the dead letters that have not been replayed. Raises VerifyError if Kafka does not answer."""
     topic = names.dead_letter_topic
     pending = Pending()
-    # The replay's group, for what it has committed; this consumer is assigned by hand, joins nothing, commits nothing.
+    # The replay group, for its committed offsets; this consumer assigns partitions itself and neither joins nor
+    # commits.
     consumer = Consumer(client_config(settings, group_id=names.replay_group, enable_auto_commit=False))
     try:
         for message in read_to_ends(consumer, topic, uncommitted(consumer, topic)):

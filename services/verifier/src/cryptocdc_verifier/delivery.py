@@ -1,4 +1,4 @@
-"""Waiting until everything before a position of PostgreSQL's log has passed slot and consumers."""
+"""Waits until everything before an LSN has passed slot and consumers."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _BEAT_S = 1.0
 
 @dataclass(frozen=True)
 class Clock:
-    """Time, so that a test may turn it."""
+    """The clock, which tests replace."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
 
-def wait_until_nothing_left(
+def wait_until_zero(
     left: Callable[[], int], problem: Callable[[int], str], clock: Clock, stalled_s: float = STALLED_S
 ) -> None:
-    """Ask `left` until it says 0. Raises VerifyError with `problem` once it has not shrunk for `stalled_s` seconds.
+    """Call `left` until it returns 0. Raises VerifyError with `problem` once it has not shrunk for `stalled_s` seconds.
 
-    The limit is on standing still and not on the whole: a backlog of hours may be waited for as long as it shrinks.
+    Only the time without progress is limited: a backlog of hours is waited for as long as it shrinks.
     """
     least: int | None = None
     since = clock.now()
@@ -56,29 +56,29 @@ def wait_until_nothing_left(
 
 
 class SlotPosition(Protocol):
-    """A feed's slot, as PostgreSQL shows it, and the way to give it something to confirm."""
+    """A feed's slot in PostgreSQL, and a way to give it something to confirm."""
 
     def read(self) -> slots.Slot | None: ...
 
     def beat(self) -> int:
-        """Write something that the slot must pass; the position after it."""
+        """Write something that the slot must pass, and return the position after it."""
         ...
 
 
 class Offsets(Protocol):
-    """A feed's change topics and how far its consumers are."""
+    """The offsets of a feed's change topics and of its consumers."""
 
     def ends(self) -> dict[Partition, Span]:
-        """By (topic, partition): the first offset that is kept, and the one that the next record will have."""
+        """Return the first offset and the end offset by (topic, partition)."""
         ...
 
     def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """By (topic, partition) what the consumers' group has committed; without those that it never did."""
+        """Return the consumer group's committed offsets by (topic, partition), without those never committed."""
         ...
 
 
 class Delivery:
-    """`wait` returns once every change before a position is in Cassandra, or among the dead letters."""
+    """`wait` returns once every change before a position is in Cassandra or a dead letter."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Delivery:
         clock: Clock | None = None,
         stalled_s: float = STALLED_S,
     ) -> None:
-        """`connector` says in words how the connector is."""
+        """`connector` returns a description of the connector's state."""
         self._slot = slot
         self._offsets = offsets
         self._connector = connector
@@ -100,7 +100,7 @@ class Delivery:
         self._stalled_s = stalled_s
 
     def wait(self, lsn: int) -> None:
-        """Raises VerifyError when slot or consumers stand still."""
+        """Wait until `lsn` has passed. Raises VerifyError if slot or consumers make no progress."""
         self._wait_for_slot(lsn)
         self._wait_for_consumers()
 
@@ -115,12 +115,12 @@ class Delivery:
                 return 1 << 62
             if not slot.usable:
                 raise VerifyError(
-                    f"slot {self._slot_name} is lost: PostgreSQL removed log that it had not read. The connector must"
-                    " take a new snapshot: apply the feed again"
+                    f"slot {self._slot_name} is lost: PostgreSQL has removed WAL that it had not read. The connector"
+                    " must take a new snapshot: apply the feed again"
                 )
             if goal is None:
-                # A new slot confirms the position at which it was made before its snapshot has reached Kafka: only a
-                # change made after we saw the slot proves that what stands before it has passed.
+                # A new slot confirms the position of its creation before its snapshot has reached Kafka: only a change
+                # made after we saw the slot proves that everything before has passed.
                 goal = max(lsn, self._slot.beat())
             elif self._clock.now() - beaten > _BEAT_S:
                 beaten = self._clock.now()
@@ -130,28 +130,29 @@ class Delivery:
         def problem(remaining: int) -> str:
             how = self._connector()
             if remaining == 1 << 62:
-                return f"there is no slot {self._slot_name} since {self._stalled_s:.0f} s: {how}"
+                return f"slot {self._slot_name} has been missing for {self._stalled_s:.0f} s: {how}"
             return (
-                f"slot {self._slot_name} has not moved for {self._stalled_s:.0f} s, {remaining} bytes of log before"
-                f" what is to be proven: {how}"
+                f"slot {self._slot_name} has not advanced for {self._stalled_s:.0f} s and is {remaining} bytes of WAL"
+                f" behind the position to prove: {how}"
             )
 
-        wait_until_nothing_left(left, problem, self._clock, self._stalled_s)
+        wait_until_zero(left, problem, self._clock, self._stalled_s)
 
     def _wait_for_consumers(self) -> None:
         ends = self._offsets.ends()
 
         def left() -> int:
-            # What Kafka's retention took unread will never be committed; the comparison will show it missing.
+            # Records that Kafka's retention removed unread are never committed; the comparison will report them
+            # missing.
             return sum(lags(ends, self._offsets.committed(ends)).values())
 
         def problem(remaining: int) -> str:
             return (
-                f"the consumers of group {self._group} have not committed anything for {self._stalled_s:.0f} s,"
-                f" {remaining} records before the end: is a consumer running?"
+                f"the consumer group {self._group} has not committed anything for {self._stalled_s:.0f} s and is"
+                f" {remaining} records behind: is a consumer running?"
             )
 
-        wait_until_nothing_left(left, problem, self._clock, self._stalled_s)
+        wait_until_zero(left, problem, self._clock, self._stalled_s)
 
 
 class PostgresSlot:
@@ -169,7 +170,7 @@ class PostgresSlot:
 
 
 class KafkaOffsets:
-    """The offsets of a feed in Kafka. Each call raises VerifyError when Kafka does not answer."""
+    """The offsets of a feed in Kafka. Each call raises VerifyError if Kafka does not answer."""
 
     def __init__(self, settings: KafkaSettings, topics: list[str], group: str) -> None:
         self._admin = AdminClient(client_config(settings))
@@ -178,33 +179,33 @@ class KafkaOffsets:
         self._bootstrap = settings.bootstrap
 
     def ends(self) -> dict[Partition, Span]:
-        found = self._patiently(lambda: offsets.ends(self._admin, self._topics))
+        found = self._retried(lambda: offsets.ends(self._admin, self._topics))
         absent = set(self._topics) - {topic for topic, _ in found}
         if absent:
-            raise VerifyError(f"Kafka has no topic {', '.join(sorted(absent))}: was the feed applied?")
+            raise VerifyError(f"Kafka has no topic {', '.join(sorted(absent))}; was the feed applied?")
         return found
 
     def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        return self._patiently(lambda: self._group.committed(partitions))
+        return self._retried(lambda: self._group.committed(partitions))
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        """Ask again for a while: a broker that has just started refuses at first what it will answer soon."""
+    def _retried(self, request: Callable[[], T]) -> T:
+        """Retry for a while: a broker that has just started refuses requests at first."""
         try:
-            return retry(ask, (KafkaException, TimeoutError), TIMEOUT_S, 0.5)
+            return retry(request, (KafkaException, TimeoutError), TIMEOUT_S, 0.5)
         except (KafkaException, TimeoutError) as error:
-            told = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-            raise VerifyError(f"Kafka at {self._bootstrap}: {told}") from None
+            reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+            raise VerifyError(f"Kafka at {self._bootstrap}: {reason}") from None
 
 
-def connector_in_words(settings: ConnectSettings, name: str) -> str:
-    """How the connector is, for an error's message."""
+def describe_connector(settings: ConnectSettings, name: str) -> str:
+    """Describe the connector's state for an error message."""
     try:
         state = Connect(settings.url).state(name)
     except (ConnectError, requests.RequestException) as error:
         return f"Connect does not answer: {' '.join(str(error).split())[:200]}"
     if state is None:
         return f"there is no connector {name}"
-    words = f"connector {name} is {state.state}, its task {', '.join(state.tasks) or 'not there'}"
+    words = f"connector {name} is {state.state}, its task {', '.join(state.tasks) or 'missing'}"
     return f"{words}: {state.trace}" if state.trace else words
 
 
@@ -215,7 +216,7 @@ def delivery_of(
     return Delivery(
         PostgresSlot(side, names.slot),
         KafkaOffsets(target.kafka, [names.change_topic(s.table) for s in target.streams], names.consumer_group),
-        lambda: connector_in_words(target.connect, names.connector),
+        lambda: describe_connector(target.connect, names.connector),
         names.slot,
         names.consumer_group,
         clock,

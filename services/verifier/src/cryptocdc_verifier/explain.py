@@ -1,4 +1,4 @@
-"""Differing keys described: both values, where Cassandra's came from, and the likely cause."""
+"""Describes differing keys: both values, the origin of Cassandra's, and the likely cause."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cryptocdc_verifier.trace import Trace, trace
 def explain(
     target: Target, cassandra: CassandraSide, pending: Pending, differences: Sequence[Difference]
 ) -> list[dict[str, Any]]:
-    """One entry a difference: table, kind, key, columns that differ, both rows, writetime, audit, cause."""
+    """Return one entry per difference: table, kind, key, differing columns, both rows, writetime, audit, cause."""
     by_table: defaultdict[str, list[Difference]] = defaultdict(list)
     for difference in differences:
         by_table[difference.stream.table].append(difference)
@@ -81,7 +81,7 @@ def _describe(
 
 
 def _origin(cassandra: CassandraSide, difference: Difference) -> tuple[dict[str, Any], dict[str, int | None]]:
-    """The audit of Cassandra's row, and each value's WRITETIME in microseconds; both empty without a row."""
+    """Return the audit of Cassandra's row, and each value's WRITETIME in microseconds; both empty without a row."""
     stream = difference.stream
     if difference.cassandra is None:
         return {}, {}
@@ -105,7 +105,8 @@ def _origin(cassandra: CassandraSide, difference: Difference) -> tuple[dict[str,
 
 
 def holds_key(stream: Stream, key: Key, letter: DeadLetter) -> bool:
-    """Whether a dead letter is about this key: by its fields where it is JSON, else by the key's texts within it."""
+    """Return whether a dead letter is about this key: by its fields if it is JSON, otherwise by searching for the key's
+    parts."""
     try:
         document = msgspec.json.decode(letter.value)
     except (msgspec.DecodeError, UnicodeDecodeError):

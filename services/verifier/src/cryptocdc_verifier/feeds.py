@@ -1,4 +1,4 @@
-"""The feeds of a folder, each proven by a thread of its own: a file that comes, changes or goes is taken over."""
+"""Proves the feeds of a folder, each in its own thread, and follows added, changed and removed files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptocdc_core.feed import CryptoFeed, FeedError
 log = logging.getLogger("cryptocdc.verifier")
 
 END_S = 30.0
-"""A pass ends within this time once its feed is told to stop."""
+"""Time for a pass to end after its feed was stopped."""
 
 
 @dataclass
@@ -36,8 +36,8 @@ class FeedsFolder:
         self._refused: dict[str, str] = {}
 
     def follow(self) -> None:
-        """Start, restart and end what the folder's files ask for. A file that is no feed is told of once, and what was
-        proven before goes on."""
+        """Start, restart and stop proving according to the folder's files. An invalid file is logged once, and its feed
+        is still proven as before."""
         texts = self._texts()
         changed = [name for name, running in self._running.items() if texts.get(name) != running.text]
         wanted: dict[str, CryptoFeed] = {}
@@ -46,7 +46,7 @@ class FeedsFolder:
                 feed = feeds.load(self._folder / name)
             except FeedError as error:
                 if self._refused.get(name) != texts[name]:
-                    log.error("%s is no feed: %s", name, " ".join(str(error).split()))
+                    log.error("%s is not a valid feed: %s", name, " ".join(str(error).split()))
                 self._refused[name] = texts[name]
                 continue
             running = self._running.get(name)
@@ -63,22 +63,23 @@ class FeedsFolder:
             log.info("proving %s", feed.name)
 
     def problem(self) -> str | None:
-        """Which feed is no longer proven though it should be; None when all are."""
+        """Return which feed is no longer proven though it should be; None if all are."""
         dead = sorted(name for name, running in self._running.items() if not running.thread.is_alive())
-        return f"proving has ended by itself: {', '.join(dead)}" if dead else None
+        return f"proving stopped unexpectedly: {', '.join(dead)}" if dead else None
 
     def end(self) -> None:
-        """End all proving."""
+        """Stop proving all feeds."""
         self._end(list(self._running))
 
     def _end(self, names: list[str]) -> None:
-        for name in names:  # all are told before the first is waited for
+        for name in names:  # all are stopped before any is waited for
             self._running[name].stop.set()
         for name in names:
             self._running.pop(name).thread.join(END_S)
 
     def _texts(self) -> dict[str, str]:
-        """The files as they are. Hidden ones are Kubernetes' own: it swaps a ConfigMap's files by a hidden link."""
+        """Return the files' texts by name. Hidden files are Kubernetes' own: it swaps a ConfigMap's files through a
+        hidden link."""
         texts = {}
         for path in self._folder.glob("[!.]*.yaml"):
             try:

@@ -1,4 +1,4 @@
-"""The verifier as a program: settings in, everything wired, run until told to stop."""
+"""The verifier: reads the settings, wires everything, and runs until stopped."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _only(settings: ProvingSettings) -> Target | None:
-    """The one feed to prove; None where a folder holds them. Raises SettingsError, FeedError."""
+    """Return the single feed to prove; None if a folder is configured. Raises SettingsError, FeedError."""
     if settings.feeds is not None:
         for server in (PostgresSettings, KafkaSettings, CassandraSettings, ConnectSettings):
             server.from_env()
@@ -63,8 +63,8 @@ def _only(settings: ProvingSettings) -> Target | None:
 def _prove_all(
     settings: ProvingSettings, metrics: VerifierMetrics, health: Health, stop: threading.Event, rows_per_s: int
 ) -> None:
-    """One feed that can't be proven must not have the others' proving started anew: its proof says so, and the health
-    check only looks whether all are being seen to."""
+    """Prove all feeds of the folder. A feed that can't be proven must not cause a restart that affects the others: its
+    metrics show it, and the health check only verifies that every feed has a running thread."""
 
     def prove_one(feed: CryptoFeed, ended: threading.Event) -> None:
         source: Source = source_of(feed.spec.exchange)

@@ -1,4 +1,4 @@
-"""A bound on how fast rows are compared, so that proving never starves what is being proven."""
+"""Limits the rate of compared rows, so that proving does not slow down the pipeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Pace:
-    """Call it with each number of rows: it takes so long that no more than `rows_per_s` go through."""
+    """Call it with each number of rows: it delays so that the rate stays below `rows_per_s`."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class Pace:
 
     def __call__(self, rows: int) -> None:
         now = self._now()
-        # Time that passed unused is not saved up: a pause must not be followed by a burst.
+        # Unused time does not accumulate: a pause must not be followed by a burst.
         self._free_at = max(self._free_at, now) + rows / self._rows_per_s
         if self._free_at - now > 0.05:
             self._wait(self._free_at - now)

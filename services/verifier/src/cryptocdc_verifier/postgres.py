@@ -1,4 +1,4 @@
-"""PostgreSQL's side: snapshots, the rows in them as lines, and the partitions that hold them."""
+"""Reads PostgreSQL: snapshots, their rows as lines, and partitions."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ Take = Callable[[bytes], None]
 
 
 def timestamp(at_ms: int) -> str:
-    """A literal of timestamp(3); also past the year 9999, where Python's own times end."""
+    """Return a literal of type timestamp(3), infinity after the year 9999, where Python's datetime ends."""
     if at_ms >= 253_402_300_800_000:
         return "'infinity'"
     return f"'{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}'"
 
 
 class Sums(NamedTuple):
-    """How many rows, the sum of their versions, and when the first of those that still change will cease to, in
-    milliseconds; None when none does."""
+    """The number of rows, the sum of their versions, and the end time in milliseconds of the first row that is still
+    open, None if there is none."""
 
     rows: int
     versions: int
@@ -39,7 +39,7 @@ class Sums(NamedTuple):
 
 
 class _Lines:
-    """What COPY writes to: psycopg2 hands over one row at a time, as a line."""
+    """The target of COPY: psycopg2 writes one row at a time, as a line."""
 
     def __init__(self, take: Take) -> None:
         self._take = take
@@ -50,15 +50,15 @@ class _Lines:
 
 
 class Snapshot:
-    """One REPEATABLE READ transaction, begun at `taken_ms`: every change in it lies before `lsn` in the log."""
+    """A REPEATABLE READ transaction, started at `taken_ms`: every change in it is before `lsn` in the WAL."""
 
     def __init__(self, connection: Connection, names: Names) -> None:
         self._connection = connection
         self.names = names
         self._schema = quoted(names.schema)
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        # The statement takes the snapshot before it asks for the position. The insert position, since a commit that is
-        # visible may not have been written to disk yet.
+        # The statement takes the snapshot before it reads the position. It is the insert position, since a visible
+        # commit may not have been written to disk yet.
         lsn, at = self.ask("SELECT pg_current_wal_insert_lsn() - '0/0', extract(epoch from clock_timestamp()) * 1000")[
             0
         ]
@@ -73,7 +73,7 @@ class Snapshot:
         return f"{self._schema}.{quoted(stream.table)}"
 
     def days(self, stream: Stream) -> list[int]:
-        """The starts of the days that have a partition, sorted."""
+        """Return the starts of the days with a partition, sorted."""
         found = self.ask(
             "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid"
             " WHERE inhparent = to_regclass(%s)",
@@ -88,12 +88,13 @@ class Snapshot:
         return sorted(days)
 
     def read(self, stream: Stream, window: Window, take: Take) -> None:
-        """Hand every row in `window` to `take`, as a line, in no order. Within a day it goes by symbol and index."""
+        """Call `take` with every row in `window`, as a line, in no particular order. Within a day it uses the index by
+        symbol."""
         symbols = self._symbols(stream, window) if window.end - window.start < DAY_MS else None
         self._copy(stream, self._within(stream, window, symbols), take)
 
     def read_partition(self, stream: Stream, partition: Partition, window: Window, take: Take) -> None:
-        """Hand every row of one Cassandra partition that lies in `window` to `take`, as a line."""
+        """Call `take` with every row of one Cassandra partition in `window`, as a line."""
         bucket = partition.window(stream).meet(window)
         if bucket is None:
             return
@@ -127,9 +128,9 @@ class Snapshot:
             return cursor.mogrify("symbol = ANY(%s) AND ", (symbols,)).decode() + where
 
     def _symbols(self, stream: Stream, window: Window) -> list[str]:
-        """The symbols of the days that `window` touches, one look into the index each.
+        """Return the symbols of the days that `window` overlaps, with one index lookup each.
 
-        The key's index begins with the symbol: with their list, a short window of a long day is found by the index.
+        The primary key begins with the symbol: with the list of symbols, a short window of a day is found by the index.
         """
         time, table = quoted(stream.time), self.table(stream)
         start = window.start - window.start % DAY_MS
@@ -149,10 +150,10 @@ class Snapshot:
 
 
 class PostgresSide:
-    """Makes snapshots, and moves the slot on."""
+    """Takes snapshots, and advances the slot."""
 
     def __init__(self, settings: PostgresSettings, names: Names, streams: Sequence[Stream]) -> None:
-        """Raises VerifyError when PostgreSQL can't be reached or the feed has no tables there."""
+        """Connect. Raises VerifyError if PostgreSQL can't be reached or the feed has no tables there."""
         self._settings = settings
         self._names = names
         try:
@@ -171,7 +172,7 @@ class PostgresSide:
         if absent:
             self.connection.close()
             raise VerifyError(
-                f"PostgreSQL has no table {', '.join(absent)} in schema {names.schema}: was the feed applied?"
+                f"PostgreSQL has no table {', '.join(absent)} in schema {names.schema}; was the feed applied?"
             )
 
     @contextmanager
@@ -183,7 +184,7 @@ class PostgresSide:
             connection.close()
 
     def beat(self) -> int:
-        """Commit a change of the heartbeat, so that the slot has something to confirm; the position after it."""
+        """Commit a heartbeat, so that the slot has something to confirm, and return the position after it."""
         with self.connection.cursor() as cursor:
             cursor.execute(f"UPDATE {quoted(self._names.schema)}.{HEARTBEAT} SET beat_at = now() WHERE id = 1")  # noqa: S608
             cursor.execute("SELECT pg_current_wal_insert_lsn() - '0/0'")

@@ -1,4 +1,4 @@
-"""The proofs kept in PostgreSQL: which slices of a table's time were seen equal, at which position of the log."""
+"""The proofs in PostgreSQL: which slices of a table's time were found equal, and at which LSN."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MILLISECONDS = "(extract(epoch from {}) * 1000)::bigint"
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`rows` and `versions`, the sum of their versions, tell a slice that has changed since from one that has not."""
+    """`rows` and `versions`, the sum of their versions, show whether a slice has changed since."""
 
     window: Window
     rows: int
@@ -28,7 +28,8 @@ class Proof:
 
 
 def dropped_days(rows: Snapshot, stream: Stream) -> set[int]:
-    """Starts of the days whose rows were proven and then dropped by retention. Later rows may have made one anew."""
+    """Return the starts of the days whose rows were proven and then dropped by retention. Late rows may have created a
+    new partition for such a day."""
     found = rows.ask(
         f"SELECT {_MILLISECONDS.format('day')} FROM {quoted(rows.names.schema)}.{DROPPED} WHERE table_name = %s",  # noqa: S608
         (stream.table,),
@@ -37,7 +38,7 @@ def dropped_days(rows: Snapshot, stream: Stream) -> set[int]:
 
 
 class Proofs:
-    """The proofs of a feed; each call commits by itself."""
+    """The proofs of a feed; each call is a transaction of its own."""
 
     def __init__(self, connection: Connection, names: Names) -> None:
         """`connection` is in autocommit mode."""
@@ -46,7 +47,7 @@ class Proofs:
         self._dropped = f"{quoted(names.schema)}.{DROPPED}"
 
     def of(self, stream: Stream) -> list[Proof]:
-        """In order of time."""
+        """Return a stream's proofs, ordered by time."""
         with self._connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT {_MILLISECONDS.format('bucket_start')}, {_MILLISECONDS.format('bucket_end')}, rows, versions,"  # noqa: S608
@@ -62,17 +63,18 @@ class Proofs:
         self._run([self._insert(stream, proof)])
 
     def withdraw(self, stream: Stream, proof: Proof) -> None:
-        """Forget a proof, because its rows have changed since."""
+        """Delete a proof because its rows have changed since."""
         self._run([self._delete(stream, proof)])
 
     def merge(self, stream: Stream, proofs: list[Proof]) -> Proof:
-        """Put one in the place of neighbours."""
+        """Replace adjacent proofs by a single one and return it."""
         whole = merged(proofs)
         self._run([*(self._delete(stream, proof) for proof in proofs), self._insert(stream, whole)])
         return whole
 
     def dropped(self, cursor: Cursor, stream: Stream, day: int, proofs: list[Proof]) -> None:
-        """A day's partition goes in `cursor`'s transaction: so do its proofs, and the day is remembered."""
+        """Delete the proofs of a day and record the day as dropped, in `cursor`'s transaction, which drops its
+        partition."""
         rows = sum(proof.rows for proof in proofs)
         remembered = (
             f"INSERT INTO {self._dropped} AS d (table_name, day, rows) VALUES (%s, {timestamp(day)}, %s)"  # noqa: S608
@@ -111,7 +113,7 @@ class Proofs:
 
 
 def merged(proofs: list[Proof]) -> Proof:
-    """One proof of all of some neighbours' time. Rows that changed after their own proof differ from its sums, too."""
+    """Return a proof that covers adjacent ones. Rows that changed after their own proof also differ from its sums."""
     return Proof(
         Window(proofs[0].window.start, proofs[-1].window.end),
         sum(proof.rows for proof in proofs),

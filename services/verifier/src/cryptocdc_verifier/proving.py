@@ -1,4 +1,4 @@
-"""One feed's proving, as long as it is wanted: whatever fails, all is connected anew."""
+"""Proves one feed until stopped, and reconnects to everything after a failure."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from cryptocdc_verifier.verify import sides
 log = logging.getLogger("cryptocdc.verifier")
 
 PAUSE_S = 20.0
-"""Between two passes: with the minute and its grace, what is proven trails by one to two minutes."""
+"""Between two passes: with the minute and its grace period, the proof trails by one to two minutes."""
 RETENTION_S = 600.0
 _AGAIN_S = 5.0
 
 
 def prove(target: Target, stop: threading.Event, metrics: VerifierMetrics, health: Health, rows_per_s: int) -> None:
-    """Prove `target` and see to PostgreSQL's retention until `stop` is set."""
+    """Prove `target` and enforce PostgreSQL's retention until `stop` is set."""
     while not stop.is_set():
         try:
             _connected(target, stop, metrics, health, rows_per_s)
         except VerifyError as error:
             if stop.is_set():
                 break
-            # Servers restart and connectors fail; whatever it was, all is connected anew.
+            # Servers restart and connectors fail: reconnect to everything.
             log.warning("%s: %s", target.names.fid, error)
             stop.wait(_AGAIN_S)
 
@@ -45,7 +45,7 @@ def _connected(
         retention = Retention(target, postgres, metrics)
         next_retention = time.monotonic()
         while not stop.is_set():
-            # First: a proof waits for what may stand still, and that is when these must be true.
+            # First, since proving waits while the pipeline is stalled, which is when these metrics are needed.
             publish(target, postgres, metrics)
             continuous.prove()
             if time.monotonic() >= next_retention:
@@ -55,6 +55,6 @@ def _connected(
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:
-    """Waiting for the pipeline ends when we are told to stop."""
+    """Sleep, and raise VerifyError if `stop` is set, so that waiting for the pipeline ends."""
     if stop.wait(seconds):
-        raise VerifyError("told to stop")
+        raise VerifyError("stopped")

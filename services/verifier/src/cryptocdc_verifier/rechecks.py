@@ -1,4 +1,4 @@
-"""When the rows of a proven slice are counted again, to find those that came or changed after its proof. Pure."""
+"""When to count the rows of a proven slice again, to find rows that arrived or changed after its proof. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cryptocdc_verifier.slices import GRACE_MS, MINUTE_MS
 from cryptocdc_verifier.window import Window
 
 ROWS_PER_S = 1_000.0
-"""Counted again at most, on the average: what that costs PostgreSQL does not grow with what it holds."""
+"""Maximum average rate: the cost for PostgreSQL does not grow with the number of stored rows."""
 SAVED_ROWS = 50_000.0
-"""Not used for a while, so many may be counted at once."""
+"""Maximum burst after a time of low use."""
 SWEPT_ROWS = 2_000
-"""Counted in a pass without being due: a small feed is looked through whole each time."""
+"""Rows counted in a pass without being due: a small feed is rechecked completely each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,9 @@ class _Look:
 
 
 class Rechecks:
-    """A slice is due when as much time has passed since it was last counted as it was old then, a minute at least: late
-    rows come soon, as those that fill a gap, or hardly ever. One with an open candle is due when that has closed."""
+    """A slice is due once the time since its last count exceeds its age at that count, at least a minute: late rows
+    arrive soon, such as those that fill a gap, or hardly ever. A slice with an open candle is due when that has
+    closed."""
 
     def __init__(self) -> None:
         self._looks: dict[tuple[str, Window], _Look] = {}
@@ -35,11 +36,12 @@ class Rechecks:
         self._allowed_at = 0
 
     def counted(self, table: str, window: Window, at: int, open_until: int | None) -> None:
-        """The slice was counted at `at`; `open_until` is when the first of its open rows closes. In milliseconds."""
+        """Record that the slice was counted at `at`; `open_until` is when its first open row closes. In
+        milliseconds."""
         self._looks[table, window] = _Look(at, open_until)
 
     def merged(self, table: str, parts: Iterable[Window], whole: Window) -> None:
-        """`whole` stands for `parts` from now on."""
+        """Record that `whole` replaces `parts`."""
         looks = [self._looks.pop((table, part), None) for part in parts]
         known = [look for look in looks if look is not None]
         if len(known) == len(looks):
@@ -47,7 +49,7 @@ class Rechecks:
             self._looks[table, whole] = _Look(min(look.at for look in known), open_until)
 
     def run(self, proofs: Sequence[tuple[str, Proof]], now: int, count: Callable[[int], int]) -> None:
-        """Call `count` with the indices of the `proofs` to be counted again, which returns how many rows that were."""
+        """Call `count`, which returns the number of rows, with the indices of the `proofs` to count again."""
         if self._began is None:
             self._began = self._allowed_at = now
         self._allowed = min(SAVED_ROWS, self._allowed + (now - self._allowed_at) / 1000 * ROWS_PER_S)
@@ -56,7 +58,7 @@ class Rechecks:
         self._looks = {slice_: look for slice_, look in self._looks.items() if slice_ in there}
         swept = 0
         for urgency, at in self._in_order(proofs, now):
-            # A closed candle is waited for by what is proven, and candles are few.
+            # Proofs wait for closed candles, and candles are few.
             if urgency < math.inf and self._allowed <= 0:
                 return
             if urgency < 1 and swept + proofs[at][1].rows > SWEPT_ROWS:
@@ -66,7 +68,7 @@ class Rechecks:
             self._allowed -= rows
 
     def _in_order(self, proofs: Sequence[tuple[str, Proof]], now: int) -> list[tuple[float, int]]:
-        """(urgency, index), the most urgent first; from 1 on a slice is due."""
+        """Return (urgency, index) pairs, the most urgent first; a slice is due from an urgency of 1."""
         return sorted(
             ((self._urgency(table, proof.window, now), at) for at, (table, proof) in enumerate(proofs)),
             key=lambda found: (-found[0], found[1]),
@@ -74,7 +76,7 @@ class Rechecks:
 
     def _urgency(self, table: str, window: Window, now: int) -> float:
         look = self._looks.get((table, window))
-        if look is None:  # proven before the verifier was started: due, and more so as time goes by
+        if look is None:  # proven before the verifier started: due, and increasingly urgent
             began = now if self._began is None else self._began
             return 1 + (now - began) / max(MINUTE_MS, began - window.end)
         if look.open_until is not None and look.at < look.open_until + GRACE_MS <= now:

@@ -1,4 +1,4 @@
-"""What a verification found, as data."""
+"""The result of a verification."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cryptocdc_verifier.window import Window
 
 @dataclass
 class Report:
-    """`window` is what was compared, in milliseconds; `taken` when PostgreSQL was read.
+    """`window` is the compared time, in milliseconds; `taken` is when PostgreSQL was read.
 
-    `quarantined` counts the dead letters that wait for a replay, `quarantined_symbols` by the symbol of their key.
-    `keys` describes differing keys, each as `explain` has it; None when that was not asked for.
+    `quarantined` is the number of pending dead letters, `quarantined_symbols` the number by the symbol of their key.
+    `keys` describes differing keys, as returned by `explain`; None if not requested.
     """
 
     feed: str
@@ -49,16 +49,16 @@ class Report:
 
     @property
     def reason(self) -> str | None:
-        """Why it is not equal."""
+        """Why the result is not equal, None if it is."""
         if not all(table.equal for table in self.tables.values()):
             found = {"missing": self.missing, "extra": self.extra, "different": self.different}
             return ", ".join(f"{count} {kind}" for kind, count in found.items() if count)
         if self.rows == 0:
-            return "nothing was compared: PostgreSQL has no row in this window, and that proves nothing"
+            return "nothing was compared: PostgreSQL has no rows in this window, which proves nothing"
         return None
 
     def proven_through(self, table: TableResult) -> int:
-        """Up to where nothing differs: the end of what was compared, or the first differing key's time."""
+        """Return the time up to which nothing differs: the end of the window, or the first differing key's time."""
         end = min(self.window.end, self.taken)
         return end if table.first is None else min(end, table.first)
 

@@ -31,7 +31,7 @@ class Retention:
         self._metrics = metrics
 
     def drop_old(self) -> list[str]:
-        """The names of the partitions dropped. Raises psycopg2.Error."""
+        """Drop old partitions and return their names. Raises psycopg2.Error."""
         kept_s = self._target.postgres_retention_s
         if kept_s is None:
             return []
@@ -52,14 +52,14 @@ class Retention:
         return dropped
 
     def _drop(self, stream: Stream, day: int, proofs: list[Proof]) -> bool:
-        """Drop a day's partition unless it has changed since its proofs. False when it has, or is in use."""
+        """Drop a day's partition, and return True, unless it is in use or has changed since its proofs."""
         name = partition_name(stream, day)
         partition = f"{quoted(self._target.names.schema)}.{quoted(name)}"
         connection = self._postgres.connection
         with connection.cursor() as cursor:
             cursor.execute(f"BEGIN; SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
             try:
-                # Nobody writes between the count and the drop.
+                # Prevents writes between the count and the drop.
                 cursor.execute(f"LOCK TABLE {partition} IN SHARE MODE")
                 cursor.execute(f"SELECT count(*), coalesce(sum(version), 0) FROM {partition}")  # noqa: S608
                 found = cursor.fetchone()
@@ -73,7 +73,7 @@ class Retention:
                 cursor.execute("COMMIT")
             except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
                 cursor.execute("ROLLBACK")
-                log.info("%s is in use; it is dropped another time", name)
+                log.info("%s is in use and will be dropped later", name)
                 return False
         self._metrics.partitions_dropped.labels(self._target.names.fid, stream.table).inc()
         log.info("%s dropped: its %d rows are proven in Cassandra", name, expected[0])
@@ -81,7 +81,7 @@ class Retention:
 
 
 def proven(window: Window, proofs: list[Proof], slot: slots.Slot | None) -> bool:
-    """Whether all of `window` is proven and the slot has confirmed every position that the proofs were made at."""
+    """Return whether all of `window` is proven and the slot has confirmed the LSNs of all proofs."""
     if slot is None or not slot.usable or subtract([window], [proof.window for proof in proofs]):
         return False
     return slot.confirmed >= max(proof.lsn for proof in proofs)

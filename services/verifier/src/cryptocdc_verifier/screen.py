@@ -1,4 +1,4 @@
-"""A verification on the terminal: progress while it runs, then what it found."""
+"""Shows a verification on the terminal: progress while it runs, then the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QUIET_S = 2.0
 
 @contextmanager
 def progress(console: Console) -> Iterator[Say]:
-    """What to tell the verification to; it shows once it has taken longer than two seconds."""
+    """Yield a callback for the verification's progress, which is shown once it takes longer than two seconds."""
     started = time.monotonic()
     status: Status | None = None
 
@@ -27,7 +27,7 @@ def progress(console: Console) -> Iterator[Say]:
         nonlocal status
         if time.monotonic() - started < _QUIET_S and status is None:
             return
-        text = f"{what}: {rows:,} rows, {rows / max(0.1, time.monotonic() - started):,.0f} a second"
+        text = f"{what}: {rows:,} rows, {rows / max(0.1, time.monotonic() - started):,.0f} per second"
         if status is None:
             status = console.status(text)
             status.start()
@@ -60,7 +60,9 @@ def show(report: Report, console: Console) -> None:
     console.print(f"window {document['window']['from']} to {document['window']['to']}")
     if report.quarantined:
         names = ", ".join(f"{symbol} {count}" for symbol, count in report.quarantined_symbols.items())
-        console.print(f"[yellow]quarantined: {report.quarantined} dead letters wait for a replay ({names})[/yellow]")
+        console.print(
+            f"[yellow]quarantined: {report.quarantined} dead letters are waiting for a replay ({names})[/yellow]"
+        )
     for at in report.keys or []:
         _show_key(at, console)
     if report.equal:

@@ -1,4 +1,4 @@
-"""Which slices of a table's time are to be proven next. Pure."""
+"""Which slices of a table's time to prove next. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
 GRACE_MS = 20_000
-"""A minute is proven this long after its end: what comes later than that is found by its slice's changed sums."""
+"""A minute is proven this long after its end: later rows change the sums of its slice and are found by rechecks."""
 
 LENGTHS = (1, 2, 5, 10, 15, 30, 60)
-"""How many minutes a slice may hold; each divides the hour, so that slices never reach over one."""
+"""Possible lengths of a slice in minutes; each divides an hour, so that slices never cross hours."""
 FEW_ROWS, MANY_ROWS = 50_000, 200_000
 
 
 def provable(days: Iterable[int], least: int, now: int) -> list[Window]:
-    """What of PostgreSQL's `days` can be proven at `now`: from the first full hour after `least`, in full minutes."""
+    """Return the parts of PostgreSQL's `days` that can be proven at `now`: from the first full hour after `least`, in
+    full minutes."""
     start = -(-least // HOUR_MS) * HOUR_MS
     end = (now - GRACE_MS) // MINUTE_MS * MINUTE_MS
     bounds = Window(start, max(start, end))
@@ -29,7 +30,7 @@ def provable(days: Iterable[int], least: int, now: int) -> list[Window]:
 
 
 def proven_through(wanted: Sequence[Window], proofs: Iterable[Proof]) -> int | None:
-    """Up to where every wanted moment is proven; None when nothing is wanted."""
+    """Return the time up to which all wanted windows are proven; None if none are wanted."""
     if not wanted:
         return None
     left = subtract(wanted, [proof.window for proof in proofs])
@@ -37,17 +38,17 @@ def proven_through(wanted: Sequence[Window], proofs: Iterable[Proof]) -> int | N
 
 
 def unproven_s(days: Iterable[int], least: int, now: int, through: int) -> float:
-    """Return the seconds that can be proven by `now` and are not, where all up to `through` is; 0.0 when all is.
+    """Return how many seconds after `through` can be proven by `now` but are not; 0.0 if everything is proven.
 
-    Only what PostgreSQL has `days` for can be: of a feed that is suspended, or a stream that has left, there is nothing
-    newer to prove, so that its proof does not grow old.
+    Only PostgreSQL's `days` can be proven: a suspended feed or a removed stream has nothing newer to prove, so its
+    proof does not fall behind.
     """
     wanted = provable(days, least, now)
     return max(0, wanted[-1].end - through) / 1000 if wanted else 0.0
 
 
 def cut(gap: Window, minutes: int) -> Iterator[Window]:
-    """`gap` in slices of at most `minutes`, on whole multiples of it."""
+    """Yield `gap` in slices of at most `minutes`, aligned to multiples of it."""
     length = minutes * MINUTE_MS
     start = gap.start
     while start < gap.end:
@@ -57,7 +58,7 @@ def cut(gap: Window, minutes: int) -> Iterator[Window]:
 
 
 def next_length(minutes: int, rows: int) -> int:
-    """How many minutes the next slice should hold, when the last of `minutes` held `rows`."""
+    """Return the length of the next slice in minutes, given that the last one of `minutes` had `rows`."""
     at = LENGTHS.index(minutes)
     if rows > MANY_ROWS:
         return LENGTHS[max(0, at - 1)]
@@ -67,7 +68,7 @@ def next_length(minutes: int, rows: int) -> int:
 
 
 def full_hours(proofs: Iterable[Proof]) -> list[list[Proof]]:
-    """The proofs, in order, of each hour that several of them cover without a hole: they can become one."""
+    """Return the groups of proofs that completely cover an hour, which can be merged."""
     found = []
     for hour, group in groupby(proofs, lambda proof: proof.window.start // HOUR_MS * HOUR_MS):
         parts = list(group)

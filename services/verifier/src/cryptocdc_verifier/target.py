@@ -1,4 +1,4 @@
-"""What is verified, and where its parts are."""
+"""The feed to verify, and the servers' settings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cryptocdc_core.settings import CassandraSettings, ConnectSettings, KafkaSet
 
 
 class VerifyError(RuntimeError):
-    """Verification can't be done: a part of the platform does not answer or does not get on. Says which and why."""
+    """Verification is impossible: a part of the platform does not answer or makes no progress. The message says why."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A feed under one of its identities, and how each server is reached."""
+    """A feed under one of its identities, and the servers' settings."""
 
     feed: CryptoFeed
     source: Source
@@ -30,7 +30,7 @@ class Target:
 
     @classmethod
     def from_env(cls, feed: CryptoFeed, source: Source, env: Mapping[str, str] | None = None) -> Self:
-        """Raises SettingsError."""
+        """Read the servers' settings. Raises SettingsError."""
         return cls(
             feed,
             source,

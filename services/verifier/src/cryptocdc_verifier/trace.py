@@ -1,4 +1,4 @@
-"""What Kafka still holds of one row: the changes that the consumers were given."""
+"""Finds the changes of rows that are still in Kafka."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_verifier.canonical import Key
 
 SCANNED = 300_000
-"""Records looked at for one table, newest first by partition: a second or two."""
+"""Maximum number of records to scan for one table, the newest of each partition: takes a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A change as it stands in Kafka. `version` means nothing for a delete."""
+    """A change in Kafka. `version` is not meaningful for a delete."""
 
     partition: int
     offset: int
@@ -31,17 +31,17 @@ class Sent:
 
 @dataclass(frozen=True)
 class Trace:
-    """By key, its changes in the order of their partition. `complete`: whether all that Kafka has was looked at."""
+    """The changes by key, in the order of their partition. `complete`: whether everything in Kafka was scanned."""
 
     changes: dict[Key, list[Sent]]
     complete: bool
 
 
 def trace(settings: KafkaSettings, names: Names, stream: Stream, keys: set[Key]) -> Trace:
-    """Look for the changes of `keys` among the newest SCANNED records of the stream's topic. Raises KafkaException."""
+    """Find the changes of `keys` among the newest SCANNED records of the stream's topic. Raises KafkaException."""
     topic = names.change_topic(stream.table)
     decoder = Decoder(stream)
-    # A record of a wanted key holds its symbol and its time; what does not is not worth decoding.
+    # A record of a wanted key contains its symbol and its time; others need not be decoded.
     wanted = {(key[0], key[stream.key.index(stream.time)]) for key in keys}
     found: dict[Key, list[Sent]] = {key: [] for key in keys}
     consumer = Consumer(client_config(settings, group_id=f"{names.fid}-verifier", enable_auto_commit=False))

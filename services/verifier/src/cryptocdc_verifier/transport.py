@@ -1,4 +1,4 @@
-"""What carries the changes on from PostgreSQL: how slot and connector are, in the metrics."""
+"""Publishes the state of slot and connector as metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptocdc_verifier.target import Target
 
 
 def publish(target: Target, postgres: PostgresSide, metrics: VerifierMetrics) -> None:
-    """Raises psycopg2.Error. A Connect that does not answer runs no connector that anybody could rely on."""
+    """Set the metrics; if Connect does not answer, the connector counts as not running. Raises psycopg2.Error."""
     names = target.names
     slot = slots.read_with(postgres.connection, names.slot)
     metrics.slot_usable.labels(names.fid).set(slot is not None and slot.usable)

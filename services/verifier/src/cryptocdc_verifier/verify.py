@@ -1,4 +1,4 @@
-"""Verification on demand: a whole window of every table, proven equal or not."""
+"""Verification on demand: compares a whole window of every table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cryptocdc_verifier.target import Target, VerifyError
 from cryptocdc_verifier.window import END_OF_TIME, Partition, Window, segment_of, subtract
 
 Say = Callable[[str, int], None]
-"""Is told what is going on, and how many rows have been compared so far."""
+"""Called with the current step and the number of rows compared so far."""
 
 
 def verify(
@@ -37,16 +37,17 @@ def verify(
     say: Say = lambda _what, _rows: None,
     stalled_s: float = STALLED_S,
 ) -> Report:
-    """Compare the rows whose time lies in [start, end), in milliseconds; None stands for no bound.
+    """Compare the rows with a time in [start, end), in milliseconds; None means no bound.
 
-    `explained` differing keys are explained. Raises VerifyError when the platform does not answer or stands still.
+    `explained` is the number of differing keys to explain. Raises VerifyError if the platform does not answer or makes
+    no progress.
     """
     with sides(target) as (postgres, cassandra):
         delivery = delivery_of(target, postgres, stalled_s)
         with postgres.snapshot() as rows:
             window = window_of(target, rows.taken_ms, start, end)
             report = Report(target.feed.name, target.source, window, rows.taken_ms)
-            say("waiting until slot and consumers have passed the snapshot", 0)
+            say("waiting for slot and consumers to pass the snapshot", 0)
             delivery.wait(rows.lsn)
             first = window.end
             compared = 0
@@ -66,15 +67,15 @@ def verify(
                     comparison.compare(rows, segment, partitions)
                 comparisons.append(comparison)
                 report.tables[stream.table] = comparison.result
-            say("looking again at what seems to differ", compared)
+            say("reading differing rows again", compared)
             settle(comparisons, postgres.snapshot, delivery.wait)
-            # Where neither side has anything, nothing was compared.
+            # Where neither side has rows, nothing was compared.
             report.window = Window(max(window.start, min(first, rows.taken_ms)), window.end)
         pending = read_pending(target.kafka, target.names)
         report.quarantined = pending.count
         report.quarantined_symbols = dict(sorted(pending.symbols.items()))
         if explained:
-            # Of each table some, where one alone would take up the whole list.
+            # Some of each table, so that one alone does not fill the list.
             by_table = zip_longest(*(table.kept for table in report.tables.values()))
             kept = [difference for group in by_table for difference in group if difference is not None]
             report.keys = explain(target, cassandra, pending, kept[:explained])
@@ -83,7 +84,7 @@ def verify(
 
 @contextmanager
 def sides(target: Target) -> Iterator[tuple[PostgresSide, CassandraSide]]:
-    """Both databases; what either of them refuses later on becomes a VerifyError too."""
+    """Connect to both databases; exceptions of their clients inside the block become VerifyError."""
     postgres = PostgresSide(target.postgres, target.names, target.streams)
     try:
         cassandra = CassandraSide(target.cassandra, target.names, target.streams)
@@ -100,7 +101,7 @@ def sides(target: Target) -> Iterator[tuple[PostgresSide, CassandraSide]]:
 
 
 def window_of(target: Target, now: int, start: int | None, end: int | None) -> Window:
-    """The window without what has left Cassandra, or is about to while we read."""
+    """Return the window without the time whose rows have expired in Cassandra, or may expire while they are read."""
     least = start or 0
     kept_s = target.cassandra_retention_s
     if kept_s is not None:
@@ -109,16 +110,16 @@ def window_of(target: Target, now: int, start: int | None, end: int | None) -> W
 
 
 def expiry_margin_ms(retention_s: int) -> int:
-    """Rows this close to their expiry are left out on both sides: they may go between two readings."""
+    """Return how close to their expiry rows are excluded on both sides: they may expire between two readings."""
     return min(3_600_000, max(10_000, retention_s * 1000 // 20))
 
 
 def _segments(
     stream: Stream, rows: Snapshot, cassandra: CassandraSide, window: Window, dropped: set[int]
 ) -> Iterator[tuple[Window, list[Partition]]]:
-    """The days or months of `window` in which either side may have rows, with Cassandra's partitions in each.
+    """Yield the days or months of `window` in which either side may have rows, with Cassandra's partitions in each.
 
-    The `dropped` days without a partition are left out: their rows live on in Cassandra, and were proven.
+    `dropped` days without a partition are excluded: their rows are only in Cassandra, and were proven.
     """
     partitions: defaultdict[Window, list[Partition]] = defaultdict(list)
     days = rows.days(stream)

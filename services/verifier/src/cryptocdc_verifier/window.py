@@ -1,4 +1,4 @@
-"""Spans of a table's time, and the Cassandra partitions that lie in them."""
+"""Time windows of a table, and the Cassandra partitions in them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Partition(NamedTuple):
     bucket: int
 
     def window(self, stream: Stream) -> Window:
-        """Return the span of time whose rows the partition holds."""
+        """Return the time window of the partition's rows."""
         return Window(self.bucket, stream.bucket_of(self.prefix).next(self.bucket))
 
 
@@ -35,7 +35,7 @@ class Window:
         return self.start <= at < self.end
 
     def meet(self, other: Window) -> Window | None:
-        """What both hold, None when they hold nothing in common."""
+        """Return the intersection, None if it is empty."""
         start, end = max(self.start, other.start), min(self.end, other.end)
         return Window(start, end) if start < end else None
 
@@ -46,7 +46,7 @@ def day_of(at: int) -> Window:
 
 
 def segment_of(bucket: Bucket, at: int) -> Window:
-    """The day that holds `at`, or the whole bucket where that is longer: what is compared in one go."""
+    """Return the unit of comparison that contains `at`: the day, or the whole bucket if that is longer."""
     if bucket is Bucket.MONTH:
         start = bucket.floor(at)
         return Window(start, bucket.next(start))
@@ -54,7 +54,7 @@ def segment_of(bucket: Bucket, at: int) -> Window:
 
 
 def partitions_of(stream: Stream, prefix: tuple[str, ...], window: Window) -> list[Partition]:
-    """Return the partitions of the rows with these columns before the bucket that can hold some of `window`."""
+    """Return the partitions with this prefix that overlap `window`."""
     bucket = stream.bucket_of(prefix)
     found, start = [], bucket.floor(window.start)
     while start < window.end:
@@ -64,7 +64,7 @@ def partitions_of(stream: Stream, prefix: tuple[str, ...], window: Window) -> li
 
 
 def subtract(windows: Iterable[Window], taken: Iterable[Window]) -> list[Window]:
-    """What of `windows` no `taken` one covers, in order."""
+    """Return the parts of `windows` that no `taken` window covers, in order."""
     left = sorted(windows)
     for hole in sorted(taken):
         cut: list[Window] = []

@@ -1,4 +1,4 @@
-"""The disk that holds all the servers' data, under the names that the kubelet has for a volume."""
+"""Metrics of the disk with the servers' data, with the names of the kubelet's volume metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 CLAIM = "cryptocdc-home"
-"""On Kubernetes each server has volumes of its own; here there is one disk, named after the home folder."""
+"""On Kubernetes each server has its own volumes; here there is one disk, named after the home folder."""
 
 
 class Disk(Collector):
@@ -21,8 +21,8 @@ class Disk(Collector):
     def collect(self) -> Iterator[Metric]:
         disk = shutil.disk_usage(self._home)
         for name, doc, value in (
-            ("available", "Free for whoever is not root.", disk.free),
-            ("capacity", "Of the whole disk.", disk.total),
+            ("available", "Bytes available to users other than root.", disk.free),
+            ("capacity", "Size of the disk in bytes.", disk.total),
         ):
             metric = GaugeMetricFamily(f"kubelet_volume_stats_{name}_bytes", doc, labels=["persistentvolumeclaim"])
             metric.add_metric([CLAIM], value)

@@ -1,7 +1,7 @@
-"""The JMX exporter, loaded into a JVM that runs already.
+"""Loads the JMX exporter into a running JVM.
 
-An agent on the command line would cost every start its archive of classes (a JVM that writes one refuses agents) and
-hold memory in runs that nobody watches. Loaded later it does neither, and the server is not started anew.
+An agent on the command line would prevent the use of a class archive (a JVM that writes one refuses agents) and take
+memory in runs that nobody watches. Loading it later avoids both, without a restart of the server.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _LOADED = re.compile(r"^return code: 0$", re.MULTILINE)
 
 
 def rules(server: str) -> str:
-    """What of the server's MXBeans becomes which metric: of Kafka and Connect the very file that Kubernetes uses."""
+    """Return the rules that map the server's MBeans to metrics: for Kafka and Connect, the file used on Kubernetes."""
     return (resources.files(__package__) / f"{server}.yaml").read_text(encoding="utf-8")
 
 
 def exporter(jars: Path) -> Path:
-    """The agent's jar."""
+    """Return the agent's jar."""
     return next((jars / "exporter").glob("*.jar"))
 
 
 def loaded(pid: int, jars: Path) -> bool:
-    """Whether that JVM has the agent already: it keeps its jar open."""
+    """Return whether that JVM already has the agent: it keeps the jar open."""
     try:
         return str(exporter(jars).resolve()) in {file.path for file in psutil.Process(pid).open_files()}
     except psutil.Error:  # it has just ended
@@ -40,10 +40,10 @@ def loaded(pid: int, jars: Path) -> bool:
 
 
 def load(server: str, pid: int, port: int, *, java: Path, jars: Path, account: Account, run: Path) -> None:
-    """Let the JVM `pid` serve its metrics at `port` until it ends. Raises PlatformError with the JVM's own words.
+    """Make the JVM `pid` serve its metrics at `port` until it exits. Raises PlatformError with the JVM's output.
 
-    The agent ends the JVM where it can't begin: the port must be free, and none may be `loaded`. `jcmd` comes with no
-    JRE, its class does.
+    The agent terminates the JVM if it can't start, so the port must be free and none may be `loaded`. A JRE lacks the
+    program `jcmd` but has its class.
     """
     config = run / f"{server}-exporter.yaml"
     account.write(config, rules(server))

@@ -1,4 +1,4 @@
-"""PostgreSQL's metrics, read when Prometheus asks for them."""
+"""PostgreSQL's metrics, queried at each scrape."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OPTIONS = "SET default_transaction_read_only = on; SET statement_timeout = '5s'
 
 
 class Reading(Collector):
-    """One connection that is kept, and made anew after it was lost. `cnpg_collector_up` says whether there is one."""
+    """Uses one connection, and reconnects after it is lost. `cnpg_collector_up` says whether there is one."""
 
     def __init__(self, settings: PostgresSettings) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class Reading(Collector):
 
 
 class Exporter:
-    """Serves them on loopback until `close`, and `disk` beside them. Raises OSError where the port is taken."""
+    """Serves them and those of `disk` on loopback until `close`. Raises OSError if the port is in use."""
 
     def __init__(self, settings: PostgresSettings, disk: Collector, port: int) -> None:
         self._reading = Reading(settings)

@@ -1,4 +1,4 @@
-"""PostgreSQL's metrics by queries as CloudNativePG's exporter takes them, and under the names that it gives.
+"""PostgreSQL's metrics from queries in the format of CloudNativePG's exporter, with the same metric names.
 
 A query's columns are labels or values; the metric is `cnpg_<query's name>_<column>`.
 """
@@ -16,19 +16,19 @@ from prometheus_client import Metric
 FILES = ("postgres.yaml", "slots.yaml")
 PREFIX = "cnpg"
 _KINDS = {"GAUGE": "gauge", "COUNTER": "unknown"}
-"""Its counters have no `_total`, which prometheus_client demands of what it calls a counter."""
+"""Its counters lack the suffix `_total`, which prometheus_client requires of counters."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """`columns`: name → (usage, description); every one that the query answers with."""
+    """`columns` maps the name of every column of the result to (usage, description)."""
 
     name: str
     text: str
     columns: Mapping[str, tuple[str, str]]
 
     def metrics(self, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[Metric]:
-        """One metric a column of values, with a sample a row; no sample where the value is NULL."""
+        """Yield one metric per value column, with one sample per row whose value is not NULL."""
         found = [dict(zip(names, row, strict=True)) for row in rows]
         labels = [name for name, (usage, _) in self.columns.items() if usage == "LABEL"]
         for column, (usage, doc) in self.columns.items():
@@ -43,7 +43,7 @@ class Query:
 
 
 def parse(text: str) -> list[Query]:
-    """Raises ValueError for a usage or an option that CloudNativePG knows and this does not."""
+    """Return the queries in a YAML text. Raises ValueError for a usage or an option that is not supported."""
     return [_query(key, given) for key, given in yaml.safe_load(text).items()]
 
 
@@ -60,6 +60,6 @@ def _query(key: str, given: dict[str, Any]) -> Query:
 
 
 def all_queries() -> list[Query]:
-    """Those that CloudNativePG has of itself, as far as the dashboards use them, and those that we give it."""
+    """Return CloudNativePG's own queries, as far as the dashboards use them, and those that we add."""
     folder = resources.files(__package__)
     return [query for name in FILES for query in parse((folder / name).read_text(encoding="utf-8"))]

@@ -1,4 +1,4 @@
-"""Exporters lent to the servers while somebody watches: until then a run costs nothing more."""
+"""Runs the servers' exporters while somebody watches; other runs pay nothing for them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ COMMAND = "cryptocdc "
 
 
 class ServerMetrics:
-    """Call `step` every few seconds: a server that was started anew gets its exporter once it answers. Then `close`.
+    """Call `step` every few seconds: a restarted server gets its exporter once it answers. Then call `close`.
 
-    A JVM keeps its exporter until it ends; PostgreSQL's lives in this process. What another command has lent already is
-    left as it is.
+    A JVM keeps its exporter until it exits; PostgreSQL's runs in this process. Exporters that another command has
+    started are left alone.
     """
 
     def __init__(self, platform: Platform) -> None:
@@ -38,12 +38,12 @@ class ServerMetrics:
         self._settings = platform.settings
         self._ports = platform.settings.metrics_ports
         self._file = platform.settings.server_targets
-        self._serving: dict[str, int] = {}  # the process of each JVM that was seen to serve
+        self._serving: dict[str, int] = {}  # pid of each JVM that was seen serving its metrics
         self._postgres: Exporter | None = None
 
     def step(self) -> None:
-        """Raises PlatformError where a port is taken by another program, or a JVM takes no exporter."""
-        with self._alone():
+        """Start missing exporters. Raises PlatformError if a port is in use, or a JVM refuses its exporter."""
+        with self._exclusive():
             self._load_missing()
         if self._postgres is None and "postgres" in self._platform.pids():
             self._postgres = self._serve_postgres()
@@ -55,7 +55,7 @@ class ServerMetrics:
             pid, port = pids.get(server), getattr(self._ports, server)
             if pid is None or self._serving.get(server) == pid:
                 continue
-            # What asks a JVM to take an agent is a signal, which one that has just begun would die of.
+            # The request to load an agent is a signal, which kills a JVM that is still starting.
             if not _listens(pid, getattr(self._settings.ports, server)):
                 continue
             if not _listens(pid, port):
@@ -63,23 +63,24 @@ class ServerMetrics:
             self._serving[server] = pid
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Two commands at once would each load an exporter, and a JVM that is given a second one ends."""
+    def _exclusive(self) -> Iterator[None]:
+        """Let one command at a time load exporters: a second one would terminate the JVM."""
         with (self._settings.run / "server-metrics.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _load(self, server: str, pid: int, port: int, setting: str) -> None:
-        """The exporter ends its JVM where it can't begin: all that may be in its way is looked for before."""
+        """Load the exporter. It terminates the JVM if it can't start, so everything that could prevent it is
+        checked."""
         if jvm.loaded(pid, jars_folder(self._settings.lib)):
             raise PlatformError(
-                f"{server} serves its metrics at another port than {port}, until it is started anew",
-                f"set {setting} to the port that it was given",
+                f"{server} serves its metrics at a port other than {port} until it is restarted",
+                f"set {setting} to that port",
             )
         check_port(setting, port)
         java = find_java()
         if java is None:  # the server runs on one
-            raise PlatformError("there is no Java any more", "run `cryptocdc doctor`")
+            raise PlatformError("Java is no longer installed", "run `cryptocdc doctor`")
         settings, account = self._settings, self._platform.account
         jvm.load(server, pid, port, java=java, jars=jars_folder(settings.lib), account=account, run=settings.run)
 
@@ -93,7 +94,7 @@ class ServerMetrics:
         return Exporter(login, Disk(self._settings.home), port)
 
     def _write_targets(self) -> None:
-        """Where Prometheus finds the servers (file_sd); a command that ended meanwhile may have removed it."""
+        """Write the file in which Prometheus finds the servers (file_sd); another command may have removed it."""
         targets = [
             {"targets": [f"{LOOPBACK}:{port}"], "labels": {"program": server, "instance": server}}
             for server, port in vars(self._ports).items()
@@ -122,10 +123,10 @@ def _listens(pid: int, port: int) -> bool:
 
 
 @contextlib.contextmanager
-def lent(platform: Platform, report: Callable[[str], None]) -> Iterator[None]:
-    """The servers' metrics are served inside the block. What goes wrong later than at its start is reported.
+def metrics_served(platform: Platform, report: Callable[[str], None]) -> Iterator[None]:
+    """Serve the servers' metrics inside the block. Errors after the start are reported.
 
-    Raises PlatformError as `ServerMetrics.step`.
+    Raises PlatformError like `ServerMetrics.step`.
     """
     metrics, ending = ServerMetrics(platform), threading.Event()
 

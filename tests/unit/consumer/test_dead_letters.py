@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Producer
 
-from cryptocdc_consumer.intake import Chunk, Letter
-from cryptocdc_consumer.letters import MOST_BYTES, Letters, headers, producer_config
+from cryptocdc_consumer.dead_letters import MOST_BYTES, DeadLetters, headers, producer_config
+from cryptocdc_consumer.intake import Chunk, DeadLetter
 from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_core.metrics import ConsumerMetrics
 from cryptocdc_core.settings import KafkaSettings
@@ -15,15 +15,15 @@ from .fakes import Topic
 from .records import Record
 
 
-def letter(size: int) -> Letter:
+def letter(size: int) -> DeadLetter:
     record = Record(STREAMS["recentTrades"], b"x" * size)
-    return Letter(record, "undecodable", "ä" * 600, Chunk({}, 1, pending=1))
+    return DeadLetter(record, "undecodable", "ä" * 600, Chunk({}, 1, pending=1))
 
 
 @pytest.mark.parametrize("size", [0, 1, MOST_BYTES])
 def test_a_record_is_kept_whole(size: int) -> None:
     topic = Topic()
-    letters = Letters(topic, "f.dlq", "f", ConsumerMetrics(""))
+    letters = DeadLetters(topic, "f.dlq", "f", ConsumerMetrics(""))
     sent = letter(size)
     letters.send(sent)
     topic.poll(0)
@@ -33,7 +33,7 @@ def test_a_record_is_kept_whole(size: int) -> None:
 
 def test_one_that_was_small_only_compressed_is_cut_and_says_so() -> None:
     topic = Topic()
-    letters = Letters(topic, "f.dlq", "f", ConsumerMetrics(""))
+    letters = DeadLetters(topic, "f.dlq", "f", ConsumerMetrics(""))
     letters.send(letter(5_000_000))
     topic.poll(0)
     assert len(topic.letters[0]["value"]) == MOST_BYTES

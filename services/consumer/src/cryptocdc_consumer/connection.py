@@ -1,4 +1,4 @@
-"""The consumer's session with Cassandra, replaced by another one when every node that it knew is gone."""
+"""The consumer's connection to Cassandra, which is replaced when all known nodes are gone."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from cryptocdc_core.settings import CassandraSettings
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 FAILURES = (NoHostAvailable, DriverException, ConnectionException)
 
 
-class Link:
-    """`connect` first; then `prepare` and `send` from one thread, while `keep_connected` runs on another."""
+class Connection:
+    """Call `connect` first; then `prepare` and `send` from one thread, while `keep_connected` runs in another."""
 
     def __init__(
         self,
@@ -40,18 +40,19 @@ class Link:
         self._connected_at = now()
         self._last_error = ""
         self._prepared: dict[str, Any] = {}
-        """By statement: the driver itself holds them weakly, and needs them when Cassandra has forgotten them."""
+        """By statement. The driver holds only weak references, and needs them to prepare again after Cassandra
+        restarts."""
         self.session: Any = None
 
     def connect(self, stop: threading.Event) -> bool:
-        """Wait for Cassandra as long as it takes. Return False when `stop` came first."""
+        """Connect, however long it takes. Return False if `stop` is set first."""
         while not stop.is_set():
             try:
                 self._cluster, self.session = self._open(self._settings)
             except NoHostAvailable as error:
                 self._last_error = f"{type(error).__name__}: {error}"
                 log.warning("Cassandra: %s", error)
-                stop.wait(LOOK_EVERY_S)
+                stop.wait(CHECK_EVERY_S)
             else:
                 self._connected_at = self._now()
                 return True
@@ -59,7 +60,7 @@ class Link:
 
     @property
     def waiting_s(self) -> float:
-        """Seconds since the start without a first connection; 0.0 once there was one."""
+        """Seconds since the start while there was no first connection; 0.0 afterwards."""
         return 0.0 if self.session is not None else max(0.0, self._now() - self._connected_at)
 
     def obstacle(self) -> str | None:
@@ -69,7 +70,7 @@ class Link:
         return f"no connection to Cassandra yet: {self._last_error or 'connecting'}"
 
     def prepare(self, statement: str) -> bytes:
-        """Return the prepared statement's id. Raises what the driver raises."""
+        """Prepare a statement and return its id. Raises the driver's exceptions."""
         self._prepared[statement] = self.session.prepare(statement)
         query_id: bytes = self._prepared[statement].query_id
         return query_id
@@ -79,14 +80,14 @@ class Link:
         return self.session.execute_async(cassandra.EncodedBatch(rows, self._keyspace, batch.routing_key))
 
     def keep_connected(self, stop: threading.Event, stalled_s: Callable[[], float]) -> None:
-        """Connect again, the hosts' names looked up again, whenever nothing was acknowledged for LOST_S seconds."""
-        while not stop.wait(LOOK_EVERY_S):
+        """Reconnect, with a new lookup of the hosts' names, whenever nothing was acknowledged for LOST_S seconds."""
+        while not stop.wait(CHECK_EVERY_S):
             if stalled_s() > cassandra.LOST_S and self._now() - self._connected_at > cassandra.LOST_S:
                 self.reconnect()
 
     def reconnect(self) -> None:
-        """Replace the session; the one before stays until there is another. What it had in flight fails, and is sent
-        again through the new one."""
+        """Replace the session; the old one stays until there is a new one. Its batches in flight fail and are retried
+        through the new one."""
         try:
             cluster, session = self._open(self._settings)
         except FAILURES as error:
@@ -101,13 +102,13 @@ class Link:
         finally:
             self._connected_at = self._now()
         if any(prepared[statement].query_id != self._prepared[statement].query_id for statement in prepared):
-            # Rows that are encoded already contain the old ids; only a new start encodes them again.
+            # Rows already encoded contain the old ids; only a restart encodes them again.
             cluster.shutdown()
-            log.error("Cassandra prepares the same statements under other ids: the consumer must be restarted")
+            log.error("Cassandra returns other ids for the same statements: the consumer must be restarted")
             return
         before, self._cluster, self.session, self._prepared = self._cluster, cluster, session, prepared
         before.shutdown()
-        log.info("connected to Cassandra again, at the addresses that %s has now", self._settings.hosts)
+        log.info("reconnected to Cassandra at the current addresses of %s", self._settings.hosts)
 
     def close(self) -> None:
         if self._cluster is not None:

@@ -11,8 +11,8 @@ import pytest
 from cassandra.cluster import NoHostAvailable
 
 from cryptocdc_adapters.cassandra import LOST_S
+from cryptocdc_consumer.connection import Connection
 from cryptocdc_consumer.intake import Batch, Chunk
-from cryptocdc_consumer.link import Link
 from cryptocdc_core.settings import CassandraSettings
 
 from .fakes import Clock
@@ -67,8 +67,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def link(dns: Dns, clock: Clock) -> Link:
-    made = Link(SETTINGS, "f", dns.connect, clock)
+def link(dns: Dns, clock: Clock) -> Connection:
+    made = Connection(SETTINGS, "f", dns.connect, clock)
     assert made.connect(threading.Event())
     assert made.prepare("INSERT") == b"INSERT"
     return made
@@ -93,7 +93,7 @@ class Looks(threading.Event):
         return self.is_set()
 
 
-def test_a_pod_that_came_back_with_another_address_is_written_to_soon(link: Link, dns: Dns, clock: Clock) -> None:
+def test_a_pod_that_came_back_with_another_address_is_written_to_soon(link: Connection, dns: Dns, clock: Clock) -> None:
     dns.address = "10.0.0.2"
     began = clock.now
     link.keep_connected(Looks(clock, int(LOST_S) + 2), lambda: clock.now - began)
@@ -102,13 +102,13 @@ def test_a_pod_that_came_back_with_another_address_is_written_to_soon(link: Link
     assert dns.sessions[1].prepared == ["INSERT"], "else the first batch would be refused as unprepared"
 
 
-def test_a_cassandra_that_answers_keeps_its_session(link: Link, dns: Dns, clock: Clock) -> None:
+def test_a_cassandra_that_answers_keeps_its_session(link: Connection, dns: Dns, clock: Clock) -> None:
     link.keep_connected(Looks(clock, 100), lambda: LOST_S - 1)
     assert len(dns.sessions) == 1
 
 
 def test_while_no_address_is_known_the_old_session_stays_and_the_name_is_looked_up_again(
-    link: Link, dns: Dns, clock: Clock
+    link: Connection, dns: Dns, clock: Clock
 ) -> None:
     dns.address = None
     link.keep_connected(Looks(clock, 20), lambda: 60.0)
@@ -118,13 +118,13 @@ def test_while_no_address_is_known_the_old_session_stays_and_the_name_is_looked_
     assert link.send(batch()) == "10.0.0.3"
 
 
-def test_a_new_session_is_given_time_before_it_is_replaced(link: Link, dns: Dns, clock: Clock) -> None:
+def test_a_new_session_is_given_time_before_it_is_replaced(link: Connection, dns: Dns, clock: Clock) -> None:
     clock.now += LOST_S
     link.keep_connected(Looks(clock, int(LOST_S)), lambda: 60.0)
     assert len(dns.sessions) == 2
 
 
-def test_a_session_with_other_statement_ids_is_not_used(link: Link, dns: Dns) -> None:
+def test_a_session_with_other_statement_ids_is_not_used(link: Connection, dns: Dns) -> None:
     dns.address, dns.ids = "10.0.0.4", "other "
     link.reconnect()
     assert link.send(batch()) == "10.0.0.1"
@@ -133,7 +133,7 @@ def test_a_session_with_other_statement_ids_is_not_used(link: Link, dns: Dns) ->
 
 def test_before_the_first_connection_the_reason_is_reported(dns: Dns, clock: Clock) -> None:
     dns.address = None
-    link = Link(SETTINGS, "f", dns.connect, clock)
+    link = Connection(SETTINGS, "f", dns.connect, clock)
     assert link.connect(Looks(clock, 3)) is False
     assert link.waiting_s >= 3
     assert "no host is called cassandra" in (link.obstacle() or "")

@@ -14,7 +14,7 @@ from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable
 
 from cryptocdc_adapters.cassandra import LOST_S
-from cryptocdc_consumer.link import Link
+from cryptocdc_consumer.connection import Connection
 from cryptocdc_local.applier import Servers
 from tests.integration.api_client import free_port
 from tests.integration.waiting import wait_for
@@ -64,7 +64,7 @@ def test_a_cassandra_that_comes_back_at_another_address_is_connected_to(
         socket, "getaddrinfo", lambda host, *more, **named: resolve(addresses.get(host, host), *more, **named)
     )
     first = Address("127.0.0.2", port, real)
-    link, stop = Link(settings, "any"), threading.Event()
+    link, stop = Connection(settings, "any"), threading.Event()
     assert link.connect(stop)
     answered_at = time.monotonic()
 
