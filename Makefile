@@ -52,15 +52,15 @@ check: .venv/.dev ## ruff, mypy, import-linter
 	@$(BIN)/python -m cryptocdc_grafana --check
 
 .PHONY: bench
-bench: .venv/.dev setup ## measure against the tutorials' way; writes bench/out/report.json
+bench: .venv/.dev setup ## compare with the way tutorials do it; writes bench/out/report.json
 	@$(BIN)/python -m bench
 
 .PHONY: screenshots
-screenshots: .venv/.dev setup ## take the live page's pictures anew, in Debian's chromium; writes docs/img/*.png
+screenshots: .venv/.dev setup ## retake the live page's screenshots in Debian's chromium; writes docs/img/*.png
 	@$(BIN)/python -m bench.screenshots
 
 .PHONY: soak
-soak: .venv/.dev setup ## five minutes of 20 symbols, then five with every part killed on the way; both proven equal
+soak: .venv/.dev setup ## 20 symbols for five minutes, then five more in which every part is killed; both proven equal
 	@$(BIN)/pytest -m soak -s $(ARGS)
 
 .PHONY: psql
@@ -80,11 +80,11 @@ rows: .venv/.packages ## make the producer's typed rows from the catalogue
 	@$(BIN)/python -m cryptocdc_core.row_source > core/src/.rows.py && mv core/src/.rows.py core/src/cryptocdc_core/rows.py
 
 .PHONY: crd
-crd: .venv/.packages ## make the chart's CustomResourceDefinition from the feed's model
+crd: .venv/.packages ## generate the chart's CustomResourceDefinition from the feed's model
 	@$(BIN)/python -m cryptocdc_operator.crd > charts/files/.crd.yaml && mv charts/files/.crd.yaml charts/files/crd.yaml
 
 .PHONY: chart
-chart: .venv/.packages ## make the chart's schema and its README's table from the comments in values.yaml
+chart: .venv/.packages ## generate the chart's schema and its README's table from the comments in values.yaml
 	@$(BIN)/python charts/describe.py
 
 .PHONY: operators
@@ -103,7 +103,7 @@ $(IMAGES:%=image-%): image-%:
 		$(addprefix --build-arg BUILD_IMAGE=,$(BUILD_IMAGE)) .
 
 .PHONY: kind-up
-kind-up: .venv/.dev ## a kind cluster with the platform and the chart: what a feed needs (context kind-cryptocdc)
+kind-up: .venv/.dev ## create a kind cluster with the platform and the chart, ready for a feed (context kind-cryptocdc)
 	@$(BIN)/python -m tests.e2e.environment up
 
 .PHONY: kind-down
@@ -111,23 +111,23 @@ kind-down: .venv/.dev ## remove that cluster
 	@$(BIN)/python -m tests.e2e.environment down
 
 .PHONY: e2e
-e2e: .venv/.dev ## test all of it on kind, or in the cluster of KUBECONFIG if it is one of kind's (ARGS="-k name")
+e2e: .venv/.dev ## end-to-end tests on kind, or in KUBECONFIG's cluster if it is a kind cluster (ARGS="-k name")
 	@$(E2E) -m e2e $(ARGS)
 
 .PHONY: grafana
-grafana: .venv/.packages ## Grafana with the dashboards, where a grafana-server is on the machine
+grafana: .venv/.packages ## run the installed Grafana with the dashboards
 	@$(BIN)/cryptocdc grafana
 
 .PHONY: dashboards
-dashboards: .venv/.dev ## make Grafana's dashboards from their Python source
+dashboards: .venv/.dev ## generate Grafana's dashboards and alert rules from their sources
 	@$(BIN)/python -m cryptocdc_grafana
 
 .PHONY: e2e-all
-e2e-all: .venv/.dev ## the same, and bad feeds, every edit, lost slots, upgrades, drains, on three nodes: about an hour
+e2e-all: .venv/.dev ## the same, plus bad feeds, every edit, lost slots, upgrades, drains, on three nodes: about an hour
 	@CRYPTOCDC_E2E_WORKERS=$${CRYPTOCDC_E2E_WORKERS:-2} $(E2E) -m 'e2e or e2e_all' $(ARGS)
 
 .PHONY: lock
-lock: .venv/.dev ## resolve requirements/*.in anew into *.txt, with hashes
+lock: .venv/.dev ## resolve requirements/*.in to *.txt again, with hashes
 	@$(BIN)/pip install --quiet pip-tools==7.6.2
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file requirements/runtime.txt requirements/runtime.in

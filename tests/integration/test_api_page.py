@@ -115,7 +115,7 @@ def test_everything_is_there_and_says_that_it_is_simulated(it: Run, watched: Wat
     expect(page.locator("#streams tr")).to_have_count(5)
     for words in ("Lag", "Latency", "Gaps open", "Dead letters"):
         expect(page.locator("#faults")).to_contain_text(words)
-    expect(page.locator("#proof")).to_contain_text("proven equal until", timeout=LIMIT_MS)
+    expect(page.locator("#proof")).to_contain_text("proven equal through", timeout=LIMIT_MS)
     moves(page)
     assert watched.errors == []
     assert all(url.startswith((it.address, it.address.replace("http", "ws"), "data:")) for url in watched.urls)
@@ -180,7 +180,7 @@ def test_it_is_read_and_used_without_a_mouse(it: Run, watched: Watched) -> None:
     expect(page.get_by_role("link", name="Skip to the market")).to_be_focused()
     for role, name in (
         ("main", None), ("banner", None), ("contentinfo", None), ("combobox", "Symbol"), ("region", "Order book"),
-        ("table", "The last trades, newest first"), ("group", "Candles"), ("status", None),
+        ("table", "Recent trades, newest first"), ("group", "Candles"), ("status", None),
     ):  # fmt: skip
         expect(page.get_by_role(role, name=name).first).to_be_attached()  # type: ignore[arg-type]
     assert page.locator("h1").count() == 1
@@ -195,7 +195,7 @@ def is_traced(page: Page, title: str) -> None:
     dialog = page.get_by_role("dialog", name=title)
     expect(dialog.locator("#trace-hops li")).to_have_count(5)
     expect(dialog.locator("#trace-hops li[data-state=there]")).to_have_count(5)
-    expect(dialog.locator("#trace-verdict")).to_contain_text("hold the same, digit by digit")
+    expect(dialog.locator("#trace-verdict")).to_contain_text("have the same row, digit by digit")
     for words in ("LSN", "topic", "partition", "offset", "WRITETIME", "ms"):
         expect(dialog.locator("#trace-hops")).to_contain_text(words)
     expect(dialog.locator("#trace-proof")).to_contain_text("proven")
@@ -234,8 +234,8 @@ def test_a_row_is_followed_by_the_keyboard_and_escape_leads_back(it: Run, watche
     is_live(page)
     expect(page.locator("#trades tr").nth(5)).to_be_visible()
     for name, title in (
-        ("follow this price", "A price of"), ("follow these statistics", "24-hour statistics of"),
-        ("Follow this candle", "A candle of"), ("follow this order book", "An order book of"),
+        ("trace this price", "A price of"), ("trace these statistics", "24-hour statistics of"),
+        ("Trace this candle", "A candle of"), ("trace this order book", "An order book of"),
     ):  # fmt: skip
         button = page.get_by_role("button", name=name)
         button.focus()
@@ -249,7 +249,7 @@ def test_a_row_is_followed_by_the_keyboard_and_escape_leads_back(it: Run, watche
     page.keyboard.press("ArrowDown")
     third = page.locator("#trades tr").nth(2).get_by_role("button")
     expect(third).to_be_focused()
-    expect(page.locator("#tape-note")).to_contain_text("stands still")
+    expect(page.locator("#tape-note")).to_contain_text("paused")
     page.keyboard.press("Enter")
     is_traced(page, "A trade of")
     page.keyboard.press("Escape")
@@ -259,7 +259,7 @@ def test_a_row_is_followed_by_the_keyboard_and_escape_leads_back(it: Run, watche
     expect(page.locator("#tape-note")).to_be_empty()
     moves(page)
     # Within the dialog Tab goes round: it never reaches the page below.
-    page.get_by_role("button", name="follow this price").focus()
+    page.get_by_role("button", name="trace this price").focus()
     page.keyboard.press("Enter")
     is_traced(page, "A price of")
     for _ in range(6):
@@ -275,7 +275,7 @@ def test_arrows_choose_an_earlier_candle(it: Run, watched: Watched) -> None:
     wait_for("two candles", lambda: len(requests.get(f"{it.address}/klines?symbol=BTCUSDT", timeout=5).json()) > 1, 150)
     page.reload()
     is_live(page)
-    button = page.get_by_role("button", name="Follow this candle")
+    button = page.get_by_role("button", name="Trace this candle")
     button.focus()
 
     def moved() -> bool:
@@ -307,7 +307,7 @@ def test_what_is_not_in_cassandra_yet_is_told_and_asked_for_again(it: Run, watch
     page.goto(it.address)
     is_live(page)
     page.locator("#trades tr").nth(1).click()
-    expect(page.locator("#trace-verdict")).to_have_text("It is in Kafka and not in Cassandra.")
+    expect(page.locator("#trace-verdict")).to_have_text("It is in Kafka but not in Cassandra.")
     expect(page.locator("#trace-hops li[data-state=unknown]")).to_have_count(1)
     is_traced(page, "A trade of")
     assert len(answers) == 2
@@ -370,6 +370,6 @@ def test_where_a_token_is_asked_for_the_page_asks_its_reader(it: Run, watched: W
         page = watched.page
         page.goto(url)
         page.get_by_role("textbox", name="Token").fill("s3cret")
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         is_live(page)
         moves(page)

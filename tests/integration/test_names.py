@@ -105,7 +105,7 @@ def test_the_page_shows_it_with_the_digits_of_its_prices(it: Run) -> None:
         expect(page.get_by_role("combobox", name="Symbol")).to_have_value(SYMBOL)
         expect(page.locator("#price")).to_have_text(re.compile(r"^0\.0000\d{4}$"), timeout=60_000)
         expect(page.locator("#candle")).to_have_text(re.compile(r"close 0\.0000\d{4}"), timeout=60_000)
-        near = re.compile(r"most bid near 0\.0000\d{1,4}, most asked near 0\.0000\d{1,4}")
+        near = re.compile(r"largest bid near 0\.0000\d{1,4}, largest ask near 0\.0000\d{1,4}")
         expect(page.locator("#heat-note")).to_have_text(near, timeout=60_000)
         labels = wait_for(
             "the heatmap's axis", lambda: (page.locator("#heat").get_attribute("data-prices") or "").split()

@@ -1,4 +1,4 @@
-"""One row of Cassandra with all that is noted about it: its audit, WRITETIME and TTL."""
+"""Reads one row of Cassandra with its audit, WRITETIME and TTL."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from cryptocdc_core.names import quoted
 
 
 def one_key(stream: Stream) -> tuple[str, ...]:
-    """The columns that name a row, in the order of `one_statement`'s marks."""
+    """Return the columns that identify a row, in the order of `one_statement`'s placeholders."""
     return (*stream.partition, stream.bucket_column, *stream.clustering)
 
 
 def one_statement(keyspace: str, stream: Stream) -> str:
-    """Version's WRITETIME and TTL stand for the row's: all of its values are written together."""
+    """Return the SELECT of one row. WRITETIME and TTL of `version` are those of the row: all values are written
+    together."""
     columns = ", ".join(map(quoted, stream.column_names))
     where = " AND ".join(f"{quoted(name)} = ?" for name in one_key(stream))
     return (
@@ -27,7 +28,7 @@ def one_statement(keyspace: str, stream: Stream) -> str:
 
 
 def written(stream: Stream, table: str, bucket_ms: int, row: Sequence[Any]) -> Written:
-    """Of a row of `one_statement`."""
+    """Convert a row of `one_statement`."""
     *values, audit, write_us, ttl_s = row
     named = dict(zip(stream.column_names, values, strict=True))
     return Written(table, bucket_ms, exact(stream, named), write_us, ttl_s, audit_of(audit))

@@ -1,4 +1,4 @@
-"""Cassandra: a session set up to be fast, batches of rows that are serialised already, and a plan's schema applied."""
+"""Cassandra: fast sessions, batches of serialized rows, and applying a plan's schema."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from cryptocdc_core.settings import CassandraSettings
 
 REQUEST_TIMEOUT_S = 20
 LOST_S = 10.0
-"""Without any node for so long, the hosts' names are looked up again: the driver goes on trying the addresses that it
-was given, and where all nodes were replaced at once, as a single pod is, none of them will ever answer."""
+"""After this long without any node, the hosts' names are looked up again: the driver keeps trying the old addresses, of
+which none ever answers if all nodes were replaced at once, as a single pod is."""
 
 _HEADER = struct.Struct(">BBhBi")
 _BATCH_OPCODE = 0x0D
 
 
 class EncodedBatch(BatchStatement):  # type: ignore[misc]
-    """An unlogged batch of statements that are bytes already, as `statement_head` and their values make them.
+    """An unlogged batch of statements that are already serialized, from `statement_head` and their values.
 
     The driver would take each value through four calls of Python; a row of fifteen values costs it more than all the
     rest of the consumer. `routing_key` is the partition's, as Cassandra composes it.
@@ -45,12 +45,12 @@ class EncodedBatch(BatchStatement):  # type: ignore[misc]
 
 
 def statement_head(query_id: bytes, values: int) -> bytes:
-    """What stands before a prepared statement's values in a batch (native protocol 5, section 4.1.7)."""
+    """Return the bytes before a prepared statement's values in a batch (native protocol 5, section 4.1.7)."""
     return struct.pack(f">BH{len(query_id)}sH", 1, len(query_id), query_id, values)
 
 
 class _Handler(ProtocolHandler):  # type: ignore[misc]
-    """The driver's own protocol, and EncodedBatch."""
+    """The driver's protocol handler, extended by EncodedBatch."""
 
     @classmethod
     def encode_message(
@@ -65,7 +65,7 @@ class _Handler(ProtocolHandler):  # type: ignore[misc]
             (
                 struct.pack(">BH", msg.batch_type.value, len(msg.queries)),
                 *msg.queries,
-                # No flags: every statement bears its own timestamp.
+                # No flags: every statement has its own timestamp.
                 struct.pack(">Hi", msg.consistency_level, 0),
             )
         )
@@ -73,7 +73,7 @@ class _Handler(ProtocolHandler):  # type: ignore[misc]
 
 
 def connect(settings: CassandraSettings, keyspace: str | None = None) -> tuple[Cluster, Session]:
-    """A cluster and its session; the caller shuts the cluster down. Raises NoHostAvailable.
+    """Return a cluster and its session; the caller shuts the cluster down. Raises NoHostAvailable.
 
     TCP_NODELAY: without it each small request waits for the kernel's 40 ms (1,100 against 24,000 rows a second).
     """
@@ -104,14 +104,14 @@ def _cluster(settings: CassandraSettings) -> Cluster:
             ssl_context=_tls(settings),
             sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             connect_timeout=10,
-            # Two seconds by default, less than a node that has just started takes to tell its schema.
+            # The default of two seconds is less than a node needs after its start to report its schema.
             control_connection_timeout=REQUEST_TIMEOUT_S,
-            # The default waits up to ten minutes before it tries a node again; a restart takes seconds.
+            # By default the driver waits up to ten minutes before it retries a node; a restart takes seconds.
             reconnection_policy=ExponentialReconnectionPolicy(0.5, 10),
         )
     except UnresolvableContactPoints as error:
-        # A headless service without a ready pod has no address.
-        raise NoHostAvailable(f"no host is called {settings.hosts}", {}) from error
+        # A headless service without ready pods has no address.
+        raise NoHostAvailable(f"can't resolve {settings.hosts}", {}) from error
 
 
 def _tls(settings: CassandraSettings) -> ssl.SSLContext | None:
@@ -123,13 +123,13 @@ def _tls(settings: CassandraSettings) -> ssl.SSLContext | None:
 
 
 def tables(session: Session, keyspace: str) -> set[str]:
-    """Those of a keyspace, none where there is no such keyspace. Raises what the driver raises."""
+    """Return the tables of a keyspace, none if it does not exist. Raises the driver's exceptions."""
     rows = session.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))
     return {row.table_name for row in rows}
 
 
 def missing_tables(settings: CassandraSettings, keyspace: str, wanted: Iterable[str]) -> list[str]:
-    """Those of `wanted` that are not there. Raises NoHostAvailable, and what else the driver raises."""
+    """Return those of `wanted` that do not exist. Raises NoHostAvailable and the driver's other exceptions."""
     cluster, session = connect(settings)
     try:
         return sorted(set(wanted) - tables(session, keyspace))
@@ -138,7 +138,7 @@ def missing_tables(settings: CassandraSettings, keyspace: str, wanted: Iterable[
 
 
 def may(settings: CassandraSettings, keyspace: str, rights: Iterable[str]) -> bool:
-    """Whether the login of `settings` is taken and has all `rights` on the keyspace. Raises as `missing_tables`."""
+    """Return whether the login of `settings` works and has all `rights` on the keyspace. Raises as `missing_tables`."""
     try:
         cluster, session = connect(settings)
     except NoHostAvailable as error:
@@ -146,7 +146,7 @@ def may(settings: CassandraSettings, keyspace: str, rights: Iterable[str]) -> bo
             return False
         raise
     try:
-        # Everyone may list what is granted to oneself.
+        # Every role may list its own permissions.
         of = f"ON KEYSPACE {quoted(keyspace)} OF {quoted(settings.username)}"
         return all(any(session.execute(f"LIST {right} {of}")) for right in rights)
     finally:
@@ -154,11 +154,11 @@ def may(settings: CassandraSettings, keyspace: str, rights: Iterable[str]) -> bo
 
 
 def apply_schema(settings: CassandraSettings, statements: Sequence[str]) -> None:
-    """Run a plan's statements, each once the one before has reached all nodes. They may be run again."""
+    """Run a plan's idempotent statements, each after the previous one has reached all nodes."""
     cluster, session = connect(settings)
     try:
         for statement in statements:
-            # A node busy with its first start answers schema changes late; the statement may well have landed.
+            # A node that is still starting answers schema changes late; the statement may have been applied.
             retry(partial(session.execute, statement, timeout=60), (OperationTimedOut, NoHostAvailable), 150, 1)
     finally:
         cluster.shutdown()

@@ -15,21 +15,21 @@ TIMEOUT_S = 30
 
 
 class ConnectError(RuntimeError):
-    """An answer of Connect that is no success, in its own words."""
+    """An error response of Connect, with its message."""
 
 
 class _Rebalancing(ConnectError):
-    """Connect refuses because its workers are dividing the work."""
+    """Connect refuses a request during a rebalance."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectorState:
-    """`state` is the connector's own, which says RUNNING even when its task has failed: read `tasks`."""
+    """`state` is that of the connector, which is RUNNING even if its task has failed: see `tasks`."""
 
     state: str
     tasks: tuple[str, ...]
     trace: str
-    """First lines of the failed task's trace, "" when none failed."""
+    """First lines of the failed task's trace, "" if none failed."""
 
     @property
     def running(self) -> bool:
@@ -41,33 +41,33 @@ class ConnectorState:
 
     @property
     def restarting(self) -> bool:
-        """Whether the connector or its task is being restarted. Connect reports this forever where the restart could
-        not read the configuration, as while a secret can't be read."""
+        """Whether the connector or its task is being restarted. Connect reports this forever if the restart could not
+        read the configuration, for example because of an unreadable secret."""
         return "RESTARTING" in (self.state, *self.tasks)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of it runs. A connector that can't be started may report FAILED or RESTARTING even when it
-        was stopped since."""
+        """Whether nothing of it runs. A connector that can't be started may report FAILED or RESTARTING even after it
+        was stopped."""
         return self.state in ("STOPPED", "FAILED", "RESTARTING") and not self.tasks
 
 
 class Connect:
-    """One Connect cluster. Each call raises ConnectError, or requests.RequestException when it can't be reached."""
+    """One Connect cluster. Each call raises ConnectError, or requests.RequestException if it can't be reached."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
         self._http = Session()
 
     def apply(self, name: str, config: dict[str, str]) -> bool:
-        """Make the connector or give it `config`; True when that changed anything."""
+        """Create the connector or update its `config`; return whether that changed anything."""
         if self.config(name) == config:
             return False
         self._call("PUT", f"/connectors/{name}/config", json=config)
         return True
 
     def state(self, name: str) -> ConnectorState | None:
-        """None when there is no such connector."""
+        """Return the connector's state, None if there is no such connector."""
         answer = self._call("GET", f"/connectors/{name}/status", accept=(404,))
         if answer.status_code == 404:
             return None
@@ -81,18 +81,18 @@ class Connect:
         )
 
     def restart(self, name: str) -> None:
-        """Restart the connector and its tasks; all of them, since a part whose restart failed may not report FAILED."""
+        """Restart the connector and all of its tasks, since one whose restart failed may not report FAILED."""
         self._call("POST", f"/connectors/{name}/restart", params={"includeTasks": "true"})
 
     def stop(self, name: str) -> None:
-        """Stop its tasks and keep its configuration and offsets."""
+        """Stop the connector's tasks; configuration and offsets are kept."""
         self._call("PUT", f"/connectors/{name}/stop", accept=(404,))
 
     def resume(self, name: str) -> None:
         self._call("PUT", f"/connectors/{name}/resume")
 
     def config(self, name: str) -> dict[str, str] | None:
-        """As Connect has it, references to secrets unresolved; None when there is no such connector."""
+        """Return the configuration in Connect, with unresolved references; None if there is no such connector."""
         answer = self._call("GET", f"/connectors/{name}/config", accept=(404,))
         return None if answer.status_code == 404 else {k: v for k, v in answer.json().items() if k != "name"}
 
@@ -118,11 +118,11 @@ class Connect:
             return None
 
     def reset_offsets(self, name: str) -> None:
-        """Forget the position, so that the next start takes a new snapshot. The connector must be stopped."""
+        """Reset the position, so that the next start takes a new snapshot. The connector must be stopped."""
         self._call("DELETE", f"/connectors/{name}/offsets", accept=(404,))
 
     def delete(self, name: str) -> None:
-        """Stop it, forget its position, delete it: a later one of the same name begins anew."""
+        """Stop the connector, reset its position and delete it, so that a later one of the same name starts fresh."""
         if self.state(name) is None:
             return
         self.stop(name)
@@ -131,11 +131,11 @@ class Connect:
         self._call("DELETE", f"/connectors/{name}", accept=(404,))
 
     def wait_stopped(self, name: str, timeout_s: float = 30) -> None:
-        """Until nothing of it runs: it has stopped, failed, or is gone."""
+        """Wait until nothing of it runs: it has stopped or failed, or is gone."""
         self._wait(name, timeout_s, lambda state: state is None or state.ended, "stop")
 
     def wait_running(self, name: str, timeout_s: float = 60) -> None:
-        """Until every task runs. A task that failed meanwhile is restarted once in a while, and told of at the end."""
+        """Wait until every task runs. Failed tasks are restarted now and then, and reported if time runs out."""
         self._wait(name, timeout_s, lambda state: state is not None and state.running, "run")
 
     def _wait(self, name: str, timeout_s: float, done: Callable[[ConnectorState | None], bool], word: str) -> None:
@@ -154,8 +154,8 @@ class Connect:
             time.sleep(0.2)
 
     def _call(self, method: str, path: str, accept: tuple[int, ...] = (), **more: object) -> requests.Response:
-        """Return the response, unless it is an error that is not in `accept`. A Connect that is rebalancing is asked
-        again."""
+        """Return the response, unless it is an error that is not in `accept`. Retried while
+        Connect rebalances."""
 
         def once() -> requests.Response:
             answer = self._http.request(method, self._url + path, timeout=TIMEOUT_S, **more)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Rows into a stream's PostgreSQL table: the newest version wins, in whichever order they come."""
+"""Writes rows to a stream's PostgreSQL table: the newest version wins, whatever the order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COPY_FROM_ROWS = 100
 """Below, one INSERT with values is faster than COPY into a temporary table (reference: native-stack)."""
 
 NULL = "\\N"
-"""As COPY reads it. No value is spelled so: `_text` accepts no backslash."""
+"""Null in COPY's format. No value can equal it: `_text` accepts no backslash."""
 
 
 class Upsert:
@@ -46,7 +46,7 @@ class Upsert:
         self._copy = f"COPY {self._temporary} ({columns}) FROM STDIN"
 
     def newest(self, rows: Sequence[Row]) -> list[Row]:
-        """Of the rows with the same key the one with the greatest version: one statement may touch a key once only."""
+        """Keep the greatest version of each key: a statement may touch a key only once."""
         found: dict[tuple[Any, ...], Row] = {}
         key = self._key
         for row in rows:
@@ -57,11 +57,11 @@ class Upsert:
         return list(found.values())
 
     def days(self, rows: Sequence[Row]) -> set[int]:
-        """The starts in ms of the UTC days whose partitions the rows fall into."""
+        """Return the starts, in ms, of the UTC days whose partitions contain the rows."""
         return {at - at % 86_400_000 for at in map(self._time, rows)}
 
     def write(self, cursor: Cursor, rows: Sequence[Row]) -> None:
-        """Write rows within the caller's transaction. Raises psycopg2.Error, ValueError for what is no text at all."""
+        """Write rows within the caller's transaction. Raises psycopg2.Error, or ValueError for unencodable text."""
         encoders, astuple = self._encoders, msgspec.structs.astuple
         texts = [
             [NULL if value is None else encode(value) for encode, value in zip(encoders, astuple(row), strict=True)]
@@ -75,7 +75,7 @@ class Upsert:
             f"CREATE TEMPORARY TABLE IF NOT EXISTS {self._temporary} (LIKE {self._root} INCLUDING DEFAULTS)"
             " ON COMMIT DELETE ROWS"
         )
-        # Encoded here: a text that can't be is its row's own fault, and not an error of the connection's.
+        # Encoded here, so that unencodable text is an error of its row, not of the connection.
         lines = "".join(["\t".join(text) + "\n" for text in texts]).encode()
         cursor.copy_expert(self._copy, io.BytesIO(lines))
         cursor.execute(self._merge)
@@ -102,7 +102,7 @@ def _array(values: list[str]) -> str:
 def _text(value: str) -> str:
     """Escaped as COPY reads it. Symbols and intervals need no escape, but a table's writer must not rely on that."""
     if "\\" in value or "\t" in value or "\n" in value or "\r" in value:
-        raise ValueError(f"{value!r}: no text of the catalogue holds a backslash, a tab or a line's end")
+        raise ValueError(f"{value!r}: texts must not contain a backslash, a tab or a line break")
     return value
 
 

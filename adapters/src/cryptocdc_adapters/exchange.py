@@ -150,17 +150,17 @@ class Rest:
         while wait := self.budget.take(request.cost, share, request.limit):
             if time.monotonic() + wait > give_up:
                 raise ExchangeBusy(wait)
-            # All that wait would else ask in the same instant.
+            # Otherwise all waiting threads would send their requests at the same moment.
             self._sleep(wait + random.uniform(0, min(1.0, wait / 10)))
 
     def _sleep(self, seconds: float) -> None:
         if self._stopping.wait(seconds):
-            raise Stopped("the program ends")
+            raise Stopped("the program is stopping")
 
     def _session(self) -> requests.Session:
-        """One a thread: a session is not safe to share."""
+        """Return this thread's session: sessions are not thread-safe."""
         if self._stopping.is_set():
-            raise Stopped("the program ends")
+            raise Stopped("the program is stopping")
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = Session()

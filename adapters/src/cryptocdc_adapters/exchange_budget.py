@@ -14,7 +14,7 @@ _CLOCKS_APART_S = 0.1
 
 
 class Budget:
-    """Thread-safe. The exchange's own count, from its answers, wins over ours: it sees the other programs too."""
+    """Thread-safe. The exchange's count, from its responses, overrides ours: it includes other programs."""
 
     def __init__(self, limits: Sequence[Limit], now: Callable[[], float] = time.time) -> None:
         """`now`: seconds since the epoch. The first of the `limits` is taken where a request names none of them."""

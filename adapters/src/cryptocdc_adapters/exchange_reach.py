@@ -1,4 +1,4 @@
-"""Whether an exchange answers at an address, or who else does."""
+"""Checks whether an exchange answers at an address, or what else does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cryptocdc_exchanges.port import Venue
 TIMEOUT_S = 4.0
 _SHOWN = 200
 _CUT = ("UNEXPECTED_EOF", "EOF occurred in violation of protocol")
-"""What a connection that is cut in the middle of the handshake looks like: nothing has answered."""
+"""Errors of a connection that was closed during the handshake: nothing has answered."""
 
 
 class NotAnExchange(ExchangeError):
@@ -48,8 +48,8 @@ def ping(venue: Venue, timeout_s: float = TIMEOUT_S, clock: Callable[[], float] 
         raise
     except requests.exceptions.SSLError as error:
         if any(cut in str(error) for cut in _CUT):
-            raise ExchangeUnreachable(f"{url}: the connection is cut during the TLS handshake") from error
-        raise NotAnExchange(f"{url}: its certificate is not accepted: {_reason(error)}") from error
+            raise ExchangeUnreachable(f"{url}: connection closed during the TLS handshake") from error
+        raise NotAnExchange(f"{url}: certificate not accepted: {_reason(error)}") from error
     except requests.exceptions.ProxyError as error:
         proxy = http_client.proxy_of(url)
         if "Tunnel connection failed" in str(error):
@@ -62,12 +62,12 @@ def ping(venue: Venue, timeout_s: float = TIMEOUT_S, clock: Callable[[], float] 
     ended = clock()
     said = " ".join(answer.text.split())[:_SHOWN]
     if not answer.ok:
-        raise NotAnExchange(f"{url}: it answers {answer.status_code}: {said}")
+        raise NotAnExchange(f"{url}: status {answer.status_code}: {said}")
     try:
         request.read(answer.content, int(ended * 1000))
     except Rejected:
         kind = answer.headers.get("Content-Type", "no content type")
-        raise NotAnExchange(f"{url}: what answers is not an exchange, but sends {kind}: {said}") from None
+        raise NotAnExchange(f"{url}: not an exchange; the response is {kind}: {said}") from None
     date = answer.headers.get("Date")
     # The header has whole seconds, cut off: on average half a second passed since.
     skew = (began + ended) / 2 - (parsedate_to_datetime(date).timestamp() + 0.5) if date else None
@@ -75,7 +75,7 @@ def ping(venue: Venue, timeout_s: float = TIMEOUT_S, clock: Callable[[], float] 
 
 
 def _reason(error: requests.RequestException) -> str:
-    """The innermost cause: what requests says around it are names of Python's classes."""
+    """Return the innermost cause: requests wraps it in names of Python classes."""
     text = " ".join(str(error).split())
     found = re.search(r"(certificate verify failed: [^()]*|Tunnel connection failed: [^')]*)", text)
     if found is not None:

@@ -26,7 +26,7 @@ class Samples:
 
     values: Mapping[str, Mapping[Labels, float]] = field(default_factory=dict)
     largest: Mapping[str, float] = field(default_factory=dict)
-    """By name, where a sum means nothing: all programs are told of the same budget."""
+    """The maximum by name, for samples whose sum is meaningless: all programs report the same budget."""
     at: float = 0.0
     programs: int = 0
 
@@ -98,23 +98,23 @@ def quantile(q: float, buckets: Mapping[float, float]) -> float | None:
 
 
 def since(now: Mapping[float, float], before: Mapping[float, float]) -> dict[float, float]:
-    """What a histogram observed between two scrapes; all of it after a program began anew."""
+    """Return what a histogram observed between two scrapes; all of it after a restart of the program."""
     gone = {bound: count - before.get(bound, 0.0) for bound, count in now.items()}
     return dict(now) if any(count < 0 for count in gone.values()) else gone
 
 
 def lag_by_partition(samples: Samples, uncommitted: Mapping[Partition, int]) -> dict[Partition, float]:
-    """As the consumers tell it; what none of them reads, and none may be alive, as Kafka has it."""
-    told: dict[Partition, float] = {}
+    """Return the lag as reported by the consumers; for partitions that none reads, as reported by Kafka."""
+    reported: dict[Partition, float] = {}
     for labels, records in samples.values.get(LAG, {}).items():
         of = dict(labels)
-        told[of["topic"], int(of["partition"])] = records
-    return {**uncommitted, **told}
+        reported[of["topic"], int(of["partition"])] = records
+    return {**uncommitted, **reported}
 
 
 @dataclass(frozen=True)
 class StreamFigures:
-    """One table's figures; rates in rows a second, times in seconds."""
+    """One table's figures; rates in rows per second, times in seconds."""
 
     frames: int
     postgres: int
@@ -183,7 +183,7 @@ class Figures:
         self, samples: Samples, kafka: Mapping[str, int], uncommitted: Mapping[Partition, int] | None = None
     ) -> FeedFigures:
         """`kafka`: by table, how many records its topic has ever taken. `uncommitted`: by partition, how many the
-        consumers have not committed; it counts where no consumer tells its lag."""
+        consumers have not committed; used where no consumer reports its lag."""
         self._history.append((samples, kafka))
         while len(self._history) > 2 and samples.at - self._history[1][0].at >= WINDOW_S:
             self._history.pop(0)

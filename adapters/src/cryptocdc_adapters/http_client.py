@@ -91,6 +91,6 @@ def _proxies(url: str) -> dict[str, str]:
 
 
 def get(url: str, *, timeout: float, params: Mapping[str, str] | None = None, **more: Any) -> requests.Response:
-    """One request by a session of its own. Raises requests.RequestException."""
+    """Send one request with its own session. Raises requests.RequestException."""
     with Session() as session:
         return session.get(url, timeout=timeout, params=params, **more)

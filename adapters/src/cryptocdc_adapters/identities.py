@@ -1,4 +1,4 @@
-"""Under which of its identities a feed has tables here: real, simulated, replayed."""
+"""Finds the identities under which a feed has tables here: real, simulated, replayed."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def source_in_use(settings: PostgresSettings, feed: CryptoFeed, given: str | Non
         connection.close()
     if len(found) > 1:
         names = " and ".join(sorted(found))
-        raise FeedError([f"--source: {feed.name} has tables as {names}; say which is meant, e.g. --source {found[0]}"])
+        raise FeedError([f"--source: {feed.name} has tables as {names}; choose one, e.g. --source {found[0]}"])
     return found[0] if found else source_of(feed.spec.exchange)

@@ -1,4 +1,4 @@
-"""Kafka: how every client is configured, and topics made as a plan says."""
+"""Kafka: the clients' configuration, and applying a plan's topics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _told_at: dict[str, float] = {}
 
 
 def _told(error: KafkaError) -> None:
-    """Say what is wrong with Kafka, the same once in a while: the clients go on by themselves when it is back."""
+    """Log Kafka's errors, repeated ones now and then: the clients recover automatically."""
     now = time.monotonic()
     if now - _told_at.get(error.name(), -_TELL_AGAIN_S) >= _TELL_AGAIN_S:
         _told_at[error.name()] = now
@@ -42,7 +42,7 @@ def client_config(settings: KafkaSettings, **more: object) -> dict[str, object]:
         "bootstrap.servers": settings.bootstrap,
         "reconnect.backoff.ms": 250,
         "reconnect.backoff.max.ms": 2000,
-        # The library would tell of every attempt to reconnect, dozens a second; errors come by the callback as well.
+        # The library would log every reconnection attempt, dozens per second; the callback reports errors as well.
         "log_level": _CRITICAL,
         "error_cb": _told,
     }
@@ -140,7 +140,7 @@ def replication(settings: KafkaSettings, topics: Iterable[str], timeout_s: float
 
 
 def has_no_leader_yet(error: KafkaException) -> bool:
-    """Whether it is about a topic that was just made: its partitions have no leader for a moment."""
+    """Return whether the error is about a new topic, whose partitions have no leader for a moment."""
     reason = error.args[0]
     return isinstance(reason, KafkaError) and reason.code() in (
         KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,

@@ -1,4 +1,4 @@
-"""Whether a client is a member of its consumer group, as librdkafka's own statistics say.
+"""Tells whether a client is a member of its consumer group, from librdkafka's statistics.
 
 That a broker answers says nothing of it: a group whose coordinator is missing never forms, and a client of it waits
 forever for an assignment without any error. A member without partitions, as where there are more members than
@@ -14,7 +14,7 @@ import msgspec
 
 EVERY_MS = 2_000
 PATIENCE_S = 10.0
-"""A rebalance takes seconds; whoever is outside for longer than this does not get in."""
+"""A rebalance takes seconds; a client that is outside for longer than this can't join."""
 
 
 class _Group(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""PostgreSQL: connections, and a plan's schema applied."""
+"""PostgreSQL: connections, and applying a plan's schema."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def connect(settings: PostgresSettings, program: str, *, autocommit: bool = Fals
 
 
 def tables(connection: Connection, schema: str) -> list[str]:
-    """The partitioned ones, which are the streams'; none where there is no such schema. Raises psycopg2.Error."""
+    """Return the partitioned tables, which are the streams'; none if the schema does not exist. Raises
+    psycopg2.Error."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class JOIN pg_namespace ON relnamespace = pg_namespace.oid"
@@ -57,7 +58,7 @@ def tables(connection: Connection, schema: str) -> list[str]:
 
 
 def missing_tables(connection: Connection, schema: str, tables: Iterable[str], publication: str) -> list[str]:
-    """Those of `tables` that are not there, or not in `publication`. Raises psycopg2.Error."""
+    """Return those of `tables` that do not exist or are not in `publication`. Raises psycopg2.Error."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT wanted FROM unnest(%s) AS wanted WHERE NOT EXISTS (SELECT FROM pg_publication_tables"
@@ -82,7 +83,7 @@ def apply_schema(settings: PostgresSettings, statements: Sequence[str]) -> None:
 
 def _run_all(connection: Connection, statements: Sequence[str]) -> None:
     with connection, connection.cursor() as cursor:
-        # Two appliers at once would trip over each other's CREATE … IF NOT EXISTS.
+        # Concurrent appliers would fail at each other's CREATE … IF NOT EXISTS.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('cryptocdc-apply'))")
         for statement in statements:
             cursor.execute(statement)

@@ -16,7 +16,7 @@ from cryptocdc_core.names import Names
 from cryptocdc_core.settings import KafkaSettings
 
 KAFKA_TIMEOUT_S = 2.0
-"""Figures are looked at by people: a Kafka that is down must not hold up what all others say."""
+"""Figures are for people: an unreachable Kafka must not delay all others."""
 
 
 class Readings:
@@ -35,7 +35,7 @@ class Readings:
         self._uncommitted: dict[Partition, int] = {}
 
     def read(self) -> FeedFigures:
-        """A program or a Kafka that does not answer leaves its figures as they were."""
+        """Return the current figures; those of programs or a Kafka that does not answer are unchanged."""
         with contextlib.suppress(KafkaException, TimeoutError):
             spans = ends(self._admin, self._tables, KAFKA_TIMEOUT_S)
             self._counts = dict.fromkeys(self._tables.values(), 0)

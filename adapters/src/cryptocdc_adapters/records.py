@@ -1,4 +1,4 @@
-"""The record of one change, found by when it came: in one partition, from a moment on, with a bound on the work."""
+"""Finds the record of one change by its time: in one partition, from a given time on, with bounded work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptocdc_core.partitioning import change_partition
 from cryptocdc_core.settings import KafkaSettings
 
 READ_MOST = 20_000
-"""Records looked at: some tenths of a second."""
+"""Maximum number of records to scan: takes some tenths of a second."""
 AT_ONCE = 500
 
 
@@ -91,7 +91,7 @@ class Records:
 def _decoded(decoder: Decoder, message: Message) -> Change | None:
     try:
         return decoder.decode(message.value())
-    except Undecodable:  # a dead letter is the consumer's to tell of
+    except Undecodable:  # reported by the consumer as a dead letter
         return None
 
 

@@ -1,4 +1,4 @@
-"""A feed's symbols as the exchange answers for them, for both appliers."""
+"""Resolves a feed's symbols at the exchange, for both appliers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ATTEMPTS, PAUSE_S = 3, 2.0
 
 
 class ExchangeSuspect(ExchangeError):
-    """The exchange's list of markets can't be right, and there is nothing to go on with instead."""
+    """The exchange's list of markets is implausible, and there are no earlier symbols to use instead."""
 
 
 def resolved(
@@ -46,7 +46,7 @@ def resolved(
 def _believable(
     rest: Rest, feed: CryptoFeed, source: Source, current: Collection[str]
 ) -> tuple[Mapping[str, Market], str | None]:
-    """The markets, and why they are still not believed after ATTEMPTS."""
+    """Return the markets, and why their list is still implausible after ATTEMPTS."""
     always = always_listed(feed, source)
     before = current if len(current) >= ENOUGH else ()
     for attempt in range(ATTEMPTS):
@@ -54,7 +54,7 @@ def _believable(
         suspect = implausible(found, always, before)
         if suspect is None:
             break
-        log.warning("%s: the list of markets is not believed: %s", feed.spec.exchange, suspect)
+        log.warning("%s: implausible list of markets: %s", feed.spec.exchange, suspect)
         if attempt < ATTEMPTS - 1:
             time.sleep(PAUSE_S)
     return found, suspect

@@ -15,7 +15,7 @@ from cryptocdc_core.settings import ServingSettings
 
 
 class Health:
-    """Progress, as the program's own loop reports it: healthy while the last `beat` is younger than `limit_s`.
+    """Health of the program's loop: healthy while the last `beat` is younger than `limit_s`.
 
     A program beats when it has really got on (a batch written, a poll that found nothing to do), never from a timer of
     its own: one that hangs goes unhealthy.
@@ -32,11 +32,11 @@ class Health:
         self._last = self._now()
 
     def halt(self, reason: str) -> None:
-        """Unhealthy for good, and why."""
+        """Become permanently unhealthy, with the reason."""
         self._halted = reason
 
     def problem(self) -> str | None:
-        """What is wrong, None when nothing is."""
+        """Return why the program is unhealthy, None if it is healthy."""
         if self._halted is not None:
             return self._halted
         age = self._now() - self._last
@@ -61,11 +61,11 @@ class Health:
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Scrapes are not worth a line each."""
+        """Do not log scrapes."""
 
 
 def serve(registry: CollectorRegistry, health: Health, host: str, port: int) -> WSGIServer:
-    """Serve on a thread of its own until `shutdown`. Raises OSError when the port is taken."""
+    """Serve from a background thread until `shutdown`. Raises OSError if the port is in use."""
     metrics = make_wsgi_app(registry)
 
     def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""Replication slots: where a feed's change data capture stands in PostgreSQL's log."""
+"""Replication slots: the position of a feed's change data capture in PostgreSQL's WAL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Slot:
     wal_status: str
     """reserved, extended, unreserved, or lost: the last means that changes are gone."""
     retained_bytes: int
-    """Log that PostgreSQL keeps for it."""
+    """WAL that PostgreSQL retains for it."""
 
     @property
     def usable(self) -> bool:
@@ -53,7 +53,7 @@ _SELECT = """
 
 
 def read(settings: PostgresSettings, name: str) -> Slot | None:
-    """None when there is no such slot. Raises psycopg2.Error."""
+    """Return the slot, None if it does not exist. Raises psycopg2.Error."""
     connection = connect(settings, "slots", autocommit=True)
     try:
         return read_with(connection, name)
@@ -62,7 +62,7 @@ def read(settings: PostgresSettings, name: str) -> Slot | None:
 
 
 def read_with(connection: Connection, name: str) -> Slot | None:
-    """The same on a connection that the caller has."""
+    """Like `read`, on an existing connection."""
     with connection.cursor() as cursor:
         cursor.execute(_SELECT, (name,))
         row = cursor.fetchone()
@@ -70,7 +70,7 @@ def read_with(connection: Connection, name: str) -> Slot | None:
 
 
 def drop(settings: PostgresSettings, replication: ReplicationSettings, name: str, timeout_s: float = 30) -> None:
-    """Drop the slot if it is there, as the user who may. A connector that has just stopped holds it for a moment."""
+    """Drop the slot if it exists, as the replication user. A connector that has just stopped holds it for a moment."""
     connection = connect(
         settings.model_copy(update={"user": replication.user, "password": replication.password}),
         "slots",

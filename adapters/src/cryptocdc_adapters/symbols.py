@@ -13,7 +13,7 @@ from cryptocdc_core.settings import KafkaSettings
 
 
 def read_symbols(settings: KafkaSettings, topic: str) -> dict[str, int]:
-    """The topic's symbols and their partitions as they stand now. Raises KafkaException."""
+    """Return the topic's current symbols and their partitions. Raises KafkaException."""
     found: dict[str, int] = {}
     for message in read_whole(settings, topic):
         _apply(message, found)
@@ -30,7 +30,7 @@ def _apply(message: Message, found: dict[str, int]) -> None:
 
 
 def write_symbols(settings: KafkaSettings, topic: str, wanted: Mapping[str, int]) -> tuple[list[str], list[str]]:
-    """Bring the topic to `wanted`, by symbol its partition; (added, removed), each sorted. Raises KafkaException."""
+    """Update the topic to `wanted`, partitions by symbol; return (added, removed), sorted. Raises KafkaException."""
     current = read_symbols(settings, topic)
     added = sorted(set(wanted) - set(current))
     removed = sorted(set(current) - set(wanted))

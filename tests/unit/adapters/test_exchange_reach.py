@@ -105,7 +105,7 @@ def test_a_certificate_that_is_not_accepted_is_reported_as_such(served: Served, 
     )  # fmt: skip
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with pytest.raises(NotAnExchange, match="its certificate is not accepted: certificate verify failed: self"):
+    with pytest.raises(NotAnExchange, match="certificate not accepted: certificate verify failed: self"):
         ping(served(200, b"{}", context=context))
 
 

@@ -13,7 +13,7 @@ from cryptocdc_core.catalogue import STREAMS, Type
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.changes import UNAVAILABLE
 from cryptocdc_core.versions import version
-from cryptocdc_verifier.canonical import ordered, spelled, spellers
+from cryptocdc_verifier.canonical import converters, line_of, ordered
 
 from .records import NOW_MS, Record, change, intake, row
 from .statements import Table
@@ -27,7 +27,7 @@ def taken(*records):
     """(entries as they go to Cassandra, statements read back, metrics)"""
     it, prepared, metrics = intake()
     found = it.take([Record(stream, raw, at) for at, (stream, raw) in enumerate(records)], NOW_MS)
-    assert not found.letters, [letter.reason for letter in found.letters]
+    assert not found.dead_letters, [letter.reason for letter in found.dead_letters]
     return found.batches, [prepared.read(raw) for batch in found.batches for raw, _, _ in batch.entries], metrics
 
 
@@ -74,7 +74,7 @@ def test_a_row_with_any_of_its_nullable_columns_null_is_spelled_as_in_postgres(s
     columns = [n.strip() for n in text[text.index("(") + 1 : text.index(")")].replace('"', "").split(",")]
     stored = raw_values(statement, columns)
 
-    line = spelled(spellers(stream), [stored[c.name] for c in ordered(stream)])
+    line = line_of(converters(stream), [stored[c.name] for c in ordered(stream)])
     assert line == "\t".join(copied(c.type, values[c.name]) for c in ordered(stream)).encode()
 
 
@@ -149,5 +149,7 @@ def test_only_rows_are_counted_as_rows():
 def test_a_null_where_none_may_be_is_a_dead_letter():
     it, _, _ = intake()
     found = it.take([Record(KLINES, change(KLINES, close=None))], NOW_MS)
-    assert [letter.reason for letter in found.letters] == ["undecodable: Expected `str`, got `null` - at `$.close`"]
+    assert [letter.reason for letter in found.dead_letters] == [
+        "undecodable: Expected `str`, got `null` - at `$.close`"
+    ]
     assert not found.batches

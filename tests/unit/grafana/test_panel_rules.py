@@ -194,7 +194,7 @@ class TestMarket:
         assert (defaults(ordered)["unit"], defaults(ordered)["min"], defaults(ordered)["max"]) == ("percent", 0, 100)
         assert overrides(ordered, "bid")["color"]["fixedColor"] == "green"
         assert overrides(ordered, "ask")["color"]["fixedColor"] == "red"
-        assert "${symbols:" in json.dumps(ordered["targets"]), "of the chosen symbols"
+        assert "${symbols:" in json.dumps(ordered["targets"]), "of the selected symbols"
 
     def test_columns_come_in_one_order_and_prices_keep_their_digits(self, name: str) -> None:
         table = self.panel(name, "24 hours")

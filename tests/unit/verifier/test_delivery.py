@@ -89,7 +89,7 @@ def test_an_idle_slot_is_given_something_to_confirm_every_second():
 
 def test_a_slot_that_stands_still_is_named_with_the_connectors_state():
     time = Time()
-    with pytest.raises(VerifyError, match=r"fid_slot has not moved for 120 s.*RUNNING, its task FAILED"):
+    with pytest.raises(VerifyError, match=r"fid_slot has not advanced for 120 s.*RUNNING, its task FAILED"):
         delivery(Server(), time).wait(100)
     assert 120 < time.seconds < 122
 
@@ -97,7 +97,7 @@ def test_a_slot_that_stands_still_is_named_with_the_connectors_state():
 def test_a_missing_slot_is_named():
     server = Server()
     server.slot = None
-    with pytest.raises(VerifyError, match="there is no slot fid_slot"):
+    with pytest.raises(VerifyError, match="slot fid_slot has been missing"):
         delivery(server, Time()).wait(100)
 
 
@@ -117,7 +117,7 @@ def test_consumers_must_commit_up_to_the_ends():
 
 def test_consumers_that_stand_still_are_named_with_what_is_left():
     server = Server(confirmed=1000, ends={TOPIC: (0, 50)}, committed={TOPIC: 20})
-    with pytest.raises(VerifyError, match="group fid-consumer have not committed anything for 120 s, 30 records"):
+    with pytest.raises(VerifyError, match="group fid-consumer has not committed anything for 120 s and is 30 records"):
         delivery(server, Time()).wait(100)
 
 

@@ -92,7 +92,7 @@ def test_a_file_that_is_no_feed_changes_nothing(tmp_path, folder, provers, caplo
     folder.follow()
     assert set(provers.running) == {"majors"}
     assert folder.problem() is None
-    assert len([line for line in caplog.messages if "majors.yaml is no feed" in line]) == 1
+    assert len([line for line in caplog.messages if "majors.yaml is not a valid feed" in line]) == 1
 
 
 def test_hidden_files_are_not_feeds(tmp_path, folder, provers):

@@ -89,7 +89,7 @@ CRYPTO_24H_STATS = Stream(
         # Every exchange reports the other prices and the volume. Binance's futures lack bid and ask; OKX lacks changes,
         # average, times and count; Coinbase also the quote volume, and quantities in some messages.
         Column("price_change", Type.DECIMAL, "Last less open, in the quote asset.", nullable=True),
-        Column("price_change_percent", Type.DECIMAL, "The same in per cent of open.", nullable=True),
+        Column("price_change_percent", Type.DECIMAL, "The same in percent of open.", nullable=True),
         Column("weighted_avg_price", Type.DECIMAL, "By volume, in the quote asset.", nullable=True),
         Column("open_price", Type.DECIMAL, "In the quote asset."),
         Column("high_price", Type.DECIMAL, "In the quote asset."),

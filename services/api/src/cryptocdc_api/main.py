@@ -1,4 +1,4 @@
-"""The API: settings in, everything wired, served until told to stop."""
+"""The API: reads the settings, wires everything, and serves until stopped."""
 
 from __future__ import annotations
 

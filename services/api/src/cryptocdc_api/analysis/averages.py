@@ -13,9 +13,9 @@ from cryptocdc_api.shapes import Json, digits
 from cryptocdc_core.times import iso
 
 AVERAGES = {
-    "spread": "Mean of the lowest price asked less the highest bid.",
-    "mid": "Mean of the price half-way between them.",
-    "imbalance": "Mean of bid less asked quantity by their sum: -1 to 1.",
+    "spread": "Mean of best ask minus best bid.",
+    "mid": "Mean of the mid price.",
+    "imbalance": "Mean of bid minus ask quantity, divided by their sum: -1 to 1.",
 }
 _SYMBOL, _SIDES = BOOK_SUMS.column_names.index("symbol"), slice(-4, None)
 

@@ -14,17 +14,17 @@ from cryptocdc_core.catalogue import Type
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
 
 FIGURES = {
-    "best_bid": "Highest price bid.",
-    "best_ask": "Lowest price asked.",
+    "best_bid": "Best bid price.",
+    "best_ask": "Best ask price.",
     "spread": "best_ask less best_bid.",
-    "mid": "Half-way between them.",
-    "bid_total": "Quantity bid over all levels, in the base asset.",
-    "ask_total": "Quantity asked over all levels, in the base asset.",
+    "mid": "Mean of both.",
+    "bid_total": "Bid quantity of all levels, in the base asset.",
+    "ask_total": "Ask quantity of all levels, in the base asset.",
     "imbalance": "bid_total less ask_total by their sum: -1 to 1.",
 }
 SHARES = {
-    "bid_percent": "bid_total in per cent of the quantity bid and asked.",
-    "ask_percent": "ask_total in per cent of the same.",
+    "bid_percent": "bid_total in percent of the quantity bid and asked.",
+    "ask_percent": "ask_total in percent of the same.",
 }
 BIN_FIGURES = {"quantity": "bid_quantity and ask_quantity together."}
 _BIN_SHAPE = shaper(HEATMAP_TABLE.columns)

@@ -83,7 +83,7 @@ def vwap(quote_volumes: Sequence[Decimal | None], volumes: Sequence[Decimal], le
 
 
 def volatility(closes: Sequence[Decimal], length: int) -> Series:
-    """The standard deviation of the last `length` logarithmic returns, in per cent of the price."""
+    """The standard deviation of the last `length` logarithmic returns, in percent of the price."""
     with localcontext(WORKING):
         returns: list[Decimal] = [Decimal(0)]
         for before, close in pairwise(closes):

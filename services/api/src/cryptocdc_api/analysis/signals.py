@@ -24,8 +24,8 @@ SIGNALS = {
     "vwap_20": "Quote volume by volume of 20 candles; null where the exchange does not report quote volumes.",
 }
 VOLATILITY = {
-    "range_percent": "High less low of the candle, in per cent of its open.",
-    "volatility_percent": "Standard deviation of the logarithmic returns from candle to candle, in per cent.",
+    "range_percent": "High minus low of the candle, in percent of its open.",
+    "volatility_percent": "Standard deviation of the logarithmic returns from candle to candle, in percent.",
 }
 
 _HEAD = [c for c in KLINES.columns if c.name in ("symbol", "interval", "open_time", "close", "closed")]

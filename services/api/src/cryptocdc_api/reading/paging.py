@@ -68,7 +68,7 @@ def from_cursor(table: Table, text: str) -> Span:
         found = None
     whole = found is not None and found.table == table.name and len(found.after) == len(table.clustering)
     if not whole or not all(LEAST <= part <= MOST for part in found.after) or not in_time(found):  # type: ignore[union-attr,arg-type]
-        raise Refused("cursor", text, "the X-Next-Cursor of an answer of this endpoint")
+        raise Refused("cursor", text, "an X-Next-Cursor from this endpoint")
     assert found is not None
     return Span(found.start, found.end, found.newest_first, found.after)
 

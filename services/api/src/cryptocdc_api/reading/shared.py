@@ -84,7 +84,7 @@ class Shared:
     def _rest(self, error: Exception) -> None:
         self._outcomes["error"].inc()
         self._rests_until = time.monotonic() + REST_S
-        log.warning("Redis: %s: %s; not asked for %.0f s", type(error).__name__, error, REST_S)
+        log.warning("Redis: %s: %s; not used for %.0f s", type(error).__name__, error, REST_S)
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -30,7 +30,7 @@ Time = Annotated[
 Symbol = Annotated[
     str, BeforeValidator(_as_listed), Field(pattern=symbols.PATTERN, examples=["BTCUSDT", "币安人生USDT"])
 ]  # fmt: skip
-Interval = Annotated[KlineInterval, Field(description="By default the first of the feed's.")]
+Interval = Annotated[KlineInterval, Field(description="Default: the first of the feed's.")]
 
 
 class _Query(BaseModel):
@@ -40,12 +40,12 @@ class _Query(BaseModel):
 class RangeQuery(_Query):
     """A range of time of one symbol, a page at a time or streamed whole."""
 
-    start: Time | None = Field(None, alias="from", description="First moment.")
-    end: Time | None = Field(None, alias="to", description="First moment after; by default all that there is.")
-    limit: int = Field(100, ge=1, le=MOST_ROWS, description="Rows of one page.")
-    cursor: str | None = Field(None, max_length=400, description="X-Next-Cursor of the page before.")
-    order: Literal["newest", "oldest"] = Field("newest", description="What comes first.")
-    stream: bool = Field(False, description="All of the range in one answer, whatever the limit.")
+    start: Time | None = Field(None, alias="from", description="Start of the range.")
+    end: Time | None = Field(None, alias="to", description="End of the range, exclusive; default: now.")
+    limit: int = Field(100, ge=1, le=MOST_ROWS, description="Rows per page.")
+    cursor: str | None = Field(None, max_length=400, description="X-Next-Cursor of the previous page.")
+    order: Literal["newest", "oldest"] = Field("newest", description="Order of the rows.")
+    stream: bool = Field(False, description="Return the whole range in one response, without a limit.")
 
 
 class SymbolQuery(RangeQuery):
@@ -53,7 +53,7 @@ class SymbolQuery(RangeQuery):
 
 
 class OptionalSymbolQuery(RangeQuery):
-    symbol: Symbol | None = Field(None, description="By default all; with a range or a cursor it must be given.")
+    symbol: Symbol | None = Field(None, description="Default: all; required with a range or a cursor.")
 
     @property
     def ranged(self) -> bool:
@@ -84,8 +84,8 @@ class TrendsQuery(_Query):
         WithJsonSchema({"type": "string", "description": f"{MOST_TRENDS} at most.", "examples": ["BTCUSDT,ETHUSDT"]}),
     ]  # fmt: skip
     interval: Interval | None = None
-    start: Time | None = Field(None, alias="from", description="First moment.")
-    end: Time | None = Field(None, alias="to", description="First moment after; by default all that there is.")
+    start: Time | None = Field(None, alias="from", description="Start of the range.")
+    end: Time | None = Field(None, alias="to", description="End of the range, exclusive; default: now.")
 
 
 class BooksQuery(_Query):
@@ -93,17 +93,17 @@ class BooksQuery(_Query):
 
     symbols: Annotated[
         list[Symbol] | None, BeforeValidator(_listed),
-        WithJsonSchema({"type": "string", "description": "By default all.", "examples": ["BTCUSDT,ETHUSDT"]}),
+        WithJsonSchema({"type": "string", "description": "Default: all.", "examples": ["BTCUSDT,ETHUSDT"]}),
     ] = None  # fmt: skip
 
 
 class AveragesQuery(SymbolQuery):
     """A page has as many steps as `limit` says."""
 
-    limit: int = Field(MOST_ROWS, ge=1, le=MOST_ROWS, description="Steps of one page.")
+    limit: int = Field(MOST_ROWS, ge=1, le=MOST_ROWS, description="Steps per page.")
     step: Annotated[
         int, BeforeValidator(_step),
-        WithJsonSchema({"type": "string", "description": "Time that one row covers.", "examples": ["10s", "1m"]}),
+        WithJsonSchema({"type": "string", "description": "Time covered by a row.", "examples": ["10s", "1m"]}),
     ] = 10  # fmt: skip
 
 
@@ -113,9 +113,9 @@ class TopQuery(_Query):
 
 
 class VolatilityQuery(RangeQuery):
-    symbol: Symbol | None = Field(None, description="By default the newest figure of every symbol.")
+    symbol: Symbol | None = Field(None, description="Default: the newest value of every symbol.")
     interval: Interval | None = None
-    window: int = Field(60, ge=2, le=500, description="Returns that a figure is made of.")
+    window: int = Field(60, ge=2, le=500, description="Number of returns per value.")
 
 
 class BookQuery(_Query):

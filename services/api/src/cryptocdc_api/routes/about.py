@@ -22,13 +22,13 @@ def routes(context: Context) -> APIRouter:
         "version": version("cryptocdc-api"),
     }  # fmt: skip
 
-    @router.get("/health", summary="Whether answers can be had: 503 while Cassandra can't be read.")
+    @router.get("/health", summary="Readiness: 503 while Cassandra can't be read.")
     async def health(_: Annotated[NothingQuery, Query()]) -> Response:
         reads = await context.reader.answers()
         body = {"status": "ok" if reads else "unavailable", "cassandra": reads, **who}
         return json_response(body, 200 if reads else 503)
 
-    @router.get("/feed", summary="What is captured: tables, intervals of candles, from where.")
+    @router.get("/feed", summary="What the feed captures: tables, candle intervals, source.")
     async def feed(_: Annotated[NothingQuery, Query()]) -> Response:
         intervals = context.intervals
         exchange = context.feed.spec.exchange

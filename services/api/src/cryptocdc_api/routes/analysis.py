@@ -45,7 +45,7 @@ def routes(context: Context) -> APIRouter:
 
         @router.get(
             "/top", responses=described(schema(CRYPTO_24H_STATS.columns)),
-            summary="The leaders of the last 24 hours, with their statistics.",
+            summary="The top symbols of the last 24 hours, with their statistics.",
         )  # fmt: skip
         async def top_symbols(query: Annotated[TopQuery, Query()]) -> Response:
             newest = await context.newest_stats()
@@ -62,7 +62,7 @@ def _serve_candles(router: APIRouter, context: Context) -> None:
 
     @router.get(
         "/signals", responses=described(schema(head_columns(), **SIGNALS)),
-        summary="Moving averages, RSI and VWAP, a row for each candle.",
+        summary="Moving averages, RSI and VWAP, one row per candle.",
     )  # fmt: skip
     async def candle_signals(request: Request, query: Annotated[KlineQuery, Query()]) -> Response:
         await context.check_symbol(query.symbol)
@@ -71,7 +71,7 @@ def _serve_candles(router: APIRouter, context: Context) -> None:
 
     @router.get(
         "/volatility", responses=described(schema(head_columns(), **VOLATILITY)),
-        summary="Volatility, a row for each candle of a symbol, or the newest of every symbol.",
+        summary="Volatility, one row per candle of a symbol, or the newest of every symbol.",
     )  # fmt: skip
     async def candle_volatility(request: Request, query: Annotated[VolatilityQuery, Query()]) -> Response:
         interval = context.interval(query.interval)
@@ -84,7 +84,9 @@ def _serve_candles(router: APIRouter, context: Context) -> None:
             return await _computed(context, request, [query.symbol, interval], query, query.window, compute)
         ranged = query.model_fields_set - {"interval", "window"}
         if ranged:
-            raise Refused("symbol", "", f"a symbol, whose history is read; without {min(ranged)}: the newest of all")
+            raise Refused(
+                "symbol", "", f"a symbol for its history; without {min(ranged)}, the newest values of all symbols"
+            )
 
         async def of(symbol: str) -> list[Json]:
             last = SymbolQuery(symbol=symbol, limit=query.window + 1)
@@ -103,7 +105,7 @@ def _serve_candles(router: APIRouter, context: Context) -> None:
 def _serve_trends(router: APIRouter, context: Context) -> None:
     @router.get(
         "/price_trends", responses=described(schema(head_columns())),
-        summary="Closing prices of several symbols, oldest first, a row for each candle.",
+        summary="Closing prices of several symbols, oldest first, one row per candle.",
     )  # fmt: skip
     async def price_trends(query: Annotated[TrendsQuery, Query()]) -> Response:
         interval = context.interval(query.interval)
@@ -126,7 +128,7 @@ async def _computed(
 ) -> Response:
     """A page of candles and those before it that its figures are made of, computed; those of the page answered."""
     if query.stream:
-        raise Refused("stream", "true", "false: figures are computed a page at a time")
+        raise Refused("stream", "true", "false: results are paged")
     candles = _KLINES.within(prefix)
     span = span_of(candles, query, context.feed.spec.retention.cassandra, now_ms())
     rows, following = await page(candles, span, query.limit, context.reader.of(candles, prefix, span.newest_first))

@@ -53,7 +53,9 @@ def routes(context: Context) -> APIRouter:
                 return json_response(list(newest.values()))
             return json_response([newest[query.symbol]] if query.symbol in newest else [])
         if query.symbol is None:
-            raise Refused("symbol", "", "a symbol, whose history is read; without range and limit: the newest of all")
+            raise Refused(
+                "symbol", "", "a symbol for its history; without range and limit, the newest rows of all symbols"
+            )
         return await answer(context, request, table, [query.symbol], query, shapes[table.name])
 
     def serve(table: str, more: Mapping[str, str] | None = None) -> Decorator:
@@ -104,14 +106,14 @@ def routes(context: Context) -> APIRouter:
             found = await asyncio.gather(*(newest_book(symbol) for symbol in await context.symbols()))
             return [books.summary(row) for rows in found for row in rows]
 
-        @router.get("/order_book/levels", summary="The newest order book, a row for each level.")
+        @router.get("/order_book/levels", summary="The newest order book, one row per level.")
         async def order_book_levels(query: Annotated[BookQuery, Query()]) -> Response:
             await context.check_symbol(query.symbol)
             return json_response([level for row in await newest_book(query.symbol) for level in books.levels(row)])
 
         @router.get(
             "/order_book/newest", responses=described(schema(books.HEAD, **books.FIGURES, **books.SHARES)),
-            summary="The newest order book of every symbol, or of some, summed up.",
+            summary="Totals of the newest order book of all or some symbols.",
         )  # fmt: skip
         async def newest_books(query: Annotated[BooksQuery, Query()]) -> Response:
             for symbol in query.symbols or ():
@@ -121,7 +123,7 @@ def routes(context: Context) -> APIRouter:
 
         @router.get(
             "/heatmap", responses=described(schema(HEATMAP_TABLE.columns, **books.BIN_FIGURES)),
-            summary="Quantity in the order book by price, every 10 seconds: a row for each bin.",
+            summary="Quantity in the order book by price, every 10 seconds: one row per bin.",
         )  # fmt: skip
         async def heatmap(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
             await context.check_symbol(query.symbol)
@@ -131,11 +133,11 @@ def routes(context: Context) -> APIRouter:
 
     if KLINES.table in context.tables:
 
-        @router.get("/intervals", summary="The intervals of candles that the feed captures.")
+        @router.get("/intervals", summary="The candle intervals that the feed captures.")
         async def intervals(_: Annotated[NothingQuery, Query()]) -> Response:
             return json_response([{"interval": interval} for interval in context.intervals])
 
-    @router.get("/symbols", summary="Every symbol that was captured.")
+    @router.get("/symbols", summary="All captured symbols.")
     async def symbols(_: Annotated[NothingQuery, Query()]) -> Response:
         return json_response([{"symbol": symbol} for symbol in await context.symbols()])
 
@@ -145,12 +147,12 @@ def routes(context: Context) -> APIRouter:
 def _serve_averages(router: APIRouter, context: Context) -> None:
     @router.get(
         "/order_book/averages", responses=described(schema(BOOK_SUMS.columns[:2], **AVERAGES)),
-        summary="Spread, mid and imbalance of a symbol's order books over time, averaged: a row for each step.",
+        summary="Averages of spread, mid and imbalance of a symbol's order books: one row per step.",
     )  # fmt: skip
     async def book_averages(request: Request, query: Annotated[AveragesQuery, Query()]) -> Response:
         await context.check_symbol(query.symbol)
         if query.stream:
-            raise Refused("stream", "true", "false: averages come a page at a time")
+            raise Refused("stream", "true", "false: averages are paged")
         span = span_of(BOOK_SUMS, query, context.feed.spec.retention.cassandra, now_ms())
         read = context.reader.of(BOOK_SUMS, [query.symbol], span.newest_first)
         rows, following = await page(BOOK_SUMS, span, AVERAGED_BOOKS, read)

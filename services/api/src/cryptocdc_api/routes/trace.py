@@ -89,7 +89,7 @@ def routes(context: Context, finder: Finder) -> APIRouter:
     kafka = _Kafka(finder)
     cache: Cache[Json] = context.cache("trace", AGE_S, KEPT)
 
-    @router.get("/trace", responses=DESCRIBED, summary="One row's way through every hop.", description=DOC)
+    @router.get("/trace", responses=DESCRIBED, summary="One row traced through every hop.", description=DOC)
     async def trace(query: Annotated[TraceQuery, Query()]) -> Response:
         if query.table not in context.tables:
             raise Refused("table", query.table, ", ".join(context.tables), 404)
@@ -103,7 +103,7 @@ def routes(context: Context, finder: Finder) -> APIRouter:
             await kafka.complete(trail)
             if trail.written is None and trail.sent is None:
                 told = " ".join(f"{name}={key[name]}" for name in stream.key)
-                raise Refused("key", told, f"the key of a row of {stream.table} in Cassandra, or on its way there", 404)
+                raise Refused("key", told, f"the key of a row of {stream.table} in Cassandra or Kafka", 404)
             return {"feed": context.feed.name, "source": context.source, **trail.to_json()}
 
         found = await cache.get(" ".join((stream.table, *(str(key[name]) for name in stream.key))), load)
@@ -136,12 +136,12 @@ async def _key(context: Context, stream: Stream, query: TraceQuery) -> Values:
 
 _HOP: Json = {
     "hop": {"type": "string", "enum": list(HOPS)},
-    "at": {"type": ["string", "null"], "format": "date-time", "description": "When it came there."},
-    "at_ms": {"type": ["integer", "null"], "description": "The same, ms since the epoch."},
-    "after_ms": {"type": ["number", "null"], "description": "Since the hop before; negative where clocks differ."},
-    "source": {"type": "string", "description": "Who says so."},
+    "at": {"type": ["string", "null"], "format": "date-time", "description": "When the row arrived there."},
+    "at_ms": {"type": ["integer", "null"], "description": "The same in ms since the epoch."},
+    "after_ms": {"type": ["number", "null"], "description": "Since the previous hop; negative if clocks differ."},
+    "source": {"type": "string", "description": "Origin of this information."},
     "facts": {"type": "object", "description": "E.g. lsn, version; topic, partition, offset; writetime, ttl_s."},
-    "note": {"type": "string", "description": "Why it is not there, or was not asked; else empty."},
+    "note": {"type": "string", "description": "Why the row is not there or was not looked up; otherwise empty."},
 }
 _BY_PLACE: Json = {"type": "object", "description": "By place: kafka, cassandra."}
 DESCRIBED: dict[int | str, dict[str, Any]] = {
@@ -155,7 +155,7 @@ DESCRIBED: dict[int | str, dict[str, Any]] = {
                         **{name: {"type": "string"} for name in ("feed", "source", "table", "symbol")},
                         "key": {"type": "object"},
                         "hops": {"type": "array", "items": {"type": "object", "properties": _HOP}},
-                        "values": {**_BY_PLACE, "description": "The row as each place has it."},
+                        "values": {**_BY_PLACE, "description": "The row in each place."},
                         "compared": {"type": "array", "items": {"type": "string"}},
                         "differing": {**_BY_PLACE, "description": "By place, the columns that differ."},
                         "equal": {"type": "boolean"},

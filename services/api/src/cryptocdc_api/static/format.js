@@ -1,4 +1,4 @@
-// Figures as people read them. Prices and quantities come as exact text and are never made binary numbers to be shown.
+// Formats numbers. Prices and quantities are exact text and are never converted to binary numbers for display.
 
 const grouped = (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ",");
 
@@ -43,7 +43,7 @@ export function change(percent) {
   if (percent == null) return { text: "–", side: "", spoken: "change not reported" };
   const n = Number(percent);
   const arrow = n > 0 ? "▲" : n < 0 ? "▼" : "■";
-  return { text: `${arrow} ${Math.abs(n).toFixed(2)} %`, side: n > 0 ? "up" : n < 0 ? "down" : "", spoken: `${n > 0 ? "up" : "down"} ${Math.abs(n).toFixed(2)} per cent` };
+  return { text: `${arrow} ${Math.abs(n).toFixed(2)} %`, side: n > 0 ? "up" : n < 0 ? "down" : "", spoken: `${n > 0 ? "up" : "down"} ${Math.abs(n).toFixed(2)} percent` };
 }
 
 export const clock = (ms) => new Date(ms).toISOString().slice(11, 19);

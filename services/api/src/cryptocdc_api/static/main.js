@@ -1,5 +1,5 @@
-// The page: what the feed captures is asked once, the picked symbol's history whenever rows begin to come, and then
-// only the rows themselves.
+// The page requests the feed once, the selected symbol's history whenever the connection opens, and then receives only
+// rows.
 
 import { every, get } from "./api.js";
 import { book, clearBook, showBook } from "./panels/book.js";
@@ -27,7 +27,7 @@ let feed, symbol, interval, charted, leave = [], pending = [], drawing = 0;
 const has = (table) => feed.streams.includes(table);
 
 function state(name, waitMs) {
-  const words = { connecting: "connecting", live: "live", away: `connection lost, next try in ${Math.ceil(waitMs / 1000)} s` };
+  const words = { connecting: "connecting", live: "live", away: `connection lost, retrying in ${Math.ceil(waitMs / 1000)} s` };
   byId("connection").dataset.state = name;
   text("connection", words[name]);
 }

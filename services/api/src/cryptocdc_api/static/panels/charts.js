@@ -61,7 +61,7 @@ export function candleChart(element, note, button, open) {
 
   function tell() {
     button.hidden = !last;
-    if (!last) { note.textContent = "no candle yet"; return; }
+    if (!last) { note.textContent = "no candles yet"; return; }
     const row = shown.get(chosen) ?? last, d = digits.get();
     const when = chosen === null ? "" : `${row.open_time.slice(0, 16).replace("T", " ")}  `;
     note.textContent = `${when}open ${decimal(row.open, d)}  high ${decimal(row.high, d)}  low ${decimal(row.low, d)}  close ${decimal(row.close, d)}  volume ${short(row.volume)}  trades ${short(row.trade_count)}`;

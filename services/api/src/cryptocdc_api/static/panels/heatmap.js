@@ -93,7 +93,7 @@ export function heatmap(canvas, note) {
       const last = (slots.get(newest) ?? []).filter(Boolean);
       const heaviest = (what) => last.reduce((a, b) => (b[what] > (a?.[what] ?? 0) ? b : a), null);
       const bid = heaviest("bid"), ask = heaviest("ask");
-      note.textContent = bid && ask ? `resting quantity by price, every 10 seconds; most bid near ${decimal(bid.text)}, most asked near ${decimal(ask.text)}` : "resting quantity by price, every 10 seconds";
+      note.textContent = bid && ask ? `resting quantity by price, every 10 seconds; largest bid near ${decimal(bid.text)}, largest ask near ${decimal(ask.text)}` : "resting quantity by price, every 10 seconds";
       redraw();
     },
     window: WINDOW_MS,

@@ -1,10 +1,10 @@
-// Who leads: the most traded and the greatest gains. A symbol is a button that picks it.
+// The most traded symbols and the biggest gainers. A symbol is a button that picks it.
 
 import { get } from "../api.js";
 import { cells } from "../dom.js";
 import { change, decimal, short } from "../format.js";
 
-const DAY_MS = 86_400_000, NOTHING_CAME = "No statistics have come in 24 hours.";
+const DAY_MS = 86_400_000, NO_STATISTICS = "No statistics in the last 24 hours.";
 
 export function markets(pick) {
   const traded = document.getElementById("traded"), gains = document.getElementById("gains");
@@ -38,15 +38,15 @@ export function markets(pick) {
   // Symbols whose exchange does not report a figure have no rank by it.
   async function why(column, figure, otherwise) {
     const recent = (await get("crypto_24h_stats")).filter((row) => row.event_time_ms > Date.now() - DAY_MS);
-    if (!recent.length) return NOTHING_CAME;
+    if (!recent.length) return NO_STATISTICS;
     return recent.every((row) => row[column] == null) ? `The exchange does not report ${figure}.` : otherwise;
   }
 
   return async () => {
     const [most, best] = await Promise.all([get("top", { by: "trades", n: 10 }), get("top", { by: "gain", n: 5 })]);
     if (most.length) show(traded, most, (row) => [short(row.trade_count)]);
-    else none(traded, await why("trade_count", "numbers of trades", NOTHING_CAME));
+    else none(traded, await why("trade_count", "numbers of trades", NO_STATISTICS));
     if (best.length) show(gains, best, () => []);
-    else none(gains, await why("price_change_percent", "changes of the price", "Nothing has gained in 24 hours."));
+    else none(gains, await why("price_change_percent", "changes of the price", "No gainers in the last 24 hours."));
   };
 }

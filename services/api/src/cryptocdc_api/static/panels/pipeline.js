@@ -24,8 +24,8 @@ export async function showPipeline() {
   const latency = Math.max(...streams.map((row) => row.p99_s ?? 0));
   // Measured against what can be proven by now: the minute that goes on and open candles are no arrears.
   const behind = all.unproven_s == null ? (Date.now() - all.proven_through_ms) / 1000 : all.unproven_s;
-  const arrears = behind > 0 ? `${seconds(behind)} behind what can be proven by now` : "all that can be proven by now";
-  text("proof", all.proven_through ? `both databases proven equal until ${clock(all.proven_through_ms)} UTC, ${arrears}` : "no proof of all streams yet");
+  const arrears = behind > 0 ? `${seconds(behind)} behind what can be proven by now` : "everything that can be proven by now";
+  text("proof", all.proven_through ? `both databases proven equal through ${clock(all.proven_through_ms)} UTC, ${arrears}` : "no proof of all streams yet");
   terms(document.getElementById("faults"), [
     ["Lag", all.lag === 1 ? "1 row" : `${short(all.lag)} rows`, all.lag > 10_000],
     ["Latency p99, exchange to Cassandra", latency ? seconds(latency) : "–"],

@@ -22,7 +22,7 @@ export function ticker() {
     moved.textContent = found.text;
     moved.className = `plain change ${found.side}`;
     moved.hidden = false;
-    moved.setAttribute("aria-label", `${found.spoken} in 24 hours, follow these statistics`);
+    moved.setAttribute("aria-label", `${found.spoken} in 24 hours, trace these statistics`);
     terms(document.getElementById("figures"), [
       ["24 h high", decimal(stats.high_price, digits)], ["24 h low", decimal(stats.low_price, digits)],
       ["24 h volume", short(stats.volume)], ["24 h quote volume", short(stats.quote_volume)],

@@ -1,4 +1,4 @@
-// One row's way through every hop, in a dialog: what a click on a row, or Enter, opens.
+// Traces one row through every hop in a dialog, which a click on a row, or Enter, opens.
 
 import { get } from "../api.js";
 import { terms, text } from "../dom.js";
@@ -13,7 +13,7 @@ const KEYS = {
   crypto_24h_stats: ["event_time"], order_book: ["bucket_time"],
 };
 const STREAMS = { recent_trades: "recentTrades", klines: "klines", latest_prices: "latestPrices", crypto_24h_stats: "crypto24hStats", order_book: "orderBook" };
-const HOPS = { exchange: "Exchange: the event", producer: "Producer: received", postgres: "PostgreSQL: committed", kafka: "Kafka: handed over", cassandra: "Cassandra: written" };
+const HOPS = { exchange: "Exchange: the event", producer: "Producer: received", postgres: "PostgreSQL: committed", kafka: "Kafka: produced", cassandra: "Cassandra: written" };
 const FACTS = { lsn: "LSN", op: "operation", writetime: "WRITETIME", ttl_s: "expires in", xmin: "transaction" };
 const OPS = { c: "c, insert", u: "u, update", r: "r, snapshot", d: "d, delete" };
 const AGAIN_MS = 1000, AGAIN = 10;
@@ -38,7 +38,7 @@ function hop(found, most) {
   const item = document.createElement("li"), title = document.createElement("h3"), when = document.createElement("p");
   const at = document.createElement("time"), after = document.createElement("span");
   title.textContent = HOPS[found.hop];
-  at.textContent = found.at ? precise(found.at) : "no time known";
+  at.textContent = found.at ? precise(found.at) : "time unknown";
   if (found.at) at.dateTime = found.at;
   after.className = "after";
   after.textContent = found.after_ms == null ? "" : `${found.after_ms < 0 ? "−" : "+"}${Math.abs(found.after_ms).toLocaleString("en", { maximumFractionDigits: 1 })} ms`;
@@ -65,11 +65,11 @@ function hop(found, most) {
 function verdict(trail) {
   const columns = Object.values(trail.differing).flat();
   if (columns.length) return [`Kafka and Cassandra differ in ${[...new Set(columns)].join(", ")}.`, "bad"];
-  if (!trail.compared.includes("cassandra")) return ["It is in Kafka and not in Cassandra.", "bad"];
+  if (!trail.compared.includes("cassandra")) return ["It is in Kafka but not in Cassandra.", "bad"];
   const took = trail.took_ms == null ? "" : ` ${trail.took_ms.toLocaleString("en")} ms from the exchange's event to the write.`;
   return trail.compared.includes("kafka")
-    ? [`Kafka and Cassandra hold the same, digit by digit.${took}`, "good"]
-    : [`It is in Cassandra. There is no record in Kafka to compare it with.${took}`, ""];
+    ? [`Kafka and Cassandra have the same row, digit by digit.${took}`, "good"]
+    : [`It is in Cassandra. Kafka no longer has its record to compare it with.${took}`, ""];
 }
 
 // Of an order book's levels the first few: the row has dozens.
@@ -101,15 +101,15 @@ function command(trail) {
   return `cryptocdc trace -f FEED --symbol ${trail.symbol} --stream ${STREAMS[trail.table]}${key}`;
 }
 
-// The API does not ask PostgreSQL; the verifier does, and this is how far it has come.
+// The API does not query PostgreSQL; the verifier does, and this is how far it has come.
 async function proof(trail, table) {
   const streams = await get("pipeline");
   const through = streams.find((row) => row.table === table)?.proven_through_ms;
   const at = Date.parse(trail.key[KEYS[table].find((name) => name.endsWith("_time"))]);
-  if (through == null) return "The verifier has proven nothing of this stream yet.";
+  if (through == null) return "The verifier has not proven anything of this stream yet.";
   return through > at
-    ? `PostgreSQL and Cassandra are proven equal past this row, until ${precise(new Date(through).toISOString())}.`
-    : `The verifier has not come to this row yet; it has proven until ${precise(new Date(through).toISOString())}.`;
+    ? `PostgreSQL and Cassandra are proven equal including this row, up to ${precise(new Date(through).toISOString())}.`
+    : `The verifier has not reached this row yet; it has proven everything up to ${precise(new Date(through).toISOString())}.`;
 }
 
 function show(trail) {
@@ -132,7 +132,7 @@ export async function trace(table, row) {
   const query = { table, symbol: row.symbol };
   for (const name of KEYS[table]) query[name] = row[`${name}_ms`] ?? row[name];
   text("trace-title", `${ROWS[table]} of ${row.symbol}`);
-  text("trace-verdict", "looking for it");
+  text("trace-verdict", "searching");
   text("trace-proof", "");
   byId("trace-verdict").dataset.state = "";
   byId("trace-found").hidden = true;

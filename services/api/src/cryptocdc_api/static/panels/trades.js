@@ -18,7 +18,7 @@ export function tape(body, note, open) {
     made.cells[1].textContent = price;
     made.cells[1].className = trade.buyer_is_maker ? "down" : "up";
     made.cells[2].textContent = decimal(trade.quantity);
-    buttonOf(made).setAttribute("aria-label", `${clock(trade.trade_time_ms)}, ${trade.buyer_is_maker ? "sold" : "bought"} ${decimal(trade.quantity)} at ${decimal(trade.price, digits)}: follow this trade`);
+    buttonOf(made).setAttribute("aria-label", `${clock(trade.trade_time_ms)}, ${trade.buyer_is_maker ? "sold" : "bought"} ${decimal(trade.quantity)} at ${decimal(trade.price, digits)}: trace this trade`);
   }
 
   function row(trade) {
@@ -94,7 +94,7 @@ export function tape(body, note, open) {
       if (!come.length) return;
       if (choosing() && body.rows.length) {
         held = [...held, ...come].slice(-SHOWN);
-        note.textContent = "stands still while you choose";
+        note.textContent = "paused while you choose";
         return;
       }
       release();
