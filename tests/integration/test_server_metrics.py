@@ -15,7 +15,7 @@ from cryptocdc_core.settings import PostgresSettings
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform, PlatformError
 from cryptocdc_local.platform.endpoints import READER
-from cryptocdc_local.platform.metrics import ServerMetrics, lending
+from cryptocdc_local.platform.metrics import ServerMetrics, exporters
 from cryptocdc_local.platform.metrics.queries import all_queries
 from cryptocdc_local.platform.settings import MetricsPorts
 from tests.integration.api_client import free_port
@@ -82,7 +82,7 @@ def test_what_another_command_has_lent_is_left_as_it_is(
     watched: Platform, lender: ServerMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lender.step()
-    monkeypatch.setattr(lending, "COMMAND", "")  # this test's process stands for a command
+    monkeypatch.setattr(exporters, "COMMAND", "")  # this test's process stands for a command
     second = ServerMetrics(watched)
     second.step()
     second.close()
