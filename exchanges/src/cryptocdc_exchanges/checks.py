@@ -63,5 +63,8 @@ def decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        reason = "wrong-field" if isinstance(error, msgspec.ValidationError) else "invalid-json"
-        raise Rejected(reason, str(error)) from None
+        try:
+            msgspec.json.decode(body)  # a wrong type is reported before the end is reached
+        except (msgspec.MsgspecError, UnicodeDecodeError) as invalid:
+            raise Rejected("invalid-json", str(invalid)) from None
+        raise Rejected("wrong-field", str(error)) from None

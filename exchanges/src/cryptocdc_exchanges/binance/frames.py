@@ -246,7 +246,7 @@ def _look_again(frame: bytes, problem: str) -> Reply:
     body = data if isinstance(data, dict) else document
     if "code" in body and "msg" in body:
         raise Rejected("error-body", f"{body['code']}: {body['msg']}")
-    if not isinstance(data, dict) or data.get("e") not in _KINDS:
+    if not isinstance(data, dict) or str(data.get("e")) not in _KINDS:
         raise Rejected("unknown-event", problem)
     raise Rejected("wrong-field", problem)
 

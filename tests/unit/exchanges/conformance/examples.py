@@ -1,0 +1,110 @@
+"""What a venue's own module of `material/` gives: documented frames and answers, and what each must become."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from cryptocdc_core import feed as feeds
+from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.resolve import MarketState
+from cryptocdc_core.rows import Row
+from cryptocdc_exchanges.port import Answer, BookSnapshot, BookUpdate, Control, Refusal, Request, SlowDown, Venue
+from cryptocdc_exchanges.registry import VENUES
+
+from .simulated import dialect_name
+
+NOW = 1_780_315_200_000
+SAMPLES = Path(os.environ.get("CRYPTOCDC_SAMPLES", Path(__file__).parents[5] / "shared" / "samples"))
+
+
+class Frame(NamedTuple):
+    """A frame as it is documented, and the row or the update that it makes when it is received at NOW."""
+
+    raw: bytes
+    becomes: Row | BookUpdate
+    kind: str = ""
+    """Of trades, if it is not the first that the venue accepts."""
+
+
+class Body(NamedTuple):
+    """An answer's body as it is documented, and what its request's `read` makes of it at NOW."""
+
+    request: Request[Any]
+    raw: bytes
+    becomes: Sequence[Row] | BookSnapshot
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Recorded frames, one a line, and the answers of that time."""
+
+    frames: str
+    answers: str
+    symbols: tuple[str, ...]
+    streams: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Material:
+    frames: Sequence[Frame]
+    controls: Sequence[tuple[bytes, Control]]
+    odd: Sequence[tuple[bytes, str]]
+    """Frames that are refused, and the reason."""
+    bodies: Sequence[Body]
+    verdicts: Sequence[tuple[Answer, SlowDown | Refusal | None]]
+    states: tuple[bytes, dict[str, MarketState]]
+    """The body of a listing, and the states of its markets."""
+    recording: Recording | None = None
+    documentation: Sequence[str] = field(default_factory=list)
+
+
+def material(venue: Venue) -> Material:
+    """Return a venue's material. One that has none can't be held to the contract."""
+    module = f"{__package__}.material.{dialect_name(venue).replace('-', '_')}"
+    found: Material = import_module(module).MATERIAL
+    return found
+
+
+every_venue = pytest.mark.parametrize("venue", VENUES.values(), ids=VENUES)
+
+
+def streams_of(venue: Venue, *tables: str, kind: str = "") -> dict[str, Any]:
+    """Return the settings of the streams that the venue has over WebSocket, or of these tables alone."""
+    wanted: dict[str, Any] = {}
+    for name, stream in STREAMS.items():
+        offer = venue.offers.get(stream.table)
+        if offer is None or "websocket" not in offer.sources or (tables and stream.table not in tables):
+            continue
+        settings: dict[str, Any] = {"source": "websocket"}
+        if stream.table == "recent_trades":
+            settings["kind"] = kind or offer.accepted.get("kind", ("aggregate",))[0]
+        if stream.table == "klines":
+            settings["intervals"] = ["1m"]
+        if stream.table == "order_book":
+            settings |= {"depth": 5, "interval": "1s"}
+        wanted[name] = settings
+    return wanted
+
+
+def feed_of(venue: Venue, *tables: str, kind: str = "") -> CryptoFeed:
+    """Return a feed of this venue with `streams_of`."""
+    return feeds.parse(
+        {
+            "apiVersion": "cryptocdc.io/v1alpha1",
+            "kind": "CryptoFeed",
+            "metadata": {"name": "conformance"},
+            "spec": {
+                "exchange": venue.name,
+                "symbols": {"names": list(venue.always_listed)},
+                "streams": streams_of(venue, *tables, kind=kind),
+            },
+        }
+    )

@@ -1,0 +1,81 @@
+"""What every venue declares fits together, and fits the rest of the project."""
+
+from __future__ import annotations
+
+from cryptocdc_core.catalogue import by_table
+from cryptocdc_core.symbols import is_symbol
+from cryptocdc_exchanges.port import Proof, Venue
+
+from .examples import every_venue, feed_of, material
+
+
+@every_venue
+def test_a_venue_offers_streams_that_exist_and_says_what_can_be_proven(venue: Venue) -> None:
+    assert venue.offers
+    for table, offer in venue.offers.items():
+        columns = by_table(table).column_names
+        assert set(offer.sources) <= {"websocket", "rest"}
+        assert offer.sources
+        assert offer.refill is None or offer.refill.by in columns
+        assert (offer.proof is Proof.IDS) == (offer.refill is not None), table
+
+
+@every_venue
+def test_a_feed_subscribes_to_a_channel_of_each_stream_and_to_no_other(venue: Venue) -> None:
+    feed = feed_of(venue)
+    channels = venue.channels.of(feed.spec.streams, venue.always_listed[0])
+
+    assert {channel.table for channel in channels} == set(feed.spec.streams.tables)
+    assert len(set(channels)) == len(channels)
+    assert all(channel.path.startswith("/") for channel in channels)
+
+
+@every_venue
+def test_channels_of_two_symbols_are_different(venue: Venue) -> None:
+    streams = feed_of(venue).spec.streams
+    first, second = (set(venue.channels.of(streams, symbol)) for symbol in venue.always_listed[:2])
+
+    assert not first & second
+
+
+@every_venue
+def test_limits_of_connections_and_requests_are_positive(venue: Venue) -> None:
+    limits = venue.channels.limits
+    assert limits.channels >= limits.channels_per_command >= 1
+    assert limits.attempts >= 1
+    assert limits.command_every_s >= 0
+    assert limits.ping is None or limits.ping_every_s < 30
+    names = [limit.name for limit in venue.limits.budgets()]
+    assert len(set(names)) == len(names) >= 1
+    assert all(limit.amount > 0 and limit.per_s > 0 for limit in venue.limits.budgets())
+
+
+@every_venue
+def test_requests_count_against_a_limit_that_the_venue_has(venue: Venue) -> None:
+    names = {limit.name: limit.amount for limit in venue.limits.budgets()}
+    asked = [
+        venue.requests.ping(),
+        *venue.markets.listing(None),
+        *venue.markets.listing(venue.always_listed[0]),
+        *venue.markets.quote_volumes(),
+        *(example.request for example in material(venue).bodies),
+    ]
+    for request in asked:
+        assert request.limit in names
+        assert 1 <= request.cost <= names[request.limit]
+        assert request.path.startswith("/")
+
+
+@every_venue
+def test_the_markets_that_a_venue_always_lists_are_symbols(venue: Venue) -> None:
+    assert len(venue.always_listed) >= 2
+    assert all(map(is_symbol, venue.always_listed))
+
+
+@every_venue
+def test_a_base_url_may_be_given_with_a_slash_and_a_host_of_one_s_own_is_complete(venue: Venue) -> None:
+    own = venue.at("https://gate.example/deep/", "wss://gate.example/")
+
+    assert (own.hosts.rest, own.hosts.websocket) == ("https://gate.example/deep", "wss://gate.example")
+    assert not own.hosts.lacks
+    assert venue.at().hosts == venue.hosts

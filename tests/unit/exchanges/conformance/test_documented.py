@@ -1,0 +1,198 @@
+"""Documented frames and answers become exact rows; what is odd is refused with a reason and nothing worse."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.rows import Row
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import BookUpdate, Control, Rows, Venue
+from cryptocdc_exchanges.registry import VENUES
+
+from .examples import NOW, Frame, every_venue, feed_of, material, streams_of
+
+REASONS = {
+    "invalid-json", "unknown-event", "wrong-field", "wrong-decimal", "error-body", "future", "oversize",
+}  # fmt: skip
+
+REPLACEMENTS: tuple[Any, ...] = (..., None, True, [], {}, "", "1e5", -7, 2**70, 1.5, "\N{SNOWMAN}")
+"""The first one: left out."""
+
+
+def read(venue: Venue, raw: bytes, kind: str = "") -> list[Row | BookUpdate]:
+    """What the events of a frame become at NOW."""
+    found = venue.frames.decoder(feed_of(venue, kind=kind).spec.streams)(raw)
+    return [] if isinstance(found, Control) else [event.row(NOW) for event in found]
+
+
+def read_or_refusal(venue: Venue, raw: bytes, kind: str = "") -> list[Row | BookUpdate] | Rejected:
+    try:
+        return read(venue, raw, kind)
+    except Rejected as rejected:
+        return rejected
+
+
+def table_of(frame: Frame) -> str:
+    return "order_book" if isinstance(frame.becomes, BookUpdate) else frame.becomes.stream.table
+
+
+@every_venue
+def test_every_documented_frame_becomes_its_row_digit_by_digit(venue: Venue) -> None:
+    for frame in material(venue).frames:
+        found = read(venue, frame.raw, frame.kind)
+        assert len(found) == 1
+        made, wanted = found[0], frame.becomes
+        if isinstance(made, BookUpdate):
+            assert isinstance(wanted, BookUpdate)
+            assert (list(map(tuple, made.bids)), list(map(tuple, made.asks))) == (wanted.bids, wanted.asks)
+            assert (made.symbol, made.event_time, made.last_id) == (wanted.symbol, wanted.event_time, wanted.last_id)
+            assert (made.snapshot, made.snapshot or made.first_id) == (
+                wanted.snapshot,
+                wanted.snapshot or wanted.first_id,
+            )
+        else:
+            assert made == wanted
+
+
+@every_venue
+def test_there_is_a_frame_of_each_stream_that_the_venue_has_over_websocket(venue: Venue) -> None:
+    shown = {table_of(frame) for frame in material(venue).frames}
+
+    assert shown == {STREAMS[name].table for name in streams_of(venue)}
+
+
+@every_venue
+def test_acknowledgements_pings_and_the_end_of_a_connection_are_told_from_data(venue: Venue) -> None:
+    decode = venue.frames.decoder(feed_of(venue).spec.streams)
+    for raw, control in material(venue).controls:
+        assert decode(raw) == control
+    assert material(venue).controls
+
+
+@every_venue
+def test_an_odd_frame_is_refused_with_its_reason(venue: Venue) -> None:
+    assert len(material(venue).odd) >= 4
+    for raw, reason in material(venue).odd:
+        with pytest.raises(Rejected) as refusal:
+            read(venue, raw)
+        assert refusal.value.reason == reason, raw[:200]
+
+
+@every_venue
+def test_a_frame_whose_fields_are_missing_or_of_another_type_is_refused_and_no_more(venue: Venue) -> None:
+    """Every value of each documented frame, one after the other, is left out or replaced."""
+    for frame in material(venue).frames:
+        document = json.loads(frame.raw)
+        for path in list(_paths(document)):
+            for replacement in REPLACEMENTS:
+                changed = json.loads(frame.raw)
+                _change(changed, path, replacement)
+                found = read_or_refusal(venue, json.dumps(changed).encode(), frame.kind)
+                if isinstance(found, Rejected):
+                    assert found.reason in REASONS
+                    assert str(found)
+                else:
+                    assert all(_sound(row) for row in found), (path, replacement)
+
+
+@settings(max_examples=200, deadline=None)
+@given(raw=st.binary(max_size=300), name=st.sampled_from(sorted(VENUES)))
+def test_no_bytes_do_more_than_be_refused(raw: bytes, name: str) -> None:
+    found = read_or_refusal(VENUES[name], raw)
+    assert not isinstance(found, Rejected) or found.reason in REASONS
+
+
+@every_venue
+def test_a_frame_cut_anywhere_is_refused(venue: Venue) -> None:
+    picked = random.Random(7)
+    for frame in material(venue).frames:
+        for _ in range(30):
+            with pytest.raises(Rejected):
+                read(venue, frame.raw[: picked.randrange(len(frame.raw))], frame.kind)
+
+
+@every_venue
+def test_an_event_dated_more_than_a_minute_ahead_is_refused(venue: Venue) -> None:
+    decode = venue.frames.decoder(feed_of(venue).spec.streams)
+    for frame in material(venue).frames:
+        if frame.kind:
+            continue
+        for event in decode(frame.raw):  # type: ignore[union-attr]
+            with pytest.raises(Rejected) as refusal:
+                event.row(_time_of(frame.becomes) - 3_600_000)
+            assert refusal.value.reason == "future"
+
+
+@every_venue
+def test_every_documented_answer_becomes_its_rows(venue: Venue) -> None:
+    for example in material(venue).bodies:
+        found: Any = example.request.read(example.raw, NOW)
+        if isinstance(found, Rows):
+            assert (found.rows, found.refused) == (list(example.becomes), [])
+        else:
+            assert tuple(map(_plain, found)) == tuple(map(_plain, example.becomes))
+
+
+@every_venue
+def test_an_answer_that_is_something_else_is_refused_whole(venue: Venue) -> None:
+    for example in material(venue).bodies:
+        for raw in (b"", b"{", b"\xff", b"7", b"<html>"):
+            with pytest.raises(Rejected) as refusal:
+                example.request.read(raw, NOW)
+            assert refusal.value.reason in REASONS
+
+
+@every_venue
+def test_a_request_is_slowed_down_refused_or_answered_as_documented(venue: Venue) -> None:
+    for answer, verdict in material(venue).verdicts:
+        assert venue.limits.verdict(answer) == verdict, answer
+
+
+@every_venue
+def test_a_market_has_the_state_that_is_documented(venue: Venue) -> None:
+    raw, states = material(venue).states
+    listing = venue.markets.listing(None)[0].read(raw, NOW)
+
+    assert {symbol: market.state for symbol, market in listing.markets.items()} == states
+    assert {market.trading for market in listing.markets.values()} == {True, False}
+
+
+def _paths(value: Any, at: tuple[Any, ...] = ()) -> Any:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield (*at, key)
+        yield from _paths(part, (*at, key))
+
+
+def _change(document: Any, path: tuple[Any, ...], value: Any) -> None:
+    for key in path[:-1]:
+        document = document[key]
+    if value is ...:
+        del document[path[-1]]
+    else:
+        document[path[-1]] = value
+
+
+def _sound(row: Row | BookUpdate) -> bool:
+    """A value that nothing depends on may be anything; what became a row has its types."""
+    if isinstance(row, BookUpdate):
+        return isinstance(row.last_id, int) and all(isinstance(text, str) for level in row.bids for text in level)
+    return row.version > 0 and isinstance(row.symbol, str)
+
+
+def _time_of(made: Row | BookUpdate) -> int:
+    if isinstance(made, BookUpdate):
+        return made.event_time
+    found: int = getattr(made, made.stream.time)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return [tuple(level) for level in value] if isinstance(value, list) else value

@@ -1,0 +1,394 @@
+"""Each venue against its dialect of the simulator, which is written from the documentation and shares no code."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.rows import KlinesRow, OrderBookRow, RecentTradesRow, Row
+from cryptocdc_exchanges.port import BookUpdate, Control, Refusal, Reply, Request, SlowDown, Venue
+from cryptocdc_producer.capture import Capture
+from cryptocdc_producer.rest import backfill as backfills
+from cryptocdc_producer.rest.backfill import Backfill
+from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.storage.intake import Data, GapEnd, Intake
+from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Gap
+from cryptocdc_producer.streams.handler import Outlets
+from cryptocdc_producer.streams.handlers import Handlers
+
+from .examples import every_venue, feed_of
+from .simulated import Connection, Simulated, SimulatedRest
+
+MINUTE = 60_000
+
+
+@pytest.fixture
+def simulated(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> Simulated:
+    found = Simulated(venue)
+    monkeypatch.setattr("time.time_ns", lambda: found.clock.now * 1_000_000)
+    monkeypatch.setattr("time.time", lambda: found.clock.now / 1000)
+    monkeypatch.setattr(backfills, "_FIRST_AFTER_S", 0.0)
+    monkeypatch.setattr(backfills, "_RETRIES_S", (0.0, 0.0))
+    return found
+
+
+@dataclass
+class Producing:
+    """What a producer makes of frames, with the venue's REST API beside it."""
+
+    simulated: Simulated
+    feed: CryptoFeed
+    gaps: list[Gap] = field(default_factory=list)
+    lost_books: list[str] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        metrics = ProducerMetrics("test")
+        self.intake = Intake(metrics)
+
+        def refuse(reason: str, detail: str, _: bytes, __: str | None) -> None:
+            self.refused.append((reason, detail))
+
+        outlets = Outlets(
+            self.intake, metrics, self.gaps.append, lambda _, reason: self.lost_books.append(reason), refuse
+        )  # fmt: skip
+        venue = self.simulated.venue
+        self.handlers = Handlers(self.feed, venue, outlets)
+        self.capture = Capture(self.feed, venue, self.handlers, metrics, refuse)
+        self.capture.add(self.simulated.symbol, Stored())
+        self._requests: Callable[[], Requests] = lambda: Requests(SimulatedRest(self.simulated), metrics, refuse)
+        self._metrics = metrics
+
+    def receive(self, frames: Iterable[bytes]) -> None:
+        for frame in frames:
+            self.capture.receive(frame)
+
+    def rows(self) -> list[Any]:
+        """The rows that the writer is given, in order."""
+        found: list[Row] = []
+        while entries := self.intake.take(0.01):
+            found += [entry.row for entry in entries if isinstance(entry, Data)]
+        return found
+
+    def fill(self) -> list[Any]:
+        """Fill the gaps that were found; the rows that the writer is given until all have ended."""
+
+        async def filled() -> list[Any]:
+            requests = self._requests()
+            backfill = Backfill(self.handlers.by_table, requests, self.intake, self._metrics)
+            backfill.add(self.gaps)
+            task = asyncio.create_task(backfill.run())
+            entries: list[Any] = []
+            async with asyncio.timeout(20):
+                while sum(isinstance(entry, GapEnd) for entry in entries) < len(set(self.gaps)):
+                    entries += self.intake.take(0.01)
+                    await asyncio.sleep(0.01)
+            task.cancel()
+            requests.close()
+            assert [entry.reason for entry in entries if isinstance(entry, GapEnd) and entry.reason] == []
+            return [entry.row for entry in entries if isinstance(entry, Data)]
+
+        return asyncio.run(filled())
+
+    def snapshot(self) -> bool:
+        """Fetch a snapshot over REST."""
+
+        async def fetched() -> bool:
+            requests = self._requests()
+            levels = self.simulated.venue.order_book.levels
+            assert levels is not None
+            try:
+                found = await requests.snapshot(self.simulated.symbol, levels, 1.0)
+            finally:
+                requests.close()
+            assert self.handlers.order_books is not None
+            return self.handlers.order_books.take_snapshot(self.simulated.symbol, found)
+
+        return asyncio.run(fetched())
+
+
+def connected(simulated: Simulated, feed: CryptoFeed) -> tuple[Connection, list[bytes]]:
+    """A connection that is subscribed to what the feed needs of one path, and the frames that came with it."""
+    channels = simulated.venue.channels.of(feed.spec.streams, simulated.symbol)
+    connection = Connection(simulated, feed, channels[0].path)
+    return connection, connection.subscribe([it for it in channels if it.path == channels[0].path])
+
+
+def without(row: Row, *fields: str) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(row).items() if name not in fields}
+
+
+@every_venue
+def test_a_subscription_is_acknowledged_and_every_frame_becomes_rows(venue: Venue, simulated: Simulated) -> None:
+    feed = feed_of(venue)
+    seen: set[str] = set()
+    for path in {it.path for it in venue.channels.of(feed.spec.streams, simulated.symbol)}:
+        connection = Connection(simulated, feed, path)
+        channels = [it for it in venue.channels.of(feed.spec.streams, simulated.symbol) if it.path == path]
+        welcomed = connection.subscribe(channels)
+        replies = [reply for reply in connection.replies if isinstance(reply, Reply)]
+        assert replies
+        assert not any(reply.error for reply in replies)
+        for frame in [*welcomed, *connection.run(20_000)]:
+            found = connection.decode(frame)
+            if isinstance(found, Control):
+                continue
+            for event in found:
+                assert event.symbol == simulated.symbol
+                assert event.row(simulated.clock.now) is not None
+                seen.add(event.table)
+        connection.unsubscribe(channels)
+        assert connection.run(3_000) == []
+    assert seen == set(feed.spec.streams.tables)
+
+
+@every_venue
+def test_trades_that_were_cut_repeated_and_reordered_end_as_if_nothing_had_happened(
+    venue: Venue, simulated: Simulated
+) -> None:
+    if not venue.gives_by_id(feed_of(venue).spec.streams.recent_trades.kind):  # type: ignore[union-attr]
+        pytest.skip(f"{venue.name} gives no trades by id")
+    feed = feed_of(venue, "recent_trades")
+    connection, _ = connected(simulated, feed)
+    frames = connection.run(30_000)
+    assert len(frames) > 40, "too quiet to say anything"
+    whole = Producing(simulated, feed)
+    whole.receive(frames)
+    expected = {row.trade_id: without(row, "received_at") for row in whole.rows()}
+
+    disturbed = [*frames[:5], *frames[9:20], *frames[18:25], frames[26], frames[25], *frames[27:30], *frames[33:]]
+    producing = Producing(simulated, feed)
+    producing.receive(disturbed)
+    live = producing.rows()
+    filled = producing.fill()
+
+    assert producing.gaps, "the cut was not found"
+    assert not producing.refused
+    found = {row.trade_id: without(row, "received_at") for row in [*live, *filled]}
+    assert found == expected
+    ids = sorted(found)
+    assert ids == list(range(ids[0], ids[-1] + 1))
+
+
+@every_venue
+def test_the_close_of_a_kline_that_was_missed_is_found_and_filled(venue: Venue, simulated: Simulated) -> None:
+    if "klines" not in feed_of(venue).spec.streams.tables:
+        pytest.skip(f"{venue.name} has no klines over WebSocket")
+    feed = feed_of(venue, "klines")
+    connection, _ = connected(simulated, feed)
+    first, cut, last = (connection.run(2 * MINUTE, stride=250) for _ in range(3))
+    simulated.clock.now += 15_000
+    producing = Producing(simulated, feed)
+    producing.receive(first)
+    producing.receive(last)
+    live = [row for row in producing.rows() if row.closed]
+    filled = producing.fill()
+
+    assert cut
+    assert producing.gaps
+    opened = sorted({row.open_time for row in [*live, *filled]})
+    assert opened == list(range(opened[0], opened[-1] + 1, MINUTE))
+    assert len(opened) >= 5
+    assert all(isinstance(row, KlinesRow) and row.closed for row in filled)
+
+
+@every_venue
+def test_a_trade_over_rest_is_the_trade_of_the_frame(venue: Venue, simulated: Simulated) -> None:
+    feed = feed_of(venue, "recent_trades")
+    kind = feed.spec.streams.recent_trades.kind  # type: ignore[union-attr]
+    connection, _ = connected(simulated, feed)
+    producing = Producing(simulated, feed)
+    producing.receive(connection.run(10_000))
+    rows: list[RecentTradesRow] = producing.rows()
+    limit = min(10, venue.requests.page)
+    asked = venue.requests.trades(simulated.symbol, kind, rows[0].trade_id if venue.gives_by_id(kind) else None, limit)
+    by_id = {row.trade_id: without(row, "received_at") for row in simulated.read(asked).rows}
+
+    common = [row for row in rows if row.trade_id in by_id]
+    assert common
+    assert all(by_id[row.trade_id] == without(row, "received_at") for row in common)
+
+
+@every_venue
+def test_the_book_rebuilt_is_an_independent_application_of_the_same_updates(venue: Venue, simulated: Simulated) -> None:
+    """Also after an update was missed, another repeated, and a snapshot taken in the middle."""
+    if "order_book" not in feed_of(venue).spec.streams.tables:
+        pytest.skip(f"{venue.name} has no order book over WebSocket")
+    feed = feed_of(venue, "order_book")
+    connection, welcomed = connected(simulated, feed)
+    producing = Producing(simulated, feed)
+    producing.receive([*welcomed, *connection.run(2_000)])
+    channels = venue.channels.of(feed.spec.streams, simulated.symbol)
+
+    def recover() -> None:
+        if venue.order_book.snapshot_by == "rest":
+            assert producing.snapshot()
+        else:
+            connection.unsubscribe(channels)
+            producing.receive(connection.subscribe(channels))
+
+    if venue.order_book.snapshot_by == "rest":
+        assert producing.lost_books == ["start"]
+        recover()
+    frames = connection.run(5_000)
+    producing.receive([*frames[:20], frames[19], *frames[20:]])
+    missed = connection.run(2_000)
+    assert missed
+    producing.receive(connection.run(2_000))
+    if producing.lost_books[-1:] == ["gap"]:
+        recover()
+    else:
+        assert venue.order_book.snapshot_by == "channel", "a missed update was not noticed"
+        recover()
+    producing.receive(connection.run(3_000))
+    producing.capture.finish()
+    rows: list[OrderBookRow] = producing.rows()
+
+    truth = simulated.read(venue.requests.book(simulated.symbol, 100))
+    last = rows[-1]
+    sides = ((last.bid_prices, last.bid_quantities, truth.bids), (last.ask_prices, last.ask_quantities, truth.asks))
+    for prices, quantities, levels in sides:
+        assert len(prices) == 5
+        mine = [(Decimal(price), Decimal(quantity)) for price, quantity in zip(prices, quantities, strict=True)]
+        assert mine == [(Decimal(price), Decimal(quantity)) for price, quantity, *_ in levels[:5]]
+    assert not producing.refused
+
+
+@every_venue
+def test_each_bucket_of_a_book_holds_what_its_updates_left(venue: Venue, simulated: Simulated) -> None:
+    if "order_book" not in feed_of(venue).spec.streams.tables:
+        pytest.skip(f"{venue.name} has no order book over WebSocket")
+    feed = feed_of(venue, "order_book")
+    connection, welcomed = connected(simulated, feed)
+    producing = Producing(simulated, feed)
+    updates: list[BookUpdate] = []
+
+    def receive(frames: list[bytes]) -> None:
+        producing.receive(frames)
+        for frame in frames:
+            found = connection.decode(frame)
+            if not isinstance(found, Control):
+                updates.extend(it for event in found if isinstance(it := event.row(simulated.clock.now), BookUpdate))
+
+    receive(welcomed)
+    sides: tuple[dict[Decimal, str], dict[Decimal, str]] = {}, {}
+    if venue.order_book.snapshot_by == "rest":
+        receive(connection.run(500))
+        found = simulated.read(venue.requests.book(simulated.symbol, venue.order_book.levels or 100))
+        assert producing.handlers.order_books is not None
+        assert producing.handlers.order_books.take_snapshot(simulated.symbol, found)
+        start = found.last_id
+        for side, levels in zip(sides, (found.bids, found.asks), strict=True):
+            side.update((Decimal(price), quantity) for price, quantity in levels)
+    else:
+        start = -1
+    receive(connection.run(10_000))
+    producing.capture.finish()
+    expected: dict[int, tuple[list[str], list[str]]] = {}
+    for update in updates:
+        if update.snapshot:
+            for side in sides:
+                side.clear()
+        elif update.last_id <= start:
+            continue
+        for side, changes in zip(sides, (update.bids, update.asks), strict=True):
+            for price, quantity, *_ in changes:
+                side[Decimal(price)] = quantity
+        if not update.snapshot:
+            best = [
+                [side[price] for price in sorted(side, reverse=high) if Decimal(side[price])][:5]
+                for side, high in zip(sides, (True, False), strict=True)
+            ]
+            expected[update.event_time // 1000 * 1000] = best[0], best[1]
+
+    rows: list[OrderBookRow] = producing.rows()
+    assert len(rows) >= 5
+    assert {row.bucket_time: (row.bid_quantities, row.ask_quantities) for row in rows} == expected
+
+
+@every_venue
+def test_requests_never_exceed_a_limit_of_the_venue(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    picked = random.Random(7)
+    for limit in venue.limits.budgets():
+        now = [1000.0 * limit.per_s]
+        budget = SimulatedRest(Simulated(venue)).budget
+        monkeypatch.setattr(budget, "_now", lambda now=now: now[0])
+        sent: list[tuple[float, int]] = []
+        for _ in range(500):
+            cost = picked.randint(1, max(1, limit.amount // 20))
+            wait = budget.take(cost, 1.0, limit.name)
+            if wait:
+                now[0] += wait
+            else:
+                sent.append((now[0], cost))
+                now[0] += picked.uniform(0, limit.per_s / 100)
+        for at, _ in sent:
+            begin = at // limit.per_s * limit.per_s if limit.by_clock else at
+            within = sum(cost for then, cost in sent if begin <= then < begin + limit.per_s)
+            assert within <= limit.amount
+        assert len(sent) > 100
+
+
+@every_venue
+def test_what_an_answer_says_is_used_counts_against_a_limit(venue: Venue, simulated: Simulated) -> None:
+    used = venue.limits.used(simulated.ask(venue.requests.ping()))
+
+    assert set(used) <= {limit.name for limit in venue.limits.budgets()}
+    assert all(count >= 0 for count in used.values())
+
+
+@every_venue
+def test_the_simulator_s_refusals_are_understood(venue: Venue, simulated: Simulated) -> None:
+    unknown: Request[Any] = venue.requests.klines("NO-SUCH-MARKET", "1m", None, 2)
+    verdict = venue.limits.verdict(simulated.ask(unknown))
+    assert isinstance(verdict, Refusal)
+
+    simulated.faults.refuse(429, 30)
+    verdict = venue.limits.verdict(simulated.ask(venue.requests.ping()))
+    assert isinstance(verdict, SlowDown)
+    assert verdict.seconds > 0
+
+
+@every_venue
+def test_a_halted_a_new_and_a_vanished_market_are_listed_as_what_they_are(venue: Venue, simulated: Simulated) -> None:
+    def listed() -> dict[str, Any]:
+        return {
+            symbol: market
+            for request in venue.markets.listing(None)
+            for symbol, market in simulated.read(request).markets.items()
+            if market.listed
+        }
+
+    before = listed()
+    assert simulated.symbol in before
+    assert before[simulated.symbol].trading
+    others = sorted(set(before) - {simulated.symbol})
+    halted, vanished = others[0], others[1]
+
+    simulated.market.delist(halted)
+    simulated.market.remove(vanished)
+    after = listed()
+
+    assert halted not in after or not after[halted].trading
+    assert vanished not in after
+    assert after[simulated.symbol].trading
+
+
+@every_venue
+def test_markets_are_ranked_by_what_was_traded_of_them(venue: Venue, simulated: Simulated) -> None:
+    volumes = {
+        symbol: volume
+        for request in venue.markets.quote_volumes()
+        for symbol, volume in simulated.read(request).items()
+    }  # fmt: skip
+    assert volumes[simulated.symbol] > 0
