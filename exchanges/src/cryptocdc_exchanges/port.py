@@ -374,6 +374,14 @@ class Hosts:
 
 
 @dataclass(frozen=True)
+class Simulated:
+    """Where the simulator speaks as this venue: the path below its address, and markets that it always lists."""
+
+    path: str
+    always_listed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Venue:
     """One exchange. `offers` has its streams by table; `always_listed` are markets that it has had from the beginning:
     a list of markets without most of them is not believed.
@@ -383,6 +391,7 @@ class Venue:
     hosts: Hosts
     offers: Mapping[str, Offer]
     always_listed: tuple[str, ...]
+    simulated: Simulated
     markets: Markets
     channels: Channels
     frames: Frames

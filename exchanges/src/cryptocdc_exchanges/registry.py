@@ -36,7 +36,8 @@ def always_listed(feed: CryptoFeed, source: Source) -> tuple[str, ...]:
     """
     if source == "capture":
         return ()
-    return VENUES["simulated" if source == "simulated" else feed.spec.exchange].always_listed
+    venue = VENUES[feed.spec.exchange]
+    return venue.simulated.always_listed if source == "simulated" else venue.always_listed
 
 
 def check(feed: CryptoFeed) -> None:

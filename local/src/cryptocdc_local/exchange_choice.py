@@ -44,16 +44,20 @@ class Chosen:
     @property
     def needs_simulator(self) -> bool:
         """Whether our own simulator must run; if the feed has `endpoints`, somebody else serves them."""
-        return self.source != "exchange" and self.rest_url == SimulatorSettings.from_env().rest_url
+        return self.source != "exchange" and self.rest_url in _served()
 
 
-def reachable(rest_url: str) -> bool:
+def _served() -> set[str]:
+    """Return the base URLs of REST at which our own simulator speaks as each venue."""
+    return {SimulatorSettings.from_env().rest_url + venue.simulated.path for venue in VENUES.values()}
+
+
+def _serves(simulator_url: str) -> bool:
     """Return whether a simulator answers at that URL."""
     try:
-        ping(VENUES["simulated"].at(rest_url))
-    except (ExchangeError, requests.RequestException):
+        return http_client.get(f"{simulator_url}/healthz", timeout=TIMEOUT_S).ok
+    except requests.RequestException:
         return False
-    return True
 
 
 def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
@@ -63,8 +67,8 @@ def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
     Raises SourceError, SettingsError; PlatformError if the exchange was requested explicitly and does not answer, or if
     it answers but refuses to serve us, which simulated prices would hide.
     """
-    here = SimulatorSettings.from_env()
-    simulator = here.rest_url, here.websocket_url
+    here, venue = SimulatorSettings.from_env(), venue_of(feed)
+    simulator = here.rest_url + venue.simulated.path, here.websocket_url + venue.simulated.path
     if wanted is not None and wanted.startswith("capture:"):
         folder = Path(wanted.removeprefix("capture:"))
         if not folder.is_dir():
@@ -78,7 +82,6 @@ def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
         return Chosen("simulated", hosts.rest, hosts.websocket)
     if wanted not in (None, "exchange"):
         raise SourceError(f"--source: {wanted!r} is not accepted; accepted: exchange, simulated, capture:DIR")
-    venue = venue_of(feed)
     try:
         ping(venue)
     except UnsupportedProxy as error:
@@ -102,10 +105,12 @@ def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
 class Simulator:
     """The simulator as a local process, for the feed `fid`."""
 
-    def __init__(self, settings: PlatformSettings, fid: str) -> None:
+    def __init__(self, settings: PlatformSettings, fid: str, venue_url: str | None = None) -> None:
+        """`venue_url`: where it speaks as the feed's venue; by default at its own address."""
         self._process = ServerProcess(f"{fid}-simulator", caller(), settings.run, settings.log)
         here = SimulatorSettings.from_env()
         self.url, self._port = here.rest_url, here.port
+        self._venue_url = venue_url or here.rest_url
 
     def start(self, capture: Path | None, limit_s: float = 30) -> None:
         """Start it and wait until it answers. Stops one left over from an earlier run first. Raises PlatformError."""
@@ -115,7 +120,7 @@ class Simulator:
         if capture is not None:
             argv += ["--capture", str(capture)]
         self._process.start(Command(argv, {**os.environ}, Path.cwd()))
-        self._process.wait_ready(lambda: reachable(self.url), limit_s)
+        self._process.wait_ready(lambda: _serves(self.url), limit_s)
 
     def alive(self) -> bool:
         return self._process.alive() is not None
@@ -127,7 +132,7 @@ class Simulator:
     def capture_finished(self) -> bool:
         """Return whether a replayed capture has been sent completely."""
         try:
-            state = http_client.get(f"{self.url}/simulator/state", timeout=TIMEOUT_S).json()
+            state = http_client.get(f"{self._venue_url}/simulator/state", timeout=TIMEOUT_S).json()
         except (requests.RequestException, ValueError):
             return False
         return bool(state.get("capture", {}).get("finished"))
@@ -140,9 +145,9 @@ class Simulator:
 def answering(settings: PlatformSettings, feed: CryptoFeed, chosen: Chosen) -> Iterator[None]:
     """Run the simulator inside the block if it is the chosen source and no run of the feed has started it."""
     simulator = None
-    if chosen.needs_simulator and not reachable(chosen.rest_url):
+    if chosen.needs_simulator and not _serves(SimulatorSettings.from_env().rest_url):
         # Under its own name, so that a run's simulator that is merely slow to answer is not stopped.
-        simulator = Simulator(settings, f"{identity(feed.name, chosen.source)}-asked")
+        simulator = Simulator(settings, f"{identity(feed.name, chosen.source)}-asked", chosen.rest_url)
         simulator.start(chosen.capture)
     try:
         yield

@@ -268,7 +268,7 @@ def _started(
     servers = Servers.from_env(platform.endpoints().environment())
     store = FeedStore(platform.settings.home, platform.account)
     earlier = store.applied_before(feeds.parse(document), chosen.source)
-    simulator = Simulator(platform.settings, fid) if chosen.needs_simulator else None
+    simulator = Simulator(platform.settings, fid, chosen.rest_url) if chosen.needs_simulator else None
 
     def asked() -> AppliedFeed:
         if simulator is not None:

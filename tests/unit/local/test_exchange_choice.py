@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.unit.core.feeds import feed
 
 from cryptocdc_core.exits import Exit
 from cryptocdc_core.settings import SettingsError
+from cryptocdc_exchanges.port import Simulated
+from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.errors import explained
 from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform.errors import PlatformError
@@ -60,13 +63,25 @@ def test_the_simulator_stands_in_where_nothing_answers() -> None:
         choose(feed(endpoints={"rest": url}), "exchange")
 
 
+def test_the_simulator_speaks_as_the_feed_s_venue_below_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    below = replace(VENUES["binance"], simulated=Simulated("/elsewhere", ("BTCUSDT",)))
+    monkeypatch.setitem(VENUES, "binance", below)
+    chosen = choose(feed(), "simulated")
+    assert (chosen.rest_url, chosen.websocket_url) == (
+        "http://127.0.0.1:8090/elsewhere",
+        "ws://127.0.0.1:8090/elsewhere",
+    )
+    assert chosen.needs_simulator
+    assert not choose(feed(exchange="simulated", endpoints={"rest": "http://other"}), "simulated").needs_simulator
+
+
 @pytest.mark.parametrize("wanted", [None, "exchange"])
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (503, b'{"code":-1001,"msg":"Internal error"}', "answers 503"),
+        (503, b'{"code":-1001,"msg":"Internal error"}', "status 503"),
         (451, b'{"code":0,"msg":"restricted location"}', "restricted location"),
-        (404, b"no such path", "answers 404"),
+        (404, b"no such path", "status 404"),
         (200, b"<html>Sign in</html>", "not an exchange"),
     ],
 )

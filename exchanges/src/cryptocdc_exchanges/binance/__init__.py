@@ -9,7 +9,7 @@ import re
 
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_exchanges.binance import channels, frames, limits, markets, order_book, requests
-from cryptocdc_exchanges.port import Hosts, Offer, Proof, Refill, Venue
+from cryptocdc_exchanges.port import Hosts, Offer, Proof, Refill, Simulated, Venue
 
 _BOTH = ("websocket", "rest")
 _OFFERS = {
@@ -19,14 +19,25 @@ _OFFERS = {
     LATEST_PRICES.table: Offer(_BOTH, Proof.ARRIVAL),
     ORDER_BOOK.table: Offer(_BOTH, Proof.SEQUENCE),
 }
+_SIMULATED = Simulated("", ("BTCUSDT", "ETHUSDT"))
 _OWN_PATHS = re.compile(r"/+(api(/v\d.*)?|ws(/.*)?|stream)?/*$")
 
 
 def _venue(name: str, rest: str, websocket: str, *always_listed: str, lacks: frozenset[str] = frozenset()) -> Venue:
     hosts = Hosts(rest, websocket, _OWN_PATHS, lacks)
     return Venue(
-        name, hosts, _OFFERS, always_listed, markets, channels, frames, requests, order_book.PROCEDURE, limits
-    )  # fmt: skip
+        name,
+        hosts,
+        _OFFERS,
+        always_listed,
+        _SIMULATED,
+        markets,
+        channels,
+        frames,
+        requests,
+        order_book.PROCEDURE,
+        limits,
+    )
 
 
 VENUES = (
@@ -39,5 +50,5 @@ VENUES = (
         "binance-us", "https://api.binance.us", "wss://stream.binance.us:9443",
         "BTCUSDT", "ETHUSDT", "LTCUSDT", "ETHBTC",
     ),
-    _venue("simulated", "http://127.0.0.1:8090", "ws://127.0.0.1:8090", "BTCUSDT", "ETHUSDT"),
+    _venue("simulated", "http://127.0.0.1:8090", "ws://127.0.0.1:8090", *_SIMULATED.always_listed),
 )  # fmt: skip

@@ -21,12 +21,10 @@ from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.market.market import Market
 from cryptocdc_simulator.rest_endpoint import RestEndpoint
 
-_SPEAKS = {"binance-us": "binance", "simulated": "binance"}
-"""Venues that have the API of another."""
-
 
 def dialect_name(venue: Venue) -> str:
-    return _SPEAKS.get(venue.name, venue.name)
+    """Return the dialect that is served where the venue says it is simulated. That of Binance has no path."""
+    return venue.simulated.path.removeprefix("/") or "binance"
 
 
 class Simulated:
@@ -38,6 +36,7 @@ class Simulated:
         spoken = next(it for it in catalogue.VENUES if it.name == dialect_name(venue))
         self.market = Market(7, 8, 1.0, self.clock, catalogue=spoken.instruments)
         self.dialect = spoken.of_market(self.market, self.faults)
+        assert self.dialect.base == venue.simulated.path
         endpoint = RestEndpoint(self.dialect, self.faults)
         self._routes = [Route(path, endpoint.__call__) for path in self.dialect.rest_paths]
         self._endpoint = endpoint
@@ -46,7 +45,7 @@ class Simulated:
     @property
     def symbol(self) -> str:
         """A market that trades."""
-        return next(symbol for symbol in self.venue.always_listed if symbol in self.market.listings)
+        return next(symbol for symbol in self.venue.simulated.always_listed if symbol in self.market.listings)
 
     def ask(self, request: Request[Any]) -> Answer:
         """Send a request."""

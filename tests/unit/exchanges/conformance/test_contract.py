@@ -68,8 +68,9 @@ def test_requests_count_against_a_limit_that_the_venue_has(venue: Venue) -> None
 
 @every_venue
 def test_the_markets_that_a_venue_always_lists_are_symbols(venue: Venue) -> None:
-    assert len(venue.always_listed) >= 2
-    assert all(map(is_symbol, venue.always_listed))
+    for listed in (venue.always_listed, venue.simulated.always_listed):
+        assert len(listed) >= 2
+        assert all(map(is_symbol, listed))
 
 
 @every_venue
