@@ -338,7 +338,7 @@ def test_what_an_exchange_does_not_report_is_a_dash_and_never_0(it: Run, watched
     page.goto(it.address)
     is_live(page)
     expect(page.locator("#change")).to_have_text("–")
-    expect(page.locator("#change")).to_have_accessible_name("change not reported in 24 hours, follow these statistics")
+    expect(page.locator("#change")).to_have_accessible_name("change not reported in 24 hours, trace these statistics")
     for name in ("24 h quote volume", "24 h trades"):
         expect(page.locator("#figures")).to_contain_text(f"{name}–")
     expect(page.locator("#candle")).to_contain_text("trades –")

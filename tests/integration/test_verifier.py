@@ -218,7 +218,7 @@ def test_a_change_in_the_dead_letters_is_called_quarantined(feed: Feed, cql: Ses
     report = feed.verify()
 
     assert (report.quarantined, report.quarantined_symbols) == (1, {"BTCUSDT": 1})
-    assert "dead letters: price: no decimal" in causes(report)["missing"]
+    assert "dead letter: price: no decimal" in causes(report)["missing"]
 
 
 def test_a_key_deleted_and_inserted_again_is_called_unsupported(feed: Feed, hour: int) -> None:
@@ -235,7 +235,7 @@ def test_a_key_deleted_and_inserted_again_is_called_unsupported(feed: Feed, hour
     assert "deleted in PostgreSQL and inserted again, which is not supported" in cause
 
 
-def test_a_consumer_that_stands_still_is_named(feed: Feed, hour: int) -> None:
+def test_a_stalled_consumer_is_reported(feed: Feed, hour: int) -> None:
     feed.stop_consumer()
     feed.insert("klines", [hour + 60_000])
 

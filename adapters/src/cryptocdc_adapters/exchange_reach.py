@@ -62,12 +62,12 @@ def ping(venue: Venue, timeout_s: float = TIMEOUT_S, clock: Callable[[], float] 
     ended = clock()
     said = " ".join(answer.text.split())[:_SHOWN]
     if not answer.ok:
-        raise NotAnExchange(f"{url}: status {answer.status_code}: {said}")
+        raise NotAnExchange(f"{url} answers {answer.status_code}: {said}")
     try:
         request.read(answer.content, int(ended * 1000))
     except Rejected:
         kind = answer.headers.get("Content-Type", "no content type")
-        raise NotAnExchange(f"{url}: not an exchange; the response is {kind}: {said}") from None
+        raise NotAnExchange(f"{url}: not an exchange; it sends {kind}: {said}") from None
     date = answer.headers.get("Date")
     # The header has whole seconds, cut off: on average half a second passed since.
     skew = (began + ended) / 2 - (parsedate_to_datetime(date).timestamp() + 0.5) if date else None

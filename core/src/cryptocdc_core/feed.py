@@ -284,7 +284,7 @@ class CryptoFeed(FeedModel):
         if trades is not None and earlier is not None:
             immutable.append(("spec.streams.recentTrades.kind", earlier.kind, trades.kind))
         problems = [
-            f"{field}: {now!r} is not accepted: the field is immutable; accepted: {then!r}, or another feed"
+            f"{field}: {now!r} is not accepted; accepted: {then!r}: the field is immutable, use another feed"
             for field, then, now in immutable
             if now != then
         ]

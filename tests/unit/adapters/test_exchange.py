@@ -126,7 +126,7 @@ def test_what_can_wait_leaves_room_and_a_new_minute_is_empty() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 418])
-def test_a_refusal_is_waited_out_as_told_by_all(server: Answers, slept: list[float], status: int) -> None:
+def test_all_wait_as_long_as_a_refusal_requests(server: Answers, slept: list[float], status: int) -> None:
     server.add({"code": -1003, "msg": "Too much"}, status, Retry_After="37")
     server.add([1])
     throttled: list[int] = []
@@ -138,7 +138,7 @@ def test_a_refusal_is_waited_out_as_told_by_all(server: Answers, slept: list[flo
     assert slept[0] >= 36.9
 
 
-def test_a_ban_longer_than_patience_is_told_at_once_and_nobody_asks_meanwhile(server: Answers) -> None:
+def test_a_ban_longer_than_patience_fails_at_once_and_nobody_sends_requests_meanwhile(server: Answers) -> None:
     server.add({}, 418, Retry_After="7200")
     rest = Rest(venue(server), patience_s=60)
 
@@ -164,7 +164,7 @@ def test_the_firewall_s_403_is_a_pause(server: Answers) -> None:
         Rest(venue(server), patience_s=5).get(light())
 
 
-def test_trouble_of_the_exchange_is_retried_and_told_once(
+def test_server_errors_of_the_exchange_are_retried_and_logged_once(
     server: Answers, slept: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     server.add(b"bad gateway", 502)

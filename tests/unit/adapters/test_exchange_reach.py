@@ -1,4 +1,4 @@
-"""Nothing answers, an exchange answers, or something else does: each is told apart."""
+"""Distinguishes no answer, an exchange, and anything else that answers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_an_exchange_answers_with_how_long_it_took_and_how_far_the_clocks_are_ap
         (451, b'{"code":0,"msg":"restricted location"}', "application/json", "answers 451:.*restricted location"),
         (403, b"<html>Forbidden</html>", "text/html", "answers 403: <html>"),
         (404, b"not found", "text/plain", "answers 404: not found"),
-        (200, b"<html>Sign in</html>", "text/html", "not an exchange, but sends text/html: <html>Sign in"),
+        (200, b"<html>Sign in</html>", "text/html", "not an exchange; it sends text/html: <html>Sign in"),
         (200, b"[]", "application/json", "not an exchange"),
     ],
 )
@@ -146,5 +146,5 @@ def test_a_proxy_that_refuses_is_reported_and_one_that_is_away_does_not_answer(
 
 def test_a_proxy_s_own_page_is_reported(monkeypatch: pytest.MonkeyPatch, served: Served) -> None:
     monkeypatch.setenv("HTTP_PROXY", served(200, b"<html>Sign in</html>", "text/html"))
-    with pytest.raises(NotAnExchange, match="not an exchange, but sends text/html"):
+    with pytest.raises(NotAnExchange, match="not an exchange; it sends text/html"):
         ping("http://exchange.example")

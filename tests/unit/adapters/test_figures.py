@@ -83,7 +83,7 @@ def test_quantile_interpolates_within_the_bucket() -> None:
     assert quantile(0.5, {}) is None
 
 
-def test_a_histogram_that_began_anew_counts_whole() -> None:
+def test_a_restarted_histogram_counts_completely() -> None:
     assert since({1.0: 5, math.inf: 6}, {1.0: 2, math.inf: 2}) == {1.0: 3, math.inf: 4}
     assert since({1.0: 1, math.inf: 1}, {1.0: 2, math.inf: 2}) == {1.0: 1, math.inf: 1}
 

@@ -101,7 +101,7 @@ def test_a_restart_changes_nothing(prices, cut, committed_back):
     assert before + after == whole
 
 
-def test_a_topic_that_was_made_anew_has_other_offsets():
+def test_a_recreated_topic_has_other_offsets():
     evaluation = Evaluation([ABOVE])
     evaluation.restore({ABOVE.id: Known(False, Position("another.topic", 3, 1000))})
     assert len(run(evaluation, [101])) == 1

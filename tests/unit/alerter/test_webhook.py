@@ -26,7 +26,7 @@ def outcomes(metrics):
 
 
 class Peer:
-    """Answers one after the other, the last for ever; an exception is raised."""
+    """Returns the answers in turn, the last one forever; raises exceptions among them."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -94,7 +94,7 @@ def test_who_tells_never_waits(metrics, monkeypatch):
     assert outcomes(metrics)["delivered"] + outcomes(metrics)["dropped"] == 10
 
 
-def test_told_to_stop_it_does_not_sit_out_its_pauses(metrics):
+def test_stopping_does_not_wait_for_retry_pauses(metrics):
     webhook = Webhook("http://hook", metrics, Peer(503), backoff=Backoff(60, 60))
     webhook.start()
     webhook.enqueue(drop())

@@ -106,5 +106,5 @@ def test_a_feed_that_changed_meanwhile_is_read_again():
     assert cluster.run() == {"majors": ()}
 
 
-def test_nothing_to_release_is_well():
+def test_nothing_to_release_is_no_error():
     assert FakeCluster([feed("majors")]).run() == {"majors": ()}

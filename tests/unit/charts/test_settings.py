@@ -28,11 +28,11 @@ def known(*groups):
     return variables | {f"{variable}_FILE" for variable in variables}
 
 
-def test_the_verifier_is_told_what_it_reads():
+def test_the_verifiers_environment_is_what_it_reads():
     assert told("verifier") <= known(*PLATFORM, ProvingSettings, VerifierSettings)
 
 
-def test_the_operator_is_told_where_the_platform_is():
+def test_the_operators_environment_has_the_platforms_addresses():
     addresses = {name for name in told("operator") if not name.startswith("CRYPTOCDC_OPERATOR_")}
     assert addresses <= known(*PLATFORM, ServingSettings)
 
@@ -50,13 +50,13 @@ def operators_environment(chart):
     return environment(container) | {"CRYPTOCDC_OPERATOR_NAMESPACE": "market-data"}
 
 
-def test_the_operator_is_told_all_that_it_reads_and_nothing_else():
+def test_the_operators_environment_is_exactly_what_it_reads():
     told_it = {name for name in operators_environment(rendered("everything")) if "_OPERATOR_" in name}
     assert told_it == {OperatorSettings.variable(field) for field in OperatorSettings.model_fields}
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_the_operator_takes_what_it_is_told_and_may_read_the_secrets_it_needs(name):
+def test_the_operator_accepts_its_environment_and_may_read_the_secrets_it_needs(name):
     chart = rendered(name)
     settings = OperatorSettings.from_env(operators_environment(chart))
     role = next(role for role in find(chart, "Role") if role["metadata"]["name"].endswith("-operator"))

@@ -18,7 +18,7 @@ class Clock:
 
 
 class Cassandra:
-    """Answers when told to. `refuses` holds statements that it will not have."""
+    """Answers on request; refuses the statements in `refuses`."""
 
     def __init__(self) -> None:
         self.refuses: set[bytes] = set()

@@ -1,4 +1,4 @@
-"""The consumer's session with Cassandra: replaced when all nodes have other addresses."""
+"""The consumer's connection to Cassandra: replaced when all nodes have other addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches that fail: tried again while the fault may pass, taken apart when it won't."""
+"""Batches that fail: retried after transient faults, halved after permanent ones."""
 
 from unittest.mock import ANY
 

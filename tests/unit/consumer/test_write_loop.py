@@ -164,7 +164,7 @@ def test_lag_grows_while_reading_pauses(house):
 
 
 def test_lag_is_known_before_anything_is_written(house):
-    """Of a consumer that has begun anew while Cassandra is away."""
+    """Of a consumer that was restarted while Cassandra is down."""
     house.kafka.earlier[TOPIC, 0] = 40
     house.kafka.end = 100
     house.come(40)

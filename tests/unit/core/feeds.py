@@ -16,7 +16,7 @@ MINIMAL: dict[str, Any] = {
 
 
 def document(**spec: Any) -> dict[str, Any]:
-    """MINIMAL with some of spec's fields given anew."""
+    """Return MINIMAL with some of spec's fields replaced."""
     made = copy.deepcopy(MINIMAL)
     made["spec"] |= spec
     return made

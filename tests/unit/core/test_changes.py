@@ -1,4 +1,4 @@
-"""Change records, in whatever shape Debezium was told to send them."""
+"""Change records, in every format that Debezium can be configured to send."""
 
 import base64
 import json
@@ -107,7 +107,7 @@ def test_variable_scale_decimals():
     assert books["bid_prices"] == ["35130.12000000"]
 
 
-def test_an_untouched_large_value_is_told_from_data():
+def test_an_untouched_large_value_is_distinguished_from_data():
     assert decode(ORDER_BOOK, BOOK | META | {"bid_prices": UNAVAILABLE})["bid_prices"] == [UNAVAILABLE]
     assert decode(ORDER_BOOK, BOOK | META | {"bid_prices": [UNAVAILABLE]})["bid_prices"] == [UNAVAILABLE]
 

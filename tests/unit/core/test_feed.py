@@ -126,7 +126,7 @@ def test_a_bad_field_is_named_with_its_value_and_what_is_accepted(doc, field, va
     assert accepted in problem
 
 
-def test_all_problems_of_a_feed_are_told_at_once():
+def test_all_problems_of_a_feed_are_reported_at_once():
     problems = refused(document(exchange="kraken", suspend="no", scaling={"partitions": 0}))
     assert [problem.partition(":")[0] for problem in problems] == [
         "spec.exchange",

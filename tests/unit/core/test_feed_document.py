@@ -83,6 +83,6 @@ def test_every_field_stands_there_as_the_model_has_it():
     assert written == {path: (default, accepted) for path, default, accepted in fields()}
 
 
-def test_durations_are_told_with_all_their_units():
+def test_durations_are_documented_with_all_their_units():
     text = DOCUMENT.read_text()
     assert all(f"`{unit}`" in text for unit in durations.UNITS_S)

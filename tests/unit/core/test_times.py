@@ -33,7 +33,7 @@ AT_MS = 1_795_834_560_000
         ("1970-01-01", 0),
     ],
 )
-def test_seconds_milliseconds_and_iso_are_told_apart(text, at_ms):
+def test_seconds_milliseconds_and_iso_are_distinguished(text, at_ms):
     assert parse(text) == at_ms
 
 

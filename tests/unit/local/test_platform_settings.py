@@ -63,7 +63,7 @@ def test_a_switch_that_is_none_is_refused_by_name(text: str) -> None:
     assert "on or off" in refusal.value.remedy
 
 
-def test_the_api_of_a_run_listens_on_loopback_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+def test_the_api_of_a_run_listens_on_loopback_by_default(tmp_path: Path) -> None:
     home = {"CRYPTOCDC_HOME": str(tmp_path)}
     assert PlatformSettings.from_environment(home).api_host == "127.0.0.1"
     everywhere = PlatformSettings.from_environment({**home, "CRYPTOCDC_API_HOST": "0.0.0.0"})

@@ -12,7 +12,7 @@ def targets(settings: PlatformSettings) -> set[str]:
     return {path.stem for path in settings.server_targets.parent.iterdir()}
 
 
-def test_prometheus_is_no_longer_told_of_programs_that_are_stopped(tmp_path: Path) -> None:
+def test_stopped_programs_are_removed_from_prometheus_targets(tmp_path: Path) -> None:
     settings = PlatformSettings(tmp_path)
     settings.server_targets.parent.mkdir(parents=True)
     for file in (settings.targets("majors_sim"), settings.targets("others_sim"), settings.server_targets):

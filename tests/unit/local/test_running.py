@@ -1,4 +1,4 @@
-"""One process a feed: a second is told who has it, and whoever stops the machine ends it."""
+"""One process per feed: a second one learns which process runs it, and `down` stops it."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def served(home: Path) -> list[Metric]:
     return list(text_string_to_metric_families(text))
 
 
-def test_the_disk_is_told_as_the_kubelet_tells_a_volume_even_while_postgresql_is_away(tmp_path: Path) -> None:
+def test_the_disk_has_the_kubelets_volume_metrics_even_while_postgresql_is_down(tmp_path: Path) -> None:
     found = {s.name: s for metric in served(tmp_path) for s in metric.samples}
     assert found["cnpg_collector_up"].value == 0
     rules = yaml.safe_load((ROOT / "charts/files/rules.yaml").read_text())["groups"]

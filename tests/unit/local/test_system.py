@@ -1,4 +1,4 @@
-"""Which systems can run the servers as processes, and what the others are told."""
+"""Which systems can run the servers as processes, and the message on others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_nothing_is_said_on_debian_12() -> None:
     ],
     ids=lambda it: it.name if isinstance(it, System) else "",
 )
-def test_a_system_that_can_not_run_it_is_told_the_command_for_a_container(it: System, needed: str) -> None:
+def test_an_unsupported_system_gets_the_command_for_a_container(it: System, needed: str) -> None:
     able, text = explained(it)
     assert not able
     assert it.name in text

@@ -230,7 +230,7 @@ def test_all_conditions_are_there_once_and_what_was_not_looked_at_stays():
     assert conditions.merge(first, {}, 5, NOW + timedelta(1)) == first
 
 
-def test_only_news_are_told():
+def test_only_changes_are_reported():
     def told(before, after):
         return [(c["type"], c["reason"]) for c in conditions.changed(before, after)]
 

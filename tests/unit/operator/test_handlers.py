@@ -1,4 +1,4 @@
-"""What kopf is told: when to come again, and that one feed is seen to by one pass at a time."""
+"""kopf's handlers: when to retry, and one pass at a time per feed."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""What a person has done once for a feed: the Job that the operator prints."""
+"""A Job that runs one command for a feed: the Job that the operator prints."""
 
 import pytest
 from tests.unit.core.feeds import feed
@@ -52,7 +52,7 @@ def test_no_deployment_and_no_service_takes_its_pod_for_one_of_theirs(task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_file_that_it_is_told_of_is_mounted(task):
+def test_every_file_in_its_environment_is_mounted(task):
     document = made(task)
     spec = document["spec"]["template"]["spec"]
     at = {mount["name"]: mount["mountPath"] for mount in container(document)["volumeMounts"]}
@@ -66,7 +66,7 @@ def test_every_file_that_it_is_told_of_is_mounted(task):
     assert {value for name, value in told(document).items() if name.endswith("_FILE")} == there
 
 
-def test_a_verification_compares_both_databases_and_passes_on_what_it_is_told():
+def test_a_verification_compares_both_databases_and_passes_its_arguments_on():
     document = made("verify", "--explain", "--from", "2026-11-21")
     assert container(document)["image"] == "cryptocdc/verifier:1"
     assert container(document)["command"] == ["python", "-m", "cryptocdc_verifier.commands"]
@@ -85,7 +85,7 @@ def test_a_backfill_asks_the_exchange_that_the_feed_captures_from():
     assert not {SETTINGS.cassandra_secret, SETTINGS.writer_secret} & mounted(document)
 
 
-def test_a_replay_puts_letters_back_as_the_consumer():
+def test_a_replay_puts_dead_letters_back_with_the_consumers_login():
     document = made("replay")
     assert container(document)["args"][:2] == ["dlq", "replay"]
     assert told(document)["CRYPTOCDC_KAFKA_USERNAME"] == SETTINGS.kafka_consumer_secret

@@ -62,7 +62,7 @@ def test_from_nothing_to_ready(world):
     }  # fmt: skip
 
 
-def test_alerts_bring_an_alerter_and_take_it_away_and_nothing_else_starts_anew(world):
+def test_alerts_add_and_remove_an_alerter_and_restart_nothing_else(world):
     assert world.said("AlerterReady") == ("True", "NoAlerts")
     before = {name: json.dumps(world.objects["Deployment", name]["spec"]) for name in world.names("Deployment")}
     world.edit(streams={**STREAMS, "orderBook": None}, alerts=[{"symbol": "BTCUSDT", "above": 1}])
@@ -307,7 +307,7 @@ def test_an_api_that_is_switched_off_goes_with_all_that_stood_beside_it(world):
     assert world.said("ApiReady") == ("True", "Running")
 
 
-def test_an_api_that_does_not_come_up_is_told_and_stops_nothing(world):
+def test_an_api_that_does_not_start_is_reported_and_stops_nothing(world):
     symbols = {"names": ["ETHUSDT", "SOLUSDT"]}
     world.objects["Deployment", "majors-api"]["status"]["availableReplicas"] = 0
     world.edit(symbols=symbols)

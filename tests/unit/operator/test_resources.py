@@ -146,7 +146,7 @@ def test_an_apis_environment():
     }
 
 
-def test_what_an_api_is_told_is_what_it_reads():
+def test_an_apis_environment_is_what_it_reads():
     told = environment(one("Deployment", "my-feed-api", streams=STREAMS))
     read = {
         group.variable(field)

@@ -32,7 +32,7 @@ def world():
         (None, "Unreachable", "refused"),
     ],
 )
-def test_a_server_that_restarts_is_told_apart_from_one_that_is_gone(world, server, pod, reason, said):
+def test_a_restarting_server_is_distinguished_from_a_missing_one(world, server, pod, reason, said):
     world.unreachable = {server: "connection refused"}
     if pod is not None:
         world.server_pod(server, **pod)

@@ -115,7 +115,7 @@ def test_a_proof_reaches_as_far_as_the_table_that_is_behind():
     assert proof_in(samples, "unknown").through is None
 
 
-def test_a_feed_that_nobody_looks_at_is_told():
+def test_a_feed_that_is_not_reconciled_is_reported():
     now = 0.0
     progress = Progress(lambda: now)
     assert progress.stalled([]) == []

@@ -24,7 +24,7 @@ def test_connector_position_and_slot_go_always(policy):
     assert [reason for _, reason, _ in world.events].count("Deleted") == 1
 
 
-def test_one_that_waits_is_not_ready_and_one_that_is_gone_is_not_told_of():
+def test_a_waiting_deletion_is_not_ready_and_a_deleted_feed_has_no_metrics():
     world = made("Retain")
     world.reconcile()
     assert ready(world) == 1

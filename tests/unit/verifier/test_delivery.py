@@ -87,7 +87,7 @@ def test_an_idle_slot_is_given_something_to_confirm_every_second():
     assert server.beats == 4
 
 
-def test_a_slot_that_stands_still_is_named_with_the_connectors_state():
+def test_a_stalled_slot_is_reported_with_the_connectors_state():
     time = Time()
     with pytest.raises(VerifyError, match=r"fid_slot has not advanced for 120 s.*RUNNING, its task FAILED"):
         delivery(Server(), time).wait(100)
@@ -115,7 +115,7 @@ def test_consumers_must_commit_up_to_the_ends():
     assert time.seconds == pytest.approx(0.1)
 
 
-def test_consumers_that_stand_still_are_named_with_what_is_left():
+def test_stalled_consumers_are_reported_with_their_lag():
     server = Server(confirmed=1000, ends={TOPIC: (0, 50)}, committed={TOPIC: 20})
     with pytest.raises(VerifyError, match="group fid-consumer has not committed anything for 120 s and is 30 records"):
         delivery(server, Time()).wait(100)

@@ -62,7 +62,7 @@ def test_a_file_that_comes_or_goes_is_taken_over(tmp_path, folder, provers):
     assert set(provers.running) == {"others"}
 
 
-def test_only_a_feed_that_changed_is_begun_anew(tmp_path, folder, provers):
+def test_only_a_changed_feed_is_restarted(tmp_path, folder, provers):
     write(tmp_path, "majors")
     write(tmp_path, "others")
     folder.follow()
@@ -83,7 +83,7 @@ def test_symbols_come_and_go_and_proving_goes_on(tmp_path, folder, provers):
     assert provers.started == {"majors": 1}
 
 
-def test_a_file_that_is_no_feed_changes_nothing(tmp_path, folder, provers, caplog):
+def test_an_invalid_feed_file_changes_nothing(tmp_path, folder, provers, caplog):
     write(tmp_path, "majors")
     folder.follow()
     until(lambda: "majors" in provers.running)
@@ -102,7 +102,7 @@ def test_hidden_files_are_not_feeds(tmp_path, folder, provers):
     assert not provers.started
 
 
-def test_proving_that_ended_by_itself_is_told(tmp_path):
+def test_proving_that_stopped_unexpectedly_is_reported(tmp_path):
     died = threading.Event()
     folder = FeedsFolder(tmp_path, lambda feed, stop: died.set())
     write(tmp_path, "majors")

@@ -51,7 +51,7 @@ def test_a_difference_ends_what_is_proven_of_its_table():
     assert document["tables"]["klines"]["proven_through"] == "2026-11-21T12:00:00.000Z"
 
 
-def test_dead_letters_are_told_though_nothing_differs():
+def test_dead_letters_are_reported_though_nothing_differs():
     told = report(klines=TableResult(rows=3))
     told.quarantined, told.quarantined_symbols = 2, {"BTCUSDT": 2}
     document = told.to_json()
