@@ -1,17 +1,20 @@
-"""A simulator of a test's own, and its control API."""
+"""A simulator of a test's own, its control API, and connections to its Binance."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import requests
+from websockets.asyncio.client import ClientConnection, connect
 
 
 @contextmanager
@@ -49,3 +52,25 @@ def fault(port: int, name: str, venue: str = "", **parameters: object) -> dict[s
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()
     return body
+
+
+def get(port: int, target: str) -> Any:
+    return requests.get(f"http://127.0.0.1:{port}/api/v3/{target}", timeout=20).json()
+
+
+@asynccontextmanager
+async def subscribed(port: int, *streams: str) -> AsyncIterator[ClientConnection]:
+    url = f"ws://127.0.0.1:{port}/stream?streams={'/'.join(streams)}"
+    # Who stops reading while frames come in never sees the answer to its close, and need not wait for it.
+    async with connect(url, max_size=None, close_timeout=1) as socket:
+        yield socket
+
+
+async def until(socket: ClientConnection, wanted: Callable[[Any], bool]) -> list[Any]:
+    """Frames up to the first that is wanted, decoded."""
+    frames = []
+    async with asyncio.timeout(30):
+        while True:
+            frames.append(json.loads(await socket.recv()))
+            if wanted(frames[-1]):
+                return frames

@@ -5,30 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from binance import AsyncClient, BinanceSocketManager, Client
 from binance.exceptions import BinanceAPIException
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
-from .simulator import fault, running, state
+from .simulator import fault, get, running, state, subscribed, until
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     with running("--seed", "5", "--rate", "3") as port:
         yield port
-
-
-def get(port: int, target: str) -> Any:
-    return requests.get(f"http://127.0.0.1:{port}/api/v3/{target}", timeout=20).json()
 
 
 # --- the independent client, REST -------------------------------------------------------------------------------------
@@ -171,39 +166,7 @@ def test_the_client_reads_futures(client: Client, port: int) -> None:
     assert client.futures_ticker(symbol="BTCUSDT")["count"] > 0
 
 
-def test_venues_have_connections_and_faults_of_their_own(port: int) -> None:
-    async def cut() -> None:
-        url = f"ws://127.0.0.1:{port}/binance-usdm/public/stream?streams=btcusdt@depth@100ms"
-        async with connect(url) as futures, subscribed(port, "btcusdt@depth@100ms") as spot:
-            assert "pu" in json.loads(await futures.recv())["data"]
-            fault(port, "cut", venue="/binance-usdm")
-            with pytest.raises(ConnectionClosedError):
-                await until(futures, lambda _: False)
-            for _ in range(5):
-                assert "pu" not in json.loads(await spot.recv())["data"]
-
-    asyncio.run(cut())
-
-
 # --- commands and faults, on bare sockets -----------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def subscribed(port: int, *streams: str) -> AsyncIterator[ClientConnection]:
-    url = f"ws://127.0.0.1:{port}/stream?streams={'/'.join(streams)}"
-    # Who stops reading while frames come in never sees the answer to its close, and need not wait for it.
-    async with connect(url, max_size=None, close_timeout=1) as socket:
-        yield socket
-
-
-async def until(socket: ClientConnection, wanted: Callable[[Any], bool]) -> list[Any]:
-    """Frames up to the first that is wanted, decoded."""
-    frames = []
-    async with asyncio.timeout(30):
-        while True:
-            frames.append(json.loads(await socket.recv()))
-            if wanted(frames[-1]):
-                return frames
 
 
 def test_subscriptions_change_on_a_live_connection(port: int) -> None:
@@ -388,57 +351,3 @@ def test_health_metrics_and_state(port: int) -> None:
     assert state(port)["simulated"] is True
     assert requests.post(f"{base}/simulator/faults/nosuch", timeout=10).status_code == 404
     assert "symbol" in requests.post(f"{base}/simulator/faults/crash", timeout=10).json()["error"]
-
-
-# --- life of a connection, restart, capture ---------------------------------------------------------------------------
-
-
-def test_a_connection_ends_after_its_life() -> None:
-    async def live(port: int) -> None:
-        async with subscribed(port, "btcusdt@aggTrade") as socket:
-            await until(socket, lambda frame: frame["stream"] == "!serverShutdown")
-
-    with running("--symbols", "2", "--connection-life", "1") as port:
-        asyncio.run(live(port))
-
-
-def test_a_restarted_simulator_tells_the_same_history() -> None:
-    begin = int(time.time() * 1000) - 3_600_000
-    told = []
-    for _ in range(2):
-        with running("--symbols", "3", "--seed", "9") as port:
-            query = f"symbol=BNBUSDT&startTime={begin}&endTime={begin + 90_000}"
-            trades = get(port, f"aggTrades?{query}")
-            klines = get(port, f"klines?{query}&interval=1m")
-            told.append((trades, klines))
-    assert told[0] == told[1]
-    assert all(told[0])
-
-
-def test_a_capture_is_replayed_to_connections_that_share_it(spot_capture: Path) -> None:
-    recorded = (spot_capture / "binance-websocket.capture").read_text().splitlines()[1:]
-    frames = [line.split(": ", 1)[1] for line in recorded if line]
-    names = sorted({json.loads(frame)["stream"] for frame in frames})
-    halves = names[::2], names[1::2]
-
-    async def replay(port: int) -> None:
-        async with subscribed(port, *halves[0]) as one, subscribed(port, *halves[1]) as other:
-            for socket, half in ((one, halves[0]), (other, halves[1])):
-                expected = [frame for frame in frames if json.loads(frame)["stream"] in half]
-                async with asyncio.timeout(30):
-                    assert [str(await socket.recv()) for _ in expected] == expected
-            progress = state(port)["capture"]
-            assert progress == {
-                "frames_total": len(frames),
-                "frames_wanted": len(frames),
-                "frames_sent": len(frames),
-                "finished": True,
-            }
-            await (await one.ping())
-
-    with running("--capture", str(spot_capture), "--speed", "100") as port:
-        assert get(port, "depth?symbol=NKNUSDT&limit=1000")["lastUpdateId"] == 499869752
-        assert len(get(port, "exchangeInfo")["symbols"]) == 1695
-        assert get(port, "klines?symbol=NKNUSDT&interval=1m") == []
-        assert get(port, "ticker/price")["code"] == -1000
-        asyncio.run(replay(port))

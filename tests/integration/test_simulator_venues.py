@@ -13,7 +13,7 @@ import requests
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError
 
-from .simulator import fault, running, state
+from .simulator import fault, running, state, subscribed, until
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,20 @@ def port() -> Iterator[int]:
 async def received(socket: ClientConnection) -> Any:
     async with asyncio.timeout(30):
         return json.loads(await socket.recv())
+
+
+def test_venues_have_connections_and_faults_of_their_own(port: int) -> None:
+    async def cut() -> None:
+        url = f"ws://127.0.0.1:{port}/binance-usdm/public/stream?streams=btcusdt@depth@100ms"
+        async with connect(url) as futures, subscribed(port, "btcusdt@depth@100ms") as spot:
+            assert "pu" in json.loads(await futures.recv())["data"]
+            fault(port, "cut", venue="/binance-usdm")
+            with pytest.raises(ConnectionClosedError):
+                await until(futures, lambda _: False)
+            for _ in range(5):
+                assert "pu" not in json.loads(await spot.recv())["data"]
+
+    asyncio.run(cut())
 
 
 # --- OKX --------------------------------------------------------------------------------------------------------------
