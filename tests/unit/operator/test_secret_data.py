@@ -21,15 +21,19 @@ def test_a_binary_key_beside_the_one_that_is_used_is_left_alone(monkeypatch):
     stored = {"metadata": {"name": CA}, "data": encoded(ca_crt=b"PEM", ca_p12=BINARY)}
     monkeypatch.setattr(KubernetesCluster, "__init__", lambda *_: None)
     monkeypatch.setattr(KubernetesCluster, "find", lambda *_: stored)
-    assert (KubernetesCluster(ANY, "cdc").secret(CA) or {})["ca.crt"] == "PEM"
+    secret = KubernetesCluster(ANY, "cdc").secret(CA)
+    assert secret is not None
+    assert secret["ca.crt"] == "PEM"
 
 
 @pytest.mark.parametrize("content", [{}, {"data": None}])
 def test_a_secret_without_data_lacks_every_key(monkeypatch, content):
     monkeypatch.setattr(KubernetesCluster, "__init__", lambda *_: None)
     monkeypatch.setattr(KubernetesCluster, "find", lambda *_: content)
+    secret = KubernetesCluster(ANY, "cdc").secret(CA)
+    assert secret is not None
     with pytest.raises(SecretUnusable, match=f"^secret {CA} lacks the key ca.crt; its keys: none$"):
-        (KubernetesCluster(ANY, "cdc").secret(CA) or {})["ca.crt"]
+        secret["ca.crt"]
 
 
 @pytest.mark.parametrize(
