@@ -79,9 +79,9 @@ def test_the_simulator_speaks_as_the_feed_s_venue_below_its_address(monkeypatch:
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (503, b'{"code":-1001,"msg":"Internal error"}', "status 503"),
+        (503, b'{"code":-1001,"msg":"Internal error"}', "answers 503"),
         (451, b'{"code":0,"msg":"restricted location"}', "restricted location"),
-        (404, b"no such path", "status 404"),
+        (404, b"no such path", "answers 404"),
         (200, b"<html>Sign in</html>", "not an exchange"),
     ],
 )
