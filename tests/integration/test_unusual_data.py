@@ -112,7 +112,7 @@ def test_a_backfill_fetches_past_a_refused_candle_and_says_so(
 
     assert odd.code == 1, odd
     assert (odd.json()["rows"], odd.json()["refused"]) == ({"klines 1m": 1499}, {"klines 1m": 1})
-    assert "refused: '1.2.3' is no decimal" in odd.err
+    assert "refused: '1.2.3' is not a decimal" in odd.err
     assert again.code == 0, again
     assert "1,500 klines 1m;" in again.out
     assert_equal(result)
