@@ -189,7 +189,7 @@ def test_a_replay_writes_what_was_poison_for_a_cause_that_is_gone_and_refuses_th
     assert report["quarantined"] == poison + mended
     assert {key["table"] for key in report["keys"]} == {"latest_prices"}
     for key in report["keys"]:
-        assert "dead letters: transform: LookupError" in key["cause"], key
+        assert "a dead letter: transform: LookupError" in key["cause"], key
 
     replayed = command("dlq", "replay", "--json")
     assert replayed.code == 0, replayed
