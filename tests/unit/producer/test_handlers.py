@@ -9,7 +9,7 @@ from tests.rows import make_row
 from tests.unit.producer.conftest import ALL_STREAMS, BINANCE, NOW, handlers_of, make_feed
 
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.rows import LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows import KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_exchanges.port import Offer, Proof
 from cryptocdc_producer.storage.intake import Intake
 from cryptocdc_producer.storage.store import Stored
@@ -20,6 +20,15 @@ def test_every_stream_of_the_feed_has_its_handler() -> None:
 
     assert {handler.stream.name for handler in handlers} == set(ALL_STREAMS)
     assert {handler.table for handler in handlers if handler.refillable} == {"recent_trades", "klines"}
+
+
+def test_no_trade_and_no_closed_kline_takes_the_place_of_another() -> None:
+    by_table = handlers_of(make_feed(), Intake(ProducerMetrics("test"))).by_table
+
+    assert by_table["recent_trades"].key(make_row(RecentTradesRow)) is None
+    assert by_table["klines"].key(make_row(KlinesRow, closed=True)) is None
+    assert by_table["klines"].key(make_row(KlinesRow, closed=False, open_time=5)) == ("BTCUSDT", "1m", "5")
+    assert by_table["latest_prices"].key(make_row(LatestPricesRow)) == ("BTCUSDT",)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -15,7 +15,7 @@ from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import Row
 from cryptocdc_exchanges.port import BookUpdate, Venue
 from cryptocdc_producer.rest.requests import Requests
-from cryptocdc_producer.storage.intake import Intake
+from cryptocdc_producer.storage.intake import Data, Intake
 from cryptocdc_producer.storage.store import Stored
 from cryptocdc_producer.streams.continuity import Gap
 from cryptocdc_producer.streams.outage import Outage
@@ -108,6 +108,10 @@ class Handler(ABC, Generic[R]):
         if not self.refillable:
             self._outage.begin({symbol: stored.newest.get(self.table) for symbol, stored in taken_over.items()})
 
+    def key(self, row: Any) -> tuple[str, ...] | None:
+        """Return the key of which only the newest row matters when the writer is behind; None if every row matters."""
+        return (row.symbol,)
+
     def begin(self, symbol: str, stored: Stored) -> None:
         """Begin with `symbol`, of which `stored` is in PostgreSQL."""
 
@@ -152,12 +156,12 @@ class Handler(ABC, Generic[R]):
             log.info("%s: nothing for %.1f s", self.table, lost_s)
             self._out.metrics.outage_seconds.labels(self.table).inc(lost_s)
 
-    def _write_latest(self, row: Row) -> None:
-        """Write a row of which the newest of its symbol matters."""
-        self._note(row)
-        self._out.intake.put_state((row.symbol,), row)
-
-    def _write_states(self, rows: Iterable[Row], key: Callable[[Any], tuple[str, ...]]) -> None:
-        """Write rows of which only the newest of each key matters when the writer is behind."""
-        for row in rows:
-            self._out.intake.put_state(key(row), row)
+    def _write(self, row: Row) -> None:
+        """Write a row, which may take the place of an older one with the same key if the writer is behind."""
+        if not self.refillable:
+            self._note(row)
+        key = self.key(row)
+        if key is None:
+            self._out.intake.put(Data(row))
+        else:
+            self._out.intake.put_state(key, row)

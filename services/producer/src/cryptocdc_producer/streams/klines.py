@@ -14,7 +14,6 @@ from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.rest.page import next_klines
 from cryptocdc_producer.rest.requests import Requests
-from cryptocdc_producer.storage.intake import Data
 from cryptocdc_producer.storage.store import Stored
 from cryptocdc_producer.streams.continuity import Closes, Gap
 from cryptocdc_producer.streams.handler import Filling, Handler, Outlets, Round, Unfinished
@@ -29,6 +28,9 @@ class Klines(Handler[KlinesRow]):
         self._closes: dict[str, dict[str, Closes]] = {}
         """By symbol and interval."""
         self._open = OpenKlines()
+
+    def key(self, row: KlinesRow) -> tuple[str, ...] | None:
+        return None if row.closed else (row.symbol, row.interval, str(row.open_time))
 
     def begin(self, symbol: str, stored: Stored) -> None:
         self._closes[symbol] = {it: Closes(it, stored.last_closes.get(it)) for it in self._settings.intervals}
@@ -65,14 +67,15 @@ class Klines(Handler[KlinesRow]):
         if row.closed:
             held = self._open.close(row)
             self._write_open(held[:-1])
-            self._out.intake.put(Data(row))
+            self._write(row)
         else:
             ready, overtaken = self._open.offer(row, time.monotonic())
             self._out.metrics.conflated.labels(self.table).inc(overtaken)
             self._write_open(ready)
 
     def _write_open(self, rows: Iterable[KlinesRow]) -> None:
-        self._write_states(rows, lambda row: (row.symbol, row.interval, str(row.open_time)))
+        for row in rows:
+            self._write(row)
 
     async def poll(self, polling: Round) -> bool:
         async def one(symbol: str) -> None:

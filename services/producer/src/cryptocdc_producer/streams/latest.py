@@ -11,7 +11,7 @@ class Stats(Handler[Crypto24hStatsRow]):
     stream = CRYPTO_24H_STATS
 
     def take(self, row: Crypto24hStatsRow, _: int = 0) -> None:
-        self._write_latest(row)
+        self._write(row)
 
     async def poll(self, polling: Round) -> bool:
         size = self._venue.requests.stats_per_request
@@ -22,7 +22,7 @@ class Prices(Handler[LatestPricesRow]):
     stream = LATEST_PRICES
 
     def take(self, row: LatestPricesRow, _: int = 0) -> None:
-        self._write_latest(row)
+        self._write(row)
 
     async def poll(self, polling: Round) -> bool:
         size = self._venue.requests.prices_per_request

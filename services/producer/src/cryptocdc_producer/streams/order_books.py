@@ -54,13 +54,13 @@ class OrderBooks(Handler[BookUpdate]):
         self._books[symbol] = _State(book)
 
     def end(self, symbol: str) -> None:
-        self._write(self._books.pop(symbol).book.flush())
+        self._write_bucket(self._books.pop(symbol).book.flush())
 
     def tick(self, now: float) -> None:
         limit_s = self.period_s + BUCKET_GRACE_S
         for symbol, state in self._books.items():
             if state.book.pending and now - state.bucket_since >= limit_s:
-                self._write(state.book.flush())
+                self._write_bucket(state.book.flush())
                 if not state.book.synced:
                     self._lost(symbol, Applied.CROSSED)
             if state.ignored_since is not None and state.heard - state.ignored_since > STALL_S:
@@ -76,7 +76,7 @@ class OrderBooks(Handler[BookUpdate]):
         applied, row = state.book.receive(update, now_ms)
         if row is not None or not was_pending:
             state.bucket_since = now
-        self._write(row)
+        self._write_bucket(row)
         if applied in (Applied.APPLIED, Applied.SNAPSHOT):
             state.ignored_since = None
         elif applied is Applied.IGNORED and state.book.synced:
@@ -111,9 +111,9 @@ class OrderBooks(Handler[BookUpdate]):
     def __contains__(self, symbol: str) -> bool:
         return symbol in self._books
 
-    def _write(self, row: OrderBookRow | None) -> None:
+    def _write_bucket(self, row: OrderBookRow | None) -> None:
         if row is not None:
-            self._write_latest(row)
+            self._write(row)
 
     async def poll(self, polling: Round) -> bool:
         async def one(symbol: str) -> None:

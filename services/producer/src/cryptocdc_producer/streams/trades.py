@@ -14,7 +14,6 @@ from cryptocdc_core.rows import RecentTradesRow
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.rest.requests import Requests
-from cryptocdc_producer.storage.intake import Data
 from cryptocdc_producer.storage.store import Stored
 from cryptocdc_producer.streams.continuity import Gap, Ids, Seen
 from cryptocdc_producer.streams.handler import Filling, Handler, Outlets, Round, Unfinished
@@ -31,6 +30,9 @@ class Trades(Handler[RecentTradesRow]):
         refill = venue.offers[self.table].refill
         self._first_id = 0 if refill is None else refill.first_id
         self._ids: dict[str, Ids] = {}
+
+    def key(self, _: RecentTradesRow) -> None:
+        """Return None: no trade takes the place of another."""
 
     def begin(self, symbol: str, stored: Stored) -> None:
         self._ids[symbol] = Ids(stored.last_trade, stored.last_trade_ms, self._first_id)
@@ -59,9 +61,7 @@ class Trades(Handler[RecentTradesRow]):
         if seen is Seen.RESTART:
             log.warning("%s: trade ids begin again at %d", row.symbol, row.trade_id)
             self._out.metrics.trade_id_restarts.inc()
-        if not self.refillable:
-            self._note(row)
-        self._out.intake.put(Data(row))
+        self._write(row)
 
     def take_polled(self, symbol: str, rows: Iterable[RecentTradesRow]) -> None:
         """Take trades in the order of their ids, from REST."""
