@@ -65,8 +65,8 @@ class Offer:
     refill: Refill | None = None
     """None: what is missed is lost, and the time without rows is counted instead."""
     accepted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The values that a field of the stream's settings may have here, such as `kind` or `intervals`, where that is less
-    than the feed's model accepts. None of a field's values may be given to a venue that lacks what it means."""
+    """The values that a field of the stream's settings, such as `kind` or `intervals`, may have at this venue, where
+    that is less than the feed's model accepts. A feed with another value is refused."""
 
 
 # Markets
@@ -199,8 +199,8 @@ class Frames(Protocol):
 
 @dataclass(frozen=True)
 class Request(Generic[T_co]):
-    """A GET request. `path` follows the base URL of REST. `read(body, now_ms)` makes of the answer what was asked for,
-    or raises Rejected. It counts `cost` against the limit named `limit`.
+    """A GET request. `path` follows the base URL of REST. `read(body, now_ms)` returns what the answer says, or
+    raises Rejected. It counts `cost` against the limit named `limit`.
     """
 
     path: str
@@ -243,7 +243,7 @@ class BookSnapshot(NamedTuple):
 
 
 class Requests(Protocol):
-    """The requests for market data. Those for streams that the venue does not have over REST are never asked for."""
+    """The requests for market data. Those for streams that the venue does not have over REST are never called."""
 
     page: int
     """Rows that the venue gives at most in one answer."""
@@ -348,7 +348,7 @@ class Limits(Protocol):
         """Return what the answer says is used of the limits, by name."""
 
     def verdict(self, answer: Answer) -> SlowDown | Refusal | None:
-        """Return what the answer is if it is not what was asked for. None also for faults of the venue (5xx)."""
+        """Return what to do about an answer that is not the requested data; None for data and for a fault (5xx)."""
 
     def credentials(self, api_key: str) -> Mapping[str, str]:
         """Return the headers that present an API key."""
