@@ -9,6 +9,7 @@ from enum import Enum
 
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, Source, identity
+from cryptocdc_core.symbols import has_quote
 
 LEAVE_RANK = 1.5
 """A symbol of `top` leaves only when its rank exceeds this many times the count, so that it does not flap."""
@@ -130,7 +131,7 @@ def _top(
     assert top is not None
     listed = {market.symbol: market for market in markets.values() if market.quote == top.quote}
     # Symbols with another quote asset are from before the feed was edited.
-    vanished = {symbol for symbol in current if symbol not in markets and symbol.endswith(top.quote)}
+    vanished = {symbol for symbol in current if symbol not in markets and has_quote(symbol, top.quote)}
     if not listed and not vanished:
         quotes = sorted({market.quote for market in markets.values()})
         raise FeedError(

@@ -40,6 +40,12 @@ def _begins(category: str) -> bool:
     return category in ("Lu", "Lt", "Lm", "Lo", "Nd")
 
 
+def has_quote(symbol: str, quote: str) -> bool:
+    """Return whether a market of this name, about which nothing else is known, has this quote asset: its name ends with
+    it as BTCUSDT does, or it is a part of the name as of BTC-USDT-SWAP."""
+    return quote in symbol.split("-")[1:] if "-" in symbol else symbol.endswith(quote)
+
+
 def composed(text: str) -> str:
     """Return `text` if it is in Unicode's composed form; otherwise raise ValueError, which names that form. Two
     spellings that look the same would be two markets."""

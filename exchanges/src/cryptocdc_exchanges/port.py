@@ -409,6 +409,10 @@ class Venue:
         )
         return replace(self, hosts=hosts if hosts.rest == own.rest else replace(hosts, lacks=frozenset()))
 
+    def at_simulator(self, rest: str, websocket: str) -> Venue:
+        """Return this venue as the simulator with these base URLs has it."""
+        return self.at(rest + self.simulated.path, websocket + self.simulated.path)
+
     @property
     def not_refillable(self) -> frozenset[str]:
         """The tables whose rows are lost when they are missed."""

@@ -30,6 +30,14 @@ def venue_of(feed: CryptoFeed, rest_url: str | None = None, websocket_url: str |
     return VENUES[feed.spec.exchange].at(rest_url or endpoints.rest, websocket_url or endpoints.websocket)
 
 
+def simulated(feed: CryptoFeed, rest_url: str, websocket_url: str) -> Venue:
+    """Return the feed's venue at the simulator with these base URLs. A feed of `simulated` may name another one."""
+    endpoints = feed.spec.endpoints
+    if feed.spec.exchange == "simulated":
+        return venue_of(feed, endpoints.rest or rest_url, endpoints.websocket or websocket_url)
+    return VENUES[feed.spec.exchange].at_simulator(rest_url, websocket_url)
+
+
 def always_listed(feed: CryptoFeed, source: Source) -> tuple[str, ...]:
     """Return the markets that whoever answers for the feed must list. A replayed capture lists what was recorded,
     however little that is.

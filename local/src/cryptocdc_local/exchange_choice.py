@@ -20,7 +20,8 @@ from cryptocdc_core.exits import BadInput
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Source, identity
 from cryptocdc_core.settings import SettingsError, SimulatorSettings
-from cryptocdc_exchanges.registry import VENUES, venue_of
+from cryptocdc_exchanges.port import Venue
+from cryptocdc_exchanges.registry import VENUES, simulated, venue_of
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.machine import check_port
 from cryptocdc_local.platform.process import Command, ServerProcess
@@ -68,18 +69,18 @@ def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
     it answers but refuses to serve us, which simulated prices would hide.
     """
     here, venue = SimulatorSettings.from_env(), venue_of(feed)
-    simulator = here.rest_url + venue.simulated.path, here.websocket_url + venue.simulated.path
+    simulator = simulated(feed, here.rest_url, here.websocket_url).hosts
     if wanted is not None and wanted.startswith("capture:"):
         folder = Path(wanted.removeprefix("capture:"))
         if not folder.is_dir():
             raise SourceError(
                 f"--source: {str(folder)!r} is not a folder; accepted: capture:DIR, a folder with recorded captures"
             )
-        return Chosen("capture", *simulator, capture=folder.absolute())
+        _refuse_other_recordings(folder, venue)
+        hosts = venue.at_simulator(here.rest_url, here.websocket_url).hosts
+        return Chosen("capture", hosts.rest, hosts.websocket, capture=folder.absolute())
     if wanted == "simulated" or (wanted is None and feed.spec.exchange == "simulated"):
-        own = feed.spec.endpoints
-        hosts = VENUES["simulated"].at(own.rest or simulator[0], own.websocket or simulator[1]).hosts
-        return Chosen("simulated", hosts.rest, hosts.websocket)
+        return Chosen("simulated", simulator.rest, simulator.websocket)
     if wanted not in (None, "exchange"):
         raise SourceError(f"--source: {wanted!r} is not accepted; accepted: exchange, simulated, capture:DIR")
     try:
@@ -93,13 +94,28 @@ def choose(feed: CryptoFeed, wanted: str | None) -> Chosen:
                 "check the network, or use --source simulated",
             ) from None
         note = f"{feed.spec.exchange} does not answer at {venue.hosts.rest}: using the simulator"
-        return Chosen("simulated", *simulator, note=note)
+        return Chosen("simulated", simulator.rest, simulator.websocket, note)
     except ExchangeError as error:
         raise PlatformError(
             f"{feed.spec.exchange} does not serve this machine: {error}",
             "fix the proxy or firewall in between, set another host in spec.endpoints.rest, or use --source simulated",
         ) from None
     return Chosen("exchange", venue.hosts.rest, venue.hosts.websocket)
+
+
+def _refuse_other_recordings(folder: Path, venue: Venue) -> None:
+    """Raise SourceError if the recordings in `folder` can't be read, or are not in the dialect of `venue`."""
+    from cryptocdc_simulator.app import Settings, exchanges  # imported only here: other sources need none of it
+
+    try:
+        (recorded,) = exchanges(Settings(capture=folder))
+    except (ValueError, OSError) as error:
+        raise SourceError(f"--source: {error}") from None
+    if recorded.dialect.base != venue.simulated.path:
+        raise SourceError(
+            f"--source: {str(folder)!r} was recorded from {recorded.dialect.name}, which spec.exchange"
+            f" {venue.name!r} does not speak; accepted: recordings of {venue.name}, or another spec.exchange"
+        )
 
 
 class Simulator:

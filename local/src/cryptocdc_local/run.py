@@ -22,7 +22,7 @@ from cryptocdc_core.ddl import DROPPED
 from cryptocdc_core.names import identity, quoted
 from cryptocdc_core.plan import Plan, plan
 from cryptocdc_core.settings import ExchangeSettings
-from cryptocdc_exchanges.registry import venue_of
+from cryptocdc_exchanges.registry import check, venue_of
 from cryptocdc_local import running
 from cryptocdc_local.applier import Applied, Servers, apply
 from cryptocdc_local.exchange_choice import Chosen, Simulator
@@ -45,9 +45,9 @@ applied: nothing waits for it, and its start takes a second of CPU time."""
 
 
 def read_document(path: Path) -> dict[str, object]:
-    """Return the feed's document after validating it. Raises FeedError."""
+    """Return the feed's document after validating it, also against what its venue has. Raises FeedError."""
     document = feeds.read(path)
-    feeds.parse(document)
+    check(feeds.parse(document))
     return dict(document)
 
 

@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from cryptocdc_core import symbols
 from cryptocdc_core.feed_base import Symbol
 from cryptocdc_core.partitioning import change_partition, murmur2, partition_of
-from cryptocdc_core.symbols import as_listed, is_symbol
+from cryptocdc_core.symbols import as_listed, has_quote, is_symbol
 
 LISTED = [
     "BTCUSDT", "1000SATSUSDT", "BTCUSDT_261225", "币安人生USDT", "这是测试币456", "我踏马来了USDT", "ΑΒΓUSDT",
-    "ПЕПЕUSDT", "USD-M.X_1", "7", "Ａ", "कीमतUSDT", "A" * 50, "币" * 50,
+    "ПЕПЕUSDT", "USD-M.X_1", "7", "BTC-USD", "BTC-USDT-SWAP", "Ａ", "कीमतUSDT", "A" * 50, "币" * 50,
 ]  # fmt: skip
 HARMFUL = [
     "", " ", "BTC USDT", "BTCUSDT\n", "btcusdt", "BTCUSDT'; DROP TABLE klines; --", 'A" OR "1"="1', "A`id`", "$(ID)",
@@ -82,3 +82,14 @@ def test_a_symbol_lies_in_the_partition_that_kafka_gives_its_utf_8():
     assert murmur2(name.encode("utf-8")) == murmur2(bytes.fromhex("e5b881e5ae89e4babae7949f55534454"))
     assert partition_of(name, 12) == (murmur2(name.encode("utf-8")) & 0x7FFFFFFF) % 12
     assert change_partition(name, 12) == partition_of('{"symbol":"币安人生USDT"}', 12)
+
+
+@pytest.mark.parametrize(
+    ("name", "quote", "has"),
+    [
+        ("BTCUSDT", "USDT", True), ("USDTBRL", "USDT", False), ("BTC-USDT", "USDT", True), ("BTC-USD", "USD", True),
+        ("BTC-USDT-SWAP", "USDT", True), ("USDT-USD", "USDT", False), ("BTC-USDT", "BTC", False),
+    ],
+)  # fmt: skip
+def test_the_quote_asset_is_found_in_a_name_whatever_the_venue_s_spelling(name, quote, has):
+    assert has_quote(name, quote) is has

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from cryptocdc_core.settings import SettingsError
 from cryptocdc_exchanges.port import Simulated
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.errors import explained
-from cryptocdc_local.exchange_choice import choose
+from cryptocdc_local.exchange_choice import SourceError, choose
 from cryptocdc_local.platform.errors import PlatformError
 
 
@@ -109,3 +110,40 @@ def test_an_unsupported_proxy_ends_with_exit_2_and_its_variable(
     assert "HTTPS_PROXY: the proxy 'socks5://127.0.0.1:1080' is not supported" in capsys.readouterr().err
     with pytest.raises(SettingsError):
         choose(feed(), "exchange")
+
+
+RECORDED = (
+    'https://h.example{api}exchangeInfo -> 1.0: {{"symbols": []}}\n'
+    '2.0: {{"stream":"btcusdt@depth","data":{{"e":"depthUpdate"}}}}\n'
+)
+
+
+def recording(folder: Path, api: str = "/api/v3/") -> str:
+    (folder / "r.capture").write_text(RECORDED.format(api=api))
+    return f"capture:{folder}"
+
+
+def test_a_recording_is_replayed_where_the_simulator_speaks_as_the_feed_s_venue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    futures = replace(VENUES["binance"], simulated=Simulated("/binance-usdm", ("BTCUSDT",)))
+    monkeypatch.setitem(VENUES, "binance", futures)
+    chosen = choose(feed(), recording(tmp_path, "/fapi/v1/"))
+    assert (chosen.source, chosen.rest_url) == ("capture", "http://127.0.0.1:8090/binance-usdm")
+    assert chosen.needs_simulator
+
+
+def test_endpoints_of_an_exchange_are_not_taken_for_a_simulator() -> None:
+    chosen = choose(feed(endpoints={"rest": "http://proxy.example", "websocket": "ws://proxy.example"}), "simulated")
+    assert (chosen.rest_url, chosen.websocket_url) == ("http://127.0.0.1:8090", "ws://127.0.0.1:8090")
+
+
+def test_recordings_of_another_exchange_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    assert choose(feed(), recording(tmp_path)).source == "capture"
+    with pytest.raises(SourceError, match=r"recorded from binance-usdm, which spec.exchange 'binance' does not speak"):
+        choose(feed(), recording(tmp_path, "/fapi/v1/"))
+
+
+def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="needs answers below one of"):
+        choose(feed(), f"capture:{tmp_path}")

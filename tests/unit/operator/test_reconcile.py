@@ -2,12 +2,14 @@
 
 import copy
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.unit.operator.world import SETTINGS, World
 
+from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_operator.status.assess import Proof
 from cryptocdc_operator.status.conditions import PARTS
 
@@ -292,6 +294,15 @@ def test_a_simulated_feed_has_an_identity_of_its_own():
     assert environment["CRYPTOCDC_SOURCE"] == "simulated"
     assert environment["CRYPTOCDC_REST_URL"] == SETTINGS.simulator_rest_url
     assert world.names("Deployment") == ["majors-api", "majors-consumer", "majors-producer"]
+
+
+def test_a_stream_that_the_venue_lacks_refuses_the_feed_whenever_it_is_added(world, monkeypatch):
+    offers = {table: offer for table, offer in VENUES["binance"].offers.items() if table != "order_book"}
+    monkeypatch.setitem(VENUES, "binance", replace(VENUES["binance"], offers=offers))
+    world.edit(streams={"klines": {}, "orderBook": {}})
+    world.reconcile()
+    assert world.said("Ready") == ("False", "FeedRefused")
+    assert "spec.streams.orderBook: binance does not have it" in world.condition("Ready")["message"]
 
 
 def test_an_api_that_is_switched_off_goes_with_all_that_stood_beside_it(world):

@@ -16,6 +16,7 @@ from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, identity, source_of
 from cryptocdc_core.plan import Plan, plan
+from cryptocdc_exchanges.registry import check
 from cryptocdc_operator.context import UNUSABLE, Operator, Outcome, PostEvent
 from cryptocdc_operator.reconcile.connector import ConnectorPass
 from cryptocdc_operator.reconcile.objects import apply_objects, remove_others
@@ -141,7 +142,9 @@ class _Pass:
 
     def _parsed(self) -> CryptoFeed:
         try:
-            return feeds.parse(self.document)
+            feed = feeds.parse(self.document)
+            check(feed)
+            return feed
         except FeedError as error:
             self.assessments[conditions.READY] = Assessment("False", "FeedRefused", "; ".join(error.problems))
             raise _Stop from None

@@ -11,7 +11,7 @@ from cryptocdc_core.alerts import AlertWebhook
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
-from cryptocdc_exchanges.registry import venue_of
+from cryptocdc_exchanges.registry import simulated, venue_of
 from cryptocdc_operator.resources.labels import ALERTER
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
@@ -177,8 +177,8 @@ def exchange_urls(feed: CryptoFeed, settings: OperatorSettings) -> tuple[str | N
     """Return the REST and WebSocket URLs of this cluster's simulator for a simulated feed, otherwise None."""
     if feed.spec.exchange != "simulated":
         return None, None
-    own = feed.spec.endpoints
-    return own.rest or settings.simulator_rest_url, own.websocket or settings.simulator_websocket_url
+    hosts = simulated(feed, settings.simulator_rest_url, settings.simulator_websocket_url).hosts
+    return hosts.rest, hosts.websocket
 
 
 def _login(secret: str | None) -> dict[str, str]:

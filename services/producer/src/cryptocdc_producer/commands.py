@@ -31,7 +31,7 @@ from cryptocdc_core.plan import streams_of
 from cryptocdc_core.rows import KlinesRow, Row
 from cryptocdc_core.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_exchanges.checks import Rejected
-from cryptocdc_exchanges.registry import venue_of
+from cryptocdc_exchanges.registry import simulated, venue_of
 from cryptocdc_producer.rest.history import Fetched, History
 from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.storage.intake import Intake
@@ -108,8 +108,8 @@ def _simulator(feed: CryptoFeed, source: Source) -> str | None:
     """Return the URL of the simulator that a run of `feed` uses; None if it uses none."""
     if source != "simulated":
         return None
-    own = feed.spec.endpoints.rest if feed.spec.exchange == "simulated" else None
-    return own or SimulatorSettings.from_env().rest_url
+    here = SimulatorSettings.from_env()
+    return simulated(feed, here.rest_url, here.websocket_url).hosts.rest
 
 
 async def _backfill(
