@@ -109,7 +109,8 @@ class Depth(msgspec.Struct, rename={"last_id": "lastUpdateId"}):
     asks: list[tuple[str, str]]
 
 
-def _decode(body: bytes, kind: type[T]) -> T:
+def decode(body: bytes, kind: type[T]) -> T:
+    """Return an answer as this type. Raises Rejected, also for an error that came instead."""
     try:
         return decoded(body, kind)
     except Rejected as rejected:
@@ -120,13 +121,13 @@ def _decode(body: bytes, kind: type[T]) -> T:
         raise
 
 
-def _each(body: bytes, kind: type[T], make: Callable[[T], R]) -> Rows[R]:
+def each(body: bytes, kind: type[T], make: Callable[[T], R]) -> Rows[R]:
     """Return each element of the answer's list by itself. Raises Rejected when it is not a list."""
     rows: list[R] = []
     refused: list[Refused] = []
-    for part in _decode(body, list[msgspec.Raw]):
+    for part in decode(body, list[msgspec.Raw]):
         try:
-            rows.append(make(_decode(bytes(part), kind)))
+            rows.append(make(decode(bytes(part), kind)))
         except Rejected as rejected:
             refused.append(Refused(rejected, bytes(part), position(bytes(part))))
     return Rows(rows, refused)
@@ -144,7 +145,7 @@ def aggregate_trades(symbol: str, body: bytes, now_ms: int) -> Rows[RecentTrades
             received_at=now_ms, version=version(trade.time),
         )  # fmt: skip
 
-    return _each(body, AggregateTrade, row)
+    return each(body, AggregateTrade, row)
 
 
 def raw_trades(symbol: str, body: bytes, now_ms: int) -> Rows[RecentTradesRow]:
@@ -159,7 +160,7 @@ def raw_trades(symbol: str, body: bytes, now_ms: int) -> Rows[RecentTradesRow]:
             received_at=now_ms, version=version(trade.time),
         )  # fmt: skip
 
-    return _each(body, RawTrade, row)
+    return each(body, RawTrade, row)
 
 
 def first_trade(symbol: str, kind: str, body: bytes, now_ms: int) -> FirstTrade:
@@ -178,7 +179,7 @@ def klines(symbol: str, interval: str, body: bytes, now_ms: int) -> Rows[KlinesR
     clock alone decides only a day later: a market that is no longer traded has no next one. The times of a kline are
     stored as reported; its end is that of its interval.
     """
-    parts = map(position, map(bytes, _decode(body, list[msgspec.Raw])))
+    parts = map(position, map(bytes, decode(body, list[msgspec.Raw])))
     newest = max((at for at in parts if at is not None and at <= now_ms + FUTURE_TOLERANCE_MS), default=0)
 
     def row(kline: Kline) -> KlinesRow:
@@ -195,7 +196,7 @@ def klines(symbol: str, interval: str, body: bytes, now_ms: int) -> Rows[KlinesR
             version=kline_version(now_ms, end, Rank.FINAL if closed else Rank.OPEN),
         )  # fmt: skip
 
-    return _each(body, Kline, row)
+    return each(body, Kline, row)
 
 
 def tickers(body: bytes, now_ms: int) -> Rows[Crypto24hStatsRow]:
@@ -218,7 +219,7 @@ def tickers(body: bytes, now_ms: int) -> Rows[Crypto24hStatsRow]:
             version=version(ticker.close_time),
         )  # fmt: skip
 
-    return _each(body, Ticker, row)
+    return each(body, Ticker, row)
 
 
 def prices(body: bytes, now_ms: int) -> Rows[LatestPricesRow]:
@@ -230,11 +231,11 @@ def prices(body: bytes, now_ms: int) -> Rows[LatestPricesRow]:
             symbol=price.symbol, event_time=now_ms, price=price.price, received_at=now_ms, version=version(now_ms)
         )
 
-    return _each(body, Price, row)
+    return each(body, Price, row)
 
 
 def snapshot(body: bytes, _: int) -> BookSnapshot:
     """/depth."""
-    found = _decode(body, Depth)
+    found = decode(body, Depth)
     amounts([text for side in (found.bids, found.asks) for level in side for text in level])
     return BookSnapshot(found.last_id, found.bids, found.asks)

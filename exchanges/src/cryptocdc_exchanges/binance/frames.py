@@ -6,8 +6,8 @@ one pass straight into its own structure; what fits none is looked at again to s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar, get_args
 
 import msgspec
 
@@ -206,22 +206,29 @@ class _Frame(msgspec.Struct, gc=False):
     data: AggregateTrade | RawTrade | Kline | Ticker | MiniTicker | Depth | Shutdown
 
 
-_typed = msgspec.json.Decoder(_Frame)
 _any = msgspec.json.Decoder()
 
 
 def decoder(streams: Streams) -> Decode:
     """Aggregates and raw trades count their ids apart: those that the feed did not ask for are refused."""
     trades = streams.recent_trades
-    not_rows = (Shutdown, RawTrade if trades is None or trades.kind == "aggregate" else AggregateTrade)
+    return decoding(_Frame, RawTrade if trades is None or trades.kind == "aggregate" else AggregateTrade)
+
+
+def decoding(frame: type[Any], *unwanted: type) -> Decode:
+    """Return the decoder of combined frames, whose `data` is of one of the kinds that `frame` says."""
+    typed = msgspec.json.Decoder(frame)
+    not_rows: tuple[type, ...] = (Shutdown, *unwanted)
+    (data,) = msgspec.structs.fields(frame)
+    kinds = frozenset(kind.__struct_config__.tag for kind in get_args(data.type))
 
     def decode(frame: bytes) -> Sequence[Event] | Control:
         if len(frame) > MAX_FRAME_BYTES:
             raise Rejected("oversize", f"{len(frame)} bytes; {MAX_FRAME_BYTES} are accepted")
         try:
-            event = _typed.decode(frame).data
+            event = typed.decode(frame).data
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return _look_again(frame, str(error))
+            return _look_again(frame, str(error), kinds)
         if isinstance(event, not_rows):
             if isinstance(event, Shutdown):
                 return Closing()
@@ -231,7 +238,7 @@ def decoder(streams: Streams) -> Decode:
     return decode
 
 
-def _look_again(frame: bytes, problem: str) -> Reply:
+def _look_again(frame: bytes, problem: str, kinds: Collection[object]) -> Reply:
     try:
         document = _any.decode(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -246,12 +253,9 @@ def _look_again(frame: bytes, problem: str) -> Reply:
     body = data if isinstance(data, dict) else document
     if "code" in body and "msg" in body:
         raise Rejected("error-body", f"{body['code']}: {body['msg']}")
-    if not isinstance(data, dict) or str(data.get("e")) not in _KINDS:
+    if not isinstance(data, dict) or str(data.get("e")) not in kinds:
         raise Rejected("unknown-event", problem)
     raise Rejected("wrong-field", problem)
-
-
-_KINDS = frozenset({"aggTrade", "trade", "kline", "24hrTicker", "24hrMiniTicker", "depthUpdate", "serverShutdown"})
 
 
 def _trade(event: AggregateTrade | RawTrade, first: int, last: int, now_ms: int) -> RecentTradesRow:

@@ -16,7 +16,7 @@ from cryptocdc_exchanges.port import MAX_BODY_OF_ALL, Listing, Request
 log = logging.getLogger(__name__)
 
 
-class _Limit(msgspec.Struct, rename="camel"):
+class WeightLimit(msgspec.Struct, rename="camel"):
     rate_limit_type: str
     interval: str
     interval_num: int
@@ -31,7 +31,7 @@ class _Symbol(msgspec.Struct, rename="camel"):
 
 class _Info(msgspec.Struct, rename="camel"):
     symbols: list[_Symbol]
-    rate_limits: list[_Limit] = []
+    rate_limits: list[WeightLimit] = []
 
 
 class _Volume(msgspec.Struct, rename="camel"):
@@ -59,17 +59,22 @@ def _read_listing(body: bytes, _: int) -> Listing:
         for entry in info.symbols
         if is_symbol(entry.symbol)
     }
+    return Listing(markets, weight_limit(info.rate_limits))
+
+
+def weight_limit(limits: Sequence[WeightLimit]) -> Mapping[str, int]:
+    """Return the weight that is allowed in a minute, nothing where the answer does not say it."""
     weights = [
         limit.limit
-        for limit in info.rate_limits
+        for limit in limits
         if (limit.rate_limit_type, limit.interval, limit.interval_num) == ("REQUEST_WEIGHT", "MINUTE", 1)
     ]
-    return Listing(markets, {WEIGHT: weights[-1]} if weights else {})
+    return {WEIGHT: weights[-1]} if weights else {}
 
 
 def quote_volumes() -> Sequence[Request[Mapping[str, float]]]:
-    return [Request("/api/v3/ticker/24hr", _read_volumes, {}, 80, WEIGHT, MAX_BODY_OF_ALL)]
+    return [Request("/api/v3/ticker/24hr", read_volumes, {}, 80, WEIGHT, MAX_BODY_OF_ALL)]
 
 
-def _read_volumes(body: bytes, _: int) -> Mapping[str, float]:
+def read_volumes(body: bytes, _: int) -> Mapping[str, float]:
     return {volume.symbol: float(volume.quote_volume) for volume in decoded(body, list[_Volume])}

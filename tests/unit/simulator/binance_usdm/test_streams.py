@@ -25,6 +25,7 @@ def test_events_have_the_documented_fields(listener: Listener) -> None:
         "depth@100ms": ["e", "E", "T", "s", "U", "u", "pu", "b", "a"],
         "kline_1m": "eEsk",
         "ticker": "eEspPwcQohlvqOCFLn",
+        "miniTicker": "eEscohlvq",
         "bookTicker": "eusbBaATE",
         "markPrice@1s": "eEspiPrT",
         "forceOrder": "eEo",

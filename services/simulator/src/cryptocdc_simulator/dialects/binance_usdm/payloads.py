@@ -144,6 +144,21 @@ def ticker_event(instrument: Instrument, stats: Stats, event_time: int) -> Json:
     return {"e": "24hrTicker", "E": event_time, **dict(zip("spPwcQohlvqOCFLn", row.values(), strict=True))}
 
 
+def mini_ticker_event(instrument: Instrument, stats: Stats, event_time: int) -> Json:
+    bar = stats.bar
+    return {
+        "e": "24hrMiniTicker",
+        "E": event_time,
+        "s": instrument.symbol,
+        "c": price_of(instrument, bar.close),
+        "o": price_of(instrument, bar.open),
+        "h": price_of(instrument, bar.high),
+        "l": price_of(instrument, bar.low),
+        "v": quantity_of(instrument, bar.volume),
+        "q": volume_of(instrument, bar.quote),
+    }
+
+
 def levels(instrument: Instrument, side: list[Level]) -> list[list[str]]:
     return [[price_of(instrument, price), quantity_of(instrument, quantity)] for price, quantity in side]
 

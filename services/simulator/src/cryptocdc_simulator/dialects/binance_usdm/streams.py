@@ -99,6 +99,8 @@ class FuturesStreams:
                 return Trades(listing, faults, payloads.aggregate_event, raw=False)
             case "ticker":
                 return Ticker(listing, faults, payloads.ticker_event)
+            case "miniTicker":
+                return Ticker(listing, faults, payloads.mini_ticker_event)
             case "bookTicker":
                 return BookTicker(listing, faults, payloads.book_ticker_event)
             case "forceOrder":
