@@ -23,8 +23,17 @@ def recordings() -> Path:
 @pytest.fixture
 def spot_capture(tmp_path: Path, recordings: Path) -> Path:
     """A folder with the recorded half-minute of Binance spot alone: recordings of other venues lie beside it."""
-    folder = tmp_path / "spot"
+    return _linked(tmp_path / "spot", recordings, "binance-exchangeinfo", "binance-rest", "binance-websocket")
+
+
+@pytest.fixture
+def futures_capture(tmp_path: Path, recordings: Path) -> Path:
+    """A folder with the recorded half-minute of Binance USD-M futures alone."""
+    return _linked(tmp_path / "futures", recordings, "binance-futures-rest", "binance-futures-websocket")
+
+
+def _linked(folder: Path, recordings: Path, *names: str) -> Path:
     folder.mkdir()
-    for part in ("exchangeinfo", "rest", "websocket"):
-        (folder / f"binance-{part}.capture").symlink_to(recordings / f"binance-{part}.capture")
+    for name in names:
+        (folder / f"{name}.capture").symlink_to(recordings / f"{name}.capture")
     return folder

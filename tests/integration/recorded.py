@@ -1,4 +1,7 @@
-"""What a recorded capture must come to, worked out from its lines without any of the project's own code."""
+"""What a recorded capture of Binance must come to, worked out from its lines without any of the project's own code.
+
+A folder has the recordings of the spot market, or of USD-M futures, whose updates of books name the one before (`pu`).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from collections import defaultdict
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from cryptocdc_local.run import Run
+if TYPE_CHECKING:
+    from cryptocdc_local.run import Run
 
 ROOT = Path(__file__).parents[2]
 DEPTH = 20
@@ -27,11 +31,12 @@ def feed() -> dict[str, Any]:
 
 def _frames(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     found = []
-    for line in (folder / "binance-websocket.capture").read_text(encoding="utf-8").splitlines():
-        _, _, body = line.partition(": ")
-        if body.startswith("{"):
-            frame = json.loads(body)
-            found.append((frame["stream"], frame["data"]))
+    for file in folder.glob("*-websocket.capture"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            _, _, body = line.partition(": ")
+            if body.startswith("{"):
+                frame = json.loads(body)
+                found.append((frame["stream"], frame["data"]))
     return found
 
 
@@ -53,10 +58,11 @@ def expected_klines(folder: Path) -> list[tuple[str, str, Decimal, Decimal, bool
 
 def _snapshots(folder: Path) -> dict[str, dict[str, Any]]:
     found = {}
-    for line in (folder / "binance-rest.capture").read_text(encoding="utf-8").splitlines():
-        if "symbol=" in line:
-            symbol = line.split("symbol=")[1].split("&")[0]
-            found[symbol] = json.loads(line.split(": ", 1)[1])
+    for file in folder.glob("*-rest.capture"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if "symbol=" in line:
+                symbol = line.split("symbol=")[1].split("&")[0]
+                found[symbol] = json.loads(line.split(": ", 1)[1])
     return found
 
 
@@ -69,12 +75,13 @@ def expected_books(folder: Path) -> dict[tuple[str, int], Book]:
     books: dict[tuple[str, int], Book] = {}
     for symbol, snapshot in _snapshots(folder).items():
         sides = {side: dict(snapshot[name]) for side, name in (("b", "bids"), ("a", "asks"))}
-        at = snapshot["lastUpdateId"]
+        at, first = snapshot["lastUpdateId"], True
         for diff in diffs[symbol]:
             if diff["u"] <= at:
                 continue
-            assert diff["U"] <= at + 1 <= diff["u"], (symbol, at, diff["U"], diff["u"])
-            at = diff["u"]
+            before = diff.get("pu", diff["U"] - 1)
+            assert before <= at < diff["u"] if first else before == at, (symbol, at, before, diff["u"])
+            at, first = diff["u"], False
             for side, levels in sides.items():
                 for price, quantity in diff[side]:
                     if Decimal(quantity) == 0:
