@@ -68,6 +68,10 @@ class Offer:
     """The values that a field of the stream's settings, such as `kind` or `intervals`, may have at this venue, where
     that is less than the feed's model accepts. A feed with another value is refused."""
 
+    def proof_over(self, source: str) -> Proof:
+        """Return what can be said over one of `sources`: what is polled has no messages that could be chained."""
+        return Proof.ARRIVAL if self.proof is Proof.SEQUENCE and source == "rest" else self.proof
+
 
 # Markets
 

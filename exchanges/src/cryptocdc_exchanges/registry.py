@@ -11,7 +11,7 @@ import cryptocdc_exchanges
 from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.names import Source
-from cryptocdc_exchanges.port import Venue
+from cryptocdc_exchanges.port import Proof, Venue
 
 
 def _all() -> Iterator[Venue]:
@@ -46,6 +46,18 @@ def always_listed(feed: CryptoFeed, source: Source) -> tuple[str, ...]:
         return ()
     venue = VENUES[feed.spec.exchange]
     return venue.simulated.always_listed if source == "simulated" else venue.always_listed
+
+
+def completeness(feed: CryptoFeed) -> dict[str, Proof]:
+    """Return by table by what it is known whether all rows of the feed's streams arrived. That rows are equal in both
+    databases says nothing about it.
+    """
+    offers, streams = VENUES[feed.spec.exchange].offers, feed.spec.streams
+    return {
+        table: offers[table].proof_over(getattr(getattr(streams, table), "source", "websocket"))
+        for table in streams.tables
+        if table in offers
+    }
 
 
 def check(feed: CryptoFeed) -> None:

@@ -14,6 +14,7 @@ from cryptocdc_operator.status.document import merge_patch, recovery_document, r
 from cryptocdc_operator.status.model import CatchUp, Status
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+KNOWN = {"recent_trades": "ids", "klines": "ids", "order_book": "sequence", "latest_prices": "arrival"}
 ALL_WELL = {part: Assessment("True", "Well", "well") for part in PARTS}
 RUNNING = ConnectorState("RUNNING", ("RUNNING",), "")
 
@@ -181,7 +182,14 @@ def test_no_program_where_none_is_wanted(suspended, reason):
     ],
 )
 def test_proofs(proof, said):
-    assert assess.proven(proof, False, None, NOW)[:2] == said
+    assert assess.proven(proof, False, None, NOW, KNOWN)[:2] == said
+
+
+def test_equal_says_by_what_completeness_is_known():
+    assert assess.proven(Proof(0, 5, NOW), False, None, NOW, KNOWN).message == (
+        "PostgreSQL and Cassandra are equal; completeness is known by ids: recent_trades, klines; sequence: order_book;"
+        " arrival: latest_prices"
+    )
 
 
 @pytest.mark.parametrize(
@@ -194,8 +202,8 @@ def test_proofs(proof, said):
 )
 def test_an_old_proof_is_behind_only_when_it_gets_no_closer(gaining, suspended, said):
     state = CatchUp(distance_seconds=3600, since=NOW, gaining=gaining)
-    assert assess.proven(Proof(0, 5, NOW - timedelta(hours=1)), suspended, state, NOW)[:2] == said
-    different = assess.proven(Proof(1, 5, NOW - timedelta(hours=1)), suspended, state, NOW)
+    assert assess.proven(Proof(0, 5, NOW - timedelta(hours=1)), suspended, state, NOW, KNOWN)[:2] == said
+    different = assess.proven(Proof(1, 5, NOW - timedelta(hours=1)), suspended, state, NOW, KNOWN)
     assert different.reason == "Different", "whatever else holds"
 
 

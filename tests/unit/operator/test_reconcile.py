@@ -58,6 +58,7 @@ def test_from_nothing_to_ready(world):
         "haltedNames": [], "waitingNames": [], "waitingNotes": [],
         "tradesKind": "aggregate", "lag": 7, "rows": 10, "replicas": 1,
         "provenThrough": "2026-11-21T12:00:00Z", "tables": ["klines", "recent_trades"],
+        "completeness": [{"table": "recent_trades", "by": "ids"}, {"table": "klines", "by": "ids"}],
         "conditions": None, "resolvedAt": None, "resolvedFrom": None, "tablesFrom": None,
         "selector": "app.kubernetes.io/name=cryptocdc,app.kubernetes.io/instance=majors,"
         "app.kubernetes.io/component=consumer",

@@ -256,7 +256,9 @@ class _Pass:
 
     def _apply_proof(self, planned: Plan, observed: Observed) -> None:
         proof = self.operator.external.proof(planned.names)
-        self.assessments[conditions.PROVEN] = record_proof(self.status, proof, self.now, suspended=self.suspended)
+        self.assessments[conditions.PROVEN] = record_proof(
+            self.status, planned.feed, proof, self.now, suspended=self.suspended
+        )
         if observed.lag is not None:
             self.status["lag"] = observed.lag
 

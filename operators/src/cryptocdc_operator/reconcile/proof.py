@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_exchanges.registry import completeness
 from cryptocdc_operator.status import assess
 from cryptocdc_operator.status.assess import Proof
 from cryptocdc_operator.status.catch_up import track_catch_up
@@ -12,8 +14,13 @@ from cryptocdc_operator.status.conditions import Assessment, rfc3339
 from cryptocdc_operator.status.document import catch_up_document, catch_up_of, moment
 
 
-def record_proof(status: dict[str, Any], proof: Proof | str | None, now: datetime, *, suspended: bool) -> Assessment:
-    """Record in `status` how far the feed is proven, and return the condition; `proof` as in `assess.proven`."""
+def record_proof(
+    status: dict[str, Any], feed: CryptoFeed, proof: Proof | str | None, now: datetime, *, suspended: bool
+) -> Assessment:
+    """Record in `status` how far the feed is proven and by what its completeness is known, and return the condition;
+    `proof` as in `assess.proven`."""
+    known = {table: how.value for table, how in completeness(feed).items()}
+    status["completeness"] = [{"table": table, "by": word} for table, word in known.items()]
     catch_up = catch_up_of(status)
     if isinstance(proof, Proof) and proof.through is not None:
         catch_up = track_catch_up(catch_up, moment(status.get("provenThrough")), proof.through, now)
@@ -24,4 +31,4 @@ def record_proof(status: dict[str, Any], proof: Proof | str | None, now: datetim
         status["rows"] = proof.rows
         if proof.through is not None:
             status["provenThrough"] = rfc3339(proof.through)
-    return assess.proven(proof, suspended, catch_up, now)
+    return assess.proven(proof, suspended, catch_up, now, known)

@@ -177,9 +177,11 @@ def _trouble(pod: Object) -> tuple[str, str] | None:
     return None
 
 
-def proven(proof: Proof | str | None, suspended: bool, catch_up: CatchUp | None, now: datetime) -> Assessment:
+def proven(
+    proof: Proof | str | None, suspended: bool, catch_up: CatchUp | None, now: datetime, completeness: Mapping[str, str]
+) -> Assessment:
     """Return the condition. `proof`: a text says why there is none, None means no verifier. `catch_up`: the progress of
-    an old proof."""
+    an old proof. `completeness`: by table, in a word, by what it is known whether all rows arrived."""
     if proof is None:
         return Assessment("Unknown", "NoVerifier", "no verifier is installed")
     if isinstance(proof, str):
@@ -196,7 +198,9 @@ def proven(proof: Proof | str | None, suspended: bool, catch_up: CatchUp | None,
             why = f"proven up to {rfc3339(proof.through)}; catching up with the {left} minutes since then"
             return Assessment("Unknown", "CatchingUp", why)
         return Assessment("False", "Behind", f"nothing newer than {rfc3339(proof.through)} is proven")
-    return Assessment("True", "Equal", "PostgreSQL and Cassandra are equal")
+    by = {word: [table for table, its in completeness.items() if its == word] for word in completeness.values()}
+    known = "; ".join(f"{word}: {', '.join(tables)}" for word, tables in by.items())
+    return Assessment("True", "Equal", f"PostgreSQL and Cassandra are equal; completeness is known by {known}")
 
 
 def markets(exchange: str, symbols: int, halted: Sequence[str], waiting: Sequence[str], suspect: str) -> Assessment:

@@ -47,6 +47,16 @@ class CatchUp(_Model):
     """Whether it had become shorter. If not, the proof is not catching up."""
 
 
+class Completeness(_Model):
+    """By what it is known whether all rows of a stream arrived."""
+
+    table: str = Field(max_length=63)
+    """The stream's table."""
+    by: Literal["ids", "sequence", "arrival"]
+    """`ids`: rows have consecutive ids, so that each missing one is known and fetched if it can be. `sequence`: a
+    missing message is noticed, but not what it contained. `arrival`: only what arrived is known."""
+
+
 class Status(_Model):
     """The observed state of the feed. Written only by the operator."""
 
@@ -87,6 +97,10 @@ class Status(_Model):
     trades_kind: Literal["aggregate", "trade"] | None = None
     """The kind of trades in the table `recent_trades`, recorded when the table was created: `recentTrades` may be
     removed and added again only with this kind."""
+    completeness: list[Completeness] | None = Field(
+        None, max_length=16, json_schema_extra={"x-kubernetes-list-map-keys": ["table"]}
+    )
+    """By what it is known, for each table, whether all rows arrived: equal databases do not show that."""
     rows: Count | None = None
     """Rows in PostgreSQL that are proven equal in Cassandra."""
     lag: Count | None = None

@@ -13,6 +13,11 @@ from cryptocdc_api.requests.parameters import NothingQuery
 from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import json_response
 from cryptocdc_api.shapes import Json
+from cryptocdc_exchanges.registry import completeness
+
+FEED_DOC = """`completeness`: by what it is known, for each table, whether all rows arrived; equal databases do not show
+that. `ids`: rows have consecutive ids; `sequence`: a missing message is noticed; `arrival`: only what arrived is known.
+"""
 
 
 def routes(context: Context) -> APIRouter:
@@ -28,10 +33,12 @@ def routes(context: Context) -> APIRouter:
         body = {"status": "ok" if reads else "unavailable", "cassandra": reads, **who}
         return json_response(body, 200 if reads else 503)
 
-    @router.get("/feed", summary="What the feed captures: tables, candle intervals, source.")
+    @router.get("/feed", summary="What the feed captures: tables, candle intervals, source.", description=FEED_DOC)
     async def feed(_: Annotated[NothingQuery, Query()]) -> Response:
-        intervals = context.intervals
-        exchange = context.feed.spec.exchange
-        return json_response({**who, "exchange": exchange, "streams": list(context.tables), "intervals": intervals})
+        return json_response({
+            **who, "exchange": context.feed.spec.exchange, "streams": list(context.tables),
+            "intervals": context.intervals,
+            "completeness": {table: how.value for table, how in completeness(context.feed).items()},
+        })  # fmt: skip
 
     return router

@@ -140,7 +140,7 @@ async function start() {
   byId("change").addEventListener("click", () => trace("crypto_24h_stats", panels.ticker.shown().stats));
   document.querySelector(".levels").addEventListener("click", () => trace("order_book", book()));
   every(5000, offerSymbols);
-  every(2000, showPipeline);
+  every(2000, () => showPipeline(feed.completeness));
   if (has("crypto_24h_stats")) every(3000, markets(pick));
 }
 

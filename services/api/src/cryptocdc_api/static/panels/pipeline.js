@@ -18,7 +18,7 @@ function hops(all) {
   }));
 }
 
-export async function showPipeline() {
+export async function showPipeline(completeness) {
   const [all, ...streams] = await get("pipeline");
   hops(all);
   const latency = Math.max(...streams.map((row) => row.p99_s ?? 0));
@@ -40,5 +40,6 @@ export async function showPipeline() {
   cells(document.getElementById("streams"), streams.map((row) => [
     row.table.replaceAll("_", " "), ...HOPS.map(([name]) => short(row[`${name}_rate`])), short(row.cassandra), short(row.lag),
     seconds(row.p50_s), seconds(row.p99_s), row.proven_through ? clock(row.proven_through_ms) : "not yet",
+    completeness[row.table] ?? "–",
   ]));
 }
