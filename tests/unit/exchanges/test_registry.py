@@ -8,7 +8,7 @@ import pytest
 from tests.unit.core.feeds import feed
 
 from cryptocdc_core.feed import Spec
-from cryptocdc_exchanges.registry import VENUES, always_listed, venue_of
+from cryptocdc_exchanges.registry import VENUES, always_listed, simulated, venue_of
 
 
 def test_the_venues_are_the_exchanges_that_a_feed_may_name() -> None:
@@ -51,3 +51,16 @@ def test_a_path_in_front_of_the_api_s_own_stays() -> None:
 def test_a_replayed_capture_need_not_list_any_market() -> None:
     assert always_listed(feed(), "capture") == ()
     assert "BTCUSDT" in always_listed(feed(), "exchange")
+
+
+def test_the_simulator_is_reached_at_the_path_of_the_feed_s_venue_unless_a_simulated_feed_names_another() -> None:
+    own = {"rest": "http://proxy.example", "websocket": "ws://proxy.example"}
+
+    def hosts(**spec: object) -> tuple[str, str]:
+        found = simulated(feed(**spec), "http://s:1", "ws://s:1").hosts
+        return found.rest, found.websocket
+
+    assert hosts(exchange="binance-usdm") == ("http://s:1/binance-usdm", "ws://s:1/binance-usdm")
+    assert hosts(exchange="binance-usdm", endpoints=own) == ("http://s:1/binance-usdm", "ws://s:1/binance-usdm")
+    assert hosts(exchange="simulated") == ("http://s:1", "ws://s:1")
+    assert hosts(exchange="simulated", endpoints=own) == ("http://proxy.example", "ws://proxy.example")
