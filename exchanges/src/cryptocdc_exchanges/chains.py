@@ -6,11 +6,11 @@ from cryptocdc_exchanges.port import BookUpdate, Place
 
 
 def consecutive(last_id: int, update: BookUpdate) -> Place:
-    """Every update says which ids it covers. One that follows and yet ends lower announces that ids begin again."""
+    """Every update says which ids it covers. One that follows and yet ends lower announces that ids begin again; one
+    that ends where the last one ended says that nothing has changed."""
     if update.first_id > last_id + 1:
         return Place.AHEAD
-    announces_restart = update.first_id == last_id + 1 and update.last_id < last_id
-    return Place.NEXT if update.last_id > last_id or announces_restart else Place.KNOWN
+    return Place.NEXT if update.last_id > last_id or update.first_id == last_id + 1 else Place.KNOWN
 
 
 def in_order(last_id: int, update: BookUpdate) -> Place:

@@ -51,7 +51,8 @@ class Refill:
     by: str
     """The column whose values follow each other without a hole: `trade_id`, `open_time`."""
     kinds: frozenset[str] = frozenset()
-    """Of trades: the kinds that can be requested by id."""
+    """Of trades: the kinds whose ids follow each other and can be requested. Of all others only what arrives is known:
+    their ids are not searched for gaps."""
     first_id: int = 0
     """Of trades: the id of a market's first one."""
 
@@ -68,9 +69,13 @@ class Offer:
     """The values that a field of the stream's settings, such as `kind` or `intervals`, may have at this venue, where
     that is less than the feed's model accepts. A feed with another value is refused."""
 
-    def proof_over(self, source: str) -> Proof:
-        """Return what can be said over one of `sources`: what is polled has no messages that could be chained."""
-        return Proof.ARRIVAL if self.proof is Proof.SEQUENCE and source == "rest" else self.proof
+    def of(self, settings: object) -> Offer:
+        """Return what is offered of a stream with these settings of the feed. For some kinds of trades it is less, and
+        what is polled has no messages that could be chained."""
+        kind, source = getattr(settings, "kind", None), getattr(settings, "source", None)
+        if self.refill is not None and self.refill.kinds and kind is not None and kind not in self.refill.kinds:
+            return replace(self, proof=Proof.ARRIVAL, refill=None)
+        return replace(self, proof=Proof.ARRIVAL) if self.proof is Proof.SEQUENCE and source == "rest" else self
 
 
 # Markets
@@ -96,11 +101,18 @@ class Markets(Protocol):
 
 class Channel(NamedTuple):
     """One subscription: the table that it fills, the name that the venue's commands give it, and the path of the
-    connection that carries it, which follows the WebSocket's base URL."""
+    connection that carries it, which follows the WebSocket's base URL. `also`: further tables, where its frames have
+    the rows of several streams."""
 
     table: str
     name: str
     path: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Return all tables that it fills."""
+        return (self.table, *self.also)
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,8 @@ class ConnectionLimits:
     attempts_s: float
     max_age_s: float | None = None
     """The connection is replaced before the venue closes it; None: it does not close it."""
+    commands: float = float("inf")
+    """After so many the connection is replaced by another, which may take as many."""
     ping: str | None = None
     """Sent every `ping_every_s` to keep a connection open; None: the venue pings, or nobody needs to."""
     ping_every_s: float = 20.0
@@ -141,7 +155,8 @@ class Reply(msgspec.Struct, gc=False):
     """The acknowledgement of a command, or its refusal; `error` is "" when it was obeyed.
 
     One command at a time is in flight on a connection. `number`: which command it answers, None where the venue does
-    not say. `names`: the channels it speaks of, None where it speaks of all of the command's.
+    not say. `names`: the channels it speaks of, None where it speaks of all of the command's. Channels that are refused
+    by name, as those of a market that is not listed, leave the others of their connection alone.
     """
 
     error: str = ""
@@ -164,8 +179,9 @@ class BookUpdate(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """A change of an order book, checked: (price, quantity) by level, a quantity of zero removes the level.
 
     It leads from update `first_id - 1` to update `last_id`; of a `snapshot`, which replaces the book, `first_id` means
-    nothing. Where a venue names the update before this one instead, `first_id` is that plus one. `event_time`: ms since
-    the epoch.
+    nothing. Where a venue names the update before this one instead, `first_id` is that plus one; where that makes
+    `first_id` follow `last_id`, nothing has changed. `event_time`: ms since the epoch. `numbered`: False where the
+    venue gives no ids; both are the event time then.
     """
 
     symbol: str
@@ -175,6 +191,7 @@ class BookUpdate(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     bids: Sequence[tuple[str, str]]
     asks: Sequence[tuple[str, str]]
     snapshot: bool = False
+    numbered: bool = True
 
 
 class Event(Protocol):
@@ -417,10 +434,10 @@ class Venue:
         """Return this venue as the simulator with these base URLs has it."""
         return self.at(rest + self.simulated.path, websocket + self.simulated.path)
 
-    @property
-    def not_refillable(self) -> frozenset[str]:
-        """The tables whose rows are lost when they are missed."""
-        return frozenset(table for table, offer in self.offers.items() if offer.refill is None)
+    def not_refillable(self, streams: Streams) -> frozenset[str]:
+        """Return the tables whose rows are lost when a feed with these streams misses them."""
+        offers = {table: offer.of(getattr(streams, table)) for table, offer in self.offers.items()}
+        return frozenset(table for table, offer in offers.items() if offer.refill is None)
 
     def gives_by_id(self, kind: str) -> bool:
         """Return whether trades of this kind can be requested by id, and so be filled in later."""

@@ -53,11 +53,7 @@ def completeness(feed: CryptoFeed) -> dict[str, Proof]:
     databases says nothing about it.
     """
     offers, streams = VENUES[feed.spec.exchange].offers, feed.spec.streams
-    return {
-        table: offers[table].proof_over(getattr(getattr(streams, table), "source", "websocket"))
-        for table in streams.tables
-        if table in offers
-    }
+    return {table: offers[table].of(getattr(streams, table)).proof for table in streams.tables if table in offers}
 
 
 def check(feed: CryptoFeed) -> None:

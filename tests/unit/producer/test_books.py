@@ -12,7 +12,7 @@ from tests.unit.producer.conftest import BINANCE
 
 from cryptocdc_core.rows import OrderBookRow
 from cryptocdc_core.versions import version
-from cryptocdc_exchanges.chains import consecutive
+from cryptocdc_exchanges.chains import consecutive, in_order
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, OrderBook
 from cryptocdc_producer.streams.book import FAR, Applied, Book, Side
 
@@ -400,3 +400,31 @@ def test_ids_that_begin_again_where_the_venue_says_so_are_followed() -> None:
 
     assert book.receive(depth(101, 3, [("2.0", "1")], [], START + 1), START)[0] is Applied.APPLIED
     assert book.receive(depth(4, 5, [], [], START + 2), START)[0] is Applied.APPLIED
+
+
+def test_an_update_that_says_that_nothing_has_changed_keeps_the_book_and_makes_no_row() -> None:
+    book = channel_book()
+    book.receive(snapshot(100, [("1.0", "1")], START), START)
+
+    for later in (60_000, 120_000):
+        assert book.receive(depth(101, 100, [], [], START + later), START) == (Applied.APPLIED, None)
+    assert not book.pending
+    assert book.receive(depth(101, 107, [("2.0", "1")], [], START + 120_100), START)[0] is Applied.APPLIED
+
+
+def test_nothing_has_changed_since_an_update_that_never_came() -> None:
+    book = channel_book()
+    book.receive(snapshot(100, [("1.0", "1")], START), START)
+
+    assert book.receive(depth(108, 107, [], [], START + 60_000), START)[0] is Applied.GAP
+
+
+def test_a_book_whose_updates_have_no_ids_gives_rows_without_one() -> None:
+    book = Book("X", DEPTH, INTERVAL, OrderBook("channel", None, in_order))
+    common = {"symbol": "X", "event_time": START, "first_id": START, "last_id": START, "asks": [], "numbered": False}
+    book.receive(BookUpdate(**common, bids=[("1.0", "1")], snapshot=True), START)  # type: ignore[arg-type]
+
+    assert book.receive(BookUpdate(**common, bids=[("2.0", "1")]), START)[0] is Applied.APPLIED  # type: ignore[arg-type]
+    row = book.flush()
+    assert row is not None
+    assert (row.bid_prices, row.last_update_id) == (["2.0", "1.0"], None)

@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
-from cryptocdc_exchanges.port import Channel, Control, Venue
+from cryptocdc_exchanges.port import Channel, Control, Reply, Venue
 from cryptocdc_producer.connections import line, session
 from cryptocdc_producer.connections.fleet import Fleet
 
@@ -28,6 +28,8 @@ class Server:
         self.open: dict[ServerConnection, set[str]] = {}
         self.accepted = 0
         self.commands: list[tuple[str, list[str]]] = []
+        self.refuses: set[str] = set()
+        """Channels that are refused by name, as those of a market that is not listed."""
         self.url = ""
 
     async def handle(self, connection: ServerConnection) -> None:
@@ -37,10 +39,13 @@ class Server:
             async for message in connection:
                 command = json.loads(message)
                 self.commands.append((command["method"], command["params"]))
-                change = set(command["params"])
+                change = set(command["params"]) - self.refuses
                 subscribed = self.open[connection]
                 self.open[connection] = subscribed | change if command["method"] == "SUBSCRIBE" else subscribed - change
-                await connection.send(json.dumps({"result": None, "id": command["id"]}))
+                for name in self.refuses & set(command["params"]):
+                    await connection.send(json.dumps({"refused": name}))
+                if change:
+                    await connection.send(json.dumps({"result": None, "id": command["id"]}))
         finally:
             del self.open[connection]
 
@@ -77,6 +82,8 @@ class Client:
         )  # fmt: skip
 
     def _receive(self, frame: bytes) -> Control | None:
+        if frame.startswith(b'{"refused"'):
+            return Reply("no such market", names=frozenset(json.loads(frame).values()))
         try:
             event = self._decode(frame)
         except Rejected:
@@ -131,6 +138,43 @@ def test_a_stream_that_fell_silent_is_subscribed_to_anew() -> None:
             await until(lambda: len(server.commands) == commands + 2)
             assert server.commands[commands:] == [("UNSUBSCRIBE", ["b"]), ("SUBSCRIBE", ["b"])]
             assert server.accepted == 1
+
+    scenario(run)
+
+
+def test_a_channel_that_is_refused_by_name_costs_no_other_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(session, "REFUSED_AGAIN_S", 0.2)
+
+    async def run() -> None:
+        async with connected(["a"]) as (server, client):
+            server.refuses = {"unlisted"}
+            client.fleet.add(channels("b", "unlisted"))
+            await until(lambda: server.streams == [{"a", "b"}] and server.commands.count(SUBSCRIBED) >= 2)
+            server.refuses = set()
+            await until(lambda: server.streams == [{"a", "b", "unlisted"}])
+            assert server.accepted == 1
+            count = len(server.commands)
+            client.fleet.remove(channels("b"))
+            await until(lambda: server.streams == [{"a", "unlisted"}])
+            assert len(server.commands) == count + 1
+
+    scenario(run)
+    assert "unlisted: no such market, again in" in caplog.text
+
+
+SUBSCRIBED = ("SUBSCRIBE", ["unlisted"])
+
+
+def test_a_connection_that_has_taken_its_commands_is_replaced_without_a_hole() -> None:
+    async def run() -> None:
+        async with connected(["a"], commands=2) as (server, client):
+            client.fleet.add(channels("b"))
+            await until(lambda: server.accepted == 2 and {"a", "b"} in server.streams)
+            await server.send({"n": 1})
+            await until(lambda: server.streams == [{"a", "b"}])
+            assert not client.outages
 
     scenario(run)
 

@@ -10,9 +10,10 @@ from tests.unit.producer.conftest import ALL_STREAMS, BINANCE, NOW, handlers_of,
 
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.rows import KlinesRow, LatestPricesRow, RecentTradesRow
-from cryptocdc_exchanges.port import Offer, Proof
+from cryptocdc_exchanges.port import Offer, Proof, Refill
 from cryptocdc_producer.storage.intake import Intake
 from cryptocdc_producer.storage.store import Stored
+from cryptocdc_producer.streams.continuity import Gap
 
 
 def test_every_stream_of_the_feed_has_its_handler() -> None:
@@ -72,3 +73,21 @@ def test_trades_of_a_venue_without_ids_are_counted_by_time_instead_of_gaps() -> 
 
     assert lost_s(handlers, "recent_trades") == 60
     assert not handlers.trades.refillable
+
+
+def test_trades_of_a_kind_whose_ids_have_holes_are_not_searched_for_gaps() -> None:
+    refill = Refill("trade_id", frozenset({"trade"}))
+    offers = {**BINANCE.offers} | {"recent_trades": Offer(("websocket",), Proof.IDS, refill)}
+    venue = replace(BINANCE, offers=offers)
+    for kind, searched in (("aggregate", False), ("trade", True)):
+        gaps: list[Gap] = []
+        streams = {"recentTrades": {"kind": kind}}
+        handlers = handlers_of(make_feed(streams), Intake(ProducerMetrics("test")), gaps, venue=venue)
+        assert handlers.trades is not None
+        handlers.trades.begin("BTCUSDT", Stored())
+        for trade_id in (7, 12):
+            handlers.trades.take(make_row(RecentTradesRow, trade_id=trade_id, trade_time=NOW + trade_id), NOW)
+
+        assert bool(gaps) is searched
+        assert handlers.trades.refillable is searched
+        assert ("recent_trades" in venue.not_refillable(make_feed(streams).spec.streams)) is not searched

@@ -124,7 +124,7 @@ def channel_of(venue: Venue, feed: CryptoFeed, stream: Stream, known: Values) ->
             update={"klines": wanted.klines.model_copy(update={"intervals": [known["interval"]]})}
         )  # fmt: skip
     channels = venue.channels.of(wanted, known["symbol"])
-    return next((channel for channel in channels if channel.table == stream.table), None)
+    return next((channel for channel in channels if stream.table in channel.tables), None)
 
 
 def _without(values: Values, names: tuple[str, ...]) -> Values:

@@ -56,7 +56,7 @@ class Producer:
         kafka, database = KafkaSettings.from_env(), PostgresSettings.from_env()
         connect = partial(postgres.connect, database, "producer")
         self._metrics, self._health = metrics, health
-        self._at_risk = venue.not_refillable
+        self._at_risk = venue.not_refillable(feed.spec.streams)
         self._rejects = Rejects(kafka, names, feed.name, metrics)
         self._intake = Intake(metrics)
         self._writer = Writer(names, streams_of(feed), self._intake, connect, metrics, self._refuse_row)
@@ -162,5 +162,5 @@ class Producer:
         self._rejects.refuse("postgres", problem, msgspec.json.encode(row), row.symbol)
 
     def _outage(self, channels: Iterable[Channel], seconds: float) -> None:
-        for table in {channel.table for channel in channels} & self._at_risk:
+        for table in {table for channel in channels for table in channel.tables} & self._at_risk:
             self._metrics.outage_seconds.labels(table).inc(seconds)

@@ -16,7 +16,7 @@ from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.resolve import MarketState
 from cryptocdc_core.rows import Row
-from cryptocdc_exchanges.port import Answer, BookSnapshot, BookUpdate, Control, Refusal, Request, SlowDown, Venue
+from cryptocdc_exchanges.port import Answer, BookSnapshot, BookUpdate, Control, Offer, Refusal, Request, SlowDown, Venue
 from cryptocdc_exchanges.registry import VENUES
 
 from .simulated import dialect_name
@@ -31,7 +31,7 @@ class Frame(NamedTuple):
     raw: bytes
     becomes: Row | BookUpdate
     kind: str = ""
-    """Of trades, if it is not the first that the venue accepts."""
+    """Of trades, if it is not `first_kind`."""
 
 
 class Body(NamedTuple):
@@ -85,13 +85,19 @@ def streams_of(venue: Venue, *tables: str, kind: str = "") -> dict[str, Any]:
             continue
         settings: dict[str, Any] = {"source": "websocket"}
         if stream.table == "recent_trades":
-            settings["kind"] = kind or offer.accepted.get("kind", ("aggregate",))[0]
+            settings["kind"] = kind or first_kind(offer)
         if stream.table == "klines":
             settings["intervals"] = ["1m"]
         if stream.table == "order_book":
             settings |= {"depth": 5, "interval": "1s"}
         wanted[name] = settings
     return wanted
+
+
+def first_kind(offer: Offer) -> str:
+    """Return the kind of trades of which most can be proven."""
+    numbered = sorted(offer.refill.kinds) if offer.refill is not None else []
+    return (*numbered, *offer.accepted.get("kind", ()), "aggregate")[0]
 
 
 def feed_of(venue: Venue, *tables: str, kind: str = "") -> CryptoFeed:

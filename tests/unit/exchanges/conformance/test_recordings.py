@@ -129,7 +129,7 @@ def _apply(
     if update.snapshot:
         for side in book:
             side.clear()
-    elif update.last_id <= known[update.symbol]:
+    elif update.numbered and update.last_id <= known[update.symbol]:
         return
     known[update.symbol] = update.last_id
     for side, changes in zip(book, (update.bids, update.asks), strict=True):

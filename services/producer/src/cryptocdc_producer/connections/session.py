@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -26,6 +26,8 @@ _LONGEST_SILENCE_S = 600.0
 _MAX_BYTES = 16 * 1024 * 1024
 """A frame that is merely too big is refused and the connection lives on; one beyond this ends the connection."""
 _REPLY_S = 15.0
+REFUSED_AGAIN_S = 60.0
+"""Channels that are refused by name are tried again after so long: their market may be listed by then."""
 
 
 class Session:
@@ -36,6 +38,8 @@ class Session:
         self._opened = self.heard = time.monotonic()
         self._max_age_s = (line.fleet.limits.max_age_s or float("inf")) * random.uniform(0.98, 1.0)
         self.frames = 0
+        self._commands = 0
+        """Sent on this connection."""
         self._shutdown = False
         self._refused = ""
         self._command: Command | None = None
@@ -63,7 +67,7 @@ class Session:
                 return self._refused or "closed"
             if self._shutdown:
                 return "shutdown"
-            if now - self._opened > self._max_age_s:
+            if now - self._opened > self._max_age_s or self._commands >= self._line.fleet.limits.commands:
                 return "age"
             if now - self.heard > self._line.silence_s:
                 self._line.silence_s = min(self._line.silence_s * 2, _LONGEST_SILENCE_S)
@@ -121,7 +125,6 @@ class Session:
     async def _follow(self) -> None:
         channels, limits = self._line.fleet.channels, self._line.fleet.limits
         subscribed: set[Channel] = set()
-        number = 0
         while True:
             self._line.changed.clear()
             wanted, renewed = set(self._line.channels), self._line.renewed
@@ -130,14 +133,18 @@ class Session:
                 going = subscribed - wanted | subscribed & renewed
                 ordered = sorted(going if write == channels.unsubscribe else wanted - subscribed)
                 for at in range(0, len(ordered), limits.channels_per_command):
-                    number += 1
+                    self._commands += 1
                     part = ordered[at : at + limits.channels_per_command]
-                    names = [channel.name for channel in part]
-                    if not await self._obeyed(Command(number, names), write(number, names)):
+                    command = Command(self._commands, [channel.name for channel in part])
+                    if not await self._obeyed(command, write(command.number, command.names)):
                         return
-                    subscribed.symmetric_difference_update(part)
+                    if write == channels.unsubscribe:
+                        subscribed.difference_update(part)
+                    else:
+                        subscribed.update(channel for channel in part if channel.name not in command.refused)
                     await asyncio.sleep(limits.command_every_s)
-            await self._line.changed.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._line.changed.wait(), REFUSED_AGAIN_S if wanted - subscribed else None)
 
     async def _obeyed(self, command: Command, message: str) -> bool:
         """Send a command and wait for its acknowledgement. Without one the connection is ended, to begin again."""
@@ -147,6 +154,8 @@ class Session:
             error = await asyncio.wait_for(command.done, _REPLY_S)
         except (ConnectionClosed, TimeoutError):
             error = "no answer"
+        for name, problem in command.refused.items():
+            log.warning("%s: %s, again in %.0f s", name, problem, REFUSED_AGAIN_S)
         if error:
             log.warning("%.100s: %s", message, error)
             self._refused = "refused"
@@ -155,15 +164,23 @@ class Session:
 
 
 class Command:
-    """A command in flight: done with the error, or with "" once all of its channels are acknowledged."""
+    """A command in flight: done with the error, or with "" once each of its channels is acknowledged or refused."""
 
-    def __init__(self, number: int, names: Iterable[str]) -> None:
-        self._number, self._open = number, set(names)
+    def __init__(self, number: int, names: Sequence[str]) -> None:
+        self.number, self.names = number, names
+        self._open = set(names)
+        self.refused: dict[str, str] = {}
+        """Channels that the venue refuses by name, and why."""
         self.done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def take(self, reply: Reply) -> None:
-        if self.done.done() or reply.number not in (None, self._number):
+        if self.done.done() or reply.number not in (None, self.number):
             return
-        self._open -= self._open if reply.names is None else reply.names
-        if reply.error or not self._open:
+        if reply.names is None:
             self.done.set_result(reply.error)
+            return
+        if reply.error:
+            self.refused.update(dict.fromkeys(self._open & reply.names, reply.error))
+        self._open -= reply.names
+        if not self._open:
+            self.done.set_result("")

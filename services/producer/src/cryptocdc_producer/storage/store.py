@@ -43,7 +43,7 @@ class Store:
         self._connect = connect
         streams = feed.spec.streams
         self._trades = streams.recent_trades is not None
-        self._at_risk = [stream for stream in streams_of(feed) if stream.table in venue.not_refillable]
+        self._at_risk = [stream for stream in streams_of(feed) if stream.table in venue.not_refillable(streams)]
         self._intervals: Sequence[str] = streams.klines.intervals if streams.klines is not None else ()
 
     def load(self, symbols: Iterable[str]) -> dict[str, Stored]:

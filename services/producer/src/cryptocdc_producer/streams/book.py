@@ -113,6 +113,8 @@ class Book:
         self._place = procedure.place
         self._bids, self._asks = Side(1, procedure.levels), Side(-1, procedure.levels)
         self._last_id: int | None = None
+        self._numbered = True
+        """Whether the venue gives ids."""
         self._newest = (-1, 0)
         """The highest update id that a diff has brought, and that diff's event time in ms."""
         self._wild_id: int | None = None
@@ -168,6 +170,7 @@ class Book:
         row = self.flush()
         self.reset()
         self.load(BookSnapshot(snapshot.last_id, [*snapshot.bids], [*snapshot.asks]))
+        self._numbered = snapshot.numbered
         self._newest = (snapshot.last_id, snapshot.event_time)
         return Applied.SNAPSHOT, row
 
@@ -248,6 +251,9 @@ class Book:
         return True, rows
 
     def _apply(self, diff: BookUpdate, now_ms: int) -> OrderBookRow | None:
+        if diff.first_id > diff.last_id == self._last_id:
+            self._newest = (diff.last_id, diff.event_time)  # nothing has changed, so there is no row of it
+            return None
         bucket = diff.event_time - diff.event_time % self._interval
         row = self.flush() if self._bucket is not None and bucket > self._bucket else None
         if self._last_id is None:
@@ -280,7 +286,7 @@ class Book:
             return None
         bucket, self._bucket = self._bucket, None
         return OrderBookRow(
-            symbol=self._symbol, bucket_time=bucket, last_update_id=self._last_id,
+            symbol=self._symbol, bucket_time=bucket, last_update_id=self._last_id if self._numbered else None,
             bid_prices=[price for price, _ in bids], bid_quantities=[quantity for _, quantity in bids],
             ask_prices=[price for price, _ in asks], ask_quantities=[quantity for _, quantity in asks],
             event_time=self._event_time, received_at=self._received, version=version(self._event_time),

@@ -84,7 +84,7 @@ class Handler(ABC, Generic[R]):
         """`settings`: the stream's field of the feed."""
         self._venue, self._out = venue, outlets
         self._settings = settings
-        self.refillable = venue.offers[self.table].refill is not None
+        self.refillable = venue.offers[self.table].of(settings).refill is not None
         self.by_websocket = settings.source == "websocket"
         self._event_ms: Callable[[Row], int] = attrgetter(self.stream.event)
         self._outage = Outage(self.pace_s)

@@ -1,4 +1,4 @@
-"""Trades: refillable by id, never conflated; by their ids a missing one is found."""
+"""Trades: never conflated. Where their ids follow each other a missing one is found by them, and refilled."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Trades(Handler[RecentTradesRow]):
             return
         if seen is Seen.WILD:
             raise Rejected("wild-id", f"trade id {row.trade_id} after {ids.last}, and nothing that leads there")
-        if missing is not None:
+        if missing is not None and self.refillable:
             self._found(Gap(self.table, row.symbol, "", *missing))
         if seen is Seen.RESTART:
             log.warning("%s: trade ids begin again at %d", row.symbol, row.trade_id)

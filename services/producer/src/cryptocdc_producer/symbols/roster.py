@@ -79,7 +79,7 @@ class Roster:
 
     def renew(self, symbol: str, table: str) -> None:
         """The stream that fills `table` has fallen silent, others of `symbol` have not: subscribe to it again."""
-        self._fleet.renew([channel for channel in self.channels(symbol) if channel.table == table])
+        self._fleet.renew([channel for channel in self.channels(symbol) if table in channel.tables])
 
     def renew_all(self, symbol: str) -> None:
         """The market of `symbol` trades again, and no frame has come yet: subscribe to all of its streams again."""
