@@ -1,0 +1,98 @@
+"""OKX through every server: its dialect of the simulator with faults, and recordings of it."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration import recorded
+from tests.integration.conftest import ALL_STREAMS, Starter, feed_document
+from tests.integration.test_run import assert_equal, assert_no_gap, fault, finish, rows_in_cassandra, trade_ids
+from tests.integration.waiting import wait_for
+
+pytestmark = pytest.mark.platform
+
+STREAMS = {**ALL_STREAMS, "recentTrades": {"source": "websocket", "kind": "trade"}}
+SPOT, SWAP, UNLISTED = "BTC-USDT", "ETH-USDT-SWAP", "NEW-USDT"
+
+
+def test_faults_on_spot_and_swap_cost_nothing_nor_does_a_market_that_is_not_listed(start: Starter) -> None:
+    """The venue refuses the subscriptions to an unlisted market, by name; when it is listed they are made again."""
+    with start(feed_document("okx-faults", [SPOT, SWAP, UNLISTED], STREAMS, exchange="okx")) as it:
+        wait_for("trades of both", lambda: all(len(trade_ids(it, symbol)) > 5 for symbol in (SPOT, SWAP)), 90)
+        for symbol in (SPOT, SWAP):
+            fault(it, "drop-trades", symbol=symbol, count=5)
+            fault(it, "depth-gap", symbol=symbol, count=2)
+        wait_for("the gaps filled", lambda: it.figures().gap_rows_filled > 0 and it.figures().gaps_open == 0, 90)
+        fault(it, "list", base="NEW", quote="USDT", unseen=3)
+        fault(it, "cut")
+        fault(it, "reorder", count=10)
+        fault(it, "duplicate", count=10)
+        fault(it, "restart-book", symbol=SWAP)
+        before = rows_in_cassandra(it, "order_book")
+        wait_for("books go on", lambda: rows_in_cassandra(it, "order_book") > before + 10, 90)
+        wait_for("the new market's first trade", lambda: trade_ids(it, UNLISTED)[:1] == [0], 90)
+        wait_for("no gap open", lambda: it.figures().gaps_open == 0, 90)
+        result = finish(it)
+        assert_no_gap(it, (SPOT, SWAP, UNLISTED))
+
+    assert_equal(result)
+    assert min(result["counts"].values()) > 0
+
+
+@pytest.fixture
+def okx_capture(tmp_path: Path, recordings: Path) -> Path:
+    """A folder with the recorded ten seconds of OKX alone."""
+    folder = tmp_path / "okx"
+    folder.mkdir()
+    for part in ("rest", "websocket"):
+        (folder / f"okx-{part}.capture").symlink_to(recordings / f"okx-{part}.capture")
+    return folder
+
+
+def frames(folder: Path, channel: str) -> list[dict[str, Any]]:
+    lines = (folder / "okx-websocket.capture").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line.split(": ", 1)[1]) for line in lines]
+    return [frame for frame in found if frame["arg"]["channel"] == channel]
+
+
+def expected_books(folder: Path) -> dict[tuple[str, int], recorded.Book]:
+    """By market and second: the best levels after the last update that the venue dated within it."""
+    sides: dict[str, dict[str, str]] = {}
+    books: dict[tuple[str, int], recorded.Book] = {}
+    for frame in frames(folder, "books"):
+        (data,) = frame["data"]
+        for side in ("bids", "asks"):
+            if frame["action"] == "snapshot":
+                sides[side] = {}
+            for price, size, *_ in data[side]:
+                sides[side][price] = size
+                if size == "0":
+                    del sides[side][price]
+        if frame["action"] == "update":
+            books[frame["arg"]["instId"], int(data["ts"]) // 1000 * 1000] = (
+                tuple(sorted(sides["bids"].items(), key=lambda level: -Decimal(level[0]))[:20]),
+                tuple(sorted(sides["asks"].items(), key=lambda level: Decimal(level[0]))[:20]),
+            )
+    return books
+
+
+def test_a_capture_runs_through_exact_to_the_digit(start: Starter, okx_capture: Path) -> None:
+    streams = {name: ALL_STREAMS[name] for name in ("recentTrades", "crypto24hStats", "latestPrices", "orderBook")}
+    document = feed_document("okx-recorded", [SPOT], streams, exchange="okx")
+    with start(document, source=f"capture:{okx_capture}") as it:
+        wait_for("the end of the capture", it.simulator.capture_finished, 120)  # type: ignore[union-attr]
+        result = finish(it)
+        trades = recorded.stored(it, "recent_trades", "trade_id, price, quantity")
+        prices = recorded.stored(it, "latest_prices", "price")
+        books = recorded.stored_books(it)
+
+    assert_equal(result)
+    wanted = [data for frame in frames(okx_capture, "trades") for data in frame["data"]]
+    assert sorted(map(tuple, trades)) == sorted((int(d["tradeId"]), Decimal(d["px"]), Decimal(d["sz"])) for d in wanted)
+    assert len(prices) == len({frame["data"][0]["ts"] for frame in frames(okx_capture, "tickers")})
+    assert books == expected_books(okx_capture)

@@ -1,0 +1,69 @@
+"""Channels of OKX: on which path each is, and how commands name them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.unit.core.feeds import feed
+
+from cryptocdc_exchanges.okx import channels
+from cryptocdc_exchanges.port import Channel
+from cryptocdc_exchanges.registry import VENUES, check
+
+
+def channels_of(**streams: Any) -> list[Channel]:
+    return channels.of(feed(exchange="okx", streams=streams).spec.streams, "BTC-USDT-SWAP")
+
+
+def test_single_trades_and_candles_are_on_the_business_path_aggregates_on_the_public_one() -> None:
+    assert channels_of(recentTrades={"kind": "trade"}, klines={"intervals": ["1m", "1d"]}) == [
+        Channel("recent_trades", "trades-all:BTC-USDT-SWAP", "/ws/v5/business"),
+        Channel("klines", "candle1m:BTC-USDT-SWAP", "/ws/v5/business"),
+        Channel("klines", "candle1Dutc:BTC-USDT-SWAP", "/ws/v5/business"),
+    ]
+    assert channels_of(recentTrades={}) == [Channel("recent_trades", "trades:BTC-USDT-SWAP", "/ws/v5/public")]
+
+
+def test_statistics_and_prices_come_with_one_channel() -> None:
+    by_websocket = {"source": "websocket"}
+
+    assert channels_of(crypto24hStats=by_websocket, latestPrices=by_websocket) == [
+        Channel("crypto_24h_stats", "tickers:BTC-USDT-SWAP", "/ws/v5/public", ("latest_prices",))
+    ]
+    assert channels_of(crypto24hStats={"source": "rest"}, latestPrices=by_websocket) == [
+        Channel("latest_prices", "tickers:BTC-USDT-SWAP", "/ws/v5/public")
+    ]
+
+
+def test_a_command_names_each_channel_by_its_argument() -> None:
+    assert json.loads(channels.subscribe(7, ["books:BTC-USDT"])) == {
+        "id": "7",
+        "op": "subscribe",
+        "args": [{"channel": "books", "instId": "BTC-USDT"}],
+    }
+    assert json.loads(channels.unsubscribe(8, ["books:BTC-USDT"]))["op"] == "unsubscribe"
+
+
+@pytest.mark.parametrize(
+    ("streams", "field"),
+    [
+        ({"klines": {"intervals": ["1m", "8h"]}}, "spec.streams.klines.intervals: '8h'"),
+        ({"klines": {"source": "rest"}}, "spec.streams.klines.source: 'rest'"),
+        ({"recentTrades": {"source": "rest"}}, "spec.streams.recentTrades.source: 'rest'"),
+    ],
+)
+def test_what_the_venue_does_not_have_is_refused_by_its_field(streams: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        check(feed(exchange="okx", streams=streams))
+
+
+def test_trades_are_proven_by_ids_only_where_they_are_single_ones() -> None:
+    offer = VENUES["okx"].offers["recent_trades"]
+    streams = feed(exchange="okx", streams={"recentTrades": {"kind": "trade"}}).spec.streams
+
+    assert offer.of(streams.recent_trades).proof.value == "ids"
+    aggregates = feed(exchange="okx", streams={"recentTrades": {}}).spec.streams
+    assert offer.of(aggregates.recent_trades).proof.value == "arrival"
+    assert "recent_trades" in VENUES["okx"].not_refillable(aggregates)

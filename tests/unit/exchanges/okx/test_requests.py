@@ -1,0 +1,119 @@
+"""Requests to OKX: pages are given backwards, and must still answer from an id or a time on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.unit.exchanges.conformance.simulated import Simulated
+
+from cryptocdc_core.rows import Row
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.okx import markets, requests
+from cryptocdc_exchanges.port import Request, Rows
+from cryptocdc_exchanges.registry import VENUES
+
+MINUTE = 60_000
+SYMBOL = "BTC-USDT-SWAP"
+
+
+@pytest.fixture
+def simulated() -> Simulated:
+    return Simulated(VENUES["okx"])
+
+
+def rows_of(simulated: Simulated, request: Request[Rows[Any]]) -> list[Any]:
+    found = simulated.read(request)
+    assert not found.refused
+    rows: list[Row] = found.rows
+    return rows
+
+
+def body(*data: Any) -> bytes:
+    return json.dumps({"code": "0", "msg": "", "data": list(data)}).encode()
+
+
+def trade(**fields: str) -> dict[str, str]:
+    return {"instId": SYMBOL, "tradeId": "7", "px": "1.50", "sz": "3", "side": "buy", "ts": "1000", **fields}
+
+
+def test_a_page_of_trades_begins_at_the_id_that_was_asked_for(simulated: Simulated) -> None:
+    newest = rows_of(simulated, requests.trades(SYMBOL, "trade", None, 1))[0].trade_id
+
+    page = rows_of(simulated, requests.trades(SYMBOL, "trade", newest - 500, 100))
+
+    assert sorted(row.trade_id for row in page) == list(range(newest - 500, newest - 400))
+
+
+def test_a_page_of_trades_that_reaches_the_newest_holds_all_from_the_id_on(simulated: Simulated) -> None:
+    newest = rows_of(simulated, requests.trades(SYMBOL, "trade", None, 1))[0].trade_id
+
+    page = rows_of(simulated, requests.trades(SYMBOL, "trade", newest - 4, 100))
+
+    assert {row.trade_id for row in page} >= set(range(newest - 4, newest + 1))
+
+
+def test_the_first_trade_at_a_time_follows_the_last_one_before_it(simulated: Simulated) -> None:
+    page = rows_of(simulated, requests.trades(SYMBOL, "trade", None, 100))
+    at = sorted(page, key=lambda row: row.trade_id)[50]
+
+    found = simulated.read(requests.first_trade(SYMBOL, "trade", at.trade_time, 1))
+
+    assert found.ids == [min(row.trade_id for row in page if row.trade_time >= at.trade_time)]
+
+
+def test_before_all_that_is_known_the_first_trade_is_the_first_of_its_market() -> None:
+    read = requests.first_trade(SYMBOL, "trade", 5, 1).read
+
+    assert read(body(), 2000) == ([requests.FIRST_TRADE_ID], [])
+
+
+def test_a_first_trade_is_found_where_the_one_before_it_can_not_be_read() -> None:
+    read = requests.first_trade(SYMBOL, "trade", 5, 1).read
+
+    assert read(body(trade(px="?")), 2000).ids == [8]
+    unread = read(body(trade(tradeId="?")), 2000)
+    assert unread.ids == []
+    assert [it.position for it in unread.refused] == [None]
+
+
+def test_candles_are_those_from_the_time_on_that_are_complete(simulated: Simulated) -> None:
+    opened = simulated.clock.now // MINUTE * MINUTE
+
+    page = rows_of(simulated, requests.klines(SYMBOL, "1m", opened - 10 * MINUTE, 5))
+    last = rows_of(simulated, requests.klines(SYMBOL, "1m", opened - 3 * MINUTE, 100))
+
+    assert sorted(row.open_time for row in page) == [opened - n * MINUTE for n in range(10, 5, -1)]
+    assert sorted(row.open_time for row in last) == [opened - n * MINUTE for n in (3, 2, 1)]
+
+
+def test_an_element_that_is_wrong_is_refused_alone_and_says_where_it_is() -> None:
+    found = requests.trades(SYMBOL, "trade", 7, 2).read(body(trade(), trade(tradeId="8", px="-1")), 2000)
+
+    assert [row.trade_id for row in found.rows] == [7]
+    assert [(it.rejected.reason, it.position) for it in found.refused] == [("wrong-decimal", 8)]
+    candle = requests.klines(SYMBOL, "1m", 0, 2).read(body(["60000", "x"]), 2000)
+    assert [(it.rejected.reason, it.position) for it in candle.refused] == [("wrong-field", 60_000)]
+
+
+def test_an_answer_with_a_code_of_an_error_is_no_list() -> None:
+    with pytest.raises(Rejected) as refusal:
+        requests.trades(SYMBOL, "trade", 7, 2).read(b'{"code":"50001","msg":"busy","data":[]}', 0)
+
+    assert refusal.value.reason == "error-body"
+
+
+def test_a_market_is_listed_by_its_kind_and_quoted_in_the_second_part_of_its_name(simulated: Simulated) -> None:
+    for symbol, kind in (("BTC-USDT", "SPOT"), (SYMBOL, "SWAP")):
+        (request,) = markets.listing(symbol)
+        assert request.params["instType"] == kind
+        assert simulated.read(request).markets[symbol].quote == "USDT"
+
+
+def test_volumes_of_spot_and_swap_are_both_in_the_quote_currency() -> None:
+    spot, swap = markets.quote_volumes()
+    common = {"last": "100", "volCcy24h": "5"}
+
+    assert spot.read(body({"instType": "SPOT", "instId": "X-USDT", **common}), 0) == {"X-USDT": 5.0}
+    assert swap.read(body({"instType": "SWAP", "instId": "X-USDT-SWAP", **common}), 0) == {"X-USDT-SWAP": 500.0}
