@@ -183,10 +183,12 @@ def _look_again(frame: bytes, problem: str) -> Control:
     if event.event in ("subscribe", "unsubscribe") and event.arg is not None:
         return Reply("", event.id, frozenset({channels.named(event.arg.channel, event.arg.symbol)}))
     if event.event == "error":
-        refused = _REFUSED_CHANNEL.search(event.msg)
-        return Reply(
-            f"{event.code}: {event.msg}", event.id, frozenset({channels.named(*refused.groups())}) if refused else None
-        )
+        refused, problem = _REFUSED_CHANNEL.search(event.msg), f"{event.code}: {event.msg}"
+        if refused is not None:
+            return Reply(problem, event.id, frozenset({channels.named(*refused.groups())}))
+        if event.id is None:
+            raise Rejected("error-body", problem)  # of no command of ours: each of them has an id
+        return Reply(problem, event.id)
     if event.event == "notice":
         return Closing()  # in 30 to 60 s, for an upgrade of the service
     raise Rejected("unknown-event", f"event {event.event[:40]!r}")

@@ -117,8 +117,8 @@ MATERIAL = Material(
             Reply(f"60018: {WRONG}", 8, frozenset({"books:BTC-USD-191227"})),
         ),
         (
-            event(event="error", code="60012", msg="Invalid request: {}"),
-            Reply("60012: Invalid request: {}", None, None),
+            event(id="9", event="error", code="60014", msg="Requests too frequent"),
+            Reply("60014: Requests too frequent", 9, None),
         ),
         (event(event="notice", code="64008", msg="The connection will soon be closed."), Closing()),
         (b"pong", Alive()),
@@ -135,6 +135,7 @@ MATERIAL = Material(
         (push("books", UPDATE), "wrong-field"),
         (push("books", {**UPDATE, "prevSeqId": -1}, action="update"), "wrong-field"),
         (event(event="login", code="0"), "unknown-event"),
+        (event(event="error", code="60012", msg="Invalid request: {}"), "error-body"),
         (b'{"code":"50001","msg":"Service temporarily unavailable."}', "error-body"),
     ],
     bodies=[
