@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 from tests.unit.core.feeds import feed
 
+from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import Spec
-from cryptocdc_exchanges.registry import VENUES, always_listed, simulated, venue_of
+from cryptocdc_exchanges.registry import VENUES, always_listed, check, simulated, venue_of
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def test_the_venues_are_the_exchanges_that_a_feed_may_name() -> None:
     assert set(VENUES) == set(get_args(Spec.model_fields["exchange"].annotation))
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_feeds_of_the_examples_ask_their_venue_for_nothing_that_it_lacks(example: Path) -> None:
+    document = yaml.safe_load(example.read_text(encoding="utf-8"))
+    if not isinstance(document, dict) or document.get("kind") != "CryptoFeed":
+        pytest.skip(f"{example.name} is no feed")
+    check(feeds.parse(document))
 
 
 def test_the_feed_s_own_endpoint_is_used_unless_the_caller_names_another() -> None:
