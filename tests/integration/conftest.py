@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from cryptocdc_core import feed as feeds
+from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_local import applier, run
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.exchange_choice import choose
@@ -115,7 +116,10 @@ ALL_STREAMS: Document = {
     "crypto24hStats": {"source": "websocket"},
     "latestPrices": {"source": "websocket"},
     "orderBook": {"source": "websocket", "depth": 20, "interval": "1s"},
+    "bestQuotes": {"interval": "1s"},
 }
+CAPTURED = [STREAMS[name] for name in ALL_STREAMS]
+"""All streams that the simulated spot market has."""
 
 
 def feed_document(name: str, symbols: list[str] | int, streams: Document | None = None, **spec: Any) -> Document:

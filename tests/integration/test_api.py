@@ -28,14 +28,14 @@ from cryptocdc_local.proof import prove
 from cryptocdc_local.run import Run
 from tests.integration.api_client import Rows, all_rows, ask, command, healthy, rows, served
 from tests.integration.command import cryptocdc
-from tests.integration.conftest import ALL_STREAMS, feed_document, starter
+from tests.integration.conftest import ALL_STREAMS, CAPTURED, feed_document, starter
 from tests.integration.stored import Written
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
 
 SYMBOLS = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
-TABLES = [stream.table for stream in STREAMS.values()]
+TABLES = [stream.table for stream in CAPTURED]
 BACKFILLED = timedelta(minutes=75)
 """Some candles more than an indicator needs, and trades in more than one partition."""
 
@@ -247,7 +247,7 @@ def written(still: Run) -> Iterator[Written]:
     found.cluster.shutdown()
 
 
-@pytest.mark.parametrize("stream", STREAMS.values(), ids=lambda stream: stream.table)
+@pytest.mark.parametrize("stream", CAPTURED, ids=lambda stream: stream.table)
 def test_every_row_of_a_table_is_answered_digit_for_digit(still: Run, written: Written, stream: Any) -> None:
     held: dict[str, Rows] = defaultdict(list)
     for row in written.rows(stream.table, stream.columns):

@@ -11,11 +11,10 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect, sync_playwright
 
-from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
 from tests.integration.api_client import healthy, served
-from tests.integration.conftest import feed_document, starter
+from tests.integration.conftest import CAPTURED, feed_document, starter
 from tests.integration.waiting import wait_for
 
 CHROMIUM = shutil.which("chromium")
@@ -314,7 +313,7 @@ def test_what_is_not_in_cassandra_yet_is_told_and_asked_for_again(it: Run, watch
 
 
 def test_what_an_exchange_does_not_report_is_a_dash_and_never_0(it: Run, watched: Watched) -> None:
-    nulls = {stream.table: {column.name: None for column in stream.nullable} for stream in STREAMS.values()}
+    nulls = {stream.table: {column.name: None for column in stream.nullable} for stream in CAPTURED}
 
     def answer(route: Route) -> None:
         table = route.request.url.partition("?")[0].rpartition("/")[2]

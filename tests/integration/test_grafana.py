@@ -23,7 +23,6 @@ from cassandra.cluster import Session
 from prometheus_client import start_http_server
 
 from cryptocdc_adapters import cassandra, postgres
-from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_local.platform import Platform, PlatformSettings
@@ -34,7 +33,7 @@ from cryptocdc_local.platform.settings import MetricsPorts
 from cryptocdc_local.run import Run
 from tests.integration import grafana
 from tests.integration.api_client import ask, free_port, healthy
-from tests.integration.conftest import ALL_STREAMS, feed_document, starter
+from tests.integration.conftest import ALL_STREAMS, CAPTURED, feed_document, starter
 from tests.integration.rows import insert
 from tests.integration.waiting import wait_for
 
@@ -61,7 +60,7 @@ def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
         start(document) as run,
     ):
         wait_for("the API", lambda: healthy(run.address))
-        wait_for("a row of every stream", lambda: all(rows_of(run, s.table) for s in STREAMS.values()), 120)
+        wait_for("a row of every stream", lambda: all(rows_of(run, s.table) for s in CAPTURED), 120)
         wait_for("a heatmap", lambda: ask(run.address, "/heatmap", symbol="BTCUSDT").json(), 60)
         for symbol, age_ms in ((GAINER, 0), (GONE, 25 * 3_600_000)):
             at = int(time.time() * 1000) - age_ms

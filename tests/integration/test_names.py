@@ -16,14 +16,14 @@ from playwright.sync_api import expect, sync_playwright
 from websockets.sync.client import connect as websocket
 
 from cryptocdc_adapters import cassandra
-from cryptocdc_core.catalogue import STREAMS, Bucket
+from cryptocdc_core.catalogue import Bucket
 from cryptocdc_core.partitioning import change_partition
 from cryptocdc_core.times import millis
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
 from tests.integration.api_client import ask, healthy, pages, rows
 from tests.integration.command import cryptocdc
-from tests.integration.conftest import ALL_STREAMS, feed_document, starter
+from tests.integration.conftest import ALL_STREAMS, CAPTURED, feed_document, starter
 from tests.integration.test_alerts import metric, records
 from tests.integration.test_run import assert_equal, finish
 from tests.integration.waiting import wait_for
@@ -46,7 +46,7 @@ def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
         start(feed_document("named", [SYMBOL, "BTCUSDT"], streams, alerts=alerts)) as run,
     ):
         wait_for("the API", lambda: healthy(run.address))
-        for stream in STREAMS.values():
+        for stream in CAPTURED:
             wait_for(f"{stream.table} of {SYMBOL}", lambda table=stream.table: of_symbol(run, table))  # type: ignore[misc]
         yield run
 

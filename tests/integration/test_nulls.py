@@ -13,7 +13,7 @@ import yaml
 from cassandra.cluster import Session
 
 from cryptocdc_adapters import cassandra, postgres
-from cryptocdc_core.catalogue import STREAMS, Stream, Type
+from cryptocdc_core.catalogue import Stream, Type
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
 from cryptocdc_core.names import quoted
 from cryptocdc_local import applier
@@ -22,7 +22,7 @@ from cryptocdc_local.proof import prove
 from cryptocdc_local.run import Run
 from tests.integration.api_client import ask, healthy, rows
 from tests.integration.command import cryptocdc
-from tests.integration.conftest import feed_document, starter
+from tests.integration.conftest import CAPTURED, feed_document, starter
 from tests.integration.rows import insert
 from tests.integration.waiting import wait_for
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.platform
 
 SYMBOL = "BTC-USD"
 """Not captured: its rows are those of these tests."""
-NULLABLE = [stream for stream in STREAMS.values() if stream.nullable]
+NULLABLE = [stream for stream in CAPTURED if stream.nullable]
 MINUTE_MS = 60_000
 VALUES = {Type.BIGINT: "5", Type.DECIMAL: "0.50", Type.TIMESTAMP: "timestamp 'epoch'"}
 """In SQL."""

@@ -14,16 +14,17 @@ import requests
 
 from cryptocdc_adapters import postgres
 from cryptocdc_adapters.connect import Connect
+from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_local import run
 from cryptocdc_local.applier import apply
 from cryptocdc_local.draining import drain, open_gaps
 from cryptocdc_local.proof import prove
 from cryptocdc_local.run import Run
-from tests.integration.conftest import ALL_STREAMS, Starter, feed_document
+from tests.integration.conftest import ALL_STREAMS, CAPTURED, Starter, feed_document
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
-TABLES = {"recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"}
+TABLES = {stream.table for stream in CAPTURED}
 
 
 def finish(it: Run) -> dict[str, Any]:
@@ -68,8 +69,9 @@ def test_every_stream_by_rest_arrives_and_is_proven_equal(start: Starter) -> Non
         "latestPrices": {"source": "rest", "period": "1s"},
         "orderBook": {"source": "rest", "depth": 20, "interval": "2s"},
     }
+    tables = {STREAMS[name].table for name in streams}
     with start(feed_document("rest", 3, streams)) as it:
-        wait_for("rows of every stream in Cassandra", lambda: all(rows_in_cassandra(it, t) for t in TABLES))
+        wait_for("rows of every stream in Cassandra", lambda: all(rows_in_cassandra(it, t) for t in tables))
         result = finish(it)
 
     assert_equal(result)

@@ -12,12 +12,11 @@ import yaml
 from cassandra.cluster import Session
 
 from cryptocdc_adapters import cassandra
-from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
 from tests.integration.api_client import ask, healthy
 from tests.integration.command import Answer, cryptocdc
-from tests.integration.conftest import feed_document, starter
+from tests.integration.conftest import ALL_STREAMS, CAPTURED, feed_document, starter
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
@@ -73,7 +72,7 @@ def trace(command_environment: dict[str, str], file: Path) -> Tracing:
     return Tracing(command_environment, file)
 
 
-@pytest.mark.parametrize("stream", list(STREAMS))
+@pytest.mark.parametrize("stream", list(ALL_STREAMS))
 def test_the_next_row_is_followed_from_its_frame_to_cassandra(trace: Tracing, it: Run, stream: str) -> None:
     answer = trace("--stream", stream, "--json", "--limit", 60)
     assert answer.code == 0, answer.err
@@ -108,7 +107,7 @@ def test_the_api_tells_the_same_of_the_same_row(trace: Tracing, it: Run) -> None
     assert told["compared"] == ["kafka", "cassandra"]
 
 
-@pytest.mark.parametrize("table", [stream.table for stream in STREAMS.values()])
+@pytest.mark.parametrize("table", [stream.table for stream in CAPTURED])
 def test_the_newest_row_of_every_table_is_traced_by_the_api(it: Run, table: str) -> None:
     found = wait_for("a row", lambda: ask(it.address, "/trace", table=table, symbol=SYMBOL).json().get("hops"))
     assert all(hop["at"] for hop in found)

@@ -23,7 +23,7 @@ from cryptocdc_adapters import cassandra, postgres
 from cryptocdc_adapters.kafka import client_config
 from cryptocdc_adapters.serving import Health
 from cryptocdc_core import feed as feeds
-from cryptocdc_core.catalogue import STREAMS, by_table
+from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.ddl import DAY_MS
 from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_core.plan import Plan, plan
@@ -37,6 +37,7 @@ from cryptocdc_verifier.retention import Retention
 from cryptocdc_verifier.slices import proven_through
 from cryptocdc_verifier.target import Target, VerifyError
 from cryptocdc_verifier.verify import sides, verify
+from tests.integration.conftest import CAPTURED
 from tests.integration.rows import insert
 
 pytestmark = pytest.mark.platform
@@ -62,7 +63,7 @@ class Feed:
             "spec": {
                 "exchange": "simulated",
                 "symbols": {"names": ["BTCUSDT"]},
-                "streams": {stream: {} for stream in STREAMS},
+                "streams": {stream.name: {} for stream in CAPTURED},
                 "scaling": {"partitions": 3},
                 **spec,
             },
@@ -164,13 +165,13 @@ def test_a_feed_without_rows_is_not_equal(feed: Feed) -> None:
 
 
 def test_rows_of_every_table_are_proven_equal_to_the_digit(feed: Feed, hour: int) -> None:
-    for stream in STREAMS.values():
+    for stream in CAPTURED:
         feed.insert(stream.table, [hour + second * 1000 for second in range(50)])
 
     report = feed.verify()
 
     assert (report.reason, report.rows) == (None, 250)
-    assert {name: table.rows for name, table in report.tables.items()} == {s.table: 50 for s in STREAMS.values()}
+    assert {name: table.rows for name, table in report.tables.items()} == {s.table: 50 for s in CAPTURED}
 
 
 def test_an_altered_a_removed_and_an_added_row_are_each_named(feed: Feed, cql: Session, hour: int) -> None:

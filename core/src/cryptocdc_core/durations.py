@@ -15,3 +15,10 @@ def seconds(text: str) -> int:
             f"{text!r} is not a duration: a whole number with a unit is accepted, such as 60s, 15m, 12h, 2d"
         )
     return int(text[:-1]) * UNITS_S[text[-1]]
+
+
+def milliseconds(text: str) -> int:
+    """Return the duration in milliseconds, of "100ms" too. Raises ValueError as `seconds` does."""
+    if re.fullmatch(r"[1-9][0-9]{0,5}ms", text):
+        return int(text[:-2])
+    return seconds(text) * 1000

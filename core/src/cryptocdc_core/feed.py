@@ -155,6 +155,13 @@ class OrderBook(FeedModel):
     """One row per interval in which the book changed."""
 
 
+class BestQuotes(FeedModel):
+    """The best bid and ask, into the table `best_quotes`."""
+
+    interval: Literal["100ms", "200ms", "500ms", "1s", "2s", "5s", "10s"] = "1s"
+    """One row per interval in which the best bid or ask changed: the last one."""
+
+
 class Streams(FeedModel):
     """What to capture of each symbol: at least one stream. One without settings is written `klines: {}`."""
 
@@ -163,6 +170,7 @@ class Streams(FeedModel):
     crypto_24h_stats: Crypto24hStats | None = Field(None, alias="crypto24hStats")
     latest_prices: LatestPrices | None = Field(None, alias="latestPrices")
     order_book: OrderBook | None = Field(None, alias="orderBook")
+    best_quotes: BestQuotes | None = Field(None, alias="bestQuotes")
 
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:

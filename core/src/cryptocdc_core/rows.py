@@ -114,3 +114,18 @@ class OrderBookRow(Row, kw_only=True, gc=False):
     event_time: int
     received_at: int
     version: int
+
+
+class BestQuotesRow(Row, kw_only=True, gc=False):
+    """A row of `best_quotes`."""
+
+    stream: ClassVar[Stream] = STREAMS["bestQuotes"]
+    symbol: str
+    event_time: int
+    update_id: int | None
+    bid_price: str | None
+    bid_quantity: str | None
+    ask_price: str | None
+    ask_quantity: str | None
+    received_at: int
+    version: int

@@ -72,10 +72,15 @@ class Offer:
     def of(self, settings: object) -> Offer:
         """Return what is offered of a stream with these settings of the feed. For some kinds of trades it is less, and
         what is polled has no messages that could be chained."""
-        kind, source = getattr(settings, "kind", None), getattr(settings, "source", None)
+        kind, source = getattr(settings, "kind", None), self.source(settings)
         if self.refill is not None and self.refill.kinds and kind is not None and kind not in self.refill.kinds:
             return replace(self, proof=Proof.ARRIVAL, refill=None)
         return replace(self, proof=Proof.ARRIVAL) if self.proof is Proof.SEQUENCE and source == "rest" else self
+
+    def source(self, settings: object) -> str:
+        """Return the API over which the stream comes with these settings of a feed: the only one where they have no
+        choice of it."""
+        return str(getattr(settings, "source", self.sources[0]))
 
 
 # Markets

@@ -71,9 +71,14 @@ def _problems(venue: Venue, feed: CryptoFeed, name: str) -> Iterator[str]:
     offer = venue.offers.get(STREAMS[name].table)
     if offer is None:
         has = [stream.name for stream in STREAMS.values() if stream.table in venue.offers]
-        yield f"{field}: {venue.name} does not have it; accepted: {', '.join(has)}"
+        others = [other.name for other in VENUES.values() if STREAMS[name].table in other.offers]
+        yield (
+            f"{field}: {venue.name} does not have it; accepted: {', '.join(has)};"
+            f" exchanges that have {name}: {', '.join(others) or 'none'}"
+        )
         return
-    for option, accepted in {"source": offer.sources, **offer.accepted}.items():
+    choices = {"source": offer.sources} if hasattr(settings, "source") else {}
+    for option, accepted in {**choices, **offer.accepted}.items():
         value: Any = getattr(settings, option)
         for given in value if isinstance(value, list) else [value]:
             if given not in accepted:

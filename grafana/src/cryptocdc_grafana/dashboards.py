@@ -54,8 +54,17 @@ def _market(source: Source) -> Dashboard:
     if source is not Source.API:  # an API instance serves one feed
         made = made.with_variable(feed(source))
     made = made.with_variable(symbol(source)).with_variable(symbols(source)).with_variable(interval(source))
+    number = 0
     for number, panel in enumerate(market.panels(), 1):
         made = made.with_panel(_drawn_for(panel, source).id(number))
+    for title, panels in market.OPTIONAL.items():
+        # A closed row: its panels query nothing until it is opened, and not every feed has their tables.
+        number += 1
+        row = dashboard.Row(f"{title} (of feeds that capture them)").id(number)
+        for panel in panels():
+            number += 1
+            row = row.with_panel(_drawn_for(panel, source).id(number))
+        made = made.with_row(row)
     return made.build()
 
 

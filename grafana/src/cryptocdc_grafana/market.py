@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from grafana_foundation_sdk.builders import candlestick
 from grafana_foundation_sdk.models.common import GraphDrawStyle
 
 from cryptocdc_core.catalogue import NEWEST_STATS, Bucket
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
-from cryptocdc_grafana import books, drawing, shaping
+from cryptocdc_grafana import books, drawing, quotes, shaping
 from cryptocdc_grafana.cql import newest_of, number, reported, within
 from cryptocdc_grafana.panels import NEWEST_PAGE, NUMBER, RANGE, SYMBOL, SYMBOLS, TEXT, TIME, WHOLE, MarketPanel
 from cryptocdc_grafana.sources import Cql, Get, Source, Sql
@@ -39,6 +39,10 @@ STATS_SHOWN = {
     "volume": Shown("short"),
     "trades": Shown("short"),
 }
+
+
+OPTIONAL: Mapping[str, Callable[[], Iterator[MarketPanel]]] = {"Best bid and ask": quotes.panels}
+"""The panels of streams that few feeds capture, by the title of the row that holds them."""
 
 
 def panels() -> Iterator[MarketPanel]:

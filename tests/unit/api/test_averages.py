@@ -9,7 +9,7 @@ import pytest
 from tests.unit.api.asking import Answer, Api, Tables
 from tests.unit.api.rows import moment, row, rows
 
-from cryptocdc_api.analysis.averages import averages
+from cryptocdc_api.analysis.averages import BOOKS, QUOTES
 from cryptocdc_api.reading.reader import range_statement
 from cryptocdc_api.reading.tables import BOOK_SUMS
 from cryptocdc_api.routes import streams
@@ -36,15 +36,28 @@ def asked(api: Api, **query: Any) -> Answer:
 
 
 def test_each_step_is_the_mean_of_its_books() -> None:
-    found = averages([book(START_MS), book(START_MS + 9999, ask="102", asks="3"), book(START_MS + 10_000)], 10_000)
+    found = BOOKS.averages(
+        [book(START_MS), book(START_MS + 9999, ask="102", asks="3"), book(START_MS + 10_000)], 10_000
+    )
     assert [(at["bucket_time_ms"] - START_MS, at["books"]) for at in found] == [(0, 2), (10_000, 1)]
     assert (found[0]["spread"], found[0]["mid"], found[0]["imbalance"]) == ("2.5", "100.25", "0.25")
 
 
 def test_small_prices_keep_their_digits_and_a_missing_side_counts_for_nothing() -> None:
-    (found,) = averages([book(START_MS, "0.00001210", "0.00001211"), book(START_MS + 1, bid=None)], 1000)
+    (found,) = BOOKS.averages([book(START_MS, "0.00001210", "0.00001211"), book(START_MS + 1, bid=None)], 1000)
     assert Decimal(found["spread"]) == Decimal("0.00000001")
-    assert averages([book(START_MS, bid=None)], 1000)[0]["spread"] is None
+    assert BOOKS.averages([book(START_MS, bid=None)], 1000)[0]["spread"] is None
+
+
+def test_quotes_are_averaged_over_the_steps_in_which_they_came() -> None:
+    def quote(at_ms: int, bid: str, ask: str | None) -> Any:
+        values = {"bid_price": Decimal(bid), "ask_price": None if ask is None else Decimal(ask)}
+        return row(QUOTES.table.columns, at_ms, event_time=moment(at_ms), **values)
+
+    found = QUOTES.averages([quote(START_MS, "99", "101"), quote(START_MS + 900, "98", None)], 1000)
+
+    assert [(at["event_time_ms"], at["quotes"]) for at in found] == [(START_MS, 2)]
+    assert (found[0]["bid"], found[0]["ask"], found[0]["spread"], found[0]["mid"]) == ("98.5", "101", "2", "100")
 
 
 def test_the_whole_range_comes_and_not_the_last_thousand_books() -> None:
@@ -56,7 +69,7 @@ def test_the_whole_range_comes_and_not_the_last_thousand_books() -> None:
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 def test_pages_hold_every_book_once(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "AVERAGED_BOOKS", 95)  # ends within a step
+    monkeypatch.setattr(streams, "AVERAGED_ROWS", 95)  # ends within a step
     api = served([book(START_MS + at * 1000) for at in range(300)])
     found = []
     answer = asked(api, to=START_MS + HOUR_MS, step="10s", limit=7, order=order)

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.api.asking import Api, Tables
 from tests.unit.api.rows import moment, row, rows
 
-from cryptocdc_core.catalogue import HEATMAP
+from cryptocdc_core.catalogue import HEATMAP, STREAMS
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS
 from cryptocdc_core.times import now_ms
 
@@ -150,10 +150,21 @@ def test_signals_and_volatility_come_a_row_a_candle(api: Api) -> None:
     assert newest_of_all == history[0]
 
 
+def test_a_best_quote_comes_with_its_spread_and_mid_and_without_them_where_a_side_is_empty() -> None:
+    both = {"bid_price": Decimal("99.50"), "ask_price": Decimal("100.00")}
+    quotes = newest("best_quotes", BTCUSDT=both, ETHUSDT={"bid_price": None, "ask_price": Decimal("5")})
+    api = Api(Tables({"best_quotes": quotes, "newest_quotes": quotes}))
+    first, second = api.get("/best_quotes").json()
+    assert (first["spread"], first["mid"]) == ("0.50", "99.75")
+    assert (second["bid_price"], second["spread"], second["mid"]) == (None, None, None)
+    (history,) = api.get("/best_quotes", symbol="BTCUSDT", limit=1).json()
+    assert history == first
+
+
 def test_the_pipeline_is_a_row_a_table_and_one_for_all(api: Api) -> None:
     answer = api.get("/pipeline").json()
     assert answer[0]["table"] == "all"
-    assert len(answer) == 6
+    assert len(answer) == 1 + len(STREAMS)
     assert len({tuple(row) for row in answer}) == 1, "every row has the same keys"
 
 

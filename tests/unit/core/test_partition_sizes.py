@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 
 from cryptocdc_core import durations
-from cryptocdc_core.catalogue import DERIVED, STREAMS, Bucket, by_table
-from cryptocdc_core.feed import KlineInterval, OrderBook, Symbols
+from cryptocdc_core.catalogue import DERIVED, NEWEST, STREAMS, Bucket, by_table
+from cryptocdc_core.feed import BestQuotes, KlineInterval, OrderBook, Symbols
 from cryptocdc_core.heatmap import BINS, SLOT_MS
 
 LIMIT = 100_000_000
@@ -14,7 +14,8 @@ LENGTH_S = {Bucket.HOUR: 3600, Bucket.DAY: 86_400, Bucket.MONTH: 31 * 86_400}
 
 BYTES_A_ROW = {
     "recent_trades": 150, "klines": 312, "crypto_24h_stats": 300, "latest_prices": 110, "order_book": 8800,
-    "order_book_heatmap": 70, "newest_prices": 110, "newest_24h_stats": 300,
+    "best_quotes": 165,
+    "order_book_heatmap": 70, "newest_prices": 110, "newest_24h_stats": 300, "newest_quotes": 165,
 }  # fmt: skip
 """Measured: uncompressed, in an SSTable of Cassandra 5.0, with TTL and audit, eight decimals, books of 100 levels."""
 
@@ -28,12 +29,16 @@ def interval_s(interval: str) -> int:
 
 
 def rows_a_second(table: str) -> float:
-    shortest_book_s = min(durations.seconds(text) for text in get_args(OrderBook.model_fields["interval"].annotation))
+    shortest_book_s, shortest_quote_s = (
+        min(durations.milliseconds(text) for text in get_args(model.model_fields["interval"].annotation)) / 1000
+        for model in (OrderBook, BestQuotes)
+    )
     return {
         "recent_trades": TRADES_A_SECOND,
         "crypto_24h_stats": 1,  # the exchange sends one a second
         "latest_prices": 1,
         "order_book": 1 / shortest_book_s,
+        "best_quotes": 1 / shortest_quote_s,
         "order_book_heatmap": BINS * 1000 / SLOT_MS,
     }[table]
 
@@ -53,7 +58,7 @@ def test_a_partition_of_any_other_table_stays_small_at_its_full_rate(table):
     assert rows_a_second(table) * LENGTH_S[bucket] * BYTES_A_ROW[table] < LIMIT
 
 
-@pytest.mark.parametrize("table", ["newest_prices", "newest_24h_stats"])
+@pytest.mark.parametrize("table", [derived.table for derived in NEWEST.values()])
 def test_a_partition_with_a_row_for_every_symbol_stays_small(table):
     symbols = next(m.max_length for m in Symbols.model_fields["names"].metadata if hasattr(m, "max_length"))
     assert symbols * BYTES_A_ROW[table] < LIMIT

@@ -68,8 +68,19 @@ def test_what_the_tutorials_showed_is_there_for_every_source() -> None:
         assert any(word in title for title in titles), word
     for source in MARKET_SOURCES:
         made = json.loads(texts()[f"market-{source.label.lower()}.json"])
-        assert [panel["title"] for panel in made["panels"]] == titles
-        assert all(panel["targets"] and panel["description"] for panel in made["panels"])
+        shown = [panel for panel in made["panels"] if panel["type"] != "row"]
+        assert [panel["title"] for panel in shown] == titles
+        assert all(panel["targets"] and panel["description"] for panel in shown)
+
+
+def test_panels_of_streams_that_few_feeds_capture_query_nothing_until_their_row_is_opened() -> None:
+    for source in MARKET_SOURCES:
+        made = json.loads(texts()[f"market-{source.label.lower()}.json"])
+        rows = [panel for panel in made["panels"] if panel["type"] == "row"]
+        assert [row["collapsed"] for row in rows] == [True] * len(market.OPTIONAL)
+        for row, panels in zip(rows, market.OPTIONAL.values(), strict=True):
+            assert [panel["title"] for panel in row["panels"]] == [panel.title for panel in panels()]
+            assert all(panel["targets"] and panel["description"] for panel in row["panels"])
 
 
 def test_what_left_the_last_day_is_in_no_panel_of_its_statistics() -> None:

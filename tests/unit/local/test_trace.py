@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from tests.unit.core.feeds import feed
 
-from cryptocdc_core.catalogue.streams import KLINES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.exits import BadInput
+from cryptocdc_core.feed import BestQuotes, Streams
 from cryptocdc_core.hops import Sent, Stored, Trail, Values, Written
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.trace.commands import chosen_stream, parsed_key
@@ -91,6 +92,18 @@ def test_the_frame_of_a_row_is_the_one_that_makes_it() -> None:
     assert frame.values == {name: value for name, value in ROW.items() if name != "received_at"}
     assert frame.received_us == (NOW + 1) * 1000
     assert heard(agg_trade(a=6), {"e": "unknown"}).frame_of(RECENT_TRADES, ROW) is None
+
+
+def test_a_quote_that_capture_dated_has_the_frame_of_its_update() -> None:
+    quote = {"u": 6, "s": "BTCUSDT", "b": "1.50", "B": "2.0", "a": "1.60", "A": "3.0"}
+    listener = heard(quote | {"u": 5}, quote)
+    listener._decode = VENUES["binance"].frames.decoder(Streams(bestQuotes=BestQuotes()))
+    listener._heard = deque((at, raw.replace(b"aggTrade", b"bookTicker")) for at, raw in listener._heard)
+    frame = listener.frame_of(BEST_QUOTES, {"symbol": "BTCUSDT", "update_id": 6, "event_time": NOW - 3})
+    assert frame is not None
+    assert json.loads(frame.text)["data"]["u"] == 6
+    assert frame.values is not None
+    assert "event_time" not in frame.values
 
 
 def test_a_books_frame_is_the_change_that_completed_it_and_makes_no_row_alone() -> None:

@@ -36,6 +36,7 @@ ALL_STREAMS: dict[str, Any] = {
     "crypto24hStats": {"source": "websocket"},
     "latestPrices": {"source": "websocket"},
     "orderBook": {"source": "websocket", "depth": 5, "interval": "1s"},
+    "bestQuotes": {"interval": "100ms"},
 }
 
 
@@ -85,7 +86,8 @@ class Recorded:
 
 def frame(data: dict[str, Any]) -> bytes:
     """As a combined stream sends it."""
-    return json.dumps({"stream": f"{data.get('s', 'x').lower()}@any", "data": data}).encode()
+    name = "any" if "e" in data else "bookTicker"
+    return json.dumps({"stream": f"{data.get('s', 'x').lower()}@{name}", "data": data}).encode()
 
 
 def handlers_of(
@@ -152,6 +154,11 @@ def ticker(symbol: str = "BTCUSDT", **changed: Any) -> dict[str, Any]:
         "e": "24hrTicker", "E": NOW, "s": symbol, "p": "-0.50", "P": "-1.250", **numbers, "O": NOW - 86_400_000,
         "C": NOW, "F": 1, "L": 9, "n": 9, **changed,
     }  # fmt: skip
+
+
+def book_ticker(update_id: int = 5, **changed: Any) -> dict[str, Any]:
+    """It has neither a kind nor a time."""
+    return {"u": update_id, "s": "BTCUSDT", "b": "1.50", "B": "2.0", "a": "1.60", "A": "3.0"} | changed
 
 
 def depth(

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.producer.conftest import NOW, Recorded, agg_trade, depth, kline, make_capture, make_feed, ticker
+from tests.unit.producer.conftest import (
+    NOW,
+    Recorded,
+    agg_trade,
+    book_ticker,
+    depth,
+    kline,
+    make_capture,
+    make_feed,
+    ticker,
+)
 
 from cryptocdc_exchanges.port import BookSnapshot
 from cryptocdc_producer.storage.intake import Data
@@ -249,7 +259,7 @@ def test_silence_of_a_stream_and_of_a_symbol_are_told_apart(
     for symbol in ("BTCUSDT", "ETHUSDT"):
         recorded.capture.add(symbol, Stored())
     clock[0] += 60
-    for table in (agg_trade(), ticker(), kline(NOW, closed=False), depth(1, 2, [], [])):
+    for table in (agg_trade(), ticker(), kline(NOW, closed=False), depth(1, 2, [], []), book_ticker()):
         recorded.receive(table)
 
     assert recorded.capture.silent_symbols(30) == ["ETHUSDT"]

@@ -1,4 +1,4 @@
-"""The five streams and the tables derived from them."""
+"""The streams and the tables derived from them."""
 
 from __future__ import annotations
 
@@ -157,8 +157,31 @@ ORDER_BOOK = Stream(
     event="event_time",
 )
 
+BEST_QUOTES = Stream(
+    name="bestQuotes",
+    table="best_quotes",
+    doc="The best bid and ask as each interval left them. Null where a side is empty.",
+    columns=(
+        _SYMBOL,
+        _EVENT_TIME,
+        # Coinbase numbers no changes of the book.
+        Column("update_id", Type.BIGINT, "The exchange's id of the change that led to it.", nullable=True),
+        Column("bid_price", Type.DECIMAL, "Best bid, in the quote asset.", nullable=True),
+        Column("bid_quantity", Type.DECIMAL, "At the best bid, in the base asset.", nullable=True),
+        Column("ask_price", Type.DECIMAL, "Best ask, in the quote asset.", nullable=True),
+        Column("ask_quantity", Type.DECIMAL, "At the best ask, in the base asset.", nullable=True),
+        *_KEPT,
+    ),
+    key=("symbol", "event_time"),
+    partition=("symbol",),
+    bucket=Bucket.HOUR,
+    clustering=("event_time",),
+    time="event_time",
+    event="event_time",
+)
+
 STREAMS: dict[str, Stream] = {
-    stream.name: stream for stream in (RECENT_TRADES, KLINES, CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK)
+    stream.name: stream for stream in (RECENT_TRADES, KLINES, CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK, BEST_QUOTES)
 }
 """The streams by their names in the feed."""
 
@@ -173,23 +196,25 @@ def by_table(table: str) -> Stream:
 
 _SHARD = Column("shard", Type.INTEGER, "Always 0: all symbols stand in one partition, a row each.")
 
-NEWEST_PRICES = Derived(
-    table="newest_prices",
-    doc="The newest price of every symbol, in one partition.",
-    source=LATEST_PRICES.table,
-    columns=(_SHARD, *LATEST_PRICES.columns),
-    partition=("shard",),
-    clustering=("symbol",),
-)
 
-NEWEST_STATS = Derived(
-    table="newest_24h_stats",
-    doc="The newest 24-hour statistics of every symbol, in one partition.",
-    source=CRYPTO_24H_STATS.table,
-    columns=(_SHARD, *CRYPTO_24H_STATS.columns),
-    partition=("shard",),
-    clustering=("symbol",),
-)
+def _newest(table: str, what: str, stream: Stream) -> Derived:
+    return Derived(
+        table=table,
+        doc=f"The newest {what} of every symbol, in one partition.",
+        source=stream.table,
+        columns=(_SHARD, *stream.columns),
+        partition=("shard",),
+        clustering=("symbol",),
+    )
+
+
+NEWEST_PRICES = _newest("newest_prices", "price", LATEST_PRICES)
+NEWEST_STATS = _newest("newest_24h_stats", "24-hour statistics", CRYPTO_24H_STATS)
+NEWEST: dict[str, Derived] = {
+    derived.source: derived
+    for derived in (NEWEST_PRICES, NEWEST_STATS, _newest("newest_quotes", "best bid and ask", BEST_QUOTES))
+}
+"""The tables with the newest row of every symbol, by the table that they are derived from."""
 
 HEATMAP = Derived(
     table="order_book_heatmap",
@@ -210,4 +235,4 @@ HEATMAP = Derived(
     descending=("bucket_time",),
 )
 
-DERIVED: tuple[Derived, ...] = (NEWEST_PRICES, NEWEST_STATS, HEATMAP)
+DERIVED: tuple[Derived, ...] = (*NEWEST.values(), HEATMAP)

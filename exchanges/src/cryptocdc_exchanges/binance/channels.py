@@ -10,7 +10,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import (
+    BEST_QUOTES,
+    CRYPTO_24H_STATS,
+    KLINES,
+    LATEST_PRICES,
+    ORDER_BOOK,
+    RECENT_TRADES,
+)
 from cryptocdc_core.feed import Streams
 from cryptocdc_exchanges.port import Channel, ConnectionLimits
 
@@ -40,6 +47,8 @@ def of(streams: Streams, symbol: str) -> list[Channel]:
         names.append((LATEST_PRICES.table, "miniTicker"))
     if streams.order_book is not None and streams.order_book.source == "websocket":
         names.append((ORDER_BOOK.table, "depth@100ms"))
+    if streams.best_quotes is not None:
+        names.append((BEST_QUOTES.table, "bookTicker"))
     return [Channel(table, f"{lower}@{name}", _PATH) for table, name in names]
 
 

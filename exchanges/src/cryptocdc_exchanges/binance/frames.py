@@ -12,15 +12,24 @@ from typing import Any, ClassVar, get_args
 import msgspec
 
 from cryptocdc_core import intervals
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import (
+    BEST_QUOTES,
+    CRYPTO_24H_STATS,
+    KLINES,
+    LATEST_PRICES,
+    ORDER_BOOK,
+    RECENT_TRADES,
+)
 from cryptocdc_core.feed import Streams
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_core.versions import Rank, kline_version, version
 from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, not_future, signed
 from cryptocdc_exchanges.port import BookUpdate, Closing, Control, Decode, Event, Reply
 
 MAX_FRAME_BYTES = 1024 * 1024
 """The largest frames (depth after a crash) are some tens of kilobytes."""
+_QUOTES, _HEAD = b"@bookTicker", 256
+"""In the name of a channel, which is at the beginning of a frame."""
 
 
 class _Event(msgspec.Struct, tag_field="e", gc=False):
@@ -198,6 +207,25 @@ class Depth(
         )  # fmt: skip
 
 
+class BookTicker(
+    msgspec.Struct, gc=False,
+    rename={"update_id": "u", "symbol": "s", "bid": "b", "bid_quantity": "B", "ask": "a", "ask_quantity": "A"},
+):  # fmt: skip
+    """The best bid and ask. It is the only event without a kind (`e`) and without a time: capture dates it."""
+
+    update_id: Id
+    symbol: str
+    bid: str
+    bid_quantity: str
+    ask: str
+    ask_quantity: str
+
+    table: ClassVar[str] = BEST_QUOTES.table
+
+    def row(self, now_ms: int) -> BestQuotesRow:
+        return best_quote(self, now_ms, now_ms)
+
+
 class Shutdown(_Event, tag="serverShutdown", gc=False):
     """The exchange is about to close this connection."""
 
@@ -206,26 +234,38 @@ class _Frame(msgspec.Struct, gc=False):
     data: AggregateTrade | RawTrade | Kline | Ticker | MiniTicker | Depth | Shutdown
 
 
+class _QuoteFrame(msgspec.Struct, gc=False):
+    data: BookTicker
+
+
+_quotes = msgspec.json.Decoder(_QuoteFrame)
 _any = msgspec.json.Decoder()
 
 
 def decoder(streams: Streams) -> Decode:
     """Aggregates and raw trades count their ids apart: those that the feed did not ask for are refused."""
     trades = streams.recent_trades
-    return decoding(_Frame, RawTrade if trades is None or trades.kind == "aggregate" else AggregateTrade)
+    unwanted = RawTrade if trades is None or trades.kind == "aggregate" else AggregateTrade
+    return decoding(_Frame, unwanted, quotes=_quotes if streams.best_quotes is not None else None)
 
 
-def decoding(frame: type[Any], *unwanted: type) -> Decode:
-    """Return the decoder of combined frames, whose `data` is of one of the kinds that `frame` says."""
+def decoding(frame: type[Any], *unwanted: type, quotes: msgspec.json.Decoder[Any] | None = None) -> Decode:
+    """Return the decoder of combined frames, whose `data` is of one of the kinds that `frame` says; `quotes` decodes
+    those with a best bid and ask that have no kind."""
     typed = msgspec.json.Decoder(frame)
     not_rows: tuple[type, ...] = (Shutdown, *unwanted)
     (data,) = msgspec.structs.fields(frame)
-    kinds = frozenset(kind.__struct_config__.tag for kind in get_args(data.type))
+    kinds = frozenset(str(kind.__struct_config__.tag) for kind in get_args(data.type))
+    if quotes is not None:
+        kinds |= {str(None)}
 
     def decode(frame: bytes) -> Sequence[Event] | Control:
         if len(frame) > MAX_FRAME_BYTES:
             raise Rejected("oversize", f"{len(frame)} bytes; {MAX_FRAME_BYTES} are accepted")
         try:
+            # The channel's name identifies such a frame; only feeds that ask for it look.
+            if quotes is not None and _QUOTES in frame[:_HEAD]:
+                return (quotes.decode(frame).data,)
             event = typed.decode(frame).data
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return _look_again(frame, str(error), kinds)
@@ -265,6 +305,21 @@ def _trade(event: AggregateTrade | RawTrade, first: int, last: int, now_ms: int)
         symbol=event.symbol, trade_time=event.time, trade_id=event.id, price=event.price, quantity=event.quantity,
         first_trade_id=first, last_trade_id=last, buyer_is_maker=event.buyer_is_maker, received_at=now_ms,
         version=version(event.time),
+    )  # fmt: skip
+
+
+def best_quote(event: BookTicker, event_ms: int, now_ms: int) -> BestQuotesRow:
+    """Return the row of an event of `event_ms`. A side without orders has a price of zero: its values are null."""
+    amounts((event.bid, event.bid_quantity, event.ask, event.ask_quantity))
+    not_future(event_ms, now_ms)
+    bid, ask = (event.bid, event.bid_quantity), (event.ask, event.ask_quantity)
+    (bid_price, bid_quantity), (ask_price, ask_quantity) = (
+        side if side[0].strip("0.") else (None, None) for side in (bid, ask)
+    )
+    return BestQuotesRow(
+        symbol=event.symbol, event_time=event_ms, update_id=event.update_id, bid_price=bid_price,
+        bid_quantity=bid_quantity, ask_price=ask_price, ask_quantity=ask_quantity, received_at=now_ms,
+        version=version(event_ms),
     )  # fmt: skip
 
 

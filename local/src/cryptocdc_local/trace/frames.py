@@ -92,8 +92,11 @@ class Listener:
                         return Frame(raw.decode(), self.channel, received_us, None)
                 elif found is not None and found.stream is stream:
                     values = msgspec.structs.asdict(found)
-                    if all(values[name] == row[name] for name in (*stream.key, "version")):
-                        return Frame(raw.decode(), self.channel, received_us, _without(values, OWN))
+                    numbered = row.get("update_id") is not None
+                    # A quote may have no time but that of its receiver: its update identifies it.
+                    same, own = (("update_id",), DATED) if numbered else ((*stream.key, "version"), OWN)
+                    if all(values[name] == row[name] for name in same):
+                        return Frame(raw.decode(), self.channel, received_us, _without(values, own))
         return None
 
     def _events(self, raw: bytes) -> Sequence[Event]:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from cryptocdc_api.analysis import quotes
 from cryptocdc_api.reading.cache import Cache
 from cryptocdc_api.reading.reader import Reader
 from cryptocdc_api.reading.shared import Shared
 from cryptocdc_api.refusals import Refused, choices
 from cryptocdc_api.shapes import Json, shaper
-from cryptocdc_core.catalogue import NEWEST_PRICES, NEWEST_STATS, Derived
+from cryptocdc_core.catalogue import NEWEST, Derived
+from cryptocdc_core.catalogue.streams import BEST_QUOTES, CRYPTO_24H_STATS
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import Source
 
-PRICES_AGE_S, STATS_AGE_S = 0.5, 1.0
+SHAPES = {BEST_QUOTES.table: quotes.shape}
+"""Of rows that have figures beside their columns."""
+AGES_S = {CRYPTO_24H_STATS.table: 1.0}
+AGE_S = 0.5
+"""Of what is kept of the tables of newest rows, unless `AGES_S` says otherwise."""
 
 Newest = dict[str, Json]
 """The newest row of a table, by symbol, sorted."""
@@ -31,29 +37,28 @@ class Context:
 
     def __post_init__(self) -> None:
         self.tables = self.feed.spec.streams.tables
-        self._prices: Cache[Newest] = self.cache("newest_prices", PRICES_AGE_S)
-        self._stats: Cache[Newest] = self.cache("newest_24h_stats", STATS_AGE_S)
+        self._newest: dict[str, Cache[Newest]] = {
+            table: self.cache(derived.table, AGES_S.get(table, AGE_S))
+            for table, derived in NEWEST.items()
+            if table in self.tables
+        }
 
     def cache(self, name: str, age_s: float, entries: int = 1) -> Cache[Any]:
         """Of that name in the metrics and in Redis."""
         return Cache(name, age_s, entries, self.metrics, self.shared)
 
-    async def newest_prices(self) -> Newest:
-        """At most PRICES_AGE_S old."""
-        return await self._prices.get("", lambda: self._whole(NEWEST_PRICES))
-
-    async def newest_stats(self) -> Newest:
-        """At most STATS_AGE_S old."""
-        return await self._stats.get("", lambda: self._whole(NEWEST_STATS))
+    async def newest(self, table: str) -> Newest:
+        """Return the newest rows of a captured table of NEWEST, at most AGES_S old."""
+        return await self._newest[table].get("", lambda: self._whole(NEWEST[table]))
 
     async def _whole(self, derived: Derived) -> Newest:
-        shape = shaper(derived.columns[1:])  # without the shard
+        shape = SHAPES.get(derived.source) or shaper(derived.columns[1:])  # without the shard
         rows = [shape(row[1:]) for row in await self.reader.whole(derived)]
         return {row["symbol"]: row for row in rows}
 
     async def symbols(self) -> list[str]:
         """All that have ever been captured, as far as the tables of the newest rows tell; none where the feed has
-        neither prices nor statistics."""
+        no stream with such a table."""
         return sorted(set().union(*await self._by_symbol()))
 
     async def check_symbol(self, symbol: str) -> None:
@@ -63,12 +68,7 @@ class Context:
             raise Refused("symbol", symbol, choices(await self.symbols(), symbol), 404)
 
     async def _by_symbol(self) -> list[Newest]:
-        found = []
-        if NEWEST_PRICES.source in self.tables:
-            found.append(await self.newest_prices())
-        if NEWEST_STATS.source in self.tables:
-            found.append(await self.newest_stats())
-        return found
+        return [await self.newest(table) for table in self._newest]
 
     @property
     def intervals(self) -> list[str]:

@@ -22,7 +22,7 @@ from cryptocdc_api.reading.shared import Shared
 from cryptocdc_api.reading.tables import BOOK_SUMS, HEATMAP_TABLE, TABLES
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
-from cryptocdc_core.catalogue import DERIVED, HEATMAP
+from cryptocdc_core.catalogue import HEATMAP, NEWEST
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
 from cryptocdc_core.exits import Exit, fail, refusing_bad_input
 from cryptocdc_core.feed import CryptoFeed
@@ -69,7 +69,7 @@ def _serve(
     there = {stream.table for stream in streams}
     tables = [TABLES[table] for table in sorted(there)] + [HEATMAP_TABLE] * (HEATMAP.source in there)
     tables += [BOOK_SUMS] * (ORDER_BOOK.table in there)
-    whole = [derived for derived in DERIVED if derived.source in there and derived is not HEATMAP]
+    whole = [derived for table, derived in NEWEST.items() if table in there]
     reader = Reader(cassandra, names.keyspace, tables, whole, metrics)
     shared = Shared(own.redis_url, f"cryptocdc:{VERSION}:{names.fid}", metrics) if own.redis_url else None
     context = Context(feed, settings.source, reader, metrics, shared)

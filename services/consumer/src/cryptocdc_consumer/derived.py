@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from cryptocdc_consumer.encode import DerivedEncoder, Key, Prepare
-from cryptocdc_core.catalogue import HEATMAP, NEWEST_PRICES, NEWEST_STATS, Bucket, Derived
+from cryptocdc_core.catalogue import HEATMAP, NEWEST, Bucket, Derived
 from cryptocdc_core.changes import UNAVAILABLE
 from cryptocdc_core.heatmap import SLOT_MS, bins
 from cryptocdc_core.versions import deletion_version, version
@@ -122,7 +122,6 @@ class Heatmap:
 
 
 MAKERS: Mapping[str, Callable[[Derived, str, Prepare], DerivedTable]] = {
-    NEWEST_PRICES.table: Newest,
-    NEWEST_STATS.table: Newest,
+    **{derived.table: Newest for derived in NEWEST.values()},
     HEATMAP.table: Heatmap,
 }

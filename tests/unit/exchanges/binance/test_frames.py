@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.producer.conftest import NOW, agg_trade, depth, frame, kline, make_feed, ticker
+from tests.unit.producer.conftest import NOW, agg_trade, book_ticker, depth, frame, kline, make_feed, ticker
 
 from cryptocdc_core.rows import RecentTradesRow
 from cryptocdc_core.versions import Rank, kline_version, version
@@ -151,3 +151,40 @@ def test_no_bytes_do_more_than_be_refused(raw: bytes) -> None:
         DECODE(raw)
 
     assert refusal.value.reason in {"invalid-json", "unknown-event", "wrong-field", "error-body"}
+
+
+def quote(*update_id: int, **changed: Any) -> Any:
+    """The only event of a frame with a best bid and ask."""
+    (event,) = DECODE(frame(book_ticker(*update_id, **changed)))  # type: ignore[misc]
+    return event
+
+
+def test_a_best_quote_is_dated_at_capture_since_the_exchange_gives_it_no_time() -> None:
+    event = quote(7, b="0.10", B="20.00")
+    row = event.row(NOW)
+
+    assert (event.table, row.symbol, row.update_id) == ("best_quotes", "BTCUSDT", 7)
+    assert (row.bid_price, row.bid_quantity, row.ask_price, row.ask_quantity) == ("0.10", "20.00", "1.60", "3.0")
+    assert (row.event_time, row.received_at, row.version) == (NOW, NOW, version(NOW))
+
+
+def test_an_empty_side_of_a_best_quote_is_null() -> None:
+    row = quote(b="0.00000000", B="0.00000000").row(NOW)
+
+    assert (row.bid_price, row.bid_quantity, row.ask_price) == (None, None, "1.60")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [({"b": 1.5}, "wrong-field"), ({"u": -1}, "wrong-field"), ({"A": "1e5"}, "wrong-decimal")],
+)
+def test_a_wrong_best_quote_is_refused(wrong: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Rejected) as rejected:
+        quote(**wrong).row(NOW)
+    assert rejected.value.reason == reason
+
+
+def test_a_best_quote_that_the_feed_did_not_ask_for_is_refused() -> None:
+    with pytest.raises(Rejected) as rejected:
+        RAW(frame(book_ticker()))
+    assert rejected.value.reason == "unknown-event"

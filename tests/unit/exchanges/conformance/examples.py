@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed import CryptoFeed, Streams
 from cryptocdc_core.resolve import MarketState
 from cryptocdc_core.rows import Row
 from cryptocdc_exchanges.port import Answer, BookSnapshot, BookUpdate, Control, Offer, Refusal, Request, SlowDown, Venue
@@ -83,7 +83,8 @@ def streams_of(venue: Venue, *tables: str, kind: str = "") -> dict[str, Any]:
         offer = venue.offers.get(stream.table)
         if offer is None or "websocket" not in offer.sources or (tables and stream.table not in tables):
             continue
-        settings: dict[str, Any] = {"source": "websocket"}
+        (model, *_) = get_args(Streams.model_fields[stream.table].annotation)
+        settings: dict[str, Any] = {"source": "websocket"} if "source" in model.model_fields else {}
         if stream.table == "recent_trades":
             settings["kind"] = kind or first_kind(offer)
         if stream.table == "klines":

@@ -122,7 +122,7 @@ def test_a_frame_cut_anywhere_is_refused(venue: Venue) -> None:
 def test_an_event_dated_more_than_a_minute_ahead_is_refused(venue: Venue) -> None:
     decode = venue.frames.decoder(feed_of(venue).spec.streams)
     for frame in material(venue).frames:
-        if frame.kind:
+        if frame.kind or _time_of(frame.becomes) == NOW:  # the venue gives it no time: capture dates it
             continue
         for event in decode(frame.raw):  # type: ignore[union-attr]
             with pytest.raises(Rejected) as refusal:

@@ -125,7 +125,7 @@ class BookQuery(_Query):
 class TraceQuery(_Query):
     """One row by its key: of the columns those that the table's key has, or none of its own for the newest row."""
 
-    table: Literal["recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"]
+    table: Literal["recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book", "best_quotes"]
     symbol: Symbol
     interval: Interval | None = None
     trade_time: Time | None = None

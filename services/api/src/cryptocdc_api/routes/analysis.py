@@ -48,7 +48,7 @@ def routes(context: Context) -> APIRouter:
             summary="The top symbols of the last 24 hours, with their statistics.",
         )  # fmt: skip
         async def top_symbols(query: Annotated[TopQuery, Query()]) -> Response:
-            newest = await context.newest_stats()
+            newest = await context.newest(CRYPTO_24H_STATS.table)
             return json_response(top(newest.values(), query.by, query.n, now_ms()))
 
     if KLINES.table in context.tables:

@@ -1,4 +1,4 @@
-"""The five tables, the derived ones and the symbols, as they are."""
+"""The streams' tables, the derived ones and the symbols, as they are."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cryptocdc_api.analysis import books
-from cryptocdc_api.analysis.averages import AVERAGES, averages, rest_of
-from cryptocdc_api.context import Context, Newest
+from cryptocdc_api.analysis import books, quotes
+from cryptocdc_api.analysis.averages import BOOKS, QUOTES, Averaged
+from cryptocdc_api.context import SHAPES, Context
 from cryptocdc_api.reading.cache import Cache
 from cryptocdc_api.reading.paging import Row, page
-from cryptocdc_api.reading.tables import BOOK_SUMS, HEATMAP_TABLE, TABLES, Table
+from cryptocdc_api.reading.tables import HEATMAP_TABLE, TABLES, Table
 from cryptocdc_api.refusals import Refused
 from cryptocdc_api.requests.parameters import (
     AveragesQuery,
@@ -29,12 +29,12 @@ from cryptocdc_api.requests.parameters import (
 from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import answer, described, json_response, paged, span_of
 from cryptocdc_api.shapes import Json, schema, shaper
-from cryptocdc_core.catalogue import by_table
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue import NEWEST, by_table
+from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.times import now_ms
 
 BOOKS_AGE_S = 1.0
-AVERAGED_BOOKS = 100_000
+AVERAGED_ROWS = 100_000
 """Of one page of averages: a day of books, one a second, and some."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -44,11 +44,13 @@ def routes(context: Context) -> APIRouter:
     """Only what the feed captures is served; the rest is not found."""
     router = query_router("streams")
     shapes = {table: shaper(TABLES[table].columns) for table in context.tables}
+    shapes |= SHAPES
 
-    async def newest_or_range(request: Request, table: Table, query: OptionalSymbolQuery, newest: Newest) -> Response:
+    async def newest_or_range(request: Request, table: Table, query: OptionalSymbolQuery) -> Response:
         if query.symbol is not None:
             await context.check_symbol(query.symbol)
         if not query.ranged:
+            newest = await context.newest(table.name)
             if query.symbol is None:
                 return json_response(list(newest.values()))
             return json_response([newest[query.symbol]] if query.symbol in newest else [])
@@ -65,15 +67,13 @@ def routes(context: Context) -> APIRouter:
         made = schema(TABLES[table].columns, **(more or {}))
         return router.get(f"/{table}", responses=described(made), summary=by_table(table).doc)
 
-    @serve(CRYPTO_24H_STATS.table)
-    async def crypto_24h_stats(request: Request, query: Annotated[OptionalSymbolQuery, Query()]) -> Response:
-        newest = {} if query.ranged else await context.newest_stats()
-        return await newest_or_range(request, TABLES[CRYPTO_24H_STATS.table], query, newest)
+    def serve_newest(table: Table, more: Mapping[str, str] | None = None) -> None:
+        @serve(table.name, more)
+        async def newest(request: Request, query: Annotated[OptionalSymbolQuery, Query()]) -> Response:
+            return await newest_or_range(request, table, query)
 
-    @serve(LATEST_PRICES.table)
-    async def latest_prices(request: Request, query: Annotated[OptionalSymbolQuery, Query()]) -> Response:
-        newest = {} if query.ranged else await context.newest_prices()
-        return await newest_or_range(request, TABLES[LATEST_PRICES.table], query, newest)
+    for name in NEWEST:
+        serve_newest(TABLES[name], quotes.FIGURES if name == BEST_QUOTES.table else None)
 
     @serve(RECENT_TRADES.table)
     async def recent_trades(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
@@ -129,7 +129,10 @@ def routes(context: Context) -> APIRouter:
             await context.check_symbol(query.symbol)
             return await answer(context, request, HEATMAP_TABLE, [query.symbol], query, books.bin_shape)
 
-        _serve_averages(router, context)
+        _serve_averages(router, context, BOOKS, ORDER_BOOK.table, "spread, mid and imbalance of a symbol's order books")
+
+    if BEST_QUOTES.table in context.tables:
+        _serve_averages(router, context, QUOTES, BEST_QUOTES.table, "a symbol's best bids and asks")
 
     if KLINES.table in context.tables:
 
@@ -144,23 +147,25 @@ def routes(context: Context) -> APIRouter:
     return router
 
 
-def _serve_averages(router: APIRouter, context: Context) -> None:
+def _serve_averages(router: APIRouter, context: Context, averaged: Averaged, path: str, of: str) -> None:
+    table = averaged.table
+
     @router.get(
-        "/order_book/averages", responses=described(schema(BOOK_SUMS.columns[:2], **AVERAGES)),
-        summary="Averages of spread, mid and imbalance of a symbol's order books: one row per step.",
+        f"/{path}/averages", responses=described(schema(table.columns[:2], **averaged.docs)),
+        summary=f"Averages of {of}: one row per step.",
     )  # fmt: skip
-    async def book_averages(request: Request, query: Annotated[AveragesQuery, Query()]) -> Response:
+    async def averages(request: Request, query: Annotated[AveragesQuery, Query()]) -> Response:
         await context.check_symbol(query.symbol)
         if query.stream:
             raise Refused("stream", "true", "false: averages are paged")
-        span = span_of(BOOK_SUMS, query, context.feed.spec.retention.cassandra, now_ms())
-        read = context.reader.of(BOOK_SUMS, [query.symbol], span.newest_first)
-        rows, following = await page(BOOK_SUMS, span, AVERAGED_BOOKS, read)
+        span = span_of(table, query, context.feed.spec.retention.cassandra, now_ms())
+        read = context.reader.of(table, [query.symbol], span.newest_first)
+        rows, following = await page(table, span, AVERAGED_ROWS, read)
         step_ms = query.step * 1000
-        found = await asyncio.to_thread(averages, rows, step_ms)
-        # Where more books follow, the last step may lack some: it belongs to the next page, unless it is the only one.
+        found = await asyncio.to_thread(averaged.averages, rows, step_ms)
+        # Where more rows follow, the last step may lack some: it belongs to the next page, unless it is the only one.
         whole = found[:-1] if following is not None and len(found) > 1 else found
         if len(whole) > query.limit or len(whole) < len(found):
             whole = whole[: query.limit]
-            following = rest_of(span, whole, step_ms)
-        return paged(request, BOOK_SUMS, whole, following)
+            following = averaged.rest_of(span, whole, step_ms)
+        return paged(request, table, whole, following)

@@ -9,6 +9,7 @@ import { heatmap } from "./panels/heatmap.js";
 import { live } from "./live.js";
 import { markets } from "./panels/markets.js";
 import { showPipeline } from "./panels/pipeline.js";
+import { quote } from "./panels/quote.js";
 import { ticker } from "./panels/ticker.js";
 import { trace } from "./panels/trace.js";
 import { tape } from "./panels/trades.js";
@@ -19,7 +20,7 @@ const BANNERS = { simulated: "SIMULATED DATA", capture: "REPLAYED CAPTURE" };
 const byId = (id) => document.getElementById(id);
 const panels = {
   candles: candleChart(byId("candles"), byId("candle"), byId("trace-candle"), (row) => trace("klines", row)),
-  line: priceChart(byId("line"), (row) => trace("latest_prices", row)), ticker: ticker(),
+  line: priceChart(byId("line"), (row) => trace("latest_prices", row)), ticker: ticker(), quote: quote(byId("quote")),
   trades: tape(byId("trades"), byId("tape-note"), (row) => trace("recent_trades", row)), heat: heatmap(byId("heat"), byId("heat-note")),
 };
 let feed, symbol, interval, charted, leave = [], pending = [], drawing = 0;
@@ -46,6 +47,7 @@ async function history() {
   part("latest_prices", "latest_prices", { from, limit: 1000 }, (rows) => { panels.line.set(rows); if (rows.length) panels.ticker.price(rows[0]); });
   part("recent_trades", "recent_trades", { limit: 60 }, (rows) => panels.trades.add(rows));
   part("crypto_24h_stats", "crypto_24h_stats", {}, (rows) => { if (rows.length) panels.ticker.stats(rows[0]); });
+  part("best_quotes", "best_quotes", {}, (rows) => rows.forEach(panels.quote.show));
   part("order_book", "order_book", { limit: 1 }, (rows) => { if (rows.length) showBook(rows[0]); });
   await Promise.allSettled(parts);
 }
@@ -60,6 +62,7 @@ function draw() {
   of("latest_prices").forEach((row) => { panels.ticker.price(row); panels.line.update(row); });
   panels.trades.add(of("recent_trades"), true);
   of("crypto_24h_stats").slice(-1).forEach(panels.ticker.stats);
+  of("best_quotes").slice(-1).forEach(panels.quote.show);
   of("order_book").slice(-1).forEach(showBook);
 }
 
@@ -138,6 +141,7 @@ async function start() {
   byId("symbol").addEventListener("change", () => pick(byId("symbol").value));
   byId("trace-price").addEventListener("click", () => trace("latest_prices", panels.ticker.shown().price));
   byId("change").addEventListener("click", () => trace("crypto_24h_stats", panels.ticker.shown().stats));
+  byId("quote").addEventListener("click", () => trace("best_quotes", panels.quote.shown()));
   document.querySelector(".levels").addEventListener("click", () => trace("order_book", book()));
   every(5000, offerSymbols);
   every(2000, () => showPipeline(feed.completeness));

@@ -84,8 +84,9 @@ class Handler(ABC, Generic[R]):
         """`settings`: the stream's field of the feed."""
         self._venue, self._out = venue, outlets
         self._settings = settings
-        self.refillable = venue.offers[self.table].of(settings).refill is not None
-        self.by_websocket = settings.source == "websocket"
+        offer = venue.offers[self.table]
+        self.refillable = offer.of(settings).refill is not None
+        self.by_websocket = offer.source(settings) == "websocket"
         self._event_ms: Callable[[Row], int] = attrgetter(self.stream.event)
         self._outage = Outage(self.pace_s)
 
@@ -125,9 +126,9 @@ class Handler(ABC, Generic[R]):
     def take(self, row: R, now_ms: int) -> None:
         """Take what a frame held, of a symbol that is captured. Raises Rejected."""
 
-    @abstractmethod
     async def poll(self, polling: Round) -> bool:
         """Poll once. Returns whether any request was answered."""
+        raise NotImplementedError(f"{self.table} is not polled")
 
     def unfillable(self) -> str | None:
         """Return why no gap of this stream can be filled, None if they can."""

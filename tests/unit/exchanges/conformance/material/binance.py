@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from cryptocdc_core.resolve import MarketState
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_core.versions import Rank, kline_version, version
 from cryptocdc_exchanges.port import Answer, BookSnapshot, BookUpdate, Closing, Refusal, Reply, SlowDown
 from cryptocdc_exchanges.registry import VENUES
@@ -63,6 +63,8 @@ def aggregate_row(received_ms: int) -> RecentTradesRow:
     )  # fmt: skip
 
 
+BOOK_TICKER = {"u": 400900217, "s": "BNBBTC", "b": "25.35190000", "B": "31.21000000", "a": "25.36520000", "A": "40.66"}
+
 FRAMES = [
     Frame(wrapped(AGGREGATE), aggregate_row(NOW)),
     Frame(
@@ -95,6 +97,13 @@ FRAMES = [
     Frame(
         wrapped(MINI),
         LatestPricesRow(symbol="BNBBTC", event_time=AT, price="0.0025", received_at=NOW, version=version(AT)),
+    ),
+    Frame(
+        wrapped(BOOK_TICKER, "bnbbtc@bookTicker"),
+        BestQuotesRow(
+            symbol="BNBBTC", event_time=NOW, update_id=400900217, bid_price="25.35190000", bid_quantity="31.21000000",
+            ask_price="25.36520000", ask_quantity="40.66", received_at=NOW, version=version(NOW),
+        ),
     ),
     Frame(
         wrapped(DEPTH),
