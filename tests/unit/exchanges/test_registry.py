@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -69,7 +69,7 @@ def test_a_replayed_capture_need_not_list_any_market() -> None:
 def test_the_simulator_is_reached_at_the_path_of_the_feed_s_venue_unless_a_simulated_feed_names_another() -> None:
     own = {"rest": "http://proxy.example", "websocket": "ws://proxy.example"}
 
-    def hosts(**spec: object) -> tuple[str, str]:
+    def hosts(**spec: Any) -> tuple[str, str]:
         found = simulated(feed(**spec), "http://s:1", "ws://s:1").hosts
         return found.rest, found.websocket
 
