@@ -32,3 +32,9 @@ def test_a_book_that_is_requested_is_complete_by_arrival_only() -> None:
         "recent_trades": Proof.IDS, "klines": Proof.IDS, "order_book": Proof.ARRIVAL,
     }  # fmt: skip
     assert completeness(feed(streams={"orderBook": {}})) == {"order_book": Proof.SEQUENCE}
+
+
+def test_trades_whose_ids_have_holes_are_complete_by_arrival_only() -> None:
+    for kind, proof in (("aggregate", Proof.ARRIVAL), ("trade", Proof.IDS)):
+        wanted = feed(exchange="okx", streams={"recentTrades": {"kind": kind}})
+        assert completeness(wanted) == {"recent_trades": proof}
