@@ -32,6 +32,12 @@ def futures_capture(tmp_path: Path, recordings: Path) -> Path:
     return _linked(tmp_path / "futures", recordings, "binance-futures-rest", "binance-futures-websocket")
 
 
+@pytest.fixture
+def okx_capture(tmp_path: Path, recordings: Path) -> Path:
+    """A folder with the recorded ten seconds of OKX alone."""
+    return _linked(tmp_path / "okx", recordings, "okx-rest", "okx-websocket")
+
+
 def _linked(folder: Path, recordings: Path, *names: str) -> Path:
     folder.mkdir()
     for name in names:

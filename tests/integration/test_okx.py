@@ -44,16 +44,6 @@ def test_faults_on_spot_and_swap_cost_nothing_nor_does_a_market_that_is_not_list
     assert min(result["counts"].values()) > 0
 
 
-@pytest.fixture
-def okx_capture(tmp_path: Path, recordings: Path) -> Path:
-    """A folder with the recorded ten seconds of OKX alone."""
-    folder = tmp_path / "okx"
-    folder.mkdir()
-    for part in ("rest", "websocket"):
-        (folder / f"okx-{part}.capture").symlink_to(recordings / f"okx-{part}.capture")
-    return folder
-
-
 def frames(folder: Path, channel: str) -> list[dict[str, Any]]:
     lines = (folder / "okx-websocket.capture").read_text(encoding="utf-8").splitlines()
     found = [json.loads(line.split(": ", 1)[1]) for line in lines]
