@@ -120,6 +120,8 @@ ALL_STREAMS: Document = {
 }
 CAPTURED = [STREAMS[name] for name in ALL_STREAMS]
 """All streams that the simulated spot market has."""
+PERPETUAL_STREAMS: Document = {"markPrices": {"interval": "1s"}, "openInterest": {"period": "2s"}, "liquidations": {}}
+PERPETUAL_TABLES = tuple(STREAMS[name].table for name in PERPETUAL_STREAMS)
 
 
 def feed_document(name: str, symbols: list[str] | int, streams: Document | None = None, **spec: Any) -> Document:

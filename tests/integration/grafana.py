@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,15 @@ def targets(name: str) -> list[tuple[str, Target]]:
     found = [(panel["title"], target) for panel in panels(dashboard(name)) for target in panel["targets"]]
     asked = {json.dumps([title, target | {"refId": ""}], sort_keys=True): (title, target) for title, target in found}
     return list(asked.values())
+
+
+def of_tables(name: str, tables: Sequence[str], *, others: bool = False) -> list[tuple[str, Target]]:
+    """Those queries of a market dashboard that name one of the tables; with `others` those that name none of them."""
+
+    def names_one(target: Target) -> bool:
+        return any(table in json.dumps(target) for table in tables)
+
+    return [(title, target) for title, target in targets(name) if names_one(target) is not others]
 
 
 def variable(name: str, which: str) -> Any:

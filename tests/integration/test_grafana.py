@@ -33,7 +33,7 @@ from cryptocdc_local.platform.settings import MetricsPorts
 from cryptocdc_local.run import Run
 from tests.integration import grafana
 from tests.integration.api_client import ask, free_port, healthy
-from tests.integration.conftest import ALL_STREAMS, CAPTURED, feed_document, starter
+from tests.integration.conftest import ALL_STREAMS, CAPTURED, PERPETUAL_TABLES, feed_document, starter
 from tests.integration.rows import insert
 from tests.integration.waiting import wait_for
 
@@ -116,16 +116,19 @@ def test_who_reads_for_a_dashboard_writes_nothing(it: Run, session: Session, cho
         cursor.execute(f'DELETE FROM "{chosen.feed}".latest_prices')
 
 
-@pytest.mark.parametrize(("title", "target"), grafana.targets("market-cassandra"))
+@pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-cassandra", PERPETUAL_TABLES, others=True))
 def test_cql(session: Session, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
     statement = chosen.filled(target["target"])
     if "ALLOW FILTERING" in statement.upper():  # only within partitions that are named
-        assert "shard = 0" in statement or all(part in statement for part in ("symbol = ", "interval = ", "month IN"))
+        assert "shard = 0" in statement or any(
+            all(part in statement for part in parts)
+            for parts in (("symbol = ", "interval = ", "month IN"), ("symbol = ", "day IN"))
+        )
     found = list(session.execute(statement))
     numbers_of(title, list(found[0]._fields) if found else [], [tuple(row) for row in found])
 
 
-@pytest.mark.parametrize(("title", "target"), grafana.targets("market-postgresql"))
+@pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-postgresql", PERPETUAL_TABLES, others=True))
 def test_sql(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
     with reading(it) as cursor:
         cursor.execute(chosen.filled(target["rawSql"]))
@@ -133,7 +136,7 @@ def test_sql(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target
         numbers_of(title, [column.name for column in cursor.description], cursor.fetchall())
 
 
-@pytest.mark.parametrize(("title", "target"), grafana.targets("market-api"))
+@pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-api", PERPETUAL_TABLES, others=True))
 def test_api(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
     asked = {chosen.filled(p["key"]): chosen.filled(p["value"]) for p in target["url_options"]["params"]}
     answer = requests.get(f"{it.address}{target['url']}", params=asked, timeout=30)

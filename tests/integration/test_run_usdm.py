@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
+import requests
 
-from tests.integration import recorded
-from tests.integration.conftest import Starter, feed_document
+from cryptocdc_adapters import cassandra
+from cryptocdc_local.run import Run
+from tests.integration import grafana, recorded
+from tests.integration.api_client import healthy, rows
+from tests.integration.conftest import PERPETUAL_STREAMS, PERPETUAL_TABLES, Starter, feed_document
 from tests.integration.test_run import TABLES, assert_equal, assert_no_gap, fault, finish, rows_in_cassandra, rows_of
 from tests.integration.waiting import wait_for
 
@@ -33,6 +38,44 @@ def test_perpetuals_that_were_cut_dropped_and_repeated_are_whole_and_equal(start
 
     assert_equal(result)
     assert set(result["counts"]) == TABLES
+
+
+def test_mark_prices_open_interest_and_liquidations_are_served_shown_and_proven(start: Starter) -> None:
+    streams = {**PERPETUAL_STREAMS, "bestQuotes": {"interval": "100ms"}}
+    with start(feed_document("marks", ["BTCUSDT", "ETHUSDT"], streams, exchange="binance-usdm")) as it:
+        wait_for("the API", lambda: healthy(it.address))
+        tables = [*PERPETUAL_TABLES, "best_quotes"]
+        wait_for("rows of every stream in Cassandra", lambda: all(rows_in_cassandra(it, t) for t in tables), 180)
+        it.programs.kill(it.programs.names("producer")[0])
+        before = rows_in_cassandra(it, "mark_prices")
+        wait_for("mark prices of the next producer", lambda: rows_in_cassandra(it, "mark_prices") > before + 4, 90)
+        (mark,) = rows(it.address, "/mark_prices", symbol="BTCUSDT")
+        assert float(mark["mark_price"]) > 0
+        assert mark["next_funding_time_ms"] > mark["event_time_ms"]
+        assert {row["symbol"] for row in rows(it.address, "/open_interest")} == {"BTCUSDT", "ETHUSDT"}
+        panels_have_rows(it)
+        result = finish(it)
+
+    assert_equal(result)
+    assert set(result["counts"]) == set(tables)
+
+
+def panels_have_rows(it: Run) -> None:
+    """The dashboard's queries of these tables return rows from every source, of the symbol that has liquidations."""
+    ((symbol,), *_) = rows_of(it, f"SELECT symbol FROM {it.plan.names.schema}.liquidations")
+    now = int(time.time() * 1000)
+    chosen = grafana.Chosen(it.plan.names.fid, symbol, (symbol,), "1m", now - 600_000, now)
+    cluster, session = cassandra.connect(it.servers.cassandra, it.plan.names.keyspace)
+    try:
+        for title, target in grafana.of_tables("market-cassandra", PERPETUAL_TABLES):
+            assert list(session.execute(chosen.filled(target["target"]))), title
+    finally:
+        cluster.shutdown()
+    for title, target in grafana.of_tables("market-postgresql", PERPETUAL_TABLES):
+        assert rows_of(it, chosen.filled(target["rawSql"])), title
+    for title, target in grafana.of_tables("market-api", PERPETUAL_TABLES):
+        asked = {param["key"]: chosen.filled(param["value"]) for param in target["url_options"]["params"]}
+        assert requests.get(f"{it.address}{target['url']}", params=asked, timeout=30).json(), title
 
 
 def test_recorded_perpetuals_run_through_exact_to_the_digit(start: Starter, futures_capture: Path) -> None:

@@ -162,6 +162,24 @@ class BestQuotes(FeedModel):
     """One row per interval in which the best bid or ask changed: the last one."""
 
 
+class MarkPrices(FeedModel):
+    """Mark price, index price and funding of perpetual contracts, into the table `mark_prices`."""
+
+    interval: Literal["1s", "3s", "10s", "1m"] = "1s"
+    """One row per interval in which the exchange sent one: the last one."""
+
+
+class OpenInterest(FeedModel):
+    """Open positions in perpetual contracts, into the table `open_interest`."""
+
+    period: Duration = "30s"
+    """Interval between two requests for each symbol."""
+
+
+class Liquidations(FeedModel):
+    """Positions that the exchange closed, into the table `liquidations`."""
+
+
 class Streams(FeedModel):
     """What to capture of each symbol: at least one stream. One without settings is written `klines: {}`."""
 
@@ -171,6 +189,9 @@ class Streams(FeedModel):
     latest_prices: LatestPrices | None = Field(None, alias="latestPrices")
     order_book: OrderBook | None = Field(None, alias="orderBook")
     best_quotes: BestQuotes | None = Field(None, alias="bestQuotes")
+    mark_prices: MarkPrices | None = Field(None, alias="markPrices")
+    open_interest: OpenInterest | None = Field(None, alias="openInterest")
+    liquidations: Liquidations | None = None
 
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:

@@ -129,3 +129,44 @@ class BestQuotesRow(Row, kw_only=True, gc=False):
     ask_quantity: str | None
     received_at: int
     version: int
+
+
+class MarkPricesRow(Row, kw_only=True, gc=False):
+    """A row of `mark_prices`."""
+
+    stream: ClassVar[Stream] = STREAMS["markPrices"]
+    symbol: str
+    event_time: int
+    mark_price: str
+    index_price: str | None
+    funding_rate: str | None
+    next_funding_time: int | None
+    received_at: int
+    version: int
+
+
+class OpenInterestRow(Row, kw_only=True, gc=False):
+    """A row of `open_interest`."""
+
+    stream: ClassVar[Stream] = STREAMS["openInterest"]
+    symbol: str
+    event_time: int
+    open_interest: str
+    received_at: int
+    version: int
+
+
+class LiquidationsRow(Row, kw_only=True, gc=False):
+    """A row of `liquidations`."""
+
+    stream: ClassVar[Stream] = STREAMS["liquidations"]
+    symbol: str
+    trade_time: int
+    liquidation_id: int
+    side: str
+    price: str
+    quantity: str
+    average_price: str | None
+    filled_quantity: str | None
+    received_at: int
+    version: int

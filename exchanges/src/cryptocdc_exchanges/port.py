@@ -18,7 +18,7 @@ import msgspec
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.feed import Streams
 from cryptocdc_core.resolve import Market
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow, Row
+from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow, Row
 from cryptocdc_exchanges.checks import Rejected
 
 T_co = TypeVar("T_co", covariant=True)
@@ -424,6 +424,8 @@ class Venue:
     requests: Requests
     order_book: OrderBook
     limits: Limits
+    open_interest: Callable[[str], Request[Rows[OpenInterestRow]]] | None = None
+    """The request for a symbol's open interest, of a venue that offers it."""
 
     def at(self, rest: str | None = None, websocket: str | None = None) -> Venue:
         """Return this venue at other base URLs. A host of one's own is taken to be complete."""

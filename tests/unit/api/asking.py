@@ -30,7 +30,7 @@ FEED = {
         "exchange": "simulated", "symbols": {"names": ["BTCUSDT", "ETHUSDT"]},
         "streams": {
             "recentTrades": {}, "klines": {"intervals": ["1m", "1h"]}, "crypto24hStats": {}, "latestPrices": {},
-            "orderBook": {}, "bestQuotes": {},
+            "orderBook": {}, "bestQuotes": {}, "markPrices": {}, "openInterest": {}, "liquidations": {},
         },
     },
 }  # fmt: skip

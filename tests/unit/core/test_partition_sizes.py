@@ -6,7 +6,7 @@ import pytest
 
 from cryptocdc_core import durations
 from cryptocdc_core.catalogue import DERIVED, NEWEST, STREAMS, Bucket, by_table
-from cryptocdc_core.feed import BestQuotes, KlineInterval, OrderBook, Symbols
+from cryptocdc_core.feed import BestQuotes, KlineInterval, MarkPrices, OrderBook, Symbols
 from cryptocdc_core.heatmap import BINS, SLOT_MS
 
 LIMIT = 100_000_000
@@ -14,13 +14,17 @@ LENGTH_S = {Bucket.HOUR: 3600, Bucket.DAY: 86_400, Bucket.MONTH: 31 * 86_400}
 
 BYTES_A_ROW = {
     "recent_trades": 150, "klines": 312, "crypto_24h_stats": 300, "latest_prices": 110, "order_book": 8800,
-    "best_quotes": 165,
+    "best_quotes": 165, "mark_prices": 165, "open_interest": 110, "liquidations": 190,
     "order_book_heatmap": 70, "newest_prices": 110, "newest_24h_stats": 300, "newest_quotes": 165,
+    "newest_mark_prices": 165, "newest_open_interest": 110,
 }  # fmt: skip
 """Measured: uncompressed, in an SSTable of Cassandra 5.0, with TTL and audit, eight decimals, books of 100 levels."""
 
 TRADES_A_SECOND = 150
 """Of one symbol through a whole hour: 13 million a day."""
+
+LIQUIDATIONS_A_SECOND = 5
+"""Of one symbol through a whole day; Binance reports one a second at most."""
 
 
 def interval_s(interval: str) -> int:
@@ -29,9 +33,9 @@ def interval_s(interval: str) -> int:
 
 
 def rows_a_second(table: str) -> float:
-    shortest_book_s, shortest_quote_s = (
+    shortest_book_s, shortest_quote_s, shortest_mark_s = (
         min(durations.milliseconds(text) for text in get_args(model.model_fields["interval"].annotation)) / 1000
-        for model in (OrderBook, BestQuotes)
+        for model in (OrderBook, BestQuotes, MarkPrices)
     )
     return {
         "recent_trades": TRADES_A_SECOND,
@@ -39,6 +43,9 @@ def rows_a_second(table: str) -> float:
         "latest_prices": 1,
         "order_book": 1 / shortest_book_s,
         "best_quotes": 1 / shortest_quote_s,
+        "mark_prices": 1 / shortest_mark_s,
+        "open_interest": 1,  # a period is whole seconds
+        "liquidations": LIQUIDATIONS_A_SECOND,
         "order_book_heatmap": BINS * 1000 / SLOT_MS,
     }[table]
 

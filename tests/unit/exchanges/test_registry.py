@@ -10,7 +10,9 @@ import yaml
 from tests.unit.core.feeds import feed
 
 from cryptocdc_core import feed as feeds
-from cryptocdc_core.feed import Spec
+from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.feed import FeedError, Spec, Streams
+from cryptocdc_exchanges.port import Venue
 from cryptocdc_exchanges.registry import VENUES, always_listed, check, simulated, venue_of
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -77,3 +79,22 @@ def test_the_simulator_is_reached_at_the_path_of_the_feed_s_venue_unless_a_simul
     assert hosts(exchange="binance-usdm", endpoints=own) == ("http://s:1/binance-usdm", "ws://s:1/binance-usdm")
     assert hosts(exchange="simulated") == ("http://s:1", "ws://s:1")
     assert hosts(exchange="simulated", endpoints=own) == ("http://proxy.example", "ws://proxy.example")
+
+
+@pytest.mark.parametrize("stream", ["markPrices", "openInterest", "liquidations"])
+def test_a_stream_that_an_exchange_does_not_have_is_refused_with_the_exchanges_that_have_it(stream: str) -> None:
+    table = STREAMS[stream].table
+    having = [name for name, venue in VENUES.items() if table in venue.offers]
+    with pytest.raises(FeedError) as refused:
+        check(feed(streams={stream: {}}))
+    (problem,) = refused.value.problems
+    assert problem.startswith(f"spec.streams.{stream}: binance does not have it; accepted: recentTrades, ")
+    assert problem.endswith(f"exchanges that have {stream}: {', '.join(having) or 'none'}")
+
+
+@pytest.mark.parametrize("venue", VENUES.values(), ids=VENUES)
+def test_a_stream_without_a_choice_of_the_api_comes_over_one(venue: Venue) -> None:
+    for table, offer in venue.offers.items():
+        (model, *_) = get_args(Streams.model_fields[table].annotation)
+        if "source" not in model.model_fields:
+            assert offer.sources == (offer.source(model()),)

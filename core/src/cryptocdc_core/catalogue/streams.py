@@ -180,9 +180,76 @@ BEST_QUOTES = Stream(
     event="event_time",
 )
 
+MARK_PRICES = Stream(
+    name="markPrices",
+    table="mark_prices",
+    doc="Mark price, index price and funding of a perpetual contract as each interval left them.",
+    columns=(
+        _SYMBOL,
+        _EVENT_TIME,
+        Column("mark_price", Type.DECIMAL, "The price by which positions are valued, in the quote asset."),
+        # A contract with a delivery date has no funding.
+        Column("index_price", Type.DECIMAL, "Of the underlying spot markets, in the quote asset.", nullable=True),
+        Column("funding_rate", Type.DECIMAL, "Of the running period: 0.0001 is 0.01 %.", nullable=True),
+        Column("next_funding_time", Type.TIMESTAMP, "When the running period ends.", nullable=True),
+        *_KEPT,
+    ),
+    key=("symbol", "event_time"),
+    partition=("symbol",),
+    bucket=Bucket.DAY,
+    clustering=("event_time",),
+    time="event_time",
+    event="event_time",
+)
+
+OPEN_INTEREST = Stream(
+    name="openInterest",
+    table="open_interest",
+    doc="The positions of a perpetual contract that are open.",
+    columns=(
+        _SYMBOL,
+        _EVENT_TIME,
+        Column("open_interest", Type.DECIMAL, "In the base asset."),
+        *_KEPT,
+    ),
+    key=("symbol", "event_time"),
+    partition=("symbol",),
+    bucket=Bucket.DAY,
+    clustering=("event_time",),
+    time="event_time",
+    event="event_time",
+)
+
+LIQUIDATIONS = Stream(
+    name="liquidations",
+    table="liquidations",
+    doc="Orders by which an exchange closed a position. An exchange may report only some of them.",
+    columns=(
+        _SYMBOL,
+        Column("trade_time", Type.TIMESTAMP, "When the order was filled."),
+        Column("liquidation_id", Type.BIGINT, "A hash of what is reported: keeps two of one millisecond apart."),
+        Column("side", Type.TEXT, "Of the order: sell closes a long position, buy a short one."),
+        Column("price", Type.DECIMAL, "Of the order, in the quote asset."),
+        Column("quantity", Type.DECIMAL, "Of the order, in the base asset."),
+        Column("average_price", Type.DECIMAL, "At which it was filled, in the quote asset.", nullable=True),
+        Column("filled_quantity", Type.DECIMAL, "In the base asset.", nullable=True),
+        *_KEPT,
+    ),
+    key=("symbol", "trade_time", "liquidation_id"),
+    partition=("symbol",),
+    bucket=Bucket.DAY,
+    clustering=("trade_time", "liquidation_id"),
+    time="trade_time",
+    event="trade_time",
+)
+
 STREAMS: dict[str, Stream] = {
-    stream.name: stream for stream in (RECENT_TRADES, KLINES, CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK, BEST_QUOTES)
-}
+    stream.name: stream
+    for stream in (
+        RECENT_TRADES, KLINES, CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK, BEST_QUOTES, MARK_PRICES, OPEN_INTEREST,
+        LIQUIDATIONS,
+    )
+}  # fmt: skip
 """The streams by their names in the feed."""
 
 
@@ -212,7 +279,13 @@ NEWEST_PRICES = _newest("newest_prices", "price", LATEST_PRICES)
 NEWEST_STATS = _newest("newest_24h_stats", "24-hour statistics", CRYPTO_24H_STATS)
 NEWEST: dict[str, Derived] = {
     derived.source: derived
-    for derived in (NEWEST_PRICES, NEWEST_STATS, _newest("newest_quotes", "best bid and ask", BEST_QUOTES))
+    for derived in (
+        NEWEST_PRICES,
+        NEWEST_STATS,
+        _newest("newest_quotes", "best bid and ask", BEST_QUOTES),
+        _newest("newest_mark_prices", "mark price", MARK_PRICES),
+        _newest("newest_open_interest", "open interest", OPEN_INTEREST),
+    )
 }
 """The tables with the newest row of every symbol, by the table that they are derived from."""
 

@@ -7,7 +7,7 @@ one pass straight into its own structure; what fits none is looked at again to s
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Protocol, get_args
 
 import msgspec
 
@@ -207,6 +207,17 @@ class Depth(
         )  # fmt: skip
 
 
+class Quoted(Protocol):
+    """A best bid and ask, with or without a time."""
+
+    update_id: int
+    symbol: str
+    bid: str
+    bid_quantity: str
+    ask: str
+    ask_quantity: str
+
+
 class BookTicker(
     msgspec.Struct, gc=False,
     rename={"update_id": "u", "symbol": "s", "bid": "b", "bid_quantity": "B", "ask": "a", "ask_quantity": "A"},
@@ -308,7 +319,7 @@ def _trade(event: AggregateTrade | RawTrade, first: int, last: int, now_ms: int)
     )  # fmt: skip
 
 
-def best_quote(event: BookTicker, event_ms: int, now_ms: int) -> BestQuotesRow:
+def best_quote(event: Quoted, event_ms: int, now_ms: int) -> BestQuotesRow:
     """Return the row of an event of `event_ms`. A side without orders has a price of zero: its values are null."""
     amounts((event.bid, event.bid_quantity, event.ask, event.ask_quantity))
     not_future(event_ms, now_ms)

@@ -8,7 +8,17 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import (
+    BEST_QUOTES,
+    CRYPTO_24H_STATS,
+    KLINES,
+    LATEST_PRICES,
+    LIQUIDATIONS,
+    MARK_PRICES,
+    OPEN_INTEREST,
+    ORDER_BOOK,
+    RECENT_TRADES,
+)
 from cryptocdc_core.feed import KlineInterval
 from cryptocdc_exchanges.binance_usdm import channels, frames, limits, markets, order_book, requests
 from cryptocdc_exchanges.port import Hosts, Offer, Proof, Refill, Simulated, Venue
@@ -25,6 +35,10 @@ _OFFERS = {
     CRYPTO_24H_STATS.table: Offer(_BOTH, Proof.ARRIVAL),
     LATEST_PRICES.table: Offer(_BOTH, Proof.ARRIVAL),
     ORDER_BOOK.table: Offer(_BOTH, Proof.SEQUENCE),
+    BEST_QUOTES.table: Offer(("websocket",), Proof.ARRIVAL),
+    MARK_PRICES.table: Offer(("websocket",), Proof.ARRIVAL),
+    OPEN_INTEREST.table: Offer(("rest",), Proof.ARRIVAL),
+    LIQUIDATIONS.table: Offer(("websocket",), Proof.ARRIVAL),
 }
 _OWN_PATHS = re.compile(r"/+(fapi(/v\d.*)?|(public|market)(/ws(/.*)?|/stream)?|ws(/.*)?|stream)?/*$")
 
@@ -41,5 +55,6 @@ VENUES = (
         requests,
         order_book.PROCEDURE,
         limits,
+        open_interest=requests.open_interest,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from cryptocdc_core.rows import Crypto24hStatsRow, LatestPricesRow
+from cryptocdc_core.rows import Crypto24hStatsRow, LatestPricesRow, OpenInterestRow
 from cryptocdc_core.versions import version
 from cryptocdc_exchanges.binance.answers import decode, each
 from cryptocdc_exchanges.checks import Id, Time, amounts, not_future, signed
@@ -31,6 +31,12 @@ class Ticker(msgspec.Struct, gc=False, rename="camel"):
 class Price(msgspec.Struct, gc=False):
     symbol: str
     price: str
+    time: Time
+
+
+class OpenInterest(msgspec.Struct, gc=False, rename="camel"):
+    symbol: str
+    open_interest: str
     time: Time
 
 
@@ -69,3 +75,15 @@ def _price(it: Price, now_ms: int) -> LatestPricesRow:
     return LatestPricesRow(
         symbol=it.symbol, event_time=it.time, price=it.price, received_at=now_ms, version=version(it.time)
     )
+
+
+def open_interest(body: bytes, now_ms: int) -> Rows[OpenInterestRow]:
+    """/openInterest of one symbol."""
+    it = decode(body, OpenInterest)
+    amounts((it.open_interest,))
+    not_future(it.time, now_ms)
+    row = OpenInterestRow(
+        symbol=it.symbol, event_time=it.time, open_interest=it.open_interest, received_at=now_ms,
+        version=version(it.time),
+    )  # fmt: skip
+    return Rows([row], [])

@@ -7,7 +7,7 @@ silent. A server pings every 3 minutes, which the WebSocket library answers.
 
 from __future__ import annotations
 
-from cryptocdc_core.catalogue.streams import ORDER_BOOK
+from cryptocdc_core.catalogue.streams import BEST_QUOTES, LIQUIDATIONS, MARK_PRICES, ORDER_BOOK
 from cryptocdc_core.feed import Streams
 from cryptocdc_exchanges.binance import channels
 from cryptocdc_exchanges.binance.channels import subscribe, unsubscribe
@@ -16,7 +16,7 @@ from cryptocdc_exchanges.port import Channel, ConnectionLimits
 __all__ = ["limits", "of", "subscribe", "unsubscribe"]
 
 _MARKET, _PUBLIC = "/market/stream", "/public/stream"
-_PUBLIC_TABLES = frozenset({ORDER_BOOK.table})
+_PUBLIC_TABLES = frozenset({ORDER_BOOK.table, BEST_QUOTES.table})
 
 limits = ConnectionLimits(
     channels=200,  # 1,024 are allowed; with fewer a cut hurts fewer
@@ -29,7 +29,12 @@ limits = ConnectionLimits(
 
 
 def of(streams: Streams, symbol: str) -> list[Channel]:
-    return [
+    found = [
         channel._replace(path=_PUBLIC if channel.table in _PUBLIC_TABLES else _MARKET)
         for channel in channels.of(streams, symbol)
     ]
+    if streams.mark_prices is not None:
+        found.append(Channel(MARK_PRICES.table, f"{symbol.lower()}@markPrice@1s", _MARKET))
+    if streams.liquidations is not None:
+        found.append(Channel(LIQUIDATIONS.table, f"{symbol.lower()}@forceOrder", _MARKET))
+    return found

@@ -5,16 +5,17 @@ Shapes: https://developers.binance.com/docs/derivatives/usds-margined-futures/we
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, ORDER_BOOK
+from cryptocdc_core.catalogue.streams import BEST_QUOTES, CRYPTO_24H_STATS, LIQUIDATIONS, MARK_PRICES, ORDER_BOOK
 from cryptocdc_core.feed import Streams
-from cryptocdc_core.rows import Crypto24hStatsRow
+from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, LiquidationsRow, MarkPricesRow
 from cryptocdc_core.versions import version
-from cryptocdc_exchanges.binance.frames import AggregateTrade, Kline, MiniTicker, Shutdown, decoding
-from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, not_future, signed
+from cryptocdc_exchanges.binance.frames import AggregateTrade, Kline, MiniTicker, Shutdown, best_quote, decoding
+from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, fingerprint, not_future, signed
 from cryptocdc_exchanges.port import BookUpdate, Decode
 
 
@@ -86,8 +87,96 @@ class Depth(
         )  # fmt: skip
 
 
+class BookTicker(
+    msgspec.Struct, tag_field="e", tag="bookTicker", gc=False,
+    rename={"event_time": "E", "symbol": "s", "update_id": "u", "bid": "b", "bid_quantity": "B", "ask": "a",
+            "ask_quantity": "A"},
+):  # fmt: skip
+    """Unlike on the spot market it has a kind and a time."""
+
+    event_time: Time
+    symbol: str
+    update_id: Id
+    bid: str
+    bid_quantity: str
+    ask: str
+    ask_quantity: str
+
+    table: ClassVar[str] = BEST_QUOTES.table
+
+    def row(self, now_ms: int) -> BestQuotesRow:
+        return best_quote(self, self.event_time, now_ms)
+
+
+class MarkPrice(
+    msgspec.Struct, tag_field="e", tag="markPriceUpdate", gc=False,
+    rename={"event_time": "E", "symbol": "s", "mark": "p", "index": "i", "rate": "r", "next_funding": "T"},
+):  # fmt: skip
+    """Of a contract with a delivery date the funding rate is empty and its time is 0."""
+
+    event_time: Time
+    symbol: str
+    mark: str
+    index: str
+    rate: str
+    next_funding: Annotated[int, Meta(ge=0, le=2**53)]
+
+    table: ClassVar[str] = MARK_PRICES.table
+
+    def row(self, now_ms: int) -> MarkPricesRow:
+        amounts((self.mark, self.index))
+        if self.rate:
+            signed((self.rate,))
+        not_future(self.event_time, now_ms)
+        return MarkPricesRow(
+            symbol=self.symbol, event_time=self.event_time, mark_price=self.mark, index_price=self.index,
+            funding_rate=self.rate or None, next_funding_time=self.next_funding or None, received_at=now_ms,
+            version=version(self.event_time),
+        )  # fmt: skip
+
+
+class ForcedOrder(
+    msgspec.Struct, gc=False,
+    rename={"symbol": "s", "side": "S", "quantity": "q", "price": "p", "average": "ap", "filled": "z", "time": "T"},
+):  # fmt: skip
+    symbol: str
+    side: Literal["BUY", "SELL"]
+    quantity: str
+    price: str
+    average: str
+    filled: str
+    time: Time
+
+
+class Liquidation(
+    msgspec.Struct, tag_field="e", tag="forceOrder", gc=False, rename={"event_time": "E", "order": "o"}
+):  # fmt: skip
+    """Only the latest of a symbol within 1,000 ms is sent, and it has no id."""
+
+    event_time: Time
+    order: ForcedOrder
+
+    table: ClassVar[str] = LIQUIDATIONS.table
+
+    @property
+    def symbol(self) -> str:
+        return self.order.symbol
+
+    def row(self, now_ms: int) -> LiquidationsRow:
+        it = self.order
+        amounts((it.quantity, it.price, it.average, it.filled))
+        not_future(max(it.time, self.event_time), now_ms)
+        return LiquidationsRow(
+            symbol=it.symbol, trade_time=it.time, side=it.side.lower(), price=it.price, quantity=it.quantity,
+            liquidation_id=fingerprint(it.side, it.quantity, it.price, it.average, it.filled),
+            average_price=it.average, filled_quantity=it.filled, received_at=now_ms, version=version(it.time),
+        )  # fmt: skip
+
+
 class _Frame(msgspec.Struct, gc=False):
-    data: AggregateTrade | Kline | Ticker | MiniTicker | Depth | Shutdown
+    data: (
+        AggregateTrade | Kline | Ticker | MiniTicker | Depth | BookTicker | MarkPrice | Liquidation | Shutdown
+    )  # fmt: skip
 
 
 def decoder(_: Streams) -> Decode:

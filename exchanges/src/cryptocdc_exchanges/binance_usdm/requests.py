@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow
 from cryptocdc_exchanges.binance import answers as spot
 from cryptocdc_exchanges.binance_usdm import answers
 from cryptocdc_exchanges.binance_usdm.limits import WEIGHT
@@ -71,6 +71,10 @@ def book(symbol: str, levels: int) -> Request[BookSnapshot]:
     limit = next((limit for limit in (5, 10, 20, 50, 100, 500) if levels <= limit), 1000)
     weight = 2 if limit <= 50 else _weight(_DEPTH_WEIGHTS, limit, 20)
     return _request("depth", weight, spot.snapshot, symbol=symbol, limit=limit)
+
+
+def open_interest(symbol: str) -> Request[Rows[OpenInterestRow]]:
+    return _request("openInterest", 1, answers.open_interest, symbol=symbol)
 
 
 def _weight(weights: Sequence[tuple[int, int]], limit: int, most: int) -> int:

@@ -41,6 +41,8 @@ class Capture:
         self._known: set[str] = set()
         """Ever captured: a frame that comes after the end of a symbol's capture is no stranger."""
         self._last_frame: dict[str, float] = {}
+        self._steady = [handler.table for handler in handlers if handler.by_websocket and not handler.sporadic]
+        """Tables whose silence means something."""
         self._by_websocket = {
             table: (metrics.frames.labels(table, "websocket"), handler.take)
             for table, handler in handlers.by_table.items()
@@ -79,8 +81,9 @@ class Capture:
         now = time.monotonic()
         for handler in self._handlers:
             handler.tick(now)
-        for table, at in self._last_frame.items():
-            self._metrics.last_frame.labels(table).set(at)
+        for table in self._steady:
+            if at := self._last_frame.get(table):
+                self._metrics.last_frame.labels(table).set(at)
 
     def heard(self, symbol: str) -> None:
         """Take note that REST has answered for `symbol`."""
@@ -91,7 +94,7 @@ class Capture:
         """Return those of which nothing has come for `limit_s`, over WebSocket where it should: REST answers for a
         paused market, too."""
         since = time.monotonic() - limit_s
-        tables = self._by_websocket or (_REST,)
+        tables = self._steady or (_REST,)
         return [symbol for symbol, state in self._symbols.items() if all(state.heard[t] < since for t in tables)]
 
     def live_symbols(self, limit_s: float) -> set[str]:
@@ -105,7 +108,7 @@ class Capture:
         return [
             (symbol, table)
             for symbol, state in self._symbols.items()
-            for table in self._by_websocket
+            for table in self._steady
             if state.heard[table] < since <= max(state.heard.values())
         ]
 

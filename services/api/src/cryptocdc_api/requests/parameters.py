@@ -125,11 +125,15 @@ class BookQuery(_Query):
 class TraceQuery(_Query):
     """One row by its key: of the columns those that the table's key has, or none of its own for the newest row."""
 
-    table: Literal["recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book", "best_quotes"]
+    table: Literal[
+        "recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book", "best_quotes", "mark_prices",
+        "open_interest", "liquidations",
+    ]  # fmt: skip
     symbol: Symbol
     interval: Interval | None = None
     trade_time: Time | None = None
     trade_id: int | None = Field(None, ge=0, le=2**63 - 1)
+    liquidation_id: int | None = Field(None, ge=0, le=2**63 - 1)
     open_time: Time | None = None
     event_time: Time | None = None
     bucket_time: Time | None = None

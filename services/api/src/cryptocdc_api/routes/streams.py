@@ -30,7 +30,7 @@ from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import answer, described, json_response, paged, span_of
 from cryptocdc_api.shapes import Json, schema, shaper
 from cryptocdc_core.catalogue import NEWEST, by_table
-from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, LIQUIDATIONS, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.times import now_ms
 
 BOOKS_AGE_S = 1.0
@@ -75,11 +75,14 @@ def routes(context: Context) -> APIRouter:
     for name in NEWEST:
         serve_newest(TABLES[name], quotes.FIGURES if name == BEST_QUOTES.table else None)
 
-    @serve(RECENT_TRADES.table)
-    async def recent_trades(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
-        await context.check_symbol(query.symbol)
-        table = TABLES[RECENT_TRADES.table]
-        return await answer(context, request, table, [query.symbol], query, shapes[table.name])
+    def serve_history(table: Table) -> None:
+        @serve(table.name)
+        async def history(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:
+            await context.check_symbol(query.symbol)
+            return await answer(context, request, table, [query.symbol], query, shapes[table.name])
+
+    for stream in (RECENT_TRADES, LIQUIDATIONS):
+        serve_history(TABLES[stream.table])
 
     @serve(KLINES.table)
     async def klines(request: Request, query: Annotated[KlineQuery, Query()]) -> Response:

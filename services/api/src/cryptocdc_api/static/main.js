@@ -9,6 +9,7 @@ import { heatmap } from "./panels/heatmap.js";
 import { live } from "./live.js";
 import { markets } from "./panels/markets.js";
 import { showPipeline } from "./panels/pipeline.js";
+import { perpetual } from "./panels/perpetual.js";
 import { quote } from "./panels/quote.js";
 import { ticker } from "./panels/ticker.js";
 import { trace } from "./panels/trace.js";
@@ -21,6 +22,7 @@ const byId = (id) => document.getElementById(id);
 const panels = {
   candles: candleChart(byId("candles"), byId("candle"), byId("trace-candle"), (row) => trace("klines", row)),
   line: priceChart(byId("line"), (row) => trace("latest_prices", row)), ticker: ticker(), quote: quote(byId("quote")),
+  perpetual: perpetual(document.querySelector("section.perpetual")),
   trades: tape(byId("trades"), byId("tape-note"), (row) => trace("recent_trades", row)), heat: heatmap(byId("heat"), byId("heat-note")),
 };
 let feed, symbol, interval, charted, leave = [], pending = [], drawing = 0;
@@ -48,6 +50,9 @@ async function history() {
   part("recent_trades", "recent_trades", { limit: 60 }, (rows) => panels.trades.add(rows));
   part("crypto_24h_stats", "crypto_24h_stats", {}, (rows) => { if (rows.length) panels.ticker.stats(rows[0]); });
   part("best_quotes", "best_quotes", {}, (rows) => rows.forEach(panels.quote.show));
+  part("mark_prices", "mark_prices", {}, (rows) => rows.forEach(panels.perpetual.mark));
+  part("open_interest", "open_interest", {}, (rows) => rows.forEach(panels.perpetual.interest));
+  part("liquidations", "liquidations", { limit: 30 }, panels.perpetual.liquidations);
   part("order_book", "order_book", { limit: 1 }, (rows) => { if (rows.length) showBook(rows[0]); });
   await Promise.allSettled(parts);
 }
@@ -63,6 +68,9 @@ function draw() {
   panels.trades.add(of("recent_trades"), true);
   of("crypto_24h_stats").slice(-1).forEach(panels.ticker.stats);
   of("best_quotes").slice(-1).forEach(panels.quote.show);
+  of("mark_prices").slice(-1).forEach(panels.perpetual.mark);
+  of("open_interest").slice(-1).forEach(panels.perpetual.interest);
+  if (of("liquidations").length) panels.perpetual.liquidations(of("liquidations"));
   of("order_book").slice(-1).forEach(showBook);
 }
 
@@ -137,6 +145,11 @@ async function start() {
   interval = feed.intervals.includes(asked) ? asked : feed.intervals[0];
   for (const [panel, table] of Object.entries({ candles: "klines", line: "latest_prices", book: "order_book", heat: "order_book", tape: "recent_trades", traded: "crypto_24h_stats", gains: "crypto_24h_stats" }))
     document.querySelector(`section.${panel}`).hidden = !has(table);
+  document.querySelector("section.perpetual").hidden = !["mark_prices", "open_interest", "liquidations"].some(has);
+  byId("trace-mark").hidden = !has("mark_prices");
+  byId("trace-mark").addEventListener("click", () => trace("mark_prices", panels.perpetual.shown().mark));
+  byId("trace-interest").hidden = !has("open_interest");
+  byId("trace-interest").addEventListener("click", () => trace("open_interest", panels.perpetual.shown().interest));
   offerIntervals();
   byId("symbol").addEventListener("change", () => pick(byId("symbol").value));
   byId("trace-price").addEventListener("click", () => trace("latest_prices", panels.ticker.shown().price));

@@ -15,10 +15,25 @@ from typing import TypeVar
 from cryptocdc_adapters import exchange
 from cryptocdc_adapters.exchange import LIVE, ExchangeRefused, ExchangeUnreadable, Rest
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import (
+    CRYPTO_24H_STATS,
+    KLINES,
+    LATEST_PRICES,
+    OPEN_INTEREST,
+    ORDER_BOOK,
+    RECENT_TRADES,
+)
 from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.resolve import Market
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OrderBookRow, RecentTradesRow, Row
+from cryptocdc_core.rows import (
+    Crypto24hStatsRow,
+    KlinesRow,
+    LatestPricesRow,
+    OpenInterestRow,
+    OrderBookRow,
+    RecentTradesRow,
+    Row,
+)
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import BookSnapshot, Refused, Request, Rows
@@ -95,6 +110,10 @@ class Requests:
 
     async def prices(self, symbols: list[str]) -> list[LatestPricesRow]:
         return (await self._page(LATEST_PRICES, self._venue.requests.prices(symbols), None, LIVE)).rows
+
+    async def open_interest(self, symbol: str) -> list[OpenInterestRow]:
+        assert self._venue.open_interest is not None, "the feed was checked against what the venue offers"
+        return (await self._page(OPEN_INTEREST, self._venue.open_interest(symbol), symbol, LIVE)).rows
 
     async def book(self, symbol: str, depth: int, interval_ms: int) -> OrderBookRow:
         """Return a row of the best `depth` levels, for the bucket of `interval_ms` that is now."""

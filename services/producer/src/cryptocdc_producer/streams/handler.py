@@ -79,6 +79,8 @@ class Handler(ABC, Generic[R]):
     """
 
     stream: ClassVar[Stream]
+    sporadic: ClassVar[bool] = False
+    """Whether rows come only when something happens: then silence says nothing, and no outage can be told from it."""
 
     def __init__(self, settings: Any, venue: Venue, outlets: Outlets) -> None:
         """`settings`: the stream's field of the feed."""
@@ -106,7 +108,7 @@ class Handler(ABC, Generic[R]):
 
     def resume(self, taken_over: Mapping[str, Stored]) -> None:
         """Take what is stored of symbols, before `begin`, so that the time without capture is counted."""
-        if not self.refillable:
+        if not self.refillable and not self.sporadic:
             self._outage.begin({symbol: stored.newest.get(self.table) for symbol, stored in taken_over.items()})
 
     def key(self, row: Any) -> tuple[str, ...] | None:

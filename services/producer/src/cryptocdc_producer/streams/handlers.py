@@ -7,14 +7,17 @@ from typing import Any
 
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_exchanges.port import Venue
-from cryptocdc_producer.streams.best_quotes import BestQuotes
+from cryptocdc_producer.streams.conflated import BestQuotes, MarkPrices
 from cryptocdc_producer.streams.handler import Handler, Outlets
 from cryptocdc_producer.streams.klines import Klines
 from cryptocdc_producer.streams.latest import Prices, Stats
 from cryptocdc_producer.streams.order_books import OrderBooks
+from cryptocdc_producer.streams.perpetuals import Liquidations, OpenInterest
 from cryptocdc_producer.streams.trades import Trades
 
-KINDS: tuple[type[Handler[Any]], ...] = (Trades, Klines, Stats, Prices, OrderBooks, BestQuotes)
+KINDS: tuple[type[Handler[Any]], ...] = (
+    Trades, Klines, Stats, Prices, OrderBooks, BestQuotes, MarkPrices, OpenInterest, Liquidations,
+)  # fmt: skip
 
 
 class Handlers:

@@ -9,8 +9,17 @@ from dataclasses import replace
 from typing import Any
 
 from cryptocdc_core.resolve import MarketState
-from cryptocdc_core.rows import Crypto24hStatsRow, LatestPricesRow
+from cryptocdc_core.rows import (
+    BestQuotesRow,
+    Crypto24hStatsRow,
+    LatestPricesRow,
+    LiquidationsRow,
+    MarkPricesRow,
+    OpenInterestRow,
+)
 from cryptocdc_core.versions import version
+from cryptocdc_exchanges.binance_usdm import requests
+from cryptocdc_exchanges.checks import fingerprint
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate
 from cryptocdc_exchanges.registry import VENUES
 
@@ -28,6 +37,21 @@ DEPTH = {
     "e": "depthUpdate", "E": AT, "T": AT - 3, "s": "BTCUSDT", "U": 157, "u": 160, "pu": 149, "b": [["0.0024", "10"]],
     "a": [["0.0026", "5"]],
 }  # fmt: skip
+QUOTE = {
+    "e": "bookTicker", "u": 400900217, "E": AT, "T": AT - 3, "s": "BTCUSDT", "b": "25.35190000", "B": "31.21",
+    "a": "25.36520000", "A": "40.66",
+}  # fmt: skip
+MARK = {
+    "e": "markPriceUpdate", "E": AT, "s": "BTCUSDT", "p": "11794.15000000", "i": "11784.62659091",
+    "P": "11784.25641265", "r": "-0.00038167", "T": AT + 3_600_000,
+}  # fmt: skip
+FORCED: dict[str, Any] = {
+    "e": "forceOrder", "E": AT,
+    "o": {
+        "s": "BTCUSDT", "S": "SELL", "o": "LIMIT", "f": "IOC", "q": "0.014", "p": "9910", "ap": "9909.5",
+        "X": "FILLED", "l": "0.014", "z": "0.014", "T": AT - 7,
+    },
+}  # fmt: skip
 STATS = {
     "symbol": "BTCUSDT", "priceChange": "-94.99999800", "priceChangePercent": "-95.960", "weightedAvgPrice": "0.29",
     "lastPrice": "4.00000200", "lastQty": "200.0", "openPrice": "99.0", "highPrice": "100.0", "lowPrice": "0.1",
@@ -41,6 +65,13 @@ def ticker_row(**columns: Any) -> Crypto24hStatsRow:
     return Crypto24hStatsRow(
         symbol="BTCUSDT", event_time=AT, bid_price=None, bid_quantity=None, ask_price=None, ask_quantity=None,
         open_time=AT - 86_400_000, close_time=AT, received_at=NOW, version=version(AT), **columns,
+    )  # fmt: skip
+
+
+def mark_row(**funding: Any) -> MarkPricesRow:
+    return MarkPricesRow(
+        symbol="BTCUSDT", event_time=AT, mark_price="11794.15000000", index_price="11784.62659091", received_at=NOW,
+        version=version(AT), **funding,
     )  # fmt: skip
 
 
@@ -70,6 +101,24 @@ MATERIAL = replace(
             ),
         ),
         Frame(
+            wrapped(QUOTE),
+            BestQuotesRow(
+                symbol="BTCUSDT", event_time=AT, update_id=400900217, bid_price="25.35190000", bid_quantity="31.21",
+                ask_price="25.36520000", ask_quantity="40.66", received_at=NOW, version=version(AT),
+            ),
+        ),
+        Frame(wrapped(MARK), mark_row(funding_rate="-0.00038167", next_funding_time=AT + 3_600_000)),
+        Frame(wrapped(MARK | {"r": "", "T": 0}), mark_row(funding_rate=None, next_funding_time=None)),
+        Frame(
+            wrapped(FORCED),
+            LiquidationsRow(
+                symbol="BTCUSDT", trade_time=AT - 7, side="sell", price="9910", quantity="0.014",
+                average_price="9909.5", filled_quantity="0.014",
+                liquidation_id=fingerprint("SELL", "0.014", "9910", "9909.5", "0.014"),
+                received_at=NOW, version=version(AT - 7),
+            ),
+        ),
+        Frame(
             wrapped(DEPTH),
             BookUpdate(
                 symbol="BTCUSDT", event_time=AT, first_id=150, last_id=160, bids=[("0.0024", "10")],
@@ -80,7 +129,10 @@ MATERIAL = replace(
     odd=[
         *binance.MATERIAL.odd,
         (wrapped(DEPTH | {"u": 156}), "wrong-field"),
-        (wrapped({"e": "forceOrder", "E": AT, "o": {"s": "BTCUSDT"}}), "unknown-event"),
+        (wrapped({"e": "contractInfo", "E": AT, "s": "BTCUSDT"}), "unknown-event"),
+        (wrapped({"e": "forceOrder", "E": AT, "o": {"s": "BTCUSDT"}}), "wrong-field"),
+        (wrapped(FORCED | {"o": FORCED["o"] | {"S": "HOLD"}}), "wrong-field"),
+        (wrapped(MARK | {"r": "1e-5"}), "wrong-decimal"),
     ],
     bodies=[
         Body(
@@ -95,6 +147,13 @@ MATERIAL = replace(
                 price_change="-94.99999800", price_change_percent="-95.960", weighted_avg_price="0.29",
                 open_price="99.0", high_price="100.0", low_price="0.1", last_price="4.00000200", last_quantity="200.0",
                 volume="8913.3", quote_volume="15.30", trade_count=76,
+            )],
+        ),
+        Body(
+            requests.open_interest("BTCUSDT"),
+            body({"openInterest": "10659.509", "symbol": "BTCUSDT", "time": AT}),
+            [OpenInterestRow(
+                symbol="BTCUSDT", event_time=AT, open_interest="10659.509", received_at=NOW, version=version(AT)
             )],
         ),
         Body(REQUESTS.prices(["BTCUSDT"]), body(PRICE), [price_row("BTCUSDT")]),

@@ -6,13 +6,15 @@ import { decimal, precise, seconds, short } from "../format.js";
 
 const ROWS = {
   recent_trades: "A trade", klines: "A candle", latest_prices: "A price", crypto_24h_stats: "24-hour statistics",
-  order_book: "An order book", best_quotes: "A best bid and ask",
+  order_book: "An order book", best_quotes: "A best bid and ask", mark_prices: "A mark price",
+  open_interest: "Open interest", liquidations: "A liquidation",
 };
 const KEYS = {
   recent_trades: ["trade_time", "trade_id"], klines: ["interval", "open_time"], latest_prices: ["event_time"],
-  crypto_24h_stats: ["event_time"], order_book: ["bucket_time"], best_quotes: ["event_time"],
+  crypto_24h_stats: ["event_time"], order_book: ["bucket_time"], best_quotes: ["event_time"], mark_prices: ["event_time"],
+  open_interest: ["event_time"], liquidations: ["trade_time", "liquidation_id"],
 };
-const STREAMS = { recent_trades: "recentTrades", klines: "klines", latest_prices: "latestPrices", crypto_24h_stats: "crypto24hStats", order_book: "orderBook", best_quotes: "bestQuotes" };
+const STREAMS = { recent_trades: "recentTrades", klines: "klines", latest_prices: "latestPrices", crypto_24h_stats: "crypto24hStats", order_book: "orderBook", best_quotes: "bestQuotes", mark_prices: "markPrices", open_interest: "openInterest", liquidations: "liquidations" };
 const HOPS = { exchange: "Exchange: the event", producer: "Producer: received", postgres: "PostgreSQL: committed", kafka: "Kafka: produced", cassandra: "Cassandra: written" };
 const FACTS = { lsn: "LSN", op: "operation", writetime: "WRITETIME", ttl_s: "expires in", xmin: "transaction" };
 const OPS = { c: "c, insert", u: "u, update", r: "r, snapshot", d: "d, delete" };

@@ -1,4 +1,4 @@
-"""Best bids and asks: the last one of each interval, in the order in which they came, and nothing lost at the end."""
+"""Best bids and asks, mark prices: the last one of each interval, in order, and nothing lost at the end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from tests.rows import make_row
 from tests.unit.producer.conftest import NOW, make_capture, make_feed
 
-from cryptocdc_core.rows import BestQuotesRow
-from cryptocdc_producer.streams.last_quotes import REPEATED_MS, LastQuotes
+from cryptocdc_core.rows import BestQuotesRow, MarkPricesRow
+from cryptocdc_producer.streams.last_rows import REPEATED_MS, LastRows
 
 INTERVAL_MS = 100
 
@@ -19,9 +19,9 @@ def quote(at_ms: int, update_id: int | None, **values: Any) -> BestQuotesRow:
     return make_row(BestQuotesRow, event_time=event, update_id=update_id, version=event * 1000, **values)
 
 
-def written(*offered: BestQuotesRow, quotes: LastQuotes | None = None) -> list[int | None]:
+def written(*offered: BestQuotesRow, quotes: LastRows[BestQuotesRow] | None = None) -> list[int | None]:
     """Return the update ids that are written when these come, and of what is held at the end."""
-    quotes = quotes or LastQuotes(INTERVAL_MS)
+    quotes = quotes or LastRows[BestQuotesRow](INTERVAL_MS)
     ended = [quotes.offer(row, 0.0)[0] for row in offered]
     last = quotes.release("BTCUSDT")
     return [row.update_id for row in [*ended, last] if row is not None]
@@ -32,12 +32,12 @@ def test_the_last_quote_of_each_interval_is_written() -> None:
 
 
 def test_what_is_overtaken_within_an_interval_is_counted() -> None:
-    quotes = LastQuotes(INTERVAL_MS)
+    quotes = LastRows[BestQuotesRow](INTERVAL_MS)
     assert [quotes.offer(quote(at, at), 0.0)[1] for at in (0, 40, 99, 100)] == [0, 1, 1, 0]
 
 
 def test_a_quote_is_due_when_its_interval_is_over_and_only_once() -> None:
-    quotes = LastQuotes(INTERVAL_MS)
+    quotes = LastRows[BestQuotesRow](INTERVAL_MS)
     quotes.offer(quote(0, 1), 5.0)
     assert quotes.due(5.05) == []
     assert [row.update_id for row in quotes.due(5.1)] == [1]
@@ -46,7 +46,7 @@ def test_a_quote_is_due_when_its_interval_is_over_and_only_once() -> None:
 
 
 def test_a_later_quote_of_an_interval_that_was_written_is_written_too_with_a_higher_version() -> None:
-    quotes = LastQuotes(INTERVAL_MS)
+    quotes = LastRows[BestQuotesRow](INTERVAL_MS)
     quotes.offer(quote(0, 1), 5.0)
     (first,) = quotes.due(6.0)
     quotes.offer(quote(0, 2), 6.0)  # of the same millisecond
@@ -56,7 +56,7 @@ def test_a_later_quote_of_an_interval_that_was_written_is_written_too_with_a_hig
 
 
 def test_versions_rise_though_the_clock_steps_back_a_little() -> None:
-    quotes = LastQuotes(INTERVAL_MS)
+    quotes = LastRows[BestQuotesRow](INTERVAL_MS)
     rows = [quotes.offer(quote(at, number), 0.0)[0] for number, at in enumerate((110, 60, 20, 210, 300))]
     found = [row for row in rows if row is not None]
     assert [row.update_id for row in found] == [2, 3]
@@ -90,3 +90,13 @@ def test_what_is_held_is_written_when_a_capture_ends(ending: str) -> None:
     assert (row.update_id, row.bid_price, row.ask_price) == (5, "1.5", "1.6")
     assert (row.event_time, row.version) == (row.received_at, row.received_at * 1000)
     assert it.refused == []
+
+
+def mark(at_ms: int) -> MarkPricesRow:
+    return make_row(MarkPricesRow, event_time=NOW + at_ms, version=(NOW + at_ms) * 1000)
+
+
+def test_a_mark_price_that_comes_over_two_connections_is_written_once() -> None:
+    last = LastRows[MarkPricesRow](1000)
+    offered = [last.offer(mark(at), 0.0)[0] for at in (0, 0, 1000, 1000, 2000)]
+    assert [row.event_time - NOW for row in offered if row is not None] == [0, 1000]

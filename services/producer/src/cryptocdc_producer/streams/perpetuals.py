@@ -1,0 +1,32 @@
+"""Open interest, which is polled, and liquidations, which come when there are any."""
+
+from __future__ import annotations
+
+from cryptocdc_core.catalogue.streams import LIQUIDATIONS, OPEN_INTEREST
+from cryptocdc_core.rows import LiquidationsRow, OpenInterestRow
+from cryptocdc_producer.streams.handler import Handler, Round
+
+
+class OpenInterest(Handler[OpenInterestRow]):
+    stream = OPEN_INTEREST
+
+    def take(self, row: OpenInterestRow, _: int = 0) -> None:
+        self._write(row)
+
+    async def poll(self, polling: Round) -> bool:
+        async def one(symbol: str) -> None:
+            for row in await polling.requests.open_interest(symbol):
+                self.take(row)
+
+        return await polling.each(one)
+
+
+class Liquidations(Handler[LiquidationsRow]):
+    stream = LIQUIDATIONS
+    sporadic = True
+
+    def key(self, _: LiquidationsRow) -> None:
+        """Return None: no liquidation takes the place of another."""
+
+    def take(self, row: LiquidationsRow, _: int) -> None:
+        self._write(row)
