@@ -235,6 +235,9 @@ class Request(Generic[T_co]):
     cost: int = 1
     limit: str = ""
     max_bytes: int = MAX_BODY
+    until: int | None = None
+    """Of klines: once this time in ms has passed, the answer has all that open before it, however few. A venue says so
+    that has none of intervals without a trade; elsewhere each kline shows that there is none before it."""
 
 
 class Refused(NamedTuple):
@@ -287,8 +290,8 @@ class Requests(Protocol):
         """The first trade at or after `at_ms`, looked for among `limit`."""
 
     def klines(self, symbol: str, interval: str, start_ms: int | None, limit: int) -> Request[Rows[KlinesRow]]:
-        """Up to `limit` klines whose open times are `start_ms` or later, or the last ones. Those that the venue may
-        still change are not `closed`."""
+        """Up to `limit` klines whose open times are `start_ms` or later, or the last ones; of a venue that leaves some
+        out those of `limit` intervals. Those that the venue may still change are not `closed`."""
 
     def stats(self, symbols: Sequence[str]) -> Request[Rows[Crypto24hStatsRow]]:
         """The 24-hour statistics of several symbols, of which one that is unknown may spoil the answer for all."""

@@ -105,7 +105,7 @@ def handlers_of(
     return Handlers(feed, venue, outlets)
 
 
-def make_capture(feed: CryptoFeed | None = None, **stored: Stored) -> Recorded:
+def make_capture(feed: CryptoFeed | None = None, venue: Venue = BINANCE, /, **stored: Stored) -> Recorded:
     metrics = ProducerMetrics("test")
     intake = Intake(metrics)
     gaps: list[Gap] = []
@@ -116,8 +116,8 @@ def make_capture(feed: CryptoFeed | None = None, **stored: Stored) -> Recorded:
     def refuse(reason: str, _: str, __: bytes, symbol: str | None) -> None:
         refused.append((reason, symbol or ""))
 
-    handlers = handlers_of(feed, intake, gaps, lost_books, refuse)
-    capture = Capture(feed, BINANCE, handlers, metrics, refuse)
+    handlers = handlers_of(feed, intake, gaps, lost_books, refuse, venue)
+    capture = Capture(feed, venue, handlers, metrics, refuse)
     found = Recorded(capture, handlers, intake, feed, gaps, lost_books, refused)
     for symbol in ("BTCUSDT", "ETHUSDT"):
         found.capture.add(symbol, stored.get(symbol, Stored()))

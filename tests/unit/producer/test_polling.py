@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.unit.producer.conftest import BINANCE, NOW, Recorded, make_capture, make_feed
 
 from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_exchanges.port import Request
+from cryptocdc_exchanges.port import Offer, Proof, Request, Rows, Venue
 from cryptocdc_producer.rest.polling import Polling
 from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.storage.store import Stored
@@ -134,6 +136,51 @@ def test_a_candle_that_the_exchange_lacks_is_a_gap_once_the_next_one_is_final(ex
     poll(recorded, exchange, "klines")
 
     assert recorded.gaps == [Gap("klines", "BTCUSDT", "1m", NOW - 2 * MINUTE, NOW - 2 * MINUTE)]
+
+
+SPAN = 300
+
+
+def leaves_out_quiet_intervals(exchange: Exchange) -> Venue:
+    """Return a venue without candles of intervals in which nothing was traded; its answers are about SPAN of them."""
+
+    def klines(symbol: str, interval: str, start: int | None, limit: int) -> Request[Rows[Any]]:
+        request = BINANCE.requests.klines(symbol, interval, start, limit)
+        if start is None:
+            return request
+        until = start + SPAN * MINUTE
+
+        def read(body: bytes, now_ms: int) -> Rows[Any]:
+            found = request.read(body, now_ms)
+            return found._replace(rows=[row for row in found.rows if row.open_time < until])
+
+        return replace(request, read=read, until=until)
+
+    exchange.venue = replace(
+        BINANCE,
+        offers={**BINANCE.offers, "klines": Offer(("rest",), Proof.ARRIVAL)},
+        requests=SimpleNamespace(klines=klines, page=SPAN),
+    )
+    return exchange.venue
+
+
+def test_intervals_without_a_candle_are_no_gap_where_the_venue_leaves_quiet_ones_out(exchange: Exchange) -> None:
+    """Whole answers without one are passed over once, and what comes after them is found."""
+    last, traded = NOW - 2000 * MINUTE, [NOW - 1600 * MINUTE, NOW - 3 * MINUTE, NOW - MINUTE, NOW]
+    venue = leaves_out_quiet_intervals(exchange)
+    recorded = make_capture(make_feed(STREAMS), venue, BTCUSDT=Stored(last_closes={"1m": last}))
+    exchange.candles = {at: candle(at) for at in traded[:1]}
+    exchange.now = NOW + 15_000
+
+    poll(recorded, exchange, "klines")
+    asked = len(exchange.requests)
+    exchange.candles = {at: candle(at) for at in traded}
+    poll(recorded, exchange, "klines")
+
+    assert [row.open_time for row in recorded.rows("klines") if row.closed] == traded[:3]
+    assert asked == 2000 // SPAN + 1
+    assert len(exchange.requests) == asked + 1
+    assert not recorded.gaps
 
 
 def test_a_refused_trade_does_not_end_a_round_and_is_a_gap(exchange: Exchange) -> None:

@@ -81,10 +81,11 @@ class History:
         """Closed klines with `from_ms` <= open time < `to_ms`; one that the exchange may yet revise is left out."""
         at: int | None = from_ms
         taken, refused = 0, 0
+        each_interval_has_one = self.venue.offers[KLINES.table].refill is not None
         while at is not None and at < to_ms:
             page = await self.requests.klines(self.symbol, interval, at, None, SPARE)
             kept = [row for row in page.rows if row.closed and row.open_time < to_ms]
-            last = self.stored.last_closes.get(interval)
+            last = self.stored.last_closes.get(interval) if each_interval_has_one else None
             if kept and not taken and last is not None and intervals.following(interval, last) < kept[0].open_time:
                 hole = (intervals.following(interval, last), intervals.preceding(interval, kept[0].open_time))
                 self.intake.put(Gap(KLINES.table, self.symbol, interval, *hole))

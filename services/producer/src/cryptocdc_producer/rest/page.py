@@ -17,6 +17,8 @@ class Page(NamedTuple, Generic[R]):
     rows: list[R]
     refused: list[int | None]
     """Of each refused element the id of its trade or the open time of its kline in ms, where that can be believed."""
+    until: int | None = None
+    """Of klines: all that open before this time, in ms, are in the page and closed, however few."""
 
     @property
     def given(self) -> int:
@@ -53,6 +55,8 @@ def next_klines(interval: str, start_ms: int, page: Page[KlinesRow]) -> int | No
     That is the first kline that is not closed: the last one of a page counts as closed only in the next page. None when
     there is nothing to be had beyond `start_ms` for now.
     """
+    if page.until is not None:
+        return page.until
     not_closed = min((row.open_time for row in page.rows if not row.closed), default=None)
     if not_closed is not None:
         return not_closed if not_closed > start_ms else None

@@ -34,7 +34,7 @@ from cryptocdc_core.rows import (
     RecentTradesRow,
     Row,
 )
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
+from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import BookSnapshot, Refused, Request, Rows
 from cryptocdc_producer.rest.page import Page
@@ -103,7 +103,10 @@ class Requests:
         request = self._venue.requests.klines(symbol, interval, start_ms, limit or self.page)
         page = await self._page(KLINES, request, symbol, share)
         rows = sorted(page.rows, key=lambda row: row.open_time)
-        return page._replace(rows=rows).up_to(time.time_ns() // 1_000_000 + FUTURE_TOLERANCE_MS)
+        now_ms = time.time_ns() // 1_000_000
+        passed = request.until is not None and request.until + SETTLE_MS + FUTURE_TOLERANCE_MS <= now_ms
+        until = request.until if passed and all(row.closed for row in rows) else None
+        return page._replace(rows=rows, until=until).up_to(now_ms + FUTURE_TOLERANCE_MS)
 
     async def stats(self, symbols: list[str]) -> list[Crypto24hStatsRow]:
         return (await self._page(CRYPTO_24H_STATS, self._venue.requests.stats(symbols), None, LIVE)).rows

@@ -133,6 +133,11 @@ class Closes:
         if self.last is None:
             self.last = intervals.preceding(self._interval, intervals.opening(self._interval, open_time))
 
+    def reach(self, open_time: int) -> None:
+        """All that open before `open_time` are known: the exchange has no others."""
+        last = intervals.preceding(self._interval, intervals.opening(self._interval, open_time))
+        self.last = last if self.last is None else max(self.last, last)
+
     def see(self, open_time: int, closed: bool) -> tuple[int, int] | None:
         """Take note of a kline. Returns the gap that it uncovered: open times (first, last) in ms."""
         open_time = intervals.opening(self._interval, open_time)

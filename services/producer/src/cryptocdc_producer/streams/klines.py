@@ -1,4 +1,5 @@
-"""Klines: refillable by their open times; open ones are conflated, closed ones never."""
+"""Klines: open ones are conflated, closed ones never. Where each interval has one, a missing one is found by its open
+time, and refilled."""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ class Klines(Handler[KlinesRow]):
 
     def _take(self, row: KlinesRow, missing: tuple[int, int] | None) -> None:
         """`missing`: the gap that it uncovered."""
-        if missing is not None:
+        if missing is not None and self.refillable:
             self._found(Gap(self.table, row.symbol, row.interval, *missing))
         if row.closed:
             held = self._open.close(row)
@@ -89,7 +90,9 @@ class Klines(Handler[KlinesRow]):
                     page = await polling.requests.klines(symbol, interval, start, limit=limit)
                     await self._out.intake.room()
                     self.take_polled(symbol, page.rows)
-                    given = 0 if start is None else page.given
+                    if page.until is not None and symbol in self._closes:
+                        self._closes[symbol][interval].reach(page.until)
+                    given = 0 if start is None else most if page.until is not None else page.given
                     start = None if start is None else next_klines(interval, start, page)
 
         return await polling.each(one)
