@@ -184,9 +184,10 @@ class BookUpdate(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """A change of an order book, checked: (price, quantity) by level, a quantity of zero removes the level.
 
     It leads from update `first_id - 1` to update `last_id`; of a `snapshot`, which replaces the book, `first_id` means
-    nothing. Where a venue names the update before this one instead, `first_id` is that plus one; where that makes
-    `first_id` follow `last_id`, nothing has changed. `event_time`: ms since the epoch. `numbered`: False where the
-    venue gives no ids; both are the event time then.
+    nothing; one with neither id nor time has the `last_id` 0 and replaces whatever is known. Where a venue names the
+    update before this one instead, `first_id` is that plus one; where that makes `first_id` follow `last_id`, nothing
+    has changed. `event_time`: ms since the epoch. `numbered`: False where the venue gives no ids; both are the event
+    time then.
     """
 
     symbol: str

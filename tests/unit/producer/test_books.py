@@ -385,6 +385,18 @@ def test_a_snapshot_from_the_channel_replaces_the_book_and_updates_follow_it() -
     assert (row.bid_prices, row.last_update_id) == (["3.0"], 21)
 
 
+def test_a_snapshot_with_neither_id_nor_time_replaces_whatever_is_known() -> None:
+    book = Book("X", DEPTH, INTERVAL, OrderBook("channel", None, in_order))
+    for price in ("1.0", "2.0"):
+        assert book.receive(snapshot(0, [(price, "1")], START), START)[0] is Applied.SNAPSHOT
+        at = START + 500
+        assert book.receive(depth(at, at, [], [("9.0", "1")], at), at)[0] is Applied.APPLIED
+
+    row = book.flush()
+    assert row is not None
+    assert (row.bid_prices, row.ask_prices) == (["2.0"], ["9.0"])
+
+
 def test_an_older_snapshot_of_another_connection_changes_nothing() -> None:
     book = channel_book()
     book.receive(snapshot(10, [("1.0", "1")], START), START)

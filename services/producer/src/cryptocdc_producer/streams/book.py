@@ -165,7 +165,7 @@ class Book:
     def _replace(self, snapshot: BookUpdate) -> tuple[Applied, OrderBookRow | None]:
         """Begin again with a snapshot from the stream: all updates that it does not hold follow it."""
         newest_id, newest_at = self._newest
-        if self.synced and snapshot.last_id < newest_id and snapshot.event_time <= newest_at + _RESTART_MS:
+        if self.synced and 0 < snapshot.last_id < newest_id and snapshot.event_time <= newest_at + _RESTART_MS:
             return Applied.IGNORED, None  # of a connection that lags behind another one
         row = self.flush()
         self.reset()
