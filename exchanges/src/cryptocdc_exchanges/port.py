@@ -287,8 +287,8 @@ class Requests(Protocol):
     def trades(self, symbol: str, kind: str, from_id: int | None, limit: int) -> Request[Rows[RecentTradesRow]]:
         """Up to `limit` trades from `from_id` on, or the last ones. By id only what `Offer.refill` says."""
 
-    def first_trade(self, symbol: str, kind: str, at_ms: int, limit: int) -> Request[FirstTrade]:
-        """The first trade at or after `at_ms`, looked for among `limit`."""
+    def first_trade(self, symbol: str, kind: str, at_ms: int, limit: int) -> Request[FirstTrade] | None:
+        """The first trade at or after `at_ms`, looked for among `limit`. None: the venue gives trades by id alone."""
 
     def klines(self, symbol: str, interval: str, start_ms: int | None, limit: int) -> Request[Rows[KlinesRow]]:
         """Up to `limit` klines whose open times are `start_ms` or later, or the last ones; of a venue that leaves some

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -209,6 +211,31 @@ def test_a_stretch_whose_first_trade_can_t_be_read_begins_with_the_next_one() ->
             return json.dumps(found[:limit]).encode()
 
     assert fetched(Odd(), START + 10_000)[0].rows == 9
+
+
+@pytest.mark.parametrize("begin", [0, 1, 700, 2998, 2999, 3000])
+def test_where_trades_are_given_by_id_alone_the_first_of_a_stretch_is_searched_for_by_halves(begin: int) -> None:
+    class ById(Rest):
+        """Of the last trades it gives one."""
+
+        def get(self, request: Request[Any], share: float) -> bytes:
+            newest = "fromId" not in request.params
+            found = json.loads(super().get(replace(request, params={"fromId": 2999, **request.params}), share))
+            return json.dumps(found[-1:] if newest else found).encode()
+
+    rest = ById(trades=[trade(n) for n in range(3000)])
+    of_binance = {name: getattr(BINANCE.requests, name) for name in ("page", "trades")}
+    rest.venue = replace(BINANCE, requests=SimpleNamespace(**of_binance, first_trade=lambda *_: None))
+
+    async def searched() -> int | None:
+        requests = Requests(rest, ProducerMetrics("test"), lambda *_: None)  # type: ignore[arg-type]
+        try:
+            return await requests.first_trade("BTCUSDT", "aggregate", START + begin * 1000 - 999, 1.0)
+        finally:
+            requests.close()
+
+    assert asyncio.run(searched()) == (begin if begin < 3000 else None)
+    assert rest.requests <= 14
 
 
 def test_trades_later_than_the_stretch_are_neither_taken_nor_counted() -> None:

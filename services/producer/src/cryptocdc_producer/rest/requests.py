@@ -83,9 +83,12 @@ class Requests:
 
     async def first_trade(self, symbol: str, kind: str, at_ms: int, share: float) -> int | None:
         """Return the id of the first trade at or after `at_ms`; None when there is none."""
+        if self._venue.requests.first_trade(symbol, kind, at_ms, 1) is None:
+            return await self._first_trade_by_id(symbol, kind, at_ms, share)
         # Where the first one is refused and its id can't be read, the next ones say where to begin.
         for limit in (1, self.page):
             request = self._venue.requests.first_trade(symbol, kind, at_ms, limit)
+            assert request is not None
             found = await self._answer(RECENT_TRADES, request, symbol, share)
             self._refuse_parts(found.refused, symbol)
             if not found.ids and not found.refused:
@@ -95,6 +98,28 @@ class Requests:
             if ids := found.ids + [at for at in beside if most is None or at <= most]:
                 return min(ids)
         raise Rejected("wrong-field", f"none of the {self.page} trades from {at_ms} on can be read")
+
+    async def _first_trade_by_id(self, symbol: str, kind: str, at_ms: int, share: float) -> int | None:
+        """Search for it by halves: ids and times of trades rise together."""
+
+        async def traded_at(trade_id: int | None) -> tuple[int, int]:
+            page = await self.trades(symbol, kind, trade_id, 1, share)
+            if not page.rows or (trade_id is not None and page.rows[0].trade_id != trade_id):
+                raise Rejected("wrong-field", f"trade {'last' if trade_id is None else trade_id} can't be read")
+            return page.rows[0].trade_id, page.rows[0].trade_time
+
+        refill = self._venue.offers[RECENT_TRADES.table].refill
+        last, last_ms = await traded_at(None)
+        if last_ms < at_ms:
+            return None
+        first = 0 if refill is None else refill.first_id
+        while first < last:
+            middle = (first + last) // 2
+            if (await traded_at(middle))[1] < at_ms:
+                first = middle + 1
+            else:
+                last = middle
+        return first
 
     async def klines(
         self, symbol: str, interval: str, start_ms: int | None, limit: int | None = None, share: float = LIVE
