@@ -250,7 +250,7 @@ class Sink(FeedModel):
 class Spec(FeedModel):
     """What to capture, from where, and how long to keep it."""
 
-    exchange: Literal["binance", "binance-us", "binance-usdm", "okx", "simulated"] = "binance"
+    exchange: Literal["binance", "binance-us", "binance-usdm", "coinbase", "okx", "simulated"] = "binance"
     """Where the data comes from; `simulated` is the simulator. Can't be changed later."""
     endpoints: Endpoints = Endpoints()
     credentials_secret_ref: str | None = Field(None, alias="credentialsSecretRef", max_length=253)

@@ -17,6 +17,10 @@ WORDS = {
         "historicalTrades", "ticker/24hr", "X-MBX-", "-1121", "serverShutdown", "fromId", '"SUBSCRIBE"', "@depth",
     ),
     "binance_usdm": ("fapi", "contractType", "PENDING_TRADING", '"pu"', "/public/stream", "/market/stream"),
+    "coinbase": (
+        "level2_batch", "l2update", "last_match", "product_ids", "open_24h", "trading_disabled", "granularity",
+        "stats_24hour", "not a valid product",
+    ),
     "okx": (
         "/api/v5", "/ws/v5", "instId", "instType", "tradeId", "prevSeqId", "history-trades", "history-candles",
         "trades-all", "volCcy24h", "51001", "50011", "64008",

@@ -133,6 +133,12 @@ def stats_row(instrument: Instrument, stats: Stats, month_volume: int) -> Json:
     }
 
 
+def all_stats_row(instrument: Instrument, stats: Stats, month_volume: int) -> Json:
+    """One product of /products/stats, which is not documented though the venue's own pages rest on it."""
+    day = stats_row(instrument, stats, month_volume)
+    return {"stats_30day": {"volume": day.pop("volume_30day")}, "stats_24hour": day}
+
+
 def candle(instrument: Instrument, open_time: int, bar: Bar) -> list[Any]:
     """[time in seconds, low, high, open, close, volume], all of them JSON numbers, written exactly."""
     prices = (trimmed(price, instrument.price_decimals) for price in (bar.low, bar.high, bar.open, bar.close))

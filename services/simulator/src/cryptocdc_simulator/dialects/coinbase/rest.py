@@ -23,7 +23,8 @@ Endpoint = Callable[[str, Query], Answer]
 GRANULARITIES = (60, 300, 900, 3_600, 21_600, 86_400)
 _MOST_CANDLES, _MOST_TRADES = 300, 1_000
 _RATE, _BURST = 10, 15
-_PATH = re.compile(r"products/([^/]+)(?:/(trades|candles|ticker|stats|book))?")
+_ALL_STATS = "products/stats"
+_PATH = re.compile(rf"(?!{_ALL_STATS}$)products/([^/]+)(?:/(trades|candles|ticker|stats|book))?")
 
 
 def error(status: int, message: str) -> ApiError:
@@ -107,6 +108,7 @@ class MarketEndpoints:
         self.by_name: dict[str, Endpoint] = {
             "time": self._time,
             "products": self._products,
+            _ALL_STATS: self._all_stats,
             "product": self._product,
             "trades": self._trades,
             "candles": self._candles,
@@ -198,6 +200,18 @@ class MarketEndpoints:
         async def body() -> Any:
             stats = await stats_of(listing)
             return payloads.stats_row(listing.instrument, stats, month_volume(listing, stats))
+
+        return Answer(1, body)
+
+    def _all_stats(self, _: str, __: Query) -> Answer:
+        async def body() -> Any:
+            found = {}
+            for listing in self._market.listings.values():
+                stats = await stats_of(listing)
+                found[listing.instrument.symbol] = payloads.all_stats_row(
+                    listing.instrument, stats, month_volume(listing, stats)
+                )
+            return found
 
         return Answer(1, body)
 

@@ -1,0 +1,83 @@
+"""Requests for market data: path and parameters. Each costs one.
+
+Source: https://docs.cdp.coinbase.com/exchange/reference/exchangerestapi_getproducts and those that follow it. Pages of
+trades are given backwards: the newest whose ids are lower than `after`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+from cryptocdc_core import intervals
+from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_exchanges.checks import decoded
+from cryptocdc_exchanges.coinbase import answers
+from cryptocdc_exchanges.coinbase.limits import REQUESTS
+from cryptocdc_exchanges.port import MAX_BODY, MAX_BODY_OF_ALL, BookSnapshot, FirstTrade, Request, Rows
+
+T = TypeVar("T")
+
+GRANULARITIES = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "6h": 21600, "1d": 86400}
+"""Seconds by interval."""
+page = 300
+"""Of candles; of trades up to 1,000 are given."""
+stats_per_request = prices_per_request = 1
+_AGGREGATED = 2
+
+
+def _request(
+    path: str,
+    read: Callable[[bytes, int], T],
+    until: int | None = None,
+    max_bytes: int = MAX_BODY,
+    **params: str | int,
+) -> Request[T]:
+    return Request(path, read, params, 1, REQUESTS, max_bytes, until)
+
+
+def ping() -> Request[object]:
+    return _request("/time", lambda body, _: decoded(body, dict))
+
+
+def trades(symbol: str, kind: str, from_id: int | None, limit: int) -> Request[Rows[RecentTradesRow]]:  # noqa: ARG001
+    """Single trades, the only kind. The last page may begin before `from_id`."""
+    more: dict[str, str | int] = {} if from_id is None else {"after": from_id + limit}
+    return _request(f"/products/{symbol}/trades", partial(answers.trades, symbol), **more, limit=limit)
+
+
+def first_trade(symbol: str, kind: str, at_ms: int, limit: int) -> Request[FirstTrade] | None:  # noqa: ARG001
+    """None: there are no trades by time."""
+    return None
+
+
+def klines(symbol: str, interval: str, start_ms: int | None, limit: int) -> Request[Rows[KlinesRow]]:
+    """Those of `limit` intervals; of those without a trade there is none. Both bounds are included."""
+    span: dict[str, str | int] = {}
+    end_ms = None
+    if start_ms is not None:
+        length_ms = intervals.LENGTH_MS[interval]
+        end_ms = start_ms + limit * length_ms
+        span = {"start": _iso(start_ms), "end": _iso(end_ms - length_ms)}
+    read = partial(answers.klines, symbol, interval, limit)
+    path = f"/products/{symbol}/candles"
+    return _request(path, read, end_ms, granularity=GRANULARITIES[interval], **span)
+
+
+def stats(symbols: Sequence[str]) -> Request[Rows[Crypto24hStatsRow]]:
+    return _request(f"/products/{symbols[0]}/stats", partial(answers.stats, symbols[0]))
+
+
+def prices(symbols: Sequence[str]) -> Request[Rows[LatestPricesRow]]:
+    return _request(f"/products/{symbols[0]}/ticker", partial(answers.prices, symbols[0]))
+
+
+def book(symbol: str, levels: int) -> Request[BookSnapshot]:  # noqa: ARG001
+    """All levels: there are these or only the best."""
+    return _request(f"/products/{symbol}/book", answers.snapshot, max_bytes=MAX_BODY_OF_ALL, level=_AGGREGATED)
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
