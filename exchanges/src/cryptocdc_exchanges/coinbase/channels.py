@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import BEST_QUOTES, CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import Streams
 from cryptocdc_exchanges.port import Channel, ConnectionLimits
 
@@ -43,7 +43,8 @@ def of(streams: Streams, symbol: str) -> list[Channel]:
 def of_ticker(streams: Streams) -> tuple[str, ...]:
     """Return the tables that the channel `ticker` fills."""
     wanted = {CRYPTO_24H_STATS.table: streams.crypto_24h_stats, LATEST_PRICES.table: streams.latest_prices}
-    return tuple(table for table, it in wanted.items() if it is not None and it.source == "websocket")
+    tables = [table for table, it in wanted.items() if it is not None and it.source == "websocket"]
+    return (*tables, BEST_QUOTES.table) if streams.best_quotes is not None else tuple(tables)
 
 
 def named(channel: str, product: str) -> str:

@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import BEST_QUOTES, CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import Streams
-from cryptocdc_core.rows import Crypto24hStatsRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_core.versions import version
-from cryptocdc_exchanges.checks import Rejected, amounts
+from cryptocdc_exchanges.checks import Id, Rejected, amounts
 from cryptocdc_exchanges.coinbase import channels, payloads
 from cryptocdc_exchanges.coinbase.payloads import Level, Moment, milliseconds
 from cryptocdc_exchanges.port import BookUpdate, Control, Decode, Event, Reply
@@ -51,6 +51,7 @@ class Ticker(
     """Comes with each match. Frames of 2021 have no sizes of the best bid and ask."""
 
     symbol: str
+    sequence: Id
     last: str
     open: str
     high: str
@@ -105,7 +106,33 @@ class Price(msgspec.Struct, gc=False):
         )
 
 
-_OF_TICKER: dict[str, type[Stats | Price]] = {kind.table: kind for kind in (Stats, Price)}
+class Quote(msgspec.Struct, gc=False):
+    """The best bid and ask right after a match: there is no channel that follows them between matches."""
+
+    ticker: Ticker
+
+    table: ClassVar[str] = BEST_QUOTES.table
+
+    @property
+    def symbol(self) -> str:
+        return self.ticker.symbol
+
+    def row(self, now_ms: int) -> BestQuotesRow:
+        ticker = self.ticker
+        sizes = [size for size in (ticker.bid_size, ticker.ask_size) if size is not None]
+        amounts((ticker.bid, ticker.ask, *sizes))
+        time_ms = milliseconds(ticker.time, now_ms)
+        (bid, bid_size), (ask, ask_size) = (
+            side if side[0].strip("0.") else (None, None)  # a side without orders has a price of zero
+            for side in ((ticker.bid, ticker.bid_size), (ticker.ask, ticker.ask_size))
+        )
+        return BestQuotesRow(
+            symbol=ticker.symbol, event_time=time_ms, update_id=ticker.sequence, bid_price=bid, bid_quantity=bid_size,
+            ask_price=ask, ask_quantity=ask_size, received_at=now_ms, version=version(time_ms),
+        )  # fmt: skip
+
+
+_OF_TICKER: dict[str, type[Stats | Price | Quote]] = {kind.table: kind for kind in (Stats, Price, Quote)}
 
 
 class Snapshot(msgspec.Struct, tag_field="type", tag="snapshot", rename={"symbol": "product_id"}):

@@ -6,7 +6,7 @@ trades are given backwards: the newest whose ids are lower than `after`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -31,11 +31,11 @@ _AGGREGATED = 2
 def _request(
     path: str,
     read: Callable[[bytes, int], T],
+    params: Mapping[str, str | int] | None = None,
     until: int | None = None,
     max_bytes: int = MAX_BODY,
-    **params: str | int,
 ) -> Request[T]:
-    return Request(path, read, params, 1, REQUESTS, max_bytes, until)
+    return Request(path, read, params or {}, 1, REQUESTS, max_bytes, until)
 
 
 def ping() -> Request[object]:
@@ -44,8 +44,8 @@ def ping() -> Request[object]:
 
 def trades(symbol: str, kind: str, from_id: int | None, limit: int) -> Request[Rows[RecentTradesRow]]:  # noqa: ARG001
     """Single trades, the only kind. The last page may begin before `from_id`."""
-    more: dict[str, str | int] = {} if from_id is None else {"after": from_id + limit}
-    return _request(f"/products/{symbol}/trades", partial(answers.trades, symbol), **more, limit=limit)
+    params = {"limit": limit} if from_id is None else {"after": from_id + limit, "limit": limit}
+    return _request(f"/products/{symbol}/trades", partial(answers.trades, symbol), params)
 
 
 def first_trade(symbol: str, kind: str, at_ms: int, limit: int) -> Request[FirstTrade] | None:  # noqa: ARG001
@@ -55,15 +55,14 @@ def first_trade(symbol: str, kind: str, at_ms: int, limit: int) -> Request[First
 
 def klines(symbol: str, interval: str, start_ms: int | None, limit: int) -> Request[Rows[KlinesRow]]:
     """Those of `limit` intervals; of those without a trade there is none. Both bounds are included."""
-    span: dict[str, str | int] = {}
+    params: dict[str, str | int] = {"granularity": GRANULARITIES[interval]}
     end_ms = None
     if start_ms is not None:
         length_ms = intervals.LENGTH_MS[interval]
         end_ms = start_ms + limit * length_ms
-        span = {"start": _iso(start_ms), "end": _iso(end_ms - length_ms)}
+        params |= {"start": _iso(start_ms), "end": _iso(end_ms - length_ms)}
     read = partial(answers.klines, symbol, interval, limit)
-    path = f"/products/{symbol}/candles"
-    return _request(path, read, end_ms, granularity=GRANULARITIES[interval], **span)
+    return _request(f"/products/{symbol}/candles", read, params, end_ms)
 
 
 def stats(symbols: Sequence[str]) -> Request[Rows[Crypto24hStatsRow]]:
@@ -76,7 +75,7 @@ def prices(symbols: Sequence[str]) -> Request[Rows[LatestPricesRow]]:
 
 def book(symbol: str, levels: int) -> Request[BookSnapshot]:  # noqa: ARG001
     """All levels: there are these or only the best."""
-    return _request(f"/products/{symbol}/book", answers.snapshot, max_bytes=MAX_BODY_OF_ALL, level=_AGGREGATED)
+    return _request(f"/products/{symbol}/book", answers.snapshot, {"level": _AGGREGATED}, max_bytes=MAX_BODY_OF_ALL)
 
 
 def _iso(at_ms: int) -> str:

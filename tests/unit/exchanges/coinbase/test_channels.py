@@ -20,6 +20,7 @@ ALL: dict[str, Any] = {
     "crypto24hStats": BY_WEBSOCKET,
     "latestPrices": BY_WEBSOCKET,
     "orderBook": {},
+    "bestQuotes": {},
 }
 
 
@@ -27,10 +28,10 @@ def channels_of(**streams: Any) -> list[Channel]:
     return channels.of(feed(exchange="coinbase", streams=streams).spec.streams, "BTC-USD")
 
 
-def test_statistics_and_prices_come_with_one_channel_and_books_with_the_one_that_needs_no_account() -> None:
+def test_statistics_prices_and_quotes_come_with_one_channel_and_books_with_the_one_that_needs_no_account() -> None:
     assert channels_of(**ALL) == [
         Channel("recent_trades", "matches:BTC-USD", "/"),
-        Channel("crypto_24h_stats", "ticker:BTC-USD", "/", ("latest_prices",)),
+        Channel("crypto_24h_stats", "ticker:BTC-USD", "/", ("latest_prices", "best_quotes")),
         Channel("order_book", "level2_batch:BTC-USD", "/"),
     ]
     assert channels_of(crypto24hStats={"source": "rest"}, latestPrices=BY_WEBSOCKET) == [

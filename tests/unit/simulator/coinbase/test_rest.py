@@ -51,6 +51,14 @@ def test_bad_requests_get_the_venues_messages(ask: Ask, target: str, status: int
     assert ask(target)[:2] == (status, {"message": message})
 
 
+def test_the_statistics_of_all_products_are_those_of_each(ask: Ask) -> None:
+    _, every, _ = ask("products/stats")
+    _, one, _ = ask("products/BTC-USD/stats")
+
+    assert set(every) == {product["id"] for product in ask("products")[1]}
+    assert {**every["BTC-USD"]["stats_24hour"], "volume_30day": every["BTC-USD"]["stats_30day"]["volume"]} == one
+
+
 def test_ten_requests_a_second_and_fifteen_at_once(ask: Ask, clock: ManualClock) -> None:
     assert [ask("time")[0] for _ in range(15)] == [200] * 15
     assert ask("time")[:2] == (429, {"message": "Public rate limit exceeded"})

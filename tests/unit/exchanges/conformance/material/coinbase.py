@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cryptocdc_core.resolve import MarketState
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_core.versions import Rank, kline_version, version
 from cryptocdc_exchanges.port import Answer, BookSnapshot, BookUpdate, Refusal, Reply, SlowDown
 from cryptocdc_exchanges.registry import VENUES
@@ -108,6 +108,13 @@ MATERIAL = Material(
             ),
         ),
         Frame(body(TICKER), price("ETH-USD", "1285.22")),
+        Frame(
+            body(TICKER),
+            BestQuotesRow(
+                symbol="ETH-USD", event_time=AT, update_id=37475248783, bid_price="1285.04", bid_quantity="0.46688654",
+                ask_price="1285.27", ask_quantity="1.56637040", received_at=NOW, version=version(AT),
+            ),
+        ),
         Frame(
             body(SNAPSHOT),
             update(snapshot=True, bids=[("10101.10", "0.45054140")], asks=[("10102.55", "0.57753524")]),
@@ -214,6 +221,7 @@ MATERIAL = Material(
             "crypto24hStats": {"source": "websocket"},
             "latestPrices": {},
             "orderBook": {"depth": 5, "interval": "1s"},
+            "bestQuotes": {},
         },
     ),
 )  # fmt: skip
