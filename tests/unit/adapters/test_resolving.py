@@ -113,6 +113,7 @@ def test_what_the_exchange_does_not_have_is_refused_before_it_is_asked(monkeypat
         "spec.streams.recentTrades.kind: 'aggregate' is not accepted; accepted at binance: trade",
         "spec.streams.klines.source: 'websocket' is not accepted; accepted at binance: rest",
         "spec.streams.klines.intervals: '3m' is not accepted; accepted at binance: 1m, 1h",
-        "spec.streams.orderBook: binance does not have it; accepted: recentTrades, klines",
+        "spec.streams.orderBook: binance does not have it; accepted: recentTrades, klines;"
+        f" exchanges that have orderBook: {', '.join(name for name in VENUES if name != 'binance')}",
     ]
     assert rest.asked == 0
