@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import re
 
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import (
+    BEST_QUOTES,
+    CRYPTO_24H_STATS,
+    KLINES,
+    LATEST_PRICES,
+    ORDER_BOOK,
+    RECENT_TRADES,
+)
 from cryptocdc_exchanges.okx import channels, frames, limits, markets, order_book, requests
 from cryptocdc_exchanges.okx.bars import BARS
 from cryptocdc_exchanges.port import Hosts, Offer, Proof, Refill, Simulated, Venue
@@ -23,6 +30,7 @@ _OFFERS = {
     CRYPTO_24H_STATS.table: Offer(_BOTH, Proof.ARRIVAL),
     LATEST_PRICES.table: Offer(_BOTH, Proof.ARRIVAL),
     ORDER_BOOK.table: Offer(_BOTH, Proof.SEQUENCE),
+    BEST_QUOTES.table: Offer(("websocket",), Proof.ARRIVAL),
 }
 _OWN_PATHS = re.compile(r"/+((api|ws)(/v\d.*)?)?/*$")
 

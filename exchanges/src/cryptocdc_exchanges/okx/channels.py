@@ -9,7 +9,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import (
+    BEST_QUOTES,
+    CRYPTO_24H_STATS,
+    KLINES,
+    LATEST_PRICES,
+    ORDER_BOOK,
+    RECENT_TRADES,
+)
 from cryptocdc_core.feed import Streams
 from cryptocdc_exchanges.okx.bars import BARS
 from cryptocdc_exchanges.port import Channel, ConnectionLimits
@@ -17,7 +24,7 @@ from cryptocdc_exchanges.port import Channel, ConnectionLimits
 _PUBLIC, _BUSINESS = "/ws/v5/public", "/ws/v5/business"
 TRADES = {"aggregate": "trades", "trade": "trades-all"}
 """By kind: `trades` has what one order took at one price as one, `trades-all` each trade."""
-BOOKS, TICKERS, CANDLES = "books", "tickers", "candle"
+BOOKS, QUOTES, TICKERS, CANDLES = "books", "bbo-tbt", "tickers", "candle"
 
 limits = ConnectionLimits(
     channels=100,  # more are allowed; with fewer a cut hurts fewer
@@ -43,6 +50,8 @@ def of(streams: Streams, symbol: str) -> list[Channel]:
         found.append((tables[0], TICKERS, _PUBLIC, tables[1:]))
     if streams.order_book is not None and streams.order_book.source == "websocket":
         found.append((ORDER_BOOK.table, BOOKS, _PUBLIC, ()))
+    if streams.best_quotes is not None:
+        found.append((BEST_QUOTES.table, QUOTES, _PUBLIC, ()))
     return [Channel(table, named(channel, symbol), path, also) for table, channel, path, also in found]
 
 

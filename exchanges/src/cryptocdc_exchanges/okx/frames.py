@@ -13,9 +13,17 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import (
+    BEST_QUOTES,
+    CRYPTO_24H_STATS,
+    KLINES,
+    LATEST_PRICES,
+    ORDER_BOOK,
+    RECENT_TRADES,
+)
 from cryptocdc_core.feed import Streams
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow
+from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow
+from cryptocdc_core.versions import version
 from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, not_future
 from cryptocdc_exchanges.okx import channels, payloads
 from cryptocdc_exchanges.okx.bars import INTERVALS
@@ -101,6 +109,27 @@ class Book(msgspec.Struct):
         )  # fmt: skip
 
 
+class BestQuote(msgspec.Struct, gc=False):
+    """A side without orders is empty."""
+
+    symbol: str
+    best: _Changes
+
+    table: ClassVar[str] = BEST_QUOTES.table
+
+    def row(self, now_ms: int) -> BestQuotesRow:
+        best = self.best
+        amounts([text for side in (best.bids, best.asks) for it in side for text in (it.price, it.size)])
+        not_future(best.time, now_ms)
+        bid, ask = (side[0] if side else None for side in (best.bids, best.asks))
+        return BestQuotesRow(
+            symbol=self.symbol, event_time=best.time, update_id=best.seq_id,
+            bid_price=None if bid is None else bid.price, bid_quantity=None if bid is None else bid.size,
+            ask_price=None if ask is None else ask.price, ask_quantity=None if ask is None else ask.size,
+            received_at=now_ms, version=version(best.time),
+        )  # fmt: skip
+
+
 class _Arg(msgspec.Struct, gc=False, rename={"symbol": "instId"}):
     channel: str
     symbol: str
@@ -133,6 +162,7 @@ def decoder(streams: Streams) -> Decode:
     """Aggregates and single trades are never mixed: those that the feed did not ask for are refused."""
     kind = None if streams.recent_trades is None else streams.recent_trades.kind
     trades = None if kind is None else channels.TRADES[kind]
+    quotes = streams.best_quotes is not None
     of_tickers = [_OF_TICKERS[table] for table in channels.of_tickers(streams)]
 
     def decode(frame: bytes) -> Sequence[Event] | Control:
@@ -150,6 +180,8 @@ def decoder(streams: Streams) -> Decode:
                 raise Rejected("wrong-field", "neither a snapshot nor an update")
             snapshot = found.action == "snapshot"
             return [Book(symbol, snapshot, changes) for changes in payloads.decode(_books, found.data)]
+        if channel == channels.QUOTES and quotes:
+            return [BestQuote(symbol, best) for best in payloads.decode(_books, found.data)]
         if channel == trades:
             if kind == "aggregate":
                 return payloads.decode(_aggregates, found.data)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from cryptocdc_core.resolve import MarketState
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_core.versions import Rank, kline_version, version
 from cryptocdc_exchanges.port import Alive, Answer, BookSnapshot, BookUpdate, Closing, Refusal, Reply, SlowDown
 from cryptocdc_exchanges.registry import VENUES
@@ -45,6 +45,9 @@ SNAPSHOT = {
 }  # fmt: skip
 UPDATE = {**SNAPSHOT, "asks": [["8476.980", "0", "0", "0"]], "bids": [], "prevSeqId": 123456, "seqId": 123467}
 QUIET = {**UPDATE, "asks": [], "prevSeqId": 123467, "seqId": 123467}
+QUOTE = {
+    "asks": [["111.06", "55154", "0", "2"]], "bids": [["111.05", "57745", "0", "2"]], "ts": str(AT), "seqId": 363996337,
+}  # fmt: skip
 RESET = {**UPDATE, "prevSeqId": 123467, "seqId": 3}
 
 
@@ -102,6 +105,20 @@ MATERIAL = Material(
         Frame(push("books", UPDATE, action="update"), update(123457, 123467)),
         Frame(push("books", QUIET, action="update"), update(123468, 123467, asks=[])),
         Frame(push("books", RESET, action="update"), update(123468, 3)),
+        Frame(
+            push("bbo-tbt", QUOTE),
+            BestQuotesRow(
+                symbol=SWAP, event_time=AT, update_id=363996337, bid_price="111.05", bid_quantity="57745",
+                ask_price="111.06", ask_quantity="55154", received_at=NOW, version=version(AT),
+            ),
+        ),
+        Frame(
+            push("bbo-tbt", {**QUOTE, "bids": []}),
+            BestQuotesRow(
+                symbol=SWAP, event_time=AT, update_id=363996337, bid_price=None, bid_quantity=None, ask_price="111.06",
+                ask_quantity="55154", received_at=NOW, version=version(AT),
+            ),
+        ),
     ],
     controls=[
         (
