@@ -37,6 +37,8 @@ NOT_HERE = {
     "scaling.partitions": "immutable",
     "streams.recentTrades.kind": "immutable",
     "sink.type": "one value is all there is",
+    "streams.markPrices.interval": "of perpetual contracts, which the simulated exchange does not have",
+    "streams.openInterest.period": "of perpetual contracts, which the simulated exchange does not have",
 }
 
 
@@ -168,6 +170,11 @@ EDITS = {
         PRODUCER | CONSUMER | API | {"connector"},
         lambda feed: feed.metric("consumer", "cryptocdc_consumer_rows_total", 'table="order_book"') > 0,
     ),
+    "streams.bestQuotes new": Edit(
+        {"streams": {"bestQuotes": {"interval": "1s"}}},
+        PRODUCER | CONSUMER | API | {"connector"},
+        lambda feed: feed.metric("consumer", "cryptocdc_consumer_rows_total", 'table="best_quotes"') > 0,
+    ),
     "symbols.names": Edit({"symbols": {"names": ["BTCUSDT", "SOLUSDT"]}}, NOBODY, _captured(2, "USDT")),
     "symbols.top.count": Edit({"symbols": {"names": None, "top": {"count": 3}}}, NOBODY, _captured(3, "USDT")),
     "symbols.top.quote": Edit({"symbols": {"top": {"quote": "EUR"}}}, NOBODY, _captured(3, "EUR")),
@@ -190,6 +197,15 @@ EDITS = {
         _rows(
             "SELECT bool_and(extract(epoch FROM bucket_time)::bigint % 5 = 0) FROM"
             " (SELECT DISTINCT bucket_time FROM {fid}.order_book ORDER BY bucket_time DESC LIMIT 3) newest"
+        ),
+    ),
+    "streams.bestQuotes.interval": Edit(
+        _stream("bestQuotes", interval="5s"),
+        PRODUCER,
+        _rows(
+            "SELECT bool_and(apart >= interval '2 seconds') FROM (SELECT event_time - lag(event_time)"
+            " OVER (PARTITION BY symbol ORDER BY event_time) AS apart FROM {fid}.best_quotes"
+            " ORDER BY event_time DESC LIMIT 4) newest"
         ),
     ),
     "streams.recentTrades.source": Edit(_stream("recentTrades", source="rest"), PRODUCER, _asked_for("recent_trades")),
