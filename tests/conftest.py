@@ -38,6 +38,12 @@ def okx_capture(tmp_path: Path, recordings: Path) -> Path:
     return _linked(tmp_path / "okx", recordings, "okx-rest", "okx-websocket")
 
 
+@pytest.fixture
+def coinbase_capture(tmp_path: Path, recordings: Path) -> Path:
+    """A folder with the recorded half-minute of Coinbase Exchange alone."""
+    return _linked(tmp_path / "coinbase", recordings, "coinbase-rest", "coinbase-websocket")
+
+
 def _linked(folder: Path, recordings: Path, *names: str) -> Path:
     folder.mkdir()
     for name in names:
