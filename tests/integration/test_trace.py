@@ -25,7 +25,7 @@ SYMBOL = "BTCUSDT"
 HOPS = ["exchange", "producer", "postgres", "kafka", "cassandra"]
 FRAMES = {
     "recentTrades": "btcusdt@aggTrade", "klines": "btcusdt@kline_1m", "crypto24hStats": "btcusdt@ticker",
-    "latestPrices": "btcusdt@miniTicker", "orderBook": "btcusdt@depth@100ms",
+    "latestPrices": "btcusdt@miniTicker", "orderBook": "btcusdt@depth@100ms", "bestQuotes": "btcusdt@bookTicker",
 }  # fmt: skip
 
 
