@@ -18,7 +18,8 @@ BYTES_A_ROW = {
     "order_book_heatmap": 70, "newest_prices": 110, "newest_24h_stats": 300, "newest_quotes": 165,
     "newest_mark_prices": 165, "newest_open_interest": 110,
 }  # fmt: skip
-"""Measured: uncompressed, in an SSTable of Cassandra 5.0, with TTL and audit, eight decimals, books of 100 levels."""
+"""Measured, uncompressed, in an SSTable of Cassandra 5.0, with TTL and audit, eight decimals, books of 100 levels.
+Those of quotes, mark prices, open interest and liquidations are estimates from the measured tables."""
 
 TRADES_A_SECOND = 150
 """Of one symbol through a whole hour: 13 million a day."""
