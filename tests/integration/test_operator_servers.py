@@ -266,7 +266,7 @@ def test_a_role_may_do_what_it_is_granted_and_nothing_else(servers: Servers, mad
         # Another password, as when the secret was changed, and a right that somebody took away.
         role = Role(login.model_copy(update={"password": "second"}), ("SELECT",))
         changed = PlatformServers(servers, SETTINGS, [role])
-        lacking = (f"Cassandra rights of operated_reader (SELECT) on {made.names.keyspace}",)
+        lacking = (f"Cassandra permissions of operated_reader (SELECT) on {made.names.keyspace}",)
         assert changed.observe(made).missing_tables == lacking
 
         def applied() -> bool:
