@@ -164,6 +164,24 @@ def test_a_channel_that_is_refused_by_name_costs_no_other_and_is_tried_again(
     assert "unlisted: no such market, again in" in caplog.text
 
 
+def test_a_refused_channel_is_not_tried_again_whenever_another_one_changes() -> None:
+    async def run() -> None:
+        async with connected(["a"]) as (server, client):
+            server.refuses = {"unlisted"}
+            client.fleet.add(channels("b", "unlisted"))
+            await until(lambda: server.streams == [{"a", "b"}])
+            client.fleet.add(channels("c"))
+            await until(lambda: "c" in server.streams[0])
+            client.fleet.add(channels("d"))
+            await until(lambda: "d" in server.streams[0])
+            assert sum("unlisted" in names for _, names in server.commands) == 1
+            server.refuses = set()
+            client.fleet.renew(channels("unlisted"))
+            await until(lambda: "unlisted" in server.streams[0])
+
+    scenario(run)
+
+
 SUBSCRIBED = ("SUBSCRIBE", ["unlisted"])
 
 

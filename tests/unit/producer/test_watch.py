@@ -164,6 +164,25 @@ def test_the_first_trades_of_a_market_that_was_waited_for_are_a_gap(monkeypatch:
     assert waiting.shown("waiting_symbols") == []
 
 
+def test_a_market_listed_right_after_the_first_answer_without_it_has_its_first_trades_as_a_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waiting = Watched(monkeypatch, ("BTCUSDT", "NEWUSDT"))
+    waiting.passes(2, "BTCUSDT")
+    assert waiting.shown("waiting_symbols") == []
+    waiting.trade("NEWUSDT", 7)
+    assert [gap for gap in waiting.recorded.gaps if gap.symbol == "NEWUSDT"] == [
+        Gap("recent_trades", "NEWUSDT", "", 0, 6)
+    ]
+
+
+def test_a_market_that_one_answer_left_out_has_no_gap_of_its_whole_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = Watched(monkeypatch, ("BTCUSDT", "NEWUSDT"))
+    waiting.passes(2, "BTCUSDT")
+    waiting.trade("NEWUSDT", 915_837_986)
+    assert [gap for gap in waiting.recorded.gaps if gap.symbol == "NEWUSDT"] == []
+
+
 def test_a_market_that_is_stored_already_has_no_gap_before_its_next_trade(monkeypatch: pytest.MonkeyPatch) -> None:
     again = Watched(monkeypatch, ("BTCUSDT",))
     again.capture.add("OLDUSDT", Stored(last_trade=41))

@@ -125,13 +125,17 @@ class Session:
     async def _follow(self) -> None:
         channels, limits = self._line.fleet.channels, self._line.fleet.limits
         subscribed: set[Channel] = set()
+        refused: dict[Channel, float] = {}
+        """When (monotonic) each may be tried again."""
         while True:
             self._line.changed.clear()
-            wanted, renewed = set(self._line.channels), self._line.renewed
+            wanted, renewed, now = set(self._line.channels), self._line.renewed, time.monotonic()
             self._line.renewed = set()
+            refused = {channel: at for channel, at in refused.items() if channel in wanted - renewed and at > now}
             for write in (channels.unsubscribe, channels.subscribe):
                 going = subscribed - wanted | subscribed & renewed
-                ordered = sorted(going if write == channels.unsubscribe else wanted - subscribed)
+                coming = wanted - subscribed - refused.keys()
+                ordered = sorted(going if write == channels.unsubscribe else coming)
                 for at in range(0, len(ordered), limits.channels_per_command):
                     self._commands += 1
                     part = ordered[at : at + limits.channels_per_command]
@@ -141,10 +145,14 @@ class Session:
                     if write == channels.unsubscribe:
                         subscribed.difference_update(part)
                     else:
-                        subscribed.update(channel for channel in part if channel.name not in command.refused)
+                        again_at = time.monotonic() + REFUSED_AGAIN_S
+                        refused |= {channel: again_at for channel in part if channel.name in command.refused}
+                        subscribed.update(channel for channel in part if channel not in refused)
                     await asyncio.sleep(limits.command_every_s)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._line.changed.wait(), REFUSED_AGAIN_S if wanted - subscribed else None)
+                soonest = min(refused.values(), default=None)
+                timeout = None if soonest is None else max(0.0, soonest - time.monotonic())
+                await asyncio.wait_for(self._line.changed.wait(), timeout)
 
     async def _obeyed(self, command: Command, message: str) -> bool:
         """Send a command and wait for its acknowledgement. Without one the connection is ended, to begin again."""

@@ -42,8 +42,8 @@ class Trades(Handler[RecentTradesRow]):
 
     def expect_first(self, symbol: str) -> None:
         """`symbol` is not listed yet: when its first trades are missed, they are a gap before the first one seen."""
-        if symbol in self._ids and self._ids[symbol].last is None:
-            self._ids[symbol] = Ids(self._first_id - 1, first_id=self._first_id)
+        if symbol in self._ids:
+            self._ids[symbol].expect_first()
 
     def last(self, symbol: str) -> int | None:
         """Return the last trade id known of a captured symbol."""

@@ -45,6 +45,12 @@ class MarketStates:
         return {symbol for symbol, state in self.absent.items() if state is State.UNLISTED}
 
     @property
+    def missing(self) -> set[str]:
+        """Those that the last list does not hold, also where the one before it did."""
+        said = {**self.absent, **self._doubts}
+        return {symbol for symbol, state in said.items() if state is State.UNLISTED}
+
+    @property
     def paused(self) -> set[str]:
         return {symbol for symbol, state in self.absent.items() if state is State.PAUSED}
 

@@ -129,13 +129,15 @@ class MarketWatch:
             return
         self._ask_again, self._not_before = False, now + AGAIN_S
         self._back(back, by="the exchange lists it as trading")
+        if self._trades is not None:
+            # With the first answer that lacks it: the market may be listed before the second one.
+            for symbol in self._states.missing:
+                self._trades.expect_first(symbol)
         for symbol in gone:
             if self._states.absent[symbol] is State.PAUSED:
                 log.warning("%s: the exchange has paused this market; it is captured once it trades again", symbol)
             else:
                 log.warning("%s: not listed by the exchange; it is captured from its first trade on", symbol)
-                if self._trades is not None:
-                    self._trades.expect_first(symbol)
 
     async def _ask_absent(self) -> None:
         """Ask only about markets that are not trading."""

@@ -74,10 +74,10 @@ class Book:
         self.middle = lru_cache(maxsize=128)(self._middle)
 
     def update_id(self, step: int) -> int:
-        """`lastUpdateId` of the book at `step`, and `u` of the diff that ends there."""
+        """`lastUpdateId` of the book at `step`, and `u` of the diff that ends there; 0 before the market is listed."""
         if self._restarted is not None and step > self._restarted:
             return (step - self._restarted) * _IDS_A_STEP
-        return (step - self._first_step + 1) * _IDS_A_STEP
+        return max(step - self._first_step + 1, 0) * _IDS_A_STEP
 
     def restart_ids(self, step: int) -> None:
         """Update ids begin again at 1 with the diff that comes after `step`."""
