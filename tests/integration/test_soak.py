@@ -1,18 +1,22 @@
-"""Five minutes of all streams of 20 symbols, undisturbed and with every part killed: `make soak`, about 15 minutes."""
+"""Five minutes of all streams of 20 symbols, undisturbed and with every part killed, then of each venue's example with
+faults at the exchange and a killed producer: `make soak`, about 40 minutes."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
+import yaml
 
 from cryptocdc_local.platform import SERVERS
 from cryptocdc_local.run import Run
 from tests.integration.conftest import ALL_STREAMS, Starter, feed_document
-from tests.integration.test_run import TABLES, assert_equal, assert_no_gap, finish, rows_in_cassandra
+from tests.integration.test_run import TABLES, assert_equal, assert_no_gap, fault, finish, rows_in_cassandra
 from tests.integration.waiting import wait_for
 
 pytestmark = [pytest.mark.platform, pytest.mark.soak, pytest.mark.timeout(1200)]
@@ -55,6 +59,46 @@ def test_a_producer_a_consumer_and_every_server_killed_on_the_way_lose_nothing(s
         assert_no_gap(it, it.applied.symbols)
 
     assert_equal(result)
+
+
+TRADES = [("drop-trades", {"count": 10}), ("duplicate", {"count": 20}), ("reorder", {"count": 10}), ("cut", {})]
+CHAINED_BOOK = [("depth-gap", {"count": 3})]
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize(
+    ("example", "faults"),
+    [
+        ("feed", TRADES + CHAINED_BOOK),
+        ("binance-usdm", TRADES + CHAINED_BOOK),
+        ("okx", TRADES + CHAINED_BOOK),
+        ("coinbase", TRADES),
+    ],
+)
+def test_a_venue_with_cuts_gaps_repeats_and_a_killed_producer_loses_nothing(
+    start: Starter, example: str, faults: list[tuple[str, dict[str, int]]]
+) -> None:
+    with start(yaml.safe_load((EXAMPLES / f"{example}.yaml").read_text(encoding="utf-8"))) as it:
+        wait_for("trades", partial(grown, it, 0), 120)
+        began, symbols, rounds = time.monotonic(), it.applied.symbols, itertools.count(1)
+        while (number := next(rounds)) * 15 < SECONDS:
+            time.sleep(max(0.0, began + number * 15 - time.monotonic()))
+            name, parameters = faults[number % len(faults)]
+            of = {"symbol": symbols[number % len(symbols)]} if name in ("drop-trades", "depth-gap") else {}
+            print(f"{name} {of}", file=sys.stderr)
+            fault(it, name, **of, **parameters)
+            if number == 10:
+                print("killing the producer", file=sys.stderr)
+                it.programs.kill(it.programs.names("producer")[0])
+            told(it)
+        wait_for("rows again", partial(grown, it, told(it)), 120)
+        wait_for("no gap open", lambda: it.figures().gaps_open == 0, 180)
+        assert it.figures().gap_rows_filled > 0
+        result = finish(it)
+        assert_no_gap(it, symbols)
+
+    assert_equal(result)
+    print(f"{example}: {result}", file=sys.stderr)
 
 
 def grown(it: Run, least: int) -> bool:
