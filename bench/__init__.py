@@ -1,1 +1,1 @@
-"""What the pipeline can do on this machine, beside the way that tutorials show."""
+"""Benchmarks of the pipeline on this machine, compared with one built as in tutorials."""

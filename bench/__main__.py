@@ -1,8 +1,8 @@
-"""`make bench`: the tutorials' way and ours, side by side in one run, several times over.
+"""`make bench`: compares the tutorials' pipeline with ours, repeatedly, in one run.
 
     python -m bench [--runs 5] [--skip-first-row]
 
-Prints a table and writes bench/out/report.json. Exits 0 when every target is met, 1 when one is missed.
+Prints a table and writes bench/out/report.json. Exits with 0 if every target is met, 1 if one is missed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.asking import latest_prices
-from bench.carrying import latency, percentile, throughput, warm_up
+from bench.api_latency import latest_prices
 from bench.consumers import Ours, Tutorial
 from bench.first_row import first_row
+from bench.pipelines import Pipeline, bench_platform, running, tutorial_connector
 from bench.report import Report
-from bench.stack import Way, bench_platform, running, tutorial_connector
+from bench.throughput import latency, percentile, throughput, warm_up
 from cryptocdc_local.platform import Platform
 
 OUT = Path(__file__).parent / "out" / "report.json"
@@ -27,26 +27,28 @@ TUTORIAL_ROWS, TUTORIAL_LIVE = 15_000, 5_000
 OUR_ROWS, OUR_LIVE = 400_000, 200_000
 LATENCY_S = 12
 WARM_UP_ROWS = 5_000, 200_000
-"""Of the tutorials' way and ours, in each of at most WARM_UPS rounds, none of which counts."""
+"""Rows of the tutorials' pipeline and of ours in each of at most WARM_UPS rounds, which are not counted."""
 WARM_UPS = 8
 RATES = (200, 2000)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the pipeline on this machine.")
-    parser.add_argument("--runs", type=int, default=5, help="how many times everything is measured (5)")
-    parser.add_argument("--skip-first-row", action="store_true", help="leave out starts from empty folders, and memory")
+    parser.add_argument("--runs", type=int, default=5, help="number of repetitions (5)")
+    parser.add_argument(
+        "--skip-first-row", action="store_true", help="skip the start from empty folders and the memory figures"
+    )
     options = parser.parse_args()
     console, report, platform = Console(stderr=True), Report(), bench_platform()
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         try:
             if not options.skip_first_row:
                 for number in range(options.runs):
                     console.print(f"[bold]first row and memory, {number + 1} of {options.runs}")
                     _first_row(report, platform, folder)
             with running(platform) as servers:
-                tutorial, ours = Way("tutorial", servers, folder), Way("ours", servers, folder)
+                tutorial, ours = Pipeline("tutorial", servers, folder), Pipeline("ours", servers, folder)
                 tutorial.apply(tutorial_connector(tutorial))
                 tutorial.pause()
                 ours.apply(ours.plan.connector)
@@ -56,10 +58,10 @@ def main() -> None:
                 _warm_up(pids, tutorial, ours, folder)
                 for number in range(options.runs):
                     console.print(f"[bold]end to end and latency, {number + 1} of {options.runs}")
-                    _carry(report, pids, tutorial, ours, folder)
+                    _measure_pipelines(report, pids, tutorial, ours, folder)
                 for number in range(options.runs):
                     console.print(f"[bold]API, {number + 1} of {options.runs}")
-                    _ask(report, platform, folder)
+                    _measure_api(report, platform, folder)
         finally:
             report.write(OUT)
             report.show(Console())
@@ -75,16 +77,18 @@ def _first_row(report: Report, platform: Platform, folder: Path) -> None:
         report.add(f"memory_mib.{process}", mib)
 
 
-def _warm_up(servers: dict[str, int], tutorial: Way, ours: Way, folder: Path) -> None:
-    for way, kind, rows in zip((tutorial, ours), (Tutorial, Ours), WARM_UP_ROWS, strict=True):
-        with kind(way) as consumer:
-            warm_up(way, consumer, servers, rows, WARM_UPS)
-        way.pause()
+def _warm_up(servers: dict[str, int], tutorial: Pipeline, ours: Pipeline, folder: Path) -> None:
+    for pipeline, kind, rows in zip((tutorial, ours), (Tutorial, Ours), WARM_UP_ROWS, strict=True):
+        with kind(pipeline) as consumer:
+            warm_up(pipeline, consumer, servers, rows, WARM_UPS)
+        pipeline.pause()
     for _ in range(2):
         latency(ours, max(RATES), LATENCY_S, folder)
 
 
-def _carry(report: Report, servers: dict[str, int], tutorial: Way, ours: Way, folder: Path) -> None:
+def _measure_pipelines(
+    report: Report, servers: dict[str, int], tutorial: Pipeline, ours: Pipeline, folder: Path
+) -> None:
     with Tutorial(tutorial) as consumer:
         naive = throughput(tutorial, consumer, servers, TUTORIAL_ROWS, TUTORIAL_LIVE)
     tutorial.pause()
@@ -97,16 +101,16 @@ def _carry(report: Report, servers: dict[str, int], tutorial: Way, ours: Way, fo
     report.add("live.naive_rows_per_s", naive.live)
     report.add("live.tuned_rows_per_s", tuned.live)
     report.add("live.ratio_to_naive", tuned.live / naive.live)
-    for way, carried in (("naive", naive), ("tuned", tuned)):
-        for process, us in (carried.cpu_us | {"total": sum(carried.cpu_us.values())}).items():
-            report.add(f"cpu_us_per_row.{way}.{process}", us)
+    for pipeline, measured in (("naive", naive), ("tuned", tuned)):
+        for process, us in (measured.cpu_us | {"total": sum(measured.cpu_us.values())}).items():
+            report.add(f"cpu_us_per_row.{pipeline}.{process}", us)
     for rate in RATES:
         values = latency(ours, rate, LATENCY_S, folder)
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
             report.add(f"latency_ms.{rate}.{name}", percentile(values, share))
 
 
-def _ask(report: Report, platform: Platform, folder: Path) -> None:
+def _measure_api(report: Report, platform: Platform, folder: Path) -> None:
     values, rate = latest_prices(platform, folder)
     report.add("api.requests_per_s", rate)
     for name, share in (("p50", 0.5), ("p99", 0.99)):

@@ -1,4 +1,4 @@
-"""The two consumers as processes, and how many rows each has had acknowledged."""
+"""The two consumers as processes, and the number of rows that Cassandra has acknowledged to each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench.stack import Way
+from bench.pipelines import Pipeline
 
 _ROWS = re.compile(r'^cryptocdc_consumer_rows_total\{table="recent_trades"\} (\S+)$', re.MULTILINE)
 _PARTITIONS = re.compile(r"^cryptocdc_consumer_partitions (\S+)$", re.MULTILINE)
@@ -33,11 +33,11 @@ class _Process:
 
 
 class Tutorial(_Process):
-    """bench.tutorial: it starts at the topic's beginning or where its group was."""
+    """Runs bench.tutorial, which starts at the beginning of the topic or at its group's offset."""
 
-    def __init__(self, way: Way) -> None:
-        names = way.plan.names
-        arguments = [way.topic, names.keyspace, names.consumer_group]
+    def __init__(self, pipeline: Pipeline) -> None:
+        names = pipeline.plan.names
+        arguments = [pipeline.topic, names.keyspace, names.consumer_group]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.tutorial", *arguments], stdout=subprocess.PIPE, text=True
         )
@@ -54,14 +54,14 @@ class Tutorial(_Process):
 
 
 class Ours(_Process):
-    """The program `cryptocdc-consumer`; with `latencies`, under bench.probe."""
+    """Runs `cryptocdc-consumer`; if `latencies` is given, through bench.probe."""
 
-    def __init__(self, way: Way, latencies: Path | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, latencies: Path | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         environment = {
-            **os.environ, "CRYPTOCDC_FEED": str(way.feed_file), "CRYPTOCDC_SOURCE": "simulated",
+            **os.environ, "CRYPTOCDC_FEED": str(pipeline.feed_file), "CRYPTOCDC_SOURCE": "simulated",
             "CRYPTOCDC_METRICS_HOST": "127.0.0.1", "CRYPTOCDC_METRICS_PORT": str(port),
             "CRYPTOCDC_LOG_LEVEL": "WARNING",
         }  # fmt: skip
@@ -78,15 +78,15 @@ class Ours(_Process):
         return self._read(_PARTITIONS) > 0
 
     def latencies_ms(self) -> list[float]:
-        """Once it has stopped."""
+        """Return the latencies; only after the consumer has stopped."""
         assert self._latencies is not None
         found: list[float] = json.loads(self._latencies.read_text(encoding="utf-8"))
         return found
 
     def _read(self, pattern: re.Pattern[str]) -> int:
         try:
-            with urllib.request.urlopen(self._url, timeout=5) as answer:
-                found = pattern.search(answer.read().decode())
+            with urllib.request.urlopen(self._url, timeout=5) as response:
+                found = pattern.search(response.read().decode())
         except OSError:
             return 0
         return int(float(found.group(1))) if found else 0

@@ -1,4 +1,4 @@
-"""How long until the first row, and what everything takes in memory, with the command that users type."""
+"""Time to the first row, and memory use, measured with the command that users run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pathlib import Path
 
 import yaml
 
-from bench.stack import environment, wait_until
+from bench.pipelines import environment, wait_until
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.process import ServerProcess
 from cryptocdc_local.programs import caller
 
 SETTLE_S = 20
-"""After the first row: every stream has begun, the verifier too."""
+"""Time after the first row for every stream and the verifier to start."""
 FEED = {
     "apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": "bench"},
     "spec": {
@@ -34,7 +34,7 @@ _ROWS = re.compile(r"^cryptocdc_consumer_rows_total\{.*\} (\S+)$", re.MULTILINE)
 
 @contextlib.contextmanager
 def capturing(platform: Platform, folder: Path, feed: Path | None = None, **settings: str) -> Iterator[None]:
-    """`cryptocdc run` of a feed, by default FEED, within the block, with further variables in its environment."""
+    """Run `cryptocdc run` with a feed, by default FEED, during the block, with `settings` in its environment."""
     if feed is None:
         feed = folder / "first.yaml"
         feed.write_text(yaml.safe_dump(FEED), encoding="utf-8")
@@ -50,7 +50,8 @@ def capturing(platform: Platform, folder: Path, feed: Path | None = None, **sett
 
 
 def first_row(platform: Platform, folder: Path) -> tuple[float, dict[str, float]]:
-    """Seconds from the command to the first row in Cassandra, from empty folders; then MiB by process."""
+    """Return seconds from the command to the first row in Cassandra, starting from empty folders; then MiB by
+    process."""
     platform.erase()
     began = time.monotonic()
     try:
@@ -72,8 +73,8 @@ def _rows(platform: Platform) -> float:
     for target in _targets(platform):
         if target["labels"]["program"] == "consumer":  # type: ignore[index]
             try:
-                with urllib.request.urlopen(f"http://{target['targets'][0]}/metrics", timeout=2) as answer:  # type: ignore[index]
-                    return sum(float(value) for value in _ROWS.findall(answer.read().decode()))
+                with urllib.request.urlopen(f"http://{target['targets'][0]}/metrics", timeout=2) as response:  # type: ignore[index]
+                    return sum(float(value) for value in _ROWS.findall(response.read().decode()))
             except OSError:
                 return 0
     return 0

@@ -1,7 +1,7 @@
-"""Our consumer, the very program, which besides keeps each row's latency and writes them all down when it stops.
+"""Runs our consumer, and also records each row's latency, which it writes to a file when it stops.
 
-`FILE` takes a line of JSON: milliseconds from PostgreSQL's commit to Cassandra's acknowledgement. The program's own
-histogram has buckets, and looks at two rows of a batch.
+The file is a JSON list of milliseconds from PostgreSQL's commit to Cassandra's acknowledgement. The consumer's own
+histogram has buckets, and observes only two rows of a batch.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ observe = WriteLoop._observe
 latencies_ms: list[float] = []
 
 
-def note(self: WriteLoop, batch: Batch) -> None:
+def record(self: WriteLoop, batch: Batch) -> None:
     latencies_ms.extend(batch.acknowledged_at * 1000 - change.committed_us / 1000 for _, _, change in batch.entries)
     observe(self, batch)
 
 
 if __name__ == "__main__":
-    WriteLoop._observe = note  # type: ignore[method-assign]
+    WriteLoop._observe = record  # type: ignore[method-assign]
     try:
         program.main()
     finally:

@@ -1,4 +1,4 @@
-"""What was measured, as report.json and as a table: medians, minimum and maximum beside."""
+"""The results as report.json and as a table: medians with minimum and maximum."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TARGETS = {
 
 
 class Report:
-    """Values by a dotted name, one for each repetition."""
+    """Values by dotted name, one per repetition."""
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = {}
@@ -28,7 +28,7 @@ class Report:
         self._values.setdefault(name, []).append(value)
 
     def write(self, file: Path) -> None:
-        """A tree by the names' dots; beside each median `…_min`, `…_max`, and `…_runs` with all of them."""
+        """Write a tree split at the names' dots: each median, with `…_min`, `…_max`, and all values in `…_runs`."""
         tree: dict[str, Any] = {}
         for name, values in self._values.items():
             *path, leaf = name.split(".")
@@ -42,7 +42,7 @@ class Report:
         file.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
 
     def show(self, console: Console) -> None:
-        table = Table("figure", "median", "least", "most", "target")
+        table = Table("figure", "median", "min", "max", "target")
         for name, values in self._values.items():
             table.add_row(
                 name, *(f"{value:,.1f}" for value in (median(values), min(values), max(values))), self._target(name)
@@ -50,7 +50,7 @@ class Report:
         console.print(table)
 
     def missed(self) -> Iterator[str]:
-        """The targets that the medians do not reach."""
+        """Yield the targets that the medians miss."""
         for name in TARGETS:
             if name in self._values and self._target(name).startswith("missed"):
                 yield name

@@ -1,6 +1,6 @@
-"""`make screenshots`: the live page of a simulated run, as docs/img/*.png.
+"""`make screenshots`: takes docs/img/*.png, the live page of a simulated run.
 
-Some of the past is filled in first, so that the charts show what they show after a while.
+Two hours are backfilled first, so that the charts look as they do after a while.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.first_row import capturing
-from bench.stack import PORTS, bench_platform, environment, running, wait_until
+from bench.pipelines import PORTS, bench_platform, environment, running, wait_until
 
 ROOT = Path(__file__).parent.parent
 FEED = ROOT / "examples" / "feed.yaml"
 OUT = ROOT / "docs" / "img"
 PAST = timedelta(hours=2)
 RATE = "0.25"
-"""A quarter of the simulator's usual trades: two hours of them are soon there."""
+"""A quarter of the simulator's usual rate, so that the backfill is fast."""
 SETTLE_S = 100
-"""For a dozen columns of the heatmap, and for the first proof."""
+"""Time for a dozen columns of the heatmap, and for the first proof."""
 ADDRESS = f"http://127.0.0.1:{PORTS.api}/"
 SHOTS = {"page-light": (1200, 1130, "light"), "page-dark": (1200, 1130, "dark"), "page-phone": (390, 844, "light")}
 
@@ -31,15 +31,15 @@ SHOTS = {"page-light": (1200, 1130, "light"), "page-dark": (1200, 1130, "dark"),
 def main() -> None:
     chromium = shutil.which("chromium")
     if chromium is None:
-        print("no chromium here: apt-get install chromium", file=sys.stderr)
+        print("chromium is not installed: apt-get install chromium", file=sys.stderr)
         sys.exit(3)
     platform = bench_platform()
     with (
-        tempfile.TemporaryDirectory() as made,
+        tempfile.TemporaryDirectory() as temporary,
         running(platform),
-        capturing(platform, Path(made), FEED, CRYPTOCDC_SIMULATOR_RATE=RATE, CRYPTOCDC_API_REQUESTS_PER_S="1000"),
+        capturing(platform, Path(temporary), FEED, CRYPTOCDC_SIMULATOR_RATE=RATE, CRYPTOCDC_API_REQUESTS_PER_S="1000"),
     ):
-        wait_until("the page", _answers, every_s=0.5)
+        wait_until("the page", _is_up, every_s=0.5)
         end = datetime.now(UTC).replace(second=0, microsecond=0)
         subprocess.run(
             [
@@ -51,7 +51,7 @@ def main() -> None:
         _shoot(chromium)
 
 
-def _answers() -> bool:
+def _is_up() -> bool:
     try:
         with urllib.request.urlopen(f"{ADDRESS}health", timeout=5):
             return True

@@ -1,4 +1,4 @@
-"""Trades to carry, as rows of PostgreSQL's COPY, and how they are put there."""
+"""Random trades as text for PostgreSQL's COPY, and their insertion."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from bench.stack import SYMBOLS
+from bench.pipelines import SYMBOLS
 from cryptocdc_core.names import quoted
 
-ROWS_A_COMMIT = 5_000
+ROWS_PER_COMMIT = 5_000
 _ids = itertools.count(1)
 _random = random.Random(1)
 
 
-def made(count: int) -> str:
-    """`count` trades of now, as text for COPY; ids go on from call to call."""
+def random_trades(count: int) -> str:
+    """Return `count` trades with the current time, as text for COPY; ids continue from call to call."""
     at_ms = int(time.time() * 1000)
     lines = []
     for number in range(count):
@@ -33,21 +33,21 @@ def made(count: int) -> str:
 
 
 def commits(count: int) -> list[str]:
-    """The text of `count` trades, a string for each commit."""
-    full, rest = divmod(count, ROWS_A_COMMIT)
-    return [made(rows) for rows in (*[ROWS_A_COMMIT] * full, rest) if rows]
+    """Return the text of `count` trades, one string per commit."""
+    full, rest = divmod(count, ROWS_PER_COMMIT)
+    return [random_trades(rows) for rows in (*[ROWS_PER_COMMIT] * full, rest) if rows]
 
 
 def copy(database: object, schema: str, text: str) -> None:
-    """One transaction."""
+    """Insert the rows in one transaction."""
     with database, database.cursor() as cursor:  # type: ignore[attr-defined]
         cursor.copy_expert(f"COPY {quoted(schema)}.recent_trades FROM STDIN", io.StringIO(text))
 
 
-def paced(seconds: float, rows_a_second: int, commits_a_second: int) -> Iterator[str]:
-    """Text for one commit after another, each when it is due."""
+def paced(seconds: float, rows_per_s: int, commits_per_s: int) -> Iterator[str]:
+    """Yield the text of each commit when it is due."""
     began = time.monotonic()
-    for number in range(int(seconds * commits_a_second)):
-        text = made(rows_a_second // commits_a_second)
-        time.sleep(max(0.0, began + number / commits_a_second - time.monotonic()))
+    for number in range(int(seconds * commits_per_s)):
+        text = random_trades(rows_per_s // commits_per_s)
+        time.sleep(max(0.0, began + number / commits_per_s - time.monotonic()))
         yield text

@@ -1,6 +1,6 @@
-"""The consumer that tutorials show: poll, json.loads, one execute a row. A program of its own: `TOPIC KEYSPACE GROUP`.
+"""The consumer as in tutorials: poll, json.loads, one execute per row. A separate program: `TOPIC KEYSPACE GROUP`.
 
-It tells on standard output how many rows Cassandra has acknowledged.
+It prints the number of rows that Cassandra has acknowledged.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from confluent_kafka import Consumer
 from cryptocdc_adapters.kafka import client_config
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings
 
-TOLD_EVERY_S = 0.02
+REPORT_EVERY_S = 0.02
 
 
 def decimal(field: dict[str, Any]) -> Decimal:
-    """Debezium's VariableScaleDecimal: a scale, and the digits in base64."""
+    """Decode Debezium's VariableScaleDecimal: a scale, and the digits in base64."""
     return Decimal(int.from_bytes(base64.b64decode(field["value"]), "big", signed=True)).scaleb(-field["scale"])
 
 
@@ -44,16 +44,16 @@ def main() -> None:
     consumer.subscribe([topic])
     written = 0
 
-    def tell() -> None:
-        """Beside the loop, so that it costs the rows nothing."""
-        told = 0
+    def report() -> None:
+        """Print the count on another thread, so that the loop is not slowed down."""
+        reported = 0
         while True:
-            time.sleep(TOLD_EVERY_S)
-            if written > told:
-                told = written
-                print(told, flush=True)
+            time.sleep(REPORT_EVERY_S)
+            if written > reported:
+                reported = written
+                print(reported, flush=True)
 
-    threading.Thread(target=tell, daemon=True).start()
+    threading.Thread(target=report, daemon=True).start()
     while True:
         message = consumer.poll(1.0)
         if message is None or message.error():

@@ -93,13 +93,13 @@ def schema(values: tuple[Value, ...]) -> dict[str, Any]:
 
 
 def _property(value: Value) -> dict[str, Any]:
-    told: dict[str, Any] = {"type": value.kind}
+    described: dict[str, Any] = {"type": value.kind}
     if value.description:
-        told["description"] = value.description
+        described["description"] = value.description
     if value.parts:
-        told["additionalProperties"] = False
-        told["properties"] = {part.path[-1]: _property(part) for part in value.parts}
-    return told | value.extra
+        described["additionalProperties"] = False
+        described["properties"] = {part.path[-1]: _property(part) for part in value.parts}
+    return described | value.extra
 
 
 def leaves(values: tuple[Value, ...]) -> Iterator[Value]:

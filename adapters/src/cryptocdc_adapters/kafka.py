@@ -24,27 +24,27 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 30
 _CRITICAL = 2
-_TELL_AGAIN_S = 10.0
-_told_at: dict[str, float] = {}
+_LOG_AGAIN_S = 10.0
+_logged_at: dict[str, float] = {}
 
 
-def _told(error: KafkaError) -> None:
-    """Log Kafka's errors, repeated ones now and then: the clients recover automatically."""
+def _log_error(error: KafkaError) -> None:
+    """Log Kafka's errors, repeated ones every _LOG_AGAIN_S: the clients recover automatically."""
     now = time.monotonic()
-    if now - _told_at.get(error.name(), -_TELL_AGAIN_S) >= _TELL_AGAIN_S:
-        _told_at[error.name()] = now
+    if now - _logged_at.get(error.name(), -_LOG_AGAIN_S) >= _LOG_AGAIN_S:
+        _logged_at[error.name()] = now
         log.warning("Kafka: %s", error.str())
 
 
 def client_config(settings: KafkaSettings, **more: object) -> dict[str, object]:
-    """A client's configuration: where the brokers are, how to log in, and `more` with _ for the dots."""
+    """Return a client's configuration: brokers, login, and the settings in `more`, with _ for the dots."""
     config: dict[str, object] = {
         "bootstrap.servers": settings.bootstrap,
         "reconnect.backoff.ms": 250,
         "reconnect.backoff.max.ms": 2000,
         # The library would log every reconnection attempt, dozens per second; the callback reports errors as well.
         "log_level": _CRITICAL,
-        "error_cb": _told,
+        "error_cb": _log_error,
     }
     if settings.username is not None:
         config |= {
@@ -61,9 +61,9 @@ def client_config(settings: KafkaSettings, **more: object) -> dict[str, object]:
 
 
 def group_config(settings: KafkaSettings, group: str, **more: object) -> dict[str, object]:
-    """A client of a group that moves partitions only when their owner has gone, and commits nothing by itself.
+    """Return the configuration of a group member: cooperative rebalancing, no automatic commits.
 
-    By default librdkafka waits a second with fetching whenever its queue is full.
+    By default librdkafka waits a second before fetching again whenever its queue is full.
     """
     return client_config(
         settings,

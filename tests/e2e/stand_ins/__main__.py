@@ -19,16 +19,16 @@ log = logging.getLogger("stand-ins")
 
 def keep(version: str, kind: str, turn: Callable[[Api, Object], None]) -> None:
     """Whatever goes wrong with a resource is said and tried again: servers come and go."""
-    api, told = Api(), ""
+    api, logged = Api(), ""
     while True:
         try:
             for item in api.list(version, kind):
                 turn(api, item)
-            told = ""
+            logged = ""
         except Exception as error:
-            if str(error) != told:
+            if str(error) != logged:
                 log.warning("%s: %s: %s", kind, type(error).__name__, error)
-            told = str(error)
+            logged = str(error)
         time.sleep(PERIOD_S)
 
 

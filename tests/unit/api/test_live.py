@@ -206,7 +206,7 @@ class Away:
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_live_rows_that_can_not_come_are_reported(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
-    monkeypatch.setattr(module, "AGAIN_S", 0.0)
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
     stop = threading.Event()
     changes = Changes(KafkaSettings(), {"f.f.klines": KLINES}, ApiMetrics("0"))
     changes._consumer = Away(stop)

@@ -66,7 +66,7 @@ def test_the_newest_row_of_a_symbol_is_followed_through_every_hop() -> None:
     assert [hop["hop"] for hop in found["hops"]] == ["exchange", "producer", "postgres", "kafka", "cassandra"]
     assert found["hops"][3]["facts"]["offset"] == 41
     assert found["hops"][2]["facts"]["lsn"] == "0/11"
-    assert "not asked" in found["hops"][2]["note"]
+    assert "not queried" in found["hops"][2]["note"]
     assert found["equal"] is True
     # The audit says to the millisecond where the record lies.
     ((_, start, end),) = records.asked

@@ -1,4 +1,4 @@
-"""The application: every endpoint on one port, and what every answer has in common."""
+"""The application: every endpoint on one port, and what all responses have in common."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def build_app(
     context: Context, settings: ApiSettings, readings: Readings, subscriptions: Subscriptions, finder: trace.Finder,
     running: Running,
 ) -> FastAPI:  # fmt: skip
-    """`running` is what goes on while the application does."""
+    """`running` is entered at startup and left at shutdown: the threads and tasks in the background."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,7 +57,7 @@ def build_app(
     app.include_router(live.routes(context, subscriptions))
     _serve_own(app, context)
     serve_page(app)
-    _tell_errors(app)
+    _handle_errors(app)
     app.add_middleware(
         Gate,
         source=context.source,
@@ -78,27 +78,27 @@ def _serve_own(app: FastAPI, context: Context) -> None:
         return HTMLResponse(page(app.openapi(), context.source))
 
 
-def _tell_errors(app: FastAPI) -> None:
+def _handle_errors(app: FastAPI) -> None:
     """Every error has the same body: {"errors": [{"field", "value", "accepted", "message"}]}."""
 
     def parameters(path: str) -> list[str]:
         return [p["name"] for p in app.openapi()["paths"].get(path, {}).get("get", {}).get("parameters", ())]
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, told: RequestValidationError) -> Response:
-        return json_response({"errors": of_validation(told.errors(), parameters(request.scope["route"].path))}, 400)
+    async def invalid(request: Request, raised: RequestValidationError) -> Response:
+        return json_response({"errors": of_validation(raised.errors(), parameters(request.scope["route"].path))}, 400)
 
     @app.exception_handler(Refused)
-    async def refused(_: Request, told: Refused) -> Response:
-        return json_response({"errors": [error(told.field, told.value, told.accepted)]}, told.status)
+    async def refused(_: Request, raised: Refused) -> Response:
+        return json_response({"errors": [error(raised.field, raised.value, raised.accepted)]}, raised.status)
 
     @app.exception_handler(Unavailable)
-    async def unavailable(_: Request, told: Unavailable) -> Response:
-        return json_response({"errors": [{"message": str(told)}]}, 503, {"Retry-After": RETRY_S})
+    async def unavailable(_: Request, raised: Unavailable) -> Response:
+        return json_response({"errors": [{"message": str(raised)}]}, 503, {"Retry-After": RETRY_S})
 
     @app.exception_handler(HTTPException)
-    async def other(request: Request, told: HTTPException) -> Response:
-        if told.status_code == 404:
+    async def other(request: Request, raised: HTTPException) -> Response:
+        if raised.status_code == 404:
             paths = [*app.openapi()["paths"], "/", "/docs", "/live", "/metrics"]
             return json_response({"errors": [error("path", request.url.path, choices(paths, request.url.path))]}, 404)
-        return json_response({"errors": [{"message": told.detail}]}, told.status_code, told.headers)
+        return json_response({"errors": [{"message": raised.detail}]}, raised.status_code, raised.headers)

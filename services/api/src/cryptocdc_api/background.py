@@ -1,4 +1,4 @@
-"""What goes on while the API serves: Cassandra is connected, Kafka read, its rows handed to the event loop."""
+"""The API's background work: connecting to Cassandra, reading Kafka, handing new rows to the event loop."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ SERVING, CASSANDRA, CHANGES = "serving", "cassandra", "changes"
 
 
 class Loops:
-    """`beat` is called whenever all of `names` have turned since it last was. `turned` from any thread."""
+    """Calls `beat` once every loop in `names` has completed a round since the last beat. `turned` is thread-safe."""
 
     def __init__(self, names: Iterable[str], beat: Callable[[], None]) -> None:
         self._names = frozenset(names)
-        self._waited_for = set(self._names)
+        self._pending = set(self._names)
         self._beat = beat
         self._lock = threading.Lock()
 
     def turned(self, name: str) -> None:
         with self._lock:
-            self._waited_for.discard(name)
-            if not self._waited_for:
-                self._waited_for.update(self._names)
+            self._pending.discard(name)
+            if not self._pending:
+                self._pending.update(self._names)
                 self._beat()
 
 
@@ -49,7 +49,7 @@ class Background:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Enter it on the event loop that serves."""
+        """Enter on the event loop that serves requests."""
         loop, stop = asyncio.get_running_loop(), threading.Event()
         loops = Loops((SERVING, CASSANDRA, CHANGES), self.health.beat)
         connected, read = partial(loops.turned, CASSANDRA), partial(loops.turned, CHANGES)
@@ -79,7 +79,7 @@ class Background:
             self.metrics.live_rows.labels(table).inc(count)
 
     async def _turn(self, loops: Loops) -> None:
-        """An event loop that hangs does not turn."""
+        """Report a round of the event loop every TURN_S; one that hangs reports none."""
         while True:
             loops.turned(SERVING)
             await asyncio.sleep(TURN_S)

@@ -1,4 +1,4 @@
-"""What the endpoints share: the feed, its tables, how they are read, what is kept for a moment."""
+"""What the endpoints share: the feed, its tables, the reader and the caches."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import Source
 
 SHAPES = {BEST_QUOTES.table: quotes.shape}
-"""Of rows that have figures beside their columns."""
+"""For tables whose rows have computed figures in addition to their columns."""
 AGES_S = {CRYPTO_24H_STATS.table: 1.0}
 AGE_S = 0.5
-"""Of what is kept of the tables of newest rows, unless `AGES_S` says otherwise."""
+"""Maximum age of cached newest rows, unless `AGES_S` has one for the table."""
 
 Newest = dict[str, Json]
 """The newest row of a table, by symbol, sorted."""
@@ -44,7 +44,7 @@ class Context:
         }
 
     def cache(self, name: str, age_s: float, entries: int = 1) -> Cache[Any]:
-        """Of that name in the metrics and in Redis."""
+        """Return a new cache; `name` identifies it in the metrics and in Redis."""
         return Cache(name, age_s, entries, self.metrics, self.shared)
 
     async def newest(self, table: str) -> Newest:
@@ -57,8 +57,8 @@ class Context:
         return {row["symbol"]: row for row in rows}
 
     async def symbols(self) -> list[str]:
-        """All that have ever been captured, as far as the tables of the newest rows tell; none where the feed has
-        no stream with such a table."""
+        """Return every symbol that has a row in a table of newest rows; none if the feed has no stream with such a
+        table."""
         return sorted(set().union(*await self._by_symbol()))
 
     async def check_symbol(self, symbol: str) -> None:
@@ -72,15 +72,17 @@ class Context:
 
     @property
     def intervals(self) -> list[str]:
-        """Of the candles that the feed captures."""
+        """The candle intervals that the feed captures."""
         klines = self.feed.spec.streams.klines
         return [] if klines is None else [str(interval) for interval in klines.intervals]
 
-    def interval(self, asked: str | None) -> str:
-        """Raises Refused for an interval that the feed does not capture."""
+    def interval(self, requested: str | None) -> str:
+        """Return the requested interval, by default the first. Raises Refused for one that the feed does not
+        capture."""
         captured = self.intervals
-        if asked is None and captured:
+        if requested is None and captured:
             return str(captured[0])
-        if asked is None or asked not in captured:
-            raise Refused("interval", asked or "", ", ".join(captured) or "none: the feed captures no klines", 404)
-        return asked
+        if requested is None or requested not in captured:
+            accepted = ", ".join(captured) or "none: the feed captures no klines"
+            raise Refused("interval", requested or "", accepted, 404)
+        return requested

@@ -32,7 +32,7 @@ from cryptocdc_core.plan import streams_of
 from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings
 
 HEALTHY_FOR_S = 120
-"""Longer than it takes to learn that none of several Cassandra nodes answers: ten seconds each, and as many to ask."""
+"""Longer than it takes to find that none of several Cassandra nodes answers: ten seconds each."""
 BACKLOG = 2048
 VERSION = version("cryptocdc-api")
 
@@ -66,15 +66,15 @@ def _serve(
     metrics: ApiMetrics, health: Health, port: socket.socket,
 ) -> None:  # fmt: skip
     names, streams = Names(identity(feed.name, settings.source)), streams_of(feed)
-    there = {stream.table for stream in streams}
-    tables = [TABLES[table] for table in sorted(there)] + [HEATMAP_TABLE] * (HEATMAP.source in there)
-    tables += [BOOK_SUMS] * (ORDER_BOOK.table in there)
-    whole = [derived for table, derived in NEWEST.items() if table in there]
+    captured = {stream.table for stream in streams}
+    tables = [TABLES[table] for table in sorted(captured)] + [HEATMAP_TABLE] * (HEATMAP.source in captured)
+    tables += [BOOK_SUMS] * (ORDER_BOOK.table in captured)
+    whole = [derived for table, derived in NEWEST.items() if table in captured]
     reader = Reader(cassandra, names.keyspace, tables, whole, metrics)
     shared = Shared(own.redis_url, f"cryptocdc:{VERSION}:{names.fid}", metrics) if own.redis_url else None
     context = Context(feed, settings.source, reader, metrics, shared)
     changes = Changes(kafka, {names.change_topic(stream.table): stream for stream in streams}, metrics)
-    # Reading goes on without Kafka, so that it is not part of `/health`, which says whether requests can be answered.
+    # Cassandra can be read without Kafka, so Kafka affects readiness of the live rows but not `/health`.
     health.ready_when(changes.obstacle)
     subscriptions = Subscriptions(changes.want)
     background = Background(reader, changes, subscriptions, shared, metrics, health)

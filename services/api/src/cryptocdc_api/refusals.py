@@ -1,4 +1,4 @@
-"""What is wrong with a request, in the words that its sender gets: the field, its value, what is accepted."""
+"""Refused requests, as the client sees them: the field, its value, what is accepted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMED = 20
 
 
 class Refused(Exception):
-    """A request that is answered with 4xx. `field` is the parameter's name."""
+    """A request that gets a 4xx response. `field` is the parameter's name."""
 
     def __init__(self, field: str, value: object, accepted: str, status: int = 400) -> None:
         super().__init__(f"{field}: {value!r} is not accepted; accepted: {accepted}")
@@ -21,11 +21,11 @@ class Refused(Exception):
 
 
 class Unavailable(Exception):
-    """A server that the answer needs does not answer; the message says which. 503."""
+    """A server that the request needs does not respond; the message says which. The response is 503."""
 
 
 def error(field: str, value: object, accepted: str) -> dict[str, object]:
-    """One entry of an error's body."""
+    """Return one entry of an error response's body."""
     text = value if isinstance(value, str) else str(value)
     shown = text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
     return {
@@ -35,7 +35,7 @@ def error(field: str, value: object, accepted: str) -> dict[str, object]:
 
 
 def choices(names: Iterable[str], near: str = "") -> str:
-    """The accepted names, those that resemble `near` first; the count of those that are left out."""
+    """Return the accepted names, those similar to `near` first; after NAMED of them, how many more there are."""
     ordered = sorted(names)
     close = difflib.get_close_matches(near, ordered, n=3)
     ordered = [*close, *(name for name in ordered if name not in close)]
@@ -44,12 +44,12 @@ def choices(names: Iterable[str], near: str = "") -> str:
 
 
 def of_validation(details: Sequence[Mapping[str, Any]], parameters: Sequence[str]) -> list[dict[str, object]]:
-    """pydantic's complaints about a query as ours; `parameters` are the names that its endpoint knows."""
+    """Convert pydantic's errors about a query to ours; `parameters` are the names that the endpoint accepts."""
     return [_of(detail, parameters) for detail in details]
 
 
 def _of(detail: Mapping[str, Any], parameters: Sequence[str]) -> dict[str, object]:
-    field = str(detail["loc"][0])  # a list adds the place within
+    field = str(detail["loc"][0])  # for a list, the index follows
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
         return {"field": field, "value": "", "accepted": "a value", "message": f"{field}: is missing; it is required"}

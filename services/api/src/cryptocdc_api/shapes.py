@@ -1,4 +1,4 @@
-"""Rows as JSON objects without nesting: decimals as text with all their digits, times in ISO and in milliseconds."""
+"""Rows as flat JSON objects: decimals as text with all their digits, times in ISO 8601 and in milliseconds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ Json = dict[str, Any]
 
 
 def digits(value: Decimal | str) -> str:
-    """A decimal with all its digits and never an exponent."""
+    """Return a decimal with all its digits, never with an exponent."""
     return value if isinstance(value, str) else format(value, "f")
 
 
 def shaper(columns: Sequence[Column]) -> Callable[[Sequence[Any]], Json]:
-    """Makes objects of rows whose values are in the order of `columns`. A time `t` also comes as `t_ms`."""
+    """Return a function that converts rows with the values of `columns` to objects. A time `t` is also given as
+    `t_ms`."""
     plain = [(at, column.name, column.type) for at, column in enumerate(columns)]
 
     def shape(row: Sequence[Any]) -> Json:
@@ -56,8 +57,8 @@ _SCHEMAS: dict[Type, Json] = {
 
 
 def schema(columns: Iterable[Column], **more: str) -> Json:
-    """The JSON schema of a list of such objects; `more` names computed decimals and says what they are. Those are null
-    where they can't be computed, columns where the exchange does not report them."""
+    """Return the JSON schema of a list of such objects; `more` has the names and descriptions of computed decimals.
+    They are null where they can't be computed, columns where the exchange does not report them."""
     properties: Json = {}
     for column in columns:
         properties[column.name] = _described(_SCHEMAS[column.type], column.doc, null=column.nullable)

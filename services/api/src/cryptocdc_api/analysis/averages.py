@@ -1,4 +1,4 @@
-"""Rows over time: what is read off each, averaged over equal steps. Pure."""
+"""Figures of rows, averaged over equal steps of time. Pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Figure = Callable[[Row], Decimal | None]
 
 @dataclass(frozen=True)
 class Averaged:
-    """Figures of a table's rows, by name: what it means, and how it is computed of a row. `counted`: what one row is,
-    in the plural."""
+    """Figures of a table's rows, by name: the description, and how it is computed from a row. `counted`: what the rows
+    are called, in the plural."""
 
     table: Table
     counted: str
@@ -31,8 +31,8 @@ class Averaged:
         return {name: doc for name, (doc, _) in self.figures.items()}
 
     def averages(self, rows: Sequence[Row], step_ms: int) -> list[Json]:
-        """One object a step, in the order of `rows`; the table's time is the start of the step, and `counted` how many
-        rows it has. An average is null where every row of its step lacks a side."""
+        """Return one object per step, in the order of `rows`: the table's time is the start of the step, and `counted`
+        the number of rows in it. An average is null if every row of the step lacks a side."""
         symbol, time = self.table.column_names.index("symbol"), self._time
         return [
             {
@@ -43,7 +43,7 @@ class Averaged:
         ]  # fmt: skip
 
     def rest_of(self, span: Span, found: Sequence[Json], step_ms: int) -> Span:
-        """What of `span` follows the whole steps `found`, of which there is one at least."""
+        """Return the part of `span` after the complete steps `found`, of which there is at least one."""
         start = found[-1][f"{self._time}_ms"]
         edge = start if span.newest_first else start + step_ms - 1
         return Span(span.start, span.end, span.newest_first, (edge,))

@@ -1,4 +1,4 @@
-"""What is read off an order book: the best prices, what lies between them, which side is heavier. Pure."""
+"""Figures of an order book: best prices, spread, mid, imbalance. Pure."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def shape(row: Row) -> Json:
 
 
 def summary(row: Row) -> Json:
-    """A row without its arrays, the figures, and each side's share."""
+    """Return a row without its arrays, with the figures and each side's share."""
     return {**_HEAD_SHAPE([row[at] for at in _HEAD_PLACES]), **_figures(row), **_shares(row)}
 
 
 def _shares(row: Row) -> Json:
-    """Null for a book without any quantity."""
+    """Return the shares; null for a book without any quantity."""
     _, bid_quantities, _, ask_quantities = _sides(row)
     totals = sum(bid_quantities, Decimal(0)), sum(ask_quantities, Decimal(0))
     both = WORKING.add(*totals)
@@ -61,7 +61,7 @@ def _shares(row: Row) -> Json:
 
 
 def _figures(row: Row) -> Json:
-    """Null where the sides that a figure is made of are empty."""
+    """Return the figures; null where a side that one is computed from is empty."""
     bids, bid_quantities, asks, ask_quantities = _sides(row)
     bid, ask = sum(bid_quantities, Decimal(0)), sum(ask_quantities, Decimal(0))
     found: dict[str, Decimal | None] = dict.fromkeys(FIGURES)
@@ -78,14 +78,14 @@ def _figures(row: Row) -> Json:
 
 
 def bin_shape(row: Row) -> Json:
-    """A row of the heatmap, both sides' quantity summed up beside it."""
+    """Return a row of the heatmap with the sum of both sides' quantities."""
     shaped = _BIN_SHAPE(row)
     bid, ask = (row[at] for at in _BIN_SIDES)
     return {**shaped, "quantity": digits(WORKING.add(bid, ask))}
 
 
 def levels(row: Row) -> list[Json]:
-    """A row for each level: both sides from the best price outwards; `total` is the quantity up to it."""
+    """Return a row per level, both sides from the best price outwards; `total` is the quantity up to that level."""
     bids, bid_quantities, asks, ask_quantities = _sides(row)
     head = {name: value for name, value in _SHAPE(row).items() if name in ("symbol", "bucket_time", "bucket_time_ms")}
     found: list[Json] = []

@@ -1,4 +1,4 @@
-"""What traders compute from candles. Series run from the oldest to the newest; None stands where it is too early."""
+"""Technical indicators of candles. Series are oldest first, with None where there are too few earlier candles."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Series = list[Decimal | None]
 
 WORKING = Context(prec=34)
 SHOWN = Context(prec=12)
-"""Significant digits of a computed figure: those of a price, and some."""
+"""Significant digits of a computed figure: somewhat more than a price has."""
 
 HUNDRED = Decimal(100)
 
 
 def shown(value: Decimal | None) -> Decimal | None:
-    """Rounded to the digits that mean something."""
+    """Round to the context's significant digits."""
     return None if value is None else SHOWN.plus(value)
 
 

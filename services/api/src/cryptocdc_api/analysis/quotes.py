@@ -1,4 +1,4 @@
-"""What is read off a best bid and ask: the spread and the price between them. Pure."""
+"""Figures of a best bid and ask: spread and mid. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BID, _ASK = (BEST_QUOTES.position(f"{side}_price") for side in ("bid", "ask"))
 
 
 def shape(row: Row) -> Json:
-    """A row and the figures, which are null where a side is empty."""
+    """Return a row with the figures, which are null if a side is empty."""
     bid, ask = row[_BID], row[_ASK]
     found: dict[str, Decimal | None] = dict.fromkeys(FIGURES)
     if bid is not None and ask is not None:

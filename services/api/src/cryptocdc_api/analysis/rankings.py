@@ -1,4 +1,4 @@
-"""Who leads: by trades, by volume, by gain, by loss. Pure."""
+"""Rankings of symbols by trades, volume, gain or loss. Pure."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ COLUMNS: dict[By, str] = {
 
 
 def top(rows: Iterable[Json], by: By, n: int, now_ms: int) -> list[Json]:
-    """The first `n` of the newest 24-hour statistics with their rank. Who has not gained is no gainer, nor the other
-    way round; those that tie stand in the order of their names. A symbol that is no longer captured or traded leaves
-    its last statistics behind: those of a time more than 24 hours ago say nothing of these 24. A symbol whose exchange
-    does not report the figure is left out."""
+    """Return the first `n` of the newest 24-hour statistics with their rank; ties are ordered by name. Only a symbol
+    with a gain counts for `gain`, only one with a loss for `loss`. Left out are symbols whose exchange does not report
+    the figure, and statistics older than 24 hours: those of symbols that are no longer captured or traded."""
     column = COLUMNS[by]
     recent = (row for row in rows if row[column] is not None and now_ms - row["event_time_ms"] <= DAY_MS)
     valued = [(Decimal(row[column]), row) for row in recent]

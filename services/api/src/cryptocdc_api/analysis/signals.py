@@ -12,7 +12,7 @@ from cryptocdc_core.catalogue import Column
 from cryptocdc_core.catalogue.streams import KLINES
 
 WARM_UP = 250
-"""Candles before the first one shown: an exponential average of 26 has forgotten its beginning by then."""
+"""Candles before the first one returned, enough that the start of an exponential average of 26 no longer matters."""
 
 SIGNALS = {
     "sma_20": "Mean close of 20 candles.",
@@ -34,12 +34,12 @@ _PLACES = [KLINES.position(column.name) for column in _HEAD]
 
 
 def head_columns() -> list[Column]:
-    """The candle's own columns in these rows."""
+    """Return the columns of the candle in these rows."""
     return _HEAD
 
 
 def head(row: Row) -> Json:
-    """A candle's symbol, interval, time and close."""
+    """Return a candle's symbol, interval, time and close."""
     return _SHAPE([row[at] for at in _PLACES])
 
 
@@ -54,7 +54,7 @@ def _text(value: Decimal | None) -> str | None:
 
 
 def signals(rows: Sequence[Row]) -> list[Json]:
-    """`rows` are consecutive candles of klines, oldest first."""
+    """Return the signals of each candle; `rows` are consecutive klines, oldest first."""
     closes = _values(rows, "close")
     fast, slow = ema(closes, 12), ema(closes, 26)
     series: dict[str, Series] = {
@@ -71,7 +71,7 @@ def signals(rows: Sequence[Row]) -> list[Json]:
 
 
 def volatilities(rows: Sequence[Row], window: int) -> list[Json]:
-    """`rows` as in `signals`; each figure is made of the last `window` returns."""
+    """Return each candle's volatility over the last `window` returns; `rows` as in `signals`."""
     found = volatility(_values(rows, "close"), window)
     prices = zip(*(_values(rows, column) for column in ("open", "high", "low")), strict=True)
     ranges = [

@@ -1,4 +1,4 @@
-"""New rows straight from Kafka, for those who are connected. No group, no commits: each process reads for itself."""
+"""Reads new rows from Kafka for connected clients. No group, no commits: each process reads everything it needs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ log = logging.getLogger(__name__)
 POLL_S = 0.1
 AT_ONCE = 500
 METADATA_TIMEOUT_S = 5.0
-AGAIN_S = 1.0
-ASK_EVERY_S = 10.0
-"""While nothing comes that someone wants, Kafka is asked so often whether it is there: the client raises nothing."""
+RETRY_S = 1.0
+PROBE_EVERY_S = 10.0
+"""How often Kafka's metadata is requested while no rows arrive: the client raises nothing when brokers are gone."""
 
 
 def rows_maker(stream: Stream) -> Callable[[bytes | None], Row | None]:
-    """Makes a row to push of a record of that stream: the table's columns as REST gives them, and `table` and `op`.
-
-    None for what is no change: a dead letter is the consumer's to tell of.
+    """Return a function that converts a record of the stream to a row for clients: the table's columns as REST returns
+    them, with `table` and `op`. It returns None for a record that can't be decoded: the consumer reports those.
     """
     decoder = Decoder(stream)
     shape, names = shaper(stream.columns), stream.column_names
@@ -43,7 +42,7 @@ def rows_maker(stream: Stream) -> Callable[[bytes | None], Row | None]:
             change: Any = decoder.decode(value)
         except Undecodable:
             return None
-        if change.op == "d":  # only the key means anything
+        if change.op == "d":  # only the key is meaningful
             row = key_shape([getattr(change, name) for name in names if name in key])
         else:
             row = shape([getattr(change, name) for name in names])
@@ -53,9 +52,9 @@ def rows_maker(stream: Stream) -> Callable[[bytes | None], Row | None]:
 
 
 class Changes:
-    """Reads the topics of the tables that someone wants, each from its end, and hands on what comes.
+    """Reads the topics of the subscribed tables, each from its end, and passes new rows on.
 
-    `run` on a thread of its own; `want` from any.
+    `run` needs its own thread; `want` is thread-safe.
     """
 
     def __init__(self, settings: KafkaSettings, topics: Mapping[str, Stream], metrics: ApiMetrics) -> None:
@@ -64,11 +63,11 @@ class Changes:
         self._makers = {topic: rows_maker(stream) for topic, stream in topics.items()}
         self._wanted: frozenset[str] = frozenset()
         self._obstacle: str | None = None
-        self._ask_at = 0.0
+        self._probe_at = 0.0
         self._consumer = Consumer(
             client_config(
                 settings,
-                group_id="cryptocdc-api",  # the client demands a name; nothing is ever committed under it
+                group_id="cryptocdc-api",  # required by the client; nothing is ever committed under it
                 enable_auto_commit=False,
                 auto_offset_reset="latest",
                 fetch_wait_max_ms=100,
@@ -78,15 +77,15 @@ class Changes:
         )
 
     def want(self, tables: frozenset[str]) -> None:
-        """Which tables are read from now on."""
+        """Set which tables are read from now on."""
         self._wanted = tables
 
     def obstacle(self) -> str | None:
-        """Return why no rows are pushed to those who want some, None while Kafka answers. From any thread."""
+        """Return why subscribers get no rows, None while Kafka responds. Thread-safe."""
         return self._obstacle
 
     def run(self, stop: threading.Event, hand_on: Callable[[list[Row]], None], turned: Callable[[], None]) -> None:
-        """Until `stop`; on this thread `hand_on` gets rows, and `turned` is called each round, come what may."""
+        """Read until `stop`. Rows go to `hand_on` on this thread; `turned` is called in every round, failed or not."""
         try:
             assigned: frozenset[str] = frozenset()
             while not stop.is_set():
@@ -100,34 +99,34 @@ class Changes:
                         self._obstacle = None
                         stop.wait(POLL_S)
                         continue
-                    # One is waited for; those that came with it are there already.
+                    # Wait for one; those fetched with it are already in the client's queue.
                     messages = self._consumer.consume(1, POLL_S)
                     rows = self._rows(messages + self._consumer.consume(AT_ONCE, 0))
                     if rows:
                         hand_on(rows)
-                    self._see_to_it(bool(rows), min(assigned))
+                    self._probe(bool(rows), min(assigned))
                 except KafkaException as error:
                     self._obstacle = f"no live rows: Kafka: {error}"
                     log.warning("Kafka: %s", error)
-                    stop.wait(AGAIN_S)
+                    stop.wait(RETRY_S)
         finally:
             self._consumer.close()
 
-    def _see_to_it(self, came: bool, table: str) -> None:
-        """Raises KafkaException when nothing has come for a while and Kafka does not answer."""
-        if not came:
-            if time.monotonic() < self._ask_at:
+    def _probe(self, arrived: bool, table: str) -> None:
+        """Raises KafkaException when nothing has arrived for a while and Kafka does not respond."""
+        if not arrived:
+            if time.monotonic() < self._probe_at:
                 return
             self._partitions(table)
-        self._ask_at = time.monotonic() + ASK_EVERY_S
+        self._probe_at = time.monotonic() + PROBE_EVERY_S
         self._obstacle = None
 
     def _assign(self, before: frozenset[str], after: frozenset[str]) -> None:
-        """Tables that are read already go on where they are. Raises KafkaException while a topic is not there."""
-        gone, come = before - after, after - before
-        joining = [partition for table in come for partition in self._partitions(table)]
-        if gone:
-            topics = {self._topics[table] for table in gone}
+        """Tables in both sets keep their positions. Raises KafkaException while a topic does not exist."""
+        removed, added = before - after, after - before
+        joining = [partition for table in added for partition in self._partitions(table)]
+        if removed:
+            topics = {self._topics[table] for table in removed}
             self._consumer.incremental_unassign([p for p in self._consumer.assignment() if p.topic in topics])
         if joining:
             self._consumer.incremental_assign(joining)
@@ -149,7 +148,7 @@ class Changes:
             topic = message.topic() or ""
             try:
                 row = self._makers[topic](message.value())
-            except Exception as error:  # whatever is odd about one, the others are pushed
+            except Exception as error:  # a row that can't be converted must not hold up the others
                 self._failed[topic].inc()
                 log.warning(
                     "%s, partition %s, offset %s is not pushed: %r", topic, message.partition(), message.offset(), error

@@ -1,4 +1,4 @@
-"""Who gets which new rows: clients, each with a bounded queue. Knows neither Kafka nor WebSockets."""
+"""Distributes new rows to clients, each with a bounded queue. Independent of Kafka and WebSockets."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 WAITING_ROWS = 5000
-"""A client that has not taken that many rows is too slow for what it asked for."""
+"""A client with this many unread rows is too slow for what it subscribed to."""
 
 Row = tuple[str, str, bytes]
 """Table, symbol, the row as a JSON object."""
 
 
 class Client:
-    """What one client asked for, and the rows that wait for it. `symbols` empty: all."""
+    """One client's subscription and its unread rows. No `symbols` means all."""
 
     def __init__(self, tables: frozenset[str], symbols: frozenset[str], capacity: int = WAITING_ROWS) -> None:
         self.tables, self.symbols, self.capacity = tables, symbols, capacity
@@ -26,7 +26,7 @@ class Client:
         return table in self.tables and (not self.symbols or symbol in self.symbols)
 
     def put(self, row: bytes) -> bool:
-        """False once the queue has overflowed: from then on nothing is kept for the client, who has lost a row."""
+        """Return False once the queue has overflowed: the client has lost a row, and no more are queued for it."""
         if len(self._waiting) >= self.capacity:
             self.overflowed.set()
         if self.overflowed.is_set():
@@ -36,7 +36,7 @@ class Client:
         return True
 
     async def take(self) -> bytes:
-        """A JSON array of all the rows that wait, once there are any."""
+        """Wait for rows, then return all queued ones as a JSON array."""
         await self._arrived.wait()
         self._arrived.clear()
         rows = b"[" + b",".join(self._waiting) + b"]"
@@ -45,7 +45,8 @@ class Client:
 
 
 class Subscriptions:
-    """The clients of this process. For the event loop's thread alone; `changed` is told which tables are wanted."""
+    """The clients of this process, used only on the event loop's thread. `changed` is called with the tables that any
+    client wants."""
 
     def __init__(self, changed: Callable[[frozenset[str]], None]) -> None:
         self._clients: set[Client] = set()
@@ -63,7 +64,7 @@ class Subscriptions:
         self._changed(self._tables())
 
     def publish(self, rows: Iterable[Row]) -> Counter[str]:
-        """How many rows were put into queues, by table."""
+        """Queue the rows; return how many were queued, by table."""
         put: Counter[str] = Counter()
         for table, symbol, row in rows:
             for client in self._clients:

@@ -1,4 +1,4 @@
-"""Answers kept for a moment: never older than a bound, loaded once for all who wait."""
+"""A cache with a maximum age; concurrent misses of a key share one load."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ T = TypeVar("T")
 class _Kept(Generic[T]):
     value: T
     at: float
-    """When its load began: what it says may be as old as that."""
+    """When its load began, which is how old the value may be."""
 
 
 class Cache(Generic[T]):
-    """By key, at most `entries` of them, the least recently used leaving first; values are what JSON can carry.
+    """At most `entries` values by key, the least recently used evicted first. Values must be serializable as JSON.
 
-    No answer is older than `age_s`. One that is older than half of that is still given, while a new one is loaded: who
-    asks often never waits. A load that fails leaves the old answer until its age is over; then the failure is told.
-    With `shared`, what another process has loaded within half the age is taken instead of a load.
+    No value older than `age_s` is returned. One older than half of that is returned while a new one is loaded, so
+    frequent callers never wait. If a load fails, the old value serves until it expires; then the failure is raised.
+    With `shared`, a value that another process loaded within half the age replaces a load.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Cache(Generic[T]):
                 self._hits.inc()
                 return kept.value
         self._misses.inc()
-        # Shielded: one who waits may leave, the others still want it.
+        # Shielded: one caller may be cancelled while others still wait for the load.
         return await asyncio.shield(self._load(key, load))
 
     def _load(self, key: str, load: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
@@ -71,7 +71,7 @@ class Cache(Generic[T]):
         return value
 
     async def _fetched(self, key: str, load: Callable[[], Awaitable[T]]) -> tuple[T, float]:
-        """From the other processes or from the source, and from when it is."""
+        """Return the value, from another process or from the source, and the time that its age counts from."""
         began = self._now()
         if self._shared is None:
             return await load(), began
@@ -88,4 +88,4 @@ class Cache(Generic[T]):
     def _loaded(self, key: str, task: asyncio.Task[T]) -> None:
         self._loading.pop(key, None)
         if not task.cancelled():
-            task.exception()  # looked at, or asyncio complains of one that no one waited for
+            task.exception()  # retrieved, or asyncio logs that it never was

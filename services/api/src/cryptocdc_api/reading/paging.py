@@ -1,7 +1,7 @@
-"""From a range of time to bounded partitions, a page at a time. Pure: what reads a partition is given.
+"""Splits a time range into partitions and pages. Pure: the function that reads a partition is passed in.
 
-A page ends after `limit` rows or after MOST_PARTITIONS partitions, whichever comes first, so no request does unbounded
-work however wide its range or empty its table. It then has a position from which the next page goes on.
+A page ends after `limit` rows or MOST_PARTITIONS partitions, whichever comes first, so the work of a request is bounded
+however wide its range and however empty its table. Its last position is where the next page starts.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from cryptocdc_core.catalogue import Bucket
 from cryptocdc_core.times import LATEST_MS, millis
 
 MOST_PARTITIONS = 48
-"""Of one page; each is one read, of a millisecond or two when it is empty."""
+"""Per page; each is one read, which takes a millisecond or two if the partition is empty."""
 STREAMED_ROWS = 1000
-"""Of a page of a streamed range."""
+"""Per page of a streamed range."""
 
 LEAST, MOST = -(2**63), 2**63 - 1
 
@@ -30,13 +30,13 @@ Position = tuple[int, ...]
 
 Row = Sequence[Any]
 Read = Callable[[int, Position, Position, int], Awaitable[list[Row]]]
-"""Reads of one partition, given its bucket's start, the rows between two positions, both exclusive, in the query's
-order, and so many at most."""
+"""Arguments: the start of a partition's bucket, two exclusive positions, the maximum number of rows. Returns the rows
+between the positions, in the query's order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """`start` ≤ time < `end` in milliseconds, and in which order. `after`: only what follows that position."""
+    """`start` ≤ time < `end` in milliseconds, and the order. `after`: only rows that follow this position."""
 
     start: int
     end: int
@@ -53,14 +53,14 @@ class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 def to_cursor(table: Table, span: Span) -> str:
-    """The span as text that URLs carry as it is. `span.after` is set."""
+    """Return the span as URL-safe text. `span.after` must be set."""
     assert span.after is not None
     packed = msgspec.json.encode(_Cursor(table.name, span.start, span.end, span.newest_first, span.after))
     return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def from_cursor(table: Table, text: str) -> Span:
-    """Raises Refused for what `to_cursor` did not make of this table."""
+    """Return the span of a cursor. Raises Refused for text that is not a cursor of this table."""
     try:
         packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         found = msgspec.json.decode(packed, type=_Cursor)
@@ -78,7 +78,7 @@ def in_time(found: _Cursor) -> bool:
 
 
 def bounds(table: Table, span: Span) -> tuple[Position, Position]:
-    """The positions, both exclusive, between which the span's rows lie."""
+    """Return the two exclusive positions that bound the span's rows."""
     more = len(table.clustering) - 1
     low: Position = (span.start - 1, *(MOST,) * more)
     high: Position = (span.end, *(LEAST,) * more)
@@ -91,7 +91,7 @@ def bounds(table: Table, span: Span) -> tuple[Position, Position]:
 
 
 def buckets(bucket: Bucket, low: Position, high: Position, newest_first: bool) -> Iterator[int]:
-    """The starts of the buckets that can hold rows between the two positions, in order."""
+    """Yield the starts of the buckets that can contain rows between the two positions, in order."""
     first = low[0] if low[1:] and low[1:] < (MOST,) * (len(low) - 1) else low[0] + 1
     last = high[0] if high[1:] and high[1:] > (LEAST,) * (len(high) - 1) else high[0] - 1
     if first > last:
@@ -111,9 +111,9 @@ def position(table: Table, row: Row) -> Position:
 async def page(
     table: Table, span: Span, limit: int, read: Read, most_partitions: int = MOST_PARTITIONS
 ) -> tuple[list[Row], Span | None]:
-    """The span's next rows, `limit` positions at most, and the span that follows them; None at the end.
+    """Return the span's next rows, at most `limit` positions, and the remaining span; None at the end.
 
-    A page may have fewer rows than `limit`, even none, and yet another follow it: where many partitions are empty.
+    If many partitions are empty, a page may have fewer rows than `limit`, even none, and still be followed by another.
     """
     low, high = bounds(table, span)
     most = limit * table.group
@@ -128,7 +128,7 @@ async def page(
         if len(rows) > most:
             following = position(table, rows[most])
             del rows[most:]
-            # Rows that share a position are not torn apart, or the next page would pass over the rest of them.
+            # Rows that share a position stay together; otherwise the next page would skip the rest of them.
             whole = [row for row in rows if position(table, row) != following] if table.group > 1 else rows
             rows = whole or rows
             return rows, replace(span, after=position(table, rows[-1]))
@@ -136,7 +136,7 @@ async def page(
 
 
 async def pages(table: Table, span: Span, read: Read) -> AsyncIterator[list[Row]]:
-    """All of a span, a page at a time; nothing is read before it is asked for."""
+    """Yield all rows of a span page by page, each read on demand."""
     following: Span | None = span
     while following is not None:
         rows, following = await page(table, following, max(1, STREAMED_ROWS // table.group), read)

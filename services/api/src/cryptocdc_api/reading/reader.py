@@ -1,4 +1,4 @@
-"""Cassandra, read without holding up the event loop. Every statement names its partition."""
+"""Reads Cassandra without blocking the event loop. Every statement names its partition."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
 AT_ONCE = 32
-"""Reads in flight."""
+"""Maximum number of reads in flight."""
 SHARD = 0
 FAILURES = (NoHostAvailable, DriverException, ConnectionException)
 
 
 class Reader:
-    """`connect` until it has succeeded; reads raise Unavailable before, and whenever Cassandra does not answer."""
+    """Reads raise Unavailable until `keep_connecting` has connected, and whenever Cassandra does not respond."""
 
     def __init__(
         self, settings: CassandraSettings, keyspace: str, tables: Sequence[Table], whole: Sequence[Derived],
@@ -49,39 +49,39 @@ class Reader:
         self._profile: Any = None
         self._statements: dict[tuple[str, bool], PreparedStatement] = {}
         self._ones: dict[str, PreparedStatement] = {}
-        self._alone_since: float | None = None
-        """Since when no node has answered."""
+        self._unanswered_since: float | None = None
+        """When every node had failed to respond for the first time since the last successful read."""
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._asking: asyncio.Task[bool] | None = None
+        self._probe: asyncio.Task[bool] | None = None
 
     def keep_connecting(self, stop: threading.Event, turned: Callable[[], None]) -> None:
-        """For a thread of its own: connects once the feed's tables are there, and anew after all nodes were lost;
-        `turned` is called each round, Cassandra answering or not."""
-        told = ""
+        """Connect once the feed's tables exist, and again after all nodes were lost. Needs its own thread; `turned` is
+        called in every round, whether or not Cassandra responds."""
+        logged = ""
         while not stop.is_set():
             turned()
             if self._session is None or self._lost:
                 try:
                     self._connect()
                     log.info("reading keyspace %s", self._keyspace)
-                    told = ""
+                    logged = ""
                 except FAILURES as error:
-                    if str(error) != told:
-                        told = str(error)
-                        log.warning("Cassandra: %s", told)
+                    if str(error) != logged:
+                        logged = str(error)
+                        log.warning("Cassandra: %s", logged)
             stop.wait(1)
 
     @property
     def _lost(self) -> bool:
-        return self._alone_since is not None and time.monotonic() - self._alone_since > LOST_S
+        return self._unanswered_since is not None and time.monotonic() - self._unanswered_since > LOST_S
 
     def _connect(self) -> None:
-        """What was connected before serves until there is another."""
+        """Connect; an existing session is used until the new one is ready."""
         cluster, session = connect(self._settings)
         statements: dict[tuple[str, bool], PreparedStatement] = {}
         ones: dict[str, PreparedStatement] = {}
         try:
-            session.default_fetch_size = None  # limits bound every answer
+            session.default_fetch_size = None  # every result is bounded by a limit
             for table in self._tables:
                 for newest_first in (True, False):
                     statements[table.name, newest_first] = session.prepare(
@@ -95,14 +95,14 @@ class Reader:
             cluster.shutdown()
             raise
         self._profile = session.execution_profile_clone_update(EXEC_PROFILE_DEFAULT, row_factory=tuple_factory)
-        before, self._alone_since = self._cluster, None
+        before, self._unanswered_since = self._cluster, None
         self._statements, self._ones = statements, ones
         self._cluster, self._session = cluster, session
         if before is not None:
             before.shutdown()
 
     def of(self, table: Table, prefix: Sequence[Any], newest_first: bool) -> Read:
-        """What `paging` reads partitions with; `prefix` are the values of `table.partition`."""
+        """Return the function with which `paging` reads partitions; `prefix` are the values of `table.partition`."""
 
         async def read(bucket: int, low: Position, high: Position, limit: int) -> list[Row]:
             values = (*prefix, bucket, *low, *high, limit)
@@ -111,11 +111,11 @@ class Reader:
         return read
 
     async def whole(self, derived: Derived) -> list[Row]:
-        """All of a table that is one partition, a row each symbol."""
+        """Return all rows of a table that has one partition and a row per symbol."""
         return await self._rows(derived.table, self._statements.get((derived.table, True)), (SHARD,))
 
     async def one(self, stream: Stream, key: Mapping[str, Any]) -> Written | None:
-        """The row of that key with its audit; None when there is none."""
+        """Return the row with that key, including its audit column; None if there is none."""
         bucket_ms = stream.bucket_start(key)
         where = {**key, stream.bucket_column: bucket_ms}
         values = [where[name] for name in one_key(stream)]
@@ -127,45 +127,45 @@ class Reader:
             raise Unavailable("Cassandra can't be reached, or has no tables of this feed yet")
         loop = asyncio.get_running_loop()
         async with self._slots:
-            answer: asyncio.Future[list[Row]] = loop.create_future()
+            result: asyncio.Future[list[Row]] = loop.create_future()
 
             def settle(rows: list[Row] | None, error: BaseException | None) -> None:
-                if answer.done():  # whoever asked is gone
+                if result.done():  # the request was cancelled
                     return
                 if error is not None:
-                    answer.set_exception(error)
+                    result.set_exception(error)
                 else:
-                    answer.set_result(rows or [])
+                    result.set_result(rows or [])
 
             began = time.monotonic()
             try:
-                asked = self._session.execute_async(
+                response = self._session.execute_async(
                     statement, values, timeout=TIMEOUT_S, execution_profile=self._profile
                 )
-                asked.add_callbacks(
+                response.add_callbacks(
                     lambda rows: loop.call_soon_threadsafe(settle, rows, None),
                     lambda error: loop.call_soon_threadsafe(settle, None, error),
                 )
-                rows = await answer
+                rows = await result
             except FAILURES as error:
-                if self._alone_since is None and isinstance(error, NoHostAvailable):
-                    self._alone_since = time.monotonic()
+                if self._unanswered_since is None and isinstance(error, NoHostAvailable):
+                    self._unanswered_since = time.monotonic()
                 self._metrics.read_errors.labels(table).inc()
                 raise Unavailable(f"Cassandra: {type(error).__name__}") from error
             else:
-                self._alone_since = None
+                self._unanswered_since = None
                 return rows
             finally:
                 self._metrics.read_seconds.labels(table).observe(time.monotonic() - began)
 
     async def answers(self) -> bool:
-        """Whether Cassandra can be read now. All who ask at the same time share one read, however many they are."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._answers())
-        return await asyncio.shield(self._asking)
+        """Return whether Cassandra can be read now. Concurrent callers share one read."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._answers())
+        return await asyncio.shield(self._probe)
 
     async def _answers(self) -> bool:
-        """One partition is read that is empty."""
+        """Read a partition that is empty."""
         table = self._tables[0]
         nowhere = (0,) * len(table.clustering)
         try:
@@ -180,13 +180,14 @@ class Reader:
 
 
 def range_statement(keyspace: str, table: Table, newest_first: bool) -> str:
-    """Rows of one partition between two positions: their values follow those of the partition; then the limit."""
+    """Return the CQL that selects a partition's rows between two positions. Its values: those of the partition, of the
+    positions, and the limit."""
     columns = ", ".join(table.computed.get(column.name, quoted(column.name)) for column in table.columns)
     equal = " AND ".join(f"{quoted(name)} = ?" for name in (*table.partition, table.bucket_column))
     where = f"({', '.join(map(quoted, table.clustering))})"
     marks = f"({', '.join('?' * len(table.clustering))})"
     first, *_ = table.clustering
-    # Cassandra sorts a partition one way or the exact other; a table's first clustering column tells which.
+    # Cassandra can only reverse a partition's order as a whole; the first clustering column determines the direction.
     order = f"{quoted(first)} {'DESC' if newest_first else 'ASC'}"
     return (
         f"SELECT {columns} FROM {quoted(keyspace)}.{quoted(table.stored or table.name)}"  # noqa: S608 - quoted

@@ -1,4 +1,4 @@
-"""Answers kept in Redis for all processes of the API. Redis may be slow or gone: no request fails by it."""
+"""A cache in Redis, shared by all processes of the API. No request fails because Redis is slow or down."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cryptocdc_core.metrics import ApiMetrics
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 0.1
-"""What a request may lose to a Redis that does not answer; then it is left alone for REST_S."""
+"""How long a request waits for Redis at most; after a timeout Redis is not used for REST_S."""
 REST_S = 5.0
 
 
@@ -29,14 +29,14 @@ class Answer:
     """None when there is none."""
     age_s: float
     until_ms: int
-    """When what is loaded from now on grows too old, by Redis's clock."""
+    """When a value loaded from now on expires, by Redis's clock."""
 
 
 class Shared:
-    """By key, each value until its age is over. `prefix` keeps feeds and versions apart.
+    """Values by key, each until it expires. `prefix` separates feeds and versions.
 
-    Ages go by Redis's clock alone: a value expires its age after the moment at which it was sought, which is before its
-    load began. So neither processes whose clocks differ nor a Redis that answers late give what is too old.
+    Only Redis's clock is used: a value's age counts from the look-up that missed, which is before its load began. So
+    neither differing clocks nor a slow Redis make a value older than it seems.
     """
 
     def __init__(self, url: str, prefix: str, metrics: ApiMetrics) -> None:
@@ -49,27 +49,27 @@ class Shared:
         self._keeping: set[asyncio.Task[None]] = set()
 
     async def find(self, key: str, age_s: float) -> Answer | None:
-        """None when Redis does not say."""
+        """Return the value, if any, and its age; None if Redis does not respond."""
         if time.monotonic() < self._rests_until:
             return None
         name = f"{self._prefix}:{key}"
         try:
-            async with asyncio.timeout(TIMEOUT_S), self._redis.pipeline(transaction=False) as asked:
-                asked.get(name)
-                asked.pttl(name)
-                asked.time()
-                text, left_ms, (seconds, micros) = await asked.execute()
-            there = text is not None and left_ms > 0
-            value = msgspec.json.decode(text) if there else None
+            async with asyncio.timeout(TIMEOUT_S), self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.get(name)
+                pipeline.pttl(name)
+                pipeline.time()
+                text, left_ms, (seconds, micros) = await pipeline.execute()
+            hit = text is not None and left_ms > 0
+            value = msgspec.json.decode(text) if hit else None
         except (RedisError, OSError, TimeoutError, msgspec.DecodeError) as error:
             self._rest(error)
             return None
         until_ms = seconds * 1000 + micros // 1000 + round(age_s * 1000)
-        self._outcomes["hit" if there else "miss"].inc()
+        self._outcomes["hit" if hit else "miss"].inc()
         return Answer(value, age_s - left_ms / 1000, until_ms)
 
     def keep(self, key: str, value: Any, until_ms: int) -> None:
-        """Nobody waits for it."""
+        """Store the value without waiting for Redis."""
         task = asyncio.create_task(self._keep(f"{self._prefix}:{key}", msgspec.json.encode(value), until_ms))
         self._keeping.add(task)
         task.add_done_callback(self._keeping.discard)

@@ -1,4 +1,4 @@
-"""The tables that are served, and how each is cut into Cassandra partitions: all from the catalogue."""
+"""The tables that are served and how each is partitioned in Cassandra, derived from the catalogue."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cryptocdc_core.heatmap import BINS
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a time in it, read in the order of `clustering`.
+    """A table with a time column, read in the order of `clustering`.
 
-    `partition` and the bucket of the time, in `bucket_column`, make a Cassandra partition. `clustering` is the position
-    of a row within it, the time first; `group` rows may share one (a heatmap's bins do). `computed` is the CQL of a
-    column that Cassandra computes from the row, and `stored` the table that is read, where it is not `name`.
+    A Cassandra partition is identified by `partition` and by the time's bucket in `bucket_column`. `clustering` is a
+    row's position within it, the time first; `group` rows may share one (a heatmap's bins do). `computed` has the CQL
+    of columns that Cassandra computes, and `stored` is the table that is read, if it is not `name`.
     """
 
     name: str
@@ -29,10 +29,10 @@ class Table:
     computed: Mapping[str, str] = field(default_factory=dict)
     stored: str = ""
     stream: Stream | None = None
-    """What it is the table of; None of a derived one."""
+    """The stream of the table; None for a derived table."""
 
     def within(self, prefix: Sequence[str]) -> Table:
-        """Return the table with the bucket of the partitions that begin with these values of `partition`."""
+        """Return the table with the bucket that applies to partitions with these values of `partition`."""
         return self if self.stream is None else replace(self, bucket=self.stream.bucket_of(prefix))
 
     @property
@@ -46,7 +46,7 @@ class Table:
 
     @cached_property
     def places(self) -> tuple[int, ...]:
-        """Where the columns of `clustering` stand in a row."""
+        """The indexes in a row of the columns of `clustering`."""
         return tuple(self.column_names.index(name) for name in self.clustering)
 
 
@@ -79,4 +79,4 @@ BOOK_SUMS = Table(
     },
     stored=ORDER_BOOK.table,
 )  # fmt: skip
-"""Order books without their levels: Cassandra sums them, so that long ranges of books can be read."""
+"""Order books without their levels: Cassandra computes the sums, so that long ranges can be read."""

@@ -1,4 +1,4 @@
-"""What every request passes: the token, the rate limit, the source in the answer's headers, the metrics."""
+"""Middleware for every request: token, rate limit, metrics, and the headers of the response."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from cryptocdc_core.names import Source
 SOURCE_HEADER = "X-Cryptocdc-Source"
 OPEN = ("/", "/health")
 OPEN_BELOW = "/static/"
+"""Served without a token: what a load balancer probes, and the page, which contains no data and asks its user for the
+token."""
 UNLIMITED = "/health"
-"""A probe may come from the address of a proxy, whose users' requests must not make this process look unwell."""
-"""Answered without a token: what a load balancer asks, and the page, which holds no data and asks its reader."""
+"""A probe may come from a proxy's address; requests of the proxy's users must not make this process look unhealthy."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -29,7 +30,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 SUBPROTOCOL = "bearer."
-"""A browser can't set headers on a WebSocket; it may offer the token as a subprotocol: "bearer." and the token."""
+"""A browser can't set headers on a WebSocket, so it may pass the token as a subprotocol: "bearer." and the token."""
 
 
 class Gate:
@@ -62,14 +63,14 @@ class Gate:
             else:
                 await self._app(scope, receive, noted)
         finally:
-            # The route's own path, so that the labels stay few whatever is asked for.
+            # The route's own path rather than the requested one, so that the number of labels is bounded.
             endpoint = getattr(scope.get("route"), "path", "none")
             self._metrics.requests.labels(endpoint, str(status)).inc()
             if scope["type"] == "http":
                 self._metrics.request_seconds.labels(endpoint).observe(time.monotonic() - began)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, dict[str, str]] | None:
-        """(status, message, headers) of a request that goes no further."""
+        """Return (status, message, headers) for a request that must not reach its endpoint."""
         limited = scope["path"] != UNLIMITED
         wait = self._rate.wait_s((scope.get("client") or ("unknown",))[0]) if limited else 0.0
         if wait:

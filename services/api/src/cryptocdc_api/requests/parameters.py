@@ -1,4 +1,4 @@
-"""What each endpoint may be asked, checked before anything is read."""
+"""The parameters of each endpoint, validated before anything is read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Query(BaseModel):
 
 
 class RangeQuery(_Query):
-    """A range of time of one symbol, a page at a time or streamed whole."""
+    """A time range of one symbol, returned page by page or streamed as a whole."""
 
     start: Time | None = Field(None, alias="from", description="Start of the range.")
     end: Time | None = Field(None, alias="to", description="End of the range, exclusive; default: now.")
@@ -57,7 +57,7 @@ class OptionalSymbolQuery(RangeQuery):
 
     @property
     def ranged(self) -> bool:
-        """Whether a history is asked for, and not the newest row."""
+        """Whether the history is requested, not the newest row."""
         return bool(self.model_fields_set - {"symbol"})
 
 
@@ -66,18 +66,18 @@ class KlineQuery(SymbolQuery):
 
 
 def _listed(given: Any) -> Any:
-    """Separated by commas, or the parameter given several times."""
+    """Accept names separated by commas, or the parameter several times."""
     texts = given if isinstance(given, list) else [given]
     return [_as_listed(part) for text in texts for part in str(text).split(",")]
 
 
 def _step(given: Any) -> Any:
-    """Seconds."""
+    """Return the step in seconds."""
     return durations.seconds(given) if isinstance(given, str) else given
 
 
 class TrendsQuery(_Query):
-    """The candles of several symbols: at most MOST_ROWS of each."""
+    """The candles of several symbols, at most MOST_ROWS of each."""
 
     symbols: Annotated[
         list[Symbol], BeforeValidator(_listed), Field(min_length=1, max_length=MOST_TRENDS),
@@ -98,7 +98,7 @@ class BooksQuery(_Query):
 
 
 class AveragesQuery(SymbolQuery):
-    """A page has as many steps as `limit` says."""
+    """`limit` is the number of steps per page."""
 
     limit: int = Field(MOST_ROWS, ge=1, le=MOST_ROWS, description="Steps per page.")
     step: Annotated[
@@ -123,7 +123,7 @@ class BookQuery(_Query):
 
 
 class TraceQuery(_Query):
-    """One row by its key: of the columns those that the table's key has, or none of its own for the newest row."""
+    """One row by its key. Only the columns of the table's key may be given; without them it is the newest row."""
 
     table: Literal[
         "recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book", "best_quotes", "mark_prices",
@@ -139,7 +139,7 @@ class TraceQuery(_Query):
     bucket_time: Time | None = None
 
     def key(self) -> dict[str, Any]:
-        """What of a key is given, by column."""
+        """Return the given part of the key, by column."""
         return self.model_dump(exclude={"table"}, exclude_none=True)
 
 

@@ -1,4 +1,4 @@
-"""How many requests each client may make: a bucket of tokens each, refilled at a steady rate."""
+"""The rate limit: a token bucket for each client."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 CLIENTS = 10_000
-"""Remembered; the one that asked least recently is forgotten first, and begins with a full bucket."""
+"""Maximum number of buckets kept; the least recently used one is dropped first. A new client starts with a full one."""
 BURST_S = 2.0
 
 
@@ -20,7 +20,7 @@ class RateLimit:
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait_s(self, client: str) -> float:
-        """0 when the request may go on; else how many seconds until one may."""
+        """Return 0 if the request is allowed, otherwise the seconds until one will be."""
         now = self._now()
         tokens, then = self._clients.pop(client, (self._burst, now))
         tokens = min(self._burst, tokens + (now - then) * self._per_s)

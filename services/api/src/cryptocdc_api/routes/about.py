@@ -1,4 +1,4 @@
-"""What is captured, and whether answers can be had."""
+"""What is captured, and whether the API can serve it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from cryptocdc_api.routes.responses import json_response
 from cryptocdc_api.shapes import Json
 from cryptocdc_exchanges.registry import completeness
 
-FEED_DOC = """`completeness`: by what it is known, for each table, whether all rows arrived; equal databases do not show
-that. `ids`: rows have consecutive ids; `sequence`: a missing message is noticed; `arrival`: only what arrived is known.
+FEED_DOC = """`completeness`: for each table, how it is known whether all rows arrived; that both databases are equal
+does not show it. `ids`: rows have consecutive ids; `sequence`: a missing message is noticed; `arrival`: only what
+arrived is known.
 """
 
 

@@ -1,4 +1,4 @@
-"""Answers that are computed: who leads, signals, volatility."""
+"""Computed endpoints: rankings, signals, volatility, price trends."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _serve_trends(router: APIRouter, context: Context) -> None:
 async def _computed(
     context: Context, request: Request, prefix: Sequence[str], query: RangeQuery, warm_up: int, compute: Compute
 ) -> Response:
-    """A page of candles and those before it that its figures are made of, computed; those of the page answered."""
+    """Return the figures of a page of candles, computed from them and the `warm_up` candles before."""
     if query.stream:
         raise Refused("stream", "true", "false: results are paged")
     candles = _KLINES.within(prefix)

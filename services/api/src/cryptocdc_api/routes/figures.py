@@ -1,4 +1,4 @@
-"""How the pipeline does: its programs' own figures and Kafka's offsets, read at most once a second."""
+"""The state of the pipeline: the programs' metrics and Kafka's offsets, read at most once a second."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from cryptocdc_core.times import iso
 AGE_S = 1.0
 TIMES = ("p50", "p99")
 ALL = "all"
-"""In the place of a table: the row with the sums and with what belongs to no table."""
+"""Instead of a table's name: the row with the sums and with figures that belong to no table."""
 
-DOC = """A row for each table, and one for all. Rows since the programs began: `frames` from the exchange, `postgres`,
-`kafka`, `cassandra`; each also a second (`…_rate`), over the last ten. `lag`: rows in Kafka and not yet in Cassandra.
-`p50_s`, `p99_s`: from the exchange's event to Cassandra's acknowledgement. `proven_through`: both databases are proven
-equal up to then; `unproven_s`: how far that is behind what can be proven by now, where open candles do not count. Null
-where no program says."""
+DOC = """One row per table, and one for `all`. Rows since the programs started: `frames` from the exchange, `postgres`,
+`kafka`, `cassandra`; `…_rate` is the same per second, over the last ten seconds. `lag`: rows in Kafka that are not in
+Cassandra yet. `p50_s`, `p99_s`: from the exchange's event to Cassandra's acknowledgement. `proven_through`: both
+databases are proven equal up to that time; `unproven_s`: how far that is behind what can be proven by now, not counting
+open candles. A value is null if no program reports it."""
 
 
 def rows_of(feed: str, source: str, figures: FeedFigures) -> list[Json]:
-    """Flat, every row with the same keys."""
+    """Return flat rows that all have the same keys."""
     whole = {name: value for name, value in asdict(figures).items() if name != "streams"}
     whole |= {name: ", ".join(getattr(figures, name)) for name in ("halted", "waiting", "alerts_firing")}
     blank = dict.fromkeys(whole)
@@ -53,7 +53,7 @@ def rows_of(feed: str, source: str, figures: FeedFigures) -> list[Json]:
         if name in sums:
             continue
         if name.startswith("proven_through"):
-            # All is proven as far as the table that is behind; nothing while one has no proof.
+            # Everything is proven up to the table that is furthest behind; nothing while one has no proof.
             sums[name] = None if None in values else min(values)
         elif name == "unproven_s":
             sums[name] = max((value for value in values if value is not None), default=None)

@@ -1,4 +1,4 @@
-"""`/live`: new rows over a WebSocket, as they come from Kafka."""
+"""`/live`: new rows over a WebSocket, as they arrive in Kafka."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MOST_SYMBOLS = 200
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 CLOSING_S = 1.0
 _REASON_BYTES = 120
-"""What a close frame has room for."""
+"""The maximum length of a close frame's reason."""
 
 
-def asked(context: Context, streams: str, symbols: str) -> Client:
-    """What `?streams=&symbols=` ask for, each separated by commas; empty means all. Raises Refused."""
+def requested(context: Context, streams: str, symbols: str) -> Client:
+    """Return a client for `?streams=&symbols=`, each separated by commas; empty means all. Raises Refused."""
     tables = [part.strip() for part in streams.split(",") if part.strip()]
     for table in tables:
         if table not in context.tables:
@@ -43,14 +43,14 @@ def routes(context: Context, subscriptions: Subscriptions) -> APIRouter:
 
     @router.websocket("/live")
     async def live(socket: WebSocket) -> None:
-        """First one object, {"source", "streams", "symbols"}; then arrays of rows, whatever has come."""
+        """Send one object, {"source", "streams", "symbols"}; then arrays of rows as they arrive."""
         offered = next((p for p in socket.scope.get("subprotocols", ()) if p.startswith(SUBPROTOCOL)), None)
         await socket.accept(subprotocol=offered)
         try:
             unknown = set(socket.query_params) - {"streams", "symbols"}
             if unknown:
                 raise Refused(min(unknown), socket.query_params[min(unknown)], "the parameters streams, symbols")
-            client = asked(context, socket.query_params.get("streams", ""), socket.query_params.get("symbols", ""))
+            client = requested(context, socket.query_params.get("streams", ""), socket.query_params.get("symbols", ""))
         except Refused as refused:
             await _close(socket, POLICY_VIOLATION, str(refused))
             return
@@ -80,7 +80,7 @@ async def _serve(context: Context, socket: WebSocket, client: Client) -> None:
         context.metrics.live_dropped.inc()
         await _close(socket, TRY_AGAIN_LATER, f"too slow: {client.capacity} rows were waiting")
     for task in done:
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # sent to one who has just left
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # sent to a client that has just disconnected
             task.result()
 
 
@@ -93,7 +93,7 @@ async def _send(context: Context, socket: WebSocket, client: Client) -> None:
 
 
 async def _until_gone(socket: WebSocket) -> None:
-    """Whatever a client sends is passed over."""
+    """Return when the client has disconnected; what it sends is ignored."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
 

@@ -1,4 +1,4 @@
-"""`/docs`: the endpoints as a page, made from the OpenAPI document. Nothing is fetched from elsewhere."""
+"""`/docs`: the endpoints as a page, generated from the OpenAPI document. It loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def page(document: dict[str, Any], source: str) -> str:
-    """HTML of an OpenAPI document."""
+    """Return the HTML of an OpenAPI document."""
     info = document["info"]
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"

@@ -24,13 +24,13 @@ from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 CURSOR_HEADER = "X-Next-Cursor"
 DAY_MS = 86_400_000
 LOOKED_BACK_MS = {Bucket.HOUR: DAY_MS, Bucket.DAY: 30 * DAY_MS, Bucket.MONTH: 366 * DAY_MS}
-"""How far a query without `from` looks."""
+"""The length of a range without `from`."""
 
 Shape = Callable[[Row], Json]
 
 
 def described(rows: Mapping[str, Any]) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of an answer."""
+    """Return OpenAPI's description of a response with these rows."""
     return {200: {"description": "A flat list of objects.", "content": {"application/json": {"schema": rows}}}}
 
 
@@ -39,7 +39,7 @@ def json_response(body: Json | list[Json], status: int = 200, headers: Mapping[s
 
 
 def span_of(table: Table, query: RangeQuery, retention: str, now: int) -> Span:
-    """What `query` asks for; a cursor holds the range that its first page had. Raises Refused."""
+    """Return the requested span; with a cursor it is the rest of the first page's range. Raises Refused."""
     if query.cursor is not None:
         return from_cursor(table, query.cursor)
     end = now + FUTURE_TOLERANCE_MS if query.end is None else query.end
@@ -48,7 +48,7 @@ def span_of(table: Table, query: RangeQuery, retention: str, now: int) -> Span:
         raise Refused("from", query.start, f"a time before to, which is {end}")
     kept_s = retention_s(retention)
     if kept_s is not None:
-        # What is older has expired: no partition is read for nothing.
+        # Older rows have expired, so their partitions need not be read.
         start = max(start, now - kept_s * 1000)
     return Span(max(0, start), end, query.order == "newest")
 
@@ -56,7 +56,7 @@ def span_of(table: Table, query: RangeQuery, retention: str, now: int) -> Span:
 async def answer(
     context: Context, request: Request, table: Table, prefix: Sequence[Any], query: RangeQuery, shape: Shape
 ) -> Response:
-    """The rows of `query` in the partitions of `prefix`."""
+    """Return the response with the rows of `query` in the partitions of `prefix`."""
     table = table.within(prefix)
     span = span_of(table, query, context.feed.spec.retention.cassandra, now_ms())
     read = context.reader.of(table, prefix, span.newest_first)
@@ -67,7 +67,7 @@ async def answer(
 
 
 def paged(request: Request, table: Table, rows: list[Json], following: Span | None) -> Response:
-    """A page; its headers say where the next one is."""
+    """Return a page with the headers that lead to the next one."""
     headers = {}
     if following is not None:
         cursor = to_cursor(table, following)
@@ -80,7 +80,8 @@ def paged(request: Request, table: Table, rows: list[Json], following: Span | No
 
 
 async def streamed(parts: AsyncIterator[list[Row]], shape: Shape) -> Response:
-    """All of a range. Its first page is read before the answer begins, so that what fails at once is still told."""
+    """Return a whole range. The first page is read before the response starts, so that an early failure still gets its
+    status code."""
     first = await anext(parts, None)
 
     async def body() -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""The live page: the package's own static files, as they are."""
+"""The live page: the package's static files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 STATIC = Path(__file__).parents[1] / "static"
-# Asked for anew each time, and answered with 304 where nothing has changed: an upgrade shows at once.
+# Revalidated each time, with 304 if nothing has changed, so that an upgrade takes effect immediately.
 FRESH = {"Cache-Control": "no-cache"}
 
 

@@ -1,4 +1,4 @@
-"""The streams' tables, the derived ones and the symbols, as they are."""
+"""The streams' tables, the derived tables and the symbols, as stored."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from cryptocdc_core.times import now_ms
 
 BOOKS_AGE_S = 1.0
 AVERAGED_ROWS = 100_000
-"""Of one page of averages: a day of books, one a second, and some."""
+"""Per page of averages: more than a day of books at one per second."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def routes(context: Context) -> APIRouter:
-    """Only what the feed captures is served; the rest is not found."""
+    """Return the endpoints of what the feed captures; others don't exist."""
     router = query_router("streams")
     shapes = {table: shaper(TABLES[table].columns) for table in context.tables}
     shapes |= SHAPES
@@ -61,7 +61,7 @@ def routes(context: Context) -> APIRouter:
         return await answer(context, request, table, [query.symbol], query, shapes[table.name])
 
     def serve(table: str, more: Mapping[str, str] | None = None) -> Decorator:
-        """A decorator: served if the feed captures the table."""
+        """Return a decorator that adds an endpoint if the feed captures the table."""
         if table not in context.tables:
             return lambda endpoint: endpoint
         made = schema(TABLES[table].columns, **(more or {}))
@@ -99,7 +99,7 @@ def routes(context: Context) -> APIRouter:
         summaries: Cache[list[Json]] = context.cache("newest_books", BOOKS_AGE_S)
 
         async def newest_book(symbol: str) -> list[Row]:
-            """One row, or none."""
+            """Return one row, or none."""
             table = TABLES[ORDER_BOOK.table]
             newest = SymbolQuery(symbol=symbol, limit=1)
             span = span_of(table, newest, context.feed.spec.retention.cassandra, now_ms())
@@ -166,7 +166,7 @@ def _serve_averages(router: APIRouter, context: Context, averaged: Averaged, pat
         rows, following = await page(table, span, AVERAGED_ROWS, read)
         step_ms = query.step * 1000
         found = await asyncio.to_thread(averaged.averages, rows, step_ms)
-        # Where more rows follow, the last step may lack some: it belongs to the next page, unless it is the only one.
+        # If more rows follow, the last step may be incomplete: it belongs to the next page, unless it is the only one.
         whole = found[:-1] if following is not None and len(found) > 1 else found
         if len(whole) > query.limit or len(whole) < len(found):
             whole = whole[: query.limit]

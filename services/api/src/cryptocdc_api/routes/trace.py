@@ -1,4 +1,4 @@
-"""`/trace`: one row's way through every hop, from what Cassandra and Kafka know of it."""
+"""`/trace`: one row's path through every hop, from Cassandra and Kafka."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ from cryptocdc_core.times import now_ms
 
 AGE_S, KEPT = 1.0, 256
 KAFKA_LIMIT_S = 2.0
-"""What a trace may spend on Kafka, and as long on waiting for those before it."""
+"""How long a trace may search in Kafka; also how long it may wait for other traces before that."""
 JSON = "application/json"
 SLACK_MS = 1_000
-"""Records are nearly in the order of their times."""
+"""Records are only nearly ordered by their timestamps."""
 
-DOC = """The row of `table` with that key, or the newest of the symbol (of klines: and interval) where no more of the
-key is given. Of each hop the time `at` which it came there, `after_ms` since the hop before, who says so (`source`) and
-what else is known (`facts`). The API does not ask PostgreSQL: its LSN and commit time travel with the change.
-`differing` names by place the columns that differ from the first place that has the row; `equal` is true only of a row
-that is in Cassandra."""
+DOC = """The row of `table` with that key, or, if only the symbol (of klines: and the interval) is given, the newest
+one.
+For each hop: the time `at` which the row arrived, `after_ms` since the previous hop, the `source` of this information,
+and other `facts`. The API does not query PostgreSQL: its LSN and commit time travel with the change. `differing` lists,
+by place, the columns that differ from the first place that has the row; `equal` is true only if the row is in
+Cassandra."""
 
 
 class Finder(Protocol):
@@ -48,19 +49,19 @@ class Finder(Protocol):
 
 
 class _Kafka:
-    """One search at a time; the others wait their turn, but not for long."""
+    """Searches Kafka for one trace at a time; others wait, up to KAFKA_LIMIT_S."""
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
         self._turn = asyncio.Lock()
 
     async def complete(self, trail: Trail) -> None:
-        """Add the record to the trail, or why there is none."""
+        """Add the record to the trail, or the reason why there is none."""
         try:
             async with asyncio.timeout(KAFKA_LIMIT_S):
                 await self._turn.acquire()
         except TimeoutError:
-            trail.notes[KAFKA] = "not looked for: others are being traced; ask again"
+            trail.notes[KAFKA] = "not searched: other traces are in progress; try again"
             return
         try:
             trail.sent = await asyncio.to_thread(self._find, trail)
@@ -76,11 +77,11 @@ class _Kafka:
         stream, key = trail.stream, trail.key
         audit = trail.written.audit if trail.written is not None else {}
         start = audit.get("produced_at")
-        if start is not None:  # the very change that Cassandra's row was made of
+        if start is not None:  # the change that Cassandra's row was written from
             return self._finder.find(
                 stream, key, start, start + SLACK_MS, KAFKA_LIMIT_S, lambda change: change.lsn == audit["lsn"]
             )
-        # Not, or not yet, in Cassandra; or written there by hand.
+        # Not in Cassandra (yet), or written there by hand.
         return self._finder.find(stream, key, key[stream.time], now_ms(), KAFKA_LIMIT_S)
 
 
@@ -99,11 +100,11 @@ def routes(context: Context, finder: Finder) -> APIRouter:
 
         async def load() -> Json:
             trail = Trail(stream, key, written=await context.reader.one(stream, key))
-            trail.notes[POSTGRES] = "PostgreSQL itself is not asked: the API reads Cassandra and Kafka alone"
+            trail.notes[POSTGRES] = "PostgreSQL is not queried: the API reads only Cassandra and Kafka"
             await kafka.complete(trail)
             if trail.written is None and trail.sent is None:
-                told = " ".join(f"{name}={key[name]}" for name in stream.key)
-                raise Refused("key", told, f"the key of a row of {stream.table} in Cassandra or Kafka", 404)
+                given = " ".join(f"{name}={key[name]}" for name in stream.key)
+                raise Refused("key", given, f"the key of a row of {stream.table} in Cassandra or Kafka", 404)
             return {"feed": context.feed.name, "source": context.source, **trail.to_json()}
 
         found = await cache.get(" ".join((stream.table, *(str(key[name]) for name in stream.key))), load)
@@ -113,7 +114,7 @@ def routes(context: Context, finder: Finder) -> APIRouter:
 
 
 async def _key(context: Context, stream: Stream, query: TraceQuery) -> Values:
-    """The row's key, given or that of the newest. Raises Refused."""
+    """Return the given key, completed with the newest row's if only its prefix is given. Raises Refused."""
     given = query.key()
     foreign = sorted(set(given) - set(stream.key))
     if foreign:

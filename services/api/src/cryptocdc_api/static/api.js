@@ -1,4 +1,4 @@
-// The API over HTTP: JSON, with the token where one is asked for.
+// The API over HTTP: JSON, with the token if one is required.
 
 const KEY = "cryptocdc-token";
 
@@ -22,13 +22,13 @@ export async function get(path, query = {}) {
     return get(path, query);
   }
   if (!answer.ok) {
-    const told = await answer.json().catch(() => ({}));
-    throw new Error(told.errors?.[0]?.message ?? `${path}: ${answer.status}`);
+    const body = await answer.json().catch(() => ({}));
+    throw new Error(body.errors?.[0]?.message ?? `${path}: ${answer.status}`);
   }
   return answer.json();
 }
 
-// Calls `step` again and again, `ms` after the last has ended and later where it fails; the function returned ends it.
+// Calls `step` repeatedly, `ms` after each call has ended, backing off when it fails. Returns a function that stops it.
 export function every(ms, step) {
   let timer, over = false, wait = ms;
   const run = async () => {
@@ -36,7 +36,7 @@ export function every(ms, step) {
       await step();
       wait = ms;
     } catch {
-      wait = Math.min(wait * 2, 10_000); // the connection's state says what is wrong
+      wait = Math.min(wait * 2, 10_000); // the connection's state shows the error
     }
     if (!over) timer = setTimeout(run, wait);
   };

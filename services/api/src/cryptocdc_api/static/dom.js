@@ -5,7 +5,7 @@ export function text(id, value) {
   if (element.textContent !== value) element.textContent = value;
 }
 
-// Rows of plain cells, the elements that are there used again.
+// Rows of plain cells; existing elements are reused.
 export function cells(body, rows) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((values, at) => {

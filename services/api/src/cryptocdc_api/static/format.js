@@ -15,11 +15,11 @@ export function decimal(text, least = 0) {
   return sign + grouped(whole.replace("-", "")) + (kept ? `.${kept}` : "");
 }
 
-// A number that was computed, with as many decimals as its market has.
+// A computed number, with as many decimals as its market's prices have.
 export const fixed = (n, digits) => decimal(n.toFixed(digits), digits);
 
-// Round values between two numbers, each with the digits that tell it from its neighbours: a step of 1, 2 or 5 times a
-// power of ten, `most` steps at most.
+// Round values between two numbers, with enough digits to be distinct: a step of 1, 2 or 5 times a power of ten, at most
+// `most` steps.
 export function marks(low, high, most) {
   const least = (high - low) / most, power = 10 ** Math.floor(Math.log10(least));
   const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= least * (1 - 1e-9));
@@ -38,7 +38,7 @@ export function short(value) {
     : n.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 4 });
 }
 
-// A change bears its sign and an arrow, so that it does not depend on its colour.
+// A change has a sign and an arrow, so that its meaning does not depend on colour.
 export function change(percent) {
   if (percent == null) return { text: "–", side: "", spoken: "change not reported" };
   const n = Number(percent);
@@ -48,7 +48,7 @@ export function change(percent) {
 
 export const clock = (ms) => new Date(ms).toISOString().slice(11, 19);
 
-// The time of day of an ISO text, with the fraction that it has.
+// The time of day of an ISO 8601 text, with its fraction of a second.
 export const precise = (iso) => iso.slice(11).replace("Z", "");
 
 export function seconds(s) {

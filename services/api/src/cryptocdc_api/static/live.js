@@ -1,10 +1,10 @@
-// New rows by WebSocket. A connection that ends is made again, later each time; then what was missed is read anew.
+// New rows over a WebSocket, which is reconnected with back-off; the page then reads what it missed.
 
 import { token } from "./api.js";
 
 const FIRST_MS = 500, LONGEST_MS = 15_000, SILENT_MS = 45_000;
 
-// `opened` when rows begin to come (again), `rows` with each array of them, `state` with "connecting", "live", "away".
+// Calls `opened` when rows start to arrive (again), `rows` with each array of them, `state` with "connecting", "live", "away".
 export function live(symbol, { opened, rows, state }) {
   let socket, timer, silence, wait = FIRST_MS, over = false;
 
@@ -17,7 +17,7 @@ export function live(symbol, { opened, rows, state }) {
 
   function heard() {
     clearTimeout(silence);
-    silence = setTimeout(() => socket.close(), SILENT_MS); // a connection may be dead and not know it
+    silence = setTimeout(() => socket.close(), SILENT_MS); // a broken connection may go unnoticed
   }
 
   function connect() {

@@ -35,7 +35,7 @@ function state(name, waitMs) {
   text("connection", words[name]);
 }
 
-// What was missed while no rows came, or all of it for a symbol that was just picked.
+// Reads what was missed while disconnected, or everything for a newly selected symbol.
 async function history() {
   const of = symbol, at = interval, from = Date.now() - LINE_MS;
   const parts = [];
@@ -43,7 +43,7 @@ async function history() {
     if (has(table)) parts.push(get(path, { symbol: of, ...query }).then((rows) => { if (of === symbol && at === interval) show(rows); }));
   };
   part("klines", "klines", { interval: at, limit: CANDLES }, (rows) => {
-    panels.candles.set(rows, charted === `${of} ${at}`); // a view that was scrolled stays
+    panels.candles.set(rows, charted === `${of} ${at}`); // keep the position of a scrolled view
     charted = `${of} ${at}`;
   });
   part("latest_prices", "latest_prices", { from, limit: 1000 }, (rows) => { panels.line.set(rows); if (rows.length) panels.ticker.price(rows[0]); });
@@ -57,7 +57,7 @@ async function history() {
   await Promise.allSettled(parts);
 }
 
-// Rows come many at a time; the page is drawn a few times a second at most.
+// Rows arrive in bursts; the page is drawn a few times per second at most.
 function draw() {
   drawing = 0;
   const rows = pending.filter((row) => row.symbol === symbol && row.op !== "d");

@@ -1,4 +1,4 @@
-// The style sheet's colours, for what is drawn and not styled.
+// The style sheet's colours, for canvases and charts.
 
 export function colours() {
   const style = getComputedStyle(document.documentElement);

@@ -21,7 +21,7 @@ const sum = (quantities) => quantities.slice(0, LEVELS).reduce((total, quantity)
 
 let shown = null;
 
-// The row that is shown, if any.
+// The displayed row, if any.
 export const book = () => shown;
 
 export function clearBook() {

@@ -7,7 +7,7 @@ import { colours, onTheme } from "../theme.js";
 const SPAN_S = 15 * 60;
 
 function chart(element) {
-  // The logo would bring a style sheet of its own, which the page's policy refuses; the notice stands in the footer.
+  // The logo needs an inline style sheet, which the page's policy blocks; the attribution is in the footer.
   const made = createChart(element, { autoSize: true, layout: { attributionLogo: false } });
   const style = () => {
     const c = colours();
@@ -23,8 +23,7 @@ function chart(element) {
   return [made, style];
 }
 
-// The digits of a market's prices: those of the longest that was shown, which a market that has just been listed has yet
-// to show.
+// The decimals of a market's prices: those of the longest one displayed so far.
 function digitsOf(series) {
   let digits = 0;
   const apply = (found) => {
@@ -39,7 +38,7 @@ function digitsOf(series) {
   };
 }
 
-// `open` is called with the row of a candle that is clicked; so it is by `button`, with the one that arrows have chosen.
+// `open` is called with the row of a clicked candle, and by `button` with the one selected by arrow keys.
 export function candleChart(element, note, button, open) {
   const [made, style] = chart(element);
   const candles = made.addSeries(CandlestickSeries, { borderVisible: false });
@@ -67,7 +66,7 @@ export function candleChart(element, note, button, open) {
     note.textContent = `${when}open ${decimal(row.open, d)}  high ${decimal(row.high, d)}  low ${decimal(row.low, d)}  close ${decimal(row.close, d)}  volume ${short(row.volume)}  trades ${short(row.trade_count)}`;
   }
 
-  // null: the newest, whichever that is.
+  // null: the newest
   function choose(at) {
     chosen = at;
     if (at === null) made.clearCrosshairPosition();
@@ -75,7 +74,7 @@ export function candleChart(element, note, button, open) {
     tell();
   }
 
-  // A candle is narrower than a finger: beside it will do.
+  // A candle is narrower than a fingertip, so a tap next to it counts.
   made.subscribeClick(({ logical }) => {
     const times = [...shown.keys()].sort((a, b) => a - b), at = Math.max(0, Math.min(logical, times.length - 1));
     if (times.length && Math.abs(at - logical) <= 2) open(shown.get(times[at]));
@@ -116,7 +115,7 @@ export function candleChart(element, note, button, open) {
   };
 }
 
-// `open` is called with the row of the second that is clicked.
+// `open` is called with the row of the clicked second.
 export function priceChart(element, open) {
   const [made, style] = chart(element);
   const line = made.addSeries(AreaSeries, { lineWidth: 2, priceLineVisible: false });

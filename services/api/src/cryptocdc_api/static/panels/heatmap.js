@@ -1,4 +1,4 @@
-// Resting quantity by time and price: bids in one colour, asks in the other, the more the stronger.
+// Resting quantity by time and price: bids in one colour, asks in another, stronger where there is more.
 
 import { colours, onTheme } from "../theme.js";
 import { clock, decimal, marks } from "../format.js";
@@ -24,7 +24,7 @@ export function heatmap(canvas, note) {
     }
     const bins = times.flatMap((time) => slots.get(time));
     const full = bins.filter((bin) => bin.bid || bin.ask);
-    // The outermost bins of a few books would squeeze all others together.
+    // The outermost bins of a few books would compress all others.
     const lows = full.map((bin) => bin.low).sort((a, b) => a - b), highs = full.map((bin) => bin.high).sort((a, b) => a - b);
     const low = lows[Math.floor(lows.length * 0.01)], high = highs[Math.ceil(highs.length * 0.99) - 1];
     const most = full.map((bin) => Math.max(bin.bid, bin.ask)).sort((a, b) => a - b)[Math.ceil(full.length * 0.98) - 1] || 1;
@@ -34,7 +34,7 @@ export function heatmap(canvas, note) {
     const x = (time) => ((time - start) / (end - start)) * (width - right);
     const y = (price) => (1 - (price - low) / (high - low)) * (height - BOTTOM);
 
-    const snap = (at) => Math.round(at * scale) / scale; // cells that meet and do not overlap
+    const snap = (at) => Math.round(at * scale) / scale; // adjacent cells neither overlap nor leave a gap
 
     pen.save();
     pen.beginPath();

@@ -1,4 +1,4 @@
-// The most traded symbols and the biggest gainers. A symbol is a button that picks it.
+// The most traded symbols and the biggest gainers. Each symbol is a button that selects it.
 
 import { get } from "../api.js";
 import { cells } from "../dom.js";
@@ -35,7 +35,7 @@ export function markets(pick) {
     cell.textContent = why;
   }
 
-  // Symbols whose exchange does not report a figure have no rank by it.
+  // Symbols whose exchange does not report the figure are not ranked.
   async function why(column, figure, otherwise) {
     const recent = (await get("crypto_24h_stats")).filter((row) => row.event_time_ms > Date.now() - DAY_MS);
     if (!recent.length) return NO_STATISTICS;

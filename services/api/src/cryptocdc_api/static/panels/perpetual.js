@@ -22,7 +22,7 @@ export function perpetual(section) {
   }
 
   return {
-    // The rows that are shown, if any.
+    // The displayed rows, if any.
     shown: () => ({ mark, interest, closed }),
     clear() { mark = interest = null; closed = []; draw(); },
     mark(row) { mark = row; draw(); },

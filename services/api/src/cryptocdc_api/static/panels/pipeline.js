@@ -1,4 +1,4 @@
-// The pipeline itself: how fast rows go from hop to hop, what is behind, what was lost, what is proven.
+// The pipeline: rates by hop, lag, losses, proof.
 
 import { get } from "../api.js";
 import { cells, terms, text } from "../dom.js";
@@ -22,7 +22,7 @@ export async function showPipeline(completeness) {
   const [all, ...streams] = await get("pipeline");
   hops(all);
   const latency = Math.max(...streams.map((row) => row.p99_s ?? 0));
-  // Measured against what can be proven by now: the minute that goes on and open candles are no arrears.
+  // Relative to what can be proven by now: the current minute and open candles do not count.
   const behind = all.unproven_s == null ? (Date.now() - all.proven_through_ms) / 1000 : all.unproven_s;
   const arrears = behind > 0 ? `${seconds(behind)} behind what can be proven by now` : "everything that can be proven by now";
   text("proof", all.proven_through ? `both databases proven equal through ${clock(all.proven_through_ms)} UTC, ${arrears}` : "no proof of all streams yet");

@@ -1,4 +1,4 @@
-// The best bid and ask, and what lies between them.
+// The best bid and ask, and the spread.
 
 import { text } from "../dom.js";
 import { decimal, fixed, places } from "../format.js";
@@ -6,7 +6,7 @@ import { decimal, fixed, places } from "../format.js";
 export function quote(button) {
   let shown = null;
   return {
-    // The row that is shown, if any.
+    // The displayed row, if any.
     shown: () => shown,
     clear() { shown = null; button.hidden = true; text("quote-values", ""); },
     show(row) {

@@ -1,4 +1,4 @@
-// The line on top: the price, and what happened to it in 24 hours.
+// The line at the top: the price and its 24-hour statistics.
 
 import { terms, text } from "../dom.js";
 import { change, decimal, places, short } from "../format.js";
@@ -7,7 +7,7 @@ export function ticker() {
   let stats = null, candle = null, newest = null, digits = 2, last = 0;
   const price = document.getElementById("price"), moved = document.getElementById("change");
 
-  // Until there are candles enough for it, what the candle that is open spans.
+  // Until there are enough candles, the range of the open one.
   function volatile() {
     if (!candle) return ["Volatility", "–"];
     const percent = (value) => `${Number(value).toFixed(3)} %`;
@@ -32,7 +32,7 @@ export function ticker() {
   }
 
   return {
-    // The rows that are shown, if any.
+    // The displayed rows, if any.
     shown: () => ({ price: newest, stats }),
     clear() { stats = candle = newest = null; last = 0; digits = 2; text("price", "–"); moved.textContent = ""; moved.hidden = true; figures(); },
     stats(row) { stats = row; figures(); },

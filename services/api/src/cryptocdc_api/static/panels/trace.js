@@ -24,7 +24,7 @@ const byId = (id) => document.getElementById(id);
 const dialog = byId("trace");
 let asked = 0;
 
-dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); }); // beside it
+dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); }); // on the backdrop
 byId("trace-close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("close", () => { asked++; });
 
@@ -74,7 +74,7 @@ function verdict(trail) {
     : [`It is in Cassandra. Kafka no longer has its record to compare it with.${took}`, ""];
 }
 
-// Of an order book's levels the first few: the row has dozens.
+// Only the first few of an order book's levels: a row has dozens.
 const cell = (value) => (value == null ? "–" : Array.isArray(value) ? `${value.slice(0, 3).join(", ")} … ${value.length} levels` : String(value));
 
 function values(trail) {
@@ -103,7 +103,7 @@ function command(trail) {
   return `cryptocdc trace -f FEED --symbol ${trail.symbol} --stream ${STREAMS[trail.table]}${key}`;
 }
 
-// The API does not query PostgreSQL; the verifier does, and this is how far it has come.
+// The API does not query PostgreSQL; the verifier does, and this is how far it has proven.
 async function proof(trail, table) {
   const streams = await get("pipeline");
   const through = streams.find((row) => row.table === table)?.proven_through_ms;
@@ -127,7 +127,7 @@ function show(trail) {
   byId("trace-found").hidden = false;
 }
 
-// `row` has at least the columns of the table's key, as the API gives them.
+// `row` has at least the columns of the table's key, as returned by the API.
 export async function trace(table, row) {
   if (!row) return;
   const mine = ++asked;
@@ -154,7 +154,7 @@ export async function trace(table, row) {
       text("trace-verdict", error.message);
       byId("trace-verdict").dataset.state = "bad";
     }
-    // It may be on its way: rows are shown as they pass Kafka.
+    // It may still be under way: rows are displayed when they are in Kafka.
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     if (mine !== asked) return;
   }

@@ -1,5 +1,5 @@
-// Trades as they come, the newest on top. Who points at them, has the keyboard there or follows one finds them standing
-// still, and so the keyboard finds its way back to the one that was followed.
+// Trades as they arrive, the newest first. The list pauses while the pointer or keyboard focus is in it or a trace is
+// open, so that focus can return to the traced trade.
 
 import { clock, decimal, places } from "../format.js";
 
@@ -26,7 +26,7 @@ export function tape(body, note, open) {
     made.dataset.id = trade.trade_id;
     button.type = "button";
     button.className = "plain";
-    button.tabIndex = -1; // one of the list is reached by Tab, the others by arrows
+    button.tabIndex = -1; // one trade is reached by Tab, the others by arrow keys
     made.insertCell().append(button);
     made.insertCell();
     made.insertCell();
@@ -43,7 +43,7 @@ export function tape(body, note, open) {
     come.forEach((trade) => { seen.set(String(trade.trade_id), trade); digits = Math.max(digits, places(trade.price)); });
     const newest = [...seen.values()].sort((a, b) => b.trade_id - a.trade_id).slice(0, SHOWN);
     seen = new Map(newest.map((trade) => [String(trade.trade_id), trade]));
-    // Rows that stay are not moved: one that has the keyboard would lose it.
+    // Rows that stay are not moved: a focused one would lose the focus.
     let next = body.firstElementChild;
     for (const trade of newest) {
       let made = rows.get(trade.trade_id);
@@ -88,7 +88,7 @@ export function tape(body, note, open) {
 
   return {
     clear() { seen = new Map(); rows = new Map(); held = []; note.textContent = ""; body.replaceChildren(); },
-    // In any order, those that were shown before among them.
+    // In any order; some may already be displayed.
     add(trades, fresh) {
       const come = trades.filter((trade) => !seen.has(String(trade.trade_id)));
       if (!come.length) return;

@@ -1,4 +1,4 @@
-"""The embedded platform in a folder and on ports of its own, and the two pipelines that are compared on it."""
+"""The embedded platform in its own folder and on its own ports, and the two pipelines compared on it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LIMIT_S = 300
 
 @dataclass(frozen=True)
 class BenchSettings(PlatformSettings):
-    """The servers' programs are those of `make setup`; data and logs lie beside, and are thrown away."""
+    """Uses the servers installed by `make setup`; data and logs are in a separate folder, which is deleted."""
 
     @property
     def lib(self) -> Path:
@@ -55,7 +55,7 @@ def bench_platform() -> Platform:
 
 
 def environment(platform: Platform) -> dict[str, str]:
-    """What makes a `cryptocdc` in another process work on the bench's platform."""
+    """Return the environment with which another process's `cryptocdc` uses the benchmark's platform."""
     ports = {f"CRYPTOCDC_{name.upper()}_PORT": str(port) for name, port in vars(PORTS).items()}
     own = {"CRYPTOCDC_HOME": str(platform.settings.home), "CRYPTOCDC_SIMULATOR_PORT": str(SIMULATOR_PORT)}
     return {**os.environ, **ports, **own}
@@ -63,7 +63,7 @@ def environment(platform: Platform) -> dict[str, str]:
 
 @contextlib.contextmanager
 def running(platform: Platform) -> Iterator[Servers]:
-    """The platform, up, from empty folders; erased at the end."""
+    """Start the platform from empty folders; erase it at the end."""
     platform.erase()
     try:
         with shown(Console(stderr=True)) as steps:
@@ -76,15 +76,15 @@ def running(platform: Platform) -> Iterator[Servers]:
 
 def wait_until(what: str, probe: Callable[[], Any], every_s: float = 0.02, limit_s: float = LIMIT_S) -> Any:
     deadline = time.monotonic() + limit_s
-    while not (answer := probe()):
+    while not (result := probe()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"after {limit_s:.0f} s still not: {what}")
+            raise TimeoutError(f"timed out after {limit_s:.0f} s: {what}")
         time.sleep(every_s)
-    return answer
+    return result
 
 
 def bench_feed(name: str, folder: Path) -> Path:
-    """A feed of one stream, written to a file."""
+    """Write a feed with one stream to a file; return its path."""
     document = {
         "apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": name},
         "spec": {
@@ -98,8 +98,8 @@ def bench_feed(name: str, folder: Path) -> Path:
     return file
 
 
-class Way:
-    """One of the two ways from PostgreSQL into Cassandra: tables, topics and a connector of its own."""
+class Pipeline:
+    """A pipeline from PostgreSQL to Cassandra with its own tables, topics and connector."""
 
     def __init__(self, name: str, servers: Servers, folder: Path) -> None:
         self.servers = servers
@@ -131,12 +131,12 @@ class Way:
         self.connect.resume(self.plan.names.connector)
 
 
-def tutorial_connector(way: Way) -> dict[str, str]:
-    """Debezium as its tutorial configures it: every default stands, Connect's JSON schemas among them.
+def tutorial_connector(pipeline: Pipeline) -> dict[str, str]:
+    """Return Debezium's configuration as in its tutorial: all defaults, including Connect's JSON schemas.
 
-    Publication and slot are named because the bench's user is no superuser, as on any managed PostgreSQL.
+    Publication and slot are named because the benchmark's user is not a superuser, as on any managed PostgreSQL.
     """
-    ours, names = way.plan.connector, way.plan.names
+    ours, names = pipeline.plan.connector, pipeline.plan.names
     return {
         **{key: value for key, value in ours.items() if key.startswith("database.")},
         "connector.class": ours["connector.class"],

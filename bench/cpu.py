@@ -1,4 +1,4 @@
-"""What a row costs: CPU time by process. Next to rows a second it hardly depends on what else the machine does."""
+"""CPU time by process. Unlike rows per second it hardly depends on the machine's other load."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-def spent(pids: dict[str, int]) -> dict[str, float]:
-    """Seconds of CPU time by name, of each process and its children, those that have ended included."""
+def seconds(pids: dict[str, int]) -> dict[str, float]:
+    """Return seconds of CPU time by name: each process with its children, including those that have ended."""
     stats = dict(_stats())
     found = {}
     for name, pid in pids.items():
         family = [pid, *(child for child, (parent, _) in stats.items() if parent == pid)]
-        found[name] = sum(stats[member][1] for member in family if member in stats) / TICKS_A_SECOND
+        found[name] = sum(stats[member][1] for member in family if member in stats) / TICKS_PER_S
     return found
 
 
 def _stats() -> Iterator[tuple[int, tuple[int, int]]]:
-    """By pid: its parent, and the ticks that it and its waited-for children have used (proc(5), /proc/pid/stat)."""
+    """Yield by pid: its parent, and the ticks used by it and its reaped children (proc(5), /proc/pid/stat)."""
     for pid in _pids():
         try:
             text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")

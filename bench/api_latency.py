@@ -1,4 +1,4 @@
-"""Latest prices, asked of the API at a steady rate while everything is captured."""
+"""Latency of the API's latest prices at a steady request rate, while everything is captured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench.first_row import FEED, capturing
-from bench.stack import PORTS, wait_until
+from bench.pipelines import PORTS, wait_until
 from cryptocdc_local.platform import Platform
 
 RATE = 500
@@ -18,37 +18,37 @@ LIMIT_S = 10
 
 
 def latest_prices(platform: Platform, folder: Path) -> tuple[list[float], float]:
-    """Milliseconds from the moment at which each request was due to the end of its answer, and answers a second.
+    """Return milliseconds from when each request was due to the end of its response, and responses per second.
 
-    A request that must wait for the one before it is late by that as well: an API that stands still for a moment is
-    slow for all who would have asked meanwhile.
+    The time that a request waits for a free connection counts, so that a pause of the API is part of the latency of
+    every request that was due meanwhile (no coordinated omission).
     """
     with capturing(platform, folder, CRYPTOCDC_API_REQUESTS_PER_S="1000000"):
         wait_until("prices", lambda: asyncio.run(_symbols()), every_s=0.5)
         symbols = asyncio.run(_symbols())
-        asyncio.run(_steadily(symbols, WARM_UP_S))
+        asyncio.run(_at_steady_rate(symbols, WARM_UP_S))
         began = time.monotonic()
-        found = asyncio.run(_steadily(symbols, SECONDS))
+        found = asyncio.run(_at_steady_rate(symbols, SECONDS))
         return found, len(found) / (time.monotonic() - began)
 
 
 async def _symbols() -> list[str]:
-    """Those that have prices; none while the API does not answer or lacks some."""
+    """Return the symbols that have prices; none while the API does not respond or lacks some."""
     try:
-        answer = await _Connection().ask("/latest_prices")
+        body = await _Connection().get("/latest_prices")
     except (OSError, ValueError):
         return []
-    found = [row["symbol"] for row in json.loads(answer)]
+    found = [row["symbol"] for row in json.loads(body)]
     return found if len(found) == FEED["spec"]["symbols"]["top"]["count"] else []  # type: ignore[index]
 
 
 class _Connection:
-    """One that is kept open, and asks one thing at a time. Raises OSError; ValueError for anything but 200."""
+    """A persistent connection, for one request at a time. Raises OSError; ValueError for any status but 200."""
 
     def __init__(self) -> None:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, path: str) -> bytes:
+    async def get(self, path: str) -> bytes:
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", PORTS.api)
         reader, writer = self._streams
@@ -61,29 +61,29 @@ class _Connection:
         return await reader.readexactly(int(headers["content-length"]))
 
 
-async def _steadily(symbols: list[str], seconds: float) -> list[float]:
-    """The latencies of RATE requests a second; of what is not answered LIMIT_S after the last, how long it waited."""
+async def _at_steady_rate(symbols: list[str], seconds: float) -> list[float]:
+    """Return the latencies of RATE requests per second; of those unanswered LIMIT_S after the last, the time waited."""
     idle: asyncio.Queue[_Connection] = asyncio.Queue()
     for _ in range(CONNECTIONS):
         idle.put_nowait(_Connection())
-    took: list[float] = []
+    latencies: list[float] = []
 
-    async def ask(number: int, due: float) -> None:
+    async def request(number: int, due: float) -> None:
         try:
             connection = await idle.get()
-            await connection.ask(f"/latest_prices?symbol={symbols[number % len(symbols)]}")
+            await connection.get(f"/latest_prices?symbol={symbols[number % len(symbols)]}")
             idle.put_nowait(connection)
         finally:
-            took.append((time.monotonic() - due) * 1000)
+            latencies.append((time.monotonic() - due) * 1000)
 
     began = time.monotonic()
-    asked = []
+    requests = []
     for number in range(int(seconds * RATE)):
         due = began + number / RATE
         await asyncio.sleep(due - time.monotonic())
-        asked.append(asyncio.create_task(ask(number, due)))
-    _, late = await asyncio.wait(asked, timeout=LIMIT_S)
+        requests.append(asyncio.create_task(request(number, due)))
+    _, late = await asyncio.wait(requests, timeout=LIMIT_S)
     for task in late:
         task.cancel()
-    await asyncio.gather(*asked, return_exceptions=bool(late))
-    return took
+    await asyncio.gather(*requests, return_exceptions=bool(late))
+    return latencies
