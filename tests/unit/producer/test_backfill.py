@@ -173,7 +173,7 @@ def test_what_is_filled_is_not_fetched_again_and_counts_when_the_rest_never_come
     entries = run(exchange, TRADES, metrics=metrics)
 
     assert ids(entries) == list(range(100, 1600))
-    assert entries[-1] == GapEnd(TRADES, "unfillable", "the exchange gives nothing from 1600 on")
+    assert entries[-1] == GapEnd(TRADES, "unfillable", "the exchange returns nothing from 1600 on")
     assert exchange.asked == [100, 1100, 1600, 1600, 1600]
     for outcome, rows in (("filled", 1500), ("unfillable", 1000)):
         labels = {"table": "recent_trades", "outcome": outcome}
@@ -184,7 +184,7 @@ def test_an_exchange_that_has_nothing_ends_it() -> None:
     end = run(Exchange(range(100)), TRADES)[-1]
 
     assert isinstance(end, GapEnd)
-    assert (end.state, end.reason) == ("unfillable", "the exchange gives nothing from 100 on")
+    assert (end.state, end.reason) == ("unfillable", "the exchange returns nothing from 100 on")
 
 
 def test_a_symbol_unknown_during_maintenance_is_asked_for_again_and_its_gap_filled() -> None:

@@ -161,7 +161,7 @@ def test_a_channel_that_is_refused_by_name_costs_no_other_and_is_tried_again(
             assert len(server.commands) == count + 1
 
     scenario(run)
-    assert "unlisted: no such market, again in" in caplog.text
+    assert "unlisted: no such market, retrying in" in caplog.text
 
 
 def test_a_refused_channel_is_not_tried_again_whenever_another_one_changes() -> None:
@@ -313,7 +313,7 @@ def test_a_connection_that_can_not_be_made_is_logged_counted_and_tried_again(
         await client.fleet.close()
 
     scenario(run)
-    assert caplog.text.count(f"no connection to {url}/stream, again in") >= 3
+    assert caplog.text.count(f"no connection to {url}/stream, retrying in") >= 3
 
 
 def test_an_unsupported_proxy_is_named_in_the_log(
@@ -388,4 +388,4 @@ def test_a_fault_in_what_takes_the_frames_is_logged_and_the_connection_made_agai
 
     scenario(run)
     assert "ZeroDivisionError" in caplog.text
-    assert "ended by a fault, the connection is made again" in caplog.text
+    assert "failed unexpectedly, reconnecting" in caplog.text

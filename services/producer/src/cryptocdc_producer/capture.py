@@ -1,4 +1,4 @@
-"""What becomes of each frame: its events go to the handlers of their streams, what is wrong is refused alone."""
+"""Handles frames: passes their events to the handlers of the streams, and refuses invalid parts individually."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _REST = "rest"
 @dataclass
 class _Symbol:
     heard: dict[str, float]
-    """By table filled over WebSocket, and for all of REST, when (monotonic) something last came."""
+    """When (monotonic) data last arrived, by table for WebSocket and once for all of REST."""
     frame_at: float = float("-inf")
-    """When (monotonic) the last frame of any of its streams came."""
+    """When (monotonic) the last frame of any of its streams arrived."""
 
 
 class Capture:
@@ -42,7 +42,7 @@ class Capture:
         """Ever captured: a frame that comes after the end of a symbol's capture is no stranger."""
         self._last_frame: dict[str, float] = {}
         self._steady = [handler.table for handler in handlers if handler.by_websocket and not handler.sporadic]
-        """Tables whose silence means something."""
+        """Tables for which silence indicates a fault."""
         self._by_websocket = {
             table: (metrics.frames.labels(table, "websocket"), handler.take)
             for table, handler in handlers.by_table.items()
@@ -54,30 +54,30 @@ class Capture:
         return set(self._symbols)
 
     def resume(self, taken_over: Mapping[str, Stored]) -> None:
-        """Take what is stored, before `add`, so that the time without capture is counted."""
+        """Record what is stored, before `add`, so that the time without capture is counted."""
         for handler in self._handlers:
             handler.resume(taken_over)
 
     def add(self, symbol: str, stored: Stored) -> None:
-        """Begin to capture `symbol`, of which `stored` is there."""
+        """Start capturing `symbol`; `stored` is what PostgreSQL has of it."""
         self._symbols[symbol] = _Symbol(dict.fromkeys([*self._by_websocket, _REST], time.monotonic()))
         self._known.add(symbol)
         for handler in self._handlers:
             handler.begin(symbol, stored)
 
     def remove(self, symbol: str) -> None:
-        """End it: what is held back is written."""
+        """Stop capturing a symbol; rows held back are written."""
         if self._symbols.pop(symbol, None) is not None:
             for handler in self._handlers:
                 handler.end(symbol)
 
     def finish(self) -> None:
-        """End all of it."""
+        """Stop capturing all symbols."""
         for symbol in self.symbols:
             self.remove(symbol)
 
     def tick(self) -> None:
-        """Write what was held back long enough. To be called several times a second."""
+        """Write rows that were held back long enough. Call it several times per second."""
         now = time.monotonic()
         for handler in self._handlers:
             handler.tick(now)
@@ -86,7 +86,7 @@ class Capture:
                 self._metrics.last_frame.labels(table).set(at)
 
     def heard(self, symbol: str) -> None:
-        """Take note that REST has answered for `symbol`."""
+        """Record a REST response for `symbol`."""
         if state := self._symbols.get(symbol):
             state.heard[_REST] = time.monotonic()
 
@@ -98,7 +98,8 @@ class Capture:
         return [symbol for symbol, state in self._symbols.items() if all(state.heard[t] < since for t in tables)]
 
     def live_symbols(self, limit_s: float) -> set[str]:
-        """Return those that have sent a frame within `limit_s`: their markets trade, whatever the exchange lists."""
+        """Return the symbols with a frame within `limit_s`: their markets trade, even if the exchange's list
+        differs."""
         since = time.monotonic() - limit_s
         return {symbol for symbol, state in self._symbols.items() if state.frame_at >= since}
 
@@ -113,7 +114,7 @@ class Capture:
         ]
 
     def receive(self, frame: bytes) -> Control | None:
-        """Take a frame as it came. What is not market data is returned; what is wrong is refused, alone."""
+        """Handle a raw frame. Return what is not market data; refuse invalid parts individually."""
         now_ms = time.time_ns() // 1_000_000
         symbol = None
         try:
@@ -129,7 +130,7 @@ class Capture:
         except Rejected as rejected:
             self._refuse(rejected.reason, str(rejected), frame, None)
         except Exception as error:
-            # One frame that meets a fault of ours must not end the capture of all the others.
+            # A bug that one frame triggers must not stop the capture of everything else.
             log.exception("a frame could not be handled")
             self._refuse("internal", repr(error), frame, symbol)
         return None

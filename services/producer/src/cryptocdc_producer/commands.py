@@ -39,7 +39,7 @@ from cryptocdc_producer.storage.store import Store
 from cryptocdc_producer.storage.writer import Writer
 
 _LISTED = 20
-"""Refusals that are listed one by one."""
+"""Maximum number of refusals listed individually."""
 
 
 def register(app: typer.Typer) -> None:
@@ -50,12 +50,12 @@ def register(app: typer.Typer) -> None:
 def backfill(
     feed: Annotated[Path, typer.Option("-f", "--feed", help="the feed's YAML file")],
     symbol: Annotated[str, typer.Option(help="one symbol, such as BTCUSDT")],
-    begin: Annotated[
-        str, typer.Option("--from", help="ISO time (UTC unless it says otherwise), or s or ms since 1970")
-    ],
-    end: Annotated[str, typer.Option("--to", help="the same; this moment itself is left out")],
-    source: Annotated[str | None, typer.Option(help="exchange or simulated; the one that the feed ran with")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON line instead of a sentence")] = False,
+    begin: Annotated[str, typer.Option("--from", help="ISO 8601 (UTC by default), or s or ms since 1970")],
+    end: Annotated[str, typer.Option("--to", help="the same, exclusive")],
+    source: Annotated[
+        str | None, typer.Option(help="exchange or simulated; default: the one that the feed ran with")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON line instead of text")] = False,
 ) -> None:
     """Fetch trades and closed klines of a time range over REST. Exit code 1 when anything was refused.
 
@@ -105,7 +105,7 @@ def _sentence(result: dict[str, Any]) -> str:
 
 
 def _simulator(feed: CryptoFeed, source: Source) -> str | None:
-    """Return the URL of the simulator that a run of `feed` uses; None if it uses none."""
+    """Return the URL of the simulator that a run of `feed` uses; None if there is none."""
     if source != "simulated":
         return None
     here = SimulatorSettings.from_env()

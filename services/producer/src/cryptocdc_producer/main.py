@@ -19,7 +19,7 @@ from cryptocdc_producer.producer import Producer
 log = logging.getLogger("cryptocdc_producer")
 
 PROGRESS_S = 60.0
-"""A writer that makes no progress for so long is unhealthy; an idle one makes some every second."""
+"""A writer without progress for this long is unhealthy; an idle one makes progress every second."""
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
         except BadInput:
             raise
         except Exception:
-            log.exception("the producer ends")
+            log.exception("the producer has failed")
             sys.exit(Exit.PLATFORM)
 
 
@@ -47,7 +47,7 @@ async def _produce(settings: ProgramSettings, feed: CryptoFeed, metrics: Produce
 
 
 def _suspended(health: Health) -> None:
-    """Nothing is captured; the program stays, so that whatever runs it need not know why."""
+    """Capture nothing, but keep running, so that no supervisor restarts the program."""
     log.info("the feed is suspended: nothing is captured")
     stop = stop_event()
     while not stop.wait(1.0):

@@ -1,4 +1,4 @@
-"""One producer, wired: from the symbols that Kafka assigns to rows that PostgreSQL holds."""
+"""One producer with all its parts: from the symbols that Kafka assigns to rows in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ log = logging.getLogger(__name__)
 
 _TICK_S = 0.2
 _FLUSH_S = 25.0
-"""For what is queued to be written at the end; who stops us waits 30 s."""
+"""Time to write queued rows when stopping; supervisors wait 30 s."""
 
 
 class Producer:
-    """`run` returns when SIGTERM or SIGINT has come and all that was read is written, or raises RuntimeError."""
+    """`run` returns after SIGTERM or SIGINT once everything read is written, or raises RuntimeError."""
 
     def __init__(self, settings: ProgramSettings, feed: CryptoFeed, metrics: ProducerMetrics, health: Health) -> None:
         names = Names(identity(feed.name, settings.source))
@@ -111,7 +111,7 @@ class Producer:
         tasks = [asyncio.ensure_future(task) for task in work]
         ended = asyncio.ensure_future(ending.wait())
         try:
-            # Each of them is endless: one that returns has failed, and with it the program.
+            # None of them ends: one that returns has failed, and so has the program.
             done, _ = await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._end(tasks)
@@ -127,9 +127,9 @@ class Producer:
             if not self._assignment.alive:
                 raise RuntimeError("the assignment of symbols has ended")
             if self._writer.rounds != rounds:
-                # Beaten here and not by the writer: it takes both, the event loop and the writer, to get on.
+                # The heartbeat is here and not in the writer, since both event loop and writer must make progress.
                 rounds = self._writer.rounds
-                # Without symbols it works only as long as it may get some; with symbols it goes on without Kafka.
+                # Without symbols it is ready only while it can get some; with symbols it works without Kafka.
                 if self._roster.wanted or self._assignment.membership.member:
                     self._health.beat()
             await asyncio.sleep(_TICK_S)
@@ -151,7 +151,7 @@ class Producer:
         if not written:
             raise RuntimeError(
                 f"{len(self._intake)} rows could not be written in time;"
-                " the next start finds what is missing of trades and klines, and fills it"
+                " the next start finds missing trades and klines and fills them"
             )
         log.info("ended")
 

@@ -15,7 +15,7 @@ Receive = Callable[[bytes], Control | None]
 
 
 class Fleet:
-    """All connections. `receive` is given each frame; `room` returns when more may be read."""
+    """All connections. `receive` is called with each frame; `room` returns when more may be read."""
 
     def __init__(
         self,

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SILENCE_S = 30.0
-"""Without a frame for so long a connection is replaced; twice as long each time that does not help."""
+"""A connection without a frame for this long is replaced; the limit doubles each time that does not help."""
 _TAKE_OVER_S = 15.0
 """How long the old connection waits for the first frame of the new one."""
 _BACKOFF_S = (0.5, 30.0)
 
 
 class Line:
-    """Channels that flow over one connection after the other."""
+    """A sequence of connections that carry the same channels."""
 
     def __init__(self, fleet: Fleet, path: str) -> None:
         self.fleet, self._path = fleet, path
@@ -41,12 +41,12 @@ class Line:
         return channel.path == self._path and len(self.channels) < self.fleet.limits.channels
 
     async def _run(self) -> None:
-        """Endless: without it the streams would never be connected again."""
+        """Run forever: without it the streams would never be reconnected."""
         while True:
             try:
                 await self._connect()
             except Exception:
-                log.exception("connection to %s: ended by a fault, it is made again", self.url)
+                log.exception("connection to %s failed unexpectedly, reconnecting", self.url)
                 self.fleet.metrics.reconnects.labels("failed").inc()
                 await asyncio.sleep(_BACKOFF_S[1] * random.uniform(0.5, 1.0))
 
@@ -59,9 +59,9 @@ class Line:
                 try:
                     await self.fleet.attempt()
                     fresh = await Session.open(self)
-                except Exception as error:  # whatever an address, a resolver or a proxy makes of it: it may pass
+                except Exception as error:  # any failure of address, resolver or proxy may be transient
                     problem = str(error) or type(error).__name__
-                    log.warning("no connection to %s, again in %.1f s: %s", self.url, delay, problem)
+                    log.warning("no connection to %s, retrying in %.1f s: %s", self.url, delay, problem)
                     self.fleet.metrics.reconnects.labels("failed").inc()
                     await asyncio.sleep(delay * random.uniform(0.5, 1.0))
                     delay = min(delay * 2, _BACKOFF_S[1])
@@ -74,7 +74,7 @@ class Line:
                 if current.frames:
                     delay = _BACKOFF_S[0]
                 self.fleet.metrics.reconnects.labels(reason).inc()
-                log.info("connection of %d channels ends: %s", len(self.channels), reason)
+                log.info("connection with %d channels ended: %s", len(self.channels), reason)
                 if current.reader.done():
                     self.down_since = self.down_since or self.heard
                     current = None
@@ -85,7 +85,7 @@ class Line:
                 await current.close()
 
     def frame(self, session: Session) -> None:
-        """Take note that `session` brought a frame of data."""
+        """Record that `session` received a data frame."""
         self.heard = time.monotonic()
         session.heard = self.heard
         session.frames += 1

@@ -1,4 +1,4 @@
-"""One connection from its opening to its end, and the commands on it."""
+"""One WebSocket connection, from opening to end, and the commands on it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 _LONGEST_SILENCE_S = 600.0
 _MAX_BYTES = 16 * 1024 * 1024
-"""A frame that is merely too big is refused and the connection lives on; one beyond this ends the connection."""
+"""A frame above the limit is refused and the connection stays open; a frame above this size ends the connection."""
 _REPLY_S = 15.0
 REFUSED_AGAIN_S = 60.0
-"""Channels that are refused by name are tried again after so long: their market may be listed by then."""
+"""Delay before channels refused by name are tried again: their market may be listed by then."""
 
 
 class Session:
@@ -39,11 +39,11 @@ class Session:
         self._max_age_s = (line.fleet.limits.max_age_s or float("inf")) * random.uniform(0.98, 1.0)
         self.frames = 0
         self._commands = 0
-        """Sent on this connection."""
+        """Channels subscribed to on this connection."""
         self._shutdown = False
         self._refused = ""
         self._command: Command | None = None
-        """The one that is in flight."""
+        """The command in flight."""
         self.first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.reader = asyncio.create_task(self._read(), name="read")
         self._commander = asyncio.create_task(self._keep_subscribed(), name="command")
@@ -96,10 +96,10 @@ class Session:
                     self._command.take(control)
         except ConnectionClosed as closed:
             if closed.sent is not None and closed.sent.code == CloseCode.MESSAGE_TOO_BIG:
-                # Nothing of it was kept: it never came whole.
+                # Nothing of it could be kept, since it was never received completely.
                 fleet.metrics.rejected.labels("oversize").inc()
         except Exception:
-            log.exception("reading from %s: ended by a fault, the connection is made again", line.url)
+            log.exception("reading from %s failed unexpectedly, reconnecting", line.url)
             self._refused = "failed"
         finally:
             self._commander.cancel()
@@ -108,7 +108,7 @@ class Session:
         limits = self._line.fleet.limits
         if limits.ping is None:
             return
-        with contextlib.suppress(ConnectionClosed):  # the reader says so
+        with contextlib.suppress(ConnectionClosed):  # reported by the reader
             while True:
                 await asyncio.sleep(limits.ping_every_s)
                 await self._socket.send(limits.ping)
@@ -118,7 +118,7 @@ class Session:
         try:
             await self._follow()
         except Exception:
-            log.exception("commands to %s: ended by a fault, the connection is made again", self._line.url)
+            log.exception("sending commands to %s failed unexpectedly, reconnecting", self._line.url)
             self._refused = "failed"
             await self._socket.close()
 
@@ -155,7 +155,7 @@ class Session:
                 await asyncio.wait_for(self._line.changed.wait(), timeout)
 
     async def _obeyed(self, command: Command, message: str) -> bool:
-        """Send a command and wait for its acknowledgement. Without one the connection is ended, to begin again."""
+        """Send a command and wait for its acknowledgement; without one, end the connection so that it is replaced."""
         self._command = command
         try:
             await self._socket.send(message)
@@ -163,7 +163,7 @@ class Session:
         except (ConnectionClosed, TimeoutError):
             error = "no answer"
         for name, problem in command.refused.items():
-            log.warning("%s: %s, again in %.0f s", name, problem, REFUSED_AGAIN_S)
+            log.warning("%s: %s, retrying in %.0f s", name, problem, REFUSED_AGAIN_S)
         if error:
             log.warning("%.100s: %s", message, error)
             self._refused = "refused"
@@ -178,7 +178,7 @@ class Command:
         self.number, self.names = number, names
         self._open = set(names)
         self.refused: dict[str, str] = {}
-        """Channels that the venue refuses by name, and why."""
+        """Channels that the venue refused by name, with the reason."""
         self.done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def take(self, reply: Reply) -> None:

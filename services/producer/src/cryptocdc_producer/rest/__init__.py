@@ -1,1 +1,1 @@
-"""Requests over REST: polling, snapshots of order books, gaps, stretches of the past."""
+"""Requests over REST: polling, order-book snapshots, gaps, backfill of time ranges."""

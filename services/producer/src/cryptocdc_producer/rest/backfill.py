@@ -1,4 +1,4 @@
-"""Gaps filled over REST, with the part of the weight budget that what is live does not need."""
+"""Fills gaps over REST, with the part of the weight budget that live capture does not need."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from cryptocdc_producer.streams.handler import Filling, Handler, Unfinished
 log = logging.getLogger(__name__)
 
 _FIRST_AFTER_S = 1.0
-"""REST knows a trade a little later than the stream brings it."""
+"""A trade is available over REST slightly later than on the stream."""
 _RETRIES_S = (2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
-"""Between attempts to get what the exchange does not yet give; then the gap counts as unfillable."""
+"""Delays between attempts while the exchange does not have the rows yet; then the gap counts as unfillable."""
 _AWAY = (ExchangeUnreachable, ExchangeBusy, Stopped)
 
 
 class Backfill:
-    """One gap after the other. What the exchange will never give is unfillable, and why is kept with the gap."""
+    """Fills gaps one after the other. A gap that the exchange can't fill becomes unfillable, with the reason."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class Backfill:
         """`handlers`: by table."""
         self._handlers, self._requests, self._intake, self._metrics = handlers, requests, intake, metrics
         self._due: list[tuple[float, int, Filling]] = []
-        """When to try (monotonic), order, what."""
+        """When to try (monotonic), sequence number, gap."""
         self._open: set[Gap] = set()
         self._order = count()
         self._added = asyncio.Event()
 
     def add(self, gaps: Iterable[Gap]) -> None:
-        """Fill them as soon as may be."""
+        """Queue gaps to be filled as soon as possible."""
         for gap in gaps:
             if gap not in self._open and gap.table in self._handlers:
                 self._open.add(gap)
@@ -64,7 +64,7 @@ class Backfill:
         self._added.set()
 
     def drop(self, symbol: str) -> None:
-        """Leave the gaps of `symbol` to whoever captures it now."""
+        """Drop the gaps of `symbol`, which another producer captures now."""
         self._open = {gap for gap in self._open if gap.symbol != symbol}
         self._show()
 
@@ -103,7 +103,9 @@ class Backfill:
                 self._end(filling, f"refused: {problem}" if isinstance(problem, ExchangeRefused) else str(problem))
                 return
             wait = _RETRIES_S[min(filling.attempts, len(_RETRIES_S) - 1)]
-            log.info("%s %s %d to %d, again in %.0f s: %s", gap.table, gap.symbol, gap.first, gap.last, wait, problem)
+            log.info(
+                "%s %s %d to %d, retrying in %.0f s: %s", gap.table, gap.symbol, gap.first, gap.last, wait, problem
+            )
             filling.attempts += 1
             self._later(filling, wait)
         else:
@@ -112,7 +114,7 @@ class Backfill:
             self._end(filling, "" if whole else f"the exchange has {filling.filled} of {gap.size}{refused}")
 
     def _end(self, filling: Filling, reason: str) -> None:
-        """The end is written after the rows, so it can't be true before they are there."""
+        """The gap is closed after its rows, so it is never closed before they are stored."""
         gap, filled = filling.gap, filling.filled
         self._intake.put(GapEnd(gap, "unfillable" if reason else "filled", reason[:500]))
         self._metrics.gap_rows.labels(gap.table, "filled").inc(filled)
@@ -123,7 +125,7 @@ class Backfill:
 
 
 def _settles_in_s(gap: Gap) -> float:
-    """Return in how many seconds the answers for all of a gap are final; negative when they are already."""
+    """Return the seconds until responses for the whole gap are final; negative if they already are."""
     if not gap.interval:
         return 0.0
     return (intervals.end(gap.interval, gap.last) + SETTLE_MS) / 1000 - time.time()

@@ -1,6 +1,6 @@
-"""A stretch of time fetched over REST, on request: trades and closed klines, written as capture writes them.
+"""Fetches a time range over REST on request: trades and closed klines, written as capture writes them.
 
-A page is never taken for the last one because it is short: a refused element, or the exchange itself, can make it so.
+A short page is not taken for the last one: a refused element, or the exchange itself, can make a page short.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from cryptocdc_producer.storage.store import Stored
 from cryptocdc_producer.streams.continuity import Gap
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is fetched (e.g. "klines 1m"), rows so far, and the time in ms up to which it is there."""
+"""Called with what is fetched (e.g. "klines 1m"), the rows so far, and the time in ms reached."""
 
 
 class Fetched(NamedTuple):
-    """What the exchange gave of a stretch of time."""
+    """What the exchange returned for a time range."""
 
     rows: int = 0
     refused: int = 0
-    """Elements of its answers that could not be taken."""
+    """Elements of its responses that were refused."""
 
 
 @dataclass
 class History:
     """One symbol of one feed. Each method returns what was fetched and raises ExchangeError, Rejected.
 
-    `stored` is what is there already: where the stretch begins later, the hole between is recorded as a gap, so that
-    "all up to the last is stored or is among the gaps" stays true.
+    `stored` is what PostgreSQL already has: if the range begins later, the rows in between are recorded as a gap, so
+    that everything up to the last row is either stored or in a gap.
     """
 
     feed: CryptoFeed
@@ -54,7 +54,7 @@ class History:
         if wanted is None:
             return Fetched()
         if not self.venue.gives_by_id(wanted.kind):
-            raise ExchangeRefused(0, "this exchange does not give these trades by id")
+            raise ExchangeRefused(0, "this exchange does not return these trades by id")
         at = await self.requests.first_trade(self.symbol, wanted.kind, from_ms, SPARE)
         if at is None:
             return Fetched()
@@ -78,7 +78,7 @@ class History:
         return Fetched(taken, refused)
 
     async def klines(self, interval: str, from_ms: int, to_ms: int) -> Fetched:
-        """Closed klines with `from_ms` <= open time < `to_ms`; one that the exchange may yet revise is left out."""
+        """Closed klines with `from_ms` <= open time < `to_ms`, without one that the exchange may still revise."""
         at: int | None = from_ms
         taken, refused = 0, 0
         each_interval_has_one = self.venue.offers[KLINES.table].refill is not None
@@ -93,7 +93,7 @@ class History:
             self.intake.put_rows(kept, live=False)
             taken += len(kept)
             at = next_klines(interval, at, page)
-            # What is refused beyond where the next page begins is in that page too.
+            # Elements refused beyond the start of the next page are in that page too.
             beyond = to_ms if at is None else min(at, to_ms)
             refused += sum(1 for at_ms in page.refused if at_ms is None or at_ms < beyond)
             if at is not None:

@@ -1,4 +1,4 @@
-"""One page of a long answer: what came of it, and where the next one begins. Pure."""
+"""One page of a paged response, and where the next one starts. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ R = TypeVar("R", bound=Row)
 
 
 class Page(NamedTuple, Generic[R]):
-    """The rows of one answer, in order, and where its refused elements are."""
+    """The rows of one response, in order, and the positions of its refused elements."""
 
     rows: list[R]
     refused: list[int | None]
-    """Of each refused element the id of its trade or the open time of its kline in ms, where that can be believed."""
+    """For each refused element its trade id or the open time of its kline in ms, if that is plausible."""
     until: int | None = None
-    """Of klines: all that open before this time, in ms, are in the page and closed, however few."""
+    """For klines: all that open before this time, in ms, are in the page and closed."""
 
     @property
     def given(self) -> int:
-        """Elements in the answer: a page is full when the exchange gave as many as were requested."""
+        """Number of elements in the response: a page is full if the exchange returned as many as were requested."""
         return len(self.rows) + len(self.refused)
 
     @property
@@ -36,7 +36,7 @@ class Page(NamedTuple, Generic[R]):
         return max(self.positions, default=None)
 
     def up_to(self, most: int) -> Page[R]:
-        """Return the page with no refused position beyond `most`: what is wrong in an element may be its position."""
+        """Return the page without refused positions beyond `most`: an element's position itself may be wrong."""
         return self._replace(refused=[at if at is not None and at <= most else None for at in self.refused])
 
     def plausible(self, near: int = 0) -> Page[R]:
@@ -50,10 +50,10 @@ def _position(row: Row) -> int:
 
 
 def next_klines(interval: str, start_ms: int, page: Page[KlinesRow]) -> int | None:
-    """Return the open time to go on from after a page of klines that was requested from `start_ms` on.
+    """Return the open time at which to continue after a page of klines that was requested from `start_ms` on.
 
-    That is the first kline that is not closed: the last one of a page counts as closed only in the next page. None when
-    there is nothing to be had beyond `start_ms` for now.
+    That is the first kline that is not closed: the last one of a page counts as closed only in the next page. None if
+    nothing beyond `start_ms` is available for now.
     """
     if page.until is not None:
         return page.until

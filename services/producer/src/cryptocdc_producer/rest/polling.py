@@ -22,22 +22,22 @@ R = TypeVar("R", bound=Row)
 
 _LOOK_EVERY_S = 0.25
 _SYMBOLS_AT_ONCE = 4
-"""Requests for single symbols in flight."""
+"""Maximum number of single-symbol requests in flight."""
 
 
 class Markets(Protocol):
-    """What is known of the captured symbols' markets."""
+    """The known states of the captured symbols' markets."""
 
     @property
     def unlisted(self) -> set[str]:
-        """Symbols that REST does not know: requested with others, they spoil the answer for all."""
+        """Symbols unknown to REST: a request that includes one fails for all."""
 
     def doubt(self, symbol: str) -> None:
-        """Called with a symbol that an answer says is unknown."""
+        """Called with a symbol that a response reports as unknown."""
 
 
 class Polling:
-    """Polls each stream whose source is REST. What goes wrong with one symbol is its own."""
+    """Polls each stream whose source is REST. A failure of one symbol does not affect the others."""
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class Polling:
         return self._capture.symbols - self._markets.unlisted
 
     def tasks(self) -> list[Awaitable[None]]:
-        """Return one endless task for each of the streams."""
+        """Return one task per stream, which never ends."""
         return [self._every(handler) for handler in self._handlers]
 
     async def _every(self, handler: Handler[Any]) -> None:
-        """Poll by the period; a round that takes longer delays the next, and rounds are never made up for.
+        """Poll once per period; a round that takes longer delays the next, and missed rounds are not repeated.
 
         Failed rounds of a stream that can't be filled later count as outage.
         """
@@ -76,12 +76,12 @@ class Polling:
                 answered_at = now
             elif not polled:
                 answered_at = None
-            # A symbol that has just come should not wait for a whole period.
+            # A newly added symbol should not wait for a whole period.
             while time.monotonic() - began < seconds and self._symbols <= polled:  # noqa: ASYNC110
                 await asyncio.sleep(min(seconds, _LOOK_EVERY_S))
 
     async def each(self, poll: Callable[[str], Awaitable[None]]) -> bool:
-        """Poll every symbol by itself. Returns whether any was answered."""
+        """Poll every symbol separately. Returns whether any request was answered."""
 
         async def one(symbol: str) -> bool:
             async with self._at_once:
@@ -103,7 +103,7 @@ class Polling:
     async def _chunk(
         self, symbols: list[str], ask: Callable[[list[str]], Awaitable[list[R]]], take: Callable[[R], None]
     ) -> bool:
-        """Request several symbols. One that is unknown spoils the answer for all: halve until it is alone."""
+        """Request several symbols. An unknown one fails the whole request: halve until it is isolated."""
 
         async def taken() -> None:
             for row in await ask(symbols):

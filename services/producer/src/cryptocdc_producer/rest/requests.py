@@ -1,6 +1,6 @@
-"""Requests to the exchange from the event loop: each in a thread; what is wrong in the answer is refused and counted.
+"""Requests to the exchange from the event loop, each in a thread; invalid parts of a response are refused and counted.
 
-Where the whole answer is wrong the caller gets an exception, and has nothing to count or to keep.
+If the whole response is invalid the caller gets an exception; it has already been counted and kept.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class Requests:
         self._rest, self._metrics, self._refuse = rest, metrics, refuse
         self._venue = rest.venue
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="rest")
-        # Backfill may wait for budget for a whole minute: it must not hold the threads of what is live.
+        # Backfill may wait a whole minute for budget and must not occupy the threads of live capture.
         self._spare = ThreadPoolExecutor(1, thread_name_prefix="backfill")
 
     @property
     def page(self) -> int:
-        """Rows that the exchange gives at most in one answer."""
+        """The maximum number of rows in one response."""
         return self._venue.requests.page
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class Requests:
         """Return the id of the first trade at or after `at_ms`; None when there is none."""
         if self._venue.requests.first_trade(symbol, kind, at_ms, 1) is None:
             return await self._first_trade_by_id(symbol, kind, at_ms, share)
-        # Where the first one is refused and its id can't be read, the next ones say where to begin.
+        # If the first one is refused and its id can't be read, start from the next readable one.
         for limit in (1, self.page):
             request = self._venue.requests.first_trade(symbol, kind, at_ms, limit)
             assert request is not None
@@ -100,7 +100,7 @@ class Requests:
         raise Rejected("wrong-field", f"none of the {self.page} trades from {at_ms} on can be read")
 
     async def _first_trade_by_id(self, symbol: str, kind: str, at_ms: int, share: float) -> int | None:
-        """Search for it by halves: ids and times of trades rise together."""
+        """Find it by binary search: ids and times of trades increase together."""
 
         async def traded_at(trade_id: int | None) -> tuple[int, int]:
             page = await self.trades(symbol, kind, trade_id, 1, share)
@@ -144,7 +144,7 @@ class Requests:
         return (await self._page(OPEN_INTEREST, self._venue.open_interest(symbol), symbol, LIVE)).rows
 
     async def book(self, symbol: str, depth: int, interval_ms: int) -> OrderBookRow:
-        """Return a row of the best `depth` levels, for the bucket of `interval_ms` that is now."""
+        """Return a row of the best `depth` levels for the current bucket of `interval_ms`."""
         snapshot = await self.snapshot(symbol, depth, LIVE)
         return snapshot_row(symbol, depth, interval_ms, snapshot, time.time_ns() // 1_000_000)
 
@@ -178,7 +178,7 @@ class Requests:
             self._refuse(unreadable.reason, str(unreadable), unreadable.body, symbol)
             raise
         except ExchangeRefused as refused:
-            # That a symbol is unknown is an answer: it halts the symbol's capture.
+            # An unknown symbol is a valid response: it changes the state of the symbol's market.
             if not refused.unknown_symbol:
                 self._refuse("error-body", str(refused), refused.body, symbol)
             raise

@@ -1,4 +1,4 @@
-"""Snapshots of order books: fetched one after the other, paced, so that a storm of losses does not end in a ban."""
+"""Fetches order-book snapshots one after the other, rate-limited, so that losing many books at once causes no ban."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _PACE_S = 0.1
 _AGAIN_S = (0.5, 60.0)
 _CALM_S = 120.0
-"""A book that held for so long is fetched at once when it is lost; one lost sooner waits longer each time."""
+"""A book that was in sync for this long is fetched immediately when it is lost; otherwise with increasing back-off."""
 
 
 class Snapshots:

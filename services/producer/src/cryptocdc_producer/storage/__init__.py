@@ -1,1 +1,1 @@
-"""What goes to PostgreSQL, what is there already, and what is refused."""
+"""Writing to PostgreSQL, reading what is stored, and keeping what is refused."""

@@ -1,7 +1,7 @@
-"""The bounded queue between reading and writing: the order in which things came, nothing durable ever dropped.
+"""The bounded queue between reading and writing, in the order of arrival.
 
-Rows of trades, closed klines and gaps stay whatever happens; when the queue is full, reading pauses (`room`). Of states
-(prices, statistics, open klines, books) only the newest of each key is kept once the writer is behind.
+Trades, closed klines and gaps are never dropped; when the queue is full, reading pauses (`room`). Of states (prices,
+statistics, open klines, books) only the newest of each key is kept once the writer is behind.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from cryptocdc_producer.streams.continuity import Gap
 CAPACITY_ROWS = 50_000
 """About 50 MB of Python, and some minutes of a busy feed."""
 BEHIND_ROWS = 5_000
-"""One full batch: from here on states are conflated."""
+"""One full batch; beyond this size states are conflated."""
 
 BATCH_ROWS = 5_000
 BATCH_AGE_S = 0.02
-"""How long a row waits for company before its batch is written."""
+"""Maximum time for which rows are gathered into a batch."""
 
 
 class Data(NamedTuple):
-    """A row on its way. `live`: just captured, so that its latency means something."""
+    """A queued row. `live`: just captured, so that its latency is meaningful."""
 
     row: Row
     live: bool = True
@@ -52,7 +52,7 @@ class Intake:
         self._metrics = metrics
         self._entries: deque[list[Entry]] = deque()
         self._states: dict[tuple[str, ...], list[Entry]] = {}
-        """The slot of the newest state of each key that has not been taken."""
+        """By key, the index of the newest state that has not been taken."""
         self._lock = threading.Lock()
         self._filled = threading.Event()
         self._closed = False
@@ -63,7 +63,7 @@ class Intake:
         return len(self._entries)
 
     def put(self, *entries: Entry) -> None:
-        """Append what must be written. The caller waits for `room` before it reads more."""
+        """Append an entry that must be written. The caller waits for `room` before it reads more."""
         with self._lock:
             for entry in entries:
                 self._entries.append([entry])
@@ -73,7 +73,7 @@ class Intake:
         self.put(*[Data(row, live) for row in rows])
 
     def put_state(self, key: tuple[str, ...], row: Row) -> None:
-        """Append a state. When the writer is behind, it takes the place of the one of the same key that still waits."""
+        """Append a state. If the writer is behind, it replaces a queued state with the same key."""
         table = row.stream.table
         key = (table, *key)
         with self._lock:
@@ -97,7 +97,7 @@ class Intake:
         self._metrics.paused_seconds.inc(time.monotonic() - began)
 
     def take(self, timeout_s: float) -> list[Entry]:
-        """The next batch in order, or nothing after `timeout_s`. For the writer's thread."""
+        """Return the next batch in order, or nothing after `timeout_s`. For the writer's thread."""
         if not self._filled.wait(timeout_s):
             return []
         if len(self._entries) < BATCH_ROWS and not self._closed:
@@ -114,7 +114,7 @@ class Intake:
         return [slot[0] for slot in slots]
 
     def close(self) -> None:
-        """No more will come: `take` waits for nothing, and `done` is true when all was taken."""
+        """Accept no more entries: `take` no longer waits, and `done` becomes true once everything was taken."""
         self._closed = True
         self._filled.set()
 

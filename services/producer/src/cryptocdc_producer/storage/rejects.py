@@ -1,4 +1,4 @@
-"""What is refused: counted always, kept in the rejected topic as well as can be."""
+"""Refused frames and responses: always counted, and kept in the rejected topic on a best-effort basis."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cryptocdc_core.settings import KafkaSettings
 log = logging.getLogger(__name__)
 
 KEPT_BYTES = 64 * 1024
-"""Of each refused frame: enough to see what it was, whatever its size."""
+"""Bytes kept of each refused frame, enough to recognize it."""
 _LOG_EVERY_S = 10.0
 
 
 class Rejects:
-    """Thread-safe. Kafka being away costs refused frames their keeping, never the capture its pace."""
+    """Thread-safe. While Kafka is down refused frames are not kept; capture is not slowed down."""
 
     def __init__(self, settings: KafkaSettings, names: Names, feed_name: str, metrics: ProducerMetrics) -> None:
         self._topic, self._feed, self._metrics = names.rejected_topic, feed_name, metrics
@@ -45,7 +45,7 @@ class Rejects:
         try:
             self._producer.produce(self._topic, frame[:KEPT_BYTES], key=symbol, headers=headers)
         except BufferError:
-            log.debug("Kafka takes no more refused frames for now")
+            log.debug("Kafka accepts no more refused frames for now")
         self._producer.poll(0)
 
     def close(self, timeout_s: float) -> None:

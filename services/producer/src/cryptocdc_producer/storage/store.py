@@ -20,19 +20,19 @@ from cryptocdc_producer.streams.continuity import Gap
 
 @dataclass(frozen=True)
 class Stored:
-    """All up to the last is stored or is among `gaps`: a gap is committed with the row after it."""
+    """Everything up to `last` is stored or in `gaps`: a gap is committed with the row after it."""
 
     last_trade: int | None = None
     last_trade_ms: int = 0
     """When it was traded."""
     last_closes: dict[str, int] = field(default_factory=dict)
-    """By interval the open time in ms of the last closed kline; when only open ones are stored, of the one before them:
+    """By interval, the open time in ms of the last closed kline; if only open ones are stored, of the one before them:
     the end of each of those is due.
     """
     gaps: tuple[Gap, ...] = ()
-    """Those still open."""
+    """Gaps that are still open."""
     newest: dict[str, int] = field(default_factory=dict)
-    """By table that can't be filled later the time in ms of the newest row's event."""
+    """By table that can't be filled later, the event time in ms of the newest row."""
 
 
 class Store:
@@ -48,7 +48,7 @@ class Store:
 
     def load(self, symbols: Iterable[str]) -> dict[str, Stored]:
         connection = self._connect()
-        # No transaction around: it would hold a lock on each table read, and whoever makes a partition waits for those.
+        # Autocommit: a transaction would hold a lock on each table read, for which creating a partition must wait.
         connection.autocommit = True
         try:
             with connection.cursor() as cursor:

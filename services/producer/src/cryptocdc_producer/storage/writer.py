@@ -1,4 +1,4 @@
-"""The thread that writes: batches from the intake into PostgreSQL, one transaction each, until they are in."""
+"""The writer thread: writes the intake's batches to PostgreSQL, one transaction each, retrying until committed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 _BACKOFF_S = (0.1, 10.0)
 _OBSERVED = 20
-"""Latencies observed a table and batch: enough for the distribution, and cheap at any rate."""
+"""Latencies observed per table and batch: enough for the distribution, and cheap at any rate."""
 _AHEAD_EVERY_S = 3600.0
-"""How often partitions are made ahead."""
+"""How often partitions are created in advance."""
 
 
 class Writer:
-    """Takes from `intake` and commits in order. A batch that PostgreSQL can't take now is tried until it can."""
+    """Commits the intake's batches in order. A batch that PostgreSQL can't accept now is retried until it can."""
 
     def __init__(
         self,
@@ -51,14 +51,15 @@ class Writer:
         self._made: set[tuple[str, int]] = set()
         self._ahead_at = 0.0
         self.rounds = 0
-        """Batches written, and looks that found nothing to write: it grows while the writer gets on."""
+        """Number of batches written and of polls that found nothing: it grows as long as the writer makes progress."""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def finish(self, timeout_s: float | None) -> bool:
-        """Write what is left, once the intake is closed. False when `timeout_s` was too short; None: no limit."""
+        """Write what is left after the intake was closed. Returns False if `timeout_s` was too short; None: no
+        limit."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -77,7 +78,7 @@ class Writer:
             self._disconnect()
 
     def _keep(self, batch: list[Entry]) -> None:
-        """Write the batch, for however long PostgreSQL can't take it. What it refuses is put aside."""
+        """Write the batch, retrying as long as PostgreSQL can't accept it. Refused entries are set aside."""
         delay = _BACKOFF_S[0]
         while True:
             try:
@@ -85,14 +86,15 @@ class Writer:
             except psycopg2.Error as error:
                 self._disconnect()
                 self._metrics.write_retries.inc()
-                log.warning("PostgreSQL does not take a batch, again in %.1f s: %s", delay, str(error).strip())
+                log.warning("PostgreSQL did not accept a batch, retrying in %.1f s: %s", delay, str(error).strip())
                 time.sleep(delay * random.uniform(0.5, 1.0))
                 delay = min(delay * 2, _BACKOFF_S[1])
             else:
                 return
 
     def _divide(self, batch: list[Entry]) -> None:
-        """Write the batch in one transaction, or halve it, in order, until the entry that is refused is alone."""
+        """Write the batch in one transaction; if it is refused, halve it, in order, until the refused entry is
+        isolated."""
         try:
             self._commit(batch)
         except (psycopg2.Error, ValueError) as error:
@@ -110,7 +112,7 @@ class Writer:
                 log.error("PostgreSQL refuses %s: %s", entry, str(error).strip())
 
     def _commit(self, batch: list[Entry]) -> None:
-        """One transaction. Raises psycopg2.Error, or ValueError for a row that can't be put into words."""
+        """Write in one transaction. Raises psycopg2.Error, or ValueError for a row that can't be encoded as text."""
         rows: dict[str, list[Row]] = {}
         for entry in batch:
             if isinstance(entry, Data):
@@ -123,7 +125,7 @@ class Writer:
         try:
             self._write(connection, batch, rows)
         except psycopg2.errors.CheckViolation:
-            # Retention dropped a partition that this writer had made: make it again, once.
+            # Retention dropped a partition that this writer had created: create it again, once.
             self._made.clear()
             self._prepare(connection, rows)
             self._write(connection, batch, rows)
@@ -149,7 +151,7 @@ class Writer:
                     )
 
     def _prepare(self, connection: Connection, rows: dict[str, list[Row]]) -> None:
-        """Make the partitions that the rows need, and those of today and tomorrow ahead of time."""
+        """Create the partitions that the rows need, and those of today and tomorrow in advance."""
         wanted = {(table, day) for table, of_table in rows.items() for day in self._upserts[table].days(of_table)}
         if time.monotonic() >= self._ahead_at:
             today = int(time.time() * 1000) // ddl.DAY_MS * ddl.DAY_MS
@@ -160,10 +162,10 @@ class Writer:
             return
         streams = {stream.table: stream for stream in self._streams}
         for table, day in missing:
-            # One transaction each: making one locks its whole table, and two such locks held at once are a deadlock
+            # One transaction each: creating one locks its whole table, and two such locks held at once are a deadlock
             # with anyone who reads or writes several tables.
             with connection, connection.cursor() as cursor:
-                # Producers that make the same one at once would trip over each other in spite of IF NOT EXISTS.
+                # Producers that create the same one concurrently would fail in spite of IF NOT EXISTS.
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"{self._names.schema}-partitions",))
                 cursor.execute(ddl.postgres_partition(self._names, streams[table], day))
             self._made.add((table, day))
@@ -192,5 +194,5 @@ class Writer:
 
 
 def _is_of_the_row(error: psycopg2.Error | ValueError) -> bool:
-    """Whether what a row holds is at fault: data exceptions (22), constraints (23), limits exceeded by it (54)."""
+    """Whether the row's values are at fault: data exceptions (22), constraints (23), exceeded limits (54)."""
     return isinstance(error, ValueError) or (error.pgcode or "")[:2] in ("22", "23", "54")

@@ -1,1 +1,1 @@
-"""One handler for each stream, and the pure state machines behind them."""
+"""A handler for each stream, and the pure state machines that they use."""

@@ -12,18 +12,18 @@ from cryptocdc_core.versions import version
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, OrderBook, Place
 
 _PRUNE_AT = 4
-"""A side with so many times the levels of a snapshot is cut down to those."""
+"""A side with this many times the levels of a snapshot is trimmed to those of a snapshot."""
 _MAX_BUFFERED = 5000
-"""Diffs kept while a snapshot is on its way: over eight minutes at ten a second."""
+"""Maximum number of diffs buffered until a snapshot arrives: over eight minutes at ten per second."""
 _RESTART_MS = 1000
-"""A diff with known ids is a repetition, unless its event is later than the newest one by more than this.
+"""A diff with known ids is a duplicate, unless its event is later than the newest one by more than this.
 
 The servers behind two overlapping connections may date the same change a little differently.
 """
 _BEHIND_MS = 15_000
-"""A snapshot may be ahead of the stream by the time that the stream is late, but not by more event time than this."""
+"""A snapshot may be ahead of the stream by the stream's delay, but not by more event time than this."""
 FAR = 10_000_000
-"""Update ids: hours of the busiest symbol. A diff further ahead than that is not believed alone."""
+"""In update ids: hours of the busiest symbol. A single diff further ahead than this is not trusted."""
 
 Levels = Iterable[tuple[str, str]]
 
@@ -31,36 +31,37 @@ Levels = Iterable[tuple[str, str]]
 class Applied(Enum):
     APPLIED = "applied"
     IGNORED = "ignored"
-    """Older than what is known: an overlapping connection sent it before."""
+    """Already known: an overlapping connection sent it earlier."""
     SNAPSHOT = "snapshot"
     """It replaced the book."""
     BUFFERED = "buffered"
     WILD = "wild"
-    """Update ids far ahead of all known, and alone: not applied. If they are right, the next diff confirms them."""
+    """A single diff with update ids far ahead of all known: not applied. If the ids are right, the next diff confirms
+    them."""
 
     # With each of these the book waits for a snapshot; the diff is kept, except for EXHAUSTED.
     GAP = "gap"
     """Update ids skipped."""
     FAR = "far"
-    """Update ids went on far ahead of all known."""
+    """Update ids continued far ahead of all known."""
     RESTART = "restart"
-    """Update ids began again below those known."""
+    """Update ids restarted below those known."""
     STALLED = "stalled"
-    """The diffs do not reach the snapshot."""
+    """The buffered diffs do not connect to the snapshot."""
     CROSSED = "crossed"
     """The best bid was not below the best ask, though it was in the snapshot."""
     EXHAUSTED = "exhausted"
-    """So many levels went that the best ones reach beyond what the snapshot holds."""
+    """So many levels were removed that the best ones may lie beyond the snapshot."""
 
 
 LOST = frozenset({Applied.GAP, Applied.FAR, Applied.RESTART, Applied.STALLED, Applied.CROSSED, Applied.EXHAUSTED})
-"""With these a book that followed its diffs has ceased to: it needs a snapshot."""
+"""Outcomes after which a synchronized book no longer is: it needs a snapshot."""
 
 
 class Side:
     """The levels of bids or asks within the range of prices that is fully known.
 
-    A snapshot with all its levels says nothing of what lies beyond its worst price, `edge`; neither do we then.
+    A snapshot with the maximum number of levels says nothing about prices beyond its worst one, `edge`.
     """
 
     def __init__(self, best: int, most: int | None) -> None:
@@ -97,15 +98,15 @@ class Side:
         return [self._levels[key] for key in self._top(depth)]
 
     def knows(self, depth: int) -> bool:
-        """Whether the best `depth` levels are all within what is known."""
+        """Return whether the best `depth` levels are all within the known range."""
         return self._edge is None or len(self._levels) >= depth
 
 
 class Book:
     """One symbol's book and its rows: one for each bucket of event time in which a diff was applied.
 
-    A row holds the best levels after the bucket's last diff. It is due when a diff of a later bucket comes, or when
-    the caller finds that time has passed (`flush`).
+    A row holds the best levels after the bucket's last diff. It is due when a diff of a later bucket arrives, or when
+    the caller finds that the bucket has passed (`flush`).
     """
 
     def __init__(self, symbol: str, depth: int, interval_ms: int, procedure: OrderBook) -> None:
@@ -116,7 +117,7 @@ class Book:
         self._numbered = True
         """Whether the venue gives ids."""
         self._newest = (-1, 0)
-        """The highest update id that a diff has brought, and that diff's event time in ms."""
+        """The highest update id seen in a diff, and that diff's event time in ms."""
         self._wild_id: int | None = None
         self._behind_since: int | None = None
         """Event time of the first diff that was older than the snapshot; None once one was not."""
@@ -141,7 +142,7 @@ class Book:
         return self._bucket is not None
 
     def receive(self, diff: BookUpdate, now_ms: int) -> tuple[Applied, OrderBookRow | None]:
-        """Take a diff received at `now_ms`. With it comes the row that it has completed, if any."""
+        """Handle a diff received at `now_ms`. Returns the outcome and the row that it completed, if any."""
         if diff.snapshot:
             return self._replace(diff)
         if self._last_id is None:
@@ -163,10 +164,10 @@ class Book:
         return Applied.EXHAUSTED, row
 
     def _replace(self, snapshot: BookUpdate) -> tuple[Applied, OrderBookRow | None]:
-        """Begin again with a snapshot from the stream: all updates that it does not hold follow it."""
+        """Restart from a snapshot in the stream: all updates that it does not contain follow it."""
         newest_id, newest_at = self._newest
         if self.synced and 0 < snapshot.last_id < newest_id and snapshot.event_time <= newest_at + _RESTART_MS:
-            return Applied.IGNORED, None  # of a connection that lags behind another one
+            return Applied.IGNORED, None  # from a connection that lags behind another one
         row = self.flush()
         self.reset()
         self.load(BookSnapshot(snapshot.last_id, [*snapshot.bids], [*snapshot.asks]))
@@ -175,7 +176,7 @@ class Book:
         return Applied.SNAPSHOT, row
 
     def _known(self, diff: BookUpdate) -> Applied:
-        """What a diff is that brings no id the book does not have: IGNORED, RESTART or STALLED."""
+        """Classify a diff without new ids: IGNORED, RESTART or STALLED."""
         newest_id, newest_at = self._newest
         if diff.last_id <= newest_id:
             return Applied.RESTART if diff.event_time > newest_at + _RESTART_MS else Applied.IGNORED
@@ -186,7 +187,7 @@ class Book:
         return Applied.STALLED if diff.event_time > self._behind_since + _BEHIND_MS else Applied.IGNORED
 
     def _ahead(self, diff: BookUpdate, last_id: int) -> Applied:
-        """What a diff is that skips ids after `last_id`: GAP, FAR or WILD."""
+        """Classify a diff that skips ids after `last_id`: GAP, FAR or WILD."""
         if diff.first_id <= last_id + FAR:
             return Applied.GAP
         before, self._wild_id = self._wild_id, diff.last_id
@@ -196,7 +197,7 @@ class Book:
         return Applied.FAR
 
     def _lose(self, found: Applied, diff: BookUpdate, now_ms: int) -> tuple[Applied, OrderBookRow | None]:
-        """Wait for a snapshot, beginning with `diff`. With it comes the row of the open bucket."""
+        """Wait for a snapshot and buffer `diff`. Also returns the row of the open bucket."""
         row = self.flush()
         self.reset()
         self._newest = (-1, 0)
@@ -204,7 +205,8 @@ class Book:
         return found, row
 
     def _keep(self, diff: BookUpdate, now_ms: int) -> Applied:
-        """Keep a diff for the snapshot: BUFFERED, or IGNORED or WILD when it does not follow the ones before it."""
+        """Buffer a diff for the snapshot. Returns BUFFERED, or IGNORED or WILD if it does not follow the buffered
+        ones."""
         newest_id, newest_at = self._newest
         if diff.last_id <= newest_id:
             if diff.event_time <= newest_at + _RESTART_MS:
@@ -221,16 +223,16 @@ class Book:
         return Applied.BUFFERED
 
     def reset(self) -> None:
-        """Forget the book; diffs are kept until the next snapshot."""
+        """Discard the book; diffs are buffered until the next snapshot."""
         self._last_id = None
         self._buffer.clear()
         self._bucket = None
 
     def load(self, snapshot: BookSnapshot) -> tuple[bool, list[OrderBookRow]]:
-        """Take a snapshot and the diffs kept meanwhile.
+        """Apply a snapshot and the diffs buffered meanwhile.
 
-        False when the snapshot is older than the first diff kept, or the diffs do not reach it: fetch another. The
-        rows are those that the kept diffs completed.
+        Returns False if the snapshot is older than the first buffered diff, or the diffs do not connect to it: fetch
+        another. The rows are those that the buffered diffs completed.
         """
         last_id = snapshot.last_id
         if self._buffer and last_id + 1 < self._buffer[0][0].first_id:
@@ -252,7 +254,7 @@ class Book:
 
     def _apply(self, diff: BookUpdate, now_ms: int) -> OrderBookRow | None:
         if diff.first_id > diff.last_id == self._last_id:
-            self._newest = (diff.last_id, diff.event_time)  # nothing has changed, so there is no row of it
+            self._newest = (diff.last_id, diff.event_time)  # nothing has changed, so it makes no row
             return None
         bucket = diff.event_time - diff.event_time % self._interval
         row = self.flush() if self._bucket is not None and bucket > self._bucket else None
@@ -262,7 +264,7 @@ class Book:
         self._asks.apply(diff.asks)
         self._last_id = diff.last_id
         self._newest, self._behind_since = (diff.last_id, diff.event_time), None
-        # The exchange's clock may step back: the diff then belongs to the open bucket, and a version never falls.
+        # The exchange's clock may step back: the diff then counts for the open bucket, and versions never decrease.
         if self._bucket is None or bucket >= self._bucket:
             known = self._event_time - self._event_time % self._interval
             self._event_time = max(self._event_time, diff.event_time) if known == bucket else diff.event_time
@@ -271,10 +273,10 @@ class Book:
         return row
 
     def flush(self) -> OrderBookRow | None:
-        """The row of the open bucket, which ends with it; None when no bucket is open.
+        """Close the open bucket and return its row; None if no bucket is open.
 
-        A book that has become crossed is not the exchange's: it gives no row and is forgotten (`synced` is False). One
-        that was crossed in the snapshot already is what the exchange reports.
+        A book that has become crossed differs from the exchange's: it makes no row and is discarded (`synced` is
+        False). One that was already crossed in the snapshot is what the exchange reports.
         """
         if self._bucket is None or self._last_id is None:
             return None
@@ -302,7 +304,7 @@ def _is_zero(quantity: str) -> bool:
 
 
 def snapshot_row(symbol: str, depth: int, interval_ms: int, snapshot: BookSnapshot, now_ms: int) -> OrderBookRow:
-    """Return a snapshot over REST as a row of its own. It bears no time: capture dates it."""
+    """Return a snapshot from REST as a row. It contains no time, so it is dated by capture."""
     bids, asks = snapshot.bids[:depth], snapshot.asks[:depth]
     return OrderBookRow(
         symbol=symbol, bucket_time=now_ms - now_ms % interval_ms, last_update_id=snapshot.last_id,

@@ -1,4 +1,4 @@
-"""Streams of which the last row of each interval is written: best bids and asks, mark prices."""
+"""Streams for which the last row of each interval is written: best quotes, mark prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Continuity: trade ids of a symbol, closed klines of a symbol and interval. Pure."""
+"""Gap detection: trade ids of a symbol, closed klines of a symbol and interval. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from cryptocdc_core import intervals
 
 _RUNS = 8
-"""Runs of ids that are remembered: enough for connections that overlap across several gaps."""
+"""Maximum number of id ranges kept: enough for connections that overlap across several gaps."""
 _FIRST_IDS = 10_000
-"""Ids that begin again at no more than this are taken to have begun at the first one: to request those before costs ten
+"""Ids that restart at or below this are taken to have restarted at the first one: requesting the earlier ones costs ten
 pages."""
 FAR = 10_000_000
-"""Ids: what the busiest symbols bring in a day. One further than that from all known is not believed alone."""
+"""In ids: a day of the busiest symbols. A single id further than this from all known ones is not trusted."""
 
 
 class Gap(NamedTuple):
@@ -37,11 +37,11 @@ class Seen(Enum):
     NEXT = "next"
     DUPLICATE = "duplicate"
     LATE = "late"
-    """Of a gap, or older than all that is known: worth writing, though a gap is being filled too."""
+    """In a gap, or older than everything known: written, even while the gap is being filled."""
     RESTART = "restart"
-    """The ids began again: a known id, or a lower one, with a trade later than any other."""
+    """The ids restarted: a known or lower id, with a trade later than any other."""
     WILD = "wild"
-    """Far from anything known, and alone: not written. If it was right, it is in the gap that the next one uncovers."""
+    """A single id far from all known ones: not written. If it is right, it is in the gap that the next one reveals."""
 
 
 class Ids:
@@ -68,7 +68,7 @@ class Ids:
         self._new = True
 
     def see(self, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
-        """Take note of an id, traded at `at_ms`. With it comes the gap that it uncovered, (first, last), if any."""
+        """Record an id, traded at `at_ms`. Returns the outcome and the gap that it reveals, (first, last), if any."""
         if not self._runs:
             self._runs.append((trade_id, trade_id))
             self._newest_ms = at_ms
@@ -87,7 +87,7 @@ class Ids:
             del self._runs[:-_RUNS]
             self._newest_ms = max(self._newest_ms, at_ms)
             return Seen.NEXT, (last + 1, trade_id - 1)
-        # Ids and times of trades rise together: an id that is not new can't be of a new trade.
+        # Ids and times of trades increase together: a known id can't belong to a new trade.
         if at_ms > self._newest_ms:
             return self._restart(trade_id, trade_id, at_ms)
         if any(first <= trade_id <= last for first, last in self._runs):
@@ -96,7 +96,7 @@ class Ids:
         return Seen.LATE, None
 
     def _remember(self, trade_id: int) -> None:
-        """A late id is late once: whoever polls the last trades gets the same old ones again and again."""
+        """Record a late id, so that it counts as late only once: polling returns the same old trades repeatedly."""
         at = sum(1 for first, _ in self._runs if first < trade_id)
         if at > 0 and self._runs[at - 1][1] == trade_id - 1:
             self._runs[at - 1] = (self._runs[at - 1][0], trade_id)
@@ -104,14 +104,14 @@ class Ids:
             self._runs.insert(at, (trade_id, trade_id))
 
     def _restart(self, first: int, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
-        """The ids began again; `first` is the lowest one that came."""
+        """Start over after the ids restarted; `first` is the lowest one received."""
         self._runs, self._newest_ms = [(trade_id, trade_id)], at_ms
         begun = self._first_id if first <= _FIRST_IDS else first
         return Seen.RESTART, (begun, trade_id - 1) if begun < trade_id else None
 
     def _see_far(self, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
-        """After an outage of weeks, or when the ids begin again, a second id follows the first one; a wild
-        one comes alone. To follow it would blind the search for gaps, or open one that no exchange could ever fill.
+        """After an outage of weeks, or when ids restart, a second id follows the first one; a wild id comes
+        alone. Accepting it would hide gaps, or open one that no exchange could ever fill.
         """
         before, self._wild = self._wild, trade_id
         if before is None or not before < trade_id <= before + FAR:
@@ -128,7 +128,7 @@ class Ids:
 class Closes:
     """The closed klines of one symbol and interval. `last`: open time in ms of the last one stored, None when none is.
 
-    An open kline says as much: all before it must be closed, so that a lost close is found within seconds.
+    An open kline implies that all before it are closed, so that a lost close is found within seconds.
     """
 
     def __init__(self, interval: str, last: int | None) -> None:
@@ -136,17 +136,17 @@ class Closes:
         self.last = last
 
     def begin(self, open_time: int) -> None:
-        """If no kline is known yet, the one that opens at `open_time` is the first whose close is expected."""
+        """Expect the close of the kline that opens at `open_time` first, unless one is known already."""
         if self.last is None:
             self.last = intervals.preceding(self._interval, intervals.opening(self._interval, open_time))
 
     def reach(self, open_time: int) -> None:
-        """All that open before `open_time` are known: the exchange has no others."""
+        """Record that the exchange has no other klines that open before `open_time`."""
         last = intervals.preceding(self._interval, intervals.opening(self._interval, open_time))
         self.last = last if self.last is None else max(self.last, last)
 
     def see(self, open_time: int, closed: bool) -> tuple[int, int] | None:
-        """Take note of a kline. Returns the gap that it uncovered: open times (first, last) in ms."""
+        """Record a kline. Returns the gap that it reveals: open times (first, last) in ms."""
         open_time = intervals.opening(self._interval, open_time)
         before = intervals.preceding(self._interval, open_time)
         gap = None

@@ -1,4 +1,4 @@
-"""What the handlers of all streams have in common: one for each stream of the feed, from what came to the writer."""
+"""The base of all stream handlers, which turn received events into rows for the writer. Each stream has one."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ R = TypeVar("R", bound=Row | BookUpdate)
 W = TypeVar("W", bound=Row)
 
 Refuse = Callable[[str, str, bytes, str | None], None]
-"""Called with what was refused: reason, detail, frame, symbol."""
+"""Called for each refusal: reason, detail, frame, symbol."""
 
 
 @dataclass(frozen=True)
 class Outlets:
-    """Where handlers put what they make."""
+    """Where handlers send their rows and gaps."""
 
     intake: Intake
     metrics: ProducerMetrics
     on_gap: Callable[[Gap], None]
-    """Called with each gap once, which the writer has been given before."""
+    """Called once with each gap, after it was queued for the writer."""
     on_book_lost: Callable[[str, str], None]
     """Called with the symbol of a book that needs a snapshot, and why."""
     refuse: Refuse
@@ -44,7 +44,7 @@ class Outlets:
 
 @dataclass
 class Filling:
-    """How far a gap is filled: where to go on, rows written so far, elements refused, attempts made."""
+    """The progress of filling a gap: where to continue, rows written so far, elements refused, attempts made."""
 
     gap: Gap
     at: int
@@ -54,16 +54,17 @@ class Filling:
 
 
 class Unfinished(Exception):
-    """The exchange has not given all of a gap, and may yet."""
+    """The exchange has not returned all rows of a gap, but may later."""
 
 
 class Round(Protocol):
-    """One round of polling: for the symbols that this producer has now."""
+    """One round of polling, for the symbols that this producer has now."""
 
     requests: Requests
 
     async def each(self, poll: Callable[[str], Awaitable[None]]) -> bool:
-        """Poll every symbol by itself: what goes wrong with one is its own. Returns whether any was answered."""
+        """Poll every symbol separately, so that a failure affects only one. Returns whether any request was
+        answered."""
 
     async def together(
         self, size: int, ask: Callable[[list[str]], Awaitable[list[W]]], take: Callable[[W], None]
@@ -74,13 +75,13 @@ class Round(Protocol):
 class Handler(ABC, Generic[R]):
     """One stream of a feed. All of it runs on the event loop.
 
-    `refillable`: what is missed can be fetched later, so it is recorded as gaps; of other streams the time without rows
-    is counted. `by_websocket`: its rows come in frames; else they are polled.
+    `refillable`: missed rows can be fetched later, so they are recorded as gaps; for other streams the time without
+    rows is counted. `by_websocket`: rows arrive in frames; otherwise they are polled.
     """
 
     stream: ClassVar[Stream]
     sporadic: ClassVar[bool] = False
-    """Whether rows come only when something happens: then silence says nothing, and no outage can be told from it."""
+    """Whether rows come only when something happens, so that silence does not indicate an outage."""
 
     def __init__(self, settings: Any, venue: Venue, outlets: Outlets) -> None:
         """`settings`: the stream's field of the feed."""
@@ -103,30 +104,30 @@ class Handler(ABC, Generic[R]):
 
     @property
     def pace_s(self) -> int:
-        """Seconds that may lie between two rows of one symbol without anything being wrong."""
+        """The longest normal time between two rows of one symbol, in seconds."""
         return 0 if self.by_websocket else self.period_s
 
     def resume(self, taken_over: Mapping[str, Stored]) -> None:
-        """Take what is stored of symbols, before `begin`, so that the time without capture is counted."""
+        """Record what is stored of symbols, before `begin`, so that the time without capture is counted."""
         if not self.refillable and not self.sporadic:
             self._outage.begin({symbol: stored.newest.get(self.table) for symbol, stored in taken_over.items()})
 
     def key(self, row: Any) -> tuple[str, ...] | None:
-        """Return the key of which only the newest row matters when the writer is behind; None if every row matters."""
+        """Return the key by which rows are conflated when the writer is behind; None if every row must be written."""
         return (row.symbol,)
 
     def begin(self, symbol: str, stored: Stored) -> None:
-        """Begin with `symbol`, of which `stored` is in PostgreSQL."""
+        """Start with `symbol`; `stored` is what PostgreSQL has of it."""
 
     def end(self, symbol: str) -> None:
-        """End with `symbol`: write what is held back."""
+        """Stop with `symbol` and write rows held back."""
 
     def tick(self, now: float) -> None:
-        """Write what has been held back long enough; called several times a second with the monotonic clock."""
+        """Write rows held back long enough; called several times per second with the monotonic clock."""
 
     @abstractmethod
     def take(self, row: R, now_ms: int) -> None:
-        """Take what a frame held, of a symbol that is captured. Raises Rejected."""
+        """Handle an event from a frame, of a captured symbol. Raises Rejected."""
 
     async def poll(self, polling: Round) -> bool:
         """Poll once. Returns whether any request was answered."""
@@ -147,20 +148,20 @@ class Handler(ABC, Generic[R]):
         filling.filled += len(rows)
 
     def _found(self, gap: Gap) -> None:
-        """The gap goes to the writer before the row that uncovered it: both are committed together."""
+        """Queue the gap before the row that revealed it, so that both are committed together."""
         log.info("%s %s %s: %d missing, %d to %d", gap.table, gap.symbol, gap.interval, gap.size, gap.first, gap.last)
         self._out.metrics.gaps.labels(gap.table).inc()
         self._out.intake.put(gap)
         self._out.on_gap(gap)
 
     def _note(self, row: Row) -> None:
-        """Count an outage that ends with this row, of a stream that can't be filled later."""
+        """Count the outage that ends with this row, for a stream that can't be filled later."""
         if lost_s := self._outage.end(row.symbol, self._event_ms(row)):
             log.info("%s: nothing for %.1f s", self.table, lost_s)
             self._out.metrics.outage_seconds.labels(self.table).inc(lost_s)
 
     def _write(self, row: Row) -> None:
-        """Write a row, which may take the place of an older one with the same key if the writer is behind."""
+        """Write a row, which may replace a queued one with the same key if the writer is behind."""
         if not self.refillable:
             self._note(row)
         key = self.key(row)

@@ -1,4 +1,4 @@
-"""One handler for each stream."""
+"""The table of handlers, one per stream."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS: tuple[type[Handler[Any]], ...] = (
 
 
 class Handlers:
-    """The handlers of the streams that a feed asks for."""
+    """Return the handlers of the feed's streams."""
 
     def __init__(self, feed: CryptoFeed, venue: Venue, outlets: Outlets) -> None:
         streams = feed.spec.streams

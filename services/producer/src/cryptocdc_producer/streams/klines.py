@@ -1,5 +1,5 @@
-"""Klines: open ones are conflated, closed ones never. Where each interval has one, a missing one is found by its open
-time, and refilled."""
+"""Klines: open ones are conflated, closed ones never. If every interval has a kline, missing ones are found by their
+open time and refilled."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ class Klines(Handler[KlinesRow]):
         self._take(row, closes.see(row.open_time, row.closed))
 
     def take_polled(self, symbol: str, rows: Iterable[KlinesRow]) -> None:
-        """Take klines in the order of their open times, from REST."""
+        """Handle klines from REST, in the order of their open times."""
         for row in rows if symbol in self._closes else ():
-            # An open one says nothing of those before it here: they may not be final yet.
+            # Here an open kline implies nothing about those before it: they may not be final yet.
             closes = self._closes[symbol][row.interval]
             closes.begin(row.open_time)
             self._take(row, closes.see(row.open_time, closed=True) if row.closed else None)
 
     def _take(self, row: KlinesRow, missing: tuple[int, int] | None) -> None:
-        """`missing`: the gap that it uncovered."""
+        """`missing`: the gap that the kline reveals."""
         if missing is not None and self.refillable:
             self._found(Gap(self.table, row.symbol, row.interval, *missing))
         if row.closed:
@@ -80,7 +80,8 @@ class Klines(Handler[KlinesRow]):
 
     async def poll(self, polling: Round) -> bool:
         async def one(symbol: str) -> None:
-            """From the last closed one on: a kline that has ended is requested again until the answer is final."""
+            """Request klines from the last closed one on: an ended kline is requested again until the response is
+            final."""
             for interval in self._settings.intervals:
                 last = self.last(symbol, interval)
                 start = None if last is None else intervals.following(interval, last)
@@ -103,13 +104,13 @@ class Klines(Handler[KlinesRow]):
         while (at := filling.at) <= gap.last:
             limit = min(requests.page, intervals.count(gap.interval, at, gap.last) + 1)
             page = await requests.klines(gap.symbol, gap.interval, at, max(limit, 2), SPARE)
-            # The newest of an answer is never taken as closed: one past the gap shows that all of it is.
+            # The newest kline of a response never counts as closed; one beyond the gap shows that the whole gap is.
             rows = [row for row in page.rows if row.open_time >= at]
             closed = [row for row in rows if row.closed]
             not_final = min((row.open_time for row in rows if not row.closed), default=page.last)
             refused = [at_ms for at_ms in page.refused if at_ms is not None and at <= at_ms <= (not_final or 0)]
             if not closed and not refused:
-                raise Unfinished(f"the exchange gives no closed kline from {at} on")
+                raise Unfinished(f"the exchange returns no closed kline from {at} on")
             await self._put(filling, [row for row in closed if row.open_time < after])
             filling.refused += sum(1 for at_ms in refused if at_ms < after)
             filling.at = intervals.end(gap.interval, max(refused + [row.open_time for row in closed]))

@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 from cryptocdc_core.rows import BestQuotesRow, MarkPricesRow
 
 REPEATED_MS = 1000
-"""Update ids that are known are a repetition, unless their event is later than the newest one by more than this: then
-the exchange has begun to count again."""
+"""Known update ids are duplicates, unless their event is later than the newest one by more than this: then the
+exchange has restarted its ids."""
 
 R = TypeVar("R", BestQuotesRow, MarkPricesRow)
 
@@ -18,24 +18,24 @@ R = TypeVar("R", BestQuotesRow, MarkPricesRow)
 class _Last(Generic[R]):
     newest: R
     held_since: float
-    """When (monotonic) the first row of its interval came."""
+    """When (monotonic) the first row of its interval arrived."""
     held: bool = True
     """Not written yet."""
 
 
 class LastRows(Generic[R]):
-    """`event_time` decides to which interval a row belongs."""
+    """`event_time` determines the interval of a row."""
 
     def __init__(self, interval_ms: int) -> None:
         self._interval = interval_ms
         self._last: dict[str, _Last[R]] = {}
 
     def offer(self, row: R, now: float) -> tuple[R | None, int]:
-        """Take a row at `now` (monotonic seconds). Returns the one to write now, which ends its interval, and how many
-        were overtaken.
+        """Handle a row at `now` (monotonic seconds). Returns the row to write now, the last of its interval, and the
+        number of rows it superseded.
 
-        Rows follow each other as they came, also where the clock that dates them stands still or steps back a little:
-        such a row gets the time of the one before it and a higher version.
+        The order of arrival is kept even if the clock that dates the rows stops or steps back a little: such a row gets
+        the time of the row before it and a higher version.
         """
         last = self._last.get(row.symbol)
         if last is None:
@@ -65,13 +65,13 @@ class LastRows(Generic[R]):
         return [last.newest for last in ended]
 
     def release(self, symbol: str) -> R | None:
-        """Forget a symbol. Returns what is held of it: it is written before its capture ends."""
+        """Remove a symbol and return its held row, to be written before its capture ends."""
         last = self._last.pop(symbol, None)
         return last.newest if last is not None and last.held else None
 
 
 def _repeated(row: BestQuotesRow | MarkPricesRow, newest: BestQuotesRow | MarkPricesRow) -> bool:
-    """Whether a connection that overlaps with another one has sent what is not newer."""
+    """Return whether this is a duplicate from an overlapping connection."""
     if isinstance(row, MarkPricesRow):
         return newest.event_time - REPEATED_MS < row.event_time <= newest.event_time
     known = newest.update_id if isinstance(newest, BestQuotesRow) else None

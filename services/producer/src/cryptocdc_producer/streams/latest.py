@@ -1,4 +1,4 @@
-"""Streams of which the newest row counts, of one key a symbol: 24-hour statistics and latest prices."""
+"""Streams for which only the newest row of a symbol matters: 24-hour statistics and latest prices."""
 
 from __future__ import annotations
 

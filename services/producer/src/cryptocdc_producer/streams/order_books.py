@@ -1,4 +1,4 @@
-"""Order books: each kept by its venue's procedure, one row for each interval in which it changed."""
+"""Order books, maintained by their venue's procedure; one row for each interval in which a book changed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from cryptocdc_producer.streams.handler import Handler, Outlets, Round
 log = logging.getLogger(__name__)
 
 BUCKET_GRACE_S = 1.0
-"""After the end of a bucket, for a last update to come; then its row is written."""
+"""Grace period after the end of a bucket for a last update; then its row is written."""
 STALL_S = 30.0
-"""A book that has taken none of its updates for so long, although they come, is fetched again."""
+"""A book that has ignored all of its updates for this long is fetched again."""
 
 
 @dataclass
@@ -29,9 +29,9 @@ class _State:
     book: Book
     bucket_since: float = 0.0
     heard: float = 0.0
-    """When (monotonic) the last update came."""
+    """When (monotonic) the last update arrived."""
     ignored_since: float | None = None
-    """When (monotonic) the first of the updates came that the book ignored, all of them up to now."""
+    """When (monotonic) the first of the updates arrived that the book has ignored without exception since."""
 
 
 class OrderBooks(Handler[BookUpdate]):
@@ -90,11 +90,11 @@ class OrderBooks(Handler[BookUpdate]):
             raise Rejected("wild-id", f"{ids}, and nothing that leads there")
 
     def _lost(self, symbol: str, why: Applied) -> None:
-        log.warning("%s: the order book no longer follows its diffs (%s), a snapshot is requested", symbol, why.value)
+        log.warning("%s: the order book is out of sync (%s), requesting a snapshot", symbol, why.value)
         self._out.on_book_lost(symbol, why.value)
 
     def take_snapshot(self, symbol: str, snapshot: BookSnapshot) -> bool:
-        """Take a symbol's snapshot from REST. False when another one is needed."""
+        """Apply a symbol's snapshot from REST. Returns False if another one is needed."""
         state = self._books.get(symbol)
         if state is None:
             return True

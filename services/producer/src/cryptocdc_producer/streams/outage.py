@@ -1,31 +1,32 @@
-"""What a take-over or a restart cost a stream that can't be filled later. Pure."""
+"""The outage that a take-over or restart causes in a stream that can't be filled later. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 _QUIET_MS = 5000
-"""Between two rows of several symbols over WebSocket nothing unusual."""
+"""A normal time between two rows of several symbols over WebSocket."""
 
 
 class Outage:
-    """Of one stream, from the newest stored row of the symbols taken over to the first row captured of one of them."""
+    """One stream's outage: from the newest stored row of the symbols taken over to the first captured row of any of
+    them."""
 
     def __init__(self, pace_s: int) -> None:
         """`pace_s`: seconds that may lie between two rows of a symbol."""
         self._usual_ms = _QUIET_MS + 2000 * pace_s
         self._open: tuple[int, frozenset[str]] = 0, frozenset()
         self._counted = 0
-        """Up to when time lost has been counted: symbols come in several lots, time is lost once."""
+        """Up to when lost time has been counted: symbols arrive in several batches, but time is counted once."""
 
     def begin(self, taken_over: Mapping[str, int | None]) -> None:
-        """Symbols whose capture begins now, and the time in ms of the newest row stored of each."""
+        """Add symbols whose capture starts now, with the time in ms of the newest stored row of each."""
         newest = [at_ms for at_ms in taken_over.values() if at_ms is not None]
         if newest:
             self._open = max(newest), frozenset(taken_over)
 
     def end(self, symbol: str, event_ms: int) -> float:
-        """Seconds that were lost up to a row of `symbol`; 0.0 unless it is the first one after a take-over."""
+        """Return the seconds lost up to a row of `symbol`; 0.0 unless it is the first one after a take-over."""
         since, symbols = self._open
         if symbol not in symbols:
             return 0.0

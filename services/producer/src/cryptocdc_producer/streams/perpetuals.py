@@ -1,4 +1,4 @@
-"""Open interest, which is polled, and liquidations, which come when there are any."""
+"""Open interest, which is polled, and liquidations, which are sporadic."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Liquidations(Handler[LiquidationsRow]):
     sporadic = True
 
     def key(self, _: LiquidationsRow) -> None:
-        """Return None: no liquidation takes the place of another."""
+        """Return None: liquidations are never conflated."""
 
     def take(self, row: LiquidationsRow, _: int) -> None:
         self._write(row)

@@ -1,4 +1,4 @@
-"""Trades: never conflated. Where their ids follow each other a missing one is found by them, and refilled."""
+"""Trades: never conflated. If their ids are consecutive, missing ones are found by id and refilled."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Trades(Handler[RecentTradesRow]):
         self._ids: dict[str, Ids] = {}
 
     def key(self, _: RecentTradesRow) -> None:
-        """Return None: no trade takes the place of another."""
+        """Return None: trades are never conflated."""
 
     def begin(self, symbol: str, stored: Stored) -> None:
         self._ids[symbol] = Ids(stored.last_trade, stored.last_trade_ms, self._first_id)
@@ -41,7 +41,8 @@ class Trades(Handler[RecentTradesRow]):
         del self._ids[symbol]
 
     def expect_first(self, symbol: str) -> None:
-        """`symbol` is not listed yet: when its first trades are missed, they are a gap before the first one seen."""
+        """Record that `symbol` is not listed yet: if its first trades are missed, they are a gap before the first one
+        seen."""
         if symbol in self._ids:
             self._ids[symbol].expect_first()
 
@@ -59,12 +60,12 @@ class Trades(Handler[RecentTradesRow]):
         if missing is not None and self.refillable:
             self._found(Gap(self.table, row.symbol, "", *missing))
         if seen is Seen.RESTART:
-            log.warning("%s: trade ids begin again at %d", row.symbol, row.trade_id)
+            log.warning("%s: trade ids restart at %d", row.symbol, row.trade_id)
             self._out.metrics.trade_id_restarts.inc()
         self._write(row)
 
     def take_polled(self, symbol: str, rows: Iterable[RecentTradesRow]) -> None:
-        """Take trades in the order of their ids, from REST."""
+        """Handle trades from REST, in the order of their ids."""
         for row in rows if symbol in self._ids else ():
             try:
                 self.take(row)
@@ -73,7 +74,7 @@ class Trades(Handler[RecentTradesRow]):
 
     async def poll(self, polling: Round) -> bool:
         async def one(symbol: str) -> None:
-            """From the last known id on, page after page, so that nothing falls between two rounds."""
+            """Request page after page from the last known id on, so that no trade is missed between two rounds."""
             last, most = self.last(symbol), polling.requests.page
             if last is None or not self._venue.gives_by_id(self._kind):
                 page = await polling.requests.trades(symbol, self._kind, None, limit=1 if last is None else most)
@@ -86,14 +87,14 @@ class Trades(Handler[RecentTradesRow]):
                 await self._out.intake.room()
                 self.take_polled(symbol, page.rows)
                 given = page.given
-                # Past what was refused: what follows shows it as a gap.
+                # Continue after a refused element: the next trade reveals it as a gap.
                 last = last + given if page.last is None else max(last + 1, page.last)
 
         return await polling.each(one)
 
     def unfillable(self) -> str | None:
         gives = self._venue.gives_by_id(self._kind)
-        return None if gives else "refused: this exchange does not give these trades by id"
+        return None if gives else "refused: this exchange does not return these trades by id"
 
     async def fill(self, filling: Filling, requests: Requests) -> None:
         gap = filling.gap
@@ -101,7 +102,7 @@ class Trades(Handler[RecentTradesRow]):
             limit = min(requests.page, gap.last - at + 2)
             page = await requests.trades(gap.symbol, self._kind, at, limit, SPARE)
             if page.last is None or page.last < at:
-                raise Unfinished(f"the exchange gives nothing from {at} on")
+                raise Unfinished(f"the exchange returns nothing from {at} on")
             await self._put(filling, [row for row in page.rows if at <= row.trade_id <= gap.last])
             filling.refused += sum(1 for refused in page.refused if refused is not None and at <= refused <= gap.last)
             filling.at = page.last + 1

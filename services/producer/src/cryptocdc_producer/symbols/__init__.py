@@ -1,1 +1,1 @@
-"""Which symbols this producer captures, and the states of their markets."""
+"""The symbols that this producer captures, and the states of their markets."""

@@ -1,7 +1,7 @@
-"""Which symbols this producer captures, as Kafka's consumer group protocol shares the symbols topic's partitions.
+"""The symbols assigned to this producer: Kafka's consumer group protocol distributes the symbols topic's partitions.
 
-The group never commits: a partition assigned is read from its beginning, and its records are the symbols. Cooperative,
-so that a rebalance touches only the partitions that move.
+The group never commits: an assigned partition is read from its beginning, and its records are the symbols. Assignment
+is cooperative, so that a rebalance affects only the partitions that move.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from cryptocdc_core.settings import KafkaSettings
 log = logging.getLogger(__name__)
 
 SESSION_MS = 10_000
-"""After so long without a sign of life a producer's symbols go to the others."""
+"""After this long without a heartbeat a producer's symbols are assigned to the others."""
 
 
 class Assignment:
-    """A thread of its own. `on_change` is called on it with (acquired, moved away, removed), each a set of symbols.
+    """Runs a thread, which calls `on_change` with (acquired, moved away, removed), each a set of symbols.
 
-    Moved away: another producer has them now. Removed: nobody captures them any more. A producer that loses Kafka
-    keeps its symbols until Kafka assigns it its share again.
+    Moved away: another producer has them now. Removed: nobody captures them any more. A producer that loses its
+    connection to Kafka keeps its symbols until partitions are assigned to it again.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Assignment:
         self._topic = names.symbols_topic
         self._on_change = on_change
         self._symbols: dict[int, set[str]] = {}
-        """By partition what is captured."""
+        """The captured symbols by partition."""
         self._reading: dict[int, set[str]] = {}
-        """By partition what has been read of it so far, until its end is reached."""
+        """The symbols read so far, by partition whose end has not been reached."""
         self._lost: set[int] = set()
         self._ending = threading.Event()
         self.membership = Membership(names.producer_group)
@@ -70,7 +70,7 @@ class Assignment:
 
     @property
     def alive(self) -> bool:
-        """False once it has failed: what Kafka assigns from then on nobody hears."""
+        """False once it has failed: later assignments would be lost."""
         return self._ending.is_set() or self._thread.is_alive()
 
     def _run(self) -> None:
@@ -101,7 +101,7 @@ class Assignment:
             partition.offset = OFFSET_BEGINNING
             self._reading[partition.partition] = set()
         consumer.incremental_assign(partitions)
-        # What was lost and has not come back belongs to others now.
+        # Partitions that were lost and not assigned again belong to others now.
         for partition in self._lost - self._reading.keys():
             self._give_up(partition)
         self._lost.clear()
@@ -115,7 +115,7 @@ class Assignment:
             self._give_up(partition.partition)
 
     def _lost_partitions(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        log.warning("Kafka counts this producer as gone; it keeps its symbols")
+        log.warning("Kafka has removed this producer from its group; it keeps its symbols")
         for partition in partitions:
             self._reading.pop(partition.partition, None)
             self._lost.add(partition.partition)

@@ -1,7 +1,7 @@
-"""The states of the captured markets, from what the exchange lists and from the frames that come. Pure.
+"""The states of the captured markets, from the exchange's list and from received frames. Pure.
 
-A state decides nothing about subscriptions: all captured symbols stay subscribed. It says what is reported, and which
-symbols are left out of requests.
+A state does not affect subscriptions: all captured symbols stay subscribed. It determines what is reported, and which
+symbols are omitted from requests.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ class State(Enum):
 
 
 class SuspectList(Exception):
-    """A list of markets that can't be right; the message says why."""
+    """An implausible list of markets; the message says why."""
 
 
 class MarketStates:
-    """A market leaves trading when two answers in a row say so, and comes back with one, or with a frame."""
+    """A market counts as not trading after two consecutive responses say so, and as trading after one, or after a
+    frame."""
 
     def __init__(self, always_listed: Collection[str]) -> None:
         self._always_listed = always_listed
         self._listed: Collection[str] = ()
-        """What the last list that was believed holds: the next one must hold most of it."""
+        """The last trusted list: the next one must contain most of it."""
         self._doubts: dict[str, State] = {}
-        """What the last answer alone says."""
+        """The states according to the last response alone."""
         self.absent: dict[str, State] = {}
         """The markets that are not trading."""
 
     @property
     def doubtful(self) -> bool:
-        """Whether another answer is needed to know."""
+        """Whether another response is needed to decide."""
         return bool(self._doubts)
 
     @property
@@ -55,12 +56,13 @@ class MarketStates:
         return {symbol for symbol, state in self.absent.items() if state is State.PAUSED}
 
     def keep(self, wanted: Collection[str]) -> None:
-        """Forget all but the `wanted` symbols."""
+        """Remove all but the `wanted` symbols."""
         self._doubts = {symbol: state for symbol, state in self._doubts.items() if symbol in wanted}
         self.absent = {symbol: state for symbol, state in self.absent.items() if symbol in wanted}
 
     def trades(self, symbols: Collection[str]) -> list[str]:
-        """Take note that these markets trade, by their frames or by the exchange's word; those that are back."""
+        """Record that these markets trade, by their frames or the exchange's list. Returns those that had not been
+        trading."""
         for symbol in symbols:
             self._doubts.pop(symbol, None)
         return [symbol for symbol in symbols if self.absent.pop(symbol, None) is not None]
@@ -68,8 +70,8 @@ class MarketStates:
     def take(
         self, markets: Mapping[str, Market], wanted: Collection[str], live: Collection[str]
     ) -> tuple[list[str], list[str]]:
-        """Take the exchange's list of all its markets, `live` being the symbols that send frames; those that are back,
-        and those that have left trading. Raises SuspectList.
+        """Apply the exchange's list of all its markets; `live` are the symbols that send frames. Returns those that
+        trade again and those that no longer trade. Raises SuspectList.
         """
         suspect = implausible(markets, self._always_listed, self._listed)
         if suspect is not None:
@@ -86,7 +88,7 @@ class MarketStates:
 
 
 def _state(market: Market | None) -> State | None:
-    """None for a market that trades."""
+    """Return the state; None for a market that trades."""
     if market is None or not market.listed:
         return State.UNLISTED
     return None if market.trading else State.PAUSED

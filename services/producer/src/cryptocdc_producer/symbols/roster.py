@@ -1,4 +1,4 @@
-"""The captured symbols: from being assigned, by way of what is stored of them, to being subscribed; and back."""
+"""The captured symbols: assigned, then looked up in PostgreSQL, then subscribed; and the reverse."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cryptocdc_producer.storage.store import Store
 log = logging.getLogger(__name__)
 
 HAND_OVER_S = 5.0
-"""How long a symbol that another producer has taken is still captured here, so that nothing falls between."""
+"""How long a symbol that moved to another producer is still captured here, so that nothing is missed."""
 _RETRY_S = 2.0
 
 
@@ -38,7 +38,7 @@ class Roster:
         self._store, self._capture = store, capture
         self._fleet, self._backfill = fleet, backfill
         self._wanted: set[str] = set()
-        """Assigned to this producer."""
+        """Symbols assigned to this producer."""
         self._changed = asyncio.Event()
         self._leaving: dict[str, asyncio.TimerHandle] = {}
 
@@ -51,14 +51,14 @@ class Roster:
         return set(self._wanted)
 
     def change(self, acquired: Iterable[str], moved: Iterable[str], removed: Iterable[str]) -> None:
-        """What Kafka says; see Assignment."""
+        """Apply a change of the assignment; see Assignment."""
         for symbol in acquired:
             self._wanted.add(symbol)
             if (leaving := self._leaving.pop(symbol, None)) is not None:
                 leaving.cancel()
         for symbol in moved:
             self._wanted.discard(symbol)
-            # Its gaps go when it does: it may come back before, and nothing would tell of them again.
+            # Its gaps are dropped only with it: if it returned earlier, nothing would report them again.
             if symbol not in self._leaving:
                 self._leaving[symbol] = asyncio.get_running_loop().call_later(HAND_OVER_S, self._left, symbol)
         for symbol in removed:
@@ -72,21 +72,21 @@ class Roster:
 
     def _end(self, symbol: str) -> None:
         if symbol in self._capture.symbols:
-            log.info("%s: capture ends", symbol)
+            log.info("%s: capture stopped", symbol)
             self._fleet.remove(self.channels(symbol))
             self._capture.remove(symbol)
         self._backfill.drop(symbol)
 
     def renew(self, symbol: str, table: str) -> None:
-        """The stream that fills `table` has fallen silent, others of `symbol` have not: subscribe to it again."""
+        """Resubscribe to the stream of `table`, which is silent while others of `symbol` are not."""
         self._fleet.renew([channel for channel in self.channels(symbol) if table in channel.tables])
 
     def renew_all(self, symbol: str) -> None:
-        """The market of `symbol` trades again, and no frame has come yet: subscribe to all of its streams again."""
+        """Resubscribe to all streams of `symbol`, whose market trades again without any frame so far."""
         self._fleet.renew(self.channels(symbol))
 
     async def run(self) -> None:
-        """Begin the capture of what is wanted, as soon as PostgreSQL says what is stored of it."""
+        """Start capturing wanted symbols as soon as PostgreSQL has returned what is stored of them."""
         while True:
             self._changed.clear()
             fresh = sorted(self._wanted - self._capture.symbols)
@@ -94,7 +94,7 @@ class Roster:
                 try:
                     stored = await asyncio.to_thread(self._store.load, fresh)
                 except psycopg2.Error as error:
-                    log.warning("PostgreSQL does not say what is stored: %s", str(error).strip())
+                    log.warning("can't read from PostgreSQL what is stored: %s", str(error).strip())
                     await asyncio.sleep(_RETRY_S)
                     self._changed.set()
                 else:

@@ -1,4 +1,4 @@
-"""Silence: of a symbol whose market may be paused, of a stream whose subscription may have died."""
+"""Watches for silence: of a symbol, whose market may be paused, and of a stream, whose subscription may be lost."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 300.0
 SILENCE_S = 20.0
-"""A symbol of which nothing came for so long is asked about."""
+"""The state of a symbol that has been silent for this long is requested."""
 SILENT_EVERY_S = 30.0
-"""But not more often than this: a quiet market is not a paused one."""
+"""Minimum time between such requests: a quiet market is not a paused one."""
 AGAIN_S = 5.0
-"""After an answer that is not acted on alone."""
+"""Delay after a response that needs confirmation by another."""
 ABSENT_EVERY_S = 15.0
 """For markets that are paused or not listed: they are captured again within 30 s of trading."""
 FEW = 3
-"""So many markets are asked about one by one; for more the whole list, of megabytes, weighs less."""
+"""Up to this many markets are requested individually; for more the whole list, of megabytes, costs less weight."""
 STREAM_SILENCE_S = 120.0
-"""A stream silent for so long while others of its symbol are not is subscribed to again; at most so often."""
+"""A stream that is silent for this long while others of its symbol are not is resubscribed, at most this often."""
 _LOOK_EVERY_S = 2.0
 
 
 async def watch_streams(capture: Capture, roster: Roster) -> None:
-    """A subscription can die alone, on a connection that lives."""
+    """A single subscription can be lost on a working connection."""
     patience: dict[tuple[str, str], float] = {}
     while True:
         await asyncio.sleep(_LOOK_EVERY_S)
@@ -43,14 +43,14 @@ async def watch_streams(capture: Capture, roster: Roster) -> None:
         now = time.monotonic()
         for stream in silent:
             if now >= patience.get(stream, 0.0):
-                log.info("%s: nothing for %s since %.0f s, subscribing again", *stream, STREAM_SILENCE_S)
+                log.info("%s: nothing for %s in %.0f s, resubscribing", *stream, STREAM_SILENCE_S)
                 patience[stream] = now + STREAM_SILENCE_S * 5
                 roster.renew(*stream)
 
 
 class MarketWatch:
-    """Keeps the states of the captured markets. No answer ends a subscription: a market that is paused, or not listed
-    yet, sends its first frame on the one that it has.
+    """Keeps the states of the captured markets. No response ends a subscription: a market that is paused, or not listed
+    yet, sends its first frame on the existing one.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class MarketWatch:
 
     @property
     def unlisted(self) -> set[str]:
-        """Symbols that REST does not know."""
+        """Symbols unknown to REST."""
         return self._states.unlisted
 
     def doubt(self, symbol: str) -> None:
-        """An answer over REST said that `symbol` is unknown: the list of markets is requested to see whether it is."""
+        """Record that a REST response reported `symbol` as unknown: the list of markets is requested to check."""
         if symbol not in self._states.absent:
             self._ask_again = True
 
@@ -92,7 +92,7 @@ class MarketWatch:
             await self.look()
 
     async def look(self) -> None:
-        """Take note of what has come, and ask the exchange where that leaves something open."""
+        """Evaluate what has arrived, and query the exchange about the rest."""
         self._states.keep(self._roster.wanted)
         self._back(self._states.trades(self._capture.live_symbols(SILENCE_S)), by="it sends frames")
         try:
@@ -101,7 +101,7 @@ class MarketWatch:
             elif self._states.absent and time.monotonic() - self._absent_at >= ABSENT_EVERY_S:
                 await self._ask_absent()
         except ExchangeError as error:
-            log.warning("the exchange does not say which markets it has: %s", error)
+            log.warning("can't get the exchange's list of markets: %s", error)
         self._show()
 
     def _due(self) -> bool:
@@ -117,14 +117,14 @@ class MarketWatch:
 
     async def _ask_all(self) -> None:
         self._listed_at = self._absent_at = now = time.monotonic()
-        # Until a list is believed.
+        # Until a list is trusted.
         self._ask_again, self._not_before = True, now + SILENT_EVERY_S
         markets = await self._requests.markets()
         wanted, live = self._roster.wanted, self._capture.live_symbols(SILENCE_S)
         try:
             back, gone = self._states.take(markets, wanted, live)
         except SuspectList as suspect:
-            log.error("the exchange's list of markets is not believed, it is requested again: %s", suspect)
+            log.error("the exchange's list of markets is implausible and is requested again: %s", suspect)
             self._metrics.suspect_lists.inc()
             return
         self._ask_again, self._not_before = False, now + AGAIN_S
@@ -140,7 +140,7 @@ class MarketWatch:
                 log.warning("%s: not listed by the exchange; it is captured from its first trade on", symbol)
 
     async def _ask_absent(self) -> None:
-        """Ask only about markets that are not trading."""
+        """Query only markets that are not trading."""
         self._absent_at = time.monotonic()
         absent = sorted(self._states.absent)
         if len(absent) > FEW:
@@ -155,11 +155,11 @@ class MarketWatch:
         for symbol in symbols:
             log.info("%s: the market trades: %s", symbol, by)
             if symbol not in self._capture.live_symbols(SILENCE_S):
-                # Its subscriptions may have died with the market, or before there was one.
+                # Its subscriptions may have been lost when the market was delisted, or before it was listed.
                 self._roster.renew_all(symbol)
 
     def _show(self) -> None:
-        """By name, so that the status can say which; most of the time there is none."""
+        """By name, so that the status can list them; usually there are none."""
         now = self._states.paused, self._states.unlisted
         for gauge, before, symbols in zip(
             (self._metrics.halted_symbols, self._metrics.waiting_symbols), self._shown, now, strict=True
