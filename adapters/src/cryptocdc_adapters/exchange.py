@@ -1,4 +1,4 @@
-"""An exchange's REST API: requests within its limits, its refusals obeyed, its errors given as exceptions."""
+"""An exchange's REST API: keeps requests within its limits, obeys its refusals, raises its errors as exceptions."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ TIMEOUT_S = 10
 LOG_AGAIN_S = 10.0
 
 URGENT, LIVE, SPARE = 0.95, 0.85, 0.6
-"""Shares of a limit: order books that wait; polling; backfill, which must not starve what is live."""
+"""Shares of a limit: for order books that wait, polling, and backfill, which must not starve live capture."""
 
 
 class ExchangeError(RuntimeError):
-    """The exchange did not answer as wanted; the message has what it said."""
+    """The request failed; the message has the exchange's response."""
 
 
 class ExchangeUnreachable(ExchangeError):
-    """No answer, or one about the exchange's own trouble (5xx), after retries."""
+    """No response, or a server error (5xx), after retries."""
 
 
 class ExchangeRefused(ExchangeError):
-    """The exchange understood and refuses: `code` is its own, 0 when it gave none. `unknown_symbol`: because it does
-    not list the market. `body`: the answer as it came.
+    """The exchange refuses the request: `code` is its error code, 0 if it gave none. `unknown_symbol`: because it does
+    not list the market. `body`: the raw response.
     """
 
     def __init__(self, code: int | str, message: str, body: bytes = b"", *, unknown_symbol: bool = False) -> None:
@@ -47,7 +47,7 @@ class ExchangeRefused(ExchangeError):
 
 
 class ExchangeUnreadable(ExchangeError):
-    """An invalid answer: `reason` in a word, fit for a label; `body` as it came, as far as it was read."""
+    """An invalid response: `reason` is one word, suitable as a label; `body` is what was read of the raw response."""
 
     def __init__(self, reason: str, message: str, body: bytes) -> None:
         self.reason, self.body = reason, body
@@ -55,22 +55,22 @@ class ExchangeUnreadable(ExchangeError):
 
 
 class ExchangeBusy(ExchangeError):
-    """No request may be sent for longer than the caller would wait."""
+    """No request may be sent for longer than the caller is prepared to wait."""
 
     def __init__(self, wait_s: float) -> None:
         self.wait_s = wait_s
-        super().__init__(f"the exchange wants no request for another {wait_s:.0f} s")
+        super().__init__(f"the exchange accepts no requests for another {wait_s:.0f} s")
 
 
 class Stopped(ExchangeError):
-    """The program ends; the request was dropped."""
+    """The program is stopping; the request was dropped."""
 
 
 class Rest:
     """One address's access to one exchange. Thread-safe; calls block.
 
     `patience_s`: how long one request may wait for budget, refusals and retries before it fails.
-    `on_throttled` is called with the status of each answer that asks to slow down.
+    `on_throttled` is called with the status of each response that demands slowing down.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Rest:
         self._stopping.set()
 
     def get(self, request: Request[Any], share: float = LIVE) -> bytes:
-        """Return the body of a successful answer. Raises ExchangeError of one of the kinds above."""
+        """Return the body of a successful response. Raises one of the ExchangeErrors above."""
         give_up = time.monotonic() + self._patience
         delay = 0.5
         path, max_bytes = request.path, request.max_bytes
@@ -131,7 +131,7 @@ class Rest:
             delay = min(delay * 2, 10.0)
 
     def ask(self, request: Request[T], share: float = LIVE) -> T:
-        """Return what the answer says. Raises ExchangeError, also for an answer that can't be read."""
+        """Return the parsed response. Raises ExchangeError, also for an invalid response."""
         body = self.get(request, share)
         try:
             return request.read(body, time.time_ns() // 1_000_000)
@@ -140,7 +140,7 @@ class Rest:
             raise ExchangeUnreadable(rejected.reason, message, body) from None
 
     def _log(self, problem: str) -> None:
-        """Log once in a while what a request is waiting for."""
+        """Log from time to time what a request is waiting for."""
         now = time.monotonic()
         if now - self._logged_at >= LOG_AGAIN_S:
             self._logged_at = now
@@ -169,7 +169,7 @@ class Rest:
 
 
 def _read(answer: requests.Response, max_bytes: int) -> bytes:
-    """Return all of the body, or a little more than `max_bytes` of a greater one: the rest is not even fetched."""
+    """Return the whole body, or slightly more than `max_bytes` of a larger one, whose rest is not fetched."""
     body = bytearray()
     with answer:
         for part in answer.iter_content(64 * 1024):
@@ -180,8 +180,8 @@ def _read(answer: requests.Response, max_bytes: int) -> bytes:
 
 
 def markets(rest: Rest, symbol: str | None = None) -> dict[str, Market]:
-    """Return every symbol that the exchange lists, or only `symbol`: nothing where it is not listed. Limits that the
-    answer tells hold from then on. Raises ExchangeError.
+    """Return all symbols that the exchange lists, or only `symbol`; empty if it is not listed. Limits in the response
+    take effect. Raises ExchangeError.
     """
     found: dict[str, Market] = {}
     for request in rest.venue.markets.listing(symbol):
@@ -197,7 +197,7 @@ def markets(rest: Rest, symbol: str | None = None) -> dict[str, Market]:
 
 
 def quote_volumes(rest: Rest) -> Mapping[str, float]:
-    """Return what was traded of every symbol in 24 hours, in its quote asset: to rank by. Raises ExchangeError."""
+    """Return the 24-hour volume of every symbol in its quote asset, for ranking. Raises ExchangeError."""
     found: dict[str, float] = {}
     for request in rest.venue.markets.quote_volumes():
         found |= rest.ask(request, URGENT)

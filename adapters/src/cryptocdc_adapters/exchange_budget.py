@@ -1,4 +1,4 @@
-"""What one address may ask of an exchange, shared by everything behind that address."""
+"""The request budget of one address at an exchange, shared by everything behind that address."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from cryptocdc_exchanges.port import Limit
 
 _CLOCKS_APART_S = 0.1
-"""What is counted by the exchange's clock is waited out a little longer."""
+"""Extra wait for limits whose periods follow the exchange's clock."""
 
 
 class Budget:
     """Thread-safe. The exchange's count, from its responses, overrides ours: it includes other programs."""
 
     def __init__(self, limits: Sequence[Limit], now: Callable[[], float] = time.time) -> None:
-        """`now`: seconds since the epoch. The first of the `limits` is taken where a request names none of them."""
+        """`now`: seconds since the epoch. A request that names none of the `limits` counts against the first."""
         self._now = now
         self._lock = threading.Lock()
         self._windows = {limit.name: _Window(limit) for limit in limits}
@@ -26,12 +26,12 @@ class Budget:
 
     @property
     def used(self) -> int:
-        """What is used of the limit that is closest to its end, as far as is known."""
+        """The known use of the limit that is closest to exhaustion."""
         return self._fullest()[0]
 
     @property
     def limit(self) -> int:
-        """How much that limit is in all."""
+        """The total of that limit."""
         return self._fullest()[1]
 
     def _fullest(self) -> tuple[int, int]:
@@ -41,9 +41,9 @@ class Budget:
         return max(known, key=lambda it: it[0] / it[1])
 
     def take(self, cost: int, share: float, limit: str = "") -> float:
-        """Take `cost` and return 0, or take nothing and return for how many seconds to wait.
+        """Spend `cost` and return 0, or spend nothing and return how many seconds to wait.
 
-        `share`: of the limit, up to which this request may go; what can wait leaves room for what can't.
+        `share`: the part of the limit that this request may use; what can wait leaves room for what can't.
         """
         with self._lock:
             now = self._now()
@@ -52,31 +52,31 @@ class Budget:
             return self._windows.get(limit, self._windows[self._usual]).take(cost, share, now)
 
     def observe(self, used: Mapping[str, int]) -> None:
-        """The exchange's counts, from an answer."""
+        """Apply the exchange's counts from a response."""
         with self._lock:
             for name, count in used.items():
                 self._windows[name].observe(count, self._now())
 
     def resize(self, amounts: Mapping[str, int]) -> None:
-        """The exchange's limits, from an answer."""
+        """Apply the exchange's limits from a response."""
         with self._lock:
             for name, amount in amounts.items():
                 self._windows[name].amount = amount
 
     def block(self, seconds: float) -> None:
-        """No request may be sent for so long, whatever its limit."""
+        """Block all requests for this long, whatever their limit."""
         with self._lock:
             self._blocked_until = max(self._blocked_until, self._now() + seconds)
 
 
 class _Window:
-    """One limit. What was used expires `per_s` after it was used, or with the exchange's period of the clock."""
+    """One limit. Use expires after `per_s`, or at the end of the exchange's clock period."""
 
     def __init__(self, limit: Limit) -> None:
         self._limit, self.amount = limit, limit.amount
         self._used = 0
         self._spent: deque[tuple[float, int]] = deque()
-        """When it expires, how much."""
+        """Pairs of expiry time and amount."""
 
     def used(self, now: float) -> int:
         while self._spent and self._spent[0][0] <= now:
@@ -85,7 +85,7 @@ class _Window:
 
     def take(self, cost: int, share: float, now: float) -> float:
         used, allowed = self.used(now), self.amount * share - cost
-        # What alone exceeds its share is let through in an unused period, or it would wait forever.
+        # A request that exceeds its share by itself is allowed in an unused period; otherwise it would wait forever.
         if used <= max(allowed, 0):
             self._add(cost, now)
             return 0.0

@@ -36,7 +36,7 @@ class Pong:
 
 
 def ping(venue: Venue, timeout_s: float = TIMEOUT_S, clock: Callable[[], float] = time.time) -> Pong:
-    """Send the lightest request there is. Raises ExchangeUnreachable when nothing at all answers, NotAnExchange,
+    """Send the lightest possible request. Raises ExchangeUnreachable if nothing answers, NotAnExchange,
     UnsupportedProxy.
     """
     request = venue.requests.ping()
@@ -69,7 +69,7 @@ def ping(venue: Venue, timeout_s: float = TIMEOUT_S, clock: Callable[[], float] 
         kind = answer.headers.get("Content-Type", "no content type")
         raise NotAnExchange(f"{url}: not an exchange; it sends {kind}: {said}") from None
     date = answer.headers.get("Date")
-    # The header has whole seconds, cut off: on average half a second passed since.
+    # The header is truncated to whole seconds, so on average half a second has passed since.
     skew = (began + ended) / 2 - (parsedate_to_datetime(date).timestamp() + 0.5) if date else None
     return Pong((ended - began) * 1000, skew)
 

@@ -1,7 +1,7 @@
-"""HTTP for every client of the project, and the one place that decides which requests go by way of a proxy.
+"""HTTP for all clients of the project, and the one place that decides which requests use a proxy.
 
-The environment names the proxies, as everywhere: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, and in `NO_PROXY` the hosts
-that are reached without. The loopback addresses are always reached without: what listens there is on this machine.
+As usual, the environment names the proxies (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`) and, in `NO_PROXY`, the hosts
+that are reached directly. Loopback addresses are never proxied.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class UnsupportedProxy(requests.exceptions.InvalidProxyURL):
 
 
 def proxy_of(url: str) -> str | None:
-    """The proxy by way of which `url` is requested, http://… or https://…, or None. Raises UnsupportedProxy."""
+    """Return the proxy for `url`, http://… or https://…, or None. Raises UnsupportedProxy."""
     parts = urlsplit(url)
     scheme = _PLAIN.get(parts.scheme, parts.scheme)
     if is_loopback(parts.hostname or "") or should_bypass_proxies(f"{scheme}://{parts.netloc}", no_proxy=None):
@@ -47,7 +47,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _accepted(name: str, value: str) -> str:
-    # curl and requests take a proxy without a scheme for one that is spoken to in plain HTTP.
+    # curl and requests treat a proxy without a scheme as a plain HTTP one.
     proxy = value if "://" in value else f"http://{value}"
     try:
         parts = urlsplit(proxy)
@@ -66,7 +66,7 @@ def _accepted(name: str, value: str) -> str:
 
 
 class Session(requests.Session):
-    """Raises a RequestException for whatever is wrong with an address; UnsupportedProxy is one, too."""
+    """Raises a RequestException for any invalid address; UnsupportedProxy is one, too."""
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)

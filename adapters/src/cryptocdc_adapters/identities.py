@@ -9,10 +9,10 @@ from cryptocdc_core.settings import PostgresSettings
 
 
 def source_in_use(settings: PostgresSettings, feed: CryptoFeed, given: str | None) -> Source:
-    """The source that a command means: `given`, else the only one under which the feed has tables in PostgreSQL.
+    """Return the source to use: `given`, or else the only one under which the feed has tables in PostgreSQL.
 
-    A run falls back to the simulator by itself, so its user need not know which it was.
-    Raises FeedError when `given` is no source, or when there are several to choose from; psycopg2.Error.
+    A run falls back to the simulator automatically, so its user need not know which one was used.
+    Raises FeedError if `given` is not a source, or if there are several to choose from; psycopg2.Error.
     """
     by_identity = {identity(feed.name, source): source for source in SUFFIXES}
     if given is not None:

@@ -82,9 +82,9 @@ def group_config(settings: KafkaSettings, group: str, **more: object) -> dict[st
 
 
 def apply_topics(settings: KafkaSettings, topics: Iterable[Topic], replication: int) -> None:
-    """Make the topics that are missing and set the configuration of those that are there.
+    """Create missing topics and update the configuration of existing ones.
 
-    Partitions are only ever added: a plan's count is immutable, but a topic made by hand may have fewer.
+    Partitions are only added: a plan's count is immutable, but a topic created by hand may have fewer.
     Raises KafkaException.
     """
     admin = AdminClient(client_config(settings))
@@ -119,7 +119,7 @@ def _entries(topic: Topic) -> list[ConfigEntry]:
 
 
 def delete_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
-    """Delete the topics that are there. Raises KafkaException."""
+    """Delete those of the topics that exist. Raises KafkaException."""
     admin = AdminClient(client_config(settings))
     there = admin.list_topics(timeout=TIMEOUT_S).topics
     doomed = [name for name in names if name in there]
@@ -128,9 +128,9 @@ def delete_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
 
 
 def replication(settings: KafkaSettings, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> dict[str, int]:
-    """Return how many replicas each of the topics has, those that are not there left out.
+    """Return the number of replicas of each existing topic; of partitions that differ, that of the majority.
 
-    A topic whose partitions differ has as many as most of them. Raises KafkaException.
+    Raises KafkaException.
     """
     there = AdminClient(client_config(settings)).list_topics(timeout=timeout_s).topics
     counts = {
@@ -140,7 +140,7 @@ def replication(settings: KafkaSettings, topics: Iterable[str], timeout_s: float
 
 
 def has_no_leader_yet(error: KafkaException) -> bool:
-    """Return whether the error is about a new topic, whose partitions have no leader for a moment."""
+    """Return whether the error is about a new topic, whose partitions have no leader yet."""
     reason = error.args[0]
     return isinstance(reason, KafkaError) and reason.code() in (
         KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART,

@@ -1,8 +1,8 @@
-"""Tells whether a client is a member of its consumer group, from librdkafka's statistics.
+"""Determines from librdkafka's statistics whether a client is a member of its consumer group.
 
-That a broker answers says nothing of it: a group whose coordinator is missing never forms, and a client of it waits
-forever for an assignment without any error. A member without partitions, as where there are more members than
-partitions, is a member all the same.
+A responding broker is not enough: a group whose coordinator is missing never forms, and its clients wait forever for an
+assignment, without any error. A member without partitions, when there are more members than partitions, is still a
+member.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PATIENCE_S = 10.0
 
 
 class _Group(msgspec.Struct):
-    """Of the statistics what is read: https://github.com/confluentinc/librdkafka/blob/master/STATISTICS.md."""
+    """The fields read of the statistics: https://github.com/confluentinc/librdkafka/blob/master/STATISTICS.md."""
 
     state: str = "unknown"
     join_state: str = "unknown"
@@ -40,11 +40,11 @@ class Membership:
 
     @property
     def settings(self) -> dict[str, object]:
-        """What makes librdkafka report."""
+        """The settings with which librdkafka reports statistics."""
         return {"statistics.interval.ms": EVERY_MS, "stats_cb": self.take}
 
     def take(self, statistics: str) -> None:
-        """Take note of the client's statistics, a JSON text."""
+        """Record the client's statistics, a JSON text."""
         found = self._decoder.decode(statistics).cgrp or _Group()
         self._state = f"coordinator {found.state}, member {found.join_state}"
         if (found.state, found.join_state) == ("up", "steady"):
@@ -54,11 +54,11 @@ class Membership:
 
     @property
     def member(self) -> bool:
-        """Whether it is in the group, with or without partitions."""
+        """Return whether the client is in the group, with or without partitions."""
         return self._outside_since is None
 
     def obstacle(self) -> str | None:
-        """Return why it gets no partitions, None while it is a member or may soon be."""
+        """Return why the client gets no partitions, None while it is a member or may soon be."""
         since = self._outside_since
         if since is None or self._now() - since < PATIENCE_S:
             return None

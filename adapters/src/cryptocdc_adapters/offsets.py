@@ -1,4 +1,4 @@
-"""Offsets in Kafka: what groups have committed, how far topics have come, and what lies between."""
+"""Offsets in Kafka: committed by groups, ends of topics, and the lag between them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ Span = tuple[int, int]
 
 
 class GroupOffsets:
-    """What one group has committed. It does not join the group, so that it disturbs no member; close it at the end.
+    """Reads the committed offsets of one group without joining it, so that no member is disturbed. Close it after use.
 
-    A consumer is asked and not the admin client: librdkafka's `list_consumer_group_offsets` ends the whole process
-    (SIGSEGV) when the coordinator answers NOT_COORDINATOR, as it does for a group that a broker which has just started
-    has not met (librdkafka 5040).
+    It uses a consumer, since librdkafka's admin call `list_consumer_group_offsets` crashes the process (SIGSEGV) when
+    the coordinator answers NOT_COORDINATOR, as a broker that has just started does for a group it has not loaded
+    (librdkafka 5040).
     """
 
     def __init__(self, settings: KafkaSettings, group: str) -> None:
         self._consumer = Consumer(client_config(settings, group_id=group, enable_auto_commit=False))
 
     def committed(self, partitions: Iterable[Partition], timeout_s: float = TIMEOUT_S) -> dict[Partition, int]:
-        """Return the committed offset of each of `partitions`, without those of which the group has committed none.
+        """Return the committed offset of each of `partitions`, without those for which none was committed.
 
-        A coordinator that is not there yet is asked again until `timeout_s` is over. Raises KafkaException.
+        A coordinator that is not available yet is retried until `timeout_s` has passed. Raises KafkaException.
         """
         asked, deadline = list(partitions), time.monotonic() + timeout_s
         return retry(
@@ -61,7 +61,7 @@ class GroupOffsets:
 def committed(
     settings: KafkaSettings, group: str, partitions: Iterable[Partition], timeout_s: float = TIMEOUT_S
 ) -> dict[Partition, int]:
-    """As `GroupOffsets.committed`, for one who asks once."""
+    """As `GroupOffsets.committed`, for a single call."""
     offsets = GroupOffsets(settings, group)
     try:
         return offsets.committed(partitions, timeout_s)
@@ -70,7 +70,7 @@ def committed(
 
 
 def ends(admin: AdminClient, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> dict[Partition, Span]:
-    """Return the span of each partition of the topics; those that are not there have none.
+    """Return the span of each partition of the topics; topics that don't exist have none.
 
     Raises KafkaException, TimeoutError.
     """
@@ -93,11 +93,11 @@ def lag(span: Span, committed: int) -> int:
 
 
 def lags(spans: Mapping[Partition, Span], committed: Mapping[Partition, int]) -> dict[Partition, int]:
-    """Return the lag of each partition, those included of which nothing was committed."""
+    """Return the lag of each partition, including those without a committed offset."""
     return {at: lag(span, committed.get(at, 0)) for at, span in spans.items()}
 
 
 def group_lag(settings: KafkaSettings, group: str, topics: Iterable[str], timeout_s: float = TIMEOUT_S) -> int:
-    """Return how many records of the topics the group has not committed. Raises KafkaException, TimeoutError."""
+    """Return how many of the topics' records the group has not committed. Raises KafkaException, TimeoutError."""
     spans = ends(AdminClient(client_config(settings)), topics, timeout_s)
     return sum(lags(spans, committed(settings, group, spans, timeout_s)).values())

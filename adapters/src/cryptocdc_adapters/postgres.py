@@ -16,13 +16,14 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 10
 DEADLOCKED_S = 60.0
-"""How long a schema is tried again that others keep from being applied."""
+"""How long a schema is retried while concurrent transactions prevent it."""
 
 
 def connect(settings: PostgresSettings, program: str, *, autocommit: bool = False) -> Connection:
-    """A connection in UTC, named after `program` in pg_stat_activity. Raises psycopg2.OperationalError.
+    """Return a connection in UTC, named `program` in pg_stat_activity. Raises psycopg2.OperationalError.
 
-    TCP keep-alive finds a dead peer within half a minute; without it a cut network would hang a writer for hours.
+    TCP keep-alive detects a dead peer within half a minute; without it a network failure would block a writer for
+    hours.
     """
     connection = psycopg2.connect(
         host=settings.host,
@@ -31,7 +32,7 @@ def connect(settings: PostgresSettings, program: str, *, autocommit: bool = Fals
         user=settings.user,
         password=settings.password,
         sslmode=settings.sslmode,
-        # libpq's own default where none is given.
+        # libpq's own default if none is given
         sslrootcert=None if settings.ca_file is None else str(settings.ca_file),
         application_name=f"cryptocdc-{program}",
         connect_timeout=CONNECT_TIMEOUT_S,
@@ -71,7 +72,7 @@ def missing_tables(connection: Connection, schema: str, tables: Iterable[str], p
 def apply_schema(settings: PostgresSettings, statements: Sequence[str]) -> None:
     """Run a plan's statements in one transaction: all of the schema, or none.
 
-    Raises psycopg2.errors.RaiseException in the plan's own words when the rows that are there forbid it.
+    Raises psycopg2.errors.RaiseException, with the plan's message, if existing rows forbid it.
     """
     connection = connect(settings, "apply")
     try:
@@ -83,7 +84,7 @@ def apply_schema(settings: PostgresSettings, statements: Sequence[str]) -> None:
 
 def _run_all(connection: Connection, statements: Sequence[str]) -> None:
     with connection, connection.cursor() as cursor:
-        # Concurrent appliers would fail at each other's CREATE … IF NOT EXISTS.
+        # Concurrent appliers would fail because of each other's CREATE … IF NOT EXISTS.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('cryptocdc-apply'))")
         for statement in statements:
             cursor.execute(statement)

@@ -22,7 +22,8 @@ AT_ONCE = 500
 
 
 class Records:
-    """A feed's change topics. For one thread at a time. Is assigned by hand, joins no group and commits nothing."""
+    """A feed's change topics, for one thread at a time. Partitions are assigned manually; it joins no group and commits
+    nothing."""
 
     def __init__(self, settings: KafkaSettings, names: Names) -> None:
         self._names = names
@@ -30,7 +31,7 @@ class Records:
         self._consumer = Consumer(
             client_config(
                 settings,
-                group_id="cryptocdc-trace",  # the client demands a name
+                group_id="cryptocdc-trace",  # required by the client
                 enable_auto_commit=False,
                 enable_partition_eof=True,
                 fetch_wait_max_ms=50,
@@ -42,8 +43,8 @@ class Records:
         self, stream: Stream, key: Values, from_ms: int, until_ms: int, limit_s: float,
         is_it: Callable[[Change], bool] | None = None,
     ) -> Sent | None:  # fmt: skip
-        """The change of the row with that key that `is_it`, of those in Kafka from `from_ms` until `until_ms`; without
-        `is_it` the last of them.
+        """Return the change of the row with that key for which `is_it` is true, among those in Kafka from `from_ms`
+        until `until_ms`; without `is_it` the last of them.
 
         The search ends after READ_MOST records, after `limit_s`, and at the partition's end. Raises KafkaException.
         """
@@ -74,7 +75,8 @@ class Records:
             self._consumer.unassign()
 
     def _start(self, topic: str, symbol: str, from_ms: int, limit_s: float) -> TopicPartition:
-        """The first record as young as `from_ms` in the partition of the symbol's changes; its end if there is none."""
+        """Return the first offset at or after `from_ms` in the partition of the symbol's changes; its end if there is
+        none."""
         described = self._consumer.list_topics(topic, timeout=limit_s).topics[topic]
         if described.error is not None:
             raise KafkaException(described.error)

@@ -24,10 +24,10 @@ class ExchangeSuspect(ExchangeError):
 def resolved(
     rest: Rest, feed: CryptoFeed, source: Source, current: Collection[str] = (), absent: Collection[str] = ()
 ) -> ResolvedFeed:
-    """Ask the exchange what the feed's symbols mean; `current` and `absent` as `resolve` takes them.
+    """Ask the exchange what the feed's symbols mean; `current` and `absent` as in `resolve`.
 
-    A list of markets that can't be right is requested again; when it stays so, the feed keeps its names, or the symbols
-    of before, and says why. Raises FeedError, also for what the exchange does not have; ExchangeError.
+    An implausible list of markets is requested again; if it remains so, the feed keeps its names or previous symbols,
+    with the reason. Raises FeedError, also for what the exchange does not support; ExchangeError.
     """
     check(feed)
     found, suspect = _believable(rest, feed, source, current)

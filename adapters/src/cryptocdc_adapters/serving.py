@@ -17,8 +17,8 @@ from cryptocdc_core.settings import ServingSettings
 class Health:
     """Health of the program's loop: healthy while the last `beat` is younger than `limit_s`.
 
-    A program beats when it has really got on (a batch written, a poll that found nothing to do), never from a timer of
-    its own: one that hangs goes unhealthy.
+    A program beats when it has made progress (a batch written, a poll that found nothing to do), never from a separate
+    timer, so that one that hangs becomes unhealthy.
     """
 
     def __init__(self, limit_s: float, now: Callable[[], float] = time.monotonic) -> None:
@@ -52,8 +52,8 @@ class Health:
     def obstacle(self) -> str | None:
         """Return what prevents the program's work now, None when nothing does.
 
-        A restart may be no remedy for it, so it is apart from `problem`: readiness reports within seconds what
-        liveness must tolerate for a while.
+        A restart may not help, so it is separate from `problem`: readiness reports within seconds what liveness must
+        tolerate for a while.
         """
         problem = self.problem()
         return problem if problem is not None else next((found for check in self._checks if (found := check())), None)
@@ -86,7 +86,7 @@ def serve(registry: CollectorRegistry, health: Health, host: str, port: int) -> 
 
 
 def serve_or_exit(registry: CollectorRegistry, health: Health, settings: ServingSettings) -> WSGIServer:
-    """`serve` as the settings say; exit with the code of a missing platform when the port is taken."""
+    """Call `serve` with the settings' port; exit with Exit.PLATFORM if it is in use."""
     try:
         return serve(registry, health, settings.metrics_host, settings.metrics_port)
     except OSError as error:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def addresses(targets: str) -> list[str]:
-    """`host:port` of each program, as they are now.
+    """Return `host:port` of each program that runs now.
 
-    `targets` is the path of a file for Prometheus (file_sd, *.json), or `host:port` separated by commas, each host
-    standing for all of its addresses, as a headless service stands for its pods. What is not there is left out.
+    `targets` is the path of a Prometheus file_sd file (*.json), or `host:port` separated by commas, where each host is
+    expanded to all of its addresses, such as a headless service to its pods. Unknown hosts are left out.
     """
     if targets.endswith(".json"):
         try:

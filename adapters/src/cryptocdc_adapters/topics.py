@@ -1,4 +1,4 @@
-"""A topic, or a part of it, read to where it ends now."""
+"""Reads a topic, or a part of it, up to its current end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ Bounds = dict[int, tuple[int, int]]
 
 
 def bounds(consumer: Consumer, topic: str) -> Bounds:
-    """Return where the partitions of `topic` begin and end. Raises KafkaException, also when there is no such topic."""
+    """Return the first and the end offset of each partition. Raises KafkaException, also if the topic does not
+    exist."""
     described = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
     if described.error is not None:
         raise KafkaException(described.error)
@@ -26,9 +27,9 @@ def bounds(consumer: Consumer, topic: str) -> Bounds:
 
 
 def read_to_ends(consumer: Consumer, topic: str, spans: Mapping[int, tuple[int, int]]) -> Iterator[Message]:
-    """Yield the records of each partition in its span, from the first offset up to the second, which is left out.
+    """Yield the records of each partition in its span, from the first offset up to the second, exclusive.
 
-    `consumer` is assigned by hand and commits nothing here. Raises KafkaException, also when nothing has come for
+    `consumer` is assigned manually and commits nothing here. Raises KafkaException, also if nothing arrives for
     TIMEOUT_S.
     """
     unread = {p: end for p, (start, end) in spans.items() if start < end}
@@ -41,7 +42,7 @@ def read_to_ends(consumer: Consumer, topic: str, spans: Mapping[int, tuple[int, 
             deadline = time.monotonic() + TIMEOUT_S
             if message.offset() < unread.get(message.partition(), 0):
                 yield message
-        # Compaction leaves holes, so the position tells the end, not the last record's offset.
+        # Compaction leaves holes, so the end is recognized by the position, not by the last record's offset.
         for position in consumer.position([TopicPartition(topic, p) for p in unread]):
             if position.offset >= unread[position.partition]:
                 del unread[position.partition]
@@ -50,15 +51,14 @@ def read_to_ends(consumer: Consumer, topic: str, spans: Mapping[int, tuple[int, 
 
 
 def uncommitted(consumer: Consumer, topic: str) -> Bounds:
-    """Return what of each partition the group of `consumer` has not committed. Raises KafkaException."""
+    """Return the span of each partition that the group of `consumer` has not committed. Raises KafkaException."""
     found = bounds(consumer, topic)
     committed = consumer.committed([TopicPartition(topic, p) for p in found], timeout=TIMEOUT_S)
     return {at.partition: (max(found[at.partition][0], at.offset), found[at.partition][1]) for at in committed}
 
 
 def read_whole(settings: KafkaSettings, topic: str) -> list[Message]:
-    """Every record of the topic, which may have been made a moment ago; those of a partition in order. Raises
-    KafkaException."""
+    """Return all records of the topic, which may be new; each partition's in order. Raises KafkaException."""
     return retry(lambda: _read(settings, topic), KafkaException, TIMEOUT_S, 0.3, has_no_leader_yet)
 
 

@@ -1,4 +1,4 @@
-"""When something that failed is tried again."""
+"""Delays between attempts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Backoff:
 
 @dataclass
 class Restarts:
-    """When a process that has died is started again: at once, then after waits that grow until one was steady for
+    """When to restart a process that has died: immediately, then after increasing delays, until it has run for
     `steady_s` seconds."""
 
     backoff: Backoff
@@ -33,16 +33,16 @@ class Restarts:
     next_at: float = 0.0
 
     def alive(self, now: float) -> None:
-        """Note that the process is alive."""
+        """Record that the process is alive."""
         if now - self.next_at > self.steady_s:
             self.failures = 0
 
     def due(self, now: float) -> bool:
-        """Return whether the process, which is dead, is to be started now."""
+        """Return whether the dead process is to be started now."""
         return now >= self.next_at
 
     def started(self, now: float) -> None:
-        """Note that a start was tried."""
+        """Record an attempt to start it."""
         self.failures += 1
         self.next_at = now + self.backoff.after(self.failures)
 
@@ -54,8 +54,8 @@ def retry(
     pause_s: float,
     transient: Callable[[Any], bool] = lambda _: True,
 ) -> T:
-    """Return what `attempt` returns, tried every `pause_s` seconds while it raises one of `on` that is `transient`.
-    Raise that once `limit_s` seconds are over, and anything else at once."""
+    """Return what `attempt` returns, retried every `pause_s` seconds while it raises one of `on` that is `transient`.
+    Raise that after `limit_s` seconds, and anything else immediately."""
     deadline = time.monotonic() + limit_s
     while True:
         try:
