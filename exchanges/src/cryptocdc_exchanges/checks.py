@@ -1,4 +1,4 @@
-"""What is checked of everything that a venue sends, whichever way it came."""
+"""Validation of everything that a venue sends, over WebSocket or REST."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from msgspec import Meta
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-"""What PostgreSQL's bigint holds."""
+"""The range of PostgreSQL's bigint."""
 IdOrNone = Annotated[int, Meta(ge=-1, le=2**63 - 1)]
-"""-1 where a venue says so that there is none."""
+"""An id, or -1 where a venue uses that for none."""
 Time = Annotated[int, Meta(ge=1, le=2**53)]
-"""Milliseconds since the epoch. No lower bound in sense: captures are replayed years later."""
+"""Milliseconds since the epoch. Without a plausible lower bound, since captures are replayed years later."""
 
 T = TypeVar("T")
 
-# One match for all of a frame's decimals is several times as fast as one for each. Digits are bounded as core's are.
+# One match for all decimals of a frame is several times as fast as one for each. Digits are bounded as in core.
 _AMOUNTS = re.compile(r"(?:\d{1,200}(?:\.\d{1,200})?,)*\Z", re.ASCII)
 _SIGNED = re.compile(r"(?:-?\d{1,200}(?:\.\d{1,200})?,)*\Z", re.ASCII)
 
 
 class Rejected(ValueError):
-    """A frame, or one row of an answer, that is refused. `reason` is one of a few words, fit for a label."""
+    """A refused frame, or refused row of a response. `reason` is one of a few words, suitable as a label."""
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason = reason
@@ -35,26 +35,26 @@ class Rejected(ValueError):
 
 
 def amounts(texts: Sequence[str]) -> None:
-    """Prices and quantities: plain decimals that are not negative. Raises Rejected."""
+    """Check prices and quantities: plain decimals that are not negative. Raises Rejected."""
     _check(texts, _AMOUNTS)
 
 
 def signed(texts: Sequence[str]) -> None:
-    """Plain decimals of either sign. Raises Rejected."""
+    """Check plain decimals of either sign. Raises Rejected."""
     _check(texts, _SIGNED)
 
 
 def _check(texts: Sequence[str], pattern: re.Pattern[str]) -> None:
     joined = "".join([f"{text}," for text in texts])
-    # A comma within a text would make two decimals of one.
+    # A comma in a text would turn it into two decimals.
     if pattern.match(joined) is None or joined.count(",") != len(texts):
         wrong = next(text for text in texts if "," in text or not pattern.match(f"{text},"))
         raise Rejected("wrong-decimal", f"{wrong[:40]!r} is not a decimal; accepted: digits such as 0.00012300")
 
 
 def fingerprint(*reported: object) -> int:
-    """Return an id of what an exchange reports without one: the same for the same values, whoever receives them. It
-    is a whole number that JavaScript represents exactly."""
+    """Return an id for a report that has none: a hash of its values, the same for every producer. It is a whole number
+    that JavaScript represents exactly."""
     text = "\0".join(map(str, reported)).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:6])
 

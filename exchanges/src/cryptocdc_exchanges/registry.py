@@ -1,4 +1,4 @@
-"""The venues by name: every folder of this package adds its own."""
+"""The venues by name, collected from the folders of this package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptocdc_exchanges.port import Proof, Venue
 
 
 def _all() -> Iterator[Venue]:
-    """A folder is found by being there, so that a new one touches no file but its own."""
+    """Folders are discovered, so that adding one changes no other file."""
     for folder in pkgutil.iter_modules(cryptocdc_exchanges.__path__, f"{cryptocdc_exchanges.__name__}."):
         if folder.ispkg:
             yield from import_module(folder.name).VENUES
@@ -25,13 +25,13 @@ VENUES: dict[str, Venue] = {venue.name: venue for venue in _all()}
 
 
 def venue_of(feed: CryptoFeed, rest_url: str | None = None, websocket_url: str | None = None) -> Venue:
-    """Return the feed's venue at its own hosts, unless the feed or the caller (who wins) names others."""
+    """Return the feed's venue at its own hosts, unless the feed or the caller, who has priority, names others."""
     endpoints = feed.spec.endpoints
     return VENUES[feed.spec.exchange].at(rest_url or endpoints.rest, websocket_url or endpoints.websocket)
 
 
 def simulated(feed: CryptoFeed, rest_url: str, websocket_url: str) -> Venue:
-    """Return the feed's venue at the simulator with these base URLs. A feed of `simulated` may name another one."""
+    """Return the feed's venue at the simulator with these base URLs. A feed of `simulated` may specify others."""
     endpoints = feed.spec.endpoints
     if feed.spec.exchange == "simulated":
         return venue_of(feed, endpoints.rest or rest_url, endpoints.websocket or websocket_url)
@@ -39,8 +39,8 @@ def simulated(feed: CryptoFeed, rest_url: str, websocket_url: str) -> Venue:
 
 
 def always_listed(feed: CryptoFeed, source: Source) -> tuple[str, ...]:
-    """Return the markets that whoever answers for the feed must list. A replayed capture lists what was recorded,
-    however little that is.
+    """Return the markets that a plausible list must contain; none for a replayed capture, which lists only what was
+    recorded.
     """
     if source == "capture":
         return ()
@@ -49,8 +49,8 @@ def always_listed(feed: CryptoFeed, source: Source) -> tuple[str, ...]:
 
 
 def completeness(feed: CryptoFeed) -> dict[str, Proof]:
-    """Return by table by what it is known whether all rows of the feed's streams arrived. That rows are equal in both
-    databases says nothing about it.
+    """Return by table how it is known whether all rows of the feed's streams arrived. Equality of both databases does
+    not show that.
     """
     offers, streams = VENUES[feed.spec.exchange].offers, feed.spec.streams
     return {table: offers[table].of(getattr(streams, table)).proof for table in streams.tables if table in offers}

@@ -52,7 +52,7 @@ VENUES = (
     _venue(
         "binance", "https://data-api.binance.vision", "wss://data-stream.binance.vision",
         "BTCUSDT", "ETHUSDT", "BNBUSDT", "ETHBTC",
-        lacks=frozenset({"trade"}),  # the hosts that need no key do not have historicalTrades
+        lacks=frozenset({"trade"}),  # hosts that require no key do not have historicalTrades
     ),
     _venue(
         "binance-us", "https://api.binance.us", "wss://stream.binance.us:9443",

@@ -1,7 +1,7 @@
-"""Answers of Binance's REST API, and the rows that they make.
+"""Responses of Binance's REST API, and the rows in them.
 
-Shapes: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints. A row of an answer
-that is wrong is refused alone; `Rows.refused` says which and why.
+Shapes: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints. An invalid row
+is refused individually; `Rows.refused` has its position and the reason.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, de
 from cryptocdc_exchanges.port import BookSnapshot, FirstTrade, Refused, Rows
 
 _LAST_MS = 86_400_000
-"""After its end: a kline that no other follows is closed."""
+"""Time after its end at which a kline without a successor counts as closed."""
 T = TypeVar("T")
 R = TypeVar("R", bound=Row)
 
 
 def position(part: bytes) -> int | None:
-    """Return the id of a refused trade or the open time in ms of a refused kline; None where it can't be read."""
+    """Return the id of a refused trade or the open time in ms of a refused kline; None if it can't be read."""
     try:
         element = msgspec.json.decode(part)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -62,7 +62,7 @@ class RawTrade(
 
 
 class Kline(msgspec.Struct, array_like=True, gc=False):
-    """The twelfth element means nothing, by the exchange's own word."""
+    """The exchange documents the twelfth element as unused."""
 
     open_time: Time
     open: str
@@ -110,7 +110,7 @@ class Depth(msgspec.Struct, rename={"last_id": "lastUpdateId"}):
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    """Return an answer as this type. Raises Rejected, also for an error that came instead."""
+    """Return a response as this type. Raises Rejected, also for an error response."""
     try:
         return decoded(body, kind)
     except Rejected as rejected:
@@ -122,7 +122,7 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 
 def each(body: bytes, kind: type[T], make: Callable[[T], R]) -> Rows[R]:
-    """Return each element of the answer's list by itself. Raises Rejected when it is not a list."""
+    """Return the undecoded elements of the response's list. Raises Rejected if it is not a list."""
     rows: list[R] = []
     refused: list[Refused] = []
     for part in decode(body, list[msgspec.Raw]):
@@ -134,7 +134,7 @@ def each(body: bytes, kind: type[T], make: Callable[[T], R]) -> Rows[R]:
 
 
 def aggregate_trades(symbol: str, body: bytes, now_ms: int) -> Rows[RecentTradesRow]:
-    """/aggTrades. Raises Rejected when the answer is not a list, as every function below."""
+    """/aggTrades. Like every function below, raises Rejected if the response is not a list."""
 
     def row(trade: AggregateTrade) -> RecentTradesRow:
         amounts((trade.price, trade.quantity))
@@ -173,10 +173,11 @@ def first_trade(symbol: str, kind: str, body: bytes, now_ms: int) -> FirstTrade:
 
 
 def klines(symbol: str, interval: str, body: bytes, now_ms: int) -> Rows[KlinesRow]:
-    """/klines. The answer has no flag for closed, and an exchange may revise a kline for some seconds after its end.
+    """/klines. The response has no flag for closed klines, and an exchange may revise one for some seconds after its
+    end.
 
-    A kline counts as closed when the next one has begun and it was requested at least SETTLE_MS after its end. Our
-    clock alone decides only a day later: a market that is no longer traded has no next one. The times of a kline are
+    A kline counts as closed if the next one has begun and it was requested at least SETTLE_MS after its end. If there
+    is no next one, as in a market that is no longer traded, our clock decides a day later. The times of a kline are
     stored as reported; its end is that of its interval.
     """
     parts = map(position, map(bytes, decode(body, list[msgspec.Raw])))
@@ -223,7 +224,7 @@ def tickers(body: bytes, now_ms: int) -> Rows[Crypto24hStatsRow]:
 
 
 def prices(body: bytes, now_ms: int) -> Rows[LatestPricesRow]:
-    """/ticker/price of several symbols. It bears no time: capture dates it."""
+    """/ticker/price of several symbols. It contains no time, so the time of capture is used."""
 
     def row(price: Price) -> LatestPricesRow:
         amounts((price.price,))

@@ -1,4 +1,4 @@
-"""Names of channels and the commands that subscribe to them.
+"""Channel names and subscription commands.
 
 Source: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams. A server pings every 20 s, which
 the WebSocket library answers.
@@ -22,10 +22,10 @@ from cryptocdc_core.feed import Streams
 from cryptocdc_exchanges.port import Channel, ConnectionLimits
 
 _PATH = "/stream"
-"""Combined: each frame is wrapped with the name of its channel."""
+"""The path of combined streams: each frame is wrapped with the name of its channel."""
 
 limits = ConnectionLimits(
-    channels=200,  # 1,024 are allowed; with fewer a cut hurts fewer
+    channels=200,  # 1,024 are allowed; with fewer a disconnect affects fewer
     channels_per_command=100,
     command_every_s=0.3,  # five messages a second are allowed, pings included
     attempts=250,  # 300 are allowed

@@ -1,7 +1,7 @@
-"""Frames of Binance's WebSocket streams, and the rows that they make.
+"""Frames of Binance's WebSocket streams, and the rows in them.
 
 Shapes: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams. Each kind of event is decoded in
-one pass straight into its own structure; what fits none is looked at again to say why.
+one pass directly into its own structure; a frame that fits none is examined again to report why.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, no
 from cryptocdc_exchanges.port import BookUpdate, Closing, Control, Decode, Event, Reply
 
 MAX_FRAME_BYTES = 1024 * 1024
-"""The largest frames (depth after a crash) are some tens of kilobytes."""
+"""The largest frames (depth after a crash) have some tens of kilobytes."""
 _QUOTES, _HEAD = b"@bookTicker", 256
-"""In the name of a channel, which is at the beginning of a frame."""
+"""Part of the channel's name, which is at the beginning of a frame."""
 
 
 class _Event(msgspec.Struct, tag_field="e", gc=False):
@@ -222,7 +222,8 @@ class BookTicker(
     msgspec.Struct, gc=False,
     rename={"update_id": "u", "symbol": "s", "bid": "b", "bid_quantity": "B", "ask": "a", "ask_quantity": "A"},
 ):  # fmt: skip
-    """The best bid and ask. It is the only event without a kind (`e`) and without a time: capture dates it."""
+    """The best bid and ask. It is the only event without a kind (`e`) and without a time, so the time of capture is
+    used."""
 
     update_id: Id
     symbol: str
@@ -254,15 +255,15 @@ _any = msgspec.json.Decoder()
 
 
 def decoder(streams: Streams) -> Decode:
-    """Aggregates and raw trades count their ids apart: those that the feed did not ask for are refused."""
+    """Aggregates and raw trades have separate ids: the kind that the feed does not capture is refused."""
     trades = streams.recent_trades
     unwanted = RawTrade if trades is None or trades.kind == "aggregate" else AggregateTrade
     return decoding(_Frame, unwanted, quotes=_quotes if streams.best_quotes is not None else None)
 
 
 def decoding(frame: type[Any], *unwanted: type, quotes: msgspec.json.Decoder[Any] | None = None) -> Decode:
-    """Return the decoder of combined frames, whose `data` is of one of the kinds that `frame` says; `quotes` decodes
-    those with a best bid and ask that have no kind."""
+    """Return the decoder of combined frames: `frame` has the accepted kinds of `data`; `quotes` decodes best bids and
+    asks, which have no kind."""
     typed = msgspec.json.Decoder(frame)
     not_rows: tuple[type, ...] = (Shutdown, *unwanted)
     (data,) = msgspec.structs.fields(frame)
@@ -274,7 +275,7 @@ def decoding(frame: type[Any], *unwanted: type, quotes: msgspec.json.Decoder[Any
         if len(frame) > MAX_FRAME_BYTES:
             raise Rejected("oversize", f"{len(frame)} bytes; {MAX_FRAME_BYTES} are accepted")
         try:
-            # The channel's name identifies such a frame; only feeds that ask for it look.
+            # The channel's name identifies such a frame; only feeds with that stream check it.
             if quotes is not None and _QUOTES in frame[:_HEAD]:
                 return (quotes.decode(frame).data,)
             event = typed.decode(frame).data
@@ -337,8 +338,8 @@ def best_quote(event: Quoted, event_ms: int, now_ms: int) -> BestQuotesRow:
 def _check_interval(interval: str) -> None:
     """Raise Rejected for an interval that is not one of the exchange's.
 
-    The times of a kline are stored as the exchange reports them, also where they do not fit its interval: an outage of
-    the exchange can cut a kline short.
+    The times of a kline are stored as the exchange reports them, even if they do not fit its interval: an outage of the
+    exchange can cut a kline short.
     """
     if interval not in intervals.LENGTH_MS and interval != "1M":
         accepted = ", ".join([*intervals.LENGTH_MS, "1M"])

@@ -1,4 +1,4 @@
-"""The weight of requests that one address may use in a minute, and how Binance says that it was too much.
+"""The request weight that one address may use per minute, and how Binance reports that it was exceeded.
 
 Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/limits
 """
@@ -13,13 +13,13 @@ from cryptocdc_exchanges.port import Answer, Limit, Refusal, SlowDown
 
 WEIGHT = "weight"
 USED_HEADER = "X-MBX-USED-WEIGHT-1M"
-"""The weight that all programs behind this address have used in the running minute."""
+"""The header with the weight used in the current minute by all programs behind this address."""
 
 _INVALID_SYMBOL = -1121
 _FORBIDDEN_S = 60.0
-"""Where no time is given: the firewall's 403 never does."""
+"""If no time is given: the firewall's 403 never has one."""
 _LONGEST_BAN_S = 3 * 86_400.0
-"""As documented. What asks for more is not believed."""
+"""The documented maximum; a longer time is not trusted."""
 
 
 class _Problem(msgspec.Struct):
@@ -33,7 +33,7 @@ def budgets() -> Sequence[Limit]:
 
 def used(answer: Answer) -> Mapping[str, int]:
     try:
-        # Whatever joins two headers on the way makes "120, 120" of them.
+        # A proxy that joins duplicate headers makes "120, 120" of them.
         return {WEIGHT: max(int(count) for count in answer.headers.get(USED_HEADER, "").split(","))}
     except ValueError:
         return {}

@@ -50,7 +50,7 @@ def _read_listing(body: bytes, _: int) -> Listing:
     if unusable:
         log.warning("exchange: %d listed names can't be captured, such as %.100r", len(unusable), unusable[0])
     markets = {
-        # A market that is gone, or not there yet, is not listed; all other states are kinds of a pause.
+        # A market that was delisted or not listed yet is not listed; all other states are kinds of a pause.
         entry.symbol: Market(
             entry.symbol,
             entry.quote_asset,
@@ -63,7 +63,7 @@ def _read_listing(body: bytes, _: int) -> Listing:
 
 
 def weight_limit(limits: Sequence[WeightLimit]) -> Mapping[str, int]:
-    """Return the weight that is allowed in a minute, nothing where the answer does not say it."""
+    """Return the weight allowed per minute; empty if the response does not contain it."""
     weights = [
         limit.limit
         for limit in limits

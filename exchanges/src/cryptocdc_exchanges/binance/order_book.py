@@ -1,4 +1,4 @@
-"""How a local order book is kept: a snapshot over REST, then the updates that follow it.
+"""The procedure for a local order book: a snapshot over REST, then the updates that follow it.
 
 Source: "How to manage a local order book correctly" in the documentation of the WebSocket streams. The first update
 applied holds the id after the snapshot's, `U <= lastUpdateId + 1 <= u`; each further one begins with the id after the
@@ -12,6 +12,6 @@ from cryptocdc_exchanges.port import OrderBook
 
 PROCEDURE = OrderBook(
     snapshot_by="rest",
-    levels=1000,  # deep enough that the best ones stay known for long, at a weight of 50
+    levels=1000,  # deep enough that the best levels stay known for long, at a weight of 50
     place=consecutive,
 )

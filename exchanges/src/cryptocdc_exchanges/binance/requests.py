@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 page = 1000
 stats_per_request = 20
-"""Twenty weigh 2, a hundred 40."""
+"""20 symbols have a weight of 2, 100 one of 40."""
 prices_per_request = 100
 
 
@@ -43,7 +43,7 @@ def trades(symbol: str, kind: str, from_id: int | None, limit: int) -> Request[R
 
 
 def first_trade(symbol: str, kind: str, at_ms: int, limit: int) -> Request[FirstTrade]:
-    """Only aggregates can be requested by time; each says which raw trades it stands for."""
+    """Only aggregates can be requested by time; each contains the ids of its raw trades."""
     read = partial(answers.first_trade, symbol, kind)
     return _request("aggTrades", 4, read, symbol=symbol, startTime=at_ms, limit=limit)
 
@@ -68,5 +68,5 @@ def book(symbol: str, levels: int) -> Request[BookSnapshot]:
 
 
 def _several(symbols: Sequence[str]) -> str:
-    """Return symbols as one parameter: JSON without a space, which would be refused with -1100."""
+    """Return symbols as one parameter: JSON without spaces, which would be refused with -1100."""
     return msgspec.json.encode(list(symbols)).decode()

@@ -1,4 +1,4 @@
-"""Binance's USD-M perpetual futures. What they have in common with the spot market is in `binance/`, and imported.
+"""Binance's USD-M perpetual futures. What they share with the spot market is imported from `binance/`.
 
 Facts: https://developers.binance.com/docs/derivatives/usds-margined-futures
 """
@@ -25,7 +25,7 @@ from cryptocdc_exchanges.port import Hosts, Offer, Proof, Refill, Simulated, Ven
 
 _BOTH = ("websocket", "rest")
 _KIND = "aggregate"
-"""Raw trades are in no documented stream, and by id only for those who have a key."""
+"""There is no documented stream of raw trades, and requesting them by id needs a key."""
 _INTERVALS = tuple(interval for interval in get_args(KlineInterval) if interval != "1s")
 _OFFERS = {
     RECENT_TRADES.table: Offer(

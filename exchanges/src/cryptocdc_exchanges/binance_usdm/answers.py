@@ -1,4 +1,4 @@
-"""Answers that differ from those of the spot market: tickers without the best bid and ask, prices with their times."""
+"""Responses that differ from those of the spot market: tickers without best bid and ask, prices with times."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def prices(body: bytes, now_ms: int) -> Rows[LatestPricesRow]:
 
 
 def _price(it: Price, now_ms: int) -> LatestPricesRow:
-    """Unlike on the spot market a price bears the time of its trade."""
+    """Unlike on the spot market, a price has the time of its trade."""
     amounts((it.price,))
     not_future(it.time, now_ms)
     return LatestPricesRow(

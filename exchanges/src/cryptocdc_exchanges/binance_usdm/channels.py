@@ -1,7 +1,7 @@
-"""Names of channels and the connections that carry them.
+"""Channel names and the connections that carry them.
 
 Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams. Since 2026-04-23
-order books come at another path than all other market data; a subscription at the wrong one is acknowledged and stays
+order books use another path than all other market data; a subscription at the wrong one is acknowledged but stays
 silent. A server pings every 3 minutes, which the WebSocket library answers.
 """
 
@@ -19,7 +19,7 @@ _MARKET, _PUBLIC = "/market/stream", "/public/stream"
 _PUBLIC_TABLES = frozenset({ORDER_BOOK.table, BEST_QUOTES.table})
 
 limits = ConnectionLimits(
-    channels=200,  # 1,024 are allowed; with fewer a cut hurts fewer
+    channels=200,  # 1,024 are allowed; with fewer a disconnect affects fewer
     channels_per_command=100,
     command_every_s=0.15,  # ten messages a second are allowed, pings included
     attempts=250,  # those of the spot market, since none are documented

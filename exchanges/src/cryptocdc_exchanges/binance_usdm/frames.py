@@ -1,4 +1,4 @@
-"""Frames of the WebSocket streams, and the rows that they make: those that differ from the spot market's.
+"""Frames of the WebSocket streams that differ from the spot market's, and the rows in them.
 
 Shapes: https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams.
 """
@@ -76,7 +76,8 @@ class Depth(
     table: ClassVar[str] = ORDER_BOOK.table
 
     def row(self, now_ms: int) -> BookUpdate:
-        """Its first id is taken from the update before: that of its own skips the ids of other markets."""
+        """`first_id` is derived from the previous update, since the update's own first id skips ids of other
+        markets."""
         amounts([text for side in (self.bids, self.asks) for level in side for text in level])
         not_future(self.event_time, now_ms)
         if self.last_id < self.first_id:
@@ -92,7 +93,7 @@ class BookTicker(
     rename={"event_time": "E", "symbol": "s", "update_id": "u", "bid": "b", "bid_quantity": "B", "ask": "a",
             "ask_quantity": "A"},
 ):  # fmt: skip
-    """Unlike on the spot market it has a kind and a time."""
+    """Unlike on the spot market, it has a kind and a time."""
 
     event_time: Time
     symbol: str
@@ -112,7 +113,7 @@ class MarkPrice(
     msgspec.Struct, tag_field="e", tag="markPriceUpdate", gc=False,
     rename={"event_time": "E", "symbol": "s", "mark": "p", "index": "i", "rate": "r", "next_funding": "T"},
 ):  # fmt: skip
-    """Of a contract with a delivery date the funding rate is empty and its time is 0."""
+    """For a contract with a delivery date the funding rate is empty and its time is 0."""
 
     event_time: Time
     symbol: str
@@ -151,7 +152,7 @@ class ForcedOrder(
 class Liquidation(
     msgspec.Struct, tag_field="e", tag="forceOrder", gc=False, rename={"event_time": "E", "order": "o"}
 ):  # fmt: skip
-    """Only the latest of a symbol within 1,000 ms is sent, and it has no id."""
+    """Only the latest of each symbol within 1,000 ms is sent, without an id."""
 
     event_time: Time
     order: ForcedOrder

@@ -1,4 +1,4 @@
-"""The weight of requests that one address may use in a minute: a budget beside that of the spot market.
+"""The request weight that one address may use per minute: separate from the spot market's.
 
 Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info
 """

@@ -1,4 +1,4 @@
-"""The perpetual contracts that are listed, their states, and their volume. Source: exchangeInfo and ticker/24hr."""
+"""The listed perpetual contracts, their states, and their volume. Source: exchangeInfo and ticker/24hr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptocdc_exchanges.checks import decoded
 from cryptocdc_exchanges.port import MAX_BODY_OF_ALL, Listing, Request
 
 _GONE = frozenset({"SETTLING", "DELIVERED", "CLOSE"})
-"""A perpetual contract that was delisted stays in the list as SETTLING."""
+"""A delisted perpetual contract stays in the list as SETTLING."""
 
 
 class _Contract(msgspec.Struct, rename="camel"):
@@ -27,7 +27,7 @@ class _Contract(msgspec.Struct, rename="camel"):
 
     @property
     def perpetual(self) -> bool:
-        """PERPETUAL, TRADIFI_PERPETUAL; contracts with a date of delivery have other types."""
+        """PERPETUAL, TRADIFI_PERPETUAL; contracts with a delivery date have other types."""
         return self.contract_type.endswith("PERPETUAL")
 
     def state(self, now_ms: int) -> MarketState:
@@ -45,7 +45,7 @@ class _Info(msgspec.Struct, rename="camel"):
 
 
 def listing(symbol: str | None) -> Sequence[Request[Listing]]:
-    """The venue has one answer, about all."""
+    """The venue always returns all markets."""
     return [Request("/fapi/v1/exchangeInfo", partial(_read_listing, symbol), {}, 1, WEIGHT, MAX_BODY_OF_ALL)]
 
 

@@ -1,4 +1,4 @@
-"""How a local order book is kept: a snapshot over REST, then the updates that follow it.
+"""The procedure for a local order book: a snapshot over REST, then the updates that follow it.
 
 Source: "How to manage a local order book correctly" in the documentation of USDS-M futures. An update names the last id
 of the one before (`pu`), since ids are shared by all markets. The first update applied is the one that the snapshot
@@ -12,6 +12,6 @@ from cryptocdc_exchanges.port import OrderBook
 
 PROCEDURE = OrderBook(
     snapshot_by="rest",
-    levels=1000,  # all there are over REST
+    levels=1000,  # the maximum over REST
     place=consecutive,
 )

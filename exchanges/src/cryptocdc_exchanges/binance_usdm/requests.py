@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 page = 1000
 stats_per_request = 1
-"""A request is for one symbol, of weight 1, or for all of them, of weight 40."""
+"""A request for one symbol has a weight of 1, one for all symbols 40."""
 prices_per_request = 500
-"""As many as there are: all of them weigh 2."""
+"""No limit: a request for all symbols has a weight of 2."""
 
 _DEPTH_WEIGHTS = ((100, 5), (500, 10))
 _KLINE_WEIGHTS = ((99, 1), (499, 2), (1000, 5))
@@ -37,7 +37,7 @@ def ping() -> Request[object]:
 
 
 def trades(symbol: str, _: str, from_id: int | None, limit: int) -> Request[Rows[RecentTradesRow]]:
-    """Only aggregates: there is no other kind here."""
+    """Only aggregates are available."""
     more: dict[str, str | int] = {} if from_id is None else {"fromId": from_id}
     return _request("aggTrades", 20, partial(spot.aggregate_trades, symbol), symbol=symbol, **more, limit=limit)
 
@@ -60,14 +60,14 @@ def stats(symbols: Sequence[str]) -> Request[Rows[Crypto24hStatsRow]]:
 
 
 def prices(symbols: Sequence[str]) -> Request[Rows[LatestPricesRow]]:
-    """Of one symbol, or of all: the rows of the others are the caller's to leave out."""
+    """Requests one symbol, or all, of which the caller drops those it does not need."""
     if len(symbols) == 1:
         return _request("ticker/price", 1, answers.price, symbol=symbols[0])
     return _request("ticker/price", 2, answers.prices)
 
 
 def book(symbol: str, levels: int) -> Request[BookSnapshot]:
-    """There are only some numbers of levels: 5, 10, 20, 50 (all of weight 2), 100, 500, 1000."""
+    """The API accepts only some numbers of levels: 5, 10, 20, 50 (all of weight 2), 100, 500, 1000."""
     limit = next((limit for limit in (5, 10, 20, 50, 100, 500) if levels <= limit), 1000)
     weight = 2 if limit <= 50 else _weight(_DEPTH_WEIGHTS, limit, 20)
     return _request("depth", weight, spot.snapshot, symbol=symbol, limit=limit)

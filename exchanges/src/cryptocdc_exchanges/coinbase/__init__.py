@@ -1,8 +1,8 @@
 """Coinbase Exchange's spot markets.
 
-Facts: https://docs.cdp.coinbase.com/exchange/introduction/welcome. Trades have consecutive ids; updates of order books
-have none, so that of a book only what arrived is known; candles come over REST alone, and of intervals without a trade
-there is none.
+Facts: https://docs.cdp.coinbase.com/exchange/introduction/welcome. Trades have consecutive ids. Updates of order books
+have none, so only what arrived is known. Candles are available only over REST, without those of intervals that had no
+trade.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Answers of Coinbase Exchange's REST API, and the rows that they make. A row of a list that is wrong is refused alone.
+"""Responses of Coinbase Exchange's REST API, and the rows in them. Invalid rows are refused individually.
 
 Shapes: https://docs.cdp.coinbase.com/exchange/reference/exchangerestapi_getproducts and those that follow it
 """
@@ -23,11 +23,11 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Row)
 
 _ALONE_MS = SETTLE_MS + FUTURE_TOLERANCE_MS
-"""After its end: a candle that no other follows is closed, as far as our clock is trusted."""
+"""Time after its end, by our clock, at which a candle without a successor counts as closed."""
 
 
 class Candle(msgspec.Struct, array_like=True, gc=False):
-    """Numbers, not texts: they are read as decimals, exactly."""
+    """JSON numbers instead of strings, decoded as exact decimals."""
 
     open_s: Annotated[int, Meta(ge=1, le=2**43)]
     low: Decimal
@@ -68,10 +68,10 @@ def _decode(body: bytes, kind: type[T]) -> T:
 
 
 def position(part: bytes) -> int | None:
-    """Return the id of a refused trade or the open time in ms of a refused candle; None where it can't be read."""
+    """Return the id of a refused trade or the open time in ms of a refused candle; None if it can't be read."""
     try:
         element = msgspec.json.decode(part)
-    except msgspec.MsgspecError:  # a number beyond what can be held
+    except msgspec.MsgspecError:  # a number out of range
         return None
     if isinstance(element, list):
         found, unit = (element[0] if element else None), 1000
@@ -97,10 +97,10 @@ def trades(symbol: str, body: bytes, now_ms: int) -> Rows[RecentTradesRow]:
 
 
 def klines(symbol: str, interval: str, limit: int, body: bytes, now_ms: int) -> Rows[KlinesRow]:
-    """/products/ID/candles, newest first, of which the newest `limit` are taken. No flag says which are closed.
+    """/products/ID/candles, newest first; the newest `limit` are used. There is no flag for closed candles.
 
-    One is when a later one has begun and it was requested at least SETTLE_MS after its end, as the venue may revise it;
-    without a later one, as in a market where nothing is traded, our clock decides a minute after that.
+    A candle is closed if a later one has begun and it was requested at least SETTLE_MS after its end, since the venue
+    may revise it; without a later one, as in a market without trades, our clock decides a minute after that.
     """
     parts = _decode(body, list[msgspec.Raw])[:limit]
     opened = (position(bytes(part)) for part in parts)
@@ -127,7 +127,7 @@ def klines(symbol: str, interval: str, limit: int, body: bytes, now_ms: int) -> 
 
 
 def stats(symbol: str, body: bytes, now_ms: int) -> Rows[Crypto24hStatsRow]:
-    """/products/ID/stats. They bear no time: capture dates them."""
+    """/products/ID/stats. They contain no time, so the time of capture is used."""
     found = _decode(body, Stats)
     amounts((found.open, found.high, found.low, found.last, found.volume))
     row = Crypto24hStatsRow(
@@ -140,7 +140,7 @@ def stats(symbol: str, body: bytes, now_ms: int) -> Rows[Crypto24hStatsRow]:
 
 
 def prices(symbol: str, body: bytes, now_ms: int) -> Rows[LatestPricesRow]:
-    """/products/ID/ticker, dated at its trade."""
+    """/products/ID/ticker, with the time of its trade."""
     found = _decode(body, Ticker)
     amounts((found.price,))
     at = milliseconds(found.time, now_ms)

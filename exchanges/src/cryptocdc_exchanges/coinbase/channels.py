@@ -1,4 +1,4 @@
-"""Names of channels and the commands that subscribe to them. A channel is named here as `channel:product`.
+"""Channel names and subscription commands. Here a channel is named `channel:product`.
 
 Source: https://docs.cdp.coinbase.com/exchange/websocket-feed/overview and /rate-limits there
 """
@@ -21,10 +21,10 @@ BOOK = "level2_batch"
 ALL = (MATCHES, TICKER, BOOK)
 
 limits = ConnectionLimits(
-    channels=50,  # more are allowed; with fewer a cut hurts fewer, and all are subscribed to sooner
-    channels_per_command=1,  # a command with one product that is not listed is refused whole
-    command_every_s=0.05,  # a hundred messages a second are allowed to one address
-    attempts=8,  # eight connections a second are allowed, twenty at once
+    channels=50,  # more are allowed; with fewer a disconnect affects fewer, and subscribing is faster
+    channels_per_command=1,  # a command with an unlisted product is refused as a whole
+    command_every_s=0.05,  # a hundred messages per second are allowed per address
+    attempts=8,  # eight connections per second are allowed, twenty in a burst
     attempts_s=1.0,
 )
 

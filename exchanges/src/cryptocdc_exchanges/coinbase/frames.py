@@ -1,8 +1,8 @@
 """Frames of Coinbase Exchange's WebSocket feed.
 
 Shapes: https://docs.cdp.coinbase.com/exchange/websocket-feed/channels, and of errors and acknowledgements
-https://docs.cdp.coinbase.com/exchange/websocket-feed/overview. Each type of message is decoded in one pass straight
-into its own structure; what fits none is looked at again to say why.
+https://docs.cdp.coinbase.com/exchange/websocket-feed/overview. Each type of message is decoded in one pass directly
+into its own structure; a frame that fits none is examined again to report why.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Match(payloads.Trade, gc=False, tag_field="type", tag="match", rename={"sy
 
 
 class LastMatch(Match, gc=False, tag_field="type", tag="last_match"):
-    """The last one before the subscription, with which it begins: what was missed before it shows at once."""
+    """The last match before the subscription, sent first: it reveals immediately what was missed before."""
 
 
 class Ticker(
@@ -48,7 +48,7 @@ class Ticker(
             "volume": "volume_24h", "bid": "best_bid", "bid_size": "best_bid_size", "ask": "best_ask",
             "ask_size": "best_ask_size"},
 ):  # fmt: skip
-    """Comes with each match. Frames of 2021 have no sizes of the best bid and ask."""
+    """Sent with each match. Frames of 2021 have no sizes of the best bid and ask."""
 
     symbol: str
     sequence: Id
@@ -107,7 +107,7 @@ class Price(msgspec.Struct, gc=False):
 
 
 class Quote(msgspec.Struct, gc=False):
-    """The best bid and ask right after a match: there is no channel that follows them between matches."""
+    """The best bid and ask right after a match: no channel reports changes between matches."""
 
     ticker: Ticker
 
@@ -154,7 +154,7 @@ class Snapshot(msgspec.Struct, tag_field="type", tag="snapshot", rename={"symbol
 
 
 class Change(msgspec.Struct, array_like=True, gc=False):
-    """The new size of a level, zero when it is gone."""
+    """The new size of a level, zero if it was removed."""
 
     side: Literal["buy", "sell"]
     price: str
@@ -185,7 +185,7 @@ _TYPES = frozenset({"match", "last_match", "ticker", "snapshot", "l2update"})
 
 
 def decoder(streams: Streams) -> Decode:
-    """What the feed has no stream for is refused."""
+    """Messages for which the feed has no stream are refused."""
     of_ticker = [_OF_TICKER[table] for table in channels.of_ticker(streams)]
     tables = {
         table
@@ -211,14 +211,14 @@ def decoder(streams: Streams) -> Decode:
 
 
 def _look_again(frame: bytes, problem: str) -> Reply:
-    """Return what a frame without data says. Raises Rejected."""
+    """Return the meaning of a frame without data. Raises Rejected."""
     try:
         document: Any = msgspec.json.decode(frame)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Rejected("invalid-json", str(error)) from None
     kind = document.get("type") if isinstance(document, dict) else None
     if kind == "subscriptions":
-        return Reply()  # all that there are, so it is silent about those that it has ended
+        return Reply()  # it lists all remaining subscriptions, but not the ended ones
     if kind == "error":
         problem, reason = str(document.get("message")), str(document.get("reason"))
         if not problem.startswith(_REFUSALS):

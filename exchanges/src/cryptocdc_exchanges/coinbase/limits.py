@@ -1,6 +1,6 @@
-"""How many requests one address may send, and how Coinbase Exchange says that it was too much.
+"""The request limits of one address, and how Coinbase Exchange reports that they were exceeded.
 
-Source: https://docs.cdp.coinbase.com/exchange/rest-api/rate-limits. An answer does not say how much is used.
+Source: https://docs.cdp.coinbase.com/exchange/rest-api/rate-limits. Responses do not say how much was used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cryptocdc_exchanges.port import Answer, Limit, Refusal, SlowDown
 REQUESTS = "requests"
 _PER_S = 1.0
 _FORBIDDEN_S = 60.0
-"""The firewall's 403 says no time."""
+"""The firewall's 403 has no time."""
 
 
 class _Problem(msgspec.Struct):
@@ -44,5 +44,5 @@ def verdict(answer: Answer) -> SlowDown | Refusal | None:
 
 
 def credentials(_: str) -> Mapping[str, str]:
-    """Return nothing: public data need no key, and a key alone, without a signature, would be refused."""
+    """Return no headers: public data needs no key, and a key without a signature would be refused."""
     return {}

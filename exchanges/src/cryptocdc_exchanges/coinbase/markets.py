@@ -23,7 +23,7 @@ _STATES = {"online": MarketState.TRADING, "internal": MarketState.PENDING, "deli
 
 
 class _Product(msgspec.Struct):
-    """`limit_only` is not here: limit orders are matched. In the three other modes no trade is made."""
+    """Without `limit_only`, in which limit orders are matched. In the three other modes there are no trades."""
 
     id: str
     quote_currency: str
@@ -71,7 +71,7 @@ def _listed(products: Sequence[_Product]) -> Listing:
 
 
 def quote_volumes() -> Sequence[Request[Mapping[str, float]]]:
-    """The one answer that has volumes and prices of all products; the documentation has it only of each."""
+    """The only response with volumes and prices of all products; documented only for single ones."""
     return [Request("/products/stats", _read_volumes, limit=REQUESTS, max_bytes=MAX_BODY_OF_ALL)]
 
 

@@ -1,7 +1,7 @@
-"""How a local order book is kept: a snapshot that comes with the subscription, then the updates that follow it.
+"""The procedure for a local order book: a snapshot sent on subscription, then the updates that follow it.
 
-Source: the channel level2 in https://docs.cdp.coinbase.com/exchange/websocket-feed/channels. Updates have no ids, only
-times: that one is missing can't be seen. The venue promises that a connection brings all of them.
+Source: the channel level2 in https://docs.cdp.coinbase.com/exchange/websocket-feed/channels. Updates have times but
+no ids, so a missing one can't be detected. The venue guarantees that a connection delivers all of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What frames and answers have alike: times, trades, and levels of order books.
+"""What frames and responses have in common: times, trades, and levels of order books.
 
 Shapes: https://docs.cdp.coinbase.com/exchange/websocket-feed/channels and
 https://docs.cdp.coinbase.com/exchange/reference/exchangerestapi_getproducttrades
@@ -33,16 +33,16 @@ def milliseconds(at: datetime, now_ms: int) -> int:
 
 
 def trimmed(decimal: str) -> str:
-    """Return a decimal without zeros at the end of its fraction.
+    """Return a decimal without trailing zeros in its fraction.
 
-    REST writes the size and the price of a trade with eight decimals and WebSocket as few as needed: a trade is the
-    same row whichever way it came.
+    REST writes the size and price of a trade with eight decimals, WebSocket with as few as needed: this way a trade is
+    the same row from either.
     """
     return decimal.rstrip("0").rstrip(".") if "." in decimal else decimal
 
 
 class Trade(msgspec.Struct, gc=False, rename={"id": "trade_id"}):
-    """What a match over WebSocket and a trade over REST both say."""
+    """The fields shared by a match over WebSocket and a trade over REST."""
 
     id: Id
     side: Literal["buy", "sell"]
@@ -62,7 +62,7 @@ class Trade(msgspec.Struct, gc=False, rename={"id": "trade_id"}):
 
 
 class Level(msgspec.Struct, array_like=True, gc=False):
-    """What follows over REST, the number of orders, is not stored."""
+    """The third element over REST, the number of orders, is not stored."""
 
     price: str
     size: str

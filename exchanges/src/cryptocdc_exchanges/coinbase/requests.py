@@ -1,7 +1,7 @@
 """Requests for market data: path and parameters. Each costs one.
 
-Source: https://docs.cdp.coinbase.com/exchange/reference/exchangerestapi_getproducts and those that follow it. Pages of
-trades are given backwards: the newest whose ids are lower than `after`.
+Source: https://docs.cdp.coinbase.com/exchange/reference/exchangerestapi_getproducts and those that follow it. Trades
+are paged backwards: a page has the newest ones with ids below `after`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 GRANULARITIES = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "6h": 21600, "1d": 86400}
 """Seconds by interval."""
 page = 300
-"""Of candles; of trades up to 1,000 are given."""
+"""Candles per response; of trades up to 1,000 are returned."""
 stats_per_request = prices_per_request = 1
 _AGGREGATED = 2
 
@@ -43,18 +43,18 @@ def ping() -> Request[object]:
 
 
 def trades(symbol: str, kind: str, from_id: int | None, limit: int) -> Request[Rows[RecentTradesRow]]:  # noqa: ARG001
-    """Single trades, the only kind. The last page may begin before `from_id`."""
+    """Raw trades, the only kind. The last page may start before `from_id`."""
     params = {"limit": limit} if from_id is None else {"after": from_id + limit, "limit": limit}
     return _request(f"/products/{symbol}/trades", partial(answers.trades, symbol), params)
 
 
 def first_trade(symbol: str, kind: str, at_ms: int, limit: int) -> Request[FirstTrade] | None:  # noqa: ARG001
-    """None: there are no trades by time."""
+    """Return None: trades can't be requested by time."""
     return None
 
 
 def klines(symbol: str, interval: str, start_ms: int | None, limit: int) -> Request[Rows[KlinesRow]]:
-    """Those of `limit` intervals; of those without a trade there is none. Both bounds are included."""
+    """The candles of `limit` intervals, except of those without a trade. Both bounds are inclusive."""
     params: dict[str, str | int] = {"granularity": GRANULARITIES[interval]}
     end_ms = None
     if start_ms is not None:
@@ -74,7 +74,7 @@ def prices(symbols: Sequence[str]) -> Request[Rows[LatestPricesRow]]:
 
 
 def book(symbol: str, levels: int) -> Request[BookSnapshot]:  # noqa: ARG001
-    """All levels: there are these or only the best."""
+    """All levels: the API offers only these or the best ones."""
     return _request(f"/products/{symbol}/book", answers.snapshot, {"level": _AGGREGATED}, max_bytes=MAX_BODY_OF_ALL)
 
 
