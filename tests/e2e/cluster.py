@@ -1,4 +1,4 @@
-"""One namespace of one cluster, by kubectl and helm as a user would."""
+"""A namespace of a cluster, accessed with kubectl and helm as a user would."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ CONNECT = "strimzi.io/kind=KafkaConnect,strimzi.io/cluster=cryptocdc"
 BROKER = "strimzi.io/kind=Kafka,strimzi.io/broker-role=true"
 POSTGRES = "cnpg.io/cluster=cryptocdc-postgres,cnpg.io/podRole=instance"
 CASSANDRA = "cassandra.datastax.com/cluster=cryptocdc"
-"""By which the platform's pods are selected."""
+"""Label selectors of the platform's pods."""
 
 
 class CommandError(RuntimeError):
-    """A command that failed, and its own words."""
+    """A failed command, with its error output."""
 
 
 def run(argv: Sequence[str], *, given: str | None = None, limit_s: float = COMMAND_LIMIT_S) -> str:
-    """The command's standard output. It reads nothing but what is `given`. Raises CommandError."""
+    """Return the command's standard output; `given` is its standard input. Raises CommandError."""
     try:
         done = subprocess.run(argv, input=given or "", capture_output=True, text=True, timeout=limit_s, check=False)
     except FileNotFoundError:
-        raise CommandError(f"{argv[0]}: there is no such program") from None
+        raise CommandError(f"{argv[0]}: program not found") from None
     except subprocess.TimeoutExpired:
         raise CommandError(f"{' '.join(argv)}: no end after {limit_s:.0f} s") from None
     if done.returncode != 0:
@@ -40,7 +40,7 @@ def run(argv: Sequence[str], *, given: str | None = None, limit_s: float = COMMA
 
 
 def shown(argv: Sequence[str], limit_s: float) -> None:
-    """A command that takes minutes: what it says is passed on as it goes. Raises CommandError."""
+    """Run a command that takes minutes, passing its output on. Raises CommandError."""
     try:
         subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True, timeout=limit_s)
     except subprocess.SubprocessError as error:
@@ -48,8 +48,8 @@ def shown(argv: Sequence[str], limit_s: float) -> None:
 
 
 def wait_for(what: str, probe: Callable[[], T], limit_s: float) -> T:
-    """The first truthy answer of `probe`. AssertionError with its last answer when none came within the limit. A
-    command that fails is no answer: the API server of a small node that is busy is away at times."""
+    """Return the first truthy result of `probe`; raises AssertionError with the last result after the limit. A failed
+    command counts as no result, since the API server of a small busy node is sometimes unavailable."""
     deadline = time.monotonic() + limit_s
     while True:
         try:
@@ -83,27 +83,27 @@ class Cluster:
         return found
 
     def find(self, kind: str, selector: str = "") -> list[Object]:
-        """Those with all of the labels of `selector`, by name."""
+        """Return the objects with all labels of `selector`, by name."""
         items: list[Object] = json.loads(self.kubectl("get", kind, "-l", selector, "-o", "json"))["items"]
         return sorted(items, key=lambda item: str(item["metadata"]["name"]))
 
     def http(self, service: str, port: int, path: str, method: str = "GET") -> str:
-        """What a service answers, through the API server."""
+        """Return a service's response, requested through the API server."""
         url = f"/api/v1/namespaces/{self.namespace}/services/http:{service}:{port}/proxy{path}"
         verb = {"GET": ["get"], "POST": ["create", "-f", "-"]}[method]
         return self.kubectl(*verb, "--raw", url, given="" if method == "POST" else None)
 
     def workers(self) -> list[str]:
-        """Nodes on which programs run: all but kind's first, where it has others."""
+        """Return the nodes on which programs run: all but kind's first, if there are others."""
         nodes = {node["metadata"]["name"]: node["spec"].get("taints", []) for node in self.find("nodes")}
         return [name for name, taints in nodes.items() if CONTROL_PLANE not in {taint["key"] for taint in taints}]
 
     def pods(self, selector: str) -> list[Object]:
-        """Those that are not being ended."""
+        """Return the pods that are not terminating."""
         return [pod for pod in self.find("pods", selector) if "deletionTimestamp" not in pod["metadata"]]
 
     def ready(self, selector: str) -> list[str]:
-        """Names of the pods that are ready."""
+        """Return the names of the ready pods."""
         return [
             pod["metadata"]["name"]
             for pod in self.pods(selector)
@@ -111,14 +111,14 @@ class Cluster:
         ]
 
     def kill(self, selector: str) -> str:
-        """Delete one pod as a crash would, without a word to its program; its unique id."""
+        """Delete a pod without a grace period, as in a crash; return its unique id."""
         pod = self.pods(selector)[0]
         self.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force", "--wait=false")
         uid: str = pod["metadata"]["uid"]
         return uid
 
     def replace(self, selector: str, limit_s: float = 300) -> None:
-        """Kill one pod, and wait until another of its name or kind is ready."""
+        """Kill a pod, and wait until its replacement is ready."""
         killed = self.kill(selector)
 
         def replaced() -> bool:
@@ -128,7 +128,7 @@ class Cluster:
         wait_for(f"another pod of {selector} is ready", replaced, limit_s)
 
     def starts(self, selector: str) -> dict[str, int]:
-        """Pods' unique ids and how often their programs were started again."""
+        """Return the pods' unique ids with their programs' restart counts."""
         return {
             pod["metadata"]["uid"]: sum(it["restartCount"] for it in pod["status"].get("containerStatuses", []))
             for pod in self.pods(selector)

@@ -1,4 +1,4 @@
-"""One installation for all scenarios, and what is left of it where one fails."""
+"""One installation for all scenarios, and its diagnostics if one fails."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.e2e import environment, remains
+from tests.e2e import diagnostics, environment
 from tests.e2e.cluster import Cluster
 from tests.e2e.feeds import Feed
 
 CLUSTER = pytest.StashKey[Cluster]()
-"""Also known where the installation itself fails."""
+"""Set even if the installation itself fails."""
 
 
 @pytest.fixture(scope="session")
 def bare(pytestconfig: pytest.Config) -> Iterator[Cluster]:
-    """A cluster with the images in it and nothing else. One that is made here goes when all is over; what it was is in
-    `out/`."""
+    """A cluster with only the images. If it is created here, it is deleted at the end; its state is saved in `out/`."""
     if missing := environment.lacking():
         pytest.skip(missing)
     found = bool(os.environ.get("KUBECONFIG")) or environment.there()
@@ -36,7 +35,7 @@ def cluster(bare: Cluster) -> Cluster:
 
 @pytest.fixture(scope="session")
 def feed(cluster: Cluster) -> Iterator[Feed]:
-    """The feed that lives through most of the scenarios. Ten symbols make some hundred rows a second."""
+    """The feed used by most scenarios. Ten symbols produce some hundred rows per second."""
     it = Feed(cluster, "majors")
     it.apply(SYMBOLS)
     yield it
@@ -59,11 +58,11 @@ SYMBOLS = [
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Of a failure, files to look into and a page to read."""
+    """Save the state of the installation after a failure, and add an excerpt to the report."""
     report = yield
     cluster = item.config.stash.get(CLUSTER, None)
     if report.failed and cluster is not None:
-        folder = remains.OUT / item.name.replace("/", "-")
-        remains.keep(cluster, folder)
-        report.sections.append((f"what was there, more in {folder}", remains.excerpt(cluster)))
+        folder = diagnostics.OUT / item.name.replace("/", "-")
+        diagnostics.keep(cluster, folder)
+        report.sections.append((f"state of the installation, more in {folder}", diagnostics.excerpt(cluster)))
     return report

@@ -1,4 +1,4 @@
-"""Docker's daemon, started where a bare machine has none."""
+"""Docker's daemon, started on a machine where none runs."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def answers() -> bool:
 
 
 def start(script: Path) -> None:
-    """With `script`, which installs and starts Debian's where none answers. As root. Raises CommandError.
+    """Start docker with `script`, which installs Debian's package if no daemon answers. As root. Raises CommandError.
 
-    Nodes of kind that ran when the daemon died come back with it. They are stopped: a second platform is more than
-    a small machine can carry. Whoever wants one starts it, as `make kind-up` does.
+    kind's nodes that ran when the daemon died restart with it. They are stopped: a second platform is too much for a
+    small machine. To use one, start it as `make kind-up` does.
     """
     for program, file in PID_FILES.items():
         forget_dead(program, file)
@@ -39,8 +39,8 @@ def start(script: Path) -> None:
 
 
 def forget_dead(program: str, file: Path) -> None:
-    """Remove the pid file of a daemon that is gone. A machine that was switched off leaves it, and by now the number
-    may be another program's: docker takes that for its own daemon, and does not start."""
+    """Remove a dead daemon's pid file. It is left after a power-off, and if another program has that pid by now, docker
+    mistakes it for its own daemon and does not start."""
     try:
         pid = file.read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -64,5 +64,5 @@ def images_can_be_pulled() -> bool:
 
 
 def image_id(image: str) -> str:
-    """Raises CommandError when there is no such image."""
+    """Raises CommandError if the image does not exist."""
     return run(["docker", "image", "inspect", "--format", "{{.Id}}", image]).strip()

@@ -1,7 +1,7 @@
 """Everything that a feed needs, set up as a user would: images, operators or their stand-ins, platform, chart.
 
-`python -m tests.e2e.environment up` is `make kind-up`; `down` is `make kind-down`; `images` builds what `up` needs,
-and no more. What is there already is kept.
+`python -m tests.e2e.environment up` is `make kind-up`; `down` is `make kind-down`; `images` builds only what `up`
+needs. Whatever exists already is kept.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from tests.e2e.docker import images_can_be_pulled
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 ALLOWED = re.compile(r"kind-.+")
-"""Contexts that tests may touch: clusters of kind, which hold nothing of anybody's."""
+"""Prefix of the contexts that tests may touch: kind clusters, which contain nothing of value."""
 NAME = os.environ.get("CRYPTOCDC_E2E_CLUSTER", "cryptocdc")
 WORKERS = int(os.environ.get("CRYPTOCDC_E2E_WORKERS", "0"))
-"""Nodes beside the first, of a cluster that is made."""
+"""Number of worker nodes of a new cluster."""
 SPEED = os.environ.get("CRYPTOCDC_E2E_SPEED", "4")
-"""How many times as fast as the real operators their stand-ins reconcile, and delete topics."""
+"""How many times faster than the real operators the stand-ins reconcile and delete topics."""
 NAMESPACE = "cryptocdc"
 SHARED = Path(os.environ.get("CRYPTOCDC_SHARED", ROOT.parent / "shared"))
-"""What development has beside the project: a kind cluster made of package registries, and the operators' own CRDs."""
+"""Optional resources outside the project: a kind cluster built from package registries, and the operators' CRDs."""
 KIND, CRDS = SHARED / "kind", SHARED / "crds"
 STOOD_IN = (
     "strimzi-1.2.0/kafka.yaml",
@@ -46,19 +46,19 @@ STOOD_IN = (
     "prometheus-operator/monitoring.coreos.com_podmonitors.yaml",
     "prometheus-operator/monitoring.coreos.com_prometheusrules.yaml",
 )
-"""The CRDs that the stand-ins answer for."""
+"""The CRDs that the stand-ins implement."""
 BASE, BUILD = "cryptocdc/base:bookworm", "cryptocdc/build:bookworm"
 LOCAL_BUILD = "--network host --quiet --force-rm"
 PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator", "api", "alerter")
 CHARTED = ("operator", "verifier", "simulator")
-"""Those that the chart runs; the others' pods the operator makes."""
+"""Programs that the chart runs; the operator creates the pods of the others."""
 CHART = ROOT / "charts"
 CACHE = Path(os.environ.get("CACHE", "/tmp/kind-cache"))
-"""Where `KIND` puts the programs that it builds, for machines that have none."""
+"""Where `KIND` puts the programs that it builds, for machines without them."""
 TOOLS = ("kind", "kubectl", "helm")
 os.environ["PATH"] += f":{CACHE / 'bin'}"
 BUILD_LIMIT_S, NODE_IMAGE_LIMIT_S = 1800, 3600
-"""From empty caches, on two cores that have other work."""
+"""With empty caches, on two busy cores."""
 READY_LIMIT_S = 540
 
 
@@ -76,7 +76,7 @@ def timed(what: str, step: Callable[[], object]) -> None:
 
 @cache
 def lacking() -> str | None:
-    """What is missing for any of this to be set up, or None. Docker is started to find out."""
+    """Return what is missing for this environment, or None. Starts docker to find out."""
     local = KIND.is_dir() and CRDS.is_dir()
     if not docker.answers():
         if not local:
@@ -94,7 +94,8 @@ def lacking() -> str | None:
 
 
 def chosen() -> Cluster:
-    """The cluster of KUBECONFIG when that is set, else kind's own of our name. Raises CommandError on a strange one."""
+    """Return KUBECONFIG's cluster if set, otherwise the kind cluster with our name. Raises CommandError for any
+    other."""
     context = f"kind-{NAME}"
     if os.environ.get("KUBECONFIG"):
         context = run(["kubectl", "config", "current-context"]).strip()
@@ -104,19 +105,19 @@ def chosen() -> Cluster:
 
 
 def there() -> bool:
-    """Whether there is a cluster of our name, or what is left of one."""
+    """Return whether a cluster with our name, or a part of one, exists."""
     return shutil.which("kind") is not None and NAME in run(["kind", "get", "clusters"]).split()
 
 
 def make_cluster() -> None:
-    """One that is there is kept. Where it does not come up, as a run that was killed may leave it, it is made anew."""
+    """Keep an existing cluster; recreate one that does not start, as a killed run may leave it."""
     was_there = there()
     try:
         _make_cluster()
     except CommandError as error:
         if not was_there:
             raise
-        print(f"{NAME} does not come up and is made anew: {error}", file=sys.stderr, flush=True)
+        print(f"{NAME} does not start and is recreated: {error}", file=sys.stderr, flush=True)
         down()
         _make_cluster()
 
@@ -131,8 +132,8 @@ def _make_cluster() -> None:
 
 
 def build_images() -> None:
-    """All programs', and where none can be pulled the bases and the stand-ins'. What docker has built before is not
-    built again: it goes by the contents of what an image is made of."""
+    """Build all programs' images; if none can be pulled, also the bases and the stand-ins'. Docker's cache skips
+    whatever has not changed."""
     build_bases()
     if not images_can_be_pulled():
         stand_ins = ["--file", str(HERE / "stand_ins" / "Dockerfile"), "--tag", f"cryptocdc/stand-ins:{version()}"]
@@ -143,13 +144,13 @@ def build_images() -> None:
 
 
 def build_all_in_one() -> None:
-    """The image of everything for one machine, which needs no cluster."""
+    """Build the all-in-one image, which needs no cluster."""
     build_bases()
     build_image("all-in-one")
 
 
 def build_bases() -> None:
-    """What the images are built from, where none can be pulled."""
+    """Build the base images if none can be pulled."""
     if not images_can_be_pulled():
         shown([str(ROOT / "images" / "base.sh")], BUILD_LIMIT_S)
 
@@ -168,7 +169,7 @@ def build_node_image() -> None:
 
 
 def load_images(cluster: Cluster) -> None:
-    """Into the nodes on which programs may run."""
+    """Load the images into the nodes on which programs may run."""
     names = [*PROGRAMS, "connect", *([] if images_can_be_pulled() else ["stand-ins"])]
     images = [f"cryptocdc/{name}:{version()}" for name in names]
     into = ["--name", cluster.context.removeprefix("kind-"), "--nodes", ",".join(cluster.workers())]
@@ -176,7 +177,7 @@ def load_images(cluster: Cluster) -> None:
 
 
 def install_operators(cluster: Cluster) -> None:
-    """The published ones where images can be pulled, else their CRDs and our stand-ins."""
+    """Install the published operators if images can be pulled, otherwise their CRDs and our stand-ins."""
     if images_can_be_pulled():
         run(["make", "-C", str(ROOT), "operators"], limit_s=1800)
         return
@@ -202,8 +203,8 @@ def install_platform(cluster: Cluster) -> None:
 
 
 def install_chart(cluster: Cluster, chart: Path = CHART, values: Sequence[str] = ()) -> None:
-    """The pods bear their image's id, so that one built anew under the same tag replaces them. `values`: more of them,
-    as `--set` takes them."""
+    """Install the chart. Pods are annotated with their image's id, so that a rebuilt image with the same tag replaces
+    them. `values`: further arguments of `--set`."""
     arguments = ["--values", str(CHART / "ci/kind-values.yaml")]
     images = [f"{name}.podAnnotations.image={docker.image_id(f'cryptocdc/{name}:{version()}')}" for name in CHARTED]
     for value in (*images, *values):
@@ -212,8 +213,8 @@ def install_chart(cluster: Cluster, chart: Path = CHART, values: Sequence[str] =
 
 
 def wait_for_strimzis_role(cluster: Cluster) -> None:
-    """Strimzi makes one for each KafkaConnect: the chart is installed beside it."""
-    wait_for("Strimzi has made its Role", lambda: cluster.get("role", "cryptocdc-connect"), READY_LIMIT_S)
+    """Wait for the Role that Strimzi creates for each KafkaConnect, next to which the chart is installed."""
+    wait_for("Strimzi has created its Role", lambda: cluster.get("role", "cryptocdc-connect"), READY_LIMIT_S)
 
 
 def wait_for_platform(cluster: Cluster) -> None:
@@ -226,7 +227,7 @@ def wait_for_platform(cluster: Cluster) -> None:
 
 
 def prepare() -> Cluster:
-    """A cluster with the images in it. Raises CommandError when there is nothing to make one of."""
+    """Return a cluster with the images loaded. Raises CommandError if it can't be created."""
     if missing := lacking():
         raise CommandError(missing)
     timed("images", build_images)
@@ -238,7 +239,7 @@ def prepare() -> Cluster:
 
 
 def install(cluster: Cluster) -> None:
-    """Everything but a feed, in the README's order. Raises CommandError."""
+    """Install everything except a feed, in the README's order. Raises CommandError."""
     timed("operators", lambda: install_operators(cluster))
     timed("platform applied", lambda: install_platform(cluster))
     timed("Strimzi's Role", lambda: wait_for_strimzis_role(cluster))
@@ -253,7 +254,7 @@ def up() -> None:
 
 
 def images() -> None:
-    """What takes long and is the same for each cluster. Where nothing can be set up it says so, and fails nothing."""
+    """Prepare what takes long and is the same for each cluster. If that is impossible, print why, without failing."""
     if missing := lacking():
         print(missing)
         return

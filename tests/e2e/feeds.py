@@ -1,4 +1,4 @@
-"""A feed of the simulator, and what one can see of it from outside."""
+"""A feed of the simulator, and its state as seen from outside."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ STREAMS: Object = {
     "orderBook": {"source": "websocket", "depth": 20, "interval": "1s"},
 }
 READY_LIMIT_S = 300
-"""Programs and servers start in seconds; on two cores that have other work, in minutes."""
+"""Programs and servers start in seconds; on two busy cores, in minutes."""
 COMPONENTS = ("producer", "consumer", "api", "alerter")
 PROOF_LIMIT_S = 420
-"""A minute must end, its grace pass, and the verifier come round to it."""
+"""A minute and its grace period must end, then the verifier's next pass."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Feed:
         return status
 
     def condition(self, kind: str) -> Object:
-        """Empty before the operator has said anything of it, and while what it said is of an older generation."""
+        """Return the status; empty while the operator has written none for the current generation."""
         feed = self.cluster.get("cryptofeed", self.name) or {"metadata": {"generation": -1}}
         for condition in feed.get("status", {}).get("conditions", []):
             if condition["type"] == kind and condition["observedGeneration"] == feed["metadata"]["generation"]:
@@ -75,11 +75,11 @@ class Feed:
         return {}
 
     def wait_ready(self, limit_s: float = READY_LIMIT_S) -> None:
-        """Until all of the feed as it is now is applied and works."""
+        """Wait until the current generation is applied and works."""
         self.wait_condition("Ready", "True", limit_s=limit_s)
 
     def wait_condition(self, kind: str, status: str, reason: str = "", limit_s: float = READY_LIMIT_S) -> Object:
-        """Until the operator says this of the feed as it is now; the condition."""
+        """Wait until the operator reports this for the current generation; return the condition."""
         said: Object = {}
 
         def says() -> Object:
@@ -90,10 +90,10 @@ class Feed:
         try:
             return wait_for(f"{kind} of {self.name} is {status} {reason}", says, limit_s)
         except AssertionError as error:
-            raise AssertionError(f"{error}; it says {said}") from None
+            raise AssertionError(f"{error}; it reports {said}") from None
 
     def wait_proven(self) -> int:
-        """Until all that was captured before this call is proven equal; the rows of the proof."""
+        """Wait until everything captured before this call is proven equal; return the number of proven rows."""
         since = datetime.now(UTC)
 
         def proven() -> bool:
@@ -109,7 +109,7 @@ class Feed:
         return rows
 
     def verify(self) -> Object:
-        """Every row compared once, by the documented Job, and found equal; its report."""
+        """Compare every row with the documented Job, which must find them equal; return its report."""
         log = self.job("verify", "--json")
         report: Object = json.loads(log.splitlines()[-1])
         assert report["equal"], report
@@ -118,7 +118,7 @@ class Feed:
         return report
 
     def job(self, *task: str) -> str:
-        """The log of a documented Job, which ended well."""
+        """Run a documented Job, which must succeed; return its log."""
         printed = ["exec", "deploy/cryptocdc-operator", "--", "python", "-m", "cryptocdc_operator.job", self.name]
         made = self.cluster.kubectl(*printed, *task)
         name = self.cluster.kubectl("create", "-f", "-", "-o", "jsonpath={.metadata.name}", given=made)
@@ -139,11 +139,11 @@ class Feed:
         return self.cluster.ready(self.selector(component))
 
     def starts(self, component: str) -> dict[str, int]:
-        """Pods' unique ids and how often their programs were started again."""
+        """Return the pods' unique ids with their programs' restart counts."""
         return self.cluster.starts(self.selector(component))
 
     def metric(self, component: str, name: str, labels: str = "") -> float:
-        """The sum of a metric over the program's pods and over all series with `labels` in them."""
+        """Return the sum of a metric over the program's pods and all series that contain `labels`."""
         total = 0.0
         for pod in self.ready(component):
             try:
@@ -155,9 +155,9 @@ class Feed:
             total += sum(float(value) for have, value in series if labels in have)
         return total
 
-    def begun(self) -> dict[str, str]:
-        """What grows by one when a part of the feed begins anew: the revision of its pods' template, and of the
-        connector the generation of its resource."""
+    def revisions(self) -> dict[str, str]:
+        """Return the numbers that increase when a part of the feed restarts: the revision of each pod template, and the
+        generation of the connector's resource."""
         found = {}
         for component in COMPONENTS:
             made = self.cluster.get("deployment", f"{self.name}-{component}")
@@ -169,7 +169,7 @@ class Feed:
         return found
 
     def wait_flowing(self, limit_s: float = READY_LIMIT_S) -> None:
-        """Until rows are captured, and until others are written to Cassandra by the consumers of now."""
+        """Wait until rows are captured, and the current consumers write rows to Cassandra."""
         for component in ("producer", "consumer"):
             counter = f"cryptocdc_{component}_rows_total"
             wait_for(f"{component}s are ready", lambda it=component: self.ready(it), limit_s)  # type: ignore[misc]
@@ -177,19 +177,19 @@ class Feed:
 
             def grows(component: str = component, counter: str = counter, seen: list[float] = seen) -> bool:
                 now = self.metric(component, counter)
-                if not seen or now < seen[0]:  # a new pod counts from nothing
+                if not seen or now < seen[0]:  # a new pod counts from zero
                     seen[:] = [now]
                 return now > seen[0] + 20
 
             wait_for(f"{component}s of {self.name} write rows", grows, limit_s)
 
     def slots(self) -> str:
-        """Replication slots of this feed, as PostgreSQL lists them: name|active|wal_status."""
+        """Return this feed's replication slots as PostgreSQL lists them: name|active|wal_status."""
         query = f"SELECT slot_name, active, wal_status FROM pg_replication_slots WHERE slot_name = '{self.fid}_slot'"
         return sql(self.cluster, query)
 
     def drop_slot(self) -> None:
-        """As somebody might by mistake, while the connector reads it."""
+        """Drop the slot while the connector reads it, as somebody might by mistake."""
         mine = f"slot_name = '{self.fid}_slot'"
         sql(
             self.cluster,
@@ -205,7 +205,7 @@ class Feed:
         )
 
     def cql(self, query: str) -> list[list[Any]]:
-        """Cassandra's answer, asked from a consumer's pod with the consumer's own login."""
+        """Run CQL in a consumer's pod with the consumer's login; return the rows."""
         program = (
             "import json, sys\n"
             "from cryptocdc_adapters.cassandra import connect\n"
@@ -223,6 +223,6 @@ class Feed:
 
 
 def sql(cluster: Cluster, query: str) -> str:
-    """PostgreSQL's answer to its superuser, in the instance's own pod."""
+    """Run SQL as the superuser in the instance's pod; return the output."""
     psql = ["psql", "--username=postgres", "--dbname=cryptocdc", "--tuples-only", "--no-align", "--command", query]
     return cluster.kubectl("exec", "cryptocdc-postgres-1", "--container=postgres", "--", *psql).strip()

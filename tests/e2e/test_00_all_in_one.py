@@ -1,4 +1,4 @@
-"""One container with everything in it, for systems that are not Debian 12: started, stopped, killed, started again."""
+"""The all-in-one container, for systems other than Debian 12: started, stopped, killed, restarted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Container:
         run(["docker", "run", "--detach", "--name", NAME, "--publish", "127.0.0.1::8000", *mounts, IMAGE])
 
     def stopped(self) -> int:
-        """Stop it as a user does; its exit code."""
+        """Stop it as a user does; return its exit code."""
         run(["docker", "stop", "--time", str(STOP_LIMIT_S), NAME], limit_s=STOP_LIMIT_S + 30)
         return self.exit_code()
 
@@ -54,14 +54,14 @@ class Container:
         return run(["docker", "exec", NAME, *command])
 
     def log(self) -> str:
-        """What it has printed, to both outputs."""
+        """Return what it has printed to both outputs."""
         return run(["sh", "-c", f"docker logs {NAME} 2>&1"])
 
     def remove(self) -> None:
         run(["docker", "rm", "--force", NAME])
 
     def get(self, path: str) -> str:
-        """What the API answers; empty while it does not. AssertionError when the container has ended."""
+        """Return the API's response; empty while there is none. AssertionError if the container has exited."""
         state = run(["docker", "inspect", "--format", "{{.State.Running}}", NAME]).strip()
         assert state == "true", f"it has ended: {self.log()[-3000:]}"
         address = run(["docker", "port", NAME, "8000/tcp"]).split()[0]
@@ -117,7 +117,7 @@ def test_one_container_captures_keeps_its_data_and_stops_cleanly(container: Cont
     kept = wait_for("rows of the first run", lambda: container.rows(again), FIRST_ROWS_LIMIT_S)
     assert oldest in kept
 
-    # A power cut, and then the same volume.
+    # As in a power failure; then the same volume.
     run(["docker", "kill", "--signal", "KILL", NAME])
     assert container.exit_code() == 137
     container.remove()

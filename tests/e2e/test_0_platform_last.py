@@ -1,5 +1,5 @@
-"""The other way round: chart and feed first, then the operators, then the platform. The feed says what it waits for,
-and works as soon as all is there. Comes first, before anything is installed."""
+"""Reversed order: chart and feed first, then the operators, then the platform. The feed reports what it waits for, and
+works as soon as everything exists. This test comes first, before anything is installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(1800)]
 
 def test_a_feed_waits_for_the_platform_and_names_what_is_missing(bare: Cluster) -> None:
     if "kafkas.kafka.strimzi.io" in bare.kubectl("get", "crds", "-o", "name"):
-        pytest.skip("the cluster has the platform already")
+        pytest.skip("the cluster already has the platform")
     environment.make_namespace(bare)
     environment.install_chart(bare)
     early = Feed(bare, "early")
@@ -27,7 +27,7 @@ def test_a_feed_waits_for_the_platform_and_names_what_is_missing(bare: Cluster) 
     assert early.condition("Ready")["reason"] == "SecretMissing"
 
     environment.install_operators(bare)
-    wait_for("the kinds are there", lambda: "no kind" not in early.condition("PlatformReady")["message"], 120)
+    wait_for("the kinds exist", lambda: "no kind" not in early.condition("PlatformReady")["message"], 120)
     assert early.condition("PlatformReady")["reason"] == "SecretMissing"
 
     environment.install_platform(bare)

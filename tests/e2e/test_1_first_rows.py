@@ -1,5 +1,5 @@
-"""From nothing to rows that are proven, by the README's commands. The numbers of these files are their order: one
-installation lives through all of them."""
+"""From nothing to proven rows, with the README's commands. The numbers of these files give their order: all run on one
+installation."""
 
 from __future__ import annotations
 

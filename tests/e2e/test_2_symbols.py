@@ -1,4 +1,4 @@
-"""Symbols come and go; nothing is started again for it."""
+"""Symbols are added and removed; nothing restarts."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def test_a_symbol_added_is_captured_and_one_removed_is_not_and_no_pod_notices(cl
     assert NEW in feed.status()["symbolNames"]
 
     feed.apply(SYMBOLS)
-    wait_for(f"{NEW} is let go", lambda: NEW not in feed.status()["symbolNames"], 120)
-    wait_for("the producer has let it go", lambda: _captured(feed) == len(SYMBOLS), 120)
+    wait_for(f"{NEW} is no longer captured", lambda: NEW not in feed.status()["symbolNames"], 120)
+    wait_for("the producer no longer captures it", lambda: _captured(feed) == len(SYMBOLS), 120)
     rows = _rows(cluster, feed)
-    feed.wait_flowing()  # others' rows come meanwhile
+    feed.wait_flowing()  # rows of the others arrive meanwhile
     assert _rows(cluster, feed) == rows
     assert {component: feed.starts(component) for component in before} == before
 

@@ -1,4 +1,4 @@
-"""More producers and consumers share the work, and fewer take it over."""
+"""The work is shared by more producers and consumers, and taken over by fewer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PARTITIONS = 6 * len(STREAMS)
 
 
 def _shares(feed: Feed, count: int) -> bool:
-    """Whether that many of each run, and between them have every symbol and every partition exactly once."""
+    """Return whether that many of each run, and together have every symbol and every partition exactly once."""
     return (
         len(feed.ready("producer")) == len(feed.ready("consumer")) == count
         and feed.metric("producer", "cryptocdc_producer_symbols") == len(SYMBOLS)
@@ -27,7 +27,7 @@ def test_three_of_each_share_symbols_and_partitions_and_one_takes_all_back(clust
     feed.apply(SYMBOLS, {"producers": 3, "consumers": 3})
     wait_for("three of each share the work", lambda: _shares(feed, 3), 300)
     cluster.kubectl("scale", "cryptofeed", feed.name, "--replicas=2")
-    wait_for("kubectl scale is obeyed", lambda: feed.status().get("replicas") == 2, 240)
+    wait_for("kubectl scale takes effect", lambda: feed.status().get("replicas") == 2, 240)
     feed.apply(SYMBOLS, {"producers": 1, "consumers": 1})
     wait_for("one of each has all the work", lambda: _shares(feed, 1), 300)
     feed.wait_flowing()

@@ -1,4 +1,4 @@
-"""Every part is killed under load, one after the other; afterwards not a row is missing."""
+"""Every part is killed under load, one after the other; afterwards no row is missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_rows_flow_again_after_the_pod_was_killed(cluster: Cluster, feed: Feed, 
     cluster.replace(PARTS[part] or feed.selector(part))
     feed.wait_flowing()
     feed.wait_ready()
-    if part == "cassandra":  # which comes back with another address
+    if part == "cassandra":  # which restarts with another address
         assert feed.starts("consumer") == consumers, "a consumer was restarted to find it"
 
 

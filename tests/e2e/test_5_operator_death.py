@@ -1,4 +1,4 @@
-"""The operator dies in the middle of its work, again and again; the next one ends it."""
+"""The operator is killed repeatedly in the middle of its work; the next one completes it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def another(cluster: Cluster) -> Iterator[Feed]:
 def test_a_feed_is_finished_whatever_step_its_operator_died_at(cluster: Cluster, another: Feed) -> None:
     wait_for("the operator is ready", lambda: cluster.ready(OPERATOR), 240)
     another.apply(["BTCUSDT", "ETHUSDT"], deletionPolicy="Delete")
-    # Seen from outside, the steps are: its identity is noted, the topics are declared, the connector, the programs.
+    # Seen from outside the steps are: the identity is recorded, then topics, connector and programs are created.
     for step, seen in {
-        "the identity is noted": lambda: another.status().get("identity"),
-        "a topic is declared": lambda: cluster.find("kafkatopics", f"cryptocdc.io/feed={another.name}"),
-        "a program is made": lambda: cluster.find("deployments", f"cryptocdc.io/feed={another.name}"),
+        "the identity is recorded": lambda: another.status().get("identity"),
+        "a topic is created": lambda: cluster.find("kafkatopics", f"cryptocdc.io/feed={another.name}"),
+        "a program is created": lambda: cluster.find("deployments", f"cryptocdc.io/feed={another.name}"),
     }.items():
         wait_for(step, seen, 240)
         cluster.kill(OPERATOR)

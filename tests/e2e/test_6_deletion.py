@@ -1,4 +1,4 @@
-"""What is left of a feed that was deleted: its data with Retain, nothing with Delete; its replication slot never."""
+"""What remains of a deleted feed: its data with Retain, nothing with Delete, and in no case its replication slot."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_retain_keeps_the_rows_and_drops_the_slot(cluster: Cluster) -> None:
     label = f"cryptocdc.io/feed={feed.name}"
     wait_for("its programs are gone", lambda: not cluster.find("kafkaconnectors,deployments,pods", label), 180)
 
-    # And applied again it goes on where it was.
+    # Applied again, it continues where it was.
     feed.apply(["BTCUSDT"], deletionPolicy="Delete")
     feed.wait_ready()
     feed.wait_flowing()

@@ -1,4 +1,4 @@
-"""The API server refuses a bad feed, and says which field and what would be accepted."""
+"""The API server refuses an invalid feed, and names the field and what is accepted."""
 
 from __future__ import annotations
 

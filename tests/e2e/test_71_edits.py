@@ -1,6 +1,6 @@
-"""The feed edited in every field that can be edited: each does what the table in docs/operator.md says, and nothing
-begins anew that the table does not name. What can't be changed is in test_70_bad_feeds.py; that
-no field is left out is seen to in tests/unit/operator/test_edits.py."""
+"""Every mutable field of the feed is edited: each edit has the effect in the table of docs/operator.md, and restarts
+only what the table names. Immutable fields are in test_70_bad_feeds.py; tests/unit/operator/test_edits.py ensures that
+no field is left out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STREAMS: Object = {
     "orderBook": {"source": "websocket", "depth": 20, "interval": "1s"},
 }
 SIMULATOR = f"cryptocdc-simulator.{NAMESPACE}.svc:8090"
-"""By another name than the operator gives the producers by itself."""
+"""A different host name than the one that the operator gives producers by default."""
 KEY = "exchange-key"
 WEBHOOK = f"http://{SIMULATOR}/webhook"
 
@@ -45,23 +45,24 @@ NOT_HERE = {
 @dataclass(frozen=True)
 class Edit:
     spec: Object
-    anew: frozenset[str]
-    """Those of producer, consumer, api, alerter and connector that begin anew, or end."""
+    restarts: frozenset[str]
+    """Those of producer, consumer, api, alerter and connector that restart, or are removed."""
     seen: Callable[[Feed], object]
-    """True once the edit has had its effect."""
+    """True once the edit has taken effect."""
 
 
 def _frames(feed: Feed, table: str, via: str) -> float:
     return feed.metric("producer", "cryptocdc_producer_frames_total", f'table="{table}",via="{via}"')
 
 
-def _asked_for(table: str) -> Callable[[Feed], bool]:
-    """Over REST, and no longer over WebSocket: a producer that is new counts from nothing."""
+def _requested(table: str) -> Callable[[Feed], bool]:
+    """Requested over REST, and no longer received over WebSocket: a new producer counts from zero."""
     return lambda feed: _frames(feed, table, "rest") > 0 and _frames(feed, table, "websocket") == 0
 
 
 def _no_longer_captured(table: str, other: str) -> Callable[[Feed], bool]:
-    """Though the other is, so that a producer that is merely new is not taken for one that has given a stream up."""
+    """Not captured while `other` is, so that a new producer is not mistaken for one that no longer captures a
+    stream."""
 
     def frames(feed: Feed, of: str) -> float:
         return feed.metric("producer", "cryptocdc_producer_frames_total", f'table="{of}"')
@@ -69,21 +70,21 @@ def _no_longer_captured(table: str, other: str) -> Callable[[Feed], bool]:
     return lambda feed: frames(feed, table) == 0 and frames(feed, other) > 0
 
 
-def _often(table: str) -> Callable[[Feed], bool]:
-    """Ten answers within a time in which the period of before gives four."""
+def _frequent(table: str) -> Callable[[Feed], bool]:
+    """Ten responses within a time in which the previous period allows four."""
 
-    def often(feed: Feed) -> bool:
+    def frequent(feed: Feed) -> bool:
         first, begun = _frames(feed, table, "rest"), time.monotonic()
         while time.monotonic() < begun + 1.5 * SELDOM_S:
             if _frames(feed, table, "rest") >= first + 10:
                 return True
         return False
 
-    return often
+    return frequent
 
 
 def _rows(query: str) -> Callable[[Feed], bool]:
-    """A question to PostgreSQL that is to be answered by yes; `{fid}` is the schema."""
+    """A query that PostgreSQL must answer with true; `{fid}` is the schema."""
     return lambda feed: sql(feed.cluster, query.format(fid=feed.fid)) == "t"
 
 
@@ -96,7 +97,7 @@ def _captured(count: int, quote: str) -> Callable[[Feed], bool]:
 
 
 def _environment(variable: str, value: str) -> Callable[[Feed], bool]:
-    """What the newest producer is given."""
+    """The newest producer has the variable."""
 
     def given(feed: Feed) -> bool:
         pods = feed.cluster.pods(feed.selector("producer"))
@@ -106,7 +107,7 @@ def _environment(variable: str, value: str) -> Callable[[Feed], bool]:
 
 
 def _expires_within(days: int) -> Callable[[Feed], bool]:
-    """The newest row in Cassandra does, and not much sooner."""
+    """The newest row in Cassandra expires within this time, and not much earlier."""
 
     def expires(feed: Feed) -> bool:
         ((left,),) = feed.cql("SELECT TTL(price) FROM newest_prices WHERE shard = 0 AND symbol = 'BTCUSDT'")
@@ -118,8 +119,8 @@ def _expires_within(days: int) -> Callable[[Feed], bool]:
 def _topics_keep(ms: int) -> Callable[[Feed], bool]:
     def keep(feed: Feed) -> bool:
         topic = feed.cluster.get("kafkatopic", f"{feed.fid}.{feed.fid}.klines".replace("_", "-")) or {}
-        told = topic["status"]["observedGeneration"] == topic["metadata"]["generation"]
-        return bool(told and topic["spec"]["config"]["retention.ms"] == str(ms))
+        observed = topic["status"]["observedGeneration"] == topic["metadata"]["generation"]
+        return bool(observed and topic["spec"]["config"]["retention.ms"] == str(ms))
 
     return keep
 
@@ -133,14 +134,14 @@ def _topics_are_owned(owned: bool) -> Callable[[Feed], bool]:
 
 
 def _verifier_keeps(days: str) -> Callable[[Feed], bool]:
-    """The verifier drops what is older: it reads the feeds from this."""
+    """The ConfigMap from which the verifier reads feeds has the retention."""
 
-    def told(feed: Feed) -> bool:
+    def keeps(feed: Feed) -> bool:
         shared = feed.cluster.get("configmap", "cryptocdc-feeds") or {}
         read = yaml.safe_load(shared["data"][f"{feed.name}.yaml"])
         return bool(read["spec"]["retention"]["postgres"] == days)
 
-    return told
+    return keeps
 
 
 def _runs(component: str, count: int) -> Callable[[Feed], bool]:
@@ -148,7 +149,7 @@ def _runs(component: str, count: int) -> Callable[[Feed], bool]:
 
 
 def _fires(symbol: str) -> Callable[[Feed], bool]:
-    """Its price is watched, and is what the alert waits for."""
+    """The symbol's price is watched, and the alert has received one."""
     return lambda feed: feed.metric("alerter", "cryptocdc_alerter_firing", f'symbol="{symbol}"') == 1
 
 
@@ -208,17 +209,19 @@ EDITS = {
             " ORDER BY event_time DESC LIMIT 4) newest"
         ),
     ),
-    "streams.recentTrades.source": Edit(_stream("recentTrades", source="rest"), PRODUCER, _asked_for("recent_trades")),
-    "streams.klines.source": Edit(_stream("klines", source="rest"), PRODUCER, _asked_for("klines")),
+    "streams.recentTrades.source": Edit(_stream("recentTrades", source="rest"), PRODUCER, _requested("recent_trades")),
+    "streams.klines.source": Edit(_stream("klines", source="rest"), PRODUCER, _requested("klines")),
     "streams.crypto24hStats.source": Edit(
-        _stream("crypto24hStats", source="rest"), PRODUCER, _asked_for("crypto_24h_stats")
+        _stream("crypto24hStats", source="rest"), PRODUCER, _requested("crypto_24h_stats")
     ),
-    "streams.latestPrices.source": Edit(_stream("latestPrices", source="rest"), PRODUCER, _asked_for("latest_prices")),
-    "streams.orderBook.source": Edit(_stream("orderBook", source="rest"), PRODUCER, _asked_for("order_book")),
-    "streams.recentTrades.period": Edit(_stream("recentTrades", period="1s"), PRODUCER, _often("recent_trades")),
-    "streams.klines.period": Edit(_stream("klines", period="1s"), PRODUCER, _often("klines")),
-    "streams.crypto24hStats.period": Edit(_stream("crypto24hStats", period="1s"), PRODUCER, _often("crypto_24h_stats")),
-    "streams.latestPrices.period": Edit(_stream("latestPrices", period="1s"), PRODUCER, _often("latest_prices")),
+    "streams.latestPrices.source": Edit(_stream("latestPrices", source="rest"), PRODUCER, _requested("latest_prices")),
+    "streams.orderBook.source": Edit(_stream("orderBook", source="rest"), PRODUCER, _requested("order_book")),
+    "streams.recentTrades.period": Edit(_stream("recentTrades", period="1s"), PRODUCER, _frequent("recent_trades")),
+    "streams.klines.period": Edit(_stream("klines", period="1s"), PRODUCER, _frequent("klines")),
+    "streams.crypto24hStats.period": Edit(
+        _stream("crypto24hStats", period="1s"), PRODUCER, _frequent("crypto_24h_stats")
+    ),
+    "streams.latestPrices.period": Edit(_stream("latestPrices", period="1s"), PRODUCER, _frequent("latest_prices")),
     "endpoints.rest": Edit(
         {"endpoints": {"rest": f"http://{SIMULATOR}"}},
         PRODUCER,
@@ -239,7 +242,7 @@ EDITS = {
     "retention.cassandra": Edit({"retention": {"cassandra": "30d"}}, CONSUMER | API, _expires_within(30)),
     "scaling.producers": Edit({"scaling": {"producers": 2}}, NOBODY, _runs("producer", 2)),
     "scaling.consumers": Edit({"scaling": {"consumers": 2}}, NOBODY, _runs("consumer", 2)),
-    # Of the standard library, so that the consumer's image has it: it returns its second argument.
+    # From the standard library, so that the consumer's image has it: it returns its second argument.
     "transform": Edit({"transform": "typing:cast"}, CONSUMER, _runs("consumer", 2)),
     "transform no more": Edit({"transform": None}, CONSUMER, _runs("consumer", 2)),
     "suspend": Edit({"suspend": True}, NOBODY, _suspended),
@@ -262,7 +265,7 @@ EDITS = {
         lambda feed: _frames(feed, "crypto_24h_stats", "websocket") > 0,
     ),
 }
-"""By field, or by a field and what is made of it. They are made one after the other, of the same feed."""
+"""By field, or by field and new value. They are made one after the other, to the same feed."""
 
 
 @pytest.fixture(scope="module")
@@ -284,12 +287,12 @@ def edited(cluster: Cluster) -> Iterator[Feed]:
 def test_a_field_edited_does_what_it_says_and_nothing_else_begins_anew(edited: Feed, name: str) -> None:
     edit = EDITS[name]
     edited.wait_ready()
-    before = edited.begun()
+    before = edited.revisions()
     edited.change(edit.spec)
     edited.wait_ready()
-    wait_for(f"{name} has had its effect", lambda: edit.seen(edited), 180)
-    after = edited.begun()
-    assert {part for part in before if after.get(part) != before[part]} == edit.anew
+    wait_for(f"{name} has taken effect", lambda: edit.seen(edited), 180)
+    after = edited.revisions()
+    assert {part for part in before if after.get(part) != before[part]} == edit.restarts
 
 
 def test_rows_flow_after_all_that(edited: Feed) -> None:

@@ -1,5 +1,5 @@
-"""A connector that breaks is said to be broken, and heals by itself once the cause is gone; one that is taken away
-comes back. Nothing is lost meanwhile."""
+"""A failed connector is reported, and recovers automatically once the cause is removed; a deleted one is recreated.
+Nothing is lost meanwhile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READER = "debezium"
 
 @pytest.fixture
 def locked_out(cluster: Cluster, feed: Feed) -> Iterator[None]:
-    """Debezium's role may not log in, and its connection is cut."""
+    """Debezium's role may not log in, and its connection is closed."""
     feed.wait_ready()
     feed.wait_flowing()
     sql(cluster, f"ALTER ROLE {READER} NOLOGIN")
@@ -27,13 +27,15 @@ def locked_out(cluster: Cluster, feed: Feed) -> Iterator[None]:
     sql(cluster, f"ALTER ROLE {READER} LOGIN")
 
 
-def test_a_task_that_fails_is_told_and_restarted_until_it_runs(cluster: Cluster, feed: Feed, locked_out: None) -> None:
+def test_a_failed_task_is_reported_and_restarted_until_it_runs(cluster: Cluster, feed: Feed, locked_out: None) -> None:
     said = feed.wait_condition("ConnectorReady", "False", "TaskFailed", 300)
     assert feed.condition("Ready")["reason"] == "TaskFailed"
     assert said["message"]
     wait_for("it was restarted", lambda: feed.status().get("recovery", {}).get("restarts", 0) > 0, 120)
     producing = feed.metric("producer", "cryptocdc_producer_rows_total")
-    wait_for("capture goes on", lambda: feed.metric("producer", "cryptocdc_producer_rows_total") > producing + 100, 60)
+    wait_for(
+        "capture continues", lambda: feed.metric("producer", "cryptocdc_producer_rows_total") > producing + 100, 60
+    )
 
     sql(cluster, f"ALTER ROLE {READER} LOGIN")
     feed.wait_ready(600)  # the pause between two restarts grows up to ten minutes
@@ -53,7 +55,7 @@ def test_a_connector_that_somebody_deletes_comes_back_and_goes_on(cluster: Clust
         made = cluster.get("kafkaconnector", feed.connector)
         return made is not None and made["metadata"]["uid"] != before["metadata"]["uid"]
 
-    wait_for("it is made again", back, 120)
+    wait_for("it is recreated", back, 120)
     feed.wait_ready()
     feed.wait_flowing()
     assert feed.wait_proven() > 0
@@ -70,7 +72,7 @@ def without_password(cluster: Cluster) -> Iterator[None]:
 def test_a_feed_whose_connector_has_failed_is_deleted_with_its_slot(
     cluster: Cluster, feed: Feed, request: pytest.FixtureRequest
 ) -> None:
-    """The connector, not its task alone: Strimzi does not stop such a one."""
+    """The connector itself fails, not only its task: Strimzi does not stop such a connector."""
     doomed = Feed(cluster, "doomed")
     doomed.apply(["BTCUSDT"], deletionPolicy="Delete")
     doomed.wait_ready()

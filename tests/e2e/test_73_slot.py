@@ -1,5 +1,5 @@
-"""A replication slot that is lost is noticed, and healed by a new snapshot: twice, and then no more until a person says
-so. Every row that PostgreSQL has is in Cassandra afterwards."""
+"""A lost replication slot is noticed, and a new snapshot is taken: twice, then only with a person's permission.
+Afterwards every row in PostgreSQL is in Cassandra."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def _snapshots(feed: Feed) -> int:
 
 
 def _prepared(feed: Feed, snapshots: int) -> bool:
-    """Whether so many were begun, and slot and position of before are removed."""
+    """Return whether this many were started, and the previous slot and position are removed."""
     recovery = feed.status().get("recovery", {})
     return _snapshots(feed) == snapshots and not recovery["snapshotting"]
 
 
 def _read(feed: Feed) -> bool:
-    """Whether the feed has a slot that somebody reads and that has lost nothing."""
+    """Return whether the feed has an active slot that has lost nothing."""
     return "|t|" in feed.slots() and "lost" not in feed.slots()
 
 
@@ -40,7 +40,7 @@ def test_a_lost_slot_costs_two_snapshots_at_most_and_then_the_feed_stops_and_say
         feed.wait_flowing()
         feed.drop_slot()
         wait_for(f"new snapshot {time} preparing", lambda time=time: _prepared(feed, time), 300)  # type: ignore[misc]
-        wait_for("there is another slot", lambda: _read(feed), 180)
+        wait_for("there is a new slot", lambda: _read(feed), 180)
         feed.wait_ready()
         feed.wait_flowing()
         assert feed.wait_proven() > 0
@@ -53,13 +53,13 @@ def test_a_lost_slot_costs_two_snapshots_at_most_and_then_the_feed_stops_and_say
     assert _connector_state(cluster, feed) == "stopped"
     assert _snapshots(feed) == 2
 
-    # Capture goes on while the connector stands, and is carried once it may.
+    # Capture continues while the connector is stopped, and its rows are replicated once it may run.
     rows = feed.metric("producer", "cryptocdc_producer_rows_total")
-    wait_for("capture goes on", lambda: feed.metric("producer", "cryptocdc_producer_rows_total") > rows + 100, 60)
+    wait_for("capture continues", lambda: feed.metric("producer", "cryptocdc_producer_rows_total") > rows + 100, 60)
     assert feed.condition("ConnectorReady")["reason"] == "SlotLost"
 
     cluster.kubectl("annotate", "cryptofeed", feed.name, "--overwrite", "cryptocdc.io/new-snapshot=the cause is gone")
-    wait_for("the connector may go on", lambda: _connector_state(cluster, feed) == "running", 180)
+    wait_for("the connector may continue", lambda: _connector_state(cluster, feed) == "running", 180)
     feed.wait_ready()
     feed.wait_flowing()
     assert feed.wait_proven() > 0

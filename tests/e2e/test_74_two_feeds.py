@@ -1,4 +1,4 @@
-"""Two feeds side by side share the platform and nothing else; one that goes is not noticed by the other."""
+"""Two feeds share only the platform; deleting one does not affect the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.feeds import Feed, sql
 pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(1200)]
 
 MINE = ["BTCUSDT", "NEARUSDT"]
-"""One that the other feed has, and one that it has not."""
+"""One symbol that the other feed has, and one that it does not have."""
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def neighbour(cluster: Cluster) -> Iterator[Feed]:
 
 
 def _symbols(cluster: Cluster, feed: Feed) -> set[str]:
-    """Captured in the last minute."""
+    """Return the symbols captured in the last minute."""
     recent = "received_at > (now() AT TIME ZONE 'UTC') - interval '1 minute'"
     return set(sql(cluster, f"SELECT DISTINCT symbol FROM {feed.fid}.recent_trades WHERE {recent}").split())
 
 
 def test_each_has_its_own_and_one_is_deleted_without_the_other(cluster: Cluster, feed: Feed, neighbour: Feed) -> None:
     feed.wait_ready()
-    before = feed.begun()
+    before = feed.revisions()
     neighbour.apply(MINE, deletionPolicy="Delete")
     neighbour.wait_ready()
     neighbour.wait_flowing()
@@ -54,4 +54,4 @@ def test_each_has_its_own_and_one_is_deleted_without_the_other(cluster: Cluster,
     assert feed.slots()
     assert feed.wait_proven() > 0
     assert {component: feed.starts(component) for component in starts} == starts
-    assert feed.begun() == before
+    assert feed.revisions() == before

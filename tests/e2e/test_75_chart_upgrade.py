@@ -1,5 +1,5 @@
-"""The chart upgraded: new values reach the feeds' programs, a newer definition reaches the API server, and what neither
-concerns goes on as it was."""
+"""The chart is upgraded: new values reach the feeds' programs, a newer definition reaches the API server, and
+everything else continues unchanged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def upgraded(cluster: Cluster) -> Iterator[None]:
 
 
 def _next_chart(folder: Path) -> Path:
-    """The chart as a later version of it might be: the feed has one field more."""
+    """A later version of the chart, in which feeds have another field."""
     chart = folder / "charts"
     shutil.copytree(CHART, chart)
     path = chart / "files/crd.yaml"
@@ -40,7 +40,7 @@ def _next_chart(folder: Path) -> Path:
 
 
 def _noted(cluster: Cluster, feed: Feed) -> str:
-    """What the API server says of a feed with that field. Raises CommandError."""
+    """Return the API server's response to a feed with that field. Raises CommandError."""
     found = cluster.get("cryptofeed", feed.name)
     assert found is not None
     document: Object = {key: found[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": "noted"}}
@@ -53,7 +53,7 @@ def test_values_and_definition_follow_and_feeds_go_on(
 ) -> None:
     feed.wait_ready()
     feed.wait_flowing()
-    before, starts, operator = feed.begun(), feed.starts("producer"), cluster.pods(OPERATOR)[0]["metadata"]["uid"]
+    before, starts, operator = feed.revisions(), feed.starts("producer"), cluster.pods(OPERATOR)[0]["metadata"]["uid"]
     with pytest.raises(CommandError, match="note"):
         _noted(cluster, feed)
 
@@ -73,7 +73,7 @@ def test_values_and_definition_follow_and_feeds_go_on(
     wait_for("the consumers have the new limit", follow, 180)
     feed.wait_ready()
     feed.wait_flowing()
-    after = feed.begun()
+    after = feed.revisions()
     assert {part for part in before if before[part] != after[part]} == {"consumer"}
     assert feed.starts("producer") == starts
     assert cluster.get("cryptofeed", feed.name) is not None

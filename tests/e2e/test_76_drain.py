@@ -1,4 +1,4 @@
-"""Every worker is drained and comes back, one after the other, as when a cluster's nodes are upgraded. The one with the
+"""Every worker is drained and returns, one after the other, as when a cluster's nodes are upgraded. The one with the
 servers is the last: by then all programs are on it, too."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DRAIN_LIMIT_S = 300
 
 @pytest.fixture
 def workers(cluster: Cluster) -> Iterator[list[str]]:
-    """Nodes on which programs may run. All of them may again when the test is over."""
+    """The nodes on which programs may run; all are uncordoned at the end."""
     found = cluster.workers()
     if len(found) < 2:
         pytest.skip("a drain needs two nodes for programs: make the cluster with CRYPTOCDC_E2E_WORKERS=2")
@@ -29,7 +29,7 @@ def workers(cluster: Cluster) -> Iterator[list[str]]:
 
 @pytest.fixture
 def doubled(feed: Feed) -> Iterator[Feed]:
-    """Two of each program, spread over the nodes, one of which at a time may be evicted."""
+    """Two of each program, spread over the nodes; one at a time may be evicted."""
     feed.apply(SYMBOLS, {"producers": 2, "consumers": 2})
     feed.wait_ready()
     yield feed
@@ -54,14 +54,14 @@ def test_each_worker_is_drained_and_nothing_is_lost(cluster: Cluster, doubled: F
             where = _nodes(cluster, feed, component)
             assert len(where) == 2
             assert name not in where
-        # The volumes of a small cluster lie on one node: what had its data there waits until it is back.
+        # The volumes of a small cluster are on one node: servers with data there wait until it is back.
         cluster.kubectl("uncordon", name)
         feed.wait_ready(420)
         feed.wait_flowing()
 
-    def stands() -> bool:
+    def two_of_each() -> bool:
         return all(len(feed.ready(component)) == 2 for component in ("producer", "consumer"))
 
-    wait_for("two of each run", stands, 180)
+    wait_for("two of each run", two_of_each, 180)
     assert feed.wait_proven() > 0
     feed.verify()

@@ -1,4 +1,4 @@
-"""What a person does once, by a Job that the operator prints: a backfill and a replay; all other tests verify."""
+"""One-off tasks as Jobs that the operator prints: a backfill and a replay; verification is in all other tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A replication that the brokers can't give is said in Strimzi's words, and concerns new topics alone."""
+"""A replication factor that the brokers can't provide is reported with Strimzi's message, and affects only new
+topics."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ NEW = "LINKUSDT"
 
 @pytest.fixture
 def three_replicas(cluster: Cluster, feed: Feed) -> Iterator[None]:
-    """Asked for of one broker."""
+    """Requested from one broker."""
     feed.wait_ready()
     install_chart(cluster, values=["platform.kafka.replication=3"])
     cluster.kubectl("rollout", "status", "deployment/cryptocdc-operator", "--timeout=180s")

@@ -1,4 +1,4 @@
-"""A feed's API and page, found through its Service; what Grafana's sidecars will find."""
+"""A feed's API and page, reached through its Service; what Grafana's sidecars will find."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TABLES = {"recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order
 
 
 def asked(cluster: Cluster, feed: Feed, path: str) -> Any:
-    """What the feed's API answers; None while the Service has nobody to ask."""
+    """Return the response of the feed's API; None while the Service has no endpoints."""
     try:
         return json.loads(cluster.http(f"{feed.name}-api", 80, path))
     except CommandError:

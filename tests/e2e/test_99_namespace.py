@@ -1,4 +1,4 @@
-"""The namespace goes with everything in it, a feed and its finalizer included. Comes last: nothing is left after it."""
+"""The namespace is deleted with everything in it, including a feed with its finalizer. This test comes last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chart goes; data and feeds stay, and no feed waits for the operator that is gone."""
+"""The chart is uninstalled; data and feeds stay, and no feed waits for the missing operator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEPT = ("secret/cryptocdc-replication", "role/cryptocdc-replication-secret", "ro
 
 @pytest.fixture
 def exchange(cluster: Cluster) -> Iterator[dict[str, str]]:
-    """An exchange that does not go with the chart: its simulator under another name. Its endpoints."""
+    """An exchange that is not removed with the chart: its simulator under another name. Returns its endpoints."""
     name, labels = "exchange", {"app": "exchange"}
     charted = cluster.get("deployment", "cryptocdc-simulator")
     assert charted is not None

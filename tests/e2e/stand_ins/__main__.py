@@ -1,4 +1,4 @@
-"""The controllers: each kind's on a thread of its own, which looks at all of its resources once a second."""
+"""The controllers: one thread per kind, which checks all of its resources once per second."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger("stand-ins")
 
 
 def keep(version: str, kind: str, turn: Callable[[Api, Object], None]) -> None:
-    """Whatever goes wrong with a resource is said and tried again: servers come and go."""
+    """Reconcile the resources of a kind forever; failures are logged and retried, since servers come and go."""
     api, logged = Api(), ""
     while True:
         try:
@@ -33,7 +33,7 @@ def keep(version: str, kind: str, turn: Callable[[Api, Object], None]) -> None:
 
 
 def entity(turn: Callable[..., None]) -> Callable[[Api, Object], None]:
-    """A turn that begins once the cluster's Kafka answers."""
+    """Return a reconciler that waits until the cluster's Kafka is ready."""
 
     def begin(api: Api, cluster: Object) -> None:
         settings = kafka.admin(api, cluster["metadata"]["namespace"], cluster["metadata"]["name"])
@@ -45,7 +45,7 @@ def entity(turn: Callable[..., None]) -> Callable[[Api, Object], None]:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # it shouts of every attempt while a server starts
+    logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # it logs every attempt while a server starts
     threads = [
         threading.Thread(target=keep, args=arguments, name=arguments[1])
         for arguments in (
@@ -59,7 +59,7 @@ def main() -> None:
     ]
     for thread in threads:
         thread.start()
-    for thread in threads:  # Cassandra's driver makes pools of its own, which needs a main thread that lives
+    for thread in threads:  # Cassandra's driver creates thread pools, which need a live main thread
         thread.join()
 
 

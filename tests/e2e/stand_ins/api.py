@@ -1,4 +1,4 @@
-"""The API server: resources listed, applied as one field manager, their status written."""
+"""A client of the API server: lists resources, applies them as one field manager, writes their status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from tests.e2e.stand_ins.pace import RECONCILE_S
+from tests.e2e.stand_ins.timing import RECONCILE_S
 
 Object = dict[str, Any]
 
@@ -28,10 +28,10 @@ class Api:
         self._http = requests.Session()
         self._http.verify = str(_ACCOUNT / "ca.crt")
         self._applied: dict[str, tuple[Object, float]] = {}
-        """By path, what was applied last and when it is due again."""
+        """By path: the last applied object, and when to apply it again."""
 
     def list(self, version: str, kind: str) -> list[Object]:
-        """All namespaces' resources of the kind."""
+        """Return the resources of a kind in all namespaces."""
         items: list[Object] = self._call("GET", _collection(version, kind))["items"]
         return [{"apiVersion": version, "kind": kind, **item} for item in items]
 
@@ -44,8 +44,8 @@ class Api:
             raise
 
     def apply(self, owner: Object, *documents: Object) -> None:
-        """Apply each document, owned by `owner` and in its namespace, over whatever others made of it: at once when it
-        has changed, and again after a period."""
+        """Apply each document, owned by `owner` and in its namespace, overriding others' changes: immediately if it has
+        changed, and again after a period."""
         meta = owner["metadata"]
         reference = {
             "apiVersion": owner["apiVersion"],
@@ -64,18 +64,18 @@ class Api:
                 self._applied[path] = (whole, time.monotonic() + RECONCILE_S)
 
     def patch(self, item: Object, change: Object) -> None:
-        """A merge patch of the resource itself."""
+        """Merge `patch` into the resource."""
         self._patch(_path(item), change, "application/merge-patch+json")
 
     def status(self, item: Object, status: Object) -> None:
-        """A merge patch of the status, when that changes anything."""
+        """Merge `status` into the resource's status, if that changes anything."""
         before = item.get("status", {})
         if any(before.get(key) != value for key, value in status.items()):
             self._patch(f"{_path(item)}/status", {"status": status}, "application/merge-patch+json")
             item["status"] = {**before, **status}
 
     def secret(self, namespace: str, name: str) -> dict[str, str] | None:
-        """A secret's data as text, None when there is none. Not for keys that hold bytes."""
+        """Return a secret's data as text, None if it does not exist. Not for binary keys."""
         found = self.get("v1", "Secret", namespace, name)
         if found is None:
             return None
@@ -83,7 +83,7 @@ class Api:
         return {key: base64.b64decode(value).decode(errors="replace") for key, value in data.items()}
 
     def ready(self, namespace: str, stateful_set: str) -> bool:
-        """Whether the one pod of the set is ready, as its newest template has it."""
+        """Return whether the set's only pod is ready and has the newest template."""
         found = self.get("apps/v1", "StatefulSet", namespace, stateful_set)
         if found is None:
             return False
@@ -98,7 +98,7 @@ class Api:
         self._call("PATCH", path, body, media_type)
 
     def _call(self, method: str, path: str, body: Object | None = None, media_type: str = "application/json") -> Object:
-        # The kubelet renews the token's file within the hour.
+        # The kubelet renews the token's file every hour.
         headers = {"Authorization": f"Bearer {(_ACCOUNT / 'token').read_text()}", "Content-Type": media_type}
         data = None if body is None else json.dumps(body)
         answer = self._http.request(method, self._url + path, data=data, headers=headers, timeout=_TIMEOUT_S)

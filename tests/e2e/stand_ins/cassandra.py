@@ -75,7 +75,7 @@ def reconcile(api: Api, cluster: Object, image: str) -> None:
 
 
 def _logged_in(host: str, datacenter: str, login: dict[str, str]) -> bool:
-    """Whether our superuser can log in; before, it takes the place of the one whose password everybody knows."""
+    """Return whether our superuser can log in; if not, replace the default one, whose password is well known."""
 
     def session(user: str, password: str) -> Session:
         return connect(
@@ -97,4 +97,4 @@ def _logged_in(host: str, datacenter: str, login: dict[str, str]) -> bool:
         f" WITH PASSWORD = '{login['password']}' AND LOGIN = true AND SUPERUSER = true"
     )
     cluster.shutdown()
-    return False  # the next turn logs in
+    return False  # the next pass logs in

@@ -1,4 +1,4 @@
-"""A certificate authority and the servers' certificates, by openssl."""
+"""Creates a certificate authority and the servers' certificates with openssl."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DAYS = "365"
 
 @dataclass(frozen=True)
 class Certificate:
-    """Both in PEM; the key as PKCS 8, which Java reads too."""
+    """Certificate and key in PEM; the key as PKCS 8, which Java can read."""
 
     certificate: str
     key: str
@@ -24,7 +24,7 @@ def authority(name: str) -> Certificate:
 
 
 def issued(by: Certificate, hosts: Sequence[str]) -> Certificate:
-    """A server's certificate for all of these names."""
+    """Return a server certificate for all of these names."""
     with tempfile.TemporaryDirectory() as folder:
         authority_file, key_file = Path(folder, "ca.crt"), Path(folder, "ca.key")
         authority_file.write_text(by.certificate)
@@ -37,7 +37,7 @@ def issued(by: Certificate, hosts: Sequence[str]) -> Certificate:
 
 
 def trust_store(certificate: str, password: str) -> bytes:
-    """The certificate in a PKCS 12 file."""
+    """Return the certificate as a PKCS 12 file."""
     with tempfile.TemporaryDirectory() as folder:
         given, store = Path(folder, "crt"), Path(folder, "p12")
         given.write_text(certificate)

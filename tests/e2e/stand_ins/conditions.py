@@ -1,5 +1,5 @@
-"""The conditions of Strimzi's resources. Its operators say a failure in two ways: the topic operator by a Ready that is
-False, the others by a NotReady that is True."""
+"""The conditions of Strimzi's resources. Its operators report failures differently: the topic operator by Ready False,
+the others by NotReady True."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def ready_false(item: Object, reason: str, message: str) -> Object:
 
 
 def is_ready(item: Object) -> bool:
-    """Whether the resource as it is now was called ready."""
+    """Return whether the current generation of the resource is reported as ready."""
     status = item.get("status", {})
     return status.get("observedGeneration") == item["metadata"]["generation"] and any(
         it["type"] == "Ready" and it["status"] == "True" for it in status.get("conditions", [])
@@ -29,7 +29,8 @@ def is_ready(item: Object) -> bool:
 
 
 def _status(item: Object, condition: Object) -> Object:
-    """The condition and the generation that was seen; the time of change stays while the condition does."""
+    """Return the status with a condition and the observed generation; the transition time changes only with the
+    condition."""
     for before in item.get("status", {}).get("conditions", []):
         if {key: value for key, value in before.items() if key != "lastTransitionTime"} == condition:
             condition = before

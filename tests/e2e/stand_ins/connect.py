@@ -1,4 +1,4 @@
-"""Strimzi's KafkaConnect: one worker, configured as the resource says, and its connectors kept as theirs say."""
+"""Strimzi's KafkaConnect: one worker and its connectors, configured according to the resources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import requests
 
 from tests.e2e.stand_ins import conditions, kafka
 from tests.e2e.stand_ins.api import Api, Object
-from tests.e2e.stand_ins.pace import SPEED, Due
+from tests.e2e.stand_ins.timing import SPEED, Due
 from tests.e2e.stand_ins.workload import FILES, Workload, service
 
 _REST = 8083
@@ -28,7 +28,8 @@ def reconcile(api: Api, connect: Object) -> None:
     authority = (api.secret(namespace, trusted) or {}).get("ca.crt")
     if password is None or authority is None:
         api.status(
-            connect, conditions.not_ready(connect, "Creating", "its login or Kafka's authority is not there yet")
+            connect,
+            conditions.not_ready(connect, "Creating", "its login or Kafka's CA does not exist yet"),
         )
         return
     labels = {
@@ -58,7 +59,7 @@ def reconcile(api: Api, connect: Object) -> None:
     api.apply(connect, service(f"{own}-api", labels, ports), *workload.documents())
     url = f"http://{own}-api.{namespace}.svc:{_REST}"
     if not api.ready(namespace, own):
-        if not conditions.is_ready(connect):  # a pod that is made again changes no status, nor the connectors'
+        if not conditions.is_ready(connect):  # recreating a pod changes neither this status nor the connectors'
             api.status(connect, conditions.not_ready(connect, "Creating", "the worker is not ready"))
         return
     api.status(connect, {**conditions.ready(connect), "url": url, "replicas": 1})
@@ -67,8 +68,8 @@ def reconcile(api: Api, connect: Object) -> None:
 
 
 def access(name: str, namespace: str, secrets: list[str]) -> list[Object]:
-    """The worker's account, and its right to read the secrets of its own configuration, by the names that Strimzi gives
-    them. Pure."""
+    """Return the worker's service account and its permission to read the secrets in its configuration, under the names
+    that Strimzi uses. Pure."""
     own, group = f"{name}-connect", "rbac.authorization.k8s.io"
     rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": secrets, "verbs": ["get"]}
     return [
@@ -85,13 +86,13 @@ def access(name: str, namespace: str, secrets: list[str]) -> list[Object]:
 
 
 def probes(spec: Object) -> Object:
-    """Of /health, with Strimzi's defaults where the resource says nothing. Pure."""
+    """Return the probe of /health, with Strimzi's defaults for what the resource omits. Pure."""
     asked = {"httpGet": {"path": "/health", "port": _REST}, "initialDelaySeconds": 60, "timeoutSeconds": 5}
     return {name: {**asked, **spec.get(name, {})} for name in ("readinessProbe", "livenessProbe")}
 
 
 def properties(spec: Object, host: str, password: str) -> str:
-    """The worker's configuration: the resource's own, and what Strimzi derives from its other fields. Pure."""
+    """Return the worker's configuration: the resource's own, and what Strimzi derives from its other fields. Pure."""
     lines: dict[str, object] = {
         "plugin.discovery": "service_load",
         **spec.get("config", {}),
@@ -122,8 +123,8 @@ _due = Due()
 
 
 def _connectors(api: Api, connect: Object, url: str) -> None:
-    """Bring the worker's connectors to what the KafkaConnectors say, and say in turn how they are: at once when a
-    resource has changed, and after a period when only its connector has."""
+    """Apply the KafkaConnectors to the worker's connectors, and report their state: immediately if a resource has
+    changed, and after a period if only its connector has."""
     items = {item["metadata"]["name"]: item for item in kafka.belonging_to(api, "KafkaConnector", connect)}
     for name in set(_rest("GET", f"{url}/connectors")) - items.keys():
         _rest("DELETE", f"{url}/connectors/{name}")
@@ -164,8 +165,8 @@ def _connector(api: Api, item: Object, url: str) -> None:
 
 
 def transition(state: str, wanted: str) -> str | None:
-    """What is asked of Connect to bring a connector from its state to the one wanted. Nothing for one that has FAILED:
-    it is neither paused nor stopped (strimzi-kafka-operator 12542). Pure."""
+    """Return the request to Connect that changes a connector's state to the wanted one. None for a FAILED one, which is
+    neither paused nor stopped (strimzi-kafka-operator 12542). Pure."""
     return {
         ("RUNNING", "paused"): "pause",
         ("RUNNING", "stopped"): "stop",
@@ -187,7 +188,7 @@ def _found(url: str) -> Any:
 
 
 def _status(url: str) -> Any:
-    """A connector's, which Connect knows some moments after its configuration."""
+    """Return a connector's status, which Connect has some moments after its configuration."""
     deadline = time.monotonic() + _LIMIT_S
     while (found := _found(f"{url}/status")) is None and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -195,7 +196,8 @@ def _status(url: str) -> Any:
 
 
 def _restarted(item: Object, url: str) -> Object:
-    """Restart what failed, as often and as late as Strimzi does: after n² + n minutes, n being the restarts before."""
+    """Restart what has failed with Strimzi's back-off: after n² + n minutes, where n is the number of earlier
+    restarts."""
     rule = item["spec"].get("autoRestart", {})
     before = item.get("status", {}).get("autoRestart", {})
     count, now = before.get("count", 0), datetime.datetime.now(datetime.UTC)

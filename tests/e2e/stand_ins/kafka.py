@@ -29,7 +29,7 @@ def authority_secret(name: str) -> str:
 
 
 def admin(api: Api, namespace: str, name: str) -> KafkaSettings | None:
-    """How the stand-ins themselves log in: as the super-user, on the port that Strimzi keeps for its own."""
+    """Return the stand-ins' own login: the super-user, on the port that Strimzi reserves for itself."""
     login = api.secret(namespace, f"{name}-stand-in-admin")
     if login is None:
         return None
@@ -39,7 +39,7 @@ def admin(api: Api, namespace: str, name: str) -> KafkaSettings | None:
 
 
 def belonging_to(api: Api, kind: str, cluster: Object) -> list[Object]:
-    """The resources of the kind that bear the cluster's label."""
+    """Return the resources of a kind with the cluster's label."""
     meta = cluster["metadata"]
     return [
         item
@@ -94,7 +94,7 @@ def reconcile(api: Api, kafka: Object, image: str) -> None:
     )
     api.apply(kafka, service(bootstrap(name), labels, ports), *workload.documents())
     if not api.ready(namespace, set_name):
-        if not conditions.is_ready(kafka):  # a pod that is made again does not change the status
+        if not conditions.is_ready(kafka):  # recreating a pod does not change the status
             api.status(kafka, conditions.not_ready(kafka, "Creating", "the broker is not ready"))
         return
     addresses = [
@@ -111,7 +111,8 @@ def reconcile(api: Api, kafka: Object, image: str) -> None:
 
 
 def _credentials(api: Api, kafka: Object, hosts: list[str]) -> tuple[str, Certificate, Certificate]:
-    """The super-user's password, the authority and the broker's certificate: made once, kept in secrets."""
+    """The super-user's password, the certificate authority and the broker's certificate: created once, kept in
+    secrets."""
     name, namespace = kafka["metadata"]["name"], kafka["metadata"]["namespace"]
     kept = api.secret(namespace, f"{name}-stand-in-admin")
     if kept is None:
@@ -129,14 +130,14 @@ def _credentials(api: Api, kafka: Object, hosts: list[str]) -> tuple[str, Certif
 
 
 def _publish(api: Api, kafka: Object, secret_name: str, ca: Certificate | None) -> None:
-    """Make the authority's secret where it is missing; of an authority of its own when there is no `ca`."""
+    """Create the certificate authority's secret if it is missing; for a new authority if there is no `ca`."""
     if api.get("v1", "Secret", kafka["metadata"]["namespace"], secret_name) is None:
         certificate = (ca or certificates.authority(secret_name)).certificate
         api.apply(kafka, _authority(secret_name, kafka["metadata"]["name"], certificate))
 
 
 def _authority(secret_name: str, cluster: str, certificate: str) -> Object:
-    """An authority's certificate in the three keys that Strimzi gives it, of which `ca.p12` is no text."""
+    """Return an authority's certificate under Strimzi's three keys, of which `ca.p12` is binary."""
     password = secrets.token_hex(6)
     made = secret(secret_name, {"ca.crt": certificate, "ca.password": password}, labels={CLUSTER: cluster})
     store = certificates.trust_store(certificate, password)
@@ -144,7 +145,7 @@ def _authority(secret_name: str, cluster: str, certificate: str) -> Object:
 
 
 def properties(spec: Object, host: str, password: str) -> str:
-    """The broker's configuration: the resource's own, and what Strimzi derives from its listeners. Pure."""
+    """Return the broker's configuration: the resource's own, and what Strimzi derives from its listeners. Pure."""
     login = plain_login(password, users=True)
     lines: dict[str, object] = {
         **spec.get("config", {}),
@@ -193,7 +194,7 @@ def _listener(prefix: str, scram: bool, tls: bool) -> dict[str, object]:
 
 
 def text(lines: Mapping[str, object]) -> str:
-    """Java's properties; a boolean as Java spells it."""
+    """Format as Java properties, with booleans as Java writes them."""
     return "".join(
         f"{key}={str(value).lower() if isinstance(value, bool) else value}\n" for key, value in lines.items()
     )

@@ -64,7 +64,7 @@ def reconcile(api: Api, cluster: Object, image: str) -> None:
 
 
 def configuration(parameters: dict[str, str]) -> str:
-    """What CloudNativePG sets by itself, then the resource's own parameters. Pure."""
+    """Return CloudNativePG's own parameters, then the resource's. Pure."""
     settings = {
         "listen_addresses": "*",
         "port": str(_PORT),
@@ -85,7 +85,7 @@ def configuration(parameters: dict[str, str]) -> str:
 
 
 def _credentials(api: Api, cluster: Object, database: str, owner: str) -> dict[str, str]:
-    """Passwords and certificate, made once; shown to others as CloudNativePG does, in `-app` and `-ca`."""
+    """Passwords and certificate, created once; published as by CloudNativePG, in `-app` and `-ca`."""
     name, namespace = cluster["metadata"]["name"], cluster["metadata"]["namespace"]
     kept = api.secret(namespace, f"{name}-stand-in-own")
     if kept is None:
@@ -135,7 +135,7 @@ def _said(cluster: Object, healthy: bool) -> Object:
 
 
 class _Session:
-    """The superuser's, each statement by itself; called with one, it gives the first row or None."""
+    """The superuser's connection, in autocommit mode; called with a statement, it returns the first row or None."""
 
     def __init__(self, host: str, password: str) -> None:
         self._connection = psycopg2.connect(
@@ -156,7 +156,7 @@ class _Session:
 
 
 def _initialise(run: _Session, bootstrap: Object, password: str) -> None:
-    """The owner and the database of `initdb`, each where it is missing."""
+    """Create the owner and the database of `initdb`, if missing."""
     owner, database = sql.Identifier(bootstrap["owner"]), sql.Identifier(bootstrap["database"])
     if not run("SELECT 1 FROM pg_roles WHERE rolname = %s", (bootstrap["owner"],)):
         run(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(owner, sql.Literal(password)))

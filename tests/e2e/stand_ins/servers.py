@@ -1,4 +1,4 @@
-"""In a server's pod: make what it needs on its first start, then become it. Called with the server's name."""
+"""Runs in a server's pod: prepares its first start, then replaces itself by the server, whose name is the argument."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from cryptocdc_local.platform.settings import Heaps, PlatformSettings, Ports
 from tests.e2e.stand_ins.workload import DATA, FILES
 
 LIB = Path("/opt/servers")
-"""What the image was built with: jars, and PostgreSQL's programs in `postgres`."""
+"""Files of the image: jars, and PostgreSQL's programs in `postgres`."""
 TEMPORARY = Path("/tmp")
 _FILES, _DATA = Path(FILES), Path(DATA)
 
 
 def heap_mb(text: str) -> int:
-    """`512m`, `512M`, `512Mi` and `1g` in MiB."""
+    """Return `512m`, `512M`, `512Mi` or `1g` in MiB."""
     found = re.fullmatch(r"(\d+)([mMgG])i?", text)
     if found is None:
         raise ValueError(f"heap {text!r}: a number with m or g is accepted")
@@ -65,7 +65,7 @@ def connect() -> NoReturn:
 
 
 def cassandra() -> NoReturn:
-    """The embedded platform's Cassandra, which serves the pod's network instead of the loopback."""
+    """The embedded platform's Cassandra, listening on the pod's network instead of loopback."""
     pod_ip, given = os.environ["POD_IP"], json.loads((_FILES / "cassandra.json").read_text(encoding="utf-8"))
     settings = PlatformSettings(
         _DATA, Ports(cassandra=9042, cassandra_internode=7000), Heaps(cassandra=heap_mb(os.environ["HEAP"]))
@@ -95,7 +95,7 @@ def cassandra() -> NoReturn:
 
 
 def postgres() -> int:
-    """Not this process but its child, since PostgreSQL takes SIGTERM as a wish to wait until all clients have gone."""
+    """Run PostgreSQL as a child process, since on SIGTERM it waits until all clients have disconnected."""
     programs, data = LIB / "postgres" / "bin", _DATA / "postgres"
     if not (data / "PG_VERSION").exists():
         draft = _DATA / "postgres.new"
@@ -108,10 +108,10 @@ def postgres() -> int:
         with (draft / "pg_hba.conf").open("a", encoding="utf-8") as rules:
             rules.write("host all all all scram-sha-256\nhost replication all all scram-sha-256\n")
         draft.rename(data)
-    (data / "postmaster.pid").unlink(missing_ok=True)  # the only container on the volume: another's process is dead
+    (data / "postmaster.pid").unlink(missing_ok=True)  # the only container on the volume, so any other process is dead
     key = TEMPORARY / "server.key"
     key.write_bytes((_FILES / "server.key").read_bytes())
-    key.chmod(0o600)  # PostgreSQL refuses one that others may read
+    key.chmod(0o600)  # PostgreSQL refuses a key that others can read
     server = subprocess.Popen([programs / "postgres", "-D", data, f"--config-file={_FILES / 'postgresql.conf'}"])
     signal.signal(signal.SIGTERM, lambda *_: server.send_signal(signal.SIGINT))
     return server.wait()

@@ -22,14 +22,14 @@ from cryptocdc_adapters.kafka import client_config, delete_topics
 from cryptocdc_core.settings import KafkaSettings
 from tests.e2e.stand_ins import conditions, kafka
 from tests.e2e.stand_ins.api import Api, Object
-from tests.e2e.stand_ins.pace import TOPIC_DELETION_S, Due
+from tests.e2e.stand_ins.timing import TOPIC_DELETION_S, Due
 
 _FINALIZER = "strimzi.io/topic-operator"
 _LIMIT_S = 20
 
 
 class TopicError(Exception):
-    """What the topic operator does not do; `reason` is the condition's."""
+    """Something that the topic operator does not support; `reason` is the condition's."""
 
     reason = "NotSupported"
 
@@ -38,7 +38,7 @@ _due = Due()
 
 
 def topics(api: Api, cluster: Object, settings: KafkaSettings) -> None:
-    """Make, change and delete the topics of one Kafka. One that was deleted in Kafka is made again within a period."""
+    """Create, change and delete the topics of a Kafka. One that was deleted in Kafka is recreated within a period."""
     admin = AdminClient(client_config(settings))
     there = admin.list_topics(timeout=_LIMIT_S).topics
     for item in kafka.belonging_to(api, "KafkaTopic", cluster):
@@ -80,7 +80,7 @@ def _bring_about(api: Api, admin: AdminClient, item: Object, found: TopicMetadat
 
 
 def java_message(error: KafkaException) -> str:
-    """As Kafka's Java client says it: INVALID_REPLICATION_FACTOR is an InvalidReplicationFactorException."""
+    """Return the name in Kafka's Java client: INVALID_REPLICATION_FACTOR is an InvalidReplicationFactorException."""
     found = error.args[0]
     kind = "".join(part.capitalize() for part in found.name().lstrip("_").split("_"))
     return f"org.apache.kafka.common.errors.{kind}Exception: {found.str()}"
@@ -92,7 +92,7 @@ def _create(admin: AdminClient, name: str, spec: Object) -> None:
 
 
 def _change(admin: AdminClient, name: str, spec: Object, found: TopicMetadata) -> None:
-    """Configuration and more partitions. Raises TopicError for fewer of them, and for other replicas."""
+    """Update configuration and add partitions. Raises TopicError for fewer partitions or another number of replicas."""
     _alter(admin, name, dict(_config(spec)))
     have, wanted = len(found.partitions), spec.get("partitions", 1)
     if wanted < have:
@@ -114,7 +114,7 @@ def _config(spec: Object) -> Iterator[tuple[str, str]]:
 
 
 def _alter(admin: AdminClient, name: str, config: dict[str, str]) -> None:
-    """A setting that the resource no longer has goes back to the broker's default."""
+    """Reset settings that the resource no longer has to the broker's defaults."""
     resource = ConfigResource(ResourceType.TOPIC, name)
     own = {
         key: entry.value

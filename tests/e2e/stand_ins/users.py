@@ -40,7 +40,7 @@ def _each(api: Api, items: list[Object], turn: Callable[[Object], None]) -> None
 
 
 def users(api: Api, cluster: Object, settings: KafkaSettings) -> None:
-    """Make each user's secret, login and ACLs; the logins of users that are gone go."""
+    """Create each user's secret, login and ACLs; remove the logins of deleted users."""
     admin = AdminClient(client_config(settings))
     items = kafka.belonging_to(api, "KafkaUser", cluster)
     logins = set(admin.describe_user_scram_credentials().result(_LIMIT_S))

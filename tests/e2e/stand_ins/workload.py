@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from tests.e2e.stand_ins.api import Object
 
 FILES = "/etc/stand-in"
-"""Where a server finds its configuration."""
+"""The folder with a server's configuration."""
 DATA = "/data"
 UID = 10001
 
 
 @dataclass(frozen=True)
 class Workload:
-    """`name` is the StatefulSet's, its configuration's secret's and its account's; its pod is `name`-`ordinal`."""
+    """`name` is that of the StatefulSet, of the secret with its configuration, and of its service account; its pod is
+    `name`-`ordinal`."""
 
     name: str
     program: str
@@ -35,7 +36,7 @@ class Workload:
     account: str = "default"
     env: list[Object] = field(default_factory=list)
     probes: Object = field(default_factory=dict)
-    """The container's, where it has others than a readiness probe of `ready_port`."""
+    """The container's probes, if they are not just a readiness probe of `ready_port`."""
 
     def documents(self) -> list[Object]:
         return [
@@ -101,7 +102,7 @@ class Workload:
 def service(
     name: str, selector: dict[str, str], ports: dict[str, int], *, headless: bool = False, early: bool = False
 ) -> Object:
-    """`early`: its name leads to pods that are not ready, too."""
+    """`early`: its name also resolves to pods that are not ready."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -126,7 +127,7 @@ def secret(name: str, data: dict[str, str], kind: str = "Opaque", labels: dict[s
 
 
 def host_names(service_name: str, namespace: str) -> list[str]:
-    """All the names that a service is called by."""
+    """Return all DNS names of a service."""
     short = [service_name, f"{service_name}.{namespace}", f"{service_name}.{namespace}.svc"]
     return [*short, f"{short[-1]}.cluster.local"]
 

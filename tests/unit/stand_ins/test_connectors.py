@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 from tests.e2e.stand_ins import connect
-from tests.e2e.stand_ins.pace import Due
+from tests.e2e.stand_ins.timing import Due
 
 LABELS = {"strimzi.io/cluster": "cryptocdc"}
 WORKER = {"metadata": {"name": "cryptocdc", "namespace": "cdc"}}

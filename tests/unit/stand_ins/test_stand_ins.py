@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from tests.e2e.stand_ins import certificates, conditions, connect, topics
-from tests.e2e.stand_ins.pace import Due
+from tests.e2e.stand_ins.timing import Due
 from tests.unit.kubernetes_schemas import the
 from tests.unit.manifests.build import overlay
 

@@ -1,4 +1,4 @@
-"""What there is of an installation when a scenario fails: all of it in files, and a page of it for a log."""
+"""The state of an installation when a scenario fails: everything in files, and one page for the log."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ KINDS = ",".join(
 )  # fmt: skip
 LIMIT_S = 60
 EVENTS, LINES = 25, 15
-"""Of an excerpt: the newest events, and the last lines of each program that is not well."""
+"""Limits of the excerpt: the newest events, and the last log lines of each unhealthy program."""
 
 
 def keep(cluster: Cluster, folder: Path) -> None:
-    """Resources, events and logs, the logs of containers that died as well. What can't be had is left out."""
+    """Save resources, events and logs, including those of dead containers. Whatever is unavailable is left out."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def write(name: str, *arguments: str, within: Cluster = cluster) -> None:
@@ -45,8 +45,8 @@ def keep(cluster: Cluster, folder: Path) -> None:
 
 
 def excerpt(cluster: Cluster) -> str:
-    """The feeds' conditions, the pods, the newest events, and the last words of the operator and of pods that are not
-    ready."""
+    """Return the feeds' conditions, the pods, the newest events, and the last log lines of the operator and of unready
+    pods."""
     parts = [
         _said(cluster, "get", "cryptofeeds"),
         *(_conditions(feed) for feed in _found(cluster, "cryptofeeds")),
@@ -62,7 +62,7 @@ def excerpt(cluster: Cluster) -> str:
 
 
 def _conditions(feed: Object) -> str:
-    """A line for each, of the generation that it was said of."""
+    """Return one line per condition, with its observed generation."""
     lines = [f"{feed['metadata']['name']}, generation {feed['metadata']['generation']}:"]
     for it in feed.get("status", {}).get("conditions", []):
         of = it.get("observedGeneration", "?")

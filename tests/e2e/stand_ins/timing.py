@@ -1,4 +1,4 @@
-"""How long the real operators take, shortened by a factor, and which resources are due to be looked at."""
+"""How long the real operators take, shortened by a factor, and which resources are due for a check."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import time
 from typing import Any
 
 SPEED = float(os.environ.get("STAND_IN_SPEED", "1"))
-"""How many times as fast as the real operators."""
+"""How many times faster than the real operators."""
 RECONCILE_S = 120 / SPEED
-"""Strimzi's period: what changes outside its resources, such as a connector's state, is seen that late."""
+"""Strimzi's period: changes outside its resources, such as a connector's state, are noticed after this time."""
 TOPIC_DELETION_S = 20 / SPEED
-"""Seen for one KafkaTopic, from its deletion until its finalizer was gone."""
+"""Observed for one KafkaTopic, from its deletion until its finalizer was removed."""
 
 
 class Due:
-    """Which resources are looked at: one that is new or has changed, and each again after a period."""
+    """Determines which resources to check: new and changed ones, and each again after a period."""
 
     def __init__(self, period_s: float = RECONCILE_S) -> None:
         self._period_s = period_s
         self._seen: dict[str, tuple[str, float]] = {}
-        """By uid, the state of the resource and the time until which that is left alone."""
+        """By uid: the state of the resource, and when to check it again."""
 
     def __call__(self, item: dict[str, Any]) -> bool:
         meta, now = item["metadata"], time.monotonic()

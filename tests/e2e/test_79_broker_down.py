@@ -1,4 +1,4 @@
-"""The only broker is away for longer than Kubernetes' and Strimzi's defaults bear: nothing is restarted for it."""
+"""The only broker is down for longer than Kubernetes' and Strimzi's defaults tolerate: nothing restarts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.e2e.feeds import Feed
 pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(900)]
 
 DEFAULT_PATIENCE_S = 60
-"""More than three probes, ten seconds apart, that last five."""
+"""More than three probes, ten seconds apart, of five seconds each."""
 
 
 @pytest.fixture
-def broker_away(cluster: Cluster) -> Iterator[None]:
-    """No node takes its pod."""
+def broker_down(cluster: Cluster) -> Iterator[None]:
+    """No node accepts its pod."""
     for name in cluster.workers():
         cluster.kubectl("cordon", name)
     cluster.kill(BROKER)
@@ -28,7 +28,7 @@ def broker_away(cluster: Cluster) -> Iterator[None]:
 
 
 def _unready_s(cluster: Cluster) -> float:
-    """For how long Connect has not been ready; 0 while it is."""
+    """Return for how long Connect has not been ready; 0 while it is."""
     (pod,) = cluster.pods(CONNECT)
     (ready,) = (it for it in pod["status"]["conditions"] if it["type"] == "Ready")
     since = datetime.fromisoformat(ready["lastTransitionTime"])
@@ -38,7 +38,7 @@ def _unready_s(cluster: Cluster) -> float:
 def test_connect_waits_for_the_only_broker(cluster: Cluster, feed: Feed, request: pytest.FixtureRequest) -> None:
     feed.wait_ready()
     before = cluster.starts(CONNECT)
-    request.getfixturevalue("broker_away")
+    request.getfixturevalue("broker_down")
     wait_for("Connect has found no broker for a minute", lambda: _unready_s(cluster) > DEFAULT_PATIENCE_S, 240)
     assert feed.condition("Ready")["status"] == "False"
     assert cluster.starts(CONNECT) == before
