@@ -1,4 +1,4 @@
-# What a user of a clone types. Each target sets up what it needs and does nothing twice.
+# The commands for users of a clone. Each target sets up what it needs, and repeats nothing.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -11,11 +11,11 @@ BIN := .venv/bin
 DOCKER ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' core/pyproject.toml)
 IMAGES := operator producer consumer verifier simulator api alerter connect all-in-one
-# Installing has limits of its own; the tests' are theirs alone. What is set up is shown as it goes.
+# Setting up has its own time limits, separate from the tests'. Its progress is shown.
 E2E := .venv/bin/pytest tests/e2e -v -s -o timeout_func_only=true --durations 0 --durations-min 5
 PACKAGES := core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter operators local grafana
 
-# pip's hundreds of lines, cut down to a sign of life for each package.
+# pip's hundreds of lines, reduced to one for each package.
 SHORTEN = sed -u -n -E 's/^Collecting ([^ ;]+).*/  \1/p; s/^(Successfully installed).*/  \1/p; /^(ERROR|error)/p'
 
 .PHONY: help
@@ -52,7 +52,7 @@ check: .venv/.dev ## ruff, mypy, import-linter
 	@$(BIN)/python -m cryptocdc_grafana --check
 
 .PHONY: bench
-bench: .venv/.dev setup ## compare with the way tutorials do it; writes bench/out/report.json
+bench: .venv/.dev setup ## benchmark, compared with a pipeline as in tutorials; writes bench/out/report.json
 	@$(BIN)/python -m bench
 
 .PHONY: screenshots
@@ -76,7 +76,7 @@ topics: .venv/.packages ## Kafka's topics, records and lag (TOPIC=name for its l
 	@$(BIN)/cryptocdc shell topics $(TOPIC)
 
 .PHONY: rows
-rows: .venv/.packages ## make the producer's typed rows from the catalogue
+rows: .venv/.packages ## generate the producer's typed rows from the catalogue
 	@$(BIN)/python -m cryptocdc_core.row_source > core/src/.rows.py && mv core/src/.rows.py core/src/cryptocdc_core/rows.py
 
 .PHONY: crd
@@ -134,11 +134,11 @@ lock: .venv/.dev ## resolve requirements/*.in to *.txt again, with hashes
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file requirements/dev.txt requirements/dev.in
 
-# Each stamp is made last, so that an interrupted step is done again.
+# Each stamp is written last, so that an interrupted step is repeated.
 
 .venv/.made:
 	@command -v $(PYTHON) >/dev/null || { echo 'Python 3.11 or later is needed: make PYTHON=/path/to/python3.11'; exit 3; }
-	@$(PYTHON) -I local/src/cryptocdc_local/platform/system.py # -I: beside it lies a file named platform.py
+	@$(PYTHON) -I local/src/cryptocdc_local/platform/system.py # -I: the folder has a file named platform.py
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo='sudo -n'; \
 		echo 'installing python3-venv'; \

@@ -1,4 +1,4 @@
-# The alerter: prices from Kafka held against a feed's alerts.
+# The alerter: evaluates a feed's alerts on prices from Kafka.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 ARG BUILD_IMAGE=${BASE_IMAGE}
 

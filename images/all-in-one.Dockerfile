@@ -8,7 +8,7 @@ FROM ${BUILD_IMAGE} AS build
 RUN command -v mvn >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
     --no-install-recommends maven openjdk-17-jre-headless; }
 WORKDIR /src
-# Into Maven's own repository first, so that a change of our code does not fetch the servers again.
+# First into Maven's own repository, so that a change to our code does not download the servers again.
 COPY local/src/cryptocdc_local/platform/*.xml /poms/
 RUN mvn --batch-mode --quiet --file /poms/pom.xml -Djars=/unused dependency:copy-dependencies && rm -rf /unused
 COPY images/install.sh images/locked.py images/
@@ -37,7 +37,7 @@ COPY services/simulator services/simulator
 COPY services/api services/api
 COPY services/alerter services/alerter
 COPY local local
-# What links in local/ lead to.
+# The targets of symbolic links in local/.
 COPY manifests ./manifests
 RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter local
 RUN /opt/cryptocdc/bin/python -c 'from pathlib import Path; from shutil import which; \
@@ -48,7 +48,7 @@ install_jars(Path("/opt/servers"), Path(which("mvn")), find_java(), print); inst
 FROM ${BASE_IMAGE}
 RUN apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     openjdk-17-jre-headless tini && rm -rf /var/lib/apt/lists/* \
- # PostgreSQL asks who it is; a new volume takes the folder's owner.
+ # PostgreSQL looks up its user; a new volume gets the folder's owner.
  && useradd --uid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin cryptocdc \
  && install -d -o 10001 -g 10001 -m 700 /data
 COPY --from=build /opt/cryptocdc /opt/cryptocdc
@@ -61,6 +61,6 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 8000
 USER 10001:10001
-# It passes signals on and buries what the servers leave behind.
+# It forwards signals and reaps the servers' orphaned processes.
 ENTRYPOINT ["tini", "--", "cryptocdc"]
 CMD ["run", "-f", "/feed.yaml"]

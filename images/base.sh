@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Base images for where none can be pulled, from Debian's packages alone (as root; needs debootstrap):
+# Base images for systems where none can be pulled, from Debian's packages alone (as root; needs debootstrap):
 #   cryptocdc/base:bookworm    Debian 12 with Python 3.11: the programs' BASE_IMAGE
-#   cryptocdc/build:bookworm   the same with pip and Maven, and with what this machine reaches its registries by (its own
-#                              CA certificates, pip's and Maven's settings): BUILD_IMAGE, which is never shipped
+#   cryptocdc/build:bookworm   the same with pip and Maven, and this machine's CA certificates and settings for them:
+#                              BUILD_IMAGE, which is never shipped
 set -euo pipefail
 docker=${DOCKER:-docker}
 suite=bookworm
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 label=io.cryptocdc.contents
-# made_of IMAGE CONTENTS: whether it is there, made of just that; one that was made of something else is made anew.
+# made_of IMAGE CONTENTS: whether the image exists and was built from these contents; otherwise it is rebuilt.
 made_of() { [ "$($docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$1" 2>/dev/null)" = "$2" ]; }
 
 packages=ca-certificates,python3,tzdata
@@ -29,7 +29,7 @@ context=$work/build
 mkdir -p "$context/ca" "$context/m2"
 cp /usr/local/share/ca-certificates/*.crt "$context/ca/" 2>/dev/null || true
 cp "${HOME}/.m2/settings.xml" "$context/m2/" 2>/dev/null || true
-# What pip is told by files and by the environment; a folder of wheels stays behind.
+# pip's configuration from files and the environment, except for a local folder of wheels.
 { echo '[global]'; python3 -m pip config list 2>/dev/null |
   sed -n "s/^\(global\|:env:\)[.]*\([a-z-]*\)='\(.*\)'$/\2 = \3/p" | grep -v ^find-links | sort -u; } >"$context/pip.conf"
 cat >"$context/Dockerfile" <<EOF

@@ -1,5 +1,5 @@
-# Kafka Connect with Debezium: Strimzi's Kafka image and the plugin from Maven's registry, pinned and checked where the
-# embedded platform pins and checks it.
+# Kafka Connect with Debezium: Strimzi's Kafka image and the plugin from Maven's registry, pinned and verified by the same files
+# as on the embedded platform.
 ARG BASE_IMAGE=quay.io/strimzi/kafka:1.2.0-kafka-4.3.1
 ARG BUILD_IMAGE=maven:3.9-eclipse-temurin-17
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the Dockerfiles' build stage does, in three steps that are cached apart:
+# The Dockerfiles' build stage, in three steps that are cached separately:
 #   install.sh tools                      what installs the rest: pip, hatchling; stays in the build stage
 #   install.sh dependencies WHAT...       into /opt/cryptocdc, pinned and by hash, what these packages (or pins) need
 #   install.sh packages FOLDER...         our own packages
@@ -18,10 +18,10 @@ tools)
 dependencies)
   python3 images/locked.py $lock "$@" > /build/lock.txt
   pip --python /opt/cryptocdc/bin/python install --require-hashes --only-binary :all: --no-binary pure-sasl \
-    --requirement /build/lock.txt  # cqlsh's pure-sasl is published as source alone
+    --requirement /build/lock.txt  # cqlsh's pure-sasl is published only as source
   ;;
 packages)
-  for folder; do shift; set -- "$@" "./$folder"; done  # else pip takes a folder for a name
+  for folder; do shift; set -- "$@" "./$folder"; done  # otherwise pip mistakes a folder for a name
   pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /build/wheels "$@"
   pip --python /opt/cryptocdc/bin/python install --no-index --no-deps /build/wheels/*.whl
   ;;

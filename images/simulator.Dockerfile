@@ -1,4 +1,4 @@
-# The simulator: an exchange that speaks Binance.
+# The simulator: exchanges that speak the venues' protocols.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 ARG BUILD_IMAGE=${BASE_IMAGE}
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The operators that the platform's resources are for, each by its own chart, pinned, watching all namespaces.
-# May be run again: what is there is upgraded to the version pinned here. Exits 3 when something it needs is missing.
+# Installs the platform's operators from their own charts, at pinned versions, watching all namespaces.
+# Can be repeated: existing ones are upgraded to the version pinned here. Exits with 3 if a requirement is missing.
 set -euo pipefail
 
 stop() {
@@ -11,7 +11,7 @@ stop() {
 command -v kubectl >/dev/null || stop 'kubectl is missing; see https://kubernetes.io/docs/tasks/tools/'
 command -v helm >/dev/null || stop 'helm is missing; see https://helm.sh/docs/intro/install/'
 context=$(kubectl config current-context 2>/dev/null) ||
-    stop 'kubectl knows no cluster: set KUBECONFIG, or make one with `make kind-up`'
+    stop 'kubectl has no cluster: set KUBECONFIG, or create one with `make kind-up`'
 kubectl get --raw /readyz --request-timeout=10s >/dev/null 2>&1 ||
     stop "the cluster of context $context does not answer: kubectl get --raw /readyz says why"
 
@@ -20,19 +20,19 @@ install() { # name, namespace, version, chart, more arguments for helm
     echo "$name $version → $context, namespace $namespace"
     helm upgrade --install "$name" "$chart" --version "$version" --namespace "$namespace" --create-namespace \
         --wait --timeout 10m "${@:5}" >/dev/null ||
-        stop "$name $version is not installed; above stands why" \
+        stop "$name $version is not installed; the reason is above" \
             "Charts and images come from the internet: without it, mirror them (helm pull) and load the images first"
 }
 
 # K8ssandra's webhooks, and Cassandra's certificates in the production overlay.
 install cert-manager cert-manager v1.21.1 oci://quay.io/jetstack/charts/cert-manager --set crds.enabled=true
 
-# `restricted`: the pods that Strimzi makes are as locked down as ours.
+# `restricted`: the pods that Strimzi creates are as restricted as ours.
 install strimzi strimzi 1.2.0 oci://quay.io/strimzi-helm/strimzi-kafka-operator --set watchAnyNamespace=true \
     --set 'extraEnvs[0].name=STRIMZI_POD_SECURITY_PROVIDER_CLASS' --set 'extraEnvs[0].value=restricted' \
     --set resources.requests.cpu=100m
 
-# Chart 0.29.0 is operator 1.30.0, which watches all namespaces by itself.
+# Chart 0.29.0 is operator 1.30.0, which watches all namespaces by default.
 install cnpg cnpg-system 0.29.0 cloudnative-pg --repo https://cloudnative-pg.github.io/charts
 
 install k8ssandra-operator k8ssandra-operator 1.32.5 k8ssandra-operator --repo https://helm.k8ssandra.io/stable \

@@ -1,4 +1,4 @@
-"""How every program ends: its exit code, and what it refuses before it touches anything."""
+"""Exit codes, and errors about bad input."""
 
 from __future__ import annotations
 

@@ -59,10 +59,10 @@ def test_a_missing_program_is_named(run, missing):
     assert f"{missing} is missing" in done.stderr
 
 
-def test_a_cluster_that_is_not_there_is_told_of_before_anything_is_installed(run):
+def test_a_missing_cluster_is_reported_before_anything_is_installed(run):
     done, calls = run("kubectl", "helm", failing=("kubectl",))
     assert done.returncode == 3
-    assert "kubectl knows no cluster" in done.stderr
+    assert "kubectl has no cluster" in done.stderr
     assert not [call for call in calls if call.startswith("helm")]
 
 

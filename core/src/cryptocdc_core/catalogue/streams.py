@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptocdc_core.catalogue.model import Bucket, Column, Derived, Stream, Type
 
 _SYMBOL = Column("symbol", Type.TEXT, "The exchange's name of the market, e.g. BTCUSDT.")
-_EVENT_TIME = Column("event_time", Type.TIMESTAMP, "When the exchange says it happened; capture where it says nothing.")
+_EVENT_TIME = Column("event_time", Type.TIMESTAMP, "The exchange's time of the event; of capture if there is none.")
 _KEPT = (
     Column("received_at", Type.TIMESTAMP, "When the producer received it."),
     Column("version", Type.BIGINT, "Microseconds of the event with its rank in the last three digits; newest wins."),
@@ -34,7 +34,7 @@ RECENT_TRADES = Stream(
         # OKX reports how many trades an aggregate has, but not which.
         Column("first_trade_id", Type.BIGINT, "Of an aggregate its first raw trade, else its own id.", nullable=True),
         Column("last_trade_id", Type.BIGINT, "Of an aggregate its last raw trade, else its own id.", nullable=True),
-        Column("buyer_is_maker", Type.BOOLEAN, "True when the seller took the price."),
+        Column("buyer_is_maker", Type.BOOLEAN, "True if the seller was the taker."),
         *_KEPT,
     ),
     key=("symbol", "trade_time", "trade_id"),
@@ -48,10 +48,10 @@ RECENT_TRADES = Stream(
 KLINES = Stream(
     name="klines",
     table="klines",
-    doc="Candles: open ones as they move, closed ones for good.",
+    doc="Candles; open ones are updated until they close.",
     columns=(
         _SYMBOL,
-        Column("interval", Type.TEXT, "The exchange's name of the length, e.g. 1m."),
+        Column("interval", Type.TEXT, "The exchange's name of the interval, e.g. 1m."),
         Column("open_time", Type.TIMESTAMP, "First millisecond."),
         Column("close_time", Type.TIMESTAMP, "Last millisecond."),
         Column("open", Type.DECIMAL, "First price, in the quote asset."),
@@ -136,7 +136,7 @@ LATEST_PRICES = Stream(
 ORDER_BOOK = Stream(
     name="orderBook",
     table="order_book",
-    doc="The best levels of the order book as each interval left them. A level's price and quantity share an index.",
+    doc="The best levels of the book at the end of each interval. A level's price and quantity have the same index.",
     columns=(
         _SYMBOL,
         Column("bucket_time", Type.TIMESTAMP, "Start of the interval: event_time floored to it."),
@@ -160,7 +160,7 @@ ORDER_BOOK = Stream(
 BEST_QUOTES = Stream(
     name="bestQuotes",
     table="best_quotes",
-    doc="The best bid and ask as each interval left them. Null where a side is empty.",
+    doc="The best bid and ask at the end of each interval. Null if a side is empty.",
     columns=(
         _SYMBOL,
         _EVENT_TIME,
@@ -183,11 +183,11 @@ BEST_QUOTES = Stream(
 MARK_PRICES = Stream(
     name="markPrices",
     table="mark_prices",
-    doc="Mark price, index price and funding of a perpetual contract as each interval left them.",
+    doc="Mark price, index price and funding of a perpetual contract at the end of each interval.",
     columns=(
         _SYMBOL,
         _EVENT_TIME,
-        Column("mark_price", Type.DECIMAL, "The price by which positions are valued, in the quote asset."),
+        Column("mark_price", Type.DECIMAL, "The price at which positions are valued, in the quote asset."),
         # A contract with a delivery date has no funding.
         Column("index_price", Type.DECIMAL, "Of the underlying spot markets, in the quote asset.", nullable=True),
         Column("funding_rate", Type.DECIMAL, "Of the running period: 0.0001 is 0.01 %.", nullable=True),
@@ -205,7 +205,7 @@ MARK_PRICES = Stream(
 OPEN_INTEREST = Stream(
     name="openInterest",
     table="open_interest",
-    doc="The positions of a perpetual contract that are open.",
+    doc="The open positions of a perpetual contract.",
     columns=(
         _SYMBOL,
         _EVENT_TIME,
@@ -227,7 +227,7 @@ LIQUIDATIONS = Stream(
     columns=(
         _SYMBOL,
         Column("trade_time", Type.TIMESTAMP, "When the order was filled."),
-        Column("liquidation_id", Type.BIGINT, "A hash of what is reported: keeps two of one millisecond apart."),
+        Column("liquidation_id", Type.BIGINT, "A hash of the report: distinguishes two in the same millisecond."),
         Column("side", Type.TEXT, "Of the order: sell closes a long position, buy a short one."),
         Column("price", Type.DECIMAL, "Of the order, in the quote asset."),
         Column("quantity", Type.DECIMAL, "Of the order, in the base asset."),
@@ -261,7 +261,7 @@ def by_table(table: str) -> Stream:
     raise KeyError(table)
 
 
-_SHARD = Column("shard", Type.INTEGER, "Always 0: all symbols stand in one partition, a row each.")
+_SHARD = Column("shard", Type.INTEGER, "Always 0: one partition has all symbols, a row each.")
 
 
 def _newest(table: str, what: str, stream: Stream) -> Derived:

@@ -86,11 +86,11 @@ def _errors_reported() -> Iterator[None]:
     except feeds.FeedError as error:
         fail(error, Exit.BAD_INPUT)
     except SettingsError as error:
-        fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", Exit.PLATFORM)
+        fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and shows where they are", Exit.PLATFORM)
     except KafkaException as error:
-        fail(f"Kafka: {error.args[0].str()}\n  → `cryptocdc status` says what runs", Exit.PLATFORM)
+        fail(f"Kafka: {error.args[0].str()}\n  → `cryptocdc status` shows what runs", Exit.PLATFORM)
     except ReplayError as error:
-        fail(f"Kafka: {error}\n  → the letters stay pending; try again", Exit.PLATFORM)
+        fail(f"Kafka: {error}\n  → the dead letters stay pending; try again", Exit.PLATFORM)
 
 
 def _json(letter: PendingDeadLetter) -> dict[str, object]:

@@ -75,7 +75,7 @@ def backfill(
             raise FeedError(["--source: a capture has no history to fetch; accepted: exchange, simulated"])
         url = os.environ.get("CRYPTOCDC_REST_URL") or _simulator(parsed, used)
     except SettingsError as error:
-        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and says where they are", Exit.PLATFORM)
+        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and shows where they are", Exit.PLATFORM)
     except BadInput as error:
         _fail(str(error), Exit.BAD_INPUT)
     except psycopg2.Error as error:

@@ -1,4 +1,4 @@
-"""The ASGI application: every venue on one port, and the loop that sends what is due."""
+"""The ASGI application: all venues on one port, and the loop that sends due events."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STUCK_S = 5.0
 class Settings:
     """What is simulated. `capture`: replay this folder instead of a market, `speed` times as fast as recorded.
 
-    `symbols`: how many each venue lists at most; `clustering`: as in `Market`.
+    `symbols`: the maximum number that each venue lists; `clustering`: as in `Market`.
     """
 
     seed: int = 1
@@ -54,7 +54,7 @@ def wall_clock() -> int:
 
 
 class Exchange:
-    """One venue as it is served: its own market, connections, limits and faults."""
+    """A served venue: its own market, connections, limits and faults."""
 
     def __init__(
         self, dialect: Dialect, faults: Faults, settings: Settings, replay: CaptureStreams | None = None
@@ -78,7 +78,7 @@ class Exchange:
 
 
 def exchanges(settings: Settings, clock: Clock = wall_clock) -> list[Exchange]:
-    """Every venue, or the one that was captured. Raises ValueError or OSError when a capture can't be read."""
+    """Return all venues, or the captured one. Raises ValueError or OSError if a capture can't be read."""
     if settings.capture is not None:
         capture = Capture.read(settings.capture)
         venue = venue_of(capture)
@@ -97,7 +97,7 @@ def exchanges(settings: Settings, clock: Clock = wall_clock) -> list[Exchange]:
 
 
 def build_app(settings: Settings, clock: Clock = wall_clock) -> Starlette:
-    """Raises ValueError or OSError when a capture can't be read."""
+    """Raises ValueError or OSError if a capture can't be read."""
     served = exchanges(settings, clock)
 
     async def health(_: Request) -> Response:
@@ -127,7 +127,7 @@ def build_app(settings: Settings, clock: Clock = wall_clock) -> Starlette:
 
 
 async def _pump(connections: Sequence[Connections]) -> None:
-    """Ends only by an error, which /healthz then reports."""
+    """Run until an error, which /healthz then reports."""
     while True:
         try:
             for of_venue in connections:

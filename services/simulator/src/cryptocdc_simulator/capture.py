@@ -1,8 +1,8 @@
-"""The replay of a recorded capture: what the exchange said then, in the bytes it used, some times as fast.
+"""The replay of a recorded capture: the exchange's original bytes, at a multiple of the recorded speed.
 
-Format (that of the recorder of the project cryptofeed), one record a line:
+The format is that of the recorder of the project cryptofeed, one record per line:
 
-    <url> -> <receive time>: <body>          an answer of the REST API
+    <url> -> <receive time>: <body>          a response of the REST API
     <receive time>: <frame>                  a frame of a WebSocket connection
     wss://… <-> <time>, configuration: …     the recorder's own lines, not replayed
 """
@@ -23,7 +23,7 @@ _FRAME = re.compile(r"(\d+(?:\.\d+)?): (\{.*\})")
 
 
 class Recorded(NamedTuple):
-    """A frame as it was recorded. `time`: seconds since 1970 when it was received; `where`: file and line."""
+    """A recorded frame. `time`: when it was received, in seconds since 1970; `where`: file and line."""
 
     time: float
     where: str
@@ -31,14 +31,14 @@ class Recorded(NamedTuple):
 
 
 class Named(NamedTuple):
-    """The stream of a frame and its payload, as the venue's dialect finds them."""
+    """A frame's stream and payload, as determined by the venue's dialect."""
 
     stream: str
     payload: str
 
 
 class Frame(NamedTuple):
-    """`order`: its place in the capture; `time`: as in `Recorded`."""
+    """`order`: its index in the capture; `time`: as in `Recorded`."""
 
     order: int
     time: float
@@ -49,7 +49,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class Capture:
-    """Some seconds of a venue: frames in recorded order, and answers by URL."""
+    """A recording of a venue: frames in recorded order, and responses by URL."""
 
     folder: Path
     answers: dict[str, bytes]
@@ -57,7 +57,7 @@ class Capture:
 
     @classmethod
     def read(cls, folder: Path) -> Capture:
-        """All `*.capture` files of a folder. Raises ValueError, naming the line, for what is in no known format."""
+        """Read all `*.capture` files of a folder. Raises ValueError, naming the line, for an unknown format."""
         answers: dict[str, bytes] = {}
         recorded: list[Recorded] = []
         for file in sorted(folder.glob("*.capture")):
@@ -68,26 +68,27 @@ class Capture:
                 elif match := _FRAME.fullmatch(line):
                     recorded.append(Recorded(float(match[1]), where, match[2]))
                 elif line and not line.startswith(("wss://", "ws://", "configuration:")):
-                    raise ValueError(f"{where}: neither an answer nor a frame: {line[:80]}")
+                    raise ValueError(f"{where}: neither a response nor a frame: {line[:80]}")
         return cls(folder, answers, sorted(recorded, key=lambda frame: frame.time))
 
     def has_answers_below(self, path: str) -> bool:
         return any(urlsplit(url).path.startswith(path) for url in self.answers)
 
     def frames(self, named: Callable[[str], Named | None]) -> list[Frame]:
-        """The frames with the streams that `named` finds. Raises ValueError, naming the line, where it finds none."""
+        """Return the frames with the streams that `named` finds. Raises ValueError, naming the line, if it finds
+        none."""
         frames = []
         for order, (time, where, text) in enumerate(self.recorded):
             name = named(text)
             if name is None:
-                raise ValueError(f"{where}: neither an answer nor a frame: {text[:80]}")
+                raise ValueError(f"{where}: neither a response nor a frame: {text[:80]}")
             frames.append(Frame(order, time, name.stream, text.encode(), name.payload.encode()))
         return frames
 
 
 class CaptureStreams:
-    """Each stream has its own cursor: it starts with its first subscriber, at recorded pace times `speed`, waits while
-    no one is subscribed, and gives every frame once.
+    """Each stream has its own cursor: it starts with the first subscriber, advances at `speed` times the recorded pace,
+    waits while nobody is subscribed, and yields every frame once.
     """
 
     def __init__(self, recorded: list[Frame], speed: float, monotonic: Callable[[], float]) -> None:
@@ -102,7 +103,7 @@ class CaptureStreams:
         self._open: set[str] = set()
 
     async def prepare(self, stream: str) -> None:
-        """Nothing to compute."""
+        """Do nothing: there is nothing to compute."""
 
     def open(self, stream: str) -> None:
         if stream in self._frames:
@@ -128,15 +129,15 @@ class CaptureStreams:
             yield Outgoing(frame.stream, frame.payload, frame.wrapped)
 
     def welcome(self, _: str) -> Iterable[bytes]:
-        """What new subscribers got is among the recorded frames."""
+        """Return nothing: what new subscribers received is among the recorded frames."""
         return ()
 
     def symbol_of(self, _: str) -> str | None:
-        """No market of a capture ends."""
+        """Return None: the markets of a capture are not delisted."""
         return None
 
     def time(self) -> float:
-        """Seconds since 1970 on the recorded clock: it runs from the first subscription to the last frame."""
+        """The recorded clock in seconds since 1970, which runs from the first subscription to the last frame."""
         if not self._started:
             return self._begin
         return min(self._end, self._begin + (self._monotonic() - min(self._started.values())) * self._speed)

@@ -19,11 +19,13 @@ _BAD_INPUT = 2
 def simulate(
     host: Annotated[str, typer.Option(envvar="CRYPTOCDC_SIMULATOR_HOST")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="CRYPTOCDC_SIMULATOR_PORT", min=1, max=65535)] = 8090,
-    seed: Annotated[int, typer.Option(envvar="CRYPTOCDC_SIMULATOR_SEED", help="the same seed, the same history")] = 1,
+    seed: Annotated[
+        int, typer.Option(envvar="CRYPTOCDC_SIMULATOR_SEED", help="the same seed gives the same history")
+    ] = 1,
     symbols: Annotated[
         int,
         typer.Option(
-            envvar="CRYPTOCDC_SIMULATOR_SYMBOLS", min=1, max=len(CATALOGUE), help="how many each venue lists at most"
+            envvar="CRYPTOCDC_SIMULATOR_SYMBOLS", min=1, max=len(CATALOGUE), help="maximum number of symbols per venue"
         ),
     ] = len(CATALOGUE),
     rate: Annotated[
@@ -32,14 +34,14 @@ def simulate(
             envvar="CRYPTOCDC_SIMULATOR_RATE",
             min=0.001,
             max=1000,
-            help="a factor on the trades; at 1 the first 20 symbols make about 180 raw ones a second on average",
+            help="factor on the rate of trades; at 1 the first 20 symbols have about 180 raw trades per second",
         ),
     ] = 1.0,
     clustering: Annotated[
         bool,
         typer.Option(
             envvar="CRYPTOCDC_SIMULATOR_CLUSTERING",
-            help="trades in bursts and volatility that changes; without, both are the same at all times",
+            help="bursts of trades and changing volatility; without it, both are constant",
         ),
     ] = True,
     capture: Annotated[
@@ -48,17 +50,17 @@ def simulate(
             envvar="CRYPTOCDC_SIMULATOR_CAPTURE",
             exists=True,
             file_okay=False,
-            help="replay the recorded frames in this folder instead of simulating a market",
+            help="replay the frames recorded in this folder instead of simulating a market",
         ),
     ] = None,
     speed: Annotated[
         float,
-        typer.Option(envvar="CRYPTOCDC_SIMULATOR_SPEED", min=0.01, help="how many times as fast a capture runs"),
+        typer.Option(envvar="CRYPTOCDC_SIMULATOR_SPEED", min=0.01, help="multiple of the recorded speed"),
     ] = 10.0,
     connection_life: Annotated[
         float,
         typer.Option(
-            envvar="CRYPTOCDC_SIMULATOR_CONNECTION_LIFE", min=1, help="seconds until serverShutdown on a connection"
+            envvar="CRYPTOCDC_SIMULATOR_CONNECTION_LIFE", min=1, help="maximum lifetime of a connection, in seconds"
         ),
     ] = 86_400.0,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The WebSocket connections: who is subscribed to what, and what is written to whom."""
+"""The WebSocket connections: subscriptions, and writing frames to subscribers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cryptocdc_simulator.dialects.port import Dialect, Outgoing
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.malformed import KINDS
 
-_BACKLOG_BYTES = 64 * 1024 * 1024  # a client that is further behind is cut, as the exchange does
+_BACKLOG_BYTES = 64 * 1024 * 1024  # a client that is further behind is disconnected, as the exchange does
 
 
 class StreamProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, and a way from a connection's address to its transport.
+    """uvicorn's protocol, with access to a connection's transport by its address.
 
     A frame is the same bytes for all subscribers and many frames are due at once, so they are encoded once and written
-    together; and a fault must be able to cut a connection without a closing handshake. ASGI has neither.
+    together; and a fault must be able to reset a connection without a closing handshake. ASGI offers neither.
     """
 
     live: ClassVar[dict[tuple[str, int], StreamProtocol]] = {}
@@ -36,7 +36,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
 
 def text_frame(payload: bytes) -> bytes:
-    """One unmasked, final text frame (RFC 6455, 5.2)."""
+    """Return an unmasked, final text frame (RFC 6455, 5.2)."""
     size = len(payload)
     if size < 126:
         return bytes((0x81, size)) + payload
@@ -46,7 +46,7 @@ def text_frame(payload: bytes) -> bytes:
 
 
 class Connection:
-    """One client. `wrap` makes a frame of a stream's payload; None where the payload is the frame."""
+    """One client. `wrap` turns a stream's payload into a frame; None if the payload is the frame."""
 
     def __init__(self, protocol: StreamProtocol, connections: Connections) -> None:
         self.protocol, self._connections = protocol, connections
@@ -54,7 +54,7 @@ class Connection:
         self.streams: dict[str, None] = {}
         self.opened = self.active = time.monotonic()  # active: the last message in either direction
         self.silent_until = 0.0
-        self.ends: float | None = None  # when it is cut after serverShutdown
+        self.ends: float | None = None  # when it is closed after serverShutdown
         self._out: list[bytes] = []
 
     def unsubscribe(self, streams: Iterable[str]) -> None:
@@ -64,7 +64,7 @@ class Connection:
         return text_frame(self.wrap(stream, payload) if self.wrap else payload)
 
     def push(self, frame: bytes) -> bool:
-        """Keep a frame for the next flush; False while the connection is silenced."""
+        """Queue a frame for the next flush; returns False while the connection is silenced."""
         now = time.monotonic()
         if now < self.silent_until:
             return False
@@ -83,11 +83,11 @@ class Connection:
         self._out.clear()
 
     def cut(self) -> None:
-        """Without any closing handshake: the client sees a reset."""
+        """Disconnect without a closing handshake: the client sees a reset."""
         self.protocol.transport.abort()
 
     def end(self) -> None:
-        """With a closing handshake."""
+        """Disconnect with a closing handshake."""
         self.protocol.shutdown()
 
 
@@ -95,10 +95,10 @@ class Connections:
     """All connections, and the subscriptions by stream."""
 
     def __init__(self, dialect: Dialect, faults: Faults, life_s: float, grace_s: float) -> None:
-        """`life_s`: how long a connection lives at most; `grace_s`: from the announcement of its end to the end."""
+        """`life_s`: maximum lifetime of a connection; `grace_s`: time from the announcement of its end to the end."""
         self._dialect, self._source, self._faults = dialect, dialect.source, faults
         self._malformed = {**KINDS, **dialect.malformed}
-        self._held: dict[str, Outgoing] = {}  # by stream the frame that is sent after its successor
+        self._held: dict[str, Outgoing] = {}  # by stream, the frame that is sent after its successor
         self._life, self._grace = life_s, grace_s
         self._subscribers: dict[str, dict[Connection, None]] = {}
         self._last_payload: dict[str, bytes] = {}
@@ -148,7 +148,7 @@ class Connections:
                 self._source.close(stream)
 
     def reopen(self, symbol: str) -> None:
-        """Those who wait on the streams of a symbol that was not there get them."""
+        """Add the clients that subscribed to streams of a symbol before it was listed."""
         for stream, subscribers in self._subscribers.items():
             if self._source.symbol_of(stream) == symbol:
                 self._source.open(stream)
@@ -197,7 +197,7 @@ class Connections:
                 self._faults.counts["silenced_frames"] += 1
 
     def shut_down(self, connection: Connection, grace_s: float) -> None:
-        """Announce the end of a connection, where the venue does, then end it after `grace_s`."""
+        """Announce the end of a connection, if the venue does, then close it after `grace_s`."""
         farewell = self._dialect.farewell(self._faults.clock())
         if farewell is not None:
             connection.push(connection.framed(*farewell))
@@ -205,7 +205,7 @@ class Connections:
         connection.ends = time.monotonic() + grace_s
 
     def malform(self, kind: str, stream: str | None) -> int:
-        """Send each connection one malformed frame, of `stream` or of any of its streams. Returns how many."""
+        """Send each connection one malformed frame of `stream` or any of its streams; return how many were sent."""
         sent = 0
         for connection in self.open:
             for name in [stream] if stream else connection.streams:

@@ -1,38 +1,38 @@
-"""What the simulator is asked for beside the exchange's own API, for tests and for the runner. Of each venue, below
-its base path:
+"""The simulator's control API, for tests and for the runner, separate from the exchange's API. For each venue, below its
+base path:
 
     GET  /simulator/state
-    POST /simulator/faults/<fault>?<parameters>      200 with what it did, 400 {"error": …} for a bad request
+    POST /simulator/faults/<fault>?<parameters>      200 with the effect, 400 {"error": …} for an invalid request
 
 | fault | parameters | effect |
 |---|---|---|
-| drop-trades | symbol, count | the next `count` aggregate trades, and the raw ones in them, are in no stream; REST has them. Answers `aggregate_ids` and `trade_ids`: [first, last] |
+| drop-trades | symbol, count | the next `count` aggregate trades, and their raw trades, are in no stream, but in REST. Returns `aggregate_ids` and `trade_ids`: [first, last] |
 | depth-gap | symbol, count=1 | the diffs of the next `count` steps of 100 ms are in no stream: update ids skip |
-| restart-book | symbol | update ids of its book begin again at 1, in streams and in REST, as after the exchange's restart |
-| unsettled | symbol, seconds | REST lacks the trades of a kline's second half until so long after its end, then the kline is revised |
-| cut-kline | symbol, interval, close, open= | the kline that opens at `open` ms, or the running one, is reported with the close time `close` ms |
-| short-page | path, rows | the next answer to `path` of the API, such as klines, has no more than `rows` rows, though there are more |
+| restart-book | symbol | the update ids of its book restart at 1, in streams and in REST, as after a restart of the exchange |
+| unsettled | symbol, seconds | REST lacks the trades of a kline's second half until this long after its end, then the kline is revised |
+| cut-kline | symbol, interval, close, open= | the kline that opens at `open` ms, or the open one, is reported with the close time `close` ms |
+| short-page | path, rows | the next response to `path` of the API, such as klines, has at most `rows` rows, although there are more |
 | cut | – | every connection is reset, without a closing handshake |
-| silence | seconds | connections that are open now stay open and get no frame (pings go on); new ones do |
-| shutdown | grace=10 | every open connection is closed after `grace` seconds, and gets the venue's announcement of it first (serverShutdown) |
-| malformed | kind, stream= | each open connection gets one bad frame of `stream`, or of any of its streams. kind: invalid-json, unknown-event, wrong-decimal, oversize (5 MiB), error-body, future (an hour ahead) |
-| malformed | kind, path | the next good answer to `path` of the API, such as depth, is a bad one. kind: invalid-json, wrong-decimal, oversize (5 MiB), error-body (status 400) |
+| silence | seconds | currently open connections stay open but get no frames (pings continue); new ones do |
+| shutdown | grace=10 | every open connection is closed after `grace` seconds, preceded by the venue's announcement (serverShutdown) |
+| malformed | kind, stream= | each open connection gets one malformed frame of `stream`, or of any of its streams. kind: invalid-json, unknown-event, wrong-decimal, oversize (5 MiB), error-body, future (an hour ahead) |
+| malformed | kind, path | the next successful response to `path` of the API, such as depth, is malformed. kind: invalid-json, wrong-decimal, oversize (5 MiB), error-body (status 400) |
 | duplicate | count | the next `count` events are sent twice |
 | reorder | count | each of the next `count` events is sent after the next one of its stream |
 | refuse | status, seconds | every REST request gets 429 or 418 (with Retry-After), 403 (the firewall's page), 451 or 5xx |
-| page | seconds | every REST request gets a page of HTML with status 200, as from a proxy that wants a login |
-| maintenance | kind, seconds | exchangeInfo is that of a maintenance, all else goes on. kind: odd-market (one test market and no other), break (every market in BREAK), empty |
-| weight | used | so much more request weight counts as used in this minute, as if by another process |
-| delist | symbol, remove=false | no trade from now on; exchangeInfo says BREAK, or the symbol is unknown (-1121) |
-| resume | symbol | a symbol in BREAK trades again; what its streams did not carry meanwhile REST has |
-| list | base, quote, unseen=0, and what the venue needs beside | a new symbol starts to trade, ids from 0; the first `unseen` aggregate trades are in no stream, though REST has them |
-| crash | symbol, percent, seconds | the price falls by `percent` within `seconds`, from `begins` on (at most 5 s ahead) |
-| skew | ms | event times and serverTime are off by so much; trade times are not |
-| clear | – | ends refuse, page, maintenance, silence, duplicate, reorder, skew, unsettled and bad answers to come, and forgets used weight and bans |
+| page | seconds | every REST request gets an HTML page with status 200, as from a proxy that requires a login |
+| maintenance | kind, seconds | exchangeInfo is that of a maintenance, everything else continues. kind: odd-market (one test market and no other), break (every market in BREAK), empty |
+| weight | used | adds to the request weight used in this minute, as if by another process |
+| delist | symbol, remove=false | no trades from now on; exchangeInfo reports BREAK, or the symbol is unknown (-1121) |
+| resume | symbol | a symbol in BREAK trades again; trades of the pause are in REST, but in no stream |
+| list | base, quote, unseen=0, and the venue's own parameters | a new symbol starts to trade, with ids from 0; the first `unseen` aggregate trades are in no stream, but in REST |
+| crash | symbol, percent, seconds | the price falls by `percent` within `seconds`, starting at `begins` (at most 5 s ahead) |
+| skew | ms | event times and serverTime are off by this much; trade times are not |
+| clear | – | ends refuse, page, maintenance, silence, duplicate, reorder, skew, unsettled and pending malformed responses, and resets used weight and bans |
 
-Faults of one venue alone are in its dialect (`Dialect.faults`).
+Faults of a single venue are in its dialect (`Dialect.faults`).
 
-A restart forgets faults: a crash, a delisting and a new symbol are then undone.
+Faults do not survive a restart: a crash, a delisting and a new symbol are then undone.
 """  # noqa: E501 - a table has rows
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Result = dict[str, Any]
 
 
 class Control:
-    """`replay` is None unless a capture is replayed; then there is no market, which some faults need."""
+    """`replay` is set only if a capture is replayed; then there is no market, which some faults need."""
 
     def __init__(
         self, dialect: Dialect, connections: Connections, faults: Faults, replay: CaptureStreams | None
@@ -156,7 +156,7 @@ class Control:
         kind, path = parameters["kind"], parameters.get("path")
         accepted = (*KINDS, *VENUE_KINDS) if path is None else ANSWERS
         if kind not in accepted:
-            raise ValueError(f"kind {kind!r} is none of {', '.join(accepted)}")
+            raise ValueError(f"kind {kind!r} is not accepted; accepted: {', '.join(accepted)}")
         if path is not None:
             self._faults.malformed[self._path(path)] = kind
             return {"path": path}
@@ -166,7 +166,7 @@ class Control:
 
     def _path(self, path: str) -> str:
         if path not in self._api.names:
-            raise ValueError(f"path {path!r} is none of {', '.join(self._api.names)}")
+            raise ValueError(f"path {path!r} is not accepted; accepted: {', '.join(self._api.names)}")
         return path
 
     def _short_page(self, parameters: QueryParams) -> Result:
@@ -185,7 +185,7 @@ class Control:
     def _refuse(self, parameters: QueryParams) -> Result:
         status = int(parameters["status"])
         if status not in (403, 418, 429, 451) and not 500 <= status <= 599:
-            raise ValueError(f"status {status} is none of 403, 418, 429, 451, 5xx")
+            raise ValueError(f"status {status} is not accepted; accepted: 403, 418, 429, 451, 5xx")
         self._faults.refuse(status, _positive(parameters, "seconds"))
         return {"until": self._faults.refuse_until}
 
@@ -196,7 +196,7 @@ class Control:
     def _maintenance(self, parameters: QueryParams) -> Result:
         kind = parameters["kind"]
         if kind not in MAINTENANCES:
-            raise ValueError(f"kind {kind!r} is none of {', '.join(MAINTENANCES)}")
+            raise ValueError(f"kind {kind!r} is not accepted; accepted: {', '.join(MAINTENANCES)}")
         self._faults.maintain(kind, _positive(parameters, "seconds"))
         return {"until": self._faults.maintenance_until}
 
@@ -213,7 +213,7 @@ class Control:
 
     def _drop_trades(self, parameters: QueryParams) -> Result:
         listing, count = self._listing(parameters), int(_positive(parameters, "count"))
-        first = listing.next_id()  # those up to now are perhaps sent already
+        first = listing.next_id()  # those up to now may have been sent already
         aggregates = Span(first, first + count - 1)
         raws = Span(listing.tape.first_raw_id_of(first), listing.tape.first_raw_id_of(first + count) - 1)
         self._faults.dropped.append(Dropped(listing.symbol, aggregates, raws))
@@ -241,7 +241,7 @@ class Control:
     def _cut_kline(self, parameters: QueryParams) -> Result:
         listing, interval, close = self._listing(parameters), parameters["interval"], int(parameters["close"])
         if interval not in INTERVALS:
-            raise ValueError(f"interval {interval!r} is none of {', '.join(INTERVALS)}")
+            raise ValueError(f"interval {interval!r} is not accepted; accepted: {', '.join(INTERVALS)}")
         open_time = opening(interval, int(parameters.get("open", listing.now())))
         self._faults.cut_klines[listing.symbol, interval, open_time] = close
         return {"open_time": open_time, "close_time": close}
@@ -268,7 +268,7 @@ class Control:
         instrument = self._dialect.new_instrument(parameters)
         listed = self._market.listings.get(instrument.symbol)
         if listed is not None and listed.trading:
-            raise ValueError(f"symbol {instrument.symbol} is listed already")
+            raise ValueError(f"symbol {instrument.symbol} is already listed")
         unseen = int(_positive(parameters, "unseen")) if "unseen" in parameters else 0
         listing = self._market.list_new(instrument)
         if unseen:

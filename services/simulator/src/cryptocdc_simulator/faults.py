@@ -1,6 +1,6 @@
-"""Faults on request: what is to go wrong, and how often it did.
+"""The state of faults on request: which are active, and how often each has occurred.
 
-This is the state alone; the REST API, the streams and the connections ask it. `control.py` sets it by HTTP.
+The REST API, the streams and the connections query it; `control.py` changes it over HTTP.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAINTENANCES = ("odd-market", "break", "empty")
-"""What exchangeInfo may list during a maintenance."""
+"""What exchangeInfo may list during maintenance."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Span:
 
 @dataclass
 class Dropped:
-    """Trades that no stream carries, though REST has them: aggregate ids and the raw ids within."""
+    """Trades that are in REST but in no stream: aggregate ids and their raw ids."""
 
     symbol: str
     aggregates: Span
@@ -41,9 +41,9 @@ class Faults:
     counts: Counter[str] = field(default_factory=Counter)
     dropped: list[Dropped] = field(default_factory=list)
     book_gaps: list[tuple[str, Span]] = field(default_factory=list)  # steps whose diffs are not sent
-    malformed: dict[str, str] = field(default_factory=dict)  # by REST endpoint the kind of its next answer
-    short_pages: dict[str, int] = field(default_factory=dict)  # by REST endpoint how many rows its next answer has
-    unsettled_ms: dict[str, int] = field(default_factory=dict)  # by symbol how long REST lacks a kline's last trades
+    malformed: dict[str, str] = field(default_factory=dict)  # by REST endpoint, the kind of its next response
+    short_pages: dict[str, int] = field(default_factory=dict)  # by REST endpoint, the length of its next page
+    unsettled_ms: dict[str, int] = field(default_factory=dict)  # by symbol, how long REST lacks a kline's last trades
     cut_klines: dict[tuple[str, str, int], int] = field(default_factory=dict)  # close times of klines cut short
     duplicates: int = 0  # frames still to be sent twice
     reorders: int = 0  # frames still to be sent after the next one of their stream
@@ -57,7 +57,7 @@ class Faults:
         self.refuse_status, self.refuse_until = status, self.clock() + round(seconds * 1000)
 
     def refusal(self) -> tuple[int, int] | None:
-        """(status, seconds until it is over) while REST is to be refused."""
+        """Return (status, remaining seconds) while REST requests are refused."""
         left = self.refuse_until - self.clock()
         return (self.refuse_status, max(1, -(-left // 1000))) if left > 0 else None
 
@@ -73,29 +73,30 @@ class Faults:
 
     @property
     def maintenance(self) -> str:
-        """One of MAINTENANCES, "" for none."""
+        """Return one of MAINTENANCES, "" for none."""
         return self.maintenance_kind if self.clock() < self.maintenance_until else ""
 
     def is_dropped(self, symbol: str, aggregate_id: int) -> bool:
         return any(drop.symbol == symbol and aggregate_id in drop.aggregates for drop in self.dropped)
 
     def is_book_gap(self, symbol: str, after: int, step: int) -> bool:
-        """Whether the diff of steps after+1..step is to be lost."""
+        """Return whether the diff of steps after+1..step is to be dropped."""
         return any(name == symbol and gap.first <= step and gap.last > after for name, gap in self.book_gaps)
 
     def kline_stop(self, symbol: str, open_time: int, close: int, now: int) -> int:
-        """Up to when REST knows a kline's trades at `now` (ms): at first it lacks those of its second half."""
+        """Return the time up to which REST has a kline's trades at `now` (ms): at first without its second half."""
         if close <= now < close + self.unsettled_ms.get(symbol, 0):
             self.counts["unsettled_klines"] += 1
             return (open_time + close) // 2
         return min(close, now + 1)
 
     def close_time(self, symbol: str, interval: str, open_time: int, close: int) -> int:
-        """The close time that is reported of a kline whose interval ends at `close`."""
+        """Return the reported close time of a kline whose interval ends at `close`."""
         return self.cut_klines.get((symbol, interval, open_time), close - 1)
 
     def page(self, endpoint: str, body: Any, rows: str | None) -> Any:
-        """The rows that an answer has, in its field `rows`: the first ones, where its page is to be short."""
+        """Return the rows of a response, which are in its field `rows`; only the first ones if its page is to be
+        short."""
         if endpoint not in self.short_pages or isinstance(body, bytes) or not (rows or isinstance(body, list)):
             return body
         self.counts["short_pages"] += 1
@@ -103,7 +104,7 @@ class Faults:
         return body[:count] if rows is None else {**body, rows: body[rows][:count]}
 
     def repeats(self) -> int:
-        """How often the next frame is sent."""
+        """Return how often the next frame is sent."""
         if self.duplicates == 0:
             return 1
         self.duplicates -= 1
@@ -111,7 +112,7 @@ class Faults:
         return 2
 
     def clear(self) -> None:
-        """End every fault that is running; the counts and the lists of what was dropped stay."""
+        """End all active faults; the counts and the lists of dropped events stay."""
         self.skew_ms = self.duplicates = self.reorders = self.refuse_until = self.page_until = (
             self.maintenance_until
         ) = 0

@@ -1,4 +1,4 @@
-"""Frames and answers that no exchange should send, made from one that it did."""
+"""Malformed frames and responses, derived from valid ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _invalid_json(payload: str) -> str:
 
 
 def _wrong_decimal(payload: str) -> str:
-    """The first decimal of the payload becomes `1.2.3`."""
+    """Replace the first decimal of the payload by `1.2.3`."""
     return re.sub(r'"-?\d+\.\d+"', '"1.2.3"', payload, count=1)
 
 
@@ -24,7 +24,7 @@ def _oversize(payload: str) -> str:
 
 
 def object_of(payload: str) -> dict[str, Any]:
-    """A payload as an object; another JSON value as that of the field `e`."""
+    """Return a payload as an object; any other JSON value as the value of the field `e`."""
     decoded = json.loads(payload)
     return decoded if isinstance(decoded, dict) else {"e": decoded}
 
@@ -34,8 +34,9 @@ KINDS: dict[str, Callable[[str], str]] = {
     "wrong-decimal": _wrong_decimal,
     "oversize": _oversize,
 }
-"""By kind: the malformed payload made from a sound one of any venue (without the wrapping of a combined stream)."""
+"""By kind: the function that makes a malformed payload of a valid one, for any venue (without the wrapper of a combined
+stream)."""
 VENUE_KINDS = ("unknown-event", "error-body", "future")
-"""Those that each dialect makes in its own words."""
+"""Kinds that each dialect implements in its own format."""
 ANSWERS = (*KINDS, "error-body")
-"""Of these the kinds that a REST answer can be; error-body is then what comes with status 400."""
+"""The kinds that apply to REST responses; error-body then has status 400."""

@@ -1,4 +1,4 @@
-"""The simulator's figures in Prometheus' text format, read from its counters when it is asked."""
+"""The simulator's metrics in Prometheus' text format, read from its counters on request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.rest_endpoint import RestEndpoint
 
 Counted = tuple[str, Connections, RestEndpoint, Faults]
-"""A venue's name and what counts for it."""
+"""A venue's name and its counters."""
 
 
 class _Figures(Collector):
@@ -30,9 +30,9 @@ class _Figures(Collector):
             "cryptocdc_simulator_frames", "Frames of market data written to connections.", labels=venue
         )
         answers = CounterMetricFamily(
-            "cryptocdc_simulator_answers", "Answers of the REST API.", labels=[*venue, "endpoint", "status"]
+            "cryptocdc_simulator_answers", "Responses of the REST API.", labels=[*venue, "endpoint", "status"]
         )
-        faults = CounterMetricFamily("cryptocdc_simulator_faults", "Faults that have struck.", labels=[*venue, "fault"])
+        faults = CounterMetricFamily("cryptocdc_simulator_faults", "Faults that occurred.", labels=[*venue, "fault"])
         for name, served, rest, struck in self._venues:
             connections.add_metric([name], len(served.open))
             accepted.add_metric([name], served.accepted)

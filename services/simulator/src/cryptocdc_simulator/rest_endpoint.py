@@ -1,4 +1,4 @@
-"""A venue's REST API over HTTP: the faults around the answers of a market or of a capture."""
+"""A venue's REST API over HTTP: responses from a market or a capture, with faults applied."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from cryptocdc_simulator.malformed import KINDS
 
 SIMULATED_HEADER = "X-Simulated"
 _LOGIN_PAGE = b"<html><head><title>Sign in</title></head><body><form>Sign in to use this network.</form></body></html>"
-"""What a captive portal sends with status 200."""
+"""The page of a captive portal, with status 200."""
 _FIREWALL_PAGE = b"<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1></body></html>"
-"""What a web application firewall sends with status 403: no error of the API."""
+"""The page of a web application firewall, with status 403: not an error of the API."""
 
 
 class RestEndpoint:
-    """Serves the API of `dialect`; a header of every answer says whether it is from a "market" or a "capture"."""
+    """Serves the API of `dialect`; a header of every response says whether it is from a "market" or a "capture"."""
 
     def __init__(self, dialect: Dialect, faults: Faults) -> None:
         self._api, self._faults = dialect.api, faults

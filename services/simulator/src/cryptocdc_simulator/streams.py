@@ -1,4 +1,4 @@
-"""The streams of the simulated market: what is due on each of them at a moment. How it is written is the dialect's."""
+"""The streams of the simulated market: which events are due at a time. Their format is up to the dialect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KLINE_MS = 2000
 
 
 class MarketStream:
-    """What streams of one symbol share. `event` writes one event in the dialect; its last argument is its time."""
+    """The base of one symbol's streams. `event` formats an event in the dialect; its last argument is its time."""
 
     def __init__(self, listing: Listing, faults: Faults, event: Callable[..., Any]) -> None:
         self.listing, self.faults, self.event = listing, faults, event
@@ -30,7 +30,7 @@ class MarketStream:
         return self.listing.now() + self.faults.skew_ms
 
     async def prepare(self) -> None:
-        """Nothing to compute."""
+        """Do nothing: there is nothing to compute."""
 
     def emit(self, now: int) -> Iterator[Any]:
         raise NotImplementedError
@@ -66,13 +66,13 @@ class Trades(MarketStream):
 
 
 class Klines(MarketStream):
-    """The running kline every two seconds while there is trade, and each closed one at its close."""
+    """The open kline every two seconds while there are trades, and each kline when it closes."""
 
     def __init__(self, listing: Listing, faults: Faults, event: Callable[..., Any], interval: str) -> None:
         super().__init__(listing, faults, event)
         self._interval = interval
         self._pace = min(_KLINE_MS, INTERVALS[interval])
-        # Not all streams at the same millisecond; that of a second says no more than its closed klines.
+        # Not all streams at the same millisecond; klines of one second are sent only when they close.
         self._phase = crc32(f"{listing.symbol}{interval}".encode()) % self._pace if interval != "1s" else 0
         self._open = opening(interval, listing.now())
         self._last_id = -2
@@ -103,7 +103,7 @@ class Klines(MarketStream):
 
 
 class Ticker(MarketStream):
-    """Statistics of 24 hours, every second in which there was trade."""
+    """24-hour statistics, every second with a trade."""
 
     _last_id = -1
 
@@ -134,7 +134,7 @@ class BookTicker(MarketStream):
 
 
 class Depth(MarketStream):
-    """What has changed in the book since the last frame, every so many `steps` of 100 ms."""
+    """The changes of the book since the last frame, every `steps` × 100 ms."""
 
     def __init__(self, listing: Listing, faults: Faults, event: Callable[..., Any], steps: int) -> None:
         super().__init__(listing, faults, event)
@@ -152,7 +152,7 @@ class Depth(MarketStream):
         self.due = (step + self.steps) * STEP_MS
 
     def changes(self, step: int) -> Iterator[Any]:
-        """The events that lead from the book of `last` to that of `step`."""
+        """Return the events that lead from the book at `last` to that at `step`."""
         yield self.event(self.instrument, self.listing.book.diff(self.last, step), self.event_time())
 
 
@@ -170,9 +170,9 @@ class PartialDepth(MarketStream):
 
 
 class MarketStreams:
-    """The live streams of a market: each is opened with its first subscriber and closed with its last.
+    """The active streams of a market: each starts with its first subscriber and ends with its last.
 
-    `make`: the stream of a name; None for what the venue does not have, which is accepted and stays silent.
+    `make`: returns the stream with a name; None for unknown names, which are accepted and stay silent.
     """
 
     def __init__(self, market: Market, make: Callable[[str], Opened | None]) -> None:

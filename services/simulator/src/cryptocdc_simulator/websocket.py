@@ -1,4 +1,4 @@
-"""The life of a WebSocket connection: what the client says is answered as the dialect's `Session` has it."""
+"""A WebSocket connection: the client's messages are answered by the dialect's `Session`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _POLICY_VIOLATION = 1008
 
 
 class StreamEndpoint:
-    """One coroutine a connection: reads the client's messages until it leaves; the frames are pushed elsewhere."""
+    """Reads a client's messages until it disconnects, one coroutine per connection; frames are sent elsewhere."""
 
     def __init__(self, connections: Connections, session: Session) -> None:
         self._connections, self._session = connections, session
@@ -23,7 +23,7 @@ class StreamEndpoint:
     async def __call__(self, websocket: WebSocket) -> None:
         await websocket.accept()
         protocol = StreamProtocol.live.get(tuple(websocket.scope["client"]))
-        if protocol is None:  # it has left between the handshake and this line
+        if protocol is None:  # it has disconnected since the handshake
             return
         connection = Connection(protocol, self._connections)
         try:
@@ -58,7 +58,7 @@ class StreamEndpoint:
                 return
             recent.append(now)
             for reply in self._session.replies(connection, message.get("text") or ""):
-                # The answer comes before the first event.
+                # The reply is sent before the first event.
                 connection.push(text_frame(reply.message))
                 connection.flush()
                 await self._connections.subscribe(connection, reply.subscribe)

@@ -1,1 +1,1 @@
-"""The venues that the simulator speaks as, each a folder: `port.py` says what a dialect is."""
+"""The venues that the simulator implements, each a folder; `port.py` is the contract of a dialect."""

@@ -1,4 +1,4 @@
-"""All dialects: what each lists, and the ways to make it of a market or of a capture."""
+"""All dialects: what each lists, and how it is created for a market or a capture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptocdc_simulator.market.symbols import Instrument
 
 @dataclass(frozen=True)
 class Venue:
-    """`api_path`: what the paths of the venue's REST API begin with, in a capture too."""
+    """`api_path`: the prefix of the paths of the venue's REST API, also in a capture."""
 
     name: str
     instruments: tuple[Instrument, ...]
@@ -55,7 +55,7 @@ VENUES: tuple[Venue, ...] = (
 
 
 def venue_of(capture: Capture) -> Venue:
-    """The venue that a capture was recorded from. Raises ValueError."""
+    """Return the venue that a capture was recorded from. Raises ValueError."""
     for venue in VENUES:
         if capture.has_answers_below(venue.api_path):
             return venue

@@ -1,7 +1,7 @@
-"""What a dialect is: how one venue writes the market that is simulated, and nothing of the machinery around it.
+"""The contract of a dialect, which presents the simulated market in one venue's format.
 
 A dialect is written from the venue's public documentation. It shares no code with the product's decoders, so that an
-error of one can't cancel the same error of the other.
+error in one can't cancel the same error in the other.
 """
 
 from __future__ import annotations
@@ -37,45 +37,45 @@ def _no_headers(_: Any) -> dict[str, str]:
 
 
 class Answer(NamedTuple):
-    """A response that is still to be computed. `headers` are made from its body, `rows` is where a page's rows are."""
+    """A response that is not computed yet. `headers` are derived from its body, `rows` says where a page's rows are."""
 
     weight: int
     body: Callable[[], Awaitable[Any]]
     headers: Callable[[Any], dict[str, str]] = _no_headers
     rows: str | None = None
-    """The field that has the rows; None where the body is the list of rows itself."""
+    """The field with the rows; None if the body itself is the list of rows."""
 
 
 class Api(Protocol):
-    """The REST API of a venue. Endpoints have names, by which faults and metrics know them."""
+    """The REST API of a venue. Endpoints have names, which faults and metrics use."""
 
     @property
     def names(self) -> Collection[str]: ...
 
     def name_of(self, path: str) -> str | None:
-        """The endpoint that a path below the API's base belongs to; None where there is none."""
+        """Return the endpoint of a path below the API's base; None if there is none."""
 
     def answer(self, path: str, query: Mapping[str, str]) -> Answer:
-        """Check a request and count it against the limits. Raises ApiError."""
+        """Validate a request and count it against the limits. Raises ApiError."""
 
     def refusal(self, status: int, seconds: int) -> ApiError:
-        """How the venue refuses every request with `status` for so many more seconds."""
+        """Return how the venue refuses every request with `status` for the remaining seconds."""
 
     def headers(self) -> dict[str, str]:
-        """Headers of every response, such as what has been used of a limit."""
+        """Return the headers of every response, such as the used part of a limit."""
 
     def used(self) -> int:
-        """How much of the running window's limit is used."""
+        """Return how much of the current window's limit is used."""
 
     def use(self, amount: int) -> None:
         """Count `amount` as used, as if by another process behind the same address."""
 
     def forgive(self) -> None:
-        """Forget what was used, and bans."""
+        """Reset used limits and bans."""
 
 
 class Outgoing(NamedTuple):
-    """One event: the stream, its payload, and, where it was recorded, the frame around it as it was."""
+    """One event: the stream, its payload, and, if it was recorded, the original frame."""
 
     stream: str
     payload: bytes
@@ -83,7 +83,7 @@ class Outgoing(NamedTuple):
 
 
 class Source(Protocol):
-    """What a market and a capture offer to the connections."""
+    """The interface of a market or a capture to the connections."""
 
     async def prepare(self, stream: str) -> None:
         """Called before a subscription counts."""
@@ -95,36 +95,37 @@ class Source(Protocol):
         """A stream has lost its last subscriber."""
 
     def due(self) -> Iterator[Outgoing]:
-        """Everything that is due by now on the open streams, in order."""
+        """Return all events that are due on the open streams, in order."""
 
     def welcome(self, stream: str) -> Iterable[bytes]:
-        """What a new subscriber gets first, such as the snapshot that the next update of a book follows."""
+        """Return what a new subscriber gets first, such as the snapshot before the next update of a book."""
 
     def symbol_of(self, stream: str) -> str | None:
-        """The market that a stream belongs to; None for a stream of all, or of none."""
+        """Return the market that a stream belongs to; None for a stream of all markets, or of none."""
 
 
 class Stream(Protocol):
-    """`due`: when (ms of the market's clock) the stream next has something to say."""
+    """`due`: when (ms of the market's clock) the stream has its next event."""
 
     due: int
 
     async def prepare(self) -> None:
-        """Compute what the first event needs, without holding up the other streams."""
+        """Compute what the first event needs, without blocking other streams."""
 
     def emit(self, now: int) -> Iterator[Any]:
-        """Events up to `now`; sets `due` again."""
+        """Return events up to `now`, and update `due`."""
 
     def welcome(self) -> Iterator[Any]:
-        """Events for a new subscriber alone."""
+        """Return events for a new subscriber only."""
 
 
 Opened = tuple[Stream, Listing | None]
-"""A stream, and the market whose end ends it."""
+"""A stream, and the market with which it ends."""
 
 
 class Idle(NamedTuple):
-    """A connection is closed with `code` after `seconds` without what the venue expects."""
+    """A deadline: the connection is closed with `code` after `seconds` unless the client does what the venue
+    expects."""
 
     seconds: float
     code: int
@@ -132,14 +133,14 @@ class Idle(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """One message to the client, and the streams that it gets from then on."""
+    """One message to the client, and the streams to which it is subscribed from then on."""
 
     message: bytes
     subscribe: Iterable[str] = ()
 
 
 class Client(Protocol):
-    """A connection as a dialect sees it."""
+    """A connection, as seen by a dialect."""
 
     streams: dict[str, None]
     wrap: Callable[[str, bytes], bytes] | None
@@ -148,54 +149,54 @@ class Client(Protocol):
 
 
 class Session(Protocol):
-    """How clients of one WebSocket path subscribe."""
+    """Subscriptions of clients of one WebSocket path."""
 
     @property
     def messages_a_second(self) -> int:
-        """A client that sends more is disconnected."""
+        """A client that sends more messages is disconnected."""
 
     def begin(self, websocket: WebSocket, client: Client) -> list[str]:
-        """Set up a new connection. Returns the streams that its URL names; raises ValueError, whose text is the reason
-        why the connection is closed at once."""
+        """Set up a new connection. Returns the streams named in its URL; raises ValueError with the reason if the
+        connection is to be closed immediately."""
 
     def replies(self, client: Client, text: str) -> list[Reply]:
-        """What a message of the client is answered with."""
+        """Return the reply to a client's message."""
 
     def idle(self, client: Client) -> Idle | None:
-        """How long the client may stay as it is; None for as long as it likes."""
+        """Return the client's current deadline, if any."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One venue, ready to be served. Paths are below `base`, so that one process serves all venues."""
+    """One venue, ready to be served. Its paths are below `base`, so that one process serves all venues."""
 
     name: str
     base: str
     source: Source
     api: Api
     rest_paths: tuple[str, ...]
-    """Routes of the REST API; what they call `endpoint` is the path that `api` gets."""
+    """Routes of the REST API; their parameter `endpoint` is the path passed to `api`."""
     sessions: Mapping[str, Session]
     """By WebSocket path."""
     malformed: Mapping[str, Callable[[str], str]]
-    """By kind, beyond those that are malformed in any venue: a bad payload made from a sound one."""
+    """By kind, in addition to those of all venues: the function that makes a malformed payload of a valid one."""
     farewell: Callable[[int], tuple[str, bytes] | None]
-    """The stream and the payload that announce at a time (ms) that a connection is about to be closed."""
+    """Returns the stream and payload that announce at a time (ms) that a connection is about to be closed."""
     new_instrument: Callable[[Mapping[str, str]], Instrument]
-    """What the fault `list` is to list. Raises KeyError or ValueError."""
+    """Returns what the fault `list` is to list. Raises KeyError or ValueError."""
     market: Market | None = None
-    """None where a capture is replayed."""
+    """None if a capture is replayed."""
     faults: Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]] = field(default_factory=dict)
-    """What can go wrong on this venue alone, by name; what each returns is the answer to who asked for it."""
+    """Faults specific to this venue, by name; each returns the response to the request."""
 
 
 async def ready(body: Any) -> Any:
-    """For an Answer whose body needs no computing."""
+    """Do nothing: for an Answer whose body needs no computation."""
     return body
 
 
 async def prepared(listing: Listing, start: int, end: int) -> None:
-    """Have the sums of a span at hand without holding up the streams while they are computed."""
+    """Cache the sums of a span without blocking the streams while they are computed."""
     for _ in listing.bars.filled(start, end):
         await asyncio.sleep(0)
 

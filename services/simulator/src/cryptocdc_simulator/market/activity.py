@@ -1,10 +1,10 @@
-"""How many trades a market has had by any moment, and how lively it is.
+"""The number of trades of a market up to any time, and its level of activity.
 
-Trades come in parcels of a fixed number of aggregate trades. The parcels before an hour are its number times the mean,
-plus smooth noise and a daily pattern whose slope stays below the mean: a closed form, so that any id is found without
-counting. An hour's parcels are then shared out among its minutes by a product of multipliers that are drawn anew for
-blocks of different lengths (the Markov-switching multifractal of Calvet and Fisher, 2004, on a fixed grid), and a
-minute's among its slots. Quiet and busy times therefore cluster over seconds, minutes, hours and days.
+Trades come in parcels of a fixed number of aggregate trades. The number of parcels before an hour is the hour's number
+times the mean, plus smooth noise and a daily pattern whose slope stays below the mean: a closed form, so that any id is
+found without counting. An hour's parcels are distributed over its minutes by a product of multipliers drawn for blocks
+of different lengths (the Markov-switching multifractal of Calvet and Fisher, 2004, on a fixed grid), and a minute's
+over its slots. Quiet and busy times therefore cluster over seconds, minutes, hours and days.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _DAILY_SHARE = 0.25 / max(_DAILY)
 # Minutes in a block, the spread of the logarithm of its multiplier, and whether all markets have it in common.
 _BLOCKS = ((1, 0.3, False), (4, 0.35, False), (15, 0.35, True))
 _MULTIPLIERS = 64
-_SHARES = 64  # ways of sharing a minute out among its slots
+_SHARES = 64  # ways of distributing a minute over its slots
 _SLOT_SPREAD = 0.4
 
 
 class Activity:
-    """The parcels of one market. With `clustering` off every hour, minute and slot is like any other."""
+    """The parcels of one market. Without `clustering` all hours, minutes and slots are alike."""
 
     def __init__(self, seed: int, symbol: str, parcels_per_hour: int, clustering: bool) -> None:
         self.parcels_per_hour = parcels_per_hour
@@ -55,7 +55,7 @@ class Activity:
         self.liveliness = lru_cache(maxsize=64)(self._liveliness)
 
     def hour_of(self, parcel: int) -> int:
-        """The hour since 1970 that holds a parcel."""
+        """Return the hour since 1970 that contains a parcel."""
         hour = parcel // self.parcels_per_hour
         while self.before_hour(hour) > parcel:
             hour -= 1
@@ -64,13 +64,13 @@ class Activity:
         return hour
 
     def _liveliness(self, minute: int) -> float:
-        """A minute's parcels relative to the mean."""
+        """Return a minute's parcels relative to the mean."""
         hour, part = divmod(minute, HOUR_MINUTES)
         before = self.minutes(hour)
         return (before[part + 1] - before[part]) * HOUR_MINUTES / self.parcels_per_hour
 
     def slots(self, minute: int) -> list[int]:
-        """The parcels before each slot of a minute, and before the next minute."""
+        """Return the parcels before each slot of a minute, and before the next minute."""
         hour, part = divmod(minute, HOUR_MINUTES)
         before = self.minutes(hour)
         first, parcels = before[part], before[part + 1] - before[part]
@@ -86,7 +86,7 @@ class Activity:
         return before + round(self.parcels_per_hour * noise + self._daily[hour % 24])
 
     def _minutes(self, hour: int) -> list[int]:
-        """The parcels before each minute of an hour, and before the next hour."""
+        """Return the parcels before each minute of an hour, and before the next hour."""
         first = self.before_hour(hour)
         parcels = self.before_hour(hour + 1) - first
         weights = [1] * HOUR_MINUTES
@@ -110,7 +110,7 @@ def _multipliers(spread: float) -> list[int]:
 
 
 def _shares(random: Random, spread: float) -> list[list[int]]:
-    """Ways of dividing a minute among its slots: running sums of weights."""
+    """Return ways of dividing a minute into slots: running sums of weights."""
     return [
         [0, *accumulate(round(1000 * random.lognormvariate(0.0, spread)) for _ in range(SLOTS_A_MINUTE))]
         for _ in range(_SHARES)

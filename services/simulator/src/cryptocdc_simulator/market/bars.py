@@ -1,4 +1,4 @@
-"""What trades add up to."""
+"""Sums of trades."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 
 class Bar(NamedTuple):
-    """What trades add up to. Prices in ticks, volumes in steps, quote volumes in ticks times steps.
+    """The sums of some trades. Prices in ticks, volumes in steps, quote volumes in ticks times steps.
 
-    first..last are raw trade ids. A bar without trades has 0 trades, ids -1 and the last price before it throughout.
+    first..last are raw trade ids. A bar without trades has 0 trades, ids -1, and the previous price for all prices.
     """
 
     open: int
@@ -29,7 +29,7 @@ class Bar(NamedTuple):
 
 
 def merged(bars: Iterable[Bar | None]) -> Bar | None:
-    """Consecutive bars as one; None stands for a span without trades."""
+    """Combine consecutive bars into one; None is a span without trades."""
     parts = [bar for bar in bars if bar is not None]
     if not parts:
         return None

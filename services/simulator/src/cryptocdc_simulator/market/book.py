@@ -1,11 +1,11 @@
-"""The order book of a symbol at any moment, and the difference between two moments.
+"""The order book of a symbol at any time, and the difference between two times.
 
-The book lies on a grid of price levels. At each step of 100 ms a level's quantity is a function of the level and of the
+The book is on a grid of price levels. At each step of 100 ms a level's quantity is a function of the level and of the
 step in which it was last rewritten; two of 64 residues of the grid are rewritten in every step. So both a snapshot and
 a diff are computed from the steps alone, and applying the diffs gives exactly the later snapshot.
 
-How much is written is drawn for each side and for blocks of time of several lengths, grows with the distance from the
-last price, and shrinks where trading is lively, when the spread widens as well. A few levels hold far more than others.
+Quantities are drawn for each side and for blocks of time of several lengths. They grow with the distance from the last
+price, and shrink in active markets, when the spread also widens. A few levels have far more than others.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from cryptocdc_simulator.market import randomness
 from cryptocdc_simulator.market.trades import Tape
 
 STEP_MS = 100
-DEPTH = 120  # levels a side
+DEPTH = 120  # levels per side
 _IDS_A_STEP = 8
 _RESIDUES = 64
 _PERIOD = 32  # steps after which a level is rewritten
 _MINUTE_STEPS = 60_000 // STEP_MS
 _DEEP_BLOCKS = (50, 450, 3_000)  # steps in which a side is deep or thin
-_FAR = 40  # levels from the last price at which quantities stop to grow
-_WALLS, _WALL = 29, 8  # one level in so many holds so many times as much
-_SPREAD_STEPS = 10  # the spread is drawn anew
+_FAR = 40  # distance from the last price, in levels, at which quantities stop growing
+_WALLS, _WALL = 29, 8  # one level in this many has this many times as much
+_SPREAD_STEPS = 10  # steps after which the spread changes
 _WIDEST = 6  # empty levels on a side
 
 Level = tuple[int, int]  # price in ticks, quantity in steps; quantity 0 deletes
@@ -40,12 +40,12 @@ class Diff(NamedTuple):
 
 
 def step_at(time: int) -> int:
-    """The step whose book is the one at `time` (ms)."""
+    """Return the step of the book at `time` (ms)."""
     return time // STEP_MS
 
 
 class Book:
-    """The book of one tape. Update ids: step k has `_IDS_A_STEP` of them, consecutive over steps."""
+    """The book of one tape. Each step has `_IDS_A_STEP` consecutive update ids."""
 
     def __init__(self, seed: int, tape: Tape) -> None:
         instrument = tape.instrument
@@ -53,7 +53,7 @@ class Book:
         self._grid = max(1, instrument.base_ticks // 40_000)
         self._span = max(4, round(instrument.lot * 10**instrument.quantity_decimals * 12))
         self._first_step = tape.listed_ms // STEP_MS
-        self._restarted: int | None = None  # the last step before update ids began again
+        self._restarted: int | None = None  # the last step before update ids restarted
         self._jitter = randomness.key(seed, instrument.symbol, "level")
         self._sides = (
             randomness.key(seed, instrument.symbol, "bid"),
@@ -74,17 +74,17 @@ class Book:
         self.middle = lru_cache(maxsize=128)(self._middle)
 
     def update_id(self, step: int) -> int:
-        """`lastUpdateId` of the book at `step`, and `u` of the diff that ends there; 0 before the market is listed."""
+        """Return `lastUpdateId` of the book at `step`, `u` of the diff that ends there; 0 before the market is listed."""
         if self._restarted is not None and step > self._restarted:
             return (step - self._restarted) * _IDS_A_STEP
         return max(step - self._first_step + 1, 0) * _IDS_A_STEP
 
     def restart_ids(self, step: int) -> None:
-        """Update ids begin again at 1 with the diff that comes after `step`."""
+        """Restart update ids at 1 with the diff after `step`."""
         self._restarted = step
 
     def snapshot(self, step: int, limit: int) -> tuple[list[Level], list[Level]]:
-        """(bids, asks), best first."""
+        """Return (bids, asks), best first."""
         limit = min(limit, DEPTH)
         bid, ask = self._best(step)
         bids = [self._level(0, index, step) for index in range(bid, max(bid + 1 - limit, 1) - 1, -1)]
@@ -92,7 +92,7 @@ class Book:
         return bids, asks
 
     def diff(self, before: int, after: int) -> Diff:
-        """What turns the book of step `before` into that of step `after`."""
+        """Return the changes from the book of step `before` to that of step `after`."""
         steps = range(max(before, after - _PERIOD) + 1, after + 1)
         rewritten = [residue for step in steps for residue in self._rewritten[step % _PERIOD]]
         (old_bid, old_ask), (bid, ask) = self._best(before), self._best(after)
@@ -109,7 +109,7 @@ class Book:
         return Diff(1 if restarts else self.update_id(before) + 1, self.update_id(after), bids, asks)
 
     def _changes(self, side: int, old: range, new: range, rewritten: list[int], step: int) -> list[Level]:
-        """Levels, by rising price, that have come into or gone out of the window, or were rewritten within it."""
+        """Return the levels, by increasing price, that have entered or left the window, or were rewritten within it."""
         both = range(max(old.start, new.start), min(old.stop, new.stop))
         if both:
             changed = [
@@ -125,7 +125,7 @@ class Book:
         return self._place(index)[0]
 
     def _place_of(self, index: int) -> tuple[int, int]:
-        """The price of a level, and how many times as much as others it holds."""
+        """Return the price of a level, and the multiple of its quantity compared with others."""
         wall = _WALL if randomness.draw(self._walls, index) % _WALLS == 0 else 1
         return index * self._grid + randomness.draw(self._jitter, index) % self._grid, wall
 
@@ -141,14 +141,14 @@ class Book:
         return price, 1 + int(lots * wall)
 
     def _depth_at(self, side: int, step: int) -> float:
-        """How deep a side is: around 1, from about a tenth to four."""
+        """Return the depth of a side: around 1, from about 0.1 to 4."""
         deep = 1.0
         for key, steps in zip(self._deep[side], _DEEP_BLOCKS, strict=True):
             deep *= 0.5 + randomness.draw(key, step // steps) / 2**64
         return deep / (0.5 + 0.5 * self._tape.activity.liveliness(step // _MINUTE_STEPS))
 
     def _best_at(self, step: int) -> tuple[int, int]:
-        """The levels of the best bid and the best ask: wider apart where trading is lively."""
+        """Return the levels of the best bid and the best ask, which are wider apart in active markets."""
         number = randomness.draw(self._gaps, step // _SPREAD_STEPS)
         lively = self._tape.activity.liveliness(step // _MINUTE_STEPS)
         below, above = (
@@ -159,5 +159,5 @@ class Book:
         return max(middle - 1 - below, 0), middle + 1 + above
 
     def _middle(self, step: int) -> int:
-        """The grid cell of the last trade before the step; bids lie below it, asks above."""
+        """Return the grid cell of the last trade before the step; bids are below it, asks above."""
         return self._tape.price_before(step * STEP_MS) // self._grid

@@ -1,4 +1,4 @@
-"""Exact numbers: everything in the market is an integer of its smallest unit, and becomes text only on the wire."""
+"""Exact numbers: everything in the market is an integer of its smallest unit, and formatted only when sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def plain(units: int, decimals: int) -> str:
 
 
 def trimmed(units: int, decimals: int) -> str:
-    """As `plain`, without zeros at the end; `decimals` may be negative: trimmed(6543210, 2) == "65432.1"."""
+    """As `plain`, without trailing zeros; `decimals` may be negative: trimmed(6543210, 2) == "65432.1"."""
     if decimals < 0:
         units, decimals = units * 10**-decimals, 0
     written = plain(units, decimals)

@@ -1,4 +1,4 @@
-"""Klines of every interval the exchange knows, as exact sums of trades."""
+"""Klines of every interval that the exchange has, as exact sums of trades."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INTERVALS: dict[str, int] = {
 
 
 def opening(interval: str, time: int) -> int:
-    """The open time of the kline that holds `time` (ms)."""
+    """Return the open time of the kline that contains `time` (ms)."""
     if interval == "1M":
         at = datetime.fromtimestamp(time / 1000, UTC)
         return int(datetime(at.year, at.month, 1, tzinfo=UTC).timestamp()) * 1000
@@ -35,7 +35,7 @@ def opening(interval: str, time: int) -> int:
 
 
 def following(interval: str, open_time: int) -> int:
-    """The open time of the next kline; its predecessor's close time is one ms less."""
+    """Return the open time of the next kline; the previous one's close time is one ms less."""
     if interval == "1M":
         return opening(interval, open_time + 31 * _DAY)
     return open_time + INTERVALS[interval]
@@ -44,8 +44,7 @@ def following(interval: str, open_time: int) -> int:
 class Bars:
     """Sums of any span of a tape, from cached days, hours and minutes.
 
-    Only spans that lie in the past may be asked for: what is cached never changes again, since a crash begins later
-    than now.
+    Only past spans may be requested: cached sums never change, since a crash begins later than now.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -53,15 +52,15 @@ class Bars:
         self._days: dict[int, Bar | None] = {}
         self._hour = lru_cache(maxsize=500)(self._hour_of)
         self._minute = lru_cache(maxsize=2_000)(lambda start: merged(tape.bars(start, start + _MINUTE)))
-        # A running kline and the last 24 hours grow by less than a minute from one event to the next.
+        # An open kline and the last 24 hours grow by less than a minute from one event to the next.
         self._minutes = lru_cache(maxsize=64)(lambda start, end: merged(self._whole_minutes(start, end)))
 
     def between(self, start: int, end: int) -> Bar | None:
-        """The sum of the trades with start <= time < end (ms); None when there are none."""
+        """Return the sum of the trades with start <= time < end (ms); None if there are none."""
         return merged(self._pieces(max(start, self._tape.listed_ms), end))
 
     def kline(self, start: int, end: int) -> Bar:
-        """As `between`, with the last price before it where there was no trade."""
+        """As `between`, but with the previous price if there was no trade."""
         bar = self.between(start, end)
         if bar is not None:
             return bar
@@ -70,7 +69,7 @@ class Bars:
         return Bar(price, price, price, price, 0, 0, 0, 0, -1, -1)
 
     def filled(self, start: int, end: int) -> Iterator[None]:
-        """Fill the cache for a span, hour by hour: a server gives others a turn in between."""
+        """Fill the cache for a span, hour by hour, yielding in between so that a server can do other work."""
         at = max(start, self._tape.listed_ms) // _HOUR * _HOUR
         while at + _HOUR <= end:
             if at % _DAY == 0 and at + _DAY <= end:

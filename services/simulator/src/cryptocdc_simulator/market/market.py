@@ -1,4 +1,4 @@
-"""All symbols of the simulated exchange: what is listed, and what has been traded up to now."""
+"""All symbols of the simulated exchange: listings, and the trades up to now."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cryptocdc_simulator.market.stats import Stats, stats_at
 from cryptocdc_simulator.market.symbols import CATALOGUE, Instrument
 from cryptocdc_simulator.market.trades import Tape
 
-EPOCH_MS = 1_767_225_600_000  # 2026-01-01: where the history of every symbol of the catalogue begins
+EPOCH_MS = 1_767_225_600_000  # 2026-01-01: start of the history of all symbols in the catalogue
 
 Clock = Callable[[], int]
 """Milliseconds since 1970."""
 
 
 class Listing:
-    """One symbol of the exchange. Its tape, bars and book are made when they are first asked for."""
+    """One symbol of the exchange. Its tape, bars and book are created on first use."""
 
     def __init__(
         self, seed: int, rate: float, instrument: Instrument, listed_ms: int, clock: Clock, clustering: bool = True
@@ -36,7 +36,7 @@ class Listing:
         return self.delisted_ms is None
 
     def now(self) -> int:
-        """The market's time: it stands still for a symbol that is no longer traded."""
+        """The market's time, which stops when a symbol is no longer traded."""
         return self._clock() if self.delisted_ms is None else self.delisted_ms
 
     @cached_property
@@ -59,7 +59,7 @@ class Listing:
         return stats_at(self.tape, self.bars, self.book, self.now())
 
     def next_id(self) -> int:
-        """One past the last aggregate trade so far."""
+        """The id after that of the last aggregate trade so far."""
         return self.tape.first_id_at(self.now() + 1)
 
     def next_raw_id(self) -> int:
@@ -78,7 +78,7 @@ class Market:
         clustering: bool = True,
         catalogue: Sequence[Instrument] = CATALOGUE,
     ) -> None:
-        """`symbols`: how many of the catalogue; `rate`: a factor on their trades a second.
+        """`symbols`: how many of the catalogue; `rate`: a factor on their trades per second.
 
         `clustering`: whether trades come in bursts and volatility changes.
         """
@@ -94,23 +94,23 @@ class Market:
             listing.delisted_ms = self.clock()
 
     def resume(self, symbol: str) -> None:
-        """It trades again, as if it had all the while: the trades of the pause are in REST, in no stream."""
+        """Resume trading as if it had never stopped: the trades of the pause are in REST, but in no stream."""
         self.listings[symbol].delisted_ms = None
 
     def remove(self, symbol: str) -> None:
         del self.listings[symbol]
 
     def list_new(self, instrument: Instrument) -> Listing:
-        """A new symbol, trading from the next `FALL_MS` on.
+        """List a new symbol, trading from the next `FALL_MS` on.
 
-        Listing a symbol again that had been delisted resumes it with ids from 0: another market of the same name.
+        A delisted symbol that is listed again has ids from 0: it is another market with the same name.
         """
         listing = Listing(self.seed, self.rate, instrument, self.clock(), self.clock, self.clustering)
         self.listings[instrument.symbol] = listing
         return listing
 
     def crash(self, symbol: str, percent: float, seconds: float) -> int:
-        """The price falls by `percent` within `seconds`, from the next `FALL_MS` on. Returns its begin, in ms."""
+        """Let the price fall by `percent` within `seconds`, from the next `FALL_MS` on. Returns the start, in ms."""
         step = self.clock() // FALL_MS + 1
         self.listings[symbol].tape.crash(step, max(1, round(seconds * 1000 / FALL_MS)), percent / 100)
         return step * FALL_MS

@@ -1,4 +1,4 @@
-"""What a perpetual contract has beside its trades and its book, at any moment, as a function of time."""
+"""Figures of a perpetual contract besides its trades and book, as functions of time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ INTEREST_RATE = 10_000  # of each funding, in 10^-8
 _SMOOTHED_MS = 30_000
 _MINUTE_MS = 60_000
 _BASIS_MINUTES, _FUNDING_MINUTES, _INTEREST_MINUTES = 20, 240, 180
-_LIQUIDATIONS = 61  # one aggregate trade in so many
-_TURNOVERS = 20_000  # open interest is around so many typical trades
+_LIQUIDATIONS = 61  # one aggregate trade in this many
+_TURNOVERS = 20_000  # open interest is around this many typical trades
 
 
 class Mark(NamedTuple):
     """Prices and rates in units of 10^-8, times in ms.
 
-    `funding_rate`: what is to be paid at `next_funding`, as of now; `settled_rate`: what was paid at the last one.
+    `funding_rate`: the current estimate for `next_funding`; `settled_rate`: the rate of the last funding.
     """
 
     price: int
@@ -32,7 +32,7 @@ class Mark(NamedTuple):
 
 
 class Contract:
-    """The figures of the perpetual contract that is traded on a tape."""
+    """The figures of the perpetual contract traded on a tape."""
 
     def __init__(self, seed: int, tape: Tape) -> None:
         self._tape = tape
@@ -45,7 +45,8 @@ class Contract:
         self._typical: int = max(1, round(instrument.lot * 10**instrument.quantity_decimals * _TURNOVERS))
 
     def mark(self, now: int) -> Mark:
-        """The mark price lies between the last price and that of half a minute ago, the index is the pair's price."""
+        """Return the prices: the mark price is between the last price and that of half a minute ago, the index is the
+        pair's price."""
         last, before = self._tape.price_before(now + 1), self._tape.price_before(now + 1 - _SMOOTHED_MS)
         minute = now // _MINUTE_MS
         basis = BASIS * (1.0 + 0.3 * randomness.smooth(self._basis, minute, _BASIS_MINUTES))
@@ -64,10 +65,10 @@ class Contract:
         return INTEREST_RATE + round(20_000 * noise)
 
     def open_interest(self, now: int) -> int:
-        """In steps of the quantity."""
+        """Return the open interest in steps of the quantity."""
         noise = randomness.smooth(self._interest, now // _MINUTE_MS, _INTEREST_MINUTES)
         return int(self._typical * (1.0 + 0.2 * noise))
 
     def is_liquidation(self, trade: Aggregate) -> bool:
-        """Whether the taker of a trade was being liquidated."""
+        """Return whether the taker of a trade was being liquidated."""
         return randomness.draw(self._forced, trade.id) % _LIQUIDATIONS == 0

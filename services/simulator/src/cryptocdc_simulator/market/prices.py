@@ -1,9 +1,9 @@
 """The price of a symbol as a function of time.
 
-From day to day the price is a sum of smooth noise of different periods, around the price that the catalogue gives.
-Between two days it is a random walk that is bound to arrive (a Brownian bridge), drawn hour by hour, within an hour
-minute by minute and within a minute slot by slot: any moment is computed alone. The variance of a step grows with the
-trades of its time, which is why volatility clusters as they do.
+From day to day the price is a sum of smooth noise of different periods around the catalogue's price. Between two days
+it is a random walk with a fixed end (a Brownian bridge), drawn hour by hour, within an hour minute by minute and within
+a minute slot by slot, so that any time can be computed separately. The variance of a step grows with the number of
+trades, so volatility clusters as they do.
 
 Only +, -, *, / and square roots of floats are used, so that the same seed gives the same digits on every machine.
 """
@@ -23,8 +23,8 @@ FALL_MS = 5_000  # a crash begins at a multiple of this, and falls by a step in 
 
 _DAY_HOURS = 24
 _DAYS = (1, 4, 16, 64)  # periods of the noise from day to day
-_DAY_SHARE = 0.6  # of a day's volatility; the periods together move the price as a random walk would
-_COMMON, _OWN = 0.6, 0.8  # of a step: what all markets do together, and the rest; the squares sum to 1
+_DAY_SHARE = 0.6  # shares of a day's volatility; together the periods move the price like a random walk
+_COMMON, _OWN = 0.6, 0.8  # weights in a step of the common and the market's own move; their squares sum to 1
 
 
 class PricePath:
@@ -49,7 +49,7 @@ class PricePath:
         self._minutes = lru_cache(maxsize=64)(self._minutes_of)
 
     def crash(self, first_step: int, steps: int, share: float) -> None:
-        """From a step of `FALL_MS` on the price falls by `share` of itself within `steps`, and stays there."""
+        """From a step of `FALL_MS` on, let the price fall by `share` within `steps`, and stay there."""
         self._falls.append((first_step, steps, share))
 
     @property
@@ -57,7 +57,7 @@ class PricePath:
         return bool(self._falls)
 
     def left(self, step: int) -> float:
-        """What crashes have left of the price in a step of `FALL_MS`."""
+        """Return the factor by which crashes have reduced the price in a step of `FALL_MS`."""
         left = 1.0
         for first, steps, share in self._falls:
             if step >= first:
@@ -65,7 +65,7 @@ class PricePath:
         return left
 
     def slots(self, minute: int, first: int, second: int) -> tuple[float, float, float]:
-        """The factor at the beginning of a minute, between its two slots of so many parcels, and at its end."""
+        """Return the factor at the start of a minute, between its slots with `parcels`, and at its end."""
         hour, part = divmod(minute, HOUR_MINUTES)
         minutes = self._minutes(hour)
         start, end = minutes[part], minutes[part + 1]
@@ -98,7 +98,7 @@ class PricePath:
         return _bridge(hours[part], hours[part + 1], variances, steps)
 
     def _variances(self, parcels: Sequence[int], mean: float, minutes: float) -> list[float]:
-        """Of the steps between moments with so many parcels before them: with the power 1.5 of their number."""
+        """Return the standard deviations of the steps, which grow with the power 1.5 of the number of parcels."""
         scale = self._volatility * self._volatility * minutes
         return [scale * (ratio := (after - before) / mean) * sqrt(ratio) for before, after in pairwise(parcels)]
 

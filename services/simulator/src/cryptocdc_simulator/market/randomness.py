@@ -1,7 +1,6 @@
-"""Random numbers with random access: a value depends on its coordinates only, never on what was drawn before.
+"""Random numbers with random access: a value depends only on its coordinates, never on what was drawn before.
 
-That is what lets a restarted simulator tell the same history, and any moment of it be computed without the ones
-before.
+So a restarted simulator has the same history, and any time can be computed without the earlier ones.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ _MASK = (1 << 64) - 1
 
 
 def key(*parts: object) -> int:
-    """A 64-bit key of a thing, such as (seed, symbol, "book")."""
+    """Return a 64-bit key of an object, such as (seed, symbol, "book")."""
     return int.from_bytes(blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest(), "big")
 
 
@@ -32,7 +31,7 @@ def signed(key: int, index: int) -> float:
 def normal(key: int, index: int) -> float:
     """Close to normal with mean 0 and variance 1, within ±3.5: a sum of four uniform numbers.
 
-    Made of +, - and * alone, so that it has the same digits on every machine.
+    Uses only +, - and *, so that it has the same digits on every machine.
     """
     x = draw(key, index)
     return ((x & 0xFFFF) + (x >> 16 & 0xFFFF) + (x >> 32 & 0xFFFF) + (x >> 48) - 131_070) * 2.642_897e-05

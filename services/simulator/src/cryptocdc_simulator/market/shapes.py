@@ -1,9 +1,8 @@
-"""How the trades of a slot lie within it: their times, sizes and sides, and how their prices move.
+"""The trades within a slot: their times, sizes and sides, and how their prices move.
 
-A `Pattern` is a stretch of trades drawn once for a symbol: bursts, orders that are worked off in parts, sizes with a
-heavy tail. A `Shape` is a part of it, fitted into one slot, with running sums over its trades. Prices are linear in
-what a slot adds to a shape (level, direction, slope), so the exact sums of any of a slot's trades follow from the
-shape's without visiting them.
+A `Pattern` is a sequence of trades drawn once for a symbol: bursts, orders executed in parts, sizes with a heavy tail.
+A `Shape` is a part of it, fitted into one slot, with running sums over its trades. Prices are linear in what a slot
+adds to a shape (level, direction, slope), so the exact sums of any of a slot's trades follow from the shape's sums.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from cryptocdc_simulator.market.symbols import Instrument
 _Value = TypeVar("_Value")
 
 RAMP = 24  # parts of a slot within which the slope adds the same to every price
-_LENGTH = 1_024  # about so many trades are drawn for a pattern
+_LENGTH = 1_024  # approximate number of trades drawn for a pattern
 _STRIDE = 7  # parcels by which the shape of one more parcel begins later
 SHAPES = 2  # of the same number of trades
-_SAME_SIDE = 0.75  # a trade takes the side of the one before: large orders are worked off in parts
-_SAME_BURST = 0.8  # a trade belongs to the burst of the one before
+_SAME_SIDE = 0.75  # probability that a trade has the side of the previous one: large orders are executed in parts
+_SAME_BURST = 0.8  # probability that a trade belongs to the burst of the previous one
 _SIZE_SPREAD = 1.0
 _LARGE, _TAIL = 0.02, 1.5  # one size in fifty is drawn from a Pareto distribution of this exponent
 _LARGEST = 50.0
@@ -33,7 +32,7 @@ _NOISE, _IMPACT, _MOST = 0.8, 0.6, 7.0  # of a trade's effect on the price: nois
 
 
 class Sums(NamedTuple):
-    """What trades add up to: quantity, quantity * offset and quantity * ramp. Prices are offset + slope * ramp."""
+    """Sums of trades: quantity, quantity * offset and quantity * ramp. Prices are offset + slope * ramp."""
 
     quantity: int
     offset: int
@@ -43,10 +42,9 @@ class Sums(NamedTuple):
 class Shape:
     """Offsets in ticks from the slot's level, quantities in steps, `bought` where the buyer took.
 
-    `rises`: buyers took more than sellers, so that a slot in which the price falls takes the shape upside down.
-    `highest` and `lowest`: the (offset, ramp) of all trades that can have the highest or the lowest price, whatever the
-    slope. `whole` and `whole_bought`: the sums over all trades. What only a look into the slot needs is made when it is
-    asked for.
+    `rises`: buyers took more than sellers, so a slot with a falling price uses the shape upside down. `highest` and
+    `lowest`: the (offset, ramp) of all trades that can have the highest or the lowest price for any slope. `whole` and
+    `whole_bought`: the sums over all trades. What is needed only to look into the slot is computed on demand.
     """
 
     def __init__(self, pattern: Pattern, start: int, count: int, raws: int, scale: float) -> None:
@@ -68,7 +66,7 @@ class Shape:
         self.rises = 2 * self.whole_bought.quantity > self.whole.quantity
 
     def _moves(self, scale: float) -> list[int]:
-        """How the walk departed from its way to where it ended: a slot's slope leads there.
+        """Return the walk's deviation from the straight line to its end, to which a slot's slope leads.
 
         A buyer pays half a tick more and a seller gets half a tick less.
         """
@@ -84,7 +82,7 @@ class Shape:
 
     @cached_property
     def times(self) -> list[int]:
-        """In ms from the slot's start."""
+        """Times in ms from the slot's start."""
         clock = _continued(self._pattern.clock, self._start, self.count + 1)
         scale = SLOT_MS / (clock[-1] - clock[0])
         return [int((at - clock[0]) * scale) for at in clock[1:-1]]
@@ -95,7 +93,7 @@ class Shape:
 
     @cached_property
     def raw_before(self) -> list[int]:
-        """The raw trades of the slot before each aggregate, and before the next slot."""
+        """Numbers of the slot's raw trades before each aggregate, and before the next slot."""
         return [0, *accumulate(_cyclic(self._pattern.parts, self._start, self.count))]
 
     @cached_property
@@ -117,14 +115,14 @@ class Shape:
         return all_trades, bought
 
     def sums(self, start: int, stop: int) -> tuple[Sums, Sums]:
-        """Of the start-th to the (stop-1)-th trade, all of them and those in which the buyer took."""
+        """Return the sums of the start-th to the (stop-1)-th trade: of all, and of those in which the buyer took."""
         if start == 0 and stop == self.count:
             return self.whole, self.whole_bought
         one, other = (Sums(*map(sub, running[stop], running[start])) for running in self._running)
         return one, other
 
     def range(self, start: int, stop: int, slope: int) -> tuple[int, int]:
-        """The lowest and the highest offset + slope * ramp of these trades."""
+        """Return the lowest and the highest offset + slope * ramp of these trades."""
         if start == 0 and stop == self.count:
             return min([o + slope * r for o, r in self.lowest]), max([o + slope * r for o, r in self.highest])
         prices = [o + slope * r for o, r in zip(self.offsets[start:stop], self.ramps[start:stop], strict=True)]
@@ -132,7 +130,7 @@ class Shape:
 
 
 class Pattern:
-    """The trades that a symbol's shapes are made of: whole parcels of `aggregates` holding `raws` raw trades."""
+    """The trades from which a symbol's shapes are made: whole parcels of `aggregates` with `raws` raw trades."""
 
     def __init__(
         self, random: Random, instrument: Instrument, aggregates: int, raws: int, mean: float, clustering: bool
@@ -143,7 +141,7 @@ class Pattern:
         count = self._parcels * aggregates
         self.parts = [part for _ in range(self._parcels) for part in _parts(random, aggregates, raws)]
         lot = instrument.lot * 10**instrument.quantity_decimals
-        # At least two steps a raw trade, so that an aggregate can always be cut into its raw trades.
+        # At least two steps per raw trade, so that an aggregate can always be split into its raw trades.
         sizes = [_size(random) for _ in self.parts]
         self.quantities = [
             max(2 * part, round(lot * part * size)) for part, size in zip(self.parts, sizes, strict=True)
@@ -151,7 +149,7 @@ class Pattern:
         self.bought = _repeated(random, count, _SAME_SIDE if clustering else 0.5)
         # The volatility of a slot, spread over its trades.
         jump = instrument.base_ticks * instrument.volatility * sqrt(SLOT_MS / 60_000 / (mean * aggregates))
-        # Buyers raise the price and sellers lower it, the more the larger they are.
+        # Buyers raise the price and sellers lower it, in proportion to the root of their size.
         steps = (
             _NOISE * random.gauss(0.0, 1.0) + _IMPACT * (1 if buy else -1) * min(sqrt(size), _MOST)
             for buy, size in zip(self.bought, sizes, strict=True)
@@ -161,7 +159,7 @@ class Pattern:
         self.shape = lru_cache(maxsize=512)(self._shape)
 
     def _shape(self, parcels: int, number: int) -> Shape:
-        """A shape of so many parcels, one of `SHAPES`.
+        """Return one of `SHAPES` shapes with this many parcels.
 
         Where more trades than usual share a slot they move the price more, as in `PricePath`.
         """
@@ -170,7 +168,7 @@ class Pattern:
 
 
 def _parts(random: Random, aggregates: int, raws: int) -> list[int]:
-    """How many raw trades each aggregate of a parcel holds: a few hold most of what is beyond one each."""
+    """Return the number of raw trades in each aggregate of a parcel: at least one, and a few have most of the rest."""
     parts = [1] * aggregates
     many = random.choices(range(aggregates), k=max(1, aggregates // 3))
     for _ in range(raws - aggregates):
@@ -179,7 +177,7 @@ def _parts(random: Random, aggregates: int, raws: int) -> list[int]:
 
 
 def _size(random: Random) -> float:
-    """The size of a trade, in lots."""
+    """Return the size of a trade, in lots."""
     if random.random() < _LARGE:
         return min(3.0 * random.paretovariate(_TAIL), _LARGEST)
     return random.lognormvariate(-0.5 * _SIZE_SPREAD * _SIZE_SPREAD, _SIZE_SPREAD)
@@ -193,13 +191,13 @@ def _repeated(random: Random, count: int, same: float) -> list[bool]:
 
 
 def _gaps(random: Random, count: int, clustering: bool) -> list[float]:
-    """Times between trades: short ones within a burst, long ones between bursts."""
+    """Return times between trades: short within a burst, long between bursts."""
     same = _SAME_BURST if clustering else 0.0
     return [random.expovariate(20.0 if random.random() < same else 1.0) + 1e-9 for _ in range(count)]
 
 
 def _cyclic(values: list[_Value], start: int, count: int) -> list[_Value]:
-    """`count` values from `start` on, beginning anew at the end."""
+    """Return `count` values from `start` on, wrapping around at the end."""
     taken = values[start : start + count]
     while len(taken) < count:
         taken += values[: count - len(taken)]
@@ -207,7 +205,7 @@ def _cyclic(values: list[_Value], start: int, count: int) -> list[_Value]:
 
 
 def _continued(sums: list[float], start: int, count: int) -> list[float]:
-    """Running sums from before the value `start` to after `count` of them, as if the values went on in a circle."""
+    """Return running sums from before the value `start` to after `count` values, wrapping around at the end."""
     taken, turns = sums[start : start + count + 1], 0
     while len(taken) <= count:
         turns += 1
@@ -216,7 +214,7 @@ def _continued(sums: list[float], start: int, count: int) -> list[float]:
 
 
 def _corners(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Those of the points (height, place), given by rising place, that are on top of their convex hull."""
+    """Return the points (height, place), given in increasing order of place, on the upper convex hull."""
     corners: list[tuple[int, int]] = []
     for height, place in points:
         while len(corners) > 1 and (corners[-1][0] - corners[-2][0]) * (place - corners[-2][1]) <= (

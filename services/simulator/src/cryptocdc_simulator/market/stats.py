@@ -14,7 +14,7 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class Stats:
-    """24 hours up to `close_time` (ms). `previous_close`: the last price before them, in ticks."""
+    """The 24 hours up to `close_time` (ms). `previous_close`: the last price before them, in ticks."""
 
     bar: Bar
     previous_close: int
@@ -30,7 +30,7 @@ class Stats:
 
     @property
     def change_percent(self) -> str:
-        """Of the opening price, three decimals as the exchange writes it."""
+        """In percent of the opening price, with three decimals, as the exchange writes it."""
         thousandths = round(self.change * 100_000 / self.bar.open)
         return f"{'-' if thousandths < 0 else ''}{abs(thousandths) // 1000}.{abs(thousandths) % 1000:03d}"
 

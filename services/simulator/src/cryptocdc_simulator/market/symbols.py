@@ -1,4 +1,4 @@
-"""What is traded: names, price levels, the smallest steps, and how busy each market is."""
+"""The catalogue of markets: names, price levels, smallest steps, and levels of activity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 class Instrument:
     """One market. Prices are whole ticks of 10^-price_decimals, quantities whole steps of 10^-quantity_decimals.
 
-    price_decimals + quantity_decimals <= 8, so that a product of both is exact in the eight decimals of the wire.
+    price_decimals + quantity_decimals <= 8, so that their product is exact with the exchange's eight decimals.
     """
 
     base: str
@@ -19,10 +19,10 @@ class Instrument:
     quantity_decimals: int
     trades_per_second: float  # raw trades, at rate 1
     lot: float  # a typical quantity of one aggregate trade, in base units
-    name: str = ""  # where the venue does not call it base and quote in a row
-    pair_rate: float = 0.0  # the trades a second of the market whose price it follows, 0 where it follows its own
+    name: str = ""  # if the venue's name is not base and quote joined
+    pair_rate: float = 0.0  # trades per second of the market whose price it follows, 0 if it has its own
     perpetual: bool = False  # a perpetual contract on the pair
-    fewest_a_slot: float = 6.0  # aggregate trades in half a minute on average, however low the rate
+    fewest_a_slot: float = 6.0  # minimum average number of aggregate trades in half a minute, at any rate
     contract_exponent: int = 0  # one unit of quantity is 10^contract_exponent of the base
 
     @property
@@ -31,12 +31,12 @@ class Instrument:
 
     @property
     def pair(self) -> str:
-        """What the price follows: all markets of one pair follow the same."""
+        """The key of the price process, which all markets of a pair share."""
         return self.base + self.quote
 
     @property
     def volatility(self) -> float:
-        """The share of the price that a minute moves it: less traded markets move more."""
+        """The relative price move of a minute: less traded markets move more."""
         return round(0.0004 * float((32.0 / (self.pair_rate or self.trades_per_second)) ** 0.15), 6)
 
     @property
@@ -54,11 +54,11 @@ def _usdt(base: str, price: float, price_decimals: int, quantity_decimals: int, 
     return Instrument(base, "USDT", price, price_decimals, quantity_decimals, rate, 400.0 / price)
 
 
-BASIS = 0.0006  # a perpetual contract costs so much more than its pair, on average
+BASIS = 0.0006  # average premium of a perpetual contract over its pair
 
 
 def perpetual(spot: Instrument, name: str, quantity_decimals: int, contract_exponent: int = 0) -> Instrument:
-    """The contract on a spot market, which is livelier and a little dearer."""
+    """Return the contract on a spot market, with more trades and a slightly higher price."""
     return replace(
         spot,
         name=name,

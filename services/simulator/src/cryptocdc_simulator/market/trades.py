@@ -1,9 +1,9 @@
 """Every trade of a symbol, past and future, by id and by time.
 
-Time is cut into slots. `Activity` says in closed form how many trades come before a slot, so that an id leads to its
-slot and a time to its ids without any memory: history has no end and costs nothing. How the trades lie within a slot
-is one of a few drawn `Shape`s, moved to the price of its time, and a slot's sums follow from its shape's sums, so that
-a day's kline is the exact sum of its trades without visiting them.
+Time is divided into slots. `Activity` computes in closed form how many trades come before a slot, so that slots are
+found by id and ids by time without stored state: history is unlimited and costs nothing. The trades within a slot are
+one of a few drawn `Shape`s, shifted to the current price, and a slot's sums follow from its shape's sums, so that a
+day's kline is the exact sum of its trades without visiting them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from cryptocdc_simulator.market.symbols import Instrument
 _AGGREGATES_PER_RAW = 0.6
 _SLOT_S = SLOT_MS / 1000
 _SLOTS_AN_HOUR = HOUR_MINUTES * SLOTS_A_MINUTE
-_PARCELS = 12  # at most about so many in a slot, on average: shapes of the same number of parcels share their sums
+_PARCELS = 12  # maximum average number in a slot: shapes with the same number of parcels share their sums
 
 
 class Aggregate(NamedTuple):
-    """One aggregate trade: price in ticks, quantity in steps, the raw ids first..last that it holds, time in ms."""
+    """One aggregate trade: price in ticks, quantity in steps, its raw ids first..last, time in ms."""
 
     id: int
     price: int
@@ -51,8 +51,8 @@ class Raw(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """The trades of one slot. Their prices: level + side * offset + slope * ramp, their quantities `swell` times those
-    of the shape; `side` is -1 where the shape is taken upside down.
+    """The trades of one slot. Their prices are level + side * offset + slope * ramp, their quantities `swell` times
+    those of the shape; `side` is -1 if the shape is used upside down.
 
     `levels`: (index, level): the level from the index-th trade on; only a crash changes it within a slot.
     """
@@ -67,7 +67,7 @@ class Slot(NamedTuple):
     levels: list[tuple[int, int]]
 
     def bar(self, start: int, stop: int) -> Bar | None:
-        """The sum of the start-th to the (stop-1)-th trade; None when there are none."""
+        """Return the sum of the start-th to the (stop-1)-th trade; None if there are none."""
         if start >= stop:
             return None
         if len(self.levels) == 1:
@@ -97,12 +97,12 @@ class Slot(NamedTuple):
         )
 
     def price(self, index: int) -> int:
-        """Of the index-th trade, in ticks."""
+        """Return the price of the index-th trade, in ticks."""
         level = next(level for begin, level in reversed(self.levels) if begin <= index)
         return level + self.side * self.shape.offsets[index] + self.slope * (RAMP * index // self.shape.count)
 
     def trades(self, start: int, stop: int) -> Iterator[Aggregate]:
-        """The start-th to the (stop-1)-th trade."""
+        """Return the start-th to the (stop-1)-th trade."""
         shape, side, slope, swell = self.shape, self.side, self.slope, self.swell
         id, raw, begin = self.first, self.first_raw, self.begin
         makers = shape.sold if side > 0 else shape.bought
@@ -122,7 +122,7 @@ class Slot(NamedTuple):
                 )
 
     def _parts(self, start: int, stop: int) -> Iterator[tuple[int, range]]:
-        """Each level with the trades of start..stop-1 that it is the level of."""
+        """Yield each level with the range of trades in start..stop-1 that have it."""
         if len(self.levels) == 1:
             yield self.levels[0][1], range(start, stop)
             return
@@ -132,12 +132,12 @@ class Slot(NamedTuple):
 
 
 class Tape:
-    """The trades of one symbol since `listed_ms`. Ids of both kinds begin at 0 there."""
+    """The trades of one symbol since `listed_ms`, where ids of both kinds start at 0."""
 
     def __init__(self, seed: int, instrument: Instrument, rate: float, listed_ms: int, clustering: bool = True) -> None:
-        """`rate`: a factor on the instrument's trades a second. `listed_ms` is taken up to the next `FALL_MS`.
+        """`rate`: a factor on the instrument's trades per second. `listed_ms` is rounded up to the next `FALL_MS`.
 
-        With `clustering` off trades come at an even rate and volatility is the same at all times.
+        Without `clustering` the rate of trades and the volatility are constant.
         """
         self.instrument = instrument
         self._base = instrument.base_ticks
@@ -157,7 +157,7 @@ class Tape:
         self._pattern = Pattern(random, instrument, self._aggregates, self._raws, mean, clustering)
         self._key = randomness.key(seed, instrument.symbol, "shape")
         self._recent = self.listed_ms // 60_000
-        self._origin = self._origin_raw = 0  # ids are counted from 1970 until it is known which is the first
+        self._origin = self._origin_raw = 0  # ids are counted from 1970 until the first one is known
         self.minute = lru_cache(maxsize=64)(self._slots)
         slot = self._slot_at(self.listed_ms)
         index = bisect_left(slot.shape.times, self.listed_ms - slot.begin)
@@ -183,7 +183,7 @@ class Tape:
             level, rise = self._base * factors[part], self._base * (factors[part + 1] - factors[part])
             side = 1 if (rise > 0.0) == shape.rises else -1
             slope = round(rise / RAMP)
-            lowest = abs(slope) * RAMP + shape.reach + 1  # so that no price is zero
+            lowest = abs(slope) * RAMP + shape.reach + 1  # prevents a price of zero
             levels = (
                 self._fallen(level, begin, shape, lowest) if self.path.crashed else [(0, max(round(level), lowest))]
             )
@@ -206,7 +206,7 @@ class Tape:
         return self.minute(minute)[part]
 
     def _slots_from(self, parcel: int) -> Iterator[Slot]:
-        """The slot that holds a parcel, counted from 1970, and those after it."""
+        """Yield the slot that contains a parcel, counted from 1970, and those after it."""
         activity = self.activity
         hour = activity.hour_of(parcel)
         minute = hour * HOUR_MINUTES + bisect_right(activity.minutes(hour), parcel) - 1
@@ -215,7 +215,7 @@ class Tape:
         return chain(self.minute(minute)[part:], self._slots_of(minute + 1))
 
     def _slots_from_id(self, id: int) -> Iterator[Slot]:
-        # Whoever asks by id mostly goes on where the last one was.
+        # Requests by id mostly continue where the last one ended.
         slots = self.minute(self._recent)
         if slots[0].first <= id < slots[-1].first + slots[-1].shape.count:
             part = 0 if id < slots[1].first else bisect_right([slot.first for slot in slots], id) - 1
@@ -229,12 +229,12 @@ class Tape:
             minute += 1
 
     def time_of(self, id: int) -> int:
-        """The time of an aggregate trade, in ms."""
+        """Return the time of an aggregate trade, in ms."""
         slot = next(self._slots_from_id(id))
         return slot.begin + slot.shape.times[id - slot.first]
 
     def price_before(self, time: int) -> int:
-        """The price of the last trade before `time` (ms), in ticks; of the first one where there is none."""
+        """Return the price of the last trade before `time` (ms), in ticks; of the first trade if there is none."""
         if time > self.listed_ms:
             slot = self._slot_at(time)
             index = bisect_left(slot.shape.times, time - slot.begin)
@@ -243,7 +243,7 @@ class Tape:
         return self.aggregate(max(self.first_id_at(time) - 1, 0)).price
 
     def first_id_at(self, time: int) -> int:
-        """The id of the first aggregate trade at or after `time` (ms)."""
+        """Return the id of the first aggregate trade at or after `time` (ms)."""
         if time <= self.listed_ms:
             return 0
         slot = self._slot_at(time)
@@ -254,7 +254,7 @@ class Tape:
         return slot.first_raw + slot.shape.raw_before[aggregate_id - slot.first]
 
     def aggregate_of_raw(self, raw_id: int) -> int:
-        """The id of the aggregate trade that holds raw trade `raw_id`."""
+        """Return the id of the aggregate trade that contains raw trade `raw_id`."""
         slot = next(self._slots_from((raw_id + self._origin_raw) // self._raws))
         return slot.first + bisect_right(slot.shape.raw_before, raw_id - slot.first_raw) - 1
 
@@ -271,7 +271,7 @@ class Tape:
         return next(self.aggregates(id, id + 1))
 
     def bars(self, start: int, end: int) -> Iterator[Bar | None]:
-        """The sums of the trades with start <= time < end (ms, of one minute), slot by slot."""
+        """Yield the sums of the trades with start <= time < end (ms, of one minute), slot by slot."""
         minute = start // SLOT_MS // SLOTS_A_MINUTE
         if end - start == 60_000:
             yield from (slot.bar(0, slot.shape.count) for slot in self.minute(minute))
@@ -292,7 +292,7 @@ class Tape:
 
 
 def parts(whole: Aggregate) -> Iterator[Raw]:
-    """The raw trades of an aggregate: equal parts, the rest with the first."""
+    """Return the raw trades of an aggregate: equal parts, with the remainder in the first."""
     share, rest = divmod(whole.quantity, whole.last - whole.first + 1)
     for id in range(whole.first, whole.last + 1):
         quantity = share + rest if id == whole.first else share

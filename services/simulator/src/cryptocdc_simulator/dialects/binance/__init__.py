@@ -36,7 +36,7 @@ def frames_of(capture: Capture) -> list[Frame]:
 
 
 def of_capture(capture: Capture, streams: CaptureStreams, faults: Faults) -> Dialect:
-    """Raises ValueError where the capture lacks what the venue's API has to answer."""
+    """Raises ValueError if the capture lacks responses that the venue's API must return."""
     return _dialect(streams, CaptureEndpoints(capture, streams.time).by_name, faults, None)
 
 
@@ -66,7 +66,7 @@ def server_shutdown(now: int) -> tuple[str, bytes]:
 
 
 def new_instrument(parameters: Mapping[str, str]) -> Instrument:
-    """`base` and `quote`; what it is worth is taken from the catalogue's tenth entry."""
+    """`base` and `quote`; prices and activity are those of the catalogue's tenth entry."""
     base, quote = parameters["base"].upper(), parameters["quote"].upper()
     if not SYMBOL.fullmatch(base + quote):
         raise ValueError(f"symbol {base + quote!r} is none that an exchange lists: {SYMBOL_RANGE}")

@@ -1,4 +1,4 @@
-"""What a capture of Binance holds: combined frames, exchangeInfo and depth snapshots."""
+"""Captures of Binance: combined frames, exchangeInfo and depth snapshots."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def named(frame: str) -> Named | None:
 
 
 class CaptureEndpoints:
-    """The answers that a capture holds; trades and klines that it does not hold are none, all else is an error."""
+    """The responses in a capture; missing trades and klines are empty lists, anything else missing is an error."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class CaptureEndpoints:
         weights: Mapping[str, int] = WEIGHTS,
         depth_weight: Callable[[int], int] = depth_weight,
     ) -> None:
-        """`weights`: by endpoint, 1 where it is not named. Raises ValueError without an exchangeInfo."""
+        """`weights`: by endpoint, 1 by default. Raises ValueError if there is no exchangeInfo."""
         self._time, self._weights, self._depth_weight = time, weights, depth_weight
         self.depths: dict[str, bytes] = {}
         exchange_info: bytes | None = None

@@ -1,4 +1,4 @@
-"""The error bodies of the exchange, with their codes and words."""
+"""The exchange's error responses, with its codes and messages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from cryptocdc_simulator.dialects.port import ApiError
 
 
 def error(status: int, code: int, message: str, retry_after: int | None = None) -> ApiError:
-    """An answer {"code": …, "msg": …} with an HTTP status; `retry_after`: seconds."""
+    """A response {"code": …, "msg": …} with an HTTP status; `retry_after`: seconds."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return ApiError(status, {"code": code, "msg": message}, headers)
 
 
 def refusal(status: int, seconds: int, limit: int, until_ms: int) -> ApiError:
-    """How every request is refused for so many more seconds, up to `until_ms`; `limit`: the weight a minute."""
+    """Return how every request is refused for the remaining seconds, up to `until_ms`; `limit`: the weight per
+    minute."""
     if status == 429:
         return too_much_weight(limit, seconds)
     if status == 418:

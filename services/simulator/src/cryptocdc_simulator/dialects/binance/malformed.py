@@ -1,4 +1,4 @@
-"""Payloads that Binance should not send, made from one that it did."""
+"""Malformed payloads of Binance, derived from valid ones."""
 
 from __future__ import annotations
 

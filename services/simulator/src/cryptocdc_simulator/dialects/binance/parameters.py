@@ -1,4 +1,4 @@
-"""The parameters of a REST request, checked as the exchange checks them."""
+"""The parameters of a REST request, validated as by the exchange."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cryptocdc_simulator.dialects.binance import errors
 from cryptocdc_simulator.market.klines import INTERVALS
 
 _NAME, _NAME_RANGE = r"(?:(?![a-z])[\w.-]){1,50}", r"[\w\-._&&[^a-z]]{1,50}"
-"""Word characters of any script but a to z; and the same as the exchange writes it in its refusals."""
+"""Word characters of any script except a to z; and the same as the exchange writes it in its refusals."""
 SYMBOL, SYMBOL_RANGE = re.compile(_NAME), f"^{_NAME_RANGE}$"
 _SYMBOLS = re.compile(rf'\[("{_NAME}"(,"{_NAME}")*)?\]')
 _SYMBOLS_RANGE = rf'^\[("{_NAME_RANGE}"(,"{_NAME_RANGE}"){{0,}}){{0,1}}\]$'
@@ -18,7 +18,7 @@ _INTEGER = r"^[0-9]{1,20}$"
 
 
 class Parameters:
-    """Reads parameters by name; `finish` complains of those that no one has read."""
+    """Reads parameters by name; `finish` raises an error for those that were not read."""
 
     def __init__(self, sent: Mapping[str, str]) -> None:
         self._sent = sent
@@ -45,7 +45,7 @@ class Parameters:
         return symbol
 
     def one_or_many_symbols(self) -> list[str] | None:
-        """`symbol` or `symbols`, not both; None for all. A space within `symbols` is an illegal character."""
+        """Return `symbol` or `symbols`, not both; None for all. A space in `symbols` is an illegal character."""
         symbol, symbols = self.optional_symbol(), self.text("symbols")
         if symbol is not None and symbols is not None:
             raise errors.bad_combination()
@@ -73,7 +73,7 @@ class Parameters:
         return int(value)
 
     def limit(self, default: int, most: int) -> int:
-        """Above `most` the exchange serves `most`."""
+        """Return the limit; if it is above `most`, the exchange uses `most`."""
         limit = self.integer("limit")
         if limit is None:
             return default

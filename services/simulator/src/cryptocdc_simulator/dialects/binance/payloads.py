@@ -1,7 +1,7 @@
-"""What the exchange says, in its words: one function for each shape of the REST and the WebSocket API.
+"""The exchange's messages: one function for each shape of the REST and the WebSocket API.
 
 Field names and their order as documented by Binance (spot API, 2026-07). Rows of REST and events of the WebSocket are
-made from the same integers by the same `text`, so that they agree digit by digit.
+formatted from the same integers by the same `text`, so that they agree digit by digit.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def kline_row(instrument: Instrument, open_time: int, close_time: int, bar: Bar)
 
 
 def _weighted_average(instrument: Instrument, bar: Bar) -> str:
-    """The quote volume by the volume, cut to eight decimals."""
+    """Return the quote volume divided by the volume, truncated to eight decimals."""
     if bar.volume == 0:
         return text(0, PRECISION)
     scale: int = 10 ** (PRECISION - instrument.price_decimals)
@@ -219,13 +219,13 @@ def levels(instrument: Instrument, side: list[Level]) -> list[list[str]]:
     return [_level(instrument.price_decimals, instrument.quantity_decimals, level) for level in side]
 
 
-@lru_cache(maxsize=65_536)  # one level is said again and again
+@lru_cache(maxsize=65_536)  # one level is repeated
 def _level(price_decimals: int, quantity_decimals: int, level: Level) -> list[str]:
     return [text(level[0], price_decimals), text(level[1], quantity_decimals)]
 
 
 def depth(instrument: Instrument, update_id: int, bids: list[Level], asks: list[Level]) -> Json:
-    """A snapshot: the answer of /depth and the frame of a partial depth stream."""
+    """Return a snapshot: the response of /depth and the frame of a partial depth stream."""
     return {"lastUpdateId": update_id, "bids": levels(instrument, bids), "asks": levels(instrument, asks)}
 
 
@@ -264,10 +264,10 @@ def book_ticker_event(instrument: Instrument, update_id: int, bid: Level, ask: L
 
 
 def maintained(infos: list[Json], kind: str) -> list[Json]:
-    """What exchangeInfo lists during a maintenance of `kind` instead of `infos`; these where there is none."""
+    """Return what exchangeInfo lists instead of `infos` during maintenance of `kind`; `infos` if there is none."""
     match kind:
         case "odd-market":
-            # As listed by the exchange once: a market of its own tests, and no other.
+            # As once listed by the exchange: a single test market.
             return [{"symbol": "123456", "status": "TRADING", "baseAsset": "123", "quoteAsset": "456"}]
         case "break":
             return [{**info, "status": "BREAK"} for info in infos]
@@ -316,7 +316,7 @@ def exchange_info(symbols: list[Json], weight_limit: int, server_time: int) -> J
     return {
         "timezone": "UTC",
         "serverTime": server_time,
-        "simulated": True,  # no exchange says this: whoever shows the data can say that it is made up
+        "simulated": True,  # an extension, with which programs can mark the data as simulated
         "rateLimits": [
             {
                 "rateLimitType": "REQUEST_WEIGHT",

@@ -19,12 +19,12 @@ _AVERAGE_MINUTES = 5
 
 
 class WeighedApi:
-    """A REST API whose requests have weights. `endpoints`: by name, which is the path too."""
+    """A REST API whose requests have weights. `endpoints`: by name, which is also the path."""
 
     def __init__(
         self, weights: Weights, faults: Faults, endpoints: Mapping[str, Callable[[Parameters], Answer]], base: str
     ) -> None:
-        """`base`: what comes before the endpoint in a path."""
+        """`base`: the part of a path before the endpoint."""
         self._weights, self._faults, self._base = weights, faults, base
         self.endpoints = endpoints
         self.names = tuple(endpoints)
@@ -61,7 +61,7 @@ class WeighedApi:
 
 
 class MarketEndpoints:
-    """Answers by name of the endpoint. A method reads its parameters and says its weight at once, then answers."""
+    """The endpoints by name. A method reads its parameters and returns its weight first, then the response."""
 
     def __init__(self, market: Market, weight_limit: int, faults: Faults) -> None:
         self._market = market
@@ -161,7 +161,7 @@ class MarketEndpoints:
     def _klines(self, parameters: Parameters) -> Answer:
         symbol, interval, limit = parameters.required_symbol(), parameters.interval(), parameters.limit(500, 1000)
         start, end = parameters.integer("startTime"), parameters.integer("endTime")
-        parameters.choice("timeZone", "0", "0:00", "+00:00")  # of the time zones only UTC is served
+        parameters.choice("timeZone", "0", "0:00", "+00:00")  # only the time zone UTC is supported
         check_range(start, end)
 
         async def body() -> Any:
@@ -234,7 +234,7 @@ def check_range(start: int | None, end: int | None) -> None:
 def aggregate_span(
     listing: Listing, from_id: int | None, start: int | None, end: int | None, limit: int
 ) -> tuple[int, int]:
-    """The ids that a request means, the second exclusive: from an id or a time on, or the last ones."""
+    """Return the requested ids, the second exclusive: from an id or a time on, or the last ones."""
     stop = listing.next_id()
     if end is not None:
         stop = min(stop, listing.tape.first_id_at(end + 1))
@@ -257,9 +257,9 @@ def depth_weight(limit: int) -> int:
 def kline_openings(
     interval: str, start: int | None, end: int | None, limit: int, listed_ms: int, now: int
 ) -> Iterable[int]:
-    """Open times of the klines that a request asks for: from `start` on, or the last ones up to `end`.
+    """Return the open times of the requested klines: from `start` on, or the last ones up to `end`.
 
-    Those open within [start, end], no more than `limit`, none before the listing's nor after the running one.
+    They are within [start, end], at most `limit`, not before the listing and not after the open kline.
     """
     last = opening(interval, min(now, now if end is None else end))
     first = opening(interval, listed_ms)
@@ -268,7 +268,7 @@ def kline_openings(
         if first < start:
             first = following(interval, first)
     elif start is None:
-        # One unit more, for months are not all as long as the longest.
+        # One more, since not all months are as long as the longest.
         earliest = last - (limit + 1) * INTERVALS[interval]
         first = max(first, opening(interval, max(earliest, 0)))
     openings = []

@@ -19,7 +19,7 @@ _DEPTH = re.compile(r"depth(5|10|20)?(?:@(100|1000)ms)?")
 
 
 class MiniTickers:
-    """!miniTicker@arr: those symbols that changed in the last second, in one frame."""
+    """!miniTicker@arr: the symbols that changed in the last second, in one frame."""
 
     def __init__(self, market: Market, faults: Faults) -> None:
         self._market, self._faults = market, faults
@@ -49,7 +49,7 @@ class MiniTickers:
 
 
 class SpotStreams:
-    """Makes streams. Unknown names, upper case and symbols that are not traded have none."""
+    """Creates streams. There are none for unknown names, upper case and symbols that are not traded."""
 
     def __init__(self, market: Market, faults: Faults) -> None:
         self._market, self._faults = market, faults
@@ -88,5 +88,5 @@ class SpotStreams:
 
 
 def listing_named(market: Market, name: str) -> Listing | None:
-    """The listing whose streams are called so: its symbol in small letters, which not every script has."""
+    """Return the listing whose streams have this name: its symbol in lower case, which not every script has."""
     return next((it for it in market.listings.values() if it.symbol.lower() == name), None)

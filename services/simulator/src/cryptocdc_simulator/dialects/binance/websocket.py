@@ -17,7 +17,7 @@ _MESSAGES_A_SECOND = 5
 class Commands:
     """SUBSCRIBE, UNSUBSCRIBE and LIST_SUBSCRIPTIONS. `combined`: frames are {"stream": …, "data": …}.
 
-    `serves`: whether the path has a stream, None where it has all; one that it lacks is accepted and stays silent.
+    `serves`: whether the path has a stream, None if it has all; one that it lacks is accepted but stays silent.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Commands:
         return list(filter(self._serves, streams))
 
     def idle(self, _: Client) -> Idle | None:
-        """The server pings; a client may be silent."""
+        """Return None: the server pings, and a client may be silent."""
         return None
 
     def replies(self, client: Client, text: str) -> list[Reply]:
@@ -47,7 +47,7 @@ class Commands:
         return [Reply(json.dumps(answer, separators=(",", ":")).encode(), filter(self._serves, streams))]
 
     def _reply(self, client: Client, text: str) -> tuple[dict[str, Any], list[str]]:
-        """The answer to a command, and the streams that it subscribes to."""
+        """Return the reply to a command, and the streams that it subscribes to."""
         try:
             command = json.loads(text)
         except ValueError:

@@ -13,9 +13,9 @@ _BAN_MS = 120_000
 
 
 class Weights:
-    """One address (everything that runs on loopback shares it, as processes behind one address do).
+    """The weight used by one address; everything on loopback shares it, like processes behind one address.
 
-    Over the budget of a minute: 429 until the minute is over. Who goes on asking is banned: 418 for two minutes.
+    Beyond the budget of a minute: 429 until the minute is over. Further requests cause a ban: 418 for two minutes.
     """
 
     def __init__(self, limit: int, clock: Callable[[], int]) -> None:
@@ -27,7 +27,7 @@ class Weights:
         self._banned_until = 0
 
     def used(self) -> int:
-        """The weight used in the running minute."""
+        """The weight used in the current minute."""
         self._turn(self._clock())
         return self._used
 

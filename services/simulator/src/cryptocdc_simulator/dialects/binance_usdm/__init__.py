@@ -44,7 +44,7 @@ def of_market(market: Market, faults: Faults) -> Dialect:
 
 
 def of_capture(capture: Capture, streams: CaptureStreams, faults: Faults) -> Dialect:
-    """Raises ValueError where the capture lacks what the venue's API has to answer."""
+    """Raises ValueError if the capture lacks responses that the venue's API must return."""
     weights = {"aggTrades": 20, "klines": 5, "trades": 5, "historicalTrades": 20}
     endpoints = CaptureEndpoints(capture, streams.time, weights, lambda limit: DEPTHS.get(limit, max(DEPTHS.values())))
     return _dialect(streams, endpoints.by_name, faults, None)

@@ -1,6 +1,7 @@
-"""What the venue says, in its words. Field names and their order as documented by Binance (USDS-M futures, 2026-09).
+"""The venue's messages. Field names and their order are as documented by Binance (USDS-M futures, 2026-09).
 
-Unlike on the spot market prices and quantities have the decimals of the symbol's tick and step; mark prices have eight.
+Unlike on the spot market, prices and quantities have the decimals of the symbol's tick and step; mark prices have
+eight.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def trade_row(instrument: Instrument, trade: Raw) -> Json:
 
 
 def force_order(instrument: Instrument, trade: Aggregate, event_time: int) -> Json:
-    """A liquidation: an order at a price that is sure to be met, filled by `trade`."""
+    """Return a liquidation: an order at a price that is certain to be filled, by `trade`."""
     side, margin = ("SELL", 99) if trade.buyer_is_maker else ("BUY", 101)
     quantity = quantity_of(instrument, trade.quantity)
     return {
@@ -174,7 +175,7 @@ def depth(instrument: Instrument, update_id: int, bids: list[Level], asks: list[
 
 
 def depth_event(instrument: Instrument, diff: Diff, previous: int, event_time: int) -> Json:
-    """`previous`: the last update id of the event before, by which events are chained."""
+    """`previous`: the last update id of the previous event, by which events are chained."""
     return {
         "e": "depthUpdate",
         "E": event_time,
@@ -215,7 +216,7 @@ def book_ticker_event(instrument: Instrument, update_id: int, bid: Level, ask: L
 
 
 def mark_event(instrument: Instrument, mark: Mark, event_time: int) -> Json:
-    """Of a contract with a delivery date there is no funding: its rate is empty, and its time 0."""
+    """A contract with a delivery date has no funding: the rate is empty, and the time 0."""
     return {
         "e": "markPriceUpdate",
         "E": event_time,
@@ -285,7 +286,7 @@ def symbol_info(listing: Listing) -> Json:
 
 
 def maintained(infos: list[Json], kind: str) -> list[Json]:
-    """What exchangeInfo lists during a maintenance of `kind` instead of `infos`; these where there is none."""
+    """Return what exchangeInfo lists instead of `infos` during maintenance of `kind`; `infos` if there is none."""
     match kind:
         case "odd-market":
             return [
@@ -304,7 +305,7 @@ def exchange_info(symbols: list[Json], weight_limit: int, server_time: int) -> J
         "timezone": "UTC",
         "serverTime": server_time,
         "futuresType": "U_MARGINED",
-        "simulated": True,  # no exchange says this: whoever shows the data can say that it is made up
+        "simulated": True,  # an extension, with which programs can mark the data as simulated
         "rateLimits": [
             {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": weight_limit},
             {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 1200},

@@ -17,11 +17,11 @@ from cryptocdc_simulator.market.klines import following
 from cryptocdc_simulator.market.market import Listing, Market
 
 DEPTHS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
-"""The weight by limit; there are no others."""
+"""The weight by limit; other limits are not accepted."""
 
 
 class FuturesEndpoints:
-    """Answers by name of the endpoint. A method reads its parameters and says its weight at once, then answers."""
+    """The endpoints by name. A method reads its parameters and returns its weight first, then the response."""
 
     def __init__(self, market: Market, weight_limit: int, faults: Faults) -> None:
         self._market, self._weight_limit, self._faults = market, weight_limit, faults
@@ -146,7 +146,7 @@ class FuturesEndpoints:
         return payloads.premium_index(listing.instrument, listing.contract.mark(now), now)
 
     def _each(self, weights: tuple[int, int], row: Callable[[Listing], Any], parameters: Parameters) -> Answer:
-        """Of one symbol, or of all that are traded; `weights` of both."""
+        """Return the response for one symbol, or for all traded ones; `weights` are those of the two."""
         symbol = parameters.optional_symbol()
 
         async def body() -> Any:

@@ -21,7 +21,7 @@ _PUBLIC = re.compile(r"[^@]+@(bookTicker|depth.*)")
 
 
 def is_public(stream: str) -> bool:
-    """Whether the path /public has it: the frequent updates of books. The path /market has all else."""
+    """Return whether the path /public has the stream: frequent updates of books. The path /market has all others."""
     return _PUBLIC.fullmatch(stream) is not None
 
 
@@ -30,7 +30,7 @@ def is_market(stream: str) -> bool:
 
 
 class ChainedDepth(Depth):
-    """Each event names the last update id of the one before, also where that was lost or ids began again."""
+    """Each event contains the last update id of the previous one, even if that was dropped or ids restarted."""
 
     def __init__(self, listing: Listing, faults: Faults, steps: int) -> None:
         super().__init__(listing, faults, payloads.depth_event, steps)
@@ -79,7 +79,7 @@ class Liquidations(MarketStream):
 
 
 class FuturesStreams:
-    """Makes streams. Unknown names, upper case and symbols that are not traded have none."""
+    """Creates streams. There are none for unknown names, upper case and symbols that are not traded."""
 
     def __init__(self, market: Market, faults: Faults) -> None:
         self._market, self._faults = market, faults

@@ -1,4 +1,4 @@
-"""What a capture of Coinbase Exchange holds: frames of its channels, and the list of products."""
+"""Captures of Coinbase Exchange: frames of its channels, and the list of products."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHANNELS = {
     **dict.fromkeys(("snapshot", "l2update"), "level2"),
     **dict.fromkeys(("ticker", "heartbeat")),
 }
-"""By type of a frame its channel; None where both have one name."""
+"""The channel by type of frame; None if both have the same name."""
 
 
 def frames_of(capture: Capture) -> list[Frame]:
@@ -34,7 +34,7 @@ def _named(frame: str) -> Named | None:
 
 
 class CaptureEndpoints:
-    """The products that a capture holds; of trades and candles it has none."""
+    """The products in a capture, which contains no trades or candles."""
 
     def __init__(self, capture: Capture, streams: CaptureStreams) -> None:
         self._streams = streams

@@ -1,4 +1,4 @@
-"""Payloads that Coinbase Exchange should not send, made from one that it did."""
+"""Malformed payloads of Coinbase Exchange, derived from valid ones."""
 
 from __future__ import annotations
 

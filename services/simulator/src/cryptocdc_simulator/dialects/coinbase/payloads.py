@@ -1,4 +1,4 @@
-"""What the venue says, in its words: fields as documented by Coinbase Exchange (2026-09).
+"""The venue's messages, with fields as documented by Coinbase Exchange (2026-09).
 
 Times are ISO 8601 with microseconds. Trades have the side of the maker, tickers that of the taker.
 """
@@ -35,7 +35,7 @@ def time_of(trade: Raw) -> str:
 
 
 def sequence_of(trade_id: int) -> int:
-    """Of the message about a trade; those between are about orders, which no public channel carries."""
+    """The sequence number of a trade's message; those in between are about orders, which no public channel has."""
     return (trade_id + 1) * _SEQUENCES
 
 
@@ -134,13 +134,13 @@ def stats_row(instrument: Instrument, stats: Stats, month_volume: int) -> Json:
 
 
 def all_stats_row(instrument: Instrument, stats: Stats, month_volume: int) -> Json:
-    """One product of /products/stats, which is not documented though the venue's own pages rest on it."""
+    """One product of /products/stats, which is undocumented, although the venue's own pages use it."""
     day = stats_row(instrument, stats, month_volume)
     return {"stats_30day": {"volume": day.pop("volume_30day")}, "stats_24hour": day}
 
 
 def candle(instrument: Instrument, open_time: int, bar: Bar) -> list[Any]:
-    """[time in seconds, low, high, open, close, volume], all of them JSON numbers, written exactly."""
+    """Return [time in seconds, low, high, open, close, volume], all as exact JSON numbers."""
     prices = (trimmed(price, instrument.price_decimals) for price in (bar.low, bar.high, bar.open, bar.close))
     volume = trimmed(bar.volume, instrument.quantity_decimals)
     return [open_time // 1000, *(msgspec.Raw(number.encode()) for number in (*prices, volume))]
@@ -167,7 +167,7 @@ def l2update(instrument: Instrument, bids: list[Level], asks: list[Level], now: 
 
 
 def book(instrument: Instrument, bids: list[Level], asks: list[Level], sequence: int, now: int) -> Json:
-    """[price, size, number of orders] of each level."""
+    """Return [price, size, number of orders] of each level."""
     sides = {
         name: [[*written, level[1] % 9 + 1] for written, level in zip(levels(instrument, side), side, strict=True)]
         for name, side in (("bids", bids), ("asks", asks))

@@ -1,4 +1,4 @@
-"""What Coinbase Exchange lists: products such as BTC-USD."""
+"""The products that Coinbase Exchange lists, such as BTC-USD."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PRODUCTS: tuple[Instrument, ...] = tuple(
 
 
 def new_product(parameters: Mapping[str, str]) -> Instrument:
-    """`base` and `quote`; what it is worth is taken from the catalogue's tenth entry."""
+    """`base` and `quote`; prices and activity are those of the catalogue's tenth entry."""
     base, quote = parameters["base"].upper(), parameters["quote"].upper()
     if not (_CURRENCY.fullmatch(base) and _CURRENCY.fullmatch(quote)):
         raise ValueError(f"base {base!r} or quote {quote!r} is not 1 to 20 letters and digits")
@@ -37,7 +37,7 @@ def new_product(parameters: Mapping[str, str]) -> Instrument:
 
 
 def product_info(listing: Listing) -> Json:
-    """One entry of /products and of the channel `status`."""
+    """Return one entry of /products and of the channel `status`."""
     instrument = listing.instrument
     return {
         "id": instrument.symbol,
@@ -67,7 +67,7 @@ def currencies(infos: Iterable[Json]) -> list[Json]:
 
 
 def maintained(infos: list[Json], kind: str) -> list[Json]:
-    """What is listed during a maintenance of `kind` instead of `infos`; these where there is none."""
+    """Return what is listed instead of `infos` during maintenance of `kind`; `infos` if there is none."""
     match kind:
         case "odd-market":
             return [{**info, "id": "123-456", "base_currency": "123", "quote_currency": "456"} for info in infos[:1]]

@@ -1,4 +1,4 @@
-"""The REST API of Coinbase Exchange: /products…, pages by trade ids, ten requests a second."""
+"""The REST API of Coinbase Exchange: /products…, paged by trade ids, ten requests per second."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cryptocdc_simulator.market.market import Listing, Market
 Query = Mapping[str, str]
 Body = Callable[[], Awaitable[Any]]
 Endpoint = Callable[[str, Query], Answer]
-"""Checks a request about a product, "" for all, and answers it later."""
+"""Validates a request for a product, "" for all, and returns a function that computes the response."""
 
 GRANULARITIES = (60, 300, 900, 3_600, 21_600, 86_400)
 _MOST_CANDLES, _MOST_TRADES = 300, 1_000
@@ -32,11 +32,11 @@ def error(status: int, message: str) -> ApiError:
 
 
 class TokenBucket:
-    """Ten requests a second from one address, and up to fifteen at once."""
+    """Ten requests per second per address, with bursts of up to fifteen."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._level, self._at = 0.0, clock()  # how much is used of the burst
+        self._level, self._at = 0.0, clock()  # how much of the burst is used
 
     def used(self) -> int:
         now = self._clock()
@@ -60,7 +60,7 @@ class TokenBucket:
 
 
 class CoinbaseApi:
-    """The endpoints of a market or of a capture, and their limit."""
+    """The endpoints of a market or a capture, and their limit."""
 
     def __init__(self, endpoints: Mapping[str, Endpoint], bucket: TokenBucket) -> None:
         self._endpoints, self._bucket = endpoints, bucket
@@ -71,7 +71,7 @@ class CoinbaseApi:
         return name if name in self._endpoints else None
 
     def _named(self, path: str) -> tuple[str, str]:
-        """The endpoint's name and the product."""
+        """Return the endpoint's name and the product."""
         match = _PATH.fullmatch(path)
         return (match[2] or "product", match[1]) if match else (path, "")
 
@@ -101,7 +101,7 @@ class CoinbaseApi:
 
 
 class MarketEndpoints:
-    """Answers by name of the endpoint."""
+    """The endpoints by name."""
 
     def __init__(self, market: Market, faults: Faults) -> None:
         self._market, self._faults = market, faults
@@ -139,7 +139,7 @@ class MarketEndpoints:
         return later(lambda: product_info(listing))
 
     def _trades(self, product: str, query: Query) -> Answer:
-        """Newest first: those before the id `after` and after the id `before`, the newest of them."""
+        """Return the newest trades before the id `after` and after the id `before`, newest first."""
         listing, limit = self._listing(product), min(integer(query, "limit", _MOST_TRADES), _MOST_TRADES)
         before, after = integer(query, "before", -1), integer(query, "after", -1)
 
@@ -154,7 +154,7 @@ class MarketEndpoints:
         return later(rows)._replace(headers=cursors)
 
     def _candles(self, product: str, query: Query) -> Answer:
-        """Newest first, without the intervals that had no trade. `start` and `end` count only together."""
+        """Return candles, newest first, without intervals that had no trade. `start` and `end` count only together."""
         listing, granularity = self._listing(product), integer(query, "granularity", 60)
         if granularity not in GRANULARITIES:
             raise error(400, "Unsupported granularity")
@@ -238,7 +238,7 @@ def integer(query: Query, name: str, default: int) -> int:
 
 
 def moment(query: Query, name: str) -> int | None:
-    """A time in ms, of ISO 8601 or seconds since 1970."""
+    """Return a time in ms, from ISO 8601 or seconds since 1970."""
     value = query.get(name)
     if not value:
         return None

@@ -30,14 +30,14 @@ def last_trade(listing: Listing) -> Raw:
 
 
 def month_volume(listing: Listing, stats: Stats) -> int:
-    """Of the trades of 30 days, whose number is known at once, in steps: taken to be as large as those of 24 hours."""
+    """Return the volume of 30 days, in steps: the known number of trades times the mean size of those of 24 hours."""
     tape, now = listing.tape, listing.now()
     trades = listing.next_raw_id() - tape.first_raw_id_of(tape.first_id_at(now - 30 * DAY_MS))
     return stats.bar.volume * trades // max(stats.bar.trades, 1)
 
 
 class Matches(Trades):
-    """Every match, after the last one for a new subscriber."""
+    """Every match; a new subscriber first gets the last one."""
 
     def __init__(self, listing: Listing, faults: Faults) -> None:
         super().__init__(listing, faults, lambda instrument, trade, _: payloads.match(instrument, trade), raw=True)
@@ -49,7 +49,7 @@ class Matches(Trades):
 
 
 class Level2(Depth):
-    """The changes of the book every 100 ms, after the whole of it for a new subscriber."""
+    """The changes of the book every 100 ms; a new subscriber first gets the whole book."""
 
     def __init__(self, listing: Listing, faults: Faults) -> None:
         super().__init__(listing, faults, payloads.l2update, steps=1)
@@ -65,7 +65,7 @@ class Level2(Depth):
 
 
 class Tickers(MarketStream):
-    """The last match with the statistics of 24 hours: at once where `period_ms` is 0, several as one."""
+    """The last match with the 24-hour statistics: one per match if `period_ms` is 0, otherwise one per period."""
 
     def __init__(self, listing: Listing, faults: Faults, period_ms: int) -> None:
         super().__init__(listing, faults, payloads.ticker_event)
@@ -95,7 +95,7 @@ class Tickers(MarketStream):
 
 
 class Heartbeats(MarketStream):
-    """Every second, with the last trade's id."""
+    """A heartbeat every second, with the last trade's id."""
 
     def __init__(self, listing: Listing, faults: Faults) -> None:
         super().__init__(listing, faults, payloads.heartbeat)
@@ -107,14 +107,14 @@ class Heartbeats(MarketStream):
 
 
 class Status:
-    """All products and currencies, at once and every five seconds."""
+    """All products and currencies, on subscription and every five seconds."""
 
     def __init__(self, market: Market, faults: Faults) -> None:
         self._market, self._faults = market, faults
         self.due = market.clock() + _STATUS_MS
 
     async def prepare(self) -> None:
-        """Nothing to compute."""
+        """Do nothing: there is nothing to compute."""
 
     def emit(self, now: int) -> Iterator[Any]:
         yield from self.welcome()
@@ -127,7 +127,7 @@ class Status:
 
 
 class CoinbaseStreams:
-    """Makes streams. Products that are not traded have none."""
+    """Creates streams. There are none for products that are not traded."""
 
     def __init__(self, market: Market, faults: Faults) -> None:
         self._market, self._faults = market, faults

@@ -1,4 +1,4 @@
-"""The WebSocket feed: subscribe and unsubscribe by channels and products, answered with all subscriptions."""
+"""The WebSocket feed: subscribe and unsubscribe by channels and products; replies list all subscriptions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEEDS_AUTHENTICATION = (
 
 
 class Feed:
-    """`products`: those that are listed, None where all are accepted."""
+    """`products`: the listed ones, None if all are accepted."""
 
     messages_a_second = 100
 
@@ -60,7 +60,7 @@ class Feed:
         return [Reply(_subscriptions(subscribed), added)]
 
     def _unsubscribe(self, client: Client, message: dict[str, Any], subscribed: dict[Wanted, None]) -> Reply:
-        """From products of channels, or from a channel altogether where no product is named."""
+        """Unsubscribe from products of channels, or from whole channels if no product is named."""
         try:
             named_channels = _channels(message)
         except ValueError as reason:
@@ -84,7 +84,8 @@ class Feed:
 
 
 def _channels(message: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """Channels with their products: names, for all `product_ids` of the message, or objects with products of their own.
+    """Return channels with their products: names, for all `product_ids` of the message, or objects with their own
+    products.
 
     Raises ValueError.
     """
