@@ -74,7 +74,7 @@ class Book:
         self.middle = lru_cache(maxsize=128)(self._middle)
 
     def update_id(self, step: int) -> int:
-        """Return `lastUpdateId` of the book at `step`, `u` of the diff that ends there; 0 before the market is listed."""
+        """Return `lastUpdateId` of the book at `step`, `u` of the diff that ends there; 0 before it is listed."""
         if self._restarted is not None and step > self._restarted:
             return (step - self._restarted) * _IDS_A_STEP
         return max(step - self._first_step + 1, 0) * _IDS_A_STEP
