@@ -71,7 +71,7 @@ def command(it: Run, **settings: object) -> tuple[list[str], dict[str, str]]:
 
 @contextlib.contextmanager
 def served(it: Run, **settings: object) -> Iterator[str]:
-    """Another process of the API, with its own settings; its URL. It must end cleanly when told to."""
+    """Another process of the API, with its own settings; its URL. It must exit cleanly on SIGTERM."""
     arguments, environment = command(it, **settings)
     url = f"http://127.0.0.1:{environment['CRYPTOCDC_API_PORT']}"
     process = subprocess.Popen(arguments, env=environment)

@@ -75,7 +75,7 @@ class Market:
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(r.value) for r in read(self.settings, self.names.alerts_topic) if r.value is not None]
 
-    def told(self) -> list[tuple[str, str, str]]:
+    def reported(self) -> list[tuple[str, str, str]]:
         return [(record["id"].split("/", 1)[0], record["state"], record["price"]) for record in self.records()]
 
     def lag(self) -> int:
@@ -123,12 +123,12 @@ def running(market: Market, command_environment: dict[str, str]) -> Iterator[Ale
             alerter.end(signal.SIGKILL)
 
 
-def test_it_tells_once_whenever_it_dies(market: Market, command_environment: dict[str, str]) -> None:
+def test_it_reports_once_whenever_it_is_killed(market: Market, command_environment: dict[str, str]) -> None:
     with running(market, command_environment) as alerter:
         market.send("ETHUSDT", 100, 101, 99)
         wait_for("the prices to be committed", lambda: market.lag() == 0)
         market.send("ETHUSDT", 95.5)
-        wait_for("the drop to be told", lambda: len(market.told()) == 1)
+        wait_for("the drop to be reported", lambda: len(market.reported()) == 1)
         alerter.end(signal.SIGKILL)  # perhaps before it has committed the price that made it fire
     market.send("ETHUSDT", 96, 97, 90)  # nobody looks
     with running(market, command_environment) as alerter:
@@ -136,12 +136,12 @@ def test_it_tells_once_whenever_it_dies(market: Market, command_environment: dic
         assert alerter.metric("filled_total") > 0
         assert alerter.metric("firing", symbol="ETHUSDT") == 1
         market.send("ETHUSDT", 100, 111)
-        wait_for("both", lambda: len(market.told()) >= 3)
+        wait_for("both", lambda: len(market.reported()) >= 3)
         assert alerter.end(signal.SIGTERM) == 0
     with running(market, command_environment):
         market.send("ETHUSDT", 112, 100)
-        wait_for("all", lambda: len(market.told()) >= 7)
-    assert market.told() == [
+        wait_for("all", lambda: len(market.reported()) >= 7)
+    assert market.reported() == [
         ("ETHUSDT", "firing", "95.5"),  # 5.4 % below 101
         ("ETHUSDT", "resolved", "97"),  # less than 4.5 %, while nobody looked
         ("ETHUSDT", "firing", "90"),
@@ -162,12 +162,12 @@ def test_two_of_them_share_the_symbols_and_take_over_from_each_other(
         with running(market, command_environment) as second:
             for symbol in SYMBOLS:
                 market.send(symbol, 94)
-            wait_for("an alert for each", lambda: len(market.told()) == len(SYMBOLS))
+            wait_for("an alert for each", lambda: len(market.reported()) == len(SYMBOLS))
             assert second.metric("prices_total") > 0
             assert second.end(signal.SIGTERM) == 0
         for symbol in SYMBOLS:
             market.send(symbol, 93, 100)
-        wait_for("each to resolve", lambda: len(market.told()) == 2 * len(SYMBOLS))
-    told = market.told()
-    assert sorted(told[:4]) == [(symbol, "firing", "94") for symbol in SYMBOLS]
-    assert sorted(told[4:]) == [(symbol, "resolved", "100") for symbol in SYMBOLS]
+        wait_for("each to resolve", lambda: len(market.reported()) == 2 * len(SYMBOLS))
+    reported = market.reported()
+    assert sorted(reported[:4]) == [(symbol, "firing", "94") for symbol in SYMBOLS]
+    assert sorted(reported[4:]) == [(symbol, "resolved", "100") for symbol in SYMBOLS]

@@ -1,4 +1,4 @@
-"""A crash on the simulator, told of: a record, the webhook, the metric, Prometheus; once, whatever is restarted."""
+"""A crash on the simulator is reported: a record, the webhook, the metric, Prometheus; once, even after restarts."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def change(it: Run, *alerts: Document) -> None:
     it.store.write(replace(stored, document=edited))
 
 
-def test_a_crash_is_told_everywhere_and_once(start: Starter, hook: Hook, tmp_path: Path) -> None:
+def test_a_crash_is_reported_everywhere_and_once(start: Starter, hook: Hook, tmp_path: Path) -> None:
     btc = {"symbol": "BTCUSDT", "window": "1h", "dropPercent": 5}
     hook.refusing = 1
     with start(document(hook, DROP, btc), **{"seed": 3}) as it, contextlib.ExitStack() as stack:
@@ -161,7 +161,7 @@ def market_alerts(url: str) -> list[dict[str, str]]:
     return [labels for labels in firing(url) if labels["alertname"] == "CryptocdcMarketAlert"]
 
 
-def test_what_happens_while_the_alerter_is_down_is_told_when_it_is_back(start: Starter, hook: Hook) -> None:
+def test_what_happens_while_the_alerter_is_down_is_reported_when_it_is_back(start: Starter, hook: Hook) -> None:
     rise = {"symbol": "ETHUSDT", "window": "1h", "volatilityPercent": 20}
     with start(document(hook, DROP, rise)) as it:
         wait_for("prices to be watched", lambda: watching(it))

@@ -138,7 +138,7 @@ def trade_ids(it: Run, symbol: str, start: int, end: int) -> list[int]:
         connection.close()
 
 
-def test_the_pipeline_tells_what_the_programs_count(it: Run) -> None:
+def test_the_pipeline_returns_what_the_programs_count(it: Run) -> None:
     def proven() -> Rows:
         """Once every table has a proof, and two readings have shown how fast trades came between them."""
         found = rows(it.address, "/pipeline")
@@ -197,7 +197,7 @@ def test_a_token_is_asked_for_and_may_come_from_a_file(it: Run, tmp_path: Path) 
             assert json.loads(live.recv(10))["source"] == "simulated"
 
 
-def test_whoever_asks_too_often_is_held_back(it: Run) -> None:
+def test_too_frequent_requests_are_limited(it: Run) -> None:
     with served(it, api_requests_per_s=5) as url:
         answers = [ask(url, "/symbols") for _ in range(40)]
         assert {answer.status_code for answer in answers} == {200, 429}
@@ -229,7 +229,7 @@ def test_a_taken_port_is_named_with_the_way_out(it: Run) -> None:
         ("/top?by=size", 400, "by"), ("/nothing", 404, "path"),
     ],
 )  # fmt: skip
-def test_a_bad_request_is_told_what_would_be_accepted(it: Run, path: str, status: int, field: str) -> None:
+def test_an_invalid_request_gets_what_would_be_accepted(it: Run, path: str, status: int, field: str) -> None:
     answer = requests.get(it.address + path, timeout=5)
     assert answer.status_code == status
     (error,) = answer.json()["errors"]

@@ -290,7 +290,7 @@ def test_arrows_choose_an_earlier_candle(it: Run, watched: Watched) -> None:
     expect(page.locator("#trace-key")).to_contain_text(chosen)
 
 
-def test_what_is_not_in_cassandra_yet_is_told_and_asked_for_again(it: Run, watched: Watched) -> None:
+def test_a_row_that_is_not_in_cassandra_yet_is_reported_and_requested_again(it: Run, watched: Watched) -> None:
     page = watched.page
     answers: list[Any] = []
 

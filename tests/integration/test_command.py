@@ -129,7 +129,7 @@ def test_a_run_ends_with_one_line_of_json_and_exits_0_when_all_is_proven(ran: An
     assert [result["verify"][kind] for kind in ("missing", "extra", "different", "quarantined")] == [0, 0, 0, 0]
 
 
-def test_status_tells_servers_and_feeds(ran: Answer, command: Command) -> None:
+def test_status_shows_servers_and_feeds(ran: Answer, command: Command) -> None:
     answer = command("status", "--json")
     assert answer.code == 0, answer
     status = answer.json()
@@ -408,7 +408,7 @@ def test_backfill_fetches_a_stretch_of_the_past_and_refuses_an_unknown_symbol(
     assert "NOSUCH" in unknown.err
 
 
-def test_delete_keeps_the_data_unless_told_otherwise_and_a_later_run_goes_on(
+def test_delete_keeps_the_data_by_default_and_a_later_run_continues(
     ran: Answer, command: Command, write: Callable[[Document], Path], feed_file: Path, servers: Servers
 ) -> None:
     """Retain, a run again over what was kept (backfilled rows included), then Delete, and a run from nothing."""
@@ -434,6 +434,6 @@ def test_delete_keeps_the_data_unless_told_otherwise_and_a_later_run_goes_on(
     assert FID not in schemas(servers) | keyspaces(servers)
     assert not {topic for topic in topics(servers) if FID in topic}
 
-    anew = command("run", "-f", feed_file, "--for", "5", "--json")
-    assert anew.code == 0, anew
-    assert anew.json()["verify"]["rows"] == sum(anew.json()["captured"].values())
+    recreated = command("run", "-f", feed_file, "--for", "5", "--json")
+    assert recreated.code == 0, recreated
+    assert recreated.json()["verify"]["rows"] == sum(recreated.json()["captured"].values())

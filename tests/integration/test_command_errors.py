@@ -43,7 +43,7 @@ def feed_file(write: Callable[[Document | str], Path]) -> Path:
     return write(feed_document("errors", ["BTCUSDT"]))
 
 
-def test_every_fault_of_a_feed_is_told_at_once(command: Command, write: Callable[[Document], Path]) -> None:
+def test_all_mistakes_in_a_feed_are_reported_at_once(command: Command, write: Callable[[Document], Path]) -> None:
     bad = {
         "apiVersion": "v1",
         "kind": "CryptoFeed",
@@ -59,8 +59,8 @@ def test_every_fault_of_a_feed_is_told_at_once(command: Command, write: Callable
     answer = command("apply", "-f", write(bad))
 
     assert answer.code == 2, answer
-    told = {line.partition(":")[0] for line in answer.err.splitlines()}
-    assert told == {
+    reported = {line.partition(":")[0] for line in answer.err.splitlines()}
+    assert reported == {
         "apiVersion", "metadata.name", "spec.exchange", "spec.symbols", "spec.streams.klines.interval",
         "spec.streams.orderBook.depth", "spec.retention.postgres", "spec.scaling.partitions",
     }  # fmt: skip
@@ -77,8 +77,8 @@ def test_names_made_to_break_out_are_refused_before_anything_is_touched(
     answer = command("apply", "-f", write(document))
 
     assert answer.code == 2, answer
-    told = [line.partition(":")[0] for line in answer.err.splitlines()]
-    assert {"metadata.name", "spec.symbols.names[0]", "spec.streams.klines.intervals[0]"} <= set(told)
+    reported = [line.partition(":")[0] for line in answer.err.splitlines()]
+    assert {"metadata.name", "spec.symbols.names[0]", "spec.streams.klines.intervals[0]"} <= set(reported)
     assert schemas(servers) == before
 
 
@@ -93,7 +93,7 @@ def schemas(servers: Servers) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         (": no yaml: [", "invalid YAML"),
         ("", "contains 0 documents; accepted: one CryptoFeed"),
@@ -103,12 +103,12 @@ def schemas(servers: Servers) -> set[str]:
     ids=["no yaml", "empty", "two", "a list"],
 )
 def test_a_file_that_is_no_feed_exits_2(
-    command: Command, write: Callable[[Document | str], Path], text: str, told: str
+    command: Command, write: Callable[[Document | str], Path], text: str, reported: str
 ) -> None:
     file = write(text)
     answer = command("verify", "-f", file)
     assert answer.code == 2, answer
-    assert told in answer.err
+    assert reported in answer.err
     assert "Traceback" not in answer.err
 
 

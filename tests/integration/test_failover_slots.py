@@ -129,7 +129,7 @@ def test_a_copy_is_safe_once_a_promotion_would_keep_it(pair: tuple[Instance, Ins
     assert served(standby) == {"safe": 1, "lost": 0, "standby": 1, "orphaned": 0, "synced": 1, "temporary": 0}
 
 
-def test_a_demoted_primarys_slot_is_told_from_a_copy_and_the_runbook_removes_it(
+def test_a_demoted_primarys_slot_is_distinguished_from_a_copy_and_the_runbook_removes_it(
     pair: tuple[Instance, Instance],
 ) -> None:
     old, new = pair

@@ -310,13 +310,13 @@ def test_promql(it: Run, prometheus: str, chosen: grafana.Chosen, name: str) -> 
         time.sleep(1)
     assert not empty()
     if instances:
-        told = {
+        queried = {
             row["metric"]["instance"]
             for _, e in asked
             for row in answered(prometheus, e)
             if "instance" in row["metric"]
         }
-        assert told == set(instances), "a server's dashboard shows another server"
+        assert queried == set(instances), "a server's dashboard shows another server"
 
 
 def instances_of(url: str, name: str) -> list[str]:

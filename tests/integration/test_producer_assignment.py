@@ -22,7 +22,7 @@ SYMBOLS = {f"SYM{number}USDT": number % PARTITIONS for number in range(18)}
 
 
 class Member:
-    """A producer's share of the symbols, as told."""
+    """A producer's share of the symbols, as reported to it."""
 
     def __init__(self, servers: Servers, names: Names) -> None:
         self.symbols: set[str] = set()

@@ -280,12 +280,12 @@ def test_a_stream_that_leaves_and_comes_back_lacks_nothing(start: Starter) -> No
     prices, trades = {"latestPrices": {"source": "websocket"}}, {"recentTrades": {"source": "websocket"}}
     with start(feed_document("back", ["BTCUSDT"], {**prices, **trades})) as it:
         wait_for("trades", lambda: rows_in_cassandra(it, "recent_trades") > 20)
-        carrying = Connect(it.servers.connect.url).config(it.plan.names.connector)
+        config = Connect(it.servers.connect.url).config(it.plan.names.connector)
         change(it, feed_document("back", ["BTCUSDT"], prices))
         assert [stream.table for stream in it.plan.streams] == ["latest_prices"]
         assert "recent_trades" in [stream.table for stream in it.plan.carried]
         wait_for("no more trades, but prices", lambda: only_prices(it))
-        assert Connect(it.servers.connect.url).config(it.plan.names.connector) == carrying
+        assert Connect(it.servers.connect.url).config(it.plan.names.connector) == config
         seen = trade_ids(it, "BTCUSDT")[-1]
         change(it, feed_document("back", ["BTCUSDT"], {**prices, **trades}))
         wait_for("trades again", lambda: trade_ids(it, "BTCUSDT")[-1] > seen + 20, 90)

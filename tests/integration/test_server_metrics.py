@@ -1,4 +1,4 @@
-"""The servers' own metrics: lent while somebody watches, and again to a server that was started anew."""
+"""The servers' own metrics: exported while somebody watches, and again after a server was restarted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def lender(watched: Platform) -> Iterator[ServerMetrics]:
     made.close()
 
 
-def told(platform: Platform, server: str) -> str:
+def exposition(platform: Platform, server: str) -> str:
     port = getattr(platform.settings.metrics_ports, server)
     try:
         return requests.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text
@@ -53,32 +53,32 @@ def told(platform: Platform, server: str) -> str:
 def test_every_server_serves_its_metrics_and_prometheus_finds_them(watched: Platform, lender: ServerMetrics) -> None:
     lender.step()
     for server, metric in A_METRIC.items():
-        assert metric in told(watched, server), server
+        assert metric in exposition(watched, server), server
     targets = json.loads(watched.settings.server_targets.read_text())
     assert {t["labels"]["instance"]: t["targets"] for t in targets} == {
         server: [f"127.0.0.1:{port}"] for server, port in vars(watched.settings.metrics_ports).items()
     }
     lender.close()
     assert not watched.settings.server_targets.exists()
-    assert told(watched, "postgres") == ""
+    assert exposition(watched, "postgres") == ""
 
 
-def test_a_server_that_was_started_anew_gets_its_exporter_again(
+def test_a_restarted_server_gets_its_exporter_again(
     platform: Platform, watched: Platform, lender: ServerMetrics
 ) -> None:
     """By `platform`, whose children the servers are: only it takes leave of the killed one."""
     lender.step()
     platform.restart("kafka")
-    assert told(watched, "kafka") == ""
+    assert exposition(watched, "kafka") == ""
     lender.step()
-    assert A_METRIC["kafka"] in told(watched, "kafka")
+    assert A_METRIC["kafka"] in exposition(watched, "kafka")
     platform.kill("postgres")
-    assert "cnpg_collector_up 0.0" in told(watched, "postgres")
+    assert "cnpg_collector_up 0.0" in exposition(watched, "postgres")
     platform.restart("postgres")
-    assert A_METRIC["postgres"] in told(watched, "postgres")
+    assert A_METRIC["postgres"] in exposition(watched, "postgres")
 
 
-def test_what_another_command_has_lent_is_left_as_it_is(
+def test_exporters_of_another_command_are_left_as_they_are(
     watched: Platform, lender: ServerMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lender.step()
@@ -89,7 +89,7 @@ def test_what_another_command_has_lent_is_left_as_it_is(
     lender.step()
     assert watched.settings.server_targets.exists()
     for server, metric in A_METRIC.items():
-        assert metric in told(watched, server), server
+        assert metric in exposition(watched, server), server
 
 
 def test_a_port_that_another_program_holds_is_named_and_the_server_lives(platform: Platform, watched: Platform) -> None:
@@ -109,7 +109,7 @@ def test_a_second_exporter_at_another_port_is_refused_and_the_server_lives(
     pids = watched.pids()
     assert "CRYPTOCDC_CONNECT_METRICS_PORT" in refused(watched, connect=free_port())
     assert watched.pids() == pids
-    assert A_METRIC["connect"] in told(watched, "connect")
+    assert A_METRIC["connect"] in exposition(watched, "connect")
 
 
 def test_a_port_of_postgres_that_another_program_holds_is_named(watched: Platform) -> None:

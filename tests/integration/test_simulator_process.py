@@ -19,17 +19,17 @@ def test_a_connection_ends_after_its_life() -> None:
         asyncio.run(live(port))
 
 
-def test_a_restarted_simulator_tells_the_same_history() -> None:
+def test_a_restarted_simulator_has_the_same_history() -> None:
     begin = int(time.time() * 1000) - 3_600_000
-    told = []
+    histories = []
     for _ in range(2):
         with running("--symbols", "3", "--seed", "9") as port:
             query = f"symbol=BNBUSDT&startTime={begin}&endTime={begin + 90_000}"
             trades = get(port, f"aggTrades?{query}")
             klines = get(port, f"klines?{query}&interval=1m")
-            told.append((trades, klines))
-    assert told[0] == told[1]
-    assert all(told[0])
+            histories.append((trades, klines))
+    assert histories[0] == histories[1]
+    assert all(histories[0])
 
 
 def test_a_capture_is_replayed_to_connections_that_share_it(spot_capture: Path) -> None:

@@ -29,7 +29,7 @@ def test_all_streams_of_20_symbols_arrive(start: Starter) -> None:
         until = time.monotonic() + SECONDS
         while time.monotonic() < until:
             time.sleep(min(10, SECONDS))
-            told(it)
+            trades_stored(it)
         result = finish(it)
         assert_no_gap(it, it.applied.symbols)
 
@@ -52,7 +52,7 @@ def test_a_producer_a_consumer_and_every_server_killed_on_the_way_lose_nothing(s
                 it.platform.kill(victim)
             else:
                 it.programs.kill(victim)
-            wait_for(f"rows after {victim} died", partial(grown, it, told(it) + 100), 180)
+            wait_for(f"rows after {victim} died", partial(grown, it, trades_stored(it) + 100), 180)
         time.sleep(max(0.0, began + SECONDS - time.monotonic()))
         wait_for("no gap open", lambda: it.figures().gaps_open == 0, 180)
         result = finish(it)
@@ -90,8 +90,8 @@ def test_a_venue_with_cuts_gaps_repeats_and_a_killed_producer_loses_nothing(
             if number == 10:
                 print("killing the producer", file=sys.stderr)
                 it.programs.kill(it.programs.names("producer")[0])
-            told(it)
-        wait_for("rows again", partial(grown, it, told(it)), 120)
+            trades_stored(it)
+        wait_for("rows again", partial(grown, it, trades_stored(it)), 120)
         wait_for("no gap open", lambda: it.figures().gaps_open == 0, 180)
         assert it.figures().gap_rows_filled > 0
         result = finish(it)
@@ -102,11 +102,11 @@ def test_a_venue_with_cuts_gaps_repeats_and_a_killed_producer_loses_nothing(
 
 
 def grown(it: Run, least: int) -> bool:
-    return told(it) > least
+    return trades_stored(it) > least
 
 
-def told(it: Run) -> int:
-    """Trades in Cassandra; shown, since nothing else is for minutes."""
+def trades_stored(it: Run) -> int:
+    """Return the number of trades in Cassandra, and print it, since nothing else is printed for minutes."""
     rows = rows_in_cassandra(it, "recent_trades")
     print(f"{time.strftime('%H:%M:%S')} {rows} trades in Cassandra {it.event}", file=sys.stderr)
     return rows

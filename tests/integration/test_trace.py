@@ -92,19 +92,19 @@ def test_the_next_row_is_followed_from_its_frame_to_cassandra(trace: Tracing, it
     assert (found["ends_at"], found["reason"], found["source"]) == ("cassandra", "", "simulated")
 
 
-def test_the_api_tells_the_same_of_the_same_row(trace: Tracing, it: Run) -> None:
+def test_the_api_returns_the_same_for_the_same_row(trace: Tracing, it: Run) -> None:
     found = trace("--json").json()
     answer = ask(it.address, "/trace", table="recent_trades", **found["key"])
     assert answer.status_code == 200, answer.text
-    told = answer.json()
+    returned = answer.json()
     for name in ("table", "symbol", "key", "equal", "took_ms"):
-        assert told[name] == found[name]
-    for ours, theirs in zip(found["hops"], told["hops"], strict=True):
+        assert returned[name] == found[name]
+    for ours, theirs in zip(found["hops"], returned["hops"], strict=True):
         assert (ours["hop"], ours["at"]) == (theirs["hop"], theirs["at"])
-    assert told["hops"][3]["facts"] == found["hops"][3]["facts"]
-    assert told["hops"][2]["facts"]["lsn"] == found["hops"][2]["facts"]["lsn"]
-    assert told["values"] == {place: row for place, row in found["values"].items() if place != "postgres"}
-    assert told["compared"] == ["kafka", "cassandra"]
+    assert returned["hops"][3]["facts"] == found["hops"][3]["facts"]
+    assert returned["hops"][2]["facts"]["lsn"] == found["hops"][2]["facts"]["lsn"]
+    assert returned["values"] == {place: row for place, row in found["values"].items() if place != "postgres"}
+    assert returned["compared"] == ["kafka", "cassandra"]
 
 
 @pytest.mark.parametrize("table", [stream.table for stream in CAPTURED])
@@ -138,8 +138,8 @@ def test_a_row_that_cassandra_has_lost_ends_at_kafka(trace: Tracing, it: Run, cq
     assert "not in Cassandra: the consumers have passed it" in lost["reason"]
     assert lost["hops"][3]["facts"] == found["hops"][3]["facts"]
     assert (lost["hops"][4]["at"], lost["equal"]) == (None, False)
-    told = ask(it.address, "/trace", table="recent_trades", **key).json()
-    assert (told["equal"], told["compared"]) == (False, ["kafka"])
+    returned = ask(it.address, "/trace", table="recent_trades", **key).json()
+    assert (returned["equal"], returned["compared"]) == (False, ["kafka"])
     shown = trace(*keyed(found), "--limit", 1)
     assert "ends at Kafka" in shown.out
 
@@ -158,7 +158,7 @@ def test_a_digit_changed_in_cassandra_is_named(trace: Tracing, it: Run, cql: Ses
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "returned"),
     [
         (["--stream", "trades"], "--stream: 'trades' is not accepted; accepted: recentTrades"),
         (["--key", "trade_id=1"], "--key trade_time: is missing"),
@@ -167,10 +167,10 @@ def test_a_digit_changed_in_cassandra_is_named(trace: Tracing, it: Run, cql: Ses
         (["--source", "elsewhere"], "--source: 'elsewhere' is not accepted"),
     ],
 )
-def test_bad_input_is_refused_with_what_is_accepted(trace: Tracing, more: list[str], told: str) -> None:
+def test_bad_input_is_refused_with_what_is_accepted(trace: Tracing, more: list[str], returned: str) -> None:
     answer = trace(*more)
     assert answer.code == 2
-    assert told in answer.err
+    assert returned in answer.err
 
 
 def test_without_consumers_a_row_waits_in_kafka_and_without_producers_none_comes(trace: Tracing, it: Run) -> None:

@@ -193,9 +193,9 @@ def test_an_altered_a_removed_and_an_added_row_are_each_named(feed: Feed, cql: S
     assert "written by hand without USING TIMESTAMP" in found["different"]
     assert "deleted in Cassandra by hand" in found["missing"]
     assert "written to Cassandra by hand" in found["extra"]
-    told = feed.command("--explain")
-    assert told.returncode == 1
-    assert "GHOST" in told.stdout
+    result = feed.command("--explain")
+    assert result.returncode == 1
+    assert "GHOST" in result.stdout
     assert json.loads(feed.command("--json").stdout)["missing"] == 1
 
 
@@ -255,11 +255,11 @@ def test_a_stalled_consumer_is_reported(feed: Feed, hour: int) -> None:
     ],
 )
 def test_bad_input_is_named_with_what_is_accepted(feed: Feed, more: list[str], named: str) -> None:
-    told = feed.command(*more)
+    result = feed.command(*more)
 
-    assert told.returncode == 2
-    assert named in told.stderr
-    assert "accepted" in told.stderr
+    assert result.returncode == 2
+    assert named in result.stderr
+    assert "accepted" in result.stderr
 
 
 def test_slices_are_proven_once_again_when_they_change_and_partitions_dropped_after(
@@ -310,7 +310,7 @@ def _prove_and_drop(feed: Feed) -> None:
     report = feed.verify()
     assert (report.reason, report.rows) == (None, 1)  # what was dropped is in Cassandra still, and not extra
 
-    feed.insert("recent_trades", [old + HOUR_MS + 3])  # a late row makes the partition anew
+    feed.insert("recent_trades", [old + HOUR_MS + 3])  # a late row recreates the partition
     report = feed.verify()
     assert (report.reason, report.rows) == (None, 2)
 

@@ -27,7 +27,8 @@ class CustomResource:
         self.schema: Schema = found["schema"]["openAPIV3Schema"]
 
     def problems(self, document: dict[str, Any], before: dict[str, Any] | None = None) -> list[str]:
-        """A line for each reason to refuse `document`, given anew or in place of `before`; empty when it is taken."""
+        """Return one line per reason to refuse `document`, new or as a replacement of `before`; empty if it is
+        accepted."""
         now = copy.deepcopy(document)
         unknown = [*_unknown(self.schema, now, "", root=True)]
         self.fill(now)

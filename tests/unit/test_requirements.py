@@ -15,7 +15,7 @@ DEBIAN_12 = {"python_version": "3.11", "python_full_version": "3.11.2", "extra":
 
 
 @pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
-def test_whatever_a_locked_package_asks_for_on_debians_python_is_locked_and_told_as_its_own(lock: str) -> None:
+def test_the_dependencies_of_locked_packages_on_debians_python_are_locked_and_attributed(lock: str) -> None:
     """pip takes nothing that is not pinned, and an image takes what stands in the lock as needed by its packages."""
     text = (REQUIREMENTS / lock).read_text(encoding="utf-8")
     missing = {

@@ -201,7 +201,7 @@ def test_an_answer_that_is_too_big_is_refused_before_all_of_it_is_read(server: A
     assert MAX_BODY < len(unreadable.value.body) < 2 * MAX_BODY
 
 
-def test_what_tells_of_every_symbol_may_be_big(server: Answers) -> None:
+def test_a_response_about_every_symbol_may_be_large(server: Answers) -> None:
     server.add({"symbols": [], "padding": "x" * (5 * MAX_BODY)})
 
     assert markets(Rest(venue(server))) == {}

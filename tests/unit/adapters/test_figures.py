@@ -49,7 +49,7 @@ def test_rates_lag_and_latency_of_a_table() -> None:
     assert 10 <= got.p50 <= 30
 
 
-def test_lag_is_kafkas_where_no_consumer_tells_it() -> None:
+def test_lag_is_kafkas_if_no_consumer_reports_it() -> None:
     uncommitted = {("f.f.klines", 3): 500, ("f.f.klines", 4): 20, ("f.f.recent_trades", 4): 1}
     alone = Figures("f", ["klines"]).update(parse([producer(10)], at=100), {"klines": 520}, uncommitted)
     beside = Figures("f", ["klines"]).update(parse([exposition(10, 1.0)], at=100), {"klines": 520}, uncommitted)

@@ -18,7 +18,7 @@ def test_a_file_for_prometheus_lists_them(tmp_path: Path) -> None:
     assert addresses(str(tmp_path / "none.json")) == []
 
 
-def test_a_name_stands_for_all_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_is_expanded_to_all_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
         if host != "majors-metrics":
             raise socket.gaierror

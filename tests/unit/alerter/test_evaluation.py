@@ -46,14 +46,14 @@ def test_the_threshold_itself_counts_and_a_hair_less_does_not():
     assert len(run(Evaluation([DROP]), [100, "95.000000000000000000000000000000000"])) == 1
 
 
-def test_it_tells_what_the_price_was_compared_with():
+def test_it_contains_the_price_that_was_compared_with():
     (turned,) = run(Evaluation([DROP]), [99, 100, 98, "94.123456"])
     assert turned.compared == (Point(1000, Decimal(100)), Decimal("-5.8765"))
     assert turned.point == Point(3000, Decimal("94.123456"))
     assert (turned.since_ms, turned.position) == (3000, position(3))
 
 
-def test_a_resolved_alert_tells_when_it_fired():
+def test_a_resolved_alert_contains_when_it_fired():
     fired, resolved = run(Evaluation([ABOVE]), [101, 102, 90])
     assert (fired.since_ms, resolved.since_ms, resolved.compared) == (0, 0, None)
 
@@ -72,7 +72,7 @@ def test_a_price_that_comes_late_corrects_the_window_and_is_not_the_newest():
     assert (turned.alert, turned.point.price) == (DROP, Decimal(96))
 
 
-def test_what_is_filled_in_tells_nothing_and_is_compared_with():
+def test_a_price_that_only_fills_the_window_reports_nothing_and_is_compared_with():
     evaluation = Evaluation([DROP])
     evaluation.fill("ETHUSDT", Point(0, Decimal(100)), position(0))
     evaluation.fill("ETHUSDT", Point(1000, Decimal(90)), position(1))

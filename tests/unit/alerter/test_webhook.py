@@ -40,7 +40,7 @@ class Peer:
         return answer
 
 
-def told(metrics, peer, records=1):
+def post(metrics, peer, records=1):
     webhook = Webhook("http://hook", metrics, peer, backoff=Backoff(0, 0))
     for _ in range(records):
         webhook.enqueue(drop())
@@ -50,33 +50,33 @@ def told(metrics, peer, records=1):
     return peer
 
 
-def test_a_record_is_posted_as_it_stands_in_kafka(metrics):
-    peer = told(metrics, Peer(204))
+def test_a_record_is_posted_as_it_is_in_kafka(metrics):
+    peer = post(metrics, Peer(204))
     assert b'"id":"ETHUSDT/dropPercent/2.5/1h"' in peer.bodies[0]
     assert outcomes(metrics) == {"delivered": 1}
 
 
 @pytest.mark.parametrize("problem", [requests.ConnectionError(), requests.Timeout(), 500, 503, 429, 408])
 def test_what_may_pass_is_tried_again(metrics, problem):
-    peer = told(metrics, Peer(problem, problem, 200))
+    peer = post(metrics, Peer(problem, problem, 200))
     assert len(peer.bodies) == 3
     assert outcomes(metrics) == {"delivered": 1}
 
 
 def test_but_five_times_and_no_more_and_the_next_one_follows(metrics):
-    peer = told(metrics, Peer(503), records=2)
+    peer = post(metrics, Peer(503), records=2)
     assert len(peer.bodies) == 10
     assert outcomes(metrics) == {"failed": 2}
 
 
 @pytest.mark.parametrize("answer", [301, 302, 400, 401, 404])
 def test_a_refusal_or_a_redirect_is_final(metrics, answer):
-    peer = told(metrics, Peer(answer))
+    peer = post(metrics, Peer(answer))
     assert len(peer.bodies) == 1
     assert outcomes(metrics) == {"refused": 1}
 
 
-def test_who_tells_never_waits(metrics, monkeypatch):
+def test_enqueueing_never_blocks(metrics, monkeypatch):
     monkeypatch.setattr(webhooks, "MOST_WAITING", 3)
     blocked = threading.Event()
 

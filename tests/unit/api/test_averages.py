@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.unit.api.asking import Answer, Api, Tables
+from tests.unit.api.doubles import Answer, Api, Tables
 from tests.unit.api.rows import moment, row, rows
 
 from cryptocdc_api.analysis.averages import BOOKS, QUOTES

@@ -66,7 +66,7 @@ def test_it_answers_from_what_it_has_and_never_with_what_is_too_old(cache: Cache
     run(test)
 
 
-def test_past_half_the_age_it_loads_anew_while_it_answers(cache: Cache[int], clock: Clock) -> None:
+def test_after_half_the_age_it_reloads_while_returning_the_old_value(cache: Cache[int], clock: Clock) -> None:
     async def test() -> None:
         source = Source()
         await cache.get("a", source.load)
@@ -87,7 +87,7 @@ def test_all_who_wait_share_one_load(cache: Cache[int]) -> None:
     run(test)
 
 
-def test_a_failed_load_is_told_only_when_there_is_nothing_young_enough(cache: Cache[int], clock: Clock) -> None:
+def test_a_failed_load_is_raised_only_if_no_recent_value_exists(cache: Cache[int], clock: Clock) -> None:
     async def test() -> None:
         source = Source()
         await cache.get("a", source.load)

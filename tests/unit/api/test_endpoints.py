@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.unit.api.asking import Api, Tables
+from tests.unit.api.doubles import Api, Tables
 from tests.unit.api.rows import moment, row, rows
 
 from cryptocdc_core.catalogue import HEATMAP, STREAMS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.unit.api.asking import NoReadings
+from tests.unit.api.doubles import NoReadings
 
 from cryptocdc_adapters.figures import FeedFigures, StreamFigures
 from cryptocdc_api.routes.figures import rows_of

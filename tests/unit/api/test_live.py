@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import msgspec
 import pytest
 from confluent_kafka import KafkaError, KafkaException
-from tests.unit.api.asking import Api, Tables
+from tests.unit.api.doubles import Api, Tables
 from tests.unit.api.rows import rows
 from tests.unit.consumer.records import change
 
@@ -133,7 +133,7 @@ def test_a_socket_says_what_it_serves_and_then_brings_rows() -> None:
     asyncio.run(test())
 
 
-def test_a_client_that_is_too_slow_is_told_so_and_dropped() -> None:
+def test_a_slow_client_is_disconnected_with_the_reason() -> None:
     async def test() -> None:
         api = Api()
         async with api.socket("/live?streams=klines") as socket:

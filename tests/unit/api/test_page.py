@@ -6,7 +6,7 @@ import re
 from importlib.metadata import version
 
 import pytest
-from tests.unit.api.asking import Api
+from tests.unit.api.doubles import Api
 
 from cryptocdc_api.routes.site import STATIC
 
@@ -28,7 +28,7 @@ def test_nothing_outside_the_folder_is_served(path: str) -> None:
     assert Api().get(path).status == 404
 
 
-def test_a_policy_stands_on_every_answer() -> None:
+def test_every_response_has_the_content_security_policy() -> None:
     for path in ("/", "/docs", "/static/main.js", "/latest_prices", "/nothing"):
         headers = Api().get(path).headers
         assert "script-src 'self'" in headers["content-security-policy"]

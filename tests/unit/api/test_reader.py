@@ -1,4 +1,4 @@
-"""What reads Cassandra: connected anew where no node that it knows will ever answer again."""
+"""The reader of Cassandra: it reconnects when none of the nodes that it knows will ever respond again."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def becomes(reader: Reader, answers: bool, limit_s: float = 10) -> None:
         await asyncio.sleep(0.02)
 
 
-def test_it_connects_anew_once_no_node_has_answered_for_a_while(reader: Reader, made: list[Cassandra]) -> None:
+def test_it_reconnects_once_no_node_has_responded_for_a_while(reader: Reader, made: list[Cassandra]) -> None:
     async def scenario() -> None:
         await becomes(reader, True)
         made[0].replaced = True

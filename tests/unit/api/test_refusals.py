@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.api.asking import Api, Tables
+from tests.unit.api.doubles import Api, Tables
 from tests.unit.api.rows import rows
 
 
@@ -86,7 +86,7 @@ def test_a_name_made_to_break_out_is_refused_before_anything_is_read(api: Api, n
     assert api.tables.reads == reads
 
 
-def test_all_mistakes_are_told_at_once(api: Api) -> None:
+def test_all_mistakes_are_reported_at_once(api: Api) -> None:
     errors = api.get("/klines?limit=0&order=up").json()["errors"]
     assert {error["field"] for error in errors} == {"symbol", "limit", "order"}
 
@@ -112,7 +112,7 @@ def test_with_a_token_only_its_bearers_are_answered() -> None:
     assert api.get("/health").status == 200
 
 
-def test_whoever_asks_too_often_is_told_when_to_come_again() -> None:
+def test_a_client_over_the_rate_limit_gets_retry_after() -> None:
     api = Api(settings={"requests_per_s": 1})
     answers = [api.get("/symbols") for _ in range(4)]
     assert [answer.status for answer in answers] == [200, 200, 429, 429]
@@ -121,7 +121,7 @@ def test_whoever_asks_too_often_is_told_when_to_come_again() -> None:
     assert api.get("/symbols", client="10.0.0.2").status == 200
 
 
-def test_whoever_asks_how_it_is_is_always_told() -> None:
+def test_health_is_exempt_from_the_rate_limit() -> None:
     api = Api(settings={"requests_per_s": 1})
     assert {api.get("/health").status for _ in range(10)} == {200}
     assert api.get("/symbols").status == 200
@@ -130,7 +130,7 @@ def test_whoever_asks_how_it_is_is_always_told() -> None:
 def test_requests_are_counted_by_their_route_and_never_by_what_was_asked(api: Api) -> None:
     api.get("/klines", symbol="BTCUSDT")
     api.get("/secret-path")
-    told = api.get("/metrics").body.decode()
-    assert 'cryptocdc_api_requests_total{endpoint="/klines",status="200"} 1.0' in told
-    assert 'cryptocdc_api_requests_total{endpoint="none",status="404"} 1.0' in told
-    assert "secret-path" not in told
+    text = api.get("/metrics").body.decode()
+    assert 'cryptocdc_api_requests_total{endpoint="/klines",status="200"} 1.0' in text
+    assert 'cryptocdc_api_requests_total{endpoint="none",status="404"} 1.0' in text
+    assert "secret-path" not in text

@@ -111,7 +111,7 @@ def test_nothing_outlives_its_age_in_redis(server: str) -> None:
     run(test)
 
 
-def test_what_is_no_answer_of_ours_is_loaded_anew(server: str) -> None:
+def test_an_invalid_shared_value_is_loaded_again(server: str) -> None:
     async def test() -> None:
         client = redis.Redis.from_url(server)
         client.set("cryptocdc:test:prices:all", b"\xff not json", px=5000)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
-from tests.unit.api.asking import Api, Tables
+from tests.unit.api.doubles import Api, Tables
 from tests.unit.api.rows import rows
 
 from cryptocdc_core.catalogue import Stream, by_table
@@ -102,7 +102,7 @@ def test_a_record_of_another_change_is_not_taken_for_this_ones() -> None:
     assert found["hops"][3]["at"] is not None, "its audit says when it was there"
 
 
-def test_without_kafka_the_audit_still_tells() -> None:
+def test_without_kafka_the_audit_still_has_the_hops() -> None:
     down = Records(error=KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN)))
     answer = api(down).get("/trace", table="recent_trades", symbol="BTCUSDT")
     assert answer.status == 200

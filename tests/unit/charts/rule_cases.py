@@ -100,7 +100,7 @@ CASES: dict[str, Cases] = {
         "majors: no producer responds",
         {
             "one of two answers": Case("20m", {PRODUCER_0: "1x30", PRODUCER_1: "0x30", CONSUMER: "1x30"}),
-            "it was started anew soon": Case("9m", {PRODUCER_0: "1x5 0x3 1x30"}),
+            "it was restarted soon": Case("9m", {PRODUCER_0: "1x5 0x3 1x30"}),
             "the feed was suspended, or the run ended": Case("20m", {PRODUCER_0: "1x5 _x30", CONSUMER: "1x30"}),
             "it is no program of a feed": Case("20m", {KAFKA: "0x30"}),
         },

@@ -63,7 +63,7 @@ def test_they_log_in_as_the_reader_and_nobody_else():
 
 
 @pytest.mark.parametrize("name", ["default", "everything"])
-def test_no_password_stands_in_what_is_no_secret(name):
+def test_only_secrets_contain_passwords(name):
     chart = rendered(name, ON)
     passwords = {
         password for source in sources(chart).values() for password in source.get("secureJsonData", {}).values()

@@ -179,7 +179,7 @@ def test_no_login_is_made_where_one_is_given():
     assert [s["metadata"]["name"] for s in find(rendered("everything"), "Secret")] == ["market-grafana-data-sources"]
 
 
-def test_a_given_secret_reaches_whoever_needs_it():
+def test_a_given_secret_reaches_the_programs_that_need_it():
     chart = rendered("everything")
     assert the(chart, "Role", "market-replication-secret")["rules"][0]["resourceNames"] == ["debezium-login"]
     (verifier,) = pod_specs([the(chart, "Deployment", "market-verifier")]).values()
@@ -205,7 +205,7 @@ def test_the_verifiers_settings_point_at_files_that_are_mounted(name):
     assert len(files) >= 7
 
 
-def test_whoever_waits_for_the_first_feed_can_start_without():
+def test_a_program_that_waits_for_the_first_feed_can_start_without_it():
     (verifier,) = pod_specs([the(rendered("default"), "Deployment", "cryptocdc-verifier")]).values()
     (feeds,) = [volume["configMap"] for volume in verifier["volumes"] if "configMap" in volume]
     assert feeds == {"name": "cryptocdc-feeds", "optional": True}
@@ -214,8 +214,8 @@ def test_whoever_waits_for_the_first_feed_can_start_without():
 def test_quantities_reach_the_operator_as_strings():
     chart = rendered("default", "producer.resources.limits.cpu=2")
     (operator,) = pod_specs([the(chart, "Deployment", "cryptocdc-operator")]).values()
-    told = json.loads(environment(operator["containers"][0])["CRYPTOCDC_OPERATOR_PRODUCER_RESOURCES"])
-    assert told == {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"cpu": "2", "memory": "512Mi"}}
+    resources = json.loads(environment(operator["containers"][0])["CRYPTOCDC_OPERATOR_PRODUCER_RESOURCES"])
+    assert resources == {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"cpu": "2", "memory": "512Mi"}}
 
 
 def test_a_large_number_stays_a_number():

@@ -23,7 +23,8 @@ ELSEWHERE = {
     "cnpg_cryptocdc_slots_standby": "manifests/cloudnative-pg/slots.yaml",
     # Strimzi's exporter of lag.
     "kafka_consumergroup_lag": "manifests/strimzi/kafka.yaml",
-    # The kubelet's own, which prometheus-operator's stack scrapes everywhere; on one machine lent with PostgreSQL's.
+    # The kubelet's own, which prometheus-operator's stack scrapes everywhere; on one machine exported with
+    # PostgreSQL's.
     "kubelet_volume_stats_available_bytes": None,
     "kubelet_volume_stats_capacity_bytes": None,
     # Prometheus' own, of each target: the operator's PodMonitor and the runner's file of targets label them alike.
@@ -62,12 +63,12 @@ def test_an_alert_asks_for_metrics_that_are_served(alert):
     assert found <= served().keys() | ELSEWHERE.keys()
 
 
-def test_the_labels_that_an_alert_tells_of_are_those_of_its_metrics():
+def test_the_labels_in_an_alerts_text_are_those_of_its_metrics():
     known = served()
     scraped = {"namespace", "feed", "pod", "instance", "program", "slot_name", "topic", "persistentvolumeclaim"}
     for alert, rule in RULES.items():
-        told = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
-        assert told <= scraped.union(*(known.get(metric, set()) for metric in asked(rule))), alert
+        used = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        assert used <= scraped.union(*(known.get(metric, set()) for metric in asked(rule))), alert
 
 
 def test_what_others_serve_is_made_by_what_is_installed_here():

@@ -18,7 +18,7 @@ from cryptocdc_operator.settings import OperatorSettings
 PLATFORM = (PostgresSettings, KafkaSettings, CassandraSettings, ConnectSettings)
 
 
-def told(component):
+def passed(component):
     deployment = the(rendered("everything"), "Deployment", f"market-{component}")
     return set(environment(deployment["spec"]["template"]["spec"]["containers"][0]))
 
@@ -29,11 +29,11 @@ def known(*groups):
 
 
 def test_the_verifiers_environment_is_what_it_reads():
-    assert told("verifier") <= known(*PLATFORM, ProvingSettings, VerifierSettings)
+    assert passed("verifier") <= known(*PLATFORM, ProvingSettings, VerifierSettings)
 
 
 def test_the_operators_environment_has_the_platforms_addresses():
-    addresses = {name for name in told("operator") if not name.startswith("CRYPTOCDC_OPERATOR_")}
+    addresses = {name for name in passed("operator") if not name.startswith("CRYPTOCDC_OPERATOR_")}
     assert addresses <= known(*PLATFORM, ServingSettings)
 
 
@@ -41,7 +41,7 @@ def test_the_operators_environment_has_the_platforms_addresses():
 def test_no_default_of_one_machine_is_left(component):
     at_home = {"HOST", "HOSTS", "PORT", "DATACENTER", "BOOTSTRAP", "URL", "MECHANISM"}
     local = {name for name in known(*PLATFORM) if name.rpartition("_")[2] in at_home}
-    assert local <= told(component)
+    assert local <= passed(component)
 
 
 def operators_environment(chart):

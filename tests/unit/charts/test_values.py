@@ -70,8 +70,8 @@ def test_a_comment_over_several_lines_is_one_description():
     ],
 )
 def test_a_value_that_can_not_be_meant_is_refused_with_its_name(values, named):
-    told = refusal(**values).replace("/", ".")
-    assert named in told
+    message = refusal(**values).replace("/", ".")
+    assert named in message
 
 
 def test_good_values_are_taken():

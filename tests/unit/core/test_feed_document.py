@@ -78,7 +78,7 @@ def bounds(metadata):
             yield item
 
 
-def test_every_field_stands_there_as_the_model_has_it():
+def test_every_field_is_documented_as_in_the_model():
     written = {path: (default, accepted) for path, default, accepted, _ in ROW.findall(DOCUMENT.read_text())}
     assert written == {path: (default, accepted) for path, default, accepted in fields()}
 

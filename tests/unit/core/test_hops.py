@@ -92,7 +92,7 @@ def test_a_frame_is_compared_in_what_it_says() -> None:
     assert trail(frame=replace(frame, values=None)).compared == ["postgres", "kafka", "cassandra"]
 
 
-def test_a_delete_is_no_row_to_compare_and_tells_why_cassandra_has_none() -> None:
+def test_a_delete_is_not_compared_and_explains_why_cassandra_has_no_row() -> None:
     found = trail(stored=None, written=None, sent=replace(SENT, op="d", values=KEY))
     assert found.held == {}
     assert by_name(found)["cassandra"]["note"].startswith("deleted")

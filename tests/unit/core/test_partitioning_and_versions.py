@@ -67,7 +67,7 @@ def test_of_two_answers_that_are_not_final_the_later_one_wins_also_after_the_end
 
 
 @given(times, times, times)
-def test_the_same_close_has_the_same_version_whoever_tells(close, a, b):
+def test_the_same_close_has_the_same_version_from_any_source(close, a, b):
     assert kline_version(a, close, Rank.CLOSED) == kline_version(b, close, Rank.CLOSED)
 
 

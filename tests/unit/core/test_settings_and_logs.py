@@ -71,7 +71,7 @@ def test_every_wrong_variable_is_named(env, words):
     ("variable", "value"),
     [("CRYPTOCDC_SOURCE", "dream"), ("CRYPTOCDC_LOG_FORMAT", "xml"), ("CRYPTOCDC_METRICS_PORT", "0")],
 )
-def test_a_program_is_told_only_what_it_knows(variable, value):
+def test_a_program_gets_only_known_settings(variable, value):
     with pytest.raises(SettingsError, match=variable):
         ProgramSettings.from_env({"CRYPTOCDC_FEED": "feed.yaml", variable: value})
 

@@ -1,4 +1,4 @@
-"""The Dockerfiles, as far as they can be judged without building them."""
+"""The Dockerfiles, as far as they can be checked without building them."""
 
 from __future__ import annotations
 

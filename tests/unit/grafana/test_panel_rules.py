@@ -236,7 +236,7 @@ def test_cassandra_says_how_much_of_a_range_it_is_asked_for() -> None:
         assert f"the last {hours} hours" in panels[title]["description"]
 
 
-def test_the_api_is_asked_for_every_candle_of_the_range_or_its_panel_says_for_how_many() -> None:
+def test_the_api_returns_every_candle_of_the_range_or_the_panel_says_how_many() -> None:
     for panel in all_panels(DASHBOARDS["market-api"]):
         asked = {p["key"]: p["value"] for target in panel["targets"] for p in target["url_options"]["params"]}
         if "from" in asked and not {"stream", "step"} & asked.keys():

@@ -56,7 +56,7 @@ def test_an_exchange_that_answers_is_used() -> None:
     assert (chosen.source, chosen.rest_url, chosen.note) == ("exchange", url, "")
 
 
-def test_the_simulator_stands_in_where_nothing_answers() -> None:
+def test_the_simulator_replaces_an_exchange_that_does_not_answer() -> None:
     url = nobody()
     chosen = choose(feed(endpoints={"rest": url}), None)
     assert (chosen.source, chosen.note) == ("simulated", f"binance does not answer at {url}: using the simulator")
@@ -92,10 +92,10 @@ def test_what_answers_otherwise_ends_with_exit_3_and_no_made_up_prices(
     with answering(status, body) as url, pytest.raises(SystemExit) as ended, explained():
         choose(feed(endpoints={"rest": url}), wanted)
     assert ended.value.code == Exit.PLATFORM
-    told = capsys.readouterr().err
-    assert said in told
-    assert "binance does not serve this machine" in told
-    assert "--source simulated" in told
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert "binance does not serve this machine" in printed
+    assert "--source simulated" in printed
 
 
 def test_an_unsupported_proxy_ends_with_exit_2_and_its_variable(

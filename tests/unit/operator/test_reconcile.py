@@ -217,26 +217,26 @@ def test_a_new_stream_is_captured_only_once_the_connector_carries_it(world):
 
 def test_a_stream_that_leaves_is_carried_on(world):
     """Its producers write until they are replaced; it may come back."""
-    carrying, consumers = carried(world), json.dumps(deployment(world, "consumer")["spec"])
+    config, consumers = carried(world), json.dumps(deployment(world, "consumer")["spec"])
     producers = json.dumps(deployment(world)["spec"])
     world.edit(streams={"recentTrades": None, "klines": {}})
     reconciled(world)
     assert "majors.recent_trades" in world.tables
     assert "majors.majors.recent-trades" in world.names("KafkaTopic")
-    assert carried(world) == carrying
-    assert "majors.recent_trades" in carrying
+    assert carried(world) == config
+    assert "majors.recent_trades" in config
     assert json.dumps(deployment(world, "consumer")["spec"]) == consumers
     assert json.dumps(deployment(world)["spec"]) != producers
     assert world.feed()["status"]["tradesKind"] == "aggregate"
 
 
 def test_it_is_carried_on_also_while_postgres_is_away(world):
-    carrying = carried(world)
+    config = carried(world)
     world.edit(streams={"recentTrades": None, "klines": {}})
     reconciled(world)
     world.unreachable = {"PostgreSQL": "refused"}
     world.run()
-    assert carried(world) == carrying
+    assert carried(world) == config
 
 
 def carried(world):

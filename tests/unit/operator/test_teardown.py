@@ -76,7 +76,7 @@ def test_data_that_was_retained_is_taken_over_by_a_feed_of_the_same_name():
     world.make_feed("majors", streams={"recentTrades": {}, "klines": {}})
     world.run()
     assert world.said("Ready")[0] == "True"
-    assert world.snapshots == 2, "it begins anew: a snapshot carries what PostgreSQL kept"
+    assert world.snapshots == 2, "it starts over: a snapshot replicates what PostgreSQL kept"
     assert "recovery" not in world.feed()["status"]
 
 

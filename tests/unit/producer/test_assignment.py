@@ -36,14 +36,14 @@ class Record:
 
 
 class Share:
-    """An Assignment without a broker, and what it told."""
+    """An Assignment without a broker, and what it changes."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[set[str], set[str], set[str]]] = []
+        self.changes: list[tuple[set[str], set[str], set[str]]] = []
         self._assignment = Assignment(KafkaSettings(bootstrap="127.0.0.1:9"), Names("unit"), self._tell)
 
     def _tell(self, *change: set[str]) -> None:
-        self.told.append(change)  # type: ignore[arg-type]
+        self.changes.append(change)  # type: ignore[arg-type]
 
     def assign(self, *partitions: int, records: list[Any] | None = None) -> None:
         """Partitions come, are read and end."""
@@ -62,16 +62,16 @@ class Share:
     def record(self, record: Record) -> None:
         self._assignment._record(record)
 
-    def take_told(self) -> list[tuple[set[str], set[str], set[str]]]:
-        told, self.told = self.told, []
-        return told
+    def take_changes(self) -> list[tuple[set[str], set[str], set[str]]]:
+        changes, self.changes = self.changes, []
+        return changes
 
 
 @pytest.fixture
 def share() -> Share:
     found = Share()
     found.assign(0, 1, records=[Record(0, "A"), Record(1, "B"), Record(1, "C")])
-    assert found.take_told() == [({"A"}, set(), set()), ({"B", "C"}, set(), set())]
+    assert found.take_changes() == [({"A"}, set(), set()), ({"B", "C"}, set(), set())]
     return found
 
 
@@ -79,7 +79,7 @@ def test_what_was_removed_before_the_end_was_never_there() -> None:
     share = Share()
     share.assign(0, records=[Record(0, "A"), Record(0, "B"), Record(0, "A", None)])
 
-    assert share.take_told() == [({"B"}, set(), set())]
+    assert share.take_changes() == [({"B"}, set(), set())]
 
 
 def test_records_after_the_end_come_and_go_at_once(share: Share) -> None:
@@ -88,24 +88,24 @@ def test_records_after_the_end_come_and_go_at_once(share: Share) -> None:
     share.record(Record(1, "B", None))
     share.record(Record(1, "B", None))
 
-    assert share.take_told() == [({"D"}, set(), set()), (set(), set(), {"B"})]
+    assert share.take_changes() == [({"D"}, set(), set()), (set(), set(), {"B"})]
 
 
 def test_a_revoked_partition_s_symbols_have_moved(share: Share) -> None:
     share.revoke(1)
 
-    assert share.take_told() == [(set(), {"B", "C"}, set())]
+    assert share.take_changes() == [(set(), {"B", "C"}, set())]
 
 
 def test_without_kafka_the_symbols_are_kept(share: Share) -> None:
     share.lose(0, 1)
 
-    assert share.take_told() == []
+    assert share.take_changes() == []
 
 
-def test_kafka_is_back_and_only_the_difference_is_told(share: Share) -> None:
+def test_when_kafka_is_back_only_the_difference_is_reported(share: Share) -> None:
     """One partition has gone to another producer meanwhile, one has come back with a symbol less and one more."""
     share.lose(0, 1)
     share.assign(1, records=[Record(1, "B"), Record(1, "D")])
 
-    assert share.take_told() == [(set(), {"A"}, set()), ({"D"}, set(), {"C"})]
+    assert share.take_changes() == [(set(), {"A"}, set()), ({"D"}, set(), {"C"})]

@@ -160,7 +160,7 @@ def test_what_the_exchange_does_not_give_yet_is_asked_for_again() -> None:
     assert run(exchange, TRADES)[-1] == GapEnd(TRADES, "filled", "")
 
 
-def test_an_exchange_that_can_t_be_reached_is_asked_for_ever() -> None:
+def test_an_unreachable_exchange_is_retried_forever() -> None:
     failures = tuple(ExchangeUnreachable("no") for _ in range(20))
 
     assert run(Exchange(range(5000), failures=failures), TRADES)[-1] == GapEnd(TRADES, "filled", "")

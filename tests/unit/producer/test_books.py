@@ -42,7 +42,7 @@ def depth(first: int, last: int, bids: Levels, asks: Levels, at: int = 0) -> Boo
 
 
 class Naive:
-    """Every level in one dictionary, sorted anew for each look."""
+    """Every level in one dictionary, sorted on each access."""
 
     def __init__(self, bids: Levels, asks: Levels) -> None:
         self.sides = [dict(bids), dict(asks)]
@@ -160,7 +160,7 @@ def test_diffs_that_skip_while_the_snapshot_was_on_its_way_ask_for_another() -> 
 
 
 def test_levels_beyond_a_full_snapshot_are_not_guessed() -> None:
-    """With the whole known range eaten up the book is fetched anew instead of showing levels with holes between."""
+    """With the whole known range eaten up the book is fetched again instead of showing levels with holes between."""
     book = Book("X", 2, INTERVAL, replace(BINANCE.order_book, levels=6))
     book.load(BookSnapshot(10, [(f"{n}.0", "1") for n in range(10, 4, -1)], [("11.0", "1")]))
     assert book.receive(depth(11, 11, [("2.0", "9")], []), 0)[0] is Applied.APPLIED

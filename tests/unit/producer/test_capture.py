@@ -40,7 +40,7 @@ def test_every_stream_makes_its_rows(recorded: Recorded) -> None:
     assert not recorded.refused
 
 
-def test_a_gap_stands_before_the_row_that_uncovered_it(recorded: Recorded) -> None:
+def test_a_gap_is_queued_before_the_row_that_reveals_it(recorded: Recorded) -> None:
     recorded.receive(agg_trade(7))
     recorded.receive(agg_trade(10))
 
@@ -251,7 +251,7 @@ def test_a_bucket_that_no_later_diff_ends_is_ended_by_time(recorded: Recorded, m
     assert len(recorded.rows("order_book")) == 1
 
 
-def test_silence_of_a_stream_and_of_a_symbol_are_told_apart(
+def test_silence_of_a_stream_and_of_a_symbol_are_distinguished(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1e9]

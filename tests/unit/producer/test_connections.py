@@ -130,7 +130,7 @@ def test_streams_come_and_go_on_a_live_connection() -> None:
     scenario(run)
 
 
-def test_a_stream_that_fell_silent_is_subscribed_to_anew() -> None:
+def test_a_silent_stream_is_resubscribed() -> None:
     async def run() -> None:
         async with connected(["a", "b"]) as (server, client):
             commands = len(server.commands)
@@ -208,7 +208,7 @@ def test_streams_are_spread_over_connections() -> None:
     scenario(run)
 
 
-def test_a_cut_is_followed_by_a_new_connection_and_its_length_is_told() -> None:
+def test_a_disconnect_is_followed_by_a_new_connection_and_its_duration_is_reported() -> None:
     async def run() -> None:
         async with connected(["a"]) as (server, client):
             await server.send({"n": 1})
@@ -225,7 +225,7 @@ def test_a_cut_is_followed_by_a_new_connection_and_its_length_is_told() -> None:
 
 
 @pytest.mark.parametrize("cause", ["age", "shutdown"])
-def test_the_new_connection_stands_before_the_old_one_goes(cause: str) -> None:
+def test_the_new_connection_is_open_before_the_old_one_closes(cause: str) -> None:
     async def run() -> None:
         more = {"max_age_s": 0.5} if cause == "age" else {}
         async with connected(["a"], **more) as (server, client):

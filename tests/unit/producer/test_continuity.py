@@ -110,7 +110,7 @@ def test_ids_set_back_by_a_little_leave_no_gap_that_would_be_all_of_history() ->
 
 
 @pytest.mark.parametrize("wild", [2**62, 5_000_000_000, 7])
-def test_a_wild_id_is_told_and_changes_nothing(wild: int) -> None:
+def test_a_wild_id_is_reported_and_changes_nothing(wild: int) -> None:
     ids = Ids(3_000_000_000)
 
     assert ids.see(wild, NOW) == (Seen.WILD, None)
@@ -127,7 +127,7 @@ def test_wild_ids_do_not_bear_each_other_out() -> None:
     assert ids.see(101, NOW) == (Seen.NEXT, None)
 
 
-def test_after_weeks_away_the_second_trade_tells_the_gap_and_the_first_lies_in_it() -> None:
+def test_after_weeks_of_outage_the_second_trade_reveals_the_gap_that_contains_the_first() -> None:
     ids = Ids(100)
     there = 30 * FAR
 
@@ -174,7 +174,7 @@ def between(interval: str, first: int, last: int) -> list[int]:
     return found
 
 
-def test_an_open_kline_tells_of_a_close_that_was_lost() -> None:
+def test_an_open_kline_reveals_a_lost_close() -> None:
     closes = Closes("1h", 0)
 
     assert closes.see(3 * 3_600_000, closed=False) == (3_600_000, 2 * 3_600_000)

@@ -1,4 +1,4 @@
-"""Bad answers over REST: refused, counted under their reason and kept as they came, whoever asked."""
+"""Invalid responses over REST: refused, counted by reason and kept unchanged, for any caller."""
 
 from __future__ import annotations
 

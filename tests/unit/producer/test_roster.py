@@ -92,7 +92,7 @@ def test_a_symbol_that_was_handed_over_takes_its_gaps_along(monkeypatch: pytest.
     scenario(steps)
 
 
-def test_a_symbol_that_comes_back_later_is_loaded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_symbol_that_returns_later_is_loaded_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rosters, "HAND_OVER_S", 0.01)
 
     async def steps(running: Running) -> None:

@@ -22,7 +22,7 @@ Ask = Callable[[str], Answered]
 Events = dict[str, list[Any]]
 
 
-def asking(dialect: Dialect, faults: Faults, base: str = "") -> Ask:
+def rest_client(dialect: Dialect, faults: Faults, base: str = "") -> Ask:
     """GET <base><path and query> -> (status, body, headers); a body that is no JSON as it came."""
     endpoint = RestEndpoint(dialect, faults)
     routes = [Route(path, endpoint.__call__) for path in dialect.rest_paths]

@@ -15,7 +15,7 @@ USER = 10001
 STOP_S = 45
 """A producer flushes and a consumer drains within 30 s; unacknowledged work is repeated."""
 LEAVE_S = 5
-"""A pod that serves users keeps running this long after it is told to stop, until all nodes have removed it from its
+"""A pod that serves users keeps running this long after it is asked to stop, until all nodes have removed it from its
 Service."""
 READ = "cryptocdc.io/feed-digest"
 """Annotation of a pod: a digest of its program's inputs. Symbols are not among them."""

@@ -127,7 +127,7 @@ def test_a_kline_that_an_outage_cut_short_is_stored_as_it_is_reported() -> None:
     assert row.version == kline_version(NOW, 1515038400000, Rank.FINAL)
 
 
-def test_an_aggregate_that_stands_for_no_trade_is_stored_as_it_is_reported() -> None:
+def test_an_aggregate_without_raw_trades_is_stored_as_reported() -> None:
     """Ids of -1 are the exchange's way to say that there are none."""
     trade = {k: agg_trade(7)[k] for k in "apqTmM"} | {"f": -1, "l": -1, "p": "0.00000000", "q": "0.00000000"}
 

@@ -137,7 +137,7 @@ def test_an_event_of_long_ago_is_taken() -> None:
     assert decode(agg_trade(E=1_633_998_523_963, T=1_633_998_523_963)).row(NOW).trade_time == 1_633_998_523_963
 
 
-def test_answers_to_commands_are_told_apart() -> None:
+def test_replies_to_commands_are_distinguished() -> None:
     assert DECODE(b'{"result":null,"id":3}') == Reply("", 3)
     refused = DECODE(b'{"error":{"code":2,"msg":"Invalid request"},"id":4}')
     assert isinstance(refused, Reply)

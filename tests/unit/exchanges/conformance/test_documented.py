@@ -69,7 +69,7 @@ def test_there_is_a_frame_of_each_stream_that_the_venue_has_over_websocket(venue
 
 
 @every_venue
-def test_acknowledgements_pings_and_the_end_of_a_connection_are_told_from_data(venue: Venue) -> None:
+def test_acknowledgements_pings_and_the_end_of_a_connection_are_distinguished_from_data(venue: Venue) -> None:
     decode = venue.frames.decoder(feed_of(venue).spec.streams)
     for raw, control in material(venue).controls:
         assert decode(raw) == control

@@ -16,7 +16,7 @@ from cryptocdc_simulator.malformed import ANSWERS
 from cryptocdc_simulator.market.book import step_at
 from cryptocdc_simulator.market.market import EPOCH_MS, Market
 
-from ..clients import Ask, asking
+from ..clients import Ask, rest_client
 from ..conftest import NOON, ManualClock
 
 
@@ -28,7 +28,7 @@ def faults(clock: ManualClock) -> Faults:
 @pytest.fixture
 def ask(market: Market, faults: Faults) -> Ask:
     """GET /api/v3/<path and query> -> (status, body, headers)."""
-    return asking(of_market(market, faults), faults, "/api/v3/")
+    return rest_client(of_market(market, faults), faults, "/api/v3/")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_over_budget_is_429_then_418_and_passes(ask: Ask, clock: ManualClock) ->
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, -1003), (418, -1003), (503, -1001)])
-def test_refusing_on_request_ends_by_itself(
+def test_refusing_on_request_ends_automatically(
     ask: Ask, faults: Faults, clock: ManualClock, status: int, code: int
 ) -> None:
     faults.refuse(status, 2.5)

@@ -13,7 +13,7 @@ from cryptocdc_simulator.dialects.coinbase.products import PRODUCTS, new_product
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.market.market import Market
 
-from ..clients import Ask, asking, shape
+from ..clients import Ask, rest_client, shape
 from ..conftest import NOON, ManualClock
 
 
@@ -97,7 +97,7 @@ def test_candles_are_numbers_newest_first(ask: Ask, market: Market, clock: Manua
 def test_intervals_without_trades_have_no_candle(clock: ManualClock, faults: Faults) -> None:
     product = "TRX-USD"
     market = Market(7, 1, 1.0, clock, catalogue=[it for it in PRODUCTS if it.symbol == product])
-    rows = asking(of_market(market, faults), faults, "/")(
+    rows = rest_client(of_market(market, faults), faults, "/")(
         f"products/{product}/candles?start={NOON // 1000 - 18_000}&end={NOON // 1000 - 60}"
     )[1]
     bars = market.listings[product].bars

@@ -7,7 +7,7 @@ from cryptocdc_simulator.dialects.port import Dialect
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.market.market import Market
 
-from ..clients import Ask, Listener, asking
+from ..clients import Ask, Listener, rest_client
 from ..conftest import ManualClock
 
 
@@ -28,7 +28,7 @@ def dialect(market: Market, faults: Faults) -> Dialect:
 
 @pytest.fixture
 def ask(dialect: Dialect, faults: Faults) -> Ask:
-    return asking(dialect, faults, "/api/v5/")
+    return rest_client(dialect, faults, "/api/v5/")
 
 
 @pytest.fixture
