@@ -29,7 +29,7 @@ traded are excluded."""
 FILTERED = "ALLOW FILTERING"
 """Of one partition, or of those that the query names."""
 LEAST = {"trade_count": 0, "price_change_percent": -100}
-"""Of nullable columns that are shown."""
+"""Of the displayed nullable columns."""
 STATS_SHOWN = {
     "symbol": Shown(AS_IT_IS, width=130),
     "price": Shown(AS_IT_IS),

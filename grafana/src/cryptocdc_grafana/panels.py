@@ -33,7 +33,7 @@ class MarketPanel:
     """Of 24."""
     height: int = 9
     apart: tuple[Cql, ...] = ()
-    """What Cassandra is asked besides, as B, C …: nullable columns, each where it has a value."""
+    """Cassandra's additional queries B, C …: nullable columns, each where it has a value."""
     asked: int = 1
     """How many times the query is sent, as A, B …, where the transformations need several copies of its result."""
     linked: bool = False

@@ -16,7 +16,7 @@ DAYS = 2
 """Partitions of a day each; the range covers the first and the last only in part."""
 READ = {Source.CASSANDRA: "the last day of the range"}
 LEAST = {"index_price": 0, "funding_rate": -1}
-"""Of nullable columns that are shown."""
+"""Of the displayed nullable columns."""
 LIQUIDATION = {"time": Shown("dateTimeAsIso", width=200), "side": Shown(AS_IT_IS, width=90), "price": Shown(AS_IT_IS),
                "quantity": Shown(AS_IT_IS)}  # fmt: skip
 
@@ -24,10 +24,10 @@ LIQUIDATION = {"time": Shown("dateTimeAsIso", width=200), "side": Shown(AS_IT_IS
 def panels() -> Iterator[MarketPanel]:
     """Yield the panels in order; the widths of each row add up to 24."""
     yield _line(
-        "Mark and index of $symbol", "The price by which positions are valued, and that of the spot markets, in the"
+        "Mark and index of $symbol", "The price at which positions are valued, and that of the spot markets, in the"
         " quote asset", "none", MARK_PRICES, "mark_price", "index_price",
     )  # fmt: skip
-    yield _line("Funding of $symbol", "The running period's rate", "percentunit", MARK_PRICES, "funding_rate")
+    yield _line("Funding of $symbol", "The current period's rate", "percentunit", MARK_PRICES, "funding_rate")
     yield _line("Open interest of $symbol", "In the base asset", "short", OPEN_INTEREST, "open_interest")
     yield _liquidations()
 

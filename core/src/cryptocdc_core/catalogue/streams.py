@@ -190,8 +190,8 @@ MARK_PRICES = Stream(
         Column("mark_price", Type.DECIMAL, "The price at which positions are valued, in the quote asset."),
         # A contract with a delivery date has no funding.
         Column("index_price", Type.DECIMAL, "Of the underlying spot markets, in the quote asset.", nullable=True),
-        Column("funding_rate", Type.DECIMAL, "Of the running period: 0.0001 is 0.01 %.", nullable=True),
-        Column("next_funding_time", Type.TIMESTAMP, "When the running period ends.", nullable=True),
+        Column("funding_rate", Type.DECIMAL, "Of the current period: 0.0001 is 0.01 %.", nullable=True),
+        Column("next_funding_time", Type.TIMESTAMP, "When the current period ends.", nullable=True),
         *_KEPT,
     ),
     key=("symbol", "event_time"),

@@ -17,7 +17,7 @@ from cryptocdc_operator.status.document import catch_up_document, catch_up_of, m
 def record_proof(
     status: dict[str, Any], feed: CryptoFeed, proof: Proof | str | None, now: datetime, *, suspended: bool
 ) -> Assessment:
-    """Record in `status` how far the feed is proven and by what its completeness is known, and return the condition;
+    """Record in `status` how far the feed is proven and how its completeness is known, and return the condition;
     `proof` as in `assess.proven`."""
     known = {table: how.value for table, how in completeness(feed).items()}
     status["completeness"] = [{"table": table, "by": word} for table, word in known.items()]

@@ -181,7 +181,7 @@ def proven(
     proof: Proof | str | None, suspended: bool, catch_up: CatchUp | None, now: datetime, completeness: Mapping[str, str]
 ) -> Assessment:
     """Return the condition. `proof`: a text says why there is none, None means no verifier. `catch_up`: the progress of
-    an old proof. `completeness`: by table, in a word, by what it is known whether all rows arrived."""
+    an old proof. `completeness`: by table, in one word, how it is known whether all rows arrived."""
     if proof is None:
         return Assessment("Unknown", "NoVerifier", "no verifier is installed")
     if isinstance(proof, str):

@@ -1,4 +1,4 @@
-"""Tells whether an old proof is catching up. Pure: the previous observation is in the feed's status.
+"""Determines whether an old proof is catching up. Pure: the previous observation is in the feed's status.
 
 A recreated or backfilled feed is proven from its oldest row on, so its proof is old although nothing is wrong. It is
 behind only if its distance to the present does not shrink.

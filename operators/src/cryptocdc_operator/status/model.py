@@ -48,12 +48,12 @@ class CatchUp(_Model):
 
 
 class Completeness(_Model):
-    """By what it is known whether all rows of a stream arrived."""
+    """How it is known whether all rows of a stream arrived."""
 
     table: str = Field(max_length=63)
     """The stream's table."""
     by: Literal["ids", "sequence", "arrival"]
-    """`ids`: rows have consecutive ids, so that each missing one is known and fetched if it can be. `sequence`: a
+    """`ids`: rows have consecutive ids, so that each missing one is detected, and fetched if possible. `sequence`: a
     missing message is noticed, but not what it contained. `arrival`: only what arrived is known."""
 
 
@@ -100,7 +100,7 @@ class Status(_Model):
     completeness: list[Completeness] | None = Field(
         None, max_length=16, json_schema_extra={"x-kubernetes-list-map-keys": ["table"]}
     )
-    """By what it is known, for each table, whether all rows arrived: equal databases do not show that."""
+    """How it is known, for each table, whether all rows arrived: equal databases do not show that."""
     rows: Count | None = None
     """Rows in PostgreSQL that are proven equal in Cassandra."""
     lag: Count | None = None
