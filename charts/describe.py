@@ -31,7 +31,7 @@ TYPES = {
 
 
 class Undescribed(ValueError):
-    """A value without a comment, or of a type that the schema can't tell from its default."""
+    """A value without a comment, or whose type can't be derived from its default."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def _parts(node: Any, lines: list[str], path: tuple[str, ...]) -> tuple[Value, .
         description, extra = _comment(lines, key.start_mark.line)
         kind = extra.get("type") or TYPES.get(value.tag, "")
         if not kind:
-            raise Undescribed(f"{'.'.join(here)}: give it a default that tells its type, or @schema {{type: …}}")
+            raise Undescribed(f"{'.'.join(here)}: give it a default with a type, or @schema {{type: …}}")
         leaf = kind != "object" or not value.value or key.value in FREE
         if leaf and not description:
             raise Undescribed(f"{'.'.join(here)}: a comment above it must describe it")
@@ -68,7 +68,7 @@ def _parts(node: Any, lines: list[str], path: tuple[str, ...]) -> tuple[Value, .
 
 
 def _comment(lines: list[str], at: int) -> tuple[str, dict[str, Any]]:
-    """What stands in the comment that ends above line `at`."""
+    """Return the description and the schema in the comment that ends above line `at`."""
     words: list[str] = []
     extra: dict[str, Any] = {}
     while at > 0 and (line := re.fullmatch(r"\s*# ?(.*)", lines[at - 1])):
@@ -81,8 +81,8 @@ def _comment(lines: list[str], at: int) -> tuple[str, dict[str, Any]]:
 
 
 def schema(values: tuple[Value, ...]) -> dict[str, Any]:
-    """The JSON schema that Helm checks a user's values against."""
-    # Helm puts `global` into every chart that is part of another.
+    """Return the JSON schema by which Helm validates a user's values."""
+    # Helm adds `global` to every subchart.
     properties = {value.path[-1]: _property(value) for value in values} | {"global": {"type": "object"}}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
@@ -118,8 +118,8 @@ def table(values: tuple[Value, ...]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def made(chart: Path = CHART) -> dict[Path, str]:
-    """The files as they must be."""
+def generated(chart: Path = CHART) -> dict[Path, str]:
+    """Return the generated text of each file."""
     values = read((chart / "values.yaml").read_text(encoding="utf-8"))
     readme = (chart / "README.md").read_text(encoding="utf-8")
     before, rest = readme.split(BEGIN)
@@ -132,7 +132,7 @@ def made(chart: Path = CHART) -> dict[Path, str]:
 
 if __name__ == "__main__":
     try:
-        for path, text in made().items():
+        for path, text in generated().items():
             path.write_text(text, encoding="utf-8")
     except Undescribed as error:
         sys.exit(f"charts/values.yaml: {error}")

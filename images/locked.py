@@ -1,10 +1,10 @@
-"""The part of a lock that a program needs, so that its image holds nothing else.
+"""Prints the part of a lock that a program needs, so that its image contains nothing else.
 
     locked.py requirements/runtime.txt core adapters services/producer
     locked.py requirements/runtime.txt hatchling
 
-Prints the lock's own lines, hashes included, of what the folders' pyproject.toml ask for and of all that it pulls in.
-pip-compile writes below each pin who asked for it (`# via`): that is the graph of dependencies, read backwards.
+Prints the lock's lines, including hashes, of the dependencies in the folders' pyproject.toml and of their dependencies.
+pip-compile writes below each pin which packages require it (`# via`): that is the dependency graph in reverse.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ OWN = "cryptocdc-"  # installed from the tree, not from a registry
 
 
 def normal(name: str) -> str:
-    """A package's name as PEP 503 spells it, without version, extras and marker."""
+    """Return a package's name normalized as in PEP 503, without version, extras and marker."""
     return re.sub(r"[-_.]+", "-", re.split(r"[\s\[<>=!~;]", name.strip(), maxsplit=1)[0]).lower()
 
 
 def pins(lock: str) -> dict[str, str]:
-    """Each pin's name → its lines: version, hashes and who asked for it."""
+    """Return each pin's lines by its name: version, hashes, and what requires it."""
     blocks = re.split(r"^(?=[A-Za-z0-9])", lock, flags=re.MULTILINE)[1:]
     return {normal(block): block for block in blocks}
 
 
 def askers(block: str) -> set[str]:
-    """Who asked for the pin, by its `# via`; a requirements file among them comes to nothing that is a pin."""
+    """Return what requires the pin, from its `# via`; a requirements file in it matches no pin."""
     return {normal(name) for name in re.findall(r"^ +# +(?:via )?(\S+)$", block, flags=re.MULTILINE)}
 
 
 def restrict(lock: str, wanted: Iterable[str]) -> str:
-    """The lines of `lock` for `wanted` and all that it pulls in. LookupError names what the lock does not have."""
+    """Return the lines of `lock` for `wanted` and its dependencies. LookupError names what the lock lacks."""
     there = pins(lock)
     needed = {normal(name) for name in wanted}
     if missing := needed - there.keys():
@@ -46,7 +46,7 @@ def restrict(lock: str, wanted: Iterable[str]) -> str:
 
 
 def dependencies(folder: Path) -> list[str]:
-    """What the package in the folder asks of the registries."""
+    """Return the dependencies from registries of the package in the folder."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return [name for name in project["dependencies"] if not normal(name).startswith(OWN)]
 

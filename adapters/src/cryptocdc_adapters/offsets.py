@@ -38,16 +38,16 @@ class GroupOffsets:
 
         A coordinator that is not available yet is retried until `timeout_s` has passed. Raises KafkaException.
         """
-        asked, deadline = list(partitions), time.monotonic() + timeout_s
+        wanted, deadline = list(partitions), time.monotonic() + timeout_s
         return retry(
-            lambda: self._asked(asked, max(AGAIN_S, deadline - time.monotonic())),
+            lambda: self._committed(wanted, max(AGAIN_S, deadline - time.monotonic())),
             KafkaException, timeout_s, AGAIN_S, lambda error: error.args[0].code() in _MAY_PASS,
-        ) if asked else {}  # fmt: skip
+        ) if wanted else {}  # fmt: skip
 
-    def _asked(self, partitions: Iterable[Partition], timeout_s: float) -> dict[Partition, int]:
-        asked = [TopicPartition(topic, partition) for topic, partition in partitions]
+    def _committed(self, partitions: Iterable[Partition], timeout_s: float) -> dict[Partition, int]:
+        requested = [TopicPartition(topic, partition) for topic, partition in partitions]
         found: dict[Partition, int] = {}
-        for at in self._consumer.committed(asked, timeout=timeout_s):
+        for at in self._consumer.committed(requested, timeout=timeout_s):
             if at.error is not None:
                 raise KafkaException(at.error)
             if at.offset >= 0:

@@ -79,21 +79,21 @@ def over_time(
     title: str, doc: str, unit: str, exprs: Mapping[str, str], *, stacked: bool = False, to_market: bool = False
 ) -> OperationsPanel:
     """Return a panel with lines; `exprs` are the expressions by series name."""
-    return OperationsPanel(title, doc, drawing.lines(unit, stacked=stacked), _asked(exprs), to_market=to_market)
+    return OperationsPanel(title, doc, drawing.lines(unit, stacked=stacked), _queries(exprs), to_market=to_market)
 
 
 def state(title: str, doc: str, draw: Drawing, exprs: Mapping[str, str]) -> OperationsPanel:
     """Return a state timeline; `exprs` are the expressions by series name."""
-    return OperationsPanel(title, doc, draw, _asked(exprs))
+    return OperationsPanel(title, doc, draw, _queries(exprs))
 
 
 def greatest(title: str, doc: str, unit: str, series: str, expr: str, count: int) -> OperationsPanel:
     """Return a panel with the `count` greatest of `expr` now: a graph of all would have hundreds of lines."""
-    asked = Promql(f"sort_desc(topk({count}, {expr}))", series, instant=True)
-    return OperationsPanel(title, doc, drawing.gauges(unit), (asked,))
+    query = Promql(f"sort_desc(topk({count}, {expr}))", series, instant=True)
+    return OperationsPanel(title, doc, drawing.gauges(unit), (query,))
 
 
-def _asked(exprs: Mapping[str, str]) -> tuple[Promql, ...]:
+def _queries(exprs: Mapping[str, str]) -> tuple[Promql, ...]:
     return tuple(Promql(expr, series) for series, expr in exprs.items())
 
 

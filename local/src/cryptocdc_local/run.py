@@ -270,7 +270,7 @@ def _started(
     earlier = store.applied_before(feeds.parse(document), chosen.source)
     simulator = Simulator(platform.settings, fid, chosen.rest_url) if chosen.needs_simulator else None
 
-    def asked() -> AppliedFeed:
+    def resolve_feed() -> AppliedFeed:
         if simulator is not None:
             simulator.start(chosen.capture)
         return resolved(document, chosen, earlier.symbols if earlier else (), earlier.waiting if earlier else ())
@@ -278,7 +278,7 @@ def _started(
     try:
         # The exchange is queried while the servers start: neither depends on the other.
         with ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(asked)
+            answer = pool.submit(resolve_feed)
             platform.start(steps)
             applied = answer.result()
         run = Run(platform, servers, store, chosen, applied, planned_of(applied, servers), simulator)

@@ -20,7 +20,7 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
 def test_readme_and_schema_are_those_of_the_comments():
-    for path, text in describe.made().items():
+    for path, text in describe.generated().items():
         assert path.read_text() == text, f"{path.name}: run `make chart`"
 
 

@@ -95,16 +95,16 @@ class PriceLoop:
     def step(self) -> None:
         """Process the records that have arrived, at most AT_ONCE."""
         messages = self._consumer.consume(AT_ONCE, POLL_S)
-        came = False
+        arrived = False
         for message in messages:
             error = message.error()
             if error is None:
-                came = True
+                arrived = True
                 if not self._take(message):
                     return  # stopped before the alert record was acknowledged: nothing of this is committed
             elif error.code() != KafkaError._PARTITION_EOF:
                 log.warning("Kafka: %s", error.str())
-        if came:
+        if arrived:
             self._health.beat()
         else:
             self._beat_when_idle()

@@ -54,12 +54,12 @@ class Background:
         loops = Loops((SERVING, CASSANDRA, CHANGES), self.health.beat)
         connected, read = partial(loops.turned, CASSANDRA), partial(loops.turned, CHANGES)
 
-        def hand_on(rows: list[Row]) -> None:
+        def publish(rows: list[Row]) -> None:
             loop.call_soon_threadsafe(self._publish, rows)
 
         threads = [
             threading.Thread(target=self.reader.keep_connecting, args=(stop, connected), name=CASSANDRA, daemon=True),
-            threading.Thread(target=self.changes.run, args=(stop, hand_on, read), name=CHANGES, daemon=True),
+            threading.Thread(target=self.changes.run, args=(stop, publish, read), name=CHANGES, daemon=True),
         ]
         for thread in threads:
             thread.start()

@@ -84,8 +84,8 @@ class Changes:
         """Return why subscribers get no rows, None while Kafka responds. Thread-safe."""
         return self._obstacle
 
-    def run(self, stop: threading.Event, hand_on: Callable[[list[Row]], None], turned: Callable[[], None]) -> None:
-        """Read until `stop`. Rows go to `hand_on` on this thread; `turned` is called in every round, failed or not."""
+    def run(self, stop: threading.Event, publish: Callable[[list[Row]], None], turned: Callable[[], None]) -> None:
+        """Read until `stop`. Rows go to `publish` on this thread; `turned` is called in every round, failed or not."""
         try:
             assigned: frozenset[str] = frozenset()
             while not stop.is_set():
@@ -103,7 +103,7 @@ class Changes:
                     messages = self._consumer.consume(1, POLL_S)
                     rows = self._rows(messages + self._consumer.consume(AT_ONCE, 0))
                     if rows:
-                        hand_on(rows)
+                        publish(rows)
                     self._probe(bool(rows), min(assigned))
                 except KafkaException as error:
                     self._obstacle = f"no live rows: Kafka: {error}"
