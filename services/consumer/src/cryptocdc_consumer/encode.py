@@ -57,7 +57,7 @@ class StreamEncoder:
         if change.op == "c" and getattr(change, self.stream.time) // DAY_MS >= change.committed_us // (DAY_MS * 1000):
             return UNSET, None
         if any(UNAVAILABLE in getattr(change, name) for name in self._large):
-            # What the update did not touch stands in an older version, which must stay.
+            # Values that the update did not change are in an older version, which must stay.
             return NULL, None
         return UNSET, self._delete(change, change.version - 1)[1]
 

@@ -71,7 +71,7 @@ class Batch:
     bytes: int = 0
     deletes: int = 0
     removals: int = 0
-    """Entries that are no row of their own: see OLDER."""
+    """Number of entries that are not separate rows: see OLDER."""
     attempts: int = 0
     acknowledged_at: float = 0.0
     """Seconds since the epoch."""

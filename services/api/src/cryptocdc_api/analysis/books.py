@@ -40,7 +40,7 @@ def _sides(row: Row) -> list[Sequence[Decimal]]:
 
 
 def shape(row: Row) -> Json:
-    """A row with its arrays, and beside them the figures."""
+    """Return a row with its arrays and the figures."""
     return {**_SHAPE(row), **_figures(row)}
 
 

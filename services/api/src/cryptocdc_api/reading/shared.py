@@ -26,7 +26,7 @@ REST_S = 5.0
 @dataclass(frozen=True, slots=True)
 class Answer:
     value: Any
-    """None when there is none."""
+    """None if there is no value."""
     age_s: float
     until_ms: int
     """When a value loaded from now on expires, by Redis's clock."""

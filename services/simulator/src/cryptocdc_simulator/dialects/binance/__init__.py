@@ -69,5 +69,5 @@ def new_instrument(parameters: Mapping[str, str]) -> Instrument:
     """`base` and `quote`; prices and activity are those of the catalogue's tenth entry."""
     base, quote = parameters["base"].upper(), parameters["quote"].upper()
     if not SYMBOL.fullmatch(base + quote):
-        raise ValueError(f"symbol {base + quote!r} is none that an exchange lists: {SYMBOL_RANGE}")
+        raise ValueError(f"symbol {base + quote!r} is not in the exchange's legal range: {SYMBOL_RANGE}")
     return replace(CATALOGUE[9], base=base, quote=quote)

@@ -33,7 +33,7 @@ def contract_on(spot: Instrument) -> Instrument:
 
 
 _PERPETUALS = tuple(contract_on(spot) for spot in CATALOGUE if spot.quote == "USDT")
-# Contracts with a delivery date are listed beside the perpetual ones.
+# Contracts with a delivery date are listed, too.
 _QUARTERLY = replace(_PERPETUALS[0], name="BTCUSDT_261225", perpetual=False, trades_per_second=1.0)
 INSTRUMENTS: tuple[Instrument, ...] = (*_PERPETUALS[:2], _QUARTERLY, *_PERPETUALS[2:])
 
