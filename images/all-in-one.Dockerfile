@@ -24,8 +24,9 @@ COPY services/verifier/pyproject.toml services/verifier/
 COPY services/simulator/pyproject.toml services/simulator/
 COPY services/api/pyproject.toml services/api/
 COPY services/alerter/pyproject.toml services/alerter/
+COPY services/analyzer/pyproject.toml services/analyzer/
 COPY local/pyproject.toml local/
-RUN images/install.sh dependencies core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter local
+RUN images/install.sh dependencies core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer local
 COPY core core
 COPY control control
 COPY exchanges exchanges
@@ -36,10 +37,11 @@ COPY services/verifier services/verifier
 COPY services/simulator services/simulator
 COPY services/api services/api
 COPY services/alerter services/alerter
+COPY services/analyzer services/analyzer
 COPY local local
 # The targets of symbolic links in local/.
 COPY manifests ./manifests
-RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter local
+RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer local
 RUN /opt/cryptocdc/bin/python -c 'from pathlib import Path; from shutil import which; \
 from cryptocdc_local.platform.jars import install_jars; from cryptocdc_local.platform.java import find_java; \
 from cryptocdc_local.platform.programs import install_postgres; \

@@ -49,7 +49,7 @@ STOOD_IN = (
 """The CRDs that the stand-ins implement."""
 BASE, BUILD = "cryptocdc/base:bookworm", "cryptocdc/build:bookworm"
 LOCAL_BUILD = "--network host --quiet --force-rm"
-PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator", "api", "alerter")
+PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator", "api", "alerter", "analyzer")
 CHARTED = ("operator", "verifier", "simulator")
 """Programs that the chart runs; the operator creates the pods of the others."""
 CHART = ROOT / "charts"

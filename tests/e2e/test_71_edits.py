@@ -46,7 +46,7 @@ NOT_HERE = {
 class Edit:
     spec: Object
     restarts: frozenset[str]
-    """Those of producer, consumer, api, alerter and connector that restart, or are removed."""
+    """Those of producer, consumer, api, alerter, analyzer and connector that restart, or are removed."""
     seen: Callable[[Feed], object]
     """True once the edit has taken effect."""
 
@@ -148,6 +148,12 @@ def _runs(component: str, count: int) -> Callable[[Feed], bool]:
     return lambda feed: len(feed.ready(component)) == len(feed.cluster.pods(feed.selector(component))) == count
 
 
+def _bars(length: str) -> Callable[[Feed], bool]:
+    return lambda feed: (
+        length in {interval for _, interval, _ in feed.cql("SELECT DISTINCT symbol, interval, day FROM bars")}
+    )
+
+
 def _fires(symbol: str) -> Callable[[Feed], bool]:
     """The symbol's price is watched, and the alert has received one."""
     return lambda feed: feed.metric("alerter", "cryptocdc_alerter_firing", f'symbol="{symbol}"') == 1
@@ -163,7 +169,7 @@ def _stream(name: str, **settings: Any) -> Object:
 
 NOBODY: frozenset[str] = frozenset()
 PRODUCER, CONSUMER = frozenset({"producer"}), frozenset({"consumer"})
-API, ALERTER = frozenset({"api"}), frozenset({"alerter"})
+API, ALERTER, ANALYZER = frozenset({"api"}), frozenset({"alerter"}), frozenset({"analyzer"})
 
 EDITS = {
     "streams.orderBook new": Edit(
@@ -254,6 +260,9 @@ EDITS = {
     "alertWebhook.url": Edit({"alertWebhook": {"url": WEBHOOK}}, ALERTER, _runs("alerter", 1)),
     "alertWebhook.secretRef": Edit({"alertWebhook": {"url": None, "secretRef": KEY}}, ALERTER, _runs("alerter", 1)),
     "alerts no more": Edit({"alerts": [], "alertWebhook": None}, ALERTER, _runs("alerter", 0)),
+    "analytics.bars": Edit({"analytics": {"bars": ["5s", "1m"]}}, CONSUMER | API, _bars("5s")),
+    "scaling.analyzers": Edit({"scaling": {"analyzers": 2}}, NOBODY, _runs("analyzer", 2)),
+    "analytics no more": Edit({"analytics": None}, CONSUMER | API | ANALYZER, _runs("analyzer", 0)),
     "streams.crypto24hStats given up": Edit(
         {"streams": {"crypto24hStats": None}},
         PRODUCER | API,

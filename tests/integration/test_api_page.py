@@ -31,7 +31,7 @@ def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
     with (
         pytest.MonkeyPatch.context() as patch,
         starter(platform, simulator_port, patch) as start,
-        start(feed_document("page", 12)) as run,
+        start(feed_document("page", 12, analytics={"bars": ["5s", "1m"]})) as run,
     ):
         wait_for("the API", lambda: healthy(run.address))
         wait_for("statistics", lambda: len(requests.get(f"{run.address}/top?by=trades", timeout=5).json()) == 10)
@@ -139,6 +139,23 @@ def test_another_symbol_and_another_interval_are_shown_and_kept_in_the_address(i
     expect(page.get_by_role("combobox", name="Symbol")).to_have_value(other)
     is_live(page)
     moves(page)
+    assert watched.errors == []
+
+
+def test_bars_are_picked_in_place_of_candles_and_move(it: Run, watched: Watched) -> None:
+    page = watched.page
+    page.goto(it.address)
+    is_live(page)
+    page.locator("#bars label", has_text="5s").click()
+    expect(page.locator("#candle")).to_contain_text("close")
+    assert "bars=5s" in page.url
+    expect(page.locator("#trace-candle")).to_be_hidden()
+    expect(page.locator("#candle")).not_to_have_text(page.locator("#candle").inner_text())
+    page.reload()
+    expect(page.locator("#bars input").first).to_be_checked()
+    page.locator("#intervals label").first.click()
+    expect(page.locator("#trace-candle")).to_be_visible()
+    assert "interval=" in page.url
     assert watched.errors == []
 
 

@@ -28,7 +28,9 @@ from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
 
-SETTINGS = OperatorSettings(namespace="none", producer_image="none", consumer_image="none", alerter_image="none")
+SETTINGS = OperatorSettings(
+    namespace="none", producer_image="none", consumer_image="none", alerter_image="none", analyzer_image="none"
+)
 
 
 def planned(platform: PlatformServers, name: str, **trades: str) -> Plan:

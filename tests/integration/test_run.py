@@ -153,7 +153,10 @@ def test_a_candle_that_a_first_start_left_open_is_closed_by_the_next(start: Star
 
 @pytest.fixture
 def shared_run(start: Starter) -> Iterator[Run]:
-    document = feed_document("shared", 8, ALL_STREAMS, scaling={"partitions": 6, "producers": 2, "consumers": 3})
+    document = feed_document(
+        "shared", 8, ALL_STREAMS, analytics={"bars": ["5s", "1m"]},
+        scaling={"partitions": 6, "producers": 2, "consumers": 3, "analyzers": 2},
+    )  # fmt: skip
     with start(document) as it:
         yield it
 
@@ -173,7 +176,7 @@ def captured_by(it: Run) -> dict[str, int]:
 
 
 def test_two_producers_and_three_consumers_share_the_work_and_one_of_each_dies(shared_run: Run) -> None:
-    it = shared_run
+    it, started = shared_run, time.monotonic()
     wait_for("symbols spread over both producers", lambda: sorted(captured_by(it).values())[:1] > [0], 90)
     wait_for("every symbol captured", lambda: sum(captured_by(it).values()) == 8, 90)
     spread = captured_by(it)
@@ -181,14 +184,17 @@ def test_two_producers_and_three_consumers_share_the_work_and_one_of_each_dies(s
     wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 100)
     it.programs.kill(min(spread))
     it.programs.kill(it.programs.names("consumer")[0])
+    it.programs.kill(it.programs.names("analyzer")[0])
     wait_for("all symbols captured again", lambda: sum(captured_by(it).values()) >= 8, 90)
     before = rows_in_cassandra(it, "recent_trades")
     wait_for("rows go on", lambda: rows_in_cassandra(it, "recent_trades") > before + 100, 90)
     wait_for("no gap open", lambda: it.figures().gaps_open == 0, 120)
+    wait_for("bars of closed windows", lambda: time.monotonic() > started + 45, 60)
     result = finish(it)
 
     assert_no_gap(it, it.applied.symbols)
     assert_equal(result)
+    assert result["tables"]["bars"]["rows"] > 0
 
 
 @pytest.mark.parametrize("server", ["postgres", "kafka", "connect", "cassandra"])

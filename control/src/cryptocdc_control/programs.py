@@ -13,7 +13,7 @@ from cryptocdc_core.alerts import price_source
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
 
-PROGRAMS = ("producer", "consumer", "verifier", "api", "alerter")
+PROGRAMS = ("producer", "consumer", "verifier", "api", "alerter", "analyzer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,18 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
         ),
         "consumer": Workload(
             spec.scaling.consumers,
-            [[stream.table for stream in plan.carried], spec.retention.cassandra, spec.transform],
+            [[stream.table for stream in plan.written], spec.retention.cassandra, spec.transform],
         ),
         "verifier": Workload(1, proof_inputs(plan.feed)),
         "api": Workload(
-            1, [spec.exchange, spec.streams.tables, klines and list(klines.intervals), spec.retention.cassandra]
+            1,
+            [
+                spec.exchange,
+                spec.streams.tables,
+                klines and list(klines.intervals),
+                spec.retention.cassandra,
+                *_analytics(plan.feed),
+            ],
         ),
         "alerter": Workload(
             1 if plan.alerts else 0,
@@ -51,12 +58,21 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
             if plan.alerts
             else [],
         ),
+        "analyzer": Workload(spec.scaling.analyzers if plan.computed else 0, _analytics(plan.feed)),
     }
 
 
 def proof_inputs(feed: CryptoFeed) -> object:
     """Return the verifier's inputs. On Kubernetes one verifier proves all feeds and compares these itself, per feed."""
-    return [feed.spec.exchange, feed.spec.streams.tables, feed.spec.retention.postgres, feed.spec.retention.cassandra]
+    spec = feed.spec
+    kept = spec.retention
+    return [spec.exchange, spec.streams.tables, kept.postgres, kept.cassandra, *_analytics(feed)]
+
+
+def _analytics(feed: CryptoFeed) -> list[object]:
+    """Return what the feed computes; nothing for a feed without, so that an upgrade restarts no program."""
+    analytics = feed.spec.analytics
+    return [] if analytics is None else [analytics.model_dump(mode="json")]
 
 
 def restarted(before: Plan, after: Plan) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from cryptocdc_core import base_urls, durations
 from cryptocdc_core.alerts import Alert, AlertWebhook, misplaced, valid_alerts
-from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.analytics import Analytics, without_source
+from cryptocdc_core.catalogue import COMPUTED, STREAMS, Stream
 from cryptocdc_core.exits import BadInput
 from cryptocdc_core.feed_base import REFERENCE, Asset, Broken, Duration, FeedModel, Symbol, duplicates
 from cryptocdc_core.feed_problems import problem, shown
@@ -238,6 +239,8 @@ class Scaling(FeedModel):
     """Number of producers; they share the symbols."""
     consumers: int = Field(1, ge=0, le=96)
     """Number of consumers, which write into Cassandra; they share the partitions."""
+    analyzers: int = Field(1, ge=0, le=96)
+    """Number of analyzers, if the feed has `analytics`; they share the partitions."""
 
 
 class Sink(FeedModel):
@@ -258,6 +261,7 @@ class Spec(FeedModel):
     or from the file named by `CRYPTOCDC_API_KEY_FILE`."""
     symbols: Symbols
     streams: Streams
+    analytics: Analytics | None = None
     retention: Retentions = Retentions()
     scaling: Scaling = Scaling()
     sink: Sink = Sink()
@@ -285,6 +289,13 @@ class Spec(FeedModel):
         captured = [name for name in STREAMS if _field(streams, name) is not None]
         kept = _field(given.get("retention"), "kafka") or Retentions().kafka
         yield from misplaced(alerts, names if isinstance(names, list) else None, captured, kept)
+        yield from without_source(given.get("analytics"), captured)
+
+    @property
+    def computed(self) -> tuple[Stream, ...]:
+        """Return the streams that the analyzer computes; a stream's field has the name of its table."""
+        wanted = self.analytics
+        return tuple(s for table, s in COMPUTED.items() if wanted is not None and getattr(wanted, table) is not None)
 
 
 class CryptoFeed(FeedModel):

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from cryptocdc_core import base_urls, durations, symbols
+from cryptocdc_core import analytics, base_urls, durations, symbols
 from cryptocdc_core.feed_base import REFERENCE
 
 
@@ -50,6 +50,7 @@ def problem(detail: ErrorDetails, document: type[BaseModel]) -> str:
 
 PATTERNS = {
     durations.PATTERN: "a whole number with a unit, such as 60s, 15m, 12h, 2d",
+    analytics.LENGTH_PATTERN: analytics.LENGTH_WORDS,
     rf"^keep$|{durations.PATTERN}": "keep, or a whole number with a unit, such as 12h, 2d, 90d",
     r"^[a-z][a-z0-9-]{0,29}$": "1 to 30 of a-z, 0-9 and -, the first a letter",
     symbols.PATTERN: symbols.WORDS,

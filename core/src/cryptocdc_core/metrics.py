@@ -276,6 +276,39 @@ class AlerterMetrics(ProgramMetrics):
         self.webhook_waiting = Gauge(f"{p}webhook_waiting", "Records waiting to be posted to the webhook.", registry=r)
 
 
+class AnalyzerMetrics(ProgramMetrics):
+    """Trades → computed tables."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__("analyzer", version)
+        r, p = self.registry, "cryptocdc_analyzer_"
+        self.trades = Counter(f"{p}trades_total", "Trades read, repeated ones included.", registry=r)
+        self.repeated = Counter(f"{p}repeated_total", "Trades that their windows already had.", registry=r)
+        self.rows = Counter(f"{p}rows_total", "Rows acknowledged by Kafka.", ["table"], registry=r)
+        self.late = Counter(
+            f"{p}late_windows_total", "Windows corrected by a trade that came later than the lateness.", registry=r
+        )
+        self.reloaded = Counter(
+            f"{p}reloaded_windows_total", "Windows whose trades were read from Cassandra, late ones included.",
+            registry=r,
+        )  # fmt: skip
+        self.undecodable = Counter(
+            f"{p}undecodable_total", "Records skipped because they are not valid trades.", registry=r
+        )
+        self.deletes = Counter(
+            f"{p}deletes_total", "Deletions of trades by hand, which leave the bars as they are.", registry=r
+        )
+        self.waiting_seconds = Gauge(
+            f"{p}waiting_seconds", "How long it has been waiting for the consumers, or for Cassandra.", registry=r
+        )
+        self.open_windows = Gauge(f"{p}open_windows", "Windows in memory.", registry=r)
+        self.group_member = _group_member(p, r)
+        self.commit_seconds = Histogram(
+            f"{p}commit_to_row_seconds", "Time from PostgreSQL's commit of the last trade to the acknowledged row.",
+            buckets=LATENCY_BUCKETS_S, registry=r,
+        )  # fmt: skip
+
+
 class OperatorMetrics(ProgramMetrics):
     """CryptoFeed → Kubernetes."""
 

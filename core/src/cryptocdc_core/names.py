@@ -86,6 +86,10 @@ class Names:
         return f"{self.fid}-alerter"
 
     @property
+    def analyzer_group(self) -> str:
+        return f"{self.fid}-analyzer"
+
+    @property
     def replay_group(self) -> str:
         """Its committed offsets on the dead-letter topic record which dead letters were replayed."""
         return f"{self.fid}-dlq-replay"

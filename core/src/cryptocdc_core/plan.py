@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cryptocdc_core import ddl
 from cryptocdc_core.alerts import Alert
-from cryptocdc_core.catalogue import STREAMS, Stream
+from cryptocdc_core.catalogue import COMPUTED, STREAMS, Stream
 from cryptocdc_core.connector import connector_config
 from cryptocdc_core.feed import CryptoFeed, retention_s
 from cryptocdc_core.names import Names
@@ -33,6 +33,8 @@ class Plan:
     """The streams that are captured and proven."""
     carried: tuple[Stream, ...]
     """The streams whose changes are replicated: those of the feed, and removed ones whose tables still exist."""
+    computed: tuple[Stream, ...]
+    """The streams that the analyzer computes. Their tables are only in Cassandra."""
     symbols: dict[str, int]
     """Every captured symbol and its partition of the symbols topic."""
     postgres: tuple[str, ...]
@@ -48,12 +50,23 @@ class Plan:
     @property
     def change_topics(self) -> dict[str, Stream]:
         """The streams by the topic of their changes."""
-        return {self.names.change_topic(stream.table): stream for stream in self.carried}
+        return {self.names.change_topic(stream.table): stream for stream in self.written}
+
+    @property
+    def written(self) -> tuple[Stream, ...]:
+        """The streams that have a topic and a table in Cassandra."""
+        return (*self.carried, *self.computed)
 
 
 def streams_of(feed: CryptoFeed, kept: Collection[str] = ()) -> tuple[Stream, ...]:
     """Return the streams of `feed` and those of the tables `kept`, in the catalogue's order."""
     return tuple(stream for stream in STREAMS.values() if stream.table in {*feed.spec.streams.tables, *kept})
+
+
+def written_to(feed: CryptoFeed, tables: Collection[str]) -> tuple[Stream, ...]:
+    """Return the streams that consumers write: those of `feed` and those with one of Cassandra's `tables`."""
+    wanted = {*(stream.table for stream in feed.spec.computed), *tables}
+    return (*streams_of(feed, tables), *(stream for table, stream in COMPUTED.items() if table in wanted))
 
 
 def plan(resolved: ResolvedFeed, platform: PlatformFacts, kept: Collection[str] = ()) -> Plan:
@@ -64,14 +77,14 @@ def plan(resolved: ResolvedFeed, platform: PlatformFacts, kept: Collection[str] 
     then would be missing permanently if the stream were added again.
     """
     feed, names = resolved.feed, resolved.names
-    carried = streams_of(feed, kept)
+    carried, computed = streams_of(feed, kept), feed.spec.computed
     partitions = feed.spec.scaling.partitions
     keep_kafka = retention_s(feed.spec.retention.kafka)
     retention = {"retention.ms": str(keep_kafka * 1000 if keep_kafka is not None else -1)}
     # A dead letter is a record plus headers: the largest record that a change topic accepts must still fit.
     dead_letters = {"retention.ms": "-1", "max.message.bytes": str(2 * 2**20)}
     topics = (
-        *(Topic(names.change_topic(stream.table), partitions, retention) for stream in carried),
+        *(Topic(names.change_topic(stream.table), partitions, retention) for stream in (*carried, *computed)),
         # Compacted often, so that a producer reads the current assignment and little of its history.
         Topic(names.symbols_topic, partitions, {"cleanup.policy": "compact", "segment.ms": "3600000"}),
         Topic(names.dead_letter_topic, 1, dead_letters),
@@ -87,11 +100,15 @@ def plan(resolved: ResolvedFeed, platform: PlatformFacts, kept: Collection[str] 
         names=names,
         streams=streams_of(feed),
         carried=carried,
+        computed=computed,
         symbols={symbol: partition_of(symbol, partitions) for symbol in resolved.symbols},
         postgres=tuple(tables),
         cassandra=tuple(
             ddl.cassandra_schema(
-                names, carried, retention_s(feed.spec.retention.cassandra), platform.cassandra_replication
+                names,
+                (*carried, *computed),
+                retention_s(feed.spec.retention.cassandra),
+                platform.cassandra_replication,
             )
         ),
         topics=topics,

@@ -15,7 +15,7 @@ from cryptocdc_grafana.links import TAG, uid
 from cryptocdc_grafana.panels import MarketPanel
 from cryptocdc_grafana.sections import WIDTH, OperationsDashboard, OperationsPanel, Section
 from cryptocdc_grafana.sources import VARIABLE, Source
-from cryptocdc_grafana.variables import feed, instance, interval, symbol, symbols
+from cryptocdc_grafana.variables import bar, feed, instance, interval, symbol, symbols
 
 MARKET_SOURCES = (Source.CASSANDRA, Source.API, Source.POSTGRES)
 OPERATIONS = {
@@ -53,14 +53,15 @@ def _market(source: Source) -> Dashboard:
     made = made.link(links.to_pipeline(source))
     if source is not Source.API:  # an API instance serves one feed
         made = made.with_variable(feed(source))
-    made = made.with_variable(symbol(source)).with_variable(symbols(source)).with_variable(interval(source))
+    for variable in (symbol(source), symbols(source), interval(source), bar()):
+        made = made.with_variable(variable)
     number = 0
     for number, panel in enumerate(market.panels(), 1):
         made = made.with_panel(_drawn_for(panel, source).id(number))
     for title, panels in market.OPTIONAL.items():
         # A closed row: its panels query nothing until it is opened, and not every feed has their tables.
         number += 1
-        row = dashboard.Row(f"{title} (of feeds that capture them)").id(number)
+        row = dashboard.Row(f"{title} (of feeds that have them)").id(number)
         for panel in panels():
             number += 1
             row = row.with_panel(_drawn_for(panel, source).id(number))

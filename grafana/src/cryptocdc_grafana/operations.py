@@ -20,7 +20,7 @@ from cryptocdc_grafana.sources import Promql
 FEED = 'feed="$feed"'
 
 P, C, V, A = "cryptocdc_producer_", "cryptocdc_consumer_", "cryptocdc_verifier_", "cryptocdc_api_"
-K8S, L = "cryptocdc_operator_", "cryptocdc_alerter_"
+K8S, L, N = "cryptocdc_operator_", "cryptocdc_alerter_", "cryptocdc_analyzer_"
 VOLUMES = 'persistentvolumeclaim=~".*cryptocdc.*"'
 
 
@@ -131,7 +131,7 @@ def programs() -> tuple[Section, ...]:
                             _quantiles(f"{C}write_seconds")),
             state("Group membership", "Whether a program is in its Kafka group; if not, it is assigned no partitions.",
                   yes_or_no(good=True),
-                  {"{{instance}}": " or ".join(f"{program}group_member{{{FEED}}}" for program in (P, C, L))}),
+                  {"{{instance}}": " or ".join(f"{program}group_member{{{FEED}}}" for program in (P, C, L, N))}),
         )),
         Section("Verifier and API", (
             over_time("Proof behind, by table", "How far the proof trails what can be proven by now: closed minutes"
@@ -145,6 +145,18 @@ def programs() -> tuple[Section, ...]:
             OperationsPanel("API response time", "From a request to the end of its response.", drawing.lines("s"),
                             _quantiles(f"{A}request_seconds")),
         )),
+        Section("Analyzers (of feeds with analytics)", (
+            OperationsPanel("Rows computed", "Acknowledged by Kafka, per second.", drawing.lines("short"),
+                            (Promql(_rate(f"{N}rows_total", "instance"), "{{instance}}"),)),
+            OperationsPanel("Time to compute", "From PostgreSQL's commit of the last trade to the acknowledged row.",
+                            drawing.lines("s"), _quantiles(f"{N}commit_to_row_seconds")),
+            over_time("Windows read again", "Windows whose trades were read from Cassandra, and those of them that a"
+                      " late trade corrected.", "short",
+                      {"read": or_none(f"sum(increase({N}reloaded_windows_total{{{FEED}}}{RATE}))"),
+                       "late": or_none(f"sum(increase({N}late_windows_total{{{FEED}}}{RATE}))")}),
+            over_time("Waiting", "For consumers or Cassandra, before windows can be read.", "s",
+                      {"{{instance}}": f"{N}waiting_seconds{{{FEED}}}"}),
+        ), closed=True, empty="no analyzer: the feed has no analytics"),
         # The operator labels feeds with their names, not with their identities: all of them are shown.
         Section("Operator (on Kubernetes)", (
             over_time("Reconciliations", "By outcome.", "short",

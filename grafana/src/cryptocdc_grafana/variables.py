@@ -75,6 +75,11 @@ def interval(source: Source) -> dashboard.QueryVariable:
     return variable.sort(VariableSort.DISABLED).current(_option(INTERVAL, INTERVAL))
 
 
+def bar() -> dashboard.TextBoxVariable:
+    """The length of the bars to show. It is typed, since a query would fail for each feed without bars."""
+    return dashboard.TextBoxVariable("bar").label("Bars").default_value(INTERVAL)
+
+
 def _symbol(source: Source, name: str, label: str) -> dashboard.QueryVariable:
     variable = _listed(source, name, label, SYMBOLS_CQL, SYMBOLS_SQL, SYMBOLS_GET)
     return variable.sort(VariableSort.ALPHABETICAL_ASC).current(_option(SYMBOL, SYMBOL))

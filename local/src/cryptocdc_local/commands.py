@@ -327,6 +327,7 @@ def _workloads(feed: CryptoFeed) -> dict[str, int]:
     scaling, alerters = feed.spec.scaling, 1 if feed.spec.alerts else 0
     return {
         "producer": scaling.producers, "consumer": scaling.consumers, "verifier": 1, "api": 1, "alerter": alerters,
+        "analyzer": scaling.analyzers if feed.spec.computed else 0,
     }  # fmt: skip
 
 

@@ -19,7 +19,9 @@ from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.process import Command, ServerProcess
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 
-FIRST_METRICS_PORT = {"producer": 9101, "consumer": 9201, "verifier": 9301, "api": 9501, "alerter": 9601}
+FIRST_METRICS_PORT = {
+    "producer": 9101, "consumer": 9201, "verifier": 9301, "api": 9501, "alerter": 9601, "analyzer": 9701,
+}  # fmt: skip
 _BACKOFF, _STEADY_S = Backoff(0.5, 30.0), 60.0
 
 STOP_LIMIT_S = 30.0

@@ -39,7 +39,7 @@ RESOLVE_AGAIN_S = 86_400
 RESOLVE_LOOK_S = 60.0
 """Also the time between two attempts: each has a weight of 100, of the 6,000 per minute for this IP address."""
 GUARD_EVERY_S = 3.0
-START_ORDER = ("consumer", "producer", "alerter", "verifier")
+START_ORDER = ("consumer", "analyzer", "producer", "alerter", "verifier")
 """Consumers first, so that the first rows are written to Cassandra immediately. The API starts after the plan is
 applied: nothing waits for it, and its start takes a second of CPU time."""
 
@@ -233,7 +233,7 @@ class Run:
         self._ending.set()
         for thread in self._threads:
             thread.join(timeout=10)
-        for kind in ("api", "producer", "alerter", "verifier", "consumer"):
+        for kind in ("api", "producer", "alerter", "analyzer", "verifier", "consumer"):
             self.programs.stop(kind)
         if self._server_metrics is not None:
             self._server_metrics.close()

@@ -24,6 +24,7 @@ class OperatorSettings(Settings):
     producer_image: str
     consumer_image: str
     alerter_image: str
+    analyzer_image: str
     verifier_image: Optional = None
     """For verification Jobs."""
     api_image: Optional = None
@@ -51,6 +52,8 @@ class OperatorSettings(Settings):
     """Comma-separated addresses and networks of proxies whose `X-Forwarded-For` is trusted."""
     alerter_resources: Resources = '{"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}'  # type: ignore[assignment]
     """JSON, as a container's `resources`."""
+    analyzer_resources: Resources = '{"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}'  # type: ignore[assignment]
+    """JSON, as a container's `resources`."""
     kafka_cluster: str = "cryptocdc"
     """The Kafka that KafkaTopics belong to."""
     connect_cluster: str = "cryptocdc"
@@ -65,11 +68,12 @@ class OperatorSettings(Settings):
     replication_secret: str = "cryptocdc-replication"  # noqa: S105
     """Keys username, password: Debezium's login, which also drops slots. Connect reads the secret itself."""
     kafka_secret: Optional = "cryptocdc-operator"  # noqa: S105
-    """Key password; the user has the secret's name, as in Strimzi's secrets. The same applies to the next four."""
+    """Key password; the user has the secret's name, as in Strimzi's secrets. The same applies to the next five."""
     kafka_producer_secret: Optional = "cryptocdc-producer"  # noqa: S105
     kafka_consumer_secret: Optional = "cryptocdc-consumer"  # noqa: S105
     kafka_api_secret: Optional = "cryptocdc-api"  # noqa: S105
     kafka_alerter_secret: Optional = "cryptocdc-alerter"  # noqa: S105
+    kafka_analyzer_secret: Optional = "cryptocdc-analyzer"  # noqa: S105
     kafka_ca_secret: Optional = "cryptocdc-cluster-ca-cert"  # noqa: S105
     """Key ca.crt."""
     cassandra_secret: str = "cryptocdc-superuser"  # noqa: S105
@@ -77,7 +81,7 @@ class OperatorSettings(Settings):
     cassandra_ca_secret: Optional = None
     """Key ca.crt."""
     reader_secret: str = "cryptocdc-reader"  # noqa: S105
-    """Keys username, password: the read-only login to the feeds' keyspaces, for the API."""
+    """Keys username, password: the read-only login to the feeds' keyspaces, for the API and the analyzers."""
     make_reader: bool = True
     """Create that role in Cassandra, and grant it each feed's keyspace. False: somebody else does."""
     writer_secret: str = "cryptocdc-writer"  # noqa: S105
@@ -99,9 +103,9 @@ class OperatorSettings(Settings):
         """The secrets required to use the platform, in the order in which to look for them."""
         given = (
             self.postgres_secret, self.postgres_ca_secret, self.replication_secret, self.kafka_secret,
-            self.kafka_producer_secret, self.kafka_consumer_secret, self.kafka_alerter_secret, self.kafka_ca_secret,
-            self.cassandra_secret, self.cassandra_ca_secret, self.reader_secret, self.writer_secret,
-            self.kafka_api_secret if self.api_image else None,
+            self.kafka_producer_secret, self.kafka_consumer_secret, self.kafka_alerter_secret,
+            self.kafka_analyzer_secret, self.kafka_ca_secret, self.cassandra_secret, self.cassandra_ca_secret,
+            self.reader_secret, self.writer_secret, self.kafka_api_secret if self.api_image else None,
         )  # fmt: skip
         return tuple(name for name in given if name is not None)
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from cryptocdc_api.reading.paging import Row
-from cryptocdc_core.catalogue import STREAMS, Column, Type
+from cryptocdc_core.catalogue import Column, Type, by_table
 from cryptocdc_core.times import now_ms
 
 SAMPLES = {
@@ -29,7 +29,7 @@ def row(columns: Sequence[Column], at_ms: int, **values: Any) -> Row:
 
 def rows(table: str, count: int, step_ms: int = 1000, **values: Any) -> list[Row]:
     """`count` rows of a stream, the last one of now, `step_ms` apart; values may be functions of a row's number."""
-    (stream,) = (stream for stream in STREAMS.values() if stream.table == table)
+    stream = by_table(table)
     first = now_ms() - count * step_ms
     return [
         row(stream.columns, first + number * step_ms, **{n: v(number) if callable(v) else v for n, v in values.items()})

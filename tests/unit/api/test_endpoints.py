@@ -37,6 +37,7 @@ def api() -> Api:
     return Api(Tables({
         "recent_trades": rows("recent_trades", 250, trade_id=lambda n: n),
         "klines": rows("klines", 80, 60_000, interval="1m", close=lambda n: Decimal(100 + n % 7)),
+        "bars": rows("bars", 8, 5_000, interval="5s") + rows("bars", 1, interval="1m"),
         "latest_prices": prices, "newest_prices": [prices[4], prices[5]],
         "crypto_24h_stats": stats, "newest_24h_stats": stats,
         "order_book": book, HEATMAP.table: heat,
@@ -214,6 +215,16 @@ def test_the_newest_order_books_are_those_of_the_symbols_asked_for(api: Api) -> 
     assert [book["symbol"] for book in api.get("/order_book/newest", symbols="ETHUSDT,BTCUSDT").json()] == ["BTCUSDT"]
     assert api.get("/order_book/newest", symbols="ETHUSDT").json() == []
     assert api.get("/order_book/newest", symbols="NOSUCH").status == 404
+
+
+def test_bars_are_those_of_one_length_by_default_the_feeds_first(api: Api) -> None:
+    found = api.get("/bars", symbol="BTCUSDT").json()
+    assert {bar["interval"] for bar in found} == {"5s"}
+    assert set(found[0]) >= {"vwap", "imbalance", "buy_volume", "open_time_ms"}
+    assert [bar["interval"] for bar in api.get("/bars", symbol="BTCUSDT", interval="1m").json()] == ["1m"]
+    refused = api.get("/bars", symbol="BTCUSDT", interval="15s")
+    assert (refused.status, refused.json()["errors"][0]["accepted"]) == (404, "5s, 1m")
+    assert api.get("/bars", symbol="BTCUSDT", interval="5x").status == 400
 
 
 def test_the_intervals_are_the_feeds(api: Api) -> None:

@@ -57,5 +57,5 @@ def test_nothing_is_fetched_from_elsewhere_and_no_markup_is_made_of_data() -> No
 def test_the_feed_says_what_there_is_to_show() -> None:
     assert Api(streams=["klines"]).get("/feed").json() == {
         "feed": "majors", "exchange": "simulated", "source": "simulated", "simulated": True, "streams": ["klines"],
-        "intervals": ["1m", "1h"], "version": version("cryptocdc-api"), "completeness": {"klines": "ids"},
+        "intervals": ["1m", "1h"], "bars": [], "version": version("cryptocdc-api"), "completeness": {"klines": "ids"},
     }  # fmt: skip

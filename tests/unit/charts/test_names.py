@@ -66,10 +66,10 @@ OWNED: dict[str, dict[str, tuple[str, ...]]] = {
 """By the kind of a resource of ours and the kind of what its operator makes for it, names; `{}` is the resource's."""
 OF_FEED = {
     "ConfigMap": ("feed",),
-    "Deployment": ("producer", "consumer", "api", "alerter"),
-    "Service": ("producer", "consumer", "api", "alerter"),
-    "NetworkPolicy": ("producer", "consumer", "api", "alerter"),
-    "PodDisruptionBudget": ("producer", "consumer", "api", "alerter"),
+    "Deployment": ("producer", "consumer", "api", "alerter", "analyzer"),
+    "Service": ("producer", "consumer", "api", "alerter", "analyzer"),
+    "NetworkPolicy": ("producer", "consumer", "api", "alerter", "analyzer"),
+    "PodDisruptionBudget": ("producer", "consumer", "api", "alerter", "analyzer"),
 }
 """What the operator puts behind a feed's name."""
 

@@ -100,7 +100,7 @@ def test_a_runbook_says_what_it_means_how_to_see_it_and_what_to_do_on_both_platf
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What it means", "How to see it", "What to do"]
     assert "One machine" in text
     assert "Cluster" in text
-    for metric in re.findall(r"cryptocdc_(?:producer|consumer|verifier|operator|alerter|api)_[a-z_]+", text):
+    for metric in re.findall(r"cryptocdc_(?:producer|consumer|verifier|operator|alerter|analyzer|api)_[a-z_]+", text):
         assert metric in served(), metric
 
 

@@ -23,6 +23,7 @@ BEFORE = {"streams": STREAMS, "alerts": [ALERT]}
         ({"alerts": [ALERT | {"dropPercent": 6}]}, ("alerter",)),
         ({"alerts": []}, ("alerter",)),
         ({"alertWebhook": {"url": "http://pager.example/"}}, ("alerter",)),
+        ({"analytics": {"bars": ["5s"]}}, ("consumer", "verifier", "api", "analyzer")),
         ({"retention": {"cassandra": "30d"}}, ("consumer", "verifier", "api")),
         ({"retention": {"postgres": "3d"}}, ("verifier",)),
         ({"transform": "transform:without_dust"}, ("consumer",)),
@@ -50,7 +51,8 @@ def test_a_stream_that_leaves_goes_on_being_carried():
 @pytest.mark.parametrize(
     ("spec", "replicas"),
     [
-        ({}, {"producer": 1, "consumer": 1, "verifier": 1, "api": 1, "alerter": 0}),
+        ({}, {"producer": 1, "consumer": 1, "verifier": 1, "api": 1, "alerter": 0, "analyzer": 0}),
+        ({"analytics": {"bars": ["5s"]}, "scaling": {"analyzers": 2}}, {"analyzer": 2}),
         (
             {"scaling": {"producers": 3, "consumers": 2}, "alerts": [ALERT]},
             {"producer": 3, "consumer": 2, "alerter": 1},

@@ -28,6 +28,11 @@ DURATION = "a whole number with a unit, such as 60s, 15m, 12h, 2d"
 
 BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
 
+
+def bars(lengths, streams=None):
+    return document(streams=streams or {"recentTrades": {}}, analytics={"bars": lengths})
+
+
 BAD = [
     # document, field, value shown, what is accepted
     (MINIMAL | {"apiVersion": "v1"}, "apiVersion", "'v1'", "cryptocdc.io/v1alpha1"),
@@ -79,6 +84,16 @@ BAD = [
     (document(streams={"klines": {"period": 60}}), "spec.streams.klines.period", "60", "string"),
     (document(streams={"orderBook": {"depth": 7}}), "spec.streams.orderBook.depth", "7", "5, 10, 20, 50 or 100"),
     (document(streams={"orderBook": {"interval": "3s"}}), "spec.streams.orderBook.interval", "'3s'", "'1s', '2s'"),
+    (bars(["7s"]), "spec.analytics.bars[0]", "'7s'", "a length that divides a day, from 1s to 1d, such as 5s"),
+    (bars(["2d"]), "spec.analytics.bars[0]", "'2d'", "a length that divides a day"),
+    (bars(["5"]), "spec.analytics.bars[0]", "'5'", "a length that divides a day"),
+    (bars([]), "spec.analytics.bars", "[]", "1 or more entries"),
+    (bars(["1m", "5s", "60s"]), "spec.analytics.bars", "1m, 60s", "each length is accepted once"),
+    (bars(["5s", "5s"]), "spec.analytics.bars", "5s", "each length is accepted once"),
+    (bars(["5s"], {"klines": {}}), "spec.analytics", "'5s'", "accepted only with the stream recentTrades"),
+    (document(streams={"recentTrades": {}}, analytics={}), "spec.analytics", "{}", "one or more of bars"),
+    (document(streams={"recentTrades": {}}, analytics={"bar": ["5s"]}), "spec.analytics.bar", "no such", "mean bars?"),
+    (document(scaling={"analyzers": 97}), "spec.scaling.analyzers", "97", "96 or less"),
     (document(retention={"postgres": "2 days"}), "spec.retention.postgres", "'2 days'", "keep, or a whole number"),
     (document(retention={"kafka": "keep it"}), "spec.retention.kafka", "'keep it'", "keep, or a whole number"),
     (document(scaling={"partitions": 97}), "spec.scaling.partitions", "97", "96 or less"),

@@ -15,6 +15,7 @@ def test_every_name_comes_from_the_identity():
         "connector": "my-feed", "topic_prefix": "my_feed", "heartbeat_topic": "__debezium-heartbeat.my_feed",
         "symbols_topic": "my_feed.symbols", "dead_letter_topic": "my_feed.dlq", "rejected_topic": "my_feed.rejected",
         "alerts_topic": "my_feed.alerts", "alerter_group": "my_feed-alerter",
+        "analyzer_group": "my_feed-analyzer",
         "producer_group": "my_feed-producer", "consumer_group": "my_feed-consumer",
         "replay_group": "my_feed-dlq-replay", "keyspace": "my_feed",
     }  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 from tests.unit.core.feeds import feed
 
 from cryptocdc_core.partitioning import partition_of
-from cryptocdc_core.plan import plan, streams_of
+from cryptocdc_core.plan import plan, streams_of, written_to
 from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.resolve import ResolvedFeed
 
@@ -98,3 +98,20 @@ def test_changes_are_found_by_their_topic():
         "my_feed.my_feed.klines": "klines",
         "my_feed.my_feed.order_book": "order_book",
     }
+
+
+def test_a_computed_stream_has_a_topic_and_a_table_in_cassandra_and_nothing_in_postgresql():
+    made, plain = planned(analytics={"bars": ["5s", "1m"]}), planned()
+    assert [stream.table for stream in made.computed] == ["bars"]
+    assert {topic.name for topic in made.topics} - {topic.name for topic in plain.topics} == {"my_feed.my_feed.bars"}
+    assert made.change_topics["my_feed.my_feed.bars"].computed_from == "recent_trades"
+    assert (made.postgres, made.connector, made.streams) == (plain.postgres, plain.connector, plain.streams)
+    (table,) = set(made.cassandra) - set(plain.cassandra)
+    assert 'PRIMARY KEY (("symbol", "interval", "day"), "open_time")' in table
+
+
+def test_consumers_write_a_computed_stream_while_its_table_is_there():
+    tables = ["recent_trades", "bars", "somebodys_own"]
+    assert [s.table for s in written_to(feed(streams={"klines": {}}), tables)] == ["recent_trades", "klines", "bars"]
+    bars = feed(streams={"recentTrades": {}}, analytics={"bars": ["5s"]})
+    assert [stream.table for stream in written_to(bars, [])] == ["recent_trades", "bars"]

@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[3]
 RUNTIME = (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
 
 FOLDERS = ["core", "adapters", "operators"]
-FOLDERS += [f"services/{name}" for name in ("alerter", "api", "consumer", "producer", "simulator", "verifier")]
+FOLDERS += [
+    f"services/{name}" for name in ("alerter", "analyzer", "api", "consumer", "producer", "simulator", "verifier")
+]
 
 LOCK = """\
 #

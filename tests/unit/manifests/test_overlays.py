@@ -8,7 +8,7 @@ from tests.unit.manifests.build import MANIFESTS, overlay, with_component
 OVERLAYS = ("kind", "production")
 USERS = {
     f"cryptocdc-{name}"
-    for name in ("operator", "producer", "consumer", "verifier", "api", "alerter", "connect", "akhq")
+    for name in ("operator", "producer", "consumer", "verifier", "api", "alerter", "analyzer", "connect", "akhq")
 }
 
 

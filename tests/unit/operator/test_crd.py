@@ -58,6 +58,9 @@ GOOD = {
             {"symbol": "BTCUSDT", "below": 0.000000000001},
         ],
     ),
+    "bars of any length": document(
+        streams={"recentTrades": {}}, analytics={"bars": ["1s", "54s", "15s", "9m", "6h", "1d"]}
+    ),
     "a retention in other units": document(retention={"postgres": "1w", "cassandra": "87600h"}),
     **{path.name: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "examples").glob("*.yaml"))},
 }

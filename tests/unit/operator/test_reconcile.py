@@ -81,6 +81,19 @@ def test_alerts_add_and_remove_an_alerter_and_restart_nothing_else(world):
     assert "majors-alerter" not in world.names("NetworkPolicy")
 
 
+def test_analytics_add_and_remove_analyzers(world):
+    assert world.said("AnalyzersReady") == ("True", "NoAnalytics")
+    streams = {**STREAMS, "recentTrades": {}, "orderBook": None}
+    world.edit(streams=streams, analytics={"bars": ["5s"]})
+    reconciled(world)
+    assert world.said("AnalyzersReady") == ("True", "Running")
+    assert "majors-analyzer" in world.names("NetworkPolicy")
+    world.edit(streams=streams, analytics=None)
+    reconciled(world)
+    assert world.said("AnalyzersReady") == ("True", "NoAnalytics")
+    assert "majors-analyzer" not in world.names("Deployment")
+
+
 def test_a_pass_over_what_is_as_it_should_be_changes_nothing(world):
     before, runs, events = world.state(), world.schema_runs, len(world.events)
     assert world.reconcile().retry_after_s is None

@@ -31,7 +31,7 @@ LABELS = {
         SETTINGS,
         OperatorSettings(
             namespace="cdc", producer_image="p", consumer_image="c", api_image="a", alerter_image="w",
-            image_pull_secrets="one, two", kafka_alerter_secret="none",
+            analyzer_image="n", image_pull_secrets="one, two", kafka_alerter_secret="none",
             kafka_secret="none", kafka_producer_secret="none", kafka_consumer_secret="none", kafka_api_secret="none",
             kafka_ca_secret="none", postgres_ca_secret="none", cassandra_ca_secret="ca", network_policies=False,
             api_replicas=3, api_token_secret="token", api_redis_secret="redis", verifier_url="none",
@@ -232,6 +232,7 @@ CHANGES: dict[str, tuple[Any, set[str]]] = {
     "alerts": ({"alerts": [{"symbol": "BTCUSDT", "above": 2}]}, {"alerter"}),
     "the webhook": ({"alertWebhook": {"url": "http://other"}}, {"alerter"}),
     "no alerts": ({"alerts": []}, {"alerter"}),
+    "analytics": ({"analytics": {"bars": ["5s"]}}, {"consumer", "api"}),
 }
 
 
@@ -269,6 +270,17 @@ def test_an_alerter_runs_only_for_alerts_and_reads_kafka_alone():
         "CRYPTOCDC_KAFKA_PASSWORD_FILE", "CRYPTOCDC_KAFKA_CA_FILE", "CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE",
     }  # fmt: skip
     assert environment(made)["CRYPTOCDC_ALERTER_WEBHOOK_URL_FILE"] == "/var/run/secrets/cryptocdc/pager/url"
+
+
+def test_analyzers_run_only_for_analytics_and_read_cassandra_with_the_read_only_login():
+    assert "my-feed-analyzer" not in [made["metadata"]["name"] for made in everything(streams=STREAMS)]
+    spec = {"streams": STREAMS, "analytics": {"bars": ["5s"]}, "scaling": {"analyzers": 3}}
+    made = one("Deployment", "my-feed-analyzer", **spec)
+    assert made["spec"]["replicas"] == 3
+    assert (
+        environment(made)["CRYPTOCDC_CASSANDRA_USERNAME_FILE"] == "/var/run/secrets/cryptocdc/cryptocdc-reader/username"
+    )
+    assert not [name for name in environment(made) if "POSTGRES" in name]
 
 
 def test_the_feeds_file_holds_the_alerts_of_captured_symbols_as_they_were_written():

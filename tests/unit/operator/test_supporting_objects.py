@@ -29,6 +29,7 @@ def test_a_monitor_bears_the_labels_by_which_a_prometheus_selects():
             "CRYPTOCDC_OPERATOR_PRODUCER_IMAGE": "p",
             "CRYPTOCDC_OPERATOR_CONSUMER_IMAGE": "c",
             "CRYPTOCDC_OPERATOR_ALERTER_IMAGE": "a",
+            "CRYPTOCDC_OPERATOR_ANALYZER_IMAGE": "n",
             "CRYPTOCDC_OPERATOR_POD_MONITOR_LABELS": '{"release": "kps", "cryptocdc.io/feed": "other"}',
         }
     )

@@ -24,7 +24,8 @@ from cryptocdc_operator.status.assess import Proof
 
 SETTINGS = OperatorSettings(
     namespace="cdc", producer_image="cryptocdc/producer:1", consumer_image="cryptocdc/consumer:1",
-    alerter_image="cryptocdc/alerter:1", api_image="cryptocdc/api:1", pod_monitors=True,
+    alerter_image="cryptocdc/alerter:1", analyzer_image="cryptocdc/analyzer:1",
+    api_image="cryptocdc/api:1", pod_monitors=True,
 )  # fmt: skip
 ADDRESSES = Addresses(
     CRYPTOCDC_POSTGRES_HOST="cryptocdc-postgres-rw",

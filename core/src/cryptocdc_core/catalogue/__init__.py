@@ -1,5 +1,6 @@
 """The streams, each declared once: DDL, connector, decoder, writer, API and dashboards derive from here."""
 
+from cryptocdc_core.catalogue.computed import COMPUTED
 from cryptocdc_core.catalogue.model import Bucket, Column, Derived, Stream, Type
 from cryptocdc_core.catalogue.streams import (
     AUDIT,
@@ -9,11 +10,20 @@ from cryptocdc_core.catalogue.streams import (
     NEWEST_PRICES,
     NEWEST_STATS,
     STREAMS,
-    by_table,
 )
+
+
+def by_table(table: str) -> Stream:
+    """Return the captured or computed stream with that table. Raises KeyError if there is none."""
+    for stream in STREAMS.values():
+        if stream.table == table:
+            return stream
+    return COMPUTED[table]
+
 
 __all__ = [
     "AUDIT",
+    "COMPUTED",
     "DERIVED",
     "HEATMAP",
     "NEWEST",

@@ -94,6 +94,8 @@ class Stream:
     a partition would grow larger than Cassandra reads and compacts efficiently."""
     open_until: tuple[str, str] | None = None
     """For a stream whose rows change until they are closed: the column that says so, and the one with the end time."""
+    computed_from: str | None = None
+    """The table whose rows a computed stream is made of; None for a captured one. PostgreSQL has no table of it."""
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:

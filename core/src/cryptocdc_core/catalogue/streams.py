@@ -253,14 +253,6 @@ STREAMS: dict[str, Stream] = {
 """The streams by their names in the feed."""
 
 
-def by_table(table: str) -> Stream:
-    """Return the stream with that table. Raises KeyError if there is none."""
-    for stream in STREAMS.values():
-        if stream.table == table:
-            return stream
-    raise KeyError(table)
-
-
 _SHARD = Column("shard", Type.INTEGER, "Always 0: one partition has all symbols, a row each.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from cryptocdc_core import alerts, durations, feed
+from cryptocdc_core import alerts, analytics, durations, feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,22 @@ RULES = (
         ("spec", "retention", "cassandra"),
         f"self == 'keep' || {_seconds('self')} <= {feed.MOST_TTL_S}",
         "at most 3650d, or keep, is accepted: Cassandra refuses longer TTLs",
+    ),
+    Rule(("spec", "analytics"), "has(self.bars)", "one or more of bars is accepted"),
+    Rule(
+        ("spec", "analytics", "bars", "[]"),
+        f"{analytics.DAY_S} % ({_seconds('self')}) == 0",
+        f"{analytics.LENGTH_WORDS}, is accepted",
+    ),
+    Rule(
+        ("spec", "analytics", "bars"),
+        f"self.all(one, self.exists_one(other, {_seconds('other')} == {_seconds('one')}))",
+        "a length is duplicated; each length is accepted once",
+    ),
+    Rule(
+        ("spec",),
+        "!has(self.analytics) || has(self.streams.recentTrades)",
+        "analytics: accepted only with the stream recentTrades, from which bars are computed",
     ),
     Rule(
         ("spec", "alerts"),

@@ -14,6 +14,8 @@ FEEDS_MAP = "cryptocdc-feeds"
 """The ConfigMap from which the verifier reads all feeds."""
 ALERTER = "alerter"
 """The component that a feed has only while it has alerts."""
+ANALYZER = "analyzer"
+"""The component that a feed has only while it has analytics."""
 NEW_SNAPSHOT = "cryptocdc.io/new-snapshot"
 """Annotation of a feed: each new value allows new snapshots after the operator has halted the connector."""
 

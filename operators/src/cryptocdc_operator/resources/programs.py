@@ -12,7 +12,7 @@ from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
 from cryptocdc_exchanges.registry import simulated, venue_of
-from cryptocdc_operator.resources.labels import ALERTER
+from cryptocdc_operator.resources.labels import ALERTER, ANALYZER
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
 METRICS_PORT, HTTP_PORT = 9090, 8000
@@ -105,8 +105,9 @@ def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> P
     if settings.api_image is None:
         return None
     # The alerter is included even if there is none: missing hosts are skipped, and a first alert must not restart the
-    # API.
-    seen = [(f"{feed.name}-{component}", METRICS_PORT) for component in ("producer", "consumer", ALERTER)]
+    # API. Analytics do, since it serves their tables.
+    components = ("producer", "consumer", ALERTER, *([ANALYZER] if feed.spec.computed else []))
+    seen = [(f"{feed.name}-{component}", METRICS_PORT) for component in components]
     if settings.verifier_url is not None:
         seen.append(_port(settings.verifier_url))
     given = (
@@ -128,10 +129,7 @@ def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> P
         secrets=(
             *_password(settings.kafka_api_secret),
             *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
-            Secret(
-                settings.reader_secret,
-                {"CRYPTOCDC_CASSANDRA_USERNAME_FILE": "username", "CRYPTOCDC_CASSANDRA_PASSWORD_FILE": "password"},
-            ),
+            _reader(settings),
             *_ca(settings.cassandra_ca_secret, "CRYPTOCDC_CASSANDRA_CA_FILE"),
             *(Secret(name, files) for name, files in given if name is not None),
         ),
@@ -158,8 +156,28 @@ def alerter(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) 
     )
 
 
+def analyzer(settings: OperatorSettings, addresses: Addresses) -> Program:
+    """Trades in Kafka → computed tables in Kafka; reads stored trades with the read-only login."""
+    return Program(
+        component=ANALYZER,
+        image=settings.analyzer_image,
+        resources=settings.analyzer_resources,
+        environment={
+            **addresses.of("kafka"), **addresses.of("cassandra"), **_login(settings.kafka_analyzer_secret),
+        },
+        secrets=(
+            *_password(settings.kafka_analyzer_secret),
+            *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
+            _reader(settings),
+            *_ca(settings.cassandra_ca_secret, "CRYPTOCDC_CASSANDRA_CA_FILE"),
+        ),
+        reaches=(*_kafka(addresses), *_cassandra(addresses)),
+    )  # fmt: skip
+
+
 def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> tuple[Program, ...]:
-    """Return all programs of a feed. The alerter runs only while there are alerts to watch."""
+    """Return all programs of a feed. The alerter runs only while there are alerts to watch, analyzers only while there
+    is something to compute."""
     feed, wanted = plan.feed, workloads(plan)
     served = api(feed, settings, addresses)
     found = [
@@ -170,6 +188,8 @@ def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) ->
         found.append(replace(served, replicas=settings.api_replicas))
     if wanted["alerter"].replicas:
         found.append(alerter(feed, settings, addresses))
+    if plan.computed:
+        found.append(replace(analyzer(settings, addresses), replicas=wanted["analyzer"].replicas))
     return tuple(replace(program, inputs=wanted[program.component].inputs) for program in found)
 
 
@@ -187,6 +207,13 @@ def _login(secret: str | None) -> dict[str, str]:
 
 def _password(secret: str | None) -> tuple[Secret, ...]:
     return () if secret is None else (Secret(secret, {"CRYPTOCDC_KAFKA_PASSWORD_FILE": "password"}),)
+
+
+def _reader(settings: OperatorSettings) -> Secret:
+    return Secret(
+        settings.reader_secret,
+        {"CRYPTOCDC_CASSANDRA_USERNAME_FILE": "username", "CRYPTOCDC_CASSANDRA_PASSWORD_FILE": "password"},
+    )
 
 
 def _ca(secret: str | None, variable: str) -> tuple[Secret, ...]:

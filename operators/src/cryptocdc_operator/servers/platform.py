@@ -183,7 +183,7 @@ class PlatformServers:
             }
 
     def _observe_cassandra(self, plan: Plan) -> dict[str, Any]:
-        tables = [stream.table for stream in plan.carried]
+        tables = [stream.table for stream in plan.written]
         with _server_errors(CASSANDRA):
             missing = cassandra.missing_tables(self._servers.cassandra, plan.names.keyspace, tables)
             if not missing:

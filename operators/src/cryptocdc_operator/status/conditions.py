@@ -7,23 +7,24 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from cryptocdc_operator.resources.labels import ALERTER
+from cryptocdc_operator.resources.labels import ALERTER, ANALYZER
 
-READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, PROVEN, MARKETS = (
+READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, ANALYZERS, PROVEN, MARKETS = (
     "Ready", "PlatformReady", "TablesReady", "TopicsReady", "ConnectorReady", "ProducersReady", "ConsumersReady",
-    "ApiReady", "AlerterReady", "Proven", "MarketsTrading",
+    "ApiReady", "AlerterReady", "AnalyzersReady", "Proven", "MarketsTrading",
 )  # fmt: skip
-PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, PROVEN)
+PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, ANALYZERS, PROVEN)
 """The conditions that Ready summarizes, in the order in which to look for a cause; the markets come last."""
 
 OF_PROGRAMS = {
     "producer": (PRODUCERS, "producers"), "consumer": (CONSUMERS, "consumers"), "api": (API, "API servers"),
-    ALERTER: (ALERTING, "alerters"),
+    ALERTER: (ALERTING, "alerters"), ANALYZER: (ANALYZERS, "analyzers"),
 }  # fmt: skip
 """By component: the type of its condition, and the plural that messages use."""
 LEFT_OUT = {
     "api": ("SwitchedOff", "disabled in the operator's settings"),
     ALERTER: ("NoAlerts", "there is no alert to watch"),
+    ANALYZER: ("NoAnalytics", "there is nothing to compute"),
 }
 """Why a feed lacks a component: reason and message."""
 

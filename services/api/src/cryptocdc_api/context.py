@@ -36,7 +36,8 @@ class Context:
     shared: Shared | None = None
 
     def __post_init__(self) -> None:
-        self.tables = self.feed.spec.streams.tables
+        spec = self.feed.spec
+        self.tables = (*spec.streams.tables, *(stream.table for stream in spec.computed))
         self._newest: dict[str, Cache[Newest]] = {
             table: self.cache(derived.table, AGES_S.get(table, AGE_S))
             for table, derived in NEWEST.items()
@@ -79,10 +80,21 @@ class Context:
     def interval(self, requested: str | None) -> str:
         """Return the requested interval, by default the first. Raises Refused for one that the feed does not
         capture."""
-        captured = self.intervals
-        if requested is None and captured:
-            return str(captured[0])
-        if requested is None or requested not in captured:
-            accepted = ", ".join(captured) or "none: the feed captures no klines"
-            raise Refused("interval", requested or "", accepted, 404)
-        return requested
+        return _one_of(self.intervals, requested, "the feed captures no klines")
+
+    @property
+    def bar_lengths(self) -> list[str]:
+        """The lengths of the bars that the feed computes."""
+        analytics = self.feed.spec.analytics
+        return [] if analytics is None else list(analytics.bar_lengths)
+
+    def bar_length(self, requested: str | None) -> str:
+        """Return the requested length, by default the first. Raises Refused for one that the feed does not compute."""
+        return _one_of(self.bar_lengths, requested, "the feed computes no bars")
+
+
+def _one_of(accepted: list[str], requested: str | None, none: str) -> str:
+    found = accepted[0] if requested is None and accepted else requested
+    if found is None or found not in accepted:
+        raise Refused("interval", found or "", ", ".join(accepted) or f"none: {none}", 404)
+    return found

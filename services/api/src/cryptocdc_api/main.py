@@ -65,11 +65,12 @@ def _serve(
     feed: CryptoFeed, settings: ProgramSettings, own: ApiSettings, kafka: KafkaSettings, cassandra: CassandraSettings,
     metrics: ApiMetrics, health: Health, port: socket.socket,
 ) -> None:  # fmt: skip
-    names, streams = Names(identity(feed.name, settings.source)), streams_of(feed)
-    captured = {stream.table for stream in streams}
-    tables = [TABLES[table] for table in sorted(captured)] + [HEATMAP_TABLE] * (HEATMAP.source in captured)
-    tables += [BOOK_SUMS] * (ORDER_BOOK.table in captured)
-    whole = [derived for table, derived in NEWEST.items() if table in captured]
+    names, captured = Names(identity(feed.name, settings.source)), streams_of(feed)
+    streams = (*captured, *feed.spec.computed)
+    served = {stream.table for stream in streams}
+    tables = [TABLES[table] for table in sorted(served)] + [HEATMAP_TABLE] * (HEATMAP.source in served)
+    tables += [BOOK_SUMS] * (ORDER_BOOK.table in served)
+    whole = [derived for table, derived in NEWEST.items() if table in served]
     reader = Reader(cassandra, names.keyspace, tables, whole, metrics)
     shared = Shared(own.redis_url, f"cryptocdc:{VERSION}:{names.fid}", metrics) if own.redis_url else None
     context = Context(feed, settings.source, reader, metrics, shared)
@@ -78,7 +79,7 @@ def _serve(
     health.ready_when(changes.obstacle)
     subscriptions = Subscriptions(changes.want)
     background = Background(reader, changes, subscriptions, shared, metrics, health)
-    readings = Readings(own.targets, kafka, names, [stream.table for stream in streams])
+    readings = Readings(own.targets, kafka, names, [stream.table for stream in captured])
     records = Records(kafka, names)
     app = build_app(context, own, readings, subscriptions, records, background.running)
     config = uvicorn.Config(

@@ -27,7 +27,7 @@ from cryptocdc_core.exits import Exit, refusing_bad_input, stop_event
 from cryptocdc_core.feed import CryptoFeed, retention_s
 from cryptocdc_core.metrics import ConsumerMetrics
 from cryptocdc_core.names import Names, identity
-from cryptocdc_core.plan import streams_of
+from cryptocdc_core.plan import written_to
 from cryptocdc_core.settings import CassandraSettings, ConsumerSettings, KafkaSettings, ProgramSettings
 
 log = logging.getLogger("cryptocdc.consumer")
@@ -69,8 +69,8 @@ def _run(
     try:
         if not connection.connect(stop):
             return Exit.OK
-        # Includes streams that are no longer captured but still have tables.
-        streams = streams_of(feed, cassandra.tables(connection.session, names.keyspace))
+        # Includes streams that are no longer captured or computed but still have tables.
+        streams = written_to(feed, cassandra.tables(connection.session, names.keyspace))
         intake = Intake(names, streams, retention_s(feed.spec.retention.cassandra), connection.prepare, metrics, step)
         producer = Producer(producer_config(kafka), logger=log)
         dead_letters = DeadLetters(producer, names.dead_letter_topic, names.fid, metrics)

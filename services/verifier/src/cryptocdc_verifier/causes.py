@@ -38,6 +38,17 @@ def likely_cause(seen: Evidence) -> str:
     return {"missing": _missing, "extra": _extra, "different": _different}[seen.kind](seen)
 
 
+def computed_cause(kind: Kind) -> str:
+    """Return the likely cause of a difference in a computed table, whose other row was computed from stored rows."""
+    return {
+        "missing": "its rows are stored, but no analyzer computed it: none ran before Kafka's retention removed them,"
+        " or it was deleted in Cassandra by hand",
+        "extra": "the rows that it was computed from are not stored: deleted by hand, or dead letters",
+        "different": "the rows stored now are not those that it was computed from: altered or deleted by hand, left out"
+        " or altered by a transform, or dead letters; or the computed row was altered by hand",
+    }[kind]
+
+
 def _missing(seen: Evidence) -> str:
     deletes = [at for at, change in enumerate(seen.sent) if change.op == "d"]
     if deletes and deletes[-1] < len(seen.sent) - 1:

@@ -42,7 +42,8 @@ class Difference:
 
 @dataclass
 class TableResult:
-    """The result of comparing a table. `rows` are PostgreSQL's; `first` is the earliest time of a differing key."""
+    """The result of comparing a table. `rows` are PostgreSQL's, or those computed again; `first` is the earliest time
+    of a differing key."""
 
     rows: int = 0
     buckets: int = 0
@@ -51,6 +52,8 @@ class TableResult:
     extra: int = 0
     different: int = 0
     first: int | None = None
+    computed: bool = False
+    """Whether the rows were computed again, for lack of a table in PostgreSQL."""
     kept: list[Difference] = field(default_factory=list)
 
     @property

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 STALLED_S = 120.0
 _POLL_S = 0.1
+_ARTICLES = {"consumer": "a", "analyzer": "an"}
 _BEAT_S = 1.0
 
 
@@ -139,20 +140,45 @@ class Delivery:
         wait_until_zero(left, problem, self._clock, self._stalled_s)
 
     def _wait_for_consumers(self) -> None:
-        ends = self._offsets.ends()
+        wait_for_group(self._offsets, self._group, "consumer", self._clock, self._stalled_s)
 
-        def left() -> int:
-            # Records that Kafka's retention removed unread are never committed; the comparison will report them
-            # missing.
-            return sum(lags(ends, self._offsets.committed(ends)).values())
 
-        def problem(remaining: int) -> str:
-            return (
-                f"the consumer group {self._group} has not committed anything for {self._stalled_s:.0f} s and is"
-                f" {remaining} records behind: is a consumer running?"
-            )
+def wait_for_group(offsets: Offsets, group: str, program: str, clock: Clock, stalled_s: float = STALLED_S) -> None:
+    """Wait until a group has committed everything that its topics contain now. Raises VerifyError if it makes no
+    progress."""
+    ends = offsets.ends()
 
-        wait_until_zero(left, problem, self._clock, self._stalled_s)
+    def left() -> int:
+        # Records that Kafka's retention removed unread are never committed; the comparison will report them missing.
+        return sum(lags(ends, offsets.committed(ends)).values())
+
+    def problem(remaining: int) -> str:
+        return (
+            f"the consumer group {group} has not committed anything for {stalled_s:.0f} s and is"
+            f" {remaining} records behind: is {_ARTICLES[program]} {program} running?"
+        )
+
+    wait_until_zero(left, problem, clock, stalled_s)
+
+
+class ComputedDelivery:
+    """`wait` returns once the rows computed from everything in Kafka are in Cassandra, or are dead letters."""
+
+    def __init__(self, target: Target, stalled_s: float = STALLED_S, clock: Clock | None = None) -> None:
+        names = target.names
+        self._stalled_s, self._clock = stalled_s, clock or Clock()
+        sources = sorted({names.change_topic(stream.computed_from or "") for stream in target.computed})
+        results = [names.change_topic(stream.table) for stream in target.computed]
+        self._stages = (
+            (KafkaOffsets(target.kafka, sources, names.consumer_group), names.consumer_group, "consumer"),
+            (KafkaOffsets(target.kafka, sources, names.analyzer_group), names.analyzer_group, "analyzer"),
+            (KafkaOffsets(target.kafka, results, names.consumer_group), names.consumer_group, "consumer"),
+        )
+
+    def wait(self) -> None:
+        """Raises VerifyError if consumers or analyzers make no progress."""
+        for stage in self._stages:
+            wait_for_group(*stage, self._clock, self._stalled_s)
 
 
 class PostgresSlot:

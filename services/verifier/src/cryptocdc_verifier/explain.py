@@ -15,7 +15,7 @@ from cryptocdc_core.names import quoted
 from cryptocdc_core.times import iso
 from cryptocdc_verifier.canonical import Key, shown, version_of
 from cryptocdc_verifier.cassandra import CassandraSide
-from cryptocdc_verifier.causes import Evidence, likely_cause
+from cryptocdc_verifier.causes import Evidence, computed_cause, likely_cause
 from cryptocdc_verifier.compare import Difference
 from cryptocdc_verifier.dead_letters import DeadLetter, Pending
 from cryptocdc_verifier.target import Target
@@ -52,18 +52,22 @@ def _describe(
         if ours is not None and theirs is not None and ours[column.name] != theirs[column.name]
     ]
     sent = traced.changes[difference.key]
-    cause = likely_cause(
-        Evidence(
-            kind=difference.kind,
-            postgres_version=None if difference.postgres is None else version_of(stream, difference.postgres),
-            cassandra_version=None if difference.cassandra is None else version_of(stream, difference.cassandra),
-            columns=differing,
-            write_times=write_times,
-            op=audit.get("op"),
-            lsn=audit.get("lsn"),
-            letters=[letter for letter in letters if holds_key(stream, difference.key, letter)],
-            sent=sent,
-            complete=traced.complete,
+    cause = (
+        computed_cause(difference.kind)
+        if stream.computed_from
+        else likely_cause(
+            Evidence(
+                kind=difference.kind,
+                postgres_version=None if difference.postgres is None else version_of(stream, difference.postgres),
+                cassandra_version=None if difference.cassandra is None else version_of(stream, difference.cassandra),
+                columns=differing,
+                write_times=write_times,
+                op=audit.get("op"),
+                lsn=audit.get("lsn"),
+                letters=[letter for letter in letters if holds_key(stream, difference.key, letter)],
+                sent=sent,
+                complete=traced.complete,
+            )
         )
     )
     return {

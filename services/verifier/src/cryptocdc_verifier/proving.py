@@ -8,8 +8,10 @@ import time
 
 from cryptocdc_adapters.serving import Health
 from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.continuous import Continuous
-from cryptocdc_verifier.delivery import Clock, delivery_of
+from cryptocdc_verifier.delivery import Clock, ComputedDelivery, delivery_of
+from cryptocdc_verifier.proving_computed import ComputedProof
 from cryptocdc_verifier.retention import Retention
 from cryptocdc_verifier.target import Target, VerifyError
 from cryptocdc_verifier.transport import publish
@@ -43,15 +45,25 @@ def _connected(
         delivery = delivery_of(target, postgres, clock=Clock(sleep=lambda seconds: _sleep(stop, seconds)))
         continuous = Continuous(target, postgres, cassandra, delivery, metrics, health, stop, rows_per_s)
         retention = Retention(target, postgres, metrics)
+        computed = _computed(target, cassandra, stop, metrics, rows_per_s) if target.computed else None
         next_retention = time.monotonic()
         while not stop.is_set():
             # First, since proving waits while the pipeline is stalled, which is when these metrics are needed.
             publish(target, postgres, metrics)
             continuous.prove()
+            if computed is not None:
+                computed.prove()
             if time.monotonic() >= next_retention:
                 retention.drop_old()
                 next_retention = time.monotonic() + RETENTION_S
             stop.wait(PAUSE_S)
+
+
+def _computed(
+    target: Target, cassandra: CassandraSide, stop: threading.Event, metrics: VerifierMetrics, rows_per_s: int
+) -> ComputedProof:
+    clock = Clock(sleep=lambda seconds: _sleep(stop, seconds))
+    return ComputedProof(target, cassandra, ComputedDelivery(target, clock=clock).wait, metrics, stop, rows_per_s)
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

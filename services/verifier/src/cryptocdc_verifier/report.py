@@ -7,6 +7,7 @@ from typing import Any
 
 from cryptocdc_core.times import iso
 from cryptocdc_verifier.compare import TableResult
+from cryptocdc_verifier.computed import CLOSED_AFTER_MS
 from cryptocdc_verifier.window import Window
 
 
@@ -29,7 +30,8 @@ class Report:
 
     @property
     def rows(self) -> int:
-        return sum(table.rows for table in self.tables.values())
+        """PostgreSQL's: those of computed tables are not among them."""
+        return sum(table.rows for table in self.tables.values() if not table.computed)
 
     @property
     def missing(self) -> int:
@@ -59,7 +61,8 @@ class Report:
 
     def proven_through(self, table: TableResult) -> int:
         """Return the time up to which nothing differs: the end of the window, or the first differing key's time."""
-        end = min(self.window.end, self.taken)
+        taken = self.taken - CLOSED_AFTER_MS if table.computed else self.taken
+        end = min(self.window.end, taken)
         return end if table.first is None else min(end, table.first)
 
     def to_json(self) -> dict[str, Any]:

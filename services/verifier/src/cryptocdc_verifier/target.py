@@ -49,6 +49,10 @@ class Target:
         return streams_of(self.feed)
 
     @property
+    def computed(self) -> tuple[Stream, ...]:
+        return self.feed.spec.computed
+
+    @property
     def cassandra_retention_s(self) -> int | None:
         return retention_s(self.feed.spec.retention.cassandra)
 

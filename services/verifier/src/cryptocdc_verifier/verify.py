@@ -14,9 +14,10 @@ from cassandra.cluster import NoHostAvailable
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.ddl import DAY_MS
 from cryptocdc_verifier.cassandra import CassandraSide
-from cryptocdc_verifier.compare import Comparison, settle
+from cryptocdc_verifier.compare import Comparison, TableResult, settle
+from cryptocdc_verifier.computed import BarsComparison, closed
 from cryptocdc_verifier.dead_letters import read_pending
-from cryptocdc_verifier.delivery import STALLED_S, delivery_of
+from cryptocdc_verifier.delivery import STALLED_S, ComputedDelivery, delivery_of
 from cryptocdc_verifier.explain import explain
 from cryptocdc_verifier.postgres import PostgresSide, Snapshot
 from cryptocdc_verifier.proofs import dropped_days
@@ -69,6 +70,8 @@ def verify(
                 report.tables[stream.table] = comparison.result
             say("reading differing rows again", compared)
             settle(comparisons, postgres.snapshot, delivery.wait)
+            if target.computed:
+                report.tables |= _computed(target, cassandra, closed(window, rows.taken_ms), say, compared, stalled_s)
             # Where neither side has rows, nothing was compared.
             report.window = Window(max(window.start, min(first, rows.taken_ms)), window.end)
         pending = read_pending(target.kafka, target.names)
@@ -82,12 +85,26 @@ def verify(
         return report
 
 
+def _computed(
+    target: Target, cassandra: CassandraSide, window: Window, say: Say, compared: int, stalled_s: float
+) -> dict[str, TableResult]:
+    """Return the results of the computed tables, by table."""
+    wait = ComputedDelivery(target, stalled_s).wait
+    say("waiting for analyzers and consumers", compared)
+    wait()
+    comparison = BarsComparison(target, cassandra, wait)
+    say(f"computing {comparison.stream.table} again", compared)
+    comparison.compare(window)
+    comparison.settle()
+    return {comparison.stream.table: comparison.result}
+
+
 @contextmanager
 def sides(target: Target) -> Iterator[tuple[PostgresSide, CassandraSide]]:
     """Connect to both databases; exceptions of their clients inside the block become VerifyError."""
     postgres = PostgresSide(target.postgres, target.names, target.streams)
     try:
-        cassandra = CassandraSide(target.cassandra, target.names, target.streams)
+        cassandra = CassandraSide(target.cassandra, target.names, (*target.streams, *target.computed))
         try:
             yield postgres, cassandra
         except psycopg2.Error as error:

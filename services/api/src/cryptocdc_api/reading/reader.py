@@ -19,7 +19,7 @@ from cryptocdc_adapters.cassandra import LOST_S, connect
 from cryptocdc_api.reading.paging import Position, Read, Row
 from cryptocdc_api.reading.tables import Table
 from cryptocdc_api.refusals import Unavailable
-from cryptocdc_core.catalogue import STREAMS, Derived, Stream
+from cryptocdc_core.catalogue import COMPUTED, STREAMS, Derived, Stream
 from cryptocdc_core.hops import Written
 from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import quoted
@@ -43,7 +43,7 @@ class Reader:
     ) -> None:  # fmt: skip
         self._settings, self._keyspace, self._metrics = settings, keyspace, metrics
         self._tables, self._whole = tables, whole
-        self._streams = {stream.table: stream for stream in STREAMS.values()}
+        self._streams = {stream.table: stream for stream in (*STREAMS.values(), *COMPUTED.values())}
         self._cluster: Cluster | None = None
         self._session: Session | None = None
         self._profile: Any = None

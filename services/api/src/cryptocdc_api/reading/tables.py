@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from cryptocdc_core.catalogue import HEATMAP, STREAMS, Bucket, Column, Stream, Type
+from cryptocdc_core.catalogue import COMPUTED, HEATMAP, STREAMS, Bucket, Column, Stream, Type
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
 from cryptocdc_core.heatmap import BINS
 
@@ -56,7 +56,7 @@ def table_of(stream: Stream) -> Table:
     )  # fmt: skip
 
 
-TABLES: dict[str, Table] = {stream.table: table_of(stream) for stream in STREAMS.values()}
+TABLES: dict[str, Table] = {stream.table: table_of(stream) for stream in (*STREAMS.values(), *COMPUTED.values())}
 
 HEATMAP_TABLE = Table(
     HEATMAP.table, tuple(c for c in HEATMAP.columns if c.name != "hour"), ("symbol",), Bucket.HOUR, ("bucket_time",),

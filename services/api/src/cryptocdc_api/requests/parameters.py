@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from cryptocdc_core import durations, symbols, times
+from cryptocdc_core import analytics, durations, symbols, times
 from cryptocdc_core.feed import KlineInterval
 
 MOST_ROWS = 1000
@@ -63,6 +63,13 @@ class OptionalSymbolQuery(RangeQuery):
 
 class KlineQuery(SymbolQuery):
     interval: Interval | None = None
+
+
+class BarQuery(SymbolQuery):
+    interval: Annotated[
+        str | None,
+        Field(pattern=analytics.LENGTH_PATTERN, examples=["5s", "1m"], description="Default: the first of the feed's."),
+    ] = None
 
 
 def _listed(given: Any) -> Any:

@@ -34,11 +34,15 @@ def routes(context: Context) -> APIRouter:
         body = {"status": "ok" if reads else "unavailable", "cassandra": reads, **who}
         return json_response(body, 200 if reads else 503)
 
-    @router.get("/feed", summary="What the feed captures: tables, candle intervals, source.", description=FEED_DOC)
+    @router.get(
+        "/feed",
+        summary="What the feed captures and computes, and its source.",
+        description=FEED_DOC,
+    )
     async def feed(_: Annotated[NothingQuery, Query()]) -> Response:
         return json_response({
             **who, "exchange": context.feed.spec.exchange, "streams": list(context.tables),
-            "intervals": context.intervals,
+            "intervals": context.intervals, "bars": context.bar_lengths,
             "completeness": {table: how.value for table, how in completeness(context.feed).items()},
         })  # fmt: skip
 

@@ -19,6 +19,7 @@ from cryptocdc_api.reading.tables import HEATMAP_TABLE, TABLES, Table
 from cryptocdc_api.refusals import Refused
 from cryptocdc_api.requests.parameters import (
     AveragesQuery,
+    BarQuery,
     BookQuery,
     BooksQuery,
     KlineQuery,
@@ -30,6 +31,7 @@ from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import answer, described, json_response, paged, span_of
 from cryptocdc_api.shapes import Json, schema, shaper
 from cryptocdc_core.catalogue import NEWEST, by_table
+from cryptocdc_core.catalogue.computed import BARS
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, LIQUIDATIONS, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.times import now_ms
 
@@ -41,7 +43,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def routes(context: Context) -> APIRouter:
-    """Return the endpoints of what the feed captures; others don't exist."""
+    """Return the endpoints of what the feed captures or computes; others don't exist."""
     router = query_router("streams")
     shapes = {table: shaper(TABLES[table].columns) for table in context.tables}
     shapes |= SHAPES
@@ -61,7 +63,7 @@ def routes(context: Context) -> APIRouter:
         return await answer(context, request, table, [query.symbol], query, shapes[table.name])
 
     def serve(table: str, more: Mapping[str, str] | None = None) -> Decorator:
-        """Return a decorator that adds an endpoint if the feed captures the table."""
+        """Return a decorator that adds an endpoint if the feed captures or computes the table."""
         if table not in context.tables:
             return lambda endpoint: endpoint
         made = schema(TABLES[table].columns, **(more or {}))
@@ -89,6 +91,12 @@ def routes(context: Context) -> APIRouter:
         await context.check_symbol(query.symbol)
         prefix = [query.symbol, context.interval(query.interval)]
         return await answer(context, request, TABLES[KLINES.table], prefix, query, shapes[KLINES.table])
+
+    @serve(BARS.table)
+    async def bars(request: Request, query: Annotated[BarQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        prefix = [query.symbol, context.bar_length(query.interval)]
+        return await answer(context, request, TABLES[BARS.table], prefix, query, shapes[BARS.table])
 
     @serve(ORDER_BOOK.table, books.FIGURES)
     async def order_book(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:

@@ -20,12 +20,16 @@ const BANNERS = { simulated: "SIMULATED DATA", capture: "REPLAYED CAPTURE" };
 
 const byId = (id) => document.getElementById(id);
 const panels = {
-  candles: candleChart(byId("candles"), byId("candle"), byId("trace-candle"), (row) => trace("klines", row)),
+  candles: candleChart(byId("candles"), byId("candle"), byId("trace-candle"), (row) => { if (series.table === "klines") trace("klines", row); }),
   line: priceChart(byId("line"), (row) => trace("latest_prices", row)), ticker: ticker(), quote: quote(byId("quote")),
   perpetual: perpetual(document.querySelector("section.perpetual")),
   trades: tape(byId("trades"), byId("tape-note"), (row) => trace("recent_trades", row)), heat: heatmap(byId("heat"), byId("heat-note")),
 };
-let feed, symbol, interval, charted, leave = [], pending = [], drawing = 0;
+let feed, symbol, series, charted, leave = [], pending = [], drawing = 0;
+
+// What the candle chart shows: candles of the exchange, or bars computed from trades.
+const allSeries = () => [...feed.intervals.map((interval) => ({ table: "klines", interval })), ...feed.bars.map((interval) => ({ table: "bars", interval }))];
+const same = (one, other) => one?.table === other?.table && one?.interval === other?.interval;
 
 const has = (table) => feed.streams.includes(table);
 
@@ -37,14 +41,15 @@ function state(name, waitMs) {
 
 // Reads what was missed while disconnected, or everything for a newly selected symbol.
 async function history() {
-  const of = symbol, at = interval, from = Date.now() - LINE_MS;
+  const of = symbol, at = series, from = Date.now() - LINE_MS;
   const parts = [];
   const part = (table, path, query, show) => {
-    if (has(table)) parts.push(get(path, { symbol: of, ...query }).then((rows) => { if (of === symbol && at === interval) show(rows); }));
+    if (has(table)) parts.push(get(path, { symbol: of, ...query }).then((rows) => { if (of === symbol && same(at, series)) show(rows); }));
   };
-  part("klines", "klines", { interval: at, limit: CANDLES }, (rows) => {
-    panels.candles.set(rows, charted === `${of} ${at}`); // keep the position of a scrolled view
-    charted = `${of} ${at}`;
+  if (at) part(at.table, at.table, { interval: at.interval, limit: CANDLES }, (rows) => {
+    const now = `${of} ${at.table} ${at.interval}`;
+    panels.candles.set(rows, charted === now); // keep the position of a scrolled view
+    charted = now;
   });
   part("latest_prices", "latest_prices", { from, limit: 1000 }, (rows) => { panels.line.set(rows); if (rows.length) panels.ticker.price(rows[0]); });
   part("recent_trades", "recent_trades", { limit: 60 }, (rows) => panels.trades.add(rows));
@@ -63,7 +68,7 @@ function draw() {
   const rows = pending.filter((row) => row.symbol === symbol && row.op !== "d");
   pending = [];
   const of = (table) => rows.filter((row) => row.table === table);
-  of("klines").filter((row) => row.interval === interval).forEach((row) => panels.candles.update(row));
+  if (series) of(series.table).filter((row) => row.interval === series.interval).forEach((row) => panels.candles.update(row));
   of("latest_prices").forEach((row) => { panels.ticker.price(row); panels.line.update(row); });
   panels.trades.add(of("recent_trades"), true);
   of("crypto_24h_stats").slice(-1).forEach(panels.ticker.stats);
@@ -87,9 +92,9 @@ async function heat() {
 }
 
 async function volatility() {
-  const of = symbol, at = interval;
+  const of = symbol, at = series.table === "klines" ? series.interval : feed.intervals[0];
   const [row] = await get("volatility", { symbol: of, interval: at, window: 20, limit: 1 });
-  if (of === symbol && at === interval) panels.ticker.volatility(row ?? null);
+  if (of === symbol) panels.ticker.volatility(row ?? null);
 }
 
 function show() {
@@ -98,7 +103,7 @@ function show() {
   Object.values(panels).forEach((panel) => panel.clear?.());
   clearBook();
   byId("symbol").value = symbol;
-  const here = new URLSearchParams({ symbol, ...(interval && { interval }) });
+  const here = new URLSearchParams({ symbol, ...(series && { [series.table === "bars" ? "bars" : "interval"]: series.interval }) });
   window.history.replaceState(null, "", `?${here}`);
   leave = [live(symbol, { opened: history, rows: take, state })];
   if (has("order_book")) leave.push(every(10_000, heat));
@@ -110,16 +115,23 @@ function pick(chosen) {
   show();
 }
 
+function choose(chosen) {
+  series = chosen;
+  panels.candles.shows(series);
+}
+
 function offerIntervals() {
-  byId("intervals").append(...feed.intervals.map((name) => {
+  const pickers = { klines: byId("intervals"), bars: byId("bars") };
+  for (const one of allSeries()) {
     const label = document.createElement("label"), input = document.createElement("input"), shown = document.createElement("span");
-    Object.assign(input, { type: "radio", name: "interval", value: name, checked: name === interval });
-    input.addEventListener("change", () => { interval = name; show(); });
-    shown.textContent = name;
+    Object.assign(input, { type: "radio", name: "interval", value: `${one.table} ${one.interval}`, checked: same(one, series) });
+    input.addEventListener("change", () => { choose(one); show(); });
+    shown.textContent = one.interval;
     label.append(input, shown);
-    return label;
-  }));
-  byId("intervals").hidden = !feed.intervals.length;
+    pickers[one.table].append(label);
+  }
+  pickers.klines.hidden = !feed.intervals.length;
+  pickers.bars.hidden = !feed.bars.length;
 }
 
 async function offerSymbols() {
@@ -141,10 +153,12 @@ async function start() {
   const banner = BANNERS[feed.source];
   byId("source").hidden = !banner;
   text("source", banner ?? "");
-  const asked = new URLSearchParams(location.search).get("interval");
-  interval = feed.intervals.includes(asked) ? asked : feed.intervals[0];
-  for (const [panel, table] of Object.entries({ candles: "klines", line: "latest_prices", book: "order_book", heat: "order_book", tape: "recent_trades", traded: "crypto_24h_stats", gains: "crypto_24h_stats" }))
+  const asked = new URLSearchParams(location.search);
+  const wanted = asked.has("bars") ? { table: "bars", interval: asked.get("bars") } : { table: "klines", interval: asked.get("interval") };
+  choose(allSeries().find((one) => same(one, wanted)) ?? allSeries()[0]);
+  for (const [panel, table] of Object.entries({ line: "latest_prices", book: "order_book", heat: "order_book", tape: "recent_trades", traded: "crypto_24h_stats", gains: "crypto_24h_stats" }))
     document.querySelector(`section.${panel}`).hidden = !has(table);
+  document.querySelector("section.candles").hidden = !series;
   document.querySelector("section.perpetual").hidden = !["mark_prices", "open_interest", "liquidations"].some(has);
   byId("trace-mark").hidden = !has("mark_prices");
   byId("trace-mark").addEventListener("click", () => trace("mark_prices", panels.perpetual.shown().mark));

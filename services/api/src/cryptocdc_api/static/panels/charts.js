@@ -45,13 +45,14 @@ export function candleChart(element, note, button, open) {
   const volume = made.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
   made.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
   candles.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.22 } });
-  let shown = new Map(), last = null, chosen = null, c = {};
+  let shown = new Map(), last = null, chosen = null, traceable = true, seconds = false, c = {};
   const digits = digitsOf(candles), prices = (row) => [row.open, row.high, row.low, row.close];
 
   const bar = (row) => ({ time: row.open_time_ms / 1000, open: +row.open, high: +row.high, low: +row.low, close: +row.close });
   const column = (row) => ({ time: row.open_time_ms / 1000, value: +row.volume, color: (+row.close >= +row.open ? c.up : c.down) + "66" });
   const restyle = () => {
     c = style();
+    made.applyOptions({ timeScale: { secondsVisible: seconds } });
     candles.applyOptions({ upColor: c.up, downColor: c.down, wickUpColor: c.up, wickDownColor: c.down });
     volume.setData([...shown.values()].map(column));
   };
@@ -59,7 +60,7 @@ export function candleChart(element, note, button, open) {
   onTheme(restyle);
 
   function tell() {
-    button.hidden = !last;
+    button.hidden = !last || !traceable;
     if (!last) { note.textContent = "no candles yet"; return; }
     const row = shown.get(chosen) ?? last, d = digits.get();
     const when = chosen === null ? "" : `${row.open_time.slice(0, 16).replace("T", " ")}  `;
@@ -91,6 +92,12 @@ export function candleChart(element, note, button, open) {
   });
 
   return {
+    // Bars are computed: they have not passed the hops of a captured row, which is what a trace shows.
+    shows(series) {
+      traceable = series?.table !== "bars";
+      seconds = series?.interval.endsWith("s") ?? false;
+      restyle();
+    },
     set(rows, keepView) {
       const ordered = [...rows].sort((a, b) => a.open_time_ms - b.open_time_ms);
       shown = new Map(ordered.map((row) => [row.open_time_ms, row]));

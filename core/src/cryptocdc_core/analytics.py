@@ -1,0 +1,68 @@
+"""What a feed computes on its streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from cryptocdc_core import durations
+from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.feed_base import Broken, FeedModel, duplicates
+
+DAY_S = 86_400
+LENGTH_PATTERN = r"^[1-9][0-9]{0,4}[smhd]$"
+LENGTH_WORDS = "a length that divides a day, from 1s to 1d, such as 5s, 15s, 1m, 5m, 1h"
+MOST_BARS = 8
+
+
+def _divides_a_day(text: str) -> str:
+    if DAY_S % durations.seconds(text):
+        raise ValueError(f"{LENGTH_WORDS}, is accepted")
+    return text
+
+
+BarLength = Annotated[
+    str, Field(pattern=LENGTH_PATTERN, json_schema_extra={"maxLength": 6}), AfterValidator(_divides_a_day)
+]
+
+
+class Analytics(FeedModel):
+    """What the analyzer computes on the captured streams: one or more entries."""
+
+    bars: list[BarLength] | None = Field(
+        None, min_length=1, max_length=MOST_BARS, json_schema_extra={"uniqueItems": True}
+    )
+    """Lengths of the bars to compute from trades into the table `bars`, each once. A length divides a day: 1s to 1d.
+    Requires the stream `recentTrades`."""
+
+    @classmethod
+    def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
+        if cls.lacks(given, ("bars",)):
+            yield (), "one or more of bars is accepted"
+        bars = given.get("bars")
+        lengths = {text: _seconds(text) for text in bars if isinstance(text, str)} if isinstance(bars, list) else {}
+        known = [length for length in lengths.values() if length]
+        if twice := duplicates(bars) or [text for text, length in lengths.items() if known.count(length) > 1]:
+            yield ("bars",), f"{', '.join(twice)}: a length is duplicated; each length is accepted once"
+
+    @property
+    def bar_lengths(self) -> dict[str, int]:
+        """The lengths of the bars in milliseconds, by the text in the feed."""
+        return {text: durations.seconds(text) * 1000 for text in self.bars or ()}
+
+
+def _seconds(text: str) -> int:
+    """Return a duration in seconds; 0 for any other text, which is reported elsewhere."""
+    try:
+        return durations.seconds(text)
+    except ValueError:
+        return 0
+
+
+def without_source(analytics: object, captured: Sequence[str]) -> Iterator[Broken]:
+    """Yield the rule that analytics break on a feed that does not capture what they are computed from. `captured` are
+    the names of its streams."""
+    if isinstance(analytics, Mapping) and analytics and captured and RECENT_TRADES.name not in captured:
+        yield ("analytics",), f"accepted only with the stream {RECENT_TRADES.name}, from which bars are computed"

@@ -1,0 +1,43 @@
+"""The streams that the analyzer computes from captured ones."""
+
+from __future__ import annotations
+
+from cryptocdc_core.catalogue.model import Bucket, Column, Stream, Type
+from cryptocdc_core.catalogue.streams import RECENT_TRADES
+
+BARS = Stream(
+    name="bars",
+    table="bars",
+    doc="Bars of the trades in windows of event time, exact. A window without trades has none.",
+    columns=(
+        Column("symbol", Type.TEXT, "The exchange's name of the market, e.g. BTCUSDT."),
+        Column("interval", Type.TEXT, "The length of the window as the feed writes it, e.g. 5s."),
+        Column("open_time", Type.TIMESTAMP, "First millisecond: a multiple of the length since midnight, UTC."),
+        Column("close_time", Type.TIMESTAMP, "Last millisecond."),
+        Column("open", Type.DECIMAL, "Price of the first trade, by time and id, in the quote asset."),
+        Column("high", Type.DECIMAL, "Highest price, in the quote asset."),
+        Column("low", Type.DECIMAL, "Lowest price, in the quote asset."),
+        Column("close", Type.DECIMAL, "Price of the last trade, by time and id, in the quote asset."),
+        Column("volume", Type.DECIMAL, "Traded, in the base asset."),
+        Column("quote_volume", Type.DECIMAL, "Traded, in the quote asset."),
+        # Null where all quantities are zero.
+        Column("vwap", Type.DECIMAL, "quote_volume / volume, rounded half even to 16 digits.", nullable=True),
+        Column("trade_count", Type.BIGINT, "Rows of recent_trades in the window."),
+        Column("buy_volume", Type.DECIMAL, "Bought by takers, in the base asset."),
+        Column("sell_volume", Type.DECIMAL, "Sold by takers, in the base asset."),
+        Column("imbalance", Type.DECIMAL, "(buy_volume - sell_volume) / volume, rounded as vwap.", nullable=True),
+        Column("event_time", Type.TIMESTAMP, "Of the last trade."),
+        Column("received_at", Type.TIMESTAMP, "When the producer received the trade that it received last."),
+        Column("version", Type.BIGINT, "Microseconds of open_time plus trade_count: the fuller bar wins."),
+    ),
+    key=("symbol", "interval", "open_time"),
+    partition=("symbol", "interval"),
+    bucket=Bucket.DAY,
+    clustering=("open_time",),
+    time="open_time",
+    event="event_time",
+    computed_from=RECENT_TRADES.table,
+)
+
+COMPUTED: dict[str, Stream] = {stream.table: stream for stream in (BARS,)}
+"""The computed streams by table."""

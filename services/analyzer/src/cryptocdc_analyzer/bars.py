@@ -1,0 +1,125 @@
+"""One bar: what the trades of a window amount to, exactly and in any order. Pure.
+
+A bar depends on nothing but the set of its trades: a repeated trade is ignored, and any order gives the same bar. Its
+version grows with each trade, so that of two bars of one window the one with more trades wins, whoever wrote it and
+when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from typing import Any, NamedTuple
+
+from cryptocdc_core.versions import version
+
+EXACT = Context(prec=400, Emin=-10_000, Emax=10_000, traps=[Inexact, InvalidOperation, Overflow])
+"""More digits than the sum of a day's trades has. Rounding raises, so that a sum is exact or not there."""
+QUOTIENT = Context(prec=16, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation])
+"""A quotient may have no end: 16 significant digits, half even, without zeros at the end."""
+ZERO = Decimal(0)
+
+
+class Trade(NamedTuple):
+    """A row of recent_trades. Times are in milliseconds, `committed_us` is PostgreSQL's commit in microseconds, 0 for a
+    trade that was read from Cassandra."""
+
+    symbol: str
+    at_ms: int
+    id: int
+    price: Decimal
+    quantity: Decimal
+    bought: bool
+    """Whether the taker bought."""
+    received_ms: int
+    committed_us: int
+
+
+class Bar:
+    """The bar of one window, while trades may still be added."""
+
+    __slots__ = (
+        "_close", "_first", "_high", "_ids", "_last", "_low", "_open", "bought", "committed_us", "quote", "received_ms",
+        "sold",
+    )  # fmt: skip
+
+    def __init__(self, trade: Trade) -> None:
+        self._first = self._last = trade.at_ms, trade.id
+        self._ids = {self._first}
+        self._open = self._close = self._high = self._low = trade.price
+        self.bought = trade.quantity if trade.bought else ZERO
+        self.sold = ZERO if trade.bought else trade.quantity
+        self.quote = EXACT.multiply(trade.price, trade.quantity)
+        self.received_ms = trade.received_ms
+        self.committed_us = trade.committed_us
+
+    def add(self, trade: Trade) -> bool:
+        """Add a trade, and return False if the bar has it already. Raises ArithmeticError for a number with so many
+        digits that the sums would not be exact; the bar is unchanged then."""
+        at = trade.at_ms, trade.id  # an exchange may restart its ids
+        if at in self._ids:
+            return False
+        quote = EXACT.add(self.quote, EXACT.multiply(trade.price, trade.quantity))
+        if trade.bought:
+            self.bought = EXACT.add(self.bought, trade.quantity)
+        else:
+            self.sold = EXACT.add(self.sold, trade.quantity)
+        self.quote = quote
+        self._ids.add(at)
+        if at < self._first:
+            self._first, self._open = at, trade.price
+        if at > self._last:
+            self._last, self._close = at, trade.price
+        if trade.price >= self._high:
+            self._high = max(self._high, trade.price, key=_high_rank)
+        if trade.price <= self._low:
+            self._low = min(self._low, trade.price, key=_low_rank)
+        self.received_ms = max(self.received_ms, trade.received_ms)
+        self.committed_us = max(self.committed_us, trade.committed_us)
+        return True
+
+    def row(self, key: Sequence[Any], end_ms: int) -> dict[str, Any]:
+        """Return the row of `bars`: times in milliseconds, decimals as text. `key` is (symbol, interval, open_time),
+        `end_ms` the first millisecond after the window."""
+        symbol, interval, open_ms = key
+        volume = EXACT.add(self.bought, self.sold)
+        return {
+            "symbol": symbol,
+            "interval": interval,
+            "open_time": open_ms,
+            "close_time": end_ms - 1,
+            "open": text(self._open),
+            "high": text(self._high),
+            "low": text(self._low),
+            "close": text(self._close),
+            "volume": text(volume),
+            "quote_volume": text(self.quote),
+            "vwap": _quotient(self.quote, volume) if volume else None,
+            "trade_count": len(self._ids),
+            "buy_volume": text(self.bought),
+            "sell_volume": text(self.sold),
+            "imbalance": _quotient(EXACT.subtract(self.bought, self.sold), volume) if volume else None,
+            "event_time": self._last[0],
+            "received_at": self.received_ms,
+            "version": version(open_ms) + len(self._ids),
+        }
+
+
+# Of equal prices with different digits, such as 1.5 and 1.50, the one with more digits is shown, whatever the order.
+
+
+def _high_rank(price: Decimal) -> tuple[Decimal, int]:
+    return price, -int(price.as_tuple().exponent)
+
+
+def _low_rank(price: Decimal) -> tuple[Decimal, int]:
+    return price, int(price.as_tuple().exponent)
+
+
+def _quotient(dividend: Decimal, divisor: Decimal) -> str:
+    return text(QUOTIENT.divide(dividend, divisor).normalize(QUOTIENT))
+
+
+def text(number: Decimal) -> str:
+    """Return the number without exponent."""
+    return format(number, "f")

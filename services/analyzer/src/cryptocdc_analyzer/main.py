@@ -1,0 +1,88 @@
+"""The analyzer: reads the settings, wires everything, and runs until stopped."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.metadata import version
+
+from confluent_kafka import Consumer, KafkaException, Producer
+
+from cryptocdc_adapters.kafka import client_config, group_config
+from cryptocdc_adapters.membership import Membership
+from cryptocdc_adapters.offsets import GroupOffsets
+from cryptocdc_adapters.serving import Health, serve_or_exit
+from cryptocdc_analyzer.loop import AnalyzerLoop
+from cryptocdc_analyzer.stored import StoredTrades
+from cryptocdc_core import feed as feeds
+from cryptocdc_core import logs
+from cryptocdc_core.catalogue import COMPUTED
+from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.exits import Exit, refusing_bad_input, stop_event
+from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.metrics import AnalyzerMetrics
+from cryptocdc_core.names import Names, identity
+from cryptocdc_core.settings import CassandraSettings, KafkaSettings, ProgramSettings
+
+log = logging.getLogger("cryptocdc.analyzer")
+
+HEALTHY_FOR_S = 60
+
+
+def main() -> None:
+    with refusing_bad_input():
+        settings, kafka = ProgramSettings.from_env(), KafkaSettings.from_env()
+        cassandra = CassandraSettings.from_env()
+        logs.configure(settings.log_format, settings.log_level)
+        feed = feeds.load(settings.feed)
+        if feed.spec.analytics is None:
+            raise FeedError([f"spec.analytics: is missing; accepted: one or more of {', '.join(COMPUTED)}"])
+    stop = stop_event()
+    metrics = AnalyzerMetrics(version("cryptocdc-analyzer"))
+    health = Health(HEALTHY_FOR_S)
+    server = serve_or_exit(metrics.registry, health, settings)
+    names = Names(identity(feed.name, settings.source))
+    consumers = GroupOffsets(kafka, names.consumer_group)
+    try:
+        _loop(feed, names, kafka, cassandra, consumers, metrics, health).run(stop)
+    except KafkaException as error:
+        log.error("Kafka: %s", error)
+        sys.exit(Exit.PLATFORM)
+    finally:
+        consumers.close()
+        server.shutdown()
+
+
+def _loop(
+    feed: CryptoFeed,
+    names: Names,
+    kafka: KafkaSettings,
+    cassandra: CassandraSettings,
+    consumers: GroupOffsets,
+    metrics: AnalyzerMetrics,
+    health: Health,
+) -> AnalyzerLoop:
+    assert feed.spec.analytics is not None
+    topics = names.change_topic(RECENT_TRADES.table), names.change_topic("bars")
+    lengths = feed.spec.analytics.bar_lengths
+    log.info("bars of %s from %s", ", ".join(lengths), topics[0])
+    membership = Membership(names.analyzer_group)
+    health.ready_when(membership.obstacle)
+    metrics.group_member.set_function(lambda: membership.member)
+    configured = group_config(kafka, names.analyzer_group, queued_max_messages_kbytes=16_384) | membership.settings
+    producer = client_config(kafka, acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4")
+    return AnalyzerLoop(
+        Consumer(configured, logger=log),
+        Producer(producer, logger=log),
+        topics,
+        lengths,
+        StoredTrades(cassandra, names.keyspace),
+        consumers.committed,
+        metrics,
+        health,
+        lambda: membership.member,
+    )
+
+
+if __name__ == "__main__":
+    main()

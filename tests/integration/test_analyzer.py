@@ -1,0 +1,231 @@
+"""Bars on real servers: whatever is killed, frozen, late or lost, each window has the bar of its stored trades."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cassandra.cluster import Session
+from confluent_kafka.admin import AdminClient
+
+from cryptocdc_adapters import cassandra, offsets
+from cryptocdc_adapters.figures import scrape
+from cryptocdc_adapters.kafka import client_config
+from cryptocdc_core.catalogue import by_table
+from cryptocdc_core.ddl import postgres_partition
+from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_local.applier import Servers
+from cryptocdc_verifier.delivery import ComputedDelivery
+from cryptocdc_verifier.proving_computed import ComputedProof
+from cryptocdc_verifier.report import Report
+from cryptocdc_verifier.target import VerifyError
+from cryptocdc_verifier.verify import sides
+from tests.integration.api_client import free_port
+from tests.integration.test_verifier import Feed
+from tests.integration.waiting import wait_for
+
+pytestmark = pytest.mark.platform
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+
+
+class Market(Feed):
+    """A feed with bars, whose trades a test inserts."""
+
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        super().__init__(
+            servers, folder, "computed", symbols={"names": list(SYMBOLS)}, streams={"recentTrades": {}},
+            analytics={"bars": ["5s", "1m"]},
+        )  # fmt: skip
+        self.base_ms = int(time.time() * 1000) // HOUR_MS * HOUR_MS - 2 * HOUR_MS
+        self.next_id = 1
+
+    def trade(self, minute: int, count: int = 60, ms: int = 0) -> None:
+        """Insert `count` trades of each symbol, spread over a minute that is `minute` minutes after `base_ms`."""
+        start = self.base_ms + minute * MINUTE_MS + ms
+        schema = self.plan.names.schema
+        self.sql(postgres_partition(self.plan.names, by_table("recent_trades"), start - start % 86_400_000))
+        for symbol in SYMBOLS:
+            self.sql(
+                f"INSERT INTO {schema}.recent_trades SELECT '{symbol}', at, n, (100 + (n * 7919) % 997 * 0.01),"
+                " ((n * 104729) % 8191 * 0.00001), n, n, n % 3 = 0, at + interval '20 ms',"
+                " (extract(epoch from at) * 1000000)::bigint"
+                f" FROM (SELECT n, timestamp 'epoch' + ({start} + (n - {self.next_id}) * {MINUTE_MS // count})"
+                f" * interval '1 ms' AS at FROM generate_series({self.next_id}, {self.next_id + count - 1}) n) rows"
+            )
+        self.next_id += count
+
+    def lag(self) -> int:
+        names = self.plan.names
+        return offsets.group_lag(self.servers.kafka, names.analyzer_group, [names.change_topic("recent_trades")])
+
+
+class Analyzer:
+    def __init__(self, market: Market) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self.process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("cryptocdc-analyzer"))],
+            env={
+                **market.environment, "CRYPTOCDC_FEED": str(market.file), "CRYPTOCDC_SOURCE": "simulated",
+                "CRYPTOCDC_METRICS_HOST": "127.0.0.1", "CRYPTOCDC_METRICS_PORT": self.address.partition(":")[2],
+            },
+        )  # fmt: skip
+
+    def metric(self, name: str) -> float:
+        return scrape([self.address]).total(f"cryptocdc_analyzer_{name}")
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@contextlib.contextmanager
+def running(market: Market) -> Iterator[Analyzer]:
+    analyzer = Analyzer(market)
+    try:
+        yield analyzer
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            analyzer.process.send_signal(signal.SIGCONT)
+            analyzer.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def market(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    made = Market(servers, tmp_path_factory.mktemp("feeds"))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def cql(market: Market) -> Iterator[Session]:
+    cluster, session = cassandra.connect(market.servers.cassandra, market.plan.names.keyspace)
+    yield session
+    cluster.shutdown()
+
+
+def assert_proven(report: Report, windows: int) -> None:
+    assert (report.reason, report.tables["bars"].rows) == (None, windows)
+
+
+def bar(market: Market, cql: Session, minute: int) -> Any:
+    at = market.base_ms + minute * MINUTE_MS
+    day = at - at % 86_400_000
+    query = "SELECT * FROM bars WHERE symbol = 'BTCUSDT' AND interval = '1m' AND day = %s AND open_time = %s"
+    return cql.execute(query, (day, at)).one()
+
+
+def test_each_closed_window_is_computed_and_proven(market: Market, cql: Session) -> None:
+    market.trade(0)
+    market.trade(1)
+    with pytest.raises(VerifyError, match="is an analyzer running"):
+        market.verify(stalled_s=2)
+    with running(market) as analyzer:
+        assert_proven(market.verify(), 2 * (12 + 1) * len(SYMBOLS))
+        trades = list(cql.execute(
+            "SELECT * FROM recent_trades WHERE symbol = 'BTCUSDT' AND hour = %s AND trade_time < %s",
+            (market.base_ms, market.base_ms + MINUTE_MS),
+        ))  # fmt: skip
+        found = bar(market, cql, 0)
+        assert (found.trade_count, found.open, found.close) == (60, trades[-1].price, trades[0].price)
+        assert found.volume == sum(trade.quantity for trade in trades)
+        assert found.quote_volume == sum(trade.price * trade.quantity for trade in trades)
+        assert found.buy_volume == sum(trade.quantity for trade in trades if not trade.buyer_is_maker)
+        assert round(found.vwap, 9) == round(found.quote_volume / found.volume, 9)
+        assert found.audit.op == "c"
+        assert analyzer.metric("rows_total") > 0
+        assert analyzer.end(signal.SIGTERM) == 0
+
+
+def test_the_continuous_verifier_proves_what_has_closed(market: Market) -> None:
+    metrics, stop = VerifierMetrics("0"), threading.Event()
+    now_ms = market.base_ms + 3 * MINUTE_MS
+    with running(market), sides(market.target) as (_, stored):
+        wait = ComputedDelivery(market.target).wait
+        ComputedProof(market.target, stored, wait, metrics, stop, 10_000, lambda: now_ms).prove()
+    of = {"feed": market.plan.names.fid, "table": "bars"}
+    value = metrics.registry.get_sample_value
+    assert value("cryptocdc_verifier_rows_total", of) == 2 * (12 + 1) * len(SYMBOLS)
+    assert value("cryptocdc_verifier_differences", of | {"kind": "missing"}) == 0
+    assert value("cryptocdc_verifier_proven_through_timestamp_seconds", of) == (now_ms - 30_000) / 1000
+
+
+def test_trades_that_come_late_correct_their_windows(market: Market, cql: Session) -> None:
+    with running(market):
+        market.trade(3)
+        wait_for("the trades to be read", lambda: market.lag() == 0)
+        before = bar(market, cql, 0)
+        market.trade(0, count=30, ms=1)
+        assert_proven(market.verify(), 3 * (12 + 1) * len(SYMBOLS))
+        after = bar(market, cql, 0)
+        assert (before.trade_count, after.trade_count) == (60, 90)
+        assert after.version > before.version
+
+
+def test_an_analyzer_that_is_killed_or_frozen_beside_another_leaves_the_same_windows(market: Market) -> None:
+    with running(market) as first:
+        market.trade(5, count=600)
+        wait_for("some of them", lambda: first.metric("trades_total") > 0)
+        first.end(signal.SIGKILL)
+    market.trade(6)
+    with running(market) as frozen, running(market) as other:
+        wait_for(
+            "both to share the partitions", lambda: frozen.metric("trades_total") * other.metric("group_member") > 0
+        )
+        market.trade(7, count=600)
+        frozen.process.send_signal(signal.SIGSTOP)
+        market.trade(8)
+        market.trade(7, count=60, ms=7)
+        wait_for("the other to take over", lambda: market.lag() == 0, 60)
+        frozen.process.send_signal(signal.SIGCONT)
+        market.trade(9)
+        assert_proven(market.verify(), 8 * (12 + 1) * len(SYMBOLS))
+
+
+def test_the_group_that_lost_its_offsets_computes_the_same(market: Market) -> None:
+    admin = AdminClient(client_config(market.servers.kafka))
+    group = market.plan.names.analyzer_group
+
+    def forgotten() -> bool:
+        try:
+            admin.delete_consumer_groups([group])[group].result(10)
+        except Exception:  # members that were killed are still waited for
+            return False
+        return True
+
+    wait_for("the group to be removed", forgotten, 60)
+    with running(market) as analyzer:
+        assert_proven(market.verify(), 8 * (12 + 1) * len(SYMBOLS))
+        assert analyzer.metric("trades_total") > 4_000
+
+
+def test_a_bar_that_was_altered_removed_or_added_is_named(market: Market, cql: Session) -> None:
+    at, day = market.base_ms, market.base_ms - market.base_ms % 86_400_000
+    where = "symbol = 'BTCUSDT' AND interval = '1m' AND day = %s AND open_time = %s"
+    cql.execute(f"UPDATE bars SET vwap = 1.5 WHERE {where}", (day, at))
+    cql.execute(f"DELETE FROM bars WHERE {where}", (day, at + 3 * MINUTE_MS))
+    cql.execute(f"UPDATE bars SET high = 7 WHERE {where}", (day, at + 4 * MINUTE_MS))
+    with running(market):
+        report = market.verify()
+        found = report.tables["bars"]
+        assert (found.missing, found.extra, found.different) == (1, 1, 1)
+        assert not report.equal
+        answer = market.command("--json", "--explain")
+    assert answer.returncode == 1
+    document = json.loads(answer.stdout)
+    (altered,) = [key for key in document["keys"] if key["kind"] == "different"]
+    assert (altered["columns"], altered["key"]["interval"]) == (["vwap"], "1m")
+    assert Decimal(altered["cassandra"]["vwap"]) == Decimal("1.5")
+    assert "by hand" in altered["cause"]

@@ -1,0 +1,214 @@
+"""The loop commits only what is in Kafka as bars, and waits where Cassandra must be read."""
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from cassandra.cluster import NoHostAvailable
+from confluent_kafka import KafkaException, TopicPartition
+from tests.unit.analyzer.trades import LENGTHS, START_MS, change_of, trade
+
+from cryptocdc_adapters.serving import Health
+from cryptocdc_analyzer.loop import AnalyzerLoop
+from cryptocdc_analyzer.stored import StoredTrades
+from cryptocdc_core.catalogue import by_table
+from cryptocdc_core.changes import Decoder
+from cryptocdc_core.metrics import AnalyzerMetrics
+from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
+
+TRADES, BARS = "f.f.recent_trades", "f.f.bars"
+
+
+def record(offset, value):
+    return SimpleNamespace(error=lambda: None, partition=lambda: 0, offset=lambda: offset, value=lambda: value)
+
+
+class Broker:
+    """Consumer and producer of one partition. `committed` is what the group had committed before."""
+
+    def __init__(self, committed=-1001, metadata="", low=0):
+        self.before, self.low = TopicPartition(TRADES, 0, committed, metadata), low
+        self.records, self.commits, self.sent = [], [], []
+        self.paused, self.start, self.refuse, self.hold = False, None, None, []
+
+    def subscribe(self, topics, on_assign, on_revoke, on_lost):
+        self.assign, self.revoke = on_assign, on_revoke
+
+    def committed(self, partitions, timeout):
+        return [self.before]
+
+    def get_watermark_offsets(self, at, timeout):
+        return self.low, 1_000
+
+    def incremental_assign(self, starts):
+        self.start = starts[0].offset
+
+    def incremental_unassign(self, partitions): ...
+
+    def consume(self, count, timeout):
+        if self.paused:
+            return []
+        given, self.records = self.records, []
+        return given
+
+    def pause(self, partitions):
+        self.paused = True
+
+    def resume(self, partitions):
+        self.paused = False
+
+    def commit(self, offsets, asynchronous):
+        self.commits += [(at.offset, at.metadata) for at in offsets]
+
+    def close(self): ...
+
+    def send(self, *values):
+        for value in values:
+            offset = (self.start or 0) + len(self.records)
+            self.records.append(record(offset, value))
+
+    # The producer.
+    def produce(self, topic, value, key, partition, on_delivery):
+        assert (topic, key, partition) == (BARS, b'{"symbol":"BTCUSDT"}', 0)
+        self.sent.append(Decoder(by_table("bars")).decode(value))
+        self.hold.append(on_delivery)
+
+    def poll(self, timeout): ...
+
+    def flush(self, timeout):
+        if self.refuse == "slow":
+            return len(self.hold)
+        for delivered in self.hold:
+            delivered(self.refuse, None)
+        self.hold = []
+        return 0
+
+
+class Store:
+    def __init__(self, *trades):
+        self.trades, self.asked = trades, []
+
+    def read(self, spans):
+        self.asked += spans
+        return list(self.trades)
+
+    def close(self): ...
+
+
+def loop_of(broker, store=None, written=lambda _: {}, since_ms=START_MS - FUTURE_TOLERANCE_MS):
+    made = AnalyzerLoop(
+        broker, broker, (TRADES, BARS), LENGTHS, cast(StoredTrades, store or Store()), written,
+        AnalyzerMetrics("0"), Health(60), lambda: True, lambda: since_ms,
+    )  # fmt: skip
+    made._consumer.subscribe([TRADES], made._assigned, made._revoked, made._lost)
+    broker.assign(broker, [TopicPartition(TRADES, 0)])
+    return made
+
+
+def step(loop):
+    loop._ask_at = loop._commit_at = 0
+    loop.step()
+
+
+def test_bars_are_changes_as_the_connector_sends_them_and_then_the_offset_is_committed():
+    broker = Broker()
+    loop = loop_of(broker)
+    assert broker.start == 0
+    broker.send(change_of(trade(0)), change_of(trade(1)))
+    step(loop)
+    assert {(bar.interval, bar.trade_count, bar.op, bar.committed_us) for bar in broker.sent} == {
+        (interval, 2, "c", trade(1).committed_us) for interval in LENGTHS
+    }
+    assert broker.commits == [(2, "1m,5s")]
+
+
+def test_nothing_is_committed_before_kafka_has_the_bars():
+    broker = Broker()
+    loop = loop_of(broker)
+    broker.refuse = "slow"
+    broker.send(change_of(trade(0)))
+    step(loop)
+    assert broker.commits == []
+    broker.refuse = None
+    step(loop)
+    assert broker.commits == [(1, "1m,5s")]
+
+
+def test_a_bar_that_is_refused_ends_the_program_uncommitted():
+    broker = Broker()
+    loop = loop_of(broker)
+    broker.refuse = object()
+    broker.send(change_of(trade(0)))
+    step(loop)
+    with pytest.raises(KafkaException):
+        step(loop)
+    assert broker.commits == []
+
+
+def test_an_unknown_window_is_read_only_once_the_consumers_have_passed_the_record():
+    broker, store = Broker(committed=5, metadata="5s,1m"), Store(trade(0), trade(1))
+    written: dict[tuple[str, int], int] = {}
+    loop = loop_of(broker, store, lambda _: written, since_ms=START_MS)
+    assert broker.start == 5
+    broker.send(change_of(trade(1)))
+    step(loop)
+    written[TRADES, 0] = 5
+    step(loop)
+    assert (store.asked, broker.sent, broker.commits, broker.paused) == ([], [], [], True)
+    written[TRADES, 0] = 6
+    step(loop)
+    assert [bar.trade_count for bar in broker.sent] == [2, 2]
+    assert (broker.commits, broker.paused) == ([(6, "1m,5s")], False)
+
+
+def test_a_cassandra_that_does_not_answer_is_waited_for():
+    class Down(Store):
+        def read(self, spans):
+            if not self.asked:
+                self.asked.append("once")
+                raise NoHostAvailable("down", {})
+            return super().read(spans)
+
+    broker = Broker()
+    loop = loop_of(broker, Down(trade(0)), lambda _: {(TRADES, 0): 9}, since_ms=START_MS)
+    broker.send(change_of(trade(0)))
+    step(loop)
+    step(loop)
+    assert broker.sent == []
+    step(loop)
+    assert len(broker.sent) == 2
+
+
+def test_a_length_that_was_not_computed_before_is_computed_from_the_topics_beginning():
+    broker = Broker(committed=500, metadata="5s", low=100)
+    loop_of(broker)
+    assert broker.start == 100
+
+
+def test_a_revoked_partition_is_committed_and_no_longer_waited_for():
+    broker = Broker()
+    loop = loop_of(broker)
+    broker.send(change_of(trade(0)))
+    loop._commit_at = float("inf")
+    loop.step()
+    broker.revoke(broker, [TopicPartition(TRADES, 0)])
+    assert broker.commits == [(1, "1m,5s")]
+    late = Broker()
+    loop = loop_of(late, since_ms=START_MS)
+    late.send(change_of(trade(0)))
+    step(loop)
+    late.revoke(late, [TopicPartition(TRADES, 0)])
+    step(loop)
+    assert (late.commits, late.paused) == ([], False)
+
+
+def test_what_is_not_a_trade_is_passed_over_and_counted():
+    broker = Broker()
+    loop = loop_of(broker)
+    broker.send(b"{}", change_of(trade(0), op="d"), change_of(trade(0)))
+    step(loop)
+    assert [bar.trade_count for bar in broker.sent] == [1, 1]
+    assert broker.commits == [(3, "1m,5s")]
+    metrics = loop._metrics.registry
+    assert metrics.get_sample_value("cryptocdc_analyzer_undecodable_total") == 1
+    assert metrics.get_sample_value("cryptocdc_analyzer_deletes_total") == 1

@@ -1,0 +1,42 @@
+"""Trades of a window, and changes of them as the connector sends them."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from cryptocdc_analyzer.bars import Trade
+
+START_MS = 1_790_000_000_000 - 1_790_000_000_000 % 60_000
+LENGTHS = {"5s": 5_000, "1m": 60_000}
+
+
+def trade(
+    at: int,
+    id: int | None = None,
+    price: str = "100",
+    quantity: str = "1",
+    bought: bool = True,
+    symbol: str = "BTCUSDT",
+) -> Trade:
+    """A trade `at` milliseconds after START_MS."""
+    at_ms = START_MS + at
+    number = at if id is None else id
+    return Trade(symbol, at_ms, number, Decimal(price), Decimal(quantity), bought, at_ms + 10, at_ms * 1000 + 20_000)
+
+
+def change_of(made: Trade, op: str = "c") -> bytes:
+    return json.dumps(
+        {
+            "symbol": made.symbol, "trade_time": made.at_ms, "trade_id": made.id, "price": format(made.price, "f"),
+            "quantity": format(made.quantity, "f"), "first_trade_id": made.id, "last_trade_id": made.id,
+            "buyer_is_maker": not made.bought, "received_at": made.received_ms, "version": made.at_ms * 1000,
+            "__op": op, "__lsn": 1, "__source_ts_us": made.committed_us, "__deleted": "false",
+        }
+    ).encode()  # fmt: skip
+
+
+def bars_of(rows: list[tuple[dict[str, Any], int]]) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """The rows by symbol, interval and milliseconds after START_MS."""
+    return {(row["symbol"], row["interval"], row["open_time"] - START_MS): row for row, _ in rows}
