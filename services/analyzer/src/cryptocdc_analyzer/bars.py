@@ -1,4 +1,4 @@
-"""One bar: what the trades of a window amount to, exactly and in any order. Pure.
+"""One bar: the exact aggregate of a window's trades, in any order. Pure.
 
 A bar depends on nothing but the set of its trades: a repeated trade is ignored, and any order gives the same bar. Its
 version grows with each trade, so that of two bars of one window the one with more trades wins, whoever wrote it and
@@ -16,7 +16,7 @@ from cryptocdc_core.versions import version
 EXACT = Context(prec=400, Emin=-10_000, Emax=10_000, traps=[Inexact, InvalidOperation, Overflow])
 """More digits than the sum of a day's trades has. Rounding raises, so that a sum is exact or not there."""
 QUOTIENT = Context(prec=16, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation])
-"""A quotient may have no end: 16 significant digits, half even, without zeros at the end."""
+"""A quotient may be infinite: 16 significant digits, rounded half even, without trailing zeros."""
 ZERO = Decimal(0)
 
 

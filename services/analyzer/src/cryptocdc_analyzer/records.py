@@ -1,4 +1,4 @@
-"""Trades out of change records, and rows of computed tables into records of the same form. Pure."""
+"""Decodes trades from change records, and encodes rows of computed tables in the same form. Pure."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Span(NamedTuple):
 
 @dataclass
 class Added:
-    """What became of some trades."""
+    """The outcome of adding some trades."""
 
     repeated: int = 0
     late: int = 0

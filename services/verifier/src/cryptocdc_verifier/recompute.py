@@ -1,7 +1,7 @@
-"""Bars computed from stored trades, plainly: the analyzer's results are held against these. Pure.
+"""Computes bars from stored trades in a simple way, to compare the analyzer's results with. Pure.
 
-It shares nothing with the analyzer: here all trades of a window are at hand, sums are of whole numbers, and quotients
-are fractions.
+It shares nothing with the analyzer: here all trades of a window are available, sums are of integers, and quotients are
+fractions.
 """
 
 from __future__ import annotations
