@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.analysis import analysis
 from bench.api_latency import latest_prices
 from bench.consumers import Ours, Tutorial
 from bench.first_row import first_row
@@ -30,6 +31,7 @@ WARM_UP_ROWS = 5_000, 200_000
 """Rows of the tutorials' pipeline and of ours in each of at most WARM_UPS rounds, which are not counted."""
 WARM_UPS = 8
 RATES = (200, 2000)
+ANALYTICS, ANALYSIS_S = {"bars": ["5s", "1m"]}, 20
 
 
 def main() -> None:
@@ -59,6 +61,8 @@ def main() -> None:
                 for number in range(options.runs):
                     console.print(f"[bold]end to end and latency, {number + 1} of {options.runs}")
                     _measure_pipelines(report, pids, tutorial, ours, folder)
+                console.print("[bold]analyzer")
+                _measure_analyzer(report, Pipeline("analyzed", servers, folder, analytics=ANALYTICS))
                 for number in range(options.runs):
                     console.print(f"[bold]API, {number + 1} of {options.runs}")
                     _measure_api(report, platform, folder)
@@ -108,6 +112,14 @@ def _measure_pipelines(
         values = latency(ours, rate, LATENCY_S, folder)
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
             report.add(f"latency_ms.{rate}.{name}", percentile(values, share))
+
+
+def _measure_analyzer(report: Report, pipeline: Pipeline) -> None:
+    pipeline.apply(pipeline.plan.connector)
+    cpu_us, values = analysis(pipeline, ANALYSIS_S)
+    report.add("analyzer.cpu_us_per_trade", cpu_us)
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        report.add(f"analyzer.commit_to_bar_ms.{name}", percentile(values, share))
 
 
 def _measure_api(report: Report, platform: Platform, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The two consumers as processes, and the number of rows that Cassandra has acknowledged to each."""
+"""The two consumers as processes, with the number of rows that Cassandra has acknowledged to each; the analyzer."""
 
 from __future__ import annotations
 
@@ -57,14 +57,7 @@ class Ours(_Process):
     """Runs `cryptocdc-consumer`; if `latencies` is given, through bench.probe."""
 
     def __init__(self, pipeline: Pipeline, latencies: Path | None = None) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        environment = {
-            **os.environ, "CRYPTOCDC_FEED": str(pipeline.feed_file), "CRYPTOCDC_SOURCE": "simulated",
-            "CRYPTOCDC_METRICS_HOST": "127.0.0.1", "CRYPTOCDC_METRICS_PORT": str(port),
-            "CRYPTOCDC_LOG_LEVEL": "WARNING",
-        }  # fmt: skip
+        port, environment = _served(pipeline)
         program = str(Path(sys.executable).with_name("cryptocdc-consumer"))
         command = [program] if latencies is None else [sys.executable, "-m", "bench.probe", str(latencies)]
         self._url = f"http://127.0.0.1:{port}/metrics"
@@ -90,3 +83,23 @@ class Ours(_Process):
         except OSError:
             return 0
         return int(float(found.group(1))) if found else 0
+
+
+class Analyzer(_Process):
+    """Runs `cryptocdc-analyzer`."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        program = str(Path(sys.executable).with_name("cryptocdc-analyzer"))
+        self.process = subprocess.Popen([program], env=_served(pipeline)[1], text=True)
+
+
+def _served(pipeline: Pipeline) -> tuple[int, dict[str, str]]:
+    """Return a free port for a program's metrics, and the program's environment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port, {
+        **os.environ, "CRYPTOCDC_FEED": str(pipeline.feed_file), "CRYPTOCDC_SOURCE": "simulated",
+        "CRYPTOCDC_METRICS_HOST": "127.0.0.1", "CRYPTOCDC_METRICS_PORT": str(port),
+        "CRYPTOCDC_LOG_LEVEL": "WARNING",
+    }  # fmt: skip

@@ -83,14 +83,14 @@ def wait_until(what: str, probe: Callable[[], Any], every_s: float = 0.02, limit
     return result
 
 
-def bench_feed(name: str, folder: Path) -> Path:
+def bench_feed(name: str, folder: Path, **spec: object) -> Path:
     """Write a feed with one stream to a file; return its path."""
     document = {
         "apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": name},
         "spec": {
             "exchange": "simulated", "symbols": {"names": list(SYMBOLS)}, "streams": {"recentTrades": {}},
             "retention": {"postgres": "keep", "kafka": "1d", "cassandra": "90d"},
-            "scaling": {"partitions": PARTITIONS},
+            "scaling": {"partitions": PARTITIONS}, **spec,
         },
     }  # fmt: skip
     file = folder / f"{name}.yaml"
@@ -101,9 +101,9 @@ def bench_feed(name: str, folder: Path) -> Path:
 class Pipeline:
     """A pipeline from PostgreSQL to Cassandra with its own tables, topics and connector."""
 
-    def __init__(self, name: str, servers: Servers, folder: Path) -> None:
+    def __init__(self, name: str, servers: Servers, folder: Path, **spec: object) -> None:
         self.servers = servers
-        self.feed_file = bench_feed(name, folder)
+        self.feed_file = bench_feed(name, folder, **spec)
         self.plan: Plan = plan(ResolvedFeed(feeds.load(self.feed_file), "simulated", SYMBOLS), servers.facts)
         self.connect = Connect(servers.connect.url)
         self.database = postgres.connect(servers.postgres, "bench")

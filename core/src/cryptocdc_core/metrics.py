@@ -295,6 +295,9 @@ class AnalyzerMetrics(ProgramMetrics):
         self.undecodable = Counter(
             f"{p}undecodable_total", "Records skipped because they are not valid trades.", registry=r
         )
+        self.missed = Counter(
+            f"{p}missed_total", "Trades that Kafka's retention removed before they were read.", registry=r
+        )
         self.deletes = Counter(
             f"{p}deletes_total", "Deletions of trades by hand, which leave the bars as they are.", registry=r
         )

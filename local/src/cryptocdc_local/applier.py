@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cryptocdc_adapters import cassandra, kafka, postgres, slots
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_adapters.symbols import write_symbols
+from cryptocdc_core.catalogue import COMPUTED
 from cryptocdc_core.ddl import drop_cassandra, drop_postgres
 from cryptocdc_core.plan import Plan
 from cryptocdc_core.platform import PlatformFacts
@@ -102,7 +103,9 @@ def delete(plan: Plan, servers: Servers, report: Report, *, everything: bool) ->
         write_symbols(servers.kafka, plan.names.symbols_topic, {})
         return
     report("topics in Kafka")
-    kafka.delete_topics(servers.kafka, [topic.name for topic in plan.topics])
+    # A computed stream may have been removed from the feed; its topic was kept.
+    computed = [plan.names.change_topic(table) for table in COMPUTED]
+    kafka.delete_topics(servers.kafka, [*(topic.name for topic in plan.topics), *computed])
     report("tables in PostgreSQL")
     postgres.apply_schema(servers.postgres, drop_postgres(plan.names))
     report("tables in Cassandra")

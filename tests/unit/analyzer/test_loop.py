@@ -212,3 +212,20 @@ def test_what_is_not_a_trade_is_passed_over_and_counted():
     metrics = loop._metrics.registry
     assert metrics.get_sample_value("cryptocdc_analyzer_undecodable_total") == 1
     assert metrics.get_sample_value("cryptocdc_analyzer_deletes_total") == 1
+
+
+def test_trades_that_kafka_removed_unread_are_counted():
+    broker = Broker(committed=40, metadata="1m,5s", low=100)
+    loop = loop_of(broker)
+    assert broker.start == 100
+    assert loop._metrics.registry.get_sample_value("cryptocdc_analyzer_missed_total") == 60
+
+
+def test_it_is_not_ready_while_it_waits_for_long():
+    broker = Broker()
+    loop = loop_of(broker, since_ms=START_MS)
+    broker.send(change_of(trade(0)))
+    step(loop)
+    assert loop.obstacle() is None
+    loop._waiting_since -= 60
+    assert "for consumers or Cassandra" in (loop.obstacle() or "")

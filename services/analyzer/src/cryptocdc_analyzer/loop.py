@@ -33,6 +33,7 @@ POLL_S = 0.1
 COMMIT_EVERY_S = 1.0
 ASK_EVERY_S = 0.2
 LOG_EVERY_S = 10.0
+STALLED_S = 30.0
 TIMEOUT_S = 10.0
 FLUSH_S = 10.0
 
@@ -95,6 +96,11 @@ class AnalyzerLoop:
         finally:
             self._consumer.close()
             self._stored.close()
+
+    def obstacle(self) -> str | None:
+        """Return why nothing is computed, None while it is. Thread-safe."""
+        waiting_s = time.monotonic() - self._waiting_since if self._waiting else 0.0
+        return f"waiting for {waiting_s:.0f} s for consumers or Cassandra" if waiting_s > STALLED_S else None
 
     def step(self) -> None:
         """Process the records that have arrived, at most AT_ONCE; while waiting, only see whether that is over."""
@@ -221,6 +227,9 @@ class AnalyzerLoop:
             computed = set((at.metadata or "").split(","))
             whole = at.offset < 0 or self._lengths.keys() - computed
             start = low if whole else min(max(at.offset, low), high)  # a recreated topic begins at 0
+            if 0 <= at.offset < low and not whole:
+                self._metrics.missed.inc(low - at.offset)
+                log.error("partition %d: Kafka no longer has %d unread trades", at.partition, low - at.offset)
             starts.append(TopicPartition(self._topic, at.partition, start))
             log.info("partition %d: reading from offset %d of %d", at.partition, start, high)
         return starts

@@ -71,7 +71,7 @@ def _loop(
     metrics.group_member.set_function(lambda: membership.member)
     configured = group_config(kafka, names.analyzer_group, queued_max_messages_kbytes=16_384) | membership.settings
     producer = client_config(kafka, acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4")
-    return AnalyzerLoop(
+    loop = AnalyzerLoop(
         Consumer(configured, logger=log),
         Producer(producer, logger=log),
         topics,
@@ -82,6 +82,8 @@ def _loop(
         health,
         lambda: membership.member,
     )
+    health.ready_when(loop.obstacle)
+    return loop
 
 
 if __name__ == "__main__":

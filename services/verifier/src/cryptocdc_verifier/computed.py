@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
@@ -18,6 +18,8 @@ from cryptocdc_verifier.window import Partition, Window, partitions_of
 CLOSED_AFTER_MS = 30_000
 """A window counts as closed this long after its end: the analyzer's lateness. Later trades correct it as well."""
 HOUR_MS = 3_600_000
+Firsts = dict[tuple[str, str], int]
+"""The open time of the first bar that must be there, by symbol and interval, in milliseconds since the epoch."""
 
 
 class BarsComparison:
@@ -45,12 +47,21 @@ class BarsComparison:
 
     def compare(self, window: Window) -> None:
         """Compare the windows that lie in `window`. All that was captured before must have been written."""
-        first, chunks = self._firsts(), self._chunks()
-        for symbol in sorted({symbol for symbol, _ in first}):
+        firsts, chunks = self.firsts(), self._chunks()
+        for symbol in sorted({symbol for symbol, _ in firsts}):
             for chunk in chunks[symbol]:
                 part = Window(chunk, chunk + self._chunk_ms).meet(window)
                 if part is not None:
-                    self._compare(symbol, part, first)
+                    self._compare(symbol, part, firsts, self._lengths)
+
+    def compare_closed(self, since_ms: int, end_ms: int, firsts: Firsts) -> None:
+        """Compare the windows that end after `since_ms` and no later than `end_ms`; `firsts` is from that method."""
+        for interval, length in self._lengths.items():
+            window = Window(since_ms // length * length, end_ms // length * length)
+            for symbol in sorted({symbol for symbol, _ in firsts}):
+                for start in range(window.start, window.end, self._chunk_ms):
+                    part = Window(start, min(start + self._chunk_ms, window.end))
+                    self._compare(symbol, part, firsts, {interval: length})
 
     def settle(self) -> None:
         """Compute the windows that seem to differ again, ROUNDS times, and count those that still do."""
@@ -65,10 +76,10 @@ class BarsComparison:
                     window = Window(open_ms, open_ms + length)
                     self._differing(symbol, interval, window, last=left == 0)
 
-    def _compare(self, symbol: str, part: Window, first: dict[tuple[str, str], int]) -> None:
+    def _compare(self, symbol: str, part: Window, first: Firsts, lengths: Mapping[str, int]) -> None:
         trades = list(self._trades(symbol, part))
         self._paced(len(trades))
-        for interval, length in self._lengths.items():
+        for interval, length in lengths.items():
             start = max(part.start, first.get((symbol, interval), part.end))
             whole = Window(-(-start // length) * length, part.end // length * length)
             if whole.start >= whole.end:
@@ -122,7 +133,7 @@ class BarsComparison:
                 found[partition.prefix[0]].update(range(start, span.end, self._chunk_ms))
         return {symbol: sorted(starts) for symbol, starts in found.items()}
 
-    def _firsts(self) -> dict[tuple[str, str], int]:
+    def firsts(self) -> Firsts:
         """Return since when bars must be there, by symbol and interval: from the first one on, as the analyzer starts
         with what Kafka still has; where there is none, from the newest hour with trades on."""
         newest: dict[str, int] = {}

@@ -22,6 +22,7 @@ log = logging.getLogger("cryptocdc.verifier")
 PAUSE_S = 20.0
 """Between two passes: with the minute and its grace period, the proof trails by one to two minutes."""
 RETENTION_S = 600.0
+COMPUTED_STALLED_S = 20.0
 _AGAIN_S = 5.0
 
 
@@ -51,11 +52,11 @@ def _connected(
             # First, since proving waits while the pipeline is stalled, which is when these metrics are needed.
             publish(target, postgres, metrics)
             continuous.prove()
-            if computed is not None:
-                computed.prove()
             if time.monotonic() >= next_retention:
                 retention.drop_old()
                 next_retention = time.monotonic() + RETENTION_S
+            if computed is not None:
+                _prove_computed(computed, target, stop)
             stop.wait(PAUSE_S)
 
 
@@ -63,7 +64,17 @@ def _computed(
     target: Target, cassandra: CassandraSide, stop: threading.Event, metrics: VerifierMetrics, rows_per_s: int
 ) -> ComputedProof:
     clock = Clock(sleep=lambda seconds: _sleep(stop, seconds))
-    return ComputedProof(target, cassandra, ComputedDelivery(target, clock=clock).wait, metrics, stop, rows_per_s)
+    delivery = ComputedDelivery(target, COMPUTED_STALLED_S, clock)
+    return ComputedProof(target, cassandra, delivery.wait, metrics, stop, rows_per_s)
+
+
+def _prove_computed(computed: ComputedProof, target: Target, stop: threading.Event) -> None:
+    """Run a pass, last and on its own: an analyzer that does not run must not delay the proofs of captured rows."""
+    try:
+        computed.prove()
+    except VerifyError as error:
+        if not stop.is_set():
+            log.warning("%s: computed tables are not proven: %s", target.names.fid, error)
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

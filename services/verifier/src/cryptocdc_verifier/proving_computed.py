@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_core.times import iso, now_ms
 from cryptocdc_verifier.cassandra import CassandraSide
-from cryptocdc_verifier.computed import CLOSED_AFTER_MS, BarsComparison, closed
+from cryptocdc_verifier.computed import CLOSED_AFTER_MS, BarsComparison, Firsts, closed
 from cryptocdc_verifier.pace import Pace
 from cryptocdc_verifier.target import Target
 from cryptocdc_verifier.window import END_OF_TIME, Window
@@ -18,6 +18,8 @@ log = logging.getLogger("cryptocdc.verifier")
 
 FIRST_MS = 600_000
 """How far back the first pass looks; `cryptocdc verify` compares everything."""
+FIRSTS_MS = 600_000
+"""How often all partitions are read from Cassandra, to find new symbols."""
 MOST_MS = 3_600_000
 """What differed is compared again for this long."""
 
@@ -43,18 +45,19 @@ class ComputedProof:
         self._pace = Pace(rows_per_s, stop)
         self._now = now
         self._through = now() - FIRST_MS
+        self._firsts: Firsts | None = None
+        self._firsts_at = 0
 
     def prove(self) -> None:
         """Compare what has closed. Raises VerifyError or an error of Cassandra's driver."""
         now = self._now()
-        # The longest bars close last: each pass begins early enough to contain those that have closed since the last.
-        assert self._target.feed.spec.analytics is not None
-        longest = max(self._target.feed.spec.analytics.bar_lengths.values())
         end = closed(Window(0, END_OF_TIME), now).end
-        window = Window(max(self._through, end - MOST_MS) - longest, end)
+        since = max(self._through, end - MOST_MS)
         self._wait()
         comparison = BarsComparison(self._target, self._cassandra, self._wait, self._pace)
-        comparison.compare(window)
+        if self._firsts is None or now - self._firsts_at > FIRSTS_MS:
+            self._firsts, self._firsts_at = comparison.firsts(), now
+        comparison.compare_closed(since, end, self._firsts)
         comparison.settle()
         found, fid, table = comparison.result, self._target.names.fid, comparison.stream.table
         self._metrics.rows.labels(fid, table).inc(found.rows)
@@ -68,7 +71,7 @@ class ComputedProof:
             log.error(
                 "%s differs from the stored trades between %s and %s: %d missing, %d extra, %d different;"
                 " `cryptocdc verify --explain` shows them",
-                table, iso(window.start), iso(window.end), found.missing, found.extra, found.different,
+                table, iso(since), iso(end), found.missing, found.extra, found.different,
             )  # fmt: skip
         through = self._through if found.first is None else min(self._through, found.first)
         self._metrics.proven_through.labels(fid, table).set(through / 1000)
