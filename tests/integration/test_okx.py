@@ -10,8 +10,16 @@ from typing import Any
 import pytest
 
 from tests.integration import recorded
-from tests.integration.conftest import ALL_STREAMS, Starter, feed_document
-from tests.integration.test_run import assert_equal, assert_no_gap, fault, finish, rows_in_cassandra, trade_ids
+from tests.integration.conftest import ALL_STREAMS, PERPETUAL_STREAMS, PERPETUAL_TABLES, Starter, feed_document
+from tests.integration.test_run import (
+    assert_equal,
+    assert_no_gap,
+    fault,
+    finish,
+    rows_in_cassandra,
+    rows_of,
+    trade_ids,
+)
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
@@ -42,6 +50,28 @@ def test_faults_on_spot_and_swap_cost_nothing_nor_does_a_market_that_is_not_list
 
     assert_equal(result)
     assert min(result["counts"].values()) > 0
+
+
+def test_mark_prices_open_interest_and_liquidations_of_a_swap_are_whole_and_equal(start: Starter) -> None:
+    """A spot market beside it has none of them; a killed producer and a cut leave no row different."""
+    streams = {**PERPETUAL_STREAMS, "latestPrices": {}}
+    with start(feed_document("okx-marks", [SPOT, SWAP], streams, exchange="okx")) as it:
+        wait_for("rows of every stream", lambda: all(rows_in_cassandra(it, t) for t in PERPETUAL_TABLES), 180)
+        it.programs.kill(it.programs.names("producer")[0])
+        fault(it, "cut")
+        before = rows_in_cassandra(it, "mark_prices")
+        wait_for("mark prices of the next producer", lambda: rows_in_cassandra(it, "mark_prices") > before + 4, 90)
+        result = finish(it)
+        query = f"SELECT event_time, index_price, next_funding_time FROM {it.plan.names.schema}.mark_prices"
+        marks = rows_of(it, query)
+        symbols = {
+            table: {symbol for (symbol,) in rows_of(it, f"SELECT symbol FROM {it.plan.names.schema}.{table}")}
+            for table in (*PERPETUAL_TABLES, "latest_prices")
+        }
+
+    assert_equal(result)
+    assert symbols == {**{table: {SWAP} for table in PERPETUAL_TABLES}, "latest_prices": {SPOT, SWAP}}
+    assert all(index > 0 and (ends is None or ends > at) for at, index, ends in marks)
 
 
 def frames(folder: Path, channel: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.catalogue.streams import RECENT_TRADES, STREAMS
 from cryptocdc_core.feed import Streams
 from cryptocdc_core.resolve import Market
 from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow, Row
@@ -57,6 +57,10 @@ class Refill:
     """Of trades: the id of a market's first one."""
 
 
+def every_market(_: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Offer:
     """A stream that a venue has. `sources`: the APIs over which it comes, as in the feed (`websocket`, `rest`)."""
@@ -68,6 +72,10 @@ class Offer:
     accepted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The values that a field of the stream's settings, such as `kind` or `intervals`, may have at this venue, where
     that is less than the feed's model accepts. A feed with another value is refused."""
+    covers: Callable[[str], bool] = every_market
+    """Whether the market with this symbol has it, at a venue whose markets are of several kinds."""
+    shared: bool = False
+    """Whether one channel has the rows of all its markets, including those that were not asked for."""
 
     def of(self, settings: object) -> Offer:
         """Return what is offered of a stream with these settings of the feed. For some kinds of trades it is less, and
@@ -449,6 +457,11 @@ class Venue:
         """Return the tables whose rows are lost when a feed with these streams misses them."""
         offers = {table: offer.of(getattr(streams, table)) for table, offer in self.offers.items()}
         return frozenset(table for table, offer in offers.items() if offer.refill is None)
+
+    def lacking(self, streams: Streams, symbol: str) -> list[str]:
+        """Return the names of those streams that the venue has, but not of this market."""
+        tables = {table for table in streams.tables if table in self.offers and not self.offers[table].covers(symbol)}
+        return [stream.name for stream in STREAMS.values() if stream.table in tables]
 
     def gives_by_id(self, kind: str) -> bool:
         """Return whether trades of this kind can be requested by id, and so be filled in later."""

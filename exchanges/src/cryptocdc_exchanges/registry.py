@@ -77,6 +77,14 @@ def _problems(venue: Venue, feed: CryptoFeed, name: str) -> Iterator[str]:
             f" exchanges that have {name}: {', '.join(others) or 'none'}"
         )
         return
+    names = feed.spec.symbols.names or []
+    if names and not any(map(offer.covers, names)):
+        example = next(filter(offer.covers, venue.always_listed))
+        given_names = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        yield (
+            f"{field}: {venue.name} has it for no market of spec.symbols.names ({given_names}); accepted: names with a"
+            f" market that has it, such as {example}"
+        )
     choices = {"source": offer.sources} if hasattr(settings, "source") else {}
     for option, accepted in {**choices, **offer.accepted}.items():
         value: Any = getattr(settings, option)

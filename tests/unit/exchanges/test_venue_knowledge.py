@@ -24,6 +24,7 @@ WORDS = {
     "okx": (
         "/api/v5", "/ws/v5", "instId", "instType", "tradeId", "prevSeqId", "history-trades", "history-candles",
         "trades-all", "volCcy24h", "51001", "50011", "64008",
+        "idxPx", "fundingRate", "liquidation-orders", "oiCcy",
     ),
 }  # fmt: skip
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from tests.unit.core.feeds import feed
 
-from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, ORDER_BOOK, RECENT_TRADES
+from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, MARK_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.exits import BadInput
-from cryptocdc_core.feed import BestQuotes, Streams
+from cryptocdc_core.feed import BestQuotes, MarkPrices, Streams
 from cryptocdc_core.hops import Sent, Stored, Trail, Values, Written
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.trace.commands import chosen_stream, parsed_key
@@ -67,14 +67,17 @@ def test_a_key_that_is_none_is_refused_by_its_column(given: list[str], told: str
     assert told in str(refused.value)
 
 
-def heard(*events: dict[str, Any]) -> Listener:
+def heard(
+    *events: dict[str, Any], streams: Streams = FEED.spec.streams, channel: str = "aggTrade", venue: str = "binance"
+) -> Listener:
     """A listener that has heard these events and hears nothing more."""
     made = object.__new__(Listener)
-    made.channel, made.since_us, made.problem = "btcusdt@aggTrade", NOW * 1000, ""
-    raws = [json.dumps({"stream": made.channel, "data": event}).encode() for event in events]
-    made._heard = deque(((NOW + at) * 1000, raw) for at, raw in enumerate(raws))
+    made.channel, made.since_us, made.problem = f"btcusdt@{channel}", NOW * 1000, ""
+    wrapped = ({"stream": made.channel, "data": event} if venue == "binance" else event for event in events)
+    raws = [json.dumps(frame).encode() for frame in wrapped]
     made._closing, made._thread = threading.Event(), threading.Thread()
-    made._decode = VENUES["binance"].frames.decoder(FEED.spec.streams)
+    made._decode = VENUES[venue].frames.decoder(streams)
+    made._heard = deque(((NOW + at) * 1000, raw, made._events(raw)) for at, raw in enumerate(raws))
     return made
 
 
@@ -96,14 +99,35 @@ def test_the_frame_of_a_row_is_the_one_that_makes_it() -> None:
 
 def test_a_quote_that_capture_dated_has_the_frame_of_its_update() -> None:
     quote = {"u": 6, "s": "BTCUSDT", "b": "1.50", "B": "2.0", "a": "1.60", "A": "3.0"}
-    listener = heard(quote | {"u": 5}, quote)
-    listener._decode = VENUES["binance"].frames.decoder(Streams(bestQuotes=BestQuotes()))
-    listener._heard = deque((at, raw.replace(b"aggTrade", b"bookTicker")) for at, raw in listener._heard)
+    listener = heard(quote | {"u": 5}, quote, streams=Streams(bestQuotes=BestQuotes()), channel="bookTicker")
     frame = listener.frame_of(BEST_QUOTES, {"symbol": "BTCUSDT", "update_id": 6, "event_time": NOW - 3})
     assert frame is not None
     assert json.loads(frame.text)["data"]["u"] == 6
     assert frame.values is not None
     assert "event_time" not in frame.values
+
+
+def test_a_row_that_is_joined_from_several_channels_has_the_frame_that_completed_it() -> None:
+    streams, swap = Streams(markPrices=MarkPrices()), "BTC-USDT-SWAP"
+
+    def push(channel: str, subject: str, **data: str) -> dict[str, Any]:
+        arg = {"channel": channel, "instId": subject}
+        return {"arg": arg, "data": [{"instId": subject, "ts": str(NOW), **data}]}
+
+    listener = heard(
+        push("index-tickers", "BTC-USDT", idxPx="98"),
+        push("funding-rate", swap, fundingRate="0.0001", fundingTime=str(NOW + 1)),
+        push("mark-price", swap, markPx="100"),
+        push("index-tickers", "BTC-USDT", idxPx="99"),
+        push("mark-price", swap, markPx="101", ts=str(NOW + 1)),
+        venue="okx", streams=streams, channel="mark-price",
+    )  # fmt: skip
+    row = {"symbol": swap, "event_time": NOW, "version": NOW * 1000}
+    frame = listener.frame_of(MARK_PRICES, row)
+    assert frame is not None
+    assert json.loads(frame.text)["arg"]["channel"] == "mark-price"
+    assert frame.values is not None
+    assert (frame.values["mark_price"], frame.values["index_price"]) == ("100", "98")
 
 
 def test_a_books_frame_is_the_change_that_completed_it_and_makes_no_row_alone() -> None:

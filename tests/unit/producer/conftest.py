@@ -119,7 +119,7 @@ def make_capture(feed: CryptoFeed | None = None, venue: Venue = BINANCE, /, **st
     handlers = handlers_of(feed, intake, gaps, lost_books, refuse, venue)
     capture = Capture(feed, venue, handlers, metrics, refuse)
     found = Recorded(capture, handlers, intake, feed, gaps, lost_books, refused)
-    for symbol in ("BTCUSDT", "ETHUSDT"):
+    for symbol in feed.spec.symbols.names or ():
         found.capture.add(symbol, stored.get(symbol, Stored()))
     return found
 

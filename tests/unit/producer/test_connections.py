@@ -130,6 +130,19 @@ def test_streams_come_and_go_on_a_live_connection() -> None:
     scenario(run)
 
 
+def test_a_channel_that_several_symbols_share_is_subscribed_to_once_and_until_the_last_of_them_ends() -> None:
+    async def run() -> None:
+        async with connected(["a", "all"], channels=2) as (server, client):
+            client.fleet.add(channels("b", "all"))
+            await until(lambda: server.streams == [{"a", "all"}, {"b"}])
+            client.fleet.remove(channels("a", "all"))
+            await until(lambda: server.streams == [{"all"}, {"b"}])
+            client.fleet.remove(channels("b", "all"))
+            await until(lambda: server.streams == [])
+
+    scenario(run)
+
+
 def test_a_silent_stream_is_resubscribed() -> None:
     async def run() -> None:
         async with connected(["a", "b"]) as (server, client):

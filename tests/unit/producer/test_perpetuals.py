@@ -75,7 +75,7 @@ def test_the_open_interest_of_each_symbol_is_written() -> None:
     class Round:
         requests: Any = Requests()
 
-        async def each(self, poll: Callable[[str], Awaitable[None]]) -> bool:
+        async def each(self, poll: Callable[[str], Awaitable[None]], _: Callable[[str], bool]) -> bool:
             for symbol in ("BTCUSDT", "ETHUSDT"):
                 await poll(symbol)
             return True

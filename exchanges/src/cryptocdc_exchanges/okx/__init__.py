@@ -13,11 +13,15 @@ from cryptocdc_core.catalogue.streams import (
     CRYPTO_24H_STATS,
     KLINES,
     LATEST_PRICES,
+    LIQUIDATIONS,
+    MARK_PRICES,
+    OPEN_INTEREST,
     ORDER_BOOK,
     RECENT_TRADES,
 )
 from cryptocdc_exchanges.okx import channels, frames, limits, markets, order_book, requests
 from cryptocdc_exchanges.okx.bars import BARS
+from cryptocdc_exchanges.okx.swaps import is_swap
 from cryptocdc_exchanges.port import Hosts, Offer, Proof, Refill, Simulated, Venue
 
 _BOTH = ("websocket", "rest")
@@ -31,6 +35,9 @@ _OFFERS = {
     LATEST_PRICES.table: Offer(_BOTH, Proof.ARRIVAL),
     ORDER_BOOK.table: Offer(_BOTH, Proof.SEQUENCE),
     BEST_QUOTES.table: Offer(("websocket",), Proof.ARRIVAL),
+    MARK_PRICES.table: Offer(("websocket",), Proof.ARRIVAL, covers=is_swap),
+    OPEN_INTEREST.table: Offer(("rest",), Proof.ARRIVAL, covers=is_swap),
+    LIQUIDATIONS.table: Offer(("websocket",), Proof.ARRIVAL, covers=is_swap, shared=True),
 }
 _OWN_PATHS = re.compile(r"/+((api|ws)(/v\d.*)?)?/*$")
 
@@ -43,6 +50,6 @@ VENUES = (
         _OFFERS,
         _ALWAYS_LISTED,
         Simulated("/okx", _ALWAYS_LISTED),
-        markets, channels, frames, requests, order_book.PROCEDURE, limits,
+        markets, channels, frames, requests, order_book.PROCEDURE, limits, requests.open_interest,
     ),
 )  # fmt: skip

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import msgspec
 
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow, Row
+from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow, Row
 from cryptocdc_exchanges.checks import Id, Rejected, amounts
-from cryptocdc_exchanges.okx import payloads
+from cryptocdc_exchanges.okx import payloads, swaps
 from cryptocdc_exchanges.port import BookSnapshot, FirstTrade, Refused, Rows
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ _trade = msgspec.json.Decoder(payloads.Trade, strict=False)
 _candle = msgspec.json.Decoder(payloads.Candle, strict=False)
 _ticker = msgspec.json.Decoder(payloads.Ticker, strict=False)
 _depth = msgspec.json.Decoder(_Depth, strict=False)
+_open_interest = msgspec.json.Decoder(swaps.OpenInterest, strict=False)
 
 
 def data(body: bytes) -> list[msgspec.Raw]:
@@ -92,6 +93,11 @@ def stats(body: bytes, now_ms: int) -> Rows[Crypto24hStatsRow]:
 def prices(body: bytes, now_ms: int) -> Rows[LatestPricesRow]:
     """/market/ticker."""
     return _each(body, _ticker, lambda ticker: ticker.price(now_ms))
+
+
+def open_interest(body: bytes, now_ms: int) -> Rows[OpenInterestRow]:
+    """/public/open-interest."""
+    return _each(body, _open_interest, lambda it: it.row(now_ms))
 
 
 def snapshot(body: bytes, _: int) -> BookSnapshot:

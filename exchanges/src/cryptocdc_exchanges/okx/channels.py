@@ -1,4 +1,5 @@
-"""Names of channels and the commands that subscribe to them. A channel is named here as `channel:market`.
+"""Names of channels and the commands that subscribe to them. A channel is named here as `channel:market`, one of all
+markets of a kind as `channel:kind`.
 
 Source: https://www.okx.com/docs-v5/en/#overview-websocket
 """
@@ -14,10 +15,13 @@ from cryptocdc_core.catalogue.streams import (
     CRYPTO_24H_STATS,
     KLINES,
     LATEST_PRICES,
+    LIQUIDATIONS,
+    MARK_PRICES,
     ORDER_BOOK,
     RECENT_TRADES,
 )
 from cryptocdc_core.feed import Streams
+from cryptocdc_exchanges.okx import swaps
 from cryptocdc_exchanges.okx.bars import BARS
 from cryptocdc_exchanges.port import Channel, ConnectionLimits
 
@@ -25,6 +29,9 @@ _PUBLIC, _BUSINESS = "/ws/v5/public", "/ws/v5/business"
 TRADES = {"aggregate": "trades", "trade": "trades-all"}
 """By kind: `trades` has what one order took at one price as one, `trades-all` each trade."""
 BOOKS, QUOTES, TICKERS, CANDLES = "books", "bbo-tbt", "tickers", "candle"
+MARKS, INDEXES, FUNDING = "mark-price", "index-tickers", "funding-rate"
+FORCED = "liquidation-orders"
+"""Of all markets of a kind."""
 
 limits = ConnectionLimits(
     channels=100,  # more are allowed; with fewer a cut hurts fewer
@@ -52,7 +59,18 @@ def of(streams: Streams, symbol: str) -> list[Channel]:
         found.append((ORDER_BOOK.table, BOOKS, _PUBLIC, ()))
     if streams.best_quotes is not None:
         found.append((BEST_QUOTES.table, QUOTES, _PUBLIC, ()))
-    return [Channel(table, named(channel, symbol), path, also) for table, channel, path, also in found]
+    made = [Channel(table, named(channel, symbol), path, also) for table, channel, path, also in found]
+    return made + (_of_swap(streams, symbol) if swaps.is_swap(symbol) else [])
+
+
+def _of_swap(streams: Streams, symbol: str) -> list[Channel]:
+    found: list[Channel] = []
+    if streams.mark_prices is not None:
+        parts = ((MARKS, symbol), (INDEXES, swaps.index_of(symbol)), (FUNDING, symbol))
+        found += [Channel(MARK_PRICES.table, named(*part), _PUBLIC) for part in parts]
+    if streams.liquidations is not None:
+        found.append(Channel(LIQUIDATIONS.table, named(FORCED, swaps.KIND), _PUBLIC))
+    return found
 
 
 def of_tickers(streams: Streams) -> tuple[str, ...]:
@@ -62,8 +80,9 @@ def of_tickers(streams: Streams) -> tuple[str, ...]:
     return tuple(table for table, it in wanted.items() if it is not None and it.source == "websocket")
 
 
-def named(channel: str, symbol: str) -> str:
-    return f"{channel}:{symbol}"
+def named(channel: str, subject: str) -> str:
+    """Return the name of the channel of a market or of an index; of `FORCED` the subject is a kind of markets."""
+    return f"{channel}:{subject}"
 
 
 def subscribe(number: int, names: Sequence[str]) -> str:
@@ -75,5 +94,9 @@ def unsubscribe(number: int, names: Sequence[str]) -> str:
 
 
 def _command(operation: str, number: int, names: Sequence[str]) -> str:
-    args = [dict(zip(("channel", "instId"), name.split(":"), strict=True)) for name in names]
+    args = [_arg(*name.split(":")) for name in names]
     return msgspec.json.encode({"id": str(number), "op": operation, "args": args}).decode()
+
+
+def _arg(channel: str, subject: str) -> dict[str, str]:
+    return {"channel": channel, "instType" if channel == FORCED else "instId": subject}

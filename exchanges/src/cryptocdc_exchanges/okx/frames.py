@@ -8,7 +8,7 @@ in a second pass; what fits none is looked at again to say why.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
 import msgspec
@@ -25,13 +25,13 @@ from cryptocdc_core.feed import Streams
 from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow
 from cryptocdc_core.versions import version
 from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, not_future
-from cryptocdc_exchanges.okx import channels, payloads
+from cryptocdc_exchanges.okx import channels, payloads, swaps
 from cryptocdc_exchanges.okx.bars import INTERVALS
 from cryptocdc_exchanges.port import Alive, BookUpdate, Closing, Control, Decode, Event, Reply
 
 MAX_FRAME_BYTES = 1024 * 1024
 """The largest frames (snapshots of order books) are some tens of kilobytes."""
-_REFUSED_CHANNEL = re.compile(r"channel:([^,\s]+),instId:([^,\s]+) doesn't exist")
+_REFUSED_CHANNEL = re.compile(r"channel:([^,\s]+),inst(?:Id|Type):([^,\s]+) doesn't exist")
 
 
 class Trade(payloads.Trade, gc=False):
@@ -130,9 +130,14 @@ class BestQuote(msgspec.Struct, gc=False):
         )  # fmt: skip
 
 
-class _Arg(msgspec.Struct, gc=False, rename={"symbol": "instId"}):
+class _Arg(msgspec.Struct, gc=False, rename={"symbol": "instId", "kind": "instType"}):
     channel: str
-    symbol: str
+    symbol: str = ""
+    kind: str = ""
+
+    @property
+    def name(self) -> str:
+        return channels.named(self.channel, self.symbol or self.kind)
 
 
 class _Frame(msgspec.Struct, gc=False):
@@ -156,13 +161,19 @@ _aggregates = msgspec.json.Decoder(list[AggregateTrade], strict=False)
 _candles = msgspec.json.Decoder(list[payloads.Candle], strict=False)
 _tickers = msgspec.json.Decoder(list[payloads.Ticker], strict=False)
 _books = msgspec.json.Decoder(list[_Changes], strict=False)
+_marks = msgspec.json.Decoder(list[swaps.Mark], strict=False)
+_indexes = msgspec.json.Decoder(list[swaps.Index], strict=False)
+_fundings = msgspec.json.Decoder(list[swaps.Funding], strict=False)
+_liquidated = msgspec.json.Decoder(list[swaps.Liquidated], strict=False)
 
 
 def decoder(streams: Streams) -> Decode:
-    """Aggregates and single trades are never mixed: those that the feed did not ask for are refused."""
+    """Aggregates and single trades are never mixed: those that the feed did not ask for are refused. Mark prices are
+    joined from the frames of three channels, in the order in which they come."""
     kind = None if streams.recent_trades is None else streams.recent_trades.kind
     trades = None if kind is None else channels.TRADES[kind]
     quotes = streams.best_quotes is not None
+    of_swaps = _of_swaps(streams)
     of_tickers = [_OF_TICKERS[table] for table in channels.of_tickers(streams)]
 
     def decode(frame: bytes) -> Sequence[Event] | Control:
@@ -189,6 +200,8 @@ def decoder(streams: Streams) -> Decode:
         if channel == channels.TICKERS and of_tickers:
             tickers = payloads.decode(_tickers, found.data)
             return [event(ticker.symbol, ticker) for ticker in tickers for event in of_tickers]
+        if (read := of_swaps.get(channel)) is not None:
+            return read(found.data)
         interval = (
             INTERVALS.get(channel.removeprefix(channels.CANDLES)) if channel.startswith(channels.CANDLES) else None
         )
@@ -197,6 +210,38 @@ def decoder(streams: Streams) -> Decode:
         return [Kline(symbol, interval, candle) for candle in payloads.decode(_candles, found.data)]
 
     return decode
+
+
+_Read = Callable[[msgspec.Raw], Sequence[Event]]
+
+
+def _of_swaps(streams: Streams) -> dict[str, _Read]:
+    """Return by channel the function that makes events of a frame's data."""
+    marks = swaps.Marks()
+
+    def index(data: msgspec.Raw) -> Sequence[Event]:
+        for it in payloads.decode(_indexes, data):
+            marks.note_index(it)
+        return ()
+
+    def funding(data: msgspec.Raw) -> Sequence[Event]:
+        for it in payloads.decode(_fundings, data):
+            marks.note_funding(it)
+        return ()
+
+    def mark(data: msgspec.Raw) -> Sequence[Event]:
+        return [event for it in payloads.decode(_marks, data) for event in marks.joined(it)]
+
+    def forced(data: msgspec.Raw) -> Sequence[Event]:
+        found = payloads.decode(_liquidated, data)
+        return [swaps.Liquidation(it.symbol, order) for it in found for order in it.details]
+
+    wanted: dict[str, _Read] = {}
+    if streams.mark_prices is not None:
+        wanted |= {channels.MARKS: mark, channels.INDEXES: index, channels.FUNDING: funding}
+    if streams.liquidations is not None:
+        wanted[channels.FORCED] = forced
+    return wanted
 
 
 def _look_again(frame: bytes, problem: str) -> Control:
@@ -213,7 +258,7 @@ def _look_again(frame: bytes, problem: str) -> Control:
         raise Rejected("wrong-field" if "arg" in document else "unknown-event", problem)
     event = payloads.decode(_events, frame)
     if event.event in ("subscribe", "unsubscribe") and event.arg is not None:
-        return Reply("", event.id, frozenset({channels.named(event.arg.channel, event.arg.symbol)}))
+        return Reply("", event.id, frozenset({event.arg.name}))
     if event.event == "error":
         refused, problem = _REFUSED_CHANNEL.search(event.msg), f"{event.code}: {event.msg}"
         if refused is not None:

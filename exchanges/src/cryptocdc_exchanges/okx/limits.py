@@ -21,6 +21,7 @@ _REQUESTS = {
     "market/history-trades": 20,
     "market/history-candles": 20,
     "public/instruments": 20,
+    "public/open-interest": 20,
     "public/time": 10,
 }
 _TOO_MANY, _BUSY = frozenset({"50011", "50061"}), frozenset({"50001", "50004", "50013", "50026"})

@@ -9,12 +9,13 @@ import msgspec
 
 from cryptocdc_core.resolve import Market, MarketState
 from cryptocdc_core.symbols import is_symbol
-from cryptocdc_exchanges.okx import answers, payloads
+from cryptocdc_exchanges.okx import answers, payloads, swaps
 from cryptocdc_exchanges.port import MAX_BODY_OF_ALL, Listing, Request
 
 log = logging.getLogger(__name__)
 
-_KINDS = ("SPOT", "SWAP")
+_SPOT = "SPOT"
+_KINDS = (_SPOT, swaps.KIND)
 _STATES = {"live": MarketState.TRADING, "preopen": MarketState.PENDING, "test": MarketState.PENDING,
            "expired": MarketState.GONE}  # fmt: skip
 """All others, such as `suspend` and `rebase`, are kinds of a pause."""
@@ -40,7 +41,7 @@ class _Volume(msgspec.Struct, rename={"kind": "instType", "symbol": "instId", "i
     def quote(self) -> float:
         """What was traded in the quote currency. Of a swap OKX reports the base currency: it takes the last price."""
         traded = float(self.in_currency or 0)
-        return traded if self.kind == "SPOT" else traded * float(self.last or 0)
+        return traded if self.kind == _SPOT else traded * float(self.last or 0)
 
 
 _instrument = msgspec.json.Decoder(_Instrument)
@@ -49,7 +50,7 @@ _volume = msgspec.json.Decoder(_Volume)
 
 def listing(symbol: str | None) -> Sequence[Request[Listing]]:
     if symbol is not None:
-        kind = "SWAP" if symbol.endswith("-SWAP") else "SPOT"
+        kind = swaps.KIND if swaps.is_swap(symbol) else _SPOT
         return [_of_instruments({"instType": kind, "instId": symbol})]
     return [_of_instruments({"instType": kind}) for kind in _KINDS]
 

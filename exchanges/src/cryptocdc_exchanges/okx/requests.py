@@ -11,8 +11,8 @@ from functools import partial
 from typing import TypeVar
 
 from cryptocdc_core import intervals
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
-from cryptocdc_exchanges.okx import answers
+from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow
+from cryptocdc_exchanges.okx import answers, swaps
 from cryptocdc_exchanges.okx.bars import BARS
 from cryptocdc_exchanges.port import BookSnapshot, FirstTrade, Request, Rows
 
@@ -71,3 +71,7 @@ def prices(symbols: Sequence[str]) -> Request[Rows[LatestPricesRow]]:
 
 def book(symbol: str, levels: int) -> Request[BookSnapshot]:
     return _request("market/books", answers.snapshot, instId=symbol, sz=min(levels, _MOST_LEVELS))
+
+
+def open_interest(symbol: str) -> Request[Rows[OpenInterestRow]]:
+    return _request("public/open-interest", answers.open_interest, instType=swaps.KIND, instId=symbol)

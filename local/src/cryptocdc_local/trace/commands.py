@@ -27,7 +27,7 @@ from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_local.feeds import FeedStore
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.trace.follow import End, add_current_answer, add_frame, end_of, follow, next_row, nothing_arrived
-from cryptocdc_local.trace.frames import Listener, channel_of, why_none
+from cryptocdc_local.trace.frames import Listener, channels_of, why_none
 from cryptocdc_local.trace.places import Places, places
 from cryptocdc_local.trace.screen import show
 from cryptocdc_verifier.target import Target, VerifyError
@@ -99,16 +99,16 @@ def _traced(found: Places, known: Values, limit_s: float) -> tuple[Trail, End]:
         if trail.held:
             add_current_answer(found, trail, venue)
         return trail, end_of(found, trail)
-    channel = channel_of(venue, target.feed, stream, known)
-    if target.source == "capture" or channel is None:
+    channels = channels_of(venue, target.feed, stream, known)
+    if target.source == "capture" or not channels:
         # Over REST rows arrive once a minute, and a capture may have ended: use the newest row.
         newest = found.newest(known)
         if newest is None:
             return Trail(stream, known), nothing_arrived(stream, None, 0)
         trail = follow(found, {name: newest.values[name] for name in stream.key}, deadline, fresh=False)
-        trail.notes["exchange"] = why_none(stream, "REST" if channel is None else "a capture's replay")
+        trail.notes["exchange"] = why_none(stream, "REST" if not channels else "a capture's replay")
         return trail, end_of(found, trail)
-    with contextlib.closing(Listener(venue, target.feed, channel)) as listener:
+    with contextlib.closing(Listener(venue, target.feed, channels)) as listener:
         row = next_row(found, known, listener, deadline)
         if row is None:
             return Trail(stream, known), nothing_arrived(stream, listener, limit_s)

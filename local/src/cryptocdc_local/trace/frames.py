@@ -39,15 +39,18 @@ DATED = ("event_time", "version", *OWN)
 
 
 class Listener:
-    """Receives one channel in its own thread until closed."""
+    """Receives the channels of one path in its own thread until closed."""
 
-    def __init__(self, venue: Venue, feed: CryptoFeed, channel: Channel) -> None:
-        self._url = venue.hosts.websocket + channel.path
+    def __init__(self, venue: Venue, feed: CryptoFeed, channels: Sequence[Channel]) -> None:
+        self._url = venue.hosts.websocket + channels[0].path
         self._channels, self._decode = venue.channels, venue.frames.decoder(feed.spec.streams)
-        self._heard: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
+        self._heard: deque[tuple[int, bytes, Sequence[Event]]] = deque(maxlen=KEPT)
+        """When (us), the frame, and what it said when it came: that can depend on those before it."""
         self._closing = threading.Event()
         self._opened = threading.Event()
-        self.channel = channel.name
+        self._names = [channel.name for channel in channels]
+        self.channel = self._names[0]
+        """Whose frames make the rows; what the others bring is joined to them."""
         self.since_us: int | None = None
         """When the connection was established."""
         self.problem = ""
@@ -60,7 +63,7 @@ class Listener:
         try:
             proxy = proxy_of(self._url)
             with connect(self._url, proxy=proxy, open_timeout=OPEN_S, close_timeout=1, compression=None) as socket:
-                socket.send(self._channels.subscribe(1, [self.channel]))
+                socket.send(self._channels.subscribe(1, self._names))
                 self.since_us = now_us()
                 self._opened.set()
                 pinged, limits = time.monotonic(), self._channels.limits
@@ -72,8 +75,8 @@ class Listener:
                         raw = socket.recv(timeout=0.2, decode=False)
                     except TimeoutError:
                         continue
-                    if self._events(raw):
-                        self._heard.append((now_us(), raw))
+                    if events := self._events(raw):
+                        self._heard.append((now_us(), raw, events))
         except Exception as error:  # addresses, resolvers and proxies fail in many ways
             self.problem = f"no connection to {self._url}: {error}"
         finally:
@@ -84,8 +87,8 @@ class Listener:
 
     def frame_of(self, stream: Stream, row: Values) -> Frame | None:
         """Return the frame of the row, the last one if there are several; None if it was not received."""
-        for received_us, raw in reversed(list(self._heard)):
-            for event in self._events(raw):
+        for received_us, raw, events in reversed(list(self._heard)):
+            for event in events:
                 found = _row(event, received_us // 1000)
                 if isinstance(found, BookUpdate):
                     if found.last_id == row.get("last_update_id"):  # the update that completed the row
@@ -119,15 +122,15 @@ def _row(event: Event, now_ms: int) -> Row | BookUpdate | None:
         return None
 
 
-def channel_of(venue: Venue, feed: CryptoFeed, stream: Stream, known: Values) -> Channel | None:
-    """Return the channel that brings the rows with these values, None if they come by REST."""
+def channels_of(venue: Venue, feed: CryptoFeed, stream: Stream, known: Values) -> list[Channel]:
+    """Return the channels that together bring the rows with these values, none if they come by REST."""
     wanted = feed.spec.streams
     if stream is KLINES and wanted.klines is not None and "interval" in known:
         wanted = wanted.model_copy(
             update={"klines": wanted.klines.model_copy(update={"intervals": [known["interval"]]})}
         )  # fmt: skip
     channels = venue.channels.of(wanted, known["symbol"])
-    return next((channel for channel in channels if stream.table in channel.tables), None)
+    return [channel for channel in channels if stream.table in channel.tables]
 
 
 def _without(values: Values, names: tuple[str, ...]) -> Values:

@@ -23,7 +23,7 @@ _REST = "rest"
 @dataclass
 class _Symbol:
     heard: dict[str, float]
-    """When (monotonic) data last arrived, by table for WebSocket and once for all of REST."""
+    """When (monotonic) data last arrived of what the market has, by table for WebSocket and once for all of REST."""
     frame_at: float = float("-inf")
     """When (monotonic) the last frame of any of its streams arrived."""
 
@@ -43,6 +43,7 @@ class Capture:
         self._last_frame: dict[str, float] = {}
         self._steady = [handler.table for handler in handlers if handler.by_websocket and not handler.sporadic]
         """Tables for which silence indicates a fault."""
+        self._offers = venue.offers
         self._by_websocket = {
             table: (metrics.frames.labels(table, "websocket"), handler.take)
             for table, handler in handlers.by_table.items()
@@ -60,7 +61,8 @@ class Capture:
 
     def add(self, symbol: str, stored: Stored) -> None:
         """Start capturing `symbol`; `stored` is what PostgreSQL has of it."""
-        self._symbols[symbol] = _Symbol(dict.fromkeys([*self._by_websocket, _REST], time.monotonic()))
+        tables = [handler.table if handler.by_websocket else _REST for handler in self._handlers if handler.has(symbol)]
+        self._symbols[symbol] = _Symbol(dict.fromkeys(tables, time.monotonic()))
         self._known.add(symbol)
         for handler in self._handlers:
             handler.begin(symbol, stored)
@@ -94,8 +96,12 @@ class Capture:
         """Return those of which nothing has come for `limit_s`, over WebSocket where it should: REST answers for a
         paused market, too."""
         since = time.monotonic() - limit_s
-        tables = self._steady or (_REST,)
-        return [symbol for symbol, state in self._symbols.items() if all(state.heard[t] < since for t in tables)]
+        return [symbol for symbol, state in self._symbols.items() if self._is_silent(state, since)]
+
+    def _is_silent(self, state: _Symbol, since: float) -> bool:
+        steady = [state.heard[table] for table in self._steady if table in state.heard]
+        at = steady or [heard for table, heard in state.heard.items() if table == _REST]
+        return bool(at) and max(at) < since
 
     def live_symbols(self, limit_s: float) -> set[str]:
         """Return the symbols with a frame within `limit_s`: their markets trade, even if the exchange's list
@@ -110,7 +116,7 @@ class Capture:
             (symbol, table)
             for symbol, state in self._symbols.items()
             for table in self._steady
-            if state.heard[table] < since <= max(state.heard.values())
+            if state.heard.get(table, since) < since <= max(state.heard.values())
         ]
 
     def receive(self, frame: bytes) -> Control | None:
@@ -141,6 +147,8 @@ class Capture:
         wanted = self._by_websocket.get(table)
         if wanted is None:
             raise Rejected("unknown-event", f"{type(event).__name__} was not asked for")
+        if symbol not in self._symbols and self._offers[table].shared:
+            return
         frames, take = wanted
         frames.inc()
         self._last_frame[table] = now_ms / 1000

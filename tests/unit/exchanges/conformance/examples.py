@@ -32,6 +32,8 @@ class Frame(NamedTuple):
     becomes: Row | BookUpdate
     kind: str = ""
     """Of trades, if it is not `first_kind`."""
+    before: Sequence[bytes] = ()
+    """Frames without rows that have come before: those of other channels, to which this one is joined."""
 
 
 class Body(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -27,6 +27,14 @@ def dialect_name(venue: Venue) -> str:
     return venue.simulated.path.removeprefix("/") or "binance"
 
 
+def with_every_stream(venue: Venue, listed: Collection[str]) -> str:
+    """Return the first of the markets that are always simulated and `listed` which has every stream of the venue."""
+    offers = venue.offers.values()
+    return next(
+        it for it in venue.simulated.always_listed if it in listed and all(offer.covers(it) for offer in offers)
+    )
+
+
 class Simulated:
     """The venue, its market and its clock."""
 
@@ -44,8 +52,8 @@ class Simulated:
 
     @property
     def symbol(self) -> str:
-        """A market that trades."""
-        return next(symbol for symbol in self.venue.simulated.always_listed if symbol in self.market.listings)
+        """A market that trades, and has every stream of the venue."""
+        return with_every_stream(self.venue, self.market.listings)
 
     def ask(self, request: Request[Any]) -> Answer:
         """Send a request."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.symbols import is_symbol
-from cryptocdc_exchanges.port import Proof, Venue
+from cryptocdc_exchanges.port import Channel, Proof, Venue
 
 from .examples import every_venue, feed_of, material
+from .simulated import with_every_stream
 
 
 @every_venue
@@ -23,20 +24,30 @@ def test_a_venue_offers_streams_that_exist_and_says_what_can_be_proven(venue: Ve
 @every_venue
 def test_a_feed_subscribes_to_a_channel_of_each_stream_and_to_no_other(venue: Venue) -> None:
     feed = feed_of(venue)
-    channels = venue.channels.of(feed.spec.streams, venue.always_listed[0])
+    channels = venue.channels.of(feed.spec.streams, with_every_stream(venue, venue.always_listed))
 
-    tables = [table for channel in channels for table in channel.tables]
-    assert sorted(tables) == sorted(feed.spec.streams.tables)
+    tables = {table for channel in channels for table in channel.tables}
+    assert tables == set(feed.spec.streams.tables)
     assert len(set(channels)) == len(channels)
     assert all(channel.path.startswith("/") for channel in channels)
 
 
 @every_venue
-def test_channels_of_two_symbols_are_different(venue: Venue) -> None:
+def test_a_market_has_channels_of_the_streams_that_it_has_and_of_no_other(venue: Venue) -> None:
     streams = feed_of(venue).spec.streams
-    first, second = (set(venue.channels.of(streams, symbol)) for symbol in venue.always_listed[:2])
+    for symbol in venue.always_listed:
+        tables = {table for channel in venue.channels.of(streams, symbol) for table in channel.tables}
+        assert tables == {table for table in streams.tables if venue.offers[table].covers(symbol)}
 
-    assert not first & second
+
+@every_venue
+def test_channels_of_two_symbols_are_different_except_those_of_all_markets(venue: Venue) -> None:
+    streams = feed_of(venue).spec.streams
+    seen: set[Channel] = set()
+    for symbol in venue.always_listed:
+        channels = set(venue.channels.of(streams, symbol))
+        assert all(venue.offers[channel.table].shared for channel in channels & seen)
+        seen |= channels
 
 
 @every_venue

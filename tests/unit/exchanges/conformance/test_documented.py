@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_core.rows import Row
 from cryptocdc_exchanges.checks import Rejected
-from cryptocdc_exchanges.port import BookUpdate, Control, Rows, Venue
+from cryptocdc_exchanges.port import BookUpdate, Control, Decode, Rows, Venue
 from cryptocdc_exchanges.registry import VENUES
 
 from .examples import NOW, every_venue, feed_of, material, streams_of
@@ -26,15 +27,25 @@ REPLACEMENTS: tuple[Any, ...] = (..., None, True, [], {}, "", "1e5", -7, 2**70, 
 """The first one: left out."""
 
 
-def read(venue: Venue, raw: bytes, kind: str = "") -> list[Row | BookUpdate]:
+def decoder(venue: Venue, kind: str = "", before: Sequence[bytes] = ()) -> Decode:
+    """A decoder that has read the frames `before`."""
+    decode = venue.frames.decoder(feed_of(venue, kind=kind).spec.streams)
+    for raw in before:
+        assert not decode(raw)
+    return decode
+
+
+def read(venue: Venue, raw: bytes, kind: str = "", before: Sequence[bytes] = ()) -> list[Row | BookUpdate]:
     """What the events of a frame become at NOW."""
-    found = venue.frames.decoder(feed_of(venue, kind=kind).spec.streams)(raw)
+    found = decoder(venue, kind, before)(raw)
     return [] if isinstance(found, Control) else [event.row(NOW) for event in found]
 
 
-def read_or_refusal(venue: Venue, raw: bytes, kind: str = "") -> list[Row | BookUpdate] | Rejected:
+def read_or_refusal(
+    venue: Venue, raw: bytes, kind: str = "", before: Sequence[bytes] = ()
+) -> list[Row | BookUpdate] | Rejected:
     try:
-        return read(venue, raw, kind)
+        return read(venue, raw, kind, before)
     except Rejected as rejected:
         return rejected
 
@@ -46,7 +57,7 @@ def table_of(row: Row | BookUpdate) -> str:
 @every_venue
 def test_every_documented_frame_becomes_its_row_digit_by_digit(venue: Venue) -> None:
     for frame in material(venue).frames:
-        rows = read(venue, frame.raw, frame.kind)
+        rows = read(venue, frame.raw, frame.kind, frame.before)
         (made,) = (row for row in rows if table_of(row) == table_of(frame.becomes))
         wanted = frame.becomes
         if isinstance(made, BookUpdate):
@@ -70,7 +81,7 @@ def test_there_is_a_frame_of_each_stream_that_the_venue_has_over_websocket(venue
 
 @every_venue
 def test_acknowledgements_pings_and_the_end_of_a_connection_are_distinguished_from_data(venue: Venue) -> None:
-    decode = venue.frames.decoder(feed_of(venue).spec.streams)
+    decode = decoder(venue)
     for raw, control in material(venue).controls:
         assert decode(raw) == control
     assert material(venue).controls
@@ -94,7 +105,7 @@ def test_a_frame_whose_fields_are_missing_or_of_another_type_is_refused_and_no_m
             for replacement in REPLACEMENTS:
                 changed = json.loads(frame.raw)
                 _change(changed, path, replacement)
-                found = read_or_refusal(venue, json.dumps(changed).encode(), frame.kind)
+                found = read_or_refusal(venue, json.dumps(changed).encode(), frame.kind, frame.before)
                 if isinstance(found, Rejected):
                     assert found.reason in REASONS
                     assert str(found)
@@ -120,11 +131,10 @@ def test_a_frame_cut_anywhere_is_refused(venue: Venue) -> None:
 
 @every_venue
 def test_an_event_dated_more_than_a_minute_ahead_is_refused(venue: Venue) -> None:
-    decode = venue.frames.decoder(feed_of(venue).spec.streams)
     for frame in material(venue).frames:
         if frame.kind or _time_of(frame.becomes) == NOW:  # the venue gives it no time: capture dates it
             continue
-        for event in decode(frame.raw):  # type: ignore[union-attr]
+        for event in decoder(venue, before=frame.before)(frame.raw):  # type: ignore[union-attr]
             with pytest.raises(Rejected) as refusal:
                 event.row(_time_of(frame.becomes) - 3_600_000)
             assert refusal.value.reason == "future"

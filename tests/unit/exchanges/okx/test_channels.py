@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from tests.unit.core.feeds import feed
 
+from cryptocdc_core.feed import FeedError
 from cryptocdc_exchanges.okx import channels
 from cryptocdc_exchanges.port import Channel
 from cryptocdc_exchanges.registry import VENUES, check
 
+PERPETUAL: dict[str, Any] = {"markPrices": {}, "openInterest": {}, "liquidations": {}}
 
-def channels_of(**streams: Any) -> list[Channel]:
-    return channels.of(feed(exchange="okx", streams=streams).spec.streams, "BTC-USDT-SWAP")
+
+def channels_of(symbol: str = "BTC-USDT-SWAP", /, **streams: Any) -> list[Channel]:
+    return channels.of(feed(exchange="okx", streams=streams).spec.streams, symbol)
 
 
 def test_single_trades_and_candles_are_on_the_business_path_aggregates_on_the_public_one() -> None:
@@ -35,6 +38,44 @@ def test_statistics_and_prices_come_with_one_channel() -> None:
     assert channels_of(crypto24hStats={"source": "rest"}, latestPrices=by_websocket) == [
         Channel("latest_prices", "tickers:BTC-USDT-SWAP", "/ws/v5/public")
     ]
+
+
+def test_a_mark_price_has_three_channels_and_liquidations_are_those_of_all_swaps() -> None:
+    assert channels_of(**PERPETUAL) == [
+        Channel("mark_prices", "mark-price:BTC-USDT-SWAP", "/ws/v5/public"),
+        Channel("mark_prices", "index-tickers:BTC-USDT", "/ws/v5/public"),
+        Channel("mark_prices", "funding-rate:BTC-USDT-SWAP", "/ws/v5/public"),
+        Channel("liquidations", "liquidation-orders:SWAP", "/ws/v5/public"),
+    ]
+    assert channels_of("BTC-USD_UM-SWAP", markPrices={})[1].name == "index-tickers:BTC-USD"
+    assert channels_of("BTC-USDT", **PERPETUAL, latestPrices={}) == [
+        Channel("latest_prices", "tickers:BTC-USDT", "/ws/v5/public")
+    ]
+
+
+def test_a_command_for_liquidations_names_the_kind_of_markets() -> None:
+    command = json.loads(channels.subscribe(7, ["liquidation-orders:SWAP"]))
+    assert command["args"] == [{"channel": "liquidation-orders", "instType": "SWAP"}]
+
+
+@pytest.mark.parametrize("stream", PERPETUAL)
+def test_a_feed_of_spot_markets_alone_is_refused_streams_of_swaps(stream: str) -> None:
+    names = ["BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"]
+    with pytest.raises(FeedError) as refused:
+        check(feed(exchange="okx", symbols={"names": names}, streams={stream: {}}))
+
+    assert refused.value.problems == [
+        f"spec.streams.{stream}: okx has it for no market of spec.symbols.names (BTC-USDT, ETH-USDT, SOL-USDT, …);"
+        " accepted: names with a market that has it, such as BTC-USDT-SWAP"
+    ]
+    check(feed(exchange="okx", symbols={"names": [*names, "ETH-USDT-SWAP"]}, streams={stream: {}}))
+
+
+def test_what_a_market_lacks_is_named() -> None:
+    streams = feed(exchange="okx", streams={**PERPETUAL, "latestPrices": {}}).spec.streams
+
+    assert VENUES["okx"].lacking(streams, "BTC-USDT") == ["markPrices", "openInterest", "liquidations"]
+    assert VENUES["okx"].lacking(streams, "BTC-USDT-SWAP") == []
 
 
 def test_a_command_names_each_channel_by_its_argument() -> None:

@@ -184,6 +184,26 @@ def test_figures_of_a_swap_agree_with_rest(listener: Listener, ask: Ask) -> None
         assert frame["data"] == ask(f"public/{path}?instId=BTC-USDT-SWAP")[1]["data"]
 
 
+def test_an_index_is_below_its_swap_and_only_indexes_that_a_swap_follows_are_there(
+    listener: Listener, dialect: Dialect, ask: Ask
+) -> None:
+    stream = of("index-tickers")
+    listener.streams.open(stream)
+    frames = listener.run(3_000, stride=100)[stream]
+    assert len(frames) == 3
+    assert frames[0]["arg"] == {"channel": "index-tickers", "instId": "BTC-USDT"}
+    (row,) = frames[-1]["data"]
+    assert set(row) == {"instId", "idxPx", "high24h", "low24h", "open24h", "sodUtc0", "sodUtc8", "ts"}
+    (mark,) = ask("public/mark-price?instId=BTC-USDT-SWAP")[1]["data"]
+    assert (row["instId"], row["ts"]) == ("BTC-USDT", mark["ts"])
+    assert 0.99 < float(row["idxPx"]) / float(mark["markPx"]) < 1
+    assert float(row["low24h"]) <= float(row["idxPx"]) <= float(row["high24h"])
+    session, client = dialect.sessions["/ws/v5/public"], FakeClient()
+    args = [{"channel": "index-tickers", "instId": name} for name in ("BTC-USDT", "BTC-USDT-SWAP", "BTC-EUR")]
+    answers = client.takes(session.replies(client, json.dumps({"op": "subscribe", "args": args})))
+    assert [answer["event"] for answer in answers] == ["subscribe", "error", "error"]
+
+
 def test_liquidations_are_trades_of_swaps(listener: Listener) -> None:
     everywhere = named({"channel": "liquidation-orders", "instType": "SWAP"})
     for stream in (everywhere, of("trades", "BTC-USDT-SWAP")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 
 from cryptocdc_core.metrics import ProducerMetrics
@@ -29,11 +29,16 @@ class Fleet:
         self.base_url, self.channels, self.limits = venue.hosts.websocket, venue.channels, venue.channels.limits
         self.receive, self.room, self.metrics, self.on_outage = receive, room, metrics, on_outage
         self._lines: list[Line] = []
+        self._users: Counter[Channel] = Counter()
+        """By channel how often it was added: that of all markets is wanted by each of them."""
         self._attempts: deque[float] = deque()
 
     def add(self, channels: Iterable[Channel]) -> None:
         """Subscribe to `channels`, on connections that have room or on new ones."""
         for channel in channels:
+            self._users[channel] += 1
+            if self._users[channel] > 1:
+                continue
             line = next((line for line in self._lines if line.has_room(channel)), None)
             if line is None:
                 line = Line(self, channel.path)
@@ -42,7 +47,10 @@ class Fleet:
             line.changed.set()
 
     def remove(self, channels: Iterable[Channel]) -> None:
-        gone = set(channels)
+        """End the subscriptions to `channels`, each of them once all who added it have removed it."""
+        leaving = Counter(channels)
+        self._users -= leaving
+        gone = {channel for channel in leaving if not self._users[channel]}
         for line in list(self._lines):
             for channel in gone & line.channels.keys():
                 del line.channels[channel]

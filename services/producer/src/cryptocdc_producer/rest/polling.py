@@ -80,8 +80,8 @@ class Polling:
             while time.monotonic() - began < seconds and self._symbols <= polled:  # noqa: ASYNC110
                 await asyncio.sleep(min(seconds, _LOOK_EVERY_S))
 
-    async def each(self, poll: Callable[[str], Awaitable[None]]) -> bool:
-        """Poll every symbol separately. Returns whether any request was answered."""
+    async def each(self, poll: Callable[[str], Awaitable[None]], has: Callable[[str], bool]) -> bool:
+        """Poll every symbol that `has` the stream separately. Returns whether any request was answered."""
 
         async def one(symbol: str) -> bool:
             async with self._at_once:
@@ -90,7 +90,7 @@ class Polling:
                 self._capture.heard(symbol)
             return answered
 
-        return any(await asyncio.gather(*(one(symbol) for symbol in sorted(self._symbols))))
+        return any(await asyncio.gather(*(one(symbol) for symbol in sorted(filter(has, self._symbols)))))
 
     async def together(
         self, size: int, ask: Callable[[list[str]], Awaitable[list[R]]], take: Callable[[R], None]

@@ -62,9 +62,9 @@ class Round(Protocol):
 
     requests: Requests
 
-    async def each(self, poll: Callable[[str], Awaitable[None]]) -> bool:
-        """Poll every symbol separately, so that a failure affects only one. Returns whether any request was
-        answered."""
+    async def each(self, poll: Callable[[str], Awaitable[None]], has: Callable[[str], bool]) -> bool:
+        """Poll every symbol that `has` the stream separately, so that a failure affects only one. Returns whether any
+        request was answered."""
 
     async def together(
         self, size: int, ask: Callable[[list[str]], Awaitable[list[W]]], take: Callable[[W], None]
@@ -76,7 +76,8 @@ class Handler(ABC, Generic[R]):
     """One stream of a feed. All of it runs on the event loop.
 
     `refillable`: missed rows can be fetched later, so they are recorded as gaps; for other streams the time without
-    rows is counted. `by_websocket`: rows arrive in frames; otherwise they are polled.
+    rows is counted. `by_websocket`: rows arrive in frames; otherwise they are polled. `has`: whether a market has the
+    stream.
     """
 
     stream: ClassVar[Stream]
@@ -89,6 +90,7 @@ class Handler(ABC, Generic[R]):
         self._settings = settings
         offer = venue.offers[self.table]
         self.refillable = offer.of(settings).refill is not None
+        self.has = offer.covers
         self.by_websocket = offer.source(settings) == "websocket"
         self._event_ms: Callable[[Row], int] = attrgetter(self.stream.event)
         self._outage = Outage(self.pace_s)

@@ -96,7 +96,7 @@ class Klines(Handler[KlinesRow]):
                     given = 0 if start is None else most if page.until is not None else page.given
                     start = None if start is None else next_klines(interval, start, page)
 
-        return await polling.each(one)
+        return await polling.each(one, self.has)
 
     async def fill(self, filling: Filling, requests: Requests) -> None:
         gap = filling.gap

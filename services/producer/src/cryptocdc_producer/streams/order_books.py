@@ -119,4 +119,4 @@ class OrderBooks(Handler[BookUpdate]):
         async def one(symbol: str) -> None:
             self._write(await polling.requests.book(symbol, self._settings.depth, self.period_s * 1000))
 
-        return await polling.each(one)
+        return await polling.each(one, self.has)

@@ -18,7 +18,7 @@ class OpenInterest(Handler[OpenInterestRow]):
             for row in await polling.requests.open_interest(symbol):
                 self.take(row)
 
-        return await polling.each(one)
+        return await polling.each(one, self.has)
 
 
 class Liquidations(Handler[LiquidationsRow]):

@@ -90,7 +90,7 @@ class Trades(Handler[RecentTradesRow]):
                 # Continue after a refused element: the next trade reveals it as a gap.
                 last = last + given if page.last is None else max(last + 1, page.last)
 
-        return await polling.each(one)
+        return await polling.each(one, self.has)
 
     def unfillable(self) -> str | None:
         gives = self._venue.gives_by_id(self._kind)

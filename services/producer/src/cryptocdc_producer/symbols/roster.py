@@ -34,7 +34,7 @@ class Roster:
         fleet: Fleet,
         backfill: Backfill,
     ) -> None:
-        self._streams, self._channels = feed.spec.streams, venue.channels
+        self._streams, self._venue = feed.spec.streams, venue
         self._store, self._capture = store, capture
         self._fleet, self._backfill = fleet, backfill
         self._wanted: set[str] = set()
@@ -44,7 +44,7 @@ class Roster:
 
     def channels(self, symbol: str) -> list[Channel]:
         """Return the channels that are subscribed to for `symbol`."""
-        return self._channels.of(self._streams, symbol)
+        return self._venue.channels.of(self._streams, symbol)
 
     @property
     def wanted(self) -> set[str]:
@@ -103,6 +103,8 @@ class Roster:
                         if symbol in self._wanted:
                             self._capture.add(symbol, stored[symbol])
                             self._backfill.add(stored[symbol].gaps)
+                            if lacking := self._venue.lacking(self._streams, symbol):
+                                log.info("%s: %s has no %s of it", symbol, self._venue.name, ", ".join(lacking))
                             self._fleet.add(self.channels(symbol))
                     log.info("capturing %s", ", ".join(sorted(self._capture.symbols)))
             await self._changed.wait()

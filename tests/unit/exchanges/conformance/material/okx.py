@@ -6,8 +6,19 @@ import json
 from typing import Any
 
 from cryptocdc_core.resolve import MarketState
-from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows import (
+    BestQuotesRow,
+    Crypto24hStatsRow,
+    KlinesRow,
+    LatestPricesRow,
+    LiquidationsRow,
+    MarkPricesRow,
+    OpenInterestRow,
+    RecentTradesRow,
+)
 from cryptocdc_core.versions import Rank, kline_version, version
+from cryptocdc_exchanges.checks import fingerprint
+from cryptocdc_exchanges.okx import requests
 from cryptocdc_exchanges.port import Alive, Answer, BookSnapshot, BookUpdate, Closing, Refusal, Reply, SlowDown
 from cryptocdc_exchanges.registry import VENUES
 
@@ -48,6 +59,27 @@ QUIET = {**UPDATE, "asks": [], "prevSeqId": 123467, "seqId": 123467}
 QUOTE = {
     "asks": [["111.06", "55154", "0", "2"]], "bids": [["111.05", "57745", "0", "2"]], "ts": str(AT), "seqId": 363996337,
 }  # fmt: skip
+MARK = {"instType": "SWAP", "instId": SWAP, "markPx": "42310.6", "ts": str(AT)}
+INDEX = {
+    "instId": "BTC-USDT", "idxPx": "42307.10", "high24h": "43000", "low24h": "41000.5", "open24h": "42500",
+    "sodUtc0": "42400", "sodUtc8": "42450", "ts": str(AT - 90_000),
+}  # fmt: skip
+FUNDING = {
+    "formulaType": "noRate", "fundingRate": "-0.0001875391284828", "fundingTime": str(AT + 3_600_000), "instId": SWAP,
+    "instType": "SWAP", "interestRate": "", "method": "current_period", "maxFundingRate": "0.00375",
+    "minFundingRate": "-0.00375", "nextFundingRate": "", "nextFundingTime": str(AT + 32_400_000),
+    "premium": "0.0001233824646391", "settFundingRate": "0.0001418433662153", "settState": "settled",
+    "ts": str(AT - 30_000),
+}  # fmt: skip
+OPEN = {
+    "instId": SWAP, "instType": "SWAP", "oi": "2216113.010000000309", "oiCcy": "22161.1301000000031",
+    "oiUsd": "1939251795.5453", "ts": str(AT),
+}  # fmt: skip
+FORCED: dict[str, Any] = {
+    "details": [{"bkLoss": "0", "bkPx": "42007.20", "ccy": "", "posSide": "short", "side": "buy", "sz": "13.4",
+                 "ts": str(AT)}],
+    "instFamily": "BTC-USDT", "instId": SWAP, "instType": "SWAP", "uly": "BTC-USDT",
+}  # fmt: skip
 RESET = {**UPDATE, "prevSeqId": 123467, "seqId": 3}
 
 
@@ -74,6 +106,23 @@ STATS = Crypto24hStatsRow(
     open_time=None, close_time=None, trade_count=None, received_at=NOW, version=version(AT),
 )  # fmt: skip
 PRICE = LatestPricesRow(symbol="BTC-USDT", event_time=AT, price="9999.99", received_at=NOW, version=version(AT))
+
+
+def mark_row(rate: str | None, ends: int | None) -> MarkPricesRow:
+    return MarkPricesRow(
+        symbol=SWAP, event_time=AT, mark_price="42310.6", index_price="42307.10", funding_rate=rate,
+        next_funding_time=ends, received_at=NOW, version=version(AT),
+    )  # fmt: skip
+
+
+def forced(**order: Any) -> bytes:
+    detail = {**FORCED["details"][0], **order}
+    document = {"arg": {"channel": "liquidation-orders", "instType": "SWAP"}, "data": [{**FORCED, "details": [detail]}]}
+    return json.dumps(document).encode()
+
+
+def parts(**funding: str) -> list[bytes]:
+    return [push("index-tickers", INDEX, symbol="BTC-USDT"), push("funding-rate", {**FUNDING, **funding})]
 
 
 def update(first_id: int, last_id: int, **more: Any) -> BookUpdate:
@@ -119,8 +168,23 @@ MATERIAL = Material(
                 ask_quantity="55154", received_at=NOW, version=version(AT),
             ),
         ),
+        Frame(push("mark-price", MARK), mark_row("-0.0001875391284828", AT + 3_600_000), before=parts()),
+        Frame(push("mark-price", MARK), mark_row(None, AT + 3_600_000), before=parts(fundingRate="")),
+        Frame(push("mark-price", MARK), mark_row(None, None), before=parts(fundingTime=str(AT))),
+        Frame(
+            forced(),
+            LiquidationsRow(
+                symbol=SWAP, trade_time=AT, side="buy", price="42007.20", quantity="13.4",
+                liquidation_id=fingerprint("buy", "short", "42007.20", "13.4", "0"), average_price=None,
+                filled_quantity=None, received_at=NOW, version=version(AT),
+            ),
+        ),
     ],
     controls=[
+        (
+            event(id="7", event="subscribe", arg={"channel": "liquidation-orders", "instType": "SWAP"}),
+            Reply("", 7, frozenset({"liquidation-orders:SWAP"})),
+        ),
         (
             event(id="7", event="subscribe", arg={"channel": "books", "instId": SWAP}),
             Reply("", 7, frozenset({f"books:{SWAP}"})),
@@ -149,6 +213,12 @@ MATERIAL = Material(
         (push("trades-all", {**TRADE, "side": "both"}), "wrong-field"),
         (push("trades-all", {**TRADE, "padding": "x" * 2_000_000}), "oversize"),
         (push("trades-all", {**TRADE, "px": "1e5"}), "wrong-decimal"),
+        (push("index-tickers", {**INDEX, "idxPx": "4e4"}, symbol="BTC-USDT"), "wrong-decimal"),
+        (push("funding-rate", {**FUNDING, "fundingRate": "1e-5"}), "wrong-decimal"),
+        (push("funding-rate", {**FUNDING, "fundingTime": ""}), "wrong-field"),
+        (push("open-interest", OPEN), "unknown-event"),
+        (forced(side="both"), "wrong-field"),
+        (forced(bkPx=""), "wrong-decimal"),
         (push("books", UPDATE), "wrong-field"),
         (push("books", {**UPDATE, "prevSeqId": -1}, action="update"), "wrong-field"),
         (event(event="login", code="0"), "unknown-event"),
@@ -161,6 +231,13 @@ MATERIAL = Material(
         Body(REQUESTS.klines(SWAP, "1m", OPENED, 1), body(CANDLE), [candle_row(Rank.FINAL)]),
         Body(REQUESTS.stats(["BTC-USDT"]), body(TICKER), [STATS]),
         Body(REQUESTS.prices(["BTC-USDT"]), body(TICKER), [PRICE]),
+        Body(
+            requests.open_interest(SWAP),
+            body(OPEN),
+            [OpenInterestRow(
+                symbol=SWAP, event_time=AT, open_interest="22161.1301000000031", received_at=NOW, version=version(AT)
+            )],
+        ),
         Body(
             REQUESTS.book(SWAP, 20),
             body(SNAPSHOT),

@@ -34,6 +34,11 @@ INSTRUMENTS: tuple[Instrument, ...] = tuple(
 )
 
 
+def swap_on(index: str) -> str:
+    """The swap that follows an index; an index without one is not simulated."""
+    return f"{index}-{SWAP}"
+
+
 def new_instrument(parameters: Mapping[str, str]) -> Instrument:
     """`base`, `quote`, and `instType`, SPOT where it is not given; its worth is that of the catalogue's tenth entry."""
     base, quote, kind = parameters["base"].upper(), parameters["quote"].upper(), parameters.get("instType", SPOT)

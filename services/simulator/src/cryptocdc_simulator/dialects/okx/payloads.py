@@ -103,14 +103,15 @@ def candle(instrument: Instrument, open_time: int, bar: Bar, closed: bool) -> li
     ]
 
 
+def _price_at(listing: Listing, start: int) -> int:
+    """In ticks, of the first trade from `start` on."""
+    first = min(listing.tape.first_id_at(start), max(listing.next_id() - 1, 0))
+    return listing.tape.aggregate(first).price
+
+
 def ticker(listing: Listing, stats: Stats, now: int) -> Json:
     """The volume in currency is that of the quote on a spot market, and of the base of a swap."""
     instrument, bar = listing.instrument, stats.bar
-
-    def opened(start: int) -> str:
-        first = min(listing.tape.first_id_at(start), max(listing.next_id() - 1, 0))
-        return price_of(instrument, listing.tape.aggregate(first).price)
-
     in_currency = base_of(instrument, bar.volume) if kind_of(instrument) == SWAP else quote_of(instrument, bar.quote)
     return {
         "instType": kind_of(instrument),
@@ -124,8 +125,8 @@ def ticker(listing: Listing, stats: Stats, now: int) -> Json:
         "open24h": price_of(instrument, bar.open),
         "high24h": price_of(instrument, bar.high),
         "low24h": price_of(instrument, bar.low),
-        "sodUtc0": opened(now - now % _DAY_MS),
-        "sodUtc8": opened(now - (now + _HONG_KONG_MS) % _DAY_MS),
+        "sodUtc0": price_of(instrument, _price_at(listing, now - now % _DAY_MS)),
+        "sodUtc8": price_of(instrument, _price_at(listing, now - (now + _HONG_KONG_MS) % _DAY_MS)),
         "volCcy24h": in_currency,
         "vol24h": size_of(instrument, bar.volume),
         "ts": str(now),
@@ -134,6 +135,25 @@ def ticker(listing: Listing, stats: Stats, now: int) -> Json:
 
 def mark_price(instrument: Instrument, mark: Mark, now: int) -> Json:
     return {"instId": instrument.symbol, "instType": SWAP, "markPx": trimmed(mark.price, 8), "ts": str(now)}
+
+
+def index_ticker(listing: Listing, stats: Stats, now: int) -> Json:
+    """Of the index that a swap follows: its statistics are those of the swap, less what the swap is dearer now."""
+    instrument, mark, bar = listing.instrument, listing.contract.mark(now), stats.bar
+
+    def less(ticks: int) -> str:
+        return trimmed(ticks * mark.index_price // mark.price, instrument.price_decimals)
+
+    return {
+        "instId": f"{instrument.base}-{instrument.quote}",
+        "idxPx": trimmed(mark.index_price, 8),
+        "high24h": less(bar.high),
+        "low24h": less(bar.low),
+        "open24h": less(bar.open),
+        "sodUtc0": less(_price_at(listing, now - now % _DAY_MS)),
+        "sodUtc8": less(_price_at(listing, now - (now + _HONG_KONG_MS) % _DAY_MS)),
+        "ts": str(now),
+    }
 
 
 def funding_rate(instrument: Instrument, mark: Mark, now: int) -> Json:

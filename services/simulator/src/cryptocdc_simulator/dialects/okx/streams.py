@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from cryptocdc_simulator.dialects.okx import payloads
-from cryptocdc_simulator.dialects.okx.instruments import SWAP, instrument_info, kind_of, maintained
-from cryptocdc_simulator.dialects.port import Opened, Stream
+from cryptocdc_simulator.dialects.okx.instruments import SWAP, instrument_info, kind_of, maintained, swap_on
+from cryptocdc_simulator.dialects.port import Opened, Stream, stats_of
 from cryptocdc_simulator.faults import Faults
 from cryptocdc_simulator.market.bars import Bar
 from cryptocdc_simulator.market.book import DEPTH, STEP_MS, Level, step_at
@@ -32,6 +32,7 @@ BARS = {
 """By bar the interval. Those that begin by Hong Kong's time, such as 1D, are not served."""
 BY_INSTRUMENT = ("books", "bbo-tbt", "trades", "tickers")
 OF_SWAPS = ("mark-price", "funding-rate", "open-interest")
+OF_INDEXES = "index-tickers"
 BY_KIND = ("instruments", "liquidation-orders")
 CHECKSUMS = ("zero", "crc32", "wrong")
 
@@ -130,6 +131,11 @@ class Figures(MarketStream):
         yield self.event(self.listing.now())
 
 
+class IndexTicker(Figures):
+    async def prepare(self) -> None:
+        await stats_of(self.listing)
+
+
 class OfAll:
     """A channel of all markets of a kind, looked at every second."""
 
@@ -208,10 +214,11 @@ class OkxStreams:
             return Instruments(self._market, self._faults, arg), None
         if channel == "liquidation-orders":
             return Liquidations(self._market, self._faults, arg), None
-        listing = self._market.listings.get(arg["instId"])
+        listing = self._market.listings.get(swap_on(arg["instId"]) if channel == OF_INDEXES else arg["instId"])
         if listing is None or not listing.trading:
             return None
-        made = self._of_swap(listing, arg) if channel in OF_SWAPS else self._of_market(listing, arg)
+        of_swap = channel in (*OF_SWAPS, OF_INDEXES)
+        made = self._of_swap(listing, arg) if of_swap else self._of_market(listing, arg)
         return made, listing
 
     def _of_market(self, listing: Listing, arg: Arg) -> Stream:
@@ -266,6 +273,11 @@ class OkxStreams:
         def interest(now: int) -> Json:
             return push(payloads.open_interest(instrument, contract.open_interest(now), contract.mark(now), now))
 
+        def index(now: int) -> Json:
+            return push(payloads.index_ticker(listing, listing.stats(), now))
+
+        if arg["channel"] == OF_INDEXES:
+            return IndexTicker(listing, self._faults, index, 1_000)
         figures, period = {
             "mark-price": (mark, 1_000),
             "funding-rate": (funding, 30_000),
@@ -281,6 +293,8 @@ def is_public(arg: Arg, kinds: Mapping[str, str] | None) -> bool:
         return arg.get("instType") == SWAP or (channel == "instruments" and arg.get("instType") == "SPOT")
     if channel in OF_SWAPS:
         return kinds is None or kinds.get(symbol) == SWAP
+    if channel == OF_INDEXES:
+        return kinds is None or kinds.get(swap_on(symbol)) == SWAP
     return channel in BY_INSTRUMENT and (kinds is None or symbol in kinds)
 
 
