@@ -11,13 +11,14 @@ import cryptocdc_exchanges
 from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.names import Source
+from cryptocdc_exchanges import port
 from cryptocdc_exchanges.port import Proof, Venue
 
 
 def _all() -> Iterator[Venue]:
-    """Folders are discovered, so that adding one changes no other file."""
+    """Folders beside the contract are discovered, so that adding one changes no other file."""
     for folder in pkgutil.iter_modules(cryptocdc_exchanges.__path__, f"{cryptocdc_exchanges.__name__}."):
-        if folder.ispkg:
+        if folder.ispkg and folder.name != port.__name__:
             yield from import_module(folder.name).VENUES
 
 
