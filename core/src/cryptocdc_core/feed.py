@@ -43,6 +43,10 @@ class FeedError(BadInput):
         super().__init__("\n".join(problems))
 
 
+SOURCE = "cryptocdc.io/source"
+"""The annotation by which the verifier knows where the data of a feed comes from, in files that the operator writes."""
+
+
 class Metadata(FeedModel):
     model_config = ConfigDict(extra="ignore")
 
@@ -50,6 +54,8 @@ class Metadata(FeedModel):
     """Name of everything that belongs to the feed: `my-feed` has the schema, keyspace and topic prefix `my_feed`.
     Reserved: `public`, `information-schema`, `cryptocdc`, names that start with `pg-`, `system` or `cryptocdc-`, and
     names that end with `-sim` or `-capture`."""
+    annotations: dict[str, Any] | None = None
+    """Not read, except in the files that the operator writes for the verifier."""
 
     @field_validator("name")
     @classmethod

@@ -21,6 +21,11 @@ def identity(feed_name: str, source: Source) -> str:
     return feed_name.replace("-", "_") + SUFFIXES[source]
 
 
+def source_named(feed_name: str, fid: str) -> Source:
+    """Return the source of the feed's data by its identity, the reverse of `identity`."""
+    return next(source for source in SUFFIXES if identity(feed_name, source) == fid)
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """The names of a feed's parts. `fid` contains only [a-z0-9_], which the feed's model ensures."""

@@ -19,10 +19,10 @@ import yaml
 
 from cryptocdc_core.exits import BadInput, refusing_bad_input
 from cryptocdc_core.feed import CryptoFeed, parse
-from cryptocdc_core.names import source_of
 from cryptocdc_operator.cluster.kubernetes_api import KubernetesCluster
 from cryptocdc_operator.resources.labels import labels
 from cryptocdc_operator.resources.programs import Program, Secret, consumer, producer
+from cryptocdc_operator.resources.source import source_of
 from cryptocdc_operator.resources.workloads import pod
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
@@ -52,7 +52,7 @@ def job(
         del container[server_field]
     del spec["topologySpreadConstraints"]
     module, *first = TASKS[task]
-    feed_arguments = ["--feed", "/etc/cryptocdc/feed.yaml", "--source", source_of(feed.spec.exchange)]
+    feed_arguments = ["--feed", "/etc/cryptocdc/feed.yaml", "--source", source_of(feed, settings)]
     container |= {"command": ["python", "-m", module], "args": [*first, *feed_arguments, *arguments]}
     return {
         "apiVersion": "batch/v1",

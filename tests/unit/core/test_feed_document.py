@@ -57,6 +57,8 @@ def accepted(annotation, metadata):
             next((getattr(m, n) for m in metadata if hasattr(m, n)), None) for n in ("min_length", "max_length")
         )
         return f"{low} to {high} of: {accepted(options[0], [])}"
+    if typing.get_origin(annotation) is dict:
+        return "a mapping"
     if annotation is bool:
         return "`true`, `false`"
     if annotation in (int, Decimal):

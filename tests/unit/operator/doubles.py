@@ -16,6 +16,7 @@ from cryptocdc_adapters.connect import ConnectorState
 from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.resolve import implausible, resolve, unresolved
 from cryptocdc_operator.cluster.secret_data import SecretData
+from cryptocdc_operator.resources.source import source_of
 from cryptocdc_operator.servers.port import POSTGRES, ExchangeSilent, Observed, Refused, ServerError
 
 if TYPE_CHECKING:
@@ -276,13 +277,14 @@ class External:
         self.world.asked += 1
         if self.world.exchange_silent:
             raise ExchangeSilent("no answer")
+        source = source_of(feed, self.world.settings)
         suspect = implausible(self.world.markets, SYMBOLS)
         if suspect is not None:
-            kept = unresolved(feed, "exchange", suspect, current)
+            kept = unresolved(feed, source, suspect, current)
             if kept is None:
                 raise ExchangeSilent(suspect)
             return kept
-        return resolve(feed, "exchange", self.world.markets, self.world.volumes, current, absent)
+        return resolve(feed, source, self.world.markets, self.world.volumes, current, absent)
 
     @step
     def proof(self, names):

@@ -7,7 +7,9 @@ import pytest
 import yaml
 from tests.unit.core.feeds import document
 
+from cryptocdc_core.feed import SOURCE, parse
 from cryptocdc_verifier.feeds import FeedsFolder
+from cryptocdc_verifier.main import _source
 
 
 class Provers:
@@ -22,6 +24,21 @@ class Provers:
         self.started[feed.name] = self.started.get(feed.name, 0) + 1
         stop.wait(20)
         del self.running[feed.name]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "annotations", "source"),
+    [
+        ("okx", {SOURCE: "simulated"}, "simulated"),
+        ("okx", {SOURCE: "exchange"}, "exchange"),
+        ("okx", None, "exchange"),
+        ("simulated", {"else": "7"}, "simulated"),
+    ],
+)
+def test_the_source_is_what_the_operator_recorded_else_what_the_exchange_means(exchange, annotations, source):
+    made = document(exchange=exchange)
+    made["metadata"]["annotations"] = annotations
+    assert _source(parse(made)) == source
 
 
 def write(folder, name, **spec):

@@ -14,7 +14,7 @@ from kubernetes.client import ApiException
 from cryptocdc_control.connector import Recovery
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed, FeedError
-from cryptocdc_core.names import Names, identity, source_of
+from cryptocdc_core.names import Names, identity, source_named
 from cryptocdc_core.plan import Plan, plan
 from cryptocdc_exchanges.registry import check
 from cryptocdc_operator.context import UNUSABLE, Operator, Outcome, PostEvent
@@ -29,6 +29,7 @@ from cryptocdc_operator.reconcile.topics import apply_topics
 from cryptocdc_operator.resources import feed_map
 from cryptocdc_operator.resources.labels import NEW_SNAPSHOT, Owner, selector_text
 from cryptocdc_operator.resources.programs import Program, programs_of
+from cryptocdc_operator.resources.source import source_of
 from cryptocdc_operator.servers.port import CONNECT, Observed, ServerError, Servers
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import assess, conditions
@@ -165,7 +166,11 @@ class _Pass:
 
     def _planned(self, feed: CryptoFeed, servers: Servers) -> Plan:
         """Return the plan with the resolved symbols."""
-        names = Names(identity(feed.name, source_of(feed.spec.exchange)))
+        source = source_of(feed, self.settings)
+        names = Names(identity(feed.name, source))
+        if (before := self.status.get("identity")) not in (None, names.fid):
+            self.assessments[conditions.READY] = assess.other_source(source_named(feed.name, before), source)
+            raise _Stop
         resolution = Resolution(self.operator, feed, self.status, self.now, self.post_event)
         resolved = resolution.resolve()
         if resolution.problem is not None:

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from cryptocdc_core.feed import CryptoFeed, FeedError
-from cryptocdc_core.names import source_of
 from cryptocdc_core.resolve import ResolvedFeed, waiting_notes
 from cryptocdc_operator.context import Operator, PostEvent
 from cryptocdc_operator.reconcile.topics import listed
+from cryptocdc_operator.resources.source import source_of
 from cryptocdc_operator.resources.workloads import digest
 from cryptocdc_operator.servers.port import ExchangeSilent
 from cryptocdc_operator.status import assess
@@ -94,4 +94,5 @@ class Resolution:
     def _resolved_before(self) -> ResolvedFeed:
         symbols, halted = self.status["symbolNames"], self.status.get("haltedNames", [])
         waiting = dict.fromkeys(self.status.get("waitingNames", ()), ())
-        return ResolvedFeed(self.feed, source_of(self.feed.spec.exchange), tuple(symbols), tuple(halted), waiting)
+        source = source_of(self.feed, self.operator.settings)
+        return ResolvedFeed(self.feed, source, tuple(symbols), tuple(halted), waiting)

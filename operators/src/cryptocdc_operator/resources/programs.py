@@ -11,8 +11,9 @@ from cryptocdc_core.alerts import AlertWebhook
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
-from cryptocdc_exchanges.registry import simulated, venue_of
+from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_operator.resources.labels import ALERTER, ANALYZER
+from cryptocdc_operator.resources.source import exchange_urls
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
 METRICS_PORT, HTTP_PORT = 9090, 8000
@@ -191,14 +192,6 @@ def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) ->
     if plan.computed:
         found.append(replace(analyzer(settings, addresses), replicas=wanted["analyzer"].replicas))
     return tuple(replace(program, inputs=wanted[program.component].inputs) for program in found)
-
-
-def exchange_urls(feed: CryptoFeed, settings: OperatorSettings) -> tuple[str | None, str | None]:
-    """Return the REST and WebSocket URLs of this cluster's simulator for a simulated feed, otherwise None."""
-    if feed.spec.exchange != "simulated":
-        return None, None
-    hosts = simulated(feed, settings.simulator_rest_url, settings.simulator_websocket_url).hosts
-    return hosts.rest, hosts.websocket
 
 
 def _login(secret: str | None) -> dict[str, str]:

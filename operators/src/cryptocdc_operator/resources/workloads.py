@@ -6,9 +6,9 @@ import hashlib
 import json
 
 from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.names import source_of
 from cryptocdc_operator.resources.labels import Owner, labels, selector
 from cryptocdc_operator.resources.programs import HTTP_PORT, METRICS_PORT, Program
+from cryptocdc_operator.resources.source import source_of
 from cryptocdc_operator.settings import Object, OperatorSettings
 
 USER = 10001
@@ -50,7 +50,7 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
     """Return the pod spec: settings, secrets as files, the feed, and no unnecessary privileges."""
     environment = {
         "CRYPTOCDC_FEED": f"{_FEED}/feed.yaml",
-        "CRYPTOCDC_SOURCE": source_of(feed.spec.exchange),
+        "CRYPTOCDC_SOURCE": source_of(feed, settings),
         "CRYPTOCDC_METRICS_PORT": str(METRICS_PORT),
         "CRYPTOCDC_LOG_FORMAT": "json",
         **program.environment,

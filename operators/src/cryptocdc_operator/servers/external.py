@@ -10,10 +10,10 @@ from cryptocdc_adapters import resolving
 from cryptocdc_adapters.exchange import ExchangeError, Rest
 from cryptocdc_adapters.figures import SCRAPE_TIMEOUT_S, Samples, parse
 from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.names import Names, source_of
+from cryptocdc_core.names import Names
 from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_exchanges.registry import venue_of
-from cryptocdc_operator.resources.programs import exchange_urls
+from cryptocdc_operator.resources.source import exchange_urls, source_of
 from cryptocdc_operator.servers.port import ExchangeSilent
 from cryptocdc_operator.settings import OperatorSettings
 from cryptocdc_operator.status.assess import Proof
@@ -35,7 +35,7 @@ class ExchangeAndVerifier:
         rest_url, _ = exchange_urls(feed, self._settings)
         rest = Rest(venue_of(feed, rest_url), patience_s=PATIENCE_S)
         try:
-            return resolving.resolved(rest, feed, source_of(feed.spec.exchange), current, absent)
+            return resolving.resolved(rest, feed, source_of(feed, self._settings), current, absent)
         except ExchangeError as error:
             raise ExchangeSilent(str(error)) from error
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cryptocdc_adapters.connect import ConnectorState
 from cryptocdc_control.connector import MOST_SNAPSHOTS, Action, Recovery
+from cryptocdc_core.names import Source
 from cryptocdc_operator.resources.labels import NEW_SNAPSHOT
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status.conditions import NOT_WRITING, Assessment, rfc3339
@@ -74,6 +75,17 @@ def _not_serving(pod: Object) -> str | None:
         return f"pod {trouble[1]}"
     restarts = sum(container.get("restartCount") or 0 for container in status.get("containerStatuses") or [])
     return f"pod {name} is not ready yet" + (f" (its containers were restarted {restarts} times)" if restarts else "")
+
+
+def other_source(kept: Source, given: Source) -> Assessment:
+    """Return `Ready` of a feed whose tables have rows of `kept`, while its endpoints are now `given`."""
+    kept_data, given_data = ("simulated" if source == "simulated" else "real" for source in (kept, given))
+    return Assessment(
+        "False",
+        "FeedRefused",
+        f"spec.endpoints: they would bring {given_data} data into a feed of {kept_data} data;"
+        f" accepted: endpoints of {kept_data} data, or another feed",
+    )
 
 
 def topics(wanted: Iterable[str], live: Mapping[str, Object], refused: Mapping[str, str] | None = None) -> Assessment:

@@ -10,9 +10,9 @@ from cryptocdc_adapters.serving import Health, serve_or_exit
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
 from cryptocdc_core.exits import refusing_bad_input, stop_event
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed import SOURCE, CryptoFeed
 from cryptocdc_core.metrics import VerifierMetrics
-from cryptocdc_core.names import Source, source_of
+from cryptocdc_core.names import SUFFIXES, Source, source_of
 from cryptocdc_core.settings import (
     CassandraSettings,
     ConnectSettings,
@@ -60,6 +60,12 @@ def _only(settings: ProvingSettings) -> Target | None:
     return Target.from_env(feeds.load(settings.feed), settings.source)
 
 
+def _source(feed: CryptoFeed) -> Source:
+    """Return the source that the operator has recorded, else what the feed's exchange means."""
+    recorded = (feed.metadata.annotations or {}).get(SOURCE)
+    return next((source for source in SUFFIXES if source == recorded), source_of(feed.spec.exchange))
+
+
 def _prove_all(
     settings: ProvingSettings, metrics: VerifierMetrics, health: Health, stop: threading.Event, rows_per_s: int
 ) -> None:
@@ -67,8 +73,7 @@ def _prove_all(
     metrics show it, and the health check only verifies that every feed has a running thread."""
 
     def prove_one(feed: CryptoFeed, ended: threading.Event) -> None:
-        source: Source = source_of(feed.spec.exchange)
-        target = Target.from_env(feed, source)
+        target = Target.from_env(feed, _source(feed))
         try:
             prove(target, ended, metrics, Health(HEALTHY_FOR_S), rows_per_s)
         finally:
