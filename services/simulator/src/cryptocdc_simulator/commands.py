@@ -13,7 +13,6 @@ from cryptocdc_simulator.connections import StreamProtocol
 from cryptocdc_simulator.market.symbols import CATALOGUE
 
 _PING_S, _PONG_S = 20, 60
-_BAD_INPUT = 2
 
 
 def simulate(
@@ -69,8 +68,7 @@ def simulate(
     try:
         app = build_app(settings)
     except (ValueError, OSError) as error:
-        typer.echo(f"--capture: {error}", err=True)
-        raise typer.Exit(_BAD_INPUT) from error
+        raise typer.BadParameter(str(error), param_hint="--capture") from error
     what = f"the capture {capture}" if capture else f"{symbols} simulated symbols, seed {seed}"
     typer.echo(f"{what} on http://{host}:{port} and ws://{host}:{port}", err=True)
     uvicorn.run(
