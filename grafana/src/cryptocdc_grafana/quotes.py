@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cryptocdc_core.catalogue.streams import BEST_QUOTES
 from cryptocdc_grafana import drawing, shaping
-from cryptocdc_grafana.cql import newest_buckets, within
+from cryptocdc_grafana.cql import newest_buckets, reported, within
 from cryptocdc_grafana.panels import NUMBER, RANGE, SYMBOL, TIME, MarketPanel
 from cryptocdc_grafana.sources import Cql, Get, Source, Sql
 
@@ -23,6 +23,8 @@ def panels() -> Iterator[MarketPanel]:
 
 _EXPRESSIONS = {"bid": "bid_price", "ask": "ask_price", "spread": "ask_price - bid_price"}
 """The same in CQL and SQL. A row with an empty side has null for it, which no mean counts."""
+_BOTH_SIDES = " AND ".join(map(reported, ("bid_price", "ask_price")))
+"""In CQL the mean of nothing but nulls is 0."""
 
 
 def _averaged(title: str, doc: str, unit: str, *names: str) -> MarketPanel:
@@ -34,7 +36,7 @@ def _averaged(title: str, doc: str, unit: str, *names: str) -> MarketPanel:
         Cql(
             f'SELECT symbol, {cql}, floor(event_time, $__interval) AS time FROM "$feed".{QUOTES}'
             f" WHERE symbol = {SYMBOL} AND {newest_buckets(BEST_QUOTES.bucket, HOURS)} AND {within('event_time')}"
-            " GROUP BY symbol, hour, floor(event_time, $__interval)"
+            f" AND {_BOTH_SIDES} GROUP BY symbol, hour, floor(event_time, $__interval) ALLOW FILTERING"
         ),
         Get(
             f"/{QUOTES}/averages",
