@@ -14,12 +14,13 @@ LENGTH_S = {Bucket.HOUR: 3600, Bucket.DAY: 86_400, Bucket.MONTH: 31 * 86_400}
 
 BYTES_A_ROW = {
     "recent_trades": 150, "klines": 312, "crypto_24h_stats": 300, "latest_prices": 110, "order_book": 8800,
-    "best_quotes": 165, "mark_prices": 165, "open_interest": 110, "liquidations": 190,
-    "order_book_heatmap": 70, "newest_prices": 110, "newest_24h_stats": 300, "newest_quotes": 165,
-    "newest_mark_prices": 165, "newest_open_interest": 110,
+    "best_quotes": 145, "mark_prices": 130, "open_interest": 102, "liquidations": 140,
+    "order_book_heatmap": 70, "newest_prices": 110, "newest_24h_stats": 300, "newest_quotes": 145,
+    "newest_mark_prices": 130, "newest_open_interest": 102,
 }  # fmt: skip
-"""Measured, uncompressed, in an SSTable of Cassandra 5.0, with TTL and audit, eight decimals, books of 100 levels.
-Those of quotes, mark prices, open interest and liquidations are estimates from the measured tables."""
+"""Measured, uncompressed (`dataLength` in CompressionInfo.db), in an SSTable of Cassandra 5.0, with TTL and audit,
+eight decimals, books of 100 levels. Open interest and liquidations have the decimals of their contract; a table of
+newest rows is given the size of its source."""
 
 TRADES_A_SECOND = 150
 """Of one symbol through a whole hour: 13 million a day."""
