@@ -9,7 +9,10 @@ RUN command -v mvn >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninter
     --no-install-recommends maven openjdk-17-jre-headless; }
 WORKDIR /src
 # First into Maven's own repository, so that a change to our code does not download the servers again.
-COPY local/src/cryptocdc_local/platform/*.xml /poms/
+COPY local/src/cryptocdc_local/platform/pom.xml local/src/cryptocdc_local/platform/kafka.xml \
+     local/src/cryptocdc_local/platform/debezium.xml local/src/cryptocdc_local/platform/cassandra.xml \
+     local/src/cryptocdc_local/platform/exporter.xml /poms/
+COPY sinks/connect/pom.xml /poms/sink.xml
 RUN mvn --batch-mode --quiet --file /poms/pom.xml -Djars=/unused dependency:copy-dependencies && rm -rf /unused
 COPY images/install.sh images/locked.py images/
 COPY requirements/runtime.txt requirements/
@@ -41,11 +44,13 @@ COPY services/analyzer services/analyzer
 COPY local local
 # The targets of symbolic links in local/.
 COPY manifests ./manifests
+COPY sinks ./sinks
 RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer local
 RUN /opt/cryptocdc/bin/python -c 'from pathlib import Path; from shutil import which; \
-from cryptocdc_local.platform.jars import install_jars; from cryptocdc_local.platform.java import find_java; \
+from cryptocdc_local.platform.jars import install_jars, install_sink; from cryptocdc_local.platform.java import find_java; \
 from cryptocdc_local.platform.programs import install_postgres; \
-install_jars(Path("/opt/servers"), Path(which("mvn")), find_java(), print); install_postgres(Path("/opt/servers"))'
+install_jars(Path("/opt/servers"), Path(which("mvn")), find_java(), print); \
+install_sink(Path("/opt/servers"), find_java()); install_postgres(Path("/opt/servers"))'
 
 FROM ${BASE_IMAGE}
 RUN apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \

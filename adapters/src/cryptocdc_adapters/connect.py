@@ -130,6 +130,14 @@ class Connect:
         self.reset_offsets(name)
         self._call("DELETE", f"/connectors/{name}", accept=(404,))
 
+    def remove(self, name: str) -> None:
+        """Stop the connector and delete it. A sink connector's position, which is its group's offsets, stays."""
+        if self.state(name) is None:
+            return
+        self.stop(name)
+        self.wait_stopped(name)
+        self._call("DELETE", f"/connectors/{name}", accept=(404,))
+
     def wait_stopped(self, name: str, timeout_s: float = 30) -> None:
         """Wait until nothing of it runs: it has stopped or failed, or is gone."""
         self._wait(name, timeout_s, lambda state: state is None or state.ended, "stop")

@@ -113,6 +113,15 @@ def lag_by_partition(samples: Samples, uncommitted: Mapping[Partition, int]) -> 
 
 
 @dataclass(frozen=True)
+class Written:
+    """What Kafka says of a sink engine that reports no figures of its own."""
+
+    records: Mapping[str, int]
+    """By table, how many records are committed; each is in Cassandra or a dead letter."""
+    dead_letters: int
+
+
+@dataclass(frozen=True)
 class StreamFigures:
     """One table's figures; rates in rows per second, times in seconds."""
 
@@ -177,26 +186,32 @@ class Figures:
         """`fid`, the feed's identity: the verifier that is scraped may prove others as well."""
         self._fid = fid
         self._tables = tuple(tables)
-        self._history: list[tuple[Samples, Mapping[str, int]]] = []
+        self._history: list[tuple[Samples, Mapping[str, int], Written | None]] = []
 
     def update(
-        self, samples: Samples, kafka: Mapping[str, int], uncommitted: Mapping[Partition, int] | None = None
+        self,
+        samples: Samples,
+        kafka: Mapping[str, int],
+        uncommitted: Mapping[Partition, int] | None = None,
+        written: Written | None = None,
     ) -> FeedFigures:
         """`kafka`: by table, how many records its topic has ever taken. `uncommitted`: by partition, how many the
-        consumers have not committed; used where no consumer reports its lag."""
-        self._history.append((samples, kafka))
+        consumers have not committed; used where no consumer reports its lag. `written`: given for a sink engine that
+        reports no figures."""
+        self._history.append((samples, kafka, written))
         while len(self._history) > 2 and samples.at - self._history[1][0].at >= WINDOW_S:
             self._history.pop(0)
-        before, kafka_before = self._history[0]
         lag = lag_by_partition(samples, uncommitted or {})
-        streams = {table: self._stream(table, samples, before, kafka, kafka_before, lag) for table in self._tables}
+        streams = {table: self._stream(table, lag) for table in self._tables}
         producer, consumer = "cryptocdc_producer_", "cryptocdc_consumer_"
         return FeedFigures(
             streams=streams,
             gaps_open=int(samples.total(f"{producer}gaps_open")),
             gap_rows_filled=int(samples.total(f"{producer}gap_rows_total", outcome="filled")),
             gap_rows_unfillable=int(samples.total(f"{producer}gap_rows_total", outcome="unfillable")),
-            dead_letters=int(samples.total(f"{consumer}dead_letters_total")),
+            dead_letters=written.dead_letters
+            if written is not None
+            else int(samples.total(f"{consumer}dead_letters_total")),
             rejected=int(samples.total(f"{producer}rejected_total")),
             outage_s=samples.total(f"{producer}outage_seconds_total"),
             symbols=int(samples.total(f"{producer}symbols")),
@@ -210,15 +225,9 @@ class Figures:
             alerts_firing=tuple(sorted(a for a, on in samples.by("cryptocdc_alerter_firing", "alert").items() if on)),
         )
 
-    def _stream(
-        self,
-        table: str,
-        now: Samples,
-        before: Samples,
-        kafka: Mapping[str, int],
-        kafka_before: Mapping[str, int],
-        lag: Mapping[Partition, float],
-    ) -> StreamFigures:
+    def _stream(self, table: str, lag: Mapping[Partition, float]) -> StreamFigures:
+        now, kafka, written = self._history[-1]
+        before, kafka_before, written_before = self._history[0]
         seconds = now.at - before.at
         names = {
             "frames": "cryptocdc_producer_frames_total",
@@ -227,6 +236,10 @@ class Figures:
         }
         counts = {hop: now.total(name, table=table) for hop, name in names.items()}
         earlier = {hop: before.total(name, table=table) for hop, name in names.items()}
+
+        if written is not None:
+            counts["cassandra"] = written.records.get(table, 0)
+            earlier["cassandra"] = written_before.records.get(table, 0) if written_before is not None else 0
 
         def rate(count: float, then: float) -> float:
             return max(0.0, count - then) / seconds if seconds > 0 else 0.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cryptocdc_control.sink import consumers_of, engine_of
 from cryptocdc_core.alerts import price_source
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
@@ -34,7 +35,7 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
             [spec.exchange, spec.endpoints.model_dump(), spec.streams.model_dump()],
         ),
         "consumer": Workload(
-            spec.scaling.consumers,
+            consumers_of(plan),
             [[stream.table for stream in plan.written], spec.retention.cassandra, spec.transform],
         ),
         "verifier": Workload(1, proof_inputs(plan.feed)),
@@ -46,6 +47,7 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
                 klines and list(klines.intervals),
                 spec.retention.cassandra,
                 *_analytics(plan.feed),
+                *([] if engine_of(plan) == "consumer" else [engine_of(plan)]),
             ],
         ),
         "alerter": Workload(

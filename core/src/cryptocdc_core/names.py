@@ -50,6 +50,11 @@ class Names:
         return self.fid.replace("_", "-")
 
     @property
+    def sink_connector(self) -> str:
+        """With a dot, which no feed's name contains: `majors-sink` would be the connector of another feed."""
+        return f"{self.connector}.sink"
+
+    @property
     def topic_prefix(self) -> str:
         return self.fid
 

@@ -14,6 +14,7 @@ from cryptocdc_core.names import Names
 from cryptocdc_core.partitioning import partition_of
 from cryptocdc_core.platform import PlatformFacts
 from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_core.sink_connector import sink_connector_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Plan:
     cassandra: tuple[str, ...]
     topics: tuple[Topic, ...]
     connector: dict[str, str]
+    sink_connector: dict[str, str] | None
+    """The configuration of the connector that writes into Cassandra; None if another engine does, or nothing."""
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -113,4 +116,5 @@ def plan(resolved: ResolvedFeed, platform: PlatformFacts, kept: Collection[str] 
         ),
         topics=topics,
         connector=connector_config(names, carried, platform),
+        sink_connector=sink_connector_config(feed, names, (*carried, *computed), platform),
     )

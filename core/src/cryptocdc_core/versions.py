@@ -47,9 +47,15 @@ def kline_version(event_ms: int, end_ms: int, rank: Rank) -> int:
     return version(end_ms - 1, rank) + min(1 + (event_ms - end_ms) * 1000 // SETTLE_MS, 999)
 
 
+DELETION_LEAD_US = FUTURE_TOLERANCE_MS * 1000
+"""How far the timestamp of a delete is ahead of its commit."""
+LAST_OF_A_MILLISECOND = 999
+"""The greatest rank, and so the last three digits of the greatest version of a millisecond."""
+
+
 def deletion_version(committed_us: int) -> int:
     """Return the timestamp in Cassandra of a manual delete committed at `committed_us`.
 
     A version may be ahead of our clock by the tolerance, so the delete gets a later one: it wins over what it deleted.
     """
-    return committed_us + FUTURE_TOLERANCE_MS * 1000
+    return committed_us + DELETION_LEAD_US

@@ -23,13 +23,18 @@ class Servers(ServerSettings):
 
     @property
     def facts(self) -> PlatformFacts:
-        """The facts for a plan. The password is a reference that Connect's worker resolves, so REST never shows it."""
+        """The facts for a plan. Passwords are references that Connect's worker resolves, so REST never shows them."""
         return PlatformFacts(
             postgres_host=self.postgres.host,
             postgres_port=self.postgres.port,
             postgres_database=self.postgres.database,
             replication_user=self.replication.user,
             replication_password="${env:CRYPTOCDC_REPLICATION_PASSWORD}",  # noqa: S106 - a reference
+            cassandra_hosts=self.cassandra.hosts,
+            cassandra_port=self.cassandra.port,
+            cassandra_datacenter=self.cassandra.datacenter,
+            cassandra_user=self.cassandra.username,
+            cassandra_password="${env:CRYPTOCDC_CASSANDRA_PASSWORD}",  # noqa: S106 - a reference
         )
 
 
@@ -92,9 +97,10 @@ def new_snapshot(plan: Plan, servers: Servers, connect: Connect) -> None:
 
 
 def delete(plan: Plan, servers: Servers, report: Report, *, everything: bool) -> None:
-    """Undo a plan: always remove connector and slot, so that no WAL accumulates; the data only with `everything`."""
+    """Undo a plan: always remove connectors and slot, so that no WAL accumulates; the data only with `everything`."""
     connect = Connect(servers.connect.url)
     report("connector")
+    connect.remove(plan.names.sink_connector)
     connect.delete(plan.names.connector)
     report("replication slot")
     slots.drop(servers.postgres, servers.replication, plan.names.slot)

@@ -18,8 +18,9 @@ from rich.live import Live
 
 from cryptocdc_adapters.figures import FeedFigures
 from cryptocdc_adapters.readings import Readings
+from cryptocdc_control.programs import workloads
 from cryptocdc_core.exits import Exit
-from cryptocdc_core.feed import CryptoFeed, load
+from cryptocdc_core.feed import load
 from cryptocdc_core.settings import KafkaSettings
 from cryptocdc_local import applier, run, running
 from cryptocdc_local.draining import drain
@@ -315,20 +316,12 @@ def plan(feed: Feed, source: Source = None) -> None:
         "waiting": list(applied.waiting),
         "topics": {t.name: {"partitions": t.partitions, **t.config} for t in planned.topics},
         "connector": planned.connector,
+        "sink_connector": planned.sink_connector,
         "postgres": list(planned.postgres),
         "cassandra": list(planned.cassandra),
-        "programs": _workloads(planned.feed),
+        "programs": {program: workload.replicas for program, workload in workloads(planned).items()},
     }
     print(json.dumps(shown_plan, indent=2))
-
-
-def _workloads(feed: CryptoFeed) -> dict[str, int]:
-    """Return the number of programs of each kind that the feed needs."""
-    scaling, alerters = feed.spec.scaling, 1 if feed.spec.alerts else 0
-    return {
-        "producer": scaling.producers, "consumer": scaling.consumers, "verifier": 1, "api": 1, "alerter": alerters,
-        "analyzer": scaling.analyzers if feed.spec.computed else 0,
-    }  # fmt: skip
 
 
 def status(as_json: Json = False) -> None:
@@ -343,6 +336,7 @@ def status(as_json: Json = False) -> None:
             KafkaSettings.from_env(),
             applied.names,
             applied.feed.spec.streams.tables,
+            applied.feed.spec.sink.engine,
         )
         readings.read()
         time.sleep(1.0)  # the rates are over the second between two readings
@@ -364,6 +358,7 @@ def status(as_json: Json = False) -> None:
                     "captured_symbols": now.symbols,
                     **markets_shown(applied, now),
                     "suspended": applied.feed.spec.suspend,
+                    "sink_engine": applied.feed.spec.sink.engine,
                 }
                 for applied, now in feeds
             ],

@@ -66,6 +66,8 @@ def _title(applied: AppliedFeed, figures: FeedFigures) -> Text:
         if symbols:
             more = f" and {len(symbols) - NAMED} more" if len(symbols) > NAMED else ""
             text.append(f"  {label}: {', '.join(symbols[:NAMED])}{more}", style="yellow")
+    if applied.feed.spec.sink.engine != "consumer":
+        text.append(f"  written by {applied.feed.spec.sink.engine}", style="cyan")
     if applied.feed.spec.suspend:
         text.append("  suspended", style="yellow")
     return text

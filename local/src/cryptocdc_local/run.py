@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
+import requests
 
 from cryptocdc_adapters import postgres, resolving
+from cryptocdc_adapters.connect import ConnectError
 from cryptocdc_adapters.exchange import Rest
 from cryptocdc_adapters.figures import FeedFigures
 from cryptocdc_adapters.readings import Readings
@@ -34,6 +36,7 @@ from cryptocdc_local.platform.metrics import EVERY_S, ServerMetrics
 from cryptocdc_local.platform.progress import Steps
 from cryptocdc_local.platform.settings import LOOPBACK
 from cryptocdc_local.programs import Programs, stop_left_over
+from cryptocdc_local.sink import SinkConnector
 
 RESOLVE_AGAIN_S = 86_400
 RESOLVE_LOOK_S = 60.0
@@ -92,7 +95,9 @@ class Run:
         self.event = ""
         self.halted: HaltError | None = None
         self.rows_before: dict[str, int] = {}
+        self._scaled = True
         self._guard = ConnectorGuard(self.plan, self.servers)
+        self._sink = SinkConnector(self.plan, self.servers)
         self._server_metrics = ServerMetrics(self.platform) if self.platform.settings.server_metrics else None
         self._readings = self._new_readings()
         self._ending = threading.Event()
@@ -101,7 +106,7 @@ class Run:
     def _new_readings(self) -> Readings:
         tables = self.applied.feed.spec.streams.tables
         targets = str(self.platform.settings.targets(self.plan.names.fid))
-        return Readings(targets, self.servers.kafka, self.plan.names, tables)
+        return Readings(targets, self.servers.kafka, self.plan.names, tables, self.applied.feed.spec.sink.engine)
 
     @property
     def address(self) -> str:
@@ -129,6 +134,7 @@ class Run:
         self._watch(self._supervise_programs, 0.5)
         self._watch(self._supervise_simulator, 1.0)
         self._watch(self._guard_connector, GUARD_EVERY_S)
+        self._watch(self._guard_sink, GUARD_EVERY_S)
         self._watch(self._pick_up_changes, 1.0)
         self._watch(self._resolve_again, RESOLVE_LOOK_S)
         if self._server_metrics is not None:
@@ -141,7 +147,11 @@ class Run:
         self._scale()
 
     def _scale(self) -> None:
+        """Run what the plan says. Of the sink engines, the one that the feed left stops before the other starts."""
         wanted = workloads(self.plan)
+        if not wanted["consumer"].replicas:
+            self.programs.scale("consumer", 0)
+        self._sink.apply()
         for program in START_ORDER:
             self.programs.scale(program, wanted[program].replicas)
 
@@ -183,6 +193,13 @@ class Run:
         elif self.event.startswith("connector"):
             self.event = ""
 
+    def _guard_sink(self) -> None:
+        said = self._sink.step()
+        if said:
+            self.event = said
+        elif self.event.startswith("sink connector"):
+            self.event = ""
+
     def _serve_server_metrics(self) -> None:
         if self._server_metrics is not None:
             self._server_metrics.step()
@@ -190,19 +207,21 @@ class Run:
     def _pick_up_changes(self) -> None:
         """Take over changes made by `cryptocdc apply`."""
         stored = self.store.read(self.plan.names.fid)
-        if stored is None or stored == self.applied:
-            return
-        before, planned = self.applied, planned_of(stored, self.servers)
-        changed = restarted(self.plan, planned)
-        self._replace_plan(stored, planned)
-        for program in changed:
-            self.programs.stop(program)
-        if changed:
-            self._readings = self._new_readings()
-        self._scale()
-        self.programs.scale("api", 1)
-        if before.document != stored.document:
-            self.event = "change to the feed applied"
+        if stored is not None and stored != self.applied:
+            before, planned = self.applied, planned_of(stored, self.servers)
+            changed = restarted(self.plan, planned)
+            self._replace_plan(stored, planned)
+            self._scaled = False
+            for program in changed:
+                self.programs.stop(program)
+            if changed:
+                self._readings = self._new_readings()
+            if before.document != stored.document:
+                self.event = "change to the feed applied"
+        if not self._scaled:  # also if Connect did not answer the last time
+            self._scale()
+            self.programs.scale("api", 1)
+            self._scaled = True
 
     def _resolve_again(self) -> None:
         """Resolve `top` again once a day; sooner while a second list must confirm that a symbol is gone."""
@@ -217,7 +236,7 @@ class Run:
         self.store.write(applied)
 
     def _replace_plan(self, applied: AppliedFeed, planned: Plan) -> None:
-        self.applied, self.plan, self._guard.plan = applied, planned, planned
+        self.applied, self.plan, self._guard.plan, self._sink.plan = applied, planned, planned, planned
         self.programs.environment = self._environment()
 
     def figures(self) -> FeedFigures:
@@ -235,6 +254,8 @@ class Run:
             thread.join(timeout=10)
         for kind in ("api", "producer", "alerter", "analyzer", "verifier", "consumer"):
             self.programs.stop(kind)
+        with contextlib.suppress(ConnectError, requests.RequestException):  # a Connect that is gone writes nothing
+            self._sink.remove()
         if self._server_metrics is not None:
             self._server_metrics.close()
 

@@ -7,7 +7,7 @@ import math
 import pytest
 from prometheus_client import generate_latest
 
-from cryptocdc_adapters.figures import Figures, Samples, parse, quantile, since
+from cryptocdc_adapters.figures import Figures, Samples, Written, parse, quantile, since
 from cryptocdc_core.metrics import ConsumerMetrics, ProducerMetrics, VerifierMetrics
 
 
@@ -47,6 +47,18 @@ def test_rates_lag_and_latency_of_a_table() -> None:
     assert (got.postgres_rate, got.kafka_rate, got.cassandra_rate) == (2.0, 3.0, 2.0)
     assert got.p50 is not None
     assert 10 <= got.p50 <= 30
+
+
+def test_a_sink_engine_without_figures_has_written_what_is_committed() -> None:
+    figures = Figures("f", ["klines"])
+    figures.update(parse([producer(10)], at=100), {"klines": 10}, {}, Written({"klines": 10}, 0))
+    now = figures.update(
+        parse([producer(30)], at=110), {"klines": 40}, {("f.f.klines", 0): 5}, Written({"klines": 35}, 2)
+    )
+
+    klines = now.streams["klines"]
+    assert (klines.kafka, klines.cassandra, klines.cassandra_rate, klines.lag, klines.p99) == (40, 35, 2.5, 5, None)
+    assert now.dead_letters == 2
 
 
 def test_lag_is_kafkas_if_no_consumer_reports_it() -> None:

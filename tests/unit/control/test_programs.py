@@ -27,6 +27,7 @@ BEFORE = {"streams": STREAMS, "alerts": [ALERT]}
         ({"retention": {"cassandra": "30d"}}, ("consumer", "verifier", "api")),
         ({"retention": {"postgres": "3d"}}, ("verifier",)),
         ({"transform": "transform:without_dust"}, ("consumer",)),
+        ({"sink": {"engine": "connect"}}, ("api",)),
         ({"endpoints": {"rest": "http://elsewhere.example"}}, ("producer",)),
         ({"streams": STREAMS | {"orderBook": {"depth": 50}}}, ("producer",)),
         ({"streams": STREAMS | {"klines": {"intervals": ["1m", "1h"]}}}, ("producer", "api")),
@@ -58,6 +59,7 @@ def test_a_stream_that_leaves_goes_on_being_carried():
             {"producer": 3, "consumer": 2, "alerter": 1},
         ),
         ({"suspend": True, "scaling": {"producers": 3}}, {"producer": 0, "consumer": 1}),
+        ({"sink": {"engine": "connect"}, "scaling": {"consumers": 2}}, {"producer": 1, "consumer": 0}),
         # The alert's symbol is not captured, as when the exchange has halted it.
         ({"alerts": [ALERT], "symbols": ("ETHUSDT",)}, {"alerter": 0}),
     ],

@@ -17,7 +17,7 @@ def test_every_name_comes_from_the_identity():
         "alerts_topic": "my_feed.alerts", "alerter_group": "my_feed-alerter",
         "analyzer_group": "my_feed-analyzer",
         "producer_group": "my_feed-producer", "consumer_group": "my_feed-consumer",
-        "replay_group": "my_feed-dlq-replay", "keyspace": "my_feed",
+        "replay_group": "my_feed-dlq-replay", "keyspace": "my_feed", "sink_connector": "my-feed.sink",
     }  # fmt: skip
 
 

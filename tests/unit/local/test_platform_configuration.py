@@ -65,21 +65,21 @@ def test_java_reads_the_very_path_that_was_meant(path: str) -> None:
     """Java's properties are ISO 8859-1: what lies beyond ASCII must be escaped, or Kafka writes somewhere else."""
     for text, key in (
         (server_properties(PORTS, Path(path), "secret"), "log.dirs"),
-        (connect_properties(PORTS, Path(path), "secret"), "plugin.path"),
+        (connect_properties(PORTS, [Path(path)], "secret"), "plugin.path"),
     ):
         assert text.isascii()
         assert json.loads(f'"{properties(text)[key]}"') == path
 
 
 def test_connect_logs_in_for_each_of_its_clients() -> None:
-    found = properties(connect_properties(PORTS, Path("/plugins"), "secret"))
+    found = properties(connect_properties(PORTS, [Path("/plugins")], "secret"))
     for prefix in ("", "producer.", "consumer.", "admin."):
         assert found[f"{prefix}security.protocol"] == "SASL_PLAINTEXT"
         assert 'password="secret"' in found[f"{prefix}sasl.jaas.config"]
 
 
 def test_connect_is_quick_to_acknowledge_and_closed_to_strangers() -> None:
-    found = properties(connect_properties(PORTS, Path("/plugins"), "secret"))
+    found = properties(connect_properties(PORTS, [Path("/plugins")], "secret"))
     assert found["listeners"] == "http://127.0.0.1:1004"
     assert "BasicAuth" in found["rest.extension.classes"]
     assert found["offset.flush.interval.ms"] == "1000"

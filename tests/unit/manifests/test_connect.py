@@ -20,7 +20,7 @@ ALIKE = (
 
 
 def local_worker():
-    lines = connect_properties(Ports(), Path("/plugins"), "password").splitlines()
+    lines = connect_properties(Ports(), [Path("/plugins")], "password").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 

@@ -9,6 +9,7 @@ from cryptocdc_core.catalogue.streams import (
     NEWEST,
     NEWEST_PRICES,
     NEWEST_STATS,
+    SHARD,
     STREAMS,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "NEWEST",
     "NEWEST_PRICES",
     "NEWEST_STATS",
+    "SHARD",
     "STREAMS",
     "Bucket",
     "Column",

@@ -253,6 +253,8 @@ STREAMS: dict[str, Stream] = {
 """The streams by their names in the feed."""
 
 
+SHARD = 0
+"""The only partition of a table with the newest rows."""
 _SHARD = Column("shard", Type.INTEGER, "Always 0: one partition has all symbols, a row each.")
 
 

@@ -1,13 +1,15 @@
-"""Kafka Connect with Debezium: one distributed worker, its REST interface on loopback behind a password."""
+"""Kafka Connect with Debezium and our sink: one distributed worker, REST on loopback behind a password."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import requests
 
 from cryptocdc_adapters import http_client
 from cryptocdc_local.platform.endpoints import CONNECT_USER
+from cryptocdc_local.platform.jars import sink_folder
 from cryptocdc_local.platform.java import jvm_environment, jvm_options
 from cryptocdc_local.platform.kafka import LOG4J, plain_login, property_value
 from cryptocdc_local.platform.process import Command
@@ -15,7 +17,7 @@ from cryptocdc_local.platform.server import Server, port_open
 from cryptocdc_local.platform.settings import LOOPBACK, Ports
 
 
-def connect_properties(ports: Ports, plugins: Path, kafka_password: str) -> str:
+def connect_properties(ports: Ports, plugins: Sequence[Path], kafka_password: str) -> str:
     """Return the worker's configuration; everything else is in the connector's configuration, which the plan makes."""
     lines = f"""\
 bootstrap.servers={LOOPBACK}:{ports.kafka}
@@ -23,7 +25,7 @@ group.id=connect
 listeners=http://{LOOPBACK}:{ports.connect}
 rest.advertised.host.name={LOOPBACK}
 rest.extension.classes=org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension
-plugin.path={property_value(plugins)}
+plugin.path={",".join(map(property_value, plugins))}
 plugin.discovery=service_load
 config.storage.topic=connect-configs
 offset.storage.topic=connect-offsets
@@ -49,7 +51,7 @@ scheduled.rebalance.max.delay.ms=0
 # Worker and broker start together, and on a busy machine the broker may need longer than the usual minute.
 default.api.timeout.ms=170000
 
-# Connectors name the replication password as ${{env:CRYPTOCDC_REPLICATION_PASSWORD}}, so that REST never shows it.
+# Connectors name passwords as ${{env:CRYPTOCDC_CASSANDRA_PASSWORD}} and the like, so that REST never shows them.
 config.providers=env
 config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider
 config.providers.env.param.allowlist.pattern=^CRYPTOCDC_.*
@@ -81,7 +83,9 @@ class Connect(Server):
         self.account.write(run / "connect-log4j2.properties", LOG4J)
         self.account.write(users, f"{CONNECT_USER}={self.credentials.connect}\n")
         self.account.write(run / "connect-jaas.conf", rest_login(users))
-        text = connect_properties(self.settings.ports, self.jars / "debezium", self.credentials.kafka)
+        text = connect_properties(
+            self.settings.ports, (self.jars / "debezium", sink_folder(self.settings.lib)), self.credentials.kafka
+        )
         self.account.write(Path(self.mark), text)
 
     @property
@@ -105,6 +109,7 @@ class Connect(Server):
             env={
                 **jvm_environment(self.settings.home),
                 "CRYPTOCDC_REPLICATION_PASSWORD": self.credentials.postgres_replication,
+                "CRYPTOCDC_CASSANDRA_PASSWORD": self.credentials.cassandra,
             },
             cwd=run,
         )

@@ -1,4 +1,5 @@
-"""Installs the servers' jars with Maven from the pinned poms next to this file, and checks them against `jars.sha256`.
+"""Installs the servers' jars with Maven from the pinned poms next to this file, and checks them against `jars.sha256`;
+builds Connect's plugin of our own.
 
 Maven itself only warns if a checksum differs, and a mirror may have none. After changing a pom, regenerate the list in
 the folder that Maven filled: `cd jars.new && sha256sum */*.jar */*.tar.gz`.
@@ -13,14 +14,19 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from cryptocdc_local.platform.errors import PlatformError
 
-_POMS = ("pom.xml", "kafka.xml", "debezium.xml", "cassandra.xml", "exporter.xml")
+_POMS = ("pom.xml", "kafka.xml", "debezium.xml", "cassandra.xml", "exporter.xml", "sink.xml")
 _CHECKSUMS = "jars.sha256"
+_SOURCES = "sink_sources"
+_COMPILER = "cassandra/ecj-*.jar"
+"""Cassandra's own Java compiler: the runtime, which is all that is installed, has none."""
 _SILENCE_LIMIT = 300.0  # seconds without output from Maven, as when a mirror hangs
 
 
@@ -129,3 +135,54 @@ def _unpack_plugin(folder: Path) -> None:
             # Its checksum was verified; `filter` needs Python 3.11.4, and Debian 12 has 3.11.2.
             tar.extractall(folder)  # noqa: S202
         archive.unlink()
+
+
+def sink_folder(lib: Path) -> Path:
+    """Return the folder of Connect's plugin for exactly these sources (sinks/connect) and jars."""
+    stamp = hashlib.sha256(jars_folder(lib).name.encode())
+    for path, content in sorted(_sources(resources.files("cryptocdc_local.platform") / _SOURCES)):
+        stamp.update(path.encode() + b"\0" + content)
+    return lib / f"sink-{stamp.hexdigest()[:12]}"
+
+
+def install_sink(lib: Path, java: Path) -> Path:
+    """Compile the sink connector next to the jars that it needs; the jars must be installed. Raises PlatformError."""
+    target = sink_folder(lib)
+    if target.exists():
+        return target
+    jars, draft = jars_folder(lib), lib / "sink.new"
+    shutil.rmtree(draft, ignore_errors=True)
+    plugin, sources, classes = draft / "cassandra-sink", draft / "sources", draft / "classes"
+    for path, content in _sources(resources.files("cryptocdc_local.platform") / _SOURCES):
+        root, _, below = path.partition("/")  # java or resources
+        file = (sources if root == "java" else classes) / below
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    shutil.copytree(jars / "cassandra-sink", plugin)
+    compiler = next(jars.glob(_COMPILER))
+    needed = os.pathsep.join(map(str, [*jars.glob("kafka/*.jar"), *plugin.glob("*.jar")]))
+    done = subprocess.run(
+        [java, "-jar", compiler, "-source", "17", "-target", "17", "-nowarn", "-d", classes, "-cp", needed, sources],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise PlatformError(
+            f"the sink connector does not compile:\n{done.stderr[-1500:]}", "undo changes in sinks/connect"
+        )
+    with zipfile.ZipFile(plugin / "cassandra-sink.jar", "w", zipfile.ZIP_DEFLATED) as jar:
+        for file in sorted(path for path in classes.rglob("*") if path.is_file()):
+            jar.write(file, file.relative_to(classes))
+    for folder in (sources, classes):
+        shutil.rmtree(folder)
+    draft.rename(target)
+    return target
+
+
+def _sources(folder: Traversable, path: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield each file below a folder: its path from there, and its content."""
+    for entry in folder.iterdir():
+        below = f"{path}/{entry.name}" if path else entry.name
+        if entry.is_dir():
+            yield from _sources(entry, below)
+        else:
+            yield below, entry.read_bytes()

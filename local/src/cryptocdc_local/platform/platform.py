@@ -23,7 +23,7 @@ from cryptocdc_local.platform.connect import Connect
 from cryptocdc_local.platform.credentials import Credentials
 from cryptocdc_local.platform.endpoints import Endpoints, endpoints
 from cryptocdc_local.platform.errors import PlatformError
-from cryptocdc_local.platform.jars import install_jars, jars_folder
+from cryptocdc_local.platform.jars import install_jars, install_sink, jars_folder
 from cryptocdc_local.platform.kafka import Kafka
 from cryptocdc_local.platform.machine import check_disk, check_disk_left, check_port
 from cryptocdc_local.platform.packages import require_tools
@@ -97,6 +97,7 @@ class Platform:
         if tools.maven is not None and need_jars:
             steps.update("set-up", "Kafka, Debezium and Cassandra by Maven")
             install_jars(settings.lib, tools.maven, tools.java, lambda text: steps.update("set-up", text))
+        install_sink(settings.lib, tools.java)
         steps.done("set-up", f"complete, in {settings.home}")
 
     # Start and stop

@@ -122,6 +122,11 @@ RULES = (
         "alerts: a window is longer than retention.kafka, but prices are reread from Kafka",
     ),
     Rule(
+        ("spec",),
+        "!has(self.transform) || self.sink.engine == 'consumer'",
+        "transform: accepted with sink.engine: consumer, since Kafka Connect can't run Python",
+    ),
+    Rule(
         ("spec", "alertWebhook"), "has(self.url) != has(self.secretRef)", "exactly one of url and secretRef is accepted"
     ),
 )

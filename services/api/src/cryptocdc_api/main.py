@@ -79,7 +79,7 @@ def _serve(
     health.ready_when(changes.obstacle)
     subscriptions = Subscriptions(changes.want)
     background = Background(reader, changes, subscriptions, shared, metrics, health)
-    readings = Readings(own.targets, kafka, names, [stream.table for stream in captured])
+    readings = Readings(own.targets, kafka, names, [stream.table for stream in captured], feed.spec.sink.engine)
     records = Records(kafka, names)
     app = build_app(context, own, readings, subscriptions, records, background.running)
     config = uvicorn.Config(

@@ -12,13 +12,10 @@ from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 from cryptocdc_consumer.encode import DerivedEncoder, Key, Prepare
-from cryptocdc_core.catalogue import HEATMAP, NEWEST, Bucket, Derived
+from cryptocdc_core.catalogue import HEATMAP, NEWEST, SHARD, Bucket, Derived
 from cryptocdc_core.changes import UNAVAILABLE
 from cryptocdc_core.heatmap import SLOT_MS, bins
-from cryptocdc_core.versions import deletion_version, version
-
-SHARD = 0
-_MOST_OF_A_MILLISECOND = 999
+from cryptocdc_core.versions import LAST_OF_A_MILLISECOND, deletion_version, version
 
 
 class DerivedRow(NamedTuple):
@@ -64,7 +61,7 @@ class Newest:
     def take_delete(self, change: Any, origin: Any) -> None:
         # The key contains the event's time, from which the version derives, so the row's greatest possible version is
         # known without the row, and a newer row of the symbol stays.
-        most = version(change.event_time) + _MOST_OF_A_MILLISECOND
+        most = version(change.event_time) + LAST_OF_A_MILLISECOND
         statement = self.encoder.delete((SHARD, change.symbol), most)
         self._deletes.append(DerivedRow(self._table, (SHARD,), statement, origin))
 

@@ -19,7 +19,7 @@ from cryptocdc_adapters.cassandra import LOST_S, connect
 from cryptocdc_api.reading.paging import Position, Read, Row
 from cryptocdc_api.reading.tables import Table
 from cryptocdc_api.refusals import Unavailable
-from cryptocdc_core.catalogue import COMPUTED, STREAMS, Derived, Stream
+from cryptocdc_core.catalogue import COMPUTED, SHARD, STREAMS, Derived, Stream
 from cryptocdc_core.hops import Written
 from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import quoted
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = 5.0
 AT_ONCE = 32
 """Maximum number of reads in flight."""
-SHARD = 0
 FAILURES = (NoHostAvailable, DriverException, ConnectionException)
 
 

@@ -18,6 +18,7 @@ from cryptocdc_exchanges.registry import completeness
 FEED_DOC = """`completeness`: for each table, how it is known whether all rows arrived; that both databases are equal
 does not show it. `ids`: rows have consecutive ids; `sequence`: a missing message is noticed; `arrival`: only what
 arrived is known.
+`sink_engine`: what writes the rows into Cassandra, `consumer` or `connect`.
 """
 
 
@@ -43,6 +44,7 @@ def routes(context: Context) -> APIRouter:
         return json_response({
             **who, "exchange": context.feed.spec.exchange, "streams": list(context.tables),
             "intervals": context.intervals, "bars": context.bar_lengths,
+            "sink_engine": context.feed.spec.sink.engine,
             "completeness": {table: how.value for table, how in completeness(context.feed).items()},
         })  # fmt: skip
 

@@ -171,7 +171,7 @@ async function start() {
   byId("quote").addEventListener("click", () => trace("best_quotes", panels.quote.shown()));
   document.querySelector(".levels").addEventListener("click", () => trace("order_book", book()));
   every(5000, offerSymbols);
-  every(2000, () => showPipeline(feed.completeness));
+  every(2000, () => showPipeline(feed));
   if (has("crypto_24h_stats")) every(3000, markets(pick));
 }
 

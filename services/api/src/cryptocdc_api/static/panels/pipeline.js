@@ -18,7 +18,7 @@ function hops(all) {
   }));
 }
 
-export async function showPipeline(completeness) {
+export async function showPipeline({ completeness, sink_engine }) {
   const [all, ...streams] = await get("pipeline");
   hops(all);
   const latency = Math.max(...streams.map((row) => row.p99_s ?? 0));
@@ -36,6 +36,7 @@ export async function showPipeline(completeness) {
     ["Dead letters", short(all.dead_letters), all.dead_letters > 0],
     ["Refused frames", short(all.rejected), all.rejected > 0],
     ["Differences", short(all.differences), all.differences > 0],
+    ["Written by", sink_engine === "connect" ? "Kafka Connect" : "consumers"],
   ]);
   cells(document.getElementById("streams"), streams.map((row) => [
     row.table.replaceAll("_", " "), ...HOPS.map(([name]) => short(row[`${name}_rate`])), short(row.cassandra), short(row.lag),

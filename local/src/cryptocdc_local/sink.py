@@ -1,0 +1,75 @@
+"""The sink connector of a feed with `sink.engine: connect` during a run: applied, watched, removed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import requests
+
+from cryptocdc_adapters.connect import Connect, ConnectError
+from cryptocdc_control.connector import Action, Recovery, decide
+from cryptocdc_core.plan import Plan
+from cryptocdc_local.applier import Servers
+
+
+@dataclass
+class SinkConnector:
+    """Call `apply` whenever the plan has changed, `step` every few seconds. Thread-safe.
+
+    Like consumers it writes only during a run. Its offsets are the group's, so removing it loses nothing.
+    """
+
+    plan: Plan
+    servers: Servers
+    _recovery: Recovery = field(default_factory=Recovery)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def apply(self) -> None:
+        """Create the connector with the plan's configuration, or remove it if the plan has none.
+
+        Raises ConnectError, requests.RequestException.
+        """
+        with self._lock:
+            if self.plan.sink_connector is None:
+                self.remove()
+            else:
+                self._connect.apply(self.plan.names.sink_connector, self.plan.sink_connector)
+
+    def remove(self) -> None:
+        """Remove the connector once its tasks have stopped. Raises as `apply`."""
+        with self._lock:
+            self._connect.remove(self.plan.names.sink_connector)
+
+    def step(self) -> str:
+        """Return a line about what is wrong or was done, "" while all is well."""
+        with self._lock:
+            if self.plan.sink_connector is None:
+                return ""
+            try:
+                return self._watched()
+            except (ConnectError, requests.RequestException) as error:
+                return f"sink connector can't be checked: {' '.join(str(error).split())[:160]}"
+
+    def _watched(self) -> str:
+        name = self.plan.names.sink_connector
+        state = self._connect.state(name)
+        if state is None:
+            self.apply()
+            return "sink connector was missing: created again"
+        decision = decide(state, None, self._recovery, None, datetime.now(UTC))
+        self._recovery = decision.recovery
+        if decision.action is Action.RESTART:
+            self._connect.restart(name)
+            cause = state.trace.splitlines()[0][:200] if state.trace else "no trace"
+            return f"sink connector failed, restart {self._recovery.restarts}: {cause}"
+        return (
+            ""
+            if state.running
+            else f"sink connector is {state.state}, its tasks {', '.join(state.tasks) or 'not started'}"
+        )
+
+    @property
+    def _connect(self) -> Connect:
+        return Connect(self.servers.connect.url)

@@ -1,0 +1,78 @@
+"""A feed changes its sink engine while it runs: the same rows in the end, whatever is killed in between."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cryptocdc_adapters.connect import Connect
+from cryptocdc_local.platform import Platform
+from cryptocdc_local.run import Run
+from tests.integration import topics
+from tests.integration.command import cryptocdc
+from tests.integration.conftest import Document, Starter, feed_document
+from tests.integration.test_run import assert_equal, finish, rows_in_cassandra
+from tests.integration.waiting import wait_for
+
+pytestmark = pytest.mark.platform
+
+
+def sink_state(it: Run) -> tuple[str, ...] | None:
+    """The states of the sink connector's tasks, None if there is no connector."""
+    state = Connect(it.servers.connect.url).state(it.plan.names.sink_connector)
+    return None if state is None else state.tasks
+
+
+def test_a_feed_changes_its_engine_twice_under_load_with_kills_and_stays_equal(
+    start: Starter, platform: Platform, command_environment: dict[str, str], tmp_path: Path
+) -> None:
+    document = feed_document("engines", 5, scaling={"partitions": 6, "producers": 1, "consumers": 2})
+    file = tmp_path / "feed.yaml"
+
+    def changed_to(engine: str) -> None:
+        wanted: Document = {**document, "spec": {**document["spec"], "sink": {"engine": engine}}}
+        file.write_text(yaml.safe_dump(wanted), encoding="utf-8")
+        answer = cryptocdc(command_environment, "apply", "-f", file)
+        assert answer.code == 0, answer.err
+
+    def more_rows(of: str) -> None:
+        before = rows_in_cassandra(it, "recent_trades")
+        wait_for(f"rows by {of}", lambda: rows_in_cassandra(it, "recent_trades") > before + 100, 120)
+
+    with start(document) as it:
+        wait_for("rows by the consumers", lambda: rows_in_cassandra(it, "recent_trades") > 100, 120)
+        group, topic = it.plan.names.consumer_group, it.plan.names.change_topic("recent_trades")
+
+        changed_to("connect")
+        wait_for("the consumers to be gone", lambda: it.programs.names("consumer") == [], 60)
+        wait_for("both tasks", lambda: sink_state(it) == ("RUNNING", "RUNNING"), 90)
+        more_rows("the sink connector")
+        poison = topics.put(it.servers.kafka, topic, 0, b"poison", b"garbage")
+        wait_for("the partition to go on", lambda: topics.committed(it.servers.kafka, group, topic, 0) > poison, 90)
+        platform.kill("cassandra")  # the run starts it again
+        wait_for("Cassandra to be killed and back", lambda: not platform.supervise() and platform.is_running(), 120)
+        more_rows("the sink connector after Cassandra was away")
+        platform.kill("connect")
+        wait_for("Connect to be killed and back", lambda: not platform.supervise() and platform.is_running(), 120)
+        wait_for("both tasks again", lambda: sink_state(it) == ("RUNNING", "RUNNING"), 120)
+        more_rows("the sink connector after Connect was killed")
+        status = cryptocdc(command_environment, "status", "--json").json()
+        assert [feed["sink_engine"] for feed in status["feeds"] if feed["feed"] == "engines"] == ["connect"]
+
+        changed_to("consumer")
+        wait_for("the connector to be gone", lambda: sink_state(it) is None, 60)
+        wait_for("both consumers", lambda: len(it.programs.names("consumer")) == 2, 60)
+        it.programs.kill(it.programs.names("consumer")[0])
+        more_rows("the consumers")
+
+        changed_to("connect")
+        wait_for("both tasks once more", lambda: sink_state(it) == ("RUNNING", "RUNNING"), 90)
+        result = finish(it)
+        letters = json.loads(cryptocdc(command_environment, "dlq", "list", "-f", file, "--json").out)["letters"]
+
+    assert_equal(result)
+    assert [(letter["topic"], letter["offset"]) for letter in letters] == [(topic, poison)]
+    assert sink_state(it) is None, "the run has ended, and its connector still runs"

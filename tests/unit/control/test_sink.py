@@ -1,0 +1,21 @@
+"""Which sink engine may start: only after the other has stopped."""
+
+import pytest
+from tests.unit.core.test_plan import planned
+
+from cryptocdc_control.sink import ENGINES, obstacle
+
+
+@pytest.mark.parametrize(
+    ("engine", "running", "why"),
+    [
+        ("consumer", (), None),
+        ("consumer", ("consumer",), None),
+        ("consumer", ("connect",), "the sink connector must stop first"),
+        ("connect", (), None),
+        ("connect", ("connect",), None),
+        ("connect", ENGINES, "the consumers must stop first"),
+    ],
+)
+def test_an_engine_waits_for_the_other_and_never_for_itself(engine, running, why):
+    assert obstacle(planned(sink={"engine": engine}), running) == why
