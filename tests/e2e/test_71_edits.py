@@ -37,6 +37,7 @@ NOT_HERE = {
     "scaling.partitions": "immutable",
     "streams.recentTrades.kind": "immutable",
     "sink.type": "one value is all there is",
+    "sink.engine": "test_80_sink_engines.py",
     "streams.markPrices.interval": "of perpetual contracts, which the simulated exchange does not have",
     "streams.openInterest.period": "of perpetual contracts, which the simulated exchange does not have",
 }

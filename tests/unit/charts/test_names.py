@@ -138,4 +138,4 @@ def test_connect_reads_the_replication_password_by_a_role_of_another_name():
     (binding,) = [
         it for it in find(chart, "RoleBinding") if any(s["name"] == "cryptocdc-connect" for s in it["subjects"])
     ]
-    assert the(chart, "Role", binding["roleRef"]["name"])["rules"][0]["resourceNames"] == ["cryptocdc-replication"]
+    assert the(chart, "Role", binding["roleRef"]["name"])["rules"][0]["resourceNames"][0] == "cryptocdc-replication"

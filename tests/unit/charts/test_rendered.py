@@ -123,13 +123,13 @@ def test_no_right_is_to_everything(chart):
                 assert rule["resourceNames"]
 
 
-def test_connect_may_read_the_replication_secret_and_nothing_else():
+def test_connect_may_read_the_secrets_of_both_connectors_and_nothing_else():
     chart = rendered("default")
     (rule,) = the(chart, "Role", "cryptocdc-replication-secret")["rules"]
     assert rule == {
         "apiGroups": [""],
         "resources": ["secrets"],
-        "resourceNames": ["cryptocdc-replication"],
+        "resourceNames": ["cryptocdc-replication", "cryptocdc-writer"],
         "verbs": ["get"],
     }
     binding = the(chart, "RoleBinding", "cryptocdc-replication-secret")
@@ -181,7 +181,9 @@ def test_no_login_is_made_where_one_is_given():
 
 def test_a_given_secret_reaches_the_programs_that_need_it():
     chart = rendered("everything")
-    assert the(chart, "Role", "market-replication-secret")["rules"][0]["resourceNames"] == ["debezium-login"]
+    assert the(chart, "Role", "market-replication-secret")["rules"][0]["resourceNames"] == [
+        "debezium-login", "writer-login", "cassandra-ca",
+    ]  # fmt: skip
     (verifier,) = pod_specs([the(chart, "Deployment", "market-verifier")]).values()
     (volume,) = [volume for volume in verifier["volumes"] if "projected" in volume]
     mounted = [source["secret"]["name"] for source in volume["projected"]["sources"]]

@@ -169,6 +169,7 @@ class Platform:
     @step
     def observe(self, plan):
         there = self.world.connectors.get(plan.names.connector)
+        sink = self.world.connectors.get(plan.names.sink_connector)
         wanted = {f"{plan.names.schema}.{stream.table}" for stream in plan.carried}
         missing = wanted - self.world.tables if plan.names.keyspace in self.world.keyspaces else wanted
         return Observed(
@@ -178,6 +179,8 @@ class Platform:
             state=self._state(plan.names.connector),
             config=there["config"] if there else None,
             position=self.world.positions.get(plan.names.connector) if there else None,
+            sink_state=self._state(plan.names.sink_connector),
+            sink_config=sink["config"] if sink else None,
             lag=7,
             topics={} if "Kafka" in self.world.unreachable else dict(self.world.kafka),
         )
@@ -220,7 +223,7 @@ class Platform:
         there = self.world.connectors[name]
         if there["state"] in ("FAILED", "RESTARTING"):
             there |= {"state": "STOPPED" if there["stopped"] else "RUNNING", "tasks": (), "trace": ""}
-        elif f"{name}_slot" in self.world.slots:
+        elif name.endswith(".sink") or f"{name}_slot" in self.world.slots:
             there |= {"tasks": ("RUNNING",), "trace": ""}
 
     @step
@@ -251,6 +254,11 @@ class Platform:
         self._answers("Connect")
         self.world.connectors.pop(name, None)
         self.world.positions.pop(name, None)
+
+    @step
+    def remove_connector(self, name):
+        self._answers("Connect")
+        self.world.connectors.pop(name, None)
 
     @step
     def drop_slot(self, names):

@@ -15,6 +15,7 @@ EDITS = {
     "all of it": lambda world: world.edit(
         suspend=True, scaling={"producers": 2, "consumers": 3}, retention={"cassandra": "1d", "kafka": "keep"}
     ),
+    "another sink engine": lambda world: world.edit(sink={"engine": "connect"}),
     "a lost slot": lambda world: world.lose_slot(),
 }
 

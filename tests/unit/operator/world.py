@@ -246,6 +246,9 @@ class World:
         there["stopped"] = False
         if there["tasks"] == ("FAILED",):
             return ready  # for two minutes
+        if "slot.name" not in there["config"]:  # a sink
+            there |= {"state": "RUNNING", "tasks": ("RUNNING",) * spec["tasksMax"], "trace": ""}
+            return ready
         slot = there["config"]["slot.name"]
         if name not in self.positions:
             self.snapshots += 1

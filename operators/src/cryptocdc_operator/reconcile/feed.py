@@ -12,6 +12,7 @@ from typing import Any
 from kubernetes.client import ApiException
 
 from cryptocdc_control.connector import Recovery
+from cryptocdc_control.sink import engine_of
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, identity, source_named
@@ -23,6 +24,7 @@ from cryptocdc_operator.reconcile.objects import apply_objects, remove_others
 from cryptocdc_operator.reconcile.proof import record_proof
 from cryptocdc_operator.reconcile.retry import LATER_S, UNEXPECTED, outcome_of
 from cryptocdc_operator.reconcile.rollout import CONSUMER, roll_out
+from cryptocdc_operator.reconcile.sink import SinkPass
 from cryptocdc_operator.reconcile.symbols import Resolution
 from cryptocdc_operator.reconcile.tables import apply_tables
 from cryptocdc_operator.reconcile.topics import apply_topics
@@ -38,6 +40,9 @@ from cryptocdc_operator.status.document import merge_patch, recovery_document, r
 from cryptocdc_operator.status.failures import API_SERVER_AWAY, describe
 
 log = logging.getLogger("cryptocdc.operator")
+
+SINK_RECOVERY = "sinkRecovery"
+"""The status field with the recovery of the sink connector."""
 
 
 def reconcile(operator: Operator, name: str, post_event: PostEvent, *, everything: bool = False) -> Outcome:
@@ -138,7 +143,7 @@ class _Pass:
         self._step(conditions.TABLES, lambda: self._apply_tables(planned, text, servers, observed))
         self._step(conditions.TOPICS, lambda: self._apply_topics(planned, servers, observed))
         self._step(conditions.CONNECTOR, lambda: self._apply_connector(planned, servers, observed))
-        self._step(conditions.READY, lambda: self._apply_programs(feed, programs, planned, observed))
+        self._step(conditions.READY, lambda: self._apply_programs(feed, programs, planned, servers, observed))
         self._step(conditions.PROVEN, lambda: self._apply_proof(planned, observed))
 
     def _parsed(self) -> CryptoFeed:
@@ -231,7 +236,7 @@ class _Pass:
         )
 
     def _apply_programs(
-        self, feed: CryptoFeed, programs: tuple[Program, ...], planned: Plan, observed: Observed
+        self, feed: CryptoFeed, programs: tuple[Program, ...], planned: Plan, servers: Servers, observed: Observed
     ) -> None:
         """Apply the programs' Deployments. An added stream is captured only once the connector carries it, otherwise
         its rows would be skipped. This does not matter before the connector exists: its snapshot includes all rows."""
@@ -239,17 +244,35 @@ class _Pass:
         ready = self._applied or (self._tables_made and observed.answers(CONNECT) and carried)
         wanted = {f"{feed.name}-{program.component}" for program in programs}
         remove_others(self.cluster, "Deployment", self.name, wanted)
-        for component in conditions.OF_PROGRAMS.keys() - {program.component for program in programs}:
+        for component in conditions.LEFT_OUT.keys() - {program.component for program in programs}:
             kind, what = conditions.OF_PROGRAMS[component]
             reason, why = conditions.LEFT_OUT[component]
             self.assessments[kind] = Assessment("True", reason, f"no {what} run: {why}")
+        sink = SinkPass(self.operator, self.owner, planned, servers, observed, self.post_event)
+        self._step(conditions.CONSUMERS, lambda: self._apply_sink(sink, ready))
+        waits = self.assessments.get(conditions.CONSUMERS)
         for program in programs:
             kind, _ = conditions.OF_PROGRAMS[program.component]
-            self._step(kind, partial(self._apply_program, feed, program, ready))
+            if program.component != CONSUMER or waits is None:
+                self._step(kind, partial(self._apply_program, feed, program, ready))
         tables = self.assessments.get(conditions.TABLES)
         complete = ready and tables is not None and tables.holds
         if complete and conditions.READY not in self.assessments and not self.failed:
             self.status["observedGeneration"] = self.generation
+
+    def _apply_sink(self, sink: SinkPass, ready: bool) -> None:
+        """Assess what writes the rows, unless consumers do and may start: their Deployment is assessed instead."""
+        obstacle = sink.obstacle()
+        if obstacle is not None:
+            self.assessments[conditions.CONSUMERS] = Assessment("False", "Changing", obstacle)
+        elif engine_of(sink.plan) == "connect":
+            save = partial(self._save_recovery, field=SINK_RECOVERY)
+            self.assessments[conditions.CONSUMERS] = sink.reconcile(
+                recovery_of(self.status, SINK_RECOVERY), save, ready=ready
+            )
+            self.status["replicas"] = len(sink.observed.sink_state.tasks) if sink.observed.sink_state else 0
+        else:
+            self.status.pop(SINK_RECOVERY, None)
 
     def _apply_program(self, feed: CryptoFeed, program: Program, ready: bool) -> None:
         kind, _ = conditions.OF_PROGRAMS[program.component]
@@ -293,12 +316,12 @@ class _Pass:
         found: list[dict[str, Any]] = self.written.get("conditions", [])
         return found
 
-    def _save_recovery(self, recovery: Recovery) -> None:
+    def _save_recovery(self, recovery: Recovery, field: str = "recovery") -> None:
         document = recovery_document(recovery)
         if document:
-            self.status["recovery"] = document
+            self.status[field] = document
         else:
-            self.status.pop("recovery", None)
+            self.status.pop(field, None)
         self._write()
 
     def _write(self) -> None:

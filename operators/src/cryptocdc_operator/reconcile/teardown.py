@@ -72,6 +72,7 @@ def _tear_down(operator: Operator, document: Object, post_event: PostEvent) -> N
     names, everything = Names(fid), document["spec"].get("deletionPolicy") == "Delete"
     _stop_programs(operator, name)
     servers = _connected(operator)
+    _remove_sink_connector(operator, servers, names)
     _remove_connector(operator, servers, names, post_event)
     servers.drop_slot(names)
     topics = cluster.of_feed("KafkaTopic", name)
@@ -111,6 +112,16 @@ def _connected(operator: Operator) -> Servers:
     if missing:
         raise ServerError("the platform", f"missing secrets: {', '.join(missing)}")
     return operator.connect(secrets)
+
+
+def _remove_sink_connector(operator: Operator, servers: Servers, names: Names) -> None:
+    """Remove the connector that writes into Cassandra; its position is the group's."""
+    name = names.sink_connector
+    if operator.cluster.find("KafkaConnector", name) is not None:
+        operator.cluster.delete("KafkaConnector", name)
+        raise _Wait("the sink connector is being deleted")
+    if servers.connector_state(name) is not None:
+        servers.remove_connector(name)
 
 
 def _remove_connector(operator: Operator, servers: Servers, names: Names, post_event: PostEvent) -> None:

@@ -1,4 +1,4 @@
-"""The KafkaTopics and the KafkaConnector of a feed. Pure."""
+"""The KafkaTopics and the KafkaConnectors of a feed. Pure."""
 
 from __future__ import annotations
 
@@ -50,12 +50,23 @@ def topic_resource(topic: str, names: Names) -> str:
 def connector(plan: Plan, settings: OperatorSettings, owner: Owner, state: str) -> Object:
     """Return the KafkaConnector; `state` is `running` or `stopped`. The operator restarts it, not Strimzi: one back-off
     is enough."""
-    config = dict(plan.connector)
+    return _connector(plan.names.connector, plan.connector, plan, settings, owner, state)
+
+
+def sink_connector(plan: Plan, config: Mapping[str, str], settings: OperatorSettings, owner: Owner) -> Object:
+    """Return the KafkaConnector that writes into Cassandra, for a feed with `sink.engine: connect`."""
+    return _connector(plan.names.sink_connector, config, plan, settings, owner, "running")
+
+
+def _connector(
+    name: str, given: Mapping[str, str], plan: Plan, settings: OperatorSettings, owner: Owner, state: str
+) -> Object:
+    config = dict(given)
     return {
         "apiVersion": "kafka.strimzi.io/v1",
         "kind": "KafkaConnector",
         "metadata": {
-            "name": plan.names.connector,
+            "name": name,
             "labels": labels(plan.feed.name) | {"strimzi.io/cluster": settings.connect_cluster},
             "ownerReferences": [owner.reference],
         },

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from cryptocdc_control.programs import workloads
+from cryptocdc_control.sink import engine_of
 from cryptocdc_core.alerts import AlertWebhook
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
@@ -178,13 +179,14 @@ def analyzer(settings: OperatorSettings, addresses: Addresses) -> Program:
 
 def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> tuple[Program, ...]:
     """Return all programs of a feed. The alerter runs only while there are alerts to watch, analyzers only while there
-    is something to compute."""
+    is something to compute, consumers only where they are the sink engine."""
     feed, wanted = plan.feed, workloads(plan)
     served = api(feed, settings, addresses)
     found = [
         replace(producer(feed, settings, addresses), replicas=wanted["producer"].replicas),
-        replace(consumer(settings, addresses), replicas=wanted["consumer"].replicas),
     ]
+    if engine_of(plan) == "consumer":
+        found.append(replace(consumer(settings, addresses), replicas=wanted["consumer"].replicas))
     if served is not None:
         found.append(replace(served, replicas=settings.api_replicas))
     if wanted["alerter"].replicas:

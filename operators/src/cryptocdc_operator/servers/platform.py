@@ -122,6 +122,14 @@ class PlatformServers:
             replication_password=f"${{secrets:{namespace}/{secret}:password}}",
             # Connect has no CA file to verify the certificate against.
             postgres_sslmode="require" if servers.postgres.sslmode.startswith("verify") else servers.postgres.sslmode,
+            cassandra_hosts=servers.cassandra.hosts,
+            cassandra_port=servers.cassandra.port,
+            cassandra_datacenter=servers.cassandra.datacenter,
+            cassandra_user=f"${{secrets:{namespace}/{settings.writer_secret}:username}}",
+            cassandra_password=f"${{secrets:{namespace}/{settings.writer_secret}:password}}",
+            cassandra_ca=None
+            if settings.cassandra_ca_secret is None
+            else f"${{secrets:{namespace}/{settings.cassandra_ca_secret}:ca.crt}}",
             cassandra_replication=f"{replication}{settings.cassandra_replication}}}",
             topic_replication=settings.topic_replication,
         )
@@ -171,12 +179,13 @@ class PlatformServers:
         return closing(postgres.connect(self._servers.postgres, "operator", autocommit=True))
 
     def _observe_connect(self, plan: Plan) -> dict[str, Any]:
-        name = plan.names.connector
+        name, sink = plan.names.connector, plan.names.sink_connector
         with _server_errors(CONNECT):
+            found = {"sink_state": self._connect.state(sink), "sink_config": self._connect.config(sink)}
             state = self._connect.state(name)
             if state is None:
-                return {}
-            return {
+                return found
+            return found | {
                 "state": state,
                 "config": self._connect.config(name),
                 "position": self._connect.position_if_readable(name, state),
@@ -252,6 +261,10 @@ class PlatformServers:
     def delete_connector(self, name: str) -> None:
         with _server_errors(CONNECT):
             self._connect.delete(name)
+
+    def remove_connector(self, name: str) -> None:
+        with _server_errors(CONNECT):
+            self._connect.remove(name)
 
     def drop_slot(self, names: Names) -> None:
         with _server_errors(POSTGRES):

@@ -45,6 +45,9 @@ class Observed:
     """The connector's configuration in Connect."""
     position: int | None = None
     """The connector's position, an LSN as a number of bytes. Read after the slot."""
+    sink_state: ConnectorState | None = None
+    """The state of the connector that writes into Cassandra."""
+    sink_config: Mapping[str, str] | None = None
     lag: int | None = None
     topics: Mapping[str, int] = field(default_factory=dict)
     """The number of replicas of the plan's existing topics, by name."""
@@ -52,6 +55,10 @@ class Observed:
     def carries(self, wanted: Mapping[str, str]) -> bool:
         """Return whether Connect has all of the wanted configuration. Strimzi may add settings of its own."""
         return self.config is not None and wanted.items() <= self.config.items()
+
+    def sink_carries(self, wanted: Mapping[str, str]) -> bool:
+        """As `carries`, of the connector that writes into Cassandra."""
+        return self.sink_config is not None and wanted.items() <= self.sink_config.items()
 
     def answers(self, *servers: str) -> bool:
         return not any(server in self.unreachable for server in servers)
@@ -93,6 +100,9 @@ class Servers(Protocol):
 
     def delete_connector(self, name: str) -> None:
         """Delete a connector without KafkaConnector from Connect."""
+
+    def remove_connector(self, name: str) -> None:
+        """Delete a sink connector from Connect; its group's offsets stay."""
 
     def drop_slot(self, names: Names) -> None: ...
 

@@ -143,6 +143,14 @@ def connector(
     return Assessment("True", "Streaming", "the task is running and the replication slot is usable")
 
 
+def sink_connector(live: Object, state: ConnectorState | None, *, current: bool, recovery: Recovery) -> Assessment:
+    """Return the condition of the connector that writes into Cassandra; arguments as for `connector`."""
+    made = connector(live, state, current=current, action=Action.NONE, lost=None, recovery=recovery)
+    if made.holds and state is not None:
+        return Assessment("True", "Running", f"the sink connector writes, with {len(state.tasks)} tasks")
+    return Assessment(made.status, made.reason, f"sink connector: {made.message}")
+
+
 def program(
     what: str,
     wanted: int,

@@ -13,8 +13,8 @@ from cryptocdc_operator.status.conditions import rfc3339
 from cryptocdc_operator.status.model import CatchUp
 
 
-def recovery_of(status: Mapping[str, Any]) -> Recovery:
-    return Recovery.model_validate(status.get("recovery") or {})
+def recovery_of(status: Mapping[str, Any], field: str = "recovery") -> Recovery:
+    return Recovery.model_validate(status.get(field) or {})
 
 
 def recovery_document(recovery: Recovery) -> dict[str, Any]:

@@ -110,8 +110,10 @@ class Status(_Model):
     catch_up: CatchUp | None = None
     """The progress of an old proof."""
     replicas: Count | None = None
-    """Number of consumers."""
+    """Number of consumers, or of the sink connector's tasks."""
     selector: str | None = Field(None, max_length=253)
     """Label selector of the consumers' pods, for autoscalers."""
     recovery: Recovery | None = None
     """The recovery of a failed connector."""
+    sink_recovery: Recovery | None = None
+    """The recovery of a failed sink connector, with `sink.engine: connect`."""
