@@ -10,8 +10,8 @@ from functools import partial
 from typing import TypeVar
 
 from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow
-from cryptocdc_exchanges.binance import answers as spot
-from cryptocdc_exchanges.binance_usdm import answers
+from cryptocdc_exchanges.binance import responses as spot
+from cryptocdc_exchanges.binance_usdm import responses
 from cryptocdc_exchanges.binance_usdm.limits import WEIGHT
 from cryptocdc_exchanges.checks import decoded
 from cryptocdc_exchanges.port import BookSnapshot, FirstTrade, Request, Rows
@@ -56,14 +56,14 @@ def klines(symbol: str, interval: str, start_ms: int | None, limit: int) -> Requ
 
 def stats(symbols: Sequence[str]) -> Request[Rows[Crypto24hStatsRow]]:
     (symbol,) = symbols
-    return _request("ticker/24hr", 1, answers.ticker, symbol=symbol)
+    return _request("ticker/24hr", 1, responses.ticker, symbol=symbol)
 
 
 def prices(symbols: Sequence[str]) -> Request[Rows[LatestPricesRow]]:
     """Requests one symbol, or all, of which the caller drops those it does not need."""
     if len(symbols) == 1:
-        return _request("ticker/price", 1, answers.price, symbol=symbols[0])
-    return _request("ticker/price", 2, answers.prices)
+        return _request("ticker/price", 1, responses.price, symbol=symbols[0])
+    return _request("ticker/price", 2, responses.prices)
 
 
 def book(symbol: str, levels: int) -> Request[BookSnapshot]:
@@ -74,7 +74,7 @@ def book(symbol: str, levels: int) -> Request[BookSnapshot]:
 
 
 def open_interest(symbol: str) -> Request[Rows[OpenInterestRow]]:
-    return _request("openInterest", 1, answers.open_interest, symbol=symbol)
+    return _request("openInterest", 1, responses.open_interest, symbol=symbol)
 
 
 def _weight(weights: Sequence[tuple[int, int]], limit: int, most: int) -> int:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from cryptocdc_core import intervals
 from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_exchanges.checks import decoded
-from cryptocdc_exchanges.coinbase import answers
+from cryptocdc_exchanges.coinbase import responses
 from cryptocdc_exchanges.coinbase.limits import REQUESTS
 from cryptocdc_exchanges.port import MAX_BODY, MAX_BODY_OF_ALL, BookSnapshot, FirstTrade, Request, Rows
 
@@ -45,7 +45,7 @@ def ping() -> Request[object]:
 def trades(symbol: str, kind: str, from_id: int | None, limit: int) -> Request[Rows[RecentTradesRow]]:  # noqa: ARG001
     """Raw trades, the only kind. The last page may start before `from_id`."""
     params = {"limit": limit} if from_id is None else {"after": from_id + limit, "limit": limit}
-    return _request(f"/products/{symbol}/trades", partial(answers.trades, symbol), params)
+    return _request(f"/products/{symbol}/trades", partial(responses.trades, symbol), params)
 
 
 def first_trade(symbol: str, kind: str, at_ms: int, limit: int) -> Request[FirstTrade] | None:  # noqa: ARG001
@@ -61,21 +61,21 @@ def klines(symbol: str, interval: str, start_ms: int | None, limit: int) -> Requ
         length_ms = intervals.LENGTH_MS[interval]
         end_ms = start_ms + limit * length_ms
         params |= {"start": _iso(start_ms), "end": _iso(end_ms - length_ms)}
-    read = partial(answers.klines, symbol, interval, limit)
+    read = partial(responses.klines, symbol, interval, limit)
     return _request(f"/products/{symbol}/candles", read, params, end_ms)
 
 
 def stats(symbols: Sequence[str]) -> Request[Rows[Crypto24hStatsRow]]:
-    return _request(f"/products/{symbols[0]}/stats", partial(answers.stats, symbols[0]))
+    return _request(f"/products/{symbols[0]}/stats", partial(responses.stats, symbols[0]))
 
 
 def prices(symbols: Sequence[str]) -> Request[Rows[LatestPricesRow]]:
-    return _request(f"/products/{symbols[0]}/ticker", partial(answers.prices, symbols[0]))
+    return _request(f"/products/{symbols[0]}/ticker", partial(responses.prices, symbols[0]))
 
 
 def book(symbol: str, levels: int) -> Request[BookSnapshot]:  # noqa: ARG001
     """All levels: the API offers only these or the best ones."""
-    return _request(f"/products/{symbol}/book", answers.snapshot, {"level": _AGGREGATED}, max_bytes=MAX_BODY_OF_ALL)
+    return _request(f"/products/{symbol}/book", responses.snapshot, {"level": _AGGREGATED}, max_bytes=MAX_BODY_OF_ALL)
 
 
 def _iso(at_ms: int) -> str:

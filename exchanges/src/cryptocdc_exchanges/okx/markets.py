@@ -9,7 +9,7 @@ import msgspec
 
 from cryptocdc_core.resolve import Market, MarketState
 from cryptocdc_core.symbols import is_symbol
-from cryptocdc_exchanges.okx import answers, payloads, swaps
+from cryptocdc_exchanges.okx import payloads, responses, swaps
 from cryptocdc_exchanges.port import MAX_BODY_OF_ALL, Listing, Request
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def _of_instruments(params: Mapping[str, str]) -> Request[Listing]:
 
 
 def _read_listing(body: bytes, _: int) -> Listing:
-    found = [payloads.decode(_instrument, part) for part in answers.data(body)]
+    found = [payloads.decode(_instrument, part) for part in responses.data(body)]
     unusable = [it.symbol for it in found if not is_symbol(it.symbol)]
     if unusable:
         log.warning("exchange: %d listed names can't be captured, such as %.100r", len(unusable), unusable[0])
@@ -83,4 +83,4 @@ def quote_volumes() -> Sequence[Request[Mapping[str, float]]]:
 
 
 def _read_volumes(body: bytes, _: int) -> Mapping[str, float]:
-    return {it.symbol: it.quote for it in (payloads.decode(_volume, part) for part in answers.data(body))}
+    return {it.symbol: it.quote for it in (payloads.decode(_volume, part) for part in responses.data(body))}

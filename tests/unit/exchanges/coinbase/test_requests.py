@@ -10,7 +10,7 @@ from tests.unit.exchanges.conformance.examples import NOW
 from tests.unit.exchanges.conformance.simulated import Simulated
 
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS
-from cryptocdc_exchanges.coinbase import answers, markets, requests
+from cryptocdc_exchanges.coinbase import markets, requests, responses
 from cryptocdc_exchanges.coinbase.payloads import trimmed
 from cryptocdc_exchanges.port import Request, Rows
 from cryptocdc_exchanges.registry import VENUES
@@ -77,7 +77,7 @@ def test_the_last_candles_are_those_that_were_asked_for(simulated: Simulated) ->
 def closed(now_ms: int, *opened: int) -> list[bool]:
     """Whether each candle of a minute is closed when it is received at `now_ms`."""
     made = [[at // 1000, 1, 2, 1, 1, 0.5] for at in opened]
-    found = answers.klines(SYMBOL, "1m", 300, json.dumps(made).encode(), now_ms)
+    found = responses.klines(SYMBOL, "1m", 300, json.dumps(made).encode(), now_ms)
     return [row.closed for row in found.rows]
 
 
@@ -104,7 +104,7 @@ def test_a_candle_with_an_odd_number_is_refused_alone(number: str) -> None:
     at = NOW // 1000 - 600
     raw = f"[[{at}, 1, 2, 1, 1, {number}], [{at - 60}, 1, 2, 1, 1, 3]]"
 
-    found = answers.klines(SYMBOL, "1m", 300, raw.encode(), NOW)
+    found = responses.klines(SYMBOL, "1m", 300, raw.encode(), NOW)
 
     assert [row.volume for row in found.rows] == ["3"]
     assert [refused.position for refused in found.refused] == [at * 1000]

@@ -6,7 +6,7 @@ import msgspec
 
 from cryptocdc_core.rows import Crypto24hStatsRow, LatestPricesRow, OpenInterestRow
 from cryptocdc_core.versions import version
-from cryptocdc_exchanges.binance.answers import decode, each
+from cryptocdc_exchanges.binance.responses import decode, each
 from cryptocdc_exchanges.checks import Id, Time, amounts, not_future, signed
 from cryptocdc_exchanges.port import Rows
 

@@ -28,7 +28,7 @@ class _Depth(msgspec.Struct, rename={"last_id": "seqId"}):
     last_id: Id
 
 
-_answers = msgspec.json.Decoder(_Answer)
+_responses = msgspec.json.Decoder(_Answer)
 _trade = msgspec.json.Decoder(payloads.Trade, strict=False)
 _candle = msgspec.json.Decoder(payloads.Candle, strict=False)
 _ticker = msgspec.json.Decoder(payloads.Ticker, strict=False)
@@ -38,7 +38,7 @@ _open_interest = msgspec.json.Decoder(swaps.OpenInterest, strict=False)
 
 def data(body: bytes) -> list[msgspec.Raw]:
     """Return the elements of an answer. Raises Rejected when there are none."""
-    found = payloads.decode(_answers, body)
+    found = payloads.decode(_responses, body)
     if found.code != "0":
         raise Rejected("error-body", f"{found.code}: {found.msg}")
     return found.data

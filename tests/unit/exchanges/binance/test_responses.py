@@ -11,7 +11,7 @@ from tests.unit.producer.conftest import NOW, agg_trade, frame, make_feed
 
 from cryptocdc_core.rows import RecentTradesRow
 from cryptocdc_core.versions import Rank, kline_version
-from cryptocdc_exchanges.binance import answers
+from cryptocdc_exchanges.binance import responses
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.registry import VENUES
 
@@ -34,7 +34,7 @@ def test_a_trade_by_rest_is_the_trade_by_websocket() -> None:
     event = agg_trade(7)
     (by_stream,) = VENUES["binance"].frames.decoder(make_feed().spec.streams)(frame(event))  # type: ignore[misc]
 
-    found = answers.aggregate_trades("BTCUSDT", body([{k: event[k] for k in "apqflTmM"}]), NOW)
+    found = responses.aggregate_trades("BTCUSDT", body([{k: event[k] for k in "apqflTmM"}]), NOW)
 
     assert found.rows == [by_stream.row(NOW)]
 
@@ -42,7 +42,7 @@ def test_a_trade_by_rest_is_the_trade_by_websocket() -> None:
 def test_a_raw_trade() -> None:
     trade = {"id": 5, "price": "1.0", "qty": "2.0", "quoteQty": "2.0", "time": NOW, "isBuyerMaker": True}
 
-    assert answers.raw_trades("BTCUSDT", body([trade]), NOW).rows == [
+    assert responses.raw_trades("BTCUSDT", body([trade]), NOW).rows == [
         make_row(
             RecentTradesRow, trade_time=NOW, trade_id=5, price="1.0", quantity="2.0", first_trade_id=5,
             last_trade_id=5, buyer_is_maker=True, received_at=NOW, version=NOW * 1000,
@@ -54,7 +54,7 @@ def test_one_wrong_row_is_refused_alone() -> None:
     good = {k: agg_trade(7)[k] for k in "apqflTmM"}
     wrong = [good | {"p": "1.2.3"}, good | {"a": "x"}, good | {"T": NOW + 3_600_000}]
 
-    found = answers.aggregate_trades("BTCUSDT", body([good, *wrong, good | {"a": 8}]), NOW)
+    found = responses.aggregate_trades("BTCUSDT", body([good, *wrong, good | {"a": 8}]), NOW)
 
     assert [row.trade_id for row in found.rows] == [7, 8]
     assert [it.rejected.reason for it in found.refused] == ["wrong-decimal", "wrong-field", "future"]
@@ -73,7 +73,7 @@ def test_one_wrong_row_is_refused_alone() -> None:
 )
 def test_an_answer_that_is_no_list_is_refused_whole(wrong: bytes, reason: str) -> None:
     with pytest.raises(Rejected) as rejected:
-        answers.klines("BTCUSDT", "1m", wrong, NOW)
+        responses.klines("BTCUSDT", "1m", wrong, NOW)
     assert rejected.value.reason == reason
 
 
@@ -81,7 +81,7 @@ def test_all_klines_but_the_newest_are_final_some_seconds_after_their_end() -> N
     start = NOW - 3 * MINUTE
 
     asked = body([candle(start + n * MINUTE) for n in range(4)])
-    early, late = (answers.klines("BTCUSDT", "1m", asked, at).rows for at in (NOW + 9_999, NOW + 10_000))
+    early, late = (responses.klines("BTCUSDT", "1m", asked, at).rows for at in (NOW + 9_999, NOW + 10_000))
 
     assert [row.closed for row in early] == [True, True, False, False]
     assert [row.closed for row in late] == [True, True, True, False]
@@ -92,7 +92,7 @@ def test_all_klines_but_the_newest_are_final_some_seconds_after_their_end() -> N
 def test_the_last_kline_of_a_market_that_is_no_longer_traded_is_final_a_day_after_its_end() -> None:
     asked = body([candle(NOW - MINUTE)])
 
-    closed = [answers.klines("BTCUSDT", "1m", asked, NOW + late).rows[0].closed for late in (86_399_999, 86_400_000)]
+    closed = [responses.klines("BTCUSDT", "1m", asked, NOW + late).rows[0].closed for late in (86_399_999, 86_400_000)]
 
     assert closed == [False, True]
 
@@ -102,9 +102,9 @@ def test_a_kline_requested_40_ms_after_its_end_is_not_final_and_the_later_answer
     soon = body([candle(began, c="100.5", v="10"), candle(ended, c="100.5", v="0")])
     later = body([candle(began, c="101.2", v="12.5"), candle(ended, c="101.3", v="1")])
 
-    first = answers.klines("BTCUSDT", "1m", soon, ended + 40).rows[0]
-    second = answers.klines("BTCUSDT", "1m", later, ended + 10_040).rows[0]
-    third = answers.klines("BTCUSDT", "1m", soon, ended + 10_041).rows[0]
+    first = responses.klines("BTCUSDT", "1m", soon, ended + 40).rows[0]
+    second = responses.klines("BTCUSDT", "1m", later, ended + 10_040).rows[0]
+    third = responses.klines("BTCUSDT", "1m", soon, ended + 10_041).rows[0]
 
     assert (first.close, first.volume, first.closed) == ("100.5", "10", False)
     assert (second.close, second.volume, second.closed) == ("101.2", "12.5", True)
@@ -119,7 +119,7 @@ def test_a_kline_that_an_outage_cut_short_is_stored_as_it_is_reported() -> None:
     ]  # fmt: skip
     following = [1515038400000, *reported[1:6], 1515041999999, *reported[7:]]
 
-    found = answers.klines("BTCUSDT", "1h", body([reported, following]), NOW)
+    found = responses.klines("BTCUSDT", "1h", body([reported, following]), NOW)
 
     assert not found.refused
     row = found.rows[0]
@@ -131,7 +131,7 @@ def test_an_aggregate_without_raw_trades_is_stored_as_reported() -> None:
     """Ids of -1 are the exchange's way to say that there are none."""
     trade = {k: agg_trade(7)[k] for k in "apqTmM"} | {"f": -1, "l": -1, "p": "0.00000000", "q": "0.00000000"}
 
-    found = answers.aggregate_trades("BTCUSDT", body([trade]), NOW)
+    found = responses.aggregate_trades("BTCUSDT", body([trade]), NOW)
 
     assert not found.refused
     row = found.rows[0]
@@ -148,7 +148,7 @@ def test_an_aggregate_without_raw_trades_is_stored_as_reported() -> None:
     ],
 )  # fmt: skip
 def test_where_a_refused_element_is_is_read_as_well_as_can_be(part: Any, expected: int | None) -> None:
-    assert answers.position(body(part)) == expected
+    assert responses.position(body(part)) == expected
 
 
 def test_statistics_are_dated_by_their_close_and_prices_by_capture() -> None:
@@ -161,26 +161,26 @@ def test_statistics_are_dated_by_their_close_and_prices_by_capture() -> None:
         "openTime": NOW - 86_400_000, "closeTime": NOW - 10, "firstId": 1, "lastId": 2, "count": 2,
     }  # fmt: skip
 
-    stats = answers.tickers(body([ticker]), NOW).rows[0]
-    price = answers.prices(body([{"symbol": "BTCUSDT", "price": "1.50"}]), NOW).rows[0]
+    stats = responses.tickers(body([ticker]), NOW).rows[0]
+    price = responses.prices(body([{"symbol": "BTCUSDT", "price": "1.50"}]), NOW).rows[0]
 
     assert (stats.symbol, stats.event_time, stats.price_change) == ("BTCUSDT", NOW - 10, "-1.0")
     assert (price.symbol, price.event_time, price.price) == ("BTCUSDT", NOW, "1.50")
 
 
 def test_a_book_s_levels_are_checked() -> None:
-    found = answers.snapshot(body({"lastUpdateId": 9, "bids": [["2", "1"]], "asks": [["3", "1"], ["4", "1"]]}), NOW)
+    found = responses.snapshot(body({"lastUpdateId": 9, "bids": [["2", "1"]], "asks": [["3", "1"], ["4", "1"]]}), NOW)
 
     assert found == (9, [("2", "1")], [("3", "1"), ("4", "1")])
     with pytest.raises(Rejected):
-        answers.snapshot(body({"lastUpdateId": 9, "bids": [["x", "1"]], "asks": []}), NOW)
+        responses.snapshot(body({"lastUpdateId": 9, "bids": [["x", "1"]], "asks": []}), NOW)
 
 
 @pytest.mark.parametrize(("kind", "ids"), [("aggregate", [7]), ("trade", [14])])
 def test_the_first_trade_of_a_time_is_that_of_its_kind(kind: str, ids: list[int]) -> None:
     trades = [{k: agg_trade(7)[k] for k in "apqflTmM"}, {"a": 8, "p": "?"}]
 
-    found = answers.first_trade("BTCUSDT", kind, body(trades), NOW)
+    found = responses.first_trade("BTCUSDT", kind, body(trades), NOW)
 
     assert found.ids == ids
     assert [it.position for it in found.refused] == [8 if kind == "aggregate" else None]
