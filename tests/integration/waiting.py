@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(what: str, probe: Callable[[], T | None], limit_s: float = 60) -> T:
+def wait_for(what: str, probe: Callable[[], T | None], limit_s: float = 120) -> T:
     """The first truthy answer of `probe`. AssertionError naming `what` when none came within the limit."""
     deadline = time.monotonic() + limit_s
     while True:
