@@ -29,7 +29,8 @@ def sink_state(it: Run) -> tuple[str, ...] | None:
 def test_a_feed_changes_its_engine_twice_under_load_with_kills_and_stays_equal(
     start: Starter, platform: Platform, command_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    document = feed_document("engines", 5, scaling={"partitions": 6, "producers": 1, "consumers": 2})
+    scaling = {"partitions": 6, "producers": 1, "consumers": 2}
+    document = feed_document("engines", 5, analytics={"bars": ["5s"]}, scaling=scaling)
     file = tmp_path / "feed.yaml"
 
     def changed_to(engine: str) -> None:
@@ -74,5 +75,6 @@ def test_a_feed_changes_its_engine_twice_under_load_with_kills_and_stays_equal(
         letters = json.loads(cryptocdc(command_environment, "dlq", "list", "-f", file, "--json").out)["letters"]
 
     assert_equal(result)
+    assert result["tables"]["bars"]["rows"] > 0
     assert [(letter["topic"], letter["offset"]) for letter in letters] == [(topic, poison)]
     assert sink_state(it) is None, "the run has ended, and its connector still runs"

@@ -181,7 +181,9 @@ class PlatformServers:
     def _observe_connect(self, plan: Plan) -> dict[str, Any]:
         name, sink = plan.names.connector, plan.names.sink_connector
         with _server_errors(CONNECT):
-            found = {"sink_state": self._connect.state(sink), "sink_config": self._connect.config(sink)}
+            found: dict[str, Any] = {"sink_state": self._connect.state(sink)}
+            if found["sink_state"] is not None:
+                found["sink_config"] = self._connect.config(sink)
             state = self._connect.state(name)
             if state is None:
                 return found

@@ -34,7 +34,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class CassandraSinkTask extends SinkTask {
     private static final Logger LOG = LoggerFactory.getLogger(CassandraSinkTask.class);
-    private static final long AGAIN_MS = 1_000;
+    private static final long AGAIN_MS = 3_000;
     private static final long LOOK_MS = 50;
     private static final int REASON_LENGTH = 500;
     /** A dead letter that Kafka refuses for its size would block its partition for good. */
@@ -78,6 +78,8 @@ public final class CassandraSinkTask extends SinkTask {
     public void close(Collection<TopicPartition> partitions) {
         partitions.forEach(owned::remove);
         partitions.forEach(done::remove);
+        // If a partition comes back, what was in flight must not commit less than its owner of meanwhile did.
+        chunks.forEach(chunk -> partitions.forEach(chunk.offsets::remove));
     }
 
     @Override
