@@ -342,7 +342,7 @@ def test_what_an_exchange_does_not_report_is_a_dash_and_never_0(it: Run, watched
         def pass_on(message: str | bytes) -> None:
             rows = json.loads(message)
             if isinstance(rows, list):
-                rows = [row | nulls[row["table"]] for row in rows]
+                rows = [row | nulls.get(row["table"], {}) for row in rows]
             socket.send(json.dumps(rows))
 
         socket.connect_to_server().on_message(pass_on)

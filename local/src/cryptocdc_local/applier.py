@@ -110,8 +110,8 @@ def delete(plan: Plan, servers: Servers, report: Report, *, everything: bool) ->
         return
     report("topics in Kafka")
     # A computed stream may have been removed from the feed; its topic was kept.
-    computed = [plan.names.change_topic(table) for table in COMPUTED]
-    kafka.delete_topics(servers.kafka, [*(topic.name for topic in plan.topics), *computed])
+    computed = {plan.names.change_topic(table) for table in COMPUTED}
+    kafka.delete_topics(servers.kafka, sorted({topic.name for topic in plan.topics} | computed))
     report("tables in PostgreSQL")
     postgres.apply_schema(servers.postgres, drop_postgres(plan.names))
     report("tables in Cassandra")
