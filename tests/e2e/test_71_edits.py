@@ -155,6 +155,10 @@ def _bars(length: str) -> Callable[[Feed], bool]:
     )
 
 
+def _computes(table: str) -> Callable[[Feed], bool]:
+    return lambda feed: bool(feed.cql(f"SELECT symbol FROM {table} LIMIT 1"))
+
+
 def _fires(symbol: str) -> Callable[[Feed], bool]:
     """The symbol's price is watched, and the alert has received one."""
     return lambda feed: feed.metric("alerter", "cryptocdc_alerter_firing", f'symbol="{symbol}"') == 1
@@ -262,6 +266,9 @@ EDITS = {
     "alertWebhook.secretRef": Edit({"alertWebhook": {"url": None, "secretRef": KEY}}, ALERTER, _runs("alerter", 1)),
     "alerts no more": Edit({"alerts": [], "alertWebhook": None}, ALERTER, _runs("alerter", 0)),
     "analytics.bars": Edit({"analytics": {"bars": ["5s", "1m"]}}, CONSUMER | API, _bars("5s")),
+    "analytics.bookMetrics": Edit(
+        {"analytics": {"bookMetrics": True}}, CONSUMER | API | ANALYZER, _computes("book_metrics")
+    ),
     "scaling.analyzers": Edit({"scaling": {"analyzers": 2}}, NOBODY, _runs("analyzer", 2)),
     "analytics no more": Edit({"analytics": None}, CONSUMER | API | ANALYZER, _runs("analyzer", 0)),
     "streams.crypto24hStats given up": Edit(

@@ -45,8 +45,8 @@ class Market(Feed):
 
     def __init__(self, servers: Servers, folder: Path) -> None:
         super().__init__(
-            servers, folder, "computed", symbols={"names": list(SYMBOLS)}, streams={"recentTrades": {}},
-            analytics={"bars": ["5s", "1m"]},
+            servers, folder, "computed", symbols={"names": list(SYMBOLS)},
+            streams={"recentTrades": {}, "orderBook": {}}, analytics={"bars": ["5s", "1m"], "bookMetrics": True},
         )  # fmt: skip
         self.base_ms = int(time.time() * 1000) // HOUR_MS * HOUR_MS - 2 * HOUR_MS
         self.next_id = 1
@@ -162,6 +162,16 @@ def test_the_continuous_verifier_proves_what_has_closed(market: Market) -> None:
     assert value("cryptocdc_verifier_proven_through_timestamp_seconds", of) == (now_ms - 30_000) / 1000
 
 
+def test_each_order_book_has_its_figures(market: Market, cql: Session) -> None:
+    market.insert("order_book", [market.base_ms + second * 1_000 for second in range(40)])
+    with running(market):
+        report = market.verify()
+    assert (report.reason, report.tables["book_metrics"].rows) == (None, 40)
+    where = "symbol = 'BTCUSDT' AND hour = %s AND bucket_time = %s"
+    found = cql.execute(f"SELECT * FROM book_metrics WHERE {where}", (market.base_ms, market.base_ms)).one()
+    assert (found.spread, found.mid) == (Decimal("0.00"), Decimal("64000.100"))
+
+
 def test_trades_that_come_late_correct_their_windows(market: Market, cql: Session) -> None:
     with running(market):
         market.trade(3)
@@ -216,15 +226,18 @@ def test_a_bar_that_was_altered_removed_or_added_is_named(market: Market, cql: S
     cql.execute(f"UPDATE bars SET vwap = 1.5 WHERE {where}", (day, at))
     cql.execute(f"DELETE FROM bars WHERE {where}", (day, at + 3 * MINUTE_MS))
     cql.execute(f"UPDATE bars SET high = 7 WHERE {where}", (day, at + 4 * MINUTE_MS))
+    hour = "symbol = 'BTCUSDT' AND hour = %s AND bucket_time = %s"
+    cql.execute(f"UPDATE book_metrics SET mid = 1 WHERE {hour}", (at, at + 1_000))
     with running(market):
         report = market.verify()
+        assert report.tables["book_metrics"].different == 1
         found = report.tables["bars"]
         assert (found.missing, found.extra, found.different) == (1, 1, 1)
         assert not report.equal
         answer = market.command("--json", "--explain")
     assert answer.returncode == 1
     document = json.loads(answer.stdout)
-    (altered,) = [key for key in document["keys"] if key["kind"] == "different"]
+    (altered,) = [key for key in document["keys"] if (key["table"], key["kind"]) == ("bars", "different")]
     assert (altered["columns"], altered["key"]["interval"]) == (["vwap"], "1m")
     assert Decimal(altered["cassandra"]["vwap"]) == Decimal("1.5")
     assert "by hand" in altered["cause"]

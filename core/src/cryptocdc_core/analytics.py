@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from cryptocdc_core import durations
-from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed_base import Broken, FeedModel, duplicates
 
 DAY_S = 86_400
@@ -37,10 +37,14 @@ class Analytics(FeedModel):
     """Lengths of the bars to compute from trades into the table `bars`, each once. A length divides a day: 1s to 1d.
     Requires the stream `recentTrades`."""
 
+    book_metrics: bool = Field(False, alias="bookMetrics")
+    """`true` computes spread, mid, microprice and imbalances of each order book into the table `book_metrics`. Requires
+    the stream `orderBook`."""
+
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
-        if cls.lacks(given, ("bars",)):
-            yield (), "one or more of bars is accepted"
+        if cls.lacks(given, ("bars",)) and given.get("bookMetrics", False) is False:
+            yield (), "one or more of bars and bookMetrics is accepted"
         bars = given.get("bars")
         lengths = {text: _seconds(text) for text in bars if isinstance(text, str)} if isinstance(bars, list) else {}
         known = [length for length in lengths.values() if length]
@@ -62,7 +66,8 @@ def _seconds(text: str) -> int:
 
 
 def without_source(analytics: object, captured: Sequence[str]) -> Iterator[Broken]:
-    """Yield the rule that analytics break on a feed that does not capture what they are computed from. `captured` are
+    """Yield the rules that analytics break on a feed that does not capture what they are computed from. `captured` are
     the names of its streams."""
-    if isinstance(analytics, Mapping) and analytics and captured and RECENT_TRADES.name not in captured:
-        yield ("analytics",), f"accepted only with the stream {RECENT_TRADES.name}, from which bars are computed"
+    for field, stream in (("bars", RECENT_TRADES), ("bookMetrics", ORDER_BOOK)):
+        if isinstance(analytics, Mapping) and analytics.get(field) and captured and stream.name not in captured:
+            yield ("analytics", field), f"accepted only with the stream {stream.name}, from which it is computed"

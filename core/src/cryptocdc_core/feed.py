@@ -314,7 +314,7 @@ class Spec(FeedModel):
     def computed(self) -> tuple[Stream, ...]:
         """Return the streams that the analyzer computes; a stream's field has the name of its table."""
         wanted = self.analytics
-        return tuple(s for table, s in COMPUTED.items() if wanted is not None and getattr(wanted, table) is not None)
+        return tuple(s for table, s in COMPUTED.items() if wanted is not None and getattr(wanted, table))
 
 
 class CryptoFeed(FeedModel):

@@ -277,7 +277,7 @@ class AlerterMetrics(ProgramMetrics):
 
 
 class AnalyzerMetrics(ProgramMetrics):
-    """Trades → computed tables."""
+    """Captured rows → computed tables."""
 
     def __init__(self, version: str) -> None:
         super().__init__("analyzer", version)
@@ -293,13 +293,13 @@ class AnalyzerMetrics(ProgramMetrics):
             registry=r,
         )  # fmt: skip
         self.undecodable = Counter(
-            f"{p}undecodable_total", "Records skipped because they are not valid trades.", registry=r
+            f"{p}undecodable_total", "Records skipped because they are not valid changes.", registry=r
         )
         self.missed = Counter(
-            f"{p}missed_total", "Trades that Kafka's retention removed before they were read.", registry=r
+            f"{p}missed_total", "Rows that Kafka's retention removed before they were read.", registry=r
         )
         self.deletes = Counter(
-            f"{p}deletes_total", "Deletions of trades by hand, which leave the bars as they are.", registry=r
+            f"{p}deletes_total", "Deletions by hand, which leave computed rows as they are.", registry=r
         )
         self.waiting_seconds = Gauge(
             f"{p}waiting_seconds", "How long it has been waiting for the consumers, or for Cassandra.", registry=r
@@ -307,7 +307,7 @@ class AnalyzerMetrics(ProgramMetrics):
         self.open_windows = Gauge(f"{p}open_windows", "Windows in memory.", registry=r)
         self.group_member = _group_member(p, r)
         self.commit_seconds = Histogram(
-            f"{p}commit_to_row_seconds", "Time from PostgreSQL's commit of the last trade to the acknowledged row.",
+            f"{p}commit_to_row_seconds", "Time from PostgreSQL's commit of the newest row to the acknowledged result.",
             buckets=LATENCY_BUCKETS_S, registry=r,
         )  # fmt: skip
 

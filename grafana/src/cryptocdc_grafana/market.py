@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models.common import GraphDrawStyle
 
 from cryptocdc_core.catalogue import NEWEST_STATS, Bucket
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
-from cryptocdc_grafana import bars, books, drawing, perpetuals, quotes, shaping
+from cryptocdc_grafana import bars, book_metrics, books, drawing, perpetuals, quotes, shaping
 from cryptocdc_grafana.cql import newest_of, number, reported, within
 from cryptocdc_grafana.panels import NEWEST_PAGE, NUMBER, RANGE, SYMBOL, SYMBOLS, TEXT, TIME, WHOLE, MarketPanel
 from cryptocdc_grafana.sources import Cql, Get, Source, Sql
@@ -43,6 +43,7 @@ STATS_SHOWN = {
 
 OPTIONAL: Mapping[str, Callable[[], Iterator[MarketPanel]]] = {
     "Bars of trades": bars.panels,
+    "Figures of order books": book_metrics.panels,
     "Best bid and ask": quotes.panels,
     "Perpetual contracts": perpetuals.panels,
 }

@@ -6,28 +6,33 @@ from typing import cast
 import pytest
 from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaException, TopicPartition
+from tests.unit.analyzer.books import book_change
 from tests.unit.analyzer.trades import LENGTHS, START_MS, change_of, trade
 
 from cryptocdc_adapters.serving import Health
 from cryptocdc_analyzer.loop import AnalyzerLoop
 from cryptocdc_analyzer.stored import StoredTrades
+from cryptocdc_core.analytics import Analytics
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.changes import Decoder
 from cryptocdc_core.metrics import AnalyzerMetrics
+from cryptocdc_core.names import Names
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 
 TRADES, BARS = "f.f.recent_trades", "f.f.bars"
 
 
-def record(offset, value):
-    return SimpleNamespace(error=lambda: None, partition=lambda: 0, offset=lambda: offset, value=lambda: value)
+def record(topic, offset, value):
+    given = {"error": None, "topic": topic, "partition": 0, "offset": offset, "value": value}
+    return SimpleNamespace(**{name: lambda found=found: found for name, found in given.items()})
 
 
 class Broker:
     """Consumer and producer of one partition. `committed` is what the group had committed before."""
 
-    def __init__(self, committed=-1001, metadata="", low=0):
-        self.before, self.low = TopicPartition(TRADES, 0, committed, metadata), low
+    def __init__(self, committed=-1001, metadata="", low=0, topics=(TRADES, BARS)):
+        self.before, self.low = TopicPartition(topics[0], 0, committed, metadata), low
+        self.result = topics[1]
         self.records, self.commits, self.sent = [], [], []
         self.paused, self.start, self.refuse, self.hold = False, None, None, []
 
@@ -65,12 +70,12 @@ class Broker:
     def send(self, *values):
         for value in values:
             offset = (self.start or 0) + len(self.records)
-            self.records.append(record(offset, value))
+            self.records.append(record(self.before.topic, offset, value))
 
     # The producer.
     def produce(self, topic, value, key, partition, on_delivery):
-        assert (topic, key, partition) == (BARS, b'{"symbol":"BTCUSDT"}', 0)
-        self.sent.append(Decoder(by_table("bars")).decode(value))
+        assert (topic, key, partition) == (self.result, b'{"symbol":"BTCUSDT"}', 0)
+        self.sent.append(Decoder(by_table(topic.rpartition(".")[2])).decode(value))
         self.hold.append(on_delivery)
 
     def poll(self, timeout): ...
@@ -95,13 +100,13 @@ class Store:
     def close(self): ...
 
 
-def loop_of(broker, store=None, written=lambda _: {}, since_ms=START_MS - FUTURE_TOLERANCE_MS):
+def loop_of(broker, store=None, written=lambda _: {}, since_ms=START_MS - FUTURE_TOLERANCE_MS, analytics=None):
     made = AnalyzerLoop(
-        broker, broker, (TRADES, BARS), LENGTHS, cast(StoredTrades, store or Store()), written,
-        AnalyzerMetrics("0"), Health(60), lambda: True, lambda: since_ms,
+        broker, broker, Names("f"), Analytics.model_validate(analytics or {"bars": list(LENGTHS)}),
+        cast(StoredTrades, store or Store()), written, AnalyzerMetrics("0"), Health(60), lambda: True, lambda: since_ms,
     )  # fmt: skip
     made._consumer.subscribe([TRADES], made._assigned, made._revoked, made._lost)
-    broker.assign(broker, [TopicPartition(TRADES, 0)])
+    broker.assign(broker, [TopicPartition(broker.before.topic, 0)])
     return made
 
 
@@ -229,3 +234,12 @@ def test_it_is_not_ready_while_it_waits_for_long():
     assert loop.obstacle() is None
     loop._waiting_since -= 60
     assert "for consumers or Cassandra" in (loop.obstacle() or "")
+
+
+def test_each_version_of_an_order_book_becomes_one_row_with_its_operation():
+    broker = Broker(topics=("f.f.order_book", "f.f.book_metrics"))
+    loop = loop_of(broker, analytics={"bookMetrics": True})
+    broker.send(book_change(["100"], ["1"], ["101"], ["3"]), book_change([], [], ["101"], ["3"], op="u"), b"[]")
+    step(loop)
+    assert [(row.op, row.mid, row.version) for row in broker.sent] == [("c", "100.5", 7), ("u", None, 7)]
+    assert broker.commits == [(3, "book_metrics")]

@@ -32,7 +32,7 @@ FEED = {
             "recentTrades": {}, "klines": {"intervals": ["1m", "1h"]}, "crypto24hStats": {}, "latestPrices": {},
             "orderBook": {}, "bestQuotes": {}, "markPrices": {}, "openInterest": {}, "liquidations": {},
         },
-        "analytics": {"bars": ["5s", "1m"]},
+        "analytics": {"bars": ["5s", "1m"], "bookMetrics": True},
     },
 }  # fmt: skip
 
@@ -122,7 +122,7 @@ class Api:
         document: Any = msgspec.json.decode(msgspec.json.encode(FEED))
         spec = document["spec"]
         spec["streams"] = {name: value for name, value in spec["streams"].items() if name in self.streams}
-        if "recentTrades" not in self.streams:
+        if not {"recentTrades", "orderBook"} <= set(self.streams):
             del spec["analytics"]
         self.metrics = ApiMetrics("test")
         context = Context(parse(document), self.source, self.tables, self.metrics)  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ def api() -> Api:
     return Api(Tables({
         "recent_trades": rows("recent_trades", 250, trade_id=lambda n: n),
         "klines": rows("klines", 80, 60_000, interval="1m", close=lambda n: Decimal(100 + n % 7)),
+        "book_metrics": rows("book_metrics", 3),
         "bars": rows("bars", 8, 5_000, interval="5s") + rows("bars", 1, interval="1m"),
         "latest_prices": prices, "newest_prices": [prices[4], prices[5]],
         "crypto_24h_stats": stats, "newest_24h_stats": stats,
@@ -215,6 +216,12 @@ def test_the_newest_order_books_are_those_of_the_symbols_asked_for(api: Api) -> 
     assert [book["symbol"] for book in api.get("/order_book/newest", symbols="ETHUSDT,BTCUSDT").json()] == ["BTCUSDT"]
     assert api.get("/order_book/newest", symbols="ETHUSDT").json() == []
     assert api.get("/order_book/newest", symbols="NOSUCH").status == 404
+
+
+def test_figures_of_order_books_are_served_as_any_history(api: Api) -> None:
+    found = api.get("/book_metrics", symbol="BTCUSDT").json()
+    assert len(found) == 3
+    assert set(found[0]) >= {"spread", "mid", "microprice", "imbalance_1", "imbalance_20", "bucket_time_ms"}
 
 
 def test_bars_are_those_of_one_length_by_default_the_feeds_first(api: Api) -> None:

@@ -33,6 +33,10 @@ def bars(lengths, streams=None):
     return document(streams=streams or {"recentTrades": {}}, analytics={"bars": lengths})
 
 
+def books(wanted, stream="orderBook"):
+    return document(streams={stream: {}}, analytics={"bookMetrics": wanted})
+
+
 BAD = [
     # document, field, value shown, what is accepted
     (MINIMAL | {"apiVersion": "v1"}, "apiVersion", "'v1'", "cryptocdc.io/v1alpha1"),
@@ -90,7 +94,10 @@ BAD = [
     (bars([]), "spec.analytics.bars", "[]", "1 or more entries"),
     (bars(["1m", "5s", "60s"]), "spec.analytics.bars", "1m, 60s", "each length is accepted once"),
     (bars(["5s", "5s"]), "spec.analytics.bars", "5s", "each length is accepted once"),
-    (bars(["5s"], {"klines": {}}), "spec.analytics", "'5s'", "accepted only with the stream recentTrades"),
+    (bars(["5s"], {"klines": {}}), "spec.analytics.bars", "'5s'", "only with the stream recentTrades"),
+    (books(True, "klines"), "spec.analytics.bookMetrics", "True", "accepted only with the stream orderBook"),
+    (books("x"), "spec.analytics.bookMetrics", "x", "boolean"),
+    (books(False), "spec.analytics", "False", "one or more of bars and bookMetrics"),
     (document(streams={"recentTrades": {}}, analytics={}), "spec.analytics", "{}", "one or more of bars"),
     (document(streams={"recentTrades": {}}, analytics={"bar": ["5s"]}), "spec.analytics.bar", "no such", "mean bars?"),
     (document(scaling={"analyzers": 97}), "spec.scaling.analyzers", "97", "96 or less"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cryptocdc_core.catalogue.model import Bucket, Column, Stream, Type
-from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 
 BARS = Stream(
     name="bars",
@@ -39,5 +39,43 @@ BARS = Stream(
     computed_from=RECENT_TRADES.table,
 )
 
-COMPUTED: dict[str, Stream] = {stream.table: stream for stream in (BARS,)}
+DEPTHS = (1, 5, 10, 20)
+"""The numbers of best levels of each side that imbalances of order books are computed of."""
+
+BOOK_METRICS = Stream(
+    name="bookMetrics",
+    table="book_metrics",
+    doc="Figures of each row of order_book, exact. Null where a side of the book is empty.",
+    columns=(
+        Column("symbol", Type.TEXT, "The exchange's name of the market, e.g. BTCUSDT."),
+        Column("bucket_time", Type.TIMESTAMP, "Of the order book's row."),
+        Column("bid_price", Type.DECIMAL, "Best bid, in the quote asset.", nullable=True),
+        Column("ask_price", Type.DECIMAL, "Best ask, in the quote asset.", nullable=True),
+        Column("spread", Type.DECIMAL, "Best ask less best bid, in the quote asset.", nullable=True),
+        Column("mid", Type.DECIMAL, "Halfway between best bid and best ask, in the quote asset.", nullable=True),
+        Column(
+            "microprice", Type.DECIMAL, "Best bid and ask, each weighted by the other's quantity; 16 digits.",
+            nullable=True,
+        ),
+        *(
+            Column(
+                f"imbalance_{depth}", Type.DECIMAL,
+                f"(bid - asked) / both, of the quantities of the best {depth} levels; 16 digits.", nullable=True,
+            )
+            for depth in DEPTHS
+        ),
+        Column("event_time", Type.TIMESTAMP, "Of the order book's row."),
+        Column("received_at", Type.TIMESTAMP, "Of the order book's row."),
+        Column("version", Type.BIGINT, "Of the order book's row."),
+    ),
+    key=("symbol", "bucket_time"),
+    partition=("symbol",),
+    bucket=Bucket.HOUR,
+    clustering=("bucket_time",),
+    time="bucket_time",
+    event="event_time",
+    computed_from=ORDER_BOOK.table,
+)  # fmt: skip
+
+COMPUTED: dict[str, Stream] = {stream.table: stream for stream in (BARS, BOOK_METRICS)}
 """The computed streams by table."""

@@ -71,7 +71,11 @@ RULES = (
         f"self == 'keep' || {_seconds('self')} <= {feed.MOST_TTL_S}",
         "at most 3650d, or keep, is accepted: Cassandra refuses longer TTLs",
     ),
-    Rule(("spec", "analytics"), "has(self.bars)", "one or more of bars is accepted"),
+    Rule(
+        ("spec", "analytics"),
+        "has(self.bars) || self.bookMetrics",
+        "one or more of bars and bookMetrics is accepted",
+    ),
     Rule(
         ("spec", "analytics", "bars", "[]"),
         f"{analytics.DAY_S} % ({_seconds('self')}) == 0",
@@ -84,8 +88,13 @@ RULES = (
     ),
     Rule(
         ("spec",),
-        "!has(self.analytics) || has(self.streams.recentTrades)",
-        "analytics: accepted only with the stream recentTrades, from which bars are computed",
+        "!has(self.analytics) || !has(self.analytics.bars) || has(self.streams.recentTrades)",
+        "analytics.bars: accepted only with the stream recentTrades, from which it is computed",
+    ),
+    Rule(
+        ("spec",),
+        "!has(self.analytics) || !self.analytics.bookMetrics || has(self.streams.orderBook)",
+        "analytics.bookMetrics: accepted only with the stream orderBook, from which it is computed",
     ),
     Rule(
         ("spec", "alerts"),

@@ -8,16 +8,11 @@ when.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+from decimal import Decimal
 from typing import Any, NamedTuple
 
+from cryptocdc_analyzer.exact import EXACT, ZERO, quotient, text
 from cryptocdc_core.versions import version
-
-EXACT = Context(prec=400, Emin=-10_000, Emax=10_000, traps=[Inexact, InvalidOperation, Overflow])
-"""More digits than the sum of a day's trades has. Rounding raises, so that a sum is exact or not there."""
-QUOTIENT = Context(prec=16, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation])
-"""A quotient may be infinite: 16 significant digits, rounded half even, without trailing zeros."""
-ZERO = Decimal(0)
 
 
 class Trade(NamedTuple):
@@ -94,11 +89,11 @@ class Bar:
             "close": text(self._close),
             "volume": text(volume),
             "quote_volume": text(self.quote),
-            "vwap": _quotient(self.quote, volume) if volume else None,
+            "vwap": quotient(self.quote, volume) if volume else None,
             "trade_count": len(self._ids),
             "buy_volume": text(self.bought),
             "sell_volume": text(self.sold),
-            "imbalance": _quotient(EXACT.subtract(self.bought, self.sold), volume) if volume else None,
+            "imbalance": quotient(EXACT.subtract(self.bought, self.sold), volume) if volume else None,
             "event_time": self._last[0],
             "received_at": self.received_ms,
             "version": version(open_ms) + len(self._ids),
@@ -114,12 +109,3 @@ def _high_rank(price: Decimal) -> tuple[Decimal, int]:
 
 def _low_rank(price: Decimal) -> tuple[Decimal, int]:
     return price, int(price.as_tuple().exponent)
-
-
-def _quotient(dividend: Decimal, divisor: Decimal) -> str:
-    return text(QUOTIENT.divide(dividend, divisor).normalize(QUOTIENT))
-
-
-def text(number: Decimal) -> str:
-    """Return the number without exponent."""
-    return format(number, "f")

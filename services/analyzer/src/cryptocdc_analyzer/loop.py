@@ -1,4 +1,4 @@
-"""The analyzer's loop: read trades, write the bars that they change, and only then commit.
+"""The analyzer's loop: read captured rows, write the computed rows that they change, and only then commit.
 
 What a window needs that is not in memory is read from Cassandra, once the feed's consumers have written everything
 before this program's position: then a bar has all trades of its window, whatever was killed, late or lost. A bar that
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cassandra import DriverException
@@ -19,11 +19,15 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from cryptocdc_adapters.offsets import Partition
 from cryptocdc_adapters.serving import Health
-from cryptocdc_analyzer.records import Trades, key_of, value_of
+from cryptocdc_analyzer.records import Books, Result, Trades, key_of, value_of
 from cryptocdc_analyzer.stored import StoredTrades
 from cryptocdc_analyzer.windows import Added, Windows
+from cryptocdc_core.analytics import Analytics
+from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS
+from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.changes import Undecodable
 from cryptocdc_core.metrics import AnalyzerMetrics
+from cryptocdc_core.names import Names
 from cryptocdc_core.times import now_ms
 
 log = logging.getLogger(__name__)
@@ -46,8 +50,8 @@ class AnalyzerLoop:
         self,
         consumer: Any,
         producer: Any,
-        topics: tuple[str, str],
-        lengths: Mapping[str, int],
+        names: Names,
+        analytics: Analytics,
         stored: StoredTrades,
         written: Callable[[list[Partition]], Mapping[Partition, int]],
         metrics: AnalyzerMetrics,
@@ -55,25 +59,34 @@ class AnalyzerLoop:
         member: Callable[[], bool],
         wall_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """`topics`: of the trades and of the bars; `lengths`: of the bars, in milliseconds, by the text in the feed;
-        `written` returns the offsets that the feed's consumers have committed; `member` returns whether `consumer` is
-        in its group."""
+        """`written` returns the offsets that the feed's consumers have committed; `member` returns whether `consumer`
+        is in its group."""
         self._consumer = consumer
         self._producer = producer
-        self._topic, self._bars_topic = topics
-        self._lengths = lengths
+        self._names = names
+        self._lengths = analytics.bar_lengths
+        self._trades_topic = names.change_topic(RECENT_TRADES.table)
+        self._books_topic = names.change_topic(ORDER_BOOK.table)
+        self._computed = {
+            **({self._trades_topic: sorted(self._lengths)} if self._lengths else {}),
+            **({self._books_topic: [BOOK_METRICS.table]} if analytics.book_metrics else {}),
+        }
+        """By topic, what is computed of it."""
         self._stored = stored
         self._written = written
         self._metrics = metrics
         self._health = health
         self._member = member
         self._wall_ms = wall_ms
-        self._trades = Trades()
-        self._windows: dict[int, Windows] = {}
-        self._next: dict[int, int] = {}
+        self._trades, self._books = Trades(), Books()
+        self._results: list[tuple[int, Result]] = []
+        """Rows to write, each with the number of its partition."""
+        self._windows: dict[Partition, Windows] = {}
+        """Of the partitions of trades."""
+        self._next: dict[Partition, int] = {}
         """By partition, the offset after the last record that was read."""
-        self._committed: dict[int, int] = {}
-        self._waiting: dict[int, int] = {}
+        self._committed: dict[Partition, int] = {}
+        self._waiting: dict[Partition, int] = {}
         """By partition with unknown windows, the offset that the consumers must have passed before Cassandra is read.
         Nothing is read or committed meanwhile."""
         self._waiting_since = 0.0
@@ -87,7 +100,7 @@ class AnalyzerLoop:
         """Run until `stop`. Raises KafkaException if a partition can't be taken over or a bar was not accepted: a
         restart reads again from what was committed."""
         self._consumer.subscribe(
-            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            list(self._computed), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )  # fmt: skip
         try:
             while not stop.is_set():
@@ -124,41 +137,50 @@ class AnalyzerLoop:
             if error.code() != KafkaError._PARTITION_EOF:
                 log.warning("Kafka: %s", error.str())
             return False
-        return message.partition() in self._windows
+        return _partition(message) in self._next
 
     def _take(self, messages: list[Any]) -> None:
         found = Added()
         for message in messages:
-            partition = message.partition()
+            partition = _partition(message)
             try:
-                trade = self._trades.read(message.value())
-                if trade is None:
-                    self._metrics.deletes.inc()
+                if partition in self._windows:
+                    self._take_trade(partition, message.value(), found)
                 else:
-                    self._windows[partition].add(trade, found)
+                    self._take_book(partition, message.value())
             except (Undecodable, ArithmeticError):
                 # The consumer makes what it can't write a dead letter.
                 self._metrics.undecodable.inc()
             self._next[partition] = message.offset() + 1
-        self._metrics.trades.inc(len(messages))
+        self._metrics.trades.inc(sum(message.topic() == self._trades_topic for message in messages))
         self._metrics.repeated.inc(found.repeated)
         self._metrics.late.inc(found.late)
+
+    def _take_trade(self, partition: Partition, value: bytes | None, found: Added) -> None:
+        trade = self._trades.read(value)
+        if trade is None:
+            self._metrics.deletes.inc()
+        else:
+            self._windows[partition].add(trade, found)
+
+    def _take_book(self, partition: Partition, value: bytes | None) -> None:
+        result = self._books.read(value)
+        if result is None:
+            self._metrics.deletes.inc()
+        else:
+            self._results.append((partition[1], result))
 
     def _wait_for_unknown(self) -> None:
         unknown = {p: self._next[p] for p, windows in self._windows.items() if windows.unknown()}
         if unknown:
             self._waiting, self._waiting_since = unknown, time.monotonic()
-            self._consumer.pause(self._partitions(self._windows))
+            self._consumer.pause(_offsets(self._next))
 
     def _resolve(self) -> None:
         """Read the trades of the unknown windows once the consumers have written them, and go on."""
         try:
-            wanted = [(self._topic, partition) for partition in self._waiting]
-            written = self._written(wanted)
-            behind = sum(
-                max(0, offset - written.get((self._topic, partition), 0))
-                for partition, offset in self._waiting.items()
-            )  # fmt: skip
+            written = self._written(list(self._waiting))
+            behind = sum(max(0, offset - written.get(at, 0)) for at, offset in self._waiting.items())
             if behind:
                 self._log_waiting(f"{behind} trades that the consumers have not written yet")
                 return
@@ -172,7 +194,7 @@ class AnalyzerLoop:
 
     def _go_on(self) -> None:
         self._waiting = {}
-        self._consumer.resume(self._partitions(self._windows))
+        self._consumer.resume(_offsets(self._next))
 
     def _log_waiting(self, what: str) -> None:
         now = time.monotonic()
@@ -181,28 +203,32 @@ class AnalyzerLoop:
             log.warning("waiting for %.0f s for %s", now - self._waiting_since, what)
 
     def _emit(self) -> None:
-        for partition, windows in self._windows.items():
-            for row, committed_us in windows.take():
-                self._produce(partition, row["symbol"], value_of(row, committed_us), committed_us)
+        for (_, number), windows in self._windows.items():
+            self._results += [(number, Result(BARS.table, row, committed_us)) for row, committed_us in windows.take()]
+        for number, result in self._results:
+            self._produce(number, result)
+        self._results.clear()
         self._producer.poll(0)
         self._metrics.open_windows.set(sum(map(len, self._windows.values())))
         if self._failure is not None:
             raise KafkaException(self._failure)
 
-    def _produce(self, partition: int, symbol: str, value: bytes, committed_us: int) -> None:
-        """Send a bar to the partition of its trades."""
+    def _produce(self, partition: int, result: Result) -> None:
+        """Send a row to the partition of the rows that it is made of."""
 
         def delivered(error: KafkaError | None, _: object) -> None:
             if error is not None:
                 self._failure = error
                 return
-            self._metrics.rows.labels("bars").inc()
-            if committed_us:
-                self._metrics.commit_seconds.observe(max(0.0, self._wall_ms() / 1000 - committed_us / 1e6))
+            self._metrics.rows.labels(result.table).inc()
+            if result.committed_us:
+                seconds = self._wall_ms() / 1000 - result.committed_us / 1e6
+                self._metrics.commit_seconds.observe(max(0.0, seconds))
 
+        topic, value, key = self._names.change_topic(result.table), value_of(result), key_of(result.row["symbol"])
         while True:
             try:
-                self._producer.produce(self._bars_topic, value, key_of(symbol), partition, on_delivery=delivered)
+                self._producer.produce(topic, value, key, partition, on_delivery=delivered)
                 return
             except BufferError:
                 self._producer.poll(POLL_S)
@@ -213,25 +239,26 @@ class AnalyzerLoop:
         starts = self._starts(consumer, partitions)
         consumer.incremental_assign(starts)
         for at in starts:
-            self._windows[at.partition] = Windows(self._lengths, self._wall_ms())
-            self._next[at.partition] = at.offset
+            self._next[at.topic, at.partition] = at.offset
+            if at.topic == self._trades_topic:
+                self._windows[at.topic, at.partition] = Windows(self._lengths, self._wall_ms())
         if self._waiting:
-            consumer.pause(self._partitions(at.partition for at in starts))
+            consumer.pause(starts)
 
     def _starts(self, consumer: Any, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Return where to start reading each partition: where the group stopped, and from the beginning where it has
-        not computed all lengths before."""
+        computed the same before."""
         starts = []
         for at in consumer.committed(partitions, timeout=TIMEOUT_S):
             low, high = consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)
             computed = set((at.metadata or "").split(","))
-            whole = at.offset < 0 or self._lengths.keys() - computed
+            whole = at.offset < 0 or set(self._computed[at.topic]) - computed
             start = low if whole else min(max(at.offset, low), high)  # a recreated topic begins at 0
             if 0 <= at.offset < low and not whole:
                 self._metrics.missed.inc(low - at.offset)
-                log.error("partition %d: Kafka no longer has %d unread trades", at.partition, low - at.offset)
-            starts.append(TopicPartition(self._topic, at.partition, start))
-            log.info("partition %d: reading from offset %d of %d", at.partition, start, high)
+                log.error("%s [%d]: Kafka no longer has %d unread rows", at.topic, at.partition, low - at.offset)
+            starts.append(TopicPartition(at.topic, at.partition, start))
+            log.info("%s [%d]: reading from offset %d of %d", at.topic, at.partition, start, high)
         return starts
 
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:
@@ -243,7 +270,7 @@ class AnalyzerLoop:
         waiting = bool(self._waiting)
         for at in partitions:
             for kept in (self._windows, self._next, self._committed, self._waiting):
-                kept.pop(at.partition, None)
+                kept.pop((at.topic, at.partition), None)
         consumer.incremental_unassign(partitions)
         if waiting and not self._waiting:
             self._go_on()
@@ -256,8 +283,10 @@ class AnalyzerLoop:
         self._emit()
         if self._producer.flush(FLUSH_S) or self._failure is not None:
             return
-        metadata = ",".join(sorted(self._lengths))
-        offsets = [TopicPartition(self._topic, p, offset, metadata) for p, offset in new.items()]
+        offsets = [
+            TopicPartition(topic, partition, offset, ",".join(self._computed[topic]))
+            for (topic, partition), offset in new.items()
+        ]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=not wait)
         except KafkaException as error:
@@ -266,5 +295,10 @@ class AnalyzerLoop:
             return
         self._committed |= new
 
-    def _partitions(self, numbers: Any) -> list[TopicPartition]:
-        return [TopicPartition(self._topic, number) for number in numbers]
+
+def _partition(message: Any) -> Partition:
+    return message.topic(), message.partition()
+
+
+def _offsets(partitions: Iterable[Partition]) -> list[TopicPartition]:
+    return [TopicPartition(*partition) for partition in partitions]

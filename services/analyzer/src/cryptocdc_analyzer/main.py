@@ -17,7 +17,6 @@ from cryptocdc_analyzer.stored import StoredTrades
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
 from cryptocdc_core.catalogue import COMPUTED
-from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.exits import Exit, refusing_bad_input, stop_event
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import AnalyzerMetrics
@@ -35,8 +34,9 @@ def main() -> None:
         cassandra = CassandraSettings.from_env()
         logs.configure(settings.log_format, settings.log_level)
         feed = feeds.load(settings.feed)
-        if feed.spec.analytics is None:
-            raise FeedError([f"spec.analytics: is missing; accepted: one or more of {', '.join(COMPUTED)}"])
+        if not feed.spec.computed:
+            named = ", ".join(stream.name for stream in COMPUTED.values())
+            raise FeedError([f"spec.analytics: has nothing to compute; accepted: one or more of {named}"])
     stop = stop_event()
     metrics = AnalyzerMetrics(version("cryptocdc-analyzer"))
     health = Health(HEALTHY_FOR_S)
@@ -63,9 +63,7 @@ def _loop(
     health: Health,
 ) -> AnalyzerLoop:
     assert feed.spec.analytics is not None
-    topics = names.change_topic(RECENT_TRADES.table), names.change_topic("bars")
-    lengths = feed.spec.analytics.bar_lengths
-    log.info("bars of %s from %s", ", ".join(lengths), topics[0])
+    log.info("computing %s of %s", ", ".join(stream.table for stream in feed.spec.computed), names.fid)
     membership = Membership(names.analyzer_group)
     health.ready_when(membership.obstacle)
     metrics.group_member.set_function(lambda: membership.member)
@@ -74,8 +72,8 @@ def _loop(
     loop = AnalyzerLoop(
         Consumer(configured, logger=log),
         Producer(producer, logger=log),
-        topics,
-        lengths,
+        names,
+        feed.spec.analytics,
         StoredTrades(cassandra, names.keyspace),
         consumers.committed,
         metrics,

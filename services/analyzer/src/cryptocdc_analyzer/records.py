@@ -1,15 +1,27 @@
-"""Decodes trades from change records, and encodes rows of computed tables in the same form. Pure."""
+"""Decodes captured rows from change records, and encodes rows of computed tables in the same form. Pure."""
 
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from cryptocdc_analyzer.bars import Trade
-from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_analyzer.books import metrics
+from cryptocdc_core.catalogue.computed import BOOK_METRICS
+from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.changes import META, Decoder, Undecodable
+
+
+class Result(NamedTuple):
+    """A row of a computed table. `committed_us` is PostgreSQL's commit of the newest row that it is made of, `op` the
+    operation of its change."""
+
+    table: str
+    row: dict[str, Any]
+    committed_us: int
+    op: str = "c"
 
 
 class Trades:
@@ -35,12 +47,31 @@ class Trades:
         )  # fmt: skip
 
 
+class Books:
+    """Decodes changes of order_book."""
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(ORDER_BOOK)
+
+    def read(self, value: bytes | None) -> Result | None:
+        """Return the row of book_metrics for a record's value; None for a delete. Raises Undecodable, ArithmeticError.
+
+        The change's operation is kept: consumers treat a first version otherwise than one that replaces another.
+        """
+        change: Any = self._decoder.decode(value)
+        if change.op == "d":
+            return None
+        return Result(BOOK_METRICS.table, metrics(change), change.committed_us, change.op)
+
+
 def key_of(symbol: str) -> bytes:
     """Return a record's key, as the connector makes it."""
     return msgspec.json.encode({"symbol": symbol})
 
 
-def value_of(row: dict[str, Any], committed_us: int) -> bytes:
-    """Return a record's value as the connector forms it. `committed_us` is that of the newest trade in the row."""
-    meta = {META["op"]: "c", META["lsn"]: None, META["committed_us"]: committed_us, META["deleted"]: "false"}
-    return msgspec.json.encode({**row, **meta})
+def value_of(result: Result) -> bytes:
+    """Return a record's value as the connector forms it."""
+    meta = {
+        META["op"]: result.op, META["lsn"]: None, META["committed_us"]: result.committed_us, META["deleted"]: "false",
+    }  # fmt: skip
+    return msgspec.json.encode({**result.row, **meta})

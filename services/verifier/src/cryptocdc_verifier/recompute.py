@@ -77,7 +77,7 @@ def _line(symbol: str, interval: str, open_ms: int, length_ms: int, trades: Sequ
     volume = total([trade.quantity for trade in trades])
     bought = total([trade.quantity if trade.bought else Number(0, 0) for trade in trades])
     sold = total([Number(0, 0) if trade.bought else trade.quantity for trade in trades])
-    quote = total([_product(trade.price, trade.quantity) for trade in trades])
+    quote = total([product(trade.price, trade.quantity) for trade in trades])
     values = {
         "symbol": symbol,
         "interval": interval,
@@ -107,7 +107,7 @@ def total(numbers: Sequence[Number]) -> Number:
     return Number(sum(one.units * 10 ** (places - one.places) for one in numbers), places)
 
 
-def _product(one: Number, other: Number) -> Number:
+def product(one: Number, other: Number) -> Number:
     return Number(one.units * other.units, one.places + other.places)
 
 

@@ -15,7 +15,7 @@ from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.ddl import DAY_MS
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import Comparison, TableResult, settle
-from cryptocdc_verifier.computed import BarsComparison, closed
+from cryptocdc_verifier.computed import closed, comparisons
 from cryptocdc_verifier.dead_letters import read_pending
 from cryptocdc_verifier.delivery import STALLED_S, ComputedDelivery, delivery_of
 from cryptocdc_verifier.explain import explain
@@ -92,11 +92,13 @@ def _computed(
     wait = ComputedDelivery(target, stalled_s).wait
     say("waiting for analyzers and consumers", compared)
     wait()
-    comparison = BarsComparison(target, cassandra, wait)
-    say(f"computing {comparison.stream.table} again", compared)
-    comparison.compare(window)
-    comparison.settle()
-    return {comparison.stream.table: comparison.result}
+    found = {}
+    for comparison in comparisons(target, cassandra, wait):
+        say(f"computing {comparison.stream.table} again", compared)
+        comparison.compare(window)
+        comparison.settle()
+        found[comparison.stream.table] = comparison.result
+    return found
 
 
 @contextmanager

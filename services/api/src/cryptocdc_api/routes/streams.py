@@ -31,7 +31,7 @@ from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import answer, described, json_response, paged, span_of
 from cryptocdc_api.shapes import Json, schema, shaper
 from cryptocdc_core.catalogue import NEWEST, by_table
-from cryptocdc_core.catalogue.computed import BARS
+from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, LIQUIDATIONS, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.times import now_ms
 
@@ -83,7 +83,7 @@ def routes(context: Context) -> APIRouter:
             await context.check_symbol(query.symbol)
             return await answer(context, request, table, [query.symbol], query, shapes[table.name])
 
-    for stream in (RECENT_TRADES, LIQUIDATIONS):
+    for stream in (RECENT_TRADES, LIQUIDATIONS, BOOK_METRICS):
         serve_history(TABLES[stream.table])
 
     @serve(KLINES.table)
