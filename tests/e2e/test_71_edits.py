@@ -269,6 +269,9 @@ EDITS = {
     "analytics.bookMetrics": Edit(
         {"analytics": {"bookMetrics": True}}, CONSUMER | API | ANALYZER, _computes("book_metrics")
     ),
+    "analytics.volatility": Edit(
+        {"analytics": {"volatility": ["1m"]}}, CONSUMER | API | ANALYZER, _computes("realized_volatility")
+    ),
     "scaling.analyzers": Edit({"scaling": {"analyzers": 2}}, NOBODY, _runs("analyzer", 2)),
     "analytics no more": Edit({"analytics": None}, CONSUMER | API | ANALYZER, _runs("analyzer", 0)),
     "streams.crypto24hStats given up": Edit(

@@ -46,7 +46,8 @@ class Market(Feed):
     def __init__(self, servers: Servers, folder: Path) -> None:
         super().__init__(
             servers, folder, "computed", symbols={"names": list(SYMBOLS)},
-            streams={"recentTrades": {}, "orderBook": {}}, analytics={"bars": ["5s", "1m"], "bookMetrics": True},
+            streams={"recentTrades": {}, "orderBook": {}},
+            analytics={"bars": ["5s", "1m"], "volatility": ["1m"], "bookMetrics": True},
         )  # fmt: skip
         self.base_ms = int(time.time() * 1000) // HOUR_MS * HOUR_MS - 2 * HOUR_MS
         self.next_id = 1
@@ -118,6 +119,7 @@ def cql(market: Market) -> Iterator[Session]:
 
 def assert_proven(report: Report, windows: int) -> None:
     assert (report.reason, report.tables["bars"].rows) == (None, windows)
+    assert report.tables["realized_volatility"].rows == windows // (12 + 1)
 
 
 def bar(market: Market, cql: Session, minute: int) -> Any:

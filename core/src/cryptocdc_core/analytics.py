@@ -15,6 +15,9 @@ DAY_S = 86_400
 LENGTH_PATTERN = r"^[1-9][0-9]{0,4}[smhd]$"
 LENGTH_WORDS = "a length that divides a day, from 1s to 1d, such as 5s, 15s, 1m, 5m, 1h"
 MOST_BARS = 8
+PART_UNIT_S = 3
+"""A window of volatility has 12 parts of whole milliseconds."""
+VOLATILITY_WORDS = "a length that divides a day and is a multiple of 3s, such as 15s, 1m, 5m, 1h"
 
 
 def _divides_a_day(text: str) -> str:
@@ -26,6 +29,15 @@ def _divides_a_day(text: str) -> str:
 BarLength = Annotated[
     str, Field(pattern=LENGTH_PATTERN, json_schema_extra={"maxLength": 6}), AfterValidator(_divides_a_day)
 ]
+
+
+def _has_parts(text: str) -> str:
+    if durations.seconds(text) % PART_UNIT_S:
+        raise ValueError(f"{VOLATILITY_WORDS}, is accepted")
+    return text
+
+
+VolatilityLength = Annotated[BarLength, AfterValidator(_has_parts)]
 
 
 class Analytics(FeedModel):
@@ -41,20 +53,34 @@ class Analytics(FeedModel):
     """`true` computes spread, mid, microprice and imbalances of each order book into the table `book_metrics`. Requires
     the stream `orderBook`."""
 
+    volatility: list[VolatilityLength] | None = Field(
+        None, min_length=1, max_length=MOST_BARS, json_schema_extra={"uniqueItems": True}
+    )
+    """Lengths of the windows whose realized and Parkinson volatility to compute from trades into the table
+    `realized_volatility`, each once. A length divides a day and is a multiple of 3s. Requires the stream
+    `recentTrades`."""
+
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
-        if cls.lacks(given, ("bars",)) and given.get("bookMetrics", False) is False:
-            yield (), "one or more of bars and bookMetrics is accepted"
-        bars = given.get("bars")
-        lengths = {text: _seconds(text) for text in bars if isinstance(text, str)} if isinstance(bars, list) else {}
-        known = [length for length in lengths.values() if length]
-        if twice := duplicates(bars) or [text for text, length in lengths.items() if known.count(length) > 1]:
-            yield ("bars",), f"{', '.join(twice)}: a length is duplicated; each length is accepted once"
+        if cls.lacks(given, ("bars", "volatility")) and given.get("bookMetrics", False) is False:
+            yield (), "one or more of bars, volatility and bookMetrics is accepted"
+        for field in ("bars", "volatility"):
+            listed = given.get(field)
+            texts = listed if isinstance(listed, list) else []
+            lengths = {text: _seconds(text) for text in texts if isinstance(text, str)}
+            known = [length for length in lengths.values() if length]
+            if twice := duplicates(listed) or [text for text, length in lengths.items() if known.count(length) > 1]:
+                yield (field,), f"{', '.join(twice)}: a length is duplicated; each length is accepted once"
 
     @property
     def bar_lengths(self) -> dict[str, int]:
         """The lengths of the bars in milliseconds, by the text in the feed."""
         return {text: durations.seconds(text) * 1000 for text in self.bars or ()}
+
+    @property
+    def volatility_lengths(self) -> dict[str, int]:
+        """The lengths of the windows of volatility in milliseconds, by the text in the feed."""
+        return {text: durations.seconds(text) * 1000 for text in self.volatility or ()}
 
 
 def _seconds(text: str) -> int:
@@ -68,6 +94,6 @@ def _seconds(text: str) -> int:
 def without_source(analytics: object, captured: Sequence[str]) -> Iterator[Broken]:
     """Yield the rules that analytics break on a feed that does not capture what they are computed from. `captured` are
     the names of its streams."""
-    for field, stream in (("bars", RECENT_TRADES), ("bookMetrics", ORDER_BOOK)):
+    for field, stream in (("bars", RECENT_TRADES), ("volatility", RECENT_TRADES), ("bookMetrics", ORDER_BOOK)):
         if isinstance(analytics, Mapping) and analytics.get(field) and captured and stream.name not in captured:
             yield ("analytics", field), f"accepted only with the stream {stream.name}, from which it is computed"

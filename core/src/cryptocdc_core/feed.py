@@ -312,9 +312,9 @@ class Spec(FeedModel):
 
     @property
     def computed(self) -> tuple[Stream, ...]:
-        """Return the streams that the analyzer computes; a stream's field has the name of its table."""
-        wanted = self.analytics
-        return tuple(s for table, s in COMPUTED.items() if wanted is not None and getattr(wanted, table))
+        """Return the streams that the analyzer computes."""
+        wanted = {} if self.analytics is None else self.analytics.model_dump(by_alias=True)
+        return tuple(stream for stream in COMPUTED.values() if wanted.get(stream.name))
 
 
 class CryptoFeed(FeedModel):

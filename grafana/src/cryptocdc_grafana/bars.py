@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cryptocdc_core.catalogue.computed import BARS
+from cryptocdc_core.catalogue.computed import BARS, VOLATILITY
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_grafana import drawing, shaping
 from cryptocdc_grafana.cql import newest_buckets, number, reported, within
@@ -28,6 +28,34 @@ def panels() -> Iterator[MarketPanel]:
                  "close", "vwap")  # fmt: skip
     yield _lines("Buyers and sellers of $symbol, every $bar", "Bought less sold by takers, as a share of the volume",
                  "percentunit", "imbalance")  # fmt: skip
+
+
+def volatility() -> Iterator[MarketPanel]:
+    """Yield the panel of volatility."""
+    yield MarketPanel(
+        "Volatility of windows of $bar of $symbol",
+        "Realized and Parkinson volatility of each window, not annualized. The feed must compute that length. From"
+        " PostgreSQL only an estimate of Parkinson's, of the window as a whole.",
+        drawing.lines("percentunit", fill=0),
+        Cql(
+            f'SELECT symbol, {number("realized", "realized")}, {number("parkinson", "parkinson")}, open_time AS time'
+            f' FROM "$feed".{VOLATILITY.table} WHERE symbol = {SYMBOL} AND interval = \'$bar\''
+            f" AND {newest_buckets(VOLATILITY.bucket, DAYS)} AND {within('open_time')} AND {reported('realized')}"
+            " ALLOW FILTERING"
+        ),
+        Get(
+            f"/{VOLATILITY.table}", (("symbol", "$symbol"), ("interval", "$bar"), *WHOLE),
+            [("open_time", "time", TIME), ("realized", "realized", NUMBER), ("parkinson", "parkinson", NUMBER)],
+        ),
+        Sql(
+            "SELECT date_bin('$bar'::interval, trade_time, TIMESTAMP 'epoch') AS time,"
+            " (ln(max(price) / nullif(min(price), 0)) / sqrt(4 * ln(2.0)))::float8 AS parkinson"
+            f' FROM "$feed".{RECENT_TRADES.table} WHERE symbol = {SYMBOL} AND price > 0 AND $__timeFilter(trade_time)'
+            " GROUP BY 1 ORDER BY 1"
+        ),
+        shaping.by_time("realized", "parkinson"), width=24,
+        read={Source.CASSANDRA: f"the last {DAYS} calendar days of the range"},
+    )  # fmt: skip
 
 
 def _lines(title: str, doc: str, unit: str, *names: str) -> MarketPanel:

@@ -43,6 +43,7 @@ STATS_SHOWN = {
 
 OPTIONAL: Mapping[str, Callable[[], Iterator[MarketPanel]]] = {
     "Bars of trades": bars.panels,
+    "Volatility of trades": bars.volatility,
     "Figures of order books": book_metrics.panels,
     "Best bid and ask": quotes.panels,
     "Perpetual contracts": perpetuals.panels,

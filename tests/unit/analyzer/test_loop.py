@@ -124,7 +124,7 @@ def test_bars_are_changes_as_the_connector_sends_them_and_then_the_offset_is_com
     assert {(bar.interval, bar.trade_count, bar.op, bar.committed_us) for bar in broker.sent} == {
         (interval, 2, "c", trade(1).committed_us) for interval in LENGTHS
     }
-    assert broker.commits == [(2, "1m,5s")]
+    assert broker.commits == [(2, "bars/1m,bars/5s")]
 
 
 def test_nothing_is_committed_before_kafka_has_the_bars():
@@ -136,7 +136,7 @@ def test_nothing_is_committed_before_kafka_has_the_bars():
     assert broker.commits == []
     broker.refuse = None
     step(loop)
-    assert broker.commits == [(1, "1m,5s")]
+    assert broker.commits == [(1, "bars/1m,bars/5s")]
 
 
 def test_a_bar_that_is_refused_ends_the_program_uncommitted():
@@ -151,7 +151,7 @@ def test_a_bar_that_is_refused_ends_the_program_uncommitted():
 
 
 def test_an_unknown_window_is_read_only_once_the_consumers_have_passed_the_record():
-    broker, store = Broker(committed=5, metadata="5s,1m"), Store(trade(0), trade(1))
+    broker, store = Broker(committed=5, metadata="bars/5s,bars/1m"), Store(trade(0), trade(1))
     written: dict[tuple[str, int], int] = {}
     loop = loop_of(broker, store, lambda _: written, since_ms=START_MS)
     assert broker.start == 5
@@ -163,7 +163,7 @@ def test_an_unknown_window_is_read_only_once_the_consumers_have_passed_the_recor
     written[TRADES, 0] = 6
     step(loop)
     assert [bar.trade_count for bar in broker.sent] == [2, 2]
-    assert (broker.commits, broker.paused) == ([(6, "1m,5s")], False)
+    assert (broker.commits, broker.paused) == ([(6, "bars/1m,bars/5s")], False)
 
 
 def test_a_cassandra_that_does_not_answer_is_waited_for():
@@ -185,7 +185,7 @@ def test_a_cassandra_that_does_not_answer_is_waited_for():
 
 
 def test_a_length_that_was_not_computed_before_is_computed_from_the_topics_beginning():
-    broker = Broker(committed=500, metadata="5s", low=100)
+    broker = Broker(committed=500, metadata="bars/5s", low=100)
     loop_of(broker)
     assert broker.start == 100
 
@@ -197,7 +197,7 @@ def test_a_revoked_partition_is_committed_and_no_longer_waited_for():
     loop._commit_at = float("inf")
     loop.step()
     broker.revoke(broker, [TopicPartition(TRADES, 0)])
-    assert broker.commits == [(1, "1m,5s")]
+    assert broker.commits == [(1, "bars/1m,bars/5s")]
     late = Broker()
     loop = loop_of(late, since_ms=START_MS)
     late.send(change_of(trade(0)))
@@ -213,14 +213,14 @@ def test_what_is_not_a_trade_is_passed_over_and_counted():
     broker.send(b"{}", change_of(trade(0), op="d"), change_of(trade(0)))
     step(loop)
     assert [bar.trade_count for bar in broker.sent] == [1, 1]
-    assert broker.commits == [(3, "1m,5s")]
+    assert broker.commits == [(3, "bars/1m,bars/5s")]
     metrics = loop._metrics.registry
     assert metrics.get_sample_value("cryptocdc_analyzer_undecodable_total") == 1
     assert metrics.get_sample_value("cryptocdc_analyzer_deletes_total") == 1
 
 
 def test_trades_that_kafka_removed_unread_are_counted():
-    broker = Broker(committed=40, metadata="1m,5s", low=100)
+    broker = Broker(committed=40, metadata="bars/1m,bars/5s", low=100)
     loop = loop_of(broker)
     assert broker.start == 100
     assert loop._metrics.registry.get_sample_value("cryptocdc_analyzer_missed_total") == 60

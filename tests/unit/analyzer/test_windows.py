@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.analyzer.trades import LENGTHS, START_MS, bars_of, trade
+from tests.unit.analyzer.trades import SERIES, START_MS, bars_of, trade
 
 from cryptocdc_analyzer.windows import LATENESS_MS, Added, Span, Windows
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
@@ -11,7 +11,7 @@ LONG_AGO = START_MS - FUTURE_TOLERANCE_MS
 
 
 def windows(since_ms=LONG_AGO):
-    return Windows(LENGTHS, since_ms)
+    return Windows(SERIES, since_ms)
 
 
 def add(made, *trades):

@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from cryptocdc_analyzer.bars import Trade
+from cryptocdc_analyzer.windows import Series
 
 START_MS = 1_790_000_000_000 - 1_790_000_000_000 % 60_000
 LENGTHS = {"5s": 5_000, "1m": 60_000}
+SERIES = {Series("bars", interval): length for interval, length in LENGTHS.items()}
 
 
 def trade(
@@ -37,6 +39,6 @@ def change_of(made: Trade, op: str = "c") -> bytes:
     ).encode()  # fmt: skip
 
 
-def bars_of(rows: list[tuple[dict[str, Any], int]]) -> dict[tuple[str, str, int], dict[str, Any]]:
+def bars_of(rows: list[tuple[str, dict[str, Any], int]]) -> dict[tuple[str, str, int], dict[str, Any]]:
     """The rows by symbol, interval and milliseconds after START_MS."""
-    return {(row["symbol"], row["interval"], row["open_time"] - START_MS): row for row, _ in rows}
+    return {(row["symbol"], row["interval"], row["open_time"] - START_MS): row for _, row, _ in rows}

@@ -37,7 +37,7 @@ def api() -> Api:
     return Api(Tables({
         "recent_trades": rows("recent_trades", 250, trade_id=lambda n: n),
         "klines": rows("klines", 80, 60_000, interval="1m", close=lambda n: Decimal(100 + n % 7)),
-        "book_metrics": rows("book_metrics", 3),
+        "book_metrics": rows("book_metrics", 3), "realized_volatility": rows("realized_volatility", 2, interval="1m"),
         "bars": rows("bars", 8, 5_000, interval="5s") + rows("bars", 1, interval="1m"),
         "latest_prices": prices, "newest_prices": [prices[4], prices[5]],
         "crypto_24h_stats": stats, "newest_24h_stats": stats,
@@ -216,6 +216,13 @@ def test_the_newest_order_books_are_those_of_the_symbols_asked_for(api: Api) -> 
     assert [book["symbol"] for book in api.get("/order_book/newest", symbols="ETHUSDT,BTCUSDT").json()] == ["BTCUSDT"]
     assert api.get("/order_book/newest", symbols="ETHUSDT").json() == []
     assert api.get("/order_book/newest", symbols="NOSUCH").status == 404
+
+
+def test_realized_volatility_is_that_of_one_length(api: Api) -> None:
+    found = api.get("/realized_volatility", symbol="BTCUSDT").json()
+    assert [row["interval"] for row in found] == ["1m", "1m"]
+    assert set(found[0]) >= {"realized", "parkinson", "part_count"}
+    assert api.get("/realized_volatility", symbol="BTCUSDT", interval="5s").status == 404
 
 
 def test_figures_of_order_books_are_served_as_any_history(api: Api) -> None:

@@ -33,6 +33,10 @@ def bars(lengths, streams=None):
     return document(streams=streams or {"recentTrades": {}}, analytics={"bars": lengths})
 
 
+def volatility(lengths, stream="recentTrades"):
+    return document(streams={stream: {}}, analytics={"volatility": lengths})
+
+
 def books(wanted, stream="orderBook"):
     return document(streams={stream: {}}, analytics={"bookMetrics": wanted})
 
@@ -95,9 +99,12 @@ BAD = [
     (bars(["1m", "5s", "60s"]), "spec.analytics.bars", "1m, 60s", "each length is accepted once"),
     (bars(["5s", "5s"]), "spec.analytics.bars", "5s", "each length is accepted once"),
     (bars(["5s"], {"klines": {}}), "spec.analytics.bars", "'5s'", "only with the stream recentTrades"),
+    (volatility(["5s"]), "spec.analytics.volatility[0]", "'5s'", "a multiple of 3s"),
+    (volatility(["1m"], "klines"), "spec.analytics.volatility", "1m", "accepted only with the stream recentTrades"),
+    (volatility(["1m", "60s"]), "spec.analytics.volatility", "60s", "accepted once"),
     (books(True, "klines"), "spec.analytics.bookMetrics", "True", "accepted only with the stream orderBook"),
     (books("x"), "spec.analytics.bookMetrics", "x", "boolean"),
-    (books(False), "spec.analytics", "False", "one or more of bars and bookMetrics"),
+    (books(False), "spec.analytics", "False", "one or more of bars, volatility and"),
     (document(streams={"recentTrades": {}}, analytics={}), "spec.analytics", "{}", "one or more of bars"),
     (document(streams={"recentTrades": {}}, analytics={"bar": ["5s"]}), "spec.analytics.bar", "no such", "mean bars?"),
     (document(scaling={"analyzers": 97}), "spec.scaling.analyzers", "97", "96 or less"),

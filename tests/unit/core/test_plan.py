@@ -112,8 +112,8 @@ def test_a_computed_stream_has_a_topic_and_a_table_in_cassandra_and_nothing_in_p
 
 def test_figures_of_order_books_are_computed_where_the_feed_says_so():
     assert [s.table for s in planned(analytics={"bookMetrics": True}).computed] == ["book_metrics"]
-    both = planned(analytics={"bookMetrics": True, "bars": ["5s"]})
-    assert [s.table for s in both.computed] == ["bars", "book_metrics"]
+    made = planned(analytics={"bookMetrics": True, "bars": ["5s"], "volatility": ["1m"]})
+    assert [s.table for s in made.computed] == ["bars", "realized_volatility", "book_metrics"]
 
 
 def test_consumers_write_a_computed_stream_while_its_table_is_there():

@@ -61,6 +61,7 @@ GOOD = {
     "bars of any length": document(
         streams={"recentTrades": {}}, analytics={"bars": ["1s", "54s", "15s", "9m", "6h", "1d"]}
     ),
+    "volatility": document(streams={"recentTrades": {}}, analytics={"volatility": ["3s", "15s", "54s", "1d"]}),
     "figures of order books": document(streams={"orderBook": {}}, analytics={"bookMetrics": True}),
     "a retention in other units": document(retention={"postgres": "1w", "cassandra": "87600h"}),
     **{path.name: yaml.safe_load(path.read_text()) for path in sorted((ROOT / "examples").glob("*.yaml"))},

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.analyzer.trades import LENGTHS, START_MS, trade
+from tests.unit.analyzer.trades import LENGTHS, SERIES, START_MS, trade
 
 from cryptocdc_analyzer.windows import Added, Windows
 from cryptocdc_verifier.canonical import ordered
@@ -31,10 +31,10 @@ def line(row):
 
 @given(TRADES)
 def test_both_computations_agree_to_the_digit(trades):
-    windows = Windows(LENGTHS, 0)
+    windows = Windows(SERIES, 0)
     for one in trades:
         windows.add(one, Added())
-    windows_rows = {(row["interval"], row["open_time"]): line(row) for row, _ in windows.take()}
+    windows_rows = {(row["interval"], row["open_time"]): line(row) for _, row, _ in windows.take()}
     expected = {
         (interval, at): text
         for interval, length in LENGTHS.items()

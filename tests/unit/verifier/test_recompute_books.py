@@ -23,7 +23,7 @@ def stored(sides):
 @given(SIDE, SIDE)
 def test_both_computations_agree_to_the_digit(bids, asks):
     sides = [[level[at] for level in side] for side in (bids, asks) for at in (0, 1)]
-    result = Books().read(book_change(*sides))
+    result = Books().read(book_change(sides[0], sides[1], sides[2], sides[3]))
     assert result is not None
     row = result.row
     line = "\t".join("\\N" if row[c.name] is None else str(row[c.name]) for c in ordered(BOOK_METRICS))

@@ -39,6 +39,36 @@ BARS = Stream(
     computed_from=RECENT_TRADES.table,
 )
 
+PARTS = 12
+"""The number of equal parts of a window whose bars volatility is computed of."""
+
+VOLATILITY = Stream(
+    name="volatility",
+    table="realized_volatility",
+    doc="Volatility of the trades in windows of event time, from the bars of a window's 12 parts. Not annualized.",
+    columns=(
+        Column("symbol", Type.TEXT, "The exchange's name of the market, e.g. BTCUSDT."),
+        Column("interval", Type.TEXT, "The length of the window as the feed writes it, e.g. 1m."),
+        Column("open_time", Type.TIMESTAMP, "First millisecond: a multiple of the length since midnight, UTC."),
+        Column("close_time", Type.TIMESTAMP, "Last millisecond."),
+        # Null where a price is not above zero.
+        Column("realized", Type.DECIMAL, "Root of the sum of squared log returns, part to part.", nullable=True),
+        Column("parkinson", Type.DECIMAL, "Parkinson's estimate, from each part's high and low.", nullable=True),
+        Column("part_count", Type.BIGINT, "Parts with trades."),
+        Column("trade_count", Type.BIGINT, "Rows of recent_trades in the window."),
+        Column("event_time", Type.TIMESTAMP, "Of the last trade."),
+        Column("received_at", Type.TIMESTAMP, "When the producer received the trade that it received last."),
+        Column("version", Type.BIGINT, "Microseconds of open_time plus trade_count, as of a bar."),
+    ),
+    key=("symbol", "interval", "open_time"),
+    partition=("symbol", "interval"),
+    bucket=Bucket.DAY,
+    clustering=("open_time",),
+    time="open_time",
+    event="event_time",
+    computed_from=RECENT_TRADES.table,
+)
+
 DEPTHS = (1, 5, 10, 20)
 """The numbers of best levels of each side that imbalances of order books are computed of."""
 
@@ -77,5 +107,5 @@ BOOK_METRICS = Stream(
     computed_from=ORDER_BOOK.table,
 )  # fmt: skip
 
-COMPUTED: dict[str, Stream] = {stream.table: stream for stream in (BARS, BOOK_METRICS)}
+COMPUTED: dict[str, Stream] = {stream.table: stream for stream in (BARS, VOLATILITY, BOOK_METRICS)}
 """The computed streams by table."""

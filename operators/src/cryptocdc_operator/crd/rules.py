@@ -73,8 +73,8 @@ RULES = (
     ),
     Rule(
         ("spec", "analytics"),
-        "has(self.bars) || self.bookMetrics",
-        "one or more of bars and bookMetrics is accepted",
+        "has(self.bars) || has(self.volatility) || self.bookMetrics",
+        "one or more of bars, volatility and bookMetrics is accepted",
     ),
     Rule(
         ("spec", "analytics", "bars", "[]"),
@@ -82,14 +82,23 @@ RULES = (
         f"{analytics.LENGTH_WORDS}, is accepted",
     ),
     Rule(
-        ("spec", "analytics", "bars"),
-        f"self.all(one, self.exists_one(other, {_seconds('other')} == {_seconds('one')}))",
-        "a length is duplicated; each length is accepted once",
+        ("spec", "analytics", "volatility", "[]"),
+        f"{analytics.DAY_S} % ({_seconds('self')}) == 0 && ({_seconds('self')}) % {analytics.PART_UNIT_S} == 0",
+        f"{analytics.VOLATILITY_WORDS}, is accepted",
+    ),
+    *(
+        Rule(
+            ("spec", "analytics", field),
+            f"self.all(one, self.exists_one(other, {_seconds('other')} == {_seconds('one')}))",
+            "a length is duplicated; each length is accepted once",
+        )
+        for field in ("bars", "volatility")
     ),
     Rule(
         ("spec",),
-        "!has(self.analytics) || !has(self.analytics.bars) || has(self.streams.recentTrades)",
-        "analytics.bars: accepted only with the stream recentTrades, from which it is computed",
+        "!has(self.analytics) || !(has(self.analytics.bars) || has(self.analytics.volatility))"
+        " || has(self.streams.recentTrades)",
+        "analytics: bars and volatility are accepted only with the stream recentTrades, from which they are computed",
     ),
     Rule(
         ("spec",),

@@ -73,6 +73,19 @@ class Bar:
         self.committed_us = max(self.committed_us, trade.committed_us)
         return True
 
+    @property
+    def prices(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+        """Open, high, low and close."""
+        return self._open, self._high, self._low, self._close
+
+    @property
+    def count(self) -> int:
+        return len(self._ids)
+
+    @property
+    def last_ms(self) -> int:
+        return self._last[0]
+
     def row(self, key: Sequence[Any], end_ms: int) -> dict[str, Any]:
         """Return the row of `bars`: times in milliseconds, decimals as text. `key` is (symbol, interval, open_time),
         `end_ms` the first millisecond after the window."""

@@ -21,9 +21,9 @@ from cryptocdc_adapters.offsets import Partition
 from cryptocdc_adapters.serving import Health
 from cryptocdc_analyzer.records import Books, Result, Trades, key_of, value_of
 from cryptocdc_analyzer.stored import StoredTrades
-from cryptocdc_analyzer.windows import Added, Windows
+from cryptocdc_analyzer.windows import Added, Series, Windows
 from cryptocdc_core.analytics import Analytics
-from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS
+from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS, VOLATILITY
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.changes import Undecodable
 from cryptocdc_core.metrics import AnalyzerMetrics
@@ -64,11 +64,12 @@ class AnalyzerLoop:
         self._consumer = consumer
         self._producer = producer
         self._names = names
-        self._lengths = analytics.bar_lengths
+        lengths = {BARS.table: analytics.bar_lengths, VOLATILITY.table: analytics.volatility_lengths}
+        self._lengths = {Series(table, text): ms for table, of in lengths.items() for text, ms in of.items()}
         self._trades_topic = names.change_topic(RECENT_TRADES.table)
         self._books_topic = names.change_topic(ORDER_BOOK.table)
         self._computed = {
-            **({self._trades_topic: sorted(self._lengths)} if self._lengths else {}),
+            **({self._trades_topic: sorted(map("/".join, self._lengths))} if self._lengths else {}),
             **({self._books_topic: [BOOK_METRICS.table]} if analytics.book_metrics else {}),
         }
         """By topic, what is computed of it."""
@@ -204,7 +205,7 @@ class AnalyzerLoop:
 
     def _emit(self) -> None:
         for (_, number), windows in self._windows.items():
-            self._results += [(number, Result(BARS.table, row, committed_us)) for row, committed_us in windows.take()]
+            self._results += [(number, Result(*taken)) for taken in windows.take()]
         for number, result in self._results:
             self._produce(number, result)
         self._results.clear()

@@ -7,11 +7,13 @@ must be read before its bar is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from cryptocdc_analyzer.bars import Bar, Trade
+from cryptocdc_analyzer.volatility import Volatility
+from cryptocdc_core.catalogue.computed import VOLATILITY
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 
 LATENESS_MS = 30_000
@@ -20,11 +22,18 @@ NEAR_MS = 60_000
 """Unknown windows of a symbol that are no further apart are read together."""
 
 
+class Series(NamedTuple):
+    """The windows of one length, as the feed writes it, for one computed table."""
+
+    table: str
+    interval: str
+
+
 class Key(NamedTuple):
     """A window: `open_ms` is its first millisecond, since the epoch."""
 
     symbol: str
-    interval: str
+    series: Series
     open_ms: int
 
 
@@ -34,6 +43,17 @@ class Span(NamedTuple):
     symbol: str
     start_ms: int
     end_ms: int
+
+
+class Content(Protocol):
+    """What the trades of a window amount to: Bar, Volatility."""
+
+    @property
+    def committed_us(self) -> int: ...
+
+    def add(self, trade: Trade) -> bool: ...
+
+    def row(self, key: Sequence[Any], end_ms: int) -> dict[str, Any]: ...
 
 
 @dataclass
@@ -46,17 +66,17 @@ class Added:
 
 
 class Windows:
-    def __init__(self, lengths: Mapping[str, int], since_ms: int) -> None:
-        """`lengths` are in milliseconds, by the text in the feed; `since_ms` is when reading of the partition began: an
+    def __init__(self, lengths: Mapping[Series, int], since_ms: int) -> None:
+        """`lengths` are in milliseconds; `since_ms` is when reading of the partition began: an
         earlier record may have been of any window that starts before that, or as much later as clocks may differ."""
         self._lengths = lengths
         self._known_from = since_ms + FUTURE_TOLERANCE_MS
-        self._bars: dict[Key, Bar] = {}
+        self._bars: dict[Key, Content] = {}
         self._unknown: dict[Key, list[Trade]] = {}
         self._changed: set[Key] = set()
         self._newest: dict[str, int] = {}
-        self._left: dict[tuple[str, str], int] = {}
-        """By symbol and interval, where the windows begin that have not left memory."""
+        self._left: dict[tuple[str, Series], int] = {}
+        """By symbol and series, where the windows begin that have not left memory."""
 
     def __len__(self) -> int:
         return len(self._bars)
@@ -65,8 +85,8 @@ class Windows:
         """Add a trade to its windows. Raises ArithmeticError as Bar.add."""
         self._newest[trade.symbol] = max(self._newest.get(trade.symbol, 0), trade.at_ms)
         repeated = True
-        for interval, length in self._lengths.items():
-            key = Key(trade.symbol, interval, trade.at_ms - trade.at_ms % length)
+        for series, length in self._lengths.items():
+            key = Key(trade.symbol, series, trade.at_ms - trade.at_ms % length)
             bar = self._bars.get(key)
             if bar is not None:
                 if bar.add(trade):
@@ -74,9 +94,9 @@ class Windows:
                     repeated = False
                 continue
             repeated = False
-            left = self._left.get((trade.symbol, interval), 0)
+            left = self._left.get((trade.symbol, series), 0)
             if key.open_ms >= max(left, self._known_from):
-                self._bars[key] = Bar(trade)
+                self._bars[key] = _content(trade, key, length)
                 self._changed.add(key)
             else:
                 if key not in self._unknown:
@@ -89,7 +109,7 @@ class Windows:
         """Return the time ranges whose trades must be read before all bars are known, in order."""
         spans: list[Span] = []
         for key in sorted(self._unknown, key=lambda key: (key.symbol, key.open_ms)):
-            end = key.open_ms + self._lengths[key.interval]
+            end = key.open_ms + self._lengths[key.series]
             if spans and spans[-1].symbol == key.symbol and key.open_ms - spans[-1].end_ms <= NEAR_MS:
                 spans[-1] = spans[-1]._replace(end_ms=max(spans[-1].end_ms, end))
             else:
@@ -101,8 +121,8 @@ class Windows:
         Raises ArithmeticError as Bar.add."""
         unknown, self._unknown = self._unknown, {}
         for trade in stored:
-            for interval, length in self._lengths.items():
-                key = Key(trade.symbol, interval, trade.at_ms - trade.at_ms % length)
+            for series, length in self._lengths.items():
+                key = Key(trade.symbol, series, trade.at_ms - trade.at_ms % length)
                 if key in unknown:
                     self._put(key, trade)
         for key, waiting in unknown.items():
@@ -114,22 +134,30 @@ class Windows:
     def _put(self, key: Key, trade: Trade) -> None:
         bar = self._bars.get(key)
         if bar is None:
-            self._bars[key] = Bar(trade)
+            self._bars[key] = _content(trade, key, self._lengths[key.series])
         else:
             bar.add(trade)
 
-    def take(self) -> list[tuple[dict[str, Any], int]]:
-        """Return the rows of the bars that changed since the last call, each with PostgreSQL's commit time of its
+    def take(self) -> list[tuple[str, dict[str, Any], int]]:
+        """Return the rows that changed since the last call, each with its table and PostgreSQL's commit time of its
         newest trade in microseconds, and forget the windows that are past their lateness."""
         rows = []
         for key in self._changed:
             bar = self._bars[key]
-            rows.append((bar.row(key, key.open_ms + self._lengths[key.interval]), bar.committed_us))
+            row = bar.row((key.symbol, key.series.interval, key.open_ms), key.open_ms + self._lengths[key.series])
+            rows.append((key.series.table, row, bar.committed_us))
         self._changed.clear()
         for key in list(self._bars):
-            end = key.open_ms + self._lengths[key.interval]
+            end = key.open_ms + self._lengths[key.series]
             if end + LATENESS_MS <= self._newest[key.symbol]:
                 del self._bars[key]
-                at = key.symbol, key.interval
+                at = key.symbol, key.series
                 self._left[at] = max(self._left.get(at, 0), end)
         return rows
+
+
+def _content(trade: Trade, key: Key, length_ms: int) -> Content:
+    """Return what a window with one trade amounts to."""
+    if key.series.table == VOLATILITY.table:
+        return Volatility(trade, key.open_ms, length_ms)
+    return Bar(trade)

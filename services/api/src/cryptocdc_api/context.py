@@ -92,6 +92,12 @@ class Context:
         """Return the requested length, by default the first. Raises Refused for one that the feed does not compute."""
         return _one_of(self.bar_lengths, requested, "the feed computes no bars")
 
+    def volatility_length(self, requested: str | None) -> str:
+        """Return the requested length, by default the first. Raises Refused for one that the feed does not compute."""
+        analytics = self.feed.spec.analytics
+        lengths = [] if analytics is None else list(analytics.volatility_lengths)
+        return _one_of(lengths, requested, "the feed computes no volatility")
+
 
 def _one_of(accepted: list[str], requested: str | None, none: str) -> str:
     found = accepted[0] if requested is None and accepted else requested

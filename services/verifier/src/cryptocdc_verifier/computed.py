@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import TableResult
-from cryptocdc_verifier.computed_bars import BarsComparison
 from cryptocdc_verifier.computed_books import BooksComparison
+from cryptocdc_verifier.computed_windows import Compute, WindowsComparison
+from cryptocdc_verifier.recompute import BARS, bars
+from cryptocdc_verifier.recompute_books import BOOK_METRICS
+from cryptocdc_verifier.recompute_volatility import VOLATILITY, volatility
 from cryptocdc_verifier.target import Target
 from cryptocdc_verifier.window import Window
 
@@ -43,9 +46,16 @@ def comparisons(
 ) -> list[ComputedComparison]:
     """Return one comparison for each computed table. `wait` returns once the stored rows have everything of before and
     what was computed of it; `paced` is called with the number of rows read and may delay."""
+    analytics = target.feed.spec.analytics
+    assert analytics is not None
+
+    def windows(stream: Stream, lengths: Mapping[str, int], compute: Compute) -> ComputedComparison:
+        return WindowsComparison(stream, lengths, compute, cassandra, wait, paced)
+
     makers: dict[str, Callable[[], ComputedComparison]] = {
-        "bars": lambda: BarsComparison(target, cassandra, wait, paced),
-        "book_metrics": lambda: BooksComparison(cassandra, wait, paced),
+        BARS.table: lambda: windows(BARS, analytics.bar_lengths, bars),
+        VOLATILITY.table: lambda: windows(VOLATILITY, analytics.volatility_lengths, volatility),
+        BOOK_METRICS.table: lambda: BooksComparison(cassandra, wait, paced),
     }
     return [makers[stream.table]() for stream in target.computed]
 

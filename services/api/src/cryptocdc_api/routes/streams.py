@@ -31,7 +31,7 @@ from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import answer, described, json_response, paged, span_of
 from cryptocdc_api.shapes import Json, schema, shaper
 from cryptocdc_core.catalogue import NEWEST, by_table
-from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS
+from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS, VOLATILITY
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, LIQUIDATIONS, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.times import now_ms
 
@@ -97,6 +97,12 @@ def routes(context: Context) -> APIRouter:
         await context.check_symbol(query.symbol)
         prefix = [query.symbol, context.bar_length(query.interval)]
         return await answer(context, request, TABLES[BARS.table], prefix, query, shapes[BARS.table])
+
+    @serve(VOLATILITY.table)
+    async def realized_volatility(request: Request, query: Annotated[BarQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        prefix = [query.symbol, context.volatility_length(query.interval)]
+        return await answer(context, request, TABLES[VOLATILITY.table], prefix, query, shapes[VOLATILITY.table])
 
     @serve(ORDER_BOOK.table, books.FIGURES)
     async def order_book(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:

@@ -1,41 +1,47 @@
-"""Proves bars: each closed window is computed again from the stored trades and compared with its row."""
+"""Proves what is computed of windows of trades: each closed window is computed again from the stored trades."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_verifier.canonical import Key, key_of, time_of
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import ROUNDS, Difference, TableResult
-from cryptocdc_verifier.recompute import BARS, Trade, bars, trade_of
-from cryptocdc_verifier.target import Target
+from cryptocdc_verifier.recompute import Trade, trade_of
 from cryptocdc_verifier.window import Partition, Window, partitions_of
 
 HOUR_MS = 3_600_000
 Firsts = dict[tuple[str, str], int]
-"""The open time of the first bar that must be there, by symbol and interval, in milliseconds since the epoch."""
+"""The open time of the first window that must be there, by symbol and interval, in milliseconds since the epoch."""
 
 
-class BarsComparison:
-    """Compares the bars of one feed in windows of time; `result` is final after `settle`."""
+Compute = Callable[[str, str, int, Iterable[Trade]], dict[int, bytes]]
+"""Returns the line of each window by its open time, given symbol, interval, length in milliseconds, and all trades of
+these windows."""
+
+
+class WindowsComparison:
+    """Compares one table of windows of one feed; `result` is final after `settle`."""
 
     def __init__(
         self,
-        target: Target,
+        stream: Stream,
+        lengths: Mapping[str, int],
+        compute: Compute,
         cassandra: CassandraSide,
         wait: Callable[[], None],
         paced: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`wait` returns once the stored rows have all trades of before and their bars; `paced` is called with the
-        number of rows read and may delay."""
-        assert target.feed.spec.analytics is not None
-        self.stream: Stream = BARS
+        """`lengths` in milliseconds, by the text in the feed; `wait` returns once the stored rows have all trades of
+        before and what was computed of them; `paced` is called with the number of rows read and may delay."""
+        self.stream = stream
         self.result = TableResult(computed=True)
-        self._lengths = target.feed.spec.analytics.bar_lengths
+        self._lengths = lengths
+        self._compute = compute
         self._chunk_ms = math.lcm(HOUR_MS, *self._lengths.values())
         self._cassandra = cassandra
         self._wait = wait
@@ -82,7 +88,7 @@ class BarsComparison:
             whole = Window(-(-start // length) * length, part.end // length * length)
             if whole.start >= whole.end:
                 continue
-            expected = bars(symbol, interval, length, (t for t in trades if t.at_ms in whole))
+            expected = self._compute(symbol, interval, length, (t for t in trades if t.at_ms in whole))
             self.result.rows += len(expected)
             for partition in partitions_of(self.stream, (symbol, interval), whole):
                 stored = self._stored(partition, whole)
@@ -96,7 +102,7 @@ class BarsComparison:
         """Compute one window again: clear it, suspect it again, or in the `last` round count it as different."""
         (partition,) = partitions_of(self.stream, (symbol, interval), Window(window.start, window.start + 1))
         theirs = self._stored(partition, window).get(window.start)
-        found = bars(symbol, interval, window.end - window.start, self._trades(symbol, window))
+        found = self._compute(symbol, interval, window.end - window.start, self._trades(symbol, window))
         ours = found.get(window.start)
         if ours == theirs:
             return
@@ -122,7 +128,7 @@ class BarsComparison:
                     yield trade
 
     def _chunks(self) -> dict[str, list[int]]:
-        """Return the starts of the chunks of time in which a symbol has trades or bars."""
+        """Return the starts of the chunks of time in which a symbol has trades or rows."""
         found: defaultdict[str, set[int]] = defaultdict(set)
         for stream in (RECENT_TRADES, self.stream):
             for partition in self._cassandra.partitions(stream):
@@ -132,7 +138,7 @@ class BarsComparison:
         return {symbol: sorted(starts) for symbol, starts in found.items()}
 
     def firsts(self) -> Firsts:
-        """Return since when bars must be there, by symbol and interval: from the first one on, as the analyzer starts
+        """Return since when rows must be there, by symbol and interval: from the first one on, as the analyzer starts
         with what Kafka still has; where there is none, from the newest hour with trades on."""
         newest: dict[str, int] = {}
         for partition in self._cassandra.partitions(RECENT_TRADES):
