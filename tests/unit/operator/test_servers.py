@@ -77,6 +77,19 @@ def test_secrets_make_the_servers_settings():
     assert facts.cassandra_replication == "{'class': 'NetworkTopologyStrategy', 'dc1': 1}"
 
 
+def test_connect_gets_the_writers_login_to_cassandra_by_reference_and_never_as_text():
+    for ca, wanted in ((None, None), ("cassandra-ca", "${secrets:cdc/cassandra-ca:ca.crt}")):
+        settings = SETTINGS.model_copy(update={"cassandra_ca_secret": ca})
+        secrets = SECRETS | {"cassandra-ca": {"ca.crt": "CA"}}
+        facts = PlatformServers(server_settings(settings, ADDRESSES, secrets), settings).facts
+        assert (facts.cassandra_hosts, facts.cassandra_port) == ("cryptocdc-dc1-service", 9042)
+        assert facts.cassandra_user == "${secrets:cdc/cryptocdc-writer:username}"
+        assert facts.cassandra_password == "${secrets:cdc/cryptocdc-writer:password}"
+        assert facts.cassandra_ca == wanted
+        made = plan(ResolvedFeed(feed(sink={"engine": "connect"}), "exchange", ("BTCUSDT",)), facts)
+        assert "p-cryptocdc-writer" not in str(made.sink_connector)
+
+
 def test_servers_that_do_not_answer_are_named_in_few_words():
     nowhere = {
         "CRYPTOCDC_POSTGRES_PORT": "1", "CRYPTOCDC_KAFKA_BOOTSTRAP": "127.0.0.1:1", "CRYPTOCDC_CASSANDRA_PORT": "1",
