@@ -58,4 +58,5 @@ def test_the_feed_says_what_there_is_to_show() -> None:
     assert Api(streams=["klines"]).get("/feed").json() == {
         "feed": "majors", "exchange": "simulated", "source": "simulated", "simulated": True, "streams": ["klines"],
         "intervals": ["1m", "1h"], "bars": [], "version": version("cryptocdc-api"), "completeness": {"klines": "ids"},
+        "sink_engine": "consumer",
     }  # fmt: skip
