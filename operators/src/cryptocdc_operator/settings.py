@@ -100,12 +100,13 @@ class OperatorSettings(Settings):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The secrets required to use the platform, in the order in which to look for them."""
+        """The secrets required to use the platform, in the order in which to look for them. Not that of the analyzers:
+        few feeds have any, and an older platform lacks it. Without it their pods do not start, and say so."""
         given = (
             self.postgres_secret, self.postgres_ca_secret, self.replication_secret, self.kafka_secret,
             self.kafka_producer_secret, self.kafka_consumer_secret, self.kafka_alerter_secret,
-            self.kafka_analyzer_secret, self.kafka_ca_secret, self.cassandra_secret, self.cassandra_ca_secret,
-            self.reader_secret, self.writer_secret, self.kafka_api_secret if self.api_image else None,
+            self.kafka_ca_secret, self.cassandra_secret, self.cassandra_ca_secret, self.reader_secret,
+            self.writer_secret, self.kafka_api_secret if self.api_image else None,
         )  # fmt: skip
         return tuple(name for name in given if name is not None)
 

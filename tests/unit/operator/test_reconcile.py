@@ -81,6 +81,13 @@ def test_alerts_add_and_remove_an_alerter_and_restart_nothing_else(world):
     assert "majors-alerter" not in world.names("NetworkPolicy")
 
 
+def test_a_platform_without_the_analyzers_login_still_runs_feeds_that_have_none():
+    """A platform that is older than the analyzers: `helm upgrade` does not apply its manifests."""
+    world = World(streams=STREAMS)
+    world.secrets.pop("cryptocdc-analyzer", None)
+    reconciled(world)
+
+
 def test_analytics_add_and_remove_analyzers(world):
     assert world.said("AnalyzersReady") == ("True", "NoAnalytics")
     streams = {**STREAMS, "recentTrades": {}, "orderBook": None}
