@@ -156,9 +156,9 @@ def test_the_first_trades_of_a_market_that_was_waited_for_are_a_gap(monkeypatch:
     waiting.passes(20, "BTCUSDT")
     assert waiting.shown("waiting_symbols") == ["NEWUSDT"]
     assert waiting.watch.unlisted == {"NEWUSDT"}
-    waiting.trade("NEWUSDT", 37)
+    waiting.trade("NEWUSDT", 20_037)
     assert [gap for gap in waiting.recorded.gaps if gap.symbol == "NEWUSDT"] == [
-        Gap("recent_trades", "NEWUSDT", "", 0, 36)
+        Gap("recent_trades", "NEWUSDT", "", 0, 20_036)
     ]
     waiting.passes(2)
     assert waiting.shown("waiting_symbols") == []
@@ -176,10 +176,13 @@ def test_a_market_listed_right_after_the_first_answer_without_it_has_its_first_t
     ]
 
 
-def test_a_market_that_one_answer_left_out_has_no_gap_of_its_whole_past(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("trade_id", [2_345_678, 915_837_986])
+def test_a_market_that_one_answer_left_out_has_no_gap_of_its_whole_past(
+    monkeypatch: pytest.MonkeyPatch, trade_id: int
+) -> None:
     waiting = Watched(monkeypatch, ("BTCUSDT", "NEWUSDT"))
     waiting.passes(2, "BTCUSDT")
-    waiting.trade("NEWUSDT", 915_837_986)
+    waiting.trade("NEWUSDT", trade_id)
     assert [gap for gap in waiting.recorded.gaps if gap.symbol == "NEWUSDT"] == []
 
 

@@ -53,7 +53,7 @@ class Ids:
 
     def __init__(self, last: int | None, last_ms: int = 0, first_id: int = 0) -> None:
         self._first_id = first_id
-        self._new = False
+        self._missed_at_most = 0
         self._runs: list[tuple[int, int]] = [] if last is None else [(last, last)]
         self._wild: int | None = None
         self._newest_ms = last_ms
@@ -62,17 +62,18 @@ class Ids:
     def last(self) -> int | None:
         return self._runs[-1][1] if self._runs else None
 
-    def expect_first(self) -> None:
-        """The market is not listed yet: if no trade is known, those before the first one seen are a gap. Not where that
-        one is too far from a market's first: then the market was listed all along."""
-        self._new = True
+    def expect_first(self, certain: bool) -> None:
+        """The market is not listed yet: if no trade is known, those before the first one seen are a gap. Not if that
+        one is too far from a market's first id: then the market was listed before. While only one answer lacks the
+        market it is not `certain`, and fewer ids are believed."""
+        self._missed_at_most = max(self._missed_at_most, FAR if certain else _FIRST_IDS)
 
     def see(self, trade_id: int, at_ms: int) -> tuple[Seen, tuple[int, int] | None]:
         """Record an id, traded at `at_ms`. Returns the outcome and the gap that it reveals, (first, last), if any."""
         if not self._runs:
             self._runs.append((trade_id, trade_id))
             self._newest_ms = at_ms
-            missed = self._new and self._first_id < trade_id <= self._first_id + FAR
+            missed = 0 < trade_id - self._first_id <= self._missed_at_most
             return Seen.NEXT, (self._first_id, trade_id - 1) if missed else None
         first, last = self._runs[-1]
         if trade_id == last + 1:

@@ -40,11 +40,11 @@ class Trades(Handler[RecentTradesRow]):
     def end(self, symbol: str) -> None:
         del self._ids[symbol]
 
-    def expect_first(self, symbol: str) -> None:
+    def expect_first(self, symbol: str, certain: bool) -> None:
         """Record that `symbol` is not listed yet: if its first trades are missed, they are a gap before the first one
-        seen."""
+        seen. `certain`: more than one answer lacks it."""
         if symbol in self._ids:
-            self._ids[symbol].expect_first()
+            self._ids[symbol].expect_first(certain)
 
     def last(self, symbol: str) -> int | None:
         """Return the last trade id known of a captured symbol."""

@@ -132,7 +132,7 @@ class MarketWatch:
         if self._trades is not None:
             # With the first answer that lacks it: the market may be listed before the second one.
             for symbol in self._states.missing:
-                self._trades.expect_first(symbol)
+                self._trades.expect_first(symbol, certain=symbol in self._states.absent)
         for symbol in gone:
             if self._states.absent[symbol] is State.PAUSED:
                 log.warning("%s: the exchange has paused this market; it is captured once it trades again", symbol)
