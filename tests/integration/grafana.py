@@ -76,6 +76,7 @@ class Chosen:
             "$instance": self.instance,
             "$symbol": self.symbol,
             "$interval": self.interval,
+            "$bar": self.interval,
         }.items():
             text = text.replace(name, value)
         text = re.sub(r"\$__timeFilter\((\w+)\)", self._within, text)

@@ -23,7 +23,9 @@ from cassandra.cluster import Session
 from prometheus_client import start_http_server
 
 from cryptocdc_adapters import cassandra, postgres
-from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS
+from cryptocdc_core.catalogue import COMPUTED, Stream
+from cryptocdc_core.catalogue.computed import BARS, VOLATILITY
+from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_local.platform import Platform, PlatformSettings
 from cryptocdc_local.platform.endpoints import READER
@@ -43,6 +45,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 GAINER, GONE = "GAINUSDT", "GONEUSDT"
 """Of two statistics that are put in: whether a captured symbol gains is the market's affair, and none has left."""
 STREAMS_ASKED = ALL_STREAMS | {"klines": {"source": "websocket", "intervals": ["1m", "1h"]}}
+ANALYTICS = {"bars": ["1m"], "volatility": ["1m"], "bookMetrics": True}
 SCRAPED_S, SERVERS_S = 1, 5  # reading a server's MXBeans takes longer than a program's metrics
 OPERATIONS = ("pipeline", "programs", "connect", "kafka", "postgresql", "cassandra")
 SERVER_OF = {"connect": "connect", "kafka": "kafka", "postgresql": "postgres", "cassandra": "cassandra"}
@@ -53,14 +56,14 @@ JSON_TYPES: dict[str, Any] = {"timestamp": str, "string": str, "number": (str, i
 
 @pytest.fixture(scope="module")
 def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
-    document = feed_document("panels", list(SYMBOLS), STREAMS_ASKED)
+    document = feed_document("panels", list(SYMBOLS), STREAMS_ASKED, analytics=ANALYTICS)
     with (
         pytest.MonkeyPatch.context() as patch,
         starter(platform, simulator_port, patch) as start,
         start(document) as run,
     ):
         wait_for("the API", lambda: healthy(run.address))
-        wait_for("a row of every stream", lambda: all(rows_of(run, s.table) for s in CAPTURED), 120)
+        wait_for("a row of every stream", lambda: all(rows_of(run, s) for s in [*CAPTURED, *COMPUTED.values()]), 180)
         wait_for("a heatmap", lambda: ask(run.address, "/heatmap", symbol="BTCUSDT").json(), 60)
         for symbol, age_ms in ((GAINER, 0), (GONE, 25 * 3_600_000)):
             at = int(time.time() * 1000) - age_ms
@@ -73,9 +76,10 @@ def symbols_in(rows: list[dict[str, Any]]) -> set[str]:
     return {row["symbol"] for row in rows}
 
 
-def rows_of(it: Run, table: str) -> bool:
-    more = {"interval": "1h"} if table == "klines" else {}
-    return all(ask(it.address, f"/{table}", symbol=symbol, limit=1, **more).json() for symbol in SYMBOLS)
+def rows_of(it: Run, stream: Stream) -> bool:
+    interval = {KLINES: "1h", BARS: "1m", VOLATILITY: "1m"}.get(stream)
+    more = {} if interval is None else {"interval": interval}
+    return all(ask(it.address, f"/{stream.table}", symbol=symbol, limit=1, **more).json() for symbol in SYMBOLS)
 
 
 @pytest.fixture
@@ -122,7 +126,7 @@ def test_cql(session: Session, chosen: grafana.Chosen, title: str, target: grafa
     if "ALLOW FILTERING" in statement.upper():  # only within partitions that are named
         assert "shard = 0" in statement or any(
             all(part in statement for part in parts)
-            for parts in (("symbol = ", "interval = ", "month IN"), ("symbol = ", "day IN"))
+            for parts in (("symbol = ", "interval = ", "month IN"), ("symbol = ", "day IN"), ("symbol = ", "hour IN"))
         )
     found = list(session.execute(statement))
     numbers_of(title, list(found[0]._fields) if found else [], [tuple(row) for row in found])
