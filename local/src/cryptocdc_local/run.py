@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -36,7 +37,9 @@ from cryptocdc_local.platform.metrics import EVERY_S, ServerMetrics
 from cryptocdc_local.platform.progress import Steps
 from cryptocdc_local.platform.settings import LOOPBACK
 from cryptocdc_local.programs import Programs, stop_left_over
-from cryptocdc_local.sink import SinkConnector
+from cryptocdc_local.sink import SinkConnector, one_line
+
+log = logging.getLogger("cryptocdc.run")
 
 RESOLVE_AGAIN_S = 86_400
 RESOLVE_LOOK_S = 60.0
@@ -148,12 +151,23 @@ class Run:
 
     def _scale(self) -> None:
         """Run what the plan says. Of the sink engines, the one that the feed left stops before the other starts."""
-        wanted = workloads(self.plan)
+        planned = self.plan
+        wanted = workloads(planned)
         if not wanted["consumer"].replicas:
             self.programs.scale("consumer", 0)
-        self._sink.apply()
+        self._sink.plan = planned  # not earlier: its watcher would start the connector beside the consumers
+        removed = True
+        try:
+            self._sink.apply()
+        except (ConnectError, requests.RequestException) as error:
+            if planned.sink_connector is not None:
+                raise
+            # Programs don't need Connect, and two engines share the group's partitions: the removal is retried.
+            removed = False
+            self.event = f"sink connector can't be removed: {one_line(error)}"
         for program in START_ORDER:
             self.programs.scale(program, wanted[program].replicas)
+        self._scaled = removed
 
     def _watch(self, step: Callable[[], None], every_s: float) -> None:
         def loop() -> None:
@@ -161,7 +175,7 @@ class Run:
                 try:
                     step()
                 except Exception as error:  # a watcher must not die
-                    self.event = f"{step.__name__.strip('_')}: {' '.join(str(error).split())[:160]}"
+                    self.event = f"{step.__name__.strip('_')}: {one_line(error)}"
 
         thread = threading.Thread(target=loop, name=step.__name__, daemon=True)
         thread.start()
@@ -221,7 +235,6 @@ class Run:
         if not self._scaled:  # also if Connect did not answer the last time
             self._scale()
             self.programs.scale("api", 1)
-            self._scaled = True
 
     def _resolve_again(self) -> None:
         """Resolve `top` again once a day; sooner while a second list must confirm that a symbol is gone."""
@@ -236,7 +249,7 @@ class Run:
         self.store.write(applied)
 
     def _replace_plan(self, applied: AppliedFeed, planned: Plan) -> None:
-        self.applied, self.plan, self._guard.plan, self._sink.plan = applied, planned, planned, planned
+        self.applied, self.plan, self._guard.plan = applied, planned, planned
         self.programs.environment = self._environment()
 
     def figures(self) -> FeedFigures:
@@ -254,8 +267,11 @@ class Run:
             thread.join(timeout=10)
         for kind in ("api", "producer", "alerter", "analyzer", "verifier", "consumer"):
             self.programs.stop(kind)
-        with contextlib.suppress(ConnectError, requests.RequestException):  # a Connect that is gone writes nothing
+        try:
             self._sink.remove()
+        except (ConnectError, requests.RequestException) as error:  # the next run of the feed uses or removes it
+            if self.plan.sink_connector is not None:
+                log.warning("%s was not removed: %s", self.plan.names.sink_connector, one_line(error))
         if self._server_metrics is not None:
             self._server_metrics.close()
 

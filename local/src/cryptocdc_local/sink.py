@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import requests
 
-from cryptocdc_adapters.connect import Connect, ConnectError
+from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
 from cryptocdc_control.connector import Action, Recovery, decide
 from cryptocdc_core.plan import Plan
 from cryptocdc_local.applier import Servers
@@ -35,7 +35,9 @@ class SinkConnector:
             if self.plan.sink_connector is None:
                 self.remove()
             else:
-                self._connect.apply(self.plan.names.sink_connector, self.plan.sink_connector)
+                name = self.plan.names.sink_connector
+                self._connect.apply(name, self.plan.sink_connector)
+                self._resume_stopped(self._connect.state(name))
 
     def remove(self) -> None:
         """Remove the connector once its tasks have stopped. Raises as `apply`."""
@@ -50,7 +52,7 @@ class SinkConnector:
             try:
                 return self._watched()
             except (ConnectError, requests.RequestException) as error:
-                return f"sink connector can't be checked: {' '.join(str(error).split())[:160]}"
+                return f"sink connector can't be checked: {one_line(error)}"
 
     def _watched(self) -> str:
         name = self.plan.names.sink_connector
@@ -58,6 +60,8 @@ class SinkConnector:
         if state is None:
             self.apply()
             return "sink connector was missing: created again"
+        if self._resume_stopped(state):
+            return "sink connector was stopped: resumed"
         decision = decide(state, None, self._recovery, None, datetime.now(UTC))
         self._recovery = decision.recovery
         if decision.action is Action.RESTART:
@@ -70,6 +74,21 @@ class SinkConnector:
             else f"sink connector is {state.state}, its tasks {', '.join(state.tasks) or 'not started'}"
         )
 
+    def _resume_stopped(self, state: ConnectorState | None) -> bool:
+        """Resume a connector that a run stopped and then did not delete: a new configuration does not start it.
+
+        Return whether it was stopped. Raises as `apply`.
+        """
+        stopped = state is not None and state.state == "STOPPED"
+        if stopped:
+            self._connect.resume(self.plan.names.sink_connector)
+        return stopped
+
     @property
     def _connect(self) -> Connect:
         return Connect(self.servers.connect.url)
+
+
+def one_line(error: Exception) -> str:
+    """Return the error's message as one line of at most 160 characters."""
+    return " ".join(str(error).split())[:160]
