@@ -29,7 +29,7 @@ class ConnectorState:
     state: str
     tasks: tuple[str, ...]
     trace: str
-    """First lines of the failed task's trace, "" if none failed."""
+    """First lines of the failed task's trace, "" if none failed. It begins with the cause of a sink task's failure."""
 
     @property
     def running(self) -> bool:
@@ -77,7 +77,7 @@ class Connect:
         return ConnectorState(
             state=status["connector"]["state"],
             tasks=tuple(task["state"] for task in status["tasks"]),
-            trace="\n".join(trace.splitlines()[:3]),
+            trace=_first_lines(trace),
         )
 
     def restart(self, name: str) -> None:
@@ -173,3 +173,12 @@ class Connect:
             raise kind(f"{method} {path}: {answer.status_code}: {answer.text[:500]}")
 
         return retry(once, _Rebalancing, TIMEOUT_S, 0.3)
+
+
+def _first_lines(trace: str) -> str:
+    """Return the first lines of a trace, without the exception in which Connect wraps that of every sink task."""
+    lines = trace.splitlines()
+    if lines and "Exiting WorkerSinkTask due to unrecoverable exception" in lines[0]:
+        causes = (at for at, line in enumerate(lines) if line.startswith("Caused by: "))
+        lines = lines[next(causes, 0) :]
+    return "\n".join(lines[:3]).removeprefix("Caused by: ")

@@ -4,6 +4,8 @@ import pytest
 
 from cryptocdc_adapters.connect import Connect, ConnectorState
 
+WRAPPED = "Exiting WorkerSinkTask due to unrecoverable exception."
+
 
 @pytest.mark.parametrize(
     ("state", "tasks", "ended"),
@@ -22,6 +24,35 @@ from cryptocdc_adapters.connect import Connect, ConnectorState
 )
 def test_when_nothing_of_a_connector_runs(state, tasks, ended):
     assert ConnectorState(state, tasks, "").ended is ended
+
+
+@pytest.mark.parametrize(
+    ("trace", "first"),
+    [
+        (
+            f"ConnectException: {WRAPPED}\n"
+            "\tat WorkerSinkTask.deliverMessages(WorkerSinkTask.java:1)\n"
+            "Caused by: ConnectException: Cassandra has acknowledged nothing for 60 s: no node\n"
+            "\tat CassandraSinkTask.put(CassandraSinkTask.java:1)\n"
+            "Caused by: DriverTimeoutException: no node",
+            "ConnectException: Cassandra has acknowledged nothing for 60 s: no node",
+        ),
+        ("DataException: no slot\n\tat Debezium\nCaused by: SQLException", "DataException: no slot"),
+        (f"X: {WRAPPED}", f"X: {WRAPPED}"),
+    ],
+)  # fmt: skip
+def test_the_trace_of_a_sink_task_begins_with_its_cause(monkeypatch, trace, first):
+    class Answer:
+        status_code = 200
+
+        def json(self):
+            return {"connector": {"state": "RUNNING"}, "tasks": [{"state": "FAILED", "trace": trace}]}
+
+    connect = Connect("http://connect")
+    monkeypatch.setattr(connect, "_call", lambda *_, **__: Answer())
+    state = connect.state("majors.sink")
+    assert state is not None
+    assert state.trace.splitlines()[0] == first
 
 
 def test_a_connector_that_could_not_be_started_is_deleted_all_the_same(monkeypatch):

@@ -18,7 +18,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Sends batches, a bounded number at a time. A fault that may pass is retried for as long as it takes; a batch with a row
+ * Sends batches, a bounded number at a time. A fault that may pass is retried until the task is stopped; a batch with a row
  * that Cassandra refuses is halved until only that row is left. Thread-safe.
  */
 final class BatchSender {
@@ -26,7 +26,7 @@ final class BatchSender {
     private static final long LEAST_WAIT_MS = 100;
     private static final long MOST_WAIT_MS = 5_000;
     private static final long LOG_EVERY_NS = TimeUnit.SECONDS.toNanos(10);
-    // Also refused as invalid, but not the record's fault: retried until the table exists.
+    // Also refused as invalid, but only until the table exists.
     private static final String[] MISSING = {"unconfigured table", "does not exist", "doesn't exist", "unknown keyspace"};
 
     /** A row that Cassandra refuses, and why. */
@@ -35,15 +35,17 @@ final class BatchSender {
     private final Function<Batch, CompletionStage<?>> send;
     private final ScheduledExecutorService timer;
     private final int most;
+    private final Progress progress;
     private final Queue<Batch> waiting = new ArrayDeque<>();
     private final Queue<Refused> refused = new ConcurrentLinkedQueue<>();
     private int inFlight;
     private long loggedAt = System.nanoTime() - LOG_EVERY_NS;
 
-    BatchSender(Function<Batch, CompletionStage<?>> send, ScheduledExecutorService timer, int most) {
+    BatchSender(Function<Batch, CompletionStage<?>> send, ScheduledExecutorService timer, int most, Progress progress) {
         this.send = send;
         this.timer = timer;
         this.most = most;
+        this.progress = progress;
     }
 
     void add(Collection<Batch> batches) {
@@ -56,6 +58,11 @@ final class BatchSender {
     /** Whether more batches wait than can be sent at once: the task should read no more for now. */
     synchronized boolean full() {
         return waiting.size() > most;
+    }
+
+    /** Whether every batch was acknowledged or refused. */
+    synchronized boolean idle() {
+        return inFlight == 0 && waiting.isEmpty();
     }
 
     /** The next row that was refused; its batch stays pending until the caller has dealt with it. */
@@ -88,10 +95,12 @@ final class BatchSender {
 
     private void settle(Batch batch, Throwable raised) {
         Throwable error = raised instanceof CompletionException && raised.getCause() != null ? raised.getCause() : raised;
-        if (error != null && !isRecordsFault(error)) {
+        if (error != null && !isPermanent(error)) {
+            progress.failed(error);
             retryLater(batch, error);
             return;
         }
+        progress.reset();
         synchronized (this) {
             inFlight--;
         }
@@ -108,7 +117,8 @@ final class BatchSender {
         sendWaiting();
     }
 
-    static boolean isRecordsFault(Throwable error) {
+    /** Whether Cassandra refuses the statement however often it is sent. */
+    static boolean isPermanent(Throwable error) {
         boolean invalid = error instanceof InvalidQueryException || error instanceof SyntaxError || error instanceof ProtocolError;
         return invalid && Stream.of(MISSING).noneMatch(String.valueOf(error.getMessage())::contains);
     }

@@ -18,6 +18,8 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.function.Function;
+import java.util.function.LongSupplier;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.connect.errors.ConnectException;
@@ -30,7 +32,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Writes what Connect reads. Batches are sent concurrently; an offset is committed only when everything before it is
- * acknowledged by Cassandra or a dead letter. While Cassandra is slow the partitions are paused, and the group still polled.
+ * acknowledged by Cassandra or a dead letter. While Cassandra is slow the partitions are paused, and the group still polled;
+ * if it acknowledges nothing for a while the task fails, and what is not committed is read again.
  */
 public final class CassandraSinkTask extends SinkTask {
     private static final Logger LOG = LoggerFactory.getLogger(CassandraSinkTask.class);
@@ -40,6 +43,8 @@ public final class CassandraSinkTask extends SinkTask {
     /** A dead letter that Kafka refuses for its size would block its partition for good. */
     private static final int MOST_BYTES = 3 << 19;
 
+    private final Function<SinkConfig, CqlSession> open;
+    private final Progress progress;
     private SinkConfig config;
     private ScheduledExecutorService timer;
     private CqlSession session;
@@ -49,6 +54,15 @@ public final class CassandraSinkTask extends SinkTask {
     private final Set<TopicPartition> owned = new HashSet<>();
     private final Map<TopicPartition, Long> done = new HashMap<>();
     private boolean paused;
+
+    public CassandraSinkTask() {
+        this(Sessions::open, System::nanoTime);
+    }
+
+    CassandraSinkTask(Function<SinkConfig, CqlSession> open, LongSupplier nanos) {
+        this.open = open;
+        progress = new Progress(nanos);
+    }
 
     @Override
     public String version() {
@@ -63,7 +77,7 @@ public final class CassandraSinkTask extends SinkTask {
             thread.setDaemon(true);
             return thread;
         });
-        sender = new BatchSender(this::send, timer, config.getInt(SinkConfig.IN_FLIGHT));
+        sender = new BatchSender(this::send, timer, config.getInt(SinkConfig.IN_FLIGHT), progress);
     }
 
     @Override
@@ -87,10 +101,16 @@ public final class CassandraSinkTask extends SinkTask {
         if (session == null) {
             connect();
         }
+        if (sender.idle()) {
+            progress.reset();
+        }
         if (!records.isEmpty()) {
             write(records);
         }
         settle();
+        if (!sender.idle()) {
+            failIfStalled();
+        }
         pause(sender.full());
         if (paused || !chunks.isEmpty()) {
             context.timeout(LOOK_MS);  // look again soon, also if nothing arrives
@@ -106,11 +126,14 @@ public final class CassandraSinkTask extends SinkTask {
         sender.add(batches);
     }
 
-    /** Raises RetriableException, upon which Connect pauses, polls and offers the same records again. */
+    /**
+     * Raises RetriableException, upon which Connect pauses, polls and offers the same records again; ConnectException if
+     * Cassandra refuses a statement of the mapping, or if there was no session for too long.
+     */
     private void connect() {
         CqlSession opened = null;
         try {
-            opened = Sessions.open(config);
+            opened = open.apply(config);
             CqlSession made = opened;
             writer = new RecordWriter(config.topics, config.getString(SinkConfig.UNAVAILABLE), made::prepare);
             session = made;
@@ -119,8 +142,26 @@ public final class CassandraSinkTask extends SinkTask {
             if (opened != null) {
                 opened.close();
             }
+            if (BatchSender.isPermanent(error)) {
+                throw new ConnectException("Cassandra refuses the mapping: " + error.getMessage(), error);
+            }
+            progress.failed(error);
+            failIfStalled();
             context.timeout(AGAIN_MS);
             throw new RetriableException("Cassandra: " + error.getMessage(), error);
+        }
+    }
+
+    /**
+     * Raises ConnectException after a while without an acknowledgement. A session keeps the password and the addresses of
+     * its start: only a task that is started again reads the secrets and looks the names up again.
+     */
+    private void failIfStalled() {
+        long waitingMs = progress.waitingMs();
+        if (waitingMs >= config.getLong(SinkConfig.STALL_LIMIT)) {
+            Throwable last = progress.lastError();
+            throw new ConnectException("Cassandra has acknowledged nothing for " + waitingMs / 1000 + " s: "
+                + (last == null ? "requests are not answered" : last.getMessage()), last);
         }
     }
 

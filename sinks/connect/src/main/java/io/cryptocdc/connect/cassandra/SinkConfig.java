@@ -23,6 +23,7 @@ final class SinkConfig extends AbstractConfig {
     static final String IN_FLIGHT = "batches.in.flight";
     static final String BATCH_ROWS = "batch.rows";
     static final String BATCH_BYTES = "batch.bytes";
+    static final String STALL_LIMIT = "stall.limit.ms";
     static final String PREFIX = "dead.letter.header.prefix";
     static final String HEADERS = "dead.letter.headers";
 
@@ -42,6 +43,8 @@ final class SinkConfig extends AbstractConfig {
         .define(BATCH_ROWS, Type.INT, 300, Range.between(1, 5000), Importance.LOW, "Statements in a batch.")
         .define(BATCH_BYTES, Type.INT, 128 * 1024, Range.between(1024, 8 << 20), Importance.LOW,
             "Bytes of values in a batch, which is within one partition.")
+        .define(STALL_LIMIT, Type.LONG, 60_000L, Range.atLeast(1), Importance.LOW,
+            "The task fails if Cassandra has acknowledged nothing for so long although something waits for it.")
         .define(PREFIX, Type.STRING, "cassandra.sink.", Importance.LOW,
             "Prefix of a dead letter's headers: reason, topic, partition and offset.")
         .define(HEADERS, Type.LIST, "", Importance.LOW, "More headers of a dead letter, as name=value.");

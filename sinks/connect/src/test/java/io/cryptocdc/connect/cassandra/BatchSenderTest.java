@@ -27,7 +27,7 @@ class BatchSenderTest {
     private final Deque<Sent> sent = new ArrayDeque<>();
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
     private final Chunk chunk = new Chunk(List.of(record(41), record(42)));
-    private final BatchSender sender = new BatchSender(this::send, timer, 2);
+    private final BatchSender sender = new BatchSender(this::send, timer, 2, new Progress(System::nanoTime));
 
     @AfterEach
     void stop() {
@@ -112,8 +112,8 @@ class BatchSenderTest {
     }
 
     @Test
-    void aMissingTableIsNotTheRecordsFault() {
-        assertFalse(BatchSender.isRecordsFault(new InvalidQueryException(null, "unconfigured table trades")));
-        assertTrue(BatchSender.isRecordsFault(new InvalidQueryException(null, "Key length of 70000 is longer than maximum")));
+    void aMissingTableIsNoPermanentRefusal() {
+        assertFalse(BatchSender.isPermanent(new InvalidQueryException(null, "unconfigured table trades")));
+        assertTrue(BatchSender.isPermanent(new InvalidQueryException(null, "Key length of 70000 is longer than maximum")));
     }
 }

@@ -58,7 +58,7 @@ class RecordWriterTest {
     private final RecordWriter writer = new RecordWriter(MappingParser.parse(MAPPING), "gone", RecordWriterTest::prepared);
 
     /** A statement as Cassandra would describe it: its bind variables in order; the partition is symbol, and day if it is there. */
-    private static PreparedStatement prepared(String cql) {
+    static PreparedStatement prepared(String cql) {
         Matcher columns = Pattern.compile("\\(([^)]*)\\) VALUES").matcher(cql);
         List<String> names = new ArrayList<>();
         if (columns.find()) {
