@@ -36,6 +36,8 @@ class Plan:
     """The streams whose changes are replicated: those of the feed, and removed ones whose tables still exist."""
     computed: tuple[Stream, ...]
     """The streams that the analyzer computes. Their tables are only in Cassandra."""
+    written: tuple[Stream, ...]
+    """The streams that have a topic and a table in Cassandra: those carried, and those computed now or before."""
     symbols: dict[str, int]
     """Every captured symbol and its partition of the symbols topic."""
     postgres: tuple[str, ...]
@@ -55,11 +57,6 @@ class Plan:
         """The streams by the topic of their changes."""
         return {self.names.change_topic(stream.table): stream for stream in self.written}
 
-    @property
-    def written(self) -> tuple[Stream, ...]:
-        """The streams that have a topic and a table in Cassandra."""
-        return (*self.carried, *self.computed)
-
 
 def streams_of(feed: CryptoFeed, kept: Collection[str] = ()) -> tuple[Stream, ...]:
     """Return the streams of `feed` and those of the tables `kept`, in the catalogue's order."""
@@ -67,7 +64,7 @@ def streams_of(feed: CryptoFeed, kept: Collection[str] = ()) -> tuple[Stream, ..
 
 
 def written_to(feed: CryptoFeed, tables: Collection[str]) -> tuple[Stream, ...]:
-    """Return the streams that consumers write: those of `feed` and those with one of Cassandra's `tables`."""
+    """Return the streams that every sink engine writes: those of `feed` and those with one of Cassandra's `tables`."""
     wanted = {*(stream.table for stream in feed.spec.computed), *tables}
     return (*streams_of(feed, tables), *(stream for table, stream in COMPUTED.items() if table in wanted))
 
@@ -75,19 +72,20 @@ def written_to(feed: CryptoFeed, tables: Collection[str]) -> tuple[Stream, ...]:
 def plan(resolved: ResolvedFeed, platform: PlatformFacts, kept: Collection[str] = ()) -> Plan:
     """Return the tables, topics, connector and symbol assignment of a feed. The same input always gives the same plan.
 
-    `kept`: the tables in the feed's PostgreSQL schema. A stream that was removed from the feed is no longer captured,
-    but its changes are carried while its table exists: its producers write until they are replaced, and rows skipped
-    then would be missing permanently if the stream were added again.
+    `kept`: the tables in the feed's PostgreSQL schema, and those of computed streams that were made. A stream that was
+    removed from the feed is no longer captured or computed, but its changes are carried and written while its table
+    exists: its programs write until they are replaced, and rows skipped then would be missing permanently if the stream
+    were added again.
     """
     feed, names = resolved.feed, resolved.names
-    carried, computed = streams_of(feed, kept), feed.spec.computed
+    carried, written = streams_of(feed, kept), written_to(feed, kept)
     partitions = feed.spec.scaling.partitions
     keep_kafka = retention_s(feed.spec.retention.kafka)
     retention = {"retention.ms": str(keep_kafka * 1000 if keep_kafka is not None else -1)}
     # A dead letter is a record plus headers: the largest record that a change topic accepts must still fit.
     dead_letters = {"retention.ms": "-1", "max.message.bytes": str(2 * 2**20)}
     topics = (
-        *(Topic(names.change_topic(stream.table), partitions, retention) for stream in (*carried, *computed)),
+        *(Topic(names.change_topic(stream.table), partitions, retention) for stream in written),
         # Compacted often, so that a producer reads the current assignment and little of its history.
         Topic(names.symbols_topic, partitions, {"cleanup.policy": "compact", "segment.ms": "3600000"}),
         Topic(names.dead_letter_topic, 1, dead_letters),
@@ -103,18 +101,19 @@ def plan(resolved: ResolvedFeed, platform: PlatformFacts, kept: Collection[str] 
         names=names,
         streams=streams_of(feed),
         carried=carried,
-        computed=computed,
+        computed=feed.spec.computed,
+        written=written,
         symbols={symbol: partition_of(symbol, partitions) for symbol in resolved.symbols},
         postgres=tuple(tables),
         cassandra=tuple(
             ddl.cassandra_schema(
                 names,
-                (*carried, *computed),
+                written,
                 retention_s(feed.spec.retention.cassandra),
                 platform.cassandra_replication,
             )
         ),
         topics=topics,
         connector=connector_config(names, carried, platform),
-        sink_connector=sink_connector_config(feed, names, (*carried, *computed), platform),
+        sink_connector=sink_connector_config(feed, names, written, platform),
     )

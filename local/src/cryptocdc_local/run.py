@@ -14,13 +14,14 @@ from pathlib import Path
 import psycopg2
 import requests
 
-from cryptocdc_adapters import postgres, resolving
+from cryptocdc_adapters import kafka, postgres, resolving
 from cryptocdc_adapters.connect import ConnectError
 from cryptocdc_adapters.exchange import Rest
 from cryptocdc_adapters.figures import FeedFigures
 from cryptocdc_adapters.readings import Readings
 from cryptocdc_control.programs import restarted, workloads
 from cryptocdc_core import feed as feeds
+from cryptocdc_core.catalogue import COMPUTED
 from cryptocdc_core.ddl import DROPPED
 from cryptocdc_core.names import identity, quoted
 from cryptocdc_core.plan import Plan, plan
@@ -353,12 +354,15 @@ def count_rows(servers: Servers, plan: Plan) -> dict[str, int]:
 
 
 def planned_of(applied: AppliedFeed, servers: Servers, *, running: bool = True) -> Plan:
-    """Return the plan of a resolved feed; if the servers are `running`, for the tables that exist in PostgreSQL.
+    """Return the plan of a resolved feed; if the servers are `running`, also for tables of streams it had before.
 
-    Raises psycopg2.Error.
+    Raises psycopg2.Error, KafkaException.
     """
     kept: list[str] = []
     if running:
         with contextlib.closing(postgres.connect(servers.postgres, "plan", autocommit=True)) as connection:
             kept = postgres.tables(connection, applied.names.schema)
+        # A computed stream has no table in PostgreSQL. Its topic is made with its table in Cassandra, and kept.
+        topics = {applied.names.change_topic(table): table for table in COMPUTED}
+        kept += [topics[topic] for topic in kafka.replication(servers.kafka, topics)]
     return plan(applied.resolved, servers.facts, kept)

@@ -1,5 +1,7 @@
 """A plan reads like a table, and the same feed always gives the same one."""
 
+import json
+
 import pytest
 from tests.unit.core.feeds import feed
 
@@ -108,6 +110,16 @@ def test_a_computed_stream_has_a_topic_and_a_table_in_cassandra_and_nothing_in_p
     assert (made.postgres, made.connector, made.streams) == (plain.postgres, plain.connector, plain.streams)
     (table,) = set(made.cassandra) - set(plain.cassandra)
     assert 'PRIMARY KEY (("symbol", "interval", "day"), "open_time")' in table
+
+
+def test_a_computed_stream_that_was_removed_is_written_by_every_engine_while_its_table_is_there():
+    made = planned(kept=["recent_trades", "bars"], sink={"engine": "connect"})
+    assert made.computed == ()
+    assert [stream.table for stream in made.written] == ["recent_trades", "klines", "order_book", "bars"]
+    assert "my_feed.my_feed.bars" in made.sink_connector["topics"].split(",")
+    assert "my_feed.my_feed.bars" in json.loads(made.sink_connector["mapping"])
+    assert "my_feed.my_feed.bars" in {topic.name for topic in made.topics}
+    assert any('"bars"' in statement for statement in made.cassandra)
 
 
 def test_figures_of_order_books_are_computed_where_the_feed_says_so():

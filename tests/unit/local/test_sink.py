@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.unit.core.test_plan import planned
+from tests.unit.core.test_plan import FACTS, planned
 
 from cryptocdc_adapters.connect import ConnectError, ConnectorState
 from cryptocdc_core.plan import Plan
+from cryptocdc_core.resolve import ResolvedFeed
 from cryptocdc_local import run, sink
 from cryptocdc_local.run import Run
 from cryptocdc_local.sink import SinkConnector
@@ -191,3 +192,16 @@ def test_programs_are_scaled_without_connect_and_the_connectors_removal_is_retri
     connect.answers = True
     changed._pick_up_changes()
     assert connect.states == {}
+
+
+def test_a_plan_has_the_computed_streams_whose_topics_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = of_engine("connect").feed
+    applied = SimpleNamespace(
+        resolved=ResolvedFeed(feed, "exchange", ("BTCUSDT",)), names=ResolvedFeed(feed, "exchange", ()).names
+    )
+    monkeypatch.setattr(run.postgres, "connect", lambda *_, **__: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(run.postgres, "tables", lambda *_: ["klines"])
+    monkeypatch.setattr(run.kafka, "replication", lambda _, topics: {t: 1 for t in topics if t.endswith(".bars")})
+    servers = SimpleNamespace(postgres=None, kafka=None, facts=FACTS)
+    made = run.planned_of(applied, servers)  # type: ignore[arg-type]
+    assert (made.computed, made.written[-1].table) == ((), "bars")

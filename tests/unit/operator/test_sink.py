@@ -121,6 +121,17 @@ def test_more_tasks_change_the_connector_and_restart_no_program(world):
     assert world.feed()["status"]["replicas"] == 3
 
 
+def test_a_computed_stream_that_was_removed_is_written_while_its_table_is_there(world):
+    world.edit(analytics={"bars": ["5s"]})
+    ready(world)
+    topics = world.connectors[SINK]["config"]["topics"]
+    assert "majors.majors.bars" in topics.split(",")
+    del world.feed()["spec"]["analytics"]
+    world.edit()
+    ready(world)
+    assert world.connectors[SINK]["config"]["topics"] == topics
+
+
 def test_a_deleted_feed_leaves_no_sink_connector(world):
     assert world.delete()
     assert world.connectors == {}

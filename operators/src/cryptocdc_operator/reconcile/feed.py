@@ -14,6 +14,7 @@ from kubernetes.client import ApiException
 from cryptocdc_control.connector import Recovery
 from cryptocdc_control.sink import engine_of
 from cryptocdc_core import feed as feeds
+from cryptocdc_core.catalogue import COMPUTED
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, identity, source_named
 from cryptocdc_core.plan import Plan, plan
@@ -190,12 +191,17 @@ class _Pass:
         return plan(resolved, servers.facts, self._kept(names, servers))
 
     def _kept(self, names: Names, servers: Servers) -> list[str]:
-        """Return the streams' tables, including removed streams'; as last seen while PostgreSQL does not answer."""
+        """Return the streams' tables, including removed streams'; as last seen while PostgreSQL does not answer.
+
+        A computed stream has no table in PostgreSQL: its topic is made with its table in Cassandra, and kept.
+        """
         try:
             self.status["tables"] = servers.tables(names)
         except ServerError as error:
             log.warning("%s: assuming the tables that existed before: %s", self.name, error)
-        return list(self.status.get("tables", []))
+        topics = {topic["spec"]["topicName"] for topic in self.cluster.of_feed("KafkaTopic", self.name)}
+        computed = [table for table in COMPUTED if names.change_topic(table) in topics]
+        return [*self.status.get("tables", []), *computed]
 
     @property
     def _applied(self) -> bool:
