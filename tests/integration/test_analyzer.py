@@ -26,6 +26,7 @@ from cryptocdc_core.ddl import postgres_partition
 from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_local.applier import Servers
 from cryptocdc_verifier.delivery import ComputedDelivery
+from cryptocdc_verifier.proofs import Proofs
 from cryptocdc_verifier.proving_computed import ComputedProof
 from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.target import VerifyError
@@ -154,14 +155,19 @@ def test_each_closed_window_is_computed_and_proven(market: Market, cql: Session)
 def test_the_continuous_verifier_proves_what_has_closed(market: Market) -> None:
     metrics, stop = VerifierMetrics("0"), threading.Event()
     now_ms = market.base_ms + 3 * MINUTE_MS
-    with running(market), sides(market.target) as (_, stored):
+    with running(market), sides(market.target) as (postgres, stored):
         wait = ComputedDelivery(market.target).wait
-        ComputedProof(market.target, stored, wait, metrics, stop, 10_000, lambda: now_ms).prove()
+        proofs = Proofs(postgres.connection, market.plan.names)
+        proof = ComputedProof(market.target, proofs, stored, wait, metrics, stop, 10_000, lambda: now_ms)
+        for _slice in range(2):  # of the hour before `base_ms`, and after it
+            proof.prove()
+        (proven,) = proofs.of(by_table("bars"))
     of = {"feed": market.plan.names.fid, "table": "bars"}
     value = metrics.registry.get_sample_value
     assert value("cryptocdc_verifier_rows_total", of) == 2 * (12 + 1) * len(SYMBOLS)
     assert value("cryptocdc_verifier_differences", of | {"kind": "missing"}) == 0
-    assert value("cryptocdc_verifier_proven_through_timestamp_seconds", of) == (now_ms - 30_000) / 1000
+    assert value("cryptocdc_verifier_proven_through_timestamp_seconds", of) == proven.window.end / 1000
+    assert proven.window.end == now_ms - MINUTE_MS
 
 
 def test_each_order_book_has_its_figures(market: Market, cql: Session) -> None:

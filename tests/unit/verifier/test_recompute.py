@@ -9,7 +9,7 @@ from tests.unit.analyzer.trades import LENGTHS, SERIES, START_MS, trade
 
 from cryptocdc_analyzer.windows import Added, Windows
 from cryptocdc_verifier.canonical import ordered
-from cryptocdc_verifier.recompute import BARS, Number, Trade, bars, number, rounded, trade_of
+from cryptocdc_verifier.recompute import BARS, BarFold, Number, Trade, computed, number, rounded, trade_of
 
 AMOUNTS = st.decimals("0", "99999", allow_nan=False, places=8) | st.decimals("0.0000001", "9", places=12)
 TEXTS = AMOUNTS.map(lambda amount: format(amount, "f"))
@@ -38,7 +38,7 @@ def test_both_computations_agree_to_the_digit(trades):
     expected = {
         (interval, at): text
         for interval, length in LENGTHS.items()
-        for at, text in bars("BTCUSDT", interval, length, map(plain, trades)).items()
+        for at, text in computed(BarFold, "BTCUSDT", interval, length, map(plain, trades)).items()
     }
     recent = {key: text for key, text in expected.items() if key in windows_rows}
     assert recent == windows_rows

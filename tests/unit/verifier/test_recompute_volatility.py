@@ -6,8 +6,8 @@ from tests.unit.analyzer.trades import trade
 
 from cryptocdc_analyzer.windows import Added, Series, Windows
 from cryptocdc_verifier.canonical import ordered
-from cryptocdc_verifier.recompute import Trade, number
-from cryptocdc_verifier.recompute_volatility import VOLATILITY, volatility
+from cryptocdc_verifier.recompute import Trade, computed, number
+from cryptocdc_verifier.recompute_volatility import VOLATILITY, VolatilityFold
 
 PRICES = st.decimals("0.00000001", "99999", places=8).map(lambda price: format(price, "f")) | st.sampled_from(
     ["1.5", "1.50", "100", "0"]
@@ -38,5 +38,5 @@ def test_both_computations_agree_to_the_digit(trades):
     assert rows == {
         (interval, at): line
         for interval, length in LENGTHS.items()
-        for at, line in volatility("BTCUSDT", interval, length, map(plain, trades)).items()
+        for at, line in computed(VolatilityFold, "BTCUSDT", interval, length, map(plain, trades)).items()
     }

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import TableResult
 from cryptocdc_verifier.computed_books import BooksComparison
-from cryptocdc_verifier.computed_windows import Compute, WindowsComparison
-from cryptocdc_verifier.recompute import BARS, bars
+from cryptocdc_verifier.computed_windows import WindowsComparison
+from cryptocdc_verifier.firsts import Firsts
+from cryptocdc_verifier.recompute import BARS, BarFold, Compute
 from cryptocdc_verifier.recompute_books import BOOK_METRICS
-from cryptocdc_verifier.recompute_volatility import VOLATILITY, volatility
+from cryptocdc_verifier.recompute_volatility import VOLATILITY, VolatilityFold
 from cryptocdc_verifier.target import Target
 from cryptocdc_verifier.window import Window
 
@@ -25,27 +26,33 @@ class ComputedComparison(Protocol):
 
     stream: Stream
     result: TableResult
+    unequal: set[tuple[str, ...]]
+    """The symbols, or symbols and intervals, with a difference."""
 
     def compare(self, window: Window) -> None:
         """Compare everything in `window`."""
         ...
 
-    def firsts(self) -> Any:
-        """Return the first rows that must be there, which takes reading all partitions."""
+    def firsts(self, since_ms: int | None = None, known: Firsts | None = None) -> Firsts:
+        """Return since when rows must be there, as `firsts.firsts` does, which reads the keys of all partitions."""
         ...
 
-    def compare_closed(self, since_ms: int, end_ms: int, firsts: Any) -> None:
-        """Compare what closed after `since_ms` and no later than `end_ms`."""
+    def compare_closed(self, closing: Window, found: Firsts) -> None:
+        """Compare what closed after the start of `closing` and no later than its end, of those in `found`."""
         ...
 
     def settle(self) -> None: ...
 
 
-def comparisons(
-    target: Target, cassandra: CassandraSide, wait: Callable[[], None], paced: Callable[[int], None] = lambda _: None
-) -> list[ComputedComparison]:
-    """Return one comparison for each computed table. `wait` returns once the stored rows have everything of before and
-    what was computed of it; `paced` is called with the number of rows read and may delay."""
+def comparison_of(
+    stream: Stream,
+    target: Target,
+    cassandra: CassandraSide,
+    wait: Callable[[], None],
+    paced: Callable[[int], None] = lambda _: None,
+) -> ComputedComparison:
+    """Return a comparison of a computed table. `wait` returns once the stored rows have everything of before and what
+    was computed of it; `paced` is called with the number of rows read and may delay."""
     analytics = target.feed.spec.analytics
     assert analytics is not None
 
@@ -53,11 +60,11 @@ def comparisons(
         return WindowsComparison(stream, lengths, compute, cassandra, wait, paced)
 
     makers: dict[str, Callable[[], ComputedComparison]] = {
-        BARS.table: lambda: windows(BARS, analytics.bar_lengths, bars),
-        VOLATILITY.table: lambda: windows(VOLATILITY, analytics.volatility_lengths, volatility),
+        BARS.table: lambda: windows(BARS, analytics.bar_lengths, BarFold),
+        VOLATILITY.table: lambda: windows(VOLATILITY, analytics.volatility_lengths, VolatilityFold),
         BOOK_METRICS.table: lambda: BooksComparison(cassandra, wait, paced),
     }
-    return [makers[stream.table]() for stream in target.computed]
+    return makers[stream.table]()
 
 
 def closed(window: Window, now_ms: int) -> Window:

@@ -9,11 +9,9 @@ from cryptocdc_core.catalogue.streams import ORDER_BOOK
 from cryptocdc_verifier.canonical import key_of, time_of
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import ROUNDS, Difference, TableResult
+from cryptocdc_verifier.firsts import Firsts, firsts
 from cryptocdc_verifier.recompute_books import BOOK_METRICS, metrics
 from cryptocdc_verifier.window import Partition, Window, partitions_of
-
-Firsts = dict[tuple[str, ...], int]
-"""The time of the first row that must be there, by symbol, in milliseconds since the epoch."""
 
 
 class BooksComparison:
@@ -29,6 +27,7 @@ class BooksComparison:
         the number of rows read and may delay."""
         self.stream: Stream = BOOK_METRICS
         self.result = TableResult(computed=True)
+        self.unequal: set[tuple[str, ...]] = set()
         self._cassandra = cassandra
         self._wait = wait
         self._paced = paced
@@ -37,30 +36,18 @@ class BooksComparison:
 
     def compare(self, window: Window) -> None:
         """Compare the rows of `window`. All that was captured before must have been written."""
-        firsts = self.firsts()
+        found = self.firsts()
         partitions = {*self._cassandra.partitions(ORDER_BOOK), *self._cassandra.partitions(self.stream)}
-        self._compare(partitions, window, firsts)
+        self._compare(partitions, window, found)
 
-    def compare_closed(self, since_ms: int, end_ms: int, firsts: Firsts) -> None:
-        """Compare the rows from `since_ms` until `end_ms`; `firsts` is from that method."""
-        window = Window(since_ms, end_ms)
-        self._compare({part for symbol in firsts for part in partitions_of(ORDER_BOOK, symbol, window)}, window, firsts)
+    def compare_closed(self, closing: Window, found: Firsts) -> None:
+        """Compare the rows of `closing` of the symbols in `found`, which is from `firsts`."""
+        partitions = {part for symbol in found for part in partitions_of(ORDER_BOOK, symbol, closing)}
+        self._compare(partitions, closing, found)
 
-    def firsts(self) -> Firsts:
-        """Return since when rows must be there: from the first one on, as the analyzer starts with what Kafka still
-        has; where there is none, from the newest hour with order books on."""
-        found: Firsts = {}
-        for partition in self._cassandra.partitions(ORDER_BOOK):
-            found[partition.prefix] = max(found.get(partition.prefix, 0), partition.bucket)
-        oldest: dict[tuple[str, ...], Partition] = {}
-        for partition in self._cassandra.partitions(self.stream):
-            before = oldest.get(partition.prefix, partition)
-            oldest[partition.prefix] = min(before, partition, key=lambda one: one.bucket)
-        for symbol, partition in oldest.items():
-            times = self._lines(self.stream, partition, partition.window(self.stream))
-            if times:
-                found[symbol] = min(times)
-        return found
+    def firsts(self, since_ms: int | None = None, known: Firsts | None = None) -> Firsts:
+        """Return since when rows must be there, by symbol."""
+        return firsts(self._cassandra, ORDER_BOOK, self.stream, {()}, since_ms, known)
 
     def settle(self) -> None:
         """Compute the rows that seem to differ again, ROUNDS times, and count those that still do."""
@@ -77,12 +64,13 @@ class BooksComparison:
                     self._suspects.append((partition, at))
                     continue
                 key = key_of(self.stream, ours.get(at) or theirs[at])
+                self.unequal.add(partition.prefix)
                 self.result.unequal_buckets += 1
                 self.result.count(Difference(self.stream, partition, key, ours.get(at), theirs.get(at)))
 
-    def _compare(self, partitions: set[Partition], window: Window, firsts: Firsts) -> None:
+    def _compare(self, partitions: set[Partition], window: Window, found: Firsts) -> None:
         for partition in sorted(partitions):
-            first = firsts.get(partition.prefix)
+            first = found.get(partition.prefix)
             part = partition.window(self.stream).meet(window)
             part = part.meet(Window(first, window.end)) if part and first is not None and first < window.end else None
             if part is None:

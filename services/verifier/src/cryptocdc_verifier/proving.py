@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from cryptocdc_adapters.serving import Health
 from cryptocdc_core.metrics import VerifierMetrics
-from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.continuous import Continuous
 from cryptocdc_verifier.delivery import Clock, ComputedDelivery, delivery_of
+from cryptocdc_verifier.proofs import Proofs
 from cryptocdc_verifier.proving_computed import ComputedProof
 from cryptocdc_verifier.retention import Retention
 from cryptocdc_verifier.target import Target, VerifyError
@@ -22,15 +25,32 @@ log = logging.getLogger("cryptocdc.verifier")
 PAUSE_S = 20.0
 """Between two passes: with the minute and its grace period, the proof trails by one to two minutes."""
 RETENTION_S = 600.0
-COMPUTED_STALLED_S = 20.0
 _AGAIN_S = 5.0
 
 
 def prove(target: Target, stop: threading.Event, metrics: VerifierMetrics, health: Health, rows_per_s: int) -> None:
-    """Prove `target` and enforce PostgreSQL's retention until `stop` is set."""
+    """Prove `target` and enforce PostgreSQL's retention until `stop` is set, which also happens if that fails.
+
+    Computed tables are proven in a thread and through connections of their own: an analyzer that does not run or has
+    a backlog must not delay the proofs of captured rows.
+    """
+    with ThreadPoolExecutor(1, "computed") as pool:
+        computed = None
+        if target.computed:
+            computed = pool.submit(_reconnecting, target, stop, partial(_computed, target, stop, metrics, rows_per_s))
+            computed.add_done_callback(lambda _: stop.set())
+        try:
+            _reconnecting(target, stop, partial(_captured, target, stop, metrics, health, rows_per_s))
+        finally:
+            stop.set()
+    if computed is not None:
+        computed.result()
+
+
+def _reconnecting(target: Target, stop: threading.Event, connected: Callable[[], None]) -> None:
     while not stop.is_set():
         try:
-            _connected(target, stop, metrics, health, rows_per_s)
+            connected()
         except VerifyError as error:
             if stop.is_set():
                 break
@@ -39,14 +59,11 @@ def prove(target: Target, stop: threading.Event, metrics: VerifierMetrics, healt
             stop.wait(_AGAIN_S)
 
 
-def _connected(
-    target: Target, stop: threading.Event, metrics: VerifierMetrics, health: Health, rows_per_s: int
-) -> None:
+def _captured(target: Target, stop: threading.Event, metrics: VerifierMetrics, health: Health, rows_per_s: int) -> None:
     with sides(target) as (postgres, cassandra):
-        delivery = delivery_of(target, postgres, clock=Clock(sleep=lambda seconds: _sleep(stop, seconds)))
+        delivery = delivery_of(target, postgres, clock=_clock(stop))
         continuous = Continuous(target, postgres, cassandra, delivery, metrics, health, stop, rows_per_s)
         retention = Retention(target, postgres, metrics)
-        computed = _computed(target, cassandra, stop, metrics, rows_per_s) if target.computed else None
         next_retention = time.monotonic()
         while not stop.is_set():
             # First, since proving waits while the pipeline is stalled, which is when these metrics are needed.
@@ -55,26 +72,29 @@ def _connected(
             if time.monotonic() >= next_retention:
                 retention.drop_old()
                 next_retention = time.monotonic() + RETENTION_S
-            if computed is not None:
-                _prove_computed(computed, target, stop)
             stop.wait(PAUSE_S)
 
 
-def _computed(
-    target: Target, cassandra: CassandraSide, stop: threading.Event, metrics: VerifierMetrics, rows_per_s: int
-) -> ComputedProof:
-    clock = Clock(sleep=lambda seconds: _sleep(stop, seconds))
-    delivery = ComputedDelivery(target, COMPUTED_STALLED_S, clock)
-    return ComputedProof(target, cassandra, delivery.wait, metrics, stop, rows_per_s)
+def _computed(target: Target, stop: threading.Event, metrics: VerifierMetrics, rows_per_s: int) -> None:
+    with sides(target) as (postgres, cassandra):
+        captured = delivery_of(target, postgres, clock=_clock(stop))
+        computed = ComputedDelivery(target, clock=_clock(stop))
+
+        def wait() -> None:
+            # Rows that PostgreSQL has but Kafka has not would be found neither in the source nor in the table.
+            captured.wait(0)
+            computed.wait()
+
+        proof = ComputedProof(
+            target, Proofs(postgres.connection, target.names), cassandra, wait, metrics, stop, rows_per_s
+        )
+        while not stop.is_set():
+            proof.prove()
+            stop.wait(PAUSE_S)
 
 
-def _prove_computed(computed: ComputedProof, target: Target, stop: threading.Event) -> None:
-    """Run a pass, last and on its own: an analyzer that does not run must not delay the proofs of captured rows."""
-    try:
-        computed.prove()
-    except VerifyError as error:
-        if not stop.is_set():
-            log.warning("%s: computed tables are not proven: %s", target.names.fid, error)
+def _clock(stop: threading.Event) -> Clock:
+    return Clock(sleep=lambda seconds: _sleep(stop, seconds))
 
 
 def _sleep(stop: threading.Event, seconds: float) -> None:

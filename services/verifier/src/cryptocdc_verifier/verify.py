@@ -15,7 +15,7 @@ from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.ddl import DAY_MS
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import Comparison, TableResult, settle
-from cryptocdc_verifier.computed import closed, comparisons
+from cryptocdc_verifier.computed import closed, comparison_of
 from cryptocdc_verifier.dead_letters import read_pending
 from cryptocdc_verifier.delivery import STALLED_S, ComputedDelivery, delivery_of
 from cryptocdc_verifier.explain import explain
@@ -93,7 +93,8 @@ def _computed(
     say("waiting for analyzers and consumers", compared)
     wait()
     found = {}
-    for comparison in comparisons(target, cassandra, wait):
+    for stream in target.computed:
+        comparison = comparison_of(stream, target, cassandra, wait)
         say(f"computing {comparison.stream.table} again", compared)
         comparison.compare(window)
         comparison.settle()
