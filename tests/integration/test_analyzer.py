@@ -147,7 +147,7 @@ def test_each_closed_window_is_computed_and_proven(market: Market, cql: Session)
         assert found.quote_volume == sum(trade.price * trade.quantity for trade in trades)
         assert found.buy_volume == sum(trade.quantity for trade in trades if not trade.buyer_is_maker)
         assert round(found.vwap, 9) == round(found.quote_volume / found.volume, 9)
-        assert found.audit.op == "c"
+        assert found.audit.op == "u"
         assert analyzer.metric("rows_total") > 0
         assert analyzer.end(signal.SIGTERM) == 0
 

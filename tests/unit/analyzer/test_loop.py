@@ -31,7 +31,7 @@ class Broker:
     """Consumer and producer of one partition. `committed` is what the group had committed before."""
 
     def __init__(self, committed=-1001, metadata="", low=0, topics=(TRADES, BARS)):
-        self.before, self.low = TopicPartition(topics[0], 0, committed, metadata), low
+        self.before, self.low, self.high = TopicPartition(topics[0], 0, committed, metadata), low, 1_000
         self.result = topics[1]
         self.records, self.commits, self.sent = [], [], []
         self.paused, self.start, self.refuse, self.hold = False, None, None, []
@@ -43,7 +43,7 @@ class Broker:
         return [self.before]
 
     def get_watermark_offsets(self, at, timeout):
-        return self.low, 1_000
+        return self.low, self.high
 
     def incremental_assign(self, starts):
         self.start = starts[0].offset
@@ -95,7 +95,7 @@ class Store:
 
     def read(self, spans):
         self.asked += spans
-        return list(self.trades)
+        yield from ([one] for one in self.trades)
 
     def close(self): ...
 
@@ -122,7 +122,7 @@ def test_bars_are_changes_as_the_connector_sends_them_and_then_the_offset_is_com
     broker.send(change_of(trade(0)), change_of(trade(1)))
     step(loop)
     assert {(bar.interval, bar.trade_count, bar.op, bar.committed_us) for bar in broker.sent} == {
-        (interval, 2, "c", trade(1).committed_us) for interval in LENGTHS
+        (interval, 2, "u", trade(1).committed_us) for interval in LENGTHS
     }
     assert broker.commits == [(2, "bars/1m,bars/5s")]
 
@@ -172,7 +172,7 @@ def test_a_cassandra_that_does_not_answer_is_waited_for():
             if not self.asked:
                 self.asked.append("once")
                 raise NoHostAvailable("down", {})
-            return super().read(spans)
+            yield from super().read(spans)
 
     broker = Broker()
     loop = loop_of(broker, Down(trade(0)), lambda _: {(TRADES, 0): 9}, since_ms=START_MS)
@@ -243,3 +243,61 @@ def test_each_version_of_an_order_book_becomes_one_row_with_its_operation():
     step(loop)
     assert [(row.op, row.mid, row.version) for row in broker.sent] == [("c", "100.5", 7), ("u", None, 7)]
     assert broker.commits == [(3, "book_metrics")]
+
+
+def test_a_commit_that_failed_afterwards_is_repeated():
+    broker = Broker()
+    loop = loop_of(broker)
+    broker.send(change_of(trade(0)))
+    step(loop)
+    step(loop)
+    assert len(broker.commits) == 1
+    loop.on_commit("coordinator gone", [TopicPartition(TRADES, 0, 1)])
+    step(loop)
+    loop.on_commit(None, [TopicPartition(TRADES, 0, 1)])
+    step(loop)
+    assert broker.commits == [(1, "bars/1m,bars/5s")] * 2
+
+
+def test_a_recreated_topic_is_read_from_its_beginning():
+    broker = Broker(committed=5_000, metadata="bars/1m,bars/5s", low=3)
+    loop_of(broker)
+    assert broker.start == 3
+
+
+def test_each_page_that_is_read_is_progress_and_the_group_is_polled_in_between(monkeypatch):
+    monkeypatch.setattr("cryptocdc_analyzer.loop.READ_FOR_S", 0)
+    broker = Broker()
+    loop = loop_of(broker, Store(trade(0), trade(1), trade(2)), lambda _: {(TRADES, 0): 9}, since_ms=START_MS)
+    broker.send(change_of(trade(0)))
+    step(loop)
+    loop._member = lambda: False
+    for _ in range(3):
+        loop._health._last = -1e9
+        step(loop)
+        assert (loop._health.problem(), broker.sent, broker.commits) == (None, [], [])
+    step(loop)
+    assert [bar.trade_count for bar in broker.sent] == [3, 3]
+
+
+def test_a_stored_trade_with_too_many_digits_is_passed_over_and_counted():
+    broker = Broker()
+    stored = Store(trade(0), trade(1, price="1e-300"))
+    loop = loop_of(broker, stored, lambda _: {(TRADES, 0): 9}, since_ms=START_MS)
+    broker.send(change_of(trade(0)))
+    step(loop)
+    step(loop)
+    assert [bar.trade_count for bar in broker.sent] == [1, 1]
+    assert loop._metrics.registry.get_sample_value("cryptocdc_analyzer_undecodable_total") == 1
+
+
+def test_a_partition_that_is_revoked_while_it_is_read_is_not_read_on(monkeypatch):
+    monkeypatch.setattr("cryptocdc_analyzer.loop.READ_FOR_S", 0)
+    broker = Broker()
+    loop = loop_of(broker, Store(trade(0), trade(1)), lambda _: {(TRADES, 0): 9}, since_ms=START_MS)
+    broker.send(change_of(trade(0)))
+    step(loop)
+    step(loop)
+    broker.revoke(broker, [TopicPartition(TRADES, 0)])
+    step(loop)
+    assert (broker.sent, broker.commits, broker.paused) == ([], [], False)

@@ -43,10 +43,3 @@ def test_where_a_price_is_not_above_zero_there_is_no_estimate():
 @given(st.permutations([trade(at, price=str(100 + at % 13)) for at in range(0, 60_000, 4_100)]))
 def test_the_order_of_trades_does_not_matter(trades):
     assert row_of(trades) == row_of(sorted(trades, key=lambda one: one.at_ms))
-
-
-def test_a_repeated_trade_changes_nothing():
-    made = Volatility(trade(0, 1), START_MS, LENGTH)
-    assert not made.add(trade(0, 1))
-    assert made.add(trade(50_000, 2))
-    assert not made.add(trade(50_000, 2))

@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from tests.unit.analyzer.trades import SERIES, START_MS, bars_of, trade
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.analyzer.trades import SERIES, START_MS, bars_of, resolve, trade
 
-from cryptocdc_analyzer.windows import LATENESS_MS, Added, Span, Windows
+from cryptocdc_analyzer.windows import LATENESS_MS, Added, Key, Series, Span, Windows, _content
 from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
 
 LONG_AGO = START_MS - FUTURE_TOLERANCE_MS
@@ -41,6 +44,12 @@ def test_only_windows_that_changed_are_written_again():
     assert (found.repeated, made.take()) == (1, [])
 
 
+def test_a_repeated_trade_changes_nothing_and_an_id_may_come_again_at_another_time():
+    made = windows()
+    assert add(made, trade(0, 7), trade(0, 7), trade(1, 7), trade(1, 7), trade(0, 7)).repeated == 3
+    assert {row["trade_count"] for row in bars_of(made.take()).values()} == {2}
+
+
 def test_a_late_trade_within_the_lateness_corrects_the_window_with_a_greater_version():
     made = windows()
     add(made, trade(1_000, price="100"), trade(5_000 + LATENESS_MS - 1))
@@ -60,7 +69,7 @@ def test_a_window_past_its_lateness_leaves_memory_and_a_later_trade_makes_it_unk
     assert (found.late, found.repeated) == (2, 0)
     assert made.unknown() == [Span("BTCUSDT", START_MS, START_MS + 60_000)]
     assert bars_of(made.take()) == {}  # a bar with one trade would be wrong
-    assert made.resolve([trade(0)]) == 2
+    assert resolve(made, trade(0)).reloaded == 2
     rows = bars_of(made.take())
     assert {key: row["trade_count"] for key, row in rows.items()} == {("BTCUSDT", "5s", 0): 2, ("BTCUSDT", "1m", 0): 2}
     assert len(made) == 2
@@ -70,7 +79,7 @@ def test_a_window_that_began_before_the_partition_was_read_is_unknown_until_it_w
     made = windows(since_ms=START_MS)
     found = add(made, trade(100), trade(200))
     assert (found.late, bars_of(made.take())) == (0, {})
-    made.resolve([trade(50), trade(100), trade(59_000)])
+    resolve(made, trade(50), trade(100), trade(59_000))
     rows = bars_of(made.take())
     assert {key: row["trade_count"] for key, row in rows.items()} == {("BTCUSDT", "5s", 0): 3, ("BTCUSDT", "1m", 0): 4}
     assert add(made, trade(59_000)).repeated == 0  # its 5s window is not known yet
@@ -107,6 +116,101 @@ def test_the_same_bars_come_of_trades_in_any_batches_and_after_a_loss_of_memory(
         seen |= bars_of(first.take())
     for one in trades[35:]:  # a restart reads some again, and knows nothing of what was before
         add(second, one)
-        second.resolve(trades[:40])
+        resolve(second, *trades[:40])
         seen |= bars_of(second.take())
     assert seen == expected
+
+
+SOME = st.lists(
+    st.builds(trade, st.integers(0, 130_000), st.integers(1, 12), st.sampled_from(["1.5", "1.50", "2", "0.7"])),
+    min_size=1, max_size=25, unique_by=lambda one: (one.at_ms, one.id),
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(SOME, st.data())
+def test_any_order_repetition_and_early_reading_give_the_bars_of_the_set_of_trades(trades, data):
+    """Cassandra may have trades that were not read from Kafka yet, and windows leave memory in between."""
+    length = {Series("bars", "5s"): 5_000, Series("bars", "1m"): 60_000, Series("realized_volatility", "1m"): 60_000}
+    plain: dict[Any, Any] = {}
+    for one in trades:
+        for series, ms in length.items():
+            key = Key(one.symbol, series, one.at_ms - one.at_ms % ms)
+            if key in plain:
+                plain[key].add(one)
+            else:
+                plain[key] = _content(one, key, ms)
+    expected = {
+        (key.series, key.open_ms): bar.row(
+            (key.symbol, key.series.interval, key.open_ms), key.open_ms + length[key.series]
+        )
+        for key, bar in plain.items()
+    }
+    made = Windows(length, data.draw(st.sampled_from([LONG_AGO, LONG_AGO + 60_000, START_MS])))
+    order = data.draw(st.permutations(trades + data.draw(st.lists(st.sampled_from(trades), max_size=8))))
+    seen: dict[Any, Any] = {}
+    ahead = 0
+    for at, one in enumerate(order, 1):
+        add(made, one)
+        if made.unknown() and (at == len(order) or data.draw(st.booleans())):
+            ahead = data.draw(st.integers(max(at, ahead), len(order)))
+            spans = made.unknown()
+            stored = {(t.at_ms, t.id): t for t in order[:ahead] if any(s.start_ms <= t.at_ms < s.end_ms for s in spans)}
+            resolve(made, *stored.values())
+            assert made.unknown() == []
+        for table, row, _ in made.take():
+            key = Series(table, row["interval"]), row["open_time"]
+            if key not in seen or row["version"] >= seen[key]["version"]:
+                seen[key] = row
+    assert seen == expected
+
+
+def test_a_reading_that_fails_half_way_is_done_again():
+    made = windows(since_ms=START_MS)
+    add(made, trade(100))
+
+    def fails():
+        yield [trade(50)]
+        raise OSError
+
+    with pytest.raises(OSError):
+        list(made.resolve("BTCUSDT", fails(), Added()))
+    assert (made.take(), len(made.unknown())) == ([], 1)
+    resolve(made, trade(50), trade(70), trade(100))
+    assert {row["trade_count"] for row in bars_of(made.take()).values()} == {3}
+
+
+def test_a_window_whose_trade_arrives_while_it_is_read_remains_unknown():
+    made = windows(since_ms=START_MS)
+    add(made, trade(100))
+    reading = made.resolve("BTCUSDT", [[trade(100), trade(200)]], Added())
+    next(reading)
+    add(made, trade(200))
+    assert list(reading) == []
+    assert (made.take(), len(made.unknown())) == ([], 1)
+    resolve(made, trade(100), trade(200))
+    assert {row["trade_count"] for row in bars_of(made.take()).values()} == {2}
+
+
+LONG_NUMBER = "9" * 200 + "." + "1" * 200
+
+
+def test_numbers_of_as_many_digits_as_are_captured_are_summed_exactly_read_or_stored():
+    made = windows(since_ms=START_MS)
+    add(made, trade(0, price=LONG_NUMBER, quantity=LONG_NUMBER), trade(1, price="0.01"))
+    resolve(made, trade(0, price=LONG_NUMBER, quantity=LONG_NUMBER))
+    rows = bars_of(made.take())
+    number = int(LONG_NUMBER.replace(".", ""))
+    assert rows["BTCUSDT", "1m", 0]["trade_count"] == 2
+    assert rows["BTCUSDT", "1m", 0]["quote_volume"].replace(".", "") == str(number * number + 10**398)
+
+
+@pytest.mark.parametrize("number", ["1" * 201, "1e-201"])
+def test_a_trade_with_more_digits_is_refused_read_or_stored(number):
+    made = windows()
+    assert add(made, trade(0), trade(1, price=number), trade(2, quantity=number)).refused == 2
+    made.take()
+    late = windows(since_ms=START_MS)
+    add(late, trade(0))
+    assert resolve(late, trade(0), trade(1, price=number)).refused == 1
+    assert bars_of(late.take())["BTCUSDT", "1m", 0]["trade_count"] == 1

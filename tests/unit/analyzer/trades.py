@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from cryptocdc_analyzer.bars import Trade
-from cryptocdc_analyzer.windows import Series
+from cryptocdc_analyzer.windows import Added, Series, Windows
 
 START_MS = 1_790_000_000_000 - 1_790_000_000_000 % 60_000
 LENGTHS = {"5s": 5_000, "1m": 60_000}
@@ -37,6 +37,14 @@ def change_of(made: Trade, op: str = "c") -> bytes:
             "__op": op, "__lsn": 1, "__source_ts_us": made.committed_us, "__deleted": "false",
         }
     ).encode()  # fmt: skip
+
+
+def resolve(windows: Windows, *stored: Trade, symbol: str = "BTCUSDT") -> Added:
+    """Resolve the unknown windows of a symbol with stored trades, in pages of two."""
+    found = Added()
+    for _ in windows.resolve(symbol, [stored[at : at + 2] for at in range(0, len(stored), 2)], found):
+        pass
+    return found
 
 
 def bars_of(rows: list[tuple[str, dict[str, Any], int]]) -> dict[tuple[str, str, int], dict[str, Any]]:

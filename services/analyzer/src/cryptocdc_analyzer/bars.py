@@ -1,8 +1,8 @@
 """One bar: the exact aggregate of a window's trades, in any order. Pure.
 
-A bar depends on nothing but the set of its trades: a repeated trade is ignored, and any order gives the same bar. Its
-version grows with each trade, so that of two bars of one window the one with more trades wins, whoever wrote it and
-when.
+A bar depends on nothing but the set of its trades: any order gives the same bar. It holds sums, not trades; that a
+repeated trade is not added twice is up to the caller. Its version grows with each trade, so that of two bars of one
+window the one with more trades wins, whoever wrote it and when.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Bar:
     """The bar of one window, while trades may still be added."""
 
     __slots__ = (
-        "_close", "_first", "_high", "_ids", "_last", "_low", "_open", "bought", "committed_us", "quote", "received_ms",
-        "sold",
+        "_close", "_first", "_high", "_last", "_low", "_open", "bought", "committed_us", "count", "quote",
+        "received_ms", "sold",
     )  # fmt: skip
 
     def __init__(self, trade: Trade) -> None:
         self._first = self._last = trade.at_ms, trade.id
-        self._ids = {self._first}
+        self.count = 1
         self._open = self._close = self._high = self._low = trade.price
         self.bought = trade.quantity if trade.bought else ZERO
         self.sold = ZERO if trade.bought else trade.quantity
@@ -48,19 +48,17 @@ class Bar:
         self.received_ms = trade.received_ms
         self.committed_us = trade.committed_us
 
-    def add(self, trade: Trade) -> bool:
-        """Add a trade, and return False if the bar has it already. Raises ArithmeticError for a number with so many
-        digits that the sums would not be exact; the bar is unchanged then."""
+    def add(self, trade: Trade) -> None:
+        """Add a trade that the bar does not have. Raises ArithmeticError for a number with so many digits that the sums
+        would not be exact, which none that is `accepted` has; the bar is unchanged then."""
         at = trade.at_ms, trade.id  # an exchange may restart its ids
-        if at in self._ids:
-            return False
         quote = EXACT.add(self.quote, EXACT.multiply(trade.price, trade.quantity))
         if trade.bought:
             self.bought = EXACT.add(self.bought, trade.quantity)
         else:
             self.sold = EXACT.add(self.sold, trade.quantity)
         self.quote = quote
-        self._ids.add(at)
+        self.count += 1
         if at < self._first:
             self._first, self._open = at, trade.price
         if at > self._last:
@@ -71,16 +69,11 @@ class Bar:
             self._low = min(self._low, trade.price, key=_low_rank)
         self.received_ms = max(self.received_ms, trade.received_ms)
         self.committed_us = max(self.committed_us, trade.committed_us)
-        return True
 
     @property
     def prices(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:
         """Open, high, low and close."""
         return self._open, self._high, self._low, self._close
-
-    @property
-    def count(self) -> int:
-        return len(self._ids)
 
     @property
     def last_ms(self) -> int:
@@ -103,13 +96,13 @@ class Bar:
             "volume": text(volume),
             "quote_volume": text(self.quote),
             "vwap": quotient(self.quote, volume) if volume else None,
-            "trade_count": len(self._ids),
+            "trade_count": self.count,
             "buy_volume": text(self.bought),
             "sell_volume": text(self.sold),
             "imbalance": quotient(EXACT.subtract(self.bought, self.sold), volume) if volume else None,
             "event_time": self._last[0],
             "received_at": self.received_ms,
-            "version": version(open_ms) + len(self._ids),
+            "version": version(open_ms) + self.count,
         }
 
 

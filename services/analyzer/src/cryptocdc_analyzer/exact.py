@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
-EXACT = Context(prec=400, Emin=-10_000, Emax=10_000, traps=[Inexact, InvalidOperation, Overflow])
-"""More digits than the sum of a day's trades has. Rounding raises, so that a sum is exact or not there."""
+DIGITS = 200
+"""Most digits of a price or quantity on either side of the point, as producers and consumers accept them."""
+EXACT = Context(prec=4 * DIGITS + 20, Emin=-10_000, Emax=10_000, traps=[Inexact, InvalidOperation, Overflow])
+"""The digits of a product of two such numbers, and of a sum of 10 ** 20 of them. Rounding raises, so that a sum is
+exact or not there."""
 QUOTIENT = Context(prec=16, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation])
 """A quotient may have no end: 16 significant digits, half even, without zeros at the end."""
 ZERO = Decimal(0)
+
+
+def accepted(number: Decimal) -> bool:
+    """Return whether a number has at most DIGITS digits on either side of the point, so that sums of it are exact."""
+    return number.is_finite() and number.adjusted() < DIGITS and int(number.as_tuple().exponent) >= -DIGITS
 
 
 def quotient(dividend: Decimal, divisor: Decimal) -> str:

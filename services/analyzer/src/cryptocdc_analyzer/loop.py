@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from cassandra import DriverException
@@ -36,6 +37,8 @@ AT_ONCE = 1_000
 POLL_S = 0.1
 COMMIT_EVERY_S = 1.0
 ASK_EVERY_S = 0.2
+READ_FOR_S = 1.0
+"""How long Cassandra is read before the group is polled again."""
 LOG_EVERY_S = 10.0
 STALLED_S = 30.0
 TIMEOUT_S = 10.0
@@ -91,6 +94,8 @@ class AnalyzerLoop:
         """By partition with unknown windows, the offset that the consumers must have passed before Cassandra is read.
         Nothing is read or committed meanwhile."""
         self._waiting_since = 0.0
+        self._reading: Iterator[None] | None = None
+        """Reads the unknown windows of the waiting partitions, a page at each step."""
         self._ask_at = self._commit_at = self._log_at = 0.0
         self._failure: KafkaError | None = None
         metrics.waiting_seconds.set_function(
@@ -154,8 +159,13 @@ class AnalyzerLoop:
                 self._metrics.undecodable.inc()
             self._next[partition] = message.offset() + 1
         self._metrics.trades.inc(sum(message.topic() == self._trades_topic for message in messages))
+        self._count(found)
+
+    def _count(self, found: Added) -> None:
         self._metrics.repeated.inc(found.repeated)
         self._metrics.late.inc(found.late)
+        self._metrics.undecodable.inc(found.refused)
+        self._metrics.reloaded.inc(found.reloaded)
 
     def _take_trade(self, partition: Partition, value: bytes | None, found: Added) -> None:
         trade = self._trades.read(value)
@@ -178,23 +188,38 @@ class AnalyzerLoop:
             self._consumer.pause(_offsets(self._next))
 
     def _resolve(self) -> None:
-        """Read the trades of the unknown windows once the consumers have written them, and go on."""
+        """Read the trades of the unknown windows once the consumers have written them, for READ_FOR_S, and go on once
+        all are known."""
         try:
-            written = self._written(list(self._waiting))
-            behind = sum(max(0, offset - written.get(at, 0)) for at, offset in self._waiting.items())
-            if behind:
-                self._log_waiting(f"{behind} trades that the consumers have not written yet")
-                return
-            stored = {p: self._stored.read(self._windows[p].unknown()) for p in self._waiting}
+            if self._reading is None:
+                written = self._written(list(self._waiting))
+                behind = sum(max(0, offset - written.get(at, 0)) for at, offset in self._waiting.items())
+                if behind:
+                    self._log_waiting(f"{behind} trades that the consumers have not written yet")
+                    return
+                self._reading = self._read_unknown([self._windows[p] for p in self._waiting])
+            until = time.monotonic() + READ_FOR_S
+            for _ in self._reading:
+                self._health.beat()
+                if time.monotonic() >= until:
+                    self._ask_at = 0.0
+                    return
         except (KafkaException, NoHostAvailable, DriverException) as error:
+            self._reading = None
             self._log_waiting(f"a server: {error}")
             return
-        for partition, trades in stored.items():
-            self._metrics.reloaded.inc(self._windows[partition].resolve(trades))
         self._go_on()
 
+    def _read_unknown(self, partitions: Iterable[Windows]) -> Iterator[None]:
+        """Make the unknown windows known, one symbol after the other, and yield after each page of stored trades."""
+        for windows in partitions:
+            for symbol, spans in groupby(windows.unknown(), lambda span: span.symbol):
+                found = Added()
+                yield from windows.resolve(symbol, self._stored.read(spans), found)
+                self._count(found)
+
     def _go_on(self) -> None:
-        self._waiting = {}
+        self._waiting, self._reading = {}, None
         self._consumer.resume(_offsets(self._next))
 
     def _log_waiting(self, what: str) -> None:
@@ -254,7 +279,8 @@ class AnalyzerLoop:
             low, high = consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)
             computed = set((at.metadata or "").split(","))
             whole = at.offset < 0 or set(self._computed[at.topic]) - computed
-            start = low if whole else min(max(at.offset, low), high)  # a recreated topic begins at 0
+            # A recreated topic has fewer records than were committed, and begins again.
+            start = low if whole or not low <= at.offset <= high else at.offset
             if 0 <= at.offset < low and not whole:
                 self._metrics.missed.inc(low - at.offset)
                 log.error("%s [%d]: Kafka no longer has %d unread rows", at.topic, at.partition, low - at.offset)
@@ -268,7 +294,7 @@ class AnalyzerLoop:
 
     def _lost(self, consumer: Any, partitions: list[TopicPartition]) -> None:
         """Called alone when another member already owns them: nothing may be committed."""
-        waiting = bool(self._waiting)
+        waiting, self._reading = bool(self._waiting), None
         for at in partitions:
             for kept in (self._windows, self._next, self._committed, self._waiting):
                 kept.pop((at.topic, at.partition), None)
@@ -295,6 +321,12 @@ class AnalyzerLoop:
             log.warning("Kafka: offsets not committed: %s", error)
             return
         self._committed |= new
+
+    def on_commit(self, error: Any, partitions: Sequence[Any]) -> None:
+        """Handle the result of a commit; failed offsets are committed again."""
+        for at in partitions:
+            if error is not None or at.error is not None:
+                self._committed.pop((at.topic, at.partition), None)
 
 
 def _partition(message: Any) -> Partition:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from importlib.metadata import version
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
@@ -67,7 +68,12 @@ def _loop(
     membership = Membership(names.analyzer_group)
     health.ready_when(membership.obstacle)
     metrics.group_member.set_function(lambda: membership.member)
-    configured = group_config(kafka, names.analyzer_group, queued_max_messages_kbytes=16_384) | membership.settings
+    committed: list[Any] = []
+    configured = (
+        group_config(kafka, names.analyzer_group, queued_max_messages_kbytes=16_384)
+        | membership.settings
+        | {"on_commit": lambda *result: committed[0](*result)}
+    )
     producer = client_config(kafka, acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4")
     loop = AnalyzerLoop(
         Consumer(configured, logger=log),
@@ -80,6 +86,7 @@ def _loop(
         health,
         lambda: membership.member,
     )
+    committed.append(loop.on_commit)
     health.ready_when(loop.obstacle)
     return loop
 

@@ -16,12 +16,13 @@ from cryptocdc_core.changes import META, Decoder, Undecodable
 
 class Result(NamedTuple):
     """A row of a computed table. `committed_us` is PostgreSQL's commit of the newest row that it is made of, `op` the
-    operation of its change."""
+    operation of its change: an update unless it is known to be the first version, since a null of an update also
+    removes an older version's value."""
 
     table: str
     row: dict[str, Any]
     committed_us: int
-    op: str = "c"
+    op: str = "u"
 
 
 class Trades:

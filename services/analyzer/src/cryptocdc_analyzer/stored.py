@@ -31,10 +31,11 @@ class StoredTrades:
         self._session: Session | None = None
         self._statement: Any = None
 
-    def read(self, spans: Iterable[Span]) -> list[Trade]:
-        """Return the stored trades of time ranges. Raises the driver's exceptions."""
+    def read(self, spans: Iterable[Span]) -> Iterator[list[Trade]]:
+        """Yield the stored trades of time ranges, a page at a time, so that a long range does not need memory for all
+        of them. Raises the driver's exceptions."""
         try:
-            return list(self._read(spans))
+            yield from self._read(spans)
         except Exception:
             self.close()
             raise
@@ -44,15 +45,15 @@ class StoredTrades:
             self._cluster.shutdown()
         self._cluster = self._session = None
 
-    def _read(self, spans: Iterable[Span]) -> Iterator[Trade]:
+    def _read(self, spans: Iterable[Span]) -> Iterator[list[Trade]]:
         session = self._session or self._connect()
         waiting: deque[tuple[str, Any]] = deque()
         for symbol, hour, start, end in _parts(spans):
             waiting.append((symbol, session.execute_async(self._statement, (symbol, hour, start, end))))
             if len(waiting) >= IN_FLIGHT:
-                yield from _trades(*waiting.popleft())
+                yield from _pages(*waiting.popleft())
         for symbol, future in waiting:
-            yield from _trades(symbol, future)
+            yield from _pages(symbol, future)
 
     def _connect(self) -> Session:
         self._cluster, session = connect(self._settings)
@@ -61,6 +62,8 @@ class StoredTrades:
             "SELECT trade_time, trade_id, price, quantity, buyer_is_maker, received_at"  # noqa: S608
             f" FROM {quoted(self._keyspace)}.{quoted(stream.table)}"
             f" WHERE symbol = ? AND {quoted(stream.bucket_column)} = ? AND trade_time >= ? AND trade_time < ?"
+            # Ascending ids are appended to those that are known.
+            " ORDER BY trade_time ASC, trade_id ASC"
         )
         # A quorum sees what a quorum acknowledged.
         self._statement.consistency_level = ConsistencyLevel.LOCAL_QUORUM
@@ -79,11 +82,20 @@ def _parts(spans: Iterable[Span]) -> Iterator[tuple[str, int, int, int]]:
             start = bucket.next(start)
 
 
-def _trades(symbol: str, future: Any) -> Iterator[Trade]:
-    for row in future.result():
-        if row.price is None or row.quantity is None:
-            continue  # written by hand
-        yield Trade(
+def _pages(symbol: str, future: Any) -> Iterator[list[Trade]]:
+    answer = future.result()
+    yield _trades(symbol, answer.current_rows)
+    while answer.has_more_pages:
+        answer.fetch_next_page()
+        yield _trades(symbol, answer.current_rows)
+
+
+def _trades(symbol: str, rows: Iterable[Any]) -> list[Trade]:
+    return [
+        Trade(
             symbol, millis(row.trade_time), row.trade_id, row.price, row.quantity, not row.buyer_is_maker,
             millis(row.received_at) if row.received_at else 0, 0,
-        )  # fmt: skip
+        )
+        for row in rows
+        if row.price is not None and row.quantity is not None  # otherwise written by hand
+    ]  # fmt: skip

@@ -28,13 +28,13 @@ class Volatility:
         self._part_ms = length_ms // PARTS
         self._parts = {self._part(trade): Bar(trade)}
 
-    def add(self, trade: Trade) -> bool:
+    def add(self, trade: Trade) -> None:
         """As Bar.add."""
         part = self._part(trade)
         if part in self._parts:
-            return self._parts[part].add(trade)
-        self._parts[part] = Bar(trade)
-        return True
+            self._parts[part].add(trade)
+        else:
+            self._parts[part] = Bar(trade)
 
     @property
     def committed_us(self) -> int:
@@ -70,7 +70,7 @@ class Volatility:
         return (trade.at_ms - self._open_ms) // self._part_ms
 
 
-@lru_cache(1 << 16)
+@lru_cache(1 << 14)
 def _squared_log(one: Decimal, other: Decimal) -> Decimal:
     """Return ln(one / other) squared. Cached, since of a window that goes on only the last part changes."""
     log = LOG.ln(LOG.divide(one, other))
