@@ -66,6 +66,10 @@ class Connect:
         self._call("PUT", f"/connectors/{name}/config", json=config)
         return True
 
+    def plugins(self) -> frozenset[str]:
+        """Return the classes of the connectors that the workers have."""
+        return frozenset(plugin["class"] for plugin in self._call("GET", "/connector-plugins").json())
+
     def state(self, name: str) -> ConnectorState | None:
         """Return the connector's state, None if there is no such connector."""
         answer = self._call("GET", f"/connectors/{name}/status", accept=(404,))

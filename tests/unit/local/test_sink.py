@@ -199,9 +199,11 @@ def test_a_plan_has_the_computed_streams_whose_topics_are_there(monkeypatch: pyt
     applied = SimpleNamespace(
         resolved=ResolvedFeed(feed, "exchange", ("BTCUSDT",)), names=ResolvedFeed(feed, "exchange", ()).names
     )
-    monkeypatch.setattr(run.postgres, "connect", lambda *_, **__: SimpleNamespace(close=lambda: None))
-    monkeypatch.setattr(run.postgres, "tables", lambda *_: ["klines"])
-    monkeypatch.setattr(run.kafka, "replication", lambda _, topics: {t: 1 for t in topics if t.endswith(".bars")})
+    monkeypatch.setattr("cryptocdc_local.run.postgres.connect", lambda *_, **__: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr("cryptocdc_local.run.postgres.tables", lambda *_: ["klines"])
+    monkeypatch.setattr(
+        "cryptocdc_local.run.kafka.replication", lambda _, topics: {t: 1 for t in topics if t.endswith(".bars")}
+    )
     servers = SimpleNamespace(postgres=None, kafka=None, facts=FACTS)
     made = run.planned_of(applied, servers)  # type: ignore[arg-type]
     assert (made.computed, made.written[-1].table) == ((), "bars")

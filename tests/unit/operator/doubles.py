@@ -181,6 +181,7 @@ class Platform:
             position=self.world.positions.get(plan.names.connector) if there else None,
             sink_state=self._state(plan.names.sink_connector),
             sink_config=sink["config"] if sink else None,
+            plugins=frozenset(self.world.plugins if plan.sink_connector else ()),
             lag=7,
             topics={} if "Kafka" in self.world.unreachable else dict(self.world.kafka),
         )

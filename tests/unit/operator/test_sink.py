@@ -58,6 +58,74 @@ def test_from_consumers_to_connect_the_pods_stop_first(world):
     assert world.names("KafkaConnector") == ["majors", SINK]
 
 
+@pytest.mark.parametrize(
+    ("obstacle", "said", "message"),
+    [
+        ("image", ("False", "ConnectorRefused"), "Connect's image lacks the plugin io.cryptocdc.connect.cassandra."),
+        ("connect", ("Unknown", "PlatformNotReady"), "Connect does not answer"),
+    ],
+)
+def test_consumers_write_on_until_connect_can_run_the_connector(world, obstacle, said, message):
+    world.edit(sink={"engine": "consumer"})
+    ready(world)
+    if obstacle == "image":
+        plugins, world.plugins = world.plugins, set()
+    else:
+        world.unreachable["Connect"] = "no route"
+    consumers = [found for found in world.objects if found[1].startswith("majors-consumer")]
+    world.edit(sink=CONNECT)
+    world.run(passes=3)
+    assert [found for found in world.objects if found[1].startswith("majors-consumer")] == consumers
+    assert world.names("KafkaConnector") == ["majors"]
+    assert world.said("ConsumersReady") == said
+    assert world.condition("ConsumersReady")["message"].startswith(message)
+    if obstacle == "image":
+        world.plugins = plugins
+    else:
+        world.unreachable.clear()
+    ready(world)
+    assert world.names("KafkaConnector") == ["majors", SINK]
+    assert not [found for found in world.objects if found[1].startswith("majors-consumer")]
+
+
+def test_consumers_write_on_while_postgresql_is_away(world):
+    world.edit(sink={"engine": "consumer"})
+    ready(world)
+    world.unreachable["PostgreSQL"] = "no route"
+    world.edit(sink=CONNECT)
+    world.reconcile()
+    assert "majors-consumer" in world.names("Deployment")
+    world.unreachable.clear()
+    ready(world)
+    assert "majors-consumer" not in world.names("Deployment")
+    assert world.names("KafkaConnector") == ["majors", SINK]
+
+
+@pytest.mark.parametrize(
+    ("pod", "starts"),
+    [
+        ({"status": {"phase": "Failed"}}, True),
+        ({"status": {"phase": "Succeeded"}}, True),
+        ({"status": {"phase": "Running"}}, False),
+        ({"status": {"phase": "Running"}, "ends": timedelta(seconds=-30)}, False),
+        ({"status": {"phase": "Running"}, "ends": timedelta(minutes=-2)}, True),
+    ],
+)
+def test_a_consumers_pod_that_ended_or_is_lost_with_its_node_does_not_block_the_connector(world, pod, starts):
+    world.edit(sink={"engine": "consumer"})
+    ready(world)
+    left = world.objects["Pod", "majors-consumer-0"]
+    world.edit(sink=CONNECT)
+    world.reconcile()
+    world.others()
+    ends = {"deletionTimestamp": (world.at + pod["ends"]).isoformat().replace("+00:00", "Z")} if "ends" in pod else {}
+    world.objects["Pod", "majors-consumer-0"] = {
+        "metadata": {**left["metadata"], **ends}, "status": pod["status"],
+    }  # fmt: skip
+    world.reconcile()
+    assert (SINK in world.names("KafkaConnector")) is starts
+
+
 def test_from_connect_to_consumers_the_connector_is_gone_first(world):
     world.edit(sink={"engine": "consumer"})
     world.reconcile()

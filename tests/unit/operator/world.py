@@ -66,6 +66,8 @@ class World:
         self.connectors: dict[str, dict[str, Any]] = {}
         self.keeps_positions: set[str] = set()
         """Connectors whose position Connect does not forget."""
+        self.plugins = {"io.cryptocdc.connect.cassandra.CassandraSinkConnector"}
+        """The connectors in Connect's image."""
         self.kafka: dict[str, int] = {}
         """By topic that exists, its replicas."""
         self.brokers = 3

@@ -139,12 +139,16 @@ class _Pass:
         observed = servers.observe(planned)
         self.assessments[conditions.PLATFORM] = self._platform(observed.unreachable)
         text = feed_map.feed_text(planned)
-        objects = partial(apply_objects, self.operator, self.owner, planned, text, programs, everything=self.everything)
+        sink = SinkPass(self.operator, self.owner, planned, servers, observed, self.post_event)
+        kept = {f"{feed.name}-{CONSUMER}"} if sink.refusal() is not None else set()
+        objects = partial(
+            apply_objects, self.operator, self.owner, planned, text, programs, kept, everything=self.everything
+        )
         self._step(conditions.READY, objects)
         self._step(conditions.TABLES, lambda: self._apply_tables(planned, text, servers, observed))
         self._step(conditions.TOPICS, lambda: self._apply_topics(planned, servers, observed))
         self._step(conditions.CONNECTOR, lambda: self._apply_connector(planned, servers, observed))
-        self._step(conditions.READY, lambda: self._apply_programs(feed, programs, planned, servers, observed))
+        self._step(conditions.READY, lambda: self._apply_programs(feed, programs, planned, observed, sink))
         self._step(conditions.PROVEN, lambda: self._apply_proof(planned, observed))
 
     def _parsed(self) -> CryptoFeed:
@@ -242,19 +246,23 @@ class _Pass:
         )
 
     def _apply_programs(
-        self, feed: CryptoFeed, programs: tuple[Program, ...], planned: Plan, servers: Servers, observed: Observed
+        self, feed: CryptoFeed, programs: tuple[Program, ...], planned: Plan, observed: Observed, sink: SinkPass
     ) -> None:
         """Apply the programs' Deployments. An added stream is captured only once the connector carries it, otherwise
-        its rows would be skipped. This does not matter before the connector exists: its snapshot includes all rows."""
+        its rows would be skipped. This does not matter before the connector exists: its snapshot includes all rows.
+
+        Consumers write on until the sink connector that replaces them can start.
+        """
         carried = observed.config is None or observed.carries(planned.connector)
         ready = self._applied or (self._tables_made and observed.answers(CONNECT) and carried)
         wanted = {f"{feed.name}-{program.component}" for program in programs}
+        if sink.waits(ready=ready):
+            wanted.add(f"{feed.name}-{CONSUMER}")
         remove_others(self.cluster, "Deployment", self.name, wanted)
         for component in conditions.LEFT_OUT.keys() - {program.component for program in programs}:
             kind, what = conditions.OF_PROGRAMS[component]
             reason, why = conditions.LEFT_OUT[component]
             self.assessments[kind] = Assessment("True", reason, f"no {what} run: {why}")
-        sink = SinkPass(self.operator, self.owner, planned, servers, observed, self.post_event)
         self._step(conditions.CONSUMERS, lambda: self._apply_sink(sink, ready))
         waits = self.assessments.get(conditions.CONSUMERS)
         for program in programs:
@@ -268,6 +276,10 @@ class _Pass:
 
     def _apply_sink(self, sink: SinkPass, ready: bool) -> None:
         """Assess what writes the rows, unless consumers do and may start: their Deployment is assessed instead."""
+        refusal = sink.refusal()
+        if refusal is not None:
+            self.assessments[conditions.CONSUMERS] = refusal
+            return
         obstacle = sink.obstacle()
         if obstacle is not None:
             self.assessments[conditions.CONSUMERS] = Assessment("False", "Changing", obstacle)

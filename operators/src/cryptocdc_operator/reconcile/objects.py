@@ -12,10 +12,20 @@ from cryptocdc_operator.resources.supporting_objects import supporting_objects
 
 
 def apply_objects(
-    operator: Operator, owner: Owner, plan: Plan, text: str, programs: tuple[Program, ...], *, everything: bool
+    operator: Operator,
+    owner: Owner,
+    plan: Plan,
+    text: str,
+    programs: tuple[Program, ...],
+    kept: set[str],
+    *,
+    everything: bool,
 ) -> None:
-    """Apply them, and remove those that are no longer wanted. `text`: the feed, as its programs read it. With
-    `everything`, also remove kinds that a setting has disabled: settings change only with a restart of the operator."""
+    """Apply them, and remove those that are no longer wanted, except those named in `kept`.
+
+    `text`: the feed, as its programs read it. With `everything`, also remove kinds that a setting has disabled:
+    settings change only with a restart of the operator.
+    """
     cluster, settings = operator.cluster, operator.settings
     cluster.apply(feed_map.feed_map(plan, text, owner))
     supporting = supporting_objects(programs, plan, settings, owner)
@@ -27,7 +37,7 @@ def apply_objects(
     }
     for kind in ("Service", "PodDisruptionBudget", *(kind for kind, looked_at in optional.items() if looked_at)):
         names = {wanted["metadata"]["name"] for wanted in supporting if wanted["kind"] == kind}
-        remove_others(cluster, kind, owner.name, names)
+        remove_others(cluster, kind, owner.name, names | kept)
 
 
 def remove_others(cluster: Cluster, kind: str, feed: str, wanted: set[str]) -> None:

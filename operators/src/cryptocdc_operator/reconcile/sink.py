@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from cryptocdc_control.connector import Action, Recovery, decide
 from cryptocdc_control.sink import Engine, engine_of, obstacle
@@ -18,6 +19,8 @@ from cryptocdc_operator.status import assess
 from cryptocdc_operator.status.conditions import Assessment
 
 KIND = "KafkaConnector"
+TERMINATING_LIMIT = timedelta(minutes=1)
+"""Counted from the end of a pod's grace period, which is its deletionTimestamp."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,28 @@ class SinkPass:
     servers: Servers
     observed: Observed
     post_event: PostEvent
+
+    def refusal(self) -> Assessment | None:
+        """Return why Connect can't run the connector, which does not exist yet; None if it can, or none is wanted."""
+        if self.plan.sink_connector is None or self._find() is not None:
+            return None
+        if not self.observed.answers(CONNECT):
+            return Assessment("Unknown", "PlatformNotReady", "Connect does not answer")
+        wanted = self.plan.sink_connector["connector.class"]
+        if wanted in self.observed.plugins:
+            return None
+        return Assessment(
+            "False",
+            "ConnectorRefused",
+            f"Connect's image lacks the plugin {wanted}, and consumers that run stay: set the KafkaConnect's image to"
+            " cryptocdc/connect of the operator's version",
+        )
+
+    def waits(self, *, ready: bool) -> bool:
+        """Return whether a connector that does not exist yet can't start now, and not for the consumers' sake."""
+        if self.plan.sink_connector is None or self._find() is not None:
+            return False
+        return not ready or self.refusal() is not None
 
     def obstacle(self) -> str | None:
         """Remove the connector if the feed's engine is another; return why that engine can't start yet, None if it can.
@@ -85,4 +110,13 @@ class SinkPass:
         return self.operator.cluster.find(KIND, self._name)
 
     def _consumers(self) -> bool:
-        return bool(self.operator.cluster.pods(selector_text(self.plan.feed.name, CONSUMER)))
+        pods = self.operator.cluster.pods(selector_text(self.plan.feed.name, CONSUMER))
+        return any(not self._has_stopped(pod) for pod in pods)
+
+    def _has_stopped(self, pod: Object) -> bool:
+        """Return whether a consumer's pod has ended, or should have long ago: on a lost node it is Terminating forever.
+        Should it still run, the group shares the partitions and nothing is lost."""
+        if (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
+            return True
+        ends = pod["metadata"].get("deletionTimestamp")
+        return ends is not None and self.operator.now() > datetime.fromisoformat(ends) + TERMINATING_LIMIT

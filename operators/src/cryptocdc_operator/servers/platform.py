@@ -184,6 +184,8 @@ class PlatformServers:
             found: dict[str, Any] = {"sink_state": self._connect.state(sink)}
             if found["sink_state"] is not None:
                 found["sink_config"] = self._connect.config(sink)
+            if plan.sink_connector is not None:
+                found["plugins"] = self._connect.plugins()
             state = self._connect.state(name)
             if state is None:
                 return found

@@ -48,6 +48,8 @@ class Observed:
     sink_state: ConnectorState | None = None
     """The state of the connector that writes into Cassandra."""
     sink_config: Mapping[str, str] | None = None
+    plugins: frozenset[str] = frozenset()
+    """The classes of the connectors that Connect has; only for a plan with a sink connector."""
     lag: int | None = None
     topics: Mapping[str, int] = field(default_factory=dict)
     """The number of replicas of the plan's existing topics, by name."""
