@@ -87,3 +87,15 @@ def test_a_connector_that_goes_meanwhile_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(connect, "_call", lambda *_, **__: None)
     connect.delete("majors")
     assert len(shown) == 1
+
+
+def test_the_plugins_of_connect_are_the_classes_of_its_connectors(monkeypatch):
+    """As Connect lists them, with their types and versions."""
+
+    class Answer:
+        def json(self):
+            return [{"class": "io.cryptocdc.X", "type": "sink", "version": "1"}, {"class": "io.debezium.Y"}]
+
+    connect = Connect("http://connect")
+    monkeypatch.setattr(connect, "_call", lambda *call: Answer() if call == ("GET", "/connector-plugins") else None)
+    assert connect.plugins() == {"io.cryptocdc.X", "io.debezium.Y"}
