@@ -159,9 +159,9 @@ def test_any_order_repetition_and_early_reading_give_the_bars_of_the_set_of_trad
             resolve(made, *stored.values())
             assert made.unknown() == []
         for table, row, _ in made.take():
-            key = Series(table, row["interval"]), row["open_time"]
-            if key not in seen or row["version"] >= seen[key]["version"]:
-                seen[key] = row
+            of = Series(table, row["interval"]), row["open_time"]
+            if of not in seen or row["version"] >= seen[of]["version"]:
+                seen[of] = row
     assert seen == expected
 
 
