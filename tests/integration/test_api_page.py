@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, WebSocketRoute, expect, sync_playwright
 
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
@@ -47,6 +47,10 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
+def with_url(message: ConsoleMessage) -> str:
+    return f"{message.text} {message.location['url']}"
+
+
 class Watched:
     """A page, and what it complained of and asked for."""
 
@@ -56,7 +60,9 @@ class Watched:
         self.page.set_default_timeout(LIMIT_MS)
         self.errors: list[str] = []
         self.urls: list[str] = []
-        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on(
+            "console", lambda message: self.errors.append(with_url(message)) if message.type == "error" else None
+        )
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.urls.append(request.url))
 
