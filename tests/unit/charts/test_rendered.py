@@ -52,6 +52,13 @@ def test_every_pod_is_restricted_and_says_what_it_needs(chart):
             assert "memory" in container["resources"]["limits"], name
 
 
+def test_a_probe_waits_longer_than_a_busy_node_lets_a_process_wait(chart):
+    for name, pod in pod_specs(chart).items():
+        for container in pod["containers"]:
+            for probe in {"startupProbe", "readinessProbe", "livenessProbe"} & container.keys():
+                assert container[probe].get("timeoutSeconds", 1) >= 5, f"{name}: {probe}"
+
+
 def test_a_token_of_the_api_server_is_given_to_nobody_who_does_not_ask_it(chart):
     for name, pod in pod_specs(chart).items():
         assert pod["automountServiceAccountToken"] is name.endswith(("operator", "release-feeds")), name
