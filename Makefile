@@ -55,6 +55,10 @@ check: .venv/.dev ## ruff, mypy, import-linter
 bench: .venv/.dev setup ## benchmark, compared with a pipeline as in tutorials; writes bench/out/report.json
 	@$(BIN)/python -m bench
 
+.PHONY: bench-sinks
+bench-sinks: .venv/.dev setup ## benchmark of the sink engines and the tutorials' way; writes bench/out/sinks.json
+	@$(BIN)/python -m bench.sinks
+
 .PHONY: screenshots
 screenshots: .venv/.dev setup ## retake the live page's screenshots in Debian's chromium; writes docs/img/*.png
 	@$(BIN)/python -m bench.screenshots

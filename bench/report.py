@@ -29,6 +29,9 @@ class Report:
     def add(self, name: str, value: float) -> None:
         self._values.setdefault(name, []).append(value)
 
+    def median(self, name: str) -> float:
+        return median(self._values[name])
+
     def write(self, file: Path) -> None:
         """Write a tree split at the names' dots: each median, with `…_min`, `…_max`, and all values in `…_runs`."""
         tree: dict[str, Any] = {}

@@ -36,9 +36,11 @@ from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.retention import Retention
 from cryptocdc_verifier.slices import proven_through
 from cryptocdc_verifier.target import Target, VerifyError
+from cryptocdc_verifier.transport import Transport
 from cryptocdc_verifier.verify import sides, verify
 from tests.integration.conftest import CAPTURED
 from tests.integration.rows import insert
+from tests.integration.topics import put
 
 pytestmark = pytest.mark.platform
 
@@ -347,3 +349,29 @@ def test_a_candle_that_closes_does_not_set_back_what_is_proven(servers: Servers,
         assert behind in (0, 60), "a minute may have ended since"
     finally:
         candles.stop()
+
+
+def test_lag_and_dead_letters_are_exported_without_a_consumer_to_tell_them(servers: Servers, tmp_path: Path) -> None:
+    feed = Feed(servers, tmp_path, "transport", streams={"klines": {}})
+    feed.start()
+    metrics, names = VerifierMetrics("test"), feed.plan.names
+    topic = names.change_topic("klines")
+
+    def exported(what: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"cryptocdc_verifier_{what}", {"feed": names.fid, **labels})
+
+    try:
+        with sides(feed.target) as (pg, _):
+            transport, delivery = Transport(feed.target, pg, metrics), delivery_of(feed.target, pg)
+            feed.insert("klines", [int(time.time() * 1000) - 60_000])
+            put(servers.kafka, topic, 0, b"poison", b"garbage")
+            delivery.wait(0)
+            transport.publish()
+            assert (exported("lag_records", topic=topic), exported("dead_letters")) == (0, 1)
+            assert (exported("connector_running"), exported("slot_usable")) == (1, 1)
+            feed.stop_consumer()
+            put(servers.kafka, topic, 1, b"poison", b"garbage")
+            transport.publish()
+            assert (exported("lag_records", topic=topic), exported("dead_letters")) == (1, 1)
+    finally:
+        feed.stop()

@@ -231,6 +231,13 @@ class VerifierMetrics(ProgramMetrics):
         self.slot_retained_bytes = Gauge(
             f"{p}slot_retained_bytes", "WAL that PostgreSQL retains for the slot.", ["feed"], registry=r
         )
+        self.lag = Gauge(
+            f"{p}lag_records",
+            "Records not yet written to Cassandra and committed, by whichever sink engine.",
+            ["feed", "topic"],
+            registry=r,
+        )
+        self.dead_letters = Gauge(f"{p}dead_letters", "Dead letters that have not been replayed.", ["feed"], registry=r)
         self.connector_running = Gauge(
             f"{p}connector_running", "1 while the connector and its task run.", ["feed"], registry=r
         )

@@ -66,8 +66,10 @@ PRIMARY = {on_instance("standby", "pg-2"): "0x30"}
 DEMOTED = {on_instance("standby", "pg-1"): "1x30", on_instance("orphaned", "pg-1"): "1x30"}
 """pg-1 was the primary before pg-2 and has kept its slot."""
 LAG = f'cryptocdc_consumer_lag_records{{{FEED},topic="majors.majors.klines",partition="0"}}'
+VERIFIER_LAG = f'cryptocdc_verifier_lag_records{{{FEED},topic="majors.majors.klines"}}'
 TOPIC = 'topic="majors.majors.klines",partition="0"'
 GROUP_LAG = f'kafka_consumergroup_lag{{namespace="cdc",consumergroup="majors-consumer",{TOPIC}}}'
+PENDING_LETTERS = f"cryptocdc_verifier_dead_letters{{{FEED}}}"
 LETTERS = f'cryptocdc_consumer_dead_letters_total{{{FEED},reason="undecodable"}}'
 FREE, CAPACITY = (
     f'kubelet_volume_stats_{what}_bytes{{namespace="cdc",persistentvolumeclaim="cryptocdc-postgres-1-wal"}}'
@@ -224,8 +226,10 @@ CASES: dict[str, Cases] = {
         "majors: 31000 changes are waiting for Cassandra, and the number grows",
         {
             "it shrinks": Case("40m", {LAG: "90000-900x60"}),
+            "the consumers know better": Case("40m", {LAG: "0x60", VERIFIER_LAG: "11000+500x60"}),
             "it is small": Case("40m", {LAG: "0+10x60"}),
         },
+        {"another engine writes": Case("40m", {VERIFIER_LAG: "11000+500x60"})},
     ),
     "CryptocdcConsumersFallBehind": Cases(
         Case("20m", {LAG: "200000x30"}),
@@ -307,3 +311,16 @@ CASES: dict[str, Cases] = {
         {"all is delivered": Case("10m", {WEBHOOK_DELIVERED: "0+1x20", WEBHOOK_FAILED: "0x20"})},
     ),
 }  # fmt: skip
+
+OTHER_ENGINES = {
+    "CryptocdcDeadLetters": Cases(
+        Case("10m", {PENDING_LETTERS: "0x5 1x10"}),
+        {**MAJORS, "reason": "cryptocdc dlq list shows the reasons"},
+        "majors: records became dead letters: cryptocdc dlq list shows the reasons",
+        {
+            "none is new": Case("40m", {PENDING_LETTERS: "4x70"}),
+            "a consumer tells the reason": Case("10m", {PENDING_LETTERS: "0x5 1x10", LAG: "0x20"}),
+        },
+    ),
+}
+"""Alerts whose words differ where no consumer writes."""

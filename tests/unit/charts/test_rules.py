@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.unit.charts.render import CHART
-from tests.unit.charts.rule_cases import CASES
+from tests.unit.charts.rule_cases import CASES, OTHER_ENGINES
 
 from cryptocdc_core import metrics
 
@@ -114,10 +114,10 @@ def test_every_alert_is_tried_both_ways():
     assert all(cases.quiet for cases in CASES.values())
 
 
-@pytest.mark.parametrize("alert", RULES)
+@pytest.mark.parametrize(("alert", "cases"), [*CASES.items(), *OTHER_ENGINES.items()])
 @pytest.mark.skipif(PROMTOOL is None, reason="no promtool here; Debian's package prometheus has it")
-def test_it_fires_when_it_must_and_not_when_it_must_not(alert, tmp_path):
-    cases, rule = CASES[alert], RULES[alert]
+def test_it_fires_when_it_must_and_not_when_it_must_not(alert, cases, tmp_path):
+    rule = RULES[alert]
     must = {"it must": cases.fires, **cases.also}
     fires = [(why, case, [firing(cases, rule)]) for why, case in must.items()]
     quiet: list[Any] = [(why, case, []) for why, case in cases.quiet.items()]

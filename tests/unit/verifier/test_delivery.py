@@ -3,7 +3,7 @@
 import pytest
 
 from cryptocdc_adapters.slots import Slot
-from cryptocdc_verifier.delivery import Clock, Delivery, wait_until_zero
+from cryptocdc_verifier.delivery import Clock, Delivery, lag_by_topic, wait_until_zero
 from cryptocdc_verifier.target import VerifyError
 
 TOPIC = ("fid.fid.klines", 0)
@@ -135,3 +135,12 @@ def test_a_backlog_may_take_longer_than_the_limit_as_long_as_it_shrinks():
     time = Time(*[shrink] * 1000)
     wait_until_zero(lambda: left[0], lambda n: "", time.clock, stalled_s=5)
     assert time.seconds == pytest.approx(100)
+
+
+def test_lag_is_counted_by_topic_whatever_retention_has_removed():
+    klines, trades = "fid.fid.klines", "fid.fid.recent_trades"
+    server = Server(
+        ends={(klines, 0): (0, 10), (klines, 1): (40, 50), (trades, 0): (0, 0)},
+        committed={(klines, 0): 7, (klines, 1): 5},
+    )
+    assert lag_by_topic(server) == {klines: 13, trades: 0}

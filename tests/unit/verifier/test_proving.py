@@ -21,13 +21,14 @@ class Passes:
         self.proven, self.dropped = threading.Semaphore(0), threading.Semaphore(0)
         self.sides = []
         nothing = lambda *_, **__: None  # noqa: E731
-        for name in ("publish", "delivery_of", "ComputedDelivery", "Proofs"):
+        for name in ("delivery_of", "ComputedDelivery", "Proofs"):
             monkeypatch.setattr(proving, name, nothing)
         monkeypatch.setattr(proving, "PAUSE_S", 0.001)
         monkeypatch.setattr(proving, "_AGAIN_S", 0.001)
         monkeypatch.setattr(proving, "RETENTION_S", 0.0)
         monkeypatch.setattr(proving, "sides", self.connected)
         monkeypatch.setattr(proving, "Continuous", lambda *_: SimpleNamespace(prove=self.proven.release))
+        monkeypatch.setattr(proving, "Transport", lambda *_: SimpleNamespace(publish=lambda: None))
         monkeypatch.setattr(proving, "Retention", lambda *_: SimpleNamespace(drop_old=self.dropped.release))
         monkeypatch.setattr(proving, "ComputedProof", lambda *_: SimpleNamespace(prove=lambda: self.computed(self)))
 

@@ -161,6 +161,15 @@ def wait_for_group(offsets: Offsets, group: str, program: str, clock: Clock, sta
     wait_until_zero(left, problem, clock, stalled_s)
 
 
+def lag_by_topic(offsets: Offsets) -> dict[str, int]:
+    """Return how many records of each topic the group has not committed. Raises VerifyError."""
+    ends = offsets.ends()
+    found = dict.fromkeys((topic for topic, _ in ends), 0)
+    for (topic, _), behind in lags(ends, offsets.committed(ends)).items():
+        found[topic] += behind
+    return found
+
+
 class ComputedDelivery:
     """`wait` returns once the rows computed from everything in Kafka are in Cassandra, or are dead letters."""
 

@@ -17,7 +17,7 @@ from cryptocdc_verifier.proofs import Proofs
 from cryptocdc_verifier.proving_computed import ComputedProof
 from cryptocdc_verifier.retention import Retention
 from cryptocdc_verifier.target import Target, VerifyError
-from cryptocdc_verifier.transport import publish
+from cryptocdc_verifier.transport import Transport
 from cryptocdc_verifier.verify import sides
 
 log = logging.getLogger("cryptocdc.verifier")
@@ -63,11 +63,12 @@ def _captured(target: Target, stop: threading.Event, metrics: VerifierMetrics, h
     with sides(target) as (postgres, cassandra):
         delivery = delivery_of(target, postgres, clock=_clock(stop))
         continuous = Continuous(target, postgres, cassandra, delivery, metrics, health, stop, rows_per_s)
+        transport = Transport(target, postgres, metrics)
         retention = Retention(target, postgres, metrics)
         next_retention = time.monotonic()
         while not stop.is_set():
             # First, since proving waits while the pipeline is stalled, which is when these metrics are needed.
-            publish(target, postgres, metrics)
+            transport.publish()
             continuous.prove()
             if time.monotonic() >= next_retention:
                 retention.drop_old()
