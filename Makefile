@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' core/pyproject.toml)
 IMAGES := operator producer consumer verifier simulator api alerter analyzer connect all-in-one
 # Setting up has its own time limits, separate from the tests'. Its progress is shown.
 E2E := .venv/bin/pytest tests/e2e -v -s -o timeout_func_only=true --durations 0 --durations-min 5
-PACKAGES := core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer operators local grafana
+PACKAGES := core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer sinks/spark operators local grafana
 
 # pip's hundreds of lines, reduced to one for each package.
 SHORTEN = sed -u -n -E 's/^Collecting ([^ ;]+).*/  \1/p; s/^(Successfully installed).*/  \1/p; /^(ERROR|error)/p'
@@ -137,6 +137,8 @@ lock: .venv/.dev ## resolve requirements/*.in to *.txt again, with hashes
 		--output-file requirements/runtime.txt requirements/runtime.in
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file requirements/dev.txt requirements/dev.in
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
+		--output-file requirements/spark.txt requirements/spark.in
 
 # Each stamp is written last, so that an interrupted step is repeated.
 

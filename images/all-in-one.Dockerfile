@@ -28,8 +28,9 @@ COPY services/simulator/pyproject.toml services/simulator/
 COPY services/api/pyproject.toml services/api/
 COPY services/alerter/pyproject.toml services/alerter/
 COPY services/analyzer/pyproject.toml services/analyzer/
+COPY sinks/spark/pyproject.toml sinks/spark/
 COPY local/pyproject.toml local/
-RUN images/install.sh dependencies core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer local
+RUN images/install.sh dependencies core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer sinks/spark local
 COPY core core
 COPY control control
 COPY exchanges exchanges
@@ -41,11 +42,12 @@ COPY services/simulator services/simulator
 COPY services/api services/api
 COPY services/alerter services/alerter
 COPY services/analyzer services/analyzer
+COPY sinks/spark sinks/spark
 COPY local local
 # The targets of symbolic links in local/.
 COPY manifests ./manifests
 COPY sinks ./sinks
-RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer local
+RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer sinks/spark local
 RUN /opt/cryptocdc/bin/python -c 'from pathlib import Path; from shutil import which; \
 from cryptocdc_local.platform.jars import install_jars, install_sink; from cryptocdc_local.platform.java import find_java; \
 from cryptocdc_local.platform.programs import install_postgres; \

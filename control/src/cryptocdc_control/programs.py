@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptocdc_control.sink import consumers_of, engine_of
+from cryptocdc_control.sink import consumers_of, engine_of, spark_jobs_of
 from cryptocdc_core.alerts import price_source
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
 
-PROGRAMS = ("producer", "consumer", "verifier", "api", "alerter", "analyzer")
+PROGRAMS = ("producer", "consumer", "spark", "verifier", "api", "alerter", "analyzer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,10 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
         ),
         "consumer": Workload(
             consumers_of(plan),
-            [[stream.table for stream in plan.written], spec.retention.cassandra, spec.transform],
+            [*_written(plan), spec.transform],
         ),
+        # Nothing of a feed with another engine, so that its changes don't concern a job that does not run.
+        "spark": Workload(spark_jobs_of(plan), _written(plan) if engine_of(plan) == "spark" else []),
         "verifier": Workload(1, proof_inputs(plan.feed)),
         "api": Workload(
             1,
@@ -69,6 +71,11 @@ def proof_inputs(feed: CryptoFeed) -> object:
     spec = feed.spec
     kept = spec.retention
     return [spec.exchange, spec.streams.tables, kept.postgres, kept.cassandra, *_analytics(feed)]
+
+
+def _written(plan: Plan) -> list[object]:
+    """Return what is written and for how long it is kept."""
+    return [[stream.table for stream in plan.written], plan.feed.spec.retention.cassandra]
 
 
 def _analytics(feed: CryptoFeed) -> list[object]:

@@ -11,10 +11,10 @@ from typing import Literal, get_args
 
 from cryptocdc_core.plan import Plan
 
-Engine = Literal["consumer", "connect"]
+Engine = Literal["consumer", "spark", "connect"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
-PARTS: dict[Engine, str] = {"consumer": "the consumers", "connect": "the sink connector"}
+PARTS: dict[Engine, str] = {"consumer": "the consumers", "spark": "the Spark job", "connect": "the sink connector"}
 
 
 def engine_of(plan: Plan) -> Engine:
@@ -24,6 +24,11 @@ def engine_of(plan: Plan) -> Engine:
 def consumers_of(plan: Plan) -> int:
     """Return how many consumers run."""
     return plan.feed.spec.scaling.consumers if engine_of(plan) == "consumer" else 0
+
+
+def spark_jobs_of(plan: Plan) -> int:
+    """Return how many Spark jobs run: one, since it spreads its work over executors itself, or none."""
+    return min(1, plan.feed.spec.scaling.consumers) if engine_of(plan) == "spark" else 0
 
 
 def obstacle(plan: Plan, running: Collection[Engine]) -> str | None:

@@ -245,7 +245,7 @@ class Scaling(FeedModel):
     """Number of producers; they share the symbols."""
     consumers: int = Field(1, ge=0, le=96)
     """Number of consumers, which write into Cassandra; they share the partitions. With `sink.engine: connect` it
-    is the number of the sink connector's tasks, at most one per partition."""
+    is the number of the sink connector's tasks, at most one per partition; with `spark` one job runs unless it is 0."""
     analyzers: int = Field(1, ge=0, le=96)
     """Number of analyzers, if the feed has `analytics`; they share the partitions."""
 
@@ -255,16 +255,9 @@ class Sink(FeedModel):
 
     type: Literal["cassandra"] = "cassandra"
     """The kind of database the rows go to."""
-    engine: Literal["consumer", "connect"] = "consumer"
-    """What writes the rows: `consumer`, the feed's consumers, or `connect`, a sink connector in Kafka Connect.
-    Can be changed at any time."""
-
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _available(cls, engine: object) -> object:
-        if engine == "spark":
-            raise ValueError("not available yet; accepted: 'consumer' or 'connect'")
-        return engine
+    engine: Literal["consumer", "spark", "connect"] = "consumer"
+    """What writes the rows: `consumer`, the feed's consumers, `spark`, a Spark Structured Streaming job, or `connect`,
+    a sink connector in Kafka Connect. Can be changed at any time."""
 
 
 class Spec(FeedModel):
@@ -301,8 +294,8 @@ class Spec(FeedModel):
         alerts = valid_alerts(given.get("alerts"))
         if twice := duplicates([alert.id for alert in alerts.values()]):
             yield ("alerts",), f"{_is_duplicated(twice)}; each alert is accepted once"
-        if given.get("transform") is not None and _field(given.get("sink"), "engine") == "connect":
-            yield ("transform",), "accepted with sink.engine: consumer, since Kafka Connect can't run Python"
+        if given.get("transform") is not None and _field(given.get("sink"), "engine") in ("spark", "connect"):
+            yield ("transform",), "accepted with sink.engine: consumer, since only consumers run Python transforms"
         names = _field(given.get("symbols"), "names")
         streams = given.get("streams")
         captured = [name for name in STREAMS if _field(streams, name) is not None]

@@ -28,6 +28,7 @@ BEFORE = {"streams": STREAMS, "alerts": [ALERT]}
         ({"retention": {"postgres": "3d"}}, ("verifier",)),
         ({"transform": "transform:without_dust"}, ("consumer",)),
         ({"sink": {"engine": "connect"}}, ("api",)),
+        ({"sink": {"engine": "spark"}}, ("spark", "api")),
         ({"endpoints": {"rest": "http://elsewhere.example"}}, ("producer",)),
         ({"streams": STREAMS | {"orderBook": {"depth": 50}}}, ("producer",)),
         ({"streams": STREAMS | {"klines": {"intervals": ["1m", "1h"]}}}, ("producer", "api")),
@@ -52,7 +53,7 @@ def test_a_stream_that_leaves_goes_on_being_carried():
 @pytest.mark.parametrize(
     ("spec", "replicas"),
     [
-        ({}, {"producer": 1, "consumer": 1, "verifier": 1, "api": 1, "alerter": 0, "analyzer": 0}),
+        ({}, {"producer": 1, "consumer": 1, "spark": 0, "verifier": 1, "api": 1, "alerter": 0, "analyzer": 0}),
         ({"analytics": {"bars": ["5s"]}, "scaling": {"analyzers": 2}}, {"analyzer": 2}),
         (
             {"scaling": {"producers": 3, "consumers": 2}, "alerts": [ALERT]},
@@ -60,6 +61,8 @@ def test_a_stream_that_leaves_goes_on_being_carried():
         ),
         ({"suspend": True, "scaling": {"producers": 3}}, {"producer": 0, "consumer": 1}),
         ({"sink": {"engine": "connect"}, "scaling": {"consumers": 2}}, {"producer": 1, "consumer": 0}),
+        ({"sink": {"engine": "spark"}, "scaling": {"consumers": 2}}, {"consumer": 0, "spark": 1}),
+        ({"sink": {"engine": "spark"}, "scaling": {"consumers": 0}}, {"consumer": 0, "spark": 0}),
         # The alert's symbol is not captured, as when the exchange has halted it.
         ({"alerts": [ALERT], "symbols": ("ETHUSDT",)}, {"alerter": 0}),
     ],
@@ -68,6 +71,13 @@ def test_how_many_programs_run(spec, replicas):
     found = {name: workload.replicas for name, workload in workloads(planned(**{"streams": STREAMS} | spec)).items()}
     assert tuple(found) == PROGRAMS
     assert found | replicas == found
+
+
+def test_a_spark_job_reads_what_a_consumer_reads_but_a_transform():
+    spark: dict[str, object] = {"sink": {"engine": "spark"}}
+    then, now = planned(**BEFORE | spark), planned(**BEFORE | spark | {"retention": {"cassandra": "30d"}})
+    assert restarted(then, now) == ("consumer", "spark", "verifier", "api")
+    assert restarted(then, planned(**BEFORE | spark | {"alerts": []})) == ("alerter",)
 
 
 def test_inputs_can_be_digested():

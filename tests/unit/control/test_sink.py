@@ -14,7 +14,10 @@ from cryptocdc_control.sink import ENGINES, obstacle
         ("consumer", ("connect",), "the sink connector must stop first"),
         ("connect", (), None),
         ("connect", ("connect",), None),
-        ("connect", ENGINES, "the consumers must stop first"),
+        ("connect", ENGINES, "the consumers and the Spark job must stop first"),
+        ("spark", ("spark",), None),
+        ("spark", ENGINES, "the consumers and the sink connector must stop first"),
+        ("consumer", ("spark",), "the Spark job must stop first"),
     ],
 )
 def test_an_engine_waits_for_the_other_and_never_for_itself(engine, running, why):

@@ -142,7 +142,7 @@ RULES = (
     Rule(
         ("spec",),
         "!has(self.transform) || self.sink.engine == 'consumer'",
-        "transform: accepted with sink.engine: consumer, since Kafka Connect can't run Python",
+        "transform: accepted with sink.engine: consumer, since only consumers run Python transforms",
     ),
     Rule(
         ("spec", "alertWebhook"), "has(self.url) != has(self.secretRef)", "exactly one of url and secretRef is accepted"

@@ -1,0 +1,1 @@
+"""Kafka into Cassandra by a Spark Structured Streaming job."""
