@@ -54,6 +54,16 @@ class GroupOffsets:
                 found[at.topic, at.partition] = at.offset
         return found
 
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit offsets without being a member, which Kafka only accepts while the group has none.
+
+        Raises KafkaException.
+        """
+        wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        for at in self._consumer.commit(offsets=wanted, asynchronous=False) if wanted else ():
+            if at.error is not None:
+                raise KafkaException(at.error)
+
     def close(self) -> None:
         self._consumer.close()
 

@@ -186,7 +186,7 @@ class WriteLoop:
         settled = self._sink.settle()
         for batch in settled.acknowledged:
             batch.chunk.pending -= 1
-            self._observe(batch)
+            observe(self._metrics, batch)
         for batch, (_, record, _), words in settled.refused:
             self._dead_letters.send(DeadLetter(record, "refused", words, batch.chunk))
         for letter in self._dead_letters.settle():
@@ -261,21 +261,6 @@ class WriteLoop:
         self._metrics.partitions.set(len(self._owned))
         log.info("revoked %d partitions, %d left", len(leaving), len(self._owned))
 
-    def _observe(self, batch: Batch) -> None:
-        entries = len(batch.entries)
-        self._metrics.rows.labels(batch.table).inc(entries - batch.removals)
-        if batch.event is None:
-            return
-        if batch.deletes:
-            self._metrics.deletes.labels(batch.table).inc(batch.deletes)
-        # The first and the last row represent the batch: exact for small batches, cheap for large ones.
-        for _, _, change in batch.entries[:: max(1, entries - 1)]:
-            if change is OLDER or change.op == "d":
-                continue
-            event_s, committed_s = batch.event(change) / 1000, change.committed_us / 1_000_000
-            self._metrics.event_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - event_s))
-            self._metrics.commit_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - committed_s))
-
     def _observe_lag(self) -> None:
         """Update the lag. The client knows a partition's end from reading; while reading is paused, query Kafka."""
         try:
@@ -290,3 +275,20 @@ class WriteLoop:
                     self._metrics.lag.labels(topic, partition).set(lag(span, done))
         except KafkaException as error:
             log.warning("Kafka: %s", error)
+
+
+def observe(metrics: ConsumerMetrics, batch: Batch) -> None:
+    """Count the rows of an acknowledged batch, and their latency."""
+    entries = len(batch.entries)
+    metrics.rows.labels(batch.table).inc(entries - batch.removals)
+    if batch.event is None:
+        return
+    if batch.deletes:
+        metrics.deletes.labels(batch.table).inc(batch.deletes)
+    # The first and the last row represent the batch: exact for small batches, cheap for large ones.
+    for _, _, change in batch.entries[:: max(1, entries - 1)]:
+        if change is OLDER or change.op == "d":
+            continue
+        event_s, committed_s = batch.event(change) / 1000, change.committed_us / 1_000_000
+        metrics.event_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - event_s))
+        metrics.commit_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - committed_s))
