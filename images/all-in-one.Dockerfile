@@ -47,6 +47,7 @@ COPY local local
 # The targets of symbolic links in local/.
 COPY manifests ./manifests
 COPY sinks ./sinks
+COPY requirements/spark.txt requirements/
 RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer sinks/spark local
 RUN /opt/cryptocdc/bin/python -c 'from pathlib import Path; from shutil import which; \
 from cryptocdc_local.platform.jars import install_jars, install_sink; from cryptocdc_local.platform.java import find_java; \

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from cryptocdc_adapters import offsets
 from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
@@ -61,3 +62,9 @@ def put(settings: KafkaSettings, topic: str, partition: int, key: bytes | None, 
 def committed(settings: KafkaSettings, group: str, topic: str, partition: int) -> int:
     """The offset that `group` has committed, -1 when none."""
     return offsets.committed(settings, group, [(topic, partition)]).get((topic, partition), -1)
+
+
+def add_partitions(settings: KafkaSettings, topic: str, partitions: int) -> None:
+    """Let the topic have so many partitions."""
+    for future in AdminClient(client_config(settings)).create_partitions([NewPartitions(topic, partitions)]).values():
+        future.result(TIMEOUT_S)

@@ -22,14 +22,14 @@ KAFKA_TIMEOUT_S = 2.0
 class Readings:
     """Call `read` every second or two; rates are those since the reads of the last seconds.
 
-    `targets` is as `targets.addresses` takes it. `engine`: the feed's sink engine. Of one that is not our consumer the
+    `targets` is as `targets.addresses` takes it. `engine`: the feed's sink engine. Connect serves no figures: the
     committed offsets and the dead letters in Kafka are known, and no latency.
     """
 
     def __init__(
         self, targets: str, kafka: KafkaSettings, names: Names, tables: Iterable[str], engine: str = "consumer"
     ) -> None:
-        self._dead_letter_topic = None if engine == "consumer" else names.dead_letter_topic
+        self._dead_letter_topic = names.dead_letter_topic if engine == "connect" else None
         self._targets = targets
         self._tables = {names.change_topic(table): table for table in tables}
         self._figures = Figures(names.fid, self._tables.values())

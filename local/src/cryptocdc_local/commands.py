@@ -272,6 +272,9 @@ def apply(feed: Feed, source: Source = None) -> None:
     console = Console(stderr=True)
     platform = _running_platform()
     applied, servers = _resolve(feed, source, platform), _servers(platform)
+    if applied.feed.spec.sink.engine == "spark":
+        with shown(console) as steps:
+            platform.setup_spark(steps)
     planned = run.planned_of(applied, servers)
     done = applier.apply(planned, servers, lambda step: console.print(f"[dim]{step}"))
     _store(platform).write(applied)

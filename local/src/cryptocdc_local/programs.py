@@ -21,6 +21,7 @@ from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 
 FIRST_METRICS_PORT = {
     "producer": 9101, "consumer": 9201, "verifier": 9301, "api": 9501, "alerter": 9601, "analyzer": 9701,
+    "spark": 9801,
 }  # fmt: skip
 _BACKOFF, _STEADY_S = Backoff(0.5, 30.0), 60.0
 
@@ -44,11 +45,12 @@ class _Program:
 
 @dataclass
 class Programs:
-    """The programs of one feed. `environment` is passed to all of them."""
+    """The programs of one feed. `environment` is passed to all of them, `more` to those of one kind."""
 
     settings: PlatformSettings
     fid: str
     environment: Mapping[str, str]
+    more: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _running: dict[str, _Program] = field(default_factory=dict)
 
     def scale(self, kind: str, count: int) -> None:
@@ -128,6 +130,7 @@ class Programs:
         env = {
             **os.environ,
             **self.environment,
+            **self.more.get(kind, {}),
             "CRYPTOCDC_METRICS_PORT": str(port),
             "CRYPTOCDC_METRICS_HOST": LOOPBACK,
             "CRYPTOCDC_LOG_FORMAT": "text",

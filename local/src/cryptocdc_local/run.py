@@ -38,7 +38,7 @@ from cryptocdc_local.platform.metrics import EVERY_S, ServerMetrics
 from cryptocdc_local.platform.progress import Steps
 from cryptocdc_local.platform.settings import LOOPBACK
 from cryptocdc_local.programs import Programs, stop_left_over
-from cryptocdc_local.sink import SinkConnector, one_line
+from cryptocdc_local.sink import SinkConnector, one_line, spark_environment
 
 log = logging.getLogger("cryptocdc.run")
 
@@ -46,8 +46,8 @@ RESOLVE_AGAIN_S = 86_400
 RESOLVE_LOOK_S = 60.0
 """Also the time between two attempts: each has a weight of 100, of the 6,000 per minute for this IP address."""
 GUARD_EVERY_S = 3.0
-START_ORDER = ("consumer", "analyzer", "producer", "alerter", "verifier")
-"""Consumers first, so that the first rows are written to Cassandra immediately. The API starts after the plan is
+START_ORDER = ("consumer", "spark", "analyzer", "producer", "alerter", "verifier")
+"""What writes first, so that the first rows are written to Cassandra immediately. The API starts after the plan is
 applied: nothing waits for it, and its start takes a second of CPU time."""
 
 
@@ -154,8 +154,11 @@ class Run:
         """Run what the plan says. Of the sink engines, the one that the feed left stops before the other starts."""
         planned = self.plan
         wanted = workloads(planned)
-        if not wanted["consumer"].replicas:
-            self.programs.scale("consumer", 0)
+        for engine in ("consumer", "spark"):
+            if not wanted[engine].replicas:
+                self.programs.scale(engine, 0)
+        if wanted["spark"].replicas:
+            self.programs.more = {"spark": spark_environment(self.platform, planned.names.fid)}
         self._sink.plan = planned  # not earlier: its watcher would start the connector beside the consumers
         removed = True
         try:
@@ -266,7 +269,7 @@ class Run:
         self._ending.set()
         for thread in self._threads:
             thread.join(timeout=10)
-        for kind in ("api", "producer", "alerter", "analyzer", "verifier", "consumer"):
+        for kind in ("api", "producer", "alerter", "analyzer", "verifier", "consumer", "spark"):
             self.programs.stop(kind)
         try:
             self._sink.remove()
@@ -303,6 +306,8 @@ def _started(
     left_over = stop_left_over(platform.settings, fid)
     check_port("CRYPTOCDC_API_PORT", platform.settings.ports.api)
     platform.setup(steps)
+    if feeds.parse(document).spec.sink.engine == "spark":
+        platform.setup_spark(steps)
     servers = Servers.from_env(platform.endpoints().environment())
     store = FeedStore(platform.settings.home, platform.account)
     earlier = store.applied_before(feeds.parse(document), chosen.source)

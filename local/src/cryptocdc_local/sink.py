@@ -1,4 +1,5 @@
-"""The sink connector of a feed with `sink.engine: connect` during a run: applied, watched, removed."""
+"""The sink engines other than the consumers during a run: the sink connector (`sink.engine: connect`), which is
+applied, watched and removed; what a Spark job needs of this machine."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
 from cryptocdc_control.connector import Action, Recovery, decide
 from cryptocdc_core.plan import Plan
 from cryptocdc_local.applier import Servers
+from cryptocdc_local.platform import Platform
+from cryptocdc_local.platform.java import find_java
 
 
 @dataclass
@@ -87,6 +90,18 @@ class SinkConnector:
     @property
     def _connect(self) -> Connect:
         return Connect(self.servers.connect.url)
+
+
+def spark_environment(platform: Platform, fid: str) -> dict[str, str]:
+    """Return the settings of a feed's Spark job; installs Spark if it is missing. Raises PlatformError."""
+    parts = platform.setup_spark()
+    java = find_java()
+    return {
+        "PYTHONPATH": str(parts.packages),
+        "CRYPTOCDC_SPARK_JARS": str(parts.jars),
+        "CRYPTOCDC_CHECKPOINT": str(platform.settings.data / "spark" / fid),
+        **({"JAVA_HOME": str(java.resolve().parent.parent)} if java is not None else {}),
+    }
 
 
 def one_line(error: Exception) -> str:

@@ -30,18 +30,19 @@ _COMPILER = "cassandra/ecj-*.jar"
 _SILENCE_LIMIT = 300.0  # seconds without output from Maven, as when a mirror hangs
 
 
-def _text(name: str) -> str:
+def packaged(name: str) -> str:
+    """Return the text of a file next to this one."""
     return (resources.files("cryptocdc_local.platform") / name).read_text(encoding="utf-8")
 
 
-def _checksums() -> dict[str, str]:
-    """Return the SHA-256 of every file, by path below the jars' folder."""
-    return {path: digest for digest, path in (line.split() for line in _text(_CHECKSUMS).splitlines())}
+def checksums(name: str) -> dict[str, str]:
+    """Return the SHA-256 of every file, by path below the jars' folder, from one of the lists."""
+    return {path: digest for digest, path in (line.split() for line in packaged(name).splitlines())}
 
 
 def jars_folder(lib: Path) -> Path:
     """Return the folder of the jars for exactly these poms; it exists only once it is complete."""
-    stamp = hashlib.sha256("".join(map(_text, (*_POMS, _CHECKSUMS))).encode()).hexdigest()[:12]
+    stamp = hashlib.sha256("".join(map(packaged, (*_POMS, _CHECKSUMS))).encode()).hexdigest()[:12]
     return lib / f"jars-{stamp}"
 
 
@@ -59,16 +60,17 @@ def install_jars(lib: Path, maven: Path, java: Path, report: Callable[[str], Non
     poms = draft / "poms"
     poms.mkdir()
     for name in _POMS:
-        (poms / name).write_text(_text(name), encoding="utf-8")
-    _run_maven(maven, java, poms / "pom.xml", draft, report)
+        (poms / name).write_text(packaged(name), encoding="utf-8")
+    run_maven(maven, java, poms / "pom.xml", draft, report)
     report("checking the jars")
-    check_files(draft, _checksums())
+    check_files(draft, checksums(_CHECKSUMS))
     _unpack_plugin(draft / "debezium")
     draft.rename(target)
     return target
 
 
-def _run_maven(maven: Path, java: Path, pom: Path, jars: Path, report: Callable[[str], None]) -> None:
+def run_maven(maven: Path, java: Path, pom: Path, jars: Path, report: Callable[[str], None]) -> None:
+    """Let Maven copy a pom's jars to `jars`. Raises PlatformError."""
     argv = [str(maven), "--batch-mode", "--file", str(pom), f"-Djars={jars}"]
     argv += ["dependency:copy-dependencies"]
     env = {**os.environ, "JAVA_HOME": str(java.resolve().parent.parent)}
@@ -124,7 +126,7 @@ def check_files(folder: Path, expected: Mapping[str, str]) -> None:
     wrong = sorted(path for path in expected.keys() | found.keys() if expected.get(path) != found.get(path))
     if wrong:
         raise PlatformError(
-            f"Maven's downloads do not match {_CHECKSUMS}: {', '.join(wrong[:5])}{' …' if len(wrong) > 5 else ''}",
+            f"Maven's downloads do not match their checksums: {', '.join(wrong[:5])}{' …' if len(wrong) > 5 else ''}",
             "remove ~/.m2/repository, which may contain a damaged download, and run the command again",
         )
 

@@ -33,6 +33,7 @@ from cryptocdc_local.platform.programs import install_postgres
 from cryptocdc_local.platform.progress import Silent, Steps
 from cryptocdc_local.platform.server import Server
 from cryptocdc_local.platform.settings import PlatformSettings
+from cryptocdc_local.platform.spark import SparkParts, install_spark, is_installed, spark_parts
 from cryptocdc_local.platform.together import together
 
 _KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (Postgres, Kafka, Connect, Cassandra)}
@@ -99,6 +100,23 @@ class Platform:
             install_jars(settings.lib, tools.maven, tools.java, lambda text: steps.update("set-up", text))
         install_sink(settings.lib, tools.java)
         steps.done("set-up", f"complete, in {settings.home}")
+
+    def setup_spark(self, steps: Steps | None = None) -> SparkParts:
+        """Install what a Spark job needs, if it is missing, and return it. Raises PlatformError."""
+        lib = self.settings.lib
+        if is_installed(lib):
+            return spark_parts(lib)
+        steps = steps or Silent()
+        with self._locked(steps):
+            self.account.make_folder(lib)
+            check_disk(self.settings.home)
+            steps.begin("Spark", "looking for Java")
+            tools = require_tools(need_maven=True, report=lambda text: steps.update("Spark", text))
+            if tools.maven is None:
+                raise AssertionError("Maven was asked for")
+            parts = install_spark(lib, tools.maven, tools.java, lambda text: steps.update("Spark", text))
+            steps.done("Spark", "installed")
+        return parts
 
     # Start and stop
 

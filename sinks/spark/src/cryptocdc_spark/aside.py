@@ -14,7 +14,7 @@ from cryptocdc_adapters.serving import Health
 from cryptocdc_consumer.dead_letters import DeadLetters
 from cryptocdc_consumer.intake import Batch, DeadLetter, Intake
 from cryptocdc_consumer.sink import Sink
-from cryptocdc_consumer.write_loop import CHUNK_RECORDS, observe
+from cryptocdc_consumer.write_loop import CHUNK_RECORDS, STOP_LIMIT_S, observe
 from cryptocdc_core.metrics import ConsumerMetrics
 
 
@@ -81,9 +81,12 @@ class Aside:
         for letter in taken.dead_letters:
             self._dead_letters.send(letter)
         unsent: deque[Batch] = deque(taken.batches)
+        stopping_since: float | None = None
         while taken.chunk.pending:
             if self._stop.is_set():
-                raise Stopped
+                stopping_since = stopping_since or time.monotonic()
+                if time.monotonic() - stopping_since > STOP_LIMIT_S:
+                    raise Stopped
             while unsent and not self._sink.full:
                 self._sink.send(unsent.popleft())
             self._sink.wait(0.02)

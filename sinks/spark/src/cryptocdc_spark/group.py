@@ -82,15 +82,15 @@ class Group:
         self._metrics.group_member.set(1)
 
     def _until_it_works(self, attempt: Callable[[], None]) -> bool:
-        while not self._stop.is_set():
+        while True:
             try:
                 attempt()
             except (KafkaException, TimeoutError) as error:
                 self._log(error)
-                self._stop.wait(AGAIN_S)
+                if self._stop.wait(AGAIN_S):
+                    return False
             else:
                 return True
-        return False
 
     def _log(self, error: Exception) -> None:
         if time.monotonic() - self._logged_at < LOG_EVERY_S:

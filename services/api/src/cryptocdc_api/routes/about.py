@@ -18,7 +18,7 @@ from cryptocdc_exchanges.registry import completeness
 FEED_DOC = """`completeness`: for each table, how it is known whether all rows arrived; that both databases are equal
 does not show it. `ids`: rows have consecutive ids; `sequence`: a missing message is noticed; `arrival`: only what
 arrived is known.
-`sink_engine`: what writes the rows into Cassandra, `consumer` or `connect`.
+`sink_engine`: what writes the rows into Cassandra, `consumer`, `spark` or `connect`.
 """
 
 

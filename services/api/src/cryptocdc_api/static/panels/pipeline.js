@@ -36,7 +36,7 @@ export async function showPipeline({ completeness, sink_engine }) {
     ["Dead letters", short(all.dead_letters), all.dead_letters > 0],
     ["Refused frames", short(all.rejected), all.rejected > 0],
     ["Differences", short(all.differences), all.differences > 0],
-    ["Written by", sink_engine === "connect" ? "Kafka Connect" : "consumers"],
+    ["Written by", { connect: "Kafka Connect", spark: "Spark" }[sink_engine] ?? "consumers"],
   ]);
   cells(document.getElementById("streams"), streams.map((row) => [
     row.table.replaceAll("_", " "), ...HOPS.map(([name]) => short(row[`${name}_rate`])), short(row.cassandra), short(row.lag),
