@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from bench.pipelines import Pipeline
 
 _ROWS = re.compile(r'^cryptocdc_consumer_rows_total\{table="recent_trades"\} (\S+)$', re.MULTILINE)
@@ -32,6 +34,13 @@ class _Process:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+
+    def kill(self) -> None:
+        """Kill the process and its children, such as Spark's JVM."""
+        root = psutil.Process(self.process.pid)
+        for process in (*root.children(recursive=True), root):
+            process.kill()
         self.process.wait(60)
 
 
@@ -86,6 +95,14 @@ class Ours(_Process):
         except OSError:
             return 0
         return int(float(found.group(1))) if found else 0
+
+
+class Spark(_Process):
+    """Runs `cryptocdc-spark`."""
+
+    def __init__(self, pipeline: Pipeline, settings: dict[str, str]) -> None:
+        program = str(Path(sys.executable).with_name("cryptocdc-spark"))
+        self.process = subprocess.Popen([program], env={**_served(pipeline)[1], **settings}, text=True)
 
 
 class Analyzer(_Process):

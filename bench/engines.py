@@ -6,16 +6,16 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import psutil
 
-from bench.consumers import Ours, Tutorial
+from bench.consumers import Ours, Spark, Tutorial
 from bench.pipelines import Pipeline, tutorial_connector, wait_until
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform
+from cryptocdc_local.sink import spark_environment
 
-FEEDS = {"consumer": "consumer", "connect": "connect", "tutorial": "consumer"}
+FEEDS = {"consumer": "consumer", "spark": "spark", "connect": "connect", "tutorial": "consumer"}
 """By sink, the engine of its feed."""
 
 
@@ -62,20 +62,20 @@ class Engine(ABC):
 class _Program(Engine):
     """A sink that is a process of its own."""
 
-    program: ClassVar[type[Ours] | type[Tutorial]]
+    @abstractmethod
+    def start(self) -> Ours | Tutorial | Spark: ...
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        self._program = self.program(self.pipeline)
+        self._program = self.start()
         try:
             yield
         finally:
             self._program.stop()
 
     def kill(self) -> None:
-        self._program.process.kill()
-        self._program.process.wait()
-        self._program = self.program(self.pipeline)
+        self._program.kill()
+        self._program = self.start()
 
     def pid(self) -> int:
         return self._program.process.pid
@@ -83,12 +83,25 @@ class _Program(Engine):
 
 class ConsumerEngine(_Program):
     name = "consumer"
-    program = Ours
+
+    def start(self) -> Ours:
+        return Ours(self.pipeline)
+
+
+class SparkEngine(_Program):
+    """Spark's driver with one local core."""
+
+    name = "spark"
+
+    def start(self) -> Spark:
+        return Spark(self.pipeline, spark_environment(self.platform, self.pipeline.plan.names.fid))
 
 
 class TutorialEngine(_Program):
     name = "tutorial"
-    program = Tutorial
+
+    def start(self) -> Tutorial:
+        return Tutorial(self.pipeline)
 
     def source(self) -> dict[str, str]:
         return tutorial_connector(self.pipeline)
@@ -118,4 +131,6 @@ class ConnectEngine(Engine):
         return next(status.pid for status in self.platform.status() if status.name == "connect" and status.pid)
 
 
-ENGINES: dict[str, type[Engine]] = {each.name: each for each in (ConsumerEngine, ConnectEngine, TutorialEngine)}
+ENGINES: dict[str, type[Engine]] = {
+    each.name: each for each in (ConsumerEngine, SparkEngine, ConnectEngine, TutorialEngine)
+}

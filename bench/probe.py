@@ -11,20 +11,21 @@ import sys
 from pathlib import Path
 
 from cryptocdc_consumer import main as program
+from cryptocdc_consumer import write_loop
 from cryptocdc_consumer.intake import Batch
-from cryptocdc_consumer.write_loop import WriteLoop
+from cryptocdc_core.metrics import ConsumerMetrics
 
-observe = WriteLoop._observe
+observe = write_loop.observe
 latencies_ms: list[float] = []
 
 
-def record(self: WriteLoop, batch: Batch) -> None:
+def record(metrics: ConsumerMetrics, batch: Batch) -> None:
     latencies_ms.extend(batch.acknowledged_at * 1000 - change.committed_us / 1000 for _, _, change in batch.entries)
-    observe(self, batch)
+    observe(metrics, batch)
 
 
 if __name__ == "__main__":
-    WriteLoop._observe = record  # type: ignore[method-assign]
+    write_loop.observe = record
     try:
         program.main()
     finally:

@@ -1,5 +1,5 @@
-"""The Spark job between real servers: the rows of the consumer, with its TTLs, derived tables and dead letters, whatever
-becomes of its checkpoint."""
+"""The Spark job between real servers: the rows of the consumer, with its TTLs, derived tables and dead letters,
+whatever becomes of its checkpoint."""
 
 from __future__ import annotations
 
