@@ -1,5 +1,5 @@
-"""The Spark job between real servers: the rows of the consumer, with its TTLs, derived tables and dead letters,
-whatever becomes of its checkpoint."""
+"""The Spark job between real servers: the rows of the consumer, with its TTLs, derived tables and dead letters, also
+when its checkpoint is lost."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_rows_updates_deletes_nulls_ttls_and_dead_letters_are_those_of_the_consu
     house.execute("DELETE FROM {schema}.latest_prices WHERE price = 0.10")
     topic = house.plan.names.change_topic("recent_trades")
     wide = {"symbol": "S" * 70_000}  # Cassandra refuses the key
-    number = record(house, 13, price="1.0").replace(b'"price":"1.0"', b'"price":1.0')
+    number = record(house, 13, price="1.0").replace(b'"price": "1.0"', b'"price": 1.0')
     poison = [b"garbage \xff", None, record(house, 10, **wide), record(house, 12, price="NaN"), number]
     offsets = [topics.put(house.servers.kafka, topic, 2, b"poison", value) for value in poison]
     house.insert(RECENT_TRADES, [house.trade(5)])

@@ -177,6 +177,7 @@ def _bytes(value: bytearray | None) -> bytes | None:
 
 
 def _cause(error: Exception) -> str:
-    """Return the first line of what Spark reports, without Java's stack."""
-    text = str(getattr(error, "java_exception", None) or error)
-    return text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__
+    """Return the cause in what Spark reports: the last one in Java's stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]

@@ -17,8 +17,9 @@ ROW, REPLACING, EXPIRED, ASIDE = "row", "replacing", "expired", "aside"
 """The ways of a record: written, a null left unset; written, its nulls too, since they may follow a value
 (docs/adr/0023); older than the retention; the consumer's way."""
 
-WRITE_TIME, TTL = "__write_time", "__ttl"
-"""The columns with a row's write time in microseconds and its TTL in seconds, beside those of the table."""
+WRITE_TIME, TTL = "row_write_time", "row_ttl"
+"""The columns with a row's write time in microseconds and its TTL in seconds, beside those of the table. The connector
+names the statement's markers so, without quotes."""
 
 LONG_TEXT = 1_000
 """In bytes; Cassandra refuses keys of more than 64 KiB."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
@@ -24,13 +26,23 @@ _STORE_PASSWORD = "changeit"  # noqa: S105 - Java's default, of a store with a p
 
 
 def session(name: str, own: SparkSettings, cassandra: CassandraSettings) -> Any:
-    """Start Spark. Raises BadInput if it is not installed."""
+    """Start Spark. Raises BadInput if it is not installed, or Java is not."""
+    home = os.environ.get("JAVA_HOME")
+    if _SUBMITTED not in os.environ and shutil.which(str(Path(home, "bin", "java")) if home else "java") is None:
+        where = f"in JAVA_HOME, {home}" if home else "on the path"
+        raise BadInput(
+            f"Spark needs Java 17, and there is no `java` {where}; choose another `sink.engine` or install it"
+        )
     try:
         from pyspark import SparkConf
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise BadInput(f"PySpark can't be imported: {error}; requirements/spark.txt has what to install") from None
     settings = {**cassandra_settings(cassandra), **_local(own)} if _is_local(own) else cassandra_settings(cassandra)
+    # Otherwise each of its callbacks is logged.
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    if _is_local(own):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     conf = SparkConf().setAppName(name).setAll(list(settings.items()))
     if _SUBMITTED not in os.environ:
         conf.setMaster(own.spark_master)
