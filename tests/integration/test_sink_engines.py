@@ -78,3 +78,48 @@ def test_a_feed_changes_its_engine_twice_under_load_with_kills_and_stays_equal(
     assert result["tables"]["bars"]["rows"] > 0
     assert [(letter["topic"], letter["offset"]) for letter in letters] == [(topic, poison)]
     assert sink_state(it) is None, "the run has ended, and its connector still runs"
+
+
+def test_a_feed_changes_from_consumers_to_spark_to_connect_and_back_under_load_and_stays_equal(
+    start: Starter, command_environment: dict[str, str], tmp_path: Path
+) -> None:
+    scaling = {"partitions": 3, "producers": 1, "consumers": 1}
+    document = feed_document("sparks", 5, analytics={"bars": ["5s"]}, scaling=scaling)
+    file = tmp_path / "feed.yaml"
+
+    def changed_to(engine: str) -> None:
+        wanted: Document = {**document, "spec": {**document["spec"], "sink": {"engine": engine}}}
+        file.write_text(yaml.safe_dump(wanted), encoding="utf-8")
+        answer = cryptocdc(command_environment, "apply", "-f", file)
+        assert answer.code == 0, answer.err
+
+    def more_rows(of: str) -> None:
+        before = rows_in_cassandra(it, "recent_trades")
+        wait_for(f"rows by {of}", lambda: rows_in_cassandra(it, "recent_trades") > before + 100, 120)
+
+    def programs(kind: str) -> int:
+        return len(it.programs.names(kind))
+
+    with start(document) as it:
+        wait_for("rows by the consumer", lambda: rows_in_cassandra(it, "recent_trades") > 100, 120)
+        changed_to("spark")
+        wait_for("the job instead of the consumer", lambda: (programs("spark"), programs("consumer")) == (1, 0), 60)
+        more_rows("Spark")
+        it.programs.kill(it.programs.names("spark")[0])
+        wait_for("the job to be started again", lambda: it.programs.restarts > 0, 60)
+        more_rows("Spark after a kill")
+        status = cryptocdc(command_environment, "status", "--json").json()
+        assert [feed["sink_engine"] for feed in status["feeds"] if feed["feed"] == "sparks"] == ["spark"]
+        changed_to("connect")
+        wait_for("the job to be gone", lambda: programs("spark") == 0, 60)
+        more_rows("the sink connector")
+        changed_to("consumer")
+        wait_for("the consumer", lambda: programs("consumer") == 1, 60)
+        more_rows("the consumer again")
+        changed_to("spark")
+        wait_for("the job again", lambda: (programs("spark"), programs("consumer")) == (1, 0), 60)
+        more_rows("Spark, whose checkpoint is older than the group")
+        result = finish(it)
+
+    assert_equal(result)
+    assert result["tables"]["bars"]["rows"] > 0

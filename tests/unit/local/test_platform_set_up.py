@@ -2,13 +2,14 @@
 
 import hashlib
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from cryptocdc_local.platform import PlatformError, class_archive, packages
-from cryptocdc_local.platform.jars import check_files, install_jars, jars_folder
+from cryptocdc_local.platform import PlatformError, class_archive, packages, spark
+from cryptocdc_local.platform.jars import check_files, checksums, install_jars, jars_folder, packaged
 from cryptocdc_local.platform.together import together
 
 
@@ -44,6 +45,35 @@ def test_a_set_up_that_was_cut_short_leaves_no_jars_to_be_taken_for_whole(tmp_pa
 def test_jars_that_are_there_are_not_fetched_again(tmp_path: Path) -> None:
     jars_folder(tmp_path).mkdir()
     assert install_jars(tmp_path, Path("/no/mvn"), Path("/no/java"), lambda _: None) == jars_folder(tmp_path)
+
+
+def test_an_installation_of_spark_that_fails_leaves_none_and_says_what_else_can_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maven = tmp_path / "mvn"
+    maven.write_text("#!/bin/sh\nexit 0\n")
+    maven.chmod(0o755)
+    monkeypatch.setattr(spark, "checksums", lambda _: {})
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(PlatformError, match="PySpark could not be installed") as refusal:
+        spark.install_spark(tmp_path, maven, Path("/usr/bin/java"), lambda _: None)
+    assert "another `sink.engine`" in refusal.value.remedy
+    assert not spark.is_installed(tmp_path)
+
+
+def test_spark_is_installed_once_and_downloaded_never_again(tmp_path: Path) -> None:
+    parts = spark.spark_parts(tmp_path)
+    parts.packages.mkdir(parents=True)
+    assert spark.install_spark(tmp_path, Path("/no/mvn"), Path("/no/java"), lambda _: None) == parts
+
+
+def test_the_pinned_jars_are_of_the_pinned_spark() -> None:
+    versions = {
+        line.split("==")[0]: line.split("==")[1].split()[0]
+        for line in packaged("spark.txt").splitlines()
+        if "==" in line
+    }
+    assert f"jars/spark-sql-kafka-0-10_2.12-{versions['pyspark']}.jar" in checksums("spark.sha256")
 
 
 def test_without_rights_the_one_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

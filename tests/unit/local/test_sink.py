@@ -59,6 +59,7 @@ class Programs:
     def __init__(self, *_: Any) -> None:
         self.running: dict[str, int] = {}
         self.environment: dict[str, str] = {}
+        self.more: dict[str, dict[str, str]] = {}
         self.on_scale = lambda: None
 
     def scale(self, kind: str, count: int) -> None:
@@ -207,3 +208,24 @@ def test_a_plan_has_the_computed_streams_whose_topics_are_there(monkeypatch: pyt
     servers = SimpleNamespace(postgres=None, kafka=None, facts=FACTS)
     made = run.planned_of(applied, servers)  # type: ignore[arg-type]
     assert (made.computed, made.written[-1].table) == ((), "bars")
+
+
+def test_a_spark_job_starts_after_what_wrote_before_has_stopped(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "spark_environment", lambda _, fid: {"CRYPTOCDC_CHECKPOINT": fid})
+    changed, store = run_of(of_engine("connect"), monkeypatch)
+    writing: list[tuple[str, ...]] = []
+
+    def noted() -> None:
+        running = [kind for kind in ("consumer", "spark") if changed.programs.running.get(kind)]  # type: ignore[attr-defined]
+        writing.append((*running, *connect.states))
+
+    changed.programs.on_scale = noted  # type: ignore[attr-defined]
+    for engine, left in (("spark", "spark"), ("consumer", "consumer"), ("spark", "spark"), ("connect", NAME)):
+        store.applied = Stored.of(of_engine(engine))
+        changed._pick_up_changes()
+        noted()
+        assert writing[-1] == (left,)
+    assert max(map(len, writing)) == 1, f"two engines at a time: {writing}"
+    assert changed.programs.more == {"spark": {"CRYPTOCDC_CHECKPOINT": "my_feed"}}

@@ -68,7 +68,7 @@ def _install_packages(pins: Path, target: Path) -> None:
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PIP_LIMIT_S, check=False
         )
-        words = done.stderr.strip()[-1000:] if done.returncode else ""
+        words = (done.stderr.strip()[-1000:] or f"pip exited with {done.returncode}") if done.returncode else ""
     except subprocess.TimeoutExpired:
         words = f"pip has not finished after {_PIP_LIMIT_S:.0f} s"
     if words:
