@@ -132,7 +132,7 @@ def test_rows_updates_deletes_nulls_ttls_and_dead_letters_are_those_of_the_consu
         RECENT_TRADES, [house.trade(1), house.trade(2), house.trade(6, at=day_old), house.trade(7, at=too_old)]
     )
     running = job()
-    wait_for("the first rows", lambda: house.trade_ids() == {1, 2, 6}, 90)
+    wait_for("the first rows", lambda: house.trade_ids() == {1, 2, 6}, 240)
 
     house.insert(RECENT_TRADES, [house.trade(n, price="35130.12000000") for n in (3, 4)])
     house.insert(ORDER_BOOK, [("BTCUSDT", at + n, 5, *book, at, at, version(at)) for n in (0, 1_000)])
@@ -152,7 +152,7 @@ def test_rows_updates_deletes_nulls_ttls_and_dead_letters_are_those_of_the_consu
     offsets = [topics.put(house.servers.kafka, topic, 2, b"poison", value) for value in poison]
     house.insert(RECENT_TRADES, [house.trade(5)])
 
-    wait_for("the last row", lambda: house.trade_ids() == {1, 2, 3, 5, 6}, 60)
+    wait_for("the last row", lambda: house.trade_ids() == {1, 2, 3, 5, 6}, 120)
     rows = {row.trade_id: row for row in house.rows("recent_trades")}
     assert (rows[1].audit.op, rows[5].audit.op) == ("r", "c")
     assert str(rows[5].price) == "0.35130000"
@@ -213,19 +213,19 @@ def test_nothing_is_lost_when_it_is_killed_its_checkpoint_lost_or_foreign_or_par
 
     house.insert(RECENT_TRADES, [house.trade(n) for n in range(100)])
     first = job()
-    wait_for("the first rows", lambda: house.trade_ids() == set(range(100)), 90)
+    wait_for("the first rows", lambda: house.trade_ids() == set(range(100)), 240)
     wait_for("their offsets", lambda: committed() == 100)
     first.kill()
 
     house.insert(RECENT_TRADES, [house.trade(n) for n in range(100, 3_000)])
     second = job()
-    wait_for("some rows", lambda: len(house.trade_ids()) > 100, 90)
+    wait_for("some rows", lambda: len(house.trade_ids()) > 100, 240)
     second.kill()
 
     shutil.rmtree(checkpoint)
     house.insert(RECENT_TRADES, [house.trade(n) for n in range(3_000, 3_100)])
     third = job()
-    wait_for("all rows without a checkpoint", lambda: house.trade_ids() == set(range(3_100)), 90)
+    wait_for("all rows without a checkpoint", lambda: house.trade_ids() == set(range(3_100)), 240)
     assert third.logged("there is no checkpoint: continuing at the committed offsets of the feed's group")
     wait_for("their offsets", lambda: committed() == 3_100)
     assert third.stop() == 0
@@ -234,15 +234,15 @@ def test_nothing_is_lost_when_it_is_killed_its_checkpoint_lost_or_foreign_or_par
     (checkpoint / "feed.json").write_text(json.dumps(owner | {"fid": "another"}), encoding="utf-8")
     house.insert(RECENT_TRADES, [house.trade(n) for n in range(3_100, 3_200)])
     fourth = job()
-    wait_for("all rows with another feed's checkpoint", lambda: house.trade_ids() == set(range(3_200)), 90)
+    wait_for("all rows with another feed's checkpoint", lambda: house.trade_ids() == set(range(3_200)), 240)
     assert fourth.logged("the checkpoint is of another, not of")
 
     topics.add_partitions(kafka, topic, 7)
     topics.put(kafka, topic, 6, b"BTCUSDT", record(house, 3_200))
-    wait_for("a row of the new partition", lambda: 3_200 in house.trade_ids(), 60)
+    wait_for("a row of the new partition", lambda: 3_200 in house.trade_ids(), 120)
     wait_for("its offset", lambda: topics.committed(kafka, names.consumer_group, topic, 6) == 1)
     assert fourth.stop() == 0
     fifth = job()
-    wait_for("the checkpoint to be used", lambda: fifth.logged("resuming at the checkpoint"), 60)
+    wait_for("the checkpoint to be used", lambda: fifth.logged("resuming at the checkpoint"), 240)
     house.insert(RECENT_TRADES, [house.trade(3_201)])
-    wait_for("one more row", lambda: 3_201 in house.trade_ids(), 60)
+    wait_for("one more row", lambda: 3_201 in house.trade_ids(), 120)

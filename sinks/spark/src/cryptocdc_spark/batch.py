@@ -131,8 +131,9 @@ class BatchWriter:
             return
         from pyspark.sql import functions as f
 
-        fields = f.max_by(f.col(stream.table), f.col(f"{stream.table}.version")).alias(stream.table)
-        newest = rows.groupBy(f.col(f"{stream.table}.symbol")).agg(fields)
+        row = f.struct(f.col(stream.table), f.col("now_ms"))
+        newest = rows.groupBy(f"{stream.table}.symbol").agg(f.max_by(row, f"{stream.table}.version").alias("newest"))
+        newest = newest.select("newest.*")
         # Nulls are written: a value of the row before must not show where this one has none.
         self._save(newest.selectExpr(*newest_columns(stream, self._retention_s)), derived.table, nulls=True)
 

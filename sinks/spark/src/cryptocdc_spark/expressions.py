@@ -32,7 +32,9 @@ _TYPES: Mapping[Type, str] = {
     Type.DECIMAL: "STRING", Type.DECIMALS: "ARRAY<STRING>",
 }  # fmt: skip
 _PLAIN_DECIMAL = r"'^-?[0-9]{1,200}(\\.[0-9]{1,200})?$'"
-_NOW_MS = "unix_millis(current_timestamp())"
+_NOW = "CAST(reflect('java.lang.System', 'currentTimeMillis') AS BIGINT) AS now_ms"
+"""Not `current_timestamp()`: that becomes a constant of the batch's generated code, which would be compiled again for
+each one."""
 
 
 def json_schema(stream: Stream) -> str:
@@ -47,6 +49,7 @@ def parsed(topics: Mapping[str, Stream]) -> list[str]:
     record is of its topic."""
     return [
         "topic", "partition", "offset", "key", "value", "unix_millis(timestamp) AS produced_ms",
+        _NOW,
         "CAST(value AS STRING) AS text",
         *(
             f"CASE WHEN topic = '{topic}' THEN from_json(CAST(value AS STRING), '{json_schema(stream)}') END"
@@ -63,7 +66,16 @@ def routed(topics: Mapping[str, Stream], retention_s: int | None) -> list[str]:
         "committed_us": [f"WHEN topic = '{t}' THEN `{s.table}`.`{META['committed_us']}`" for t, s in topics.items()],
         "event_ms": [f"WHEN topic = '{t}' THEN `{s.table}`.`{s.event}`" for t, s in topics.items()],
     }
-    kept = ["topic", "partition", "offset", "key", "value", "produced_ms", *(f"`{s.table}`" for s in topics.values())]
+    kept = [
+        "topic",
+        "partition",
+        "offset",
+        "key",
+        "value",
+        "produced_ms",
+        "now_ms",
+        *(f"`{s.table}`" for s in topics.values()),
+    ]
     return [*kept, *(f"CASE {' '.join(cases)} END AS {name}" for name, cases in of.items())]
 
 
@@ -93,7 +105,7 @@ def _as_expected(stream: Stream) -> Iterator[str]:
     yield f"{_field(stream, META['op'])} IN ('c', 'u', 'r')"
     yield f"{_field(stream, META['committed_us'])} IS NOT NULL"
     yield f"({_field(stream, META['lsn'])} IS NOT NULL OR {_has(META['lsn'], 'null')})"
-    yield f"{at} BETWEEN 0 AND {_NOW_MS} + {FUTURE_MS}"
+    yield f"{at} BETWEEN 0 AND now_ms + {FUTURE_MS}"
     for column in stream.columns:
         plain = " AND ".join(_plain(column, _field(stream, column.name)))
         yield f"({plain} OR {_has(column.name, 'null')})" if column.nullable else plain
@@ -127,7 +139,7 @@ def table_columns(stream: Stream, retention_s: int | None) -> list[str]:
         "lsn": _field(stream, META["lsn"]),
         "committed_at": f"timestamp_millis({_field(stream, META['committed_us'])} div 1000)",
         "produced_at": "timestamp_millis(produced_ms)",
-        "written_at": "current_timestamp()",
+        "written_at": "timestamp_millis(now_ms)",
     }
     audit = ", ".join(f"'{field.name}', {origins[field.name]}" for field in AUDIT)
     return [
@@ -164,7 +176,7 @@ def _written(stream: Stream, retention_s: int | None) -> list[str]:
 
 def _ttl(at: str, retention_s: int) -> str:
     """Return the expression for the seconds that a row has left."""
-    return f"CAST({retention_s} - floor(({_NOW_MS} - {at}) / 1000) AS INT)"
+    return f"CAST({retention_s} - floor((now_ms - {at}) / 1000) AS INT)"
 
 
 def _bucket(stream: Stream) -> str:
