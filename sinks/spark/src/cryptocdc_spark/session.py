@@ -61,6 +61,9 @@ def _local(own: SparkSettings) -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": own.spark_memory,
+        # One core: a concurrent collector would only take turns with the work. The code that Spark generates for
+        # a row of any stream is longer than Java compiles by default.
+        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:-DontCompileHugeMethods",
         **({"spark.driver.extraClassPath": f"{own.spark_jars}/*"} if own.spark_jars is not None else {}),
     }
 
