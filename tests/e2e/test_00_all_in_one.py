@@ -129,7 +129,7 @@ def test_one_container_captures_keeps_its_data_and_stops_cleanly(container: Cont
     assert container.stopped() == 0, container.log()
 
 
-def test_a_bad_feed_ends_the_container_with_the_feeds_error(container: Container, tmp_path: Path) -> None:
+def test_an_invalid_feed_ends_the_container_with_the_feeds_error(container: Container, tmp_path: Path) -> None:
     bad = tmp_path / "feed.yaml"
     bad.write_text(FEED.replace("simulated", "nowhere"), encoding="utf-8")
     with pytest.raises(CommandError) as refused:

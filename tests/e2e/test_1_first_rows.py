@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 TABLES = {"recent_trades", "klines", "crypto_24h_stats", "latest_prices", "order_book"}
 
 
-def test_strimzi_and_the_chart_have_made_what_they_own_side_by_side(cluster: Cluster) -> None:
+def test_objects_of_strimzi_and_of_the_chart_exist_side_by_side(cluster: Cluster) -> None:
     role = cluster.get("role", "cryptocdc-connect")
     assert role is not None
     assert [owner["kind"] for owner in role["metadata"]["ownerReferences"]] == ["KafkaConnect"]
@@ -40,13 +40,13 @@ def test_a_feed_becomes_ready_and_its_rows_are_proven_in_every_table(cluster: Cl
     assert feed.wait_proven() > 0
 
 
-def test_kubectl_shows_it_in_one_line(cluster: Cluster, feed: Feed) -> None:
+def test_kubectl_shows_a_feed_in_one_line(cluster: Cluster, feed: Feed) -> None:
     head, line = cluster.kubectl("get", "cryptofeeds", feed.name).splitlines()
     assert head.split() == ["NAME", "SYMBOLS", "READY", "REASON", "LAG", "PROVEN", "AGE"]
     assert line.split()[:4] == [feed.name, str(len(SYMBOLS)), "True", "Capturing"]
 
 
-def test_its_parts_bear_its_name_and_run_locked_down(cluster: Cluster, feed: Feed) -> None:
+def test_the_parts_of_a_feed_have_its_name_and_are_restricted(cluster: Cluster, feed: Feed) -> None:
     topics = {topic["spec"]["topicName"] for topic in cluster.find("kafkatopics", f"cryptocdc.io/feed={feed.name}")}
     assert {f"{feed.fid}.{feed.fid}.{table}" for table in TABLES} | {f"{feed.fid}.symbols", f"{feed.fid}.dlq"} <= topics
     for component in ("producer", "consumer"):

@@ -22,7 +22,7 @@ def _shares(feed: Feed, count: int) -> bool:
     )
 
 
-def test_three_of_each_share_symbols_and_partitions_and_one_takes_all_back(cluster: Cluster, feed: Feed) -> None:
+def test_three_of_each_program_share_the_work_and_one_takes_it_all_back(cluster: Cluster, feed: Feed) -> None:
     feed.wait_ready()
     feed.apply(SYMBOLS, {"producers": 3, "consumers": 3})
     wait_for("three of each share the work", lambda: _shares(feed, 3), 300)

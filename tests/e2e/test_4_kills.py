@@ -30,6 +30,6 @@ def test_rows_flow_again_after_the_pod_was_killed(cluster: Cluster, feed: Feed, 
         assert feed.starts("consumer") == consumers, "a consumer was restarted to find it"
 
 
-def test_all_that_was_captured_meanwhile_is_proven(cluster: Cluster, feed: Feed) -> None:
+def test_everything_captured_during_the_kills_is_proven(cluster: Cluster, feed: Feed) -> None:
     assert feed.wait_proven() > 0
     feed.verify()

@@ -21,7 +21,7 @@ def another(cluster: Cluster) -> Iterator[Feed]:
     feed.delete()
 
 
-def test_a_feed_is_finished_whatever_step_its_operator_died_at(cluster: Cluster, another: Feed) -> None:
+def test_a_feed_is_completed_regardless_of_when_its_operator_died(cluster: Cluster, another: Feed) -> None:
     wait_for("the operator is ready", lambda: cluster.ready(OPERATOR), 240)
     another.apply(["BTCUSDT", "ETHUSDT"], deletionPolicy="Delete")
     # Seen from outside the steps are: the identity is recorded, then topics, connector and programs are created.

@@ -43,7 +43,7 @@ def test_retain_keeps_the_rows_and_drops_the_slot(cluster: Cluster) -> None:
     feed.delete()
 
 
-def test_delete_takes_tables_topics_and_slot_along(cluster: Cluster) -> None:
+def test_delete_removes_tables_topics_and_slot(cluster: Cluster) -> None:
     feed = _made(cluster, "Delete")
     feed.delete()
     assert feed.slots() == ""

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("name", BAD_HERE)
-def test_a_bad_feed_is_refused_by_the_name_of_its_field(cluster: Cluster, name: str) -> None:
+def test_an_invalid_feed_is_refused_by_the_name_of_its_field(cluster: Cluster, name: str) -> None:
     with pytest.raises(CommandError) as refused:
         cluster.kubectl("create", "--dry-run=server", "-f", "-", given=json.dumps(BAD_HERE[name]))
     field = name.partition("-")[2].split(".")[-1].partition("[")[0]
@@ -29,7 +29,7 @@ def test_a_bad_feed_is_refused_by_the_name_of_its_field(cluster: Cluster, name: 
         ({"streams": {"recentTrades": {"kind": "trade"}}}, "kind"),
     ],
 )
-def test_what_names_the_rows_can_not_be_changed(
+def test_fields_that_define_stored_rows_are_immutable(
     cluster: Cluster, feed: Feed, change: dict[str, object], field: str
 ) -> None:
     with pytest.raises(CommandError, match=f"(?s){field}.*immutable"):

@@ -304,7 +304,7 @@ def edited(cluster: Cluster) -> Iterator[Feed]:
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_a_field_edited_does_what_it_says_and_nothing_else_begins_anew(edited: Feed, name: str) -> None:
+def test_an_edited_field_takes_effect_and_restarts_only_what_it_must(edited: Feed, name: str) -> None:
     edit = EDITS[name]
     edited.wait_ready()
     before = edited.revisions()
@@ -315,10 +315,10 @@ def test_a_field_edited_does_what_it_says_and_nothing_else_begins_anew(edited: F
     assert {part for part in before if after.get(part) != before[part]} == edit.restarts
 
 
-def test_rows_flow_after_all_that(edited: Feed) -> None:
+def test_rows_flow_after_all_edits(edited: Feed) -> None:
     edited.wait_flowing()
 
 
-def test_and_all_of_them_are_equal(edited: Feed) -> None:
+def test_all_rows_are_equal_after_all_edits(edited: Feed) -> None:
     assert edited.wait_proven() > 0
     edited.verify()

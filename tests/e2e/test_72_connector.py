@@ -45,7 +45,7 @@ def test_a_failed_task_is_reported_and_restarted_until_it_runs(cluster: Cluster,
     assert "snapshots" not in feed.status().get("recovery", {}) or not feed.status()["recovery"]["snapshots"]
 
 
-def test_a_connector_that_somebody_deletes_comes_back_and_goes_on(cluster: Cluster, feed: Feed) -> None:
+def test_a_deleted_connector_is_recreated_and_continues(cluster: Cluster, feed: Feed) -> None:
     feed.wait_ready()
     before = cluster.get("kafkaconnector", feed.connector)
     assert before is not None

@@ -32,9 +32,7 @@ def _connector_state(cluster: Cluster, feed: Feed) -> str:
     return "" if found is None else str(found["spec"].get("state"))
 
 
-def test_a_lost_slot_costs_two_snapshots_at_most_and_then_the_feed_stops_and_says_so(
-    cluster: Cluster, feed: Feed
-) -> None:
+def test_a_lost_slot_leads_to_at_most_two_snapshots_before_the_feed_halts(cluster: Cluster, feed: Feed) -> None:
     for time in (1, 2):
         feed.wait_ready()
         feed.wait_flowing()

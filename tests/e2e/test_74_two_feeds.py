@@ -29,7 +29,9 @@ def _symbols(cluster: Cluster, feed: Feed) -> set[str]:
     return set(sql(cluster, f"SELECT DISTINCT symbol FROM {feed.fid}.recent_trades WHERE {recent}").split())
 
 
-def test_each_has_its_own_and_one_is_deleted_without_the_other(cluster: Cluster, feed: Feed, neighbour: Feed) -> None:
+def test_two_feeds_share_nothing_and_one_is_deleted_without_the_other(
+    cluster: Cluster, feed: Feed, neighbour: Feed
+) -> None:
     feed.wait_ready()
     before = feed.revisions()
     neighbour.apply(MINE, deletionPolicy="Delete")

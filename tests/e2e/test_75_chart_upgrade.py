@@ -48,7 +48,7 @@ def _noted(cluster: Cluster, feed: Feed) -> str:
     return cluster.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", given=json.dumps(document))
 
 
-def test_values_and_definition_follow_and_feeds_go_on(
+def test_an_upgrade_changes_values_and_crd_while_feeds_continue(
     cluster: Cluster, feed: Feed, upgraded: None, tmp_path: Path
 ) -> None:
     feed.wait_ready()
@@ -80,7 +80,7 @@ def test_values_and_definition_follow_and_feeds_go_on(
     assert feed.wait_proven() > 0
 
 
-def test_a_chart_that_is_older_again_takes_all_of_it_back(cluster: Cluster, feed: Feed) -> None:
+def test_a_downgrade_reverts_values_and_crd(cluster: Cluster, feed: Feed) -> None:
     install_chart(cluster)
 
     def refused() -> bool:

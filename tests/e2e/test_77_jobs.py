@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(900)]
 SYMBOL = "BTCUSDT"
 
 
-def test_a_backfill_brings_what_was_before_the_feed(cluster: Cluster, feed: Feed) -> None:
+def test_a_backfill_fetches_rows_from_before_the_feed(cluster: Cluster, feed: Feed) -> None:
     feed.wait_ready()
     end = (datetime.now(UTC) - timedelta(hours=5)).replace(second=0, microsecond=0, tzinfo=None)
     start = end - timedelta(minutes=10)

@@ -28,7 +28,7 @@ def three_replicas(cluster: Cluster, feed: Feed) -> Iterator[None]:
     cluster.kubectl("rollout", "status", "deployment/cryptocdc-operator", "--timeout=180s")
 
 
-def test_new_topics_are_refused_and_a_feed_that_has_its_own_is_edited_as_before(
+def test_new_topics_are_refused_and_feeds_with_existing_topics_are_unaffected(
     cluster: Cluster, feed: Feed, three_replicas: None
 ) -> None:
     crowded = Feed(cluster, "crowded")

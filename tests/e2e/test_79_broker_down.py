@@ -35,7 +35,9 @@ def _unready_s(cluster: Cluster) -> float:
     return (datetime.now(UTC) - since).total_seconds() if ready["status"] == "False" else 0.0
 
 
-def test_connect_waits_for_the_only_broker(cluster: Cluster, feed: Feed, request: pytest.FixtureRequest) -> None:
+def test_connect_is_not_restarted_while_the_only_broker_is_down(
+    cluster: Cluster, feed: Feed, request: pytest.FixtureRequest
+) -> None:
     feed.wait_ready()
     before = cluster.starts(CONNECT)
     request.getfixturevalue("broker_down")

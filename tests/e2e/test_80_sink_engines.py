@@ -24,7 +24,7 @@ def _sink(feed: Feed) -> str:
     return f"{feed.connector}.sink"
 
 
-def test_an_engine_is_changed_twice_with_a_kill_in_between_and_all_is_equal(cluster: Cluster, linked: Feed) -> None:
+def test_switching_the_sink_engine_twice_with_a_kill_ends_equal(cluster: Cluster, linked: Feed) -> None:
     linked.wait_ready()
     assert cluster.get("deployment", "linked-consumer") is None
     resource = cluster.get("kafkaconnector", _sink(linked))

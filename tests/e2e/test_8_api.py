@@ -27,7 +27,7 @@ def asked(cluster: Cluster, feed: Feed, path: str) -> Any:
         return None
 
 
-def test_an_api_comes_with_the_feed_and_can_read_its_rows(cluster: Cluster, feed: Feed) -> None:
+def test_a_feed_has_an_api_that_can_read_its_rows(cluster: Cluster, feed: Feed) -> None:
     feed.wait_ready()
     wait_for("the API is ready", lambda: feed.condition("ApiReady").get("status") == "True", 300)
     assert asked(cluster, feed, "/health")["simulated"] is True
@@ -37,7 +37,7 @@ def test_an_api_comes_with_the_feed_and_can_read_its_rows(cluster: Cluster, feed
     assert "<html" in cluster.http(f"{feed.name}-api", 80, "/")
 
 
-def test_it_shows_the_whole_pipeline(cluster: Cluster, feed: Feed) -> None:
+def test_the_api_shows_the_whole_pipeline(cluster: Cluster, feed: Feed) -> None:
     def all_hops() -> list[dict[str, Any]]:
         rows = asked(cluster, feed, "/pipeline") or []
         hops = ("frames", "postgres", "kafka", "cassandra")
@@ -48,7 +48,7 @@ def test_it_shows_the_whole_pipeline(cluster: Cluster, feed: Feed) -> None:
     assert rows[0]["programs"] >= 3  # a producer, a consumer, the verifier
 
 
-def test_it_reads_with_a_login_that_can_do_nothing_else(cluster: Cluster, feed: Feed) -> None:
+def test_the_api_reads_with_a_read_only_login(cluster: Cluster, feed: Feed) -> None:
     pod = cluster.pods(feed.selector("api"))[0]["spec"]
     assert "cryptocdc-reader" in {v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v}
     assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"]
@@ -74,7 +74,7 @@ def test_grafanas_sidecars_find_dashboards_and_data_sources(cluster: Cluster, fe
     assert sources["cryptocdc-postgresql"]["secureJsonData"]["password"] == password
 
 
-def test_prometheus_finds_the_alerts_and_every_program_where_it_is_asked_to(cluster: Cluster, feed: Feed) -> None:
+def test_prometheus_finds_the_alerts_and_every_program_if_enabled(cluster: Cluster, feed: Feed) -> None:
     try:
         cluster.kubectl("get", "crd", "prometheusrules.monitoring.coreos.com", "podmonitors.monitoring.coreos.com")
     except CommandError:

@@ -35,7 +35,7 @@ def _uninstall(cluster: Cluster) -> None:
     cluster.helm("uninstall", "cryptocdc", "--wait", "--timeout", "4m")
 
 
-def test_uninstalled_and_installed_again_it_finds_everything_as_it_was(cluster: Cluster, feed: Feed) -> None:
+def test_a_reinstalled_chart_finds_everything_unchanged(cluster: Cluster, feed: Feed) -> None:
     feed.wait_ready()
     before = feed.starts("producer")
     _uninstall(cluster)
@@ -48,7 +48,7 @@ def test_uninstalled_and_installed_again_it_finds_everything_as_it_was(cluster: 
     assert feed.starts("producer") == before
 
 
-def test_a_feed_goes_on_without_the_chart_after_connect_was_restarted_and_is_deleted_without_an_operator(
+def test_a_feed_survives_without_the_chart_and_is_deleted_without_an_operator(
     cluster: Cluster, exchange: dict[str, str]
 ) -> None:
     orphan = Feed(cluster, "orphan")

@@ -1,4 +1,4 @@
-"""What a recorded capture of Binance must come to, worked out from its lines without any of the project's own code.
+"""The expected rows of a recorded capture of Binance, computed without any of the project's own code.
 
 A folder has the recordings of the spot market, or of USD-M futures, whose updates of books name the one before (`pu`).
 """

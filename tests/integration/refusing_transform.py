@@ -1,4 +1,4 @@
-"""A user's transform with a fault that can be mended: it raises for the tables named in a file, while that is there."""
+"""A user's transform with a fixable fault: it raises for the tables named in a file while that exists."""
 
 from __future__ import annotations
 

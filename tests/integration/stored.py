@@ -1,4 +1,4 @@
-"""What stands in Cassandra, read by the driver and spelled as the API should, by code that is not the API's."""
+"""Cassandra's rows, read by the driver and formatted as the API should, by code independent of the API."""
 
 from __future__ import annotations
 

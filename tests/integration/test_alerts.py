@@ -161,7 +161,7 @@ def market_alerts(url: str) -> list[dict[str, str]]:
     return [labels for labels in firing(url) if labels["alertname"] == "CryptocdcMarketAlert"]
 
 
-def test_what_happens_while_the_alerter_is_down_is_reported_when_it_is_back(start: Starter, hook: Hook) -> None:
+def test_a_crash_while_the_alerter_is_down_is_reported_afterwards(start: Starter, hook: Hook) -> None:
     rise = {"symbol": "ETHUSDT", "window": "1h", "volatilityPercent": 20}
     with start(document(hook, DROP, rise)) as it:
         wait_for("prices to be watched", lambda: watching(it))

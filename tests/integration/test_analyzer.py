@@ -152,7 +152,7 @@ def test_each_closed_window_is_computed_and_proven(market: Market, cql: Session)
         assert analyzer.end(signal.SIGTERM) == 0
 
 
-def test_the_continuous_verifier_proves_what_has_closed(market: Market) -> None:
+def test_the_continuous_verifier_proves_closed_windows(market: Market) -> None:
     metrics, stop = VerifierMetrics("0"), threading.Event()
     now_ms = market.base_ms + 3 * MINUTE_MS
     with running(market), sides(market.target) as (postgres, stored):
@@ -170,7 +170,7 @@ def test_the_continuous_verifier_proves_what_has_closed(market: Market) -> None:
     assert proven.window.end == now_ms - MINUTE_MS
 
 
-def test_each_order_book_has_its_figures(market: Market, cql: Session) -> None:
+def test_each_order_book_has_its_metrics(market: Market, cql: Session) -> None:
     market.insert("order_book", [market.base_ms + second * 1_000 for second in range(40)])
     with running(market):
         report = market.verify()
@@ -180,7 +180,7 @@ def test_each_order_book_has_its_figures(market: Market, cql: Session) -> None:
     assert (found.spread, found.mid) == (Decimal("0.00"), Decimal("64000.100"))
 
 
-def test_trades_that_come_late_correct_their_windows(market: Market, cql: Session) -> None:
+def test_late_trades_correct_their_windows(market: Market, cql: Session) -> None:
     with running(market):
         market.trade(3)
         wait_for("the trades to be read", lambda: market.lag() == 0)
@@ -192,7 +192,7 @@ def test_trades_that_come_late_correct_their_windows(market: Market, cql: Sessio
         assert after.version > before.version
 
 
-def test_an_analyzer_that_is_killed_or_frozen_beside_another_leaves_the_same_windows(market: Market) -> None:
+def test_killing_or_freezing_one_of_two_analyzers_does_not_change_the_windows(market: Market) -> None:
     with running(market) as first:
         market.trade(5, count=600)
         wait_for("some of them", lambda: first.metric("trades_total") > 0)
@@ -211,7 +211,7 @@ def test_an_analyzer_that_is_killed_or_frozen_beside_another_leaves_the_same_win
         assert_proven(market.verify(), 8 * (12 + 1) * len(SYMBOLS))
 
 
-def test_the_group_that_lost_its_offsets_computes_the_same(market: Market) -> None:
+def test_a_group_without_its_offsets_computes_the_same_windows(market: Market) -> None:
     admin = AdminClient(client_config(market.servers.kafka))
     group = market.plan.names.analyzer_group
 
@@ -228,7 +228,7 @@ def test_the_group_that_lost_its_offsets_computes_the_same(market: Market) -> No
         assert analyzer.metric("trades_total") > 4_000
 
 
-def test_a_bar_that_was_altered_removed_or_added_is_named(market: Market, cql: Session) -> None:
+def test_altered_removed_and_added_bars_are_named(market: Market, cql: Session) -> None:
     at, day = market.base_ms, market.base_ms - market.base_ms % 86_400_000
     where = "symbol = 'BTCUSDT' AND interval = '1m' AND day = %s AND open_time = %s"
     cql.execute(f"UPDATE bars SET vwap = 1.5 WHERE {where}", (day, at))

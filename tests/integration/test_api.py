@@ -1,4 +1,4 @@
-"""The API over a real pipeline: what it answers is what Cassandra holds, digit for digit."""
+"""The API over a real pipeline: its responses equal Cassandra's contents, digit for digit."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def filled(it: Run, table: str) -> bool:
 
 @pytest.fixture(scope="module")
 def still(it: Run) -> Run:
-    """The same run, its capture stopped and all of it carried: what stands in Cassandra now moves no more."""
+    """The same run after its capture was stopped and drained: Cassandra's contents no longer change."""
     it.stop_capture()
     report = prove(it.applied, it.servers, lambda _: None)
     assert report["equal"], report
@@ -77,7 +77,7 @@ def still(it: Run) -> Run:
 # While it captures
 
 
-def test_live_brings_the_very_rows_that_were_committed(it: Run) -> None:
+def test_live_pushes_exactly_the_committed_rows(it: Run) -> None:
     pushed: Rows = []
     with connect_socket(f"{it.address.replace('http', 'ws')}/live?symbols=BTCUSDT,ETHUSDT") as live:
         hello = json.loads(live.recv(10))
@@ -108,7 +108,7 @@ def test_live_brings_the_very_rows_that_were_committed(it: Run) -> None:
         )
 
 
-def test_a_range_is_paged_through_while_rows_come_without_loss_or_repetition(it: Run) -> None:
+def test_paging_during_capture_neither_loses_nor_repeats_rows(it: Run) -> None:
     end = int(time.time() * 1000)
     start = end - int(BACKFILLED.total_seconds() * 1000)
     wait_for("all until now", lambda: newest_trade(it) > end, 120)
@@ -157,14 +157,14 @@ def test_the_pipeline_returns_what_the_programs_count(it: Run) -> None:
     assert 0 < found["recent_trades"]["p50_s"] <= found["recent_trades"]["p99_s"]
 
 
-def test_its_metrics_are_among_the_targets_of_prometheus(it: Run) -> None:
+def test_the_api_is_a_target_of_prometheus(it: Run) -> None:
     groups = json.loads(it.platform.settings.targets(it.plan.names.fid).read_text(encoding="utf-8"))
     (target,) = [group["targets"][0] for group in groups if group["labels"]["program"] == "api"]
     assert "cryptocdc_api_requests_total" in requests.get(f"http://{target}/metrics", timeout=5).text
     assert requests.get(f"http://{target}/healthz", timeout=5).ok
 
 
-def test_it_outlives_cassandra(it: Run) -> None:
+def test_the_api_survives_a_restart_of_cassandra(it: Run) -> None:
     pids = it.programs.pids()
     it.platform.kill("cassandra")
     answer = ask(it.address, "/klines", symbol="BTCUSDT", limit=1)
@@ -187,7 +187,7 @@ def newest_trade(it: Run) -> int:
 # Other settings
 
 
-def test_a_token_is_asked_for_and_may_come_from_a_file(it: Run, tmp_path: Path) -> None:
+def test_a_token_is_required_and_can_be_read_from_a_file(it: Run, tmp_path: Path) -> None:
     secret = tmp_path / "token"
     secret.write_text("s3cret\n")
     with served(it, api_token_file=secret) as url:
@@ -206,13 +206,13 @@ def test_too_frequent_requests_are_limited(it: Run) -> None:
         assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 429)
 
 
-def test_a_redis_that_is_not_there_is_no_matter(it: Run) -> None:
+def test_a_missing_redis_does_not_matter(it: Run) -> None:
     with served(it, api_redis_url="redis://127.0.0.1:1") as url:
         assert {row["symbol"] for row in rows(url, "/latest_prices")} == set(SYMBOLS)
         assert 'cryptocdc_api_redis_total{outcome="error"}' in ask(url, "/metrics").text
 
 
-def test_a_taken_port_is_named_with_the_way_out(it: Run) -> None:
+def test_a_taken_port_is_named_with_the_remedy(it: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         arguments, environment = command(it, api_port=port)
@@ -231,7 +231,7 @@ def test_a_taken_port_is_named_with_the_way_out(it: Run) -> None:
         ("/top?by=size", 400, "by"), ("/nothing", 404, "path"),
     ],
 )  # fmt: skip
-def test_an_invalid_request_gets_what_would_be_accepted(it: Run, path: str, status: int, field: str) -> None:
+def test_an_invalid_request_is_answered_with_what_is_accepted(it: Run, path: str, status: int, field: str) -> None:
     answer = requests.get(it.address + path, timeout=5)
     assert answer.status_code == status
     (error,) = answer.json()["errors"]
@@ -250,7 +250,7 @@ def written(still: Run) -> Iterator[Written]:
 
 
 @pytest.mark.parametrize("stream", CAPTURED, ids=lambda stream: stream.table)
-def test_every_row_of_a_table_is_answered_digit_for_digit(still: Run, written: Written, stream: Any) -> None:
+def test_every_row_of_a_table_is_returned_to_the_digit(still: Run, written: Written, stream: Any) -> None:
     held: dict[str, Rows] = defaultdict(list)
     for row in written.rows(stream.table, stream.columns):
         held[row["symbol"]].append(row)
@@ -264,7 +264,7 @@ def test_every_row_of_a_table_is_answered_digit_for_digit(still: Run, written: W
         assert answered == expected
 
 
-def test_the_newest_row_of_each_symbol_is_the_newest_that_is_stored(still: Run, written: Written) -> None:
+def test_the_newest_row_of_each_symbol_is_the_newest_stored_one(still: Run, written: Written) -> None:
     for stream in (STREAMS["latestPrices"], STREAMS["crypto24hStats"]):
         held = written.rows(stream.table, stream.columns)
         newest = {s: max((r for r in held if r["symbol"] == s), key=lambda r: r["event_time_ms"]) for s in SYMBOLS}
@@ -277,7 +277,7 @@ def test_the_newest_row_of_each_symbol_is_the_newest_that_is_stored(still: Run, 
         )
 
 
-def test_the_heatmap_is_what_is_stored(still: Run, written: Written) -> None:
+def test_the_heatmap_equals_the_stored_one(still: Run, written: Written) -> None:
     columns = tuple(column for column in HEATMAP.columns if column.name != "hour")
     held = [row for row in written.rows(HEATMAP.table, columns) if row["symbol"] == "BTCUSDT"]
     assert held
@@ -332,7 +332,7 @@ def test_indicators_follow_from_the_stored_candles(still: Run) -> None:
     assert of_all["BTCUSDT"] == newest
 
 
-def test_symbols_and_documents(still: Run) -> None:
+def test_symbols_and_documentation_are_served(still: Run) -> None:
     assert rows(still.address, "/symbols") == [{"symbol": symbol} for symbol in SYMBOLS]
     paths = ask(still.address, "/openapi.json").json()["paths"]
     assert {f"/{table}" for table in TABLES} < set(paths)

@@ -20,7 +20,7 @@ from tests.integration.waiting import wait_for
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.platform,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here; Debian's package chromium has it"),
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed; Debian's package chromium has it"),
 ]
 LIMIT_MS = 60_000
 expect.set_options(timeout=LIMIT_MS)  # five seconds by default, which a machine that does other things too exceeds
@@ -52,7 +52,7 @@ def with_url(message: ConsoleMessage) -> str:
 
 
 class Watched:
-    """A page, and what it complained of and asked for."""
+    """A page, with its console errors and its requests."""
 
     def __init__(self, browser: Browser, **context: object) -> None:
         self.context = browser.new_context(**context)  # type: ignore[arg-type]
@@ -99,7 +99,7 @@ def is_drawn(page: Page, selector: str) -> bool:
     )
 
 
-def test_everything_is_there_and_says_that_it_is_simulated(it: Run, watched: Watched) -> None:
+def test_the_page_shows_every_part_and_marks_the_data_as_simulated(it: Run, watched: Watched) -> None:
     page = watched.page
     page.goto(it.address)
     is_live(page)
@@ -126,14 +126,14 @@ def test_everything_is_there_and_says_that_it_is_simulated(it: Run, watched: Wat
     assert all(url.startswith((it.address, it.address.replace("http", "ws"), "data:")) for url in watched.urls)
 
 
-def test_its_policy_lets_in_nothing_from_elsewhere_and_nothing_inline(it: Run) -> None:
+def test_the_content_security_policy_allows_nothing_external_or_inline(it: Run) -> None:
     policy = requests.get(it.address, timeout=5).headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "*" not in policy
 
 
-def test_another_symbol_and_another_interval_are_shown_and_kept_in_the_address(it: Run, watched: Watched) -> None:
+def test_the_chosen_symbol_and_interval_are_shown_and_kept_in_the_url(it: Run, watched: Watched) -> None:
     page = watched.page
     page.goto(it.address)
     is_live(page)
@@ -148,7 +148,7 @@ def test_another_symbol_and_another_interval_are_shown_and_kept_in_the_address(i
     assert watched.errors == []
 
 
-def test_bars_are_picked_in_place_of_candles_and_move(it: Run, watched: Watched) -> None:
+def test_bars_can_be_chosen_instead_of_candles_and_are_updated(it: Run, watched: Watched) -> None:
     page = watched.page
     page.goto(it.address)
     is_live(page)
@@ -165,7 +165,7 @@ def test_bars_are_picked_in_place_of_candles_and_move(it: Run, watched: Watched)
     assert watched.errors == []
 
 
-def test_a_dropped_connection_is_made_again(it: Run, watched: Watched) -> None:
+def test_a_dropped_connection_is_reestablished(it: Run, watched: Watched) -> None:
     page, sockets = watched.page, list[WebSocketRoute]()
 
     def through(socket: WebSocketRoute) -> None:
@@ -182,7 +182,7 @@ def test_a_dropped_connection_is_made_again(it: Run, watched: Watched) -> None:
     moves(page)
 
 
-def test_a_restart_of_the_api_is_outlived(it: Run, watched: Watched) -> None:
+def test_the_page_survives_a_restart_of_the_api(it: Run, watched: Watched) -> None:
     page = watched.page
     page.goto(it.address)
     is_live(page)
@@ -194,7 +194,7 @@ def test_a_restart_of_the_api_is_outlived(it: Run, watched: Watched) -> None:
     expect(page.locator("#hops")).not_to_have_text(page.locator("#hops").inner_text(), timeout=LIMIT_MS)
 
 
-def test_it_is_read_and_used_without_a_mouse(it: Run, watched: Watched) -> None:
+def test_the_page_can_be_used_without_a_mouse(it: Run, watched: Watched) -> None:
     page = watched.page
     page.goto(it.address)
     is_live(page)
@@ -224,7 +224,7 @@ def is_traced(page: Page, title: str) -> None:
     expect(dialog.get_by_role("button", name="Close")).to_be_focused()
 
 
-def test_a_row_that_is_clicked_is_followed_through_every_hop(it: Run, watched: Watched) -> None:
+def test_a_clicked_row_is_traced_through_every_hop(it: Run, watched: Watched) -> None:
     page = watched.page
     page.goto(it.address)
     is_live(page)
@@ -248,7 +248,7 @@ def test_a_row_that_is_clicked_is_followed_through_every_hop(it: Run, watched: W
     assert watched.errors == []
 
 
-def test_a_row_is_followed_by_the_keyboard_and_escape_leads_back(it: Run, watched: Watched) -> None:
+def test_a_row_is_traced_by_keyboard_and_escape_returns(it: Run, watched: Watched) -> None:
     page = watched.page
     page.goto(it.address)
     is_live(page)
@@ -289,7 +289,7 @@ def test_a_row_is_followed_by_the_keyboard_and_escape_leads_back(it: Run, watche
     assert watched.errors == []
 
 
-def test_arrows_choose_an_earlier_candle(it: Run, watched: Watched) -> None:
+def test_arrow_keys_select_an_earlier_candle(it: Run, watched: Watched) -> None:
     page = watched.page
     page.goto(it.address)
     is_live(page)
@@ -334,7 +334,7 @@ def test_a_row_that_is_not_in_cassandra_yet_is_reported_and_requested_again(it: 
     assert len(answers) == 2
 
 
-def test_what_an_exchange_does_not_report_is_a_dash_and_never_0(it: Run, watched: Watched) -> None:
+def test_unreported_figures_are_shown_as_a_dash_and_never_as_0(it: Run, watched: Watched) -> None:
     nulls = {stream.table: {column.name: None for column in stream.nullable} for stream in CAPTURED}
 
     def answer(route: Route) -> None:
@@ -371,7 +371,9 @@ def test_what_an_exchange_does_not_report_is_a_dash_and_never_0(it: Run, watched
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 820])
-def test_it_fits_a_phone_and_a_tablet_by_day_and_by_night(it: Run, browser: Browser, scheme: str, width: int) -> None:
+def test_the_page_fits_a_phone_and_a_tablet_in_light_and_dark_mode(
+    it: Run, browser: Browser, scheme: str, width: int
+) -> None:
     watched = Watched(browser, viewport={"width": width, "height": 800}, color_scheme=scheme)
     watched.page.goto(it.address)
     is_live(watched.page)
@@ -386,7 +388,7 @@ def test_it_fits_a_phone_and_a_tablet_by_day_and_by_night(it: Run, browser: Brow
     watched.context.close()
 
 
-def test_where_a_token_is_asked_for_the_page_asks_its_reader(it: Run, watched: Watched) -> None:
+def test_the_page_prompts_for_a_required_token(it: Run, watched: Watched) -> None:
     with served(it, api_token="s3cret") as url:
         page = watched.page
         page.goto(url)

@@ -1,4 +1,4 @@
-"""What the exchange, the tables and the names may hold of bad: refused, counted and kept; the neighbours arrive."""
+"""Bad input from the exchange, in tables and in names: it is refused, counted and kept; the rest arrives."""
 
 from __future__ import annotations
 
@@ -150,8 +150,8 @@ def of_kind(it: Run, kind: str) -> list[topics.Found]:
     return [record for record in found if record.headers["cryptocdc.reason"].startswith(f"{kind}:")]
 
 
-def test_a_kept_frame_says_what_it_was(it: Run) -> None:
-    """The bytes as they came, as far as they are kept, and in words what was wrong."""
+def test_a_kept_frame_has_its_bytes_and_the_reason(it: Run) -> None:
+    """The unchanged bytes, as far as they are kept, and a description of what was wrong."""
     fault(it, "malformed", kind="wrong-decimal", stream="ethusdt@aggTrade")
     fault(it, "malformed", kind="oversize", stream="ethusdt@aggTrade")
 
@@ -166,7 +166,7 @@ def test_a_kept_frame_says_what_it_was(it: Run) -> None:
 
 
 @pytest.mark.parametrize("kind", ["invalid-json", "oversize", "error-body"])
-def test_a_bad_answer_over_rest_is_refused_counted_and_kept(it: Run, kind: str) -> None:
+def test_a_bad_response_over_rest_is_refused_counted_and_kept(it: Run, kind: str) -> None:
     """Of what is asked for while streams flow: trades that fell out of them, and order books. It is asked for again."""
     counted, kept, filled = rejected(it, kind), len(of_kind(it, kind)), it.figures().gap_rows_filled
     fault(it, "malformed", kind=kind, path="aggTrades")
@@ -189,7 +189,7 @@ def books(it: Run, symbol: str) -> int:
     )
 
 
-def test_an_event_of_the_future_never_reaches_postgres(it: Run) -> None:
+def test_an_event_from_the_future_never_reaches_postgres(it: Run) -> None:
     counted = rejected(it, "future")
     for stream in STREAMS:
         fault(it, "malformed", kind="future", stream=f"ethusdt@{stream}")
@@ -208,7 +208,7 @@ def test_an_event_of_the_future_never_reaches_postgres(it: Run) -> None:
         assert found == [(0,)], table
 
 
-def test_a_column_added_under_the_connector_is_ignored_and_counted(it: Run) -> None:
+def test_a_column_added_to_a_captured_table_is_ignored_and_counted(it: Run) -> None:
     def unknown() -> float:
         return samples(it).total("cryptocdc_consumer_unknown_fields_total", table="recent_trades")
 
@@ -221,7 +221,7 @@ def test_a_column_added_under_the_connector_is_ignored_and_counted(it: Run) -> N
     assert it.figures().dead_letters == 0
 
 
-def test_a_symbol_delisted_while_running_pauses_alone_and_the_status_says_so(
+def test_a_symbol_delisted_during_a_run_is_paused_alone_and_reported(
     it: Run, command_environment: dict[str, str]
 ) -> None:
     pids = it.programs.pids()
@@ -239,7 +239,7 @@ def test_a_symbol_delisted_while_running_pauses_alone_and_the_status_says_so(
     assert it.programs.pids() == pids
 
 
-def test_after_all_of_it_nothing_is_lost(it: Run) -> None:
+def test_nothing_is_lost_after_all_bad_input(it: Run) -> None:
     wait_for("no gap open", lambda: it.figures().gaps_open == 0, 120)
     it.stop_capture()
     report = prove(it.applied, it.servers, lambda _: None)
@@ -251,7 +251,7 @@ def test_after_all_of_it_nothing_is_lost(it: Run) -> None:
     assert_no_gap(it)
 
 
-# Rows that PostgreSQL itself refuses: what the checks before it let through.
+# Rows that PostgreSQL itself refuses after passing all earlier checks.
 
 
 def trade(trade_id: int, price: str = "1.50", symbol: str = "BTCUSDT") -> RecentTradesRow:
@@ -263,7 +263,7 @@ def trade(trade_id: int, price: str = "1.50", symbol: str = "BTCUSDT") -> Recent
 
 
 @pytest.mark.parametrize("count", [10, 500], ids=["by insert", "by copy"])
-def test_a_row_that_postgres_refuses_is_put_aside_and_its_neighbours_are_written(servers: Servers, count: int) -> None:
+def test_a_row_refused_by_postgres_is_rejected_alone(servers: Servers, count: int) -> None:
     """Also in a table with a column of its own, as an ALTER TABLE leaves it."""
     feed = feeds.parse(feed_document(f"bad-rows-{count}", ["BTCUSDT"], {"recentTrades": {"source": "websocket"}}))
     planned = plan(ResolvedFeed(feed, "simulated", ("BTCUSDT",)), servers.facts)
@@ -300,11 +300,11 @@ def test_a_row_that_postgres_refuses_is_put_aside_and_its_neighbours_are_written
     assert found == [(i, "1.50", "spot") for i in range(count)]
 
 
-# Names that are meant to break out. The model refuses them (test_command); what stands behind it quotes them.
+# Injected names. The model refuses them (test_command); the layers behind it quote them.
 
 
 @pytest.mark.parametrize("fid", ["x'; DROP SCHEMA victim; --", 'x"; DROP SCHEMA victim; --', "x$$; DROP SCHEMA victim"])
-def test_a_name_that_slipped_past_the_model_breaks_out_of_nothing(servers: Servers, fid: str) -> None:
+def test_postgres_and_kafka_treat_an_injected_name_as_a_name(servers: Servers, fid: str) -> None:
     names = Names(fid)
     stream = by_table("recent_trades")
     ask(servers, "CREATE SCHEMA IF NOT EXISTS victim")
@@ -322,7 +322,7 @@ def test_a_name_that_slipped_past_the_model_breaks_out_of_nothing(servers: Serve
 
 
 @pytest.mark.parametrize("fid", ["x'; DROP KEYSPACE victim; --", 'x"; DROP KEYSPACE victim; --'])
-def test_cassandra_takes_such_a_name_as_a_name_and_refuses_it(servers: Servers, fid: str) -> None:
+def test_cassandra_refuses_an_injected_name_as_a_name(servers: Servers, fid: str) -> None:
     from cassandra import InvalidRequest
 
     simple = "{'class': 'SimpleStrategy', 'replication_factor': 1}"

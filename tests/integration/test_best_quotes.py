@@ -32,7 +32,7 @@ def quotes_of(it: Run, symbol: str) -> list[tuple[int, int, int]]:
     )
 
 
-def test_best_quotes_are_captured_conflated_served_and_proven_though_the_producer_dies(start: Starter) -> None:
+def test_best_quotes_are_captured_served_and_proven_despite_a_killed_producer(start: Starter) -> None:
     with start(feed_document("quotes", SYMBOLS, TRADES)) as it:
         wait_for("the API", lambda: healthy(it.address))
         wait_for("trades", lambda: rows_in_cassandra(it, "recent_trades") > 20)

@@ -147,9 +147,7 @@ def test_status_shows_servers_and_feeds(ran: Answer, command: Command) -> None:
     assert "none of its programs runs" in shown
 
 
-def test_a_kafka_that_does_not_answer_does_not_hold_up_the_status(
-    ran: Answer, command_environment: dict[str, str]
-) -> None:
+def test_an_unresponsive_kafka_does_not_block_the_status(ran: Answer, command_environment: dict[str, str]) -> None:
     elsewhere = {**command_environment, "CRYPTOCDC_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
     answer = cryptocdc(elsewhere, "status", "--json", limit_s=60)
     assert answer.code == 0, answer
@@ -189,20 +187,20 @@ def ms(at: datetime) -> int:
     return int(at.replace(tzinfo=UTC).timestamp() * 1000)
 
 
-def test_a_window_without_a_row_proves_nothing(ran: Answer, command: Command, feed_file: Path) -> None:
+def test_a_window_without_rows_proves_nothing(ran: Answer, command: Command, feed_file: Path) -> None:
     answer = command("verify", "-f", feed_file, "--json", "--to", "2020-01-01")
     assert answer.code == 1, answer
     assert "nothing was compared" in answer.json()["reason"]
 
 
-def test_no_dead_letter_is_pending_after_a_sound_run(ran: Answer, command: Command, feed_file: Path) -> None:
+def test_no_dead_letter_is_pending_after_a_successful_run(ran: Answer, command: Command, feed_file: Path) -> None:
     listed = command("dlq", "list", "-f", feed_file, "--json")
     assert (listed.code, listed.json()["pending"]) == (0, 0)
     assert "no dead letter" in command("dlq", "list", "-f", feed_file).out
     assert command("dlq", "replay", "-f", feed_file, "--json").json()["replayed"] == 0
 
 
-def test_doctor_finds_nothing_in_the_way(ran: Answer, command: Command) -> None:
+def test_doctor_finds_no_problems(ran: Answer, command: Command) -> None:
     answer = command("doctor")
     assert answer.code == 0, answer
     for check in ("java", "jars", "ports", "disk", "memory", "exchange", "clock"):
@@ -218,7 +216,7 @@ def test_doctor_finds_nothing_in_the_way(ran: Answer, command: Command) -> None:
         ("CRYPTOCDC_CASSANDRA_PASSWORD", "wrong", "Cassandra"),
     ],
 )
-def test_verify_exits_3_and_names_the_server_that_is_elsewhere(
+def test_verify_exits_3_and_names_the_unreachable_server(
     ran: Answer, command: Command, feed_file: Path, setting: str, value: str, named: str
 ) -> None:
     answer = command("verify", "-f", feed_file, **{setting: value})
@@ -245,7 +243,7 @@ def test_a_feed_that_is_being_run_is_neither_run_twice_nor_deleted(
 
 
 @pytest.mark.parametrize("end", ["the terminal closes", "an impatient Ctrl-C"])
-def test_a_run_that_is_ended_leaves_none_of_its_programs(
+def test_a_terminated_run_leaves_no_programs_running(
     command_environment: dict[str, str], write: Callable[[Document], Path], platform: Platform, end: str
 ) -> None:
     file = write(feed_document("ended", ["BTCUSDT"], {"latestPrices": {}}))
@@ -273,7 +271,7 @@ def test_a_run_that_is_ended_leaves_none_of_its_programs(
 # Plan, apply
 
 
-def test_plan_shows_everything_and_makes_nothing(
+def test_plan_shows_everything_and_creates_nothing(
     command: Command, write: Callable[[Document], Path], servers: Servers, simulator_port: int
 ) -> None:
     """Also where no simulator runs that could be asked."""
@@ -298,7 +296,7 @@ def servers_password(name: str, command: Command) -> str:
     return str(command.__closure__[0].cell_contents[name])  # type: ignore[index]
 
 
-def test_apply_takes_over_what_may_change_and_names_what_it_did(
+def test_apply_applies_mutable_changes_and_reports_them(
     simulator: None, command: Command, write: Callable[[Document], Path], feed_file: Path
 ) -> None:
     more = command("apply", "-f", write(changed(symbols={"names": ["BTCUSDT", "BNBUSDT"]})))
@@ -324,7 +322,7 @@ def test_a_change_of_what_stored_rows_mean_is_refused(
     assert "spec.streams.recentTrades.kind: 'trade' is not accepted; accepted: 'aggregate'" in answer.err
 
 
-def test_a_symbol_that_is_not_listed_is_waited_for_with_what_may_have_been_meant(
+def test_an_unlisted_symbol_is_waited_for_with_similar_names_suggested(
     simulator: None, command: Command, write: Callable[[Document], Path]
 ) -> None:
     file = write(feed_document("unlisted", ["BTCUSDT", "ETHUSDD", "ZZZZZZ"], STREAMS))
@@ -340,7 +338,7 @@ def test_a_symbol_that_is_not_listed_is_waited_for_with_what_may_have_been_meant
     assert command("delete", "-f", file).code == 0
 
 
-def test_a_name_that_is_a_word_of_sql_and_of_cql_is_quoted_through_the_whole_pipeline(
+def test_a_reserved_word_as_feed_name_works_through_the_whole_pipeline(
     simulator: None, command: Command, write: Callable[[Document], Path], simulator_port: int, servers: Servers
 ) -> None:
     """Without a suffix, as a feed of a real exchange: its endpoints say where that is."""
@@ -358,7 +356,7 @@ def test_a_name_that_is_a_word_of_sql_and_of_cql_is_quoted_through_the_whole_pip
     assert "select" not in schemas(servers) | keyspaces(servers)
 
 
-def test_commands_find_by_themselves_that_a_run_fell_back_to_the_simulator(
+def test_commands_detect_that_a_run_fell_back_to_the_simulator(
     command: Command, write: Callable[[Document], Path]
 ) -> None:
     nowhere = {"rest": "http://127.0.0.1:1", "websocket": "ws://127.0.0.1:1"}
@@ -381,7 +379,7 @@ def test_commands_find_by_themselves_that_a_run_fell_back_to_the_simulator(
 # Backfill, delete; these change what the tests above look at
 
 
-def test_backfill_fetches_a_stretch_of_the_past_and_refuses_an_unknown_symbol(
+def test_backfill_fetches_a_past_range_and_refuses_an_unknown_symbol(
     simulator: None, command: Command, feed_file: Path, servers: Servers
 ) -> None:
     end = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)

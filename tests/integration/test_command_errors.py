@@ -1,4 +1,4 @@
-"""What the command `cryptocdc` says when it can't: the field, the option or the server by name, and its exit code."""
+"""Errors of the command `cryptocdc`: the field, the option or the server by name, and the exit code."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def feed_file(write: Callable[[Document | str], Path]) -> Path:
     return write(feed_document("errors", ["BTCUSDT"]))
 
 
-def test_all_mistakes_in_a_feed_are_reported_at_once(command: Command, write: Callable[[Document], Path]) -> None:
+def test_all_errors_in_a_feed_are_reported_at_once(command: Command, write: Callable[[Document], Path]) -> None:
     bad = {
         "apiVersion": "v1",
         "kind": "CryptoFeed",
@@ -69,7 +69,7 @@ def test_all_mistakes_in_a_feed_are_reported_at_once(command: Command, write: Ca
 
 
 @pytest.mark.parametrize("name", ["x'; DROP SCHEMA public; --", 'x"; DROP SCHEMA public; --', "x$$\n", "../x"])
-def test_names_made_to_break_out_are_refused_before_anything_is_touched(
+def test_injected_names_are_refused_before_anything_is_touched(
     command: Command, write: Callable[[Document], Path], servers: Servers, name: str
 ) -> None:
     before = schemas(servers)
@@ -102,7 +102,7 @@ def schemas(servers: Servers) -> set[str]:
     ],
     ids=["no yaml", "empty", "two", "a list"],
 )
-def test_a_file_that_is_no_feed_exits_2(
+def test_a_file_that_is_not_a_feed_exits_2(
     command: Command, write: Callable[[Document | str], Path], text: str, reported: str
 ) -> None:
     file = write(text)
@@ -128,16 +128,14 @@ def test_a_file_that_is_no_feed_exits_2(
     ],
     ids=" ".join,
 )
-def test_an_option_that_makes_no_sense_exits_2_and_is_named(
-    command: Command, feed_file: Path, arguments: list[str]
-) -> None:
+def test_an_invalid_option_exits_2_and_is_named(command: Command, feed_file: Path, arguments: list[str]) -> None:
     answer = command(*arguments, "-f", feed_file)
     assert answer.code == 2, answer
     assert any(argument in answer.err for argument in arguments if argument.startswith("--")), answer
     assert "Traceback" not in answer.err
 
 
-def test_where_no_server_was_ever_started_every_command_says_so(
+def test_every_command_reports_that_no_server_was_ever_started(
     command_environment: dict[str, str], feed_file: Path, platform: Platform
 ) -> None:
     beside = platform.settings.home  # where the servers' user may go

@@ -196,7 +196,7 @@ def test_rows_updates_deletes_and_the_snapshot_arrive(house: House) -> None:
     assert consumer.stop() == 0
 
 
-def test_a_rows_ttl_is_what_it_has_left_and_an_expired_row_is_not_written(house: House) -> None:
+def test_the_ttl_is_the_remaining_retention_and_an_expired_row_is_not_written(house: House) -> None:
     applied(house)
     consumer = house.consumer()
     day_old, too_old = house.now_ms - 24 * HOUR_MS, house.now_ms - 73 * HOUR_MS
@@ -260,7 +260,7 @@ def record(house: House, trade_id: int, **values: Any) -> bytes:
     return json.dumps(row | meta).encode()
 
 
-def test_three_consumers_share_the_work_and_a_killed_ones_share_moves(house: House) -> None:
+def test_three_consumers_share_the_work_and_take_over_from_a_killed_one(house: House) -> None:
     applied(house)
     three = [house.consumer() for _ in range(3)]
     total = len(house.plan.streams) * house.plan.feed.spec.scaling.partitions
@@ -292,7 +292,7 @@ def test_three_consumers_share_the_work_and_a_killed_ones_share_moves(house: Hou
     wait_for("every row", lambda: house.trade_ids() == set(range(sent)), limit_s=90)
 
 
-def test_a_column_added_under_the_connector_is_left_aside_and_counted(house: House) -> None:
+def test_a_column_added_to_a_captured_table_is_ignored_and_counted(house: House) -> None:
     applied(house)
     consumer = house.consumer()
     house.insert(RECENT_TRADES, [house.trade(1)])

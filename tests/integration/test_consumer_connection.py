@@ -53,7 +53,7 @@ class Address:
             each.close()
 
 
-def test_a_cassandra_that_comes_back_at_another_address_is_connected_to(
+def test_a_cassandra_that_returns_at_another_address_is_reconnected(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, port = (servers.cassandra.hosts, servers.cassandra.port), free_port()

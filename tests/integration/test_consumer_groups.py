@@ -30,7 +30,7 @@ for number in range({GROUPS}):
 """In a process of its own: what is feared is a crash of the whole process, in the client's own threads."""
 
 
-def test_a_group_that_nobody_has_used_can_be_asked_for_right_after_the_broker_has_started(
+def test_offsets_of_an_unused_group_can_be_read_right_after_the_broker_starts(
     platform: Platform, endpoints: Endpoints, servers: Servers
 ) -> None:
     apply_topics(servers.kafka, [Topic(TOPIC, 1, {})], 1)
@@ -48,7 +48,7 @@ def test_a_group_that_nobody_has_used_can_be_asked_for_right_after_the_broker_ha
         delete_topics(servers.kafka, [TOPIC])
 
 
-def test_who_is_in_no_group_is_not_taken_for_a_member_because_the_broker_answers(servers: Servers) -> None:
+def test_a_client_outside_its_group_is_not_a_member_although_the_broker_responds(servers: Servers) -> None:
     """The broker refuses a session that is shorter than it allows, again and again, and answers all else."""
     apply_topics(servers.kafka, [Topic(TOPIC, 1, {})], 1)
     membership = Membership("never-formed")

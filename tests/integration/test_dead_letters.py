@@ -135,7 +135,7 @@ def altered(**fields: object) -> bytes:
         "float", "null", "unknown op", "truncate", "truncate unwrapped",
     ],
 )  # fmt: skip
-def test_a_poison_record_becomes_a_dead_letter_and_its_partition_goes_on(
+def test_a_poison_record_becomes_a_dead_letter_and_its_partition_continues(
     it: Run, value: bytes | None, reason: str
 ) -> None:
     partition, offset = put_poison(it, value)
@@ -147,7 +147,7 @@ def test_a_poison_record_becomes_a_dead_letter_and_its_partition_goes_on(
     assert letter.key == b'{"symbol":"BTCUSDT"}'
 
 
-def test_what_only_cassandra_refuses_becomes_a_dead_letter_and_spares_its_neighbours(it: Run) -> None:
+def test_a_row_refused_only_by_cassandra_becomes_a_dead_letter_alone(it: Run) -> None:
     """A key beyond Cassandra's 64 KiB: sound by its types, refused by the server."""
     long = "X" * 70_000
     partition, offset = put_poison(it, altered(symbol=long), json.dumps({"symbol": long}).encode())
@@ -157,7 +157,7 @@ def test_what_only_cassandra_refuses_becomes_a_dead_letter_and_spares_its_neighb
     assert len(letter.value or b"") > 70_000
 
 
-def test_letters_are_listed_and_verify_counts_them_as_quarantined(it: Run, command: Any) -> None:
+def test_dead_letters_are_listed_and_verify_counts_them_as_quarantined(it: Run, command: Any) -> None:
     answer = command("dlq", "list", "--json")
     assert answer.code == 0, answer
     listed = answer.json()
@@ -167,13 +167,13 @@ def test_letters_are_listed_and_verify_counts_them_as_quarantined(it: Run, comma
     assert "not JSON" in shown.out
     assert f"{listed['pending']} pending" in shown.out
 
-    # None of them is a row of PostgreSQL's, so both sides are equal, and the letters stand beside that.
+    # None of them is a row in PostgreSQL, so both sides are equal although there are dead letters.
     verified = command("verify", "--json")
     assert verified.code == 0, verified
     assert verified.json()["quarantined"] == listed["pending"]
 
 
-def test_a_replay_writes_what_was_poison_for_a_cause_that_is_gone_and_refuses_the_rest_again(
+def test_a_replay_writes_records_whose_cause_is_gone_and_refuses_the_rest(
     it: Run, command: Any, refused_tables: Path
 ) -> None:
     poison = len(letters(it))

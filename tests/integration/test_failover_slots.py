@@ -122,7 +122,7 @@ def wait_safe(primary: Instance, standby: Instance) -> None:
     wait_for("the standby's copy is safe", safe, 120)
 
 
-def test_a_copy_is_safe_once_a_promotion_would_keep_it(pair: tuple[Instance, Instance]) -> None:
+def test_a_slot_copy_is_safe_once_a_promotion_would_keep_it(pair: tuple[Instance, Instance]) -> None:
     primary, standby = pair
     wait_safe(primary, standby)
     assert served(primary) == {"safe": 1, "lost": 0, "standby": 0, "orphaned": 0, "synced": 0, "temporary": 0}

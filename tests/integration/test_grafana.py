@@ -113,7 +113,7 @@ def reading(it: Run) -> Iterator[Any]:
         yield cursor
 
 
-def test_who_reads_for_a_dashboard_writes_nothing(it: Run, session: Session, chosen: grafana.Chosen) -> None:
+def test_the_dashboards_reader_can_not_write(it: Run, session: Session, chosen: grafana.Chosen) -> None:
     with pytest.raises(Unauthorized):
         session.execute(f'DELETE FROM "{chosen.feed}".newest_prices WHERE shard = 0')
     with reading(it) as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
@@ -121,7 +121,9 @@ def test_who_reads_for_a_dashboard_writes_nothing(it: Run, session: Session, cho
 
 
 @pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-cassandra", PERPETUAL_TABLES, others=True))
-def test_cql(session: Session, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
+def test_every_cql_query_returns_rows(
+    session: Session, chosen: grafana.Chosen, title: str, target: grafana.Target
+) -> None:
     statement = chosen.filled(target["target"])
     if "ALLOW FILTERING" in statement.upper():  # only within partitions that are named
         assert "shard = 0" in statement or any(
@@ -133,7 +135,7 @@ def test_cql(session: Session, chosen: grafana.Chosen, title: str, target: grafa
 
 
 @pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-postgresql", PERPETUAL_TABLES, others=True))
-def test_sql(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
+def test_every_sql_query_returns_rows(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
     with reading(it) as cursor:
         cursor.execute(chosen.filled(target["rawSql"]))
         assert cursor.description is not None
@@ -141,7 +143,7 @@ def test_sql(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target
 
 
 @pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-api", PERPETUAL_TABLES, others=True))
-def test_api(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
+def test_every_api_query_returns_rows(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
     asked = {chosen.filled(p["key"]): chosen.filled(p["value"]) for p in target["url_options"]["params"]}
     answer = requests.get(f"{it.address}{target['url']}", params=asked, timeout=30)
     assert answer.ok, answer.text
@@ -161,7 +163,7 @@ def of_statistics(source: str) -> list[tuple[str, grafana.Target]]:
     return found
 
 
-def test_statistics_older_than_a_day_are_in_no_panel(it: Run, session: Session, chosen: grafana.Chosen) -> None:
+def test_panels_leave_out_statistics_older_than_a_day(it: Run, session: Session, chosen: grafana.Chosen) -> None:
     shown = {}
     for title, target in of_statistics("cassandra"):
         shown["Cassandra", f"{title} {target['refId']}"] = {
@@ -177,7 +179,7 @@ def test_statistics_older_than_a_day_are_in_no_panel(it: Run, session: Session, 
     assert not [where for where, symbols in shown.items() if GAINER not in symbols or GONE in symbols]
 
 
-def test_variables(it: Run, session: Session, chosen: grafana.Chosen) -> None:
+def test_every_dashboard_variable_has_values(it: Run, session: Session, chosen: grafana.Chosen) -> None:
     feeds = [row[0] for row in session.execute(grafana.variable("market-cassandra", "feed")["query"])]
     assert chosen.feed in feeds
     symbols = session.execute(chosen.filled(grafana.variable("market-cassandra", "symbol")["query"]))
@@ -201,7 +203,7 @@ def test_variables(it: Run, session: Session, chosen: grafana.Chosen) -> None:
         assert cursor.fetchall() == [(interval,) for interval in captured]
 
 
-def test_the_spread_of_a_step_is_the_same_from_all_three_sources(
+def test_the_average_spread_of_a_step_is_the_same_from_all_three_sources(
     it: Run, session: Session, chosen: grafana.Chosen
 ) -> None:
     """Of steps that are over: while one runs, each source has seen another part of it."""
@@ -299,7 +301,7 @@ def scraped(url: str) -> int:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_promql(it: Run, prometheus: str, chosen: grafana.Chosen, name: str) -> None:
+def test_every_promql_query_returns_rows(it: Run, prometheus: str, chosen: grafana.Chosen, name: str) -> None:
     """Every query has rows, with no exception: what only a standby or a second broker has is there as 0."""
     instances = instances_of(prometheus, name)
     chosen = dataclasses.replace(chosen, instance="|".join(instances))
@@ -336,7 +338,7 @@ def label_values(url: str, query: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_feeds_to_choose_from(prometheus: str, chosen: grafana.Chosen, name: str) -> None:
+def test_the_feed_variable_lists_feeds(prometheus: str, chosen: grafana.Chosen, name: str) -> None:
     assert chosen.feed in label_values(prometheus, grafana.variable(name, "feed")["query"])
 
 

@@ -63,7 +63,7 @@ def test_the_only_market_is_captured_within_30_s_after_a_halt_of_40_s(start: Sta
         assert_whole(it, "BTCUSDT")
 
 
-def test_a_paused_market_stays_in_the_feed_is_shown_and_comes_back(
+def test_a_paused_market_stays_in_the_feed_and_is_captured_again(
     start: Starter, command_environment: dict[str, str]
 ) -> None:
     with start(feed_document("paused", ["BTCUSDT", "ETHUSDT"], STREAMS)) as it:
@@ -105,7 +105,7 @@ def test_a_market_that_is_not_listed_is_waited_for_and_captured_from_its_first_t
     assert_whole(waiting, "NEWUSDT")
 
 
-def test_the_list_of_a_maintenance_makes_no_symbol_unknown(waiting: Run) -> None:
+def test_during_maintenance_no_symbol_becomes_unknown(waiting: Run) -> None:
     wait_for("trades", lambda: trades(waiting, "BTCUSDT"), 90)
     fault(waiting, "maintenance", kind="odd-market", seconds=60)
     resolved = run.resolved(waiting.applied.document, waiting.chosen, ())

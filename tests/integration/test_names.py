@@ -56,7 +56,7 @@ def of_symbol(it: Run, table: str) -> object:
     return answer.ok and answer.json()
 
 
-def test_it_is_asked_for_page_by_page(it: Run) -> None:
+def test_rows_of_a_market_in_another_script_are_paged(it: Run) -> None:
     assert SYMBOL in [row["symbol"] for row in rows(it.address, "/symbols")]
     wait_for("ten trades", lambda: len(rows(it.address, "/recent_trades", symbol=SYMBOL)) > 10)
     end = rows(it.address, "/recent_trades", symbol=SYMBOL, limit=1)[0]["trade_time_ms"]
@@ -65,7 +65,7 @@ def test_it_is_asked_for_page_by_page(it: Run) -> None:
     assert {row["symbol"] for row in found} == {SYMBOL}
 
 
-def test_its_rows_are_pushed_to_who_subscribes_to_it(it: Run) -> None:
+def test_rows_of_a_market_in_another_script_are_pushed_to_subscribers(it: Run) -> None:
     url = f"{it.address.replace('http', 'ws')}/live?symbols={quote(SYMBOL)}"
     with websocket(url, open_timeout=20) as socket:
         assert json.loads(socket.recv(20))["symbols"] == [SYMBOL]
@@ -73,13 +73,13 @@ def test_its_rows_are_pushed_to_who_subscribes_to_it(it: Run) -> None:
     assert {row["symbol"] for row in pushed} == {SYMBOL}
 
 
-def test_its_alert_fires_by_its_name(it: Run) -> None:
+def test_an_alert_of_a_market_in_another_script_fires(it: Run) -> None:
     wait_for("the alert's record", lambda: records(it))
     assert [(record["id"], record["symbol"]) for record in records(it)] == [(f"{SYMBOL}/above/0.000001", SYMBOL)]
     wait_for("the metric", lambda: metric(it, "firing", symbol=SYMBOL) == 1)
 
 
-def test_one_of_its_rows_is_traced_through_the_partition_of_its_name(
+def test_a_row_of_a_market_in_another_script_is_traced(
     it: Run, command_environment: dict[str, str], tmp_path: Path
 ) -> None:
     file = tmp_path / "named.yaml"
@@ -93,8 +93,8 @@ def test_one_of_its_rows_is_traced_through_the_partition_of_its_name(
     assert kafka["partition"] == change_partition(SYMBOL, 6)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here; Debian's package chromium has it")
-def test_the_page_shows_it_with_the_digits_of_its_prices(it: Run) -> None:
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed; Debian's package chromium has it")
+def test_the_page_shows_small_prices_with_all_their_digits(it: Run) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1200, "height": 1130})
@@ -119,7 +119,7 @@ def test_the_page_shows_it_with_the_digits_of_its_prices(it: Run) -> None:
         browser.close()
 
 
-def test_all_of_it_is_proven_equal_and_candles_of_a_second_lie_in_days(it: Run) -> None:
+def test_everything_is_proven_equal_and_one_second_candles_have_daily_buckets(it: Run) -> None:
     assert_equal(finish(it))
     cluster, session = cassandra.connect(it.servers.cassandra, it.plan.names.keyspace)
     try:

@@ -91,7 +91,7 @@ def nulls(stream: Stream) -> dict[str, None]:
     return {column.name: None for column in stream.nullable}
 
 
-def test_a_running_connector_carries_nulls_once_a_table_of_an_earlier_release_is_adapted(it: Run, minute: int) -> None:
+def test_nulls_are_replicated_once_a_table_of_an_earlier_release_is_adapted(it: Run, minute: int) -> None:
     """While the producer goes on: candles of the captured symbol come all the time."""
     table = f"{quoted(it.plan.names.schema)}.{quoted(KLINES.table)}"
     sql(it, f"ALTER TABLE {table} " + ", ".join(f"ALTER {quoted(c.name)} SET NOT NULL" for c in KLINES.nullable))
@@ -109,7 +109,7 @@ def test_a_running_connector_carries_nulls_once_a_table_of_an_earlier_release_is
 
 
 @pytest.mark.parametrize("stream", NULLABLE, ids=lambda s: s.table)
-def test_a_row_with_nulls_is_the_same_everywhere_and_has_no_tombstone(
+def test_a_row_with_nulls_is_equal_everywhere_and_has_no_tombstone(
     it: Run, cql: Session, minute: int, stream: Stream
 ) -> None:
     put(it, stream, minute, **nulls(stream))
@@ -129,7 +129,7 @@ def test_a_row_with_nulls_is_the_same_everywhere_and_has_no_tombstone(
 
 
 @pytest.mark.parametrize("stream", NULLABLE, ids=lambda s: s.table)
-def test_a_value_may_become_null_and_a_null_a_value(it: Run, cql: Session, minute: int, stream: Stream) -> None:
+def test_a_value_can_become_null_and_a_null_a_value(it: Run, cql: Session, minute: int, stream: Stream) -> None:
     first, second = minute - 10 * MINUTE_MS, minute - 11 * MINUTE_MS
     put(it, stream, first)
     put(it, stream, second, **nulls(stream))
@@ -152,7 +152,7 @@ def test_a_value_may_become_null_and_a_null_a_value(it: Run, cql: Session, minut
     assert tombstones(read) == 0, "a row deletion within a living row is not counted as one"
 
 
-def test_the_newest_statistics_show_nothing_of_the_statistics_before(it: Run, minute: int) -> None:
+def test_the_newest_statistics_keep_no_values_of_earlier_ones(it: Run, minute: int) -> None:
     put(it, CRYPTO_24H_STATS, minute + 1000, trade_count=5)
     put(it, CRYPTO_24H_STATS, minute + 2000, trade_count=None)
 

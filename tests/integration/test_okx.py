@@ -28,7 +28,7 @@ STREAMS = {**ALL_STREAMS, "recentTrades": {"source": "websocket", "kind": "trade
 SPOT, SWAP, UNLISTED = "BTC-USDT", "ETH-USDT-SWAP", "NEW-USDT"
 
 
-def test_faults_on_spot_and_swap_cost_nothing_nor_does_a_market_that_is_not_listed(start: Starter) -> None:
+def test_faults_and_an_unlisted_market_lose_no_rows_of_spot_or_swap(start: Starter) -> None:
     """The venue refuses the subscriptions to an unlisted market, by name; when it is listed they are made again."""
     with start(feed_document("okx-faults", [SPOT, SWAP, UNLISTED], STREAMS, exchange="okx")) as it:
         wait_for("trades of both", lambda: all(len(trade_ids(it, symbol)) > 5 for symbol in (SPOT, SWAP)), 90)
@@ -52,7 +52,7 @@ def test_faults_on_spot_and_swap_cost_nothing_nor_does_a_market_that_is_not_list
     assert min(result["counts"].values()) > 0
 
 
-def test_mark_prices_open_interest_and_liquidations_of_a_swap_are_whole_and_equal(start: Starter) -> None:
+def test_mark_prices_open_interest_and_liquidations_are_complete_and_equal(start: Starter) -> None:
     """A spot market beside it has none of them; a killed producer and a cut leave no row different."""
     streams = {**PERPETUAL_STREAMS, "latestPrices": {}}
     with start(feed_document("okx-marks", [SPOT, SWAP], streams, exchange="okx")) as it:
@@ -101,7 +101,7 @@ def expected_books(folder: Path) -> dict[tuple[str, int], recorded.Book]:
     return books
 
 
-def test_a_capture_runs_through_exact_to_the_digit(start: Starter, okx_capture: Path) -> None:
+def test_a_capture_is_stored_exactly_to_the_digit(start: Starter, okx_capture: Path) -> None:
     streams = {name: ALL_STREAMS[name] for name in ("recentTrades", "crypto24hStats", "latestPrices", "orderBook")}
     keep = dict.fromkeys(("postgres", "kafka", "cassandra"), "keep")  # the recording is years old
     document = feed_document("okx-recorded", [SPOT], streams, exchange="okx", retention=keep)

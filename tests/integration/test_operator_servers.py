@@ -1,4 +1,4 @@
-"""What the operator does with the platform's servers, done with real ones: no cluster is needed for that."""
+"""The operator's work with the platform's servers, tested with real ones: this needs no cluster."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def made(servers: Servers, operated: PlatformServers) -> Iterator[Plan]:
     delete_topics(servers.kafka, [topic.name for topic in it.topics])
 
 
-def test_tables_are_missed_made_and_removed(operated: PlatformServers, made: Plan) -> None:
+def test_missing_tables_are_detected_created_and_removed(operated: PlatformServers, made: Plan) -> None:
     observed = operated.observe(made)
     assert observed.unreachable == {}
     assert observed.missing_tables == (
@@ -74,7 +74,9 @@ def test_tables_are_missed_made_and_removed(operated: PlatformServers, made: Pla
     assert len(operated.observe(made).missing_tables) == 5
 
 
-def test_a_table_that_left_the_publication_is_missed(servers: Servers, operated: PlatformServers, made: Plan) -> None:
+def test_a_table_missing_from_the_publication_is_detected(
+    servers: Servers, operated: PlatformServers, made: Plan
+) -> None:
     operated.apply_tables(made)
     postgres.apply_schema(
         servers.postgres, [f'ALTER PUBLICATION "{made.names.publication}" DROP TABLE "{made.names.schema}".klines']
@@ -82,7 +84,7 @@ def test_a_table_that_left_the_publication_is_missed(servers: Servers, operated:
     assert operated.observe(made).missing_tables == ("PostgreSQL klines",)
 
 
-def test_trades_of_another_kind_are_refused_in_plain_words(
+def test_trades_of_another_kind_are_refused_with_a_clear_message(
     servers: Servers, operated: PlatformServers, made: Plan
 ) -> None:
     operated.apply_tables(made)
@@ -107,14 +109,14 @@ def _any(kind: str) -> str:
     return {"text": "'x'", "boolean": "true"}.get(kind, "1")
 
 
-def test_symbols_come_and_go(servers: Servers, operated: PlatformServers, made: Plan) -> None:
+def test_symbols_are_written_and_removed(servers: Servers, operated: PlatformServers, made: Plan) -> None:
     apply_topics(servers.kafka, made.topics, 1)
     assert operated.write_symbols(made.names, made.symbols) == (["BTCUSDT", "ETHUSDT"], [])
     assert operated.write_symbols(made.names, made.symbols) == ([], [])
     assert operated.write_symbols(made.names, {}) == ([], ["BTCUSDT", "ETHUSDT"])
 
 
-def test_the_replicas_that_topics_have_are_seen(servers: Servers, operated: PlatformServers, made: Plan) -> None:
+def test_the_replicas_of_existing_topics_are_observed(servers: Servers, operated: PlatformServers, made: Plan) -> None:
     def seen() -> Mapping[str, int] | None:
         """None while Kafka does not answer: a broker that has just started has no coordinator for a while."""
         observed = operated.observe(made)
@@ -125,7 +127,7 @@ def test_the_replicas_that_topics_have_are_seen(servers: Servers, operated: Plat
     wait_for("both topics", lambda: seen() == {topic.name: 1 for topic in made.topics[:2]})
 
 
-def test_a_connector_whose_task_failed_is_stopped_forgotten_and_removed(
+def test_a_connector_with_a_failed_task_is_stopped_reset_and_removed(
     servers: Servers, operated: PlatformServers, made: Plan
 ) -> None:
     name, connect = made.names.connector, Connect(servers.connect.url)
@@ -159,7 +161,7 @@ def test_a_connector_whose_task_failed_is_stopped_forgotten_and_removed(
     assert operated.observe(made).slot is None
 
 
-def test_a_slot_that_is_gone_another_or_invalidated_is_lost_until_a_new_snapshot(
+def test_a_missing_replaced_or_invalidated_slot_is_lost_until_a_new_snapshot(
     platform: Platform, servers: Servers, operated: PlatformServers, made: Plan
 ) -> None:
     name, slot = made.names.connector, made.names.slot
@@ -241,7 +243,7 @@ def kept_log(platform: Platform, servers: Servers, limit: str) -> Iterator[Any]:
         connection.close()
 
 
-def test_a_role_may_do_what_it_is_granted_and_nothing_else(servers: Servers, made: Plan) -> None:
+def test_a_role_can_do_only_what_it_is_granted(servers: Servers, made: Plan) -> None:
     login = servers.cassandra.model_copy(update={"username": "operated_reader", "password": "first's"})
     writer = Role(login.model_copy(update={"username": "operated_writer"}), ("SELECT", "MODIFY"))
     try:

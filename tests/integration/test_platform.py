@@ -1,4 +1,4 @@
-"""The real servers: who gets in, what survives a crash, and what a cut-short start leaves behind."""
+"""The real servers: logins, durability across crashes, and interrupted starts."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_cassandra_has_no_default_superuser(servers: Servers) -> None:
     wait_for("the default superuser to be refused", refused, limit_s=10)
 
 
-def test_durability_is_not_for_sale(servers: Servers) -> None:
+def test_durability_settings_are_not_weakened(servers: Servers) -> None:
     connection = postgres.connect(servers.postgres, "test")
     cluster, session = cassandra.connect(servers.cassandra)
     try:
@@ -169,7 +169,7 @@ def test_a_dead_server_is_not_started_on_a_disk_that_is_nearly_full(
     check()
 
 
-def test_a_start_that_was_killed_half_way_is_repeated(platform: Platform) -> None:
+def test_an_interrupted_first_start_is_repeated(platform: Platform) -> None:
     """PostgreSQL with half a data folder and, as after a crash of the machine, a lock whose pid is another's by now."""
     home = platform.settings.home / "half-way"
     settings = PlatformSettings(home, replace(platform.settings.ports, postgres=platform.settings.ports.postgres + 1))

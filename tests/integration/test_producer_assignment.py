@@ -64,7 +64,7 @@ def test_symbols_are_shared_and_taken_over(servers: Servers, names: Names) -> No
         lambda: second.symbols and not first.symbols & second.symbols
         and first.symbols | second.symbols == SYMBOLS.keys(),
     )  # fmt: skip
-    # Cooperative: what did not move was never let go of.
+    # Cooperative: symbols that did not move were never released.
     assert set().union(*first.moved) == second.symbols
 
     first.stop()
@@ -73,7 +73,7 @@ def test_symbols_are_shared_and_taken_over(servers: Servers, names: Names) -> No
     assert second.symbols == SYMBOLS.keys()
 
 
-def test_a_producer_that_gets_no_partition_is_a_member_all_the_same(servers: Servers, names: Names) -> None:
+def test_a_producer_without_partitions_is_still_a_group_member(servers: Servers, names: Names) -> None:
     members = [Member(servers, names) for _ in range(PARTITIONS + 1)]
     try:
         wait_for("all of them in the group", lambda: all(member.in_group for member in members), 60)
@@ -85,7 +85,7 @@ def test_a_producer_that_gets_no_partition_is_a_member_all_the_same(servers: Ser
             member.stop()
 
 
-def test_a_symbol_comes_and_goes_while_running(servers: Servers, names: Names) -> None:
+def test_a_symbol_is_added_and_removed_while_running(servers: Servers, names: Names) -> None:
     member = Member(servers, names)
     wait_for("all symbols", lambda: member.symbols == SYMBOLS.keys())
     changed = {symbol: at for symbol, at in SYMBOLS.items() if symbol != "SYM3USDT"} | {"NEWUSDT": 2}
@@ -98,7 +98,7 @@ def test_a_symbol_comes_and_goes_while_running(servers: Servers, names: Names) -
     member.stop()
 
 
-def test_one_that_comes_later_reads_the_symbols_as_they_stand(servers: Servers, names: Names) -> None:
+def test_a_producer_that_joins_later_reads_the_current_symbols(servers: Servers, names: Names) -> None:
     left = {symbol: at for symbol, at in SYMBOLS.items() if at == 1}
     write_symbols(servers.kafka, names.symbols_topic, left)
 

@@ -71,11 +71,11 @@ def kline(interval: str, open_time: int, closed: bool, symbol: str = "BTCUSDT") 
     return Data(make_row(KlinesRow, symbol=symbol, interval=interval, open_time=open_time, closed=closed))
 
 
-def test_nothing_is_stored_of_a_symbol_that_is_new(servers: Servers) -> None:
+def test_a_new_symbol_has_nothing_stored(servers: Servers) -> None:
     assert stored(servers, kline("1h", AT, closed=False, symbol="ETHUSDT")) == Stored()
 
 
-def test_of_each_kind_the_newest_and_the_gaps_that_are_open(servers: Servers) -> None:
+def test_the_newest_row_of_each_stream_and_the_open_gaps_are_read(servers: Servers) -> None:
     gap = Gap("recent_trades", "BTCUSDT", "", 5, 6)
 
     found = stored(
@@ -89,7 +89,7 @@ def test_of_each_kind_the_newest_and_the_gaps_that_are_open(servers: Servers) ->
     assert found == Stored(7, AT + 7, {"1h": AT + 2 * HOUR}, (gap,), {"latest_prices": AT + 9})
 
 
-def test_where_no_kline_is_closed_the_end_of_the_oldest_is_the_next_to_come(servers: Servers) -> None:
+def test_without_a_closed_kline_the_oldest_open_one_is_the_next_to_close(servers: Servers) -> None:
     found = stored(
         servers,
         kline("1m", AT, closed=False),

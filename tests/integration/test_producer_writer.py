@@ -1,4 +1,4 @@
-"""The writer on a real PostgreSQL: the newest version wins, nothing is lost, and one bad row hurts no other."""
+"""The writer on a real PostgreSQL: the newest version wins, nothing is lost, and one bad row does not affect others."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def trade(number: int, at: int = AT) -> RecentTradesRow:
 
 @pytest.mark.parametrize("keys", [3, 300], ids=["values", "copy"])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_newest_version_wins_in_whichever_order_and_batches(
+def test_the_newest_version_wins_in_any_order_and_batches(
     database: Database, writing: Writing, keys: int, seed: int
 ) -> None:
     rows = [price(f"S{key}", f"{version}.5000", version) for key in range(keys) for version in range(1, 5)]
@@ -119,7 +119,7 @@ def test_the_newest_version_wins_in_whichever_order_and_batches(
     assert (found, count) == ([("4.5000", 4)], [(keys,)])
 
 
-def test_values_arrive_digit_by_digit(database: Database, writing: Writing) -> None:
+def test_values_are_stored_digit_by_digit(database: Database, writing: Writing) -> None:
     book = OrderBookRow(
         symbol="BTCUSDT", bucket_time=AT, last_update_id=5, bid_prices=["1.50000000", "1"],
         bid_quantities=["0.00000001", "2.0"], ask_prices=[], ask_quantities=[], event_time=AT + 7, received_at=AT + 8,
@@ -154,7 +154,7 @@ def test_a_null_is_stored_as_null_and_refused_where_the_column_is_not_nullable(
     assert 'null value in column "price"' in problem
 
 
-def test_a_table_of_an_earlier_release_takes_nulls_once_the_feed_is_applied(
+def test_a_table_of_an_earlier_release_accepts_nulls_once_the_feed_is_applied(
     database: Database, writing: Writing, servers: Servers
 ) -> None:
     """Earlier releases created every column NOT NULL. Its rows, and its partitions' constraints, are there already."""
@@ -184,9 +184,7 @@ def test_a_table_of_an_earlier_release_takes_nulls_once_the_feed_is_applied(
     assert not writing.refused
 
 
-def test_a_deadlock_with_a_writer_does_not_keep_a_table_from_being_adapted(
-    database: Database, servers: Servers
-) -> None:
+def test_a_deadlock_with_a_writer_does_not_prevent_adapting_a_table(database: Database, servers: Servers) -> None:
     for table, column in (("recent_trades", "first_trade_id"), ("order_book", "last_update_id")):
         database.run(f"ALTER TABLE {NAMES.schema}.{table} ALTER {column} SET NOT NULL")
     statements = ddl.postgres_schema(NAMES, STREAMS, servers.replication.user)
@@ -221,7 +219,7 @@ def test_applying_a_feed_again_locks_no_table(database: Database, servers: Serve
         reader.close()
 
 
-def test_partitions_are_made_for_any_day_and_made_again_when_dropped(database: Database, writing: Writing) -> None:
+def test_partitions_are_created_for_any_day_and_recreated_when_dropped(database: Database, writing: Writing) -> None:
     days = [AT, AT + DAY, AT + 400 * DAY]
     writing.intake.put_rows([price("X", "1", 1, at) for at in days])
     wait_for("the rows", lambda: len(database.rows(f"SELECT FROM {NAMES.schema}.latest_prices")) == 3)
@@ -237,7 +235,7 @@ def test_partitions_are_made_for_any_day_and_made_again_when_dropped(database: D
 
 
 @pytest.mark.parametrize("many", [20, 1000], ids=["values", "copy"])
-def test_rows_that_postgresql_refuses_hurt_no_other(database: Database, writing: Writing, many: int) -> None:
+def test_rows_refused_by_postgresql_do_not_affect_others(database: Database, writing: Writing, many: int) -> None:
     database.run(f"ALTER TABLE {NAMES.schema}.recent_trades ADD CONSTRAINT theirs CHECK (trade_id <> 7)")
     rows = [trade(number) for number in range(many)]
     too_great = replace(trade(0), trade_id=2**70)
@@ -264,7 +262,7 @@ def test_a_gap_is_committed_with_its_row_and_ended_after_its_filling(database: D
     assert database.rows(state) == [(2, 4, "filled", "", False)]
 
 
-def test_connections_that_break_cost_no_row(database: Database, writing: Writing) -> None:
+def test_broken_connections_lose_no_rows(database: Database, writing: Writing) -> None:
     for number in range(0, 2000, 20):
         writing.intake.put_rows([trade(n) for n in range(number, number + 20)])
         if number % 400 == 0:
@@ -277,7 +275,7 @@ def test_connections_that_break_cost_no_row(database: Database, writing: Writing
     assert database.rows(f"SELECT count(*), max(trade_id) FROM {NAMES.schema}.recent_trades") == [(2000, 1999)]
 
 
-def test_a_postgresql_that_is_away_is_waited_for(database: Database, servers: Servers) -> None:
+def test_the_writer_waits_while_postgresql_is_down(database: Database, servers: Servers) -> None:
     away = [True]
     reach = database.connect
 
@@ -295,7 +293,9 @@ def test_a_postgresql_that_is_away_is_waited_for(database: Database, servers: Se
     assert database.rows(f"SELECT count(*) FROM {NAMES.schema}.recent_trades") == [(500,)]
 
 
-def test_a_table_of_trades_never_takes_the_other_kinds(database: Database, writing: Writing, servers: Servers) -> None:
+def test_a_table_of_trades_never_gets_trades_of_another_kind(
+    database: Database, writing: Writing, servers: Servers
+) -> None:
     aggregate, raw = (ddl.trade_kind(NAMES, kind) for kind in ("aggregate", "trade"))
     postgres.apply_schema(servers.postgres, [raw, aggregate, aggregate])
     writing.intake.put_rows([trade(1)])

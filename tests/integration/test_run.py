@@ -127,7 +127,7 @@ def test_a_gap_in_the_trades_is_found_and_filled(start: Starter) -> None:
     assert_equal(result)
 
 
-def test_a_candle_that_a_first_start_left_open_is_closed_by_the_next(start: Starter) -> None:
+def test_a_candle_left_open_by_a_first_start_is_closed_by_the_next(start: Starter) -> None:
     """Nothing closed is stored then, from which the search for gaps could go on."""
 
     def klines(it: Run) -> dict[int, bool]:
@@ -175,7 +175,7 @@ def captured_by(it: Run) -> dict[str, int]:
     return found
 
 
-def test_two_producers_and_three_consumers_share_the_work_and_one_of_each_dies(shared_run: Run) -> None:
+def test_two_producers_and_three_consumers_share_the_work_although_one_of_each_dies(shared_run: Run) -> None:
     it, started = shared_run, time.monotonic()
     wait_for("symbols spread over both producers", lambda: sorted(captured_by(it).values())[:1] > [0], 90)
     wait_for("every symbol captured", lambda: sum(captured_by(it).values()) == 8, 90)
@@ -212,7 +212,7 @@ def test_a_server_restarted_under_load_loses_nothing(start: Starter, server: str
     assert_equal(result)
 
 
-def test_an_exchange_that_is_away_for_a_while_costs_no_trade(start: Starter) -> None:
+def test_a_temporarily_unreachable_exchange_loses_no_trades(start: Starter) -> None:
     with start(feed_document("away", ["BTCUSDT", "ETHUSDT"], {"recentTrades": {"source": "websocket"}})) as it:
         assert it.simulator is not None
         wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 20)
@@ -227,7 +227,7 @@ def test_an_exchange_that_is_away_for_a_while_costs_no_trade(start: Starter) -> 
     assert_equal(result)
 
 
-def test_symbols_come_and_go_without_a_restart(start: Starter) -> None:
+def test_symbols_are_added_and_removed_without_a_restart(start: Starter) -> None:
     document = feed_document("comego", ["BTCUSDT", "ETHUSDT"])
     with start(document) as it:
         wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 20)
@@ -248,7 +248,7 @@ def test_symbols_come_and_go_without_a_restart(start: Starter) -> None:
     assert_equal(result)
 
 
-def test_a_stream_added_while_running_is_carried_and_watched_over(start: Starter) -> None:
+def test_a_stream_added_during_a_run_is_carried_and_monitored(start: Starter) -> None:
     prices, trades = {"latestPrices": {"source": "websocket"}}, {"recentTrades": {"source": "websocket"}}
     with start(feed_document("grown", ["BTCUSDT"], prices)) as it:
         wait_for("prices", lambda: rows_in_cassandra(it, "latest_prices"))
@@ -281,7 +281,7 @@ def test_a_run_that_ends_while_a_gap_is_open_fills_it_first(start: Starter) -> N
     assert_equal(result)
 
 
-def test_a_stream_that_leaves_and_comes_back_lacks_nothing(start: Starter) -> None:
+def test_a_stream_removed_and_added_again_lacks_nothing(start: Starter) -> None:
     """Its producers write until they are replaced, and what they write is carried all the same."""
     prices, trades = {"latestPrices": {"source": "websocket"}}, {"recentTrades": {"source": "websocket"}}
     with start(feed_document("back", ["BTCUSDT"], {**prices, **trades})) as it:
@@ -320,9 +320,7 @@ def change(it: Run, document: dict[str, Any]) -> None:
     wait_for("the change taken over", lambda: it.applied == applied and it.event == "change to the feed applied", 90)
 
 
-def test_top_is_looked_at_again_after_a_day_until_that_has_worked(
-    start: Starter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_top_is_resolved_again_after_a_day_until_it_succeeds(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:
     # The run's own daily look would run beside the calls below.
     monkeypatch.setattr(run, "RESOLVE_LOOK_S", 3600.0)
     with start(feed_document("daily", 3, {"latestPrices": {"source": "websocket"}})) as it:
@@ -364,7 +362,7 @@ def quiet(it: Run, symbol: str, seconds: float = 3) -> bool:
     return len(trade_ids(it, symbol)) == before and len(trade_ids(it, "BTCUSDT")) > others
 
 
-def test_a_second_start_keeps_the_data_and_goes_on(start: Starter) -> None:
+def test_a_second_start_keeps_the_data_and_continues(start: Starter) -> None:
     document = feed_document("again", ["BTCUSDT"], {"recentTrades": {"source": "websocket"}})
     with start(document) as it:
         wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 20)
@@ -380,7 +378,7 @@ def test_a_second_start_keeps_the_data_and_goes_on(start: Starter) -> None:
     assert second["rows"] > first["rows"]
 
 
-def test_a_capture_runs_through_exact_to_the_digit(start: Starter, spot_capture: Path) -> None:
+def test_a_capture_is_stored_exactly_to_the_digit(start: Starter, spot_capture: Path) -> None:
     """The recorded capture against an independent application of the recorded snapshots and diffs."""
     from tests.integration import recorded
 

@@ -36,7 +36,7 @@ QUIET, UNLISTED = "TRX-USD", "NEW-USD"
 """Minutes may pass without a trade of the first one."""
 
 
-def test_matches_that_were_cut_dropped_and_repeated_are_whole_and_equal(start: Starter) -> None:
+def test_dropped_and_repeated_matches_end_complete_and_equal(start: Starter) -> None:
     """Also those of a market that is refused by name, since it is listed later."""
     document = feed_document("coinbase-faults", [*SYMBOLS, QUIET, UNLISTED], STREAMS, exchange="coinbase")
     with start(document) as it:
@@ -86,7 +86,7 @@ def expected_books(folder: Path) -> dict[tuple[str, int], recorded.Book]:
     return books
 
 
-def test_a_recording_runs_through_exact_to_the_digit(start: Starter, coinbase_capture: Path) -> None:
+def test_a_recording_is_stored_exactly_to_the_digit(start: Starter, coinbase_capture: Path) -> None:
     names = sorted({frame["product_id"] for frame in frames(coinbase_capture)})
     streams = {name: settings for name, settings in STREAMS.items() if name != "klines"}
     keep = dict.fromkeys(("postgres", "kafka", "cassandra"), "keep")  # the recording is years old

@@ -19,7 +19,7 @@ from tests.integration.waiting import wait_for
 pytestmark = pytest.mark.platform
 
 
-def test_perpetuals_that_were_cut_dropped_and_repeated_are_whole_and_equal(start: Starter) -> None:
+def test_dropped_and_repeated_perpetual_data_ends_complete_and_equal(start: Starter) -> None:
     with start(feed_document("perpetuals", ["BTCUSDT", "ETHUSDT"], exchange="binance-usdm")) as it:
         assert it.applied.rest_url.endswith("/binance-usdm")
         wait_for("rows of every stream in Cassandra", lambda: all(rows_in_cassandra(it, t) for t in TABLES), 120)
@@ -78,7 +78,7 @@ def panels_have_rows(it: Run) -> None:
         assert requests.get(f"{it.address}{target['url']}", params=asked, timeout=30).json(), title
 
 
-def test_recorded_perpetuals_run_through_exact_to_the_digit(start: Starter, futures_capture: Path) -> None:
+def test_recorded_perpetuals_are_stored_exactly_to_the_digit(start: Starter, futures_capture: Path) -> None:
     document = recorded.feed()
     document["metadata"]["name"] = "recorded-perpetuals"
     document["spec"] |= {"exchange": "binance-usdm", "symbols": {"names": ["SUSHIUSDT", "AKROUSDT"]}}

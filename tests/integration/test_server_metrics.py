@@ -78,7 +78,7 @@ def test_a_restarted_server_gets_its_exporter_again(
     assert A_METRIC["postgres"] in exposition(watched, "postgres")
 
 
-def test_exporters_of_another_command_are_left_as_they_are(
+def test_exporters_of_another_command_are_left_alone(
     watched: Platform, lender: ServerMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lender.step()
@@ -92,7 +92,9 @@ def test_exporters_of_another_command_are_left_as_they_are(
         assert metric in exposition(watched, server), server
 
 
-def test_a_port_that_another_program_holds_is_named_and_the_server_lives(platform: Platform, watched: Platform) -> None:
+def test_a_port_held_by_another_program_is_named_and_the_server_keeps_running(
+    platform: Platform, watched: Platform
+) -> None:
     """The exporter itself would end its JVM."""
     platform.restart("kafka")  # one without an exporter
     pids = watched.pids()
@@ -101,7 +103,7 @@ def test_a_port_that_another_program_holds_is_named_and_the_server_lives(platfor
         assert watched.pids() == pids
 
 
-def test_a_second_exporter_at_another_port_is_refused_and_the_server_lives(
+def test_a_second_exporter_at_another_port_is_refused_and_the_server_keeps_running(
     watched: Platform, lender: ServerMetrics
 ) -> None:
     """The exporter itself would end its JVM."""
@@ -112,7 +114,7 @@ def test_a_second_exporter_at_another_port_is_refused_and_the_server_lives(
     assert A_METRIC["connect"] in exposition(watched, "connect")
 
 
-def test_a_port_of_postgres_that_another_program_holds_is_named(watched: Platform) -> None:
+def test_a_postgres_port_held_by_another_program_is_named(watched: Platform) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         assert "CRYPTOCDC_POSTGRES_METRICS_PORT" in refused(watched, postgres=held.getsockname()[1])
 

@@ -54,7 +54,7 @@ def test_the_client_reads_everything_over_rest(client: Client) -> None:
     assert client.get_historical_trades(symbol="BTCUSDT", fromId=trades[0]["id"], limit=20) == trades
 
 
-def test_the_client_walks_history(client: Client) -> None:
+def test_the_client_reads_history_page_by_page(client: Client) -> None:
     klines = client.get_historical_klines("BTCUSDT", "1m", "3 hours ago UTC", "1 hour ago UTC")
     assert len(klines) in (120, 121)
     assert [b[0] - a[0] for a, b in pairwise(klines)] == [60_000] * (len(klines) - 1)
@@ -97,7 +97,7 @@ async def manager(port: int) -> AsyncIterator[tuple[AsyncClient, BinanceSocketMa
         await client.close_connection()
 
 
-def test_the_client_hears_live_trades_klines_and_books(port: int) -> None:
+def test_the_client_receives_live_trades_klines_and_books(port: int) -> None:
     async def listen() -> None:
         async with manager(port) as (client, sockets):
             async with sockets.aggtrade_socket("BTCUSDT") as stream:
@@ -132,7 +132,7 @@ def test_the_client_hears_live_trades_klines_and_books(port: int) -> None:
     asyncio.run(asyncio.wait_for(listen(), 60))
 
 
-def test_the_clients_order_book_follows_ours(port: int) -> None:
+def test_the_clients_order_book_equals_the_simulators(port: int) -> None:
     async def follow() -> None:
         async with manager(port) as (client, sockets), sockets.depth_socket("SOLUSDT", interval=100) as stream:
             diffs = [await stream.recv()]
@@ -186,7 +186,7 @@ def test_subscriptions_change_on_a_live_connection(port: int) -> None:
     asyncio.run(change())
 
 
-def test_more_than_five_messages_a_second_close_the_connection(port: int) -> None:
+def test_more_than_five_messages_per_second_close_the_connection(port: int) -> None:
     async def hurry() -> None:
         async with connect(f"ws://127.0.0.1:{port}/ws") as socket:
             for id in range(7):
@@ -228,7 +228,7 @@ def test_a_cut_has_no_closing_handshake(port: int) -> None:
     asyncio.run(cut())
 
 
-def test_a_silent_connection_stays_open_and_a_new_one_speaks(port: int) -> None:
+def test_a_silenced_connection_stays_open_and_a_new_one_receives_frames(port: int) -> None:
     async def silence() -> None:
         async with subscribed(port, "btcusdt@aggTrade") as silent:
             await silent.recv()
@@ -260,7 +260,7 @@ def test_a_shutdown_is_announced_before_the_end(port: int) -> None:
     asyncio.run(shutdown())
 
 
-def test_duplicates_and_a_gap_in_the_book(port: int) -> None:
+def test_duplicates_and_a_gap_in_the_book_reach_the_client(port: int) -> None:
     async def both() -> None:
         async with subscribed(port, "btcusdt@depth@100ms") as socket:
             await socket.recv()
@@ -327,7 +327,7 @@ def test_malformed_frames_reach_the_client(port: int, kind: str) -> None:
     asyncio.run(bad())
 
 
-def test_listing_delisting_and_a_crash(port: int) -> None:
+def test_listing_delisting_and_a_crash_occur_on_request(port: int) -> None:
     async def change() -> None:
         async with subscribed(port, "freshusdt@aggTrade", "solusdt@aggTrade", "uniusdt@aggTrade") as socket:
             price = float((await until(socket, lambda f: f["data"]["s"] == "SOLUSDT"))[-1]["data"]["p"])
@@ -344,7 +344,7 @@ def test_listing_delisting_and_a_crash(port: int) -> None:
     asyncio.run(change())
 
 
-def test_health_metrics_and_state(port: int) -> None:
+def test_health_metrics_and_state_are_served(port: int) -> None:
     base = f"http://127.0.0.1:{port}"
     assert requests.get(f"{base}/healthz", timeout=10).text == "ok\n"
     assert "cryptocdc_simulator_frames_total" in requests.get(f"{base}/metrics", timeout=10).text

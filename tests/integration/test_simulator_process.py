@@ -10,7 +10,7 @@ from pathlib import Path
 from .simulator import get, running, state, subscribed, until
 
 
-def test_a_connection_ends_after_its_life() -> None:
+def test_a_connection_ends_after_its_lifetime() -> None:
     async def live(port: int) -> None:
         async with subscribed(port, "btcusdt@aggTrade") as socket:
             await until(socket, lambda frame: frame["stream"] == "!serverShutdown")

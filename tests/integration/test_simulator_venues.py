@@ -68,7 +68,7 @@ def test_an_acknowledgement_comes_first_then_the_snapshot_then_its_updates(port:
     asyncio.run(follow())
 
 
-def test_a_text_ping_is_answered_by_a_text_pong(port: int) -> None:
+def test_a_text_ping_gets_a_text_pong(port: int) -> None:
     async def ping() -> None:
         async with okx(port) as socket:
             await socket.send("ping")
@@ -77,7 +77,7 @@ def test_a_text_ping_is_answered_by_a_text_pong(port: int) -> None:
     asyncio.run(ping())
 
 
-def test_a_shutdown_is_announced_in_the_venues_words(port: int) -> None:
+def test_a_shutdown_is_announced_with_the_venues_message(port: int) -> None:
     async def wait() -> None:
         async with okx(port) as socket:
             await socket.send("ping")
@@ -90,7 +90,7 @@ def test_a_shutdown_is_announced_in_the_venues_words(port: int) -> None:
     asyncio.run(wait())
 
 
-def test_faults_strike_one_venue_alone(port: int) -> None:
+def test_faults_affect_only_one_venue(port: int) -> None:
     fault(port, "refuse", venue="/okx", status=429, seconds=60)
     assert requests.get(f"http://127.0.0.1:{port}/okx/api/v5/public/time", timeout=10).status_code == 429
     assert requests.get(f"http://127.0.0.1:{port}/api/v3/ping", timeout=10).status_code == 200
@@ -109,7 +109,7 @@ def coinbase(port: int, path: str = "/coinbase") -> connect:
 
 
 @pytest.mark.parametrize("path", ["/coinbase", "/coinbase/"])
-def test_matches_go_on_from_the_last_one_and_rest_has_them(port: int, path: str) -> None:
+def test_matches_continue_from_the_last_one_and_are_available_over_rest(port: int, path: str) -> None:
     async def follow() -> list[Any]:
         async with coinbase(port, path) as socket:
             await socket.send(json.dumps({"type": "subscribe", "product_ids": ["BTC-USD"], "channels": ["matches"]}))
@@ -125,7 +125,7 @@ def test_matches_go_on_from_the_last_one_and_rest_has_them(port: int, path: str)
     assert page.headers["cb-after"] == str(first)
 
 
-def test_who_does_not_subscribe_is_disconnected(port: int) -> None:
+def test_a_client_that_does_not_subscribe_is_disconnected(port: int) -> None:
     async def wait() -> None:
         async with coinbase(port) as socket:
             with pytest.raises(ConnectionClosedError) as closed:

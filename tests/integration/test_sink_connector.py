@@ -116,7 +116,7 @@ def test_rows_updates_deletes_nulls_and_derived_tables_arrive(house: House) -> N
     assert sink.step() == ""
 
 
-def test_a_rows_ttl_is_what_it_has_left_and_an_expired_row_is_not_written(house: House) -> None:
+def test_the_ttl_is_the_remaining_retention_and_an_expired_row_is_not_written(house: House) -> None:
     written_by_connect(house)
     day_old, too_old = house.now_ms - 24 * HOUR_MS, house.now_ms - 73 * HOUR_MS
     house.insert(RECENT_TRADES, [house.trade(3, at=too_old), house.trade(2, at=day_old), house.trade(1)])
@@ -126,7 +126,7 @@ def test_a_rows_ttl_is_what_it_has_left_and_an_expired_row_is_not_written(house:
     assert 47 * 3600 < ttls[2] <= 48 * 3600
 
 
-def test_a_poison_record_is_a_dead_letter_as_the_consumers_and_can_be_replayed(
+def test_a_poison_record_becomes_the_same_dead_letter_as_the_consumers_and_is_replayable(
     house: House, command_environment: dict[str, str]
 ) -> None:  # fmt: skip
     sink = written_by_connect(house)

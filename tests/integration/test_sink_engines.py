@@ -26,7 +26,7 @@ def sink_state(it: Run) -> tuple[str, ...] | None:
     return None if state is None else state.tasks
 
 
-def test_a_feed_changes_its_engine_twice_under_load_with_kills_and_stays_equal(
+def test_switching_the_sink_engine_twice_with_kills_ends_equal(
     start: Starter, platform: Platform, command_environment: dict[str, str], tmp_path: Path
 ) -> None:
     scaling = {"partitions": 6, "producers": 1, "consumers": 2}

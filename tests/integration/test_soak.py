@@ -39,7 +39,7 @@ def test_all_streams_of_20_symbols_arrive(start: Starter) -> None:
     assert_equal(result)
 
 
-def test_a_producer_a_consumer_and_every_server_killed_on_the_way_lose_nothing(start: Starter) -> None:
+def test_killing_a_producer_a_consumer_and_every_server_loses_nothing(start: Starter) -> None:
     scaling = {"partitions": 6, "producers": 2, "consumers": 2}
     with start(feed_document("soak-kills", SYMBOLS, ALL_STREAMS, scaling=scaling)) as it:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The end-to-end tests' topic operator on a real broker: what it makes, what it refuses, and in which words."""
+"""The end-to-end tests' topic operator on a real broker: what it creates, what it refuses, and with which message."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def turn(api: Api, settings: KafkaSettings) -> None:
     topics.topics(api, CLUSTER, settings)  # type: ignore[arg-type]
 
 
-def test_a_topic_is_made_and_gets_more_partitions(api: Api, settings: KafkaSettings) -> None:
+def test_a_topic_is_created_and_gets_more_partitions(api: Api, settings: KafkaSettings) -> None:
     api.change(partitions=2, replicas=1, config={"retention.ms": 60000})
     turn(api, settings)
     assert api.condition == {"type": "Ready", "status": "True"}
@@ -99,14 +99,14 @@ def test_other_replicas_and_fewer_partitions_are_not_supported(api: Api, setting
     assert (api.condition["status"], api.condition["reason"]) == ("False", "NotSupported")
 
 
-def test_what_kafka_refuses_is_said_in_its_words(api: Api, settings: KafkaSettings) -> None:
+def test_refusals_of_kafka_are_reported_with_its_message(api: Api, settings: KafkaSettings) -> None:
     api.change(partitions=1, replicas=3)
     turn(api, settings)
     assert (api.condition["type"], api.condition["status"], api.condition["reason"]) == ("Ready", "False", "KafkaError")
     assert "org.apache.kafka.common.errors.InvalidReplicationFactorException: " in api.condition["message"]
 
 
-def test_a_topic_goes_a_while_after_its_deletion(api: Api, settings: KafkaSettings) -> None:
+def test_a_topic_is_removed_some_time_after_its_deletion(api: Api, settings: KafkaSettings) -> None:
     api.change(partitions=1, replicas=1)
     turn(api, settings)
     name = api.item["metadata"]["name"]

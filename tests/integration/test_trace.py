@@ -1,4 +1,4 @@
-"""One row followed through every hop of the platform, by the command and by the API; and where a trail breaks off."""
+"""One row traced through every hop of the platform, by the command and the API; and where a trace ends."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def trace(command_environment: dict[str, str], file: Path) -> Tracing:
 
 
 @pytest.mark.parametrize("stream", list(ALL_STREAMS))
-def test_the_next_row_is_followed_from_its_frame_to_cassandra(trace: Tracing, it: Run, stream: str) -> None:
+def test_the_next_row_is_traced_from_its_frame_to_cassandra(trace: Tracing, it: Run, stream: str) -> None:
     answer = trace("--stream", stream, "--json", "--limit", 60)
     assert answer.code == 0, answer.err
     found = answer.json()
@@ -114,7 +114,7 @@ def test_the_newest_row_of_every_table_is_traced_by_the_api(it: Run, table: str)
     assert found[3]["facts"]["partition"] >= 0
 
 
-def test_a_row_of_the_past_is_found_by_its_key_and_the_exchange_is_asked_for_it_again(trace: Tracing) -> None:
+def test_a_past_row_is_found_by_its_key_and_requested_from_the_exchange_again(trace: Tracing) -> None:
     earlier = trace("--json").json()
     answer = trace(*keyed(earlier))
     assert answer.code == 0, answer.err
@@ -123,7 +123,7 @@ def test_a_row_of_the_past_is_found_by_its_key_and_the_exchange_is_asked_for_it_
     assert "equal digit by digit: frame, PostgreSQL, Kafka, Cassandra" in answer.out
 
 
-def test_a_row_that_cassandra_has_lost_ends_at_kafka(trace: Tracing, it: Run, cql: Session) -> None:
+def test_the_trace_of_a_row_missing_from_cassandra_ends_at_kafka(trace: Tracing, it: Run, cql: Session) -> None:
     found = trace("--json").json()
     key, bucket = found["key"], found["hops"][4]["facts"]["hour"]
     where = f"symbol = '{SYMBOL}' AND hour = '{bucket}' AND trade_time = '{key['trade_time']}'"

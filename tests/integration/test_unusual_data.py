@@ -1,4 +1,4 @@
-"""What an exchange does on an unusual day: ids that begin again, candles revised after their end, rows that are odd."""
+"""Unusual data from an exchange: restarted ids, candles revised after their end, odd rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def newest_book(it: Run, symbol: str) -> tuple[int, int]:
     return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
 
 
-def test_a_book_whose_update_ids_begin_again_goes_on_with_the_new_ones(start: Starter) -> None:
+def test_a_book_whose_update_ids_restart_continues_with_the_new_ones(start: Starter) -> None:
     streams = {"orderBook": {"source": "websocket", "depth": 20, "interval": "1s"}}
     with start(feed_document("restarted", ["BTCUSDT", "ETHUSDT"], streams)) as it:
         wait_for("books of both", lambda: newest_book(it, "BTCUSDT")[1] and newest_book(it, "ETHUSDT")[1])

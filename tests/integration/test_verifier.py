@@ -176,7 +176,7 @@ def test_rows_of_every_table_are_proven_equal_to_the_digit(feed: Feed, hour: int
     assert {name: table.rows for name, table in report.tables.items()} == {s.table: 50 for s in CAPTURED}
 
 
-def test_an_altered_a_removed_and_an_added_row_are_each_named(feed: Feed, cql: Session, hour: int) -> None:
+def test_altered_removed_and_added_rows_are_named(feed: Feed, cql: Session, hour: int) -> None:
     at = "symbol = 'BTCUSDT' AND hour = %s AND trade_time = %s AND trade_id = %s"
     cql.execute(f"UPDATE recent_trades SET price = 1.5 WHERE {at}", (hour, hour, hour))
     cql.execute("DELETE FROM latest_prices WHERE symbol = 'BTCUSDT' AND day = %s AND event_time = %s",
@@ -201,13 +201,13 @@ def test_an_altered_a_removed_and_an_added_row_are_each_named(feed: Feed, cql: S
     assert json.loads(feed.command("--json").stdout)["missing"] == 1
 
 
-def test_a_window_holds_what_it_names_and_no_more(feed: Feed, hour: int) -> None:
+def test_verification_covers_exactly_the_given_window(feed: Feed, hour: int) -> None:
     report = feed.verify(start=hour + 2000, end=hour + 12_000)
 
     assert (report.reason, report.rows) == (None, 10 * len(CAPTURED))
 
 
-def test_a_change_in_the_dead_letters_is_called_quarantined(feed: Feed, cql: Session, hour: int) -> None:
+def test_a_change_in_the_dead_letters_is_reported_as_quarantined(feed: Feed, cql: Session, hour: int) -> None:
     names = feed.plan.names
     row = {"symbol": "BTCUSDT", "event_time": hour + 1000, "price": "no number"}
     topic = names.change_topic("latest_prices").encode()
@@ -224,7 +224,7 @@ def test_a_change_in_the_dead_letters_is_called_quarantined(feed: Feed, cql: Ses
     assert "dead letter: price: no decimal" in causes(report)["missing"]
 
 
-def test_a_key_deleted_and_inserted_again_is_called_unsupported(feed: Feed, hour: int) -> None:
+def test_a_key_deleted_and_inserted_again_is_reported_as_unsupported(feed: Feed, hour: int) -> None:
     schema = feed.plan.names.schema
     at = hour + 5000
     where = f"symbol = 'BTCUSDT' AND bucket_time = timestamp 'epoch' + {at} * interval '1 ms'"
@@ -264,9 +264,7 @@ def test_bad_input_is_named_with_what_is_accepted(feed: Feed, more: list[str], n
     assert "accepted" in result.stderr
 
 
-def test_slices_are_proven_once_again_when_they_change_and_partitions_dropped_after(
-    servers: Servers, tmp_path: Path
-) -> None:
+def test_changed_slices_are_proven_again_and_partitions_dropped_afterwards(servers: Servers, tmp_path: Path) -> None:
     kept = Feed(servers, tmp_path, "slices", streams={"recentTrades": {}}, retention={"postgres": "1d"})
     kept.start()
     try:

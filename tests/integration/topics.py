@@ -1,4 +1,4 @@
-"""What stands in a Kafka topic, and records put there by hand."""
+"""Reading a Kafka topic, and writing records to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting on conditions, with a limit and a word on what was waited for."""
+"""Waiting on conditions, with a time limit and a description of the condition."""
 
 from __future__ import annotations
 

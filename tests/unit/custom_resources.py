@@ -1,4 +1,4 @@
-"""What Kubernetes' API server would say to a custom resource: prune nulls, fill in defaults, then refuse unknown fields
+"""Validates a custom resource like Kubernetes' API server: prune nulls, fill in defaults, then refuse unknown fields
 (strict field validation, as kubectl asks for), what the schema refuses, and what a CEL rule refuses.
 
 Patterns are matched by RE2, as in Go; the rules are evaluated by a CEL interpreter.
@@ -43,7 +43,7 @@ class CustomResource:
         return [*_broken_rules(self.schema, now, earlier, "")]
 
     def fill(self, document: dict[str, Any]) -> None:
-        """Nulls out and defaults in."""
+        """Remove nulls and fill in defaults."""
         _fill(self.schema, document)
 
 
@@ -71,7 +71,7 @@ def _unknown(schema: Schema, value: Any, path: str, root: bool = False) -> Any:
 
 
 def _fill(schema: Schema, value: Any) -> None:
-    """Nulls out and defaults in, as the API server does before it validates."""
+    """Remove nulls and fill in defaults, as the API server does before it validates."""
     if isinstance(value, dict):
         for name, inner in schema.get("properties", {}).items():
             if value.get(name, ...) is None and not inner.get("nullable"):
@@ -112,7 +112,7 @@ _Validator = jsonschema.validators.extend(
 
 def _broken_rules(schema: Schema, value: Any, before: Any, path: str) -> Any:
     if schema.get("type") == "number" and isinstance(value, int):
-        value = float(value)  # a double to the API server, however it is written
+        value = float(value)  # the API server treats it as a double in any notation
     for rule in schema.get("x-kubernetes-validations", []):
         if "oldSelf" in rule["rule"] and before is None:
             continue  # a rule on changes
@@ -136,11 +136,11 @@ def _program(expression: str) -> Any:
 
 
 def _find(text: str, pattern: str) -> celtypes.StringType:
-    """Of Kubernetes' own library for CEL: the first match, or nothing."""
+    """Return the first match or nothing, like the function of Kubernetes' CEL library."""
     match = re2.search(str(pattern), str(text))
     return celtypes.StringType(match.group(0) if match else "")
 
 
 def holds(expression: str, **variables: Any) -> bool:
-    """What a CEL rule says. Raises celpy.CELEvalError, as the API server refuses, when it can't be evaluated."""
+    """Evaluate a CEL rule. Raises celpy.CELEvalError, as the API server refuses, when it can't be evaluated."""
     return bool(_program(expression).evaluate({k: json_to_cel(v) for k, v in variables.items()}))

@@ -1,4 +1,4 @@
-"""What an API server with the operators' CRDs would say to rendered manifests: Kubernetes' own schemas come with a
+"""Validates rendered manifests as an API server with the operators' CRDs would: Kubernetes' own schemas come with a
 package, the operators' lie beside the checkout, in ../shared/crds."""
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def problems(document: Document) -> list[str]:
 
 
 def pod_specs(rendered: list[Document]) -> dict[str, Document]:
-    """The pods that plain Kubernetes will make of it, by kind and name."""
+    """Return the specs of the pods that plain Kubernetes will create for these documents, by kind and name."""
     found = {}
     for document in rendered:
         spec = document.get("spec", {})

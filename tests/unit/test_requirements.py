@@ -1,4 +1,4 @@
-"""The lock holds for every Python that the project runs on, not only for the one it was made with."""
+"""The lock is valid for every Python that the project runs on, not only the one that created it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DEBIAN_12 = {"python_version": "3.11", "python_full_version": "3.11.2", "extra":
 
 
 @pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
-def test_the_dependencies_of_locked_packages_on_debians_python_are_locked_and_attributed(lock: str) -> None:
-    """pip takes nothing that is not pinned, and an image takes what stands in the lock as needed by its packages."""
+def test_dependencies_on_debians_python_are_locked_and_attributed(lock: str) -> None:
+    """pip installs only what is pinned, and an image gets what the lock attributes to its packages."""
     text = (REQUIREMENTS / lock).read_text(encoding="utf-8")
     missing = {
         f"{name}: {requirement}"

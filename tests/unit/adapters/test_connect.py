@@ -1,4 +1,4 @@
-"""What Connect says of a connector, and what follows from it."""
+"""Connector states that Connect reports, and what follows from them."""
 
 import pytest
 
@@ -22,7 +22,7 @@ WRAPPED = "Exiting WorkerSinkTask due to unrecoverable exception."
         ("UNASSIGNED", (), False),
     ],
 )
-def test_when_nothing_of_a_connector_runs(state, tasks, ended):
+def test_a_connector_has_ended_when_neither_it_nor_its_tasks_run(state, tasks, ended):
     assert ConnectorState(state, tasks, "").ended is ended
 
 
@@ -41,7 +41,7 @@ def test_when_nothing_of_a_connector_runs(state, tasks, ended):
         (f"X: {WRAPPED}", f"X: {WRAPPED}"),
     ],
 )  # fmt: skip
-def test_the_trace_of_a_sink_task_begins_with_its_cause(monkeypatch, trace, first):
+def test_the_trace_of_a_sink_task_starts_with_the_cause(monkeypatch, trace, first):
     class Answer:
         status_code = 200
 
@@ -55,8 +55,8 @@ def test_the_trace_of_a_sink_task_begins_with_its_cause(monkeypatch, trace, firs
     assert state.trace.splitlines()[0] == first
 
 
-def test_a_connector_that_could_not_be_started_is_deleted_all_the_same(monkeypatch):
-    """Connect obeys the stop, and goes on saying FAILED."""
+def test_a_connector_that_failed_to_start_is_deleted_too(monkeypatch):
+    """Connect stops it, but keeps reporting FAILED."""
     calls = []
 
     class Answer:
@@ -79,8 +79,8 @@ def test_a_connector_that_could_not_be_started_is_deleted_all_the_same(monkeypat
     ]
 
 
-def test_a_connector_that_goes_meanwhile_is_not_waited_for(monkeypatch):
-    """Connect shows the last state of a connector for a moment after it was deleted."""
+def test_delete_returns_once_the_connector_has_disappeared(monkeypatch):
+    """Connect reports the last state of a connector for a moment after its deletion."""
     shown = [ConnectorState("STOPPED", ("RUNNING",), ""), None, None]
     connect = Connect("http://connect")
     monkeypatch.setattr(connect, "state", lambda _: shown.pop(0))
@@ -90,7 +90,7 @@ def test_a_connector_that_goes_meanwhile_is_not_waited_for(monkeypatch):
 
 
 def test_the_plugins_of_connect_are_the_classes_of_its_connectors(monkeypatch):
-    """As Connect lists them, with their types and versions."""
+    """Connect lists them with their types and versions."""
 
     class Answer:
         def json(self):

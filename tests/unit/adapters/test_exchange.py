@@ -1,4 +1,4 @@
-"""The exchange's REST API: the weight budget, refusals, retries, errors by name."""
+"""The exchange's REST API: the weight budget, refusals, retries, named errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def venue(server: Answers) -> Venue:
 
 @dataclass
 class Answers:
-    """What a small server answers next, and what it was asked."""
+    """The next responses of a small server, and the requests it received."""
 
     url: str = ""
     queue: list[tuple[int, dict[str, str], Any]] = field(default_factory=list)
@@ -78,7 +78,7 @@ def server() -> Iterator[Answers]:
 
 @pytest.fixture
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Instead of sleeping: what would have been slept, the budget's clock moved on by it."""
+    """Records sleeps instead of sleeping, and advances the budget's clock by them."""
     found: list[float] = []
 
     def sleep(rest: Rest, seconds: float) -> None:
@@ -90,7 +90,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-def test_the_exchange_s_own_count_wins(server: Answers) -> None:
+def test_the_weight_reported_by_the_exchange_overrides_our_own_count(server: Answers) -> None:
     server.add({}, X_MBX_USED_WEIGHT_1M="5500")
     rest = Rest(venue(server))
 
@@ -105,7 +105,7 @@ def test_the_exchange_s_own_count_wins(server: Answers) -> None:
     ("header", "used"),
     [("120, 120", 120), ("7, 120", 120), ("", 1), ("many", 1), ("-5", 1), ("1e3", 1), ("9" * 5000, 1)],
 )
-def test_a_count_that_is_none_ends_nothing(server: Answers, header: str, used: int) -> None:
+def test_an_invalid_weight_header_is_ignored(server: Answers, header: str, used: int) -> None:
     server.add({"serverTime": 1}, X_MBX_USED_WEIGHT_1M=header)
     rest = Rest(venue(server))
 
@@ -113,7 +113,7 @@ def test_a_count_that_is_none_ends_nothing(server: Answers, header: str, used: i
     assert rest.budget.used == used
 
 
-def test_what_can_wait_leaves_room_and_a_new_minute_is_empty() -> None:
+def test_deferrable_requests_leave_spare_budget_and_each_minute_starts_at_zero() -> None:
     now = [60.0 * 1000]
     budget = Budget(BINANCE.limits.budgets(), lambda: now[0])
     budget.observe({"weight": 3600})
@@ -126,7 +126,7 @@ def test_what_can_wait_leaves_room_and_a_new_minute_is_empty() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 418])
-def test_all_wait_as_long_as_a_refusal_requests(server: Answers, slept: list[float], status: int) -> None:
+def test_all_requests_wait_for_the_retry_after_of_a_refusal(server: Answers, slept: list[float], status: int) -> None:
     server.add({"code": -1003, "msg": "Too much"}, status, Retry_After="37")
     server.add([1])
     throttled: list[int] = []
@@ -138,7 +138,7 @@ def test_all_wait_as_long_as_a_refusal_requests(server: Answers, slept: list[flo
     assert slept[0] >= 36.9
 
 
-def test_a_ban_longer_than_patience_fails_at_once_and_nobody_sends_requests_meanwhile(server: Answers) -> None:
+def test_a_ban_longer_than_patience_fails_immediately_and_no_request_is_sent_during_it(server: Answers) -> None:
     server.add({}, 418, Retry_After="7200")
     rest = Rest(venue(server), patience_s=60)
 
@@ -149,7 +149,7 @@ def test_a_ban_longer_than_patience_fails_at_once_and_nobody_sends_requests_mean
     assert len(server.asked) == 1
 
 
-def test_no_ban_is_longer_than_the_exchange_s_longest(server: Answers) -> None:
+def test_a_ban_is_capped_at_the_exchange_s_longest(server: Answers) -> None:
     server.add({}, 418, Retry_After="inf")
 
     with pytest.raises(ExchangeBusy) as busy:
@@ -157,7 +157,7 @@ def test_no_ban_is_longer_than_the_exchange_s_longest(server: Answers) -> None:
     assert busy.value.wait_s <= 3 * 86_400
 
 
-def test_the_firewall_s_403_is_a_pause(server: Answers) -> None:
+def test_a_403_from_the_firewall_counts_as_busy(server: Answers) -> None:
     server.add(b"<html>", 403)
 
     with pytest.raises(ExchangeBusy):
@@ -178,7 +178,7 @@ def test_server_errors_of_the_exchange_are_retried_and_logged_once(
     ]
 
 
-def test_an_exchange_that_is_not_there_is_unreachable() -> None:
+def test_a_refused_connection_is_exchange_unreachable() -> None:
     with pytest.raises(ExchangeUnreachable):
         Rest(BINANCE.at("http://127.0.0.1:9"), patience_s=0.1).get(light())
 
@@ -192,7 +192,7 @@ def test_an_error_body_is_an_exception_with_its_code(server: Answers) -> None:
     assert json.loads(refused.value.body)["msg"] == "Invalid symbol."
 
 
-def test_an_answer_that_is_too_big_is_refused_before_all_of_it_is_read(server: Answers) -> None:
+def test_an_oversized_response_is_refused_before_it_is_read_completely(server: Answers) -> None:
     server.add(b"x" * (5 * MAX_BODY))
 
     with pytest.raises(ExchangeUnreadable, match="klines: more than the 1048576 bytes accepted") as unreadable:
@@ -208,7 +208,7 @@ def test_a_response_about_every_symbol_may_be_large(server: Answers) -> None:
 
 
 @pytest.mark.parametrize(("body", "reason"), [(b"{", "invalid-json"), (b"[]", "wrong-field")])
-def test_markets_that_can_t_be_read_are_kept_as_they_came(server: Answers, body: bytes, reason: str) -> None:
+def test_an_undecodable_list_of_markets_is_kept_unchanged(server: Answers, body: bytes, reason: str) -> None:
     server.add(body)
 
     with pytest.raises(ExchangeUnreadable) as unreadable:
@@ -216,10 +216,10 @@ def test_markets_that_can_t_be_read_are_kept_as_they_came(server: Answers, body:
     assert (unreadable.value.reason, unreadable.value.body) == (reason, body)
 
 
-def test_listed_names_of_any_script_are_markets_and_names_that_could_break_out_are_left_out(
+def test_markets_in_any_script_are_listed_and_unsafe_names_are_skipped(
     server: Answers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`top` chooses among them: one that the feed, its status and its API refuse would stop all of it."""
+    """`top` chooses among them: a name that the feed, its status and its API refuse would break the whole feed."""
     names = ["币安人生USDT", "这是测试币456", "BTCUSDT", "A'; DROP TABLE klines; --", "../../ETC"]
     server.add({"symbols": [{"symbol": name, "status": "TRADING", "quoteAsset": "USDT"} for name in names]})
 
@@ -227,7 +227,7 @@ def test_listed_names_of_any_script_are_markets_and_names_that_could_break_out_a
     assert "2 listed names can't be captured" in caplog.text
 
 
-def test_the_end_interrupts_waiting(server: Answers) -> None:
+def test_stop_interrupts_a_wait_for_the_budget(server: Answers) -> None:
     rest = Rest(venue(server))
     rest.budget.block(30)
     threading.Timer(0.1, rest.stop).start()
@@ -236,7 +236,7 @@ def test_the_end_interrupts_waiting(server: Answers) -> None:
         rest.get(light())
 
 
-def test_several_symbols_stand_without_a_space(server: Answers) -> None:
+def test_a_list_of_symbols_is_encoded_without_spaces(server: Answers) -> None:
     server.add([])
 
     Rest(venue(server)).get(BINANCE.requests.prices(["BTCUSDT", "ETHUSDT"]))
@@ -244,7 +244,7 @@ def test_several_symbols_stand_without_a_space(server: Answers) -> None:
     assert server.asked[0][0] == "/api/v3/ticker/price?symbols=%5B%22BTCUSDT%22%2C%22ETHUSDT%22%5D"
 
 
-def test_markets_tell_the_weight_limit_too(server: Answers) -> None:
+def test_the_list_of_markets_also_sets_the_weight_limit(server: Answers) -> None:
     symbols = [
         {"symbol": "BTCUSDT", "status": "TRADING", "quoteAsset": "USDT", "baseAsset": "BTC"},
         {"symbol": "LUNABTC", "status": "BREAK", "quoteAsset": "BTC"},
@@ -262,7 +262,7 @@ def test_markets_tell_the_weight_limit_too(server: Answers) -> None:
     assert quote_volumes(rest) == {"BTCUSDT": 12.5}
 
 
-def test_a_limit_that_counts_back_from_each_request_is_free_again_part_by_part() -> None:
+def test_a_sliding_window_limit_frees_up_as_requests_age() -> None:
     now = [1000.5]
     budget = Budget([Limit("books", 10, 2.0), Limit("trades", 4, 1.0)], lambda: now[0])
     assert [budget.take(5, 1.0, "books") for _ in range(2)] == [0.0, 0.0]
@@ -274,7 +274,7 @@ def test_a_limit_that_counts_back_from_each_request_is_free_again_part_by_part()
     assert budget.take(10, 1.0, "books") == 0.0
 
 
-def test_a_request_that_alone_exceeds_its_share_is_let_through_once() -> None:
+def test_a_request_larger_than_its_share_is_allowed_once() -> None:
     budget = Budget([Limit("weight", 100, 60.0, by_clock=True)], lambda: 60.0)
 
     assert budget.take(90, 0.6) == 0.0

@@ -1,4 +1,4 @@
-"""Distinguishes no answer, an exchange, and anything else that answers."""
+"""Distinguishes no response, an exchange, and anything else that responds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    """Starts a server that gives one answer to everything, CONNECT included; its URL."""
+    """Starts a server that gives the same response to every request, including CONNECT; returns its URL."""
     running = []
 
     def serve(status: int, body: bytes, kind: str = "application/json", context: ssl.SSLContext | None = None) -> str:
@@ -71,7 +71,7 @@ def nobody() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-def test_an_exchange_answers_with_how_long_it_took_and_how_far_the_clocks_are_apart(served: Served) -> None:
+def test_ping_returns_the_round_trip_time_and_the_clock_difference(served: Served) -> None:
     found = ping(served(200, b"{}"))
     assert found.milliseconds > 0
     assert found.skew is not None
@@ -89,14 +89,14 @@ def test_an_exchange_answers_with_how_long_it_took_and_how_far_the_clocks_are_ap
         (200, b"[]", "application/json", "not an exchange"),
     ],
 )
-def test_whatever_else_answers_is_reported_in_its_own_words(
+def test_any_other_response_is_reported_with_its_content(
     served: Served, status: int, body: bytes, kind: str, said: str
 ) -> None:
     with pytest.raises(NotAnExchange, match=said):
         ping(served(status, body, kind))
 
 
-def test_a_certificate_that_is_not_accepted_is_reported_as_such(served: Served, tmp_path: Path) -> None:
+def test_an_untrusted_certificate_is_reported_as_such(served: Served, tmp_path: Path) -> None:
     certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=mallory",
@@ -109,22 +109,22 @@ def test_a_certificate_that_is_not_accepted_is_reported_as_such(served: Served, 
         ping(served(200, b"{}", context=context))
 
 
-def test_where_nothing_listens_nothing_answers(nobody: str) -> None:
+def test_a_closed_port_is_unreachable(nobody: str) -> None:
     with pytest.raises(ExchangeUnreachable, match="refused"):
         ping(f"http://{nobody}")
 
 
-def test_a_host_without_an_address_does_not_answer() -> None:
+def test_a_host_without_an_address_is_unreachable() -> None:
     with pytest.raises(ExchangeUnreachable):
         ping("http://exchange.invalid")
 
 
-def test_who_accepts_and_says_nothing_does_not_answer() -> None:
+def test_a_server_that_accepts_but_never_responds_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ExchangeUnreachable):
         ping(f"http://127.0.0.1:{silent.getsockname()[1]}", 0.2)
 
 
-def test_who_cuts_the_connection_does_not_answer() -> None:
+def test_a_server_that_closes_the_connection_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as cutting:
         threading.Thread(target=lambda: [cutting.accept()[0].close() for _ in range(2)], daemon=True).start()
         for scheme in ("http", "https"):
@@ -132,7 +132,7 @@ def test_who_cuts_the_connection_does_not_answer() -> None:
                 ping(f"{scheme}://127.0.0.1:{cutting.getsockname()[1]}", 2)
 
 
-def test_a_proxy_that_refuses_is_reported_and_one_that_is_away_does_not_answer(
+def test_a_refusing_proxy_is_reported_and_an_absent_one_is_unreachable(
     monkeypatch: pytest.MonkeyPatch, served: Served, nobody: str
 ) -> None:
     proxy = served(407, b"who are you?", "text/plain").removeprefix("http://")

@@ -1,4 +1,4 @@
-"""Figures from scrapes."""
+"""Figures computed from scraped metrics."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def producer(rows: int) -> str:
     return generate_latest(metrics.registry).decode()
 
 
-def test_programs_of_a_feed_are_added_up() -> None:
+def test_metrics_of_a_feed_s_programs_are_summed() -> None:
     samples = parse([producer(10), producer(20)], at=0)
 
     assert samples.programs == 2
@@ -49,7 +49,7 @@ def test_rates_lag_and_latency_of_a_table() -> None:
     assert 10 <= got.p50 <= 30
 
 
-def test_a_sink_engine_without_figures_has_written_what_is_committed() -> None:
+def test_without_consumer_metrics_the_committed_offsets_count_as_written() -> None:
     figures = Figures("f", ["klines"])
     figures.update(parse([producer(10)], at=100), {"klines": 10}, {}, Written({"klines": 10}, 0))
     now = figures.update(
@@ -61,7 +61,7 @@ def test_a_sink_engine_without_figures_has_written_what_is_committed() -> None:
     assert now.dead_letters == 2
 
 
-def test_lag_is_kafkas_if_no_consumer_reports_it() -> None:
+def test_lag_comes_from_kafka_if_no_consumer_reports_it() -> None:
     uncommitted = {("f.f.klines", 3): 500, ("f.f.klines", 4): 20, ("f.f.recent_trades", 4): 1}
     alone = Figures("f", ["klines"]).update(parse([producer(10)], at=100), {"klines": 520}, uncommitted)
     beside = Figures("f", ["klines"]).update(parse([exposition(10, 1.0)], at=100), {"klines": 520}, uncommitted)
@@ -70,7 +70,7 @@ def test_lag_is_kafkas_if_no_consumer_reports_it() -> None:
     assert beside.streams["klines"].lag == 7 + 20
 
 
-def test_a_budget_that_producers_share_is_not_added_up() -> None:
+def test_a_budget_shared_by_producers_is_not_summed() -> None:
     metrics = ProducerMetrics("test")
     metrics.weight_used.set(120)
     metrics.weight_limit.set(6000)
@@ -80,7 +80,7 @@ def test_a_budget_that_producers_share_is_not_added_up() -> None:
     assert (got.weight_used, got.weight_limit) == (120, 6000)
 
 
-def test_nothing_scraped_is_nothing_claimed() -> None:
+def test_without_samples_figures_are_unknown() -> None:
     got = Figures("f", ["klines"]).update(Samples(), {})
 
     assert got.programs == 0
@@ -95,12 +95,12 @@ def test_quantile_interpolates_within_the_bucket() -> None:
     assert quantile(0.5, {}) is None
 
 
-def test_a_restarted_histogram_counts_completely() -> None:
+def test_a_histogram_that_was_reset_counts_from_zero() -> None:
     assert since({1.0: 5, math.inf: 6}, {1.0: 2, math.inf: 2}) == {1.0: 3, math.inf: 4}
     assert since({1.0: 1, math.inf: 1}, {1.0: 2, math.inf: 2}) == {1.0: 1, math.inf: 1}
 
 
-def test_of_several_consumers_the_one_that_has_waited_longest_for_cassandra_counts() -> None:
+def test_the_longest_write_stall_of_all_consumers_is_shown() -> None:
     texts = []
     for stalled_s in (0.0, 12.0, 7.0):
         metrics = ConsumerMetrics("test")
@@ -109,13 +109,13 @@ def test_of_several_consumers_the_one_that_has_waited_longest_for_cassandra_coun
     assert Figures("f", []).update(parse(texts, at=0), {}).write_stalled_s == 12.0
 
 
-def test_how_far_the_proof_is_behind_is_the_verifiers_word() -> None:
-    """And not how old the proven moment is: that of a candle's table may lie an hour back."""
+def test_proof_behind_is_what_the_verifier_reports() -> None:
+    """Not the age of the last proven moment, which may be an hour for candles."""
     metrics = VerifierMetrics("test")
     metrics.proven_through.labels("f", "klines").set(1_000)
     text = generate_latest(metrics.registry).decode()
     got = Figures("f", ["klines"]).update(parse([text], at=0), {}).streams["klines"]
-    assert got.proof_behind_s(4_600) == 3_600, "a verifier of an earlier version"
+    assert got.proof_behind_s(4_600) == 3_600, "without the metric, as from an earlier verifier"
     metrics.unproven_seconds.labels("f", "klines").set(0)
     text = generate_latest(metrics.registry).decode()
     got = Figures("f", ["klines"]).update(parse([text], at=0), {}).streams["klines"]

@@ -1,4 +1,4 @@
-"""Which requests go by way of a proxy, of every client, and what is said of a proxy that can't be used."""
+"""Which requests of each client use a proxy, and how an unsupported proxy is reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[str]]]:
-    """`host:port` of a server that answers `{}` to everything, as a proxy too, and the request targets it was sent."""
+    """`host:port` of a server that answers `{}` to everything, also as a proxy, and the request targets it received."""
     targets: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -102,9 +102,7 @@ def test_a_proxy_without_a_scheme_works(monkeypatch: pytest.MonkeyPatch, server:
     assert targets == ["http://exchange.example/api/v3/ping"]
 
 
-def test_connect_and_the_exchange_on_loopback_are_asked_without_the_proxy(
-    monkeypatch: pytest.MonkeyPatch, server: tuple[str, list[str]]
-) -> None:
+def test_requests_to_loopback_bypass_the_proxy(monkeypatch: pytest.MonkeyPatch, server: tuple[str, list[str]]) -> None:
     address, targets = server
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert Connect(f"http://{address}").config("c") == {}
@@ -114,14 +112,14 @@ def test_connect_and_the_exchange_on_loopback_are_asked_without_the_proxy(
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", ".example", "a..example"])
-def test_a_host_that_no_resolver_takes_is_an_error_of_the_request(host: str) -> None:
+def test_a_host_name_that_can_not_be_encoded_is_a_request_error(host: str) -> None:
     with pytest.raises(requests.RequestException):
         http_client.get(f"http://{host}", timeout=1)
     with pytest.raises(ExchangeUnreachable):
         Rest(BINANCE.at(f"http://{host}"), patience_s=0).get(BINANCE.requests.ping())
 
 
-def test_the_exchange_s_client_says_at_once_that_its_proxy_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exchange_s_client_refuses_an_unsupported_proxy_immediately(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
     with pytest.raises(ExchangeUnreachable, match="HTTPS_PROXY: the proxy 'socks5://127"):
         Rest(BINANCE.at("https://exchange.example")).get(BINANCE.requests.ping())

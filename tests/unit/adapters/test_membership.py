@@ -30,7 +30,7 @@ def membership(clock: Clock) -> Membership:
 
 
 def statistics(state: str, join_state: str) -> str:
-    """With what else stands there, in part."""
+    """Some of the other fields are included."""
     group: dict[str, Any] = {"state": state, "join_state": join_state, "stateage": 1, "assignment_size": 0}
     return json.dumps({"name": "rdkafka#consumer-1", "brokers": {}, "cgrp": group})
 
@@ -55,7 +55,7 @@ def test_a_group_that_does_not_form_is_reported_within_seconds(
     assert said == f"not a member of group majors-consumer for 12 s: coordinator {state}, member {join_state}"
 
 
-def test_a_rebalance_is_no_obstacle(membership: Membership, clock: Clock) -> None:
+def test_a_rebalance_is_not_an_obstacle(membership: Membership, clock: Clock) -> None:
     membership.take(statistics("up", "steady"))
     clock.now += 60
     membership.take(statistics("up", "wait-sync"))
@@ -72,8 +72,8 @@ def test_a_client_that_was_never_polled_is_not_taken_for_a_member(membership: Me
     assert "not polled yet" in (membership.obstacle() or "")
 
 
-def test_the_client_reports_in_the_form_that_is_read() -> None:
-    """Without any broker: it is in no group, and says so."""
+def test_the_client_s_statistics_have_the_expected_form() -> None:
+    """Without a broker the client is in no group, and reports it."""
     membership = Membership("g")
     taken: list[str] = []
     settings = {**membership.settings, "statistics.interval.ms": 50}

@@ -1,4 +1,4 @@
-"""What a group has committed is asked of a consumer, everywhere."""
+"""A group's committed offsets are always requested through a consumer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETTINGS = KafkaSettings(bootstrap="127.0.0.1:1")
 
 
 class Consumer:
-    """Kafka's answer by partition: an offset, or an error."""
+    """Kafka's response by partition: an offset or an error."""
 
     def __init__(self, answer: dict[int, int | KafkaError]) -> None:
         self._answer = answer
@@ -45,12 +45,12 @@ def asked(monkeypatch: pytest.MonkeyPatch, answer: dict[int, int | KafkaError]) 
     return GroupOffsets(SETTINGS, "f-consumer")
 
 
-def test_a_group_that_nobody_has_used_has_committed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unused_group_has_no_committed_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
     of_group = asked(monkeypatch, {0: -1001, 1: -1001})
     assert of_group.committed([("t", 0), ("t", 1)]) == {}
 
 
-def test_only_what_was_committed_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_partitions_without_a_committed_offset_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     of_group = asked(monkeypatch, {0: 0, 1: 17, 2: -1001})
     assert of_group.committed([("t", 0), ("t", 1), ("t", 2)]) == {("t", 0): 0, ("t", 1): 17}
 
@@ -71,29 +71,29 @@ print(offsets.committed(KafkaSettings(bootstrap=sys.argv[1]), "unused", [("t", 0
 
 
 def ask(refusals: int, timeout_s: float) -> tuple[subprocess.CompletedProcess[str], int]:
-    """Ask a broker that answers NOT_COORDINATOR so many times; the process, and how often it has asked."""
+    """Ask a broker that answers NOT_COORDINATOR that many times; return the process and the number of its requests."""
     with contextlib.closing(YoungBroker("t", refusals)) as broker:
         command = [sys.executable, "-c", ASKING, f"127.0.0.1:{broker.port}", str(timeout_s)]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False), broker.asked
 
 
 @pytest.mark.parametrize("refusals", [0, 1, 3])
-def test_a_broker_that_is_not_the_coordinator_yet_is_asked_again(refusals: int) -> None:
-    """The same answer ended the process while the admin client was asked: exit code -11."""
+def test_not_coordinator_is_retried(refusals: int) -> None:
+    """With the admin client the same response crashed the process: exit code -11."""
     answer, asked = ask(refusals, timeout_s=20)
     assert (answer.returncode, answer.stdout) == (0, "{}\n"), answer.stderr
     assert asked == refusals + 1
 
 
-def test_a_broker_that_never_becomes_the_coordinator_is_an_error_at_the_end_of_the_time() -> None:
+def test_not_coordinator_is_raised_once_the_time_limit_is_reached() -> None:
     answer, asked = ask(10_000, timeout_s=1)
     assert answer.returncode == 1
     assert "NOT_COORDINATOR" in answer.stderr
     assert asked > 1
 
 
-def test_nobody_asks_the_admin_client_for_a_groups_offsets() -> None:
-    """It would end the whole process when the coordinator answers NOT_COORDINATOR."""
+def test_no_code_calls_list_consumer_group_offsets() -> None:
+    """It crashes the whole process when the coordinator answers NOT_COORDINATOR."""
     call = re.compile(r"\.list_consumer_group_offsets\(")
     sources = [path for folder in ROOT.iterdir() if folder.is_dir() and not folder.name.startswith(".")
                for path in folder.rglob("*.py")]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A feed's symbols as the exchange answers for them: an answer that can't be right is requested again."""
+"""A feed's symbols as the exchange lists them: an implausible list is requested again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALL = listing("BTCUSDT", "ETHUSDT", "BNBUSDT", "ETHBTC", "SOLUSDT")
 
 
 class Answers(Rest):
-    """Gives one answer after the other, the last one forever."""
+    """Returns the answers in turn, the last one forever."""
 
     def __init__(self, *infos: Any, volumes: dict[str, str] | None = None) -> None:
         super().__init__(VENUES["binance"])
@@ -49,13 +49,13 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolving, "PAUSE_S", 0.0)
 
 
-def test_an_implausible_list_is_requested_again_before_it_is_acted_on() -> None:
+def test_an_implausible_list_is_requested_again_before_it_is_used() -> None:
     rest = Answers(ODD, ALL)
     found = resolved(rest, feed(), "exchange")
     assert (found.symbols, dict(found.waiting), found.suspect, rest.asked) == (("BTCUSDT", "ETHUSDT"), {}, "", 2)
 
 
-def test_a_maintenance_makes_no_name_unknown_and_says_why() -> None:
+def test_during_maintenance_symbols_stay_known_and_the_reason_is_reported() -> None:
     rest = Answers(ODD)
     found = resolved(rest, feed(), "exchange")
     assert (found.symbols, dict(found.waiting), found.halted) == (("BTCUSDT", "ETHUSDT"), {}, ())
@@ -63,7 +63,7 @@ def test_a_maintenance_makes_no_name_unknown_and_says_why() -> None:
     assert rest.asked == resolving.ATTEMPTS
 
 
-def test_top_keeps_what_it_had_and_without_anything_ends_with_the_exchange_s_fault() -> None:
+def test_top_keeps_its_symbols_on_an_implausible_list_and_fails_if_it_has_none() -> None:
     top = feed(symbols={"top": {"count": 2}})
     assert resolved(Answers(ODD), top, "exchange", ("SOLUSDT", "BTCUSDT")).symbols == ("BTCUSDT", "SOLUSDT")
     with pytest.raises(ExchangeSuspect, match=r"nothing can be chosen for `top`: it lists 1 market"):
@@ -77,26 +77,26 @@ def test_in_full_maintenance_top_is_chosen_among_the_paused_markets() -> None:
     assert (found.symbols, found.halted) == (("ETHUSDT",), ("ETHUSDT",))
 
 
-def test_a_list_without_most_of_what_was_captured_is_not_believed() -> None:
+def test_a_list_that_lacks_most_captured_symbols_is_rejected() -> None:
     current = [f"S{at}USDT" for at in range(5)]
     found = resolved(Answers(ALL), feed(symbols={"top": {"count": 5}}), "exchange", current)
     assert found.symbols == tuple(current)
     assert "lacks 5 of 5" in found.suspect
 
 
-def test_a_replayed_capture_may_list_what_was_recorded_alone() -> None:
+def test_a_replayed_capture_may_list_only_what_was_recorded() -> None:
     found = resolved(Answers(listing("BTCUSDT")), feed(symbols={"names": ["BTCUSDT"]}), "capture")
     assert (found.symbols, found.suspect) == (("BTCUSDT",), "")
 
 
-def test_one_market_that_is_not_listed_is_no_error() -> None:
+def test_looking_up_one_unlisted_market_is_not_an_error() -> None:
     assert markets(Answers(ExchangeRefused(-1121, "Invalid symbol.", unknown_symbol=True)), "NEWUSDT") == {}
     assert list(markets(Answers(listing("NEWUSDT")), "NEWUSDT")) == ["NEWUSDT"]
     with pytest.raises(ExchangeError):
         markets(Answers(ExchangeRefused(-1003, "Too much.")), "NEWUSDT")
 
 
-def test_what_the_exchange_does_not_have_is_refused_before_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_options_are_refused_before_the_exchange_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     offers = {
         "recent_trades": Offer(("websocket",), Proof.IDS, accepted={"kind": ("trade",)}),
         "klines": Offer(("rest",), Proof.IDS, accepted={"intervals": ("1m", "1h")}),

@@ -35,7 +35,7 @@ def program() -> Iterator[Program]:
     made.close()
 
 
-def test_a_program_that_can_not_work_is_unready_at_once_and_still_alive(program: Program) -> None:
+def test_a_program_that_can_not_work_is_unready_immediately_and_still_alive(program: Program) -> None:
     assert program.ask("/readyz") == (200, "ok\n")
     program.trouble = "Cassandra has acknowledged nothing for 5 s: no answer"
     assert program.ask("/readyz") == (503, "Cassandra has acknowledged nothing for 5 s: no answer\n")

@@ -11,14 +11,14 @@ import pytest
 from cryptocdc_adapters.targets import addresses
 
 
-def test_a_file_for_prometheus_lists_them(tmp_path: Path) -> None:
+def test_addresses_are_read_from_a_prometheus_targets_file(tmp_path: Path) -> None:
     file = tmp_path / "majors.json"
     file.write_text(json.dumps([{"targets": ["127.0.0.1:9101"], "labels": {}}, {"targets": ["127.0.0.1:9201"]}]))
     assert addresses(str(file)) == ["127.0.0.1:9101", "127.0.0.1:9201"]
     assert addresses(str(tmp_path / "none.json")) == []
 
 
-def test_a_name_is_expanded_to_all_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_name_expands_to_all_of_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
         if host != "majors-metrics":
             raise socket.gaierror

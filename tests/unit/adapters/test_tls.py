@@ -12,7 +12,7 @@ from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSe
 
 
 @pytest.mark.parametrize("ca_file", [None, "/ca.crt"])
-def test_postgres(monkeypatch, ca_file):
+def test_the_ca_file_is_passed_to_postgres(monkeypatch, ca_file):
     asked = {}
 
     def connect(**how):
@@ -26,7 +26,7 @@ def test_postgres(monkeypatch, ca_file):
 
 
 @pytest.mark.parametrize("ca_file", [None, certifi.where()])
-def test_cassandra(monkeypatch, ca_file):
+def test_cassandra_verifies_the_certificate_against_the_ca_file(monkeypatch, ca_file):
     asked = {}
 
     class Cluster:
@@ -53,7 +53,7 @@ def test_cassandra(monkeypatch, ca_file):
         ("u", "/ca.crt", "SASL_SSL"),
     ],
 )
-def test_kafka(username, ca_file, protocol):
+def test_credentials_and_ca_file_select_kafka_s_security_protocol(username, ca_file, protocol):
     config = client_config(KafkaSettings(username=username, password="p", ca_file=ca_file, mechanism="SCRAM-SHA-512"))
     assert config.get("security.protocol") == protocol
     assert config.get("sasl.mechanism") == ("SCRAM-SHA-512" if username else None)

@@ -1,4 +1,4 @@
-"""A topic, or a part of it, read to where it ended when the reading began."""
+"""A topic, or a part of it, is read to the end that it had when reading started."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptocdc_adapters.topics import read_to_ends, uncommitted
 
 
 class Consumer:
-    """A topic by partition: its first offset, and the offsets that compaction has left up to `ends`."""
+    """A topic by partition: its first offset, and the offsets that compaction left, up to `ends`."""
 
     def __init__(self, left: dict[int, list[int]], ends: dict[int, int], committed: dict[int, int]) -> None:
         self.left, self.ends, self.stored = left, ends, committed
@@ -66,11 +66,11 @@ def test_each_partition_is_read_to_its_end_though_its_last_records_were_compacte
     assert read(consumer, {0: (3, 9), 1: (4, 4), 2: (0, 1)}) == [(0, 3), (0, 5), (2, 0)]
 
 
-def test_what_came_after_the_beginning_is_left_out() -> None:
+def test_records_after_the_given_end_are_left_out() -> None:
     assert read(Consumer({0: [0, 1, 2, 3]}, {0: 4}, {}), {0: (1, 3)}) == [(0, 1), (0, 2)]
 
 
-def test_what_a_group_has_not_committed_begins_where_the_topic_does_at_the_earliest() -> None:
+def test_uncommitted_ranges_start_no_earlier_than_the_topic_does() -> None:
     consumer: Any = Consumer({0: [5, 6], 1: [0, 1], 2: [0]}, {0: 7, 1: 2, 2: 1}, {0: 2, 1: 1})
     assert uncommitted(consumer, "t") == {0: (5, 7), 1: (1, 2), 2: (0, 1)}
 

@@ -1,6 +1,6 @@
-"""A broker that has just started: it answers NOT_COORDINATOR to the first who ask for a group's committed offsets.
+"""A broker that has just started: it answers NOT_COORDINATOR to the first requests for a group's committed offsets.
 
-As much of Kafka's protocol as that takes (https://kafka.apache.org/protocol), in the versions without tagged fields.
+As much of Kafka's protocol as that needs (https://kafka.apache.org/protocol), in the versions without tagged fields.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NODE = 1
 
 
 class YoungBroker:
-    """It has one topic with one partition, of which no group has committed anything. `asked` counts OffsetFetch."""
+    """It has one topic with one partition; no group has committed offsets. `asked` counts OffsetFetch."""
 
     def __init__(self, topic: str, refusals: int) -> None:
         self.asked = 0

@@ -1,4 +1,4 @@
-"""Alerts, and prices one after the other."""
+"""Alerts and sequences of prices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def position(offset: int, partition: int = 3) -> Position:
 
 
 def run(evaluation: Evaluation, prices: Iterable[Any], start: int = 0, symbol: str = "ETHUSDT") -> list[Transition]:
-    """Take a price a second, the first at offset and second `start`; whatever turned."""
+    """Evaluate one price per second, the first at offset and second `start`; return all transitions."""
     turned: list[Transition] = []
     for at, price in enumerate(prices, start):
         turned += evaluation.evaluate(symbol, Point(at * 1000, Decimal(str(price))), position(at))

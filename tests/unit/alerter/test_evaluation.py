@@ -36,17 +36,17 @@ def states(turned):
         (BELOW, [101, 100, 99.99, 100.05, 100.1, 99], [(2, True), (4, False), (5, True)]),
     ],
 )
-def test_it_fires_when_the_condition_becomes_true_and_resolves_when_it_is_clearly_false(watched, prices, expected):
+def test_an_alert_fires_when_its_condition_becomes_true_and_resolves_with_hysteresis(watched, prices, expected):
     assert states(run(Evaluation([watched]), prices)) == expected
 
 
-def test_the_threshold_itself_counts_and_a_hair_less_does_not():
+def test_the_threshold_is_inclusive():
     hair = "95.000000000000000000000000000000001"
     assert run(Evaluation([DROP]), [100, hair]) == []
     assert len(run(Evaluation([DROP]), [100, "95.000000000000000000000000000000000"])) == 1
 
 
-def test_it_contains_the_price_that_was_compared_with():
+def test_a_drop_contains_the_extreme_price_it_was_compared_with():
     (turned,) = run(Evaluation([DROP]), [99, 100, 98, "94.123456"])
     assert turned.compared == (Point(1000, Decimal(100)), Decimal("-5.8765"))
     assert turned.point == Point(3000, Decimal("94.123456"))
@@ -58,21 +58,21 @@ def test_a_resolved_alert_contains_when_it_fired():
     assert (fired.since_ms, resolved.since_ms, resolved.compared) == (0, 0, None)
 
 
-def test_alerts_of_other_symbols_see_nothing_of_it():
+def test_a_price_affects_only_alerts_of_its_symbol():
     evaluation = Evaluation([DROP, alert(symbol="BTCUSDT", window="10s", dropPercent=1)])
     turned = run(evaluation, [100, 90])
     assert [t.alert for t in turned] == [DROP]
     assert not evaluation.watches("SOLUSDT")
 
 
-def test_a_price_that_comes_late_corrects_the_window_and_is_not_the_newest():
+def test_a_late_price_corrects_the_window_but_is_not_the_newest():
     evaluation = Evaluation([DROP, ABOVE])
     run(evaluation, [96, 96, 96])
     (turned,) = evaluation.evaluate("ETHUSDT", Point(1500, Decimal(102)), position(3))
     assert (turned.alert, turned.point.price) == (DROP, Decimal(96))
 
 
-def test_a_price_that_only_fills_the_window_reports_nothing_and_is_compared_with():
+def test_a_price_that_fills_the_window_fires_nothing_and_is_compared_with_later():
     evaluation = Evaluation([DROP])
     evaluation.fill("ETHUSDT", Point(0, Decimal(100)), position(0))
     evaluation.fill("ETHUSDT", Point(1000, Decimal(90)), position(1))
@@ -101,13 +101,13 @@ def test_a_restart_changes_nothing(prices, cut, committed_back):
     assert before + after == whole
 
 
-def test_a_recreated_topic_has_other_offsets():
+def test_offsets_of_a_deleted_topic_do_not_apply_to_the_recreated_one():
     evaluation = Evaluation([ABOVE])
     evaluation.restore({ABOVE.id: Known(False, Position("another.topic", 3, 1000))})
     assert len(run(evaluation, [101])) == 1
 
 
-def test_a_partition_that_is_given_up_is_forgotten_with_its_symbols():
+def test_a_revoked_partition_is_forgotten_with_its_symbols():
     evaluation = Evaluation([DROP])
     run(evaluation, [100])
     evaluation.remove(3)

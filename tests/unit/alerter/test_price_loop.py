@@ -1,4 +1,4 @@
-"""What the alerter shows before the first price has come."""
+"""The alerter's metrics and health before the first price arrives."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from cryptocdc_core.metrics import AlerterMetrics
 BEGAN_MS = 1_764_072_000_500
 
 
-def test_a_symbol_of_which_no_price_ever_comes_is_seen_to_be_blind() -> None:
-    """With `symbols.top` it may never be captured: CryptocdcAlertsBlind needs a series that grows old."""
+def test_a_symbol_that_never_gets_a_price_has_an_aging_timestamp() -> None:
+    """With `symbols.top` it may never be captured: CryptocdcAlertsBlind needs a series whose value ages."""
     metrics = AlerterMetrics("0")
     nothing: Any = None
     PriceLoop(
@@ -28,7 +28,7 @@ def test_a_symbol_of_which_no_price_ever_comes_is_seen_to_be_blind() -> None:
 
 
 class Kafka:
-    """A consumer, and what comes; where only errors come, the broker does not answer either."""
+    """A consumer with given messages; if they are only errors, the broker does not answer either."""
 
     def __init__(self, *messages: Any) -> None:
         self._messages = list(messages)
@@ -42,7 +42,7 @@ class Kafka:
 
 
 class Failure:
-    """A message that tells of trouble with the brokers."""
+    """A message that reports an error of the brokers."""
 
     def error(self) -> KafkaError:
         return KafkaError(KafkaError._ALL_BROKERS_DOWN)
@@ -51,7 +51,7 @@ class Failure:
 @pytest.mark.parametrize(("kafka", "member", "healthy"), [
     (Kafka(), True, True), (Kafka(), False, False), (Kafka(Failure()), True, False),
 ], ids=["in its group", "in no group", "only errors come"])  # fmt: skip
-def test_having_nothing_to_do_is_healthy_only_in_the_group(kafka: Kafka, member: bool, healthy: bool) -> None:
+def test_an_idle_alerter_is_healthy_only_as_a_group_member(kafka: Kafka, member: bool, healthy: bool) -> None:
     now = [0.0]
     health = Health(60, lambda: now[0])
     nothing: Any = None

@@ -1,4 +1,4 @@
-"""What a record says, and that it can be read back."""
+"""The contents of a record, and decoding it again."""
 
 import msgspec
 from tests.unit.alerter.prices import alert, run
@@ -14,7 +14,7 @@ def drop():
     return record_of(turned, "majors_sim", "simulated", NOW_MS)
 
 
-def test_a_record_is_flat_enough_to_read_and_exact():
+def test_a_record_encodes_every_field_with_exact_numbers():
     assert msgspec.json.decode(encode(drop())) == {
         "id": "ETHUSDT/dropPercent/2.5/1h",
         "feed": "majors_sim",
@@ -36,12 +36,12 @@ def test_a_record_is_flat_enough_to_read_and_exact():
     }
 
 
-def test_what_was_last_is_known_from_it():
+def test_the_state_of_an_alert_is_restored_from_its_record():
     record = decode(encode(drop()))
     assert known_of(record) == Known(True, Position("majors.majors.latest_prices", 3, 1), 1000)
 
 
-def test_an_alert_that_left_the_feed_resolves_and_says_why():
+def test_an_alert_removed_from_the_feed_resolves_with_the_reason():
     record = removed(drop(), NOW_MS)
     assert (record.state, record.reason) == ("resolved", "the alert is no longer in the feed")
     assert not known_of(record).firing

@@ -1,4 +1,4 @@
-"""The webhook: tried again within bounds, never waited for."""
+"""The webhook: retries are bounded, and nothing waits for them."""
 
 import threading
 
@@ -57,13 +57,13 @@ def test_a_record_is_posted_as_it_is_in_kafka(metrics):
 
 
 @pytest.mark.parametrize("problem", [requests.ConnectionError(), requests.Timeout(), 500, 503, 429, 408])
-def test_what_may_pass_is_tried_again(metrics, problem):
+def test_transient_errors_are_retried(metrics, problem):
     peer = post(metrics, Peer(problem, problem, 200))
     assert len(peer.bodies) == 3
     assert outcomes(metrics) == {"delivered": 1}
 
 
-def test_but_five_times_and_no_more_and_the_next_one_follows(metrics):
+def test_a_record_fails_after_five_attempts_and_the_next_one_is_posted(metrics):
     peer = post(metrics, Peer(503), records=2)
     assert len(peer.bodies) == 10
     assert outcomes(metrics) == {"failed": 2}

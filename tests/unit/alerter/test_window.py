@@ -1,4 +1,4 @@
-"""The highest and lowest price of a sliding window, whatever comes late."""
+"""The highest and lowest price of a sliding window, also with late prices."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ POINTS = st.lists(
 
 
 @given(points=POINTS, length=st.integers(1, 70))
-def test_they_are_those_of_all_prices_that_are_younger_than_the_window(points, length):
+def test_the_extremes_are_those_of_all_prices_within_the_window(points, length):
     window = Extremes(length)
     seen = []
     for point in points:
@@ -26,7 +26,7 @@ def test_they_are_those_of_all_prices_that_are_younger_than_the_window(points, l
 
 
 @given(points=POINTS)
-def test_the_order_in_which_they_come_changes_nothing(points):
+def test_the_extremes_do_not_depend_on_the_order_of_arrival(points):
     in_order, as_given = Extremes(30), Extremes(30)
     for point in points:
         as_given.add(point)
@@ -36,7 +36,7 @@ def test_the_order_in_which_they_come_changes_nothing(points):
     assert in_order.lowest.price == as_given.lowest.price
 
 
-def test_what_can_no_longer_become_an_extreme_is_not_kept():
+def test_points_that_can_not_become_an_extreme_are_dropped():
     window = Extremes(1_000_000)
     for at in range(10_000):
         window.add(Point(at, Decimal(at % 7 + 1)))

@@ -1,4 +1,4 @@
-"""A bar is what its trades amount to, to the digit, whatever their order."""
+"""A bar aggregates its trades exactly, in any order."""
 
 from decimal import Decimal
 
@@ -43,13 +43,13 @@ def test_vwap_is_rounded_half_even_at_sixteen_digits():
     assert Decimal(row["vwap"]) == 1
 
 
-def test_the_numbers_of_a_bar_keep_every_digit():
+def test_the_sums_of_a_bar_keep_every_digit():
     row = row_of([trade(0, 1, "123456789012345678901234567890.123456789", "0.000000000000000000000000000001")] * 1
                  + [trade(1, 2, "1", "99999999999999999999999999999999999999")])  # fmt: skip
     assert row["volume"] == "99999999999999999999999999999999999999.000000000000000000000000000001"
 
 
-def test_where_nothing_was_traded_there_is_no_average():
+def test_vwap_and_imbalance_are_null_when_the_volume_is_zero():
     row = row_of([trade(0, 1, "100", "0")])
     assert (row["volume"], row["vwap"], row["imbalance"]) == ("0", None, None)
 

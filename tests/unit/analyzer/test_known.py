@@ -1,4 +1,4 @@
-"""Which trades are known is exact, and takes little memory where ids are consecutive."""
+"""The set of known trades is exact, and takes little memory while ids are consecutive."""
 
 import gc
 import tracemalloc
@@ -15,7 +15,7 @@ TRADES = 200_000
 
 
 @given(st.lists(st.tuples(st.integers(59_990, 60_010), st.integers(-2, 12)), max_size=80))
-def test_it_is_the_same_as_a_set(added):
+def test_known_trades_behave_like_a_set(added):
     known, plain = KnownTrades(), set()
     for at_ms, id in added:
         assert known.add(at_ms, id) == ((at_ms, id) not in plain)
@@ -23,7 +23,7 @@ def test_it_is_the_same_as_a_set(added):
     assert not any(known.add(*one) for one in plain)
 
 
-def test_only_minutes_that_have_ended_are_forgotten():
+def test_only_complete_minutes_are_forgotten():
     known = KnownTrades()
     for at_ms in (59_999, 60_000):
         known.add(at_ms, 1)
@@ -44,7 +44,7 @@ def test_two_hundred_thousand_consecutive_trades_take_less_than_three_bytes_each
         tracemalloc.stop()
 
 
-def test_windows_of_all_lengths_share_what_they_know():
+def test_windows_of_all_lengths_share_the_known_trades():
     open_ms = START_MS - START_MS % DAY_MS
     lengths = {
         Series("bars", "1d"): DAY_MS,

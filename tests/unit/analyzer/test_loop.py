@@ -1,4 +1,4 @@
-"""The loop commits only what is in Kafka as bars, and waits where Cassandra must be read."""
+"""The loop commits only trades whose bars are in Kafka, and waits where Cassandra must be read."""
 
 from types import SimpleNamespace
 from typing import cast
@@ -115,7 +115,7 @@ def step(loop):
     loop.step()
 
 
-def test_bars_are_changes_as_the_connector_sends_them_and_then_the_offset_is_committed():
+def test_bars_are_sent_in_the_connector_s_format_and_the_offset_is_committed():
     broker = Broker()
     loop = loop_of(broker)
     assert broker.start == 0
@@ -139,7 +139,7 @@ def test_nothing_is_committed_before_kafka_has_the_bars():
     assert broker.commits == [(1, "bars/1m,bars/5s")]
 
 
-def test_a_bar_that_is_refused_ends_the_program_uncommitted():
+def test_a_refused_bar_ends_the_program_without_a_commit():
     broker = Broker()
     loop = loop_of(broker)
     broker.refuse = object()
@@ -150,7 +150,7 @@ def test_a_bar_that_is_refused_ends_the_program_uncommitted():
     assert broker.commits == []
 
 
-def test_an_unknown_window_is_read_only_once_the_consumers_have_passed_the_record():
+def test_an_unknown_window_is_read_once_the_consumers_have_passed_the_record():
     broker, store = Broker(committed=5, metadata="bars/5s,bars/1m"), Store(trade(0), trade(1))
     written: dict[tuple[str, int], int] = {}
     loop = loop_of(broker, store, lambda _: written, since_ms=START_MS)
@@ -166,7 +166,7 @@ def test_an_unknown_window_is_read_only_once_the_consumers_have_passed_the_recor
     assert (broker.commits, broker.paused) == ([(6, "bars/1m,bars/5s")], False)
 
 
-def test_a_cassandra_that_does_not_answer_is_waited_for():
+def test_reading_is_retried_while_cassandra_does_not_answer():
     class Down(Store):
         def read(self, spans):
             if not self.asked:
@@ -184,13 +184,13 @@ def test_a_cassandra_that_does_not_answer_is_waited_for():
     assert len(broker.sent) == 2
 
 
-def test_a_length_that_was_not_computed_before_is_computed_from_the_topics_beginning():
+def test_a_new_bar_length_is_computed_from_the_beginning_of_the_topic():
     broker = Broker(committed=500, metadata="bars/5s", low=100)
     loop_of(broker)
     assert broker.start == 100
 
 
-def test_a_revoked_partition_is_committed_and_no_longer_waited_for():
+def test_a_revoked_partition_is_committed_and_its_wait_ends():
     broker = Broker()
     loop = loop_of(broker)
     broker.send(change_of(trade(0)))
@@ -207,7 +207,7 @@ def test_a_revoked_partition_is_committed_and_no_longer_waited_for():
     assert (late.commits, late.paused) == ([], False)
 
 
-def test_what_is_not_a_trade_is_passed_over_and_counted():
+def test_records_that_are_not_trades_are_skipped_and_counted():
     broker = Broker()
     loop = loop_of(broker)
     broker.send(b"{}", change_of(trade(0), op="d"), change_of(trade(0)))
@@ -226,7 +226,7 @@ def test_trades_that_kafka_removed_unread_are_counted():
     assert loop._metrics.registry.get_sample_value("cryptocdc_analyzer_missed_total") == 60
 
 
-def test_it_is_not_ready_while_it_waits_for_long():
+def test_a_long_wait_for_consumers_or_cassandra_makes_it_unready():
     broker = Broker()
     loop = loop_of(broker, since_ms=START_MS)
     broker.send(change_of(trade(0)))
@@ -236,7 +236,7 @@ def test_it_is_not_ready_while_it_waits_for_long():
     assert "for consumers or Cassandra" in (loop.obstacle() or "")
 
 
-def test_each_version_of_an_order_book_becomes_one_row_with_its_operation():
+def test_each_change_of_an_order_book_becomes_one_row_with_its_operation():
     broker = Broker(topics=("f.f.order_book", "f.f.book_metrics"))
     loop = loop_of(broker, analytics={"bookMetrics": True})
     broker.send(book_change(["100"], ["1"], ["101"], ["3"]), book_change([], [], ["101"], ["3"], op="u"), b"[]")
@@ -245,7 +245,7 @@ def test_each_version_of_an_order_book_becomes_one_row_with_its_operation():
     assert broker.commits == [(3, "book_metrics")]
 
 
-def test_a_commit_that_failed_afterwards_is_repeated():
+def test_a_commit_that_fails_asynchronously_is_repeated():
     broker = Broker()
     loop = loop_of(broker)
     broker.send(change_of(trade(0)))
@@ -265,7 +265,7 @@ def test_a_recreated_topic_is_read_from_its_beginning():
     assert broker.start == 3
 
 
-def test_each_page_that_is_read_is_progress_and_the_group_is_polled_in_between(monkeypatch):
+def test_each_page_read_counts_as_progress_and_the_group_is_polled_in_between(monkeypatch):
     monkeypatch.setattr("cryptocdc_analyzer.loop.READ_FOR_S", 0)
     broker = Broker()
     loop = loop_of(broker, Store(trade(0), trade(1), trade(2)), lambda _: {(TRADES, 0): 9}, since_ms=START_MS)
@@ -280,7 +280,7 @@ def test_each_page_that_is_read_is_progress_and_the_group_is_polled_in_between(m
     assert [bar.trade_count for bar in broker.sent] == [3, 3]
 
 
-def test_a_stored_trade_with_too_many_digits_is_passed_over_and_counted():
+def test_a_stored_trade_with_too_many_digits_is_skipped_and_counted():
     broker = Broker()
     stored = Store(trade(0), trade(1, price="1e-300"))
     loop = loop_of(broker, stored, lambda _: {(TRADES, 0): 9}, since_ms=START_MS)
@@ -291,7 +291,7 @@ def test_a_stored_trade_with_too_many_digits_is_passed_over_and_counted():
     assert loop._metrics.registry.get_sample_value("cryptocdc_analyzer_undecodable_total") == 1
 
 
-def test_a_partition_that_is_revoked_while_it_is_read_is_not_read_on(monkeypatch):
+def test_reading_stops_when_the_partition_is_revoked(monkeypatch):
     monkeypatch.setattr("cryptocdc_analyzer.loop.READ_FOR_S", 0)
     broker = Broker()
     loop = loop_of(broker, Store(trade(0), trade(1)), lambda _: {(TRADES, 0): 9}, since_ms=START_MS)

@@ -30,12 +30,12 @@ def test_a_row_has_every_column_of_its_table_and_the_estimates_of_its_parts():
     assert float(row["parkinson"]) == pytest.approx(parkinson, rel=1e-14)
 
 
-def test_a_price_that_does_not_move_has_no_volatility():
+def test_a_constant_price_has_zero_volatility():
     row = row_of([trade(0, 1, "100.0"), trade(30_000, 2, "100.00")])
     assert (row["realized"], row["parkinson"]) == ("0", "0")
 
 
-def test_where_a_price_is_not_above_zero_there_is_no_estimate():
+def test_estimates_are_null_when_a_price_is_not_positive():
     row = row_of([trade(0, 1, "100"), trade(1, 2, "0")])
     assert (row["realized"], row["parkinson"], row["trade_count"]) == (None, None, 2)
 

@@ -1,4 +1,4 @@
-"""Windows in event time: what is known from memory, what must be read, and what a late trade corrects."""
+"""Event-time windows: known from memory, read from Cassandra, or corrected by a late trade."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def test_a_trade_is_in_one_window_of_each_length():
     assert rows["BTCUSDT", "5s", 0]["close_time"] == START_MS + 4_999
 
 
-def test_only_windows_that_changed_are_written_again():
+def test_only_changed_windows_are_written_again():
     made = windows()
     add(made, trade(0), trade(5_000))
     made.take()
@@ -64,7 +64,7 @@ def test_a_window_past_its_lateness_leaves_memory_and_a_later_trade_makes_it_unk
     made = windows()
     add(made, trade(0), trade(60_000 + LATENESS_MS))
     made.take()
-    assert len(made) == 2  # those of the second trade
+    assert len(made) == 2  # the windows of the second trade
     found = add(made, trade(1))
     assert (found.late, found.repeated) == (2, 0)
     assert made.unknown() == [Span("BTCUSDT", START_MS, START_MS + 60_000)]
@@ -75,7 +75,7 @@ def test_a_window_past_its_lateness_leaves_memory_and_a_later_trade_makes_it_unk
     assert len(made) == 2
 
 
-def test_a_window_that_began_before_the_partition_was_read_is_unknown_until_it_was():
+def test_a_window_from_before_the_first_record_is_unknown_until_it_is_read():
     made = windows(since_ms=START_MS)
     found = add(made, trade(100), trade(200))
     assert (found.late, bars_of(made.take())) == (0, {})
@@ -86,7 +86,7 @@ def test_a_window_that_began_before_the_partition_was_read_is_unknown_until_it_w
     assert made.unknown() == [Span("BTCUSDT", START_MS + 55_000, START_MS + 60_000)]
 
 
-def test_windows_that_are_near_are_read_together_and_symbols_apart():
+def test_nearby_windows_are_read_together_and_symbols_separately():
     made = windows(since_ms=START_MS + 3_600_000)
     add(made, trade(0), trade(70_000), trade(600_000), trade(0, symbol="ETHUSDT"))
     assert made.unknown() == [
@@ -96,7 +96,7 @@ def test_windows_that_are_near_are_read_together_and_symbols_apart():
     ]
 
 
-def test_a_symbols_time_does_not_end_the_windows_of_another():
+def test_the_event_time_of_one_symbol_does_not_end_windows_of_another():
     made = windows()
     add(made, trade(0), trade(600_000, symbol="ETHUSDT"))
     made.take()
@@ -104,7 +104,7 @@ def test_a_symbols_time_does_not_end_the_windows_of_another():
     assert bars_of(made.take())["BTCUSDT", "5s", 0]["trade_count"] == 2
 
 
-def test_the_same_bars_come_of_trades_in_any_batches_and_after_a_loss_of_memory():
+def test_the_bars_do_not_depend_on_batches_or_on_a_restart():
     trades = [trade(at, price=str(100 + at % 7)) for at in range(0, 60_000, 700)]
     whole = windows()
     add(whole, *trades)
@@ -114,7 +114,7 @@ def test_the_same_bars_come_of_trades_in_any_batches_and_after_a_loss_of_memory(
     for one in trades[:40]:
         add(first, one)
         seen |= bars_of(first.take())
-    for one in trades[35:]:  # a restart reads some again, and knows nothing of what was before
+    for one in trades[35:]:  # a restart reads some again, and does not know the earlier ones
         add(second, one)
         resolve(second, *trades[:40])
         seen |= bars_of(second.take())
@@ -129,7 +129,7 @@ SOME = st.lists(
 
 @settings(max_examples=60)
 @given(SOME, st.data())
-def test_any_order_repetition_and_early_reading_give_the_bars_of_the_set_of_trades(trades, data):
+def test_the_bars_do_not_depend_on_order_repetition_or_early_reading(trades, data):
     """Cassandra may have trades that were not read from Kafka yet, and windows leave memory in between."""
     length = {Series("bars", "5s"): 5_000, Series("bars", "1m"): 60_000, Series("realized_volatility", "1m"): 60_000}
     plain: dict[Any, Any] = {}
@@ -165,7 +165,7 @@ def test_any_order_repetition_and_early_reading_give_the_bars_of_the_set_of_trad
     assert seen == expected
 
 
-def test_a_reading_that_fails_half_way_is_done_again():
+def test_a_read_that_fails_halfway_is_repeated():
     made = windows(since_ms=START_MS)
     add(made, trade(100))
 
@@ -180,7 +180,7 @@ def test_a_reading_that_fails_half_way_is_done_again():
     assert {row["trade_count"] for row in bars_of(made.take()).values()} == {3}
 
 
-def test_a_window_whose_trade_arrives_while_it_is_read_remains_unknown():
+def test_a_window_that_gets_a_trade_while_it_is_read_remains_unknown():
     made = windows(since_ms=START_MS)
     add(made, trade(100))
     reading = made.resolve("BTCUSDT", [[trade(100), trade(200)]], Added())
@@ -195,7 +195,7 @@ def test_a_window_whose_trade_arrives_while_it_is_read_remains_unknown():
 LONG_NUMBER = "9" * 200 + "." + "1" * 200
 
 
-def test_numbers_of_as_many_digits_as_are_captured_are_summed_exactly_read_or_stored():
+def test_numbers_with_the_most_digits_that_are_captured_are_summed_exactly():
     made = windows(since_ms=START_MS)
     add(made, trade(0, price=LONG_NUMBER, quantity=LONG_NUMBER), trade(1, price="0.01"))
     resolve(made, trade(0, price=LONG_NUMBER, quantity=LONG_NUMBER))
@@ -206,7 +206,7 @@ def test_numbers_of_as_many_digits_as_are_captured_are_summed_exactly_read_or_st
 
 
 @pytest.mark.parametrize("number", ["1" * 201, "1e-201"])
-def test_a_trade_with_more_digits_is_refused_read_or_stored(number):
+def test_a_trade_with_more_digits_is_refused_from_kafka_and_from_cassandra(number):
     made = windows()
     assert add(made, trade(0), trade(1, price=number), trade(2, quantity=number)).refused == 2
     made.take()

@@ -1,4 +1,4 @@
-"""Trades of a window, and changes of them as the connector sends them."""
+"""Trades of a window, and their changes as the connector sends them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The application asked without a server: requests and WebSockets as ASGI messages, tables in memory."""
+"""The application without a server: requests and WebSockets as ASGI messages, tables in memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FEED = {
 
 
 class Tables:
-    """Stands where the reader does; `rows` by table, each in the order of the table's columns."""
+    """Replaces the reader; `rows` by table, each in the order of the table's columns."""
 
     def __init__(self, rows: MutableMapping[str, list[Row]]) -> None:
         self.rows = rows
@@ -80,14 +80,14 @@ class Tables:
 
 
 class NoRecords:
-    """A Kafka that has nothing."""
+    """A Kafka without records."""
 
     def find(self, *_: Any, **__: Any) -> None:
         return None
 
 
 class NoReadings:
-    """A feed of which no program says anything."""
+    """A feed whose programs report no figures."""
 
     def read(self) -> FeedFigures:
         nothing = StreamFigures(0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0, None, None, None)
@@ -131,7 +131,7 @@ class Api:
         self.app = build_app(context, settings, readings, self.subscriptions, self.finder, _nothing)  # type: ignore[arg-type]
 
     def get(self, url: str, headers: Mapping[str, str] | None = None, client: str = "10.0.0.1", **query: Any) -> Answer:
-        """`query`: `from_` stands for `from`."""
+        """`query`: `from_` is sent as `from`."""
         return asyncio.run(self.ask(url, headers, client, **query))
 
     async def ask(
@@ -143,7 +143,7 @@ class Api:
 
         async def receive() -> MutableMapping[str, Any]:
             message = next(received, None)
-            if message is None:  # the client stays until it has its answer
+            if message is None:  # the client stays connected until it has its response
                 await asyncio.Event().wait()
             assert message is not None
             return message

@@ -1,4 +1,4 @@
-"""Rows as Cassandra's driver gives them, made up from the catalogue."""
+"""Rows as Cassandra's driver returns them, generated from the catalogue."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def moment(at_ms: int) -> datetime:
 
 
 def row(columns: Sequence[Column], at_ms: int, **values: Any) -> Row:
-    """Whatever is not given is plausible; every time is `at_ms`."""
+    """Return a row with plausible defaults; every time is `at_ms`."""
     made = {c.name: moment(at_ms) if c.type is Type.TIMESTAMP else SAMPLES[c.type] for c in columns}
     return tuple((made | values).values())
 
 
 def rows(table: str, count: int, step_ms: int = 1000, **values: Any) -> list[Row]:
-    """`count` rows of a stream, the last one of now, `step_ms` apart; values may be functions of a row's number."""
+    """Return `count` rows of a stream, `step_ms` apart, the last one now; values may be functions of a row's number."""
     stream = by_table(table)
     first = now_ms() - count * step_ms
     return [

@@ -43,13 +43,13 @@ def test_each_step_is_the_mean_of_its_books() -> None:
     assert (found[0]["spread"], found[0]["mid"], found[0]["imbalance"]) == ("2.5", "100.25", "0.25")
 
 
-def test_small_prices_keep_their_digits_and_a_missing_side_counts_for_nothing() -> None:
+def test_small_prices_keep_their_digits_and_a_missing_side_is_left_out() -> None:
     (found,) = BOOKS.averages([book(START_MS, "0.00001210", "0.00001211"), book(START_MS + 1, bid=None)], 1000)
     assert Decimal(found["spread"]) == Decimal("0.00000001")
     assert BOOKS.averages([book(START_MS, bid=None)], 1000)[0]["spread"] is None
 
 
-def test_quotes_are_averaged_over_the_steps_in_which_they_came() -> None:
+def test_quotes_are_averaged_over_the_steps_of_their_event_times() -> None:
     def quote(at_ms: int, bid: str, ask: str | None) -> Any:
         values = {"bid_price": Decimal(bid), "ask_price": None if ask is None else Decimal(ask)}
         return row(QUOTES.table.columns, at_ms, event_time=moment(at_ms), **values)
@@ -60,7 +60,7 @@ def test_quotes_are_averaged_over_the_steps_in_which_they_came() -> None:
     assert (found[0]["bid"], found[0]["ask"], found[0]["spread"], found[0]["mid"]) == ("98.5", "101", "2", "100")
 
 
-def test_the_whole_range_comes_and_not_the_last_thousand_books() -> None:
+def test_the_whole_range_is_averaged_not_only_the_last_thousand_books() -> None:
     api = served([book(START_MS + at * 1000) for at in range(3 * 3600)])
     found = asked(api, to=START_MS + 3 * HOUR_MS, step="1m").json()
     assert [at["bucket_time_ms"] for at in found] == [START_MS + at * 60_000 for at in reversed(range(180))]
@@ -68,7 +68,7 @@ def test_the_whole_range_comes_and_not_the_last_thousand_books() -> None:
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
-def test_pages_hold_every_book_once(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_contain_every_book_once(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "AVERAGED_ROWS", 95)  # ends within a step
     api = served([book(START_MS + at * 1000) for at in range(300)])
     found = []
@@ -85,13 +85,13 @@ def test_pages_hold_every_book_once(order: str, monkeypatch: pytest.MonkeyPatch)
     assert {at["books"] for at in found} == {10}
 
 
-def test_a_step_that_is_none_is_refused() -> None:
+def test_an_invalid_step_is_refused() -> None:
     refused = served([]).get("/order_book/averages", symbol="BTCUSDT", step="10")
     assert refused.status == 400
     assert refused.json()["errors"][0]["field"] == "step"
 
 
-def test_cassandra_sums_the_levels_of_the_books_that_it_stores() -> None:
+def test_levels_are_summed_by_cassandra() -> None:
     statement = range_statement("majors", BOOK_SUMS, True)
     assert 'FROM "majors"."order_book"' in statement
     assert "collection_min(ask_prices), collection_sum(bid_quantities)" in statement

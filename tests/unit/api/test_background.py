@@ -1,4 +1,4 @@
-"""Healthy while the event loop, the thread that connects to Cassandra and the one that reads Kafka all go on."""
+"""Healthy while the event loop, the thread that connects to Cassandra and the one that reads Kafka make progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIMIT_S = 0.5
 
 
 class Loop:
-    """Stands for the reader and for the changes: goes round until `broken`, whose error ends its thread."""
+    """Replaces the reader and the changes: loops until `broken`, whose error ends its thread."""
 
     def __init__(self) -> None:
         self.broken = threading.Event()
@@ -37,7 +37,7 @@ class Loop:
 
 
 class Beaten(Health):
-    """Says when it last was."""
+    """Remembers when it was last called."""
 
     beaten = 0.0
 
@@ -49,12 +49,12 @@ class Beaten(Health):
 async def becomes(health: Health, well: bool) -> None:
     deadline = time.monotonic() + 10
     while (health.problem() is None) is not well:
-        assert time.monotonic() < deadline, f"never {well}"
+        assert time.monotonic() < deadline, f"it never became {well}"
         await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("thread", ["reader", "changes"])
-def test_a_thread_that_has_ended_is_seen(thread: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_ended_makes_the_api_unhealthy(thread: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TURN_S", 0.005)
 
     async def test() -> None:
@@ -64,7 +64,7 @@ def test_a_thread_that_has_ended_is_seen(thread: str, monkeypatch: pytest.Monkey
                                 metrics=ApiMetrics("0"), health=health)  # fmt: skip
         async with background.running():
             began = time.monotonic()
-            while health.beaten < began + 2 * LIMIT_S:  # well for longer than its beginning counts
+            while health.beaten < began + 2 * LIMIT_S:  # healthy for longer than the grace period of its start
                 assert health.problem() is None
                 await asyncio.sleep(0.005)
             loops[thread].broken.set()
@@ -74,7 +74,7 @@ def test_a_thread_that_has_ended_is_seen(thread: str, monkeypatch: pytest.Monkey
     asyncio.run(test())
 
 
-def test_an_event_loop_that_hangs_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hanging_event_loop_makes_the_api_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TURN_S", 0.005)
 
     async def test() -> None:

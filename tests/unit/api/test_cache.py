@@ -1,4 +1,4 @@
-"""The cache: bounded in age and in size, one load for all who wait."""
+"""The cache: bounded in age and size, one load for all concurrent requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptocdc_core.metrics import ApiMetrics
 
 
 class Source:
-    """Gives 1, 2, 3…; or fails."""
+    """Returns 1, 2, 3…, or fails."""
 
     def __init__(self) -> None:
         self.loads = 0
@@ -53,7 +53,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(test())  # type: ignore[arg-type]
 
 
-def test_it_answers_from_what_it_has_and_never_with_what_is_too_old(cache: Cache[int], clock: Clock) -> None:
+def test_fresh_values_are_served_from_the_cache_and_expired_ones_are_reloaded(cache: Cache[int], clock: Clock) -> None:
     async def test() -> None:
         source = Source()
         assert await cache.get("a", source.load) == 1
@@ -66,7 +66,7 @@ def test_it_answers_from_what_it_has_and_never_with_what_is_too_old(cache: Cache
     run(test)
 
 
-def test_after_half_the_age_it_reloads_while_returning_the_old_value(cache: Cache[int], clock: Clock) -> None:
+def test_past_half_its_age_a_value_is_returned_and_reloaded(cache: Cache[int], clock: Clock) -> None:
     async def test() -> None:
         source = Source()
         await cache.get("a", source.load)
@@ -79,7 +79,7 @@ def test_after_half_the_age_it_reloads_while_returning_the_old_value(cache: Cach
     run(test)
 
 
-def test_all_who_wait_share_one_load(cache: Cache[int]) -> None:
+def test_concurrent_requests_share_one_load(cache: Cache[int]) -> None:
     async def test() -> None:
         source = Source()
         assert await asyncio.gather(*(cache.get("a", source.load) for _ in range(10))) == [1] * 10
@@ -104,7 +104,7 @@ def test_a_failed_load_is_raised_only_if_no_recent_value_exists(cache: Cache[int
     run(test)
 
 
-def test_the_least_recently_used_leaves_first(cache: Cache[int]) -> None:
+def test_the_least_recently_used_entry_is_evicted_first(cache: Cache[int]) -> None:
     async def test() -> None:
         source = Source()
         for key in ("a", "b", "a", "c"):

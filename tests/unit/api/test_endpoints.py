@@ -1,4 +1,4 @@
-"""What each endpoint answers, and what every answer has in common."""
+"""The response of each endpoint, and what all responses have in common."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def api() -> Api:
     }))  # fmt: skip
 
 
-def test_without_a_symbol_come_the_newest_rows_of_all(api: Api) -> None:
+def test_without_a_symbol_the_newest_row_of_each_symbol_is_returned(api: Api) -> None:
     answer = api.get("/latest_prices")
     assert answer.status == 200
     assert [(row["symbol"], row["price"]) for row in answer.json()] == [
@@ -58,7 +58,7 @@ def test_without_a_symbol_come_the_newest_rows_of_all(api: Api) -> None:
     assert isinstance(only["event_time_ms"], int)
 
 
-def test_a_range_or_a_limit_means_the_history_of_a_symbol(api: Api) -> None:
+def test_a_range_or_a_limit_returns_the_history_of_a_symbol(api: Api) -> None:
     found = api.get("/latest_prices", symbol="BTCUSDT", limit=3).json()
     assert [row["price"] for row in found] == ["104.10", "103.10", "102.10"]
     oldest = api.get("/latest_prices", symbol="BTCUSDT", order="oldest", from_=found[-1]["event_time"]).json()
@@ -77,18 +77,18 @@ def test_pages_follow_each_other_by_the_link_in_the_header(api: Api) -> None:
     assert found == list(range(249, -1, -1))
 
 
-def test_a_streamed_range_holds_every_row_whatever_the_limit(api: Api) -> None:
+def test_a_streamed_range_contains_every_row_regardless_of_the_limit(api: Api) -> None:
     found = api.get("/recent_trades", symbol="BTCUSDT", stream="true", limit=1, order="oldest").json()
     assert [row["trade_id"] for row in found] == list(range(250))
     assert api.get("/recent_trades", symbol="BTCUSDT", stream="true", to="2020-01-01").json() == []
 
 
-def test_klines_are_those_of_one_interval(api: Api) -> None:
+def test_klines_are_filtered_by_interval(api: Api) -> None:
     assert len(api.get("/klines", symbol="BTCUSDT").json()) == 80
     assert api.get("/klines", symbol="BTCUSDT", interval="1h").json() == []
 
 
-def test_an_order_book_bears_its_figures_and_comes_level_by_level_too(api: Api) -> None:
+def test_an_order_book_includes_its_figures_and_is_also_available_by_level(api: Api) -> None:
     book = api.get("/order_book", symbol="BTCUSDT", limit=1).json()[0]
     assert (book["best_bid"], book["best_ask"], book["spread"], book["mid"]) == ("99.50", "100.50", "1.00", "100.00")
     assert book["imbalance"] == "0.333333333333"
@@ -100,7 +100,7 @@ def test_an_order_book_bears_its_figures_and_comes_level_by_level_too(api: Api) 
     assert len(api.get("/heatmap", symbol="BTCUSDT", limit=24).json()) == 24
 
 
-def test_leaders_are_ranked_and_losers_are_no_gainers(api: Api) -> None:
+def test_leaders_are_ranked_and_losers_are_not_among_gainers(api: Api) -> None:
     def by(what: str) -> list[str]:
         return [row["symbol"] for row in api.get("/top", by=what, n=5).json()]
 
@@ -110,7 +110,7 @@ def test_leaders_are_ranked_and_losers_are_no_gainers(api: Api) -> None:
     assert [row["rank"] for row in api.get("/top", by="trades").json()] == [1, 2]
 
 
-def test_statistics_of_a_symbol_that_left_rank_nowhere(api: Api) -> None:
+def test_statistics_older_than_a_day_are_not_ranked(api: Api) -> None:
     at, day_ms = now_ms(), 86_400_000
     for name, age_ms in (("GONEUSDT", day_ms + 60_000), ("QUIETUSDT", day_ms - 60_000)):
         left = rows("crypto_24h_stats", 1, symbol=name, event_time=moment(at - age_ms), trade_count=99,
@@ -120,10 +120,10 @@ def test_statistics_of_a_symbol_that_left_rank_nowhere(api: Api) -> None:
         found = {row["symbol"] for row in api.get("/top", by=by).json()}
         assert "GONEUSDT" not in found
         assert "QUIETUSDT" in found
-    assert "GONEUSDT" in {row["symbol"] for row in api.get("/crypto_24h_stats").json()}, "the newest row it still is"
+    assert "GONEUSDT" in {row["symbol"] for row in api.get("/crypto_24h_stats").json()}, "it is still the newest row"
 
 
-def test_what_an_exchange_does_not_report_is_null_and_ranks_nowhere(api: Api) -> None:
+def test_unreported_statistics_are_null_and_not_ranked(api: Api) -> None:
     nothing: dict[str, Any] = {column.name: None for column in CRYPTO_24H_STATS.nullable}
     left = rows("crypto_24h_stats", 1, symbol="BTC-USD", volume=Decimal(1000), **nothing)
     api.tables.rows["newest_24h_stats"].extend(left)
@@ -135,13 +135,13 @@ def test_what_an_exchange_does_not_report_is_null_and_ranks_nowhere(api: Api) ->
     assert {name for name, value in newest.items() if value is None} == {*nothing, "open_time_ms", "close_time_ms"}
 
 
-def test_signals_without_quote_volumes_lack_the_vwap_alone(api: Api) -> None:
+def test_signals_without_quote_volumes_lack_only_the_vwap(api: Api) -> None:
     api.tables.rows["klines"] = rows("klines", 80, 60_000, interval="1m", quote_volume=None, trade_count=None)
     (newest,) = api.get("/signals", symbol="BTCUSDT", limit=1).json()
     assert [name for name, value in newest.items() if value is None] == ["vwap_20"]
 
 
-def test_signals_and_volatility_come_a_row_a_candle(api: Api) -> None:
+def test_signals_and_volatility_have_one_row_per_candle(api: Api) -> None:
     signals = api.get("/signals", symbol="BTCUSDT", limit=5).json()
     assert len(signals) == 5
     assert all(row["sma_50"] is not None and 0 <= Decimal(row["rsi_14"]) <= 100 for row in signals)
@@ -152,7 +152,7 @@ def test_signals_and_volatility_come_a_row_a_candle(api: Api) -> None:
     assert newest_of_all == history[0]
 
 
-def test_a_best_quote_comes_with_its_spread_and_mid_and_without_them_where_a_side_is_empty() -> None:
+def test_a_best_quote_has_spread_and_mid_unless_a_side_is_empty() -> None:
     both = {"bid_price": Decimal("99.50"), "ask_price": Decimal("100.00")}
     quotes = newest("best_quotes", BTCUSDT=both, ETHUSDT={"bid_price": None, "ask_price": Decimal("5")})
     api = Api(Tables({"best_quotes": quotes, "newest_quotes": quotes}))
@@ -163,28 +163,28 @@ def test_a_best_quote_comes_with_its_spread_and_mid_and_without_them_where_a_sid
     assert history == first
 
 
-def test_the_pipeline_is_a_row_a_table_and_one_for_all(api: Api) -> None:
+def test_the_pipeline_has_one_row_per_table_and_one_for_all(api: Api) -> None:
     answer = api.get("/pipeline").json()
     assert answer[0]["table"] == "all"
     assert len(answer) == 1 + len(STREAMS)
     assert len({tuple(row) for row in answer}) == 1, "every row has the same keys"
 
 
-def test_only_what_the_feed_captures_is_served() -> None:
+def test_only_captured_streams_are_served() -> None:
     api = Api(Tables({}), streams=["klines"])
     assert api.get("/klines", symbol="BTCUSDT").status == 200
     assert api.get("/recent_trades", symbol="BTCUSDT").status == 404
     assert "/recent_trades" not in api.app.openapi()["paths"]
 
 
-def test_every_answer_says_whether_it_is_simulated(api: Api) -> None:
+def test_every_response_says_whether_the_data_is_simulated(api: Api) -> None:
     for url in ("/latest_prices", "/nowhere", "/klines", "/health"):
         assert api.get(url).headers["x-cryptocdc-source"] == "simulated"
     assert api.get("/health").json()["simulated"] is True
     assert Api(source="exchange").get("/health").json()["simulated"] is False
 
 
-def test_health_is_503_while_cassandra_is_away_and_so_are_the_rows(api: Api) -> None:
+def test_health_and_rows_are_503_while_cassandra_is_down(api: Api) -> None:
     assert api.get("/health").status == 200
     api.tables.up = False
     assert api.get("/health").status == 503
@@ -193,7 +193,7 @@ def test_health_is_503_while_cassandra_is_away_and_so_are_the_rows(api: Api) -> 
     assert "Cassandra" in answer.json()["errors"][0]["message"]
 
 
-def test_the_documents_describe_every_column_and_fetch_nothing_from_elsewhere(api: Api) -> None:
+def test_the_api_documentation_describes_every_column_and_loads_nothing_external(api: Api) -> None:
     document = api.get("/openapi.json").json()
     described = document["paths"]["/klines"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     columns = described["items"]["properties"]
@@ -205,33 +205,33 @@ def test_the_documents_describe_every_column_and_fetch_nothing_from_elsewhere(ap
     assert "simulated" in page
 
 
-def test_the_newest_order_books_come_summed_up_and_flat(api: Api) -> None:
+def test_the_newest_order_books_have_totals_instead_of_levels(api: Api) -> None:
     (only,) = api.get("/order_book/newest").json()
     book = api.get("/order_book", symbol="BTCUSDT", limit=1).json()[0]
     shares = {"bid_percent": "66.6666666667", "ask_percent": "33.3333333333"}
     assert only == {name: value for name, value in book.items() if not isinstance(value, list)} | shares
 
 
-def test_the_newest_order_books_are_those_of_the_symbols_asked_for(api: Api) -> None:
+def test_the_newest_order_books_are_filtered_by_symbol(api: Api) -> None:
     assert [book["symbol"] for book in api.get("/order_book/newest", symbols="ETHUSDT,BTCUSDT").json()] == ["BTCUSDT"]
     assert api.get("/order_book/newest", symbols="ETHUSDT").json() == []
     assert api.get("/order_book/newest", symbols="NOSUCH").status == 404
 
 
-def test_realized_volatility_is_that_of_one_length(api: Api) -> None:
+def test_realized_volatility_is_filtered_by_interval(api: Api) -> None:
     found = api.get("/realized_volatility", symbol="BTCUSDT").json()
     assert [row["interval"] for row in found] == ["1m", "1m"]
     assert set(found[0]) >= {"realized", "parkinson", "part_count"}
     assert api.get("/realized_volatility", symbol="BTCUSDT", interval="5s").status == 404
 
 
-def test_figures_of_order_books_are_served_as_any_history(api: Api) -> None:
+def test_the_history_of_book_metrics_is_served(api: Api) -> None:
     found = api.get("/book_metrics", symbol="BTCUSDT").json()
     assert len(found) == 3
     assert set(found[0]) >= {"spread", "mid", "microprice", "imbalance_1", "imbalance_20", "bucket_time_ms"}
 
 
-def test_bars_are_those_of_one_length_by_default_the_feeds_first(api: Api) -> None:
+def test_bars_are_filtered_by_interval_which_defaults_to_the_feeds_first(api: Api) -> None:
     found = api.get("/bars", symbol="BTCUSDT").json()
     assert {bar["interval"] for bar in found} == {"5s"}
     assert set(found[0]) >= {"vwap", "imbalance", "buy_volume", "open_time_ms"}
@@ -241,7 +241,7 @@ def test_bars_are_those_of_one_length_by_default_the_feeds_first(api: Api) -> No
     assert api.get("/bars", symbol="BTCUSDT", interval="5x").status == 400
 
 
-def test_the_intervals_are_the_feeds(api: Api) -> None:
+def test_intervals_returns_the_feeds_intervals(api: Api) -> None:
     assert api.get("/intervals").json() == [{"interval": "1m"}, {"interval": "1h"}]
 
 
@@ -255,11 +255,11 @@ def test_price_trends_are_the_closes_of_several_symbols_oldest_first(api: Api) -
     assert api.get("/price_trends").status == 400
 
 
-def test_a_candles_range_is_in_per_cent_of_its_open(api: Api) -> None:
+def test_the_range_of_a_candle_is_a_percentage_of_its_open(api: Api) -> None:
     found = api.get("/volatility", symbol="BTCUSDT", interval="1m", limit=1).json()
     assert found[0]["range_percent"] == "0"
 
 
-def test_a_bin_of_the_heatmap_bears_both_sides_summed(api: Api) -> None:
+def test_a_heatmap_bin_includes_the_sum_of_both_sides(api: Api) -> None:
     found = api.get("/heatmap", symbol="BTCUSDT").json()
     assert (found[0]["bid_quantity"], found[0]["quantity"]) == ("0.35130000", "0.70260000")

@@ -17,7 +17,7 @@ def figures(**streams: StreamFigures) -> FeedFigures:
     return replace(NoReadings().read(), streams=streams, gaps_open=2, dead_letters=3, halted=("LUNAUSDT",))
 
 
-def test_all_is_the_sum_and_bears_what_belongs_to_no_table() -> None:
+def test_the_row_all_has_the_sums_and_the_figures_that_belong_to_no_table() -> None:
     whole, trades, klines = rows_of("majors", "simulated", figures(recent_trades=TRADES, klines=KLINES))
     assert (whole["table"], whole["postgres"], whole["kafka_rate"], whole["lag"]) == ("all", 99, 9.0, 11)
     assert (whole["gaps_open"], whole["dead_letters"], whole["halted"]) == (2, 3, "LUNAUSDT")
@@ -26,7 +26,7 @@ def test_all_is_the_sum_and_bears_what_belongs_to_no_table() -> None:
     assert klines["feed"] == "majors"
 
 
-def test_all_is_proven_as_far_as_the_table_that_is_behind() -> None:
+def test_the_row_all_is_proven_through_the_least_proven_table() -> None:
     whole, trades, _ = rows_of("majors", "simulated", figures(recent_trades=TRADES, klines=KLINES))
     assert whole["proven_through"] == trades["proven_through"] == "2026-11-21T08:33:20.500Z"
     assert whole["proven_through_ms"] == 1_795_250_000_500
@@ -36,8 +36,8 @@ def test_all_is_proven_as_far_as_the_table_that_is_behind() -> None:
     assert whole["proven_through"] is None
 
 
-def test_all_is_as_far_behind_as_the_table_that_is_most() -> None:
-    """And not as old as the newest candle that is proven."""
+def test_the_row_all_is_as_far_behind_as_the_table_furthest_behind() -> None:
+    """Not the age of the newest proven candle."""
     trades, klines = replace(TRADES, unproven_s=0.0), replace(KLINES, unproven_s=60.0)
     whole, first, second = rows_of("majors", "simulated", figures(recent_trades=trades, klines=klines))
     assert (whole["unproven_s"], first["unproven_s"], second["unproven_s"]) == (60.0, 0.0, 60.0)

@@ -1,4 +1,4 @@
-"""Figures on the page keep the digits that their market needs: the page's own module, run by Node where it is."""
+"""Figures on the page keep the digits that their market needs: the page's own module, run by Node if installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 from cryptocdc_api.routes.site import STATIC
 
 NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="no node here; the page's tests in a browser use the same module")
+pytestmark = pytest.mark.skipif(
+    NODE is None, reason="Node is not installed; the page's browser tests use the same module"
+)
 
 
 def of(expression: str) -> Any:
@@ -37,7 +39,7 @@ def of(expression: str) -> Any:
     ],
 )
 def test_the_labels_of_an_axis_are_distinct_round_prices(low: str, high: str, labels: list[str]) -> None:
-    """A book at 0.0000121 had six labels "0.00001"."""
+    """Regression: a book at 0.0000121 had six labels "0.00001"."""
     assert [mark["text"] for mark in of(f"f.marks({low}, {high}, 5)")] == labels
 
 
@@ -53,7 +55,7 @@ def test_the_labels_of_an_axis_are_distinct_round_prices(low: str, high: str, la
         ('f.short("0")', "0"),
     ],
 )
-def test_a_figure_is_never_rounded_to_nothing(expression: str, text: str) -> None:
+def test_a_figure_is_never_rounded_to_zero(expression: str, text: str) -> None:
     assert of(expression) == text
 
 

@@ -34,7 +34,7 @@ def test_an_exponential_average_begins_with_the_simple_one() -> None:
 
 
 def test_rsi_agrees_with_wilders_worked_example() -> None:
-    """The closes and figures that StockCharts' ChartSchool prints for RSI (14)."""
+    """The closes and the RSI (14) that StockCharts' ChartSchool publishes."""
     closes = series(
         "44.3389", "44.0902", "44.1497", "43.6124", "44.3278", "44.8264", "45.0955", "45.4245", "45.8433", "46.0826",
         "45.8931", "46.0328", "45.6140", "46.2820", "46.2820", "46.0028", "46.0328", "46.4116", "46.2222", "45.6439",
@@ -52,13 +52,13 @@ def test_rsi_stays_between_0_and_100(values: list[Decimal]) -> None:
     assert all(0 <= value <= 100 for value in found if value is not None)
 
 
-def test_rsi_at_its_ends() -> None:
+def test_rsi_is_100_0_and_50_for_rising_falling_and_constant_prices() -> None:
     assert rsi([Decimal(n) for n in range(1, 20)])[-1] == 100
     assert rsi([Decimal(n) for n in range(20, 1, -1)])[-1] == 0
     assert rsi([Decimal(5)] * 20)[-1] == 50
 
 
-def test_vwap_is_what_was_paid_by_what_was_traded() -> None:
+def test_vwap_is_quote_volume_divided_by_volume() -> None:
     found = vwap(series("100", "0", "330"), series("10", "0", "30"), 2)
     assert found == [None, Decimal(10), Decimal(11)]
     assert vwap(series("0", "0"), series("0", "0"), 2) == [None, None]
@@ -74,7 +74,7 @@ def test_vwap_is_null_while_a_candle_of_its_window_has_no_quote_volume(
 
 
 @given(prices, st.integers(2, 20))
-def test_volatility_is_the_deviation_of_the_logarithmic_returns(values: list[Decimal], length: int) -> None:
+def test_volatility_is_the_standard_deviation_of_the_logarithmic_returns(values: list[Decimal], length: int) -> None:
     found = volatility(values, length)
     assert len(found) == len(values)
     returns = [math.log(after / before) for before, after in pairwise(values)]
@@ -85,6 +85,6 @@ def test_volatility_is_the_deviation_of_the_logarithmic_returns(values: list[Dec
             assert float(value) == pytest.approx(statistics.stdev(window) * 100, rel=1e-6, abs=1e-6)
 
 
-def test_a_figure_is_shown_with_the_digits_that_mean_something() -> None:
+def test_a_figure_is_shown_with_twelve_significant_digits() -> None:
     assert shown(Decimal(2) / 3) == Decimal("0.666666666667")
     assert shown(None) is None

@@ -1,4 +1,4 @@
-"""New rows pushed: who gets which, in which shape, and what becomes of one who is too slow."""
+"""New rows pushed: which client gets which rows, in which shape, and what happens to a slow client."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TABLES = frozenset({"recent_trades", "klines"})
 
 @dataclass
 class Message:
-    """As Kafka's client gives it."""
+    """A message as Kafka's client returns it."""
 
     of: str
     raw: bytes
@@ -48,7 +48,7 @@ class Message:
         return self.raw
 
 
-def test_a_change_is_pushed_as_the_table_would_give_it() -> None:
+def test_a_change_is_pushed_in_the_form_of_the_table_s_rows() -> None:
     table, symbol, text = rows_maker(RECENT_TRADES)(change(RECENT_TRADES, price="0.35130000", trade_id=12)) or (
         "",
         "",
@@ -75,12 +75,12 @@ def test_of_a_deleted_row_only_the_key_is_pushed() -> None:
 
 
 @pytest.mark.parametrize("value", [None, b"", b"{}", b"not json"])
-def test_what_is_no_change_is_passed_over(value: bytes | None) -> None:
+def test_records_that_are_not_changes_are_skipped(value: bytes | None) -> None:
     assert rows_maker(KLINES)(value) is None
 
 
-def test_one_odd_change_is_counted_and_those_beside_it_are_pushed() -> None:
-    """PostgreSQL and Kafka hold times past the year 9999; JSON's are those of Python."""
+def test_an_undisplayable_change_is_counted_and_the_others_are_pushed() -> None:
+    """PostgreSQL and Kafka hold times past the year 9999; Python, which makes the JSON, does not."""
     topic, metrics = "majors.majors.klines", ApiMetrics("0")
     changes = Changes(KafkaSettings(), {topic: KLINES}, metrics)
     found = changes._rows([
@@ -91,7 +91,7 @@ def test_one_odd_change_is_counted_and_those_beside_it_are_pushed() -> None:
     assert metrics.registry.get_sample_value("cryptocdc_api_live_failed_total", {"table": "klines"}) == 1
 
 
-def test_each_client_gets_what_it_asked_for_and_kafka_is_read_for_no_more() -> None:
+def test_each_client_gets_what_it_subscribed_to_and_only_that_is_read_from_kafka() -> None:
     wanted: list[frozenset[str]] = []
     subscriptions = Subscriptions(wanted.append)
     trades = Client(frozenset({"recent_trades"}), frozenset({"BTCUSDT"}))
@@ -112,13 +112,13 @@ def test_each_client_gets_what_it_asked_for_and_kafka_is_read_for_no_more() -> N
     assert wanted == [{"recent_trades"}, TABLES, {"recent_trades"}, set()]
 
 
-def test_a_client_that_has_lost_a_row_gets_no_later_one() -> None:
+def test_a_client_that_missed_a_row_gets_no_later_ones() -> None:
     client = Client(TABLES, frozenset(), capacity=2)
     assert [client.put(b"%d" % number) for number in range(4)] == [True, True, False, False]
     assert client.overflowed.is_set()
 
 
-def test_a_socket_says_what_it_serves_and_then_brings_rows() -> None:
+def test_a_socket_announces_what_it_serves_and_then_sends_rows() -> None:
     async def test() -> None:
         api = Api()
         async with api.socket("/live?streams=recent_trades&symbols=btcusdt,ETHUSDT") as socket:
@@ -156,7 +156,7 @@ def test_a_slow_client_is_disconnected_with_the_reason() -> None:
         ("symbols=" + ",".join(f"S{n}" for n in range(201)), "200 at most"),
     ],
 )  # fmt: skip
-def test_a_socket_that_asks_for_what_is_not_there_is_closed_with_the_reason(query: str, reason: str) -> None:
+def test_a_socket_with_an_invalid_subscription_is_closed_with_the_reason(query: str, reason: str) -> None:
     async def test() -> dict[str, Any]:
         async with Api().socket(f"/live?{query}") as socket:
             await socket.message()
@@ -167,7 +167,7 @@ def test_a_socket_that_asks_for_what_is_not_there_is_closed_with_the_reason(quer
     assert reason in closed["reason"]
 
 
-def test_a_browser_gives_its_token_as_a_subprotocol() -> None:
+def test_a_browser_passes_its_token_as_a_subprotocol() -> None:
     async def first(**scope: Any) -> dict[str, Any]:
         async with Api(settings={"token": "s3cret"}).socket("/live", **scope) as socket:
             return await socket.message()
@@ -180,7 +180,7 @@ def test_a_browser_gives_its_token_as_a_subprotocol() -> None:
 
 
 class Away:
-    """Kafka's consumer as it is while all brokers are away: nothing comes, and no error."""
+    """Kafka's consumer while all brokers are down: it returns nothing, not even an error."""
 
     def __init__(self, stop: threading.Event) -> None:
         self.down = False
@@ -205,7 +205,9 @@ class Away:
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_live_rows_that_can_not_come_are_reported(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+def test_an_unreachable_kafka_is_an_obstacle_while_live_rows_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.0)
     stop = threading.Event()
     changes = Changes(KafkaSettings(), {"f.f.klines": KLINES}, ApiMetrics("0"))

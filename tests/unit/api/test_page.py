@@ -1,4 +1,4 @@
-"""The live page's files: there without a token, and nothing in them from elsewhere."""
+"""The live page's files: served without a token, and loading nothing external."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_page_is_served_without_a_token_and_its_data_is_not() -> None:
 
 
 @pytest.mark.parametrize("path", ["/static/../app.py", "/static/..%2fapp.py", "/static/none.js", "/static/"])
-def test_nothing_outside_the_folder_is_served(path: str) -> None:
+def test_files_outside_the_static_folder_are_not_served(path: str) -> None:
     assert Api().get(path).status == 404
 
 
@@ -36,7 +36,7 @@ def test_every_response_has_the_content_security_policy() -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_every_file_that_a_file_names_is_there() -> None:
+def test_every_referenced_file_exists() -> None:
     for file in OURS:
         text = file.read_text(encoding="utf-8")
         named = [file.parent / name for name in re.findall(r'from "(\.[^"]+)"', text)]
@@ -45,16 +45,16 @@ def test_every_file_that_a_file_names_is_there() -> None:
             assert path.is_file(), f"{file.name} names {path}"
 
 
-def test_nothing_is_fetched_from_elsewhere_and_no_markup_is_made_of_data() -> None:
+def test_the_page_loads_nothing_external_and_builds_no_markup_from_data() -> None:
     links = {"https://www.tradingview.com/", "http://www.w3.org/2000/svg"}
     for file in OURS:
         text = file.read_text(encoding="utf-8")
         assert set(re.findall(r"https?://[^\s\"'<>]+", text)) <= links, file.name
         assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval\(", text), file.name
-        assert not re.search(r'\son\w+="|style="|<style', text), f"{file.name}: the policy lets in nothing inline"
+        assert not re.search(r'\son\w+="|style="|<style', text), f"{file.name}: the policy allows nothing inline"
 
 
-def test_the_feed_says_what_there_is_to_show() -> None:
+def test_the_feed_endpoint_describes_what_can_be_shown() -> None:
     assert Api(streams=["klines"]).get("/feed").json() == {
         "feed": "majors", "exchange": "simulated", "source": "simulated", "simulated": True, "streams": ["klines"],
         "intervals": ["1m", "1h"], "bars": [], "version": version("cryptocdc-api"), "completeness": {"klines": "ids"},

@@ -25,7 +25,7 @@ BINNED = Table("binned", TRADES.columns, ("symbol",), Bucket.HOUR, ("at",), grou
 
 
 class Partitions:
-    """A table in memory that answers as Cassandra would, and remembers which partitions were read."""
+    """A table in memory that is read like one in Cassandra, and remembers which partitions were read."""
 
     def __init__(self, table: Table, rows: Sequence[Row]) -> None:
         self.table, self.rows = table, rows
@@ -43,7 +43,7 @@ class Partitions:
 
 
 def all_pages(table: Table, rows: Sequence[Row], span: Span, limit: int) -> list[list[Row]]:
-    """Page after page, each begun from the cursor of the one before, as a client does it."""
+    """All pages, each requested with the cursor of the previous one, as a client does."""
     source = Partitions(table, rows)
     found = []
     while True:
@@ -72,14 +72,14 @@ def test_pages_give_every_row_of_the_range_once_and_in_order(
 
 
 @given(st.sets(times), st.booleans(), st.integers(1, 7))
-def test_so_they_do_where_the_time_alone_is_the_position(at: set[int], newest_first: bool, limit: int) -> None:
+def test_pages_are_complete_where_the_time_alone_is_the_position(at: set[int], newest_first: bool, limit: int) -> None:
     rows = [(time, 0) for time in at]
     found = all_pages(PRICES, rows, Span(0, 40 * HOUR + 1, newest_first), limit)
     assert [row for made in found for row in made] == sorted(rows, reverse=newest_first)
 
 
 @given(st.sets(times), st.booleans(), st.integers(1, 4))
-def test_rows_that_share_a_position_are_never_torn_apart(at: set[int], newest_first: bool, limit: int) -> None:
+def test_rows_that_share_a_position_stay_on_one_page(at: set[int], newest_first: bool, limit: int) -> None:
     rows = [(time, bin) for time in at for bin in range(3)]
     found = all_pages(BINNED, rows, Span(0, 40 * HOUR + 1, newest_first), limit)
     assert [row for made in found for row in made] == sorted(rows, reverse=newest_first)
@@ -87,7 +87,7 @@ def test_rows_that_share_a_position_are_never_torn_apart(at: set[int], newest_fi
 
 
 @given(st.sets(st.tuples(times, st.integers(0, 3))), st.booleans())
-def test_a_streamed_range_is_the_same_rows(rows: set[tuple[int, int]], newest_first: bool) -> None:
+def test_a_streamed_range_has_the_same_rows(rows: set[tuple[int, int]], newest_first: bool) -> None:
     async def collect() -> list[Row]:
         read = Partitions(TRADES, list(rows)).read(newest_first)
         span = Span(0, 40 * HOUR + 1, newest_first)
@@ -104,7 +104,7 @@ def test_a_page_reads_no_partition_after_it_is_full() -> None:
     assert [bucket // HOUR for bucket in source.asked] == [29, 28, 27]
 
 
-def test_buckets_end_with_the_range() -> None:
+def test_buckets_are_limited_to_the_range() -> None:
     assert list(buckets(Bucket.HOUR, (HOUR - 1,), (3 * HOUR,), False)) == [HOUR, 2 * HOUR]
     assert list(buckets(Bucket.HOUR, (HOUR - 1,), (HOUR,), True)) == []
     months = list(buckets(Bucket.MONTH, (-1,), (100 * 86_400_000,), False))
@@ -120,7 +120,7 @@ def test_candles_of_a_second_are_read_by_the_day_and_longer_ones_by_the_month() 
 
 
 @pytest.mark.parametrize("table", [*TABLES.values(), HEATMAP_TABLE])
-def test_a_cursor_fits_its_own_table_alone(table: Table) -> None:
+def test_a_cursor_is_valid_only_for_its_own_table(table: Table) -> None:
     span = Span(0, LATEST_MS, True, tuple(range(len(table.clustering))))
     cursor = to_cursor(table, span)
     assert from_cursor(table, cursor) == span
@@ -131,6 +131,6 @@ def test_a_cursor_fits_its_own_table_alone(table: Table) -> None:
 
 
 @given(st.text())
-def test_any_other_text_is_refused_as_a_cursor(text: str) -> None:
+def test_any_other_text_is_not_a_valid_cursor(text: str) -> None:
     with pytest.raises(Refused, match="cursor"):
         from_cursor(TRADES, text)

@@ -1,4 +1,4 @@
-"""The reader of Cassandra: it reconnects when none of the nodes that it knows will ever respond again."""
+"""The reader of Cassandra: it reconnects when none of its known nodes will ever respond again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Cassandra:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Cassandra]:
-    """Every connection, in their order."""
+    """All connections, in the order of their creation."""
     connections: list[Cassandra] = []
 
     def connect(_: CassandraSettings) -> tuple[Cassandra, Cassandra]:
@@ -77,7 +77,7 @@ async def becomes(reader: Reader, answers: bool, limit_s: float = 10) -> None:
         await asyncio.sleep(0.02)
 
 
-def test_it_reconnects_once_no_node_has_responded_for_a_while(reader: Reader, made: list[Cassandra]) -> None:
+def test_the_reader_reconnects_once_no_node_has_responded_for_a_while(reader: Reader, made: list[Cassandra]) -> None:
     async def scenario() -> None:
         await becomes(reader, True)
         made[0].replaced = True
@@ -88,7 +88,9 @@ def test_it_reconnects_once_no_node_has_responded_for_a_while(reader: Reader, ma
     assert [it.shut_down for it in made] == [True, False]
 
 
-def test_a_node_that_answers_again_is_kept(reader: Reader, made: list[Cassandra], monkeypatch: Any) -> None:
+def test_the_connection_is_kept_if_a_node_responds_again(
+    reader: Reader, made: list[Cassandra], monkeypatch: Any
+) -> None:
     monkeypatch.setattr(reading, "LOST_S", 60)
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""What is refused, and in which words."""
+"""Refused requests and their error messages."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_refusal_names_field_value_and_what_is_accepted(
     assert field in error["message"]
 
 
-def test_a_market_of_any_script_is_asked_for_by_its_name() -> None:
+def test_a_market_in_any_script_can_be_requested_by_name() -> None:
     name = "币安人生USDT"
     price = rows("latest_prices", 1, symbol=name)[0]
     api = Api(
@@ -77,7 +77,7 @@ def test_a_market_of_any_script_is_asked_for_by_its_name() -> None:
 @pytest.mark.parametrize(
     "name", ["A'; DROP TABLE klines; --", '" OR 1=1', "<SCRIPT>", "../../ETC/PASSWD", "$(ID)", 'A",B="C', "A" * 51, ""]
 )
-def test_a_name_made_to_break_out_is_refused_before_anything_is_read(api: Api, name: str) -> None:
+def test_an_injection_attempt_is_refused_before_anything_is_read(api: Api, name: str) -> None:
     reads = api.tables.reads
     for path in ("/klines", "/recent_trades", "/order_book/levels", "/signals", "/trace"):
         given: dict[str, Any] = {"symbol": name, **({"table": "klines"} if path == "/trace" else {})}
@@ -91,17 +91,17 @@ def test_all_mistakes_are_reported_at_once(api: Api) -> None:
     assert {error["field"] for error in errors} == {"symbol", "limit", "order"}
 
 
-def test_what_is_refused_is_shown_only_in_part(api: Api) -> None:
+def test_a_long_refused_value_is_truncated(api: Api) -> None:
     (error,) = api.get(f"/klines?symbol=BTCUSDT&cursor={'x' * 300}").json()["errors"]
     assert len(error["value"]) <= 60
 
 
-def test_nothing_is_read_for_a_request_that_is_refused(api: Api) -> None:
+def test_a_refused_request_reads_nothing(api: Api) -> None:
     api.get("/klines?symbol=BTCUSDT&limit=0")
     assert api.tables.reads == 0
 
 
-def test_with_a_token_only_its_bearers_are_answered() -> None:
+def test_with_a_token_set_requests_without_it_get_401() -> None:
     api = Api(settings={"token": "s3cret"})
     for headers in ({}, {"Authorization": "Bearer other"}, {"Authorization": "Basic s3cret"}):
         answer = api.get("/latest_prices", headers)
@@ -127,7 +127,7 @@ def test_health_is_exempt_from_the_rate_limit() -> None:
     assert api.get("/symbols").status == 200
 
 
-def test_requests_are_counted_by_their_route_and_never_by_what_was_asked(api: Api) -> None:
+def test_requests_are_counted_by_route_never_by_requested_path(api: Api) -> None:
     api.get("/klines", symbol="BTCUSDT")
     api.get("/secret-path")
     text = api.get("/metrics").body.decode()

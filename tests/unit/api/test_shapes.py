@@ -1,4 +1,4 @@
-"""Rows as JSON: nothing rounded, times twice."""
+"""Rows as JSON: nothing is rounded, times appear in two forms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def test_a_row_of_the_driver_and_one_of_a_change_look_the_same() -> None:
+def test_driver_rows_and_changes_have_the_same_json() -> None:
     shape = shaper(COLUMNS)
     at = datetime(2026, 11, 21, 10, 0, 0, 7000)
     of_driver = shape(("BTCUSDT", at, Decimal("0.00000100"), [Decimal("1E-8")], 7, True))
@@ -31,7 +31,7 @@ def test_a_row_of_the_driver_and_one_of_a_change_look_the_same() -> None:
     }  # fmt: skip
 
 
-def test_a_null_is_null_and_a_time_in_both_spellings() -> None:
+def test_a_null_time_is_null_in_both_of_its_fields() -> None:
     assert shaper(COLUMNS)(["BTCUSDT", *[None] * 5]) == {
         "symbol": "BTCUSDT", "at": None, "at_ms": None, "price": None, "prices": None, "id": None, "closed": None,
     }  # fmt: skip
@@ -44,14 +44,14 @@ def test_a_decimal_keeps_every_digit(value: Decimal) -> None:
     assert Decimal(text).as_tuple() == value.as_tuple()
 
 
-def test_the_schema_names_all_that_the_rows_have() -> None:
+def test_the_schema_has_exactly_the_fields_of_the_rows() -> None:
     for stream in (RECENT_TRADES, ORDER_BOOK):
         row = shaper(stream.columns)([None] * len(stream.columns))
         described = schema(stream.columns)["items"]["properties"]
         assert set(row) == set(described)
 
 
-def test_the_schema_says_what_may_be_null() -> None:
+def test_the_schema_marks_nullable_fields() -> None:
     described = schema(CRYPTO_24H_STATS.columns, vwap_20="")["items"]["properties"]
     null = {name for name, made in described.items() if "null" in made["type"]}
     assert null == {c.name for c in CRYPTO_24H_STATS.nullable} | {"open_time_ms", "close_time_ms", "vwap_20"}

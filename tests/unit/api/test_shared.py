@@ -1,4 +1,4 @@
-"""Answers shared through Redis: a real one where the machine has it, and none where it fails."""
+"""Values shared through Redis: a real one if the machine has it; none when it fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    """The URL of a Redis of this test's own."""
+    """The URL of a Redis for this test only."""
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         pytest.skip("no redis-server here; Debian's package redis-server has it")
@@ -51,7 +51,7 @@ def server() -> Iterator[str]:
 
 
 class Process:
-    """One process of the API: a cache over Redis, and how often it loaded. `now` is its own clock."""
+    """One process of the API: a cache over Redis, and the number of its loads. `now` is its own clock."""
 
     def __init__(self, url: str, age_s: float = 1.0) -> None:
         self.metrics, self.loads, self.at = ApiMetrics("test"), 0, 0.0
@@ -75,7 +75,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(test())  # type: ignore[arg-type]
 
 
-def test_what_one_process_has_loaded_the_others_take_over(server: str) -> None:
+def test_a_value_loaded_by_one_process_is_shared_with_the_others(server: str) -> None:
     async def test() -> None:
         first, second = Process(server), Process(server)
         assert [await first.ask("1.10"), await second.ask("2.20")] == ["1.10", "1.10"]
@@ -85,7 +85,7 @@ def test_what_one_process_has_loaded_the_others_take_over(server: str) -> None:
     run(test)
 
 
-def test_what_was_taken_over_grows_old_from_its_first_load_on(server: str) -> None:
+def test_the_age_of_a_shared_value_counts_from_its_first_load(server: str) -> None:
     async def test() -> None:
         first, second = Process(server, age_s=4.0), Process(server, age_s=4.0)
         await first.ask("1.10")
@@ -96,7 +96,7 @@ def test_what_was_taken_over_grows_old_from_its_first_load_on(server: str) -> No
     run(test)
 
 
-def test_nothing_outlives_its_age_in_redis(server: str) -> None:
+def test_values_in_redis_expire_at_their_maximum_age(server: str) -> None:
     async def test() -> None:
         await Process(server, age_s=0.3).ask()
         client = redis.Redis.from_url(server)
@@ -123,7 +123,7 @@ def test_an_invalid_shared_value_is_loaded_again(server: str) -> None:
     run(test)
 
 
-def test_a_redis_that_is_down_fails_no_request_and_is_left_alone_for_a_while() -> None:
+def test_when_redis_is_down_requests_succeed_and_it_is_not_retried_for_a_while() -> None:
     async def test() -> None:
         process = Process(f"redis://127.0.0.1:{free_port()}")
         for number in range(3):
@@ -134,7 +134,7 @@ def test_a_redis_that_is_down_fails_no_request_and_is_left_alone_for_a_while() -
     run(test)
 
 
-def test_a_redis_that_says_nothing_costs_a_tenth_of_a_second_once() -> None:
+def test_a_silent_redis_delays_only_one_request_by_its_time_limit() -> None:
     async def test() -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             process = Process(f"redis://127.0.0.1:{silent.getsockname()[1]}")

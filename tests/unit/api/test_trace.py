@@ -1,4 +1,4 @@
-"""`/trace`: the row that is asked for, its record found by its audit, and what is said when there is none."""
+"""`/trace`: the requested row, its record found by its audit, and what is reported if there is none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LSN = 17
 
 
 class Records:
-    """Stands where Kafka does: one record, or a failure."""
+    """Replaces Kafka: one record, or a failure."""
 
     def __init__(self, values: Values | None = None, error: Exception | None = None) -> None:
         self.values, self.error = values, error
@@ -57,7 +57,7 @@ def api(records: Records | None = None, audit: Values | None = None, there: bool
     return Api(tables, finder=records or Records(NEWEST))
 
 
-def test_the_newest_row_of_a_symbol_is_followed_through_every_hop() -> None:
+def test_the_newest_row_of_a_symbol_is_traced_through_every_hop() -> None:
     records = Records(NEWEST)
     answer = api(records).get("/trace", table="recent_trades", symbol="btcusdt")
     assert answer.status == 200
@@ -68,12 +68,12 @@ def test_the_newest_row_of_a_symbol_is_followed_through_every_hop() -> None:
     assert found["hops"][2]["facts"]["lsn"] == "0/11"
     assert "not queried" in found["hops"][2]["note"]
     assert found["equal"] is True
-    # The audit says to the millisecond where the record lies.
+    # The audit locates the record to the millisecond.
     ((_, start, end),) = records.asked
     assert (start, end) == (AT + 5, AT + 1005)
 
 
-def test_a_row_is_asked_for_by_its_key() -> None:
+def test_a_row_is_found_by_its_key() -> None:
     found = api().get("/trace", table="recent_trades", symbol="BTCUSDT", trade_time=AT, trade_id=2).json()
     assert found["key"]["trade_id"] == 2
     nothing = api().get("/trace", table="recent_trades", symbol="BTCUSDT", trade_time=AT, trade_id=99)
@@ -81,7 +81,7 @@ def test_a_row_is_asked_for_by_its_key() -> None:
     assert nothing.json()["errors"][0]["field"] == "key"
 
 
-def test_a_row_that_is_in_kafka_and_not_in_cassandra_is_shown_as_far_as_it_came() -> None:
+def test_a_row_missing_from_cassandra_is_traced_as_far_as_kafka() -> None:
     found = api(there=False).get("/trace", table="recent_trades", symbol="BTCUSDT", trade_time=AT, trade_id=2).json()
     assert found["equal"] is False
     assert found["compared"] == ["kafka"]
@@ -89,20 +89,20 @@ def test_a_row_that_is_in_kafka_and_not_in_cassandra_is_shown_as_far_as_it_came(
     assert (found["hops"][4]["at"], found["hops"][4]["note"]) == (None, "not found")
 
 
-def test_a_difference_names_its_columns() -> None:
+def test_a_difference_names_the_differing_columns() -> None:
     found = api(Records(NEWEST | {"price": "1.00"})).get("/trace", table="recent_trades", symbol="BTCUSDT").json()
     assert found["equal"] is False
     assert found["differing"] == {"cassandra": ["price"]}
 
 
-def test_a_record_of_another_change_is_not_taken_for_this_ones() -> None:
+def test_a_record_of_another_change_is_not_mistaken_for_the_row_s_own() -> None:
     found = api(audit=AUDIT | {"lsn": 18}).get("/trace", table="recent_trades", symbol="BTCUSDT").json()
     assert found["compared"] == ["cassandra"]
     assert "no longer" in found["hops"][3]["note"]
-    assert found["hops"][3]["at"] is not None, "its audit says when it was there"
+    assert found["hops"][3]["at"] is not None, "its audit has the time of the hop"
 
 
-def test_without_kafka_the_audit_still_has_the_hops() -> None:
+def test_without_kafka_the_hops_come_from_the_audit() -> None:
     down = Records(error=KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN)))
     answer = api(down).get("/trace", table="recent_trades", symbol="BTCUSDT")
     assert answer.status == 200
@@ -124,7 +124,7 @@ def test_without_kafka_the_audit_still_has_the_hops() -> None:
         ({"table": "recent_trades", "symbol": "BTCUSDT", "trade_id": 2**63, "trade_time": 0}, "trade_id", 400),
     ],
 )
-def test_what_can_not_be_traced_is_refused_by_name(query: dict[str, Any], field: str, status: int) -> None:
+def test_an_invalid_trace_request_names_the_field(query: dict[str, Any], field: str, status: int) -> None:
     answer = api().get("/trace", **query)
     assert (answer.status, answer.json()["errors"][0]["field"]) == (status, field)
 
@@ -134,7 +134,7 @@ def test_only_captured_tables_are_traced() -> None:
     assert (answer.status, answer.json()["errors"][0]["accepted"]) == (404, "klines")
 
 
-def test_cassandra_away_is_503() -> None:
+def test_without_cassandra_the_response_is_503() -> None:
     made = api()
     made.tables.up = False
     answer = made.get("/trace", table="recent_trades", symbol="BTCUSDT", trade_time=AT, trade_id=2)

@@ -41,6 +41,6 @@ def environment(container: Document) -> dict[str, Any]:
 
 
 def refusal(**values: Any) -> str:
-    """Why these values are refused; empty when they are taken."""
+    """Return why these values are refused; empty if they are accepted."""
     done = template("--set-json", ",".join(f"{key.replace('__', '.')}={json.dumps(v)}" for key, v in values.items()))
     return "" if done.returncode == 0 else done.stderr

@@ -58,7 +58,7 @@ USABLE, RETAINED = (f"cryptocdc_verifier_slot_{what}{{{FEED}}}" for what in ("us
 
 
 def on_instance(metric: str, pod: str) -> str:
-    """What CloudNativePG serves of the feed's slot on one of the instances."""
+    """Return the series that CloudNativePG serves for the feed's slot on one of the instances."""
     return f'cnpg_cryptocdc_slots_{metric}{{namespace="cdc",pod="{pod}",slot_name="majors_slot"}}'
 
 

@@ -1,4 +1,4 @@
-"""What the chart gives to Grafana's sidecars: every dashboard, and data sources with the login that only reads."""
+"""The chart's objects for Grafana's sidecars: every dashboard, and data sources with the read-only login."""
 
 import base64
 import json
@@ -32,14 +32,14 @@ def test_every_dashboard_is_a_config_map_that_the_sidecar_finds():
     assert len(maps) == len(written), "one each: a ConfigMap holds 1 MiB"
 
 
-def test_labels_and_keys_are_the_sidecars_defaults():
+def test_labels_are_those_that_the_sidecar_selects_by_default():
     chart = rendered("kind")
     assert {found["metadata"]["labels"]["grafana_dashboard"] for found in find(chart, "ConfigMap")} == {"1"}
     secret = the(chart, "Secret", "cryptocdc-grafana-data-sources")
     assert secret["metadata"]["labels"]["grafana_datasource"] == "1"
 
 
-def test_the_data_sources_are_those_that_the_dashboards_are_provisioned_with_on_one_machine():
+def test_the_data_sources_match_those_provisioned_on_one_machine():
     made = sources(rendered("default", ON, "grafana.dataSources.prometheusUrl=http://prometheus:9090"))
     assert {(s["uid"], s["type"], s["name"]) for s in made.values()} == {
         (s["uid"], s["type"], s["name"]) for s in PROVISIONED
@@ -49,7 +49,7 @@ def test_the_data_sources_are_those_that_the_dashboards_are_provisioned_with_on_
         assert made[source["uid"]].get("secureJsonData", {}).keys() == source.get("secureJsonData", {}).keys()
 
 
-def test_they_log_in_as_the_reader_and_nobody_else():
+def test_data_sources_log_in_as_the_reader():
     chart = rendered("default", ON)
     login = {k: base64.b64decode(v).decode() for k, v in the(chart, "Secret", "cryptocdc-reader")["data"].items()}
     made = sources(chart)
@@ -74,7 +74,7 @@ def test_only_secrets_contain_passwords(name):
             assert not [password for password in passwords if password in json.dumps(document)]
 
 
-def test_grafana_finds_them_from_another_namespace():
+def test_data_source_urls_resolve_from_another_namespace():
     made = sources(rendered("default", ON))
     assert {uid: source["url"] for uid, source in made.items()} == {
         "cryptocdc-cassandra": f"cryptocdc-dc1-service.{NAMESPACE}.svc:9042",
@@ -84,7 +84,7 @@ def test_grafana_finds_them_from_another_namespace():
     assert made["cryptocdc-api"]["jsonData"]["allowedHosts"] == [made["cryptocdc-api"]["url"]]
 
 
-def test_what_is_given_reaches_grafana():
+def test_data_source_values_reach_grafana():
     made = sources(rendered("everything"))
     assert made["cryptocdc-cassandra"]["url"] == f"c1.{NAMESPACE}.svc:9142"
     assert made["cryptocdc-cassandra"]["jsonData"]["useCustomTLS"]
@@ -96,11 +96,11 @@ def test_what_is_given_reaches_grafana():
     assert made["cryptocdc-prometheus"]["url"] == "http://prometheus.monitoring.svc:9090"
 
 
-def test_without_apis_there_is_no_data_source_for_them():
+def test_without_apis_there_is_no_data_source_for_an_api():
     assert "cryptocdc-api" not in sources(rendered("default", ON, "api.enabled=false"))
 
 
-def test_cloudnative_pg_makes_the_reader_from_the_charts_secret():
+def test_cloudnative_pg_creates_the_reader_from_the_charts_secret():
     role = the(overlay("kind"), "DatabaseRole", "cryptocdc-reader")["spec"]
     secret = the(rendered("default"), "Secret", "cryptocdc-reader")
     assert role["passwordSecret"]["name"] == secret["metadata"]["name"]

@@ -1,4 +1,4 @@
-"""Names that the platform's operators own: nothing that the chart, the manifests or the operator makes may have one.
+"""Names that the platform's operators own: no object of the chart, the manifests or the operator may have one.
 Helm refuses to import an object that somebody else made; an operator overwrites or deletes one that was there."""
 
 import pytest
@@ -88,31 +88,31 @@ def made_here(documents):
 
 
 @pytest.mark.parametrize("platform", ["kind", "production"])
-def test_strimzi_makes_a_role_for_each_kafkaconnect(platform):
-    """The table is read right: these two are what `helm install` was refused for."""
+def test_strimzi_creates_a_role_for_each_kafkaconnect(platform):
+    """The table is read correctly: `helm install` failed because of these two."""
     owned = owned_by_operators(overlay(platform))
     assert {("Role", "cryptocdc-connect"), ("RoleBinding", "cryptocdc-connect-role")} <= owned
 
 
 @pytest.mark.parametrize("platform", ["kind", "production"])
 @pytest.mark.parametrize("values", [name for name in sorted(FILES) if name != "everything"])
-def test_no_object_of_the_chart_bears_a_name_that_an_operator_owns(values, platform):
+def test_no_object_of_the_chart_has_a_name_owned_by_an_operator(values, platform):
     assert made_here(rendered(values)) & owned_by_operators(overlay(platform)) == set()
 
 
-def test_nor_where_release_and_platform_are_named_alike_in_another_way():
+def test_names_do_not_collide_when_release_and_platform_share_a_name():
     chart = rendered("everything", "platform.connect.cluster=market", "platform.kafka.cluster=market")
     platform = [{"kind": kind, "metadata": {"name": "market"}} for kind in OWNED if kind != "Cluster"]
     assert made_here(chart) & owned_by_operators(platform) == set()
 
 
 @pytest.mark.parametrize("platform", ["kind", "production"])
-def test_no_object_of_the_manifests_bears_one(platform):
+def test_no_object_of_the_manifests_has_a_name_owned_by_an_operator(platform):
     assert made_here(overlay(platform)) & owned_by_operators(overlay(platform)) == set()
 
 
 @pytest.mark.parametrize("platform", ["kind", "production"])
-def test_no_feed_can_be_named_so_that_its_objects_bear_one(platform):
+def test_feed_names_whose_objects_would_collide_are_refused(platform):
     others = owned_by_operators(overlay(platform)) | made_here(overlay(platform)) | made_here(rendered("default"))
     feeds = {
         name.removesuffix(f"-{suffix}")
@@ -120,7 +120,7 @@ def test_no_feed_can_be_named_so_that_its_objects_bear_one(platform):
         for suffix in OF_FEED.get(kind, ())
         if name.endswith(f"-{suffix}")
     } | {name for kind, name in others if kind in ("PodMonitor", "KafkaConnector")}
-    assert "cryptocdc-connect" in feeds, "its API's Service would be that of Connect"
+    assert "cryptocdc-connect" in feeds, "its API's Service would have the name of Connect's"
     for name in feeds:
         with pytest.raises(ValidationError, match="any other is accepted"):
             CryptoFeed.model_validate(
@@ -133,7 +133,7 @@ def test_no_feed_can_be_named_so_that_its_objects_bear_one(platform):
             )  # fmt: skip
 
 
-def test_connect_reads_the_replication_password_by_a_role_of_another_name():
+def test_connect_is_bound_to_the_role_for_the_replication_secret():
     chart = rendered("default")
     (binding,) = [
         it for it in find(chart, "RoleBinding") if any(s["name"] == "cryptocdc-connect" for s in it["subjects"])

@@ -1,4 +1,4 @@
-"""What the chart does before it goes: with a cluster in memory and a clock that turns when one sleeps."""
+"""The chart's uninstall hook, with a cluster in memory and a clock that advances by sleeping."""
 
 from dataclasses import replace
 
@@ -59,25 +59,25 @@ def feed(name, *finalizers, deleting=False):
     return Feed(name, "1", finalizers, deleting)
 
 
-def test_the_finalizer_is_the_operators():
+def test_the_released_finalizer_is_the_one_that_the_operator_sets():
     settings = kopf.OperatorSettings()
     configure(settings)
     assert settings.persistence.finalizer == FINALIZER
 
 
-def test_no_feed_waits_for_the_operator_afterwards_and_every_feed_stays():
+def test_finalizers_are_removed_and_every_feed_stays():
     cluster = FakeCluster([feed("majors", FINALIZER), feed("minors", FINALIZER)], stops_in=5)
     assert cluster.run() == {"majors": (), "minors": ()}
 
 
-def test_the_operator_is_gone_before_its_finalizer_is_taken():
+def test_the_operator_is_stopped_before_its_finalizers_are_removed():
     cluster = FakeCluster([feed("majors", FINALIZER)], stops_in=30)
     cluster.run()
     assert cluster.said[0] == "stop"
     assert not cluster.operator_lives()
 
 
-def test_others_finalizers_stay():
+def test_foreign_finalizers_stay():
     cluster = FakeCluster([feed("majors", OTHERS, FINALIZER)])
     assert cluster.run() == {"majors": (OTHERS,)}
 
@@ -88,23 +88,23 @@ def test_a_feed_that_is_being_deleted_is_finished_first():
     assert (cluster.told_to_stop or 0) >= 40
 
 
-def test_a_deletion_that_is_stuck_is_let_go():
+def test_a_stuck_deletion_loses_its_finalizer():
     cluster = FakeCluster([feed("stuck", FINALIZER, deleting=True)], deletes_in=1e9)
     assert cluster.run() == {"stuck": ()}
 
 
 @pytest.mark.parametrize("stuck", [{"deletes_in": 1e9}, {"stops_in": 1e9}, {"deletes_in": 1e9, "stops_in": 1e9}])
-def test_whatever_is_stuck_it_ends(stuck):
+def test_it_finishes_within_its_deadline_whatever_is_stuck(stuck):
     cluster = FakeCluster([feed("stuck", FINALIZER, deleting=True)], **stuck)
     cluster.run()
     # Below the hook's own deadline.
     assert cluster.now < DELETED_WITHIN_S + STOPPED_WITHIN_S + 30 < 240
 
 
-def test_a_feed_that_changed_meanwhile_is_read_again():
+def test_a_conflicting_update_is_retried_with_the_current_feed():
     cluster = FakeCluster([feed("majors", FINALIZER)], conflicts=2)
     assert cluster.run() == {"majors": ()}
 
 
-def test_nothing_to_release_is_no_error():
+def test_a_feed_without_our_finalizer_is_not_an_error():
     assert FakeCluster([feed("majors")]).run() == {"majors": ()}

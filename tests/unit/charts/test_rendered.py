@@ -1,4 +1,4 @@
-"""The chart, rendered with several values files: what the true schemas say to it, and what it promises."""
+"""The chart, rendered with several values files: validated against the real schemas, with its guarantees."""
 
 import base64
 import gzip
@@ -16,33 +16,33 @@ def chart(request):
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_helm_finds_nothing_to_say(name):
+def test_helm_lint_has_no_findings(name):
     done = helm("lint", "--strict", CHART, "--kube-version", KUBERNETES, "--values", FILES[name])
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_resource_meets_its_schema(chart):
+def test_every_resource_is_valid_by_its_schema(chart):
     assert [problem for document in chart for problem in problems(document)] == []
 
 
-def test_a_misspelt_field_is_found():
+def test_a_misspelt_field_is_detected():
     deployment = the(rendered("default"), "Deployment", "cryptocdc-operator")
     assert problems(deployment | {"spec": deployment["spec"] | {"replica": 1}})
 
 
-def test_nothing_stands_twice(chart):
+def test_no_object_is_defined_twice(chart):
     names = [(d["apiVersion"], d["kind"], d["metadata"]["name"]) for d in chart]
     assert len(names) == len(set(names))
 
 
-def test_everything_goes_into_the_releases_namespace(chart):
+def test_every_resource_is_in_the_releases_namespace(chart):
     assert {d["metadata"].get("namespace", NAMESPACE) for d in chart} == {NAMESPACE}
     assert {d["kind"] for d in chart}.isdisjoint({"ClusterRole", "ClusterRoleBinding", "Namespace"})
     subjects = [subject for binding in find(chart, "RoleBinding") for subject in binding["subjects"]]
     assert {subject["namespace"] for subject in subjects} == {NAMESPACE}
 
 
-def test_every_pod_is_restricted_and_says_what_it_needs(chart):
+def test_every_pod_is_restricted_and_has_resource_requests_and_limits(chart):
     pods = pod_specs(chart)
     assert pods
     for name, pod in pods.items():
@@ -52,19 +52,19 @@ def test_every_pod_is_restricted_and_says_what_it_needs(chart):
             assert "memory" in container["resources"]["limits"], name
 
 
-def test_a_probe_waits_longer_than_a_busy_node_lets_a_process_wait(chart):
+def test_probes_time_out_after_at_least_five_seconds(chart):
     for name, pod in pod_specs(chart).items():
         for container in pod["containers"]:
             for probe in {"startupProbe", "readinessProbe", "livenessProbe"} & container.keys():
                 assert container[probe].get("timeoutSeconds", 1) >= 5, f"{name}: {probe}"
 
 
-def test_a_token_of_the_api_server_is_given_to_nobody_who_does_not_ask_it(chart):
+def test_service_account_tokens_are_mounted_only_in_pods_that_call_the_api_server(chart):
     for name, pod in pod_specs(chart).items():
         assert pod["automountServiceAccountToken"] is name.endswith(("operator", "release-feeds")), name
 
 
-def test_every_resource_says_whose_it_is(chart):
+def test_every_resource_has_the_standard_labels(chart):
     for document in chart:
         if document["kind"] != "CustomResourceDefinition":
             labels = document["metadata"]["labels"]
@@ -72,7 +72,7 @@ def test_every_resource_says_whose_it_is(chart):
             assert labels["app.kubernetes.io/instance"] == "cryptocdc"
 
 
-def test_selectors_meet_the_pods_they_mean(chart):
+def test_every_selector_matches_the_pods_of_one_deployment(chart):
     labels = [d["spec"]["template"]["metadata"]["labels"] for d in find(chart, "Deployment")]
     selectors = [d["spec"]["selector"] for d in find(chart, "Service")]
     selectors += [d["spec"]["selector"]["matchLabels"] for d in find(chart, "Deployment")]
@@ -81,7 +81,7 @@ def test_selectors_meet_the_pods_they_mean(chart):
         assert len([have for have in labels if selector.items() <= have.items()]) == 1, selector
 
 
-def test_probes_and_services_name_ports_that_are_there(chart):
+def test_probes_refer_to_ports_that_exist(chart):
     for name, pod in pod_specs(chart).items():
         for container in pod["containers"]:
             ports = {port["name"] for port in container.get("ports", [])}
@@ -90,7 +90,7 @@ def test_probes_and_services_name_ports_that_are_there(chart):
                     assert container[probe]["httpGet"]["port"] in ports, name
 
 
-def test_the_operator_is_alone_and_never_two():
+def test_the_operator_is_a_single_recreated_replica():
     spec = the(rendered("default"), "Deployment", "cryptocdc-operator")["spec"]
     assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
 
@@ -114,7 +114,7 @@ OPERATORS_RIGHTS = {
 }
 
 
-def test_the_operators_rights_are_these_and_no_others():
+def test_the_operator_has_exactly_the_documented_permissions():
     given: dict[Any, Any] = {}
     for rule in the(rendered("everything"), "Role", "market-operator")["rules"]:
         for group in rule["apiGroups"]:
@@ -122,7 +122,7 @@ def test_the_operators_rights_are_these_and_no_others():
     assert given == OPERATORS_RIGHTS
 
 
-def test_no_right_is_to_everything(chart):
+def test_no_role_has_a_wildcard_or_unnamed_secrets(chart):
     for role in find(chart, "Role"):
         for rule in role["rules"]:
             assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
@@ -130,7 +130,7 @@ def test_no_right_is_to_everything(chart):
                 assert rule["resourceNames"]
 
 
-def test_connect_may_read_the_secrets_of_both_connectors_and_nothing_else():
+def test_connect_may_read_only_the_secrets_of_both_connectors():
     chart = rendered("default")
     (rule,) = the(chart, "Role", "cryptocdc-replication-secret")["rules"]
     assert rule == {
@@ -156,7 +156,7 @@ OUTLIVE = {
 """What feeds that go on capturing need after `helm uninstall`."""
 
 
-def test_what_running_feeds_need_outlives_the_chart():
+def test_resources_that_running_feeds_need_are_kept_after_uninstall():
     chart = rendered("kind")
     kept = {
         (d["kind"], d["metadata"]["name"])
@@ -166,8 +166,8 @@ def test_what_running_feeds_need_outlives_the_chart():
     assert kept == OUTLIVE
 
 
-def test_the_rights_of_every_account_that_the_chart_does_not_make_outlive_it(chart):
-    """Whose account it is not goes on after the chart, and uses them."""
+def test_permissions_of_service_accounts_outside_the_chart_are_kept_after_uninstall(chart):
+    """Programs with other accounts keep running after the uninstall, and use these permissions."""
     accounts = {account["metadata"]["name"] for account in find(chart, "ServiceAccount")}
     for binding in find(chart, "RoleBinding"):
         if not {subject["name"] for subject in binding["subjects"]} <= accounts:
@@ -176,13 +176,13 @@ def test_the_rights_of_every_account_that_the_chart_does_not_make_outlive_it(cha
 
 
 @pytest.mark.parametrize("name", ["cryptocdc-replication", "cryptocdc-reader", "cryptocdc-writer"])
-def test_a_login_that_the_chart_made_has_a_name_and_a_password(name):
+def test_a_login_created_by_the_chart_has_a_name_and_a_password(name):
     secret = the(rendered("default"), "Secret", name)
     assert secret["type"] == "kubernetes.io/basic-auth"
     assert set(secret["data"]) == {"username", "password"}
 
 
-def test_no_login_is_made_where_one_is_given():
+def test_no_login_is_created_when_one_is_given():
     assert [s["metadata"]["name"] for s in find(rendered("everything"), "Secret")] == ["market-grafana-data-sources"]
 
 
@@ -214,13 +214,13 @@ def test_the_verifiers_settings_point_at_files_that_are_mounted(name):
     assert len(files) >= 7
 
 
-def test_a_program_that_waits_for_the_first_feed_can_start_without_it():
+def test_the_verifier_can_start_before_the_first_feed():
     (verifier,) = pod_specs([the(rendered("default"), "Deployment", "cryptocdc-verifier")]).values()
     (feeds,) = [volume["configMap"] for volume in verifier["volumes"] if "configMap" in volume]
     assert feeds == {"name": "cryptocdc-feeds", "optional": True}
 
 
-def test_quantities_reach_the_operator_as_strings():
+def test_quantities_are_passed_to_the_operator_as_strings():
     chart = rendered("default", "producer.resources.limits.cpu=2")
     (operator,) = pod_specs([the(chart, "Deployment", "cryptocdc-operator")]).values()
     resources = json.loads(environment(operator["containers"][0])["CRYPTOCDC_OPERATOR_PRODUCER_RESOURCES"])
@@ -262,7 +262,7 @@ TOGGLES = {
 
 
 @pytest.mark.parametrize("toggle", TOGGLES)
-def test_a_toggle_takes_away_its_resources_and_no_others(toggle):
+def test_a_toggle_removes_only_its_own_resources(toggle):
     everything, without = (
         {(d["kind"], d["metadata"]["name"]) for d in chart}
         for chart in (rendered("everything"), rendered("everything", toggle))
@@ -271,7 +271,7 @@ def test_a_toggle_takes_away_its_resources_and_no_others(toggle):
     assert without <= everything
 
 
-def test_the_operator_may_make_monitors_and_policies_only_where_it_shall():
+def test_the_operator_may_create_monitors_and_policies_only_if_they_are_enabled():
     def verbs(chart):
         rules = the(chart, "Role", "market-operator")["rules"]
         return [
@@ -282,28 +282,28 @@ def test_the_operator_may_make_monitors_and_policies_only_where_it_shall():
 
     assert verbs(rendered("everything")) == 2 * [{"get", "list", "create", "patch", "delete"}]
     off = ("monitoring.podMonitors.enabled=false", "networkPolicies.enabled=false")
-    assert verbs(rendered("everything", *off)) == 2 * [{"list", "delete"}], "what there is of them is removed"
+    assert verbs(rendered("everything", *off)) == 2 * [{"list", "delete"}], "existing ones are removed"
 
 
-def test_the_definition_is_upgraded_with_the_chart_and_kept_without_it():
+def test_the_crd_is_upgraded_with_the_chart_and_kept_after_uninstall():
     definition = the(rendered("default"), "CustomResourceDefinition")
     assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
     assert not (CHART / "crds").exists()
 
 
-def test_what_runs_before_an_uninstall_ends_before_helm_stops_waiting():
+def test_the_uninstall_hook_ends_before_helm_times_out():
     chart = rendered("default")
     job = the(chart, "Job")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
     assert job["spec"]["activeDeadlineSeconds"] < 300
-    # Its rights are there before it, and only while it runs.
+    # Its permissions exist before it, and only while it runs.
     for kind in ("ServiceAccount", "Role", "RoleBinding"):
         annotations = the(chart, kind, "cryptocdc-release-feeds")["metadata"]["annotations"]
         assert annotations["helm.sh/hook"] == "pre-delete"
         assert int(annotations["helm.sh/hook-weight"]) < 0
 
 
-def test_on_a_small_node_there_is_room_for_three_of_each_program():
+def test_three_of_each_program_fit_on_a_small_node():
     chart = rendered("kind")
     operator = the(chart, "Deployment", "cryptocdc-operator")["spec"]["template"]["spec"]["containers"][0]
     feeds = [
@@ -318,13 +318,13 @@ def test_on_a_small_node_there_is_room_for_three_of_each_program():
     assert sum(millicores(resources["requests"]["cpu"]) for resources in [*own, *feeds, *feeds, *feeds]) <= 300
 
 
-def test_images_come_from_where_the_user_says(chart):
+def test_all_images_have_the_same_registry_and_tag(chart):
     images = {container["image"] for pod in pod_specs(chart).values() for container in pod["containers"]}
     assert len({image.split("cryptocdc/")[0] for image in images}) == 1
     assert len({image.split(":")[-1] for image in images}) == 1
 
 
-def test_one_release_fits_into_helms_limit(chart):
+def test_a_release_fits_into_helms_size_limit(chart):
     """Helm keeps the chart and what it rendered in one Secret, compressed, twice in base64: 1 MiB at most."""
     files = [path.read_bytes() for folder in ("templates", "files") for path in (CHART / folder).rglob("*.*")]
     kept = gzip.compress(b"".join(map(base64.b64encode, files)) + json.dumps(chart).encode())

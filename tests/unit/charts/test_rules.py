@@ -1,4 +1,4 @@
-"""The alerts: each asks for metrics that are served, has its runbook, fires when it must and not when it must not."""
+"""The alerts: each queries metrics that are served, has a runbook, and fires exactly when it should."""
 
 import re
 import shutil
@@ -57,7 +57,7 @@ def asked(rule):
 
 
 @pytest.mark.parametrize("alert", RULES)
-def test_an_alert_asks_for_metrics_that_are_served(alert):
+def test_an_alert_queries_metrics_that_are_served(alert):
     found = asked(RULES[alert])
     assert found
     assert found <= served().keys() | ELSEWHERE.keys()
@@ -71,7 +71,7 @@ def test_the_labels_in_an_alerts_text_are_those_of_its_metrics():
         assert used <= scraped.union(*(known.get(metric, set()) for metric in asked(rule))), alert
 
 
-def test_what_others_serve_is_made_by_what_is_installed_here():
+def test_metrics_served_by_others_are_enabled_in_the_manifests():
     root = CHART.parent
     queries = (root / "manifests/cloudnative-pg/slots.yaml").read_text()
     for metric, file in ELSEWHERE.items():
@@ -82,7 +82,7 @@ def test_what_others_serve_is_made_by_what_is_installed_here():
 
 
 @pytest.mark.parametrize("alert", RULES)
-def test_an_alert_says_what_it_means_and_where_its_runbook_is(alert):
+def test_an_alert_has_severity_summary_and_runbook_url(alert):
     rule = RULES[alert]
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
     assert rule["annotations"]["summary"]
@@ -94,7 +94,7 @@ def test_every_alert_has_its_runbook_and_every_runbook_its_alert():
 
 
 @pytest.mark.parametrize("alert", RULES)
-def test_a_runbook_says_what_it_means_how_to_see_it_and_what_to_do_on_both_platforms(alert):
+def test_a_runbook_has_its_three_sections_for_both_platforms(alert):
     text = (RUNBOOKS / f"{alert}.md").read_text()
     assert text.startswith(f"# {alert}\n")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What it means", "How to see it", "What to do"]
@@ -104,19 +104,19 @@ def test_a_runbook_says_what_it_means_how_to_see_it_and_what_to_do_on_both_platf
         assert metric in served(), metric
 
 
-def test_every_page_leads_to_the_runbooks():
+def test_the_index_lists_every_runbook():
     listed = (RUNBOOKS / "README.md").read_text()
     assert all(f"[{alert}]({alert}.md)" in listed for alert in RULES)
 
 
-def test_every_alert_is_tried_both_ways():
+def test_every_alert_has_firing_and_quiet_cases():
     assert CASES.keys() == RULES.keys()
     assert all(cases.quiet for cases in CASES.values())
 
 
 @pytest.mark.parametrize(("alert", "cases"), [*CASES.items(), *OTHER_ENGINES.items()])
-@pytest.mark.skipif(PROMTOOL is None, reason="no promtool here; Debian's package prometheus has it")
-def test_it_fires_when_it_must_and_not_when_it_must_not(alert, cases, tmp_path):
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed; Debian's package prometheus has it")
+def test_an_alert_fires_in_its_firing_cases_and_not_in_its_quiet_ones(alert, cases, tmp_path):
     rule = RULES[alert]
     must = {"it must": cases.fires, **cases.also}
     fires = [(why, case, [firing(cases, rule)]) for why, case in must.items()]
@@ -138,7 +138,7 @@ def test_it_fires_when_it_must_and_not_when_it_must_not(alert, cases, tmp_path):
 
 
 def firing(cases, rule):
-    """As promtool wants it."""
+    """Return the alert in promtool's format."""
     return {
         "exp_labels": {**cases.labels, "severity": rule["labels"]["severity"]},
         "exp_annotations": {**rule["annotations"], "summary": cases.summary},

@@ -1,4 +1,4 @@
-"""What the chart tells the programs is what they read: each variable is one of a program's settings."""
+"""The chart sets only variables that the programs read: each is one of a program's settings."""
 
 import pytest
 from tests.unit.charts.render import FILES, environment, rendered
@@ -28,7 +28,7 @@ def known(*groups):
     return variables | {f"{variable}_FILE" for variable in variables}
 
 
-def test_the_verifiers_environment_is_what_it_reads():
+def test_the_verifier_reads_every_variable_that_it_gets():
     assert passed("verifier") <= known(*PLATFORM, ProvingSettings, VerifierSettings)
 
 
@@ -38,7 +38,7 @@ def test_the_operators_environment_has_the_platforms_addresses():
 
 
 @pytest.mark.parametrize("component", ["operator", "verifier"])
-def test_no_default_of_one_machine_is_left(component):
+def test_every_server_address_is_set_explicitly(component):
     at_home = {"HOST", "HOSTS", "PORT", "DATACENTER", "BOOTSTRAP", "URL", "MECHANISM"}
     local = {name for name in known(*PLATFORM) if name.rpartition("_")[2] in at_home}
     assert local <= passed(component)
@@ -65,7 +65,7 @@ def test_the_operator_accepts_its_environment_and_may_read_the_secrets_it_needs(
     assert set(rule["resourceNames"]) == set(settings.secrets)
 
 
-def test_without_a_ca_there_is_no_tls_and_without_a_verifier_no_proof():
+def test_without_a_ca_there_is_no_tls_and_without_a_verifier_no_verifier_url():
     settings = OperatorSettings.from_env(operators_environment(rendered("nothing")))
     assert (settings.postgres_ca_secret, settings.kafka_ca_secret, settings.cassandra_ca_secret) == (None, None, None)
     assert settings.verifier_url is None
@@ -73,7 +73,7 @@ def test_without_a_ca_there_is_no_tls_and_without_a_verifier_no_proof():
     assert not settings.network_policies
 
 
-def test_what_is_given_for_everything_reaches_the_operator():
+def test_values_reach_the_operators_settings():
     settings = OperatorSettings.from_env(operators_environment(rendered("everything")))
     assert settings.producer_image == "registry.example.com/cryptocdc/producer:1.2.3"
     assert settings.image_pull_secrets == "one,two"

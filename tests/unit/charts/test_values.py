@@ -1,4 +1,4 @@
-"""values.yaml tells README and schema; a value that can't be meant is refused with its name."""
+"""README and schema are generated from values.yaml; an invalid value is refused by name."""
 
 import importlib.util
 import sys
@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tests.unit.charts.render import CHART, FILES, refusal
 
-# The chart is no package of Python's.
+# The chart is not a Python package.
 _found = importlib.util.spec_from_file_location("describe", CHART / "describe.py")
 assert _found is not None
 assert _found.loader is not None
@@ -19,17 +19,17 @@ _found.loader.exec_module(describe)
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
-def test_readme_and_schema_are_those_of_the_comments():
+def test_readme_and_schema_are_generated_from_the_comments():
     for path, text in describe.generated().items():
         assert path.read_text() == text, f"{path.name}: run `make chart`"
 
 
-def test_the_defaults_meet_the_schema():
+def test_the_defaults_are_valid_by_the_schema():
     jsonschema.validate(VALUES, describe.schema(describe.read((CHART / "values.yaml").read_text())))
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_values_for_tests_meet_the_schema(name):
+def test_values_for_tests_are_valid_by_the_schema(name):
     given = yaml.safe_load(FILES[name].read_text()) or {}
     jsonschema.validate(given, describe.schema(describe.read((CHART / "values.yaml").read_text())))
 
@@ -39,7 +39,7 @@ def test_a_value_without_a_comment_is_not_accepted():
         describe.read("a:\n  b: 1\n")
 
 
-def test_a_value_of_no_type_is_not_accepted():
+def test_a_value_without_a_type_is_not_accepted():
     with pytest.raises(describe.Undescribed, match="a: give it a default"):
         describe.read("# What it is.\na: null\n")
 
@@ -69,10 +69,10 @@ def test_a_comment_over_several_lines_is_one_description():
         ({"platform__postgres__caSecret": ""}, "platform.postgres.sslmode: verify-full is not accepted without"),
     ],
 )
-def test_a_value_that_can_not_be_meant_is_refused_with_its_name(values, named):
+def test_an_invalid_value_is_refused_by_name(values, named):
     message = refusal(**values).replace("/", ".")
     assert named in message
 
 
-def test_good_values_are_taken():
+def test_valid_values_are_accepted():
     assert refusal(verifier__enabled=False, operator__resources={"limits": {"cpu": 1}}) == ""

@@ -1,4 +1,4 @@
-"""Kafka, Cassandra and the clock as a test wants them."""
+"""Fakes of Kafka, Cassandra and the clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Cassandra:
         return _Future(lambda ok, failed: self._asked.append((rows, ok, failed)))
 
     def answer(self, error: Exception | None = None) -> None:
-        """Answer all that was asked, the latest first."""
+        """Answer all requests, the latest first."""
         while self._asked:
             rows, ok, failed = self._asked.pop()
             if error is not None:
@@ -72,7 +72,7 @@ class Kafka:
 
     @property
     def offsets(self) -> dict[tuple[str, int], int]:
-        """As they were committed."""
+        """Return the committed offsets."""
         merged: dict[tuple[str, int], int] = {}
         for commit in self.commits:
             merged |= commit
@@ -109,7 +109,7 @@ class Kafka:
         return [TopicPartition(p.topic, p.partition, offsets.get((p.topic, p.partition), -1001)) for p in partitions]
 
     def get_watermark_offsets(self, partition: Any, timeout: float, cached: bool) -> tuple[int, int]:
-        """What the client remembers stays as it is while nothing is read."""
+        """The client's cached watermarks do not change while nothing is read."""
         if self.down:
             raise KafkaException("down")
         return (0, 100 if cached else self.end)

@@ -1,4 +1,4 @@
-"""Records as the connector sends them, and the intake that takes them."""
+"""Records as the connector sends them, and an intake for them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SAMPLE = {
 
 
 def row(stream: Stream, **values: Any) -> dict[str, Any]:
-    """A row of the stream, whatever is not given being plausible."""
+    """Return a row of the stream with plausible defaults."""
     made = {column.name: _SAMPLE[column.type] for column in stream.columns}
     made |= {"version": version(NOW_MS)}
     return made | values
 
 
 def change(stream: Stream, op: str = "c", committed_us: int = NOW_MS * 1000, **values: Any) -> bytes:
-    """The record of a row as our own connector sends it; a delete's other columns are zeroed, as Debezium does."""
+    """The record of a row as our own connector sends it; a delete's other columns are zeroed, as Debezium does it."""
     meta = {"__deleted": str(op == "d").lower(), "__op": op, "__lsn": 1, "__source_ts_us": committed_us}
     found = row(stream, **values)
     if op == "d":
@@ -43,7 +43,7 @@ def change(stream: Stream, op: str = "c", committed_us: int = NOW_MS * 1000, **v
 
 @dataclass
 class Record:
-    """As Kafka's client gives it."""
+    """A record as Kafka's client returns it."""
 
     stream: Stream
     raw: bytes | None

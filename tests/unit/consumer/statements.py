@@ -41,7 +41,7 @@ class Statement:
 
 @dataclass
 class Prepared:
-    """Stands in for Session.prepare."""
+    """Replaces Session.prepare."""
 
     statements: list[str] = field(default_factory=list)
 
@@ -95,7 +95,7 @@ def _long(raw: bytes) -> int:
 
 
 class Table:
-    """What Cassandra makes of statements: for each cell the greatest timestamp wins, a delete before a write of the
+    """The effect of statements in Cassandra: for each cell the greatest timestamp wins, a delete before a write of the
     same; a row lives while any cell of it does."""
 
     def __init__(self) -> None:

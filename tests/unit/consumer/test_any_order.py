@@ -18,7 +18,7 @@ NULL_OR_NUMBER = st.sampled_from([None, 0, 7])
 
 @st.composite
 def histories(draw):
-    """What PostgreSQL would send: rows of a few keys, the versions of each growing, perhaps its delete at the end."""
+    """Changes as PostgreSQL would send them: rows of a few keys with growing versions, perhaps a delete at the end."""
     changes = []
     for number in range(draw(st.integers(1, 4))):
         at = NOW_MS + number * 60_000
@@ -60,7 +60,7 @@ def test_rows_do_not_depend_on_order_repetition_or_chunks(history, data):
     shuffled = data.draw(st.permutations(history + again))
     sizes = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
     assert rows(shuffled, sizes) == once
-    # A consumer that died after any prefix begins again before it.
+    # A consumer killed after any prefix starts again before its end.
     cut = data.draw(st.integers(0, len(history)))
     assert rows(history[:cut] + history, sizes) == once
 

@@ -23,7 +23,7 @@ SETTINGS: CassandraSettings = CassandraSettings.model_construct(
 
 
 class Session:
-    """A session with the one node at `address`. `execute_async` returns the address that was asked."""
+    """A session with the only node at `address`. `execute_async` returns that address."""
 
     def __init__(self, address: str, ids: str = "") -> None:
         self.address, self._ids, self.closed = address, ids, False
@@ -41,7 +41,7 @@ class Session:
 
 
 class Dns:
-    """Connects to whatever address the host's name has now, as the driver does for a new cluster."""
+    """Connects to the current address of the host name, as the driver does for a new cluster."""
 
     def __init__(self) -> None:
         self.address: str | None = "10.0.0.1"
@@ -93,7 +93,9 @@ class Looks(threading.Event):
         return self.is_set()
 
 
-def test_a_pod_that_came_back_with_another_address_is_written_to_soon(link: Connection, dns: Dns, clock: Clock) -> None:
+def test_a_new_session_is_used_once_cassandra_is_back_at_another_address(
+    link: Connection, dns: Dns, clock: Clock
+) -> None:
     dns.address = "10.0.0.2"
     began = clock.now
     link.keep_connected(Looks(clock, int(LOST_S) + 2), lambda: clock.now - began)
@@ -107,9 +109,7 @@ def test_a_cassandra_that_answers_keeps_its_session(link: Connection, dns: Dns, 
     assert len(dns.sessions) == 1
 
 
-def test_while_no_address_is_known_the_old_session_stays_and_the_name_is_looked_up_again(
-    link: Connection, dns: Dns, clock: Clock
-) -> None:
+def test_the_old_session_stays_while_the_host_name_does_not_resolve(link: Connection, dns: Dns, clock: Clock) -> None:
     dns.address = None
     link.keep_connected(Looks(clock, 20), lambda: 60.0)
     assert link.send(batch()) == "10.0.0.1"
@@ -118,7 +118,7 @@ def test_while_no_address_is_known_the_old_session_stays_and_the_name_is_looked_
     assert link.send(batch()) == "10.0.0.3"
 
 
-def test_a_new_session_is_given_time_before_it_is_replaced(link: Connection, dns: Dns, clock: Clock) -> None:
+def test_a_new_session_has_a_grace_period_before_it_is_replaced(link: Connection, dns: Dns, clock: Clock) -> None:
     clock.now += LOST_S
     link.keep_connected(Looks(clock, int(LOST_S)), lambda: 60.0)
     assert len(dns.sessions) == 2
@@ -131,7 +131,7 @@ def test_a_session_with_other_statement_ids_is_not_used(link: Connection, dns: D
     assert dns.sessions[1].closed
 
 
-def test_before_the_first_connection_the_reason_is_reported(dns: Dns, clock: Clock) -> None:
+def test_a_failing_first_connection_is_reported_as_an_obstacle(dns: Dns, clock: Clock) -> None:
     dns.address = None
     link = Connection(SETTINGS, "f", dns.connect, clock)
     assert link.connect(Looks(clock, 3)) is False

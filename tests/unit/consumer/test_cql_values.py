@@ -1,4 +1,4 @@
-"""Values serialised here are what Cassandra's own driver reads back, digit for digit."""
+"""Serialized values are read back by Cassandra's own driver digit for digit."""
 
 from decimal import Decimal
 
@@ -34,7 +34,7 @@ def test_a_decimal_is_serialised_as_the_driver_would(number):
     text = format(number, "f")
     ours = body(cql.decimal(text))
     assert DecimalType.deserialize(ours, PROTOCOL) == number
-    if number:  # the driver writes -0 as it stands, we as 0: the same to Cassandra
+    if number:  # the driver writes -0 unchanged, we write 0: the same to Cassandra
         assert ours == DecimalType.serialize(number, PROTOCOL)
 
 
@@ -51,29 +51,29 @@ def test_trailing_zeros_and_exponents_give_the_scale(text, scale):
     "text",
     ["", "NaN", "Infinity", "1_000", " 1", "1.", ".5", "1.5.5", "+1.5", "0x10", "١", "١.٥", "1" * 201, "1e9999"],
 )
-def test_what_is_no_number_is_refused_and_named(text):
+def test_invalid_decimals_are_refused_by_type(text):
     with pytest.raises(cql.Unencodable, match="decimal"):
         cql.decimal(text)
 
 
 @given(st.lists(decimal_texts, max_size=20))
-def test_a_list_of_decimals_reads_back(texts):
+def test_a_list_of_decimals_round_trips(texts):
     kind = ListType.apply_parameters([DecimalType])
     assert kind.deserialize(body(cql.decimals(texts)), PROTOCOL) == [Decimal(text) for text in texts]
 
 
-def test_an_untouched_large_value_leaves_its_column_as_it_is():
+def test_an_unavailable_toast_value_is_encoded_as_unset():
     assert cql.decimal(UNAVAILABLE) == cql.UNSET
     assert cql.decimals([UNAVAILABLE]) == cql.UNSET
 
 
 @given(st.text(max_size=50))
-def test_text_reads_back(value):
+def test_text_round_trips(value):
     assert UTF8Type.deserialize(body(cql.text(value)), PROTOCOL) == value
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-def test_integers_and_times_read_back(value):
+def test_integers_and_times_round_trip(value):
     for kind in (Type.BIGINT, Type.TIMESTAMP):
         assert LongType.deserialize(body(cql.ENCODERS[kind](value)), PROTOCOL) == value
     small = value % 2**31
@@ -81,7 +81,7 @@ def test_integers_and_times_read_back(value):
     assert BooleanType.deserialize(body(cql.ENCODERS[Type.BOOLEAN](value > 0)), PROTOCOL) == (value > 0)
 
 
-def test_no_number_is_null():
+def test_a_missing_number_is_encoded_as_null():
     assert cql.bigint(None) == cql.NULL
 
 

@@ -1,4 +1,4 @@
-"""A letter holds the record's bytes, as far as Kafka takes them."""
+"""A dead letter contains the record's bytes, up to Kafka's size limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def letter(size: int) -> DeadLetter:
 
 
 @pytest.mark.parametrize("size", [0, 1, MOST_BYTES])
-def test_a_record_is_kept_whole(size: int) -> None:
+def test_a_dead_letter_contains_the_whole_record(size: int) -> None:
     topic = Topic()
     letters = DeadLetters(topic, "f.dlq", "f", ConsumerMetrics(""))
     sent = letter(size)
@@ -31,7 +31,7 @@ def test_a_record_is_kept_whole(size: int) -> None:
     assert b"bytes)" not in topic.letters[0]["headers"]["cryptocdc.reason"]
 
 
-def test_one_that_was_small_only_compressed_is_cut_and_says_so() -> None:
+def test_an_oversized_record_is_truncated_with_its_size_in_the_reason() -> None:
     topic = Topic()
     letters = DeadLetters(topic, "f.dlq", "f", ConsumerMetrics(""))
     letters.send(letter(5_000_000))
@@ -40,8 +40,8 @@ def test_one_that_was_small_only_compressed_is_cut_and_says_so() -> None:
     assert topic.letters[0]["headers"]["cryptocdc.reason"].endswith(b"of its 5000000 bytes)")
 
 
-def test_kafkas_client_takes_the_largest_letter() -> None:
-    """It raises at once where a message is larger than its own bound."""
+def test_kafkas_client_accepts_the_largest_dead_letter() -> None:
+    """It raises immediately if a message exceeds its own limit."""
     largest = letter(MOST_BYTES)
     producer = Producer(producer_config(KafkaSettings(bootstrap="127.0.0.1:1", password="x")) | {"log_level": 0})
     producer.produce("f.dlq", value=largest.record.value(), key=b"k" * 1000, headers=headers("f", largest))

@@ -1,4 +1,4 @@
-"""How records are gathered into batches, and what happens to those that can't be."""
+"""How records are grouped into batches, and what happens to those that can't be."""
 
 import pytest
 
@@ -37,14 +37,14 @@ def mixed(rows, symbols, hours):
     return [record for together in zip(*parts, strict=True) for record in together]
 
 
-def test_many_rows_of_a_partition_stay_among_themselves():
+def test_many_rows_of_a_partition_are_batched_by_partition():
     it, prepared, _ = intake()
     taken = it.take(mixed(30, symbols=2, hours=3), NOW_MS)
     assert [len(batch.entries) for batch in taken.batches] == [30] * 6
     assert all(len(partitions(prepared, batch)) == 1 for batch in taken.batches)
 
 
-def test_few_rows_of_several_partitions_go_together_within_what_cassandra_takes_in_silence():
+def test_small_batches_of_several_partitions_are_combined_below_cassandras_warning_size():
     it, prepared, _ = intake()
     taken = it.take(mixed(1, symbols=25, hours=1), NOW_MS)
     assert [len(partitions(prepared, batch)) for batch in taken.batches] == [MOST_PARTITIONS, MOST_PARTITIONS, 5]
@@ -105,7 +105,7 @@ def test_a_book_whose_sides_differ_in_length_is_a_dead_letter():
     assert not taken.batches
 
 
-def test_unknown_columns_are_left_aside_and_counted():
+def test_unknown_columns_are_ignored_and_counted():
     it, _, metrics = intake()
     plain = change(RECENT_TRADES)
     wider = plain[:-1] + b',"fee":"0.1","venue":"x"}'
@@ -114,7 +114,7 @@ def test_unknown_columns_are_left_aside_and_counted():
     assert metrics.unknown_fields.labels("recent_trades")._value.get() == 4
 
 
-def test_a_transform_alters_leaves_out_and_may_fail():
+def test_a_transform_can_alter_drop_and_fail():
     def step(stream, change):
         assert stream is LATEST_PRICES
         if change.price == "1":

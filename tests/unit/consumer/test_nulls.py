@@ -1,4 +1,4 @@
-"""What the null of a row becomes in Cassandra: nothing where there can be no older value, and never a value."""
+"""How nulls are written to Cassandra: unset where there can be no older value, and otherwise deleted."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def raw_values(statement, names):
 @each_stream
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
-def test_a_row_with_any_of_its_nullable_columns_null_is_spelled_as_in_postgres(stream, data):
+def test_a_row_with_nulls_is_stored_as_postgres_has_it(stream, data):
     names = data.draw(st.sets(st.sampled_from([c.name for c in stream.nullable])))
     op = data.draw(st.sampled_from("cur"))
     values = row(stream, **nulls(stream, names))
@@ -97,7 +97,7 @@ def test_a_later_version_with_a_null_removes_what_older_ones_had(stream, op):
     assert None not in written.values.values(), "no tombstone of a cell"
 
 
-def test_a_row_inserted_after_its_day_may_follow_one_of_a_dropped_partition():
+def test_a_row_inserted_after_its_day_first_deletes_an_older_one():
     """Backfill fills a day again that retention has dropped from PostgreSQL, and Cassandra still has."""
     at = NOW_MS - NOW_MS % DAY_MS
     same_day, next_day = (
@@ -112,14 +112,14 @@ def test_a_later_version_without_a_null_is_one_statement():
     assert [s.delete for s in statements((KLINES, change(KLINES, "u")))] == [False]
 
 
-def test_what_an_update_did_not_touch_is_not_removed():
+def test_columns_that_an_update_did_not_touch_are_not_removed():
     book = change(ORDER_BOOK, "u", last_update_id=None, bid_prices=[UNAVAILABLE], bucket_time=NOW_MS + 1)
     (written,) = statements((ORDER_BOOK, book))
     assert not written.delete
     assert (written.values["bid_prices"], written.values["last_update_id"]) == (UNSET, None)
 
 
-def test_the_newest_statistics_of_a_symbol_show_nothing_of_the_statistics_before():
+def test_the_newest_statistics_keep_no_values_of_earlier_ones():
     table = Table()
     first = change(CRYPTO_24H_STATS, event_time=NOW_MS, version=version(NOW_MS))
     second = change(
@@ -146,7 +146,7 @@ def test_only_rows_are_counted_as_rows():
     assert [half.deletes for half in halves] == [0, 0]
 
 
-def test_a_null_where_none_may_be_is_a_dead_letter():
+def test_a_null_in_a_non_nullable_column_is_a_dead_letter():
     it, _, _ = intake()
     found = it.take([Record(KLINES, change(KLINES, close=None))], NOW_MS)
     assert [letter.reason for letter in found.dead_letters] == [

@@ -1,4 +1,4 @@
-"""What a change becomes in Cassandra's tables."""
+"""How a change is written to Cassandra's tables."""
 
 from decimal import Decimal
 from typing import Any
@@ -34,13 +34,13 @@ def test_every_column_of_every_stream_is_written(stream):
     assert (audit.committed_at, audit.produced_at, audit.written_at) == (NOW_MS, NOW_MS + 5, NOW_MS)
 
 
-def test_a_trade_is_exact_and_in_its_hour():
+def test_a_trade_is_exact_and_in_the_partition_of_its_hour():
     written = statements(RECENT_TRADES, change(RECENT_TRADES, price="0.35130000", trade_time=NOW_MS))[0]
     assert str(written.values["price"]) == "0.35130000"
     assert written.values["hour"] == NOW_MS - NOW_MS % HOUR_MS
 
 
-def test_a_kline_is_in_its_month_and_a_price_in_its_day():
+def test_klines_are_partitioned_by_month_and_prices_by_day():
     november, december = 1_793_491_200_000, 1_796_083_200_000  # 2026-11-01 and 2026-12-01 in UTC
     at = {s.values["open_time"]: s.values["month"] for s in statements(
         KLINES, *(change(KLINES, open_time=t) for t in (november, december - 1, december))
@@ -49,7 +49,7 @@ def test_a_kline_is_in_its_month_and_a_price_in_its_day():
     assert statements(LATEST_PRICES, change(LATEST_PRICES))[0].values["day"] == NOW_MS - NOW_MS % DAY_MS
 
 
-def test_a_candle_of_a_second_is_in_its_day_when_written_and_when_deleted():
+def test_one_second_candles_are_written_and_deleted_in_the_partition_of_their_day():
     """A month of them would be 2.7 million rows in one partition."""
     at = 1_795_824_000_000 + HOUR_MS  # 2026-11-28T01:00
     written = statements(KLINES, change(KLINES, interval="1s", open_time=at))[0]
@@ -58,7 +58,7 @@ def test_a_candle_of_a_second_is_in_its_day_when_written_and_when_deleted():
     assert statements(KLINES, change(KLINES, "d", interval="1m", open_time=at))[0].values["month"] == 1_793_491_200_000
 
 
-def test_the_ttl_is_what_the_row_has_left_of_the_retention():
+def test_the_ttl_is_the_remaining_retention_of_the_row():
     hour_old = change(RECENT_TRADES, trade_time=NOW_MS - HOUR_MS)
     assert statements(RECENT_TRADES, hour_old, retention_s=7200)[0].ttl == 3600
     assert statements(RECENT_TRADES, hour_old)[0].ttl == 0
@@ -73,7 +73,7 @@ def test_a_row_older_than_the_retention_is_not_written_but_counted():
     assert metrics.expired.labels("recent_trades")._value.get() == 1
 
 
-def test_a_delete_names_its_key_alone_and_beats_what_it_deletes():
+def test_a_delete_has_only_the_key_and_its_deletion_version_as_timestamp():
     gone = statements(RECENT_TRADES, change(RECENT_TRADES, "d", committed_us=NOW_MS * 1000, trade_id=9))[0]
     assert gone.delete
     assert gone.values == {
@@ -82,13 +82,13 @@ def test_a_delete_names_its_key_alone_and_beats_what_it_deletes():
     assert gone.timestamp == deletion_version(NOW_MS * 1000)
 
 
-def test_an_untouched_large_value_is_left_as_it_is():
+def test_an_unavailable_toast_value_stays_unset_and_makes_no_heatmap():
     written = statements(ORDER_BOOK, change(ORDER_BOOK, bid_prices=[UNAVAILABLE], bucket_time=NOW_MS))
     assert written[0].values["bid_prices"] == UNSET
     assert [s.table for s in written] == ["order_book"]
 
 
-def test_of_a_chunk_only_the_newest_price_of_a_symbol_becomes_its_newest():
+def test_only_the_newest_price_of_each_symbol_in_a_chunk_is_written_as_newest():
     prices = [
         change(LATEST_PRICES, symbol=symbol, price=f"{at}.50", event_time=at, version=version(at))
         for symbol in ("BTCUSDT", "ETHUSDT")
@@ -101,7 +101,7 @@ def test_of_a_chunk_only_the_newest_price_of_a_symbol_becomes_its_newest():
     assert {s.values["shard"] for s in newest} == {0}
 
 
-def test_a_deleted_newest_row_goes_and_a_newer_one_stays():
+def test_deleting_the_newest_row_spares_a_newer_one():
     gone = [s for s in statements(CRYPTO_24H_STATS, change(CRYPTO_24H_STATS, "d", event_time=5000)) if s.delete]
     newest = next(s for s in gone if s.table == "newest_24h_stats")
     assert version(5000) <= newest.timestamp < version(5001)
@@ -122,7 +122,7 @@ def test_a_book_becomes_a_heatmap_every_ten_seconds():
     assert {s.table for s in statements(ORDER_BOOK, change(ORDER_BOOK, bucket_time=at + 1000))} == {"order_book"}
 
 
-def test_an_emptied_book_takes_its_heatmap_away():
+def test_an_empty_book_deletes_its_heatmap():
     empty: dict[str, Any] = {name: [] for name in ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")}
     at = NOW_MS - NOW_MS % 10_000
     gone = next(

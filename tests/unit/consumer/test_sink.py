@@ -32,7 +32,7 @@ def sink(cassandra, clock):
     return Sink(cassandra.send, ConsumerMetrics("test"), clock, clock)
 
 
-def test_an_answer_is_an_acknowledgement(sink, cassandra):
+def test_a_successful_response_is_an_acknowledgement(sink, cassandra):
     one = batch(b"a", b"b")
     sink.send(one)
     assert sink.unsettled == 1
@@ -52,21 +52,21 @@ def test_an_answer_is_an_acknowledgement(sink, cassandra):
         InvalidRequest("unconfigured table trades"),
     ],
 )
-def test_a_fault_that_may_pass_is_tried_again_for_as_long_as_it_takes(sink, cassandra, clock, error):
+def test_a_transient_error_is_retried_without_limit(sink, cassandra, clock, error):
     one = batch(b"a", b"b")
     sink.send(one)
     for attempt in range(1, 20):
         assert cassandra.sent == attempt
         cassandra.answer(error)
         assert sink.settle().refused == []
-        assert sink.unsettled == 1, "it still counts, so that no more is read than is bounded"
+        assert sink.unsettled == 1, "it still counts, so that reading stays bounded"
         clock.now += BACKOFF.longest_s
         sink.settle()
     cassandra.answer()
     assert sink.settle().acknowledged == [one]
 
 
-def test_a_fault_is_not_tried_again_at_once(sink, cassandra):
+def test_a_transient_error_is_not_retried_immediately(sink, cassandra):
     sink.send(batch(b"a"))
     cassandra.answer(OperationTimedOut())
     sink.settle()
@@ -74,7 +74,7 @@ def test_a_fault_is_not_tried_again_at_once(sink, cassandra):
     assert cassandra.sent == 1
 
 
-def test_a_client_that_raises_is_a_fault_as_well(sink, cassandra, clock):
+def test_an_exception_of_the_client_is_retried_too(sink, cassandra, clock):
     cassandra.raises = NoHostAvailable("none", {})
     one = batch(b"a")
     sink.send(one)
@@ -87,7 +87,7 @@ def test_a_client_that_raises_is_a_fault_as_well(sink, cassandra, clock):
 
 
 @pytest.mark.parametrize("bad", [{b"3"}, {b"0"}, {b"0", b"7"}, set()])
-def test_only_the_row_at_fault_is_refused(sink, cassandra, bad):
+def test_only_the_invalid_rows_of_a_batch_are_refused(sink, cassandra, bad):
     one = batch(*(b"%d" % n for n in range(8)))
     cassandra.refuses = bad
     sink.send(one)
@@ -108,15 +108,15 @@ def test_only_the_row_at_fault_is_refused(sink, cassandra, bad):
     assert one.chunk.pending == 0
 
 
-def test_it_is_full_at_its_bound(sink):
+def test_the_sink_is_full_at_its_limit_of_batches_in_flight(sink):
     for _ in range(IN_FLIGHT):
         assert not sink.full
         sink.send(batch(b"a"))
     assert sink.full
 
 
-def test_a_sink_that_gets_no_answer_reports_it_within_seconds(sink, cassandra, clock):
-    """Cassandra's only pod is gone: no answer comes, then the driver says that there is no host."""
+def test_a_sink_without_responses_reports_it_within_seconds(sink, cassandra, clock):
+    """Cassandra's only pod is gone: no response arrives, then the driver reports that there is no host."""
     assert sink.stalled_s == 0
     sink.send(batch(b"a"))
     assert sink.obstacle() is None
@@ -135,7 +135,7 @@ def test_a_sink_that_gets_no_answer_reports_it_within_seconds(sink, cassandra, c
     assert (sink.stalled_s, sink.obstacle()) == (0, None)
 
 
-def test_a_sink_that_is_answered_now_and_then_is_not_stalled(sink, cassandra, clock):
+def test_a_sink_with_occasional_responses_is_not_stalled(sink, cassandra, clock):
     for _ in range(5):
         sink.send(batch(b"a"))
         sink.send(batch(b"b"))
@@ -146,7 +146,7 @@ def test_a_sink_that_is_answered_now_and_then_is_not_stalled(sink, cassandra, cl
         assert sink.obstacle() is None
 
 
-def test_the_time_without_an_answer_is_a_metric(cassandra, clock):
+def test_the_time_without_a_response_is_a_metric(cassandra, clock):
     metrics = ConsumerMetrics("test")
     sink = Sink(cassandra.send, metrics, clock, clock)
     sink.send(batch(b"a"))

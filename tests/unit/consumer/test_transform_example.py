@@ -32,13 +32,13 @@ def step(monkeypatch):
     return load("transform:without_dust")
 
 
-def test_the_setting_of_the_program_replaces_what_the_feed_says():
+def test_the_program_s_setting_overrides_the_feed_s():
     assert load("typing:cast") is typing.cast
     assert load("operator:truediv", CRYPTOCDC_TRANSFORM="typing:cast") is typing.cast
     assert load(None) is None
 
 
-def test_an_instance_of_a_class_is_made_once_and_called(monkeypatch, tmp_path):
+def test_a_transform_class_is_instantiated_once_and_called(monkeypatch, tmp_path):
     (tmp_path / "counting.py").write_text(
         "class Counting:\n    seen = 0\n    def __call__(self, stream, change):\n        self.seen += 1\n"
         "        return change\n"
@@ -59,14 +59,14 @@ def test_an_instance_of_a_class_is_made_once_and_called(monkeypatch, tmp_path):
         (None, {"CRYPTOCDC_TRANSFORM": "typing"}, "CRYPTOCDC_TRANSFORM: 'typing': AttributeError"),
     ],
 )
-def test_a_transform_that_can_not_be_loaded_is_refused_naming_where_it_was_given(reference, environment, named):
+def test_an_unloadable_transform_is_refused_by_the_name_of_its_field(reference, environment, named):
     with pytest.raises(BadInput) as refused:
         load(reference, **environment)
     assert str(refused.value).startswith(named)
     assert str(refused.value).endswith("accepted: module:function of a module that the consumer can import")
 
 
-def test_the_example_leaves_out_trades_below_its_threshold_and_nothing_else(step):
+def test_the_example_drops_only_trades_below_its_threshold(step):
     it, prepared, metrics = intake(transform=step)
     prices = ["9.99", "10", "250.5"]
     records = [
@@ -91,7 +91,7 @@ def test_the_example_lets_a_delete_through(step):
     assert metrics.left_out.labels("recent_trades")._value.get() == 0
 
 
-def test_the_guide_shows_the_example_as_it_is():
+def test_the_guide_contains_the_source_of_the_example():
     guide = (ROOT / "docs" / "guides" / "write-a-transform.md").read_text(encoding="utf-8")
     source = (ROOT / "examples" / "transform.py").read_text(encoding="utf-8")
     function = source[source.index("def without_dust") :].strip()

@@ -1,4 +1,4 @@
-"""Offsets follow acknowledgements; a slow sink pauses; nothing that is left is committed."""
+"""Offsets follow acknowledgements; a slow sink pauses reading; unacknowledged records are never committed."""
 
 import threading
 
@@ -74,7 +74,7 @@ def test_an_offset_is_committed_only_after_the_acknowledgement(house):
     assert house.ids() == [0, 1, 2]
 
 
-def test_a_later_chunk_that_is_done_first_waits_for_the_earlier(house):
+def test_a_later_chunk_is_committed_only_after_the_earlier_ones(house):
     house.come(0)
     house.step()
     first = house.cassandra._asked.pop()
@@ -121,7 +121,7 @@ def test_a_row_that_cassandra_refuses_is_a_dead_letter_and_its_neighbours_are_wr
     assert house.kafka.offsets == {(TOPIC, 0): 3}
 
 
-def test_a_slow_sink_pauses_reading_and_goes_on_polling(house):
+def test_a_slow_sink_pauses_reading_but_polling_continues(house):
     for chunk in range(IN_FLIGHT + 5):
         house.come(chunk)
         house.step()
@@ -164,7 +164,7 @@ def test_lag_grows_while_reading_pauses(house):
 
 
 def test_lag_is_known_before_anything_is_written(house):
-    """Of a consumer that was restarted while Cassandra is down."""
+    """For example after a restart while Cassandra is down."""
     house.kafka.earlier[TOPIC, 0] = 40
     house.kafka.end = 100
     house.come(40)
@@ -177,14 +177,14 @@ def lag(house):
     return house.metrics.registry.get_sample_value("cryptocdc_consumer_lag_records", {"topic": TOPIC, "partition": "0"})
 
 
-def test_a_record_that_comes_while_paused_is_not_lost(house):
+def test_a_record_received_while_paused_is_not_lost(house):
     for at in range(IN_FLIGHT):
         house.come(at)
         house.step()
     house.step()
     house.clock.now += PAUSE_AFTER_S
     house.step()
-    house.kafka.paused = False  # the client had it in hand already
+    house.kafka.paused = False  # the client had already fetched it
     house.come(IN_FLIGHT)
     house.loop._pause = lambda paused: None
     house.step()
@@ -196,7 +196,7 @@ def test_a_record_that_comes_while_paused_is_not_lost(house):
     assert house.ids() == list(range(IN_FLIGHT + 1))
 
 
-def test_a_revoked_partition_is_drained_and_committed_before_it_goes(house):
+def test_a_revoked_partition_is_drained_and_committed_first(house):
     house.come(0)
     house.come(5, partition=1, symbol="ETHUSDT")
     house.step()
@@ -207,7 +207,7 @@ def test_a_revoked_partition_is_drained_and_committed_before_it_goes(house):
     assert house.kafka.waited == [True]
 
 
-def test_of_a_revoked_partition_only_what_is_acknowledged_is_committed(house):
+def test_only_acknowledged_offsets_of_a_revoked_partition_are_committed(house):
     house.come(0)
     house.step()
 
@@ -231,7 +231,7 @@ def test_a_lost_partition_is_never_committed(house):
     assert house.kafka.commits == []
 
 
-def test_a_commit_that_failed_is_made_again(house):
+def test_a_failed_commit_is_repeated(house):
     house.come(0)
     house.step()
     house.cassandra.answer()
@@ -242,7 +242,7 @@ def test_a_commit_that_failed_is_made_again(house):
     assert house.kafka.commits == [{(TOPIC, 0): 1}] * 2
 
 
-def test_a_stop_writes_and_commits_what_was_read(house):
+def test_stop_writes_and_commits_everything_read(house):
     house.come(0, 1)
     stop = threading.Event()
     step = house.loop.step
@@ -261,7 +261,7 @@ def test_a_stop_writes_and_commits_what_was_read(house):
     assert house.kafka.closed
 
 
-def test_health_follows_progress_and_not_the_loop(house):
+def test_health_depends_on_progress_not_on_the_loop_running(house):
     house.come(0)
     house.step()
     house.clock.now += 31
@@ -272,14 +272,14 @@ def test_health_follows_progress_and_not_the_loop(house):
     assert house.health.problem() is None
     house.clock.now += 29
     house.step()
-    assert house.health.problem() is None, "nothing to do is well"
+    assert house.health.problem() is None, "being idle is healthy"
     house.kafka.down = True
     house.clock.now += 29
     house.step(5)
-    assert house.health.problem() is not None, "nothing comes because Kafka is away"
+    assert house.health.problem() is not None, "nothing arrives because Kafka is down"
 
 
-def test_without_its_group_a_consumer_is_not_healthy_because_a_broker_answers(house):
+def test_a_reachable_broker_does_not_make_a_consumer_without_a_group_healthy(house):
     """It has no partitions, reads nothing, and `list_topics` succeeds."""
     house.member = False
     house.clock.now += 31
@@ -314,7 +314,7 @@ def test_the_removal_of_older_versions_is_not_counted_as_a_row(house):
     assert house.metrics.deletes.labels("recent_trades")._value.get() == 0
 
 
-def test_rows_are_gathered_only_while_they_are_late_anyway(house):
+def test_rows_are_gathered_longer_the_later_they_are(house):
     def read(seconds_after):
         house.clock.now = NOW_MS / 1000 + seconds_after
         house.come(0)

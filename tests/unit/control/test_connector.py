@@ -56,7 +56,7 @@ def ago(**age):
         (RESTARTING, None, {"restarts": 9, "restarted_at": ago(seconds=61)}, Action.NONE, None),
         (RUNNING, None, {"restarts": 3, "restarted_at": ago(minutes=9)}, Action.NONE, None),
         (RUNNING, None, {"restarts": 3, "restarted_at": ago(minutes=11)}, Action.NONE, {}),
-        # A lost slot goes before a failure: it is most often what failed the connector.
+        # A lost slot takes precedence over a failure, which it usually causes.
         (FAILED, LOST, {"restarts": 2}, Action.SNAPSHOT, {"snapshots": 1, "snapshot_at": NOW, "snapshotting": True}),
         (
             RUNNING,
@@ -69,19 +69,19 @@ def ago(**age):
         (FAILED, LOST, {"snapshots": 2, "snapshot_at": ago(minutes=5)}, Action.HALT, None),
         (RUNNING, None, {"snapshots": 2, "snapshot_at": ago(minutes=59)}, Action.NONE, None),
         (RUNNING, None, {"snapshots": 2, "snapshot_at": ago(minutes=61)}, Action.NONE, {}),
-        # A snapshot that was begun is finished, whatever is seen meanwhile.
+        # A started snapshot is completed, whatever is observed meanwhile.
         (RUNNING, None, {"snapshots": 1, "snapshotting": True}, Action.SNAPSHOT, None),
         (None, LOST, {"snapshots": 2, "snapshotting": True}, Action.SNAPSHOT, None),
     ],
 )
-def test_what_is_done(state, lost, before, action, after):
+def test_the_action_for_each_state_of_a_connector(state, lost, before, action, after):
     kept = Recovery(**before)
     decision = decide(state, lost, kept, None, NOW)
     assert decision.action is action
     assert decision.recovery == (kept if after is None else Recovery(**after))
 
 
-def test_a_person_allows_new_snapshots_once_for_each_permission():
+def test_each_permission_allows_new_snapshots_once():
     halted = Recovery(snapshots=2)
     allowed = decide(RUNNING, LOST, halted, "monday", NOW)
     assert allowed.action is Action.SNAPSHOT
@@ -91,7 +91,7 @@ def test_a_person_allows_new_snapshots_once_for_each_permission():
     assert decide(RUNNING, LOST, again, "tuesday", NOW).action is Action.SNAPSHOT
 
 
-def test_a_long_permission_is_recognised_by_its_beginning():
+def test_a_long_permission_is_not_used_twice():
     permission = "x" * 300
     first = decide(RUNNING, LOST, Recovery(snapshots=2), permission, NOW).recovery
     assert (

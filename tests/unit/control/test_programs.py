@@ -36,15 +36,15 @@ BEFORE = {"streams": STREAMS, "alerts": [ALERT]}
     ],
     ids=str,
 )
-def test_what_a_change_of_a_feed_restarts(change, programs):
+def test_a_change_of_a_feed_restarts_only_the_programs_that_read_it(change, programs):
     assert restarted(planned(**BEFORE), planned(**BEFORE | change)) == programs
 
 
-def test_symbols_restart_nothing():
+def test_a_change_of_symbols_restarts_nothing():
     assert restarted(planned(**BEFORE), planned(symbols=("BTCUSDT",), **BEFORE)) == ()
 
 
-def test_a_stream_that_leaves_goes_on_being_carried():
+def test_removing_a_stream_does_not_restart_the_consumers_that_still_carry_it():
     less: dict[str, object] = {"recentTrades": {}, "orderBook": {}}
     kept = [stream.table for stream in planned(**BEFORE).carried]
     assert "consumer" not in restarted(planned(**BEFORE), planned(kept=kept, **BEFORE | {"streams": less}))
@@ -67,7 +67,7 @@ def test_a_stream_that_leaves_goes_on_being_carried():
         ({"alerts": [ALERT], "symbols": ("ETHUSDT",)}, {"alerter": 0}),
     ],
 )
-def test_how_many_programs_run(spec, replicas):
+def test_the_number_of_replicas_of_each_program(spec, replicas):
     found = {name: workload.replicas for name, workload in workloads(planned(**{"streams": STREAMS} | spec)).items()}
     assert tuple(found) == PROGRAMS
     assert found | replicas == found
@@ -80,11 +80,11 @@ def test_a_spark_job_reads_what_a_consumer_reads_but_a_transform():
     assert restarted(then, planned(**BEFORE | spark | {"alerts": []})) == ("alerter",)
 
 
-def test_inputs_can_be_digested():
+def test_inputs_are_json_serializable():
     for workload in workloads(planned(**BEFORE)).values():
         assert json.dumps(workload.inputs)
 
 
-def test_a_verifier_of_many_feeds_reads_what_a_verifier_of_one_reads():
+def test_both_kinds_of_verifier_have_the_same_inputs():
     made = planned(**BEFORE)
     assert workloads(made)["verifier"].inputs == proof_inputs(made.feed)

@@ -20,5 +20,5 @@ from cryptocdc_control.sink import ENGINES, obstacle
         ("consumer", ("spark",), "the Spark job must stop first"),
     ],
 )
-def test_an_engine_waits_for_the_other_and_never_for_itself(engine, running, why):
+def test_a_sink_engine_starts_only_after_the_other_has_stopped(engine, running, why):
     assert obstacle(planned(sink={"engine": engine}), running) == why

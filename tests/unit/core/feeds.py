@@ -1,4 +1,4 @@
-"""A feed to start from."""
+"""A minimal feed for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When something that failed is tried again."""
+"""When failed operations are retried."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from cryptocdc_core.backoff import Backoff, Restarts, retry
 
 
-def test_waits_double_up_to_the_longest() -> None:
+def test_back_off_doubles_up_to_its_maximum() -> None:
     waits = [Backoff(2, 300).after(failures) for failures in (0, 1, 2, 3, 8, 9, 99, 10**9)]
     assert waits == [2, 2, 4, 8, 256, 300, 300, 300]
 
 
-def test_a_process_that_keeps_dying_is_started_at_once_and_then_ever_more_seldom() -> None:
+def test_a_process_that_keeps_dying_is_restarted_with_growing_waits() -> None:
     restarts, started = Restarts(Backoff(1, 4), steady_s=60), []
     for now in range(20):
         if restarts.due(now):
@@ -23,7 +23,7 @@ def test_a_process_that_keeps_dying_is_started_at_once_and_then_ever_more_seldom
     assert started == [0, 1, 3, 7, 11, 15, 19]
 
 
-def test_a_process_that_was_steady_starts_over_with_short_waits() -> None:
+def test_a_process_that_ran_steadily_is_restarted_with_short_waits_again() -> None:
     restarts = Restarts(Backoff(1, 300), steady_s=60)
     for now in (0, 1, 3, 7):
         restarts.started(now)
@@ -55,20 +55,20 @@ class Attempt:
         return "done"
 
 
-def test_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transient_errors_are_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     assert retry(Attempt(OSError(), OSError()), OSError, 10, 0.5) == "done"
     assert clock.now == 1.0
 
 
-def test_the_last_error_is_raised_at_the_end_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_error_is_raised_at_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, attempt = Clock(monkeypatch), Attempt(*(OSError(str(n)) for n in range(100)))
     with pytest.raises(OSError, match=r"^4$"):
         retry(attempt, OSError, 2, 0.5)
     assert clock.now == 2.0
 
 
-def test_what_will_not_pass_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_permanent_errors_are_raised_immediately(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     with pytest.raises(KeyError):
         retry(Attempt(KeyError()), OSError, 10, 0.5)

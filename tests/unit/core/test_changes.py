@@ -25,7 +25,7 @@ def decode(stream, document):
 
 
 def scaled(text):
-    """A decimal as Connect's Decimal: base64 of its unscaled value, and its scale."""
+    """Return a decimal like Connect's Decimal: base64 of its unscaled value, and its scale."""
     unscaled, scale = int(text.replace(".", "")), len(text.partition(".")[2])
     size = (unscaled if unscaled >= 0 else ~unscaled).bit_length() // 8 + 1
     return base64.b64encode(unscaled.to_bytes(size, "big", signed=True)).decode(), scale
@@ -43,13 +43,13 @@ def test_our_own_shape():
     assert {name: value for name, value in (PRICE | META).items() if name != "__deleted"} == OURS
 
 
-def test_schemas_on():
+def test_a_record_with_its_schema_is_decoded():
     document = {"schema": {"type": "struct", "fields": []}, "payload": PRICE | META}
     assert decode(LATEST_PRICES, document) == OURS
 
 
 @pytest.mark.parametrize("op", ["c", "u", "r"])
-def test_an_envelope(op):
+def test_a_debezium_envelope_is_decoded(op):
     envelope = {
         "before": None, "after": PRICE, "op": op, "source": {"lsn": 17, "ts_us": META["__source_ts_us"]}, "ts_ms": 1,
     }  # fmt: skip
@@ -100,7 +100,7 @@ def test_base64_decimals_in_an_envelope_and_in_arrays():
     assert found["bid_prices"] == ["1.50"]
 
 
-def test_variable_scale_decimals():
+def test_variable_scale_decimals_are_decoded_exactly():
     raw, scale = scaled("35130.12000000")
     assert decode(LATEST_PRICES, PRICE | META | {"price": {"scale": scale, "value": raw}})["price"] == "35130.12000000"
     books = decode(ORDER_BOOK, BOOK | META | {"bid_prices": [{"scale": scale, "value": raw}]})
@@ -133,7 +133,7 @@ def test_a_nullable_column_that_is_missing_is_not_a_null():
         decode(ORDER_BOOK, without | META)
 
 
-def test_unknown_columns_are_passed_over_and_named():
+def test_unknown_columns_are_ignored_and_listed():
     decoder = Decoder(LATEST_PRICES)
     wider = json.dumps(PRICE | META | {"venue": "x", "fee": "1"}).encode()
     assert msgspec.to_builtins(decoder.decode(wider)) == OURS
@@ -166,13 +166,13 @@ def test_unknown_columns_are_passed_over_and_named():
         (json.dumps(PRICE | META | {"price": {"scale": 10**30, "value": "AA=="}}).encode(), "scale"),
     ],
 )
-def test_what_is_no_change_says_why(raw, said):
+def test_an_undecodable_record_is_refused_with_the_reason(raw, said):
     with pytest.raises(Undecodable, match=said):
         Decoder(LATEST_PRICES).decode(raw)
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_do_more_than_be_refused(raw):
+def test_random_bytes_are_always_undecodable(raw):
     with pytest.raises(Undecodable):
         Decoder(RECENT_TRADES).decode(raw)
 
@@ -194,6 +194,6 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_no_json_does_more_than_be_refused(document):
+def test_random_json_is_always_undecodable(document):
     with pytest.raises(Undecodable):
         Decoder(LATEST_PRICES).decode(json.dumps(document).encode())

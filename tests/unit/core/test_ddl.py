@@ -33,7 +33,7 @@ def test_a_table_in_postgres_is_partitioned_by_its_time_and_null_only_where_the_
     assert made.count("NOT NULL") == len(KLINES.columns) - len(KLINES.nullable)
 
 
-def test_an_existing_table_loses_the_constraints_of_its_nullable_columns_and_no_others():
+def test_only_nullable_columns_of_an_existing_table_lose_their_constraint():
     made = statement(postgres(streams=[KLINES]), "DROP NOT NULL").replace("''", "'")
     assert made.count("DROP NOT NULL") == len(KLINES.nullable) == 4
     assert "IF EXISTS (SELECT FROM pg_attribute" in made, "it locks the table, so it must not run each time"
@@ -41,7 +41,7 @@ def test_an_existing_table_loses_the_constraints_of_its_nullable_columns_and_no_
 
 
 @pytest.mark.parametrize("stream", ALL, ids=lambda stream: stream.table)
-def test_what_orders_and_proves_rows_is_never_null(stream):
+def test_columns_that_order_and_prove_rows_are_not_nullable(stream):
     ordering = {*stream.key, stream.time, stream.event, "received_at", "version", *(stream.open_until or ())}
     assert not ordering & {column.name for column in stream.nullable}
 
@@ -52,7 +52,7 @@ def test_only_columns_outside_cassandras_key_are_nullable_in_derived_tables():
         assert not keys & {column.name for column in derived.columns if column.nullable}
 
 
-def test_the_publication_holds_the_roots_and_the_heartbeat_without_truncate():
+def test_the_publication_has_the_heartbeat_and_the_partition_roots_without_truncate():
     made = statement(postgres(), "CREATE PUBLICATION").replace("''", "'")
     assert "publish = 'insert, update, delete'" in made
     assert "publish_via_partition_root = true" in made
@@ -73,7 +73,7 @@ def test_a_table_in_cassandra_has_a_bucket_in_its_partition_and_the_newest_first
 
 @pytest.mark.parametrize("stream", ALL, ids=lambda stream: stream.table)
 def test_a_key_is_the_same_in_both_databases(stream):
-    """Else two rows of PostgreSQL would be one of Cassandra's."""
+    """Otherwise two rows of PostgreSQL would be one row in Cassandra."""
     assert {*stream.partition, *stream.clustering} == set(stream.key)
     assert stream.time in stream.key
     assert {"version", "received_at", stream.event} <= set(stream.column_names)
@@ -92,7 +92,7 @@ def test_derived_tables_exist_where_their_source_does():
     assert not any("newest" in s or "heatmap" in s for s in cassandra(streams=[KLINES]))
 
 
-def test_partitions_are_days_in_utc():
+def test_partitions_span_days_in_utc():
     at = 1_795_219_200_000
     assert ddl.partition_name(KLINES, at) == "klines_p20261121"
     assert ddl.postgres_partition(NAMES, KLINES, at).endswith(
@@ -100,21 +100,21 @@ def test_partitions_are_days_in_utc():
     )
 
 
-def test_every_statement_may_be_run_again():
+def test_every_statement_can_be_run_again():
     again = ("IF NOT EXISTS", "ON CONFLICT DO NOTHING", "ALTER ", "GRANT ")
     for made in (*postgres(), *cassandra()):
         assert any(word in made for word in again), made
 
 
-def test_names_made_to_break_out_stay_inside_their_quotes():
-    """The model refuses such names; the statements would hold all the same."""
+def test_injected_names_stay_inside_their_quotes():
+    """The model refuses such names; the statements are safe regardless."""
     evil = Names('x"; DROP SCHEMA public; --')
     for made in (*postgres(evil, user='u"; DROP ROLE r; --'), *cassandra(names=evil)):
         assert "DROP" not in without_quoted(made), made
 
 
 def without_quoted(text):
-    """`text` less what stands in single or double quotes, read as both servers read it."""
+    """Return `text` without what is in single or double quotes, parsed as both servers do."""
     left, quote, at = [], "", 0
     while at < len(text):
         letter = text[at]

@@ -1,4 +1,4 @@
-"""A feed is validated whole, and every error names the field, the value and what is accepted."""
+"""A feed is validated completely, and every error names the field, the value and what is accepted."""
 
 from decimal import Decimal
 
@@ -167,8 +167,8 @@ def test_all_problems_of_a_feed_are_reported_at_once():
     ]
 
 
-def test_a_mistake_in_one_field_hides_no_other_mistake():
-    """The feed of the report: an invalid name, a duplicate symbol, and both `names` and `top`."""
+def test_an_error_in_one_field_does_not_hide_other_errors():
+    """An invalid name, a duplicate symbol, and both `names` and `top`."""
     problems = refused(
         with_name("Majors") | {"spec": document(symbols={"names": ["A", "B", "A"], "top": {"count": 3}})["spec"]}
     )
@@ -205,7 +205,7 @@ MANY = {
 }
 
 
-def test_a_feed_with_many_mistakes_is_refused_for_all_of_them_at_once_in_the_same_order():
+def test_all_errors_of_a_feed_are_reported_at_once_in_a_fixed_order():
     problems = refused(MANY)
     assert [problem.partition(": ")[0] for problem in problems] == [
         "apiVersion",
@@ -239,12 +239,12 @@ def test_a_feed_with_many_mistakes_is_refused_for_all_of_them_at_once_in_the_sam
     assert refused(MANY) == problems
 
 
-def test_a_long_value_is_cut_short():
+def test_a_long_value_is_truncated():
     (problem,) = refused(document(exchange="x" * 10_000))
     assert len(problem) < 300
 
 
-def test_the_defaults_are_the_designs():
+def test_omitted_fields_have_the_documented_defaults():
     spec = feed(
         streams={name: {} for name in ("recentTrades", "klines", "crypto24hStats", "latestPrices", "orderBook")}
     ).spec
@@ -257,7 +257,7 @@ def test_the_defaults_are_the_designs():
     assert spec.streams.crypto_24h_stats.source == "rest"
 
 
-def test_status_and_the_rest_of_metadata_are_left_aside():
+def test_status_and_other_metadata_are_ignored():
     made = parse(MINIMAL | {"status": {"phase": "Running"}, "metadata": {"name": "majors", "uid": "1", "labels": {}}})
     assert isinstance(made, CryptoFeed)
 
@@ -276,14 +276,14 @@ def test_status_and_the_rest_of_metadata_are_left_aside():
         ("!!python/object/apply:os.system ['true']", "invalid YAML"),
     ],
 )
-def test_a_file_that_holds_no_feed_is_named(tmp_path, text, problem):
+def test_a_file_without_a_valid_feed_is_refused_with_the_reason(tmp_path, text, problem):
     path = tmp_path / "feed.yaml"
     path.write_text(text)
     with pytest.raises(FeedError, match=problem):
         load(path)
 
 
-def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path):
+def test_a_missing_or_binary_file_is_named(tmp_path):
     with pytest.raises(FeedError, match=r"nowhere\.yaml: no such file"):
         load(tmp_path / "nowhere.yaml")
     (tmp_path / "image.yaml").write_bytes(b"\xff\xfe\x00")
@@ -293,7 +293,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path):
         load(tmp_path)
 
 
-def test_what_decides_the_meaning_of_stored_rows_can_not_be_changed():
+def test_fields_that_define_stored_rows_are_immutable():
     trades = {"recentTrades": {"kind": "aggregate"}}
     before = feed(streams=trades)
     before_and_after = {
@@ -307,12 +307,12 @@ def test_what_decides_the_meaning_of_stored_rows_can_not_be_changed():
     feed(streams=trades | {"klines": {}}, retention={"postgres": "keep"}).refuse_changes(before)
 
 
-def test_retention_in_seconds():
+def test_retention_is_converted_to_seconds_and_keep_to_none():
     assert retention_s("keep") is None
     assert retention_s("2d") == 172_800
 
 
-def test_an_alert_is_named_by_what_it_says_and_its_numbers_are_exact():
+def test_an_alert_id_contains_its_condition_with_exact_numbers():
     given = alerts({"window": "1h", "dropPercent": 2.5}, {"above": 0.00001234}, {"below": 4e3})
     drop, above, below = parse(given).spec.alerts
     assert [drop.id, above.id, below.id] == [
@@ -322,7 +322,7 @@ def test_an_alert_is_named_by_what_it_says_and_its_numbers_are_exact():
     assert (above.threshold, above.window_ms) == (Decimal("0.00001234"), 0)
 
 
-def test_alerts_watch_the_finest_prices_that_are_captured():
+def test_alerts_watch_the_most_frequent_captured_price():
     streams: dict[str, object] = {"crypto24hStats": {}, "klines": {}, "recentTrades": {}, "latestPrices": {}}
     found = []
     while streams:

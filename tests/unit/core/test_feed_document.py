@@ -18,7 +18,7 @@ ROW = re.compile(r"^\| `([A-Za-z0-9.\[\]]+)` \| (.*?) \| (.*?) \| (.+) \|$", re.
 
 
 def fields(model=CryptoFeed, path=""):
-    """(path, default, accepted) of every field that holds a value."""
+    """Return (path, default, accepted) of every field that has a value."""
     for name, field in model.model_fields.items():
         at = f"{path}{field.alias or name}"
         inner = [a for a in (field.annotation, *typing.get_args(field.annotation)) if is_model(a)]

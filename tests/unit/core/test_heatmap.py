@@ -1,4 +1,4 @@
-"""The heatmap's bins: no quantity is lost, and neighbouring books line up."""
+"""The heatmap's bins: no quantity is lost, and the bins of consecutive books line up."""
 
 from decimal import Decimal
 from itertools import pairwise
@@ -21,14 +21,14 @@ def made(bids, asks):
 
 
 @given(levels, levels)
-def test_sums_are_preserved(bids, asks):
+def test_the_heatmap_preserves_total_quantities(bids, asks):
     found = made(bids, asks)
     assert sum(b.bid_quantity for b in found) == sum(Decimal(q) for _, q in bids)
     assert sum(b.ask_quantity for b in found) == sum(Decimal(q) for _, q in asks)
 
 
 @given(levels, levels)
-def test_a_level_lies_in_the_bin_that_holds_its_price(bids, asks):
+def test_a_level_is_in_the_bin_that_contains_its_price(bids, asks):
     found = made(bids, asks)
     assert len(found) == (BINS if bids or asks else 0)
     for price, quantity in bids:
@@ -37,7 +37,7 @@ def test_a_level_lies_in_the_bin_that_holds_its_price(bids, asks):
 
 
 @given(levels)
-def test_bins_have_no_hole_between_them(bids):
+def test_bins_are_contiguous(bids):
     found = made(bids, [])
     assert [b.bin for b in found] == list(range(len(found)))
     assert all(left.price_high == right.price_low for left, right in pairwise(found))
@@ -51,7 +51,7 @@ def test_widths_are_1_2_or_5_of_a_power_of_ten(span, width):
     assert bin_width(Decimal(span)) == Decimal(width)
 
 
-def test_a_level_on_an_edge_is_of_the_upper_bin():
+def test_a_level_on_an_edge_belongs_to_the_upper_bin():
     found = bins(["100", "101"], ["1", "2"], ["122"], ["3"])
     assert [b.bid_quantity for b in found[:2]] == [1, 2]
     assert found[22].ask_quantity == 3

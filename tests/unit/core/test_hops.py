@@ -1,4 +1,4 @@
-"""A row's trail: times and their differences, who says what, and whether all places hold the same."""
+"""A row's trail: times and their differences, their sources, and whether all places have equal values."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_each_hop_has_its_time_and_the_time_since_the_one_before() -> None:
     assert trail().to_json()["took_ms"] == 12.0
 
 
-def test_what_only_the_audit_says_is_said_to_be_its_word() -> None:
+def test_hops_known_only_from_the_audit_name_it_as_their_source() -> None:
     hops = by_name(trail(stored=None, sent=None, notes={"kafka": "gone"}))
     assert (hops["postgres"]["source"], hops["kafka"]["source"]) == ("Cassandra's audit", "Cassandra's audit")
     assert (hops["postgres"]["at"], hops["kafka"]["at"]) == (iso_us((AT + 5) * 1000), iso_us((AT + 9) * 1000))
@@ -56,7 +56,7 @@ def test_what_only_the_audit_says_is_said_to_be_its_word() -> None:
     assert hops["kafka"]["facts"] == {}
 
 
-def test_a_row_that_has_not_arrived_is_not_equal_whatever_else_agrees() -> None:
+def test_a_row_that_has_not_arrived_is_not_equal() -> None:
     found = trail(written=None)
     assert not found.equal
     assert found.differing == {}
@@ -66,14 +66,14 @@ def test_a_row_that_has_not_arrived_is_not_equal_whatever_else_agrees() -> None:
 
 
 @pytest.mark.parametrize("price", ["0.3513", "0.35130001"])
-def test_one_digit_makes_a_difference_a_trailing_zero_too(price: str) -> None:
+def test_values_differ_by_one_digit_or_a_trailing_zero(price: str) -> None:
     found = trail(written=replace(WRITTEN, values=ROW | {"price": price}))
     assert found.differing == {"cassandra": ["price"]}
     assert not found.equal
 
 
 @pytest.mark.parametrize("other", [0, "0", ""])
-def test_null_equals_null_alone(other: object) -> None:
+def test_null_equals_only_null(other: object) -> None:
     row = dict.fromkeys(CRYPTO_24H_STATS.column_names, None) | {"symbol": "BTC-USD", "event_time": AT, "version": 1}
     places = {"stored": replace(STORED, values=row), "written": replace(WRITTEN, values=row), "sent": None}
     found = Trail(CRYPTO_24H_STATS, {"symbol": "BTC-USD", "event_time": AT}, **places)  # type: ignore[arg-type]
@@ -83,7 +83,7 @@ def test_null_equals_null_alone(other: object) -> None:
     assert found.differing == {"cassandra": ["trade_count"]}
 
 
-def test_a_frame_is_compared_in_what_it_says() -> None:
+def test_a_frame_is_compared_only_in_the_columns_it_has() -> None:
     values = {name: value for name, value in ROW.items() if name != "received_at"}
     frame = Frame("{}", "btcusdt@miniTicker", AT * 1000, values)
     assert trail(frame=frame).equal
@@ -92,20 +92,20 @@ def test_a_frame_is_compared_in_what_it_says() -> None:
     assert trail(frame=replace(frame, values=None)).compared == ["postgres", "kafka", "cassandra"]
 
 
-def test_a_delete_is_not_compared_and_explains_why_cassandra_has_no_row() -> None:
+def test_a_delete_is_not_compared_and_explains_the_missing_row() -> None:
     found = trail(stored=None, written=None, sent=replace(SENT, op="d", values=KEY))
     assert found.held == {}
     assert by_name(found)["cassandra"]["note"].startswith("deleted")
     assert not found.equal
 
 
-def test_a_row_written_by_hand_has_no_audit_and_says_so() -> None:
+def test_a_row_without_audit_is_reported_as_written_by_hand() -> None:
     found = trail(stored=None, sent=None, written=replace(WRITTEN, audit={}))
     assert "by hand" in by_name(found)["cassandra"]["source"]
     assert found.took_ms is None
 
 
-def test_a_trail_of_nothing_still_has_all_its_hops() -> None:
+def test_an_empty_trail_still_has_all_hops() -> None:
     found = Trail(LATEST_PRICES, KEY).to_json()
     assert [hop["hop"] for hop in found["hops"]] == list(HOPS)
     assert not found["equal"]
@@ -113,13 +113,13 @@ def test_a_trail_of_nothing_still_has_all_its_hops() -> None:
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(AT * 1000, AT * 1000 + 10**12)), min_size=1, max_size=6))
-def test_the_differences_add_up_to_the_whole(times: list[int | None]) -> None:
+def test_the_times_between_hops_add_up_to_the_total(times: list[int | None]) -> None:
     known = [at for at in times if at is not None]
     after = [hop["after_ms"] for hop in hops_json([Hop("kafka", at, "", {}) for at in times])]
     assert sum(round(1000 * ms) for ms in after if ms is not None) == (known[-1] - known[0] if known else 0)
 
 
-def test_rows_of_the_drivers_and_of_changes_have_one_spelling() -> None:
+def test_driver_rows_and_changes_have_the_same_exact_form() -> None:
     moment = datetime(1970, 1, 1) + timedelta(milliseconds=AT)
     book = {
         "symbol": "BTCUSDT", "bucket_time": moment, "last_update_id": 5, "bid_prices": [Decimal("1.50")],
@@ -134,7 +134,7 @@ def test_rows_of_the_drivers_and_of_changes_have_one_spelling() -> None:
     assert price["price"] == "0.00000000", "no exponent"
 
 
-def test_a_change_is_a_record_with_the_rows_values() -> None:
+def test_a_decoded_change_has_the_row_s_values() -> None:
     value = (
         b'{"symbol":"BTCUSDT","event_time":%d,"price":"0.35130000","received_at":%d,"version":%d,"__deleted":"false",'
         b'"__op":"c","__lsn":17,"__source_ts_us":5}' % (AT, AT + 2, AT * 1000)
@@ -144,14 +144,14 @@ def test_a_change_is_a_record_with_the_rows_values() -> None:
 
 
 @pytest.mark.parametrize(("lsn", "text"), [(0, "0/0"), (0x16B3748, "0/16B3748"), (0xFF_0000_00FF, "FF/FF")])
-def test_positions_are_spelled_as_postgresql_spells_them(lsn: int, text: str) -> None:
+def test_an_lsn_is_formatted_as_by_postgresql(lsn: int, text: str) -> None:
     assert lsn_text(lsn) == text
 
 
-def test_changes_lie_by_the_key_that_debezium_gives_them() -> None:
+def test_the_partition_of_a_change_follows_from_debezium_s_key() -> None:
     assert change_partition("BTCUSDT", 12) == (murmur2(b'{"symbol":"BTCUSDT"}') & 0x7FFFFFFF) % 12
 
 
-def test_every_stream_has_what_a_trail_is_made_of() -> None:
+def test_every_stream_has_the_columns_that_a_trail_needs() -> None:
     for stream in STREAMS.values():
         assert {stream.event, stream.time, "received_at", "version"} <= set(stream.column_names)

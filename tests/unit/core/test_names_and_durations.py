@@ -1,4 +1,4 @@
-"""Names that a feed gives away, quoting, durations."""
+"""Names derived from a feed, quoting, durations."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from cryptocdc_core import durations
 from cryptocdc_core.names import Names, identity, literal, quoted
 
 
-def test_every_name_comes_from_the_identity():
+def test_every_name_derives_from_the_identity():
     names = Names(identity("my-feed", "exchange"))
     given = {name: getattr(names, name) for name in dir(names) if not name.startswith("_")}
     assert given.pop("change_topic")("klines") == "my_feed.my_feed.klines"
@@ -52,6 +52,6 @@ def test_durations_in_seconds(text, s):
 
 
 @pytest.mark.parametrize("text", ["", "0s", "s", "1", "1.5h", "-1s", "1y", " 1s", "1s ", "1s\n", "１s", "1234567s"])
-def test_what_is_no_duration_is_refused_with_what_is_accepted(text):
+def test_an_invalid_duration_is_refused_with_what_is_accepted(text):
     with pytest.raises(ValueError, match="is not a duration: a whole number with a unit is accepted"):
         durations.seconds(text)

@@ -1,4 +1,4 @@
-"""No Cassandra partition exceeds 100 MB when its rows come as fast as they can: rate × bytes a row × bucket."""
+"""No Cassandra partition exceeds 100 MB at the highest rate: rows per second × bytes per row × bucket."""
 
 from typing import get_args
 
@@ -30,7 +30,7 @@ LIQUIDATIONS_A_SECOND = 5
 
 
 def interval_s(interval: str) -> int:
-    """Of a month its shortest."""
+    """Return the length of an interval; a month has its shortest."""
     return 28 * 86_400 if interval == "1M" else durations.seconds(interval)
 
 
@@ -53,7 +53,7 @@ def rows_a_second(table: str) -> float:
 
 
 @pytest.mark.parametrize("interval", get_args(KlineInterval))
-def test_a_partition_of_candles_stays_small_whatever_their_interval(interval):
+def test_a_partition_of_candles_of_any_interval_stays_below_the_limit(interval):
     bucket = by_table("klines").bucket_of(["BTCUSDT", interval])
     rows = LENGTH_S[bucket] / interval_s(interval)
     assert rows * BYTES_A_ROW["klines"] < LIMIT
@@ -62,22 +62,22 @@ def test_a_partition_of_candles_stays_small_whatever_their_interval(interval):
 @pytest.mark.parametrize(
     "table", [table for table in BYTES_A_ROW if not table.startswith("newest") and table != "klines"]
 )
-def test_a_partition_of_any_other_table_stays_small_at_its_full_rate(table):
+def test_a_partition_of_any_other_table_stays_below_the_limit_at_full_rate(table):
     bucket = Bucket.HOUR if table == "order_book_heatmap" else by_table(table).bucket
     assert rows_a_second(table) * LENGTH_S[bucket] * BYTES_A_ROW[table] < LIMIT
 
 
 @pytest.mark.parametrize("table", [derived.table for derived in NEWEST.values()])
-def test_a_partition_with_a_row_for_every_symbol_stays_small(table):
+def test_a_partition_with_a_row_for_every_symbol_stays_below_the_limit(table):
     symbols = next(m.max_length for m in Symbols.model_fields["names"].metadata if hasattr(m, "max_length"))
     assert symbols * BYTES_A_ROW[table] < LIMIT
 
 
-def test_every_table_is_reckoned():
+def test_every_table_is_covered():
     assert set(BYTES_A_ROW) == {table.table for table in STREAMS.values()} | {table.table for table in DERIVED}
 
 
-def test_candles_of_a_minute_and_longer_lie_where_they_always_did():
+def test_one_second_candles_have_daily_buckets_and_all_others_monthly_ones():
     klines = by_table("klines")
     lengths = {interval: klines.bucket_of(["BTCUSDT", interval]) for interval in get_args(KlineInterval)}
     assert lengths.pop("1s") is Bucket.DAY

@@ -1,4 +1,4 @@
-"""A plan reads like a table, and the same feed always gives the same one."""
+"""The contents of a plan; the same feed always gives the same plan."""
 
 import json
 
@@ -18,7 +18,7 @@ def planned(name="my-feed", symbols=("BTCUSDT", "ETHUSDT"), source="exchange", k
     return plan(ResolvedFeed(feed(name, **{"streams": STREAMS} | spec), source, symbols), FACTS, kept)
 
 
-def test_the_streams_asked_for_come_in_the_catalogues_order():
+def test_streams_are_in_the_catalogues_order():
     assert [stream.table for stream in streams_of(feed(streams=STREAMS))] == ["recent_trades", "klines", "order_book"]
 
 
@@ -35,18 +35,18 @@ def test_the_streams_asked_for_come_in_the_catalogues_order():
         ("__debezium-heartbeat.my_feed", 1, {"retention.ms": "3600000"}),
     ],
 )
-def test_topics(name, partitions, config):
+def test_topics_have_the_planned_partitions_and_configuration(name, partitions, config):
     topics = {topic.name: topic for topic in planned(scaling={"partitions": 6}).topics}
     assert len(topics) == 8
     assert (topics[name].partitions, topics[name].config) == (partitions, config)
 
 
-def test_kept_topics_have_no_limit():
+def test_topics_with_retention_keep_never_expire():
     topics = {topic.name: topic for topic in planned(retention={"kafka": "keep"}).topics}
     assert topics["my_feed.my_feed.klines"].config == {"retention.ms": "-1"}
 
 
-def test_symbols_are_assigned_as_kafkas_own_partitioner_would():
+def test_symbols_are_assigned_like_by_kafkas_partitioner():
     assert planned(scaling={"partitions": 6}).symbols == {s: partition_of(s, 6) for s in ("BTCUSDT", "ETHUSDT")}
 
 
@@ -54,7 +54,7 @@ def test_the_same_feed_gives_the_same_plan():
     assert planned() == planned()
 
 
-def test_a_stream_that_left_the_feed_is_carried_while_its_table_is_there():
+def test_a_removed_stream_is_carried_while_its_table_exists():
     left = planned(streams={"klines": {}}, kept=["recent_trades", "klines"])
     assert [stream.table for stream in left.streams] == ["klines"]
     assert left.carried == planned(streams={"klines": {}, "recentTrades": {}}).streams
@@ -90,11 +90,11 @@ def test_a_simulated_feed_shares_no_name_with_the_real_one():
         ("database.password", "${env:CRYPTOCDC_REPLICATION_PASSWORD}"),
     ],
 )
-def test_connector(setting, value):
+def test_the_connector_has_the_planned_configuration(setting, value):
     assert planned().connector[setting] == value
 
 
-def test_changes_are_found_by_their_topic():
+def test_each_change_topic_maps_to_its_stream():
     assert {topic: stream.table for topic, stream in planned().change_topics.items()} == {
         "my_feed.my_feed.recent_trades": "recent_trades",
         "my_feed.my_feed.klines": "klines",
@@ -112,7 +112,7 @@ def test_a_computed_stream_has_a_topic_and_a_table_in_cassandra_and_nothing_in_p
     assert 'PRIMARY KEY (("symbol", "interval", "day"), "open_time")' in table
 
 
-def test_a_computed_stream_that_was_removed_is_written_by_every_engine_while_its_table_is_there():
+def test_a_removed_computed_stream_is_written_by_every_engine_while_its_table_exists():
     made = planned(kept=["recent_trades", "bars"], sink={"engine": "connect"})
     assert made.computed == ()
     assert [stream.table for stream in made.written] == ["recent_trades", "klines", "order_book", "bars"]
@@ -122,13 +122,13 @@ def test_a_computed_stream_that_was_removed_is_written_by_every_engine_while_its
     assert any('"bars"' in statement for statement in made.cassandra)
 
 
-def test_figures_of_order_books_are_computed_where_the_feed_says_so():
+def test_book_metrics_are_computed_if_the_feed_requests_them():
     assert [s.table for s in planned(analytics={"bookMetrics": True}).computed] == ["book_metrics"]
     made = planned(analytics={"bookMetrics": True, "bars": ["5s"], "volatility": ["1m"]})
     assert [s.table for s in made.computed] == ["bars", "realized_volatility", "book_metrics"]
 
 
-def test_consumers_write_a_computed_stream_while_its_table_is_there():
+def test_consumers_write_a_computed_stream_while_its_table_exists():
     tables = ["recent_trades", "bars", "somebodys_own"]
     assert [s.table for s in written_to(feed(streams={"klines": {}}), tables)] == ["recent_trades", "klines", "bars"]
     bars = feed(streams={"recentTrades": {}}, analytics={"bars": ["5s"]})

@@ -1,4 +1,4 @@
-"""What a feed's symbols mean on its exchange."""
+"""Resolving a feed's symbols on its exchange."""
 
 import pytest
 from tests.unit.core.feeds import feed
@@ -27,24 +27,24 @@ def test_top_takes_the_largest_that_trade_in_the_quote_asset():
     assert top(3) == ("S01USDT", "S02USDT", "S03USDT")
 
 
-def test_equal_volumes_are_ranked_by_name_so_that_the_answer_never_flaps():
+def test_equal_volumes_are_ranked_by_name():
     assert top(2, volumes={}) == ("S01USDT", "S02USDT")
 
 
-def test_fewer_markets_than_asked_for_are_all_taken():
+def test_all_markets_are_taken_if_there_are_fewer_than_requested():
     assert top(500) == tuple(SYMBOLS)
 
 
 @pytest.mark.parametrize(
     ("rank", "stays"), [(4, True), (5, True), (6, True), (7, False)]
 )  # a count of 4: it leaves below rank 6
-def test_a_symbol_leaves_only_below_one_and_a_half_times_the_count(rank, stays):
+def test_a_symbol_leaves_top_only_below_one_and_a_half_times_the_count(rank, stays):
     current = ["S01USDT", "S02USDT", "S03USDT", SYMBOLS[rank - 1]]
     assert (SYMBOLS[rank - 1] in top(4, current)) is stays
     assert len(top(4, current)) == 4
 
 
-def test_who_joins_takes_the_place_of_who_left():
+def test_the_highest_ranked_newcomer_replaces_a_symbol_that_left():
     assert top(4, ["S01USDT", "S02USDT", "S03USDT", "S09USDT"]) == ("S01USDT", "S02USDT", "S03USDT", "S04USDT")
 
 
@@ -52,18 +52,18 @@ def test_a_smaller_count_keeps_the_largest_of_the_current():
     assert top(2, SYMBOLS[:3]) == ("S01USDT", "S02USDT")
 
 
-def test_a_quote_asset_without_markets_is_named_with_those_that_have_some():
+def test_a_quote_asset_without_markets_is_refused_with_those_that_have_some():
     with pytest.raises(FeedError, match=r"spec\.symbols\.top\.quote: 'XYZ' has no trading market; accepted: EUR, USDT"):
         top(3, quote="XYZ")
 
 
-def test_names_come_sorted_and_a_paused_market_stays_among_them():
+def test_symbols_are_sorted_and_include_paused_markets():
     resolved = names("S02USDT", "OLDUSDT", "S01USDT")
     assert (resolved.symbols, resolved.halted) == (("OLDUSDT", "S01USDT", "S02USDT"), ("OLDUSDT",))
     assert resolved.names.fid == "majors"
 
 
-def test_a_name_that_is_not_listed_is_waited_for_with_the_names_that_may_have_been_meant():
+def test_an_unlisted_symbol_is_waited_for_with_similar_names_suggested():
     resolved = names("S01USDT", "BTCEURO", "QQQQQQ")
     assert resolved.symbols == ("BTCEURO", "QQQQQQ", "S01USDT")
     assert resolved.waiting == {"BTCEURO": ("BTCEUR",), "QQQQQQ": ()}
@@ -74,7 +74,7 @@ def test_a_name_that_is_not_listed_is_waited_for_with_the_names_that_may_have_be
 
 
 @pytest.mark.timeout(60)
-def test_a_thousand_names_that_are_not_listed_are_all_waited_for_and_soon():
+def test_a_thousand_unlisted_symbols_are_resolved_quickly():
     resolved = resolve(
         feed(symbols={"names": [f"S{at:04d}USDC" for at in range(1000)]}),
         "exchange",
@@ -85,7 +85,7 @@ def test_a_thousand_names_that_are_not_listed_are_all_waited_for_and_soon():
     assert resolved.waiting["S0000USDC"]
 
 
-def test_in_full_maintenance_top_keeps_what_it_had_and_finds_something_to_begin_with():
+def test_when_all_markets_are_paused_top_keeps_its_symbols_or_ranks_paused_ones():
     paused = {symbol: Market(symbol, "USDT", MarketState.HALTED) for symbol in SYMBOLS}
     wanted = feed(symbols={"top": {"count": 2}})
     current = frozenset({"S05USDT", "S06USDT"})
@@ -110,7 +110,7 @@ def test_a_market_delisted_for_days_has_no_volume_and_leaves_top():
     assert resolve(wanted, "exchange", markets, VOLUMES | {"S02USDT": 0.0}, current).symbols == ("S01USDT", "S03USDT")
 
 
-def test_a_symbol_of_top_that_is_no_longer_listed_leaves_when_a_second_answer_agrees():
+def test_an_unlisted_symbol_leaves_top_once_a_second_list_confirms_it():
     markets = {symbol: market for symbol, market in MARKETS.items() if symbol != "S02USDT"}
     wanted = feed(symbols={"top": {"count": 2}})
     current = frozenset({"S01USDT", "S02USDT"})
@@ -120,7 +120,7 @@ def test_a_symbol_of_top_that_is_no_longer_listed_leaves_when_a_second_answer_ag
     assert (twice.symbols, dict(twice.waiting)) == (("S01USDT", "S03USDT"), {})
 
 
-def test_symbols_of_another_quote_asset_leave_top_at_once_when_it_is_edited():
+def test_changing_the_quote_asset_of_top_replaces_its_symbols_immediately():
     wanted = feed(symbols={"top": {"count": 2, "quote": "EUR"}})
     assert resolve(wanted, "exchange", MARKETS, VOLUMES, frozenset({"S01USDT", "GONEUSDT"})).symbols == ("BTCEUR",)
 
@@ -135,18 +135,18 @@ def test_symbols_of_another_quote_asset_leave_top_at_once_when_it_is_edited():
         ([*SYMBOLS, "NEWUSDT"], True),
     ],
 )
-def test_a_list_that_lacks_most_of_the_known_markets_is_not_believed(listed, believed):
+def test_a_list_that_lacks_most_of_the_known_markets_is_implausible(listed, believed):
     why = implausible(listed, ("S01USDT", "S02USDT"), SYMBOLS)
     assert (why is None) is believed, why
 
 
-def test_why_a_list_is_not_believed_is_said_with_examples():
+def test_the_reason_for_an_implausible_list_includes_examples():
     assert implausible(["123456"], ("BTCUSDT", "ETHUSDT")) == (
         "it lists 1 market and lacks 2 of 2 known ones: BTCUSDT, ETHUSDT"
     )
 
 
-def test_without_a_list_to_believe_a_feed_has_its_names_or_what_top_chose_before():
+def test_without_a_plausible_list_a_feed_keeps_its_symbols():
     by_name = unresolved(feed(), "exchange", "why", ())
     assert by_name is not None
     assert (by_name.symbols, by_name.suspect) == (("BTCUSDT", "ETHUSDT"), "why")

@@ -10,12 +10,12 @@ from cryptocdc_core import row_source, rows
 from cryptocdc_core.catalogue import STREAMS, Stream
 
 
-def test_the_generated_rows_are_those_of_the_catalogue() -> None:
+def test_the_generated_row_types_are_up_to_date_with_the_catalogue() -> None:
     written = Path(rows.__file__).read_text(encoding="utf-8")
     assert written == row_source.source(), "the catalogue has changed: `make rows`"
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
-def test_a_row_has_the_columns_in_their_order(stream: Stream) -> None:
+def test_the_fields_of_a_row_are_the_columns_in_order(stream: Stream) -> None:
     kind = getattr(rows, row_source.class_name(stream))
     assert (kind.stream, kind.__struct_fields__) == (stream, stream.column_names)

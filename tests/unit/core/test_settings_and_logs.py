@@ -38,13 +38,13 @@ def test_a_secret_comes_from_its_file_without_the_last_newline(tmp_path):
     assert PostgresSettings.from_env(env).password == "s3cret"
 
 
-def test_a_secret_is_shown_nowhere():
+def test_a_secret_is_not_in_the_repr_of_settings():
     assert "s3cret" not in repr(PostgresSettings(password="s3cret"))
     assert "s3cret" not in repr(KafkaSettings(password="s3cret"))
     assert "s3cret" not in repr(ProgramSettings(feed="f", api_key="s3cret"))
 
 
-def test_a_secret_that_is_refused_is_not_shown_either():
+def test_a_secret_is_not_in_the_error_about_it():
     with pytest.raises(SettingsError) as caught:
         ApiSettings.from_env({"CRYPTOCDC_API_REDIS_URL": "http://:s3cret@redis"})
     assert "CRYPTOCDC_API_REDIS_URL" in str(caught.value)
@@ -71,12 +71,12 @@ def test_every_wrong_variable_is_named(env, words):
     ("variable", "value"),
     [("CRYPTOCDC_SOURCE", "dream"), ("CRYPTOCDC_LOG_FORMAT", "xml"), ("CRYPTOCDC_METRICS_PORT", "0")],
 )
-def test_a_program_gets_only_known_settings(variable, value):
+def test_an_invalid_setting_is_refused_by_its_variable(variable, value):
     with pytest.raises(SettingsError, match=variable):
         ProgramSettings.from_env({"CRYPTOCDC_FEED": "feed.yaml", variable: value})
 
 
-def test_the_verifiers_pace_is_a_setting():
+def test_the_verifiers_rows_per_second_is_a_setting():
     assert VerifierSettings.from_env({}).rows_per_s == 10_000
     assert VerifierSettings.from_env({"CRYPTOCDC_VERIFIER_ROWS_PER_S": "5"}).rows_per_s == 5
 
@@ -119,7 +119,7 @@ def test_logs_are_json_where_there_is_no_terminal(capsys):
         root.setLevel(level)
 
 
-def test_nothing_more_is_said_of_a_feed_that_is_gone():
+def test_the_metrics_of_a_removed_feed_are_removed():
     metrics = VerifierMetrics("test")
     for fid in ("majors", "others"):
         metrics.differences.labels(fid, "klines", "missing").set(1)

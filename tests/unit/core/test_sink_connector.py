@@ -1,4 +1,4 @@
-"""The configuration of the sink connector, and what its mapping says of every stream."""
+"""The configuration of the sink connector, and its mapping of every stream."""
 
 import json
 
@@ -14,13 +14,13 @@ CONNECT = {"sink": {"engine": "connect"}}
 WHOLE = mapping(Names("f"), list(STREAMS.values()), 3600)
 
 
-def test_only_a_feed_that_asks_for_it_has_one():
+def test_only_a_feed_with_the_connect_engine_has_a_sink_connector():
     assert planned().sink_connector is None
     assert planned(**CONNECT, scaling={"consumers": 0}).sink_connector is None
     assert planned(**CONNECT).sink_connector is not None
 
 
-def test_it_reads_every_carried_topic_as_the_feeds_consumer_group():
+def test_the_sink_connector_reads_every_carried_topic_in_the_consumer_group():
     made = planned(**CONNECT, kept=["latest_prices"])
     config = made.sink_connector
     assert config["topics"].split(",") == list(made.change_topics)
@@ -31,12 +31,12 @@ def test_it_reads_every_carried_topic_as_the_feeds_consumer_group():
 
 
 @pytest.mark.parametrize(("consumers", "partitions", "tasks"), [(1, 12, "1"), (4, 12, "4"), (9, 6, "6")])
-def test_tasks_are_at_most_one_per_partition(consumers, partitions, tasks):
+def test_the_sink_connector_has_at_most_one_task_per_partition(consumers, partitions, tasks):
     made = planned(**CONNECT, scaling={"consumers": consumers, "partitions": partitions})
     assert made.sink_connector["tasks.max"] == tasks
 
 
-def test_no_other_feeds_connector_can_have_its_name():
+def test_the_sink_connector_s_name_differs_from_every_feed_s_connector():
     assert Names("majors").sink_connector != Names("majors_sink").connector
 
 
@@ -59,6 +59,6 @@ def test_rows_without_retention_have_no_ttl():
     assert all("ttl" not in table for table in tables)
 
 
-def test_candles_of_a_second_have_buckets_of_a_day():
+def test_one_second_candles_have_daily_buckets():
     columns = WHOLE["f.f.klines"]["tables"][0]["columns"]
     assert columns["month"] == {"floor": "open_time", "to": "month", "by": "interval", "finer": {"1s": "day"}}

@@ -1,4 +1,4 @@
-"""What may name a market: whatever an exchange lists, and nothing that another system reads as syntax."""
+"""Valid symbols: whatever an exchange lists, and nothing that another system reads as syntax."""
 
 import sys
 import unicodedata
@@ -35,20 +35,20 @@ def model_takes(text):
 
 
 @pytest.mark.parametrize("name", LISTED)
-def test_what_the_exchange_lists_may_name_a_market(name):
+def test_names_listed_by_exchanges_are_valid_symbols(name):
     assert is_symbol(name)
     assert model_takes(name)
     assert re2.search(symbols.PATTERN, name)
 
 
 @pytest.mark.parametrize("name", HARMFUL)
-def test_what_another_system_reads_as_syntax_may_not(name):
+def test_names_with_syntax_of_other_systems_are_not_valid_symbols(name):
     assert not is_symbol(name)
     assert not model_takes(name)
 
 
 @pytest.mark.parametrize("name", DECOMPOSED)
-def test_of_two_spellings_that_look_the_same_the_composed_one_is_accepted(name):
+def test_of_two_unicode_forms_only_the_composed_one_is_accepted(name):
     composed = unicodedata.normalize("NFC", name)
     assert is_symbol(composed)
     assert not is_symbol(name)
@@ -58,7 +58,7 @@ def test_of_two_spellings_that_look_the_same_the_composed_one_is_accepted(name):
 
 
 def test_the_pattern_and_the_function_agree_on_every_character():
-    """Those that Unicode 14 knows: libraries are of different versions of it."""
+    """Only characters of Unicode 14, since libraries implement different versions."""
     known = [chr(at) for at in range(sys.maxunicode + 1) if unicodedata.category(chr(at)) not in ("Cn", "Cs")]
     pattern = re2.compile(symbols.PATTERN)
     differing = [
@@ -70,13 +70,13 @@ def test_the_pattern_and_the_function_agree_on_every_character():
     assert differing == []
 
 
-def test_the_capitals_of_a_symbol_are_those_of_the_exchange():
+def test_only_letters_with_a_single_capital_are_capitalized():
     assert as_listed(" btcusdt ") == "BTCUSDT"
     assert as_listed("币安人生usdt") == "币安人生USDT"
-    assert as_listed("straßeusdt") == "STRAßEUSDT"  # its capitals would be another symbol
+    assert as_listed("straßeusdt") == "STRAßEUSDT"  # SS would be another symbol
 
 
-def test_a_symbol_lies_in_the_partition_that_kafka_gives_its_utf_8():
+def test_a_symbol_s_partition_is_kafka_s_for_its_utf_8_bytes():
     """The value is that of Kafka's Utils.murmur2 for these bytes."""
     name = "币安人生USDT"
     assert murmur2(name.encode("utf-8")) == murmur2(bytes.fromhex("e5b881e5ae89e4babae7949f55534454"))
@@ -91,5 +91,5 @@ def test_a_symbol_lies_in_the_partition_that_kafka_gives_its_utf_8():
         ("BTC-USDT-SWAP", "USDT", True), ("USDT-USD", "USDT", False), ("BTC-USDT", "BTC", False),
     ],
 )  # fmt: skip
-def test_the_quote_asset_is_found_in_a_name_whatever_the_venue_s_spelling(name, quote, has):
+def test_the_quote_asset_is_found_in_the_naming_style_of_every_venue(name, quote, has):
     assert has_quote(name, quote) is has

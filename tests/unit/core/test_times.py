@@ -1,4 +1,4 @@
-"""Times as people give them: one parser for the command and the API."""
+"""Times as users enter them: one parser for the command and the API."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ AT_MS = 1_795_834_560_000
 @pytest.mark.parametrize(
     ("text", "at_ms"),
     [
-        ("1795834560", AT_MS),  # seconds, which the API took for three weeks after 1970
+        ("1795834560", AT_MS),  # seconds, which the API once read as three weeks after 1970
         ("1795834560000", AT_MS),
         ("1795834560123", AT_MS + 123),
         ("2026-11-28T02:56:00Z", AT_MS),
@@ -47,7 +47,7 @@ def test_seconds_milliseconds_and_iso_are_distinguished(text, at_ms):
         "2026-11-28T02:56:00 00:00", "nan", "\x00",
     ],
 )  # fmt: skip
-def test_what_is_ambiguous_or_no_time_is_refused_with_what_is_accepted(text):
+def test_an_ambiguous_or_invalid_time_is_refused_with_what_is_accepted(text):
     with pytest.raises(ValueError, match=r"ISO 8601.* seconds with 10 digits, milliseconds with 13"):
         parse(text)
     with pytest.raises(BadInput, match=r"^--from: .* is not accepted; accepted: ISO 8601"):
@@ -55,20 +55,20 @@ def test_what_is_ambiguous_or_no_time_is_refused_with_what_is_accepted(text):
 
 
 @given(st.integers(1_000_000_000_000, 9_999_999_999_999))
-def test_one_time_is_the_same_in_every_spelling(at_ms):
+def test_every_format_of_a_time_is_parsed_to_the_same_value(at_ms):
     at = datetime.fromtimestamp(at_ms // 1000, UTC)
     assert parse(str(at_ms)) == at_ms
     assert parse(str(at_ms // 1000)) == parse(at.isoformat()) == at_ms // 1000 * 1000
 
 
 @given(st.text())
-def test_whatever_the_text_it_is_a_time_or_refused(text):
+def test_any_text_is_either_a_valid_time_or_refused(text):
     with suppress(ValueError):
         assert 0 <= parse(text) < LATEST_MS
 
 
 @given(st.integers(0, 4 * 10**15))
-def test_times_are_iso_and_lose_no_microsecond(at_us: int) -> None:
+def test_times_are_iso_8601_with_every_microsecond(at_us: int) -> None:
     read = datetime.fromisoformat(iso_us(at_us))
     assert (read - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) == at_us
 

@@ -18,13 +18,13 @@ def named(file: Path) -> str:
     return file.name.removesuffix(".Dockerfile")
 
 
-def test_each_program_has_one_and_make_builds_it() -> None:
+def test_make_builds_the_image_of_every_dockerfile() -> None:
     made = re.search(r"^IMAGES := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert made is not None
     assert sorted(made[1].split()) == [named(file) for file in FILES]
 
 
-def test_links_lead_to_what_the_builds_are_given() -> None:
+def test_symbolic_links_point_into_the_build_context() -> None:
     given = [line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"]
     for folder in ("adapters", "core", "local", "operators", "services"):
         for link in filter(Path.is_symlink, (ROOT / folder).rglob("*")):
@@ -33,7 +33,7 @@ def test_links_lead_to_what_the_builds_are_given() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=named)
-def test_the_base_is_an_argument_and_nobody_is_root(file: Path) -> None:
+def test_the_base_image_is_an_argument_and_the_user_is_not_root(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert text.index("ARG BASE_IMAGE=") < text.index("FROM ${BUILD_IMAGE} AS build") < text.index("FROM ${BASE_IMAGE}")
     user = re.findall(r"^USER (\d+)", text, re.MULTILINE)
@@ -42,7 +42,7 @@ def test_the_base_is_an_argument_and_nobody_is_root(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", PROGRAMS, ids=named)
-def test_what_is_installed_is_what_is_copied(file: Path) -> None:
+def test_the_copied_packages_are_the_installed_ones(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     copied = re.findall(r"^COPY (\S+)/pyproject.toml", text, re.MULTILINE)
     assert copied == re.findall(r"^COPY (\S+) \1$", text, re.MULTILINE)
@@ -52,7 +52,7 @@ def test_what_is_installed_is_what_is_copied(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", PROGRAMS, ids=named)
-def test_the_own_packages_that_a_package_needs_are_copied_too(file: Path) -> None:
+def test_required_packages_of_the_project_are_copied_too(file: Path) -> None:
     folders = {metadata(it.parent)["name"]: it.parent for it in ROOT.glob("[!.]*/**/pyproject.toml")}
     copied = {
         ROOT / folder for folder in re.findall(r"^COPY (\S+)/pyproject.toml", file.read_text("utf-8"), re.MULTILINE)

@@ -37,23 +37,23 @@ starlette==1.0 \\
 """
 
 
-def test_a_package_brings_what_it_pulls_in_with_every_hash_and_nothing_else() -> None:
+def test_a_package_includes_exactly_its_dependencies_with_all_hashes() -> None:
     part = restrict(LOCK, ["starlette"])
     assert list(pins(part)) == ["anyio", "idna", "starlette"]
     assert part.count("--hash=sha256:") == 4
 
 
-def test_names_are_compared_as_registries_do() -> None:
+def test_package_names_are_normalized_before_comparison() -> None:
     assert list(pins(restrict(LOCK, ["PyYAML>=6; python_version > '3'"]))) == ["pyyaml"]
 
 
-def test_what_the_lock_does_not_have_is_named() -> None:
+def test_a_package_missing_from_the_lock_is_named() -> None:
     with pytest.raises(LookupError, match="orjson: not in the lock"):
         restrict(LOCK, ["orjson", "starlette"])
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_the_lock_has_all_that_each_program_asks_for(folder: str) -> None:
+def test_the_lock_contains_every_requirement_of_each_program(folder: str) -> None:
     assert pins(restrict(RUNTIME, dependencies(ROOT / folder)))
 
 

@@ -14,7 +14,7 @@ from cryptocdc_exchanges.registry import VENUES, completeness
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "exchanges.md").read_text(encoding="utf-8")
 
 
-def test_the_table_of_exchanges_and_streams_is_that_of_the_registry() -> None:
+def test_the_table_of_exchanges_and_streams_matches_the_registry() -> None:
     rows = [f"| exchange | {' | '.join(STREAMS)} |", "|---" * (len(STREAMS) + 1) + "|"]
     for name, venue in sorted(VENUES.items()):
         offers = [venue.offers.get(stream.table) for stream in STREAMS.values()]
@@ -22,11 +22,11 @@ def test_the_table_of_exchanges_and_streams_is_that_of_the_registry() -> None:
     assert "\n".join(rows) in DOCUMENT, "\n".join(rows)
 
 
-def test_every_word_is_explained() -> None:
+def test_every_completeness_word_is_explained() -> None:
     assert set(re.findall(r"^\| `([a-z]+)` \| [A-Z]", DOCUMENT, re.MULTILINE)) == {proof.value for proof in Proof}
 
 
-def test_a_book_that_is_requested_is_complete_by_arrival_only() -> None:
+def test_a_polled_book_is_complete_by_arrival_only() -> None:
     streams = {"recentTrades": {"source": "rest"}, "orderBook": {"source": "rest"}, "klines": {}}
     assert completeness(feed(streams=streams)) == {
         "recent_trades": Proof.IDS, "klines": Proof.IDS, "order_book": Proof.ARRIVAL,

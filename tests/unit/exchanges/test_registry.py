@@ -1,4 +1,4 @@
-"""Which venue a feed has, where it is reached, and what it can't be asked for."""
+"""A feed's venue, its hosts, and what it does not support."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from cryptocdc_exchanges.registry import VENUES, always_listed, check, simulated
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-def test_the_venues_are_the_exchanges_that_a_feed_may_name() -> None:
+def test_every_exchange_of_the_feed_model_has_a_venue() -> None:
     assert set(VENUES) == set(get_args(Spec.model_fields["exchange"].annotation))
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_feeds_of_the_examples_ask_their_venue_for_nothing_that_it_lacks(example: Path) -> None:
+def test_the_example_feeds_are_supported_by_their_venues(example: Path) -> None:
     document = yaml.safe_load(example.read_text(encoding="utf-8"))
     if not isinstance(document, dict) or document.get("kind") != "CryptoFeed":
         pytest.skip(f"{example.name} is no feed")
@@ -37,7 +37,7 @@ def test_the_feed_s_own_endpoint_is_used_unless_the_caller_names_another() -> No
     assert venue_of(own, rest_url="http://test").hosts.rest == "http://test"
 
 
-def test_a_host_of_one_s_own_is_taken_to_give_all_trades_by_id() -> None:
+def test_a_custom_host_is_assumed_to_give_all_trades_by_id() -> None:
     keyless, own = venue_of(feed()), venue_of(feed(endpoints={"rest": "http://proxy"}))
     assert [keyless.gives_by_id(kind) for kind in ("aggregate", "trade")] == [True, False]
     assert [own.gives_by_id(kind) for kind in ("aggregate", "trade")] == [True, True]
@@ -53,12 +53,12 @@ def test_a_host_of_one_s_own_is_taken_to_give_all_trades_by_id() -> None:
         ("https://h.example", "wss://h.example"),
     ],
 )
-def test_the_paths_of_the_api_are_left_off_an_endpoint(rest: str, websocket: str) -> None:
+def test_paths_of_the_api_are_removed_from_an_endpoint(rest: str, websocket: str) -> None:
     hosts = venue_of(feed(endpoints={"rest": rest, "websocket": websocket})).hosts
     assert (hosts.rest, hosts.websocket) == ("https://h.example", "wss://h.example")
 
 
-def test_a_path_in_front_of_the_api_s_own_stays() -> None:
+def test_a_path_before_the_api_s_own_is_kept() -> None:
     hosts = venue_of(feed(endpoints={"rest": "https://gate.example/api/binance/api/v3"})).hosts
     assert hosts.rest == "https://gate.example/api/binance"
 
@@ -93,7 +93,7 @@ def test_a_stream_that_an_exchange_does_not_have_is_refused_with_the_exchanges_t
 
 
 @pytest.mark.parametrize("venue", VENUES.values(), ids=VENUES)
-def test_a_stream_without_a_choice_of_the_api_comes_over_one(venue: Venue) -> None:
+def test_a_stream_without_a_source_field_has_one_source(venue: Venue) -> None:
     for table, offer in venue.offers.items():
         (model, *_) = get_args(Streams.model_fields[table].annotation)
         if "source" not in model.model_fields:

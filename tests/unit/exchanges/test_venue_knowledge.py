@@ -1,4 +1,4 @@
-"""What only a venue's folder knows stays in it: paths, channels, headers, codes and fields of its API."""
+"""Knowledge of a venue's API stays in its folder: paths, channels, headers, codes and fields."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("venue", WORDS)
-def test_no_other_part_of_the_program_knows_a_word_of_a_venue_s_api(venue: str) -> None:
+def test_no_word_of_a_venue_s_api_appears_outside_its_folder(venue: str) -> None:
     parts = ("core", "control", "exchanges", "adapters", "services", "operators", "local", "grafana")
     sources = [file for part in parts for file in (ROOT / part / "src").rglob("*.py")]
     sources += (ROOT / "services").glob("*/src/**/*.py")
@@ -45,9 +45,9 @@ def test_no_other_part_of_the_program_knows_a_word_of_a_venue_s_api(venue: str) 
     assert len(sources) > 100
 
 
-def test_the_weight_header_is_read_where_the_limits_of_the_venue_are() -> None:
+def test_binance_s_weight_header_is_in_the_venue_s_limits_module() -> None:
     assert "X-MBX-USED-WEIGHT" in (ROOT / FOLDER / "binance" / "limits.py").read_text(encoding="utf-8")
 
 
-def test_every_venue_has_its_words_here() -> None:
+def test_every_venue_has_an_entry_in_the_list_of_words() -> None:
     assert {*WORDS, "port"} == {file.parent.name for file in (ROOT / FOLDER).glob("*/__init__.py")}

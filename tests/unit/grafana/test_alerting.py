@@ -1,4 +1,4 @@
-"""Grafana's alert rules are the Prometheus rules, in Grafana's words."""
+"""Grafana's alert rules are the Prometheus rules in Grafana's format."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def test_the_committed_rules_are_current() -> None:
     assert ALERTS.read_text(encoding="utf-8") == alerting.text(), "run `make dashboards`"
 
 
-def test_every_alert_is_there() -> None:
+def test_there_is_a_rule_for_every_prometheus_alert() -> None:
     assert RULES.keys() == PROMETHEUS.keys()
 
 
 @pytest.mark.parametrize("alert", PROMETHEUS)
-def test_a_rule_asks_the_same_of_the_provisioned_data_source_and_fires_for_each_answer(alert: str) -> None:
+def test_a_rule_has_the_prometheus_expression_and_fires_for_each_result(alert: str) -> None:
     rule, asked = RULES[alert], PROMETHEUS[alert]
     query, fires = rule["data"]
     sources = yaml.safe_load((ROOT / "grafana/provisioning/datasources/cryptocdc.yaml").read_text())["datasources"]
@@ -43,7 +43,7 @@ def test_a_rule_asks_the_same_of_the_provisioned_data_source_and_fires_for_each_
 
 
 @pytest.mark.parametrize("alert", PROMETHEUS)
-def test_what_it_says_holds_no_dollar_sign_which_provisioning_would_take_for_a_variable(alert: str) -> None:
+def test_annotations_contain_no_dollar_sign_that_provisioning_would_expand(alert: str) -> None:
     for words in RULES[alert]["annotations"].values():
         assert "$" not in words.removeprefix("${CRYPTOCDC_GRAFANA_URL}")
 
@@ -55,7 +55,7 @@ GUARDED = (
 
 
 @pytest.mark.parametrize("alert", PROMETHEUS)
-def test_labels_and_values_are_looked_at_only_where_they_are(alert: str) -> None:
+def test_templates_guard_labels_and_values_that_may_be_missing(alert: str) -> None:
     """Without data there is no value, and humanizing nil is an error; a missing label would read "[no value]"."""
     words = RULES[alert]["annotations"]["summary"]
     assert "{{" not in re.sub("|".join(GUARDED), "", words)
@@ -63,7 +63,7 @@ def test_labels_and_values_are_looked_at_only_where_they_are(alert: str) -> None
     assert re.findall(r"\.Labels\.(\w+)", words) == asked
 
 
-def test_prometheus_functions_are_kept() -> None:
+def test_functions_of_prometheus_templates_are_kept() -> None:
     assert alerting.templated("{{ $value | humanizeDuration }} of {{ $labels.feed }}") == (
         "{{ with .Values.A }}{{ humanizeDuration .Value }}{{ else }}?{{ end }}"
         " of {{ with .Labels.feed }}{{ . }}{{ else }}?{{ end }}"
@@ -71,7 +71,7 @@ def test_prometheus_functions_are_kept() -> None:
 
 
 @pytest.mark.parametrize("alert", PROMETHEUS)
-def test_an_alert_leads_to_its_panel_and_its_runbook(alert: str) -> None:
+def test_an_alert_links_to_its_panel_and_its_runbook(alert: str) -> None:
     rule = RULES[alert]
     notes = rule["annotations"]
     assert (rule["dashboardUid"], str(rule["panelId"])) == (notes["__dashboardUid__"], notes["__panelId__"])
@@ -85,14 +85,14 @@ def test_an_alert_leads_to_its_panel_and_its_runbook(alert: str) -> None:
 
 
 def panels_of(uid: str) -> dict[int, str]:
-    """Titles by number, of closed rows too."""
+    """Titles by panel id, including those in collapsed rows."""
     made = json.loads((FOLDER / f"{uid.removeprefix('cryptocdc-')}.json").read_text("utf-8"))
     inner = [panel for row in made["panels"] for panel in row.get("panels") or ()]
     return {panel["id"]: panel["title"] for panel in [*made["panels"], *inner]}
 
 
-def test_each_alert_is_listed_once_and_reaches_somebody() -> None:
-    """Grafana would also list those of a Prometheus; where Prometheus has them, in the cluster, Grafana has none."""
+def test_each_alert_is_listed_once_and_notifies_a_receiver() -> None:
+    """Grafana would also list a Prometheus' alerts; in the cluster, where Prometheus has them, Grafana has none."""
     sources = yaml.safe_load((ROOT / "grafana/provisioning/datasources/cryptocdc.yaml").read_text())["datasources"]
     assert [s["jsonData"]["manageAlerts"] for s in sources if s["type"] == "prometheus"] == [False]
     example = yaml.safe_load((ROOT / "examples/grafana-notifications.yaml").read_text())
@@ -101,12 +101,12 @@ def test_each_alert_is_listed_once_and_reaches_somebody() -> None:
     assert [policy["receiver"] for policy in example["policies"]] == [point["name"]]
 
 
-def test_grafana_finds_every_folder_of_provisioning_that_it_looks_for() -> None:
+def test_every_provisioning_folder_that_grafana_expects_exists() -> None:
     there = {path.parent.name for path in (ROOT / "grafana/provisioning").glob("*/*.yaml")}
     assert there == {"alerting", "dashboards", "datasources", "plugins"}
 
 
-def test_grafanas_sdk_reads_each_and_finds_all_of_it() -> None:
+def test_grafanas_sdk_round_trips_every_rule() -> None:
     names = {"uid", "title", "condition", "noDataState", "execErrState", "for", "labels", "annotations"}
     for rule in RULES.values():
         read = Rule.from_json(rule).to_json()
@@ -114,7 +114,7 @@ def test_grafanas_sdk_reads_each_and_finds_all_of_it() -> None:
         assert [query.ref_id for query in Rule.from_json(rule).data] == ["A", "B"]
 
 
-def test_uids_are_stable_and_fit_and_intervals_are_those_that_grafana_takes() -> None:
+def test_uids_are_stable_unique_and_short_and_intervals_are_valid() -> None:
     assert RULES["CryptocdcSlotLost"]["uid"] == "cryptocdc-slot-lost"
     uids = [rule["uid"] for rule in RULES.values()]
     assert len(set(uids)) == len(uids)

@@ -20,7 +20,7 @@ JMX = [{"series": f'{SERIES}{{instance="cassandra", request_type="Write", quanti
 
 
 @pytest.mark.parametrize(("series", "expected"), [(K8SSANDRA, 532.75), (JMX, 400)])
-def test_either_gives_the_quantile_in_microseconds(
+def test_both_metric_sources_give_the_quantile_in_microseconds(
     tmp_path: Path, series: list[dict[str, str]], expected: float
 ) -> None:
     promtool = shutil.which("promtool")

@@ -1,4 +1,4 @@
-"""The committed JSON is what the Python source makes, and is what Grafana's own SDK takes."""
+"""The committed JSON is generated from the Python source and accepted by Grafana's own SDK."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def test_the_committed_json_is_current(path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", [FOLDER, CHART])
-def test_no_dashboard_lies_there_that_nothing_makes(folder: Path) -> None:
+def test_there_is_no_dashboard_file_without_a_source(folder: Path) -> None:
     assert sorted(path.name for path in folder.glob("*.json")) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_chart_carries_the_same_dashboards(name: str) -> None:
+def test_the_chart_contains_the_same_dashboards(name: str) -> None:
     assert json.loads((CHART / name).read_text(encoding="utf-8")) == json.loads(texts()[name])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_grafanas_sdk_reads_each_and_finds_all_of_it(name: str) -> None:
+def test_grafanas_sdk_round_trips_every_dashboard(name: str) -> None:
     given = json.loads(texts()[name])
     read = json.loads(json.dumps(Dashboard.from_json(given), cls=JSONEncoder))
     assert {key: value for key, value in read.items() if key != "panels"} == {
@@ -45,14 +45,14 @@ def test_grafanas_sdk_reads_each_and_finds_all_of_it(name: str) -> None:
     assert given["refresh"] == "10s"
 
 
-def test_every_dashboard_has_a_uid_of_its_own() -> None:
+def test_every_dashboard_has_a_unique_uid() -> None:
     uids = [json.loads(text)["uid"] for text in texts().values()]
     assert len(set(uids)) == len(uids)
     assert all(uid.startswith("cryptocdc-") and len(uid) <= 40 for uid in uids)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_panels_neither_overlap_nor_stand_over_the_edge(name: str) -> None:
+def test_panels_do_not_overlap_or_exceed_the_grid(name: str) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(texts()[name])["panels"]:
         at = panel["gridPos"]
@@ -62,7 +62,7 @@ def test_panels_neither_overlap_nor_stand_over_the_edge(name: str) -> None:
         taken |= cells
 
 
-def test_what_the_tutorials_showed_is_there_for_every_source() -> None:
+def test_every_source_has_the_panels_that_tutorials_show() -> None:
     titles = [panel.title for panel in market.panels()]
     for word in TUTORIALS:
         assert any(word in title for title in titles), word
@@ -83,7 +83,7 @@ def test_panels_of_streams_that_few_feeds_capture_query_nothing_until_their_row_
             assert all(panel["targets"] and panel["description"] for panel in row["panels"])
 
 
-def test_what_left_the_last_day_is_in_no_panel_of_its_statistics() -> None:
+def test_panels_of_24h_statistics_show_only_rows_of_the_last_day() -> None:
     asked = [panel for panel in market.panels() if "24h_stats" in panel.cql.text]
     assert [panel.title for panel in asked] == ["Ten most traded symbols", "Five biggest gainers", "24 hours"]
     for panel in asked:
@@ -93,7 +93,7 @@ def test_what_left_the_last_day_is_in_no_panel_of_its_statistics() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
-def test_every_operations_panel_says_what_it_shows_and_in_which_unit(name: str) -> None:
+def test_every_operations_panel_has_a_description_and_a_unit(name: str) -> None:
     for panel in json.loads(texts()[f"{name}.json"])["panels"]:
         if panel["type"] != "row":
             assert panel["description"].endswith("."), panel["title"]
@@ -102,7 +102,7 @@ def test_every_operations_panel_says_what_it_shows_and_in_which_unit(name: str) 
 
 
 @pytest.mark.parametrize("name", ["connect", "kafka", "postgresql", "cassandra"])
-def test_a_servers_dashboard_shows_the_instances_that_are_chosen(name: str) -> None:
+def test_a_servers_dashboard_shows_the_selected_instances(name: str) -> None:
     made = json.loads(texts()[f"{name}.json"])
     variables = {variable["name"]: variable for variable in made["templating"]["list"]}
     assert list(variables) == ["datasource", "feed", "instance"]
@@ -112,7 +112,7 @@ def test_a_servers_dashboard_shows_the_instances_that_are_chosen(name: str) -> N
     assert 'instance=~"$instance"' in asked
 
 
-def test_no_query_of_a_panel_is_left_out() -> None:
+def test_no_panel_has_more_queries_than_there_are_reference_ids() -> None:
     for shown in OPERATIONS.values():
         for section in shown.sections:
             assert all(len(panel.queries) <= len("ABCDEFGH") for panel in section.panels)

@@ -1,4 +1,4 @@
-"""What every panel's JSON must say for itself, because Grafana's own choice misleads: legends, colours, units, axes."""
+"""What every panel must set explicitly, because Grafana's defaults mislead: legends, colours, units, axes."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_graph_has_a_legend_and_a_line_its_last_value(name: str, panel: Json) 
 
 
 @of_type(*COLORED)
-def test_no_colour_is_left_to_grafana_which_turns_red_at_80(name: str, panel: Json) -> None:
+def test_every_panel_sets_its_threshold_colours(name: str, panel: Json) -> None:
     if panel["type"] == "heatmap":  # its colours are a scale
         return
     found = steps(panel)
@@ -97,22 +97,22 @@ def test_no_colour_is_left_to_grafana_which_turns_red_at_80(name: str, panel: Js
 
 
 @pytest.mark.parametrize(("name", "title"), sorted(MUST_ALARM_AT_1))
-def test_what_must_not_happen_alarms_at_the_first(name: str, title: str) -> None:
+def test_counts_that_must_stay_zero_turn_red_at_one(name: str, title: str) -> None:
     (panel,) = (panel for panel in all_panels(DASHBOARDS[name]) if panel["title"] == title)
     assert steps(panel) == [(None, "green"), (1, "red")]
 
 
 @pytest.mark.parametrize(("name", "title"), sorted(MUST_BE_1))
-def test_what_must_be_there_alarms_below_one(name: str, title: str) -> None:
+def test_values_that_must_be_one_are_red_below_it(name: str, title: str) -> None:
     (panel,) = (panel for panel in all_panels(DASHBOARDS[name]) if panel["title"] == title)
     assert steps(panel) == [(None, "red"), (1, "green")]
 
 
 @of_every_panel
-def test_a_panel_of_numbers_has_a_unit_and_a_candle_none(name: str, panel: Json) -> None:
+def test_a_numeric_panel_has_a_unit_and_a_candlestick_panel_none(name: str, panel: Json) -> None:
     unit = defaults(panel).get("unit")
     if panel["type"] == "candlestick":
-        assert unit is None, "prices would share the axis of volume, which Grafana gives `short`"
+        assert unit is None, "prices would share the axis of volume, which has the unit `short`"
         for column in ("open", "high", "low", "close", "volume"):
             assert "unit" not in overrides(panel, column)
     elif panel["type"] == "heatmap":
@@ -125,7 +125,7 @@ def test_a_panel_of_numbers_has_a_unit_and_a_candle_none(name: str, panel: Json)
 
 
 @of_type("candlestick")
-def test_the_axis_under_a_candle_begins_at_the_prices(name: str, panel: Json) -> None:
+def test_a_candlestick_panel_does_not_force_its_axis_to_zero(name: str, panel: Json) -> None:
     custom = defaults(panel).get("custom", {})
     bounds = (defaults(panel).get("min"), custom.get("axisSoftMin"), custom.get("axisCenteredZero"))
     assert bounds in ((None, None, None), (None, None, False))
@@ -135,7 +135,7 @@ def test_the_axis_under_a_candle_begins_at_the_prices(name: str, panel: Json) ->
 
 
 @of_type("timeseries", "barchart")
-def test_bars_begin_at_zero(name: str, panel: Json) -> None:
+def test_bars_start_at_zero(name: str, panel: Json) -> None:
     if drawn_as_bars(panel) or defaults(panel).get("custom", {}).get("stacking", {}).get("mode") == "normal":
         assert defaults(panel)["min"] == 0
 
@@ -150,7 +150,7 @@ def test_a_title_fits_its_panel(name: str, panel: Json) -> None:
 
 
 @of_every_panel
-def test_a_panel_says_what_it_shows(name: str, panel: Json) -> None:
+def test_a_panel_has_a_description(name: str, panel: Json) -> None:
     assert panel["description"].endswith(".")
 
 
@@ -179,7 +179,7 @@ class TestMarket:
         assert isinstance(found, dict)
         return found
 
-    def test_price_trends_begin_together_and_are_not_filled(self, name: str) -> None:
+    def test_price_trends_are_relative_and_not_filled(self, name: str) -> None:
         trends = self.panel(name, "Price trends")
         assert defaults(trends)["unit"] == "percentunit"
         assert defaults(trends)["custom"]["fillOpacity"] == 0
@@ -196,7 +196,7 @@ class TestMarket:
         assert overrides(ordered, "ask")["color"]["fixedColor"] == "red"
         assert "${symbols:" in json.dumps(ordered["targets"]), "of the selected symbols"
 
-    def test_columns_come_in_one_order_and_prices_keep_their_digits(self, name: str) -> None:
+    def test_columns_have_a_fixed_order_and_prices_keep_their_digits(self, name: str) -> None:
         table = self.panel(name, "24 hours")
         order = next(step for step in table["transformations"] if step["id"] == "organize")["options"]["indexByName"]
         assert list(order) == ["symbol", "price", "change", "high", "low", "volume", "trades"]
@@ -216,10 +216,10 @@ class TestMarket:
         assert '"limit"' not in json.dumps(panel["targets"]), "the whole range, not its last rows"
         assert panel["interval"] == "1s"
 
-    def test_intervals_are_asked_of_the_feed(self, name: str) -> None:
+    def test_the_interval_variable_is_a_query(self, name: str) -> None:
         variable = next(v for v in DASHBOARDS[name]["templating"]["list"] if v["name"] == "interval")
         assert variable["type"] == "query"
-        if name == "market-cassandra":  # candles of a second lie in partitions of a day, the others of a month
+        if name == "market-cassandra":  # one-second candles have daily partitions, the others monthly ones
             asked = variable["query"]["query"]
             assert "floor(current_timestamp(), 1mo)" in asked
             assert "floor(current_timestamp(), 1d)" in asked
@@ -228,7 +228,7 @@ class TestMarket:
         assert "empty" in self.panel(name, "Order book of $symbol")["description"]
 
 
-def test_cassandra_says_how_much_of_a_range_it_is_asked_for() -> None:
+def test_cassandra_panels_state_how_much_of_the_range_they_show() -> None:
     panels = {panel["title"]: panel for panel in DASHBOARDS["market-cassandra"]["panels"]}
     for title, hours in (("Order book of $symbol", 2), ("Spread of $symbol", 6), ("Imbalance of $symbol", 6)):
         statement = panels[title]["targets"][0]["target"]
@@ -243,7 +243,7 @@ def test_the_api_returns_every_candle_of_the_range_or_the_panel_says_how_many() 
             assert "the newest 1,000 candles" in panel["description"], panel["title"]
 
 
-def test_states_are_bands_with_names_and_not_numbers_on_an_axis() -> None:
+def test_slot_states_are_named_bands_in_a_state_timeline() -> None:
     found = {panel["title"]: panel for panel in all_panels(DASHBOARDS["postgresql"])}
     for title in SLOT_STATES:
         assert found[title]["type"] == "state-timeline"
@@ -252,13 +252,13 @@ def test_states_are_bands_with_names_and_not_numbers_on_an_axis() -> None:
     assert mapping["options"]["3"]["color"] == "red"
 
 
-def test_lag_is_a_line_a_table_and_the_worst_partitions() -> None:
+def test_lag_is_shown_by_table_and_for_the_worst_partitions() -> None:
     found = {panel["title"]: panel for panel in all_panels(DASHBOARDS["pipeline"])}
     assert "by (topic)" in found["Lag by table"]["targets"][0]["expr"]
     assert "topk(5" in found["Partitions furthest behind"]["targets"][0]["expr"]
 
 
-def test_the_operators_panels_ask_nothing_on_one_machine() -> None:
+def test_the_operators_panels_are_collapsed_with_a_note_for_one_machine() -> None:
     (row,) = (panel for panel in DASHBOARDS["programs"]["panels"] if panel["title"].startswith("Operator"))
     assert row["collapsed"] is True
     assert len(row["panels"]) == 6
@@ -266,7 +266,7 @@ def test_the_operators_panels_ask_nothing_on_one_machine() -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_links_lead_to_dashboards_and_panels_that_are_there(name: str) -> None:
+def test_links_point_to_existing_dashboards_and_panels(name: str) -> None:
     text = json.dumps(DASHBOARDS[name])
     panels = {made["uid"]: {panel["id"] for panel in all_panels(made)} for made in DASHBOARDS.values()}
     found = re.findall(r"/d/([a-z-]+)(?:\?viewPanel=panel-(\d+))?", text)
@@ -278,13 +278,13 @@ def test_links_lead_to_dashboards_and_panels_that_are_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_panels_have_numbers_of_their_own(name: str) -> None:
+def test_panel_ids_are_unique(name: str) -> None:
     made = DASHBOARDS[name]
     numbers = [panel["id"] for panel in [*all_panels(made), *(p for p in made["panels"] if p["type"] == "row")]]
     assert len(set(numbers)) == len(numbers)
 
 
-def test_a_row_of_the_market_leads_to_its_pipeline_and_the_pipeline_back() -> None:
+def test_market_rows_link_to_the_pipeline_and_back() -> None:
     for name in ("market-cassandra", "market-api", "market-postgresql"):
         for title in ("24 hours", "Order book balance", "Ten most traded symbols", "Five biggest gainers"):
             (panel,) = (panel for panel in DASHBOARDS[name]["panels"] if panel["title"] == title)

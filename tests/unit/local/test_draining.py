@@ -8,7 +8,7 @@ GAPS = [OpenGap("recent_trades", "BTCUSDT", "", at, at + 1) for at in (10, 20, 3
 
 
 class Filling:
-    """Gaps as `look` finds them, one state after the other, the last for good."""
+    """Gaps as `look` finds them, one state after the other, the last one forever."""
 
     def __init__(self, *states: list[OpenGap]) -> None:
         self._states = list(states)
@@ -22,12 +22,12 @@ class Filling:
         self.now += seconds
 
     def wait(self, stalled_s: float) -> float:
-        """Seconds waited."""
+        """Return the seconds waited."""
         wait_until_filled(self.look, self.said.append, stalled_s, lambda: self.now, self.sleep)
         return self.now
 
 
-def test_a_run_without_gaps_ends_at_once() -> None:
+def test_a_run_without_gaps_ends_immediately() -> None:
     assert Filling([]).wait(60) == 0
 
 
@@ -37,16 +37,16 @@ def test_a_run_waits_until_its_gaps_are_filled() -> None:
     assert filling.said[0] == "filling 3 open gaps"
 
 
-def test_gaps_that_are_filled_one_by_one_are_waited_for_however_long_it_takes() -> None:
+def test_the_wait_continues_as_long_as_gaps_are_being_filled() -> None:
     slow = [state for gaps in (GAPS, GAPS[1:], GAPS[2:]) for state in [gaps] * 5]
     assert Filling(*slow, []).wait(6 * LOOK_S) == 15 * LOOK_S
 
 
-def test_a_gap_that_the_exchange_does_not_give_is_waited_for_no_longer_than_the_limit() -> None:
+def test_the_wait_for_a_gap_that_is_not_filled_is_limited() -> None:
     assert Filling(GAPS).wait(60) == 60
 
 
-def test_new_gaps_are_no_progress() -> None:
+def test_new_gaps_do_not_count_as_progress() -> None:
     assert Filling(GAPS[:1], GAPS[:2], GAPS).wait(3) == 3
 
 

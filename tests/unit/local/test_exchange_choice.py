@@ -1,4 +1,4 @@
-"""The simulator stands in only where nothing answers at all."""
+"""The simulator replaces an exchange only if nothing at all responds."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def nobody() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
-def test_an_exchange_that_answers_is_used() -> None:
+def test_a_responding_exchange_is_used() -> None:
     with answering(200, b"{}") as url:
         chosen = choose(feed(endpoints={"rest": f"{url}/api/v3"}), None)
     assert (chosen.source, chosen.rest_url, chosen.note) == ("exchange", url, "")
 
 
-def test_the_simulator_replaces_an_exchange_that_does_not_answer() -> None:
+def test_the_simulator_replaces_an_unreachable_exchange() -> None:
     url = nobody()
     chosen = choose(feed(endpoints={"rest": url}), None)
     assert (chosen.source, chosen.note) == ("simulated", f"binance does not answer at {url}: using the simulator")
@@ -64,7 +64,7 @@ def test_the_simulator_replaces_an_exchange_that_does_not_answer() -> None:
         choose(feed(endpoints={"rest": url}), "exchange")
 
 
-def test_the_simulator_speaks_as_the_feed_s_venue_below_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_simulator_serves_the_feed_s_venue_below_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     below = replace(VENUES["binance"], simulated=Simulated("/elsewhere", ("BTCUSDT",)))
     monkeypatch.setitem(VENUES, "binance", below)
     chosen = choose(feed(), "simulated")
@@ -86,7 +86,7 @@ def test_the_simulator_speaks_as_the_feed_s_venue_below_its_address(monkeypatch:
         (200, b"<html>Sign in</html>", "not an exchange"),
     ],
 )
-def test_what_answers_otherwise_ends_with_exit_3_and_no_made_up_prices(
+def test_any_other_response_ends_with_exit_code_3_instead_of_simulated_prices(
     wanted: str | None, status: int, body: bytes, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with answering(status, body) as url, pytest.raises(SystemExit) as ended, explained():
@@ -98,7 +98,7 @@ def test_what_answers_otherwise_ends_with_exit_3_and_no_made_up_prices(
     assert "--source simulated" in printed
 
 
-def test_an_unsupported_proxy_ends_with_exit_2_and_its_variable(
+def test_an_unsupported_proxy_ends_with_exit_code_2_and_names_its_variable(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("https_proxy", "all_proxy"):
@@ -123,7 +123,7 @@ def recording(folder: Path, api: str = "/api/v3/") -> str:
     return f"capture:{folder}"
 
 
-def test_a_recording_is_replayed_where_the_simulator_speaks_as_the_feed_s_venue(
+def test_a_recording_is_replayed_at_the_simulator_s_path_of_the_feed_s_venue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     futures = replace(VENUES["binance"], simulated=Simulated("/binance-usdm", ("BTCUSDT",)))
@@ -133,7 +133,7 @@ def test_a_recording_is_replayed_where_the_simulator_speaks_as_the_feed_s_venue(
     assert chosen.needs_simulator
 
 
-def test_endpoints_of_an_exchange_are_not_taken_for_a_simulator() -> None:
+def test_endpoints_of_an_exchange_are_not_mistaken_for_a_simulator() -> None:
     chosen = choose(feed(endpoints={"rest": "http://proxy.example", "websocket": "ws://proxy.example"}), "simulated")
     assert (chosen.rest_url, chosen.websocket_url) == ("http://127.0.0.1:8090", "ws://127.0.0.1:8090")
 

@@ -22,13 +22,13 @@ def applied(**more: object) -> AppliedFeed:
     return AppliedFeed(document(), "exchange", "https://x", "wss://x", ("BTCUSDT",), (), 1.0, **more)  # type: ignore[arg-type]
 
 
-def test_an_applied_feed_is_read_as_it_was_written(store: FeedStore) -> None:
+def test_an_applied_feed_round_trips(store: FeedStore) -> None:
     written = applied(waiting={"NEWUSDT": ("NEARUSDT",)}, suspect="why")
     store.write(written)
     assert store.read("majors") == written
 
 
-def test_a_feed_applied_by_an_earlier_version_waits_for_nothing(store: FeedStore, tmp_path: Path) -> None:
+def test_a_feed_applied_by_an_earlier_version_has_no_waiting_symbols(store: FeedStore, tmp_path: Path) -> None:
     store.write(applied())
     record = tmp_path / "feeds" / "majors.json"
     earlier = json.loads(record.read_text())
@@ -37,7 +37,7 @@ def test_a_feed_applied_by_an_earlier_version_waits_for_nothing(store: FeedStore
     assert store.read("majors") == applied()
 
 
-def test_what_a_user_must_know_of_the_symbols_is_a_line_each() -> None:
+def test_each_note_about_symbols_is_one_line() -> None:
     notes = applied(waiting={"NEWUSDT": ("NEARUSDT",)}).notes
     assert notes == ["NEWUSDT is not listed by binance: waiting for its first trade; did you mean NEARUSDT?"]
     assert applied(suspect="it lists no markets").notes == [

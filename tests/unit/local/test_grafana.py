@@ -1,4 +1,4 @@
-"""Grafana on one machine: what it is given, with a program in its place that tells what it got."""
+"""Grafana on one machine: what it gets, with a program in its place that records it."""
 
 from __future__ import annotations
 
@@ -36,13 +36,15 @@ def given(tmp_path: Path) -> dict[str, str]:
     return environment(there, "secret", "http://127.0.0.1:8000", DashboardPorts(), FOLDER, tmp_path / "state")
 
 
-def test_without_a_server_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_grafana_the_error_says_that_it_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PlatformError, match="grafana-server is not installed"):
         find()
 
 
-def test_the_server_found_gets_data_sources_dashboards_and_readers(
+def test_grafana_is_started_with_the_reader_and_the_home_dashboard(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str]
 ) -> None:
     installed(tmp_path, monkeypatch, {"grafana-server": TELLS})
@@ -77,7 +79,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: dict[st
         ({}, [("webhook", "http://127.0.0.1:1/")]),
     ],
 )
-def test_alerts_notify_whom_the_environment_names_and_else_the_terminal(
+def test_alerts_notify_the_configured_receivers_or_else_the_terminal(
     environ: dict[str, str], receivers: list[tuple[str, str]]
 ) -> None:
     made = yaml.safe_load(grafana_files.notifications(environ, "http://127.0.0.1:1/"))
@@ -88,7 +90,7 @@ def test_alerts_notify_whom_the_environment_names_and_else_the_terminal(
     assert [policy["receiver"] for policy in made["policies"]] == [point["name"]]
 
 
-def test_a_webhook_that_is_no_url_is_refused_by_its_variable() -> None:
+def test_an_invalid_webhook_url_is_refused_by_its_variable() -> None:
     with pytest.raises(PlatformError, match=r"CRYPTOCDC_GRAFANA_WEBHOOK: 'hooks\.example\.com'"):
         grafana_files.notifications({"CRYPTOCDC_GRAFANA_WEBHOOK": "hooks.example.com"}, "")
 
@@ -113,15 +115,15 @@ def test_prometheus_scrapes_what_runs_in_the_chosen_home_at_the_chosen_ports(tmp
     assert [job["static_configs"][0]["targets"] for job in made["scrape_configs"] if "static_configs" in job] == [
         ["127.0.0.1:18090"]
     ]
-    assert "rule_files" not in made, "Grafana has the rules: both would list each alert"
+    assert "rule_files" not in made, "Grafana has the rules; otherwise each alert would be listed twice"
     assert (settings.dashboard_ports.grafana, settings.dashboard_ports.prometheus) == (3000, 19090)
     assert environment(endpoints(Ports(), Credentials()), "", "", settings.dashboard_ports, FOLDER, tmp_path)[
         "CRYPTOCDC_GRAFANA_PROMETHEUS"
     ].endswith(":19090")
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool on this machine: apt-get install prometheus")
-def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus")
+def test_prometheus_accepts_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "prometheus.yml").write_text(grafana_files.prometheus(PlatformSettings(tmp_path), 18090))
     promtool = str(shutil.which("promtool"))
     checked = subprocess.run(
@@ -130,7 +132,7 @@ def test_prometheus_takes_the_configuration(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_a_prometheus_that_ends_at_once_is_reported_with_its_last_words(
+def test_a_prometheus_that_fails_to_start_is_reported_with_its_last_output(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ends = "#!/bin/sh\necho 'listen tcp 127.0.0.1:9090: bind: address already in use' >&2\nexit 1\n"
@@ -155,7 +157,7 @@ def test_a_prometheus_that_is_stopped_is_not_reported_and_a_missing_one_is(
         assert "prometheus is not installed" in reported[0]
 
 
-def test_an_alert_that_nobody_else_takes_is_printed() -> None:
+def test_alerts_without_a_receiver_are_printed() -> None:
     notes = {"summary": "majors: the slot is gone", "runbook_url": "http://127.0.0.1:3000/d/cryptocdc-runbooks"}
     alert = {"status": "firing", "labels": {"alertname": "CryptocdcSlotLost"}, "annotations": notes}
     reported: list[str] = []
@@ -171,7 +173,7 @@ def test_an_alert_that_nobody_else_takes_is_printed() -> None:
     ]
 
 
-def test_every_variable_of_the_provisioning_is_given_and_none_for_nothing(given: dict[str, str]) -> None:
+def test_exactly_the_variables_that_the_provisioning_uses_are_set(given: dict[str, str]) -> None:
     text = "".join(path.read_text() for path in (FOLDER / "provisioning").rglob("*.yaml"))
     used = set(re.findall(r"\$\{?(CRYPTOCDC_GRAFANA_\w+)", text))
     assert used == {name for name in given if name.startswith("CRYPTOCDC_GRAFANA_")}

@@ -1,4 +1,4 @@
-"""What ends a run lets it stop to its end: a terminal that is gone, a second Ctrl-C while it stops."""
+"""A stopping run completes its stop, also after the terminal has closed or a second Ctrl-C."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wait_for(file: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_has_begun_to_stop_is_stopped_to_its_end(tmp_path: Path, number: signal.Signals) -> None:
+def test_further_signals_do_not_interrupt_stopping(tmp_path: Path, number: signal.Signals) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [sys.executable, "-c", RUN, str(tmp_path)])

@@ -1,4 +1,4 @@
-"""The live table: every figure is to be seen, on a wide terminal and on one of 80 columns."""
+"""The live table: every figure is visible, on a wide terminal and on one of 80 columns."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def rendered(
 
 
 @pytest.mark.parametrize("width", [80, WIDE - 1, WIDE, 200])
-def test_every_figure_is_shown_whole(width: int) -> None:
+def test_every_figure_is_shown_without_truncation(width: int) -> None:
     text = rendered(width)
     for figure in (
         "recent_trades", "crypto_24h_stats", "99,999", "88,888", "77,777", "66,666", "4,321", "3,210", "2,109", "1,098",
@@ -63,21 +63,21 @@ def test_an_open_candle_does_not_make_the_proof_look_old(width: int) -> None:
     assert "3,600 s" in rendered(width, unproven_s=3_600.0)
 
 
-def test_a_consumer_that_can_not_write_is_seen_within_seconds() -> None:
+def test_a_write_stall_is_shown_within_seconds() -> None:
     said = "Cassandra has acknowledged nothing for 7 s"
     assert said in rendered(80, write_stalled_s=7.0)
     assert "acknowledged nothing" not in rendered(80, write_stalled_s=0.4)
 
 
-def test_markets_that_are_paused_or_not_listed_are_shown_as_the_producers_have_them() -> None:
+def test_paused_and_unlisted_markets_are_shown_as_the_producers_report_them() -> None:
     text = rendered(200, waiting=("NEXTUSDT",), halted=("ETHUSDT",))
     assert "paused: ETHUSDT" in text
     assert "not listed yet: NEXTUSDT" in text
     assert "NEWUSDT" not in text
-    assert "OLDUSDT" not in text, "what the exchange said when the feed was applied is of yesterday"
+    assert "OLDUSDT" not in text, "the exchange's answer from when the feed was applied is a day old"
 
 
-def test_until_producers_capture_anything_the_exchange_s_answer_is_shown() -> None:
+def test_until_producers_capture_anything_the_resolved_symbols_are_shown() -> None:
     text = rendered(200, symbols=0)
     assert "paused: OLDUSDT" in text
     assert "not listed yet: NEWUSDT" in text

@@ -1,4 +1,4 @@
-"""The live page is shown where there is a screen, and only once it answers."""
+"""The live page is opened if there is a screen, and only once the API is healthy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from cryptocdc_local.page import has_screen, open_when_ready
     [({}, "linux", False), ({"DISPLAY": ":0"}, "linux", True), ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
      ({"DISPLAY": ""}, "linux", False), ({}, "darwin", True)],
 )  # fmt: skip
-def test_a_screen_is_known_by_its_variables(environ: dict[str, str], system: str, there: bool) -> None:
+def test_a_screen_is_detected_by_environment_and_system(environ: dict[str, str], system: str, there: bool) -> None:
     assert has_screen(environ, system) is there
 
 
-def test_it_is_opened_only_once_it_answers() -> None:
+def test_the_page_is_opened_only_once_the_api_is_healthy() -> None:
     answers = iter([503, 503, 200])
     asked: list[str] = []
 

@@ -54,14 +54,14 @@ def test_kafka_asks_for_a_login_on_every_listener() -> None:
     assert 'password="secret"' in found["listener.name.client.plain.sasl.jaas.config"]
 
 
-def test_kafka_makes_topics_only_on_purpose_and_one_replica_suffices() -> None:
+def test_kafka_does_not_auto_create_topics_and_needs_one_replica() -> None:
     found = properties(server_properties(PORTS, Path("/data"), "secret"))
     assert found["auto.create.topics.enable"] == "false"
     assert {v for k, v in found.items() if k.endswith("replication.factor")} == {"1"}
 
 
 @pytest.mark.parametrize("path", ["/with space/x", "/p\u00e4th", "/\U0001f980", "/back\\slash"])
-def test_java_reads_the_very_path_that_was_meant(path: str) -> None:
+def test_java_properties_escape_paths_correctly(path: str) -> None:
     """Java's properties are ISO 8859-1: what lies beyond ASCII must be escaped, or Kafka writes somewhere else."""
     for text, key in (
         (server_properties(PORTS, Path(path), "secret"), "log.dirs"),
@@ -78,7 +78,7 @@ def test_connect_logs_in_for_each_of_its_clients() -> None:
         assert 'password="secret"' in found[f"{prefix}sasl.jaas.config"]
 
 
-def test_connect_is_quick_to_acknowledge_and_closed_to_strangers() -> None:
+def test_connect_flushes_offsets_every_second_and_requires_a_login() -> None:
     found = properties(connect_properties(PORTS, [Path("/plugins")], "secret"))
     assert found["listeners"] == "http://127.0.0.1:1004"
     assert "BasicAuth" in found["rest.extension.classes"]
@@ -89,7 +89,7 @@ def test_connect_is_quick_to_acknowledge_and_closed_to_strangers() -> None:
     assert 'file="/users"' in rest_login(Path("/users"))
 
 
-def test_cassandra_acknowledges_what_is_on_disk() -> None:
+def test_cassandra_acknowledges_only_durable_writes_and_requires_a_login() -> None:
     found = yaml.safe_load(cassandra_yaml(PORTS, Path("/data")))
     assert found["commitlog_sync"] == "batch"
     assert found["commit_failure_policy"] == found["disk_failure_policy"] == "die"  # and is started again
@@ -131,5 +131,5 @@ def test_every_endpoint_is_read_by_some_program() -> None:
         pytest.param(False, {31}, False, id="perhaps orphans of the one that died"),
     ],
 )
-def test_a_lock_that_no_postgres_holds_is_not_in_the_way(exists: bool, living: set[int], foreign: bool) -> None:
+def test_a_lock_file_that_no_postgres_holds_is_foreign(exists: bool, living: set[int], foreign: bool) -> None:
     assert lock_is_foreign(30, exists, living) is foreign

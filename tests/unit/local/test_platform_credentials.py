@@ -11,19 +11,19 @@ from cryptocdc_local.platform.credentials import Credentials, read, read_or_crea
 ME = Account(os.geteuid(), os.getegid(), "me")
 
 
-def test_passwords_survive_the_next_start_and_are_read_by_nobody_else(tmp_path: Path) -> None:
+def test_passwords_survive_a_restart_and_are_readable_only_by_the_owner(tmp_path: Path) -> None:
     path = tmp_path / "credentials.json"
     made = read_or_create(path, ME)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_or_create(path, ME) == made == read(path)
 
 
-def test_every_password_is_of_its_own() -> None:
+def test_every_password_is_unique() -> None:
     first, second = vars(Credentials()).values(), vars(Credentials()).values()
     assert len({*first, *second}) == len(first) + len(second)
 
 
-def test_before_the_first_start_there_are_none(tmp_path: Path) -> None:
+def test_before_the_first_start_there_are_no_credentials(tmp_path: Path) -> None:
     assert read(tmp_path / "credentials.json") is None
 
 

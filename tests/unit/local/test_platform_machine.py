@@ -1,4 +1,4 @@
-"""What stands in the way of a start, and what doctor says of it."""
+"""What prevents a start, and how doctor reports it."""
 
 import socket
 import subprocess
@@ -27,8 +27,8 @@ def test_a_taken_port_is_named_with_its_holder_and_the_setting(taken: int) -> No
     assert "CRYPTOCDC_KAFKA_PORT" in refusal.value.remedy
 
 
-def test_a_python_program_is_called_by_its_script(tmp_path: Path) -> None:
-    """A long path of its interpreter, or one with a space, hides its name from the kernel."""
+def test_a_python_program_is_named_by_its_script(tmp_path: Path) -> None:
+    """A long interpreter path, or one with a space, hides its name from the kernel."""
     script = tmp_path / "cryptocdc-api"
     script.write_text(
         "import socket, time\nserver = socket.create_server(('127.0.0.1', 0))\n"
@@ -43,7 +43,7 @@ def test_a_python_program_is_called_by_its_script(tmp_path: Path) -> None:
             process.kill()
 
 
-def test_a_port_whose_last_connections_wind_down_is_free() -> None:
+def test_a_port_with_connections_in_time_wait_is_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         client = socket.create_connection(("127.0.0.1", port))
@@ -68,7 +68,7 @@ def test_a_disk_that_fills_up_halts_before_it_is_full(monkeypatch: pytest.Monkey
     machine.check_disk_left(tmp_path)
 
 
-def test_free_disk_of_a_folder_that_is_yet_to_be_made(tmp_path: Path) -> None:
+def test_free_disk_space_is_known_for_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
     assert machine.free_disk(tmp_path / "not" / "there") > 0
 
 
@@ -79,7 +79,7 @@ def test_doctor_names_each_taken_port(taken: int, tmp_path: Path) -> None:
     assert "CRYPTOCDC_CONNECT_PORT" in check.remedy
 
 
-def test_doctor_leaves_no_trace(tmp_path: Path) -> None:
+def test_doctor_creates_no_files(tmp_path: Path) -> None:
     doctor.check_ports(PlatformSettings(tmp_path / "home"))
     assert not (tmp_path / "home").exists()
 
@@ -107,6 +107,6 @@ def test_doctor_gives_one_remedy_exactly_where_something_is_wrong(check: doctor.
     assert check.found
 
 
-def test_the_clock_is_compared_with_the_exchanges_own() -> None:
+def test_doctor_reports_the_difference_to_the_exchanges_clock() -> None:
     assert "90.0 s behind" in doctor.check_clock(Pong(80.0, -90.0)).found
     assert "90.0 s ahead" in doctor.check_clock(Pong(80.0, 90.0)).found

@@ -53,7 +53,7 @@ def test_a_later_command_finds_the_process_by_its_pid_file(started: Started, tmp
     assert process.recorded() is None
 
 
-def test_a_recycled_pid_is_not_taken_for_the_server(tmp_path: Path) -> None:
+def test_a_recycled_pid_is_not_mistaken_for_the_server(tmp_path: Path) -> None:
     process = ServerProcess("stand-in", ME, tmp_path, tmp_path)
     process.pid_file.write_text(json.dumps({"pid": os.getpid(), "birth": "another boot:1", "restarts": 0}))
     assert process.recorded() is not None
@@ -62,13 +62,13 @@ def test_a_recycled_pid_is_not_taken_for_the_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "12", "{}", '{"pid": 1}'])
-def test_a_half_written_pid_file_counts_as_none(tmp_path: Path, text: str) -> None:
+def test_a_half_written_pid_file_is_ignored(tmp_path: Path, text: str) -> None:
     process = ServerProcess("stand-in", ME, tmp_path, tmp_path)
     process.pid_file.write_text(text)
     assert process.recorded() is None
 
 
-def test_what_will_not_stop_is_killed(started: Started) -> None:
+def test_a_process_that_does_not_stop_is_killed(started: Started) -> None:
     process = started(STUBBORN)
     assert not process.stop(signal.SIGTERM, 0.3)
     assert process.alive() is None
@@ -88,19 +88,19 @@ def test_a_start_that_fails_shows_the_end_of_the_log(started: Started) -> None:
     assert str(process.log_file) in failure.value.remedy
 
 
-def test_a_start_that_takes_too_long_is_said(started: Started) -> None:
+def test_a_start_that_takes_too_long_is_an_error(started: Started) -> None:
     with pytest.raises(PlatformError, match="not ready after 0 s"):
         started().wait_ready(lambda: False, 0.2)
 
 
-def test_nobody_waits_for_a_start_that_was_given_up(started: Started) -> None:
+def test_a_cancelled_start_is_not_waited_for(started: Started) -> None:
     given_up = threading.Event()
     given_up.set()
     with pytest.raises(PlatformError, match="was cancelled"):
         started().wait_ready(lambda: False, 60, given_up)
 
 
-def test_a_log_stays_bounded_while_the_server_writes_it(started: Started) -> None:
+def test_a_log_is_rotated_while_the_server_writes_it(started: Started) -> None:
     size = LOG_LIMIT + 1000
     process = started(f"import time; print('x' * {size}, flush=True); print('up', flush=True); time.sleep(60)")
     process.bound_log()
@@ -108,7 +108,7 @@ def test_a_log_stays_bounded_while_the_server_writes_it(started: Started) -> Non
     assert process.log_file.with_suffix(".log.1").stat().st_size == LOG_LIMIT
 
 
-def test_a_process_without_pid_file_is_found_by_its_own_argument(started: Started, tmp_path: Path) -> None:
+def test_a_process_without_a_pid_file_is_found_by_its_argument(started: Started, tmp_path: Path) -> None:
     mark = str(tmp_path / "server.properties")
     process = started(SLEEPER, mark)
     process.pid_file.unlink()

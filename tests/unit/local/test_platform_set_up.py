@@ -1,4 +1,4 @@
-"""Downloads that are whole or not there, and what is said when they can't be had."""
+"""Downloads are complete or absent; failures are reported with a remedy."""
 
 import hashlib
 import subprocess
@@ -19,7 +19,7 @@ def write(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_the_pinned_jars_and_no_others_pass(tmp_path: Path) -> None:
+def test_the_pinned_jars_pass_the_check(tmp_path: Path) -> None:
     pinned = {"kafka/a.jar": write(tmp_path / "kafka/a.jar", b"a"), "d/p.tar.gz": write(tmp_path / "d/p.tar.gz", b"p")}
     write(tmp_path / "poms/pom.xml", b"<project/>")
     check_files(tmp_path, pinned)
@@ -33,7 +33,7 @@ def test_a_changed_a_missing_and_an_unknown_jar_are_refused(tmp_path: Path, cont
         check_files(tmp_path, {"kafka/a.jar": hashlib.sha256(b"a").hexdigest()})
 
 
-def test_a_set_up_that_was_cut_short_leaves_no_jars_to_be_taken_for_whole(tmp_path: Path) -> None:
+def test_an_interrupted_setup_leaves_no_jar_folder(tmp_path: Path) -> None:
     failing = tmp_path / "mvn"
     failing.write_text("#!/bin/sh\necho '[ERROR] no route to host'\nexit 1\n")
     failing.chmod(0o755)
@@ -42,7 +42,7 @@ def test_a_set_up_that_was_cut_short_leaves_no_jars_to_be_taken_for_whole(tmp_pa
     assert not jars_folder(tmp_path / "lib").exists()
 
 
-def test_jars_that_are_there_are_not_fetched_again(tmp_path: Path) -> None:
+def test_existing_jars_are_not_fetched_again(tmp_path: Path) -> None:
     jars_folder(tmp_path).mkdir()
     assert install_jars(tmp_path, Path("/no/mvn"), Path("/no/java"), lambda _: None) == jars_folder(tmp_path)
 
@@ -76,7 +76,7 @@ def test_the_pinned_jars_are_of_the_pinned_spark() -> None:
     assert f"jars/spark-sql-kafka-0-10_2.12-{versions['pyspark']}.jar" in checksums("spark.sha256")
 
 
-def test_without_rights_the_one_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_root_or_sudo_the_error_names_the_command_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("shutil.which", lambda name: None if name == "sudo" else f"/usr/bin/{name}")
     with pytest.raises(PlatformError, match="lacks maven") as refusal:
@@ -100,7 +100,7 @@ def test_as_root_packages_are_installed_without_asking(monkeypatch: pytest.Monke
     assert ran[1][0] == "apt-get"
 
 
-def test_classes_are_kept_only_when_the_server_came_to_its_own_end(tmp_path: Path) -> None:
+def test_a_class_archive_is_kept_only_after_a_clean_stop(tmp_path: Path) -> None:
     (tmp_path / "kafka-old.jsa").touch()
     (tmp_path / "kafka-2.jsa.new").touch()
     (tmp_path / "connect-1.jsa.new").touch()
@@ -109,19 +109,19 @@ def test_classes_are_kept_only_when_the_server_came_to_its_own_end(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["kafka-2.jsa"]
 
 
-def test_the_first_failure_ends_all_waits() -> None:
+def test_the_first_failure_cancels_all_other_waits() -> None:
     given_up = threading.Event()
 
     def work(name: str) -> None:
         if name == "fails":
             raise PlatformError("broken", "mend it")
-        assert given_up.wait(20), "nobody gave up"
+        assert given_up.wait(20), "nothing was cancelled"
 
     with pytest.raises(PlatformError, match="broken"):
         together(["waits", "fails", "waits too"], work, given_up)
 
 
-def test_nothing_to_do_together_ends_at_once() -> None:
+def test_an_empty_list_of_work_ends_immediately() -> None:
     done: list[object] = []
     together([], done.append)
     assert done == []

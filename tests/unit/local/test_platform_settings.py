@@ -25,25 +25,25 @@ def test_each_port_and_heap_can_be_chosen() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "65536", "15432 ", "-1", "port", "١٢"])
-def test_a_port_that_is_none_is_refused_by_name(text: str) -> None:
+def test_an_invalid_port_is_refused_by_its_variable(text: str) -> None:
     with pytest.raises(PlatformError, match="CRYPTOCDC_POSTGRES_PORT") as refusal:
         PlatformSettings.from_environment({"CRYPTOCDC_HOME": "/h", "CRYPTOCDC_POSTGRES_PORT": text})
     assert "1 to 65535" in refusal.value.remedy
 
 
-def test_root_works_where_the_servers_user_can_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_of_root_is_in_var_lib(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert PlatformSettings.from_environment({}).home == Path("/var/lib/cryptocdc")
 
 
-def test_a_user_works_in_the_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_home_of_a_user_is_in_the_working_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.chdir(tmp_path)
     assert PlatformSettings.from_environment({}).home == tmp_path / ".cryptocdc"
 
 
 @pytest.mark.parametrize("home", ["/a,b", "/a:b", '/a"b'])
-def test_a_folder_whose_name_java_would_take_apart_is_refused(home: str) -> None:
+def test_a_home_folder_with_separators_of_java_paths_is_refused(home: str) -> None:
     with pytest.raises(PlatformError, match="can't use a folder with") as refusal:
         PlatformSettings.from_environment({"CRYPTOCDC_HOME": home})
     assert "CRYPTOCDC_HOME" in refusal.value.remedy
@@ -57,7 +57,7 @@ def test_the_ports_of_the_servers_metrics_can_be_chosen_and_whether_a_run_serves
 
 
 @pytest.mark.parametrize("text", ["", "1", "yes", "ON"])
-def test_a_switch_that_is_none_is_refused_by_name(text: str) -> None:
+def test_an_invalid_switch_is_refused_by_its_variable(text: str) -> None:
     with pytest.raises(PlatformError, match="CRYPTOCDC_SERVER_METRICS") as refusal:
         PlatformSettings.from_environment({"CRYPTOCDC_HOME": "/h", "CRYPTOCDC_SERVER_METRICS": text})
     assert "on or off" in refusal.value.remedy

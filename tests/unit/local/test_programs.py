@@ -1,4 +1,4 @@
-"""What a runner that was killed left behind."""
+"""What a killed runner leaves behind."""
 
 from __future__ import annotations
 

@@ -43,13 +43,13 @@ def test_a_feed_is_run_by_one_process_at_a_time(tmp_path: Path, runner: subproce
         pass
 
 
-def test_runs_are_ended_as_by_their_user(tmp_path: Path, runner: subprocess.Popen[str]) -> None:
+def test_end_stops_a_run_as_its_user_would(tmp_path: Path, runner: subprocess.Popen[str]) -> None:
     assert running.end(tmp_path) == ["majors_sim"]
     assert runner.wait() == 7
     assert running.end(tmp_path) == []
 
 
-def test_a_claim_that_a_killed_run_left_ends_nobody(tmp_path: Path, runner: subprocess.Popen[str]) -> None:
+def test_the_claim_of_a_killed_run_ends_no_process(tmp_path: Path, runner: subprocess.Popen[str]) -> None:
     runner.kill()
     runner.wait()
     assert running.end(tmp_path) == []

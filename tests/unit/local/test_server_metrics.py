@@ -1,4 +1,4 @@
-"""What of the servers becomes which metric, and that a package brings the rules with it."""
+"""Which metrics the servers export, and that a package contains the rules."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ backends:
 """
 
 
-def test_an_installed_package_has_the_rules_that_kubernetes_has(tmp_path: Path) -> None:
+def test_an_installed_package_contains_the_rules_of_the_manifests(tmp_path: Path) -> None:
     (wheel,) = WheelBuilder(str(ROOT / "local")).build(directory=str(tmp_path))
     with zipfile.ZipFile(wheel) as packed:
         for name, there in SHARED.items():
@@ -49,7 +49,7 @@ def test_an_installed_package_has_the_rules_that_kubernetes_has(tmp_path: Path) 
             assert found == (ROOT / "manifests" / there).read_bytes(), name
 
 
-def test_a_row_becomes_samples_under_cloudnativepgs_names() -> None:
+def test_a_row_becomes_samples_named_as_by_cloudnativepg() -> None:
     (query,) = queries.parse(SESSIONS)
     made = list(query.metrics(["state", "total", "commits"], [("idle", 3, 7), (None, 1, None)]))
     samples = [(s.name, s.labels, s.value) for metric in made for s in metric.samples]
@@ -64,18 +64,18 @@ def test_a_row_becomes_samples_under_cloudnativepgs_names() -> None:
     ("was", "becomes", "named"),
     [("GAUGE", "HISTOGRAM", "backends.total: usage HISTOGRAM"), ("name: sessions", "primary: true", "primary")],
 )
-def test_what_the_reader_does_not_know_is_refused_by_name(was: str, becomes: str, named: str) -> None:
+def test_unknown_query_options_are_refused_by_name(was: str, becomes: str, named: str) -> None:
     with pytest.raises(ValueError, match=re.escape(named)):
         queries.parse(SESSIONS.replace(was, becomes))
 
 
-def test_no_two_queries_give_the_same_metric() -> None:
+def test_metric_names_of_all_queries_are_unique() -> None:
     made = [f"{query.name}_{column}" for query in queries.all_queries() for column in query.columns]
     assert len(set(made)) == len(made)
 
 
 def served(home: Path) -> list[Metric]:
-    """What is served for PostgreSQL, which is away, on a machine whose home folder is `home`."""
+    """Return the metrics served while PostgreSQL is down, on a machine whose home folder is `home`."""
     port = free_port()
     exporter = Exporter(PostgresSettings(port=1, password="x"), Disk(home), port)
     try:
@@ -121,7 +121,7 @@ def cassandra_rules() -> list[dict[str, Any]]:
          "thread_pools_pending_tasks", {"pool_type": "transport", "pool_name": "Native-Transport-Requests"}),
     ],
 )  # fmt: skip
-def test_a_bean_of_cassandra_becomes_k8ssandras_metric(bean: str, metric: str, labels: dict[str, str]) -> None:
+def test_a_bean_of_cassandra_is_exported_as_by_k8ssandra(bean: str, metric: str, labels: dict[str, str]) -> None:
     made = exported(cassandra_rules(), f"org.apache.cassandra.metrics<{bean}")
     assert made is not None
     name, given = made
@@ -135,8 +135,8 @@ def test_other_quantiles_are_left_out(percentile: str) -> None:
 
 
 @pytest.mark.parametrize("server", jvm.SERVERS)
-def test_what_is_read_by_a_rule_is_asked_for(server: str) -> None:
-    """A rule without its beans among `includeObjectNames` would find nothing."""
+def test_every_rule_s_beans_are_among_the_included_objects(server: str) -> None:
+    """A rule whose beans are not among `includeObjectNames` would match nothing."""
     rules = yaml.safe_load(jvm.rules(server))
     asked = {re.split(r"[:,]", name)[1] for name in rules["includeObjectNames"] if "type=" in name}
     for rule in rules["rules"]:

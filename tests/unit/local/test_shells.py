@@ -1,4 +1,4 @@
-"""What is printed of Kafka's topics."""
+"""The table of Kafka's topics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cryptocdc_local.platform.shells import TopicFigures, _topics_table
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_a_topics_name_is_printed_whole_to_be_copied(width: int) -> None:
+def test_topic_names_are_printed_without_truncation(width: int) -> None:
     name = "majors_sim.majors_sim.crypto_24h_stats"
     console = Console(width=width)
     with console.capture() as captured:

@@ -31,7 +31,7 @@ class Connect:
             raise ConnectError("GET /connectors: no\nanswer")
 
     def apply(self, name: str, config: dict[str, str]) -> bool:
-        """As Connect does: a new configuration does not resume a stopped connector."""
+        """Apply like Connect: a new configuration does not resume a stopped connector."""
         self._request()
         changed = self.configs.get(name) != config
         self.configs[name] = config
@@ -154,7 +154,7 @@ def test_a_connector_that_a_run_could_not_remove_at_its_end_is_logged(
     assert caplog.messages == [f"{NAME} was not removed: GET /connectors: no answer"]
 
 
-def test_a_run_that_consumers_write_ends_quietly_without_connect(
+def test_a_run_with_consumers_stops_without_warnings_while_connect_is_down(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended, _ = run_of(of_engine("consumer"), monkeypatch)
@@ -195,7 +195,7 @@ def test_programs_are_scaled_without_connect_and_the_connectors_removal_is_retri
     assert connect.states == {}
 
 
-def test_a_plan_has_the_computed_streams_whose_topics_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_includes_computed_streams_whose_topics_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     feed = of_engine("connect").feed
     applied = SimpleNamespace(
         resolved=ResolvedFeed(feed, "exchange", ("BTCUSDT",)), names=ResolvedFeed(feed, "exchange", ()).names

@@ -23,7 +23,7 @@ MACOS = replace(FEDORA, name="Darwin 25.1.0", linux=False, glibc=False, missing=
 UBUNTU = replace(DEBIAN, name="Ubuntu 24.04.3 LTS", made_for=False, python=(3, 12))
 
 
-def test_nothing_is_said_on_debian_12() -> None:
+def test_debian_12_needs_no_explanation() -> None:
     assert explained(DEBIAN) == (True, "")
 
 
@@ -45,11 +45,11 @@ def test_an_unsupported_system_gets_the_command_for_a_container(it: System, need
     assert COMMAND in text
 
 
-def test_all_that_is_lacking_is_said_at_once() -> None:
+def test_all_missing_requirements_are_reported_at_once() -> None:
     assert len(lacking(replace(MACOS, python=(3, 9), missing=("Maven",)))) == 3
 
 
-def test_another_system_that_has_what_is_needed_goes_on_and_says_so() -> None:
+def test_another_system_with_all_requirements_continues_with_a_note() -> None:
     for it in (UBUNTU, replace(FEDORA, missing=())):
         able, text = explained(it)
         assert able
@@ -68,7 +68,7 @@ RECIPE = (ROOT / "Makefile").read_text(encoding="utf-8").partition(".venv/.made:
 
 
 def ran(file: Path, path: str) -> subprocess.CompletedProcess[str]:
-    """As `make` runs it: with the options of its recipe, by a Python without the project's packages."""
+    """Run it as `make` does: with the options of its recipe, by a Python without the project's packages."""
     line = next(line for line in RECIPE.splitlines() if "platform/system.py" in line)
     _, *options, _ = line.partition("#")[0].strip().removeprefix("@").split()
     python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -81,7 +81,7 @@ def ran(file: Path, path: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_make_stops_with_exit_3_on_a_system_without_apt(tmp_path: Path) -> None:
+def test_make_stops_with_exit_code_3_on_a_system_without_apt(tmp_path: Path) -> None:
     file = os_release(tmp_path, 'NAME="Fedora Linux"\nID=fedora\nVERSION_ID=42\nPRETTY_NAME="Fedora Linux 42"\n')
     done = ran(file, str(tmp_path))
     assert done.returncode == 3
@@ -90,7 +90,7 @@ def test_make_stops_with_exit_3_on_a_system_without_apt(tmp_path: Path) -> None:
     assert COMMAND in done.stderr
 
 
-def test_make_goes_on_where_apt_can_install_what_is_missing(tmp_path: Path) -> None:
+def test_make_continues_where_apt_can_install_what_is_missing(tmp_path: Path) -> None:
     apt = tmp_path / "apt-get"
     apt.write_text("#!/bin/sh\n")
     apt.chmod(0o755)
@@ -117,7 +117,7 @@ def test_doctor_names_the_system_and_what_it_lacks() -> None:
     assert COMMAND in check.remedy
 
 
-def test_missing_java_is_not_to_be_installed_by_an_apt_that_is_not_there(
+def test_without_apt_the_remedy_for_missing_java_is_the_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

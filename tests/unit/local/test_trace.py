@@ -1,4 +1,4 @@
-"""`cryptocdc trace`: what it accepts, which frame is the row's, which row is the next, and where a trail ends."""
+"""`cryptocdc trace`: its options, the frame of a row, the next row, and the end of a trail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ AUDIT = {"op": "c", "lsn": 5, "committed_at": NOW + 2, "produced_at": NOW + 3, "
 
 
 @pytest.mark.parametrize("name", ["klines", None, "recentTrades", "recent_trades", "order_book"])
-def test_a_stream_goes_by_its_name_or_its_table(name: str | None) -> None:
+def test_a_stream_is_chosen_by_name_or_table(name: str | None) -> None:
     assert chosen_stream(FEED, name).table in FEED.spec.streams.tables
 
 
@@ -61,7 +61,7 @@ def test_a_key_is_read_by_the_catalogues_types() -> None:
         (["trade_time=1795611", "trade_id=7"], "--key trade_time: '1795611' is not accepted; accepted: ISO 8601"),
     ],
 )
-def test_a_key_that_is_none_is_refused_by_its_column(given: list[str], told: str) -> None:
+def test_an_invalid_key_is_refused_by_its_column(given: list[str], told: str) -> None:
     with pytest.raises(BadInput) as refused:
         parsed_key(RECENT_TRADES, "BTCUSDT", given, FEED)
     assert told in str(refused.value)
@@ -70,7 +70,7 @@ def test_a_key_that_is_none_is_refused_by_its_column(given: list[str], told: str
 def heard(
     *events: dict[str, Any], streams: Streams = FEED.spec.streams, channel: str = "aggTrade", venue: str = "binance"
 ) -> Listener:
-    """A listener that has heard these events and hears nothing more."""
+    """A listener that has received these events and receives no more."""
     made = object.__new__(Listener)
     made.channel, made.since_us, made.problem = f"btcusdt@{channel}", NOW * 1000, ""
     wrapped = ({"stream": made.channel, "data": event} if venue == "binance" else event for event in events)
@@ -88,7 +88,7 @@ def agg_trade(**more: Any) -> dict[str, Any]:
     } | more  # fmt: skip
 
 
-def test_the_frame_of_a_row_is_the_one_that_makes_it() -> None:
+def test_the_frame_of_a_row_is_the_one_that_produces_it() -> None:
     frame = heard(agg_trade(a=6), agg_trade(), agg_trade(a=8)).frame_of(RECENT_TRADES, ROW)
     assert frame is not None
     assert json.loads(frame.text)["data"]["a"] == 7
@@ -97,7 +97,7 @@ def test_the_frame_of_a_row_is_the_one_that_makes_it() -> None:
     assert heard(agg_trade(a=6), {"e": "unknown"}).frame_of(RECENT_TRADES, ROW) is None
 
 
-def test_a_quote_that_capture_dated_has_the_frame_of_its_update() -> None:
+def test_a_quote_without_exchange_time_is_matched_to_its_frame_by_update_id() -> None:
     quote = {"u": 6, "s": "BTCUSDT", "b": "1.50", "B": "2.0", "a": "1.60", "A": "3.0"}
     listener = heard(quote | {"u": 5}, quote, streams=Streams(bestQuotes=BestQuotes()), channel="bookTicker")
     frame = listener.frame_of(BEST_QUOTES, {"symbol": "BTCUSDT", "update_id": 6, "event_time": NOW - 3})
@@ -107,7 +107,7 @@ def test_a_quote_that_capture_dated_has_the_frame_of_its_update() -> None:
     assert "event_time" not in frame.values
 
 
-def test_a_row_that_is_joined_from_several_channels_has_the_frame_that_completed_it() -> None:
+def test_a_row_joined_from_several_channels_has_the_frame_that_completed_it() -> None:
     streams, swap = Streams(markPrices=MarkPrices()), "BTC-USDT-SWAP"
 
     def push(channel: str, subject: str, **data: str) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def test_a_row_that_is_joined_from_several_channels_has_the_frame_that_completed
     assert (frame.values["mark_price"], frame.values["index_price"]) == ("100", "98")
 
 
-def test_a_books_frame_is_the_change_that_completed_it_and_makes_no_row_alone() -> None:
+def test_the_frame_of_a_book_is_its_last_update_without_values() -> None:
     depth = {"e": "depthUpdate", "E": NOW, "s": "BTCUSDT", "U": 1, "u": 5, "b": [], "a": []}
     frame = heard(depth, depth | {"u": 6}).frame_of(ORDER_BOOK, {"last_update_id": 6})
     assert frame is not None
@@ -139,7 +139,7 @@ def test_a_books_frame_is_the_change_that_completed_it_and_makes_no_row_alone() 
 
 
 class Places:
-    """Rows that come one after the other, the last one staying."""
+    """Rows that appear one after the other, the last one forever."""
 
     def __init__(self, stored: list[Values | None], written: list[Values | None], record: Sent | None = None) -> None:
         self.stream, self._stored, self._written, self.record = RECENT_TRADES, stored, written, record
@@ -197,7 +197,7 @@ def test_a_row_is_waited_for_until_cassandra_has_the_same_version() -> None:
     assert (at, reason) == ("cassandra", "")
     assert trail.equal
     assert trail.read_back_us is not None
-    assert places.asked == [AUDIT["produced_at"]], "the audit says when its record came"
+    assert places.asked == [AUDIT["produced_at"]], "the audit has the time of its record"
 
 
 @pytest.mark.parametrize(
@@ -212,22 +212,22 @@ def test_a_row_is_waited_for_until_cassandra_has_the_same_version() -> None:
         (Places([None], [None], replace(RECORD, op="d", values=KEY)), "cassandra", ""),
     ],
 )
-def test_where_a_trail_ends_and_why(places: Places, at: str, reason: str) -> None:
+def test_a_trail_ends_at_the_first_hop_without_the_row(places: Places, at: str, reason: str) -> None:
     _, ended, told = followed(places)
     assert ended == at
     assert reason in told
     assert bool(told) == bool(reason)
 
 
-def test_the_next_row_is_the_first_new_one_whose_frame_was_heard() -> None:
+def test_the_next_row_is_the_first_new_one_whose_frame_was_received() -> None:
     late = ROW | {"trade_id": 8, "version": ROW["version"] + 1000, "trade_time": NOW + 1}
     listener = heard(agg_trade(a=8, T=NOW + 1))
     found = next_row(Places([OLDER, ROW, late], [None]), {"symbol": "BTCUSDT"}, listener, soon())  # type: ignore[arg-type]
     assert found is not None
-    assert found.values["trade_id"] == 8, "the frame of 7 had come before we listened"
+    assert found.values["trade_id"] == 8, "the frame of 7 had arrived before we listened"
 
 
-def test_where_no_frames_are_heard_the_next_row_will_do() -> None:
+def test_without_any_frames_the_next_row_is_any_new_row() -> None:
     alone, silent = heard(), heard()
     alone.problem = "no connection"
     silent.since_us = (NOW - 5_000) * 1000  # and the frame of a row since then would have come
@@ -238,11 +238,11 @@ def test_where_no_frames_are_heard_the_next_row_will_do() -> None:
         assert next_row(Places([ROW], [None]), {"symbol": "BTCUSDT"}, listener, soon()) is None  # type: ignore[arg-type]
 
 
-def test_a_row_from_just_before_the_first_frame_is_not_the_one() -> None:
+def test_a_row_from_just_before_the_first_frame_is_not_chosen() -> None:
     assert next_row(Places([OLDER, ROW], [None]), {"symbol": "BTCUSDT"}, heard(), soon()) is None  # type: ignore[arg-type]
 
 
-def test_when_nothing_comes_it_is_said_which_side_is_silent() -> None:
+def test_when_no_row_arrives_the_silent_side_is_named() -> None:
     frames = nothing_arrived(RECENT_TRADES, heard(agg_trade()), 5)
     assert (frames.at, frames.reason.partition(",")[0]) == (
         "exchange",

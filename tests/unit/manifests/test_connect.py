@@ -1,4 +1,4 @@
-"""The worker on Kubernetes is the worker of one machine: what was measured there holds here."""
+"""The worker on Kubernetes is configured like the local one, so that measurements there hold here."""
 
 from pathlib import Path
 
@@ -25,23 +25,23 @@ def local_worker():
 
 
 @pytest.mark.parametrize("key", ALIKE)
-def test_what_does_not_depend_on_the_platform_is_alike(key):
+def test_platform_independent_settings_equal_those_of_the_local_worker(key):
     config = the(overlay("kind"), "KafkaConnect")["spec"]["config"]
     assert str(config[key]).lower() == local_worker()[key].lower()
 
 
-def test_a_single_worker_waits_for_nobody():
+def test_a_single_worker_rebalances_without_delay():
     assert the(overlay("kind"), "KafkaConnect")["spec"]["config"]["scheduled.rebalance.max.delay.ms"] == 0
 
 
 @pytest.mark.parametrize("platform", ["kind", "production"])
-def test_a_worker_is_ready_soon_after_its_start(platform):
+def test_the_readiness_probe_of_a_worker_starts_early(platform):
     probe = the(overlay(platform), "KafkaConnect")["spec"]["readinessProbe"]
     assert probe["initialDelaySeconds"] + probe["periodSeconds"] <= 15
 
 
 @pytest.mark.parametrize("platform", ["kind", "production"])
 def test_a_worker_is_not_killed_while_the_only_broker_is_away(platform):
-    """Seen: `/health` times out then. A broker that moves to another node is back within minutes."""
+    """Observed: `/health` times out then. A broker that moves to another node is back within minutes."""
     probe = the(overlay(platform), "KafkaConnect")["spec"]["livenessProbe"]
     assert probe["failureThreshold"] * probe["periodSeconds"] >= 600

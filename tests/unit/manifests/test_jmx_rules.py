@@ -1,4 +1,4 @@
-"""The JMX exporter's rules, tried on the names that Kafka and Debezium give their MXBeans."""
+"""The JMX exporter's rules, tested on the names of Kafka's and Debezium's MXBeans."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`make operators`: charts by pinned versions, and a plain word where something is missing."""
+"""`make operators`: charts of pinned versions, and a clear message if something is missing."""
 
 import os
 import re
@@ -13,7 +13,7 @@ SCRIPT = MANIFESTS / "operators" / "install.sh"
 
 @pytest.fixture
 def run(tmp_path):
-    """Run the script with nothing on its PATH but programs that write down how they were called."""
+    """Run the script with nothing on its PATH but programs that record their calls."""
     programs, log = tmp_path / "bin", tmp_path / "log"
     programs.mkdir()
     log.touch()
@@ -34,7 +34,7 @@ def run(tmp_path):
     return run
 
 
-def test_each_operator_comes_by_its_chart_pinned_and_waited_for(run):
+def test_each_operator_is_installed_from_its_pinned_chart_and_waited_for(run):
     done, calls = run("kubectl", "helm")
     assert done.returncode == 0, done.stderr
     installs = [call for call in calls if call.startswith("helm upgrade --install ")]
@@ -44,7 +44,7 @@ def test_each_operator_comes_by_its_chart_pinned_and_waited_for(run):
         assert " --wait " in call
 
 
-def test_the_versions_are_those_of_the_crds_that_everything_is_checked_against():
+def test_the_versions_match_the_crds_used_for_validation():
     text = SCRIPT.read_text()
     for folder in CRDS.iterdir() if CRDS.is_dir() else []:
         name, _, version = folder.name.rpartition("-")
@@ -66,7 +66,7 @@ def test_a_missing_cluster_is_reported_before_anything_is_installed(run):
     assert not [call for call in calls if call.startswith("helm")]
 
 
-def test_a_chart_that_can_not_be_fetched_stops_it_all(run):
+def test_a_failed_chart_installation_stops_the_script(run):
     done, calls = run("kubectl", "helm", failing=("helm",))
     assert done.returncode == 3
     assert "cert-manager v1.21.1 is not installed" in done.stderr

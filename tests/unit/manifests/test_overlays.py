@@ -1,4 +1,4 @@
-"""The platform's manifests, rendered: what the true schemas say to them, and what an overlay promises."""
+"""The platform's rendered manifests: validated against the real schemas, with each overlay's guarantees."""
 
 import pytest
 import yaml
@@ -27,20 +27,20 @@ def production():
     return overlay("production")
 
 
-def test_every_resource_meets_its_schema(rendered):
+def test_every_resource_is_valid_by_its_schema(rendered):
     assert [problem for document in rendered for problem in problems(document)] == []
 
 
-def test_a_misspelt_field_of_an_operators_resource_is_found(kind):
+def test_a_misspelt_field_of_an_operators_resource_is_detected(kind):
     (pool,) = find(kind, "KafkaNodePool")
     assert problems(pool | {"spec": pool["spec"] | {"replica": 1}})
 
 
-def test_everything_goes_where_the_user_is(rendered):
+def test_no_resource_sets_a_namespace(rendered):
     assert [d["metadata"]["name"] for d in rendered if "namespace" in d["metadata"]] == []
 
 
-def test_nothing_stands_twice(rendered):
+def test_no_object_is_defined_twice(rendered):
     names = [(d["apiVersion"], d["kind"], d["metadata"]["name"]) for d in rendered]
     assert len(names) == len(set(names))
 
@@ -49,7 +49,7 @@ def test_our_own_pods_are_restricted(rendered):
     assert {name: broken for name, pod in pod_specs(rendered).items() if (broken := breaks_restricted(pod))} == {}
 
 
-def test_each_program_has_a_user_of_its_own_with_rights_of_its_own(rendered):
+def test_each_program_has_its_own_user_with_its_own_acls(rendered):
     users = find(rendered, "KafkaUser")
     assert {user["metadata"]["name"] for user in users} == USERS
     for user in users:
@@ -57,7 +57,7 @@ def test_each_program_has_a_user_of_its_own_with_rights_of_its_own(rendered):
         assert user["spec"]["authorization"]["acls"]
 
 
-def test_nobody_but_connect_writes_connects_topics(rendered):
+def test_only_connect_may_write_its_internal_topics(rendered):
     for user in find(rendered, "KafkaUser"):
         if user["metadata"]["name"] == "cryptocdc-connect":
             continue
@@ -69,7 +69,7 @@ def test_nobody_but_connect_writes_connects_topics(rendered):
         ), user["metadata"]["name"]
 
 
-def test_no_listener_lets_anybody_in_without_a_login(rendered):
+def test_every_listener_requires_a_login(rendered):
     (listener,) = the(rendered, "Kafka")["spec"]["kafka"]["listeners"]
     assert listener["tls"]
     assert listener["authentication"]["type"] == "scram-sha-512"
@@ -87,7 +87,7 @@ def test_connects_topics_are_declared(rendered):
     assert topics[connect["statusStorageTopic"]]["partitions"] == connect["config"]["status.storage.partitions"]
 
 
-def test_the_logins_that_are_referred_to_are_made(rendered):
+def test_referenced_logins_are_defined(rendered):
     connect = the(rendered, "KafkaConnect")["spec"]
     assert connect["authentication"]["passwordSecret"]["secretName"] in USERS
     role = the(rendered, "DatabaseRole", "cryptocdc-replication")["spec"]
@@ -106,7 +106,7 @@ def test_a_slot_can_neither_fill_the_disk_nor_be_lost_at_a_failover(rendered):
     assert (parameters["hot_standby_feedback"], parameters["sync_replication_slots"]) == ("on", "on")
 
 
-def test_durability_is_not_for_sale(rendered):
+def test_durability_settings_are_not_weakened(rendered):
     parameters = the(rendered, "Cluster")["spec"]["postgresql"]["parameters"]
     assert not {"fsync", "full_page_writes", "synchronous_commit"} & set(parameters)
     assert (
@@ -114,7 +114,7 @@ def test_durability_is_not_for_sale(rendered):
     )
 
 
-def test_a_small_node_can_place_it_all(kind):
+def test_all_pods_fit_on_a_small_node(kind):
     requests = []
 
     def collect(value):
@@ -132,7 +132,7 @@ def test_a_small_node_can_place_it_all(kind):
     assert sum(requests) <= 450
 
 
-def test_one_of_each_on_kind(kind):
+def test_kind_has_one_replica_of_each_server(kind):
     assert [pool["spec"]["replicas"] for pool in find(kind, "KafkaNodePool")] == [1]
     assert the(kind, "KafkaConnect")["spec"]["replicas"] == 1
     assert the(kind, "Cluster")["spec"]["instances"] == 1
@@ -141,7 +141,7 @@ def test_one_of_each_on_kind(kind):
     assert {config[key] for key in config if key.endswith((".replication.factor", ".min.isr"))} == {1}
 
 
-def test_three_of_each_in_production(production):
+def test_production_has_three_replicas_of_each_server(production):
     pools = {pool["metadata"]["name"]: pool["spec"]["replicas"] for pool in find(production, "KafkaNodePool")}
     assert pools == {"controller": 3, "broker": 3}
     assert the(production, "KafkaConnect")["spec"]["replicas"] == 3
@@ -152,7 +152,7 @@ def test_three_of_each_in_production(production):
     assert (config["default.replication.factor"], config["min.insync.replicas"]) == (3, 2)
 
 
-def test_three_of_each_in_production_are_in_three_zones(production):
+def test_production_spreads_replicas_over_three_zones(production):
     zone = "topology.kubernetes.io/zone"
     for document in [*find(production, "KafkaNodePool"), the(production, "KafkaConnect")]:
         (spread,) = document["spec"]["template"]["pod"]["topologySpreadConstraints"]
@@ -163,7 +163,7 @@ def test_three_of_each_in_production_are_in_three_zones(production):
     assert len({rack["nodeAffinityLabels"][zone] for rack in datacenter["racks"]}) == 3
 
 
-def test_tls_everywhere_in_production(production):
+def test_production_uses_tls_everywhere(production):
     assert the(production, "Cluster")["spec"]["postgresql"]["pg_hba"] == ["hostnossl all all all reject"]
     cassandra = the(production, "K8ssandraCluster")["spec"]["cassandra"]
     options = cassandra["config"]["cassandraYaml"]
@@ -178,11 +178,11 @@ def test_tls_everywhere_in_production(production):
         assert {reference["name"] for reference in cassandra[stores].values()} <= made
 
 
-def test_a_commit_in_production_is_on_two_disks(production):
+def test_a_commit_in_production_is_replicated_synchronously(production):
     assert the(production, "Cluster")["spec"]["postgresql"]["synchronous"]["dataDurability"] == "required"
 
 
-def test_backups_are_one_line_away(production, tmp_path):
+def test_backups_can_be_added_as_a_component(production, tmp_path):
     assert not find(production, "ScheduledBackup")
     with_backups = with_component(tmp_path, "production", "cloudnative-pg/backup")
     assert [problem for document in with_backups for problem in problems(document)] == []
@@ -190,12 +190,12 @@ def test_backups_are_one_line_away(production, tmp_path):
     assert plugin["parameters"]["barmanObjectName"] == the(with_backups, "ObjectStore")["metadata"]["name"]
 
 
-def test_the_monitors_are_one_line_away_on_kind(kind, tmp_path):
+def test_monitors_can_be_added_as_a_component_on_kind(kind, tmp_path):
     assert not find(kind, "PodMonitor")
     assert len(find(with_component(tmp_path, "kind", "monitoring"), "PodMonitor")) == 3
 
 
-def test_the_queries_are_where_postgresql_looks_for_them(rendered):
+def test_the_custom_queries_config_map_exists_and_selects_its_metrics(rendered):
     (reference,) = the(rendered, "Cluster")["spec"]["monitoring"]["customQueriesConfigMap"]
     text = the(rendered, "ConfigMap", reference["name"])["data"][reference["key"]]
     (query,) = yaml.safe_load(text).values()
@@ -203,6 +203,6 @@ def test_the_queries_are_where_postgresql_looks_for_them(rendered):
     assert all(f"AS {column}" in query["query"] or f"{column}," in query["query"] for column in columns)
 
 
-def test_components_can_be_left_out():
+def test_the_kind_overlay_includes_only_the_akhq_component():
     text = (MANIFESTS / "overlays" / "kind" / "kustomization.yaml").read_text()
     assert yaml.safe_load(text)["components"] == ["../../akhq"]

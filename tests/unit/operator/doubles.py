@@ -1,4 +1,4 @@
-"""The ports in memory: what Kubernetes' API, the platform's servers, the exchange and the verifier would answer
+"""The ports in memory: what Kubernetes' API, the platform's servers, the exchange and the verifier would return
 in a `World`. Every call is a step after which the operator may be killed.
 """
 
@@ -30,11 +30,11 @@ FACTS = PlatformFacts(
 
 
 class Misuse(BaseException):
-    """What a real server would refuse for good: a fault of the operator, which no pass may take for the server's."""
+    """What a real server would always refuse: a bug in the operator, which no pass may blame on the server."""
 
 
 def step(method):
-    """A call of a port: the operator may die after its effect, which is before that of the next."""
+    """A call of a port: the operator may be killed after its effect, before the next call's."""
 
     @functools.wraps(method)
     def called(self, *args, **more):
@@ -47,7 +47,7 @@ def step(method):
 
 
 def refusal(message: str) -> ApiException:
-    """What the API server's client raises when an object is not valid."""
+    """What the API server's client raises for an invalid object."""
     error = ApiException(status=422, reason="Unprocessable Entity")
     error.body = json.dumps({"kind": "Status", "message": message})
     return error

@@ -1,4 +1,4 @@
-"""All that is made in Kubernetes for some feeds, as tests of it look at it."""
+"""All Kubernetes objects of some feeds, for tests that examine them."""
 
 from typing import Any
 

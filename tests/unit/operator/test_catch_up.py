@@ -1,4 +1,4 @@
-"""A proof of the past that gets closer to the present is not behind; one that gets no closer is."""
+"""A proof of the past that approaches the present is not behind; one that does not is."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def said(reaches):
-    """Minute by minute how many minutes old the newest proven moment is; whether that counts as catching up."""
+    """Return, for each minute's age of the newest proven moment in minutes, whether it counts as catching up."""
     state, earlier, found = None, None, []
     for at, minutes in enumerate(reaches):
         now = NOW + at * MINUTE
@@ -26,17 +26,17 @@ def said(reaches):
     return found
 
 
-def test_a_feed_that_is_made_again_catches_up():
-    """Eighteen minutes of rows of before, proven again at twice the speed at which new ones come."""
+def test_a_recreated_feed_catches_up():
+    """Eighteen minutes of old rows, proven again at twice the rate at which new ones arrive."""
     assert said([18, 18, 17, 16, 15]) == ["gains"] * 4 + ["recent"]
     assert said([180, 170, 171, 172, 60]) == ["gains"] * 5
 
 
-def test_two_days_of_the_past_take_their_time():
+def test_two_days_of_the_past_count_as_catching_up():
     assert set(said([2880 - 2 * at for at in range(1000)])) == {"gains"}
 
 
-def test_a_proof_that_stops_is_behind_as_soon_as_it_is_old():
+def test_a_proof_that_stops_is_behind_once_it_is_old():
     assert said([1, 1, *range(2, 20)]) == ["recent"] * 16 + ["behind"] * 4
 
 
@@ -52,16 +52,16 @@ def test_a_proof_that_is_slower_than_the_present_falls_behind():
 
 
 def test_a_proof_that_is_withdrawn_catches_up():
-    """As after a backfill, which adds rows to what was proven."""
+    """A backfill does this: it adds rows to slices that were proven."""
     assert said([1, 1, 300, 298]) == ["recent", "recent", "gains", "gains"]
 
 
-def test_a_late_proof_catches_up_once_it_moves():
+def test_a_late_proof_catches_up_once_it_advances():
     assert said([1, *range(2, 60), 40, 30]) == ["recent"] * 15 + ["behind"] * 44 + ["gains"] * 2
 
 
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=50))
-def test_nothing_recent_is_remembered(reaches):
+def test_a_proof_is_recent_exactly_while_it_is_not_stale(reaches):
     for minutes, found in zip(reaches, said(reaches), strict=True):
         assert (found == "recent") == (minutes * MINUTE <= STALE)
 
@@ -73,7 +73,7 @@ def world():
     return made
 
 
-def test_a_feed_made_again_is_ready_while_its_old_rows_are_proven_again(world):
+def test_a_recreated_feed_is_ready_while_its_old_rows_are_proven_again(world):
     assert world.delete()
     world.make_feed("majors", streams={"klines": {}})
     world.proof = Proof(0, 10, world.at - timedelta(minutes=18))

@@ -26,7 +26,7 @@ def strimzi(*conditions, generation=2, observed=2):
     }
 
 
-def test_all_that_is_missing_is_named_and_the_first_is_the_reason():
+def test_everything_missing_is_named_and_the_first_is_the_reason():
     assessment = assess.platform(["pg"], ["KafkaTopic"], {"Kafka": "refused", "Cassandra": "no host"})
     assert assessment.reason == "SecretMissing"
     for named in ("pg", "KafkaTopic", "Kafka: refused", "Cassandra: no host"):
@@ -50,7 +50,7 @@ def test_all_that_is_missing_is_named_and_the_first_is_the_reason():
         ({"a": {"metadata": {}, "status": {"conditions": [{"type": "Ready"}]}}}, ("False", "Waiting")),
     ],
 )
-def test_topics(live, said):
+def test_the_topics_condition_for_each_state_of_the_topics(live, said):
     assert assess.topics(["a"], live)[:2] == said
 
 
@@ -62,7 +62,7 @@ def test_topics(live, said):
     ],
     ids=["topic operator", "cluster operator"],
 )
-def test_an_error_is_read_in_both_of_strimzis_forms(condition):
+def test_errors_are_recognized_in_both_of_strimzis_forms(condition):
     live = {"metadata": {"generation": 2}, "status": {"observedGeneration": 2, "conditions": [condition]}}
     assert assess.topics(["a"], {"a": live}) == (
         "False", "TopicRefused", "KafkaTopic a: NotSupported: Replication factor change",
@@ -77,7 +77,7 @@ def test_an_error_is_read_in_both_of_strimzis_forms(condition):
         (RUNNING, {}, ("True", "Streaming")),
         (RUNNING, {"current": False}, ("False", "Changing")),
         (RUNNING, {"current": False, "live": strimzi("NotReady")}, ("False", "ConnectorRefused")),
-        (RUNNING, {"live": strimzi("NotReady")}, ("True", "Streaming")),  # Strimzi looks again every two minutes
+        (RUNNING, {"live": strimzi("NotReady")}, ("True", "Streaming")),  # Strimzi checks again every two minutes
         (None, {}, ("False", "Starting")),
         (None, {"live": strimzi("NotReady")}, ("False", "ConnectorRefused")),
         (ConnectorState("RUNNING", (), ""), {}, ("False", "Starting")),
@@ -86,7 +86,7 @@ def test_an_error_is_read_in_both_of_strimzis_forms(condition):
         (RUNNING, {"action": Action.HALT, "lost": "gone"}, ("False", "SlotLost")),
     ],
 )
-def test_the_connector_is_as_its_tasks_are(state, more, said):
+def test_the_connector_condition_for_each_state_of_its_tasks(state, more, said):
     given = {"live": strimzi("Ready"), "current": True, "action": Action.NONE, "lost": None, "recovery": Recovery()}
     given |= more
     assert assess.connector(given.pop("live"), state, **given)[:2] == said
@@ -130,11 +130,11 @@ def pod(waiting=None, ended=None, unscheduled=None):
         ),
     ],
 )  # fmt: skip
-def test_programs(live, pods, said):
+def test_a_program_condition_for_each_state_of_its_deployment_and_pods(live, pods, said):
     assert assess.program("producers", 2, False, live, pods)[:2] == said
 
 
-def test_a_consumer_that_can_not_write_is_not_ready_whatever_its_deployment_says():
+def test_a_consumer_that_can_not_write_is_not_ready_although_its_deployment_is():
     for live in (deployment(), deployment(available=1)):
         said = assess.program("consumers", 2, False, live, [], ["c-0: Cassandra has acknowledged nothing for 6 s"])
         assert said[:2] == ("False", "NotWriting")
@@ -154,18 +154,18 @@ def test_a_consumer_that_can_not_write_is_not_ready_whatever_its_deployment_says
         ({"containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]}, "ErrImagePull"),
     ],
 )
-def test_why_a_server_does_not_serve(status, said):
+def test_the_reason_why_a_server_is_not_ready_is_read_from_its_pods(status, said):
     found = assess.not_serving([{"metadata": {"name": "p"}, "status": status}])
     assert found == said if said is None else said in (found or "")
 
 
-def test_a_server_without_pods_or_whose_pod_ends():
+def test_a_server_without_pods_has_no_reason_and_a_terminating_pod_is_named():
     assert assess.not_serving([]) is None
     assert assess.not_serving([{"metadata": {"name": "p", "deletionTimestamp": "now"}}]) == "pod p is stopping"
 
 
 @pytest.mark.parametrize(("suspended", "reason"), [(True, "Suspended"), (False, "ScaledToZero")])
-def test_no_program_where_none_is_wanted(suspended, reason):
+def test_a_program_scaled_to_zero_is_ready_once_it_has_no_replicas(suspended, reason):
     none = deployment(replicas=0, available=0, updated=0)
     assert assess.program("producers", 0, suspended, none, [])[:2] == ("True", reason)
     assert assess.program("producers", 0, suspended, deployment(), [])[:2] == ("False", "Progressing")
@@ -181,11 +181,11 @@ def test_no_program_where_none_is_wanted(suspended, reason):
         (Proof(3, 5, NOW), ("False", "Different")),
     ],
 )
-def test_proofs(proof, said):
+def test_the_proven_condition_for_each_proof(proof, said):
     assert assess.proven(proof, False, None, NOW, KNOWN)[:2] == said
 
 
-def test_equal_says_by_what_completeness_is_known():
+def test_the_equal_message_states_how_completeness_is_known():
     assert assess.proven(Proof(0, 5, NOW), False, None, NOW, KNOWN).message == (
         "PostgreSQL and Cassandra are equal; completeness is known by ids: recent_trades, klines; sequence: order_book;"
         " arrival: latest_prices"
@@ -200,20 +200,20 @@ def test_equal_says_by_what_completeness_is_known():
         (False, True, ("True", "Equal")),
     ],
 )
-def test_an_old_proof_is_behind_only_when_it_gets_no_closer(gaining, suspended, said):
+def test_an_old_proof_is_behind_only_if_it_does_not_catch_up(gaining, suspended, said):
     state = CatchUp(distance_seconds=3600, since=NOW, gaining=gaining)
     assert assess.proven(Proof(0, 5, NOW - timedelta(hours=1)), suspended, state, NOW, KNOWN)[:2] == said
     different = assess.proven(Proof(1, 5, NOW - timedelta(hours=1)), suspended, state, NOW, KNOWN)
-    assert different.reason == "Different", "whatever else holds"
+    assert different.reason == "Different", "regardless of everything else"
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_ready_says_what_the_first_broken_part_says(part):
+def test_ready_repeats_the_reason_of_the_first_broken_part(part):
     broken = {**ALL_WELL, part: Assessment("False", "Broken", "why")}
     assert conditions.ready(broken, False) == ("False", "Broken", f"{part}: why")
 
 
-def test_what_is_not_proven_yet_keeps_nothing_from_being_ready():
+def test_a_missing_proof_does_not_prevent_ready():
     assert conditions.ready(ALL_WELL | {PROVEN: Assessment("Unknown", "NotYet", "")}, False)[:2] == (
         "True",
         "Capturing",
@@ -232,13 +232,13 @@ def test_a_transition_is_dated_only_when_the_status_changes():
     assert last[0]["lastTransitionTime"] == "2026-11-22T12:00:00Z"
 
 
-def test_all_conditions_are_there_once_and_what_was_not_looked_at_stays():
+def test_every_condition_exists_once_and_unassessed_ones_stay():
     first = conditions.merge([], {PARTS[0]: Assessment("True", "A", "a")}, 1, NOW)
     assert [condition["type"] for condition in first] == [READY, *PARTS]
     assert conditions.merge(first, {}, 5, NOW + timedelta(1)) == first
 
 
-def test_only_changes_are_reported():
+def test_only_changed_conditions_are_reported():
     def told(before, after):
         return [(c["type"], c["reason"]) for c in conditions.changed(before, after)]
 
@@ -254,7 +254,7 @@ def test_only_changes_are_reported():
     assert told(first, gone) == [(PARTS[0], "Progressing")]
 
 
-def test_the_status_is_what_the_schema_takes():
+def test_the_status_is_valid_by_the_schema():
     assessments = {
         **ALL_WELL,
         READY: Assessment("False", "A", "x" * 9000),
@@ -277,11 +277,11 @@ def test_the_status_is_what_the_schema_takes():
         ({}, {"a": {}}, {"a": {}}),
     ],
 )
-def test_a_patch_says_no_more_than_what_changed(before, after, patch):
+def test_a_patch_contains_only_changes(before, after, patch):
     assert merge_patch(before, after) == patch
 
 
-def test_a_connector_that_never_failed_leaves_no_trace():
+def test_the_recovery_of_a_connector_that_never_failed_is_empty():
     assert recovery_document(Recovery()) == {}
     kept = Recovery(restarts=1, restarted_at=NOW, snapshotting=True, allowed="x")
     assert recovery_of({"recovery": recovery_document(kept)}) == kept

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition is the feed's model in Kubernetes' words: both take and refuse the same documents."""
+"""The CustomResourceDefinition expresses the feed's model: both accept and refuse the same documents."""
 
 import copy
 import re
@@ -68,7 +68,7 @@ GOOD = {
 }
 GOOD = {name: doc for name, doc in GOOD.items() if doc.get("kind") == "CryptoFeed"}
 
-# A wrong apiVersion or kind finds no resource, and a name must be there, before any schema is asked.
+# A wrong apiVersion or kind matches no resource, and a name is required, before any schema is applied.
 REFUSED_ELSEWHERE = ("apiVersion", "kind", "metadata.name-missing", "feed")
 BAD_HERE = {
     f"{at}-{field}": doc
@@ -86,18 +86,18 @@ def model_takes(doc):
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_good_feed_is_taken_by_both(name):
+def test_a_valid_feed_is_accepted_by_model_and_crd(name):
     assert model_takes(GOOD[name])
     assert FEEDS.problems(GOOD[name]) == []
 
 
 @pytest.mark.parametrize("name", BAD_HERE)
-def test_a_bad_feed_is_refused_by_both(name):
+def test_an_invalid_feed_is_refused_by_model_and_crd(name):
     assert not model_takes(BAD_HERE[name])
     assert FEEDS.problems(BAD_HERE[name])
 
 
-def test_there_are_enough_bad_feeds_to_tell():
+def test_there_are_more_than_thirty_invalid_feeds():
     assert len(BAD_HERE) > 30
 
 
@@ -122,7 +122,7 @@ PATHS = [path for path in leaves(FULL["spec"]) if path] + [("symbols", "names"),
 
 
 @given(path=st.sampled_from(PATHS), value=st.sampled_from(VALUES))
-def test_whatever_one_field_is_given_both_say_the_same(path, value):
+def test_model_and_crd_agree_on_any_value_of_a_field(path, value):
     doc = copy.deepcopy(FULL)
     *parents, last = path
     at = doc["spec"]
@@ -133,12 +133,12 @@ def test_whatever_one_field_is_given_both_say_the_same(path, value):
 
 
 @given(name=st.one_of(st.sampled_from([v for v in VALUES if isinstance(v, str)]), st.from_regex(r"[a-z-]{0,31}")))
-def test_whatever_the_name_both_say_the_same(name):
+def test_model_and_crd_agree_on_any_name(name):
     doc = MINIMAL | {"metadata": {"name": name}}
     assert model_takes(doc) == (FEEDS.problems(doc) == []), FEEDS.problems(doc)
 
 
-def test_a_market_of_any_script_is_named_in_the_spec_its_alerts_and_the_status() -> None:
+def test_a_market_in_any_script_is_accepted_in_spec_alerts_and_status() -> None:
     names = ["币安人生USDT", "这是测试币456"]
     doc = document(
         symbols={"names": names}, alerts=[{"symbol": names[0], "above": 0.00001}], streams={"latestPrices": {}}
@@ -159,7 +159,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_decides_the_meaning_of_stored_rows_can_not_be_changed(name):
+def test_fields_that_define_stored_rows_are_immutable(name):
     before, after = CHANGES[name]
     with pytest.raises(FeedError):
         parse(after).refuse_changes(parse(before))
@@ -167,7 +167,7 @@ def test_what_decides_the_meaning_of_stored_rows_can_not_be_changed(name):
     assert "use another feed" in problem
 
 
-def test_all_else_can_be_changed():
+def test_all_other_fields_can_be_changed():
     before = document(exchange="binance-us", streams={"recentTrades": {"kind": "trade"}}, scaling={"partitions": 96})
     parse(FULL).refuse_changes(parse(before))
     assert FEEDS.problems(FULL, before) == []
@@ -175,7 +175,7 @@ def test_all_else_can_be_changed():
     assert FEEDS.problems(without_trades, before) == []
 
 
-def test_trades_may_leave_and_come_back_but_not_as_another_kind():
+def test_trades_can_be_removed_and_added_again_but_not_as_another_kind():
     status = {"status": {"tradesKind": "aggregate"}}
     without = document() | status
     assert FEEDS.problems(document(streams=TRADES) | status, without) == []
@@ -205,13 +205,13 @@ def test_every_list_and_string_is_bounded():
             assert "enum" in node or "minimum" in node, path
 
 
-def test_explain_is_a_manual():
+def test_every_field_has_a_description():
     for path, node in nodes(FEEDS.schema):
         if not path.startswith(".metadata") and not path.endswith("[]"):
             assert node.get("description", "").endswith("."), path
 
 
-def test_the_documents_meanings_are_the_descriptions():
+def test_the_documented_meanings_equal_the_descriptions():
     described = {path.removeprefix("."): node.get("description") for path, node in nodes(FEEDS.schema)}
     rows = re.findall(
         r"^\| `(spec\.[A-Za-z0-9.\[\]]+)` \|.*\| (.+) \|$", (ROOT / "docs" / "feed.md").read_text(), re.MULTILINE
@@ -221,23 +221,23 @@ def test_the_documents_meanings_are_the_descriptions():
         assert meaning == described[path], path
 
 
-def test_defaults_are_the_models():
+def test_the_defaults_equal_the_models():
     made = copy.deepcopy(MINIMAL)
     FEEDS.fill(made)
     assert made["spec"] == parse(MINIMAL).spec.model_dump(by_alias=True, exclude_none=True)
 
 
-def test_what_a_field_without_a_string_below_it_is_called_comes_from_its_model():
+def test_a_field_without_a_docstring_is_described_by_its_model():
     described = field_descriptions(feed)
     assert "symbols" not in described["Spec"]
     assert FEEDS.schema["properties"]["spec"]["properties"]["symbols"]["description"].startswith("What to capture")
 
 
-def test_the_columns_are_those_that_a_user_sees():
+def test_kubectl_shows_the_documented_columns():
     (version,) = definition()["spec"]["versions"]
     shown = [column["name"].upper() for column in version["additionalPrinterColumns"] if not column.get("priority")]
     assert shown == ["SYMBOLS", "READY", "REASON", "LAG", "PROVEN", "AGE"]
 
 
-def test_the_chart_has_the_definition_as_it_is():
+def test_the_crd_in_the_chart_is_up_to_date():
     assert (ROOT / "charts" / "files" / "crd.yaml").read_text() == text(), "run `make crd`"

@@ -1,4 +1,4 @@
-"""Whatever exception a pass meets, the feed's conditions and an event say it in words, and the other steps are done."""
+"""Any exception during a pass is reported in the feed's conditions and an event, and the other steps are done."""
 
 from typing import Any
 from unittest.mock import ANY
@@ -59,7 +59,7 @@ def everything_said(world):
 
 
 @calls(reconciled)
-def test_a_pass_says_what_failed_and_goes_on_later(monkeypatch, double, name):
+def test_a_failing_pass_reports_the_error_and_is_retried(monkeypatch, double, name):
     world = made()
     with monkeypatch.context() as patch:
         broken(patch, double, name, UnicodeDecodeError("utf-8", b"\x82", 0, 1, "invalid start byte"))
@@ -72,7 +72,7 @@ def test_a_pass_says_what_failed_and_goes_on_later(monkeypatch, double, name):
 
 
 @calls(lambda world: world.delete())
-def test_a_deletion_says_what_failed_and_goes_on_later(monkeypatch, double, name):
+def test_a_failing_deletion_reports_the_error_and_is_retried(monkeypatch, double, name):
     world = made()
     with monkeypatch.context() as patch:
         broken(patch, double, name, UnicodeDecodeError("utf-8", b"\x82", 0, 1, "invalid start byte"))
@@ -88,7 +88,7 @@ def test_a_deletion_says_what_failed_and_goes_on_later(monkeypatch, double, name
     assert not world.slots
 
 
-def test_one_object_that_is_not_accepted_stops_no_other_step():
+def test_a_refused_object_does_not_stop_other_steps():
     world = World(streams=STREAMS)
     world.run()
     world.not_accepted["majors-producer"] = "spec.egress[1]: no"
@@ -105,7 +105,7 @@ def test_one_object_that_is_not_accepted_stops_no_other_step():
     assert world.said("Ready")[0] == "True"
 
 
-def test_a_status_that_is_not_accepted_still_gets_its_conditions(monkeypatch):
+def test_conditions_are_written_even_if_the_status_is_refused(monkeypatch):
     """As when the exchange lists a name that the schema of the status does not accept."""
     world = World(streams=STREAMS)
     accept = doubles.Api.set_status
@@ -124,7 +124,7 @@ def test_a_status_that_is_not_accepted_still_gets_its_conditions(monkeypatch):
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
 
 
-def test_an_api_server_that_is_away_ends_a_pass_at_once(monkeypatch):
+def test_an_unreachable_api_server_ends_a_pass_immediately(monkeypatch):
     """Every further call would wait for its time limit."""
     world = World(streams=STREAMS)
     world.run()
@@ -144,5 +144,5 @@ def test_an_api_server_that_is_away_ends_a_pass_at_once(monkeypatch):
         (KeyError("tasks"), "KeyError: 'tasks'"),
     ],
 )
-def test_exceptions_in_words(error, said):
+def test_exceptions_are_described_in_words(error, said):
     assert said in describe(error)

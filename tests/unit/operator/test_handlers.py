@@ -16,7 +16,7 @@ BODY = kopf.Body({"metadata": {"name": "majors"}})
 
 
 class Passes:
-    """Stands in for reconcile and tear_down."""
+    """Replaces reconcile and tear_down."""
 
     def __init__(self):
         self.made = []
@@ -54,21 +54,21 @@ def counted(world, outcome):
     )
 
 
-def test_a_pass_that_is_done_asks_for_no_other(world, handled, passes):
+def test_a_completed_pass_is_not_repeated(world, handled, passes):
     handled.changed(name="majors", body=BODY)
     assert passes.made == [("majors", False)]
     assert counted(world, "done") == 1
 
 
 @pytest.mark.parametrize("handler", ["changed", "resumed", "drifted", "deleted"])
-def test_what_waits_is_come_back_to(handled, passes, handler):
+def test_an_unfinished_pass_is_retried_after_its_delay(handled, passes, handler):
     passes.outcome = Outcome(7.0, "Kafka")
     with pytest.raises(kopf.TemporaryError, match="Kafka") as raised:
         getattr(handled, handler)(name="majors", body=BODY)
     assert raised.value.delay == 7.0
 
 
-def test_an_operator_that_starts_applies_everything(handled, passes):
+def test_a_starting_operator_applies_everything(handled, passes):
     handled.resumed(name="majors", body=BODY)
     assert passes.made == [("majors", True)]
 
@@ -103,7 +103,7 @@ def test_a_pass_that_failed_in_part_is_counted_as_failed(world, handled, passes,
     assert counted(world, counted_as) == 1
 
 
-def test_one_feed_is_seen_to_by_one_pass_at_a_time(handled, passes):
+def test_a_feed_has_one_pass_at_a_time(handled, passes):
     inside, go = threading.Event(), threading.Event()
 
     def hold():
@@ -115,7 +115,7 @@ def test_one_feed_is_seen_to_by_one_pass_at_a_time(handled, passes):
     first.start()
     assert inside.wait(10)
     handled.drifted(name="majors", body=BODY)
-    assert passes.made == [("majors", False)], "the timer leaves alone what is being seen to"
+    assert passes.made == [("majors", False)], "the timer skips a feed that a pass is working on"
     passes.during = None
     handled.drifted(name="others", body=BODY)
     assert passes.made[-1] == ("others", False)
@@ -125,7 +125,7 @@ def test_one_feed_is_seen_to_by_one_pass_at_a_time(handled, passes):
     assert passes.made[-1] == ("majors", False)
 
 
-def test_the_timer_leaves_to_a_change_what_it_comes_back_to(handled, passes):
+def test_the_timer_skips_a_feed_whose_change_is_being_retried(handled, passes):
     passes.outcome = Outcome(30.0, "topics")
     with pytest.raises(kopf.TemporaryError):
         handled.changed(name="majors", body=BODY)
@@ -137,7 +137,7 @@ def test_the_timer_leaves_to_a_change_what_it_comes_back_to(handled, passes):
     assert len(passes.made) == 3
 
 
-def test_kopf_bears_the_projects_own_names_and_looks_at_nothing_cluster_wide():
+def test_kopf_uses_the_projects_finalizer_and_no_cluster_wide_access():
     settings = kopf.OperatorSettings()
     configure(settings)
     assert settings.persistence.finalizer == "cryptocdc.io/finalizer"

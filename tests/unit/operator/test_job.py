@@ -39,14 +39,14 @@ def test_a_job_is_valid_and_locked_down(task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_it_is_tried_once_and_goes_after_a_while(task):
+def test_a_job_is_tried_once_and_expires(task):
     spec = made(task)["spec"]
     assert (spec["backoffLimit"], spec["template"]["spec"]["restartPolicy"]) == (0, "Never")
     assert spec["ttlSecondsAfterFinished"] > 3600
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_no_deployment_and_no_service_takes_its_pod_for_one_of_theirs(task):
+def test_no_deployment_or_service_selects_the_pod_of_a_job(task):
     labels = made(task)["spec"]["template"]["metadata"]["labels"]
     assert labels["app.kubernetes.io/component"] == task
 
@@ -78,14 +78,14 @@ def test_a_verification_compares_both_databases_and_passes_its_arguments_on():
     assert {SETTINGS.postgres_secret, SETTINGS.kafka_consumer_secret, SETTINGS.writer_secret} <= mounted(document)
 
 
-def test_a_backfill_asks_the_exchange_that_the_feed_captures_from():
+def test_a_backfill_uses_the_exchange_of_the_feed():
     document = made("backfill", "--symbol", "BTCUSDT")
     assert told(document)["CRYPTOCDC_REST_URL"] == SETTINGS.simulator_rest_url
     assert container(document)["image"] == SETTINGS.producer_image
     assert not {SETTINGS.cassandra_secret, SETTINGS.writer_secret} & mounted(document)
 
 
-def test_a_replay_puts_dead_letters_back_with_the_consumers_login():
+def test_a_replay_uses_the_consumers_login():
     document = made("replay")
     assert container(document)["args"][:2] == ["dlq", "replay"]
     assert told(document)["CRYPTOCDC_KAFKA_USERNAME"] == SETTINGS.kafka_consumer_secret

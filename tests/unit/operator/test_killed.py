@@ -1,4 +1,4 @@
-"""An operator that dies in the middle of whatever it does: the next one comes to the same end."""
+"""An operator is killed at any step: the next one reaches the same state."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_operator_killed_at_any_step_comes_to_the_same_end(edit):
+def test_an_operator_killed_at_any_step_reaches_the_same_state(edit):
     begun = World(streams=STREAMS)
     if edit != "made":
         begun.run()

@@ -1,4 +1,4 @@
-"""A namespace that is deleted with a feed in it ends: pods go first, and with them who would take finalizers away."""
+"""A namespace with a feed can be deleted, although the pods that would remove finalizers are deleted first."""
 
 from unittest.mock import ANY
 
@@ -51,7 +51,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("ends_after", [3, 10_000])
-def test_an_operator_that_ends_with_its_namespace_takes_the_finalizers_away(world, ends_after):
+def test_an_operator_that_ends_with_its_namespace_removes_the_finalizers(world, ends_after):
     world.namespace_ends = True
     clock = Clock(world, ends_after)
     release_all(Api(world), SETTINGS, lambda: clock.now, clock.sleep)
@@ -60,7 +60,7 @@ def test_an_operator_that_ends_with_its_namespace_takes_the_finalizers_away(worl
     assert clock.now <= 21, "before it is killed"
 
 
-def test_an_operator_that_only_restarts_leaves_them(world):
+def test_an_operator_that_only_restarts_keeps_the_finalizers(world):
     Handlers(world.operator, Progress(), kopf.OperatorRegistry()).ended()
     assert finalizers(world, "CryptoFeed") == [
         ["cryptocdc.io/finalizer"],
@@ -69,7 +69,7 @@ def test_an_operator_that_only_restarts_leaves_them(world):
     assert finalizers(world, "KafkaTopic")[0] == [TOPICS]
 
 
-def test_a_cluster_that_does_not_answer_does_not_keep_the_operator_from_ending(world, monkeypatch, caplog):
+def test_an_unreachable_api_server_does_not_prevent_the_operator_from_stopping(world, monkeypatch, caplog):
     def fail(*_):
         raise OSError("no route to host")
 
@@ -78,7 +78,7 @@ def test_a_cluster_that_does_not_answer_does_not_keep_the_operator_from_ending(w
     assert "no route to host" in caplog.text
 
 
-def test_a_feed_that_is_deleted_with_its_namespace_waits_for_nothing(world):
+def test_a_feed_deleted_with_its_namespace_waits_for_nothing(world):
     world.namespace_ends = True
     world.secrets, world.unreachable = {}, {"PostgreSQL": "gone", "Connect": "gone"}
     assert world.delete(passes=1)
@@ -87,7 +87,7 @@ def test_a_feed_that_is_deleted_with_its_namespace_waits_for_nothing(world):
 @pytest.mark.parametrize(
     ("metadata", "ends"), [({}, False), ({"deletionTimestamp": "2026-11-28T06:00:00Z"}, True), (None, False)]
 )
-def test_whether_the_namespace_ends(monkeypatch, metadata, ends):
+def test_a_namespace_with_a_deletion_timestamp_is_ending(monkeypatch, metadata, ends):
     monkeypatch.setattr(KubernetesCluster, "__init__", lambda *_: None)
     cluster = KubernetesCluster(ANY, "cdc")
     cluster._namespace = "cdc"

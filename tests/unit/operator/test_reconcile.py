@@ -32,7 +32,7 @@ def reconciled(world):
     assert world.said("Ready")[0] == "True", world.condition("Ready")
 
 
-def test_from_nothing_to_ready(world):
+def test_a_new_feed_becomes_ready(world):
     assert world.said("Ready") == ("True", "Capturing")
     assert all(world.said(part)[0] == "True" for part in PARTS)
     assert world.names("KafkaTopic") == [
@@ -81,8 +81,8 @@ def test_alerts_add_and_remove_an_alerter_and_restart_nothing_else(world):
     assert "majors-alerter" not in world.names("NetworkPolicy")
 
 
-def test_a_platform_without_the_analyzers_login_still_runs_feeds_that_have_none():
-    """A platform that is older than the analyzers: `helm upgrade` does not apply its manifests."""
+def test_feeds_without_analytics_run_without_the_analyzers_login():
+    """A platform from before the analyzers: `helm upgrade` does not apply its manifests."""
     world = World(streams=STREAMS)
     world.secrets.pop("cryptocdc-analyzer", None)
     reconciled(world)
@@ -101,13 +101,13 @@ def test_analytics_add_and_remove_analyzers(world):
     assert "majors-analyzer" not in world.names("Deployment")
 
 
-def test_a_pass_over_what_is_as_it_should_be_changes_nothing(world):
+def test_a_pass_over_an_up_to_date_feed_changes_nothing(world):
     before, runs, events = world.state(), world.schema_runs, len(world.events)
     assert world.reconcile().retry_after_s is None
     assert (world.state(), world.schema_runs, len(world.events)) == (before, runs, events)
 
 
-def test_an_operator_that_starts_runs_the_statements_of_its_version(world):
+def test_a_starting_operator_runs_the_statements_of_its_version(world):
     runs = world.schema_runs
     world.reconcile(everything=True)
     assert world.schema_runs == runs + 1
@@ -127,7 +127,7 @@ def test_an_operator_that_starts_runs_the_statements_of_its_version(world):
         ("PodMonitor", "majors"),
     ],
 )
-def test_what_somebody_removes_comes_back(world, kind, name):
+def test_removed_objects_are_recreated(world, kind, name):
     before = world.state()
     del world.objects[kind, name]
     reconciled(world)
@@ -135,7 +135,7 @@ def test_what_somebody_removes_comes_back(world, kind, name):
     assert world.state() == before
 
 
-def test_what_somebody_changes_is_set_right(world):
+def test_manual_changes_are_reverted(world):
     deployment(world)["spec"]["replicas"] = 5
     world.objects["KafkaConnector", "majors"]["spec"]["config"]["slot.name"] = "mine"
     reconciled(world)
@@ -143,7 +143,7 @@ def test_what_somebody_changes_is_set_right(world):
     assert world.objects["KafkaConnector", "majors"]["spec"]["config"]["slot.name"] == "majors_slot"
 
 
-def test_statements_are_run_once_however_long_something_else_is_wrong(world):
+def test_statements_are_run_once_even_if_another_step_keeps_failing(world):
     world.edit(symbols={"top": {"count": 1, "quote": "NOSUCH"}}, retention={"cassandra": "5d"})
     world.reconcile()
     runs = world.schema_runs
@@ -153,8 +153,8 @@ def test_statements_are_run_once_however_long_something_else_is_wrong(world):
     assert world.schema_runs == runs
 
 
-def test_what_a_setting_no_longer_asks_for_goes(world):
-    """A setting comes with a new operator, which looks at everything once."""
+def test_objects_of_disabled_settings_are_removed(world):
+    """A setting changes with a new operator, which checks everything once."""
     world.settings = world.settings.model_copy(update={"network_policies": False, "pod_monitors": False})
     reconciled(world)
     world.reconcile(everything=True)
@@ -162,14 +162,14 @@ def test_what_a_setting_no_longer_asks_for_goes(world):
     assert world.names("PodMonitor") == []
 
 
-def test_a_table_that_somebody_drops_is_made_again(world):
+def test_a_dropped_table_is_recreated(world):
     world.tables.discard("majors.klines")
     reconciled(world)
     assert "majors.klines" in world.tables
     assert ("Warning", "TablesMadeAgain", "missing: majors.klines") in world.events
 
 
-def test_suspend_stops_the_capture_and_keeps_all(world):
+def test_suspend_stops_the_capture_and_keeps_everything(world):
     world.edit(suspend=True)
     reconciled(world)
     assert world.said("Ready") == ("True", "Suspended")
@@ -196,7 +196,7 @@ def test_a_feed_can_be_suspended_while_connect_is_down(world):
     assert deployment(world)["spec"]["replicas"] == 0
 
 
-def test_scaling_changes_numbers_alone(world):
+def test_scaling_changes_only_replicas(world):
     template = json.dumps(deployment(world)["spec"]["template"])
     world.edit(scaling={"producers": 3, "consumers": 2})
     reconciled(world)
@@ -209,7 +209,7 @@ def test_scaling_changes_numbers_alone(world):
     assert world.names("PodDisruptionBudget") == []
 
 
-def test_retention_reaches_kafka_and_the_consumers_and_leaves_the_producers_alone(world):
+def test_retention_changes_topics_and_consumers_but_not_producers(world):
     producers = json.dumps(deployment(world)["spec"])
     consumers = json.dumps(deployment(world, "consumer")["spec"])
     world.edit(retention={"kafka": "2h", "postgres": "5d"})
@@ -235,7 +235,7 @@ def test_a_new_stream_is_captured_only_once_the_connector_carries_it(world):
     assert json.dumps(deployment(world)["spec"]["template"]) != template
 
 
-def test_a_stream_that_leaves_is_carried_on(world):
+def test_a_removed_stream_is_still_carried(world):
     """Its producers write until they are replaced; it may come back."""
     config, consumers = carried(world), json.dumps(deployment(world, "consumer")["spec"])
     producers = json.dumps(deployment(world)["spec"])
@@ -250,7 +250,7 @@ def test_a_stream_that_leaves_is_carried_on(world):
     assert world.feed()["status"]["tradesKind"] == "aggregate"
 
 
-def test_it_is_carried_on_also_while_postgres_is_away(world):
+def test_a_removed_stream_is_still_carried_while_postgres_is_down(world):
     config = carried(world)
     world.edit(streams={"recentTrades": None, "klines": {}})
     reconciled(world)
@@ -263,7 +263,7 @@ def carried(world):
     return world.objects["KafkaConnector", "majors"]["spec"]["config"]["table.include.list"].split(",")
 
 
-def test_trades_of_another_kind_are_refused_in_the_databases_words(world):
+def test_trades_of_another_kind_are_refused_with_the_databases_message(world):
     world.held_kind["majors"] = "aggregate"
     world.edit(streams={"recentTrades": {"kind": "trade"}})
     world.reconcile()
@@ -280,7 +280,7 @@ def test_trades_of_another_kind_are_refused_in_the_databases_words(world):
         (lambda w: w.unreachable.update({"Cassandra": "refused"}), "CassandraUnreachable", "refused"),
     ],
 )
-def test_a_platform_that_is_not_there_is_named_and_waited_for(missing, reason, named):
+def test_a_missing_platform_is_named_and_waited_for(missing, reason, named):
     world = World()
     before = copy.deepcopy(world.secrets)
     missing(world)
@@ -294,7 +294,7 @@ def test_a_platform_that_is_not_there_is_named_and_waited_for(missing, reason, n
     reconciled(world)
 
 
-def test_feeds_stand_side_by_side(world):
+def test_feeds_do_not_affect_each_other(world):
     before = world.state()
     world.make_feed("others", streams={"klines": {}})
     world.run("others")
@@ -317,7 +317,7 @@ def test_a_simulated_feed_has_an_identity_of_its_own():
     assert world.names("Deployment") == ["majors-api", "majors-consumer", "majors-producer"]
 
 
-def test_a_stream_that_the_venue_lacks_refuses_the_feed_whenever_it_is_added(world, monkeypatch):
+def test_a_stream_that_the_venue_lacks_is_refused_at_any_time(world, monkeypatch):
     offers = {table: offer for table, offer in VENUES["binance"].offers.items() if table != "order_book"}
     monkeypatch.setitem(VENUES, "binance", replace(VENUES["binance"], offers=offers))
     world.edit(streams={"klines": {}, "orderBook": {}})
@@ -326,7 +326,7 @@ def test_a_stream_that_the_venue_lacks_refuses_the_feed_whenever_it_is_added(wor
     assert "spec.streams.orderBook: binance does not have it" in world.condition("Ready")["message"]
 
 
-def test_an_api_that_is_switched_off_goes_with_all_that_stood_beside_it(world):
+def test_disabling_the_api_removes_all_of_its_objects(world):
     world.settings = SETTINGS.model_copy(update={"api_replicas": 2})
     reconciled(world)
     assert world.names("PodDisruptionBudget") == ["majors-api"]
@@ -339,7 +339,7 @@ def test_an_api_that_is_switched_off_goes_with_all_that_stood_beside_it(world):
     assert world.said("ApiReady") == ("True", "Running")
 
 
-def test_an_api_that_does_not_start_is_reported_and_stops_nothing(world):
+def test_an_api_that_does_not_start_is_reported_without_affecting_others(world):
     symbols = {"names": ["ETHUSDT", "SOLUSDT"]}
     world.objects["Deployment", "majors-api"]["status"]["availableReplicas"] = 0
     world.edit(symbols=symbols)

@@ -1,4 +1,4 @@
-"""A failed connector is restarted with back-off; a lost slot healed by at most two new snapshots; then it is said."""
+"""A failed connector is restarted with back-off; a lost slot leads to at most two new snapshots, then to a halt."""
 
 import itertools
 from datetime import timedelta
@@ -38,15 +38,15 @@ SLOT = Slot("majors_slot", 100, True, "reserved", 0)
     [
         (SLOT, 100, None),
         (SLOT, 120, None),  # committed, and not yet confirmed to the slot
-        (SLOT, None, None),  # a connector that is new has lost nothing
+        (SLOT, None, None),  # a new connector has lost nothing
         (None, None, None),
-        (SLOT, 0, None),  # a position that says nothing of the log
+        (SLOT, 0, None),  # a position without an LSN
         (None, 100, "gone"),
         (Slot("majors_slot", 100, False, "lost", 0), 100, "removed log"),
         (Slot("majors_slot", 101, False, "reserved", 0), 100, "not the one"),
     ],
 )
-def test_when_a_slot_is_lost(slot, position, why):
+def test_the_conditions_under_which_a_slot_is_lost(slot, position, why):
     told = lost(slot, position)
     assert (told is None) == (why is None)
     assert (why or "") in (told or "")
@@ -61,7 +61,7 @@ def test_when_a_slot_is_lost(slot, position, why):
     ],
     ids=["gone", "invalidated", "another one"],
 )
-def test_a_lost_slot_is_healed_by_a_new_snapshot(world, breaks):
+def test_a_lost_slot_is_recovered_by_a_new_snapshot(world, breaks):
     breaks(world)
     world.reconcile()
     assert world.said("ConnectorReady") == ("False", "SnapshotAgain")
@@ -74,7 +74,7 @@ def test_a_lost_slot_is_healed_by_a_new_snapshot(world, breaks):
     assert [reason for _, reason, _ in world.events].count("SnapshotBegun") == 1
 
 
-def test_a_third_loss_halts_and_says_so_until_it_is_allowed(world):
+def test_a_third_loss_halts_the_connector_until_permission_is_given(world):
     for _ in range(3):
         world.lose_slot()
         passes(world)
@@ -84,10 +84,10 @@ def test_a_third_loss_halts_and_says_so_until_it_is_allowed(world):
     assert world.objects["KafkaConnector", "majors"]["spec"]["state"] == "stopped"
     passes(world, 20)
     assert world.snapshots == 3
-    assert [reason for _, reason, _ in world.events].count("SlotLost") == 3, "two healed, one halted: told once"
+    assert [reason for _, reason, _ in world.events].count("SlotLost") == 3, "two recovered, one halted: reported once"
     world.unreachable = {"PostgreSQL": "connection refused"}
     passes(world)
-    assert world.objects["KafkaConnector", "majors"]["spec"]["state"] == "stopped", "not known to be whole again"
+    assert world.objects["KafkaConnector", "majors"]["spec"]["state"] == "stopped", "not known to be complete again"
     world.unreachable = {}
     world.feed()["metadata"]["annotations"][NEW_SNAPSHOT] = "now"
     passes(world)
@@ -95,7 +95,7 @@ def test_a_third_loss_halts_and_says_so_until_it_is_allowed(world):
     assert world.snapshots == 4
 
 
-def test_the_count_is_forgotten_after_an_hour_without_loss(world):
+def test_the_count_of_losses_is_reset_after_an_hour_without_loss(world):
     world.lose_slot()
     passes(world)
     later(world, minutes=59)
@@ -106,7 +106,7 @@ def test_the_count_is_forgotten_after_an_hour_without_loss(world):
     assert "recovery" not in world.feed()["status"]
 
 
-def test_nothing_is_taken_for_lost_while_postgres_does_not_answer(world):
+def test_no_slot_counts_as_lost_while_postgres_does_not_respond(world):
     world.unreachable = {"PostgreSQL": "connection refused"}
     world.lose_slot()
     passes(world, 3)
@@ -115,7 +115,7 @@ def test_nothing_is_taken_for_lost_while_postgres_does_not_answer(world):
     assert world.snapshots == 1
 
 
-def test_a_snapshot_that_was_begun_goes_on_when_postgres_is_back(world):
+def test_an_interrupted_snapshot_continues_when_postgres_is_back(world):
     world.lose_slot()
     world.reconcile()
     world.unreachable = {"PostgreSQL": "connection refused"}
@@ -127,7 +127,7 @@ def test_a_snapshot_that_was_begun_goes_on_when_postgres_is_back(world):
     assert world.snapshots == 2
 
 
-def test_a_slot_is_healed_while_the_feeds_last_edit_is_refused(world):
+def test_a_slot_is_recovered_while_the_feeds_last_edit_is_refused(world):
     world.held_kind["majors"] = "aggregate"
     world.edit(streams={"klines": {}, "recentTrades": {"kind": "trade"}})
     world.lose_slot()
@@ -139,8 +139,8 @@ def test_a_slot_is_healed_while_the_feeds_last_edit_is_refused(world):
 
 
 @pytest.mark.parametrize("suspend", [False, True])
-def test_a_lost_slot_of_a_connector_that_failed_itself_is_healed(world, suspend):
-    """Strimzi does not stop it, whatever its KafkaConnector says."""
+def test_a_lost_slot_of_a_failed_connector_is_recovered(world, suspend):
+    """Strimzi does not stop it, whatever state its KafkaConnector requests."""
     world.edit(suspend=suspend)
     world.run()
     world.fail_connector()
@@ -150,8 +150,8 @@ def test_a_lost_slot_of_a_connector_that_failed_itself_is_healed(world, suspend)
     assert world.snapshots == 2
 
 
-def test_a_halted_connector_that_failed_itself_is_stopped_all_the_same(world):
-    """Connect would start it at its own next start, and pass over what the lost slot had."""
+def test_a_halted_connector_that_has_failed_is_stopped_too(world):
+    """Connect would start it at its own next start, and skip what the lost slot had."""
     for _ in range(2):
         world.lose_slot()
         passes(world)
@@ -172,7 +172,7 @@ def test_a_failed_task_is_restarted_and_seen_before_strimzi_says_so(world):
     assert world.restarts == 1
 
 
-def test_a_task_that_fails_again_and_again_is_restarted_more_and_more_seldom(world):
+def test_a_repeatedly_failing_task_is_restarted_with_back_off(world):
     restarted = []
     for _ in range(600):
         world.fail_task()
@@ -188,7 +188,7 @@ def test_a_task_that_fails_again_and_again_is_restarted_more_and_more_seldom(wor
     assert world.feed()["status"]["recovery"]["restarts"] == len(restarted)
 
 
-def test_restarts_are_forgotten_once_it_runs_well(world):
+def test_restarts_are_reset_once_the_task_keeps_running(world):
     world.fail_task()
     passes(world, 2)
     later(world, minutes=11)

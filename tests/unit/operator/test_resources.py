@@ -1,4 +1,4 @@
-"""What is made for a feed in Kubernetes: golden where others rely on it, and all of it valid by the true schemas."""
+"""A feed's objects in Kubernetes: exact where others rely on them, and all valid by the real schemas."""
 
 import json
 from typing import Any
@@ -39,13 +39,13 @@ LABELS = {
     ],
     ids=["usual", "other"],
 )  # fmt: skip
-def test_all_is_valid_by_the_true_schemas(name, settings):
+def test_every_object_is_valid_by_its_schema(name, settings):
     for made in everything(settings, **FEEDS[name]):
         assert problems(made) == [], made["metadata"]["name"]
 
 
 @pytest.mark.parametrize("name", FEEDS)
-def test_all_bears_the_feeds_labels_and_belongs_to_it(name):
+def test_every_object_has_the_feeds_labels_and_owner(name):
     for made in everything(**FEEDS[name]):
         assert made["metadata"]["labels"].items() >= LABELS.items()
         owners = made["metadata"].get("ownerReferences")
@@ -55,7 +55,7 @@ def test_all_bears_the_feeds_labels_and_belongs_to_it(name):
             assert owners == [OWNER.reference]
 
 
-def test_the_topics():
+def test_every_topic_of_the_plan_becomes_a_kafka_topic():
     made = {t["metadata"]["name"]: t["spec"] for t in everything(streams=STREAMS) if t["kind"] == "KafkaTopic"}
     assert {name: spec["topicName"] for name, spec in made.items()} == {
         "my-feed.my-feed.recent-trades": "my_feed.my_feed.recent_trades",
@@ -77,7 +77,7 @@ def test_the_topics():
     }
 
 
-def test_the_connector():
+def test_the_connector_resource_has_strimzis_form():
     made = one("KafkaConnector", "my-feed", streams={"klines": {}})
     assert made["metadata"]["labels"]["strimzi.io/cluster"] == "cryptocdc"
     spec = made["spec"]
@@ -90,7 +90,7 @@ def test_the_connector():
     assert one("KafkaConnector", "my-feed-sim", **FEEDS["simulated"])["spec"]["config"]["topic.prefix"] == "my_feed_sim"
 
 
-def test_a_producers_environment():
+def test_a_producer_has_the_expected_environment():
     assert environment(one("Deployment", "my-feed-producer", streams=STREAMS)) == {
         "CRYPTOCDC_FEED": "/etc/cryptocdc/feed.yaml",
         "CRYPTOCDC_SOURCE": "exchange",
@@ -110,14 +110,14 @@ def test_a_producers_environment():
     }
 
 
-def test_a_consumer_knows_nothing_of_postgres_and_a_producer_nothing_of_cassandra():
+def test_a_consumer_gets_no_postgres_settings_and_a_producer_no_cassandra_settings():
     made = {c: environment(one("Deployment", f"my-feed-{c}", streams=STREAMS)) for c in PROGRAMS}
     assert not any("POSTGRES" in name for name in made["consumer"])
     assert not any("CASSANDRA" in name for name in made["producer"])
     assert made["consumer"]["CRYPTOCDC_CASSANDRA_DATACENTER"] == "dc1"
 
 
-def test_an_apis_environment():
+def test_an_api_has_the_expected_environment():
     settings = SETTINGS.model_copy(
         update={"api_token_secret": "visitors", "api_redis_secret": "cache", "api_requests_per_s": 20.0}
     )
@@ -146,7 +146,7 @@ def test_an_apis_environment():
     }
 
 
-def test_an_apis_environment_is_what_it_reads():
+def test_an_api_gets_only_variables_that_it_reads():
     told = environment(one("Deployment", "my-feed-api", streams=STREAMS))
     read = {
         group.variable(field)
@@ -156,7 +156,7 @@ def test_an_apis_environment_is_what_it_reads():
     assert set(told) - read - {f"{variable}_FILE" for variable in read} == {"FORWARDED_ALLOW_IPS"}
 
 
-def test_an_api_reads_cassandra_with_the_login_that_can_do_nothing_else():
+def test_an_api_uses_the_read_only_cassandra_login():
     pods = {c: one("Deployment", f"my-feed-{c}", streams=STREAMS)["spec"]["template"]["spec"] for c in PROGRAMS}
     given = {
         component: {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
@@ -166,13 +166,13 @@ def test_an_api_reads_cassandra_with_the_login_that_can_do_nothing_else():
     assert SETTINGS.reader_secret not in given["producer"] | given["consumer"]
 
 
-def test_a_consumer_writes_with_a_login_that_makes_no_keyspace():
+def test_a_consumer_uses_the_writers_cassandra_login():
     pod = one("Deployment", "my-feed-consumer", streams=STREAMS)["spec"]["template"]["spec"]
     given = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
     assert given == {"cryptocdc-consumer", "cryptocdc-cluster-ca-cert", "cryptocdc-writer"}
 
 
-def test_an_api_is_ready_when_it_can_answer_and_alive_as_every_program():
+def test_an_api_has_its_own_readiness_and_the_common_liveness_probe():
     (container,) = one("Deployment", "my-feed-api", streams=STREAMS)["spec"]["template"]["spec"]["containers"]
     assert container["readinessProbe"]["httpGet"] == {"path": "/health", "port": "http"}
     for probe in ("startupProbe", "livenessProbe"):
@@ -180,14 +180,14 @@ def test_an_api_is_ready_when_it_can_answer_and_alive_as_every_program():
     assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"metrics": 9090, "http": 8000}
 
 
-def test_a_key_is_given_to_producers_as_a_file():
+def test_an_api_key_is_mounted_in_producers_as_a_file():
     made = one("Deployment", "my-feed-producer", **FEEDS["with a key, elsewhere"])
     assert environment(made)["CRYPTOCDC_API_KEY_FILE"] == "/var/run/secrets/cryptocdc/binance-key/api-key"
     mounted = {v["secret"]["secretName"] for v in made["spec"]["template"]["spec"]["volumes"] if "secret" in v}
     assert "binance-key" in mounted
 
 
-def test_secrets_are_files_and_of_each_only_what_is_read():
+def test_only_secret_keys_that_are_read_are_mounted():
     for component in PROGRAMS:
         pod = one("Deployment", f"my-feed-{component}", streams=STREAMS)["spec"]["template"]["spec"]
         read = {value for name, value in environment(one("Deployment", f"my-feed-{component}", streams=STREAMS)).items()
@@ -237,7 +237,7 @@ CHANGES: dict[str, tuple[Any, set[str]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_restarts_which_programs(change):
+def test_each_change_restarts_only_the_programs_it_affects(change):
     spec, restarted = CHANGES[change]
     before = {"streams": STREAMS, "alerts": [{"symbol": "BTCUSDT", "above": 1}], "alertWebhook": {"url": "http://hook"}}
     if "symbols" in spec:

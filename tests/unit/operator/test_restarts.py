@@ -1,4 +1,4 @@
-"""A server that restarts, and a consumer that can't write, are told apart from what is gone."""
+"""A restarting server and a consumer that can't write are distinguished from missing ones."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -42,7 +42,7 @@ def test_a_restarting_server_is_distinguished_from_a_missing_one(world, server, 
     assert said in world.condition("Ready")["message"]
 
 
-def test_a_server_that_is_away_is_named_also_when_its_pods_can_not_be_listed(world, monkeypatch):
+def test_an_unreachable_server_is_named_even_if_its_pods_can_not_be_listed(world, monkeypatch):
     def fail(*_):
         raise OSError("no route to host")
 
@@ -68,7 +68,7 @@ def test_a_consumer_that_can_not_write_is_named_with_its_reason(world):
     assert world.said("Ready") == ("True", "Capturing")
 
 
-def test_between_two_passes_consumers_are_asked_and_a_change_makes_a_pass(world, monkeypatch):
+def test_consumers_are_checked_between_passes_and_a_change_triggers_a_pass(world, monkeypatch):
     monkeypatch.setattr(kopf, "event", lambda *_, **__: None)
     handled = Handlers(world.operator, Progress(), kopf.OperatorRegistry())
 
@@ -83,13 +83,13 @@ def test_between_two_passes_consumers_are_asked_and_a_change_makes_a_pass(world,
     assert world.said("ConsumersReady") == ("False", "NotWriting")
     before = world.steps
     ask()
-    assert world.steps - before <= 3, "the condition says it already"
+    assert world.steps - before <= 3, "the condition already reports it"
     world.obstacles = {}
     ask()
     assert world.said("ConsumersReady") == ("True", "Running")
 
 
-def test_an_unreachable_api_server_does_not_end_the_asking(world, monkeypatch):
+def test_checking_consumers_tolerates_an_unreachable_api_server(world, monkeypatch):
     handled = Handlers(world.operator, Progress(), kopf.OperatorRegistry())
 
     def fail(*_):
@@ -100,7 +100,7 @@ def test_an_unreachable_api_server_does_not_end_the_asking(world, monkeypatch):
 
 
 @pytest.mark.parametrize(("status", "said"), [(503, STALLED), (200, None), (404, None)])
-def test_a_program_says_on_readyz_what_keeps_it_from_its_work(monkeypatch, status, said):
+def test_the_obstacle_of_a_program_is_read_from_readyz(monkeypatch, status, said):
     class Program(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(status if self.path == "/readyz" else 500)
@@ -118,4 +118,4 @@ def test_a_program_says_on_readyz_what_keeps_it_from_its_work(monkeypatch, statu
     finally:
         server.shutdown()
         server.server_close()
-    assert ExchangeAndVerifier(SETTINGS).obstacle("127.0.0.1", server.server_port) is None, "nobody answers"
+    assert ExchangeAndVerifier(SETTINGS).obstacle("127.0.0.1", server.server_port) is None, "nothing responds"

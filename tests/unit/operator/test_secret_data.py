@@ -17,7 +17,7 @@ def encoded(**keys):
     return {name.replace("_", "."): b64encode(value).decode() for name, value in keys.items()}
 
 
-def test_a_binary_key_beside_the_one_that_is_used_is_left_alone(monkeypatch):
+def test_unused_binary_keys_of_a_secret_are_ignored(monkeypatch):
     stored = {"metadata": {"name": CA}, "data": encoded(ca_crt=b"PEM", ca_p12=BINARY)}
     monkeypatch.setattr(KubernetesCluster, "__init__", lambda *_: None)
     monkeypatch.setattr(KubernetesCluster, "find", lambda *_: stored)
@@ -44,7 +44,7 @@ def test_a_secret_without_data_lacks_every_key(monkeypatch, content):
         ({"password": "no base64!"}, "secret s: the key password is not UTF-8 text"),
     ],
 )
-def test_a_key_that_can_not_be_used_is_named_with_its_secret(data, said):
+def test_an_unusable_key_is_named_with_its_secret(data, said):
     with pytest.raises(SecretUnusable) as raised:
         SecretData("s", data)["password"]
     assert str(raised.value) == said
@@ -57,7 +57,7 @@ def test_a_key_that_can_not_be_used_is_named_with_its_secret(data, said):
         ({"username": b"u", "password": BINARY}, "password is not UTF-8 text"),
     ],
 )
-def test_a_feed_says_which_secret_can_not_be_used(content, said):
+def test_a_feed_reports_which_secret_is_unusable(content, said):
     world = World()
     world.secrets[SETTINGS.postgres_secret] = content
     assert world.reconcile().retry_after_s == 15
@@ -67,13 +67,13 @@ def test_a_feed_says_which_secret_can_not_be_used(content, said):
     assert "SecretUnusable" in [reason for _, reason, _ in world.events]
 
 
-def test_a_deletion_says_which_secret_can_not_be_used():
+def test_a_deletion_reports_which_secret_is_unusable():
     world = World()
     world.run()
     content = world.secrets[SETTINGS.replication_secret]
     world.secrets[SETTINGS.replication_secret] = {"username": b"u"}
     assert not world.delete()
     assert "lacks the key password" in world.condition("Ready")["message"]
-    assert [reason for _, reason, _ in world.events].count("DeletionWaits") == 1, "the same is not repeated"
+    assert [reason for _, reason, _ in world.events].count("DeletionWaits") == 1, "the event is not repeated"
     world.secrets[SETTINGS.replication_secret] = content
     assert world.delete()

@@ -1,4 +1,4 @@
-"""The servers' ports as far as they need no server: secrets become settings, metrics a proof; the stall watchdog."""
+"""Parts of the servers' ports that need no server: settings from secrets, proofs from metrics, the stall watchdog."""
 
 import re
 
@@ -58,12 +58,12 @@ def test_settings_come_from_the_environment():
         ("CRYPTOCDC_OPERATOR_IMAGE_PULL_POLICY", "Sometimes"),
     ],
 )
-def test_a_wrong_setting_is_named(variable, value):
+def test_an_invalid_setting_is_named(variable, value):
     with pytest.raises(SettingsError, match=variable):
         OperatorSettings.from_env(ENVIRONMENT | {variable: value})
 
 
-def test_secrets_make_the_servers_settings():
+def test_the_servers_settings_are_read_from_secrets():
     made = server_settings(SETTINGS, ADDRESSES, SECRETS)
     assert (made.postgres.user, made.postgres.password) == ("u-cryptocdc-postgres-app", "p-cryptocdc-postgres-app")
     assert (made.kafka.username, made.kafka.mechanism) == ("cryptocdc-operator", "SCRAM-SHA-512")
@@ -90,7 +90,7 @@ def test_connect_gets_the_writers_login_to_cassandra_by_reference_and_never_as_t
         assert "p-cryptocdc-writer" not in str(made.sink_connector)
 
 
-def test_servers_that_do_not_answer_are_named_in_few_words():
+def test_unreachable_servers_are_named_briefly():
     nowhere = {
         "CRYPTOCDC_POSTGRES_PORT": "1", "CRYPTOCDC_KAFKA_BOOTSTRAP": "127.0.0.1:1", "CRYPTOCDC_CASSANDRA_PORT": "1",
         "CRYPTOCDC_CONNECT_URL": "http://127.0.0.1:1",
@@ -107,13 +107,13 @@ def test_servers_that_do_not_answer_are_named_in_few_words():
         assert len(str(raised.value)) < 150
 
 
-def test_addresses_hold_no_secret():
+def test_addresses_contain_no_secret():
     assert Addresses.from_env({"CRYPTOCDC_POSTGRES_PASSWORD": "p", "CRYPTOCDC_POSTGRES_HOST": "h", "HOME": "/"}) == {
         "CRYPTOCDC_POSTGRES_HOST": "h"
     }
 
 
-def test_a_proof_reaches_as_far_as_the_table_that_is_behind():
+def test_a_feed_is_proven_through_its_least_proven_table():
     metrics = VerifierMetrics("test")
     for fid, at in (("majors", 1000), ("others", 1)):
         metrics.proven_through.labels(fid, "klines").set(at)
@@ -138,10 +138,10 @@ def test_a_feed_that_is_not_reconciled_is_reported():
     assert progress.stalled(["majors", "others"]) == []
     now = LIMIT_S + 1
     assert progress.stalled(["majors", "others"]) == ["majors"]
-    assert progress.stalled(["others"]) == [], "one that is gone is not missed"
+    assert progress.stalled(["others"]) == [], "a removed feed is not reported"
     progress.record("majors")
     now = 2 * LIMIT_S
-    assert progress.stalled(["majors", "others"]) == ["others"], "a new one is given the same time"
+    assert progress.stalled(["majors", "others"]) == ["others"], "a new feed gets the same time"
 
 
 def test_a_feed_that_is_gone_is_forgotten():
@@ -162,7 +162,7 @@ def test_a_feed_that_is_gone_is_forgotten():
         ([{"partition": {}, "offset": {"snapshot": "true"}}], 0),
     ],
 )
-def test_a_connectors_position_is_the_farthest_that_it_has_committed(monkeypatch, offsets, position):
+def test_a_connectors_position_is_its_greatest_committed_one(monkeypatch, offsets, position):
     class Answer:
         status_code = 200
 
@@ -177,10 +177,8 @@ def test_a_connectors_position_is_the_farthest_that_it_has_committed(monkeypatch
 @pytest.mark.parametrize(
     ("state", "tasks"), [("FAILED", ("FAILED",)), ("FAILED", ()), ("STOPPED", ()), ("UNASSIGNED", ())]
 )
-def test_the_position_of_a_connector_that_does_not_run_is_unknown_where_connect_can_not_read_it(
-    monkeypatch, state, tasks
-):
-    """As Connect answers while the secret that the configuration names can't be read."""
+def test_the_position_is_unknown_if_connect_can_not_read_it(monkeypatch, state, tasks):
+    """Connect responds like this while it can't read the secret that the configuration names."""
     connect = Connect("http://connect")
 
     def refuse(*_, **__):
@@ -201,7 +199,7 @@ def test_the_position_of_a_connector_that_does_not_run_is_unknown_where_connect_
         (KafkaError._AUTHENTICATION, True),
     ],
 )
-def test_a_topic_that_was_just_made_is_no_reason_to_call_kafka_unreachable(monkeypatch, code, unreachable):
+def test_a_newly_created_topic_does_not_make_kafka_unreachable(monkeypatch, code, unreachable):
     def fail(*_):
         raise KafkaException(KafkaError(code))
 
@@ -215,7 +213,7 @@ def test_a_topic_that_was_just_made_is_no_reason_to_call_kafka_unreachable(monke
     assert observed.lag is None
 
 
-def test_a_server_whose_answer_can_not_be_read_is_named_and_the_others_still_count(monkeypatch):
+def test_a_server_with_an_invalid_response_is_named_and_others_still_count(monkeypatch):
     def odd(*_):
         raise KeyError("tasks")
 

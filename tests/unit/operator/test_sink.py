@@ -36,13 +36,13 @@ def test_a_feed_that_connect_writes_has_a_second_connector_and_no_consumers(worl
     assert world.feed()["status"]["replicas"] == 2
 
 
-def test_a_pass_over_a_sink_connector_as_it_should_be_changes_nothing(world):
+def test_a_pass_over_an_up_to_date_sink_connector_changes_nothing(world):
     before = world.state()
     assert world.reconcile().retry_after_s is None
     assert world.state() == before
 
 
-def test_from_consumers_to_connect_the_pods_stop_first(world):
+def test_switching_to_connect_stops_the_consumers_first(world):
     world.edit(sink={"engine": "consumer"})
     ready(world)
     pod = world.objects["Pod", "majors-consumer-0"]
@@ -65,7 +65,7 @@ def test_from_consumers_to_connect_the_pods_stop_first(world):
         ("connect", ("Unknown", "PlatformNotReady"), "Connect does not answer"),
     ],
 )
-def test_consumers_write_on_until_connect_can_run_the_connector(world, obstacle, said, message):
+def test_consumers_keep_writing_until_connect_can_run_the_connector(world, obstacle, said, message):
     world.edit(sink={"engine": "consumer"})
     ready(world)
     if obstacle == "image":
@@ -88,7 +88,7 @@ def test_consumers_write_on_until_connect_can_run_the_connector(world, obstacle,
     assert not [found for found in world.objects if found[1].startswith("majors-consumer")]
 
 
-def test_consumers_write_on_while_postgresql_is_away(world):
+def test_consumers_keep_writing_while_postgresql_is_down(world):
     world.edit(sink={"engine": "consumer"})
     ready(world)
     world.unreachable["PostgreSQL"] = "no route"
@@ -126,7 +126,7 @@ def test_a_consumers_pod_that_ended_or_is_lost_with_its_node_does_not_block_the_
     assert (SINK in world.names("KafkaConnector")) is starts
 
 
-def test_from_connect_to_consumers_the_connector_is_gone_first(world):
+def test_switching_to_consumers_removes_the_connector_first(world):
     world.edit(sink={"engine": "consumer"})
     world.reconcile()
     assert world.names("KafkaConnector") == ["majors"]
@@ -137,7 +137,7 @@ def test_from_connect_to_consumers_the_connector_is_gone_first(world):
     assert SINK not in world.connectors
 
 
-def test_there_and_back_gives_what_was(world):
+def test_switching_engines_twice_restores_the_same_state(world):
     def made() -> dict[str, Any]:
         return {f"{kind}/{name}": found.get("spec") for (kind, name), found in world.objects.items() if kind != "Pod"}
 
@@ -175,21 +175,21 @@ def test_a_failed_task_is_restarted_and_counted_apart_from_the_source_connectors
     assert world.said("ConsumersReady") == ("True", "Running")
 
 
-def test_scaled_to_zero_there_is_no_sink_connector(world):
+def test_scaling_to_zero_removes_the_sink_connector(world):
     world.edit(scaling={"consumers": 0})
     ready(world)
     assert world.names("KafkaConnector") == ["majors"]
     assert world.said("ConsumersReady") == ("True", "ScaledToZero")
 
 
-def test_more_tasks_change_the_connector_and_restart_no_program(world):
+def test_changing_tasks_changes_only_the_connector(world):
     world.edit(scaling={"consumers": 3})
     ready(world)
     assert len(world.connectors[SINK]["tasks"]) == 3
     assert world.feed()["status"]["replicas"] == 3
 
 
-def test_a_computed_stream_that_was_removed_is_written_while_its_table_is_there(world):
+def test_a_removed_computed_stream_is_written_while_its_table_exists(world):
     world.edit(analytics={"bars": ["5s"]})
     ready(world)
     topics = world.connectors[SINK]["config"]["topics"]

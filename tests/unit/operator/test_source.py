@@ -25,13 +25,13 @@ def test_a_feed_with_one_endpoint_at_the_charts_simulator_is_simulated(host: str
 @pytest.mark.parametrize(
     "host", ["www.okx.com", "cryptocdc-simulator.example.org", f"{INSIDE}.example.org", "my-cryptocdc-simulator"]
 )
-def test_any_other_host_is_taken_for_an_exchange(host: str) -> None:
+def test_any_other_host_counts_as_an_exchange(host: str) -> None:
     assert source_of(feed(exchange="okx", endpoints={"rest": f"https://{host}"}), SETTINGS) == "exchange"
     assert source_of(feed(exchange="okx"), SETTINGS) == "exchange"
     assert source_of(feed(exchange="simulated", endpoints={"rest": f"https://{host}"}), SETTINGS) == "simulated"
 
 
-def test_its_programs_and_the_verifier_know_that_it_is_simulated() -> None:
+def test_programs_and_verifier_get_the_source_simulated() -> None:
     spec = {"exchange": "okx", "endpoints": {"rest": "http://cryptocdc-simulator:8090/okx"}}
     for program in ("producer", "consumer", "api"):
         assert environment(one("Deployment", f"my-feed-{program}", streams=STREAMS, **spec))["CRYPTOCDC_SOURCE"] == (

@@ -1,4 +1,4 @@
-"""What stands beside a feed's programs: services, the monitor, network policies, disruption budgets."""
+"""The supporting objects of a feed's programs: services, the monitor, network policies, disruption budgets."""
 
 import pytest
 from tests.unit.core.feeds import feed
@@ -22,7 +22,7 @@ def test_every_program_is_found_by_its_service_and_only_an_api_at_one_address():
     assert (port["port"], port["targetPort"]) == (80, "http")
 
 
-def test_a_monitor_bears_the_labels_by_which_a_prometheus_selects():
+def test_a_pod_monitor_has_the_configured_labels():
     found = OperatorSettings.from_env(
         {
             "CRYPTOCDC_OPERATOR_NAMESPACE": "cdc",
@@ -35,7 +35,7 @@ def test_a_monitor_bears_the_labels_by_which_a_prometheus_selects():
     )
     made = supporting.pod_monitor((), feed("my-feed"), Names("my_feed"), found.pod_monitor_labels, OWNER)
     assert made["metadata"]["labels"]["release"] == "kps"
-    assert made["metadata"]["labels"]["cryptocdc.io/feed"] == "my-feed", "what the operator finds its own by stays"
+    assert made["metadata"]["labels"]["cryptocdc.io/feed"] == "my-feed", "the operator's own label stays"
 
 
 def test_prometheus_finds_every_program():
@@ -76,12 +76,12 @@ def test_an_api_reaches_its_redis_wherever_it_is():
     assert far == {"ports": [{"protocol": "TCP", "port": 6380}]}
 
 
-def test_a_single_pod_has_no_budget_that_could_only_hold_it_fast():
+def test_a_single_pod_has_no_disruption_budget():
     assert not [o for o in everything(streams=STREAMS) if o["kind"] == "PodDisruptionBudget"]
     budgets = [o for o in everything(**FEEDS["scaled"]) if o["kind"] == "PodDisruptionBudget"]
     assert [budget["spec"]["maxUnavailable"] for budget in budgets] == [1, 1]
 
 
-def test_pods_that_are_not_ready_hold_up_no_drain():
+def test_pods_that_are_not_ready_do_not_block_a_drain():
     budgets = [o for o in everything(**FEEDS["scaled"]) if o["kind"] == "PodDisruptionBudget"]
     assert {budget["spec"]["unhealthyPodEvictionPolicy"] for budget in budgets} == {"AlwaysAllow"}

@@ -1,4 +1,4 @@
-"""A feed's symbols on a cluster in memory: what the exchange lists, pauses, does not list yet, or answers wrongly."""
+"""A feed's symbols on a cluster in memory: markets listed, paused, not listed yet, or listed wrongly."""
 
 import copy
 import json
@@ -19,7 +19,7 @@ def world():
     return made
 
 
-def test_symbols_come_and_go_and_restart_nothing(world):
+def test_changes_of_symbols_restart_nothing(world):
     before = [json.dumps(deployment(world, component)["spec"]) for component in ("producer", "consumer")]
     connector = copy.deepcopy(world.objects["KafkaConnector", "majors"]["spec"])
     world.edit(symbols={"names": ["ETHUSDT", "SOLUSDT"]})
@@ -45,7 +45,7 @@ def test_the_exchange_is_asked_again_only_for_other_symbols_and_every_day(world)
     assert world.asked == asked + 2
 
 
-def test_top_is_resolved_every_day_and_keeps_what_is_near_the_edge():
+def test_top_is_resolved_daily_and_keeps_symbols_near_its_edge():
     world = World(symbols={"top": {"count": 2, "quote": "USDT"}}, suspend=True)
     world.run()
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "ETHUSDT"]
@@ -59,7 +59,7 @@ def test_top_is_resolved_every_day_and_keeps_what_is_near_the_edge():
     assert sorted(world.symbols["majors"]) == ["BTCUSDT", "XRPUSDT"]
 
 
-def test_a_silent_exchange_stops_nothing_that_runs(world):
+def test_an_unreachable_exchange_stops_no_running_program(world):
     world.exchange_silent = True
     world.at += timedelta(days=2)
     world.proof = Proof(0, 10, world.at)
@@ -73,7 +73,7 @@ def test_a_silent_exchange_stops_nothing_that_runs(world):
     assert sorted(world.symbols["majors"]) == ["SOLUSDT"]
 
 
-def test_a_quote_asset_without_markets_is_named_and_what_runs_goes_on(world):
+def test_a_quote_asset_without_markets_is_named_and_programs_keep_running(world):
     world.edit(symbols={"top": {"count": 1, "quote": "USDX"}})
     assert world.reconcile().retry_after_s is None
     assert world.said("Ready") == ("False", "UnknownSymbol")
@@ -90,7 +90,7 @@ def test_a_market_that_is_not_listed_is_waited_for_while_the_others_are_captured
     assert world.condition("MarketsTrading")["message"] == note
     assert ("Warning", "NotListed", note) in world.events
     assert world.feed()["status"]["waitingNames"] == ["BTCUSDX"]
-    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "BTCUSDX"], "producers subscribe to it already"
+    assert sorted(world.symbols["majors"]) == ["BTCUSDT", "BTCUSDX"], "producers are already subscribed to it"
     asked = world.asked
     world.at += timedelta(seconds=30)
     world.reconcile()
@@ -103,7 +103,7 @@ def test_a_market_that_is_not_listed_is_waited_for_while_the_others_are_captured
     assert ("Normal", "Listed", "BTCUSDX") in world.events
 
 
-def test_a_feed_whose_only_market_is_not_listed_says_that_it_waits(world):
+def test_a_feed_whose_only_market_is_unlisted_reports_that_it_waits(world):
     world.edit(symbols={"names": ["NEWUSDT"]})
     world.run()
     assert world.said("Ready") == ("False", "Waiting")
@@ -129,7 +129,7 @@ def test_a_paused_market_stays_in_the_feed(world):
 
 
 @pytest.mark.parametrize("symbols", [{"names": ["BTCUSDT", "ETHUSDT"]}, {"top": {"count": 2}}])
-def test_the_list_of_a_maintenance_changes_no_symbol_and_is_requested_again(symbols):
+def test_an_implausible_list_changes_no_symbol_and_is_requested_again(symbols):
     world = World(streams=STREAMS, symbols=symbols)
     world.run()
     listed, world.markets = world.markets, {"123456": Market("123456", "456")}
@@ -147,7 +147,7 @@ def test_the_list_of_a_maintenance_changes_no_symbol_and_is_requested_again(symb
     assert world.said("MarketsTrading") == ("True", "Trading")
 
 
-def test_top_keeps_what_it_had_in_full_maintenance():
+def test_top_keeps_its_symbols_when_all_markets_are_paused():
     world = World(streams=STREAMS, symbols={"top": {"count": 2}})
     world.run()
     world.markets = {symbol: Market(symbol, "USDT", MarketState.HALTED) for symbol in world.markets}

@@ -13,7 +13,7 @@ def made(policy):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_connector_position_and_slot_go_always(policy):
+def test_connector_position_and_slot_are_always_removed(policy):
     world = made(policy)
     assert world.delete()
     assert not world.slots
@@ -47,7 +47,7 @@ def test_retain_keeps_the_data():
     world.delete()
     assert (world.tables, world.names("KafkaTopic")) == (tables, topics)
     assert world.keyspaces == {"majors"}
-    assert world.symbols == {"majors": {}}, "nobody captures them any more"
+    assert world.symbols == {"majors": {}}, "no longer captured"
 
 
 def test_delete_removes_the_data_of_streams_that_left_as_well():
@@ -62,7 +62,7 @@ def test_delete_removes_the_data_of_streams_that_left_as_well():
 
 
 @pytest.mark.parametrize(("first", "then", "kept"), [("Delete", "Retain", True), ("Retain", "Delete", False)])
-def test_the_policy_of_the_last_moment_counts(first, then, kept):
+def test_the_deletion_policy_at_the_time_of_deletion_applies(first, then, kept):
     world = made(first)
     world.edit(deletionPolicy=then)
     world.delete()
@@ -70,7 +70,7 @@ def test_the_policy_of_the_last_moment_counts(first, then, kept):
     assert bool(world.tables) is kept
 
 
-def test_data_that_was_retained_is_taken_over_by_a_feed_of_the_same_name():
+def test_retained_data_is_adopted_by_a_feed_of_the_same_name():
     world = made("Retain")
     world.delete()
     world.make_feed("majors", streams={"recentTrades": {}, "klines": {}})
@@ -80,14 +80,14 @@ def test_data_that_was_retained_is_taken_over_by_a_feed_of_the_same_name():
     assert "recovery" not in world.feed()["status"]
 
 
-def test_a_feed_that_made_nothing_goes_at_once_even_without_a_platform():
+def test_a_feed_that_created_nothing_is_deleted_immediately():
     world = World()
     world.secrets = {}
     world.reconcile()
     assert world.delete(passes=1)
 
 
-def test_a_platform_that_is_away_is_waited_for_and_named():
+def test_deletion_waits_for_an_unreachable_platform_and_names_it():
     world = made("Delete")
     world.unreachable = {"PostgreSQL": "connection refused"}
     assert not world.delete()
@@ -114,7 +114,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("suspended", [False, True], ids=["capturing", "suspended"])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_feed_whose_connector_failed_goes_with_its_slot(failure, suspended):
+def test_a_feed_with_a_failed_connector_is_deleted_with_its_slot(failure, suspended):
     world = made("Retain")
     world.edit(suspend=suspended)
     world.run()
@@ -131,11 +131,11 @@ def test_a_feed_whose_connector_failed_goes_with_its_slot(failure, suspended):
         world.make_feed("majors", streams={"recentTrades": {}, "klines": {}})
         world.run(passes=20)
         assert world.said("ConnectorReady") == ("True", "Streaming")
-        assert world.snapshots == 2, "the old position is not taken for the new slot's"
+        assert world.snapshots == 2, "the old position is not mistaken for the new slot's"
 
 
 def test_a_connector_that_strimzi_leaves_behind_is_removed_from_connect(monkeypatch):
-    """As while Strimzi's operator is down."""
+    """This happens while Strimzi's operator is down."""
     world = made("Retain")
 
     def without_strimzi(self):
@@ -155,12 +155,12 @@ def test_nothing_is_reconciled_while_it_is_deleted(policy):
     world.feed()["metadata"]["deletionTimestamp"] = "now"
     before = world.steps
     assert world.reconcile().retry_after_s is None
-    assert world.steps == before + 1, "it is looked at, and nothing more"
+    assert world.steps == before + 1, "only reads, no changes"
 
 
 @pytest.mark.parametrize("failed", [False, True], ids=["running", "failed"])
 @pytest.mark.parametrize("policy", POLICIES)
-def test_an_operator_killed_at_any_step_comes_to_the_same_end(policy, failed):
+def test_an_operator_killed_at_any_step_completes_the_deletion(policy, failed):
     begun = made(policy)
     if failed:
         begun.fail_connector()

@@ -1,4 +1,4 @@
-"""Topics as Strimzi's topic operator treats them: what it refuses is said in its words, and stops nothing else."""
+"""Topics as Strimzi's topic operator treats them: its refusals are reported with its message and stop nothing else."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def with_replication(world, number):
     world.settings = SETTINGS.model_copy(update={"topic_replication": number})
 
 
-def test_more_replicas_than_brokers_are_refused_in_strimzis_words_until_the_setting_fits():
+def test_more_replicas_than_brokers_are_refused_with_strimzis_message():
     world = World(streams=STREAMS)
     world.brokers = 1
     with_replication(world, 3)
@@ -42,7 +42,7 @@ def test_more_replicas_than_brokers_are_refused_in_strimzis_words_until_the_sett
     assert replicas(world) == {1}
 
 
-def test_another_setting_leaves_the_replicas_of_existing_topics_alone(world):
+def test_a_changed_setting_keeps_the_replicas_of_existing_topics(world):
     with_replication(world, 3)
     world.run()
     assert world.said("Ready") == ("True", "Capturing")
@@ -53,8 +53,8 @@ def test_another_setting_leaves_the_replicas_of_existing_topics_alone(world):
     assert world.objects["KafkaTopic", KLINES]["spec"]["replicas"] == 1
 
 
-def test_a_topic_that_was_refused_for_its_replicas_is_set_right(world):
-    """As an earlier version of the operator left them."""
+def test_a_topic_refused_for_its_replicas_is_corrected(world):
+    """An earlier version of the operator left such topics."""
     world.objects["KafkaTopic", KLINES]["spec"]["replicas"] = 3
     world.objects["KafkaTopic", KLINES]["metadata"]["generation"] += 1
     world.others()
@@ -63,7 +63,7 @@ def test_a_topic_that_was_refused_for_its_replicas_is_set_right(world):
     assert world.objects["KafkaTopic", KLINES]["spec"]["replicas"] == 1
 
 
-def test_one_refused_topic_stops_neither_symbols_nor_the_other_steps(world):
+def test_a_refused_topic_does_not_stop_other_steps(world):
     world.bad_topics["majors.majors.klines"] = "InvalidConfigurationException: retention.ms"
     world.edit(symbols={"names": ["ETHUSDT", "SOLUSDT"]}, scaling={"producers": 2})
     assert world.reconcile().retry_after_s is not None
@@ -77,7 +77,7 @@ def test_one_refused_topic_stops_neither_symbols_nor_the_other_steps(world):
     assert world.said("Ready") == ("True", "Capturing")
 
 
-def test_a_topic_that_the_api_server_does_not_accept_is_named_and_stops_nothing(world):
+def test_a_topic_refused_by_the_api_server_is_named_and_stops_nothing(world):
     world.not_accepted[KLINES] = "spec.partitions: Invalid value"
     world.edit(symbols={"names": ["SOLUSDT"]})
     world.reconcile()
@@ -86,7 +86,7 @@ def test_a_topic_that_the_api_server_does_not_accept_is_named_and_stops_nothing(
     assert sorted(world.symbols["majors"]) == ["SOLUSDT"]
 
 
-def test_symbols_wait_only_for_their_own_topic():
+def test_symbols_are_not_written_before_their_topic_exists():
     world = World(streams=STREAMS)
     world.bad_topics["majors.symbols"] = "PolicyViolationException"
     world.run()
@@ -107,7 +107,7 @@ def topic(name, count, problem=None):
     ("before", "actual", "kept"),
     [
         ([], {}, {}),
-        ([topic("t", 3)], {"t": 1}, {"t": 3}),  # Cruise Control is at it
+        ([topic("t", 3)], {"t": 1}, {"t": 3}),  # Cruise Control is working on it
         ([topic("t", 3, "NotSupported")], {"t": 1}, {"t": 1}),
         ([topic("t", 3, "InvalidReplicationFactor")], {}, {}),
         ([topic("t", 2, "TimeoutException")], None, {"t": 2}),  # Kafka does not answer
@@ -115,5 +115,5 @@ def topic(name, count, problem=None):
         ([topic("other", 2)], {}, {}),
     ],
 )
-def test_which_replicas_are_kept(before, actual, kept):
+def test_the_actual_replicas_of_existing_topics_are_kept(before, actual, kept):
     assert kept_replicas(["t"], before, actual) == kept

@@ -1,4 +1,4 @@
-"""A cluster and a platform in memory: what the operator's ports would meet, and what Strimzi, Connect and Kubernetes'
+"""A cluster and a platform in memory: the state behind the operator's ports, and what Strimzi, Connect and Kubernetes'
 own controllers would do meanwhile.
 """
 
@@ -40,7 +40,7 @@ ADDRESSES = Addresses(
 
 
 class Killed(BaseException):
-    """The operator's process is gone, in the middle of what it did."""
+    """The operator's process was killed in the middle of its work."""
 
 
 class World:
@@ -94,7 +94,7 @@ class World:
         self.make_feed("majors", **spec)
 
     def copied(self) -> World:
-        """The same world, to go another way from here."""
+        """A copy of the world that can develop differently from here."""
         made = copy.copy(self)
         made.__dict__ = copy.deepcopy({key: value for key, value in vars(self).items() if key != "metrics"})
         made.metrics = self.metrics
@@ -144,7 +144,7 @@ class World:
         self.events.append((kind, reason, message))
 
     def run(self, name: str = "majors", passes: int = 12) -> None:
-        """Passes, with what others do meanwhile, until the operator wants no more."""
+        """Run passes, and what others do meanwhile, until the operator requests no more."""
         for _ in range(passes):
             outcome = self.reconcile(name)
             self.others()
@@ -152,7 +152,7 @@ class World:
                 return
 
     def delete(self, name: str = "majors", passes: int = 12) -> bool:
-        """Whether the finalizer went; then Kubernetes removes what the feed owns."""
+        """Return whether the finalizer was removed; if so, Kubernetes removes what the feed owns."""
         self.feed(name)["metadata"]["deletionTimestamp"] = "now"
         for _ in range(passes):
             outcome = tear_down(self.operator, name, self.post_event)
@@ -163,7 +163,7 @@ class World:
         return False
 
     def remove(self, name: str) -> None:
-        """The feed is gone, and with it what it owns."""
+        """Remove the feed and everything it owns."""
         del self.objects["CryptoFeed", name]
         for key, found in list(self.objects.items()):
             if any(owner["name"] == name for owner in found["metadata"].get("ownerReferences", [])):
@@ -263,7 +263,7 @@ class World:
         return ready
 
     def connect(self) -> None:
-        """Connect stops what it was asked to. A connector that could not be started goes on saying so."""
+        """Connect stops connectors on request. One that could not be started keeps reporting FAILED."""
         for there in self.connectors.values():
             if there["stopping"]:
                 state = there["state"] if there["state"] in ("FAILED", "RESTARTING") else "STOPPED"
@@ -289,14 +289,14 @@ class World:
         self.connectors[name] |= {"tasks": ("FAILED",), "trace": "connection refused\nat …"}
 
     def fail_connector(self, name: str = "majors") -> None:
-        """Not its task but the connector: Connect could not read the secret that its configuration names."""
+        """The connector fails, not its task: Connect could not read the secret named in its configuration."""
         self.connectors[name] |= {"state": "FAILED", "tasks": (), "trace": "Could not read secret\nat …"}
 
     def hang_restart(self, name: str = "majors") -> None:
-        """A connector that failed was restarted, and its secret could still not be read."""
+        """A failed connector was restarted, but its secret could still not be read."""
         self.connectors[name] |= {"state": "RESTARTING", "tasks": (), "trace": ""}
 
-    # What a test looks at.
+    # What tests examine.
 
     def condition(self, kind: str, name: str = "majors") -> dict[str, Any]:
         return next(c for c in self.feed(name)["status"]["conditions"] if c["type"] == kind)
@@ -309,7 +309,7 @@ class World:
         return sorted(name for found, name in self.objects if found == kind)
 
     def state(self) -> str:
-        """All that must be the same in the end, however one got there."""
+        """Everything that must be the same in the end, whichever way led there."""
         objects = copy.deepcopy({f"{kind}/{name}": found for (kind, name), found in self.objects.items()})
         for found in objects.values():
             for condition in found.get("status", {}).get("conditions", []):

@@ -1,4 +1,4 @@
-"""What the producer's tests share: a feed, and a capture whose every effect is recorded."""
+"""Shared by the producer's tests: a feed, and a capture whose effects are all recorded."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def make_feed(streams: dict[str, Any] | None = None, **spec: Any) -> CryptoFeed:
 
 @dataclass
 class Recorded:
-    """A capture and what it did."""
+    """A capture and its recorded effects."""
 
     capture: Capture
     handlers: Handlers
@@ -77,7 +77,7 @@ class Recorded:
         return self.capture.receive(data if isinstance(data, bytes) else frame(data))
 
     def entries(self) -> list[Entry]:
-        """What the writer would be given next."""
+        """Return what the writer would get next."""
         return self.intake.take(0.01)
 
     def rows(self, table: str) -> list[Any]:
@@ -85,7 +85,7 @@ class Recorded:
 
 
 def frame(data: dict[str, Any]) -> bytes:
-    """As a combined stream sends it."""
+    """Return a frame as a combined stream sends it."""
     name = "any" if "e" in data else "bookTicker"
     return json.dumps({"stream": f"{data.get('s', 'x').lower()}@{name}", "data": data}).encode()
 

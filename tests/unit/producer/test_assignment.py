@@ -1,4 +1,4 @@
-"""What Kafka's callbacks mean for the symbols; the protocol itself is tested with a broker."""
+"""How Kafka's callbacks change the symbols; the protocol itself is tested with a broker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptocdc_producer.symbols.assignment import Assignment
 
 
 class Kafka:
-    """Stands for the consumer that is handed to the callbacks."""
+    """Replaces the consumer that is passed to the callbacks."""
 
     def incremental_assign(self, _: list[TopicPartition]) -> None:
         """Nothing to do."""
@@ -36,7 +36,7 @@ class Record:
 
 
 class Share:
-    """An Assignment without a broker, and what it changes."""
+    """An Assignment without a broker, and its reported changes."""
 
     def __init__(self) -> None:
         self.changes: list[tuple[set[str], set[str], set[str]]] = []
@@ -46,7 +46,7 @@ class Share:
         self.changes.append(change)  # type: ignore[arg-type]
 
     def assign(self, *partitions: int, records: list[Any] | None = None) -> None:
-        """Partitions come, are read and end."""
+        """Assign partitions and read them to their end."""
         self._assignment._assigned(Kafka(), [TopicPartition("unit.symbols", at) for at in partitions])
         for record in records or []:
             self._assignment._record(record)
@@ -75,14 +75,14 @@ def share() -> Share:
     return found
 
 
-def test_what_was_removed_before_the_end_was_never_there() -> None:
+def test_symbols_removed_before_the_end_of_the_topic_are_never_reported() -> None:
     share = Share()
     share.assign(0, records=[Record(0, "A"), Record(0, "B"), Record(0, "A", None)])
 
     assert share.take_changes() == [({"B"}, set(), set())]
 
 
-def test_records_after_the_end_come_and_go_at_once(share: Share) -> None:
+def test_records_after_the_end_are_reported_immediately(share: Share) -> None:
     share.record(Record(1, "D"))
     share.record(Record(1, "D"))
     share.record(Record(1, "B", None))
@@ -104,7 +104,7 @@ def test_without_kafka_the_symbols_are_kept(share: Share) -> None:
 
 
 def test_when_kafka_is_back_only_the_difference_is_reported(share: Share) -> None:
-    """One partition has gone to another producer meanwhile, one has come back with a symbol less and one more."""
+    """Meanwhile one partition has moved to another producer, and one has returned with other symbols."""
     share.lose(0, 1)
     share.assign(1, records=[Record(1, "B"), Record(1, "D")])
 

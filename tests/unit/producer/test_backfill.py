@@ -1,4 +1,4 @@
-"""Gaps filled over REST; what the exchange will never give ends as unfillable, with the reason."""
+"""Gaps filled over REST; rows that the exchange no longer provides are unfillable, with the reason."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(
     exchange: Exchange, gap: Gap, historical: bool = True, metrics: ProducerMetrics | None = None, **spec: Any
 ) -> list[Entry]:
-    """Fill the gap; everything that went to the writer."""
+    """Fill the gap; return everything that went to the writer."""
 
     async def scenario() -> list[Entry]:
         intake = Intake(ProducerMetrics("test"))
@@ -112,7 +112,7 @@ def ids(entries: list[Entry]) -> list[int]:
     return [row.trade_id for row in rows(entries)]
 
 
-def test_a_gap_is_filled_page_after_page_and_its_end_comes_last() -> None:
+def test_a_gap_is_filled_page_by_page_and_ended_last() -> None:
     entries = run(Exchange(range(5000)), TRADES)
 
     assert ids(entries) == list(range(100, 2600))
@@ -126,7 +126,7 @@ def test_ids_that_the_exchange_lacks_are_unfillable_and_the_rest_is_filled() -> 
     assert entries[-1] == GapEnd(TRADES, "unfillable", "the exchange has 2498 of 2500")
 
 
-def test_a_trade_that_is_refused_does_not_end_the_filling_of_the_others() -> None:
+def test_a_refused_trade_does_not_stop_the_filling_of_others() -> None:
     entries = run(Exchange(range(5000), refused=(100, 700, 1099, 2599)), TRADES)
 
     assert ids(entries) == [n for n in range(100, 2600) if n not in (100, 700, 1099, 2599)]
@@ -134,7 +134,7 @@ def test_a_trade_that_is_refused_does_not_end_the_filling_of_the_others() -> Non
 
 
 @pytest.mark.parametrize("refused", [5, 6, 7])
-def test_a_kline_that_is_refused_does_not_end_the_filling_of_the_others(refused: int) -> None:
+def test_a_refused_kline_does_not_stop_the_filling_of_others(refused: int) -> None:
     gap = Gap("klines", "BTCUSDT", "1m", 5 * MINUTE, 7 * MINUTE)
 
     exchange = Exchange(newest=8, refused=(refused,))
@@ -145,7 +145,7 @@ def test_a_kline_that_is_refused_does_not_end_the_filling_of_the_others(refused:
     assert len(exchange.asked) == 1
 
 
-def test_a_kline_that_has_just_ended_is_asked_for_once_its_answer_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kline_is_requested_once_its_response_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = 8 * MINUTE
     monkeypatch.setattr(time, "time", lambda: (ended + 2_000) / 1000)
 
@@ -154,7 +154,7 @@ def test_a_kline_that_has_just_ended_is_asked_for_once_its_answer_is_final(monke
     assert backfills._settles_in_s(TRADES) == 0.0
 
 
-def test_what_the_exchange_does_not_give_yet_is_asked_for_again() -> None:
+def test_rows_not_available_yet_are_requested_again() -> None:
     exchange = Exchange(range(5000), failures=(ExchangeUnreachable("no"), ExchangeUnreachable("no")))
 
     assert run(exchange, TRADES)[-1] == GapEnd(TRADES, "filled", "")
@@ -166,7 +166,7 @@ def test_an_unreachable_exchange_is_retried_forever() -> None:
     assert run(Exchange(range(5000), failures=failures), TRADES)[-1] == GapEnd(TRADES, "filled", "")
 
 
-def test_what_is_filled_is_not_fetched_again_and_counts_when_the_rest_never_comes() -> None:
+def test_filled_rows_are_not_fetched_again_and_count_if_the_rest_is_unfillable() -> None:
     metrics = ProducerMetrics("test")
     exchange = Exchange(range(1600))
 
@@ -180,14 +180,14 @@ def test_what_is_filled_is_not_fetched_again_and_counts_when_the_rest_never_come
         assert metrics.registry.get_sample_value("cryptocdc_producer_gap_rows_total", labels) == rows
 
 
-def test_an_exchange_that_has_nothing_ends_it() -> None:
+def test_a_gap_without_any_rows_at_the_exchange_is_unfillable() -> None:
     end = run(Exchange(range(100)), TRADES)[-1]
 
     assert isinstance(end, GapEnd)
     assert (end.state, end.reason) == ("unfillable", "the exchange returns nothing from 100 on")
 
 
-def test_a_symbol_unknown_during_maintenance_is_asked_for_again_and_its_gap_filled() -> None:
+def test_a_gap_of_a_symbol_unknown_during_maintenance_is_filled_later() -> None:
     exchange = Exchange(range(5000), failures=(ExchangeRefused(-1121, "Invalid symbol.", unknown_symbol=True),))
 
     end = run(exchange, TRADES)[-1]
@@ -196,7 +196,7 @@ def test_a_symbol_unknown_during_maintenance_is_asked_for_again_and_its_gap_fill
     assert end.state == "filled"
 
 
-def test_a_symbol_that_stays_unknown_ends_it() -> None:
+def test_a_gap_of_a_symbol_that_stays_unknown_is_unfillable() -> None:
     exchange = Exchange(failures=(ExchangeRefused(-1121, "Invalid symbol.", unknown_symbol=True),) * 20)
 
     end = run(exchange, TRADES)[-1]
@@ -205,19 +205,19 @@ def test_a_symbol_that_stays_unknown_ends_it() -> None:
     assert (end.state, end.reason) == ("unfillable", "refused: Invalid symbol.")
 
 
-def test_any_other_error_body_may_pass() -> None:
+def test_other_error_bodies_are_retried() -> None:
     exchange = Exchange(range(5000), failures=(ExchangeRefused(-1003, "Too much."), ExchangeRefused(0, "<html>")))
 
     assert run(exchange, TRADES)[-1] == GapEnd(TRADES, "filled", "")
 
 
-def test_an_error_body_that_stays_ends_it() -> None:
+def test_a_gap_is_unfillable_after_repeated_error_bodies() -> None:
     exchange = Exchange(failures=tuple(ExchangeRefused(-2015, "Invalid API-key.") for _ in range(3)))
 
     assert run(exchange, TRADES)[-1] == GapEnd(TRADES, "unfillable", "refused: Invalid API-key.")
 
 
-def test_raw_trades_are_unfillable_where_they_can_t_be_asked_for_by_id() -> None:
+def test_raw_trades_are_unfillable_where_they_can_t_be_requested_by_id() -> None:
     exchange = Exchange(range(5000))
 
     end = run(exchange, TRADES, historical=False, streams={"recentTrades": {"kind": "trade"}})[-1]
@@ -227,7 +227,7 @@ def test_raw_trades_are_unfillable_where_they_can_t_be_asked_for_by_id() -> None
     assert not exchange.asked
 
 
-def test_closed_klines_are_filled_and_the_open_one_is_not_taken_for_closed() -> None:
+def test_closed_klines_are_filled_and_the_open_one_is_not_mistaken_for_closed() -> None:
     gap = Gap("klines", "BTCUSDT", "1m", 5 * MINUTE, 7 * MINUTE)
 
     entries = run(Exchange(newest=8), gap)

@@ -1,4 +1,4 @@
-"""The local order book against a naive one that knows everything."""
+"""The local order book, compared with a naive one that keeps every level."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.producer.books import DEPTH, INTERVAL, START, Levels, depth
 from tests.unit.producer.conftest import BINANCE
 
 from cryptocdc_core.rows import OrderBookRow
 from cryptocdc_core.versions import version
-from cryptocdc_exchanges.chains import consecutive, in_order
-from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, OrderBook
+from cryptocdc_exchanges.port import BookSnapshot, BookUpdate
 from cryptocdc_producer.streams.book import FAR, Applied, Book, Side
-
-Levels = list[tuple[str, str]]
-INTERVAL = 1000
-DEPTH = 5
 
 quantities = st.sampled_from(["0.000", "0", "1.500", "2.0", "0.001"])
 
@@ -35,10 +31,6 @@ diffs = st.lists(
     max_size=40,
 )
 """Of each: bids, asks, ms since the one before, update ids it spans."""
-
-
-def depth(first: int, last: int, bids: Levels, asks: Levels, at: int = 0) -> BookUpdate:
-    return BookUpdate(event_time=at, symbol="X", first_id=first, last_id=last, bids=bids, asks=asks)
 
 
 class Naive:
@@ -70,10 +62,10 @@ def held_by(row: OrderBookRow) -> tuple[object, ...]:
 
 @settings(max_examples=40)
 @given(bids=bids_changes, asks=asks_changes, sequence=diffs, snapshot_after=st.integers(0, 10))
-def test_each_bucket_s_row_is_what_a_naive_book_holds_after_its_last_diff(
+def test_each_bucket_s_row_equals_a_naive_book_after_its_last_diff(
     bids: Levels, asks: Levels, sequence: list[tuple[Levels, Levels, int, int]], snapshot_after: int
 ) -> None:
-    """The snapshot comes after any number of diffs, each of which it may or may not hold already."""
+    """The snapshot arrives after any number of diffs, each of which it may already contain."""
     at, next_id, stream = 1_000_000, 100, []
     for bid_changes, ask_changes, later, span in sequence:
         at += later
@@ -108,7 +100,7 @@ def test_each_bucket_s_row_is_what_a_naive_book_holds_after_its_last_diff(
 @settings(max_examples=20)
 @given(sequence=diffs)
 def test_a_diff_sent_twice_changes_nothing(sequence: list[tuple[Levels, Levels, int, int]]) -> None:
-    """Two connections that overlap bring each diff twice, the second time perhaps late."""
+    """Two overlapping connections deliver each diff twice, the second time perhaps late."""
     once, twice = Book("X", DEPTH, INTERVAL, BINANCE.order_book), Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     for book in (once, twice):
         book.load(BookSnapshot(0, [], []))
@@ -126,7 +118,7 @@ def test_a_diff_sent_twice_changes_nothing(sequence: list[tuple[Levels, Levels, 
     assert twice.flush() == once.flush()
 
 
-def test_a_snapshot_older_than_the_first_diff_is_not_taken() -> None:
+def test_a_snapshot_older_than_the_first_diff_is_refused() -> None:
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     assert book.receive(depth(11, 12, [], []), 0)[0] is Applied.BUFFERED
 
@@ -135,7 +127,7 @@ def test_a_snapshot_older_than_the_first_diff_is_not_taken() -> None:
     assert book.load(BookSnapshot(10, [("1.0", "1")], []))[0] is True
 
 
-def test_a_skipped_update_id_ends_the_bucket_and_asks_for_a_snapshot() -> None:
+def test_a_skipped_update_id_ends_the_bucket_and_requests_a_snapshot() -> None:
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     book.load(BookSnapshot(10, [("1.0", "1")], []))
     book.receive(depth(11, 12, [("2.0", "1")], [], at=500), 0)
@@ -150,7 +142,7 @@ def test_a_skipped_update_id_ends_the_bucket_and_asks_for_a_snapshot() -> None:
     assert book.flush().last_update_id == 15  # type: ignore[union-attr]
 
 
-def test_diffs_that_skip_while_the_snapshot_was_on_its_way_ask_for_another() -> None:
+def test_a_gap_while_the_snapshot_is_fetched_requests_another_one() -> None:
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     book.receive(depth(11, 12, [], []), 0)
     book.receive(depth(15, 16, [], []), 0)
@@ -160,7 +152,7 @@ def test_diffs_that_skip_while_the_snapshot_was_on_its_way_ask_for_another() -> 
 
 
 def test_levels_beyond_a_full_snapshot_are_not_guessed() -> None:
-    """With the whole known range eaten up the book is fetched again instead of showing levels with holes between."""
+    """Once the whole known range is used up, the book is fetched again instead of showing levels with gaps between."""
     book = Book("X", 2, INTERVAL, replace(BINANCE.order_book, levels=6))
     book.load(BookSnapshot(10, [(f"{n}.0", "1") for n in range(10, 4, -1)], [("11.0", "1")]))
     assert book.receive(depth(11, 11, [("2.0", "9")], []), 0)[0] is Applied.APPLIED
@@ -170,7 +162,7 @@ def test_levels_beyond_a_full_snapshot_are_not_guessed() -> None:
     assert book.flush() is None
 
 
-def test_a_side_that_grew_is_pruned_to_its_best() -> None:
+def test_a_side_that_grows_too_large_keeps_its_best_levels() -> None:
     side = Side(best=1, most=1000)
     side.load([])
     side.apply([(f"{n}", "1") for n in range(1, 4002)])
@@ -180,7 +172,7 @@ def test_a_side_that_grew_is_pruned_to_its_best() -> None:
     assert not side.knows(1001)
 
 
-def test_the_same_price_written_otherwise_is_the_same_level() -> None:
+def test_the_same_price_with_other_digits_is_the_same_level() -> None:
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     book.load(BookSnapshot(0, [("1.50", "1")], []))
     book.receive(depth(1, 1, [("1.500", "0.00")], [("2", "1")]), 0)
@@ -203,9 +195,6 @@ def test_a_clock_that_steps_back_never_lowers_a_version() -> None:
     assert (row.bucket_time, row.last_update_id, row.event_time) == (1000, 3, 1900)
 
 
-START = 1_780_315_200_000
-
-
 def followed(last_id: int = 9_000_000, diffs: int = 4) -> Book:
     """A book that has followed `diffs` diffs, one update id and 100 ms each, since its snapshot."""
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
@@ -216,7 +205,7 @@ def followed(last_id: int = 9_000_000, diffs: int = 4) -> Book:
     return book
 
 
-def test_a_book_whose_update_ids_begin_again_waits_for_a_snapshot_and_goes_on() -> None:
+def test_a_book_whose_update_ids_restart_recovers_with_a_snapshot() -> None:
     """At update id 9000004; then 1 to 2, 3, 4 and so on: 581 diffs."""
     book = followed()
     at, found, rows = START, [], []
@@ -236,8 +225,8 @@ def test_a_book_whose_update_ids_begin_again_waits_for_a_snapshot_and_goes_on() 
     assert rows[-1].bid_prices == ["1.5"]
 
 
-def test_a_book_that_has_a_snapshot_from_before_the_ids_began_again_is_fetched_again() -> None:
-    """No diff came between: the snapshot itself is at 9000004."""
+def test_a_snapshot_from_before_the_update_ids_restarted_is_fetched_again() -> None:
+    """No diff arrived in between: the snapshot itself is at 9000004."""
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     book.load(BookSnapshot(9_000_004, [("1.0", "1")], [("2.0", "1")]))
     found = [
@@ -251,7 +240,7 @@ def test_a_book_that_has_a_snapshot_from_before_the_ids_began_again_is_fetched_a
     assert book.load(BookSnapshot(600, [], []))[0]
 
 
-def test_a_stream_that_is_late_does_not_cost_a_snapshot() -> None:
+def test_a_late_stream_does_not_require_a_snapshot() -> None:
     """The exchange's REST is ahead of its stream, here by ten seconds."""
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     book.receive(depth(1, 1, [], [], START), START)
@@ -262,8 +251,8 @@ def test_a_stream_that_is_late_does_not_cost_a_snapshot() -> None:
     assert found == [Applied.IGNORED] * 100 + [Applied.APPLIED] * 8
 
 
-def test_an_overlapping_connection_that_is_late_does_not_restart_the_book() -> None:
-    """Another server may date the same changes a little differently, and cut them otherwise."""
+def test_a_late_overlapping_connection_does_not_reset_the_book() -> None:
+    """Another server may date the same changes slightly differently, and split them differently."""
     book = followed(diffs=100)
     late = [depth(9_000_000 + n, 9_000_001 + n, [], [], START - (100 - n) * 100 + 900) for n in range(1, 100)]
 
@@ -271,7 +260,7 @@ def test_an_overlapping_connection_that_is_late_does_not_restart_the_book() -> N
     assert book.receive(depth(9_000_101, 9_000_101, [], [], START + 100), START + 100)[0] is Applied.APPLIED
 
 
-def test_ids_that_begin_again_while_the_snapshot_is_on_its_way_are_followed() -> None:
+def test_update_ids_that_restart_while_the_snapshot_is_fetched_are_accepted() -> None:
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     for number in range(5):
         book.receive(depth(9_000_000 + number, 9_000_000 + number, [], [], START + number * 100), 0)
@@ -282,7 +271,7 @@ def test_ids_that_begin_again_while_the_snapshot_is_on_its_way_are_followed() ->
     assert book.receive(depth(20, 20, [], [], START + 2400), 0)[0] is Applied.APPLIED
 
 
-def test_ids_absurdly_far_ahead_are_not_believed_alone() -> None:
+def test_an_update_id_absurdly_far_ahead_is_not_accepted_alone() -> None:
     book = followed()
 
     assert book.receive(depth(2**62, 2**62, [("1.9", "1")], [], START + 100), 0) == (Applied.WILD, None)
@@ -290,7 +279,7 @@ def test_ids_absurdly_far_ahead_are_not_believed_alone() -> None:
     assert book.flush().bid_prices == ["1.0"]  # type: ignore[union-attr]
 
 
-def test_ids_that_go_on_far_ahead_are_followed_after_a_snapshot() -> None:
+def test_update_ids_that_continue_far_ahead_are_accepted_after_a_snapshot() -> None:
     book = followed()
     first = 9_000_004 + 2 * FAR
 
@@ -303,7 +292,7 @@ def test_ids_that_go_on_far_ahead_are_followed_after_a_snapshot() -> None:
     assert book.receive(depth(first + 2, first + 2, [], [], START + 300), 0)[0] is Applied.APPLIED
 
 
-def test_a_wild_id_while_the_snapshot_is_on_its_way_does_not_make_every_snapshot_stale() -> None:
+def test_an_implausible_id_during_a_fetch_does_not_make_all_snapshots_stale() -> None:
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     assert book.receive(depth(100, 100, [], [], START), 0)[0] is Applied.BUFFERED
     assert book.receive(depth(2**62, 2**62, [], [], START + 100), 0)[0] is Applied.WILD
@@ -319,7 +308,7 @@ def test_a_wild_id_while_the_snapshot_is_on_its_way_does_not_make_every_snapshot
 
 
 @pytest.mark.parametrize("best_ask", ["1.0", "0.9"])
-def test_a_book_that_has_become_crossed_gives_no_row_and_waits_for_a_snapshot(best_ask: str) -> None:
+def test_a_crossed_book_makes_no_row_and_waits_for_a_snapshot(best_ask: str) -> None:
     book = followed()
     book.receive(depth(9_000_005, 9_000_005, [], [(best_ask, "1")], START + 100), 0)
 
@@ -333,7 +322,7 @@ def test_a_book_that_has_become_crossed_gives_no_row_and_waits_for_a_snapshot(be
     assert (row.bid_prices, row.ask_prices) == (["1.0"], ["2.0"])
 
 
-def test_a_book_that_time_finds_crossed_is_forgotten() -> None:
+def test_a_book_that_is_crossed_when_flushed_is_discarded() -> None:
     book = followed()
     book.receive(depth(9_000_005, 9_000_005, [("2.5", "1")], [], START + 100), 0)
 
@@ -341,8 +330,8 @@ def test_a_book_that_time_finds_crossed_is_forgotten() -> None:
     assert not book.synced
 
 
-def test_a_book_that_the_exchange_itself_reports_as_crossed_is_stored_as_reported() -> None:
-    """As in an auction before trading begins. Once it is no longer crossed, being crossed is a fault again."""
+def test_a_book_that_the_exchange_reports_as_crossed_is_stored_as_reported() -> None:
+    """As in an auction before trading. Once it is no longer crossed, a crossed book is an error again."""
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     book.load(BookSnapshot(1, [("3.0", "1")], [("2.0", "1")]))
     for number, asks in ((2, []), (3, [("2.0", "0"), ("4.0", "1")]), (4, [("2.5", "1")])):
@@ -360,83 +349,3 @@ def test_a_crossed_snapshot_makes_rows() -> None:
     row = book.flush()
     assert row is not None
     assert (row.bid_prices, row.ask_prices) == (["3.0"], ["2.0"])
-
-
-def channel_book() -> Book:
-    """A book whose snapshots come with its channel."""
-    return Book("X", DEPTH, INTERVAL, OrderBook("channel", None, consecutive))
-
-
-def snapshot(last_id: int, bids: Levels, at: int) -> BookUpdate:
-    return BookUpdate(symbol="X", event_time=at, first_id=0, last_id=last_id, bids=bids, asks=[], snapshot=True)
-
-
-def test_a_snapshot_from_the_channel_replaces_the_book_and_updates_follow_it() -> None:
-    book = channel_book()
-    assert book.receive(snapshot(10, [("1.0", "1")], START), START) == (Applied.SNAPSHOT, None)
-    assert book.receive(depth(11, 12, [("2.0", "1")], [], START + 1), START)[0] is Applied.APPLIED
-    assert book.receive(depth(14, 14, [], [], START + 2), START)[0] is Applied.GAP
-    assert not book.synced
-    assert book.receive(snapshot(20, [("3.0", "1")], START + 1000), START)[0] is Applied.SNAPSHOT
-
-    book.receive(depth(21, 21, [], [], START + 1001), START)
-    row = book.flush()
-    assert row is not None
-    assert (row.bid_prices, row.last_update_id) == (["3.0"], 21)
-
-
-def test_a_snapshot_with_neither_id_nor_time_replaces_whatever_is_known() -> None:
-    book = Book("X", DEPTH, INTERVAL, OrderBook("channel", None, in_order))
-    for price in ("1.0", "2.0"):
-        assert book.receive(snapshot(0, [(price, "1")], START), START)[0] is Applied.SNAPSHOT
-        at = START + 500
-        assert book.receive(depth(at, at, [], [("9.0", "1")], at), at)[0] is Applied.APPLIED
-
-    row = book.flush()
-    assert row is not None
-    assert (row.bid_prices, row.ask_prices) == (["2.0"], ["9.0"])
-
-
-def test_an_older_snapshot_of_another_connection_changes_nothing() -> None:
-    book = channel_book()
-    book.receive(snapshot(10, [("1.0", "1")], START), START)
-    book.receive(depth(11, 12, [("2.0", "1")], [], START + 500), START)
-
-    assert book.receive(snapshot(11, [("1.5", "1")], START + 400), START) == (Applied.IGNORED, None)
-    assert book.receive(depth(13, 13, [], [], START + 600), START)[0] is Applied.APPLIED
-
-
-def test_ids_that_begin_again_where_the_venue_says_so_are_followed() -> None:
-    book = channel_book()
-    book.receive(snapshot(100, [("1.0", "1")], START), START)
-
-    assert book.receive(depth(101, 3, [("2.0", "1")], [], START + 1), START)[0] is Applied.APPLIED
-    assert book.receive(depth(4, 5, [], [], START + 2), START)[0] is Applied.APPLIED
-
-
-def test_an_update_that_says_that_nothing_has_changed_keeps_the_book_and_makes_no_row() -> None:
-    book = channel_book()
-    book.receive(snapshot(100, [("1.0", "1")], START), START)
-
-    for later in (60_000, 120_000):
-        assert book.receive(depth(101, 100, [], [], START + later), START) == (Applied.APPLIED, None)
-    assert not book.pending
-    assert book.receive(depth(101, 107, [("2.0", "1")], [], START + 120_100), START)[0] is Applied.APPLIED
-
-
-def test_nothing_has_changed_since_an_update_that_never_came() -> None:
-    book = channel_book()
-    book.receive(snapshot(100, [("1.0", "1")], START), START)
-
-    assert book.receive(depth(108, 107, [], [], START + 60_000), START)[0] is Applied.GAP
-
-
-def test_a_book_whose_updates_have_no_ids_gives_rows_without_one() -> None:
-    book = Book("X", DEPTH, INTERVAL, OrderBook("channel", None, in_order))
-    common = {"symbol": "X", "event_time": START, "first_id": START, "last_id": START, "asks": [], "numbered": False}
-    book.receive(BookUpdate(**common, bids=[("1.0", "1")], snapshot=True), START)  # type: ignore[arg-type]
-
-    assert book.receive(BookUpdate(**common, bids=[("2.0", "1")]), START)[0] is Applied.APPLIED  # type: ignore[arg-type]
-    row = book.flush()
-    assert row is not None
-    assert (row.bid_prices, row.last_update_id) == (["2.0", "1.0"], None)

@@ -1,4 +1,4 @@
-"""What becomes of events: the right rows, in the right order, and no neighbour hurt."""
+"""Events become the right rows in the right order, and a faulty one affects no others."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_gap_is_queued_before_the_row_that_reveals_it(recorded: Recorded) -> N
     assert recorded.gaps == [entries[1]]
 
 
-def test_capture_goes_on_where_the_stored_rows_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_capture_continues_where_the_stored_rows_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cryptocdc_producer.capture.time.time_ns", lambda: NOW * 1_000_000)
     recorded = make_capture(BTCUSDT=Stored(last_trade=3, last_closes={"1m": NOW - 3 * MINUTE}))
 
@@ -72,7 +72,7 @@ def test_a_duplicate_trade_is_written_once(recorded: Recorded) -> None:
     assert [row.trade_id for row in recorded.rows("recent_trades")] == [7, 8, 9]
 
 
-def test_a_trade_whose_id_is_wild_is_refused_whichever_way_it_came(recorded: Recorded) -> None:
+def test_a_trade_with_an_implausible_id_is_refused_from_either_api(recorded: Recorded) -> None:
     recorded.receive(agg_trade(7))
     row = recorded.rows("recent_trades")[0]
 
@@ -98,7 +98,7 @@ def test_a_trade_whose_id_is_wild_is_refused_whichever_way_it_came(recorded: Rec
         ({"code": -1003, "msg": "Too many requests."}, "error-body"),
     ],
 )
-def test_what_is_wrong_is_refused_alone(recorded: Recorded, bad: object, reason: str) -> None:
+def test_an_invalid_event_is_refused_alone(recorded: Recorded, bad: object, reason: str) -> None:
     recorded.receive(agg_trade(7))
     assert recorded.receive(bad) is None  # type: ignore[arg-type]
     recorded.receive(agg_trade(8))
@@ -107,7 +107,7 @@ def test_what_is_wrong_is_refused_alone(recorded: Recorded, bad: object, reason:
     assert [found for found, _ in recorded.refused] == [reason]
 
 
-def test_klines_of_an_interval_that_was_not_asked_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_klines_of_an_interval_outside_the_feed_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cryptocdc_producer.capture.time.time_ns", lambda: NOW * 1_000_000)
     recorded = make_capture(make_feed({"klines": {"intervals": ["1m"]}}))
 
@@ -116,7 +116,7 @@ def test_klines_of_an_interval_that_was_not_asked_for_are_refused(monkeypatch: p
     assert recorded.refused == [("unknown-event", "BTCUSDT")]
 
 
-def test_a_fault_of_ours_costs_one_frame(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_loses_only_its_frame(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
@@ -130,7 +130,7 @@ def test_a_fault_of_ours_costs_one_frame(recorded: Recorded, monkeypatch: pytest
     assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", 8, 8)]
 
 
-def test_a_book_that_skips_is_lost_alone(recorded: Recorded) -> None:
+def test_a_gap_in_one_book_does_not_affect_others(recorded: Recorded) -> None:
     for symbol in ("BTCUSDT", "ETHUSDT"):
         recorded.receive(depth(1, 2, [("1.0", "1.0")], [], symbol=symbol))
         assert recorded.books.take_snapshot(symbol, BookSnapshot(1, [], []))
@@ -149,7 +149,7 @@ def followed(recorded: Recorded, symbol: str = "BTCUSDT") -> None:
     recorded.receive(depth(9_000_003, 9_000_004, [], [], at=NOW - 100, symbol=symbol))
 
 
-def test_a_book_whose_update_ids_begin_again_is_fetched_again_alone(recorded: Recorded) -> None:
+def test_a_book_whose_update_ids_restart_is_fetched_without_affecting_others(recorded: Recorded) -> None:
     for symbol in ("BTCUSDT", "ETHUSDT"):
         followed(recorded, symbol)
     for number in range(1, 582):
@@ -179,7 +179,7 @@ def test_update_ids_absurdly_far_ahead_are_refused_alone(recorded: Recorded) -> 
     assert recorded.lost_books == [("BTCUSDT", "start")]
 
 
-def test_a_crossed_book_is_fetched_again_also_when_no_diff_follows(
+def test_a_crossed_book_is_fetched_again_even_if_no_diff_follows(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
@@ -193,10 +193,8 @@ def test_a_crossed_book_is_fetched_again_also_when_no_diff_follows(
     assert [row.last_update_id for row in recorded.rows("order_book")] == [9_000_004]
 
 
-def test_a_book_that_takes_none_of_its_diffs_is_fetched_again(
-    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever the reason: here the exchange's clock went back with the ids."""
+def test_a_book_that_accepts_no_diffs_is_fetched_again(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For any reason: here the exchange's clock went back together with the ids."""
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     followed(recorded)
@@ -208,7 +206,7 @@ def test_a_book_that_takes_none_of_its_diffs_is_fetched_again(
     assert recorded.lost_books[1:] == [("BTCUSDT", "stalled")]
 
 
-def test_one_repetition_after_a_quiet_hour_costs_no_snapshot(
+def test_a_repeated_diff_after_a_quiet_hour_requires_no_snapshot(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
@@ -224,7 +222,7 @@ def test_one_repetition_after_a_quiet_hour_costs_no_snapshot(
     assert recorded.lost_books == [("BTCUSDT", "start")]
 
 
-def test_trades_whose_ids_begin_again_are_written(recorded: Recorded) -> None:
+def test_trades_whose_ids_restart_are_written(recorded: Recorded) -> None:
     for number in range(3):
         recorded.receive(agg_trade(number, T=NOW - 1000 + number))
     for number in range(3):
@@ -236,7 +234,9 @@ def test_trades_whose_ids_begin_again_are_written(recorded: Recorded) -> None:
     ]
 
 
-def test_a_bucket_that_no_later_diff_ends_is_ended_by_time(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket_without_a_later_diff_is_ended_by_the_clock(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     recorded.receive(depth(1, 2, [("1.0", "1.0")], []))
@@ -266,7 +266,7 @@ def test_silence_of_a_stream_and_of_a_symbol_are_distinguished(
     assert recorded.capture.silent_streams(30) == [("BTCUSDT", "latest_prices")]
 
 
-def test_the_end_of_a_symbol_writes_what_was_held_back(recorded: Recorded) -> None:
+def test_removing_a_symbol_writes_its_held_rows(recorded: Recorded) -> None:
     recorded.receive(kline(NOW, closed=False, c="1.1"))
     recorded.receive(kline(NOW, closed=False, c="1.2"))
     assert [row.close for row in recorded.rows("klines")] == ["1.1"]

@@ -20,7 +20,7 @@ def quote(at_ms: int, update_id: int | None, **values: Any) -> BestQuotesRow:
 
 
 def written(*offered: BestQuotesRow, quotes: LastRows[BestQuotesRow] | None = None) -> list[int | None]:
-    """Return the update ids that are written when these come, and of what is held at the end."""
+    """Return the update ids of the rows written while these arrive, and of those held at the end."""
     quotes = quotes or LastRows[BestQuotesRow](INTERVAL_MS)
     ended = [quotes.offer(row, 0.0)[0] for row in offered]
     last = quotes.release("BTCUSDT")
@@ -31,7 +31,7 @@ def test_the_last_quote_of_each_interval_is_written() -> None:
     assert written(quote(0, 1), quote(40, 2), quote(99, 3), quote(100, 4), quote(250, 5)) == [3, 4, 5]
 
 
-def test_what_is_overtaken_within_an_interval_is_counted() -> None:
+def test_quotes_replaced_within_an_interval_are_counted() -> None:
     quotes = LastRows[BestQuotesRow](INTERVAL_MS)
     assert [quotes.offer(quote(at, at), 0.0)[1] for at in (0, 40, 99, 100)] == [0, 1, 1, 0]
 
@@ -45,7 +45,7 @@ def test_a_quote_is_due_when_its_interval_is_over_and_only_once() -> None:
     assert quotes.release("BTCUSDT") is None
 
 
-def test_a_later_quote_of_an_interval_that_was_written_is_written_too_with_a_higher_version() -> None:
+def test_a_later_quote_of_a_written_interval_is_written_with_a_higher_version() -> None:
     quotes = LastRows[BestQuotesRow](INTERVAL_MS)
     quotes.offer(quote(0, 1), 5.0)
     (first,) = quotes.due(6.0)
@@ -63,7 +63,7 @@ def test_versions_rise_though_the_clock_steps_back_a_little() -> None:
     assert sorted(row.version for row in found) == [row.version for row in found]
 
 
-def test_a_clock_that_was_an_hour_ahead_holds_nothing_up() -> None:
+def test_a_clock_that_was_an_hour_ahead_delays_nothing() -> None:
     assert written(quote(3_600_000, 1), quote(0, 2), quote(100, 3)) == [1, 2, 3]
 
 
@@ -71,16 +71,16 @@ def test_a_quote_that_an_overlapping_connection_repeats_is_not_written_again() -
     assert written(quote(0, 7), quote(100, 8), quote(150, 7), quote(200, 8)) == [7, 8]
 
 
-def test_update_ids_that_begin_again_are_followed() -> None:
+def test_update_ids_that_restart_are_accepted() -> None:
     assert written(quote(0, 700), quote(REPEATED_MS + 1, 1), quote(REPEATED_MS + 101, 2)) == [700, 1, 2]
 
 
-def test_quotes_without_update_ids_are_taken_as_they_come() -> None:
+def test_quotes_without_update_ids_are_accepted() -> None:
     assert len(written(quote(0, None), quote(100, None), quote(200, None))) == 3
 
 
 @pytest.mark.parametrize("ending", ["remove", "finish"])
-def test_what_is_held_is_written_when_a_capture_ends(ending: str) -> None:
+def test_held_quotes_are_written_when_the_capture_ends(ending: str) -> None:
     it = make_capture(make_feed({"bestQuotes": {"interval": "10s"}}))
     frame = b'{"stream":"btcusdt@bookTicker","data":{"u":5,"s":"BTCUSDT","b":"1.5","B":"2","a":"1.6","A":"3"}}'
     it.receive(frame)
@@ -96,7 +96,7 @@ def mark(at_ms: int) -> MarkPricesRow:
     return make_row(MarkPricesRow, event_time=NOW + at_ms, version=(NOW + at_ms) * 1000)
 
 
-def test_a_mark_price_that_comes_over_two_connections_is_written_once() -> None:
+def test_a_mark_price_received_over_two_connections_is_written_once() -> None:
     last = LastRows[MarkPricesRow](1000)
     offered = [last.offer(mark(at), 0.0)[0] for at in (0, 0, 1000, 1000, 2000)]
     assert [row.event_time - NOW for row in offered if row is not None] == [0, 1000]

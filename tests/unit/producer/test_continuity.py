@@ -17,10 +17,10 @@ from cryptocdc_producer.streams.continuity import FAR, Closes, Gap, Ids, Seen
     repeated=st.lists(st.integers(0, 59), max_size=20),
     stored=st.booleans(),
 )
-def test_what_came_and_what_is_in_gaps_make_up_the_whole(
+def test_every_id_was_either_received_or_is_in_a_gap(
     first: int, present: list[bool], repeated: list[int], stored: bool
 ) -> None:
-    """Whatever is dropped and whatever comes twice: every id from the first to the last came or lies in one gap."""
+    """With any drops and duplicates, every id from the first to the last was received or is in exactly one gap."""
     sent = [first + at for at, there in enumerate(present) if there]
     ids = Ids(first - 1 if stored and first else None)
     taken: set[int] = set()
@@ -41,16 +41,16 @@ def test_what_came_and_what_is_in_gaps_make_up_the_whole(
         assert not taken & missing
 
 
-def test_a_first_ever_symbol_has_no_hole() -> None:
+def test_a_new_symbol_has_no_gap() -> None:
     assert Ids(None).see(1_000_000, NOW) == (Seen.NEXT, None)
     assert Closes("1m", None).see(60_000, closed=True) is None
 
 
-def test_the_hole_since_the_last_stored_trade_is_a_gap() -> None:
+def test_trades_missing_since_the_last_stored_one_are_a_gap() -> None:
     assert Ids(100, NOW).see(150, NOW + 5) == (Seen.NEXT, (101, 149))
 
 
-def test_an_id_of_a_gap_that_comes_late_is_written() -> None:
+def test_a_late_trade_of_a_gap_is_written() -> None:
     ids = Ids(100, NOW)
     ids.see(105, NOW + 5)
 
@@ -60,15 +60,15 @@ def test_an_id_of_a_gap_that_comes_late_is_written() -> None:
     assert ids.see(106, NOW + 5) == (Seen.NEXT, None)
 
 
-def test_an_old_trade_of_an_overlapping_connection_does_not_restart_the_ids() -> None:
-    """As another producer hands a symbol over: it stored 99 before 100, and both connections bring them."""
+def test_an_old_trade_of_an_overlapping_connection_does_not_reset_the_ids() -> None:
+    """As when another producer hands over a symbol: it stored 99 before 100, and both connections deliver them."""
     ids = Ids(100, NOW)
 
     assert ids.see(99, NOW - 1) == (Seen.LATE, None)
     assert ids.see(101, NOW + 1) == (Seen.NEXT, None)
 
 
-def test_the_last_trades_polled_again_and_again_are_late_once() -> None:
+def test_repeatedly_polled_trades_count_as_late_once() -> None:
     """Raw trades can't be requested by id everywhere: each answer holds a thousand that are known."""
     ids = Ids(1000, NOW)
     page = range(500, 1500)
@@ -79,14 +79,14 @@ def test_the_last_trades_polled_again_and_again_are_late_once() -> None:
     assert found[1] == [Seen.DUPLICATE] * 1000
 
 
-def test_ids_that_begin_again_are_followed() -> None:
+def test_ids_that_restart_are_accepted() -> None:
     ids = Ids(1_000_000, NOW)
 
     assert ids.see(0, NOW + 1) == (Seen.RESTART, None)
     assert ids.see(1, NOW + 1) == (Seen.NEXT, None)
 
 
-def test_ids_that_begin_again_below_what_was_seen_are_not_taken_for_repetitions() -> None:
+def test_ids_that_restart_below_known_ones_are_not_mistaken_for_duplicates() -> None:
     """A symbol captured since its first trade knows all ids from 0 on."""
     ids = Ids(None)
     for number in range(5000):
@@ -97,12 +97,12 @@ def test_ids_that_begin_again_below_what_was_seen_are_not_taken_for_repetitions(
     assert ids.see(4999, NOW + 64_999) == (Seen.DUPLICATE, None)
 
 
-def test_trades_before_the_first_one_of_ids_that_begin_again_are_a_gap() -> None:
-    """They began while no connection was there."""
+def test_trades_before_the_first_received_one_of_restarted_ids_are_a_gap() -> None:
+    """They restarted while there was no connection."""
     assert Ids(5_000, NOW).see(37, NOW + 60_000) == (Seen.RESTART, (0, 36))
 
 
-def test_ids_set_back_by_a_little_leave_no_gap_that_would_be_all_of_history() -> None:
+def test_ids_set_back_slightly_do_not_make_a_gap_of_all_history() -> None:
     ids = Ids(3_000_000, NOW)
 
     assert ids.see(2_999_000, NOW + 60_000) == (Seen.RESTART, None)
@@ -110,7 +110,7 @@ def test_ids_set_back_by_a_little_leave_no_gap_that_would_be_all_of_history() ->
 
 
 @pytest.mark.parametrize("wild", [2**62, 5_000_000_000, 7])
-def test_a_wild_id_is_reported_and_changes_nothing(wild: int) -> None:
+def test_an_implausible_id_is_reported_and_changes_nothing(wild: int) -> None:
     ids = Ids(3_000_000_000)
 
     assert ids.see(wild, NOW) == (Seen.WILD, None)
@@ -119,7 +119,7 @@ def test_a_wild_id_is_reported_and_changes_nothing(wild: int) -> None:
     assert ids.see(3_000_000_004, NOW) == (Seen.NEXT, (3_000_000_002, 3_000_000_003))
 
 
-def test_wild_ids_do_not_bear_each_other_out() -> None:
+def test_implausible_ids_do_not_confirm_each_other() -> None:
     ids = Ids(100)
 
     for wild in (2**62, 2**62, 2**61, 2**62 + FAR):
@@ -127,7 +127,7 @@ def test_wild_ids_do_not_bear_each_other_out() -> None:
     assert ids.see(101, NOW) == (Seen.NEXT, None)
 
 
-def test_after_weeks_of_outage_the_second_trade_reveals_the_gap_that_contains_the_first() -> None:
+def test_after_a_long_outage_the_second_trade_reveals_a_gap_with_the_first() -> None:
     ids = Ids(100)
     there = 30 * FAR
 
@@ -136,7 +136,7 @@ def test_after_weeks_of_outage_the_second_trade_reveals_the_gap_that_contains_th
     assert ids.see(there + 2, NOW) == (Seen.NEXT, None)
 
 
-def test_ids_that_begin_again_far_below_are_followed_from_the_second_on() -> None:
+def test_ids_that_restart_far_below_are_accepted_from_the_second_on() -> None:
     ids = Ids(3_000_000_000, NOW)
 
     assert ids.see(0, NOW + 1) == (Seen.WILD, None)
@@ -148,7 +148,7 @@ def test_ids_that_begin_again_far_below_are_followed_from_the_second_on() -> Non
     interval=st.sampled_from(["1m", "1h", "3d", "1w", "1M"]),
     present=st.lists(st.sampled_from(["closed", "open", "lost"]), min_size=1, max_size=40),
 )
-def test_every_kline_before_the_last_close_came_or_lies_in_a_gap(interval: str, present: list[str]) -> None:
+def test_every_kline_before_the_last_close_was_received_or_is_in_a_gap(interval: str, present: list[str]) -> None:
     at = 1_767_225_600_000 if interval != "1w" else 1_767_571_200_000  # 2026-01-01; a Monday
     closes = Closes(interval, intervals.preceding(interval, at))
     first, taken, missing = at, set(), set()
@@ -174,14 +174,14 @@ def between(interval: str, first: int, last: int) -> list[int]:
     return found
 
 
-def test_an_open_kline_reveals_a_lost_close() -> None:
+def test_an_open_kline_reveals_a_missed_close() -> None:
     closes = Closes("1h", 0)
 
     assert closes.see(3 * 3_600_000, closed=False) == (3_600_000, 2 * 3_600_000)
     assert closes.see(3 * 3_600_000, closed=True) is None
 
 
-def test_a_kline_that_opens_off_the_grid_is_no_gap_and_hides_none() -> None:
+def test_a_kline_off_the_interval_grid_neither_makes_nor_hides_a_gap() -> None:
     closes = Closes("1h", 0)
     hour = 3_600_000
 
@@ -191,7 +191,7 @@ def test_a_kline_that_opens_off_the_grid_is_no_gap_and_hides_none() -> None:
 
 
 @given(interval=st.sampled_from([*intervals.LENGTH_MS, "1M"]), at=st.integers(10**12, 2 * 10**12))
-def test_every_moment_lies_in_the_kline_that_opens_before_it(interval: str, at: int) -> None:
+def test_every_moment_belongs_to_the_kline_that_opens_before_it(interval: str, at: int) -> None:
     opening = intervals.opening(interval, at)
 
     assert opening <= at < intervals.end(interval, at)

@@ -1,4 +1,4 @@
-"""What each stream's handler says of itself, and which rows it holds to be lost."""
+"""The properties of each stream's handler, and which rows it counts as lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_every_stream_of_the_feed_has_its_handler() -> None:
     assert {handler.table for handler in handlers if handler.refillable} == {"recent_trades", "klines"}
 
 
-def test_no_trade_and_no_closed_kline_takes_the_place_of_another() -> None:
+def test_trades_and_closed_klines_are_never_conflated() -> None:
     by_table = handlers_of(make_feed(), Intake(ProducerMetrics("test"))).by_table
 
     assert by_table["recent_trades"].key(make_row(RecentTradesRow)) is None
@@ -40,7 +40,7 @@ def test_no_trade_and_no_closed_kline_takes_the_place_of_another() -> None:
         ("orderBook", {"source": "websocket", "interval": "5s"}, 5),
     ],
 )
-def test_rows_may_lie_as_far_apart_as_the_feed_says(stream: str, settings: dict[str, str], pace_s: int) -> None:
+def test_the_expected_pace_of_rows_follows_from_the_feed(stream: str, settings: dict[str, str], pace_s: int) -> None:
     (handler,) = handlers_of(make_feed({stream: settings}), Intake(ProducerMetrics("test")))
 
     assert (handler.pace_s, handler.by_websocket) == (pace_s, settings["source"] == "websocket")
@@ -51,7 +51,7 @@ def lost_s(handlers: object, table: str) -> float | None:
     return metrics.registry.get_sample_value("cryptocdc_producer_outage_seconds_total", {"table": table})
 
 
-def test_the_first_row_after_a_take_over_ends_the_outage_of_a_stream_that_can_not_be_filled() -> None:
+def test_the_first_row_after_a_takeover_ends_the_outage_of_an_unfillable_stream() -> None:
     handlers = handlers_of(make_feed(), Intake(ProducerMetrics("test")))
     handler = handlers.by_table["latest_prices"]
     handler.resume({"BTCUSDT": Stored(newest={"latest_prices": NOW - 60_000})})
@@ -62,7 +62,7 @@ def test_the_first_row_after_a_take_over_ends_the_outage_of_a_stream_that_can_no
     assert lost_s(handlers, "latest_prices") == 60
 
 
-def test_trades_of_a_venue_without_ids_are_counted_by_time_instead_of_gaps() -> None:
+def test_trades_without_ids_have_outages_instead_of_gaps() -> None:
     offers = {**BINANCE.offers} | {"recent_trades": Offer(("websocket",), Proof.ARRIVAL)}
     handlers = handlers_of(make_feed(), Intake(ProducerMetrics("test")), venue=replace(BINANCE, offers=offers))
     assert handlers.trades is not None
@@ -75,7 +75,7 @@ def test_trades_of_a_venue_without_ids_are_counted_by_time_instead_of_gaps() -> 
     assert not handlers.trades.refillable
 
 
-def test_trades_of_a_kind_whose_ids_have_holes_are_not_searched_for_gaps() -> None:
+def test_trades_whose_ids_are_not_consecutive_are_not_searched_for_gaps() -> None:
     refill = Refill("trade_id", frozenset({"trade"}))
     offers = {**BINANCE.offers} | {"recent_trades": Offer(("websocket",), Proof.IDS, refill)}
     venue = replace(BINANCE, offers=offers)

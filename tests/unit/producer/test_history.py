@@ -1,4 +1,4 @@
-"""A stretch of time fetched over REST: what is refused is counted, and ends nothing."""
+"""A time range fetched over REST: refused rows are counted, and do not stop it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def trade(number: int, **changed: Any) -> dict[str, Any]:
 
 
 class Rest:
-    """An exchange that has `candles` and `trades`, and gives no more than `most` of them in an answer."""
+    """An exchange that has `candles` and `trades`, and returns at most `most` of them in a response."""
 
     def __init__(
         self, candles: list[list[Any]] | None = None, trades: list[dict[str, Any]] | None = None, most: int = 1000
@@ -53,7 +53,7 @@ class Rest:
         path, asked = request.path.removeprefix("/api/v3/"), request.params
         limit = int(asked["limit"])
         self.requests += 1
-        assert self.requests < 100, "the same page is requested without end"
+        assert self.requests < 100, "the same page is requested forever"
         found: list[Any]
         if path == "klines":
             found = [candle for candle in self._candles if candle[0] >= asked["startTime"]]
@@ -63,11 +63,11 @@ class Rest:
         return json.dumps(found[: min(limit, self._most)]).encode()
 
     def stop(self) -> None:
-        """Nothing waits."""
+        """Does nothing, since nothing waits."""
 
 
 class WrongAfterFirst(Rest):
-    """Its first page of trades, after the question for the first one, has an element whose id is `wrong`."""
+    """Its first page of trades, after the request for the first one, has an element whose id is `wrong`."""
 
     def __init__(self, trades: list[dict[str, Any]], wrong: int) -> None:
         super().__init__(trades=trades)
@@ -81,7 +81,7 @@ class WrongAfterFirst(Rest):
 
 
 def fetched(rest: Rest, to_ms: int, interval: str = "") -> tuple[Fetched, list[Any], list[str]]:
-    """Fetch klines of `interval`, or trades; the result, the rows for the writer, and the reasons of refusals."""
+    """Fetch klines of `interval`, or trades; return the result, the rows, and the reasons for refusals."""
     refused: list[str] = []
 
     async def scenario() -> tuple[Fetched, list[Any]]:
@@ -103,7 +103,7 @@ def fetched(rest: Rest, to_ms: int, interval: str = "") -> tuple[Fetched, list[A
 
 
 @pytest.mark.parametrize("odd", [(3, 500, 998), (997, 998, 999), (0, 1, 2), (1000, 2000, 3623)])
-def test_candles_that_are_refused_do_not_end_the_fetching_of_the_rest(odd: tuple[int, ...]) -> None:
+def test_refused_candles_do_not_stop_the_fetching_of_the_rest(odd: tuple[int, ...]) -> None:
     candles = [candle(n, **({"c": "1.2.3"} if n in odd else {})) for n in range(CANDLES)]
 
     found, rows, refused = fetched(Rest(candles), START + CANDLES * HOUR, "1h")
@@ -113,7 +113,7 @@ def test_candles_that_are_refused_do_not_end_the_fetching_of_the_rest(odd: tuple
     assert refused == ["wrong-decimal"] * 3
 
 
-def test_a_whole_page_of_refused_candles_does_not_end_the_fetching_of_the_rest() -> None:
+def test_a_page_of_refused_candles_does_not_stop_the_fetching_of_the_rest() -> None:
     odd = range(1000, 2000)
     candles = [candle(n, **({"v": None} if n in odd else {})) for n in range(CANDLES)]
 
@@ -123,7 +123,7 @@ def test_a_whole_page_of_refused_candles_does_not_end_the_fetching_of_the_rest()
     assert rows[-1].open_time == START + (CANDLES - 1) * HOUR
 
 
-def test_candles_that_can_t_be_read_at_all_are_passed_over() -> None:
+def test_unreadable_candles_are_skipped() -> None:
     candles: list[Any] = [candle(n) for n in range(CANDLES)]
 
     class Unreadable(Rest):
@@ -139,7 +139,7 @@ def test_candles_that_can_t_be_read_at_all_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("wrong", [2**60, -5])
-def test_an_id_that_is_wrong_itself_does_not_end_the_fetching_of_the_rest(wrong: int) -> None:
+def test_an_invalid_id_does_not_stop_the_fetching_of_the_rest(wrong: int) -> None:
     found, rows, _ = fetched(WrongAfterFirst([trade(n) for n in range(3000)], wrong), START + 2500 * 1000)
 
     assert found == Fetched(rows=2499, refused=1)
@@ -147,7 +147,7 @@ def test_an_id_that_is_wrong_itself_does_not_end_the_fetching_of_the_rest(wrong:
 
 
 @pytest.mark.parametrize("wrong", [2**60, -5])
-def test_an_open_time_that_is_wrong_itself_does_not_end_the_fetching_of_the_rest(wrong: int) -> None:
+def test_an_invalid_open_time_does_not_stop_the_fetching_of_the_rest(wrong: int) -> None:
     candles = [candle(n) for n in range(CANDLES)]
 
     class Wrong(Rest):
@@ -163,20 +163,20 @@ def test_an_open_time_that_is_wrong_itself_does_not_end_the_fetching_of_the_rest
     assert refused == ["wrong-field"]
 
 
-def test_a_short_page_is_not_taken_for_the_last_one() -> None:
+def test_a_short_page_is_not_mistaken_for_the_last_one() -> None:
     found, rows, _ = fetched(Rest([candle(n) for n in range(CANDLES)], most=700), START + CANDLES * HOUR, "1h")
 
     assert found == Fetched(rows=CANDLES, refused=0)
     assert len(rows) == CANDLES
 
 
-def test_an_outage_of_hours_is_no_end() -> None:
+def test_an_outage_of_the_exchange_for_hours_does_not_stop_fetching() -> None:
     candles = [candle(n) for n in range(100) if not 40 <= n < 60]
 
     assert fetched(Rest(candles, most=30), START + 100 * HOUR, "1h")[0] == Fetched(rows=80, refused=0)
 
 
-def test_the_running_candle_and_those_that_the_exchange_may_yet_revise_are_left_out(
+def test_open_candles_and_those_that_may_still_be_revised_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at = START + 5 * HOUR
@@ -191,7 +191,7 @@ def test_the_running_candle_and_those_that_the_exchange_may_yet_revise_are_left_
 
 
 @pytest.mark.parametrize("odd", [(0,), (999,), (5, 6, 7), tuple(range(1000, 2000)), (2499,)])
-def test_trades_that_are_refused_do_not_end_the_fetching_of_the_rest(odd: tuple[int, ...]) -> None:
+def test_refused_trades_do_not_stop_the_fetching_of_the_rest(odd: tuple[int, ...]) -> None:
     trades = [trade(n, **({"p": "1.2.3"} if n in odd else {})) for n in range(3000)]
 
     found, rows, _ = fetched(Rest(trades=trades), START + 2500 * 1000)
@@ -200,7 +200,7 @@ def test_trades_that_are_refused_do_not_end_the_fetching_of_the_rest(odd: tuple[
     assert [row.trade_id for row in rows] == [n for n in range(2500) if n not in odd]
 
 
-def test_a_stretch_whose_first_trade_can_t_be_read_begins_with_the_next_one() -> None:
+def test_a_range_whose_first_trade_is_unreadable_starts_with_the_next_one() -> None:
     trades = [trade(0, a="?"), *(trade(n) for n in range(1, 10))]
 
     class Odd(Rest):
@@ -214,9 +214,9 @@ def test_a_stretch_whose_first_trade_can_t_be_read_begins_with_the_next_one() ->
 
 
 @pytest.mark.parametrize("begin", [0, 1, 700, 2998, 2999, 3000])
-def test_where_trades_are_given_by_id_alone_the_first_of_a_stretch_is_searched_for_by_halves(begin: int) -> None:
+def test_the_first_trade_of_a_range_is_found_by_binary_search_over_ids(begin: int) -> None:
     class ById(Rest):
-        """Of the last trades it gives one."""
+        """It returns one of the last trades."""
 
         def get(self, request: Request[Any], share: float) -> bytes:
             newest = "fromId" not in request.params
@@ -238,11 +238,11 @@ def test_where_trades_are_given_by_id_alone_the_first_of_a_stretch_is_searched_f
     assert rest.requests <= 14
 
 
-def test_trades_later_than_the_stretch_are_neither_taken_nor_counted() -> None:
+def test_trades_after_the_range_are_neither_stored_nor_counted() -> None:
     trades = [trade(n, **({"p": "1.2.3"} if n == 8 else {})) for n in range(10)]
 
     assert fetched(Rest(trades=trades), START + 5000)[0] == Fetched(rows=5, refused=0)
 
 
-def test_nothing_is_fetched_of_a_time_before_the_first_trade() -> None:
+def test_nothing_is_fetched_before_the_first_trade() -> None:
     assert fetched(Rest(), NOW)[0] == Fetched()

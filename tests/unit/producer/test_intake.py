@@ -34,7 +34,7 @@ def rows(batch: list[intakes.Entry]) -> list[str]:
     return [entry.row.symbol for entry in batch if isinstance(entry, Data)]
 
 
-def test_everything_comes_out_in_order(intake: Intake) -> None:
+def test_entries_come_out_in_order(intake: Intake) -> None:
     gap = Gap("recent_trades", "X", "", 1, 2)
     intake.put(gap, Data(trade(1)))
     intake.put_state(("X",), price(2))
@@ -44,14 +44,14 @@ def test_everything_comes_out_in_order(intake: Intake) -> None:
     assert intake.take(0.01) == []
 
 
-def test_states_are_kept_while_the_writer_keeps_up(intake: Intake) -> None:
+def test_states_are_not_conflated_while_the_writer_keeps_up(intake: Intake) -> None:
     for number in range(5):
         intake.put_state(("X",), price(number))
 
     assert rows(intake.take(1)) == ["0", "1", "2", "3", "4"]
 
 
-def test_behind_only_the_newest_state_of_a_key_waits_and_no_trade_is_lost(intake: Intake) -> None:
+def test_when_the_writer_is_behind_states_are_conflated_and_no_trade_is_lost(intake: Intake) -> None:
     intake.put_rows([trade(number) for number in range(11)])
     for number in range(5):
         for symbol in ("X", "Y"):
@@ -63,7 +63,7 @@ def test_behind_only_the_newest_state_of_a_key_waits_and_no_trade_is_lost(intake
     assert second == ["trade 10", "X 4", "Y 4"]
 
 
-def test_a_state_that_was_taken_is_not_changed_any_more(intake: Intake) -> None:
+def test_a_state_already_taken_is_not_replaced(intake: Intake) -> None:
     intake.put_state(("X",), price("old"))
     intake.put_rows([trade(number) for number in range(25)])
     assert rows(intake.take(1))[0] == "old"
@@ -73,7 +73,7 @@ def test_a_state_that_was_taken_is_not_changed_any_more(intake: Intake) -> None:
     assert rows(intake.take(1) + intake.take(1))[-1] == "new"
 
 
-def test_reading_pauses_when_full_and_goes_on_when_there_is_room(intake: Intake) -> None:
+def test_reading_pauses_when_full_and_resumes_when_there_is_room(intake: Intake) -> None:
     async def scenario() -> None:
         intake.put_rows([trade(number) for number in range(40)])
         waiting = asyncio.create_task(intake.room())
@@ -85,7 +85,7 @@ def test_reading_pauses_when_full_and_goes_on_when_there_is_room(intake: Intake)
     asyncio.run(scenario())
 
 
-def test_after_the_end_all_is_taken_at_once(intake: Intake) -> None:
+def test_after_closing_everything_is_taken_without_waiting(intake: Intake) -> None:
     intake.put_rows([trade(number) for number in range(25)])
     intake.close()
 

@@ -24,7 +24,7 @@ def states() -> MarketStates:
     return MarketStates(("BTCUSDT", "ETHUSDT"))
 
 
-def test_a_market_is_paused_only_when_two_answers_say_so() -> None:
+def test_a_market_is_paused_only_if_two_lists_agree() -> None:
     known = states()
     assert known.take(listing("ETHUSDT"), {"BTCUSDT", "ETHUSDT"}, ()) == ([], [])
     assert (known.absent, known.doubtful) == ({}, True)
@@ -32,7 +32,7 @@ def test_a_market_is_paused_only_when_two_answers_say_so() -> None:
     assert (known.paused, known.unlisted, known.doubtful) == ({"ETHUSDT"}, set(), False)
 
 
-def test_a_single_answer_that_the_next_one_corrects_changes_nothing() -> None:
+def test_a_single_list_corrected_by_the_next_changes_nothing() -> None:
     known = states()
     known.take(listing("ETHUSDT"), {"ETHUSDT"}, ())
     assert known.take(listing(), {"ETHUSDT"}, ()) == ([], [])
@@ -40,7 +40,7 @@ def test_a_single_answer_that_the_next_one_corrects_changes_nothing() -> None:
     assert known.absent == {}
 
 
-def test_a_market_that_sends_frames_is_live_whatever_the_list_says() -> None:
+def test_a_market_that_sends_frames_is_live_regardless_of_the_list() -> None:
     known = states()
     for _ in range(3):
         assert known.take(listing("ETHUSDT", without=["BTCUSDT"]), WANTED, {"BTCUSDT", "ETHUSDT"})[1] in (
@@ -52,14 +52,14 @@ def test_a_market_that_sends_frames_is_live_whatever_the_list_says() -> None:
     assert known.absent == {}
 
 
-def test_one_answer_brings_a_market_back() -> None:
+def test_one_list_suffices_to_resume_a_market() -> None:
     known = states()
     for _ in range(2):
         known.take(listing("ETHUSDT"), {"ETHUSDT"}, ())
     assert known.take(listing(), {"ETHUSDT"}, ()) == (["ETHUSDT"], [])
 
 
-def test_a_paused_market_that_vanishes_from_the_list_is_no_longer_called_paused() -> None:
+def test_a_paused_market_that_is_no_longer_listed_is_not_reported_as_paused() -> None:
     known = states()
     for _ in range(2):
         known.take(listing("ETHUSDT"), {"ETHUSDT"}, ())
@@ -71,7 +71,7 @@ MAINTENANCE = {"123456": Market("123456", "456")}
 
 
 @pytest.mark.parametrize("before", [0, 1], ids=["first answer", "after a believable one"])
-def test_the_list_of_a_maintenance_is_not_believed(before: int) -> None:
+def test_the_list_during_maintenance_is_rejected(before: int) -> None:
     known = states()
     for _ in range(before):
         known.take(listing(), WANTED - {"NEWUSDT"}, ())
@@ -81,14 +81,14 @@ def test_the_list_of_a_maintenance_is_not_believed(before: int) -> None:
     assert (known.absent, known.doubtful) == ({}, False)
 
 
-def test_a_list_that_lacks_most_of_the_one_before_is_not_believed() -> None:
+def test_a_list_that_lacks_most_of_the_previous_one_is_rejected() -> None:
     known = states()
     known.take(listing(), {"ETHUSDT"}, ())
     with pytest.raises(SuspectList, match="lacks 7 of 12 known ones"):
         known.take(listing(without=OTHERS[:7]), {"ETHUSDT"}, ())
 
 
-def test_a_symbol_that_is_not_captured_any_more_is_forgotten() -> None:
+def test_a_symbol_no_longer_captured_is_forgotten() -> None:
     known = states()
     for _ in range(2):
         known.take(listing(), {"NEWUSDT"}, ())

@@ -29,7 +29,7 @@ def forced(symbol: str) -> bytes:
     return json.dumps({"arg": arg, "data": [{"instId": symbol, "details": [detail]}]}).encode()
 
 
-def test_liquidations_of_swaps_that_are_not_captured_are_neither_rows_nor_refused() -> None:
+def test_liquidations_of_other_swaps_are_ignored() -> None:
     recorded = captured(liquidations={})
 
     for symbol in ("DOGE-USDT-SWAP", SWAP):
@@ -39,7 +39,7 @@ def test_liquidations_of_swaps_that_are_not_captured_are_neither_rows_nor_refuse
     assert not recorded.refused
 
 
-def test_a_spot_market_is_not_silent_for_want_of_mark_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spot_market_without_mark_prices_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1e9]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     recorded = captured(markPrices={}, latestPrices={})
@@ -60,7 +60,7 @@ def test_a_market_without_any_stream_of_the_feed_is_not_silent(monkeypatch: pyte
     assert recorded.capture.silent_symbols(30) == [SWAP]
 
 
-def test_open_interest_is_requested_of_swaps_alone() -> None:
+def test_open_interest_is_requested_only_for_swaps() -> None:
     recorded = captured(openInterest={}, latestPrices={})
     asked: list[str] = []
 

@@ -19,7 +19,7 @@ def row(symbol: str, open_time: int, close: int) -> KlinesRow:
         st.tuples(st.sampled_from("AB"), st.integers(0, 2), st.floats(0, 0.9), st.booleans()), min_size=1, max_size=60
     )
 )
-def test_the_last_state_of_every_kline_is_written_and_none_too_often(
+def test_the_last_state_of_every_kline_is_written_at_a_bounded_rate(
     states: list[tuple[str, int, float, bool]],
 ) -> None:
     held = OpenKlines()
@@ -44,14 +44,14 @@ def test_the_last_state_of_every_kline_is_written_and_none_too_often(
     assert reached == last
 
 
-def test_one_write_a_second() -> None:
+def test_an_open_kline_is_written_once_per_period() -> None:
     held = OpenKlines()
     writes = sum(len(held.offer(row("A", 0, tenth), tenth / 10)[0]) for tenth in range(50))
 
     assert writes == 50 / 10 / PERIOD_S
 
 
-def test_a_closed_kline_overtakes_its_open_state_and_no_other() -> None:
+def test_a_closed_kline_replaces_only_its_own_open_state() -> None:
     held = OpenKlines()
     held.offer(row("A", 0, 1), 0.0)
     held.offer(row("A", 0, 2), 0.1)
@@ -62,7 +62,7 @@ def test_a_closed_kline_overtakes_its_open_state_and_no_other() -> None:
     assert not held.release()
 
 
-def test_a_symbol_is_released_alone() -> None:
+def test_releasing_a_symbol_keeps_the_others() -> None:
     held = OpenKlines()
     for symbol in "AB":
         held.offer(row(symbol, 0, 1), 0.0)

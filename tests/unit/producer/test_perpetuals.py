@@ -1,4 +1,4 @@
-"""Streams of perpetual contracts: liquidations come when there are any, open interest is polled."""
+"""Streams of perpetual contracts: liquidations arrive when there are any, open interest is polled."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def made(**streams: dict[str, Any]) -> tuple[Handlers, Intake, ProducerMetrics]:
     return handlers_of(make_feed(streams), intake, venue=VENUE), intake, metrics
 
 
-def test_every_liquidation_is_written_and_the_hours_between_two_are_no_outage() -> None:
+def test_every_liquidation_is_written_and_hours_without_any_are_not_an_outage() -> None:
     handlers, intake, _ = made(liquidations={})
     handler = handlers.by_table["liquidations"]
     handler.resume({"BTCUSDT": Stored(newest={"liquidations": NOW - 7_200_000})})
@@ -88,7 +88,7 @@ def test_the_open_interest_of_each_symbol_is_written() -> None:
     assert [(row.symbol, row.open_interest) for row in rows] == [("BTCUSDT", "12.50"), ("ETHUSDT", "12.50")]  # type: ignore[attr-defined]
 
 
-def test_what_has_no_id_is_identified_by_its_values() -> None:
+def test_rows_without_an_id_get_one_from_their_values() -> None:
     assert fingerprint("BTCUSDT", 5, "1.0") == fingerprint("BTCUSDT", 5, "1.0")
     assert len({fingerprint("a", "bc"), fingerprint("ab", "c"), fingerprint("a", "bc", "")}) == 3
     assert 0 <= fingerprint("x") < 2**53

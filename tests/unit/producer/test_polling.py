@@ -35,7 +35,7 @@ def trade(number: int, price: str = "1.0") -> dict[str, Any]:
 
 
 class Exchange:
-    """REST and its clock. What it has is changed by the tests."""
+    """REST and its clock. Tests change its data."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -55,7 +55,7 @@ class Exchange:
         return json.dumps(found).encode()
 
     def stop(self) -> None:
-        """Nothing waits."""
+        """Does nothing, since nothing waits."""
 
 
 class AllListed:
@@ -111,8 +111,8 @@ def test_a_candle_that_the_exchange_revises_after_its_end_is_stored_as_revised(e
     assert not recorded.gaps
 
 
-def test_candles_shorter_than_the_time_in_which_they_may_be_revised_are_closed_in_the_end(exchange: Exchange) -> None:
-    """Of a symbol that is new, whose last candle but one never ended long enough ago."""
+def test_candles_shorter_than_the_revision_period_are_eventually_closed(exchange: Exchange) -> None:
+    """For a new symbol, whose second-to-last candle never ended long enough ago."""
     recorded = make_capture(make_feed({"klines": {"source": "rest", "intervals": ["1s"], "period": "1s"}}))
     closed: list[int] = []
     for seconds in range(15):
@@ -125,7 +125,7 @@ def test_candles_shorter_than_the_time_in_which_they_may_be_revised_are_closed_i
     assert not recorded.gaps
 
 
-def test_a_candle_that_the_exchange_lacks_is_a_gap_once_the_next_one_is_final(exchange: Exchange) -> None:
+def test_a_missing_candle_is_a_gap_once_the_next_one_is_final(exchange: Exchange) -> None:
     recorded = make_capture(make_feed(STREAMS), BTCUSDT=Stored(last_closes={"1m": NOW - 4 * MINUTE}))
     exchange.candles = {at: candle(at) for at in (NOW - 3 * MINUTE, NOW - MINUTE, NOW)}
     exchange.now = NOW + 5_000
@@ -164,8 +164,8 @@ def leaves_out_quiet_intervals(exchange: Exchange) -> Venue:
     return exchange.venue
 
 
-def test_intervals_without_a_candle_are_no_gap_where_the_venue_leaves_quiet_ones_out(exchange: Exchange) -> None:
-    """Whole answers without one are passed over once, and what comes after them is found."""
+def test_quiet_intervals_are_not_gaps_at_a_venue_that_leaves_them_out(exchange: Exchange) -> None:
+    """Responses without any candle are skipped once, and later candles are found."""
     last, traded = NOW - 2000 * MINUTE, [NOW - 1600 * MINUTE, NOW - 3 * MINUTE, NOW - MINUTE, NOW]
     venue = leaves_out_quiet_intervals(exchange)
     recorded = make_capture(make_feed(STREAMS), venue, BTCUSDT=Stored(last_closes={"1m": last}))
@@ -183,7 +183,7 @@ def test_intervals_without_a_candle_are_no_gap_where_the_venue_leaves_quiet_ones
     assert not recorded.gaps
 
 
-def test_a_refused_trade_does_not_end_a_round_and_is_a_gap(exchange: Exchange) -> None:
+def test_a_refused_trade_does_not_end_a_round_and_becomes_a_gap(exchange: Exchange) -> None:
     recorded = make_capture(make_feed(STREAMS), BTCUSDT=Stored(last_trade=0))
     exchange.trades = [trade(n, "1.2.3" if n in (5, 1000) else "1.0") for n in range(1, 2400)]
 
@@ -194,7 +194,7 @@ def test_a_refused_trade_does_not_end_a_round_and_is_a_gap(exchange: Exchange) -
     assert [start for _, start in exchange.requests] == [1, 1001, 2001]
 
 
-def test_a_page_of_refused_trades_is_not_requested_without_end(exchange: Exchange) -> None:
+def test_a_page_of_refused_trades_is_not_requested_forever(exchange: Exchange) -> None:
     recorded = make_capture(make_feed(STREAMS), BTCUSDT=Stored(last_trade=0))
     exchange.trades = [trade(n, "1.2.3" if n <= 1000 else "1.0") for n in range(1, 1100)]
 

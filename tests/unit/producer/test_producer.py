@@ -30,21 +30,21 @@ def made(health: Health) -> Producer:
 
 
 async def producing(writer: Mock, consumer: Mock) -> None:
-    """A producer with another writer's thread, and another consumer of the symbols."""
+    """A producer with its writer's thread and its consumer of symbols replaced."""
     producer = made(Health(60))
     producer._writer = writer
     producer._assignment._consumer = consumer
     await asyncio.wait_for(producer.run(), 20)
 
 
-def test_without_its_writer_it_ends() -> None:
+def test_the_producer_ends_when_its_writer_fails() -> None:
     with pytest.raises(RuntimeError, match="the writer has ended"):
         asyncio.run(producing(Mock(alive=False), Mock(**{"poll.return_value": None})))
 
 
 @pytest.mark.parametrize("error", [KafkaException(KafkaError(KafkaError._FATAL)), ZeroDivisionError()])
-def test_without_its_assignment_it_ends(error: Exception) -> None:
-    """Whether Kafka's client fails or one of the callbacks: a producer that hears of no symbol is not well."""
+def test_the_producer_ends_when_its_assignment_fails(error: Exception) -> None:
+    """Whether Kafka's client or a callback fails: a producer without news of its symbols is not healthy."""
     with pytest.raises(RuntimeError, match="the assignment of symbols has ended"):
         asyncio.run(producing(Mock(alive=True, rounds=0), Mock(**{"poll.side_effect": error})))
 

@@ -36,7 +36,7 @@ asked = pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED.keys())
 
 
 class OneAnswer(Rest):
-    """Gives one answer to every question."""
+    """Gives the same response to every request."""
 
     def __init__(self, answer: bytes | Exception) -> None:
         super().__init__(BINANCE)
@@ -49,7 +49,7 @@ class OneAnswer(Rest):
 
 
 def refused(ask: Ask, answer: bytes | Exception) -> list[tuple[str, bytes]]:
-    """Ask, which must fail; the reasons and the bytes of what was refused meanwhile."""
+    """Send a request, which must fail; return the reasons and bytes of what was refused meanwhile."""
     found: list[tuple[str, bytes]] = []
 
     async def scenario() -> None:
@@ -70,19 +70,19 @@ def refused(ask: Ask, answer: bytes | Exception) -> list[tuple[str, bytes]]:
 
 @asked
 @pytest.mark.parametrize(("body", "reason"), [(b"<html>", "invalid-json"), (b"7", "wrong-field")])
-def test_an_answer_that_is_none_is_kept_as_it_came(ask: Ask, body: bytes, reason: str) -> None:
+def test_an_invalid_response_is_kept_unchanged(ask: Ask, body: bytes, reason: str) -> None:
     assert refused(ask, body) == [(reason, body)]
 
 
 @asked
-def test_an_error_body_is_kept_as_it_came(ask: Ask) -> None:
+def test_an_error_body_is_kept_unchanged(ask: Ask) -> None:
     body = b'{"code":-1003,"msg":"Too many requests."}'
 
     assert refused(ask, ExchangeRefused(-1003, "klines: -1003: Too many requests.", body)) == [("error-body", body)]
 
 
 @asked
-def test_an_answer_that_is_too_big_is_kept_too(ask: Ask) -> None:
+def test_an_oversized_response_is_kept_too(ask: Ask) -> None:
     assert refused(ask, ExchangeUnreadable("oversize", "depth: too big", b"x")) == [("oversize", b"x")]
 
 
@@ -92,5 +92,5 @@ def test_an_answer_that_is_too_big_is_kept_too(ask: Ask) -> None:
     [ExchangeRefused(-1121, "unknown", b"{}", unknown_symbol=True), ExchangeUnreachable("away"), ExchangeBusy(60.0)],
     ids=["unknown symbol", "away", "busy"],
 )
-def test_what_is_no_bad_answer_is_not_counted(ask: Ask, error: ExchangeError) -> None:
+def test_errors_without_an_invalid_response_are_not_counted(ask: Ask, error: ExchangeError) -> None:
     assert refused(ask, error) == []

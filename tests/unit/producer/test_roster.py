@@ -1,4 +1,4 @@
-"""Symbols that come, move away and come back, and the gaps that are filled meanwhile."""
+"""Symbols that are added, moved away and returned, and the gaps that are filled meanwhile."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OneGap:
 
 
 class Subscriptions:
-    """What the connections were told."""
+    """The subscriptions requested from the connections."""
 
     def add(self, _: Iterable[str]) -> None:
         """Nothing to do."""
@@ -45,7 +45,7 @@ class Running:
 
     @property
     def gaps_open(self) -> float | None:
-        """Those that this producer is about to fill."""
+        """The gaps that this producer is about to fill."""
         labels = {"table": "recent_trades"}
         return self._metrics.registry.get_sample_value("cryptocdc_producer_gaps_open", labels)
 
@@ -69,7 +69,7 @@ async def until(condition: Callable[[], Any], limit_s: float = 10) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_a_symbol_that_comes_back_while_it_is_handed_over_keeps_its_gaps() -> None:
+def test_a_symbol_that_returns_during_its_handover_keeps_its_gaps() -> None:
     async def steps(running: Running) -> None:
         running.roster.change((), [SYMBOL], ())
         running.roster.change([SYMBOL], (), ())
@@ -80,7 +80,7 @@ def test_a_symbol_that_comes_back_while_it_is_handed_over_keeps_its_gaps() -> No
     scenario(steps)
 
 
-def test_a_symbol_that_was_handed_over_takes_its_gaps_along(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gaps_of_a_symbol_are_handed_over_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rosters, "HAND_OVER_S", 0.01)
 
     async def steps(running: Running) -> None:

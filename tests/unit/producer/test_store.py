@@ -1,4 +1,4 @@
-"""What is stored, as the capture that goes on from there must see it. The queries are tested with a server."""
+"""Stored rows as seen by the capture that continues from them. The queries are tested with a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOUR = 3_600_000
 
 
 class Klines:
-    """Stands for a connection to tables that hold only klines: (interval, open time, closed)."""
+    """Replaces a connection to tables that contain only klines: (interval, open time, closed)."""
 
     autocommit = False
 
@@ -54,14 +54,14 @@ def last_closes(*rows: tuple[str, int, bool]) -> dict[str, int]:
     return store.load(["BTCUSDT"])["BTCUSDT"].last_closes
 
 
-def test_the_last_closed_kline_is_where_capture_goes_on() -> None:
+def test_capture_continues_after_the_last_closed_kline() -> None:
     assert last_closes(("1h", 5 * HOUR, True), ("1h", 6 * HOUR, True), ("1h", 7 * HOUR, False)) == {"1h": 6 * HOUR}
 
 
-def test_of_a_first_start_only_open_klines_are_there_and_the_close_of_each_is_missed(
+def test_open_klines_left_by_a_first_start_count_as_missed_closes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Begun within an hour, away at its end, back in the next one."""
+    """Started within an hour, down at its end, back in the next one."""
     monkeypatch.setattr("cryptocdc_producer.capture.time.time_ns", lambda: NOW * 1_000_000)
     store = Store(Names("unit"), make_feed(), BINANCE, lambda: Klines(("1h", NOW - HOUR, False)))  # type: ignore[arg-type, return-value]
     recorded = make_capture(None, **store.load(["BTCUSDT"]))
@@ -71,6 +71,6 @@ def test_of_a_first_start_only_open_klines_are_there_and_the_close_of_each_is_mi
     assert recorded.gaps == [Gap("klines", "BTCUSDT", "1h", NOW - HOUR, NOW - HOUR)]
 
 
-def test_the_oldest_of_several_open_klines_is_missed_too() -> None:
+def test_the_oldest_of_several_open_klines_counts_as_missed_too() -> None:
     assert last_closes(("1h", 6 * HOUR, False), ("1h", 7 * HOUR, False)) == {"1h": 5 * HOUR}
     assert last_closes() == {}

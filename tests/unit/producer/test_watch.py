@@ -1,4 +1,4 @@
-"""What is done about markets that fall silent: nothing that an answer of the exchange alone says."""
+"""How markets that fall silent are handled: never because of a single list of the exchange alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAINTENANCE = {"123456": Market("123456", "456")}
 
 
 class Streams:
-    """The subscriptions, and those that were renewed."""
+    """The subscriptions, and the renewed ones."""
 
     def __init__(self) -> None:
         self.open: set[Channel] = set()
@@ -42,7 +42,7 @@ class Streams:
 
 
 class Exchange:
-    """What it lists now."""
+    """The exchange's current list."""
 
     def __init__(self) -> None:
         self.lists: Mapping[str, Market] | Exception = TRADING
@@ -56,7 +56,7 @@ class Exchange:
 
 
 class Watched:
-    """A watch on BTCUSDT and ETHUSDT that is looked through every two seconds of a clock that tests move."""
+    """A watch on BTCUSDT and ETHUSDT that is checked every two seconds of a clock that tests move."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")) -> None:
         self.at = 1000.0
@@ -78,7 +78,7 @@ class Watched:
         self.capture.receive(frame(agg_trade(id, symbol)))
 
     def passes(self, seconds: float, *trading: str) -> None:
-        """So long the markets in `trading` send frames, and nothing comes from the others."""
+        """Let time pass while the markets in `trading` send frames and the others are silent."""
         ids = iter(range(int(self.at) * 10, 10**9))
         for _ in range(int(seconds / 2)):
             self.at += 2
@@ -103,7 +103,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     return Watched(monkeypatch)
 
 
-def test_the_list_of_a_maintenance_ends_no_subscription_and_is_requested_again(watched: Watched) -> None:
+def test_an_implausible_list_ends_no_subscription_and_is_requested_again(watched: Watched) -> None:
     watched.exchange.lists = MAINTENANCE
     watched.passes(120, "BTCUSDT", "ETHUSDT")
     assert watched.streams.open == watched.subscribed
@@ -134,7 +134,7 @@ def test_a_market_that_trades_again_is_subscribed_to_again_in_time(watched: Watc
     watched.exchange.lists = TRADING
     watched.passes(ABSENT_EVERY_S + 2, "BTCUSDT")
     assert watched.streams.renewed == set(watched.roster.channels("ETHUSDT"))
-    assert "ETHUSDT" in watched.exchange.asked, "asked about alone, the list of all is megabytes"
+    assert "ETHUSDT" in watched.exchange.asked, "requested alone, since the list of all is megabytes"
 
 
 def test_the_only_market_is_watched_while_it_is_paused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_the_only_market_is_watched_while_it_is_paused(monkeypatch: pytest.Monke
     assert alone.at - back_at <= 30
 
 
-def test_the_first_trades_of_a_market_that_was_waited_for_are_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_trades_of_a_newly_listed_market_are_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = Watched(monkeypatch, ("BTCUSDT", "NEWUSDT"))
     waiting.passes(20, "BTCUSDT")
     assert waiting.shown("waiting_symbols") == ["NEWUSDT"]
@@ -164,7 +164,7 @@ def test_the_first_trades_of_a_market_that_was_waited_for_are_a_gap(monkeypatch:
     assert waiting.shown("waiting_symbols") == []
 
 
-def test_a_market_listed_right_after_the_first_answer_without_it_has_its_first_trades_as_a_gap(
+def test_the_first_trades_of_a_market_listed_just_after_the_start_are_a_gap(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waiting = Watched(monkeypatch, ("BTCUSDT", "NEWUSDT"))
@@ -177,7 +177,7 @@ def test_a_market_listed_right_after_the_first_answer_without_it_has_its_first_t
 
 
 @pytest.mark.parametrize("trade_id", [2_345_678, 915_837_986])
-def test_a_market_that_one_answer_left_out_has_no_gap_of_its_whole_past(
+def test_a_market_missing_from_one_list_has_no_gap_of_its_history(
     monkeypatch: pytest.MonkeyPatch, trade_id: int
 ) -> None:
     waiting = Watched(monkeypatch, ("BTCUSDT", "NEWUSDT"))
@@ -186,7 +186,7 @@ def test_a_market_that_one_answer_left_out_has_no_gap_of_its_whole_past(
     assert [gap for gap in waiting.recorded.gaps if gap.symbol == "NEWUSDT"] == []
 
 
-def test_a_market_that_is_stored_already_has_no_gap_before_its_next_trade(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_market_with_stored_trades_has_no_gap_before_its_next_trade(monkeypatch: pytest.MonkeyPatch) -> None:
     again = Watched(monkeypatch, ("BTCUSDT",))
     again.capture.add("OLDUSDT", Stored(last_trade=41))
     again.roster._wanted.add("OLDUSDT")
@@ -195,7 +195,7 @@ def test_a_market_that_is_stored_already_has_no_gap_before_its_next_trade(monkey
     assert [gap for gap in again.recorded.gaps if gap.symbol == "OLDUSDT"] == []
 
 
-def test_a_symbol_that_rest_calls_unknown_is_looked_up_in_the_list_before_it_counts(watched: Watched) -> None:
+def test_a_symbol_reported_as_unknown_is_looked_up_in_the_list_first(watched: Watched) -> None:
     watched.passes(20, "BTCUSDT", "ETHUSDT")
     asked = len(watched.exchange.asked)
     watched.watch.doubt("ETHUSDT")
@@ -204,7 +204,7 @@ def test_a_symbol_that_rest_calls_unknown_is_looked_up_in_the_list_before_it_cou
     assert watched.watch.unlisted == set()
 
 
-def test_an_exchange_that_does_not_answer_is_asked_again_and_changes_nothing(watched: Watched) -> None:
+def test_an_unreachable_exchange_changes_nothing_and_is_asked_again(watched: Watched) -> None:
     watched.exchange.lists = ExchangeUnreachable("away")
     watched.passes(100)
     assert 3 <= len(watched.exchange.asked) <= 4

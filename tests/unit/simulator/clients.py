@@ -23,7 +23,7 @@ Events = dict[str, list[Any]]
 
 
 def rest_client(dialect: Dialect, faults: Faults, base: str = "") -> Ask:
-    """GET <base><path and query> -> (status, body, headers); a body that is no JSON as it came."""
+    """GET <base><path and query> -> (status, body, headers); a body that is not JSON is returned unchanged."""
     endpoint = RestEndpoint(dialect, faults)
     routes = [Route(path, endpoint.__call__) for path in dialect.rest_paths]
 
@@ -45,7 +45,7 @@ def rest_client(dialect: Dialect, faults: Faults, base: str = "") -> Ask:
 
 
 class Listener:
-    """Runs the clock in small strides and keeps what each stream says."""
+    """Advances the clock in small strides and keeps the messages of each stream."""
 
     def __init__(self, dialect: Dialect, clock: ManualClock) -> None:
         self.streams = dialect.source
@@ -76,7 +76,7 @@ class FakeClient:
             self.streams.pop(stream, None)
 
     def takes(self, replies: list[Reply]) -> list[Any]:
-        """Subscribe as the replies have it; the messages, decoded where they are JSON."""
+        """Subscribe as the replies say; return the messages, decoded if they are JSON."""
         messages = []
         for reply in replies:
             self.streams.update(dict.fromkeys(reply.subscribe))

@@ -36,12 +36,12 @@ def added_up(tape: Tape, start: int, end: int) -> Bar | None:
 
 
 @given(st.integers(EPOCH_MS - 100_000, NOON), st.integers(0, 400_000))
-def test_any_span_is_the_sum_of_its_trades(start: int, length: int) -> None:
+def test_a_bar_of_any_span_aggregates_its_trades(start: int, length: int) -> None:
     assert LISTING.bars.between(start, start + length) == added_up(LISTING.tape, start, start + length)
 
 
 @pytest.mark.parametrize("start", [EPOCH_MS, NOON - 86_400_000 - 1, NOON // 86_400_000 * 86_400_000])
-def test_a_day_is_the_sum_of_its_trades(start: int) -> None:
+def test_a_bar_of_a_day_aggregates_its_trades(start: int) -> None:
     assert LISTING.bars.between(start, start + 86_400_000) == added_up(LISTING.tape, start, start + 86_400_000)
 
 
@@ -71,7 +71,7 @@ def test_a_crash_shows_in_the_bars(market: Market) -> None:
 
 
 @given(st.sampled_from(sorted(INTERVALS)), st.integers(EPOCH_MS, NOON))
-def test_klines_tile_time(interval: str, time: int) -> None:
+def test_klines_are_contiguous(interval: str, time: int) -> None:
     start = opening(interval, time)
     end = following(interval, start)
     assert start <= time < end

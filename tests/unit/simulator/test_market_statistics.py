@@ -1,4 +1,4 @@
-"""What makes the simulated market look like one: stylized facts, measured, with clustering and without."""
+"""The stylized facts that make the simulated market realistic, measured with and without clustering."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_trades_come_in_bursts(symbol: str) -> None:
     assert dispersion(symbol, False) < 1.4
 
 
-def test_no_two_minutes_are_alike() -> None:
+def test_the_number_of_trades_varies_between_minutes() -> None:
     counts = [bar.trades for bar in minutes("BTCUSDT")]
     assert max(counts) > 3 * median(counts)
     assert min(counts) < median(counts) / 3
@@ -108,7 +108,7 @@ def test_the_largest_trades_carry_much_of_the_volume(symbol: str) -> None:
     assert quantities[-1] > 50 * quantities[10_000]
 
 
-def test_a_candle_opens_where_the_one_before_closed() -> None:
+def test_a_candle_opens_where_the_previous_one_closed() -> None:
     bars = minutes("BTCUSDT")
     jumps = [abs(after.open - before.close) for before, after in pairwise(bars)]
     assert mean(jumps) < 0.05 * mean(bar.high - bar.low for bar in bars)

@@ -34,7 +34,7 @@ def test_ids_are_consecutive_and_times_never_fall(start: int, count: int) -> Non
 
 
 @given(st.integers(EPOCH_MS - FALL_MS, NOON))
-def test_ids_and_times_lead_to_each_other(time: int) -> None:
+def test_ids_and_times_map_to_each_other(time: int) -> None:
     first = TAPE.first_id_at(time)
     assert TAPE.aggregate(first).time >= time
     assert first == 0 or TAPE.aggregate(first - 1).time < time
@@ -52,7 +52,7 @@ def test_an_aggregate_is_the_sum_of_its_raw_trades(id: int) -> None:
     assert TAPE.first_raw_id_of(id) == whole.first
 
 
-def test_a_slice_of_raw_trades_may_begin_and_end_within_an_aggregate() -> None:
+def test_a_slice_of_raw_trades_can_start_and_end_within_an_aggregate() -> None:
     start = TAPE.first_raw_id_of(LAST_ID)
     whole = list(TAPE.raws(start, start + 100))
     assert [raw.id for raw in whole] == list(range(start, start + 100))
@@ -83,7 +83,7 @@ def test_the_rate_multiplies_the_trades() -> None:
     assert per_hour(fast) == pytest.approx(10 * per_hour(slow), rel=0.05)
 
 
-def test_a_crash_spares_the_past_and_takes_the_price_down(market: Market) -> None:
+def test_a_crash_lowers_the_price_without_changing_the_past(market: Market) -> None:
     tape = market.listings["BTCUSDT"].tape
     past = (tape.first_id_at(NOON - 60_000), market.listings["BTCUSDT"].next_id())
     before = list(tape.aggregates(*past))
@@ -97,7 +97,7 @@ def test_a_crash_spares_the_past_and_takes_the_price_down(market: Market) -> Non
     assert tape.aggregate(tape.first_id_at(begins + 3_600_000)).price == pytest.approx(0.6 * price, rel=0.05)
 
 
-def test_no_crash_makes_a_price_of_nothing(market: Market) -> None:
+def test_no_crash_makes_a_price_zero(market: Market) -> None:
     for _ in range(5):
         begins = market.crash("PEPEUSDT", percent=99, seconds=5)
     tape = market.listings["PEPEUSDT"].tape

@@ -36,12 +36,12 @@ def test_the_connectors_own_tests_pass(tmp_path: Path) -> None:
     assert re.search(r"Tests run: [1-9]\d*, Failures: 0, Errors: 0", done.stdout), done.stdout[-4000:]
 
 
-def test_it_is_compiled_against_the_connect_that_runs_it() -> None:
+def test_the_connector_is_compiled_against_the_version_of_connect_that_runs_it() -> None:
     kafka = (ROOT / "local/src/cryptocdc_local/platform/kafka.xml").read_text(encoding="utf-8")
     assert version_of(POM, "connect-api") == version_of(kafka, "kafka-tools")
 
 
-def test_every_jar_that_it_brings_has_a_checksum() -> None:
+def test_every_bundled_jar_has_a_checksum() -> None:
     pinned = (ROOT / "local/src/cryptocdc_local/platform/jars.sha256").read_text(encoding="utf-8")
     for artifact in ("java-driver-core", "jackson-databind"):
         assert f" cassandra-sink/{artifact}-{version_of(POM, artifact)}.jar\n" in pinned

@@ -1,4 +1,4 @@
-"""A KafkaConnector as Strimzi keeps it: what is asked of Connect, and what its status says and when."""
+"""A KafkaConnector as Strimzi manages it: the requests to Connect, and its status over time."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ WORKER = {"metadata": {"name": "cryptocdc", "namespace": "cdc"}}
 
 
 class Connect:
-    """The worker's REST interface, and the API server with one KafkaConnector: what is asked and written of both."""
+    """The worker's REST interface, and the API server with one KafkaConnector; records requests and writes."""
 
     def __init__(self):
         self.configs, self.state, self.failed, self.asked = {}, "RUNNING", False, []
@@ -73,14 +73,14 @@ def worker(monkeypatch):
     return made
 
 
-def test_a_connector_is_made_and_its_state_shown(worker):
+def test_a_connector_is_created_and_its_state_reported(worker):
     worker.turn()
     assert worker.configs == {"it": {"a": "true", "connector.class": "Some", "tasks.max": "1", "name": "it"}}
     assert worker.said == ("Ready", "True", None)
     assert worker.item["status"]["connectorStatus"]["tasks"] == [{"id": 0, "state": "RUNNING"}]
 
 
-def test_a_stopped_one_stays_ready(worker):
+def test_a_stopped_connector_stays_ready(worker):
     worker.turn()
     worker.change(state="stopped")
     worker.turn()
@@ -95,7 +95,7 @@ def test_a_configuration_that_connect_refuses_is_not_ready(worker):
     assert "connectorStatus" not in worker.item["status"]
 
 
-def test_a_failure_is_seen_when_the_resource_is_looked_at_again(worker, monkeypatch):
+def test_a_failure_is_reported_at_the_next_periodic_check(worker, monkeypatch):
     worker.turn()
     worker.failed = True
     worker.turn()
@@ -105,7 +105,7 @@ def test_a_failure_is_seen_when_the_resource_is_looked_at_again(worker, monkeypa
     assert worker.said == ("NotReady", "True", "Throwable")
 
 
-def test_one_that_has_failed_is_not_stopped(worker):
+def test_the_controller_does_not_stop_a_failed_connector(worker):
     worker.turn()
     worker.state = "FAILED"
     worker.asked.clear()
@@ -116,7 +116,7 @@ def test_one_that_has_failed_is_not_stopped(worker):
     assert worker.said == ("NotReady", "True", "Throwable")
 
 
-def test_one_whose_resource_is_gone_is_deleted(worker):
+def test_a_connector_without_its_resource_is_deleted(worker):
     worker.turn()
     worker.item = None
     worker.turn()

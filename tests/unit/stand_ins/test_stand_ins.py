@@ -1,4 +1,4 @@
-"""What was seen of the published operators, and that their stand-ins do the same."""
+"""The stand-ins reproduce behaviour observed in the published operators."""
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -10,27 +10,27 @@ from tests.unit.manifests.build import overlay
 ITEM = {"metadata": {"name": "it", "uid": "1", "generation": 3}}
 
 
-def test_a_trust_store_is_no_text():
+def test_a_trust_store_is_binary():
     store = certificates.trust_store(certificates.authority("CA").certificate, "secret")
     with pytest.raises(UnicodeDecodeError):
         store.decode()
 
 
-def test_strimzi_makes_a_role_and_a_rolebinding_of_its_own_for_each_kafkaconnect():
+def test_strimzi_creates_a_role_and_a_rolebinding_for_each_kafkaconnect():
     _, role, binding = connect.access("cryptocdc", "cdc", ["cryptocdc-connect", "cryptocdc-cluster-ca-cert"])
     assert (role["kind"], role["metadata"]["name"]) == ("Role", "cryptocdc-connect")
     assert "cryptocdc-replication" not in role["rules"][0]["resourceNames"]
     assert (binding["kind"], binding["metadata"]["name"]) == ("RoleBinding", "cryptocdc-connect-role")
 
 
-def test_a_topics_error_is_a_ready_that_is_false_and_a_connectors_a_not_ready_that_is_true():
+def test_topic_errors_are_ready_false_and_connector_errors_not_ready_true():
     (topic,) = conditions.ready_false(ITEM, "NotSupported", "Replication factor change not supported")["conditions"]
     (connector,) = conditions.not_ready(ITEM, "Throwable", "The following tasks have failed: 0")["conditions"]
     assert (topic["type"], topic["status"], topic["reason"]) == ("Ready", "False", "NotSupported")
     assert (connector["type"], connector["status"], connector["reason"]) == ("NotReady", "True", "Throwable")
 
 
-def test_a_replication_that_the_brokers_can_not_give_is_said_in_javas_words():
+def test_an_invalid_replication_factor_is_reported_with_java_s_message():
     error = KafkaException(KafkaError(KafkaError.INVALID_REPLICATION_FACTOR, "Unable to replicate the partition"))
     message = "org.apache.kafka.common.errors.InvalidReplicationFactorException: Unable to replicate the partition"
     assert topics.java_message(error) == message
@@ -42,21 +42,21 @@ def test_a_failed_connector_is_not_stopped():
     assert connect.transition("STOPPED", "running") == "resume"
 
 
-def test_connect_is_probed_a_minute_after_its_start_unless_the_resource_says_otherwise():
+def test_connect_is_first_probed_after_a_minute_by_default():
     assert {probe["initialDelaySeconds"] for probe in connect.probes({}).values()} == {60}
     probes = connect.probes(the(overlay("kind"), "KafkaConnect")["spec"])
     assert probes["readinessProbe"]["initialDelaySeconds"] <= 10
     assert probes["livenessProbe"]["httpGet"]["path"] == "/health"
 
 
-def test_what_is_ready_stays_so_until_its_resource_changes():
+def test_a_resource_is_ready_until_its_generation_changes():
     item = {**ITEM, "status": conditions.ready(ITEM)}
     assert conditions.is_ready(item)
     assert not conditions.is_ready({**item, "metadata": {**item["metadata"], "generation": 4}})
     assert not conditions.is_ready({**ITEM, "status": conditions.ready_false(ITEM, "KafkaError", "no")})
 
 
-def test_a_resource_that_has_not_changed_is_looked_at_again_after_a_period():
+def test_an_unchanged_resource_is_checked_again_after_a_period():
     due, never = Due(period_s=0), Due(period_s=1e9)
     assert [due(ITEM), due(ITEM)] == [True, True]
     assert [never(ITEM), never(ITEM)] == [True, False]

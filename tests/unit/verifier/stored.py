@@ -35,7 +35,7 @@ class Stored:
         self.put(RECENT_TRADES, trade_line(symbol, at_ms, id))
 
     def compute(self, lengths):
-        """Put the bars of all trades, as analyzers and consumers do."""
+        """Store the bars of all trades, as analyzers and consumers do."""
         for partition, lines in list(self.rows[RECENT_TRADES.table].items()):
             trades = [trade for line in lines.values() if (trade := trade_of(line)) is not None]
             for interval, length in lengths.items():

@@ -1,4 +1,4 @@
-"""A row has the same line, whichever database it comes from."""
+"""A row has the same line from either database."""
 
 from decimal import Decimal
 
@@ -72,16 +72,16 @@ def from_postgres(stream, values):
 
 
 @given(values_of(TRADES))
-def test_a_trade_is_spelled_the_same_from_both(values):
+def test_a_trade_has_the_same_line_from_both_databases(values):
     assert from_cassandra(TRADES, values) == from_postgres(TRADES, values)
 
 
 @given(values_of(BOOKS))
-def test_arrays_of_decimals_are_spelled_the_same_from_both(values):
+def test_arrays_of_decimals_have_the_same_line_from_both_databases(values):
     assert from_cassandra(BOOKS, values) == from_postgres(BOOKS, values)
 
 
-def test_trailing_zeros_tell_decimals_apart():
+def test_decimals_with_different_trailing_zeros_differ():
     row = ["BTCUSDT", 1, 2, 3, Decimal("1.50"), Decimal(1), 1, 1, True, 1]
     other = [Decimal("1.5") if value == Decimal("1.50") else value for value in row]
 
@@ -89,11 +89,11 @@ def test_trailing_zeros_tell_decimals_apart():
 
 
 @given(values_of(STATS))
-def test_statistics_with_nulls_are_spelled_the_same_from_both(values):
+def test_statistics_with_nulls_have_the_same_line_from_both_databases(values):
     assert from_cassandra(STATS, values) == from_postgres(STATS, values)
 
 
-def test_null_is_neither_0_nor_empty_nor_the_text_that_copy_writes_for_it():
+def test_null_differs_from_0_from_empty_text_and_from_copy_s_null_marker():
     row = ["BTCUSDT", 1, 2, 3, Decimal(1), Decimal(1), None, 1, True, 1]
     zero = [0 if value is None else value for value in row]
     assert len({from_cassandra(TRADES, row), from_cassandra(TRADES, zero), from_postgres(TRADES, row)}) == 2
@@ -111,7 +111,7 @@ def test_a_value_that_a_hand_written_row_lacks_is_null():
     assert shown(TRADES, line)["price"] is None
 
 
-def test_a_line_begins_with_its_key_and_its_version():
+def test_key_time_and_version_are_read_from_a_line():
     line = from_postgres(KLINES, [("1m" if c.name == "interval" else 9 if c.name == "version" else
                                    5 if c.type in (Type.TIMESTAMP, Type.BIGINT) else
                                    "X" if c.type is Type.TEXT else True if c.type is Type.BOOLEAN else Decimal(1))
@@ -122,7 +122,7 @@ def test_a_line_begins_with_its_key_and_its_version():
     assert version_of(KLINES, line) == 9
 
 
-def test_postgres_is_asked_for_a_lines_columns_in_their_order():
+def test_postgres_columns_are_selected_in_the_order_of_a_line():
     assert postgres_columns(by_table("latest_prices")) == (
         '"symbol", (extract(epoch from "event_time") * 1000)::bigint, "version", "price",'
         ' (extract(epoch from "received_at") * 1000)::bigint'
@@ -137,7 +137,7 @@ def test_the_digest_does_not_depend_on_the_order(lines, random):
 
 
 @given(st.lists(st.binary(max_size=40), min_size=1))
-def test_a_line_that_comes_twice_or_not_at_all_changes_the_digest(lines):
+def test_a_repeated_or_missing_line_changes_the_digest(lines):
     assert tally(lines).digest != tally([*lines, lines[0]]).digest
     assert tally(lines).digest != tally([*lines, lines[0], lines[0]]).digest
     assert tally(lines).digest != tally(lines[1:]).digest

@@ -55,7 +55,7 @@ def evidence(kind, **more):
         (evidence("different", columns=["price"], write_times={"price": VERSION}), "without raising it"),
     ],
 )  # fmt: skip
-def test_the_cause_is_explained(seen, words):
+def test_the_likely_cause_follows_from_the_evidence(seen, words):
     assert words in likely_cause(seen)
 
 

@@ -1,4 +1,4 @@
-"""Comparing a table, against databases that are lists of lines."""
+"""Comparing a table in databases that are lists of lines."""
 
 from contextlib import contextmanager
 from itertools import count
@@ -25,7 +25,7 @@ def partition_of(line):
 
 
 class Rows:
-    """PostgreSQL's rows as they are when it is made."""
+    """PostgreSQL's rows at the time of creation."""
 
     def __init__(self, lines, lsn):
         self.lines, self.lsn = list(lines), lsn
@@ -40,7 +40,7 @@ class Rows:
 
 
 class Databases:
-    """Both sides; `steps` are run one after the other, one each time the pipeline is waited for."""
+    """Both sides; one of `steps` is run each time the pipeline is waited for."""
 
     def __init__(self, postgres, cassandra, *steps):
         self.postgres, self.cassandra = list(postgres), list(cassandra)
@@ -75,7 +75,7 @@ class Databases:
 LINES = [row(at, symbol) for at in range(0, 5 * DAY, 7 * HOUR) for symbol in ("BTCUSDT", "ETHUSDT")]
 
 
-def test_equal_sides_are_equal_in_any_order_and_nothing_is_read_twice():
+def test_equal_sides_are_equal_in_any_order_with_each_row_read_once():
     sides = Databases(LINES, reversed(LINES))
     result = sides.compare()
     assert (result.equal, result.rows, result.buckets, sides.waits) == (True, len(LINES), 10, 0)
@@ -100,24 +100,24 @@ def test_an_extra_partition_is_found():
     assert result.kept[0].partition == Partition(("GHOST",), 12 * DAY)
 
 
-def test_two_rows_that_changed_places_do_not_cancel_out():
+def test_two_swapped_rows_do_not_cancel_out():
     swapped = [row(0, price="2"), row(HOUR, price="1")]
     assert kinds(Databases([row(0, price="1"), row(HOUR, price="2")], swapped)) == (0, 0, 2)
 
 
-def test_a_row_that_arrives_while_we_look_again_is_no_difference():
+def test_a_row_that_arrives_during_the_recheck_is_not_a_difference():
     sides = Databases(LINES, LINES[1:], lambda it: it.cassandra.append(LINES[0]))
     assert sides.compare().equal
 
 
-def test_a_row_that_is_late_by_one_round_is_no_difference():
+def test_a_row_that_is_one_round_late_is_not_a_difference():
     sides = Databases(LINES, LINES[1:], lambda it: None, lambda it: it.cassandra.append(LINES[0]))
     assert sides.compare().equal
     assert sides.waits == 2
 
 
 @pytest.mark.parametrize(("after", "equal"), [(3, True), (2, False), (1, False)])
-def test_a_row_that_moves_on_in_both_is_no_difference(after, equal):
+def test_a_row_updated_in_both_databases_meanwhile_is_not_a_difference(after, equal):
     """Cassandra has version 2; PostgreSQL has 1 before and `after` afterwards."""
     sides = Databases([], [row(0, version=2, price="9")])
     views = iter([row(0, version=1), row(0, version=after)] * 2)
@@ -133,7 +133,7 @@ def test_a_row_that_moves_on_in_both_is_no_difference(after, equal):
     assert comparison.result.equal is equal
 
 
-def test_the_same_version_with_other_values_is_different_however_often_one_looks():
+def test_the_same_version_with_other_values_remains_different():
     assert kinds(Databases([row(0, price="1")], [row(0, price="2")])) == (0, 0, 1)
 
 
@@ -142,14 +142,14 @@ def test_only_the_window_is_compared():
     assert (result.equal, result.rows) == (True, 4)
 
 
-def test_what_postgres_has_dropped_is_not_extra_but_its_late_rows_are_compared():
+def test_rows_of_dropped_partitions_are_not_extra_but_late_rows_are_compared():
     late = row(DAY + 1, price="3")
     assert Databases([late], [row(DAY), late]).compare(dropped={DAY}).equal
     assert Databases([late], [row(DAY)]).compare(dropped={DAY}).missing == 1
     assert Databases([late], [row(2 * DAY), late]).compare(dropped={DAY}).extra == 1
 
 
-def test_a_flood_of_differences_is_counted_whole_and_kept_in_part(monkeypatch):
+def test_all_differences_are_counted_but_only_some_are_kept(monkeypatch):
     monkeypatch.setattr("cryptocdc_verifier.compare.SUSPECTS", 100)
     lines = [row(at * HOUR) for at in range(1000)]
     result = Databases(lines, []).compare()

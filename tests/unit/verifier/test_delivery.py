@@ -1,4 +1,4 @@
-"""Waiting for slot and consumers, with a clock that the test turns."""
+"""Waiting for slot and consumers, with a clock that the test advances."""
 
 import pytest
 
@@ -59,14 +59,14 @@ def delivery(server, time, stalled_s=120):
                     time.clock, stalled_s)  # fmt: skip
 
 
-def test_it_waits_until_the_slot_has_confirmed_a_change_made_after_the_snapshot():
+def test_the_wait_ends_once_the_slot_confirms_a_change_after_the_snapshot():
     server = Server(confirmed=105)
     time = Time(lambda: server.confirm(109), lambda: server.confirm(110))
     delivery(server, time).wait(100)
     assert time.seconds == pytest.approx(0.2)
 
 
-def test_a_slot_that_is_made_later_must_pass_a_change_made_after_it():
+def test_a_slot_created_later_must_confirm_a_change_after_its_creation():
     server = Server()
     server.slot = None
 
@@ -80,7 +80,7 @@ def test_a_slot_that_is_made_later_must_pass_a_change_made_after_it():
     assert server.read() == Slot("fid_slot", 510, True, "reserved", 0)
 
 
-def test_an_idle_slot_is_given_something_to_confirm_every_second():
+def test_an_idle_slot_gets_a_heartbeat_every_second():
     server = Server()
     time = Time(*[lambda: None] * 34, lambda: server.confirm(1000))
     delivery(server, time).wait(100)
@@ -108,7 +108,7 @@ def test_a_lost_slot_ends_the_wait_at_once():
     assert time.seconds == 0
 
 
-def test_consumers_must_commit_up_to_the_ends():
+def test_consumers_must_commit_up_to_the_end_offsets():
     server = Server(confirmed=1000, ends={TOPIC: (0, 50)}, committed={TOPIC: 20})
     time = Time(lambda: server.done.update({TOPIC: 50}))
     delivery(server, time).wait(100)

@@ -1,4 +1,4 @@
-"""One verifier for all feeds: a folder's files say what is proven."""
+"""One verifier for all feeds: the files in a folder define what is proven."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ class Provers:
         ("simulated", {"else": "7"}, "simulated"),
     ],
 )
-def test_the_source_is_what_the_operator_recorded_else_what_the_exchange_means(exchange, annotations, source):
+def test_the_source_is_recorded_by_the_operator_or_follows_from_the_exchange(exchange, annotations, source):
     made = document(exchange=exchange)
     made["metadata"]["annotations"] = annotations
     assert _source(parse(made)) == source
@@ -50,7 +50,7 @@ def write(folder, name, **spec):
 def until(condition):
     deadline = time.monotonic() + 10
     while not condition():
-        assert time.monotonic() < deadline, "it did not come about within 10 s"
+        assert time.monotonic() < deadline, "the condition was not met within 10 s"
         time.sleep(0.005)
 
 
@@ -67,7 +67,7 @@ def folder(tmp_path, provers):
     assert not provers.running
 
 
-def test_a_file_that_comes_or_goes_is_taken_over(tmp_path, folder, provers):
+def test_added_and_removed_files_are_noticed(tmp_path, folder, provers):
     folder.follow()
     assert not provers.running
     write(tmp_path, "majors")
@@ -90,7 +90,7 @@ def test_only_a_changed_feed_is_restarted(tmp_path, folder, provers):
     assert provers.running["majors"].spec.retention.cassandra == "1d"
 
 
-def test_symbols_come_and_go_and_proving_goes_on(tmp_path, folder, provers):
+def test_changes_of_symbols_do_not_restart_proving(tmp_path, folder, provers):
     write(tmp_path, "majors")
     folder.follow()
     write(tmp_path, "majors", symbols={"names": ["SOLUSDT"]}, suspend=True)

@@ -43,7 +43,7 @@ class Passes:
         proving.prove(target, self.stop, unused, unused, 1)
 
 
-def test_a_backlog_of_the_analyzer_does_not_delay_captured_rows(monkeypatch):
+def test_a_backlog_of_the_analyzer_does_not_delay_proofs_of_captured_rows(monkeypatch):
     waiting = threading.Event()
 
     def backlog(passes):

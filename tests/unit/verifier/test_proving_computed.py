@@ -37,7 +37,7 @@ class Feed:
         self.restart()
 
     def restart(self):
-        """Start the verifier again: it has only what is stored."""
+        """Restart the verifier: only what is stored remains."""
         self.metrics = VerifierMetrics("0")
         self.proof = ComputedProof(
             self.target, self.proofs, self.stored, self.wait, self.metrics, threading.Event(), 10**9,
@@ -86,7 +86,7 @@ def feed():
     return Feed()
 
 
-def test_what_has_closed_is_proven(feed):
+def test_closed_windows_are_proven(feed):
     feed.trades(5)
     feed.prove()
     assert (feed.missing, feed.through_ms) == (0, feed.provable_ms)
@@ -94,7 +94,7 @@ def test_what_has_closed_is_proven(feed):
     assert len(feed.proofs.of(BARS)) == 1
 
 
-def test_a_missing_bar_stays_reported_until_it_is_there(feed):
+def test_a_missing_bar_is_reported_until_it_exists(feed):
     feed.trades(5)
     feed.prove()
     bar_ms = feed.trades(5)
@@ -110,7 +110,7 @@ def test_a_missing_bar_stays_reported_until_it_is_there(feed):
     assert len(feed.proofs.of(BARS)) == 1
 
 
-def test_only_what_differs_in_a_slice_is_compared_again(feed):
+def test_only_differing_windows_of_a_slice_are_compared_again(feed):
     feed.trades(2, "ETHUSDT")
     bar_ms = feed.trades(3)
     feed.stored.take_bar("BTCUSDT", "1m", bar_ms + MINUTE_MS)
@@ -136,7 +136,7 @@ def test_a_blocked_pass_leaves_no_window_uncompared(feed):
     assert feed.missing == 1
 
 
-def test_a_restart_goes_on_where_the_proof_was(feed):
+def test_a_restart_continues_where_the_proof_was(feed):
     feed.trades(5)
     feed.prove()
     bar_ms = feed.trades(5)
@@ -177,7 +177,7 @@ def test_a_new_symbol_counts_from_its_first_trade(feed, others):
 
 
 def test_nothing_counts_as_proven_until_symbols_are_read_again(feed):
-    """Where reading them takes long, it is not done in each pass."""
+    """Symbols are not read in each pass if that takes long."""
     partitions = feed.stored.partitions
 
     def slow(stream):
@@ -196,7 +196,7 @@ def test_nothing_counts_as_proven_until_symbols_are_read_again(feed):
     assert feed.missing == 2
 
 
-def test_a_difference_is_given_up_when_its_rows_expire():
+def test_a_difference_is_dropped_when_its_rows_expire():
     feed = Feed(retention_s=7_200)
     bar_ms = feed.trades(5)
     feed.stored.take_bar("BTCUSDT", "1m", bar_ms + MINUTE_MS)
@@ -267,7 +267,7 @@ def test_stopping_ends_a_comparison(feed):
 
 
 def test_a_symbol_without_trades_since_the_start_needs_no_bars(feed):
-    """A quiet symbol may have traded before Kafka's oldest record: it has no bars, rightly."""
+    """A quiet symbol may have traded before Kafka's oldest record: it correctly has no bars."""
     feed.stored.trade("QUIETUSDT", START_MS - 5 * HOUR_MS)
     feed.trades(5)
     feed.prove()

@@ -51,19 +51,19 @@ def rate_between(table: Table, start: int, end: int) -> float:
     return (table.rows - before) / (end - start) * 1000
 
 
-def test_what_is_read_again_does_not_grow_with_what_is_there() -> None:
-    """150 rows a second were 9,000 rows read again a second after twenty minutes, and more later."""
+def test_the_rate_of_rechecked_rows_does_not_grow_with_the_stored_rows() -> None:
+    """Regression: 150 rows per second led to 9,000 rechecked rows per second after twenty minutes, and more later."""
     table = Table(150)
     assert rate_between(table, 15 * MINUTE_MS, 20 * MINUTE_MS) < ROWS_PER_S
     assert rate_between(table, 3 * HOUR_MS, 4 * HOUR_MS) < ROWS_PER_S * 1.1
 
 
-def test_a_faster_capture_is_read_again_no_faster() -> None:
+def test_a_higher_capture_rate_does_not_increase_the_recheck_rate() -> None:
     table = Table(20_000)
     assert rate_between(table, HOUR_MS, 3 * HOUR_MS) < ROWS_PER_S * 1.1 + SAVED_ROWS / 7_200
 
 
-def test_a_slice_is_read_again_before_twice_its_age() -> None:
+def test_a_slice_is_rechecked_before_twice_its_age() -> None:
     table = Table(50)
     table.run_until(2 * HOUR_MS)
     first = table.slices[0][1].window
@@ -72,7 +72,7 @@ def test_a_slice_is_read_again_before_twice_its_age() -> None:
     assert first in table.counted
 
 
-def test_a_small_feed_is_looked_through_whole_in_each_pass() -> None:
+def test_a_small_feed_is_rechecked_completely_in_each_pass() -> None:
     rechecks = Rechecks()
     slices: Slices = [("t", proof(i * HOUR_MS, (i + 1) * HOUR_MS, SWEPT_ROWS // 20)) for i in range(10)]
     for now in (100 * HOUR_MS, 100 * HOUR_MS + PASS_MS):
@@ -84,7 +84,7 @@ def test_a_small_feed_is_looked_through_whole_in_each_pass() -> None:
 
 
 def first_of(rechecks: Rechecks, slices: Slices, now: int) -> int | None:
-    """The slice that is counted again whatever that costs."""
+    """Return the slice that is rechecked regardless of its cost."""
     counted: list[int] = []
 
     def count(at: int) -> int:
@@ -95,8 +95,8 @@ def first_of(rechecks: Rechecks, slices: Slices, now: int) -> int | None:
     return counted[0] if counted else None
 
 
-def test_a_candle_that_has_closed_is_read_again_at_once_however_much_else_is_due() -> None:
-    """The 1h candle that opened with slice 1: its slice was proven while it was open."""
+def test_a_closed_candle_is_rechecked_immediately_even_if_much_else_is_due() -> None:
+    """The 1h candle that opened in slice 1, which was proven while the candle was open."""
     rechecks = Rechecks()
     slices: Slices = [("trades", proof(0, HOUR_MS, 10**6)), ("klines", proof(HOUR_MS, HOUR_MS + MINUTE_MS, 30))]
     close = 2 * HOUR_MS - 1
@@ -106,7 +106,7 @@ def test_a_candle_that_has_closed_is_read_again_at_once_however_much_else_is_due
     assert first_of(rechecks, slices, close + GRACE_MS) == 1
 
 
-def test_a_candle_that_never_closes_is_read_again_no_more_often_than_others() -> None:
+def test_a_candle_that_never_closes_is_rechecked_no_more_often_than_others() -> None:
     rechecks = Rechecks()
     slices: Slices = [("klines", proof(0, MINUTE_MS, 30)), ("trades", proof(0, HOUR_MS, 10**6))]
     now = 3 * HOUR_MS
@@ -114,7 +114,7 @@ def test_a_candle_that_never_closes_is_read_again_no_more_often_than_others() ->
     assert first_of(rechecks, slices, now + PASS_MS) == 1
 
 
-def test_what_is_merged_keeps_the_earliest_look_and_the_earliest_close() -> None:
+def test_merging_keeps_the_earliest_check_and_the_earliest_close() -> None:
     rechecks = Rechecks()
     parts = [Window(0, MINUTE_MS), Window(MINUTE_MS, HOUR_MS)]
     whole = Window(0, HOUR_MS)

@@ -1,4 +1,4 @@
-"""The plain computation of bars gives the analyzer's own rows, to the digit, though it shares no code with it."""
+"""The plain computation of bars gives the analyzer's rows, to the digit, although they share no code."""
 
 from fractions import Fraction
 
@@ -30,7 +30,7 @@ def line(row):
 
 
 @given(TRADES)
-def test_both_computations_agree_to_the_digit(trades):
+def test_the_plain_computation_of_bars_agrees_with_the_analyzers(trades):
     windows = Windows(SERIES, 0)
     for one in trades:
         windows.add(one, Added())
@@ -60,7 +60,7 @@ def test_quotients_have_sixteen_digits_rounded_half_even(value, text):
 
 
 @pytest.mark.parametrize("text", ["0", "1", "0.10", "-3.5", "100.00", "0.00000001"])
-def test_a_number_keeps_its_digits(text):
+def test_trailing_digits_of_a_number_are_kept(text):
     assert str(number(text)) == text
     assert number("1.50") == Number(150, 2)
 

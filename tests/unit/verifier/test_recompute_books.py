@@ -21,7 +21,7 @@ def stored(sides):
 
 
 @given(SIDE, SIDE)
-def test_both_computations_agree_to_the_digit(bids, asks):
+def test_the_plain_computation_of_book_metrics_agrees_with_the_analyzers(bids, asks):
     sides = [[level[at] for level in side] for side in (bids, asks) for at in (0, 1)]
     result = Books().read(book_change(sides[0], sides[1], sides[2], sides[3]))
     assert result is not None
@@ -30,5 +30,5 @@ def test_both_computations_agree_to_the_digit(bids, asks):
     assert metrics(stored(sides)) == line.encode()
 
 
-def test_a_row_without_levels_has_been_written_by_hand():
+def test_a_row_without_levels_has_no_metrics():
     assert metrics("\t".join(["BTCUSDT", "1", "7", *["\\N"] * 7]).encode()) is None

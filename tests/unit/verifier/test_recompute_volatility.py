@@ -25,7 +25,7 @@ def plain(one):
 
 
 @given(TRADES)
-def test_both_computations_agree_to_the_digit(trades):
+def test_the_plain_computation_of_volatility_agrees_with_the_analyzers(trades):
     windows = Windows({Series(VOLATILITY.table, interval): length for interval, length in LENGTHS.items()}, 0)
     for one in trades:
         windows.add(one, Added())

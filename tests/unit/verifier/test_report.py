@@ -1,4 +1,4 @@
-"""The report: what it says, and when it says equal."""
+"""The report: its contents, and when it is equal."""
 
 import json
 
@@ -37,28 +37,28 @@ def test_equal_tables_are_proven_through_the_moment_of_the_snapshot():
     json.dumps(document)
 
 
-def test_nothing_compared_is_a_failure():
+def test_comparing_no_rows_is_a_failure():
     document = report(klines=TableResult()).to_json()
     assert document["equal"] is False
     assert document["proven_through"] is None
     assert document["reason"].startswith("nothing was compared")
 
 
-def test_a_difference_ends_what_is_proven_of_its_table():
+def test_a_difference_limits_what_is_proven_of_its_table():
     document = report(klines=TableResult(rows=3), latest_prices=with_a_missing_row(NOON - 60_000)).to_json()
     assert (document["equal"], document["reason"]) == (False, "1 missing")
     assert document["proven_through"] == "2026-11-21T11:59:00.000Z"
     assert document["tables"]["klines"]["proven_through"] == "2026-11-21T12:00:00.000Z"
 
 
-def test_dead_letters_are_reported_though_nothing_differs():
+def test_dead_letters_are_reported_even_if_nothing_differs():
     told = report(klines=TableResult(rows=3))
     told.quarantined, told.quarantined_symbols = 2, {"BTCUSDT": 2}
     document = told.to_json()
     assert (document["equal"], document["quarantined"]) == (True, 2)
 
 
-def test_a_partition_may_go_only_when_all_of_it_is_proven_and_the_slot_has_passed():
+def test_a_partition_may_be_dropped_once_it_is_proven_and_the_slot_has_passed():
     day = Window(0, 86_400_000)
     halves = [Proof(Window(0, 43_200_000), 1, 1, 50), Proof(Window(43_200_000, 86_400_000), 1, 1, 70)]
 

@@ -1,4 +1,4 @@
-"""Which slices are proven next, and what of the proofs can be merged."""
+"""Which slices are proven next, and which proofs can be merged."""
 
 import threading
 from itertools import pairwise
@@ -42,7 +42,7 @@ def test_subtraction_leaves_exactly_what_is_not_taken(windows, taken):
         assert any(at in window for window in left) == wanted
 
 
-def test_minutes_are_provable_once_they_have_passed_by_the_grace():
+def test_minutes_are_provable_once_the_grace_period_has_passed():
     now = 10 * DAY + 5 * MINUTE_MS + GRACE_MS
     assert provable([9 * DAY, 10 * DAY], 0, now) == [Window(9 * DAY, 10 * DAY), Window(10 * DAY, now - GRACE_MS)]
     assert provable([10 * DAY], 0, now - 1)[-1].end == 10 * DAY + 4 * MINUTE_MS
@@ -52,7 +52,7 @@ def test_days_without_a_partition_and_hours_about_to_expire_are_not_provable():
     assert provable([3 * DAY], 3 * DAY + HOUR_MS + 1, 5 * DAY) == [Window(3 * DAY + 2 * HOUR_MS, 4 * DAY)]
 
 
-def test_proven_through_is_where_the_first_hole_begins():
+def test_proven_through_is_the_start_of_the_first_unproven_range():
     wanted = [Window(0, DAY), Window(3 * DAY, 4 * DAY)]
     assert proven_through(wanted, []) == 0
     assert proven_through(wanted, [proof(0, HOUR_MS), proof(2 * HOUR_MS, DAY)]) == HOUR_MS
@@ -61,7 +61,7 @@ def test_proven_through_is_where_the_first_hole_begins():
     assert proven_through([], []) is None
 
 
-def test_a_proof_is_as_old_as_what_could_be_proven_by_now_and_is_not():
+def test_proof_behind_counts_only_what_can_be_proven_by_now():
     now = 10 * DAY + 5 * MINUTE_MS + GRACE_MS + 59_000
     assert unproven_s([10 * DAY], 0, now, 10 * DAY + 5 * MINUTE_MS) == 0, "the sixth minute can't be proven yet"
     assert unproven_s([10 * DAY], 0, now, 10 * DAY + 3 * MINUTE_MS) == 120
@@ -70,7 +70,7 @@ def test_a_proof_is_as_old_as_what_could_be_proven_by_now_and_is_not():
 
 
 @given(st.integers(0, 200), st.integers(1, 400), st.sampled_from(LENGTHS))
-def test_slices_cover_a_gap_and_never_reach_over_an_hour(start, minutes, length):
+def test_slices_cover_an_unproven_range_and_never_cross_an_hour(start, minutes, length):
     gap = Window(start * MINUTE_MS, (start + minutes) * MINUTE_MS)
     slices = list(cut(gap, length))
     assert slices[0].start == gap.start
@@ -79,14 +79,14 @@ def test_slices_cover_a_gap_and_never_reach_over_an_hour(start, minutes, length)
     assert all(s.start // HOUR_MS == (s.end - 1) // HOUR_MS for s in slices)
 
 
-def test_slices_grow_where_rows_are_few_and_shrink_where_they_are_many():
+def test_slices_grow_with_few_rows_and_shrink_with_many():
     assert next_length(5, MANY_ROWS + 1) == 2
     assert next_length(5, FEW_ROWS - 1) == 10
     assert next_length(5, FEW_ROWS) == 5
     assert (next_length(1, MANY_ROWS + 1), next_length(60, 0)) == (1, 60)
 
 
-def test_only_an_hour_without_a_hole_is_merged():
+def test_only_completely_proven_hours_are_merged():
     half = HOUR_MS // 2
     whole = [proof(0, half, 1), proof(half, HOUR_MS, 2)]
     holed = [proof(HOUR_MS, HOUR_MS + 1), proof(HOUR_MS + 2, 2 * HOUR_MS)]
@@ -95,7 +95,7 @@ def test_only_an_hour_without_a_hole_is_merged():
     assert merged(whole) == Proof(Window(0, HOUR_MS), 3, 30, 7)
 
 
-def test_rows_pass_no_faster_than_the_pace():
+def test_rows_are_limited_to_the_pace():
     now = [0.0]
 
     def wait(seconds):
@@ -105,13 +105,13 @@ def test_rows_pass_no_faster_than_the_pace():
     for _ in range(50):
         pace(100)
     assert now[0] == pytest.approx(5)
-    now[0] += 100  # a pause is not made up for by a burst
+    now[0] += 100  # a pause is not followed by a burst
     for _ in range(10):
         pace(100)
     assert now[0] == pytest.approx(106)
 
 
-def test_candles_of_a_second_are_looked_for_in_the_days_of_a_window_and_others_in_its_months():
+def test_one_second_candles_are_read_by_day_and_others_by_month():
     klines, november = by_table("klines"), 1_793_491_200_000
     window = Window(november + DAY + 1, november + 3 * DAY)
     seconds = partitions_of(klines, ("BTCUSDT", "1s"), window)

@@ -1,4 +1,4 @@
-"""From frames to rows: exact, in the catalogue's order, and nothing wrong let through."""
+"""From frames to rows: exact, in the catalogue's order, and nothing invalid accepted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def decode(data: dict[str, Any]) -> Any:
 
 
 @given(price=plain_decimals, quantity=plain_decimals)
-def test_decimals_come_through_digit_by_digit(price: str, quantity: str) -> None:
+def test_decimals_are_kept_digit_by_digit(price: str, quantity: str) -> None:
     row = decode(agg_trade(p=price, q=quantity)).row(NOW)
 
     assert (row.price, row.quantity) == (price, quantity)
@@ -40,7 +40,7 @@ def test_decimals_come_through_digit_by_digit(price: str, quantity: str) -> None
     "wrong",
     ["1.2.3", "", "abc", "1e5", "NaN", "-1", "+1", " 1", "1,5", "0x1", ".5", "5.", "١", "1\n", "1" * 300, "Infinity"],
 )
-def test_what_is_no_plain_decimal_is_refused(wrong: str) -> None:
+def test_invalid_decimals_are_refused(wrong: str) -> None:
     with pytest.raises(Rejected) as refusal:
         decode(agg_trade(p=wrong)).row(NOW)
 
@@ -49,14 +49,14 @@ def test_what_is_no_plain_decimal_is_refused(wrong: str) -> None:
         decode(depth(1, 2, [("1.0", "1.0")], [("2.0", wrong)])).row(NOW)
 
 
-def test_an_aggregate_trade() -> None:
+def test_an_aggregate_trade_becomes_its_row() -> None:
     assert decode(agg_trade(id=7)).row(NOW) == RecentTradesRow(
         symbol="BTCUSDT", trade_time=NOW - 5, trade_id=7, price="96000.12000000", quantity="0.00100000",
         first_trade_id=14, last_trade_id=15, buyer_is_maker=True, received_at=NOW, version=version(NOW - 5),
     )  # fmt: skip
 
 
-def test_a_raw_trade_is_its_own_first_and_last() -> None:
+def test_the_first_and_last_id_of_a_raw_trade_are_its_own() -> None:
     event = {"e": "trade", "E": NOW, "s": "BTCUSDT", "t": 9, "p": "1.0", "q": "2.0", "T": NOW, "m": False, "M": True}
 
     row = decode(event).row(NOW)
@@ -64,7 +64,7 @@ def test_a_raw_trade_is_its_own_first_and_last() -> None:
     assert (row.trade_id, row.first_trade_id, row.last_trade_id) == (9, 9, 9)
 
 
-def test_a_closed_kline_beats_every_open_state_of_it() -> None:
+def test_a_closed_kline_outranks_its_open_states() -> None:
     opened = decode(kline(NOW - 60_000, closed=False)).row(NOW)
     closed = decode(kline(NOW - 60_000, closed=True)).row(NOW)
 
@@ -81,7 +81,7 @@ def test_a_kline_of_an_interval_that_the_exchange_does_not_have_is_refused() -> 
     assert "accepted: 1s, 1m" in str(refusal.value)
 
 
-def test_a_kline_that_is_closed_before_its_time_beats_every_open_state_of_it() -> None:
+def test_a_kline_closed_early_outranks_its_open_states() -> None:
     """An outage cuts it short; the states before were dated up to the end of its interval."""
     opened = decode(kline(NOW - 3_600_000, closed=False, interval="1h")).row(NOW)
     cut = decode(kline(NOW - 3_600_000, closed=True, interval="1h", T=NOW - 3_585_162)).row(NOW)
@@ -133,7 +133,7 @@ def test_an_event_more_than_a_minute_ahead_is_refused(field: str) -> None:
     assert refusal.value.reason == "future"
 
 
-def test_an_event_of_long_ago_is_taken() -> None:
+def test_an_old_event_is_accepted() -> None:
     assert decode(agg_trade(E=1_633_998_523_963, T=1_633_998_523_963)).row(NOW).trade_time == 1_633_998_523_963
 
 
@@ -146,7 +146,7 @@ def test_replies_to_commands_are_distinguished() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_do_more_than_be_refused(raw: bytes) -> None:
+def test_random_bytes_are_refused_with_a_known_reason(raw: bytes) -> None:
     with pytest.raises(Rejected) as refusal:
         DECODE(raw)
 

@@ -1,4 +1,4 @@
-"""REST bodies and their rows: the same as the streams' rows, and one wrong row hurts no other."""
+"""REST bodies and their rows: equal to the streams' rows, and an invalid row does not affect others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def candle(open_time: int, **changed: Any) -> list[Any]:
     return list(row.values())
 
 
-def test_a_trade_by_rest_is_the_trade_by_websocket() -> None:
+def test_a_trade_is_the_same_over_rest_and_websocket() -> None:
     event = agg_trade(7)
     (by_stream,) = VENUES["binance"].frames.decoder(make_feed().spec.streams)(frame(event))  # type: ignore[misc]
 
@@ -39,7 +39,7 @@ def test_a_trade_by_rest_is_the_trade_by_websocket() -> None:
     assert found.rows == [by_stream.row(NOW)]
 
 
-def test_a_raw_trade() -> None:
+def test_a_raw_trade_over_rest_becomes_its_row() -> None:
     trade = {"id": 5, "price": "1.0", "qty": "2.0", "quoteQty": "2.0", "time": NOW, "isBuyerMaker": True}
 
     assert responses.raw_trades("BTCUSDT", body([trade]), NOW).rows == [
@@ -50,7 +50,7 @@ def test_a_raw_trade() -> None:
     ]  # fmt: skip
 
 
-def test_one_wrong_row_is_refused_alone() -> None:
+def test_an_invalid_row_is_refused_alone() -> None:
     good = {k: agg_trade(7)[k] for k in "apqflTmM"}
     wrong = [good | {"p": "1.2.3"}, good | {"a": "x"}, good | {"T": NOW + 3_600_000}]
 
@@ -71,7 +71,7 @@ def test_one_wrong_row_is_refused_alone() -> None:
         (b'{"code":-1,"msg":"x"}', "error-body"),
     ],
 )
-def test_an_answer_that_is_no_list_is_refused_whole(wrong: bytes, reason: str) -> None:
+def test_a_response_that_is_not_a_list_is_refused_completely(wrong: bytes, reason: str) -> None:
     with pytest.raises(Rejected) as rejected:
         responses.klines("BTCUSDT", "1m", wrong, NOW)
     assert rejected.value.reason == reason
@@ -97,7 +97,7 @@ def test_the_last_kline_of_a_market_that_is_no_longer_traded_is_final_a_day_afte
     assert closed == [False, True]
 
 
-def test_a_kline_requested_40_ms_after_its_end_is_not_final_and_the_later_answer_wins() -> None:
+def test_a_kline_requested_40_ms_after_its_end_is_not_final_and_a_later_one_wins() -> None:
     began, ended = NOW - MINUTE, NOW
     soon = body([candle(began, c="100.5", v="10"), candle(ended, c="100.5", v="0")])
     later = body([candle(began, c="101.2", v="12.5"), candle(ended, c="101.3", v="1")])
@@ -147,7 +147,7 @@ def test_an_aggregate_without_raw_trades_is_stored_as_reported() -> None:
         ({"a": "5"}, None), ({"a": True}, None), ([], None), ("x", None), (None, None),
     ],
 )  # fmt: skip
-def test_where_a_refused_element_is_is_read_as_well_as_can_be(part: Any, expected: int | None) -> None:
+def test_the_position_of_a_refused_element_is_read_if_it_has_a_valid_id(part: Any, expected: int | None) -> None:
     assert responses.position(body(part)) == expected
 
 
@@ -177,7 +177,7 @@ def test_a_book_s_levels_are_checked() -> None:
 
 
 @pytest.mark.parametrize(("kind", "ids"), [("aggregate", [7]), ("trade", [14])])
-def test_the_first_trade_of_a_time_is_that_of_its_kind(kind: str, ids: list[int]) -> None:
+def test_the_first_trade_id_at_a_time_is_that_of_the_requested_kind(kind: str, ids: list[int]) -> None:
     trades = [{k: agg_trade(7)[k] for k in "apqflTmM"}, {"a": 8, "p": "?"}]
 
     found = responses.first_trade("BTCUSDT", kind, body(trades), NOW)

@@ -1,4 +1,4 @@
-"""Where USD-M perpetuals differ from the spot market: paths, weights, the chain of books, and what there is not."""
+"""Where USD-M perpetuals differ from the spot market: paths, weights, the chain of books, missing options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_books_come_at_another_path_than_all_else() -> None:
+def test_books_have_another_path_than_all_other_streams() -> None:
     streams = feed(exchange="binance-usdm", streams=ALL).spec.streams
     assert VENUE.channels.of(streams, "BTCUSDT") == [
         Channel("recent_trades", "btcusdt@aggTrade", "/market/stream"),
@@ -46,18 +46,18 @@ def test_books_come_at_another_path_than_all_else() -> None:
         ("http://simulator:8090/binance-usdm/fapi/v1/", "http://simulator:8090/binance-usdm"),
     ],
 )
-def test_the_api_s_own_paths_are_left_off_a_base_url(given: str, base: str) -> None:
+def test_paths_of_the_api_are_removed_from_a_base_url(given: str, base: str) -> None:
     assert VENUE.hosts.base(given) == base
 
 
-def test_the_feed_s_endpoints_may_be_the_simulator_s_base_path() -> None:
+def test_the_feed_s_endpoints_can_have_the_simulator_s_base_path() -> None:
     url = "http://cryptocdc-simulator:8090/binance-usdm"
     own = feed(exchange="binance-usdm", endpoints={"rest": url, "websocket": url.replace("http", "ws")})
     assert venue_of(own).hosts.rest == url
     assert venue_of(own).gives_by_id("aggregate")
 
 
-def test_weights_are_the_venue_s_own_and_its_budget_is_not_the_spot_market_s() -> None:
+def test_weights_and_budget_are_those_of_usd_m_futures() -> None:
     requests = VENUE.requests
     assert [limit.amount for limit in VENUE.limits.budgets()] == [2400]
     assert [requests.book("X", levels).cost for levels in (5, 20, 50, 51, 100, 101, 500, 501, 1000)] == [
@@ -108,24 +108,22 @@ def begun(last_id: int) -> Book:
         ((105, 110, 90), Applied.APPLIED),  # the snapshot falls between it and the one before
         ((105, 110, 100), Applied.APPLIED),
         ((90, 100, 80), Applied.IGNORED),
-        ((105, 110, 101), Applied.GAP),  # one that the snapshot does not hold is missing
+        ((105, 110, 101), Applied.GAP),  # one that the snapshot does not contain is missing
     ],
 )
-def test_the_first_update_is_the_one_that_the_snapshot_falls_into_or_the_next(
-    sent: tuple[int, int, int], found: Applied
-) -> None:
+def test_the_first_update_overlaps_or_directly_follows_the_snapshot(sent: tuple[int, int, int], found: Applied) -> None:
     assert begun(100).receive(update(*sent), NOW)[0] is found
 
 
-def test_ids_far_ahead_that_name_the_update_before_are_no_gap() -> None:
-    """Ids are shared by all markets: in an hour of one that is quiet they advance by more than any bound."""
+def test_ids_that_jump_ahead_but_name_the_previous_update_are_not_a_gap() -> None:
+    """Ids are shared by all markets: during a market's quiet hour they advance by more than any bound."""
     book = begun(100)
     assert book.receive(update(105, 110, 100), NOW)[0] is Applied.APPLIED
     assert book.receive(update(10**12, 10**12 + 5, 110), NOW)[0] is Applied.APPLIED
     assert book.receive(update(10**12 + 20, 10**12 + 25, 10**12 + 6), NOW)[0] is Applied.GAP
 
 
-def test_ids_that_begin_again_below_the_one_they_name_are_followed() -> None:
+def test_ids_that_restart_below_the_one_they_name_are_accepted() -> None:
     book = begun(10**9)
     assert book.receive(update(1, 3, 10**9), NOW)[0] is Applied.APPLIED
     assert book.receive(update(4, 5, 3), NOW)[0] is Applied.APPLIED

@@ -1,4 +1,4 @@
-"""Channels of Coinbase Exchange, the commands that subscribe to them, and what is said about them."""
+"""Channels of Coinbase Exchange, the commands that subscribe to them, and their acknowledgements and refusals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def channels_of(**streams: Any) -> list[Channel]:
     return channels.of(feed(exchange="coinbase", streams=streams).spec.streams, "BTC-USD")
 
 
-def test_statistics_prices_and_quotes_come_with_one_channel_and_books_with_the_one_that_needs_no_account() -> None:
+def test_statistics_prices_and_quotes_share_a_channel_and_books_use_the_public_one() -> None:
     assert channels_of(**ALL) == [
         Channel("recent_trades", "matches:BTC-USD", "/"),
         Channel("crypto_24h_stats", "ticker:BTC-USD", "/", ("latest_prices", "best_quotes")),
@@ -39,7 +39,7 @@ def test_statistics_prices_and_quotes_come_with_one_channel_and_books_with_the_o
     ]
 
 
-def test_a_command_names_the_products_of_each_channel() -> None:
+def test_a_command_lists_the_products_of_each_channel() -> None:
     assert json.loads(channels.subscribe(7, ["matches:BTC-USD", "ticker:BTC-USD", "matches:ETH-USD"])) == {
         "type": "subscribe",
         "channels": [
@@ -66,7 +66,7 @@ def test_a_product_that_is_not_listed_is_refused_by_name_and_the_others_are_subs
     assert channels.limits.channels_per_command == 1, "the venue refuses all of a command"
 
 
-def test_a_subscription_begins_with_the_last_match_and_the_whole_book() -> None:
+def test_a_subscription_starts_with_the_last_match_and_the_whole_book() -> None:
     wanted = feed(exchange="coinbase", streams=ALL)
     connection = Connection(Simulated(VENUES["coinbase"]), wanted, "/")
 
@@ -75,7 +75,7 @@ def test_a_subscription_begins_with_the_last_match_and_the_whole_book() -> None:
     assert [json.loads(raw)["type"] for raw in welcomed] == ["last_match", "ticker", "snapshot"]
 
 
-def test_a_snapshot_of_2021_has_no_time_and_replaces_the_book_whatever_is_known() -> None:
+def test_a_snapshot_without_a_time_replaces_the_book() -> None:
     decode = frames.decoder(feed(exchange="coinbase", streams=ALL).spec.streams)
 
     (event,) = decode(b'{"type":"snapshot","product_id":"BTC-USD","bids":[["1.0","2"]],"asks":[]}')  # type: ignore[misc]
@@ -94,6 +94,6 @@ def test_a_snapshot_of_2021_has_no_time_and_replaces_the_book_whatever_is_known(
         ({"klines": {"source": "rest", "intervals": ["1m", "3m"]}}, "spec.streams.klines.intervals: '3m'"),
     ],
 )
-def test_what_the_venue_does_not_have_is_refused_by_its_field(streams: dict[str, Any], field: str) -> None:
+def test_unsupported_options_are_refused_by_field(streams: dict[str, Any], field: str) -> None:
     with pytest.raises(ValueError, match=field):
         check(feed(exchange="coinbase", streams=streams))

@@ -1,4 +1,4 @@
-"""Requests to Coinbase Exchange: pages of trades are given backwards, candles by a span of time."""
+"""Requests to Coinbase Exchange: pages of trades are returned backwards, candles by time range."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def rows_of(simulated: Simulated, request: Request[Rows[Any]]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("back", "limit"), [(500, 100), (700, 300), (99, 100)])
-def test_a_page_of_trades_begins_at_the_id_that_was_asked_for(simulated: Simulated, back: int, limit: int) -> None:
+def test_a_page_of_trades_starts_at_the_requested_id(simulated: Simulated, back: int, limit: int) -> None:
     newest = rows_of(simulated, requests.trades(SYMBOL, "trade", None, 1))[0].trade_id
 
     page = rows_of(simulated, requests.trades(SYMBOL, "trade", newest - back, limit))
@@ -40,7 +40,7 @@ def test_a_page_of_trades_begins_at_the_id_that_was_asked_for(simulated: Simulat
     assert sorted(row.trade_id for row in page) == list(range(newest - back, newest - back + limit))
 
 
-def test_a_page_of_trades_that_reaches_the_newest_holds_all_from_the_id_on(simulated: Simulated) -> None:
+def test_a_page_of_trades_up_to_the_newest_contains_all_from_the_requested_id(simulated: Simulated) -> None:
     newest = rows_of(simulated, requests.trades(SYMBOL, "trade", None, 1))[0].trade_id
 
     page = rows_of(simulated, requests.trades(SYMBOL, "trade", newest - 4, 100))
@@ -49,7 +49,7 @@ def test_a_page_of_trades_that_reaches_the_newest_holds_all_from_the_id_on(simul
 
 
 @pytest.mark.parametrize("interval", requests.GRANULARITIES)
-def test_a_page_of_candles_spans_as_many_intervals_as_were_asked_for(simulated: Simulated, interval: str) -> None:
+def test_a_page_of_candles_spans_the_requested_number_of_intervals(simulated: Simulated, interval: str) -> None:
     length = requests.GRANULARITIES[interval] * 1000
     start = (simulated.clock.now // length - 5) * length
 
@@ -65,7 +65,7 @@ def test_the_longest_page_of_candles_is_not_refused(simulated: Simulated) -> Non
     assert len(rows_of(simulated, requests.klines(SYMBOL, "1m", start, requests.page))) == requests.page
 
 
-def test_the_last_candles_are_those_that_were_asked_for(simulated: Simulated) -> None:
+def test_the_newest_candles_are_returned_without_a_start_time(simulated: Simulated) -> None:
     newest = simulated.clock.now // MINUTE * MINUTE
     simulated.clock.now = newest + MINUTE // 2
 
@@ -81,7 +81,7 @@ def closed(now_ms: int, *opened: int) -> list[bool]:
     return [row.closed for row in found.rows]
 
 
-def test_a_candle_is_final_ten_seconds_after_its_end_once_the_next_has_begun_or_a_minute_later_alone() -> None:
+def test_a_candle_is_final_once_settled_and_followed_or_a_minute_later() -> None:
     settled, alone = NOW + SETTLE_MS, NOW + SETTLE_MS + FUTURE_TOLERANCE_MS
 
     assert closed(settled - 1, NOW, NOW - MINUTE, NOW - 2 * MINUTE) == [False, False, True]
@@ -90,7 +90,7 @@ def test_a_candle_is_final_ten_seconds_after_its_end_once_the_next_has_begun_or_
     assert closed(alone, NOW - MINUTE) == [True]
 
 
-def test_an_interval_without_a_trade_has_no_candle_and_that_is_no_fault(simulated: Simulated) -> None:
+def test_an_interval_without_trades_has_no_candle_and_is_not_an_error(simulated: Simulated) -> None:
     start = simulated.market.listings[SYMBOL].tape.listed_ms // MINUTE * MINUTE - 600 * MINUTE
 
     request = requests.klines(SYMBOL, "1m", start, 300)
@@ -100,7 +100,7 @@ def test_an_interval_without_a_trade_has_no_candle_and_that_is_no_fault(simulate
 
 
 @pytest.mark.parametrize("number", ['"NaN"', "1e250", "-1", "null", '"x"'])
-def test_a_candle_with_an_odd_number_is_refused_alone(number: str) -> None:
+def test_a_candle_with_an_invalid_number_is_refused_alone(number: str) -> None:
     at = NOW // 1000 - 600
     raw = f"[[{at}, 1, 2, 1, 1, {number}], [{at - 60}, 1, 2, 1, 1, 3]]"
 
@@ -114,16 +114,16 @@ def test_a_candle_with_an_odd_number_is_refused_alone(number: str) -> None:
     ("written", "kept"),
     [("1338.30000000", "1338.3"), ("70.00000000", "70"), ("70", "70"), ("0.00000000", "0"), ("100", "100")],
 )
-def test_a_trade_has_the_same_digits_whichever_way_it_came(written: str, kept: str) -> None:
+def test_trailing_zeros_are_trimmed_so_that_both_apis_give_the_same_digits(written: str, kept: str) -> None:
     assert trimmed(written) == kept
 
 
-def test_an_error_in_place_of_an_answer_is_refused_as_one() -> None:
+def test_an_error_response_is_refused_as_an_error() -> None:
     with pytest.raises(ValueError, match="Internal server error"):
         requests.trades(SYMBOL, "trade", 1, 5).read(b'{"message":"Internal server error"}', NOW)
 
 
-def test_one_product_is_looked_up_alone(simulated: Simulated) -> None:
+def test_a_single_product_can_be_looked_up(simulated: Simulated) -> None:
     (request,) = markets.listing(SYMBOL)
 
     market = simulated.read(request).markets[SYMBOL]

@@ -1,4 +1,4 @@
-"""What a venue's own module of `material/` gives: documented frames and answers, and what each must become."""
+"""The contents of a venue's module in `material/`: documented frames and responses, and their expected results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SAMPLES = Path(os.environ.get("CRYPTOCDC_SAMPLES", Path(__file__).parents[5] / "
 
 
 class Frame(NamedTuple):
-    """A frame as it is documented, and the row or the update that it makes when it is received at NOW."""
+    """A documented frame, and the row or update that it becomes when received at NOW."""
 
     raw: bytes
     becomes: Row | BookUpdate
@@ -37,7 +37,7 @@ class Frame(NamedTuple):
 
 
 class Body(NamedTuple):
-    """An answer's body as it is documented, and what its request's `read` makes of it at NOW."""
+    """A documented response body, and the result of its request's `read` at NOW."""
 
     request: Request[Any]
     raw: bytes
@@ -46,7 +46,7 @@ class Body(NamedTuple):
 
 @dataclass(frozen=True)
 class Recording:
-    """Recorded frames, one a line, and the answers of that time."""
+    """Recorded frames, one per line, and the REST responses of that time."""
 
     frames: str
     answers: str

@@ -1,4 +1,4 @@
-"""A venue's dialect of the simulator in this process, by a clock that a test moves: the wire without a network."""
+"""A venue's dialect of the simulator in this process, with a clock that tests move and without a network."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Simulated:
         raise AssertionError(f"{self.venue.name} has no {request.path}")
 
     def read(self, request: Request[Any]) -> Any:
-        """Send a request and read its answer."""
+        """Send a request and return its parsed response."""
         answer = self.ask(request)
         assert self.venue.limits.verdict(answer) is None, answer
         return request.read(answer.body, self.clock.now)
@@ -89,7 +89,7 @@ class Connection:
         self.replies: list[Control] = []
 
     def subscribe(self, channels: list[Channel]) -> list[bytes]:
-        """Subscribe; the frames that come with the subscription, such as snapshots."""
+        """Subscribe; return the frames that come with the subscription, such as snapshots."""
         return self._command(self._simulated.venue.channels.subscribe(1, [channel.name for channel in channels]))
 
     def unsubscribe(self, channels: list[Channel]) -> None:
@@ -109,7 +109,7 @@ class Connection:
         return welcomed
 
     def run(self, milliseconds: int, stride: int = 20) -> list[bytes]:
-        """Move the clock on; the frames that come meanwhile."""
+        """Advance the clock; return the frames sent meanwhile."""
         return list(self._frames(self._simulated.clock.now + milliseconds, stride))
 
     def _frames(self, end: int, stride: int) -> Iterator[bytes]:
@@ -136,7 +136,7 @@ class _Response(SimpleNamespace):
 
 
 class SimulatedRest(Rest):
-    """The REST client, with the simulated venue in the place of its HTTP session."""
+    """The REST client, with the simulated venue in place of its HTTP session."""
 
     def __init__(self, simulated: Simulated) -> None:
         super().__init__(simulated.venue)

@@ -11,7 +11,7 @@ from .simulated import with_every_stream
 
 
 @every_venue
-def test_a_venue_offers_streams_that_exist_and_says_what_can_be_proven(venue: Venue) -> None:
+def test_a_venue_offers_existing_streams_and_declares_what_can_be_proven(venue: Venue) -> None:
     assert venue.offers
     for table, offer in venue.offers.items():
         columns = by_table(table).column_names
@@ -22,7 +22,7 @@ def test_a_venue_offers_streams_that_exist_and_says_what_can_be_proven(venue: Ve
 
 
 @every_venue
-def test_a_feed_subscribes_to_a_channel_of_each_stream_and_to_no_other(venue: Venue) -> None:
+def test_a_feed_has_channels_for_exactly_its_streams(venue: Venue) -> None:
     feed = feed_of(venue)
     channels = venue.channels.of(feed.spec.streams, with_every_stream(venue, venue.always_listed))
 
@@ -33,7 +33,7 @@ def test_a_feed_subscribes_to_a_channel_of_each_stream_and_to_no_other(venue: Ve
 
 
 @every_venue
-def test_a_market_has_channels_of_the_streams_that_it_has_and_of_no_other(venue: Venue) -> None:
+def test_a_market_has_channels_for_exactly_the_streams_it_supports(venue: Venue) -> None:
     streams = feed_of(venue).spec.streams
     for symbol in venue.always_listed:
         tables = {table for channel in venue.channels.of(streams, symbol) for table in channel.tables}
@@ -41,7 +41,7 @@ def test_a_market_has_channels_of_the_streams_that_it_has_and_of_no_other(venue:
 
 
 @every_venue
-def test_channels_of_two_symbols_are_different_except_those_of_all_markets(venue: Venue) -> None:
+def test_channels_of_two_symbols_differ_except_those_of_all_markets(venue: Venue) -> None:
     streams = feed_of(venue).spec.streams
     seen: set[Channel] = set()
     for symbol in venue.always_listed:
@@ -63,7 +63,7 @@ def test_limits_of_connections_and_requests_are_positive(venue: Venue) -> None:
 
 
 @every_venue
-def test_requests_count_against_a_limit_that_the_venue_has(venue: Venue) -> None:
+def test_requests_count_against_existing_limits_of_the_venue(venue: Venue) -> None:
     names = {limit.name: limit.amount for limit in venue.limits.budgets()}
     asked = [
         venue.requests.ping(),
@@ -79,14 +79,14 @@ def test_requests_count_against_a_limit_that_the_venue_has(venue: Venue) -> None
 
 
 @every_venue
-def test_the_markets_that_a_venue_always_lists_are_symbols(venue: Venue) -> None:
+def test_the_always_listed_markets_are_valid_symbols(venue: Venue) -> None:
     for listed in (venue.always_listed, venue.simulated.always_listed):
         assert len(listed) >= 2
         assert all(map(is_symbol, listed))
 
 
 @every_venue
-def test_a_base_url_may_be_given_with_a_slash_and_a_host_of_one_s_own_is_complete(venue: Venue) -> None:
+def test_a_trailing_slash_is_removed_from_custom_hosts_which_lack_nothing(venue: Venue) -> None:
     own = venue.at("https://gate.example/deep/", "wss://gate.example/")
 
     assert (own.hosts.rest, own.hosts.websocket) == ("https://gate.example/deep", "wss://gate.example")

@@ -1,4 +1,4 @@
-"""Documented frames and answers become exact rows; what is odd is refused with a reason and nothing worse."""
+"""Documented frames and responses become exact rows; invalid ones are refused with a reason and nothing worse."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def decoder(venue: Venue, kind: str = "", before: Sequence[bytes] = ()) -> Decod
 
 
 def read(venue: Venue, raw: bytes, kind: str = "", before: Sequence[bytes] = ()) -> list[Row | BookUpdate]:
-    """What the events of a frame become at NOW."""
+    """Return the rows of a frame's events at NOW."""
     found = decoder(venue, kind, before)(raw)
     return [] if isinstance(found, Control) else [event.row(NOW) for event in found]
 
@@ -73,14 +73,14 @@ def test_every_documented_frame_becomes_its_row_digit_by_digit(venue: Venue) -> 
 
 
 @every_venue
-def test_there_is_a_frame_of_each_stream_that_the_venue_has_over_websocket(venue: Venue) -> None:
+def test_every_websocket_stream_of_the_venue_has_a_documented_frame(venue: Venue) -> None:
     shown = {table_of(frame.becomes) for frame in material(venue).frames}
 
     assert shown == {STREAMS[name].table for name in streams_of(venue)}
 
 
 @every_venue
-def test_acknowledgements_pings_and_the_end_of_a_connection_are_distinguished_from_data(venue: Venue) -> None:
+def test_control_frames_are_distinguished_from_data(venue: Venue) -> None:
     decode = decoder(venue)
     for raw, control in material(venue).controls:
         assert decode(raw) == control
@@ -88,7 +88,7 @@ def test_acknowledgements_pings_and_the_end_of_a_connection_are_distinguished_fr
 
 
 @every_venue
-def test_an_odd_frame_is_refused_with_its_reason(venue: Venue) -> None:
+def test_an_invalid_frame_is_refused_with_its_reason(venue: Venue) -> None:
     assert len(material(venue).odd) >= 4
     for raw, reason in material(venue).odd:
         with pytest.raises(Rejected) as refusal:
@@ -97,8 +97,8 @@ def test_an_odd_frame_is_refused_with_its_reason(venue: Venue) -> None:
 
 
 @every_venue
-def test_a_frame_whose_fields_are_missing_or_of_another_type_is_refused_and_no_more(venue: Venue) -> None:
-    """Every value of each documented frame, one after the other, is left out or replaced."""
+def test_missing_or_mistyped_fields_are_refused_or_lead_to_valid_rows(venue: Venue) -> None:
+    """Each value of each documented frame is removed or replaced in turn."""
     for frame in material(venue).frames:
         document = json.loads(frame.raw)
         for path in list(_paths(document)):
@@ -115,13 +115,13 @@ def test_a_frame_whose_fields_are_missing_or_of_another_type_is_refused_and_no_m
 
 @settings(max_examples=200, deadline=None)
 @given(raw=st.binary(max_size=300), name=st.sampled_from(sorted(VENUES)))
-def test_no_bytes_do_more_than_be_refused(raw: bytes, name: str) -> None:
+def test_random_bytes_are_decoded_or_refused_with_a_known_reason(raw: bytes, name: str) -> None:
     found = read_or_refusal(VENUES[name], raw)
     assert not isinstance(found, Rejected) or found.reason in REASONS
 
 
 @every_venue
-def test_a_frame_cut_anywhere_is_refused(venue: Venue) -> None:
+def test_a_truncated_frame_is_refused(venue: Venue) -> None:
     picked = random.Random(7)
     for frame in material(venue).frames:
         for _ in range(30):
@@ -132,7 +132,7 @@ def test_a_frame_cut_anywhere_is_refused(venue: Venue) -> None:
 @every_venue
 def test_an_event_dated_more_than_a_minute_ahead_is_refused(venue: Venue) -> None:
     for frame in material(venue).frames:
-        if frame.kind or _time_of(frame.becomes) == NOW:  # the venue gives it no time: capture dates it
+        if frame.kind or _time_of(frame.becomes) == NOW:  # the venue sends no time: capture dates it
             continue
         for event in decoder(venue, before=frame.before)(frame.raw):  # type: ignore[union-attr]
             with pytest.raises(Rejected) as refusal:
@@ -141,7 +141,7 @@ def test_an_event_dated_more_than_a_minute_ahead_is_refused(venue: Venue) -> Non
 
 
 @every_venue
-def test_every_documented_answer_becomes_its_rows(venue: Venue) -> None:
+def test_every_documented_response_becomes_its_rows(venue: Venue) -> None:
     for example in material(venue).bodies:
         found: Any = example.request.read(example.raw, NOW)
         if isinstance(found, Rows):
@@ -151,7 +151,7 @@ def test_every_documented_answer_becomes_its_rows(venue: Venue) -> None:
 
 
 @every_venue
-def test_an_answer_that_is_something_else_is_refused_whole(venue: Venue) -> None:
+def test_an_unexpected_response_body_is_refused(venue: Venue) -> None:
     for example in material(venue).bodies:
         for raw in (b"", b"{", b"\xff", b"7", b"<html>"):
             with pytest.raises(Rejected) as refusal:
@@ -160,13 +160,13 @@ def test_an_answer_that_is_something_else_is_refused_whole(venue: Venue) -> None
 
 
 @every_venue
-def test_a_request_is_slowed_down_refused_or_answered_as_documented(venue: Venue) -> None:
+def test_documented_responses_lead_to_the_documented_verdict(venue: Venue) -> None:
     for answer, verdict in material(venue).verdicts:
         assert venue.limits.verdict(answer) == verdict, answer
 
 
 @every_venue
-def test_a_market_has_the_state_that_is_documented(venue: Venue) -> None:
+def test_a_market_has_the_documented_state(venue: Venue) -> None:
     raw, states = material(venue).states
     listing = venue.markets.listing(None)[0].read(raw, NOW)
 
@@ -191,7 +191,7 @@ def _change(document: Any, path: tuple[Any, ...], value: Any) -> None:
 
 
 def _sound(row: Row | BookUpdate) -> bool:
-    """A value that nothing depends on may be anything; what became a row has its types."""
+    """Return whether every column of the row has its type; a value that nothing depends on may be anything."""
     if isinstance(row, BookUpdate):
         return isinstance(row.last_id, int) and all(isinstance(text, str) for level in row.bids for text in level)
     return row.version > 0 and isinstance(row.symbol, str)

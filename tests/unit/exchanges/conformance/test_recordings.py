@@ -51,7 +51,7 @@ def snapshots(venue: Venue, recording: Recording) -> dict[str, BookSnapshot]:
 
 
 @every_venue
-def test_recorded_frames_are_understood_and_their_books_equal_an_independent_application(venue: Venue) -> None:
+def test_recorded_frames_are_decoded_and_books_equal_an_independent_application(venue: Venue) -> None:
     recording = recording_of(venue)
     feed = feeds.parse(
         {

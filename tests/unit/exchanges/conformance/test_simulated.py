@@ -44,7 +44,7 @@ def simulated(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> Simulated:
 
 @dataclass
 class Producing:
-    """What a producer makes of frames, with the venue's REST API beside it."""
+    """A producer that receives frames, with access to the venue's REST API."""
 
     simulated: Simulated
     feed: CryptoFeed
@@ -74,14 +74,14 @@ class Producing:
             self.capture.receive(frame)
 
     def rows(self) -> list[Any]:
-        """The rows that the writer is given, in order."""
+        """Return the rows for the writer, in order."""
         found: list[Row] = []
         while entries := self.intake.take(0.01):
             found += [entry.row for entry in entries if isinstance(entry, Data)]
         return found
 
     def fill(self) -> list[Any]:
-        """Fill the gaps that were found; the rows that the writer is given until all have ended."""
+        """Fill the gaps that were found; return the rows for the writer until all gaps have ended."""
 
         async def filled() -> list[Any]:
             requests = self._requests()
@@ -118,7 +118,7 @@ class Producing:
 
 
 def connected(simulated: Simulated, feed: CryptoFeed) -> tuple[Connection, list[bytes]]:
-    """A connection that is subscribed to what the feed needs of one path, and the frames that came with it."""
+    """Return a connection subscribed to the feed's channels on one path, and the frames that came with it."""
     channels = simulated.venue.channels.of(feed.spec.streams, simulated.symbol)
     connection = Connection(simulated, feed, channels[0].path)
     return connection, connection.subscribe([it for it in channels if it.path == channels[0].path])
@@ -155,15 +155,13 @@ def test_a_subscription_is_acknowledged_and_every_frame_becomes_rows(venue: Venu
 
 
 @every_venue
-def test_trades_that_were_cut_repeated_and_reordered_end_as_if_nothing_had_happened(
-    venue: Venue, simulated: Simulated
-) -> None:
+def test_dropped_repeated_and_reordered_trades_end_in_the_same_rows(venue: Venue, simulated: Simulated) -> None:
     if not venue.gives_by_id(feed_of(venue).spec.streams.recent_trades.kind):  # type: ignore[union-attr]
         pytest.skip(f"{venue.name} gives no trades by id")
     feed = feed_of(venue, "recent_trades")
     connection, _ = connected(simulated, feed)
     frames = connection.run(30_000)
-    assert len(frames) > 40, "too quiet to say anything"
+    assert len(frames) > 40, "too few frames for this test"
     whole = Producing(simulated, feed)
     whole.receive(frames)
     expected = {row.trade_id: without(row, "received_at") for row in whole.rows()}
@@ -174,7 +172,7 @@ def test_trades_that_were_cut_repeated_and_reordered_end_as_if_nothing_had_happe
     live = producing.rows()
     filled = producing.fill()
 
-    assert producing.gaps, "the cut was not found"
+    assert producing.gaps, "the missing trades were not detected"
     assert not producing.refused
     found = {row.trade_id: without(row, "received_at") for row in [*live, *filled]}
     assert found == expected
@@ -183,7 +181,7 @@ def test_trades_that_were_cut_repeated_and_reordered_end_as_if_nothing_had_happe
 
 
 @every_venue
-def test_the_close_of_a_kline_that_was_missed_is_found_and_filled(venue: Venue, simulated: Simulated) -> None:
+def test_missed_kline_closes_are_detected_and_filled(venue: Venue, simulated: Simulated) -> None:
     if "klines" not in feed_of(venue).spec.streams.tables:
         pytest.skip(f"{venue.name} has no klines over WebSocket")
     feed = feed_of(venue, "klines")
@@ -205,7 +203,7 @@ def test_the_close_of_a_kline_that_was_missed_is_found_and_filled(venue: Venue, 
 
 
 @every_venue
-def test_a_trade_over_rest_is_the_trade_of_the_frame(venue: Venue, simulated: Simulated) -> None:
+def test_a_trade_is_the_same_over_rest_and_websocket(venue: Venue, simulated: Simulated) -> None:
     feed = feed_of(venue, "recent_trades")
     kind = feed.spec.streams.recent_trades.kind  # type: ignore[union-attr]
     connection, _ = connected(simulated, feed)
@@ -222,8 +220,8 @@ def test_a_trade_over_rest_is_the_trade_of_the_frame(venue: Venue, simulated: Si
 
 
 @every_venue
-def test_the_book_rebuilt_is_an_independent_application_of_the_same_updates(venue: Venue, simulated: Simulated) -> None:
-    """Also after an update was missed, another repeated, and a snapshot taken in the middle."""
+def test_the_rebuilt_book_equals_an_independent_application_of_the_updates(venue: Venue, simulated: Simulated) -> None:
+    """Also after a missed and a repeated update and a snapshot in the middle."""
     if "order_book" not in feed_of(venue).spec.streams.tables:
         pytest.skip(f"{venue.name} has no order book over WebSocket")
     feed = feed_of(venue, "order_book")
@@ -250,7 +248,7 @@ def test_the_book_rebuilt_is_an_independent_application_of_the_same_updates(venu
     if producing.lost_books[-1:] == ["gap"]:
         recover()
     else:
-        assert venue.order_book.snapshot_by == "channel", "a missed update was not noticed"
+        assert venue.order_book.snapshot_by == "channel", "a missed update was not detected"
         recover()
     producing.receive(connection.run(3_000))
     producing.capture.finish()
@@ -267,7 +265,7 @@ def test_the_book_rebuilt_is_an_independent_application_of_the_same_updates(venu
 
 
 @every_venue
-def test_each_bucket_of_a_book_holds_what_its_updates_left(venue: Venue, simulated: Simulated) -> None:
+def test_each_bucket_has_the_book_after_its_last_update(venue: Venue, simulated: Simulated) -> None:
     if "order_book" not in feed_of(venue).spec.streams.tables:
         pytest.skip(f"{venue.name} has no order book over WebSocket")
     feed = feed_of(venue, "order_book")
@@ -342,7 +340,7 @@ def test_requests_never_exceed_a_limit_of_the_venue(venue: Venue, monkeypatch: p
 
 
 @every_venue
-def test_what_an_answer_says_is_used_counts_against_a_limit(venue: Venue, simulated: Simulated) -> None:
+def test_reported_usage_refers_to_limits_of_the_venue(venue: Venue, simulated: Simulated) -> None:
     used = venue.limits.used(simulated.ask(venue.requests.ping()))
 
     assert set(used) <= {limit.name for limit in venue.limits.budgets()}
@@ -350,7 +348,7 @@ def test_what_an_answer_says_is_used_counts_against_a_limit(venue: Venue, simula
 
 
 @every_venue
-def test_the_simulator_s_refusals_are_understood(venue: Venue, simulated: Simulated) -> None:
+def test_refusals_of_the_simulator_are_recognized(venue: Venue, simulated: Simulated) -> None:
     unknown: Request[Any] = venue.requests.klines("NO-SUCH-MARKET", "1m", None, 2)
     verdict = venue.limits.verdict(simulated.ask(unknown))
     assert isinstance(verdict, Refusal)
@@ -362,7 +360,7 @@ def test_the_simulator_s_refusals_are_understood(venue: Venue, simulated: Simula
 
 
 @every_venue
-def test_a_halted_a_new_and_a_vanished_market_are_listed_as_what_they_are(venue: Venue, simulated: Simulated) -> None:
+def test_halted_new_and_vanished_markets_are_listed_with_their_state(venue: Venue, simulated: Simulated) -> None:
     def listed() -> dict[str, Any]:
         return {
             symbol: market
@@ -387,7 +385,7 @@ def test_a_halted_a_new_and_a_vanished_market_are_listed_as_what_they_are(venue:
 
 
 @every_venue
-def test_markets_are_ranked_by_what_was_traded_of_them(venue: Venue, simulated: Simulated) -> None:
+def test_a_traded_market_has_a_positive_quote_volume(venue: Venue, simulated: Simulated) -> None:
     volumes = {
         symbol: volume
         for request in venue.markets.quote_volumes()

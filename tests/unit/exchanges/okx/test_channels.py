@@ -1,4 +1,4 @@
-"""Channels of OKX: on which path each is, and how commands name them."""
+"""Channels of OKX: their paths and their names in commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def channels_of(symbol: str = "BTC-USDT-SWAP", /, **streams: Any) -> list[Channe
     return channels.of(feed(exchange="okx", streams=streams).spec.streams, symbol)
 
 
-def test_single_trades_and_candles_are_on_the_business_path_aggregates_on_the_public_one() -> None:
+def test_raw_trades_and_candles_use_the_business_path_and_aggregates_the_public_one() -> None:
     assert channels_of(recentTrades={"kind": "trade"}, klines={"intervals": ["1m", "1d"]}) == [
         Channel("recent_trades", "trades-all:BTC-USDT-SWAP", "/ws/v5/business"),
         Channel("klines", "candle1m:BTC-USDT-SWAP", "/ws/v5/business"),
@@ -29,7 +29,7 @@ def test_single_trades_and_candles_are_on_the_business_path_aggregates_on_the_pu
     assert channels_of(recentTrades={}) == [Channel("recent_trades", "trades:BTC-USDT-SWAP", "/ws/v5/public")]
 
 
-def test_statistics_and_prices_come_with_one_channel() -> None:
+def test_statistics_and_prices_share_a_channel() -> None:
     by_websocket = {"source": "websocket"}
 
     assert channels_of(crypto24hStats=by_websocket, latestPrices=by_websocket) == [
@@ -40,7 +40,7 @@ def test_statistics_and_prices_come_with_one_channel() -> None:
     ]
 
 
-def test_a_mark_price_has_three_channels_and_liquidations_are_those_of_all_swaps() -> None:
+def test_mark_prices_have_three_channels_and_liquidations_one_for_all_swaps() -> None:
     assert channels_of(**PERPETUAL) == [
         Channel("mark_prices", "mark-price:BTC-USDT-SWAP", "/ws/v5/public"),
         Channel("mark_prices", "index-tickers:BTC-USDT", "/ws/v5/public"),
@@ -53,7 +53,7 @@ def test_a_mark_price_has_three_channels_and_liquidations_are_those_of_all_swaps
     ]
 
 
-def test_a_command_for_liquidations_names_the_kind_of_markets() -> None:
+def test_a_command_for_liquidations_names_the_instrument_type() -> None:
     command = json.loads(channels.subscribe(7, ["liquidation-orders:SWAP"]))
     assert command["args"] == [{"channel": "liquidation-orders", "instType": "SWAP"}]
 
@@ -71,14 +71,14 @@ def test_a_feed_of_spot_markets_alone_is_refused_streams_of_swaps(stream: str) -
     check(feed(exchange="okx", symbols={"names": [*names, "ETH-USDT-SWAP"]}, streams={stream: {}}))
 
 
-def test_what_a_market_lacks_is_named() -> None:
+def test_lacking_returns_the_streams_that_a_market_does_not_have() -> None:
     streams = feed(exchange="okx", streams={**PERPETUAL, "latestPrices": {}}).spec.streams
 
     assert VENUES["okx"].lacking(streams, "BTC-USDT") == ["markPrices", "openInterest", "liquidations"]
     assert VENUES["okx"].lacking(streams, "BTC-USDT-SWAP") == []
 
 
-def test_a_command_names_each_channel_by_its_argument() -> None:
+def test_a_command_has_one_argument_per_channel() -> None:
     assert json.loads(channels.subscribe(7, ["books:BTC-USDT"])) == {
         "id": "7",
         "op": "subscribe",
@@ -95,12 +95,12 @@ def test_a_command_names_each_channel_by_its_argument() -> None:
         ({"recentTrades": {"source": "rest"}}, "spec.streams.recentTrades.source: 'rest'"),
     ],
 )
-def test_what_the_venue_does_not_have_is_refused_by_its_field(streams: dict[str, Any], field: str) -> None:
+def test_unsupported_options_are_refused_by_field(streams: dict[str, Any], field: str) -> None:
     with pytest.raises(ValueError, match=field):
         check(feed(exchange="okx", streams=streams))
 
 
-def test_trades_are_proven_by_ids_only_where_they_are_single_ones() -> None:
+def test_only_raw_trades_are_proven_by_ids() -> None:
     offer = VENUES["okx"].offers["recent_trades"]
     streams = feed(exchange="okx", streams={"recentTrades": {"kind": "trade"}}).spec.streams
 

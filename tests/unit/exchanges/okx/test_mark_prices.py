@@ -1,4 +1,4 @@
-"""Mark prices of OKX are joined from three channels: what a row has of each, and when there is none."""
+"""Mark prices of OKX are joined from three channels: the contents of a row, and when there is none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SWAP = "BTC-USDT-SWAP"
 
 
 class Received:
-    """The rows of the frames that came."""
+    """The rows of the received frames."""
 
     def __init__(self) -> None:
         self._decode = VENUES["okx"].frames.decoder(feed(exchange="okx", streams={"markPrices": {}}).spec.streams)
@@ -45,7 +45,7 @@ class Received:
         return [(it.event_time - AT, it.mark_price, it.index_price, it.funding_rate) for it in self.rows]
 
 
-def test_a_row_comes_with_each_mark_price_once_index_and_funding_are_known() -> None:
+def test_each_mark_price_makes_a_row_once_index_and_funding_are_known() -> None:
     received = Received()
     received.mark("100", AT)
     received.index("99", AT + 1)
@@ -58,7 +58,7 @@ def test_a_row_comes_with_each_mark_price_once_index_and_funding_are_known() -> 
     assert received.values == [(5, "102", "98", "0.0001"), (6, "103", "98", "0.0001")]
 
 
-def test_a_part_that_has_not_come_for_longer_than_it_ever_takes_is_not_known() -> None:
+def test_a_part_that_is_too_old_counts_as_unknown() -> None:
     received = Received()
     received.index("99", AT)
     received.funding("0.0001", AT + 600 * MINUTE, AT)
@@ -71,7 +71,7 @@ def test_a_part_that_has_not_come_for_longer_than_it_ever_takes_is_not_known() -
     assert [it.mark_price for it in received.rows] == ["100", "102"]
 
 
-def test_the_funding_of_a_period_that_is_over_is_null_until_that_of_the_next_is_reported() -> None:
+def test_funding_is_null_from_its_time_until_the_next_one_is_reported() -> None:
     received = Received()
     received.index("99", AT)
     received.funding("0.0001", AT + 10, AT)

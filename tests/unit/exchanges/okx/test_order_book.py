@@ -1,4 +1,4 @@
-"""The order book of OKX against its dialect: quiet times, ids that begin again, the same as REST has at the moment."""
+"""The order book of OKX against its dialect: quiet times, restarted ids, equality with REST."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_updates_without_changes_keep_the_book(simulated: Simulated) -> None:
     follower.assert_equal_to_rest()
 
 
-def test_ids_that_begin_again_after_maintenance_keep_the_book(simulated: Simulated) -> None:
+def test_ids_that_restart_after_maintenance_keep_the_book(simulated: Simulated) -> None:
     follower = Follower(simulated)
     follower.run(1_000)
     simulated.market.listings[SYMBOL].book.restart_ids(step_at(simulated.clock.now))

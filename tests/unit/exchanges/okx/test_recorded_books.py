@@ -30,7 +30,7 @@ def checksum(row: OrderBookRow) -> int:
 
 
 @pytest.mark.skipif(not RECORDING.is_file(), reason=f"the recording is not in {SAMPLES}")
-def test_the_book_after_each_update_has_the_checksum_that_the_venue_gave() -> None:
+def test_the_book_after_each_update_has_the_venue_s_checksum() -> None:
     decode = OKX.frames.decoder(feed(exchange="okx", streams={"orderBook": {}}).spec.streams)
     book = Book("BTC-USDT", 100, 1000, OKX.order_book)
     compared = 0

@@ -1,4 +1,4 @@
-"""Requests to OKX: pages are given backwards, and must still answer from an id or a time on."""
+"""Requests to OKX: pages are returned backwards, but must still start at an id or a time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def trade(**fields: str) -> dict[str, str]:
     return {"instId": SYMBOL, "tradeId": "7", "px": "1.50", "sz": "3", "side": "buy", "ts": "1000", **fields}
 
 
-def test_a_page_of_trades_begins_at_the_id_that_was_asked_for(simulated: Simulated) -> None:
+def test_a_page_of_trades_starts_at_the_requested_id(simulated: Simulated) -> None:
     newest = rows_of(simulated, requests.trades(SYMBOL, "trade", None, 1))[0].trade_id
 
     page = rows_of(simulated, requests.trades(SYMBOL, "trade", newest - 500, 100))
@@ -46,7 +46,7 @@ def test_a_page_of_trades_begins_at_the_id_that_was_asked_for(simulated: Simulat
     assert sorted(row.trade_id for row in page) == list(range(newest - 500, newest - 400))
 
 
-def test_a_page_of_trades_that_reaches_the_newest_holds_all_from_the_id_on(simulated: Simulated) -> None:
+def test_a_page_of_trades_up_to_the_newest_contains_all_from_the_requested_id(simulated: Simulated) -> None:
     newest = rows_of(simulated, requests.trades(SYMBOL, "trade", None, 1))[0].trade_id
 
     page = rows_of(simulated, requests.trades(SYMBOL, "trade", newest - 4, 100))
@@ -63,13 +63,13 @@ def test_the_first_trade_at_a_time_follows_the_last_one_before_it(simulated: Sim
     assert found.ids == [min(row.trade_id for row in page if row.trade_time >= at.trade_time)]
 
 
-def test_before_all_that_is_known_the_first_trade_is_the_first_of_its_market() -> None:
+def test_without_an_earlier_trade_the_first_one_is_the_first_of_its_market() -> None:
     read = requests.first_trade(SYMBOL, "trade", 5, 1).read
 
     assert read(body(), 2000) == ([requests.FIRST_TRADE_ID], [])
 
 
-def test_a_first_trade_is_found_where_the_one_before_it_can_not_be_read() -> None:
+def test_the_first_trade_is_found_although_the_one_before_it_is_invalid() -> None:
     read = requests.first_trade(SYMBOL, "trade", 5, 1).read
 
     assert read(body(trade(px="?")), 2000).ids == [8]
@@ -78,7 +78,7 @@ def test_a_first_trade_is_found_where_the_one_before_it_can_not_be_read() -> Non
     assert [it.position for it in unread.refused] == [None]
 
 
-def test_candles_are_those_from_the_time_on_that_are_complete(simulated: Simulated) -> None:
+def test_only_complete_candles_from_the_start_time_on_are_returned(simulated: Simulated) -> None:
     opened = simulated.clock.now // MINUTE * MINUTE
 
     page = rows_of(simulated, requests.klines(SYMBOL, "1m", opened - 10 * MINUTE, 5))
@@ -88,7 +88,7 @@ def test_candles_are_those_from_the_time_on_that_are_complete(simulated: Simulat
     assert sorted(row.open_time for row in last) == [opened - n * MINUTE for n in (3, 2, 1)]
 
 
-def test_an_element_that_is_wrong_is_refused_alone_and_says_where_it_is() -> None:
+def test_an_invalid_element_is_refused_alone_with_its_position() -> None:
     found = requests.trades(SYMBOL, "trade", 7, 2).read(body(trade(), trade(tradeId="8", px="-1")), 2000)
 
     assert [row.trade_id for row in found.rows] == [7]
@@ -97,21 +97,21 @@ def test_an_element_that_is_wrong_is_refused_alone_and_says_where_it_is() -> Non
     assert [(it.rejected.reason, it.position) for it in candle.refused] == [("wrong-field", 60_000)]
 
 
-def test_an_answer_with_a_code_of_an_error_is_no_list() -> None:
+def test_a_response_with_an_error_code_is_refused() -> None:
     with pytest.raises(Rejected) as refusal:
         requests.trades(SYMBOL, "trade", 7, 2).read(b'{"code":"50001","msg":"busy","data":[]}', 0)
 
     assert refusal.value.reason == "error-body"
 
 
-def test_a_market_is_listed_by_its_kind_and_quoted_in_the_second_part_of_its_name(simulated: Simulated) -> None:
+def test_a_market_is_listed_by_type_with_the_quote_asset_of_its_name(simulated: Simulated) -> None:
     for symbol, kind in (("BTC-USDT", "SPOT"), (SYMBOL, "SWAP")):
         (request,) = markets.listing(symbol)
         assert request.params["instType"] == kind
         assert simulated.read(request).markets[symbol].quote == "USDT"
 
 
-def test_volumes_of_spot_and_swap_are_both_in_the_quote_currency() -> None:
+def test_spot_and_swap_volumes_are_in_the_quote_currency() -> None:
     spot, swap = markets.quote_volumes()
     common = {"last": "100", "volCcy24h": "5"}
 

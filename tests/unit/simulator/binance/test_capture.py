@@ -64,7 +64,7 @@ def test_frames_come_in_recorded_order_unaltered_at_pace(folder: Path) -> None:
     assert streams.time() == 12.0
 
 
-def test_a_reconnect_goes_on_where_the_stream_was_left(folder: Path) -> None:
+def test_a_reconnect_continues_where_the_stream_was_left(folder: Path) -> None:
     seconds = Seconds()
     streams = CaptureStreams(frames_of(Capture.read(folder)), 1.0, seconds)
     streams.open("ab@aggTrade")

@@ -87,7 +87,7 @@ def test_weights_are_the_documented_ones(ask: Ask, target: str, weight: int) -> 
     assert (status, headers["x-mbx-used-weight-1m"]) == (200, str(weight))
 
 
-def test_over_budget_is_429_then_418_and_passes(ask: Ask, clock: ManualClock) -> None:
+def test_exceeding_the_budget_gives_429_then_418_until_it_expires(ask: Ask, clock: ManualClock) -> None:
     clock.now = NOON + 10_000
     for _ in range(24):
         assert ask("depth?symbol=BTCUSDT&limit=5000")[0] == 200
@@ -109,7 +109,7 @@ def test_over_budget_is_429_then_418_and_passes(ask: Ask, clock: ManualClock) ->
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, -1003), (418, -1003), (503, -1001)])
-def test_refusing_on_request_ends_automatically(
+def test_requested_refusals_end_automatically(
     ask: Ask, faults: Faults, clock: ManualClock, status: int, code: int
 ) -> None:
     faults.refuse(status, 2.5)
@@ -120,7 +120,7 @@ def test_refusing_on_request_ends_automatically(
     assert faults.counts[f"refused_{status}"] == 1
 
 
-def test_exchange_info_says_that_it_is_simulated(ask: Ask, market: Market) -> None:
+def test_exchange_info_marks_the_data_as_simulated(ask: Ask, market: Market) -> None:
     market.delist("ETHUSDT")
     _, info, headers = ask("exchangeInfo")
     assert info["simulated"] is True
@@ -153,7 +153,7 @@ def test_trades_by_id_and_by_time_are_the_same(ask: Ask) -> None:
     assert {(raw["price"], raw["time"], raw["isBuyerMaker"]) for raw in raws} == {(first["p"], first["T"], first["m"])}
 
 
-def test_klines_of_a_span(ask: Ask) -> None:
+def test_klines_are_limited_by_time_range_and_count(ask: Ask) -> None:
     minute = NOON - 600_000
     rows = ask(f"klines?symbol=BTCUSDT&interval=1m&startTime={minute}&endTime={minute + 179_999}")[1]
     assert [row[0] for row in rows] == [minute, minute + 60_000, minute + 120_000]
@@ -174,16 +174,18 @@ def test_klines_of_a_span(ask: Ask) -> None:
         (0, None, 1, [(EPOCH_MS - NOON) // 60_000]),
     ],
 )
-def test_which_klines_a_request_means(start: int | None, end: int | None, limit: int, expected: list[int]) -> None:
+def test_the_open_times_that_a_kline_request_selects(
+    start: int | None, end: int | None, limit: int, expected: list[int]
+) -> None:
     openings = kline_openings("1m", start, end, limit, EPOCH_MS, NOON + 5_000)
     assert [(opening - NOON) // 60_000 for opening in openings] == expected
 
 
-def test_months_are_found_backwards_whatever_their_length() -> None:
+def test_months_are_counted_backwards_regardless_of_their_length() -> None:
     assert len(list(kline_openings("1M", None, None, 5, EPOCH_MS, NOON))) == 5
 
 
-def test_tickers_for_one_many_all(ask: Ask) -> None:
+def test_tickers_are_returned_for_one_several_or_all_symbols(ask: Ask) -> None:
     one = ask("ticker/24hr?symbol=BNBUSDT")[1]
     many = ask("ticker/24hr?symbols=" + quote('["BNBUSDT","LTCUSDT"]'))[1]
     mini = ask("ticker/24hr?symbol=BNBUSDT&type=MINI")[1]
@@ -197,7 +199,7 @@ def test_tickers_for_one_many_all(ask: Ask) -> None:
     assert (book["bidPrice"], book["askQty"]) == (one["bidPrice"], one["askQty"])
 
 
-def test_a_delisted_symbol_leaves_its_history(ask: Ask, market: Market, clock: ManualClock) -> None:
+def test_a_delisted_symbol_keeps_its_history(ask: Ask, market: Market, clock: ManualClock) -> None:
     market.delist("LTCUSDT")
     last = ask("aggTrades?symbol=LTCUSDT&limit=1")[1]
     clock.now += 60_000
@@ -226,14 +228,14 @@ def test_a_new_symbol_begins_at_id_0(ask: Ask, market: Market, clock: ManualCloc
         ("error-body", 400, lambda body: set(body) == {"code", "msg"}),
     ],
 )
-def test_one_answer_of_an_endpoint_is_bad(
+def test_one_response_of_an_endpoint_is_malformed_on_request(
     ask: Ask, faults: Faults, kind: str, status: int, bad: Callable[[Any], bool]
 ) -> None:
     assert kind in ANSWERS
     sound = "depth?symbol=BTCUSDT&limit=5"
     faults.malformed["depth"] = kind
 
-    assert ask("depth")[1]["code"] == -1102  # no answer to make a bad one of
+    assert ask("depth")[1]["code"] == -1102  # there is no response to malform
     assert ask("klines?symbol=BTCUSDT&interval=1m")[0] == 200
     got, body, _ = ask(sound)
 
@@ -282,7 +284,7 @@ def test_a_page_is_short_once_on_request(ask: Ask, faults: Faults) -> None:
     assert sizes == [3, 10]
 
 
-def test_update_ids_of_a_book_begin_again_in_snapshots_too(ask: Ask, market: Market, clock: ManualClock) -> None:
+def test_update_ids_of_a_book_restart_in_snapshots_too(ask: Ask, market: Market, clock: ManualClock) -> None:
     before = ask("depth?symbol=BTCUSDT")[1]["lastUpdateId"]
     market.listings["BTCUSDT"].book.restart_ids(step_at(NOON))
     clock.now += 200
@@ -291,7 +293,7 @@ def test_update_ids_of_a_book_begin_again_in_snapshots_too(ask: Ask, market: Mar
     assert before > 1_000_000
 
 
-def test_a_market_of_another_script_is_listed_and_asked_for_percent_encoded(ask: Ask) -> None:
+def test_a_market_in_another_script_is_requested_percent_encoded(ask: Ask) -> None:
     name = "币安人生USDT"
     _, info, _ = ask("exchangeInfo")
     assert name in [entry["symbol"] for entry in info["symbols"]]
@@ -300,7 +302,7 @@ def test_a_market_of_another_script_is_listed_and_asked_for_percent_encoded(ask:
     assert float(prices[0]["price"]) < 0.0001
 
 
-def test_exchange_info_of_a_maintenance_and_all_else_as_ever(ask: Ask, faults: Faults, clock: ManualClock) -> None:
+def test_during_maintenance_only_exchange_info_changes(ask: Ask, faults: Faults, clock: ManualClock) -> None:
     faults.maintain("odd-market", 60)
     odd = ask("exchangeInfo")[1]["symbols"]
     assert [(market["symbol"], market["status"], market["quoteAsset"]) for market in odd] == [
@@ -316,7 +318,7 @@ def test_exchange_info_of_a_maintenance_and_all_else_as_ever(ask: Ask, faults: F
 
 
 @pytest.mark.parametrize("status", [403, 451])
-def test_an_exchange_that_does_not_serve_us_says_so(ask: Ask, faults: Faults, status: int) -> None:
+def test_a_blocked_client_gets_the_exchanges_403_or_451(ask: Ask, faults: Faults, status: int) -> None:
     faults.refuse(status, 60)
     found, body, headers = ask("ping")
     assert found == status

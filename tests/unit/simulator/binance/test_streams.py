@@ -1,4 +1,4 @@
-"""What the streams say, against what REST says."""
+"""The streams, compared with REST."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def listener(market: Market, clock: ManualClock) -> SpotListener:
     return SpotListener(market, clock)
 
 
-def test_trades_are_those_of_rest_each_once(listener: SpotListener, market: Market) -> None:
+def test_streamed_trades_are_those_of_rest_each_once(listener: SpotListener, market: Market) -> None:
     listing = market.listings["BTCUSDT"]
     first, first_raw = listing.next_id(), listing.next_raw_id()
     listener.streams.open("btcusdt@aggTrade")
@@ -44,7 +44,9 @@ def test_trades_are_those_of_rest_each_once(listener: SpotListener, market: Mark
 
 
 @pytest.mark.parametrize("interval", ["1s", "1m", "3m"])
-def test_closed_klines_are_those_of_rest_each_once(listener: SpotListener, market: Market, interval: str) -> None:
+def test_streamed_closed_klines_are_those_of_rest_each_once(
+    listener: SpotListener, market: Market, interval: str
+) -> None:
     listing = market.listings["NKNUSDT"]
     stream = f"nknusdt@kline_{interval}"
     listener.streams.open(stream)
@@ -66,7 +68,9 @@ def test_a_stall_loses_no_closed_kline(listener: SpotListener) -> None:
 
 
 @pytest.mark.parametrize("stream", ["btcusdt@depth", "btcusdt@depth@100ms"])
-def test_a_local_book_by_the_documented_procedure(listener: SpotListener, market: Market, stream: str) -> None:
+def test_a_local_book_kept_by_the_documented_procedure_equals_rest(
+    listener: SpotListener, market: Market, stream: str
+) -> None:
     listing = market.listings["BTCUSDT"]
     listener.streams.open(stream)
     buffered = listener.run(3_000)[stream]
@@ -122,7 +126,7 @@ def test_unknown_streams_stay_silent(listener: SpotListener, stream: str) -> Non
     assert listener.run(3_000) == {}
 
 
-def test_dropped_trades_are_missing_from_the_streams_alone(listener: SpotListener, market: Market) -> None:
+def test_dropped_trades_are_missing_only_from_the_streams(listener: SpotListener, market: Market) -> None:
     listing = market.listings["BTCUSDT"]
     first = listing.next_id()
     raws = Span(listing.tape.first_raw_id_of(first + 3), listing.tape.first_raw_id_of(first + 8) - 1)
@@ -157,7 +161,7 @@ def test_the_streams_of_a_delisted_symbol_end(listener: SpotListener, market: Ma
     assert {stream.split("@")[0] for stream in listener.run(65_000, stride=100)} == {"ethusdt"}
 
 
-def test_a_market_that_trades_again_goes_on_where_it_would_have_been(listener: SpotListener, market: Market) -> None:
+def test_a_resumed_market_continues_where_it_would_have_been(listener: SpotListener, market: Market) -> None:
     listener.streams.open("btcusdt@aggTrade")
     listener.run(1_000)
     market.delist("BTCUSDT")
@@ -175,7 +179,7 @@ def test_a_skewed_clock_moves_event_times_only(listener: SpotListener) -> None:
     assert all(event["E"] - event["T"] >= 3_600_000 and event["T"] <= NOON + 2_000 for event in events)
 
 
-def test_malformed_frames_are_what_they_say(listener: SpotListener) -> None:
+def test_malformed_frames_are_malformed_as_requested(listener: SpotListener) -> None:
     listener.streams.open("btcusdt@aggTrade")
     sound = listener.run(2_000)["btcusdt@aggTrade"][0]
     bad = {kind: make(json.dumps(sound)) for kind, make in {**malformed.KINDS, **binance_malformed.KINDS}.items()}
@@ -189,7 +193,7 @@ def test_malformed_frames_are_what_they_say(listener: SpotListener) -> None:
 
 
 @pytest.mark.parametrize("channel", ["depth", "depth@100ms"])
-def test_update_ids_of_a_book_begin_again_on_request(listener: SpotListener, market: Market, channel: str) -> None:
+def test_update_ids_of_a_book_restart_on_request(listener: SpotListener, market: Market, channel: str) -> None:
     stream = f"btcusdt@{channel}"
     listener.streams.open(stream)
     listener.run(2_050)
@@ -202,7 +206,7 @@ def test_update_ids_of_a_book_begin_again_on_request(listener: SpotListener, mar
     assert len(begun) >= 2
 
 
-def test_a_kline_that_is_cut_short_closes_so_in_the_stream_too(listener: SpotListener) -> None:
+def test_a_kline_that_is_cut_short_is_closed_early_in_the_stream_too(listener: SpotListener) -> None:
     listener.faults.cut_klines["BTCUSDT", "1m", NOON] = NOON + 14_838
     listener.streams.open("btcusdt@kline_1m")
 
@@ -211,7 +215,7 @@ def test_a_kline_that_is_cut_short_closes_so_in_the_stream_too(listener: SpotLis
     assert [(event["k"]["t"], event["k"]["T"]) for event in closed] == [(NOON, NOON + 14_838)]
 
 
-def test_the_streams_of_another_script_are_called_by_its_small_letters(listener: SpotListener) -> None:
+def test_stream_names_are_in_lower_case_in_every_script(listener: SpotListener) -> None:
     asyncio.run(listener.streams.prepare("币安人生usdt@miniTicker"))
     listener.streams.open("币安人生usdt@miniTicker")
     listener.streams.open("币安人生USDT@miniTicker")

@@ -101,7 +101,7 @@ def test_numbers_have_the_decimals_of_tick_and_step(ask: Ask) -> None:
     assert len(ask("premiumIndex?symbol=BTCUSDT")[1]["markPrice"].partition(".")[2]) == 8
 
 
-def test_contracts_with_a_delivery_date_are_listed_beside_the_perpetual_ones(ask: Ask) -> None:
+def test_delivery_contracts_are_listed_beside_the_perpetual_ones(ask: Ask) -> None:
     info = {entry["symbol"]: entry for entry in ask("exchangeInfo")[1]["symbols"]}
     assert (info["BTCUSDT"]["contractType"], info["BTCUSDT"]["deliveryDate"]) == ("PERPETUAL", 4133404800000)
     assert info["BTCUSDT_261225"]["contractType"] == "CURRENT_QUARTER"
@@ -118,7 +118,7 @@ def test_a_perpetual_follows_its_pair_and_costs_a_little_more(market: Market, fu
         assert 0.0003 < sum(basis) / len(basis) < 0.0009
 
 
-def test_mark_index_and_funding_lie_around_the_last_price(ask: Ask) -> None:
+def test_mark_and_index_price_are_close_to_the_last_price(ask: Ask) -> None:
     mark = ask("premiumIndex?symbol=BTCUSDT")[1]
     last = Decimal(ask("ticker/price?symbol=BTCUSDT")[1]["price"])
     assert abs(Decimal(mark["markPrice"]) / last - 1) < Decimal("0.002")
@@ -131,7 +131,7 @@ def test_trade_ids_of_the_two_markets_differ(ask: Ask, market: Market) -> None:
     assert ask("aggTrades?symbol=BTCUSDT&limit=1")[1][0]["a"] != market.listings["BTCUSDT"].next_id() - 1
 
 
-def test_a_halted_market_is_settling_and_a_removed_one_unknown(ask: Ask, futures: Market, faults: Faults) -> None:
+def test_a_halted_market_is_settling_and_a_removed_one_is_unknown(ask: Ask, futures: Market, faults: Faults) -> None:
     futures.delist("ETHUSDT")
     statuses = {entry["symbol"]: entry["status"] for entry in ask("exchangeInfo")[1]["symbols"]}
     assert (statuses["ETHUSDT"], statuses["BTCUSDT"]) == ("SETTLING", "TRADING")

@@ -1,4 +1,4 @@
-"""What the streams of USD-M futures say, by the documentation, the recordings, and against REST."""
+"""The streams of USD-M futures, compared with the documentation, the recordings and REST."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_events_have_the_documented_fields(listener: Listener) -> None:
     assert set(events["btcusdt@forceOrder"][0]["o"]) == {*"sSofqplzXT", "ap"}
 
 
-def test_trades_and_closed_klines_are_those_of_rest(listener: Listener, ask: Ask) -> None:
+def test_streamed_trades_and_closed_klines_are_those_of_rest(listener: Listener, ask: Ask) -> None:
     for channel in ("aggTrade", "kline_1m"):
         listener.streams.open(f"btcusdt@{channel}")
     events = listener.run(61_000, stride=100)
@@ -52,7 +52,7 @@ def test_trades_and_closed_klines_are_those_of_rest(listener: Listener, ask: Ask
     assert [[k[name] for name in "tohlcvTqnVQB"] for k in closed] == [row]
 
 
-def test_a_local_book_by_the_documented_procedure(listener: Listener, ask: Ask) -> None:
+def test_a_local_book_kept_by_the_documented_procedure_equals_rest(listener: Listener, ask: Ask) -> None:
     stream = "btcusdt@depth@100ms"
     listener.streams.open(stream)
     buffered = listener.run(2_000)[stream]
@@ -72,7 +72,7 @@ def test_a_local_book_by_the_documented_procedure(listener: Listener, ask: Ask) 
     assert sides == {"b": dict(after["bids"]), "a": dict(after["asks"])}
 
 
-def test_a_lost_update_shows_in_the_chain(listener: Listener, faults: Faults) -> None:
+def test_a_lost_update_breaks_the_chain(listener: Listener, faults: Faults) -> None:
     stream = "btcusdt@depth@100ms"
     listener.streams.open(stream)
     faults.book_gaps.append(("BTCUSDT", Span(step_at(NOON) + 5, step_at(NOON) + 5)))
@@ -80,7 +80,7 @@ def test_a_lost_update_shows_in_the_chain(listener: Listener, faults: Faults) ->
     assert sum(later["pu"] != earlier["u"] for earlier, later in pairwise(events)) == 1
 
 
-def test_dropped_trades_are_in_rest_alone(listener: Listener, futures: Market, faults: Faults, ask: Ask) -> None:
+def test_dropped_trades_are_only_in_rest(listener: Listener, futures: Market, faults: Faults, ask: Ask) -> None:
     listing = futures.listings["BTCUSDT"]
     first = listing.next_id()
     faults.dropped.append(Dropped("BTCUSDT", Span(first + 1, first + 3), Span(0, 0)))
@@ -102,7 +102,7 @@ def test_mark_prices_come_every_second_and_agree_with_rest(listener: Listener, a
     ]
 
 
-def test_liquidations_are_trades_at_most_one_a_second(listener: Listener) -> None:
+def test_liquidations_are_trades_at_most_one_per_second(listener: Listener) -> None:
     for channel in ("aggTrade", "forceOrder"):
         listener.streams.open(f"btcusdt@{channel}")
     events = listener.run(60_000, stride=100)
@@ -113,7 +113,7 @@ def test_liquidations_are_trades_at_most_one_a_second(listener: Listener) -> Non
     assert len({event["E"] // 1000 for event in events["btcusdt@forceOrder"]}) == len(orders)
 
 
-def test_paths_have_the_streams_of_their_kind(dialect: Dialect) -> None:
+def test_each_path_serves_only_streams_of_its_kind(dialect: Dialect) -> None:
     assert is_public("btcusdt@depth@100ms")
     assert is_public("btcusdt@bookTicker")
     assert is_market("btcusdt@aggTrade")
@@ -129,7 +129,9 @@ def test_paths_have_the_streams_of_their_kind(dialect: Dialect) -> None:
         assert list(client.streams) == expected
 
 
-def test_frames_look_like_the_recorded_ones(listener: Listener, ask: Ask, clock: ManualClock, recordings: Path) -> None:
+def test_frames_have_the_shape_of_recorded_ones(
+    listener: Listener, ask: Ask, clock: ManualClock, recordings: Path
+) -> None:
     recorded: dict[str, Any] = defaultdict(list)
     for line in (recordings / "binance-futures-websocket.capture").read_text().splitlines():
         if line[:1].isdigit():
@@ -152,7 +154,7 @@ def test_frames_look_like_the_recorded_ones(listener: Listener, ask: Ask, clock:
     assert set(info) <= fields
 
 
-def test_the_recording_is_replayed_whole(recordings: Path, tmp_path: Path) -> None:
+def test_the_whole_recording_is_replayed(recordings: Path, tmp_path: Path) -> None:
     for file in recordings.glob("binance-futures-*"):
         (tmp_path / file.name).symlink_to(file)
     (exchange,) = exchanges(Settings(capture=tmp_path, speed=1e9))

@@ -59,7 +59,7 @@ def test_the_statistics_of_all_products_are_those_of_each(ask: Ask) -> None:
     assert {**every["BTC-USD"]["stats_24hour"], "volume_30day": every["BTC-USD"]["stats_30day"]["volume"]} == one
 
 
-def test_ten_requests_a_second_and_fifteen_at_once(ask: Ask, clock: ManualClock) -> None:
+def test_the_limit_is_ten_requests_per_second_with_bursts_of_fifteen(ask: Ask, clock: ManualClock) -> None:
     assert [ask("time")[0] for _ in range(15)] == [200] * 15
     assert ask("time")[:2] == (429, {"message": "Public rate limit exceeded"})
     clock.now += 1_000
@@ -120,7 +120,7 @@ def test_a_product_is_halted_listed_and_removed(ask: Ask, market: Market, faults
     assert {it["status"] for it in ask("products")[1]} == {"offline"}
 
 
-def test_the_book_by_level(ask: Ask) -> None:
+def test_the_book_has_the_levels_that_were_requested(ask: Ask) -> None:
     one, two = (ask(f"products/BTC-USD/book?level={level}")[1] for level in (1, 2))
     assert len(one["bids"]) == len(one["asks"]) == 1
     assert one["bids"] == two["bids"][:1]
@@ -128,7 +128,7 @@ def test_the_book_by_level(ask: Ask) -> None:
     assert Decimal(two["bids"][0][0]) < Decimal(two["asks"][0][0])
 
 
-def test_products_look_like_the_recorded_ones(ask: Ask, recordings: Path) -> None:
+def test_products_have_the_shape_of_recorded_ones(ask: Ask, recordings: Path) -> None:
     recorded = json.loads((recordings / "coinbase-rest.capture").read_text().split(": ", 1)[1])
     theirs = shape(recorded[0])
     for removed in ("base_min_size", "base_max_size", "max_market_funds"):  # by the venue, on 2022-06-30

@@ -1,4 +1,4 @@
-"""What the channels of Coinbase Exchange say, by the documentation, the recordings, and against REST."""
+"""The channels of Coinbase Exchange, compared with the documentation, the recordings and REST."""
 
 from __future__ import annotations
 
@@ -42,15 +42,13 @@ def book_of(ask: Ask) -> Sides:
     return {side: {Decimal(p): Decimal(s) for p, s, _ in book[side]} for side in ("bids", "asks")}
 
 
-def test_the_book_of_a_client_is_that_of_rest(listener: Listener, ask: Ask) -> None:
+def test_a_client_s_book_equals_that_of_rest(listener: Listener, ask: Ask) -> None:
     frames, sides = followed(listener, 5_000)
     assert [frame["type"] for frame in frames[:2]] == ["snapshot", "l2update"]
     assert sides == book_of(ask)
 
 
-def test_a_lost_update_of_the_book_leaves_a_client_with_another_book(
-    listener: Listener, faults: Faults, ask: Ask
-) -> None:
+def test_a_lost_update_leaves_a_client_with_a_different_book(listener: Listener, faults: Faults, ask: Ask) -> None:
     faults.book_gaps.append(("BTC-USD", Span(step_at(NOON) + 5, step_at(NOON) + 5)))
     _, sides = followed(listener, 1_000)
     assert sides != book_of(ask)
@@ -74,7 +72,7 @@ def test_matches_follow_the_last_one_by_consecutive_ids_and_are_those_of_rest(li
     ]
 
 
-def test_dropped_matches_are_in_rest_alone(listener: Listener, faults: Faults, market: Market, ask: Ask) -> None:
+def test_dropped_matches_are_only_in_rest(listener: Listener, faults: Faults, market: Market, ask: Ask) -> None:
     listing = market.listings["BTC-USD"]
     first = listing.next_id()
     raws = Span(listing.tape.first_raw_id_of(first), listing.tape.first_raw_id_of(first + 2) - 1)
@@ -108,7 +106,7 @@ def test_a_ticker_agrees_with_rest(listener: Listener, ask: Ask) -> None:
     assert 20 < Decimal(ticker["volume_30d"]) / Decimal(ticker["volume_24h"]) < 45
 
 
-def test_heartbeats_and_the_status_come_at_their_pace(listener: Listener, market: Market) -> None:
+def test_heartbeats_and_status_are_sent_periodically(listener: Listener, market: Market) -> None:
     listener.streams.open("heartbeat:BTC-USD")
     listener.streams.open("status")
     (status,) = listener.welcome("status")
@@ -121,7 +119,7 @@ def test_heartbeats_and_the_status_come_at_their_pace(listener: Listener, market
     assert len(events["status"]) == 2
 
 
-def test_a_halted_product_is_silent_and_comes_back_with_its_last_match(listener: Listener, market: Market) -> None:
+def test_a_halted_product_is_silent_and_returns_with_its_last_match(listener: Listener, market: Market) -> None:
     listener.streams.open("matches:BTC-USD")
     listener.run(1_000)
     market.delist("BTC-USD")
@@ -141,7 +139,7 @@ def say(dialect: Dialect, client: FakeClient, **message: Any) -> Any:
     return answer
 
 
-def test_a_subscription_is_answered_with_all_of_them(dialect: Dialect) -> None:
+def test_a_subscription_is_acknowledged_with_the_list_of_all(dialect: Dialect) -> None:
     client = FakeClient()
     channels = ["level2_batch", {"name": "ticker", "product_ids": ["ETH-USD"]}]
     answer = say(dialect, client, type="subscribe", product_ids=["BTC-USD", "ETH-USD"], channels=channels)
@@ -156,7 +154,7 @@ def test_a_subscription_is_answered_with_all_of_them(dialect: Dialect) -> None:
     assert list(client.streams) == ["level2:ETH-USD", "ticker:ETH-USD"]
 
 
-def test_a_channel_is_left_altogether_where_no_product_is_named(dialect: Dialect) -> None:
+def test_unsubscribing_without_products_leaves_the_whole_channel(dialect: Dialect) -> None:
     client = FakeClient()
     products = ["BTC-USD", "ETH-USD"]
     say(dialect, client, type="subscribe", product_ids=products, channels=["matches", "heartbeat", "status"])
@@ -182,27 +180,27 @@ def test_a_channel_is_left_altogether_where_no_product_is_named(dialect: Dialect
         ),
     ],
 )
-def test_a_bad_subscription_is_refused_whole(dialect: Dialect, message: dict[str, Any], reason: str) -> None:
+def test_an_invalid_subscription_is_refused_completely(dialect: Dialect, message: dict[str, Any], reason: str) -> None:
     client = FakeClient()
     answer = say(dialect, client, type="subscribe", **message)
     assert answer == {"type": "error", "message": "Failed to subscribe", "reason": reason}
     assert client.streams == {}
 
 
-def test_level2_is_served_to_who_authenticates(dialect: Dialect) -> None:
+def test_level2_accepts_authenticated_clients(dialect: Dialect) -> None:
     credentials = dict.fromkeys(("signature", "key", "passphrase", "timestamp"), "x")
     answer = say(dialect, FakeClient(), type="subscribe", channels=["level2"], product_ids=["BTC-USD"], **credentials)
     assert answer["channels"][0]["name"] == "level2"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"type":"dance"}'])
-def test_what_is_no_subscription_is_an_error(dialect: Dialect, text: str) -> None:
+def test_an_invalid_message_is_an_error(dialect: Dialect, text: str) -> None:
     client = FakeClient()
     (answer,) = client.takes(dialect.sessions[""].replies(client, text))
     assert answer["type"] == "error"
 
 
-def test_who_does_not_subscribe_within_five_seconds_is_disconnected(dialect: Dialect) -> None:
+def test_a_client_without_a_subscription_after_five_seconds_is_disconnected(dialect: Dialect) -> None:
     session, client = dialect.sessions[""], FakeClient()
     idle = session.idle(client)
     assert idle is not None
@@ -211,7 +209,7 @@ def test_who_does_not_subscribe_within_five_seconds_is_disconnected(dialect: Dia
     assert session.idle(client) is None
 
 
-def test_malformed_frames_are_what_they_say(dialect: Dialect, listener: Listener) -> None:
+def test_malformed_frames_are_malformed_as_requested(dialect: Dialect, listener: Listener) -> None:
     listener.streams.open("matches:BTC-USD")
     sound = listener.run(2_000)["matches:BTC-USD"][0]
     bad = {kind: json.loads(make(json.dumps(sound))) for kind, make in dialect.malformed.items()}
@@ -223,7 +221,7 @@ def test_malformed_frames_are_what_they_say(dialect: Dialect, listener: Listener
 # --- the recording ----------------------------------------------------------------------------------------------------
 
 
-def test_frames_look_like_the_recorded_ones(listener: Listener, recordings: Path) -> None:
+def test_frames_have_the_shape_of_recorded_ones(listener: Listener, recordings: Path) -> None:
     recorded: dict[str, Any] = {}
     for line in (recordings / "coinbase-websocket.capture").read_text().splitlines():
         if line[:1].isdigit():
@@ -246,7 +244,7 @@ def test_frames_look_like_the_recorded_ones(listener: Listener, recordings: Path
         assert {name: mine[name] for name in theirs} == theirs
 
 
-def test_the_recording_is_replayed_whole(recordings: Path, tmp_path: Path) -> None:
+def test_the_whole_recording_is_replayed(recordings: Path, tmp_path: Path) -> None:
     for file in recordings.glob("coinbase-*"):
         (tmp_path / file.name).symlink_to(file)
     (exchange,) = exchanges(Settings(capture=tmp_path, speed=1e9))

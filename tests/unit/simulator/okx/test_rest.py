@@ -69,7 +69,7 @@ def test_bad_requests_get_the_venues_codes(ask: Ask, target: str, status: int, c
     ("target", "limit"),
     [("market/history-trades?instId=BTC-USDT", 20), ("market/books?instId=BTC-USDT", 40), ("public/time", 10)],
 )
-def test_limits_are_by_endpoint_and_two_seconds(ask: Ask, clock: ManualClock, target: str, limit: int) -> None:
+def test_limits_are_per_endpoint_and_two_seconds(ask: Ask, clock: ManualClock, target: str, limit: int) -> None:
     assert [ask(target)[0] for _ in range(limit)] == [200] * limit
     assert ask(target)[:2] == (429, {"msg": "Too Many Requests", "code": "50011"})
     assert ask("market/ticker?instId=BTC-USDT")[0] == 200
@@ -77,7 +77,7 @@ def test_limits_are_by_endpoint_and_two_seconds(ask: Ask, clock: ManualClock, ta
     assert ask(target)[0] == 200
 
 
-def test_instruments_of_both_kinds(ask: Ask) -> None:
+def test_spot_and_swap_instruments_are_listed(ask: Ask) -> None:
     (spot,) = ask("public/instruments?instType=SPOT&instId=BTC-USDT")[1]["data"]
     assert (spot["baseCcy"], spot["quoteCcy"], spot["state"], spot["ctVal"]) == ("BTC", "USDT", "live", "")
     assert (spot["tickSz"], spot["lotSz"]) == ("0.01", "0.00001")
@@ -156,7 +156,7 @@ def test_a_swap_has_another_price_than_its_pair(ask: Ask) -> None:
     assert ask("public/mark-price?instId=BTC-USDT")[1]["data"] == []
 
 
-def test_refusals_and_short_pages(ask: Ask, faults: Faults) -> None:
+def test_refusals_and_short_pages_occur_on_request(ask: Ask, faults: Faults) -> None:
     faults.short_pages["market/candles"] = 2
     assert len(ask("market/candles?instId=BTC-USDT")[1]["data"]) == 2
     faults.refuse(503, 60)
@@ -165,7 +165,7 @@ def test_refusals_and_short_pages(ask: Ask, faults: Faults) -> None:
     assert ask("public/time")[1]["code"] == "50011"
 
 
-def test_the_list_looks_like_the_recorded_one(ask: Ask, recordings: Path) -> None:
+def test_instruments_have_the_shape_of_recorded_ones(ask: Ask, recordings: Path) -> None:
     recorded = json.loads((recordings / "okx-rest.capture").read_text().split(": ", 1)[1])
     ours = ask("public/instruments?instType=SPOT")[1]
     assert ours.keys() == recorded.keys()

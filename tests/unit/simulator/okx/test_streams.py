@@ -1,4 +1,4 @@
-"""What the channels of OKX say, by the documentation, the recordings, and against REST."""
+"""The channels of OKX, compared with the documentation, the recordings and REST."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def followed(listener: Listener, milliseconds: int, instrument: str = "BTC-USDT"
 
 
 @pytest.mark.parametrize("instrument", ["BTC-USDT", "ETH-USDT-SWAP"])
-def test_the_book_of_a_client_is_that_of_rest(listener: Listener, ask: Ask, instrument: str) -> None:
+def test_a_client_s_book_equals_that_of_rest(listener: Listener, ask: Ask, instrument: str) -> None:
     frames, sides = followed(listener, 5_000, instrument)
     assert [frame["action"] for frame in frames[:2]] == ["snapshot", "update"]
     assert frames[0]["data"][0]["prevSeqId"] == -1
@@ -77,7 +77,7 @@ def test_the_book_of_a_client_is_that_of_rest(listener: Listener, ask: Ask, inst
     assert {frame["data"][0]["checksum"] for frame in frames} == {0}
 
 
-def test_checksums_on_request_are_right_after_every_update(listener: Listener, dialect: Dialect) -> None:
+def test_requested_checksums_are_correct_after_every_update(listener: Listener, dialect: Dialect) -> None:
     dialect.faults["checksum"]({"kind": "crc32"})
     stream = of("books")
     listener.streams.open(stream)
@@ -101,7 +101,7 @@ def test_a_later_subscriber_gets_a_snapshot_that_the_next_update_follows(listene
     assert update["data"][0]["prevSeqId"] == snapshot["data"][0]["seqId"]
 
 
-def test_a_lost_update_shows_in_the_chain(listener: Listener, faults: Faults) -> None:
+def test_a_lost_update_breaks_the_chain(listener: Listener, faults: Faults) -> None:
     faults.book_gaps.append(("BTC-USDT", Span(step_at(NOON) + 5, step_at(NOON) + 5)))
     listener.streams.open(of("books"))
     frames = listener.run(2_000)[of("books")]
@@ -109,7 +109,7 @@ def test_a_lost_update_shows_in_the_chain(listener: Listener, faults: Faults) ->
     assert sum(later[0] != earlier[1] for earlier, later in pairwise(chain)) == 1
 
 
-def test_the_sequence_is_reset_as_by_maintenance(listener: Listener, market: Market, ask: Ask) -> None:
+def test_the_sequence_is_reset_on_request_as_after_maintenance(listener: Listener, market: Market, ask: Ask) -> None:
     stream = of("books")
     frames, sides = followed(listener, 1_050)
     market.listings["BTC-USDT"].book.restart_ids(step_at(NOON + 1_050))
@@ -135,7 +135,7 @@ def test_an_update_without_changes_has_the_same_id_twice_and_loses_nothing(
     assert sides["asks"] == {level[0]: level[1] for level in rest["asks"]}
 
 
-def test_trades_are_those_of_rest_by_consecutive_ids(listener: Listener, ask: Ask) -> None:
+def test_streamed_trades_are_those_of_rest_with_consecutive_ids(listener: Listener, ask: Ask) -> None:
     for channel in ("trades", "trades-all"):
         listener.streams.open(of(channel))
     events = listener.run(2_000)
@@ -152,7 +152,7 @@ def test_trades_are_those_of_rest_by_consecutive_ids(listener: Listener, ask: As
     assert last == ids[-1]
 
 
-def test_dropped_trades_are_in_rest_alone(listener: Listener, faults: Faults, market: Market, ask: Ask) -> None:
+def test_dropped_trades_are_only_in_rest(listener: Listener, faults: Faults, market: Market, ask: Ask) -> None:
     listing = market.listings["BTC-USDT"]
     first = listing.next_id()
     raws = Span(listing.tape.first_raw_id_of(first), listing.tape.first_raw_id_of(first + 2) - 1)
@@ -172,7 +172,7 @@ def test_confirmed_candles_are_those_of_rest(listener: Listener, ask: Ask) -> No
     assert {row[8] for row in rows} == {"0", "1"}
 
 
-def test_figures_of_a_swap_agree_with_rest(listener: Listener, ask: Ask) -> None:
+def test_streamed_figures_of_a_swap_agree_with_rest(listener: Listener, ask: Ask) -> None:
     paths = {"mark-price": "mark-price", "funding-rate": "funding-rate", "open-interest": "open-interest"}
     for channel in paths:
         listener.streams.open(of(channel, "BTC-USDT-SWAP"))
@@ -184,9 +184,7 @@ def test_figures_of_a_swap_agree_with_rest(listener: Listener, ask: Ask) -> None
         assert frame["data"] == ask(f"public/{path}?instId=BTC-USDT-SWAP")[1]["data"]
 
 
-def test_an_index_is_below_its_swap_and_only_indexes_that_a_swap_follows_are_there(
-    listener: Listener, dialect: Dialect, ask: Ask
-) -> None:
+def test_an_index_is_below_its_swap_and_exists_only_for_swaps(listener: Listener, dialect: Dialect, ask: Ask) -> None:
     stream = of("index-tickers")
     listener.streams.open(stream)
     frames = listener.run(3_000, stride=100)[stream]
@@ -217,7 +215,7 @@ def test_liquidations_are_trades_of_swaps(listener: Listener) -> None:
     assert details <= trades
 
 
-def test_the_list_is_sent_whole_then_what_changed(listener: Listener, market: Market) -> None:
+def test_the_list_of_instruments_is_sent_once_and_then_its_changes(listener: Listener, market: Market) -> None:
     stream = named({"channel": "instruments", "instType": "SPOT"})
     listener.streams.open(stream)
     (whole,) = listener.welcome(stream)
@@ -229,7 +227,7 @@ def test_the_list_is_sent_whole_then_what_changed(listener: Listener, market: Ma
     assert changed == [("BNB-USDT", "suspend"), ("NEW-USDT", "preopen"), ("NEW-USDT", "live")]
 
 
-def test_a_suspended_market_is_silent_and_comes_back_with_a_snapshot(listener: Listener, market: Market) -> None:
+def test_a_suspended_market_is_silent_and_returns_with_a_snapshot(listener: Listener, market: Market) -> None:
     followed(listener, 1_000)
     market.delist("BTC-USDT")
     assert listener.run(2_000) == {}
@@ -261,7 +259,7 @@ def test_each_argument_is_acknowledged_or_refused(dialect: Dialect) -> None:
     assert (answer["event"], list(client.streams)) == ("unsubscribe", [named(args[4])])
 
 
-def test_candles_are_on_the_business_path_alone(dialect: Dialect) -> None:
+def test_candles_are_only_on_the_business_path(dialect: Dialect) -> None:
     session, client = dialect.sessions["/ws/v5/business"], FakeClient()
     args = [{"channel": channel, "instId": "BTC-USDT"} for channel in ("candle1m", "candle1D", "trades-all", "books")]
     answers = client.takes(session.replies(client, json.dumps({"op": "subscribe", "args": args})))
@@ -285,7 +283,7 @@ def test_an_invalid_request_is_refused(dialect: Dialect, text: str) -> None:
     assert (answer["event"], answer["code"]) == ("error", "60012")
 
 
-def test_a_ping_is_answered_and_silence_ends_the_connection(dialect: Dialect) -> None:
+def test_a_ping_gets_a_pong_and_silence_ends_the_connection(dialect: Dialect) -> None:
     session, client = dialect.sessions["/ws/v5/public"], FakeClient()
     assert client.takes(session.replies(client, "ping")) == ["pong"]
     idle = session.idle(client)
@@ -303,7 +301,7 @@ def test_more_than_480_requests_an_hour_are_refused(dialect: Dialect, clock: Man
     assert client.takes(session.replies(client, request))[0]["event"] == "subscribe"
 
 
-def test_malformed_frames_are_what_they_say(dialect: Dialect, listener: Listener) -> None:
+def test_malformed_frames_are_malformed_as_requested(dialect: Dialect, listener: Listener) -> None:
     listener.streams.open(of("trades"))
     sound = json.dumps(listener.run(2_000)[of("trades")][0])
     bad = {kind: json.loads(make(sound)) for kind, make in dialect.malformed.items()}
@@ -315,7 +313,7 @@ def test_malformed_frames_are_what_they_say(dialect: Dialect, listener: Listener
 # --- the recording ----------------------------------------------------------------------------------------------------
 
 
-def test_frames_look_like_the_recorded_ones(listener: Listener, recordings: Path) -> None:
+def test_frames_have_the_shape_of_recorded_ones(listener: Listener, recordings: Path) -> None:
     recorded: dict[tuple[str, str], Any] = {}
     for line in (recordings / "okx-websocket.capture").read_text().splitlines():
         if line[:1].isdigit():
@@ -336,7 +334,7 @@ def test_frames_look_like_the_recorded_ones(listener: Listener, recordings: Path
         assert set(frame) == set(ours[key])
 
 
-def test_the_checksum_is_the_one_that_was_recorded(recordings: Path) -> None:
+def test_the_checksum_equals_the_recorded_one(recordings: Path) -> None:
     for line in (recordings / "okx-websocket.capture").read_text().splitlines():
         if '"snapshot"' in line:
             data = json.loads(line.split(": ", 1)[1])["data"][0]
@@ -345,7 +343,7 @@ def test_the_checksum_is_the_one_that_was_recorded(recordings: Path) -> None:
     raise AssertionError("no snapshot was recorded")
 
 
-def test_the_recording_is_replayed_whole(recordings: Path, tmp_path: Path) -> None:
+def test_the_whole_recording_is_replayed(recordings: Path, tmp_path: Path) -> None:
     for file in recordings.glob("okx-*"):
         (tmp_path / file.name).symlink_to(file)
     (exchange,) = exchanges(Settings(capture=tmp_path, speed=1e9))

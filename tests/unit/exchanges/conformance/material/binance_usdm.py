@@ -1,6 +1,6 @@
 """Binance's USD-M futures, as https://developers.binance.com/docs/derivatives/usds-margined-futures documents them.
 
-What is not here has the shape that it has on the spot market.
+What is not here has the same shape as on the spot market.
 """
 
 from __future__ import annotations
