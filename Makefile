@@ -10,7 +10,7 @@ FEED ?= examples/feed.yaml
 BIN := .venv/bin
 DOCKER ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' core/pyproject.toml)
-IMAGES := operator producer consumer verifier simulator api alerter analyzer connect all-in-one
+IMAGES := operator producer consumer verifier simulator api alerter analyzer spark connect all-in-one
 # Setting up has its own time limits, separate from the tests'. Its progress is shown.
 E2E := .venv/bin/pytest tests/e2e -v -s -o timeout_func_only=true --durations 0 --durations-min 5
 PACKAGES := core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer sinks/spark operators local grafana
@@ -92,8 +92,8 @@ chart: .venv/.packages ## generate the chart's schema and its README's table fro
 	@$(BIN)/python charts/describe.py
 
 .PHONY: operators
-operators: ## install Strimzi, CloudNativePG, K8ssandra and cert-manager into the cluster of kubectl's context
-	@manifests/operators/install.sh
+operators: ## install Strimzi, CloudNativePG, K8ssandra and cert-manager into the cluster of kubectl's context (WITH=spark: Spark's CRDs as well)
+	@manifests/operators/install.sh $(WITH)
 
 .PHONY: images
 images: $(IMAGES:%=image-%) ## build the programs' images (docs/images.md: BASE_IMAGE, BUILD_IMAGE, CONNECT_BASE_IMAGE, DOCKER)

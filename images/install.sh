@@ -1,7 +1,8 @@
 #!/bin/sh
-# The Dockerfiles' build stage, in three steps that are cached separately:
+# The Dockerfiles' build stage, in steps that are cached separately:
 #   install.sh tools                      what installs the rest: pip, hatchling; stays in the build stage
 #   install.sh dependencies WHAT...       into /opt/cryptocdc, pinned and by hash, what these packages (or pins) need
+#   install.sh lock FILE                  the whole of another lock, on top of that
 #   install.sh packages FOLDER...         our own packages
 set -eu
 step=$1; shift
@@ -19,6 +20,10 @@ dependencies)
   python3 images/locked.py $lock "$@" > /build/lock.txt
   pip --python /opt/cryptocdc/bin/python install --require-hashes --only-binary :all: --no-binary pure-sasl \
     --requirement /build/lock.txt  # cqlsh's pure-sasl is published only as source
+  ;;
+lock)
+  pip --python /opt/cryptocdc/bin/python install --require-hashes --only-binary :all: --no-binary pyspark \
+    --requirement "$1"  # PySpark is published only as source
   ;;
 packages)
   for folder; do shift; set -- "$@" "./$folder"; done  # otherwise pip mistakes a folder for a name

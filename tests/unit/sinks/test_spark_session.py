@@ -8,8 +8,9 @@ import pytest
 
 from cryptocdc_core.exits import BadInput
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings, SettingsError
-from cryptocdc_spark.session import cassandra_settings, kafka_options, session, trust_store
+from cryptocdc_spark.session import cassandra_settings, kafka_options, session
 from cryptocdc_spark.settings import SparkSettings
+from cryptocdc_spark.trust_store import trust_store
 
 CASSANDRA = CassandraSettings(password="secret")
 

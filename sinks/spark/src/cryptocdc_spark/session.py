@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,13 @@ from cryptocdc_core.exits import BadInput
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings
 from cryptocdc_spark.expressions import parsed, routed
 from cryptocdc_spark.settings import SparkSettings
+from cryptocdc_spark.trust_store import STORE_PASSWORD, trust_store
 
 TRIGGER = "200 milliseconds"
 MOST_RECORDS = 20_000
 """Of a batch, which is held in memory: at most some 20 MB of order books."""
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"
 """Set in a driver that `spark-submit` has started: it has the master and the memory."""
-_STORE_PASSWORD = "changeit"  # noqa: S105 - Java's default, of a store with a public certificate
 
 
 def session(name: str, own: SparkSettings, cassandra: CassandraSettings) -> Any:
@@ -38,7 +36,7 @@ def session(name: str, own: SparkSettings, cassandra: CassandraSettings) -> Any:
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise BadInput(f"PySpark can't be imported: {error}; requirements/spark.txt has what to install") from None
-    settings = {**cassandra_settings(cassandra), **_local(own)} if _is_local(own) else cassandra_settings(cassandra)
+    settings = cassandra_settings(cassandra, own.spark_trust_store) | (_local(own) if _is_local(own) else {})
     # Otherwise each of its callbacks is logged.
     logging.getLogger("py4j").setLevel(logging.WARNING)
     if _is_local(own):
@@ -68,8 +66,8 @@ def _local(own: SparkSettings) -> dict[str, str]:
     }
 
 
-def cassandra_settings(cassandra: CassandraSettings) -> dict[str, str]:
-    """Return Spark's settings, with those of its Cassandra connector."""
+def cassandra_settings(cassandra: CassandraSettings, store: Path | None = None) -> dict[str, str]:
+    """Return Spark's settings, with those of its Cassandra connector. `store`: where to make its trust store."""
     settings = {
         "spark.ui.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
@@ -94,28 +92,10 @@ def cassandra_settings(cassandra: CassandraSettings) -> dict[str, str]:
         settings |= {
             "spark.cassandra.connection.ssl.enabled": "true",
             "spark.cassandra.connection.ssl.trustStore.type": "PKCS12",
-            "spark.cassandra.connection.ssl.trustStore.path": str(trust_store(cassandra.ca_file)),
-            "spark.cassandra.connection.ssl.trustStore.password": _STORE_PASSWORD,
+            "spark.cassandra.connection.ssl.trustStore.path": str(trust_store(cassandra.ca_file, store)),
+            "spark.cassandra.connection.ssl.trustStore.password": STORE_PASSWORD,
         }
     return settings
-
-
-def trust_store(ca_file: Path) -> Path:
-    """Return a new store of Java's with the certificate authority. Raises BadInput."""
-    store = Path(tempfile.mkdtemp(prefix="cryptocdc-spark-")) / "ca.p12"
-    home = os.environ.get("JAVA_HOME")
-    keytool = str(Path(home, "bin", "keytool")) if home else "keytool"
-    made = subprocess.run(
-        [keytool, "-importcert", "-noprompt", "-alias", "ca", "-file", ca_file, "-keystore", store,
-         "-storetype", "PKCS12", "-storepass", _STORE_PASSWORD],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if made.returncode != 0:
-        raise BadInput(
-            f"{CassandraSettings.variable('ca_file')}: {ca_file}: {(made.stdout + made.stderr).strip()[:300]};"
-            " accepted: a certificate in PEM"
-        )
-    return store
 
 
 def kafka_options(kafka: KafkaSettings) -> dict[str, str]:

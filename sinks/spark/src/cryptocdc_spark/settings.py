@@ -20,3 +20,6 @@ class SparkSettings(Settings):
     """The largest heap of the driver, which with a local master also does the work."""
     spark_jars: Path | None = None
     """A folder with the jars of Kafka's source and of the Cassandra connector, if Spark itself does not have them."""
+    spark_trust_store: Path | None = None
+    """Where to make Java's store of Cassandra's certificate authority, by default a new folder. Executors elsewhere
+    need it at the same path: `python -m cryptocdc_spark.trust_store` makes it there."""
