@@ -47,6 +47,10 @@ def _definitions() -> dict[tuple[str, str], Document]:
     return found
 
 
+def has_definition(group: str, kind: str) -> bool:
+    return (group, kind) in _definitions()
+
+
 def problems(document: Document) -> list[str]:
     """A line for each reason to refuse it, with its kind and name."""
     group, _, version = document["apiVersion"].rpartition("/")

@@ -16,7 +16,7 @@ from cryptocdc_operator.context import Operator, Outcome
 from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
 from cryptocdc_operator.reconcile.feed import reconcile
 from cryptocdc_operator.reconcile.retry import UNEXPECTED
-from cryptocdc_operator.reconcile.rollout import CONSUMER, stalled_consumers
+from cryptocdc_operator.reconcile.rollout import WRITERS, stalled_consumers
 from cryptocdc_operator.reconcile.stall_watchdog import Progress
 from cryptocdc_operator.reconcile.teardown import tear_down
 from cryptocdc_operator.resources.labels import MANAGER, selector_text
@@ -75,7 +75,8 @@ class Handlers:
         if self._locks[name].locked():
             return
         try:
-            stalled = stalled_consumers(self._operator, self._operator.cluster.pods(selector_text(name, CONSUMER)))
+            pods = [pod for it in WRITERS for pod in self._operator.cluster.pods(selector_text(name, it))]
+            stalled = stalled_consumers(self._operator, pods)
         except Exception as error:  # the next full pass reports it
             log.info("%s: can't list the consumers' pods: %s", name, describe(error))
             return

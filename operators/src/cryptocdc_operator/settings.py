@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, Json
 
@@ -54,6 +54,23 @@ class OperatorSettings(Settings):
     """JSON, as a container's `resources`."""
     analyzer_resources: Resources = '{"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}'  # type: ignore[assignment]
     """JSON, as a container's `resources`."""
+    spark_image: Optional = None
+    """`none`: feeds with `sink.engine: spark` are not run."""
+    spark_mode: Literal["executors", "local", "operator"] = "executors"
+    """How Spark runs: a driver that creates executors, one pod that does everything, or as a SparkApplication, which
+    needs Spark's operator."""
+    spark_account: str = "cryptocdc-spark"
+    """The ServiceAccount with which a driver creates its executors."""
+    spark_resources: Resources = '{"requests": {"cpu": "100m", "memory": "768Mi"}, "limits": {"memory": "1280Mi"}}'  # type: ignore[assignment]
+    """JSON, as a container's `resources`: of the driver."""
+    spark_memory: str = Field("512m", pattern="^[1-9][0-9]*[mg]$")
+    """Java's heap in the driver and in each executor; Spark adds what else an executor needs."""
+    spark_executor_cpu: str = "100m"
+    """Requested by each executor, as a quantity of Kubernetes."""
+    spark_checkpoint_size: str = "1Gi"
+    """Of a feed's checkpoint volume. Applies to new volumes, like the next."""
+    spark_storage_class: Optional = None
+    """`none`: the cluster's default."""
     kafka_cluster: str = "cryptocdc"
     """The Kafka that KafkaTopics belong to."""
     connect_cluster: str = "cryptocdc"

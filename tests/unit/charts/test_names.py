@@ -66,10 +66,12 @@ OWNED: dict[str, dict[str, tuple[str, ...]]] = {
 """By the kind of a resource of ours and the kind of what its operator makes for it, names; `{}` is the resource's."""
 OF_FEED = {
     "ConfigMap": ("feed",),
-    "Deployment": ("producer", "consumer", "api", "alerter", "analyzer"),
-    "Service": ("producer", "consumer", "api", "alerter", "analyzer"),
-    "NetworkPolicy": ("producer", "consumer", "api", "alerter", "analyzer"),
+    "Deployment": ("producer", "consumer", "spark", "api", "alerter", "analyzer"),
+    "Service": ("producer", "consumer", "spark", "api", "alerter", "analyzer"),
+    "NetworkPolicy": ("producer", "consumer", "spark", "spark-executor", "api", "alerter", "analyzer"),
     "PodDisruptionBudget": ("producer", "consumer", "api", "alerter", "analyzer"),
+    "PersistentVolumeClaim": ("spark",),
+    "SparkApplication": ("spark",),
 }
 """What the operator puts behind a feed's name."""
 

@@ -105,7 +105,9 @@ OPERATORS_RIGHTS = {
     ("policy", "poddisruptionbudgets"): {"get", "list", "create", "patch", "delete"},
     ("networking.k8s.io", "networkpolicies"): {"get", "list", "create", "patch", "delete"},
     ("monitoring.coreos.com", "podmonitors"): {"get", "list", "create", "patch", "delete"},
+    ("spark.apache.org", "sparkapplications"): {"get", "create", "patch", "delete"},
     ("", "services"): {"get", "list", "create", "patch", "delete"},
+    ("", "persistentvolumeclaims"): {"get", "list", "create", "patch", "delete"},
     ("", "configmaps"): {"get", "create", "patch"},
     ("", "pods"): {"list"},
     ("", "events"): {"create"},
@@ -152,6 +154,7 @@ OUTLIVE = {
     ("Secret", "cryptocdc-writer"),
     ("Role", "cryptocdc-replication-secret"),
     ("RoleBinding", "cryptocdc-replication-secret"),
+    *((kind, "cryptocdc-spark") for kind in ("ServiceAccount", "Role", "RoleBinding")),
 }
 """What feeds that go on capturing need after `helm uninstall`."""
 
@@ -252,6 +255,7 @@ TOGGLES = {
         ("ConfigMap", f"market-dashboard-{path.stem}") for path in (CHART / "files" / "dashboards").glob("*.json")
     },
     "grafana.dataSources.enabled=false": {("Secret", "market-grafana-data-sources")},
+    "spark.mode=local": {(kind, "market-spark") for kind in ("ServiceAccount", "Role", "RoleBinding")},
     "networkPolicies.enabled=false": {
         ("NetworkPolicy", f"market-{part}") for part in ("operator", "verifier", "simulator")
     },
@@ -283,6 +287,33 @@ def test_the_operator_may_create_monitors_and_policies_only_if_they_are_enabled(
     assert verbs(rendered("everything")) == 2 * [{"get", "list", "create", "patch", "delete"}]
     off = ("monitoring.podMonitors.enabled=false", "networkPolicies.enabled=false")
     assert verbs(rendered("everything", *off)) == 2 * [{"list", "delete"}], "existing ones are removed"
+
+
+def test_a_spark_driver_may_do_nothing_but_run_pods():
+    chart = rendered("default")
+    assert the(chart, "Role", "cryptocdc-spark")["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["pods"],
+            "verbs": ["get", "list", "watch", "create", "patch", "delete", "deletecollection"],
+        }
+    ]
+    binding = the(chart, "RoleBinding", "cryptocdc-spark")
+    assert [subject["name"] for subject in binding["subjects"]] == ["cryptocdc-spark"]
+    assert the(chart, "ServiceAccount", "cryptocdc-spark")["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize("mode", ["executors", "local", "operator"])
+def test_the_operator_may_make_spark_applications_only_where_it_shall(mode):
+    rules = the(rendered("default", f"spark.mode={mode}"), "Role", "cryptocdc-operator")["rules"]
+    (rule,) = [rule for rule in rules if rule["apiGroups"] == ["spark.apache.org"]]
+    makes = {"create", "patch"} if mode == "operator" else set()
+    assert set(rule["verbs"]) == {"get", "delete"} | makes
+
+
+def test_the_operator_makes_no_roles(chart):
+    role = next(role for role in find(chart, "Role") if role["metadata"]["name"].endswith("-operator"))
+    assert "rbac.authorization.k8s.io" not in {group for rule in role["rules"] for group in rule["apiGroups"]}
 
 
 def test_the_crd_is_upgraded_with_the_chart_and_kept_after_uninstall():

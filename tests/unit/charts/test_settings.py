@@ -88,3 +88,7 @@ def test_values_reach_the_operators_settings():
     assert settings.api_trusted_proxies == "10.0.0.0/8"
     assert (settings.reader_secret, settings.make_reader) == ("reader-login", False)
     assert (settings.writer_secret, settings.make_writer) == ("writer-login", False)
+    assert settings.spark_image == "registry.example.com/cryptocdc/spark:1.2.3"
+    assert (settings.spark_mode, settings.spark_account) == ("operator", "market-spark")
+    assert (settings.spark_memory, settings.spark_executor_cpu) == ("1g", "500m")
+    assert (settings.spark_checkpoint_size, settings.spark_storage_class) == ("2Gi", "fast")

@@ -120,6 +120,9 @@ class Api:
         if kind == "KafkaTopic" and (kind, name) in self.world.objects:
             # The topic operator's finalizer holds it until the topic is gone.
             self.world.objects[kind, name]["metadata"].setdefault("deletionTimestamp", "now")
+        elif kind == "PersistentVolumeClaim" and (kind, name) in self.world.objects:
+            # Protected while a pod uses it.
+            self.world.objects[kind, name]["metadata"].setdefault("deletionTimestamp", "now")
         else:
             self.world.objects.pop((kind, name), None)
 

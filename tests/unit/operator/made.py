@@ -9,7 +9,7 @@ from tests.unit.operator.world import ADDRESSES, SETTINGS
 from cryptocdc_core.names import Source
 from cryptocdc_core.plan import plan
 from cryptocdc_core.resolve import ResolvedFeed
-from cryptocdc_operator.resources import feed_map, kafka
+from cryptocdc_operator.resources import feed_map, kafka, spark
 from cryptocdc_operator.resources import supporting_objects as supporting
 from cryptocdc_operator.resources.labels import Owner
 from cryptocdc_operator.resources.programs import programs_of
@@ -35,6 +35,7 @@ FEEDS: dict[str, Any] = {
         ],
         "alertWebhook": {"secretRef": "pager"},
     },
+    "by Spark": {"streams": STREAMS, "scaling": {"consumers": 2}, "sink": {"engine": "spark"}},
     "simulated": {"streams": {"klines": {}}, "exchange": "simulated", "suspend": True},
 }
 
@@ -48,11 +49,15 @@ def planned(**spec):
 def everything(settings=SETTINGS, **spec):
     made = planned(**spec)
     programs = programs_of(made, settings, ADDRESSES)
+    drivers = [program for program in programs if program.component == "spark"]
     return [
-        feed_map.feed_map(made, feed_map.feed_text(made), OWNER),
+        feed_map.feed_map(
+            made, feed_map.feed_text(made), OWNER, spark.files(drivers[0], made, settings) if drivers else None
+        ),
         *kafka.topics(made, settings, OWNER),
         kafka.connector(made, settings, OWNER, "running"),
         *(deployment(program, made.feed, settings, OWNER) for program in programs),
+        *(spark.application(driver, made, settings, OWNER) for driver in drivers if settings.spark_mode == "operator"),
         *supporting.supporting_objects(programs, made, settings, OWNER),
     ]
 

@@ -16,6 +16,7 @@ EDITS = {
         suspend=True, scaling={"producers": 2, "consumers": 3}, retention={"cassandra": "1d", "kafka": "keep"}
     ),
     "another sink engine": lambda world: world.edit(sink={"engine": "connect"}),
+    "Spark": lambda world: world.edit(sink={"engine": "spark"}),
     "a lost slot": lambda world: world.lose_slot(),
 }
 

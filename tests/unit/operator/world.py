@@ -25,7 +25,7 @@ from cryptocdc_operator.status.assess import Proof
 SETTINGS = OperatorSettings(
     namespace="cdc", producer_image="cryptocdc/producer:1", consumer_image="cryptocdc/consumer:1",
     alerter_image="cryptocdc/alerter:1", analyzer_image="cryptocdc/analyzer:1",
-    api_image="cryptocdc/api:1", pod_monitors=True,
+    spark_image="cryptocdc/spark:1", api_image="cryptocdc/api:1", pod_monitors=True,
 )  # fmt: skip
 ADDRESSES = Addresses(
     CRYPTOCDC_POSTGRES_HOST="cryptocdc-postgres-rw",
@@ -184,7 +184,10 @@ class World:
                 count = found["spec"]["replicas"]
                 counted = dict.fromkeys(("replicas", "availableReplicas", "updatedReplicas"), count)
                 found["status"] = {"observedGeneration": generation, **counted}
-                self._pods(name, found, count)
+                self._pods(name, found["spec"]["template"], count)
+            if kind == "SparkApplication":
+                found["status"] = {"currentState": {"currentStateSummary": "RunningHealthy"}}
+                self._pods(name, found["spec"]["driverSpec"]["podTemplateSpec"], 1)
             if kind == "KafkaConnector":
                 found["status"] = {
                     "observedGeneration": generation,
@@ -192,9 +195,42 @@ class World:
                 }
         for name in set(self.connectors) - {name for kind, name in self.objects if kind == "KafkaConnector"}:
             del self.connectors[name]
+        # An executor is removed after its driver, and a volume after the pods that use it.
+        self._executors()
+        names = {name for kind, name in self.objects if kind in ("Deployment", "SparkApplication")}
         for key in [key for key in self.objects if key[0] == "Pod"]:
-            if "owner" in self.objects[key] and ("Deployment", self.objects[key]["owner"]) not in self.objects:
+            if "owner" in self.objects[key] and self.objects[key]["owner"] not in names:
                 del self.objects[key]
+        for key, found in list(self.objects.items()):
+            used = any(kind == "Pod" and "spark" in name for kind, name in self.objects)
+            if key[0] == "PersistentVolumeClaim" and "deletionTimestamp" in found["metadata"] and not used:
+                del self.objects[key]
+
+    def _executors(self) -> None:
+        """Spark's drivers, each of which creates its executors."""
+        for key in [key for key, found in self.objects.items() if found.get("executor")]:
+            if ("Pod", self.objects[key]["executor"]) not in self.objects:
+                del self.objects[key]
+        for (kind, name), driver in list(self.objects.items()):
+            if kind == "Pod" and driver["metadata"]["labels"].get("app.kubernetes.io/component") == "spark":
+                template, count = self._executors_wanted(driver["metadata"]["labels"]["cryptocdc.io/feed"])
+                for key in [key for key, found in self.objects.items() if found.get("executor") == name]:
+                    del self.objects[key]  # its driver started again
+                for at in range(count):
+                    self.objects["Pod", f"{name}-exec-{at}"] = {
+                        "metadata": {"name": f"{name}-exec-{at}", **template["metadata"]},
+                        "status": {"phase": "Running"},
+                        "executor": name,
+                    }
+
+    def _executors_wanted(self, feed: str) -> tuple[dict[str, Any], int]:
+        application = self.objects.get(("SparkApplication", f"{feed}-spark"))
+        if application is not None:
+            spec = application["spec"]
+            return spec["executorSpec"]["podTemplateSpec"], int(spec["sparkConf"]["spark.executor.instances"])
+        files = self.objects["ConfigMap", f"{feed}-feed"]["data"]
+        properties = dict(line.split(" ", 1) for line in files.get("spark-defaults.conf", "").splitlines())
+        return json.loads(files.get("executor.json", "{}")), int(properties.get("spark.executor.instances", 0))
 
     def _topic(self, name: str, found: dict[str, Any]) -> None:
         """The topic operator, which says what it refuses as Ready with status False."""
@@ -220,11 +256,11 @@ class World:
             return "KafkaError", f"InvalidReplicationFactorException: only {self.brokers} broker(s) are registered"
         return None
 
-    def _pods(self, name: str, found: dict[str, Any], count: int) -> None:
+    def _pods(self, name: str, template: dict[str, Any], count: int) -> None:
         for key in [key for key in self.objects if key[0] == "Pod" and self.objects[key].get("owner") == name]:
             del self.objects[key]
         for at in range(count):
-            labels = found["spec"]["template"]["metadata"]["labels"]
+            labels = template["metadata"]["labels"]
             self.objects["Pod", f"{name}-{at}"] = {
                 "metadata": {"name": f"{name}-{at}", "labels": labels},
                 "status": {"podIP": f"{name}-{at}", "conditions": [{"type": "Ready", "status": "True"}]},

@@ -29,6 +29,8 @@ API_VERSIONS = {
     "Deployment": "apps/v1",
     "PodDisruptionBudget": "policy/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
+    "PersistentVolumeClaim": "v1",
+    "SparkApplication": "spark.apache.org/v1",
     "PodMonitor": "monitoring.coreos.com/v1",
     "KafkaTopic": "kafka.strimzi.io/v1",
     "KafkaConnector": "kafka.strimzi.io/v1",

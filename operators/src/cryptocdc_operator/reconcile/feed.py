@@ -12,7 +12,7 @@ from typing import Any
 from kubernetes.client import ApiException
 
 from cryptocdc_control.connector import Recovery
-from cryptocdc_control.sink import engine_of
+from cryptocdc_control.sink import PARTS, engine_of
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.catalogue import COMPUTED
 from cryptocdc_core.feed import CryptoFeed, FeedError
@@ -24,13 +24,13 @@ from cryptocdc_operator.reconcile.connector import ConnectorPass
 from cryptocdc_operator.reconcile.objects import apply_objects, remove_others
 from cryptocdc_operator.reconcile.proof import record_proof
 from cryptocdc_operator.reconcile.retry import LATER_S, UNEXPECTED, outcome_of
-from cryptocdc_operator.reconcile.rollout import CONSUMER, roll_out
+from cryptocdc_operator.reconcile.rollout import WRITERS, roll_out
 from cryptocdc_operator.reconcile.sink import SinkPass
 from cryptocdc_operator.reconcile.symbols import Resolution
 from cryptocdc_operator.reconcile.tables import apply_tables
 from cryptocdc_operator.reconcile.topics import apply_topics
 from cryptocdc_operator.resources import feed_map
-from cryptocdc_operator.resources.labels import NEW_SNAPSHOT, Owner, selector_text
+from cryptocdc_operator.resources.labels import EXECUTOR, NEW_SNAPSHOT, SPARK, Owner, selector_text
 from cryptocdc_operator.resources.programs import Program, programs_of
 from cryptocdc_operator.resources.source import source_of
 from cryptocdc_operator.servers.port import CONNECT, Observed, ServerError, Servers
@@ -139,8 +139,8 @@ class _Pass:
         observed = servers.observe(planned)
         self.assessments[conditions.PLATFORM] = self._platform(observed.unreachable)
         text = feed_map.feed_text(planned)
-        sink = SinkPass(self.operator, self.owner, planned, servers, observed, self.post_event)
-        kept = {f"{feed.name}-{CONSUMER}"} if sink.refusal() is not None else set()
+        sink = SinkPass(self.operator, self.owner, planned, servers, observed, self.post_event, self.everything)
+        kept = sink.writers if sink.refusal() is not None else set()
         objects = partial(
             apply_objects, self.operator, self.owner, planned, text, programs, kept, everything=self.everything
         )
@@ -251,13 +251,15 @@ class _Pass:
         """Apply the programs' Deployments. An added stream is captured only once the connector carries it, otherwise
         its rows would be skipped. This does not matter before the connector exists: its snapshot includes all rows.
 
-        Consumers write on until the sink connector that replaces them can start.
+        What writes the rows goes on until the engine that replaces it can start.
         """
         carried = observed.config is None or observed.carries(planned.connector)
         ready = self._applied or (self._tables_made and observed.answers(CONNECT) and carried)
         wanted = {f"{feed.name}-{program.component}" for program in programs}
+        if sink.spark.by_operator:
+            wanted.discard(f"{feed.name}-{SPARK}")
         if sink.waits(ready=ready):
-            wanted.add(f"{feed.name}-{CONSUMER}")
+            wanted |= sink.writers
         remove_others(self.cluster, "Deployment", self.name, wanted)
         for component in conditions.LEFT_OUT.keys() - {program.component for program in programs}:
             kind, what = conditions.OF_PROGRAMS[component]
@@ -267,18 +269,24 @@ class _Pass:
         waits = self.assessments.get(conditions.CONSUMERS)
         for program in programs:
             kind, _ = conditions.OF_PROGRAMS[program.component]
-            if program.component != CONSUMER or waits is None:
+            if program.component not in WRITERS:
                 self._step(kind, partial(self._apply_program, feed, program, ready))
+            elif waits is None:
+                self._step(kind, partial(self._apply_writer, sink, program, ready))
         tables = self.assessments.get(conditions.TABLES)
         complete = ready and tables is not None and tables.holds
         if complete and conditions.READY not in self.assessments and not self.failed:
             self.status["observedGeneration"] = self.generation
 
     def _apply_sink(self, sink: SinkPass, ready: bool) -> None:
-        """Assess what writes the rows, unless consumers do and may start: their Deployment is assessed instead."""
+        """Assess what writes the rows, unless it is a program that may start: `_apply_writer` does that."""
         refusal = sink.refusal()
         if refusal is not None:
             self.assessments[conditions.CONSUMERS] = refusal
+            return
+        if sink.waits(ready=ready):
+            why = f"{PARTS[engine_of(sink.plan)]} starts once tables and connector are ready"
+            self.assessments[conditions.CONSUMERS] = Assessment("False", "Waiting", why)
             return
         obstacle = sink.obstacle()
         if obstacle is not None:
@@ -294,11 +302,22 @@ class _Pass:
 
     def _apply_program(self, feed: CryptoFeed, program: Program, ready: bool) -> None:
         kind, _ = conditions.OF_PROGRAMS[program.component]
-        self.assessments[kind], live = roll_out(self.operator, self.owner, feed, program, ready=ready)
-        if program.component == CONSUMER:
-            status = (live or {}).get("status") or {}
-            self.status["replicas"] = status.get("replicas") or 0
-            self.status["selector"] = selector_text(feed.name, program.component)
+        self.assessments[kind], _ = roll_out(self.operator, self.owner, feed, program, ready=ready)
+
+    def _apply_writer(self, sink: SinkPass, program: Program, ready: bool) -> None:
+        """Apply consumers or Spark, whose number is the scale of the feed."""
+        feed, counted = sink.plan.feed, program.component
+        if counted == SPARK and sink.spark.by_operator:
+            assessment = sink.spark.reconcile(program, ready=ready)
+        else:
+            assessment, live = roll_out(self.operator, self.owner, feed, program, ready=ready)
+            self.status["replicas"] = ((live or {}).get("status") or {}).get("replicas") or 0
+        if counted == SPARK and self.settings.spark_mode != "local":
+            counted = EXECUTOR
+            self.status["replicas"] = len(sink.spark.executors())
+            assessment = sink.spark.with_executors(assessment)
+        self.assessments[conditions.CONSUMERS] = assessment
+        self.status["selector"] = selector_text(feed.name, counted)
 
     def _apply_proof(self, planned: Plan, observed: Observed) -> None:
         proof = self.operator.external.proof(planned.names)

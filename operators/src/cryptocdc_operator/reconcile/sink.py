@@ -1,26 +1,24 @@
-"""One pass over a feed's sink engine: the sink connector is applied, recovered or removed, one engine at a time."""
+"""One pass over a feed's sink engine: one at a time. The sink connector is applied, recovered or removed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from cryptocdc_control.connector import Action, Recovery, decide
 from cryptocdc_control.sink import Engine, engine_of, obstacle
 from cryptocdc_core.plan import Plan
 from cryptocdc_operator.context import Operator, PostEvent
-from cryptocdc_operator.reconcile.rollout import CONSUMER
+from cryptocdc_operator.reconcile.rollout import still_run
+from cryptocdc_operator.reconcile.spark import SparkPass
 from cryptocdc_operator.resources import kafka
-from cryptocdc_operator.resources.labels import Owner, selector_text
+from cryptocdc_operator.resources.labels import CONSUMER, EXECUTOR, SPARK, Owner
 from cryptocdc_operator.servers.port import CONNECT, Observed, Servers
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import assess
 from cryptocdc_operator.status.conditions import Assessment
 
 KIND = "KafkaConnector"
-TERMINATING_LIMIT = timedelta(minutes=1)
-"""Counted from the end of a pod's grace period, which is its deletionTimestamp."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +29,21 @@ class SinkPass:
     servers: Servers
     observed: Observed
     post_event: PostEvent
+    everything: bool
+
+    @property
+    def spark(self) -> SparkPass:
+        return SparkPass(self.operator, self.owner, self.plan, self.everything)
+
+    @property
+    def writers(self) -> set[str]:
+        """Names of what other engines have in Kubernetes, which write on until the feed's engine can start."""
+        return {f"{self.plan.feed.name}-{component}" for component in (CONSUMER, SPARK, EXECUTOR)}
 
     def refusal(self) -> Assessment | None:
-        """Return why Connect can't run the connector, which does not exist yet; None if it can, or none is wanted."""
+        """Return why the feed's engine can't run; None if it can, or if its connector exists already."""
+        if engine_of(self.plan) == "spark":
+            return self.spark.refusal()
         if self.plan.sink_connector is None or self._find() is not None:
             return None
         if not self.observed.answers(CONNECT):
@@ -44,34 +54,44 @@ class SinkPass:
         return Assessment(
             "False",
             "ConnectorRefused",
-            f"Connect's image lacks the plugin {wanted}, and consumers that run stay: set the KafkaConnect's image to"
+            f"Connect's image lacks the plugin {wanted}, and what writes now stays: set the KafkaConnect's image to"
             " cryptocdc/connect of the operator's version",
         )
 
     def waits(self, *, ready: bool) -> bool:
-        """Return whether a connector that does not exist yet can't start now, and not for the consumers' sake."""
-        if self.plan.sink_connector is None or self._find() is not None:
-            return False
-        return not ready or self.refusal() is not None
+        """Return whether an engine that does not exist yet can't start now, and not because another has to stop."""
+        if engine_of(self.plan) == "spark":
+            exists = self.spark.exists()
+        else:
+            exists = self.plan.sink_connector is None or self._find() is not None
+        return not exists and (not ready or self.refusal() is not None)
 
     def obstacle(self) -> str | None:
-        """Remove the connector if the feed's engine is another; return why that engine can't start yet, None if it can.
+        """Remove connector and SparkApplication if the feed's engine is another; return why that engine can't start
+        yet, None if it can.
 
         Also removes a connector that is left in Connect without KafkaConnector. Raises ServerError.
         """
-        live = self._find()
-        running: set[Engine] = set()
-        if live is not None or self.observed.sink_state is not None:
+        engine, running = engine_of(self.plan), self._running()
+        if engine != "connect":
+            if self._find() is not None:
+                self.operator.cluster.delete(KIND, self._name)
+            elif self.observed.sink_state is not None:
+                self.servers.remove_connector(self._name)
+        if engine != "spark":
+            self.spark.remove_application()
+        return obstacle(self.plan, running) or (self.spark.obstacle() if engine == "spark" else None)
+
+    def _running(self) -> set[Engine]:
+        """Return the engines that run in part."""
+        feed, running = self.plan.feed.name, set[Engine]()
+        if self._find() is not None or self.observed.sink_state is not None:
             running.add("connect")
-        if engine_of(self.plan) == "connect":
-            # Pods remain for a while after their Deployment is deleted.
-            if live is None and self._consumers():
-                running.add("consumer")
-        elif live is not None:
-            self.operator.cluster.delete(KIND, self._name)
-        elif self.observed.sink_state is not None:
-            self.servers.remove_connector(self._name)
-        return obstacle(self.plan, running)
+        if still_run(self.operator, feed, CONSUMER):
+            running.add("consumer")
+        if still_run(self.operator, feed, SPARK, EXECUTOR) or self.spark.application() is not None:
+            running.add("spark")
+        return running
 
     def reconcile(self, before: Recovery, save: Callable[[Recovery], None], *, ready: bool) -> Assessment:
         """Apply the connector once everything is `ready` for it, and restart it if it failed; return the condition of
@@ -108,15 +128,3 @@ class SinkPass:
 
     def _find(self) -> Object | None:
         return self.operator.cluster.find(KIND, self._name)
-
-    def _consumers(self) -> bool:
-        pods = self.operator.cluster.pods(selector_text(self.plan.feed.name, CONSUMER))
-        return any(not self._has_stopped(pod) for pod in pods)
-
-    def _has_stopped(self, pod: Object) -> bool:
-        """Return whether a consumer's pod has ended, or should have long ago: on a lost node it is Terminating forever.
-        Should it still run, the group shares the partitions and nothing is lost."""
-        if (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
-            return True
-        ends = pod["metadata"].get("deletionTimestamp")
-        return ends is not None and self.operator.now() > datetime.fromisoformat(ends) + TERMINATING_LIMIT

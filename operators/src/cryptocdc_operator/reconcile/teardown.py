@@ -12,7 +12,7 @@ from cryptocdc_core.settings import SettingsError
 from cryptocdc_operator.cluster.secret_data import SecretUnusable
 from cryptocdc_operator.context import Operator, Outcome, PostEvent
 from cryptocdc_operator.reconcile.retry import LATER_S, SOON_S
-from cryptocdc_operator.resources.labels import ALERTER, ANALYZER, selector_text
+from cryptocdc_operator.resources.labels import ALERTER, ANALYZER, CONSUMER, EXECUTOR, SPARK, selector_text
 from cryptocdc_operator.servers.port import Refused, ServerError, Servers
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import conditions
@@ -22,7 +22,7 @@ from cryptocdc_operator.status.failures import describe
 
 log = logging.getLogger("cryptocdc.operator")
 
-COMPONENTS = ("producer", "consumer", "api", ALERTER, ANALYZER)
+COMPONENTS = ("producer", CONSUMER, SPARK, EXECUTOR, "api", ALERTER, ANALYZER)
 
 
 class _Wait(Exception):
@@ -98,6 +98,7 @@ def _stop_programs(operator: Operator, name: str) -> None:
     """Delete the programs and wait for their pods to stop: nothing may read or write while tables are removed."""
     for component in COMPONENTS:
         operator.cluster.delete("Deployment", f"{name}-{component}")
+    operator.cluster.delete("SparkApplication", f"{name}-{SPARK}")
     left = [
         pod["metadata"]["name"]
         for component in COMPONENTS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import yaml
 
 from cryptocdc_core.feed import SOURCE
@@ -9,6 +11,8 @@ from cryptocdc_core.names import source_named
 from cryptocdc_core.plan import Plan
 from cryptocdc_operator.resources.labels import Owner, labels
 from cryptocdc_operator.settings import Object
+
+FILE = "feed.yaml"
 
 
 def feed_text(plan: Plan) -> str:
@@ -26,8 +30,8 @@ def feed_text(plan: Plan) -> str:
     return yaml.safe_dump(document, sort_keys=False)
 
 
-def feed_map(plan: Plan, text: str, owner: Owner) -> Object:
-    """Return the ConfigMap; `text` is the result of `feed_text`."""
+def feed_map(plan: Plan, text: str, owner: Owner, more: Mapping[str, str] | None = None) -> Object:
+    """Return the ConfigMap; `text` is the result of `feed_text`, `more` has the contents of more files by name."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -36,5 +40,5 @@ def feed_map(plan: Plan, text: str, owner: Owner) -> Object:
             "labels": labels(plan.feed.name),
             "ownerReferences": [owner.reference],
         },
-        "data": {"feed.yaml": text},
+        "data": {FILE: text, **(more or {})},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from cryptocdc_control.programs import workloads
@@ -13,11 +13,19 @@ from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
 from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
 from cryptocdc_exchanges.registry import venue_of
-from cryptocdc_operator.resources.labels import ALERTER, ANALYZER
+from cryptocdc_operator.resources.labels import ALERTER, ANALYZER, CONSUMER, SPARK
 from cryptocdc_operator.resources.source import exchange_urls
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
+FEED = "/etc/cryptocdc"
+"""The folder with the feed, in each pod."""
 METRICS_PORT, HTTP_PORT = 9090, 8000
+DRIVER_PORT, BLOCKS_PORT = 7078, 7079
+"""At which executors reach Spark's driver, and driver and executors fetch blocks from each other."""
+START_S, SPARK_START_S = 120, 300
+API_SERVER = "https://kubernetes.default.svc"
+CHECKPOINT = "/var/lib/cryptocdc"
+TRUST_STORE = "CRYPTOCDC_SPARK_TRUST_STORE"
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,18 @@ class Program:
     http: bool = False
     """Whether it serves users on HTTP_PORT, with /health as readiness probe. All programs serve metrics as well."""
     replicas: int = 1
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """More ports, by name, which only pods of the same feed's programs may reach."""
+    account: str | None = None
+    """The ServiceAccount whose token it has for Kubernetes' API; None: it has none."""
+    mounts: Mapping[str, Object] = field(default_factory=dict)
+    """More volumes, by the path at which they are mounted."""
+    scratch: str = "64Mi"
+    """Size of /tmp."""
+    start_s: int = START_S
+    """It is restarted if it does not answer after this time."""
+    alone: bool = False
+    """Whether the old pod has to stop before a new one starts."""
     inputs: object = None
     """The parts of the feed that the program reads at its start: a change to them restarts it. None for a Job."""
 
@@ -102,13 +122,56 @@ def consumer(settings: OperatorSettings, addresses: Addresses) -> Program:
     )  # fmt: skip
 
 
+def spark(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> Program:
+    """Kafka → Cassandra by Spark: the driver. If it creates executors, it reaches them and Kubernetes' API, which may
+    have any address."""
+    made, count = consumer(settings, addresses), plan.feed.spec.scaling.consumers
+    executors = settings.spark_mode != "local"
+    environment = {
+        "CRYPTOCDC_CHECKPOINT": CHECKPOINT,
+        "CRYPTOCDC_SPARK_MEMORY": settings.spark_memory,
+        "CRYPTOCDC_SPARK_MASTER": f"k8s://{API_SERVER}" if executors else f"local[{max(1, count)}]",
+    }
+    if settings.cassandra_ca_secret is not None:
+        environment[TRUST_STORE] = "/tmp/cassandra-ca.p12"  # noqa: S108 - the container's own
+    if settings.spark_mode != "operator":
+        environment["SPARK_CONF_DIR"] = FEED
+    if settings.spark_mode == "executors":
+        environment["PYSPARK_SUBMIT_ARGS"] = "--conf spark.kubernetes.driver.pod.name=$(POD_NAME) pyspark-shell"
+    more = (("", 443), ("", 6443), (SPARK, DRIVER_PORT), (SPARK, BLOCKS_PORT)) if executors else ()
+    return replace(
+        made,
+        component=SPARK,
+        image=settings.spark_image or "",
+        resources=settings.spark_resources,
+        environment={**made.environment, **environment},
+        reaches=(*made.reaches, *more),
+        ports={"driver": DRIVER_PORT, "blocks": BLOCKS_PORT} if executors else {},
+        account=settings.spark_account if executors else None,
+        mounts={
+            CHECKPOINT: {"name": "checkpoint", "persistentVolumeClaim": {"claimName": checkpoint_claim(plan.feed)}}
+        },
+        scratch="1Gi",
+        start_s=SPARK_START_S,
+        alone=True,
+        # Spark reads its properties at its start.
+        inputs=[count, settings.spark_executor_cpu],
+    )
+
+
+def checkpoint_claim(feed: CryptoFeed) -> str:
+    """Return the name of the claim of Spark's checkpoint."""
+    return f"{feed.name}-{SPARK}"
+
+
 def api(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program | None:
     """Cassandra → HTTP, changes → WebSocket, with the read-only login; None if feeds have no API."""
     if settings.api_image is None:
         return None
     # The alerter is included even if there is none: missing hosts are skipped, and a first alert must not restart the
     # API. Analytics do, since it serves their tables.
-    components = ("producer", "consumer", ALERTER, *([ANALYZER] if feed.spec.computed else []))
+    writes = SPARK if feed.spec.sink.engine == "spark" else CONSUMER
+    components = ("producer", writes, ALERTER, *([ANALYZER] if feed.spec.computed else []))
     seen = [(f"{feed.name}-{component}", METRICS_PORT) for component in components]
     if settings.verifier_url is not None:
         seen.append(_port(settings.verifier_url))
@@ -187,13 +250,19 @@ def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) ->
     ]
     if engine_of(plan) == "consumer":
         found.append(replace(consumer(settings, addresses), replicas=wanted["consumer"].replicas))
+    if engine_of(plan) == "spark":
+        found.append(replace(spark(plan, settings, addresses), replicas=wanted["spark"].replicas))
     if served is not None:
         found.append(replace(served, replicas=settings.api_replicas))
     if wanted["alerter"].replicas:
         found.append(alerter(feed, settings, addresses))
     if plan.computed:
         found.append(replace(analyzer(settings, addresses), replicas=wanted["analyzer"].replicas))
-    return tuple(replace(program, inputs=wanted[program.component].inputs) for program in found)
+    return tuple(_reads(program, wanted[program.component].inputs) for program in found)
+
+
+def _reads(program: Program, inputs: object) -> Program:
+    return replace(program, inputs=inputs if program.inputs is None else [inputs, program.inputs])
 
 
 def _login(secret: str | None) -> dict[str, str]:

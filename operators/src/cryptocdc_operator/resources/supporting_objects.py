@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.names import Names
 from cryptocdc_core.plan import Plan
-from cryptocdc_operator.resources.labels import Owner, labels, selector
+from cryptocdc_operator.resources import spark
+from cryptocdc_operator.resources.labels import EXECUTOR, SPARK, Owner, labels, selector
 from cryptocdc_operator.resources.programs import HTTP_PORT, METRICS_PORT, Program
 from cryptocdc_operator.settings import Object, OperatorSettings
 
@@ -41,7 +42,9 @@ def service(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
         spec["ports"] = [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}]
     else:
         port = {"name": "metrics", "port": METRICS_PORT, "targetPort": "metrics", "protocol": "TCP"}
-        spec |= {"clusterIP": "None", "publishNotReadyAddresses": True, "ports": [port]}
+        more = [{"name": name, "port": number, "targetPort": number, "protocol": "TCP"}
+                for name, number in program.ports.items()]  # fmt: skip
+        spec |= {"clusterIP": "None", "publishNotReadyAddresses": True, "ports": [port, *more]}
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -55,8 +58,8 @@ def service(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
 
 
 def network_policy(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
-    """Return a policy. Ingress: metrics and HTTP. Egress: DNS and the servers' ports; ports of servers in this
-    namespace only to its pods."""
+    """Return a policy. Ingress: metrics and HTTP; its other ports only for the feed's own programs. Egress: DNS and the
+    servers' ports; ports of servers in this namespace only to its pods."""
     near = sorted({port for host, port in program.reaches if host and "." not in host})
     far = sorted({port for host, port in program.reaches if not host or "." in host})
 
@@ -68,6 +71,12 @@ def network_policy(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
         out.append({"to": [{"podSelector": {}}], "ports": ports(near)})
     if far:
         out.append({"ports": ports(far)})
+    # Executors serve no metrics.
+    public = [] if program.component == EXECUTOR else [METRICS_PORT, *([HTTP_PORT] if program.http else [])]
+    into: list[Object] = [{"ports": ports(public)}] if public else []
+    if program.ports:
+        own = {"app.kubernetes.io/name": "cryptocdc", "app.kubernetes.io/instance": feed.name}
+        into.append({"from": [{"podSelector": {"matchLabels": own}}], "ports": ports(list(program.ports.values()))})
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -79,7 +88,7 @@ def network_policy(program: Program, feed: CryptoFeed, owner: Owner) -> Object:
         "spec": {
             "podSelector": {"matchLabels": selector(feed.name, program.component)},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"ports": ports([METRICS_PORT, *([HTTP_PORT] if program.http else [])])}],
+            "ingress": into,
             "egress": out,
         },
     }
@@ -128,8 +137,11 @@ def supporting_objects(
     budgets = (disruption_budget(program, plan.feed, owner) for program in programs)
     made = [service(program, plan.feed, owner) for program in programs]
     made += [budget for budget in budgets if budget is not None]
+    drivers = [program for program in programs if program.component == SPARK]
+    made += [spark.claim(plan.feed, settings, owner) for _ in drivers]
     if settings.network_policies:
-        made += [network_policy(program, plan.feed, owner) for program in programs]
+        executors = [spark.executor(driver) for driver in drivers if settings.spark_mode != "local"]
+        made += [network_policy(program, plan.feed, owner) for program in (*programs, *executors)]
     if settings.pod_monitors:
         made.append(pod_monitor(programs, plan.feed, plan.names, settings.pod_monitor_labels, owner))
     return made

@@ -7,7 +7,7 @@ import json
 
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_operator.resources.labels import Owner, labels, selector
-from cryptocdc_operator.resources.programs import HTTP_PORT, METRICS_PORT, Program
+from cryptocdc_operator.resources.programs import FEED, HTTP_PORT, METRICS_PORT, Program
 from cryptocdc_operator.resources.source import source_of
 from cryptocdc_operator.settings import Object, OperatorSettings
 
@@ -21,13 +21,15 @@ READ = "cryptocdc.io/feed-digest"
 """Annotation of a pod: a digest of its program's inputs. Symbols are not among them."""
 
 _SECRETS = "/var/run/secrets/cryptocdc"
-_FEED = "/etc/cryptocdc"
+_POD_NAME = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
 
 
 def deployment(program: Program, feed: CryptoFeed, settings: OperatorSettings, owner: Owner) -> Object:
     """Return the Deployment. Its pod template depends on the program's inputs and the operator's settings, never on
     symbols or scaling, which restart nothing."""
     name, found = f"{feed.name}-{program.component}", labels(feed.name, program.component)
+    # The new pod captures before the old one stops: what both capture has the same key.
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -36,8 +38,7 @@ def deployment(program: Program, feed: CryptoFeed, settings: OperatorSettings, o
             "replicas": program.replicas,
             "revisionHistoryLimit": 3,
             "selector": {"matchLabels": selector(feed.name, program.component)},
-            # The new pod captures before the old one stops: what both capture has the same key.
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "strategy": {"type": "Recreate"} if program.alone else rolling,
             "template": {
                 "metadata": {"labels": found, "annotations": {READ: digest(program.inputs)}},
                 "spec": pod(program, feed, settings),
@@ -49,7 +50,7 @@ def deployment(program: Program, feed: CryptoFeed, settings: OperatorSettings, o
 def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Object:
     """Return the pod spec: settings, secrets as files, the feed, and no unnecessary privileges."""
     environment = {
-        "CRYPTOCDC_FEED": f"{_FEED}/feed.yaml",
+        "CRYPTOCDC_FEED": f"{FEED}/feed.yaml",
         "CRYPTOCDC_SOURCE": source_of(feed, settings),
         "CRYPTOCDC_METRICS_PORT": str(METRICS_PORT),
         "CRYPTOCDC_LOG_FORMAT": "json",
@@ -62,11 +63,12 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
     }
     health = {"httpGet": {"path": "/healthz", "port": "metrics"}}
     ready = {"httpGet": {"path": "/health", "port": "http"}} if program.http else health
-    ports = {"metrics": METRICS_PORT} | ({"http": HTTP_PORT} if program.http else {})
+    ports = {"metrics": METRICS_PORT, **({"http": HTTP_PORT} if program.http else {}), **program.ports}
     leave = {"preStop": {"exec": {"command": ["python3", "-c", f"import time; time.sleep({LEAVE_S})"]}}}
     pull = [{"name": name.strip()} for name in settings.image_pull_secrets.split(",") if name.strip()]
     return {
-        "automountServiceAccountToken": False,
+        **({"serviceAccountName": program.account} if program.account else {}),
+        "automountServiceAccountToken": program.account is not None,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": STOP_S,
         **({"imagePullSecrets": pull} if pull else {}),
@@ -88,12 +90,15 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
                 "name": program.component,
                 "image": program.image,
                 "imagePullPolicy": settings.image_pull_policy,
-                "env": [{"name": variable, "value": value} for variable, value in sorted(environment.items())],
+                "env": [
+                    *([_POD_NAME] if program.account else []),
+                    *({"name": variable, "value": value} for variable, value in sorted(environment.items())),
+                ],
                 "ports": [
                     {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()
                 ],
                 **({"lifecycle": leave} if program.http else {}),
-                "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": 60},
+                "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": program.start_s // 2},
                 "readinessProbe": {**ready, "periodSeconds": 10, "timeoutSeconds": 5},
                 "livenessProbe": {**health, "periodSeconds": 20, "timeoutSeconds": 5, "failureThreshold": 3},
                 "resources": program.resources,
@@ -103,18 +108,19 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
                     "capabilities": {"drop": ["ALL"]},
                 },
                 "volumeMounts": [
-                    {"name": "feed", "mountPath": _FEED, "readOnly": True},
+                    {"name": "feed", "mountPath": FEED, "readOnly": True},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the container's own
                     *(
                         {"name": f"secret-{at}", "mountPath": f"{_SECRETS}/{secret.name}", "readOnly": True}
                         for at, secret in enumerate(program.secrets)
                     ),
+                    *({"name": volume["name"], "mountPath": path} for path, volume in program.mounts.items()),
                 ],
             }
         ],
         "volumes": [
             {"name": "feed", "configMap": {"name": f"{feed.name}-feed", "defaultMode": 0o444}},
-            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": program.scratch}},
             *(
                 {
                     "name": f"secret-{at}",
@@ -127,6 +133,7 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
                 }
                 for at, secret in enumerate(program.secrets)
             ),
+            *program.mounts.values(),
         ],
     }  # fmt: skip
 

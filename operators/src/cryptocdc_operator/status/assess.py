@@ -180,6 +180,36 @@ def program(
     return Assessment("False", "Progressing", f"{ready} of {wanted} {what} run")
 
 
+def executors(driver: Assessment, wanted: int, pods: Sequence[Object]) -> Assessment:
+    """Return the condition of Spark's `driver`, which runs by its own, with its executors' pods."""
+    running = sum((pod.get("status") or {}).get("phase") == "Running" for pod in pods)
+    if driver.reason != "Running":
+        return driver
+    if running >= wanted:
+        return Assessment("True", "Running", f"Spark's driver and {running} executors run")
+    trouble = next(filter(None, map(_trouble, pods)), None)
+    reason, why = trouble or ("Progressing", "")
+    return Assessment("False", reason, f"{running} of {wanted} executors run{f': {why}' if why else ''}")
+
+
+def spark_application(live: Object) -> Assessment:
+    """Return what Spark's operator reports of a SparkApplication."""
+    current = (live.get("status") or {}).get("currentState") or {}
+    state, said = current.get("currentStateSummary") or "Submitted", current.get("message") or ""
+    message = f"SparkApplication: {state}{f': {said}' if said else ''}"
+    if state.startswith("Running"):
+        return Assessment("True", "Running", message)
+    if state in _SPARK_STARTS:
+        return Assessment("False", "Starting", message)
+    return Assessment("False", "Crashing", message)
+
+
+_SPARK_STARTS = (
+    "Submitted", "DriverRequested", "DriverStarted", "DriverReady", "InitializedBelowThresholdExecutors",
+)  # fmt: skip
+"""States of an application that has not failed; RunningHealthy and others follow."""
+
+
 def _trouble(pod: Object) -> tuple[str, str] | None:
     """Return why a pod does not start: the reason in one word, and the kubelet's or the scheduler's message."""
     status, name = pod.get("status") or {}, pod["metadata"]["name"]

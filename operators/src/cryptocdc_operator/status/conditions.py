@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from cryptocdc_operator.resources.labels import ALERTER, ANALYZER
+from cryptocdc_operator.resources.labels import ALERTER, ANALYZER, SPARK
 
 READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, ANALYZERS, PROVEN, MARKETS = (
     "Ready", "PlatformReady", "TablesReady", "TopicsReady", "ConnectorReady", "ProducersReady", "ConsumersReady",
@@ -17,7 +17,8 @@ PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTIN
 """The conditions that Ready summarizes, in the order in which to look for a cause; the markets come last."""
 
 OF_PROGRAMS = {
-    "producer": (PRODUCERS, "producers"), "consumer": (CONSUMERS, "consumers"), "api": (API, "API servers"),
+    "producer": (PRODUCERS, "producers"), "consumer": (CONSUMERS, "consumers"), SPARK: (CONSUMERS, "Spark drivers"),
+    "api": (API, "API servers"),
     ALERTER: (ALERTING, "alerters"), ANALYZER: (ANALYZERS, "analyzers"),
 }  # fmt: skip
 """By component: the type of its condition, and the plural that messages use."""
