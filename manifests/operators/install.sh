@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the platform's operators from their own charts, at pinned versions, watching all namespaces.
+# With the argument `spark` also the CRDs of Spark's operator, which itself is manifests/spark, in the platform's namespace.
 # Can be repeated: existing ones are upgraded to the version pinned here. Exits with 3 if a requirement is missing.
 set -euo pipefail
 
@@ -37,3 +38,10 @@ install cnpg cnpg-system 0.29.0 cloudnative-pg --repo https://cloudnative-pg.git
 
 install k8ssandra-operator k8ssandra-operator 1.32.5 k8ssandra-operator --repo https://helm.k8ssandra.io/stable \
     --set global.clusterScoped=true
+
+if [ "${1:-}" = spark ]; then
+    # Chart 1.7.0 is operator 0.9.0, the last for Spark 3.5.
+    helm show crds spark-kubernetes-operator --repo https://apache.github.io/spark-kubernetes-operator --version 1.7.0 |
+        kubectl apply --server-side -f - >/dev/null ||
+        stop "the CRDs of Spark's operator are not installed; the reason is above"
+fi

@@ -20,14 +20,21 @@ def run(tmp_path):
 
     def program(name, code=0):
         path = programs / name
-        path.write_text(f'#!/bin/bash\necho "{name} $*" >> {log}\n[ {code} = 0 ] && echo here\nexit {code}\n')
+        read_all = 'case "$*" in *"-f -") while read -r _; do :; done;; esac'
+        path.write_text(
+            f'#!/bin/bash\necho "{name} $*" >> {log}\n{read_all}\n[ {code} = 0 ] && echo here\nexit {code}\n'
+        )
         path.chmod(0o755)
 
-    def run(*names, failing=()):
+    def run(*names, failing=(), arguments=()):
         for name in names:
             program(name, 1 if name in failing else 0)
         done = subprocess.run(
-            ["/bin/bash", SCRIPT], env=os.environ | {"PATH": str(programs)}, capture_output=True, text=True, check=False
+            ["/bin/bash", SCRIPT, *arguments],
+            env=os.environ | {"PATH": str(programs)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return done, log.read_text().splitlines()
 
@@ -71,3 +78,13 @@ def test_a_failed_chart_installation_stops_the_script(run):
     assert done.returncode == 3
     assert "cert-manager v1.21.1 is not installed" in done.stderr
     assert len([call for call in calls if call.startswith("helm")]) == 1
+
+
+def test_sparks_crds_are_installed_only_where_they_are_asked_for_and_of_a_pinned_version(run):
+    _, without = run("kubectl", "helm")
+    assert not [call for call in without if "spark" in call]
+    done, calls = run("kubectl", "helm", arguments=("spark",))
+    assert done.returncode == 0, done.stderr
+    (show,) = [call for call in calls if "spark" in call]
+    assert re.search(r"helm show crds spark-kubernetes-operator .* --version \d+\.\d+\.\d+$", show)
+    assert [call for call in calls if call.startswith("kubectl apply --server-side -f -")]

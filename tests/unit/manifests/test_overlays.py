@@ -195,6 +195,19 @@ def test_monitors_can_be_added_as_a_component_on_kind(kind, tmp_path):
     assert len(find(with_component(tmp_path, "kind", "monitoring"), "PodMonitor")) == 3
 
 
+@pytest.mark.parametrize("overlay_name", OVERLAYS)
+def test_sparks_operator_is_one_line_away_and_stays_in_its_namespace(overlay_name, tmp_path):
+    made = [d for d in with_component(tmp_path, overlay_name, "spark") if "spark" in d["metadata"]["name"]]
+    assert {d["kind"] for d in made} == {
+        "ServiceAccount", "Role", "RoleBinding", "Deployment", "NetworkPolicy", "ConfigMap",
+    }  # fmt: skip
+    assert [problem for document in made for problem in problems(document)] == []
+    assert {name: broken for name, pod in pod_specs(made).items() if (broken := breaks_restricted(pod))} == {}
+    (container,) = the(made, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert "-Dspark.kubernetes.operator.watchedNamespaces=$(NAMESPACE)" in container["command"]
+    assert not [verb for rule in the(made, "Role")["rules"] for verb in rule["verbs"] if verb == "*"]
+
+
 def test_the_custom_queries_config_map_exists_and_selects_its_metrics(rendered):
     (reference,) = the(rendered, "Cluster")["spec"]["monitoring"]["customQueriesConfigMap"]
     text = the(rendered, "ConfigMap", reference["name"])["data"][reference["key"]]
