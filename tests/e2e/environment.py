@@ -143,6 +143,12 @@ def build_images() -> None:
         build_image(name)
 
 
+def add_image(cluster: Cluster, name: str) -> None:
+    """Build and load the image of a program that few scenarios need, so that the others do not wait for it."""
+    timed(f"image {name}", lambda: build_image(name))
+    _load(cluster, [name])
+
+
 def build_all_in_one() -> None:
     """Build the all-in-one image, which needs no cluster."""
     build_bases()
@@ -170,7 +176,10 @@ def build_node_image() -> None:
 
 def load_images(cluster: Cluster) -> None:
     """Load the images into the nodes on which programs may run."""
-    names = [*PROGRAMS, "connect", *([] if images_can_be_pulled() else ["stand-ins"])]
+    _load(cluster, [*PROGRAMS, "connect", *([] if images_can_be_pulled() else ["stand-ins"])])
+
+
+def _load(cluster: Cluster, names: Sequence[str]) -> None:
     images = [f"cryptocdc/{name}:{version()}" for name in names]
     into = ["--name", cluster.context.removeprefix("kind-"), "--nodes", ",".join(cluster.workers())]
     run(["kind", "load", "docker-image", *images, *into], limit_s=BUILD_LIMIT_S)

@@ -19,7 +19,7 @@ STREAMS: Object = {
 }
 READY_LIMIT_S = 300
 """Programs and servers start in seconds; on two busy cores, in minutes."""
-COMPONENTS = ("producer", "consumer", "api", "alerter", "analyzer")
+COMPONENTS = ("producer", "consumer", "spark", "api", "alerter", "analyzer")
 PROOF_LIMIT_S = 420
 """A minute and its grace period must end, then the verifier's next pass."""
 

@@ -32,6 +32,16 @@ def test_symbolic_links_point_into_the_build_context() -> None:
             assert any(target == it or target.startswith(f"{it}/") for it in given), f"{link} leads to {target}"
 
 
+@pytest.mark.parametrize("file", ["images/all-in-one.Dockerfile", "tests/e2e/stand_ins/Dockerfile"])
+def test_the_builds_of_the_local_runner_copy_what_its_links_lead_to(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+    folders = [folder for line in copied for folder in line.split()]
+    for link in filter(Path.is_symlink, (ROOT / "local").rglob("*")):
+        target = link.resolve().relative_to(ROOT).as_posix()
+        assert any(target == it or target.startswith(f"{it}/") for it in folders), f"{link} leads to {target}"
+
+
 @pytest.mark.parametrize("file", FILES, ids=named)
 def test_the_base_image_is_an_argument_and_the_user_is_not_root(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
