@@ -48,20 +48,21 @@ class Market(Feed):
         super().__init__(
             servers, folder, "computed", symbols={"names": list(SYMBOLS)},
             streams={"recentTrades": {}, "orderBook": {}},
-            analytics={"bars": ["5s", "1m"], "volatility": ["1m"], "bookMetrics": True},
+            analytics={"bars": ["5s", "1m"], "volatility": ["1m"], "bookMetrics": True, "anomalies": ["5s"]},
         )  # fmt: skip
         self.base_ms = int(time.time() * 1000) // HOUR_MS * HOUR_MS - 2 * HOUR_MS
         self.next_id = 1
 
-    def trade(self, minute: int, count: int = 60, ms: int = 0) -> None:
-        """Insert `count` trades of each symbol, spread over a minute that is `minute` minutes after `base_ms`."""
+    def trade(self, minute: int, count: int = 60, ms: int = 0, size: int = 1) -> None:
+        """Insert `count` trades of each symbol, spread over a minute that is `minute` minutes after `base_ms`, and of
+        `size` times the usual quantity."""
         start = self.base_ms + minute * MINUTE_MS + ms
         schema = self.plan.names.schema
         self.sql(postgres_partition(self.plan.names, by_table("recent_trades"), start - start % 86_400_000))
         for symbol in SYMBOLS:
             self.sql(
                 f"INSERT INTO {schema}.recent_trades SELECT '{symbol}', at, n, (100 + (n * 7919) % 997 * 0.01),"
-                " ((n * 104729) % 8191 * 0.00001), n, n, n % 3 = 0, at + interval '20 ms',"
+                f" ((n * 104729) % 8191 * 0.00001 * {size}), n, n, n % 3 = 0, at + interval '20 ms',"
                 " (extract(epoch from at) * 1000000)::bigint"
                 f" FROM (SELECT n, timestamp 'epoch' + ({start} + (n - {self.next_id}) * {MINUTE_MS // count})"
                 f" * interval '1 ms' AS at FROM generate_series({self.next_id}, {self.next_id + count - 1}) n) rows"
@@ -121,6 +122,8 @@ def cql(market: Market) -> Iterator[Session]:
 def assert_proven(report: Report, windows: int) -> None:
     assert (report.reason, report.tables["bars"].rows) == (None, windows)
     assert report.tables["realized_volatility"].rows == windows // (12 + 1)
+    # Price and volume of each window of 5 s but the newest.
+    assert report.tables["anomalies"].rows >= 2 * (windows // (12 + 1) * 12 - len(SYMBOLS))
 
 
 def bar(market: Market, cql: Session, minute: int) -> Any:
@@ -130,11 +133,19 @@ def bar(market: Market, cql: Session, minute: int) -> Any:
     return cql.execute(query, (day, at)).one()
 
 
+def anomaly(cql: Session, at: int, kind: str) -> Any:
+    query = (
+        "SELECT * FROM anomalies WHERE symbol = 'BTCUSDT' AND interval = '5s' AND kind = %s AND day = %s"
+        " AND open_time = %s"
+    )
+    return cql.execute(query, (kind, at - at % 86_400_000, at)).one()
+
+
 def test_each_closed_window_is_computed_and_proven(market: Market, cql: Session) -> None:
     market.trade(0)
     market.trade(1)
     with pytest.raises(VerifyError, match="is an analyzer running"):
-        market.verify(stalled_s=2)
+        market.verify(stalled_s=8)
     with running(market) as analyzer:
         assert_proven(market.verify(), 2 * (12 + 1) * len(SYMBOLS))
         trades = list(cql.execute(
@@ -175,6 +186,7 @@ def test_each_order_book_has_its_metrics(market: Market, cql: Session) -> None:
     with running(market):
         report = market.verify()
     assert (report.reason, report.tables["book_metrics"].rows) == (None, 40)
+    assert anomaly(cql, market.base_ms, "quote_rate").value == 1
     where = "symbol = 'BTCUSDT' AND hour = %s AND bucket_time = %s"
     found = cql.execute(f"SELECT * FROM book_metrics WHERE {where}", (market.base_ms, market.base_ms)).one()
     assert (found.spread, found.mid) == (Decimal("0.00"), Decimal("64000.100"))
@@ -228,6 +240,17 @@ def test_a_group_without_its_offsets_computes_the_same_windows(market: Market) -
         assert analyzer.metric("trades_total") > 4_000
 
 
+def test_a_window_that_stands_out_is_an_anomaly_and_says_why(market: Market, cql: Session) -> None:
+    with running(market):
+        market.trade(10, size=100_000)
+        assert_proven(market.verify(), 9 * (12 + 1) * len(SYMBOLS))
+    at = market.base_ms + 10 * MINUTE_MS
+    before, found = anomaly(cql, at - 5_000, "volume"), anomaly(cql, at, "volume")
+    assert (before.anomaly, before.reason, found.anomaly) == (False, None, True)
+    assert found.score > 5
+    assert f"is {found.score} standard deviations above {found.expected:f}, the mean of" in found.reason
+
+
 def test_altered_removed_and_added_bars_are_named(market: Market, cql: Session) -> None:
     at, day = market.base_ms, market.base_ms - market.base_ms % 86_400_000
     where = "symbol = 'BTCUSDT' AND interval = '1m' AND day = %s AND open_time = %s"
@@ -236,9 +259,15 @@ def test_altered_removed_and_added_bars_are_named(market: Market, cql: Session) 
     cql.execute(f"UPDATE bars SET high = 7 WHERE {where}", (day, at + 4 * MINUTE_MS))
     hour = "symbol = 'BTCUSDT' AND hour = %s AND bucket_time = %s"
     cql.execute(f"UPDATE book_metrics SET mid = 1 WHERE {hour}", (at, at + 1_000))
+    cql.execute(
+        "UPDATE anomalies SET score = 1 WHERE symbol = 'BTCUSDT' AND interval = '5s' AND kind = 'volume'"
+        " AND day = %s AND open_time = %s",
+        (day, at + 10 * MINUTE_MS),
+    )
     with running(market):
         report = market.verify()
         assert report.tables["book_metrics"].different == 1
+        assert report.tables["anomalies"].different >= 1
         found = report.tables["bars"]
         assert (found.missing, found.extra, found.different) == (1, 1, 1)
         assert not report.equal

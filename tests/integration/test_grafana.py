@@ -24,7 +24,7 @@ from prometheus_client import start_http_server
 
 from cryptocdc_adapters import cassandra, postgres
 from cryptocdc_core.catalogue import COMPUTED, Stream
-from cryptocdc_core.catalogue.computed import BARS, VOLATILITY
+from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, VOLATILITY
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_local.platform import Platform, PlatformSettings
@@ -45,7 +45,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 GAINER, GONE = "GAINUSDT", "GONEUSDT"
 """Of two statistics that are put in: whether a captured symbol gains is the market's affair, and none has left."""
 STREAMS_ASKED = ALL_STREAMS | {"klines": {"source": "websocket", "intervals": ["1m", "1h"]}}
-ANALYTICS = {"bars": ["1m"], "volatility": ["1m"], "bookMetrics": True}
+ANALYTICS = {"bars": ["1m"], "volatility": ["1m"], "bookMetrics": True, "anomalies": ["1m"]}
 SCRAPED_S, SERVERS_S = 1, 5  # reading a server's MXBeans takes longer than a program's metrics
 OPERATIONS = ("pipeline", "programs", "connect", "kafka", "postgresql", "cassandra")
 SERVER_OF = {"connect": "connect", "kafka": "kafka", "postgresql": "postgres", "cassandra": "cassandra"}
@@ -77,7 +77,7 @@ def symbols_in(rows: list[dict[str, Any]]) -> set[str]:
 
 
 def rows_of(it: Run, stream: Stream) -> bool:
-    interval = {KLINES: "1h", BARS: "1m", VOLATILITY: "1m"}.get(stream)
+    interval = {KLINES: "1h", BARS: "1m", VOLATILITY: "1m", ANOMALIES: "1m"}.get(stream)
     more = {} if interval is None else {"interval": interval}
     return all(ask(it.address, f"/{stream.table}", symbol=symbol, limit=1, **more).json() for symbol in SYMBOLS)
 

@@ -17,6 +17,9 @@ LENGTH_WORDS = "a length that divides a day, from 1s to 1d, such as 5s, 15s, 1m,
 MOST_BARS = 8
 PART_UNIT_S = 3
 """A window of volatility has 12 parts of whole milliseconds."""
+LONGEST_COMPARED_S = 300
+"""Up to 180 windows of order books, one per second, are read at a start."""
+COMPARED_WORDS = "a length of bars that is no longer than 5m"
 VOLATILITY_WORDS = "a length that divides a day and is a multiple of 3s, such as 15s, 1m, 5m, 1h"
 
 
@@ -37,6 +40,13 @@ def _has_parts(text: str) -> str:
     return text
 
 
+def _is_short(text: str) -> str:
+    if durations.seconds(text) > LONGEST_COMPARED_S:
+        raise ValueError(f"{COMPARED_WORDS}, is accepted")
+    return text
+
+
+ComparedLength = Annotated[BarLength, AfterValidator(_is_short)]
 VolatilityLength = Annotated[BarLength, AfterValidator(_has_parts)]
 
 
@@ -60,11 +70,22 @@ class Analytics(FeedModel):
     `realized_volatility`, each once. A length divides a day and is a multiple of 3s. Requires the stream
     `recentTrades`."""
 
+    anomalies: list[ComparedLength] | None = Field(
+        None, min_length=1, max_length=MOST_BARS, json_schema_extra={"uniqueItems": True}
+    )
+    """Lengths of the bars whose price change and volume to compare with the symbol's own recent past, into the table
+    `anomalies`: each is one of `bars`, and at most 5m. With `bookMetrics` the spread and the rate of order books as well."""
+
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
         if cls.lacks(given, ("bars", "volatility")) and given.get("bookMetrics", False) is False:
             yield (), "one or more of bars, volatility and bookMetrics is accepted"
-        for field in ("bars", "volatility"):
+        anomalies, bars = given.get("anomalies"), given.get("bars")
+        if isinstance(anomalies, list) and isinstance(bars, list | None):
+            if others := [str(length) for length in anomalies if length not in (bars or ())]:
+                accepted = ", ".join(map(str, bars or ())) or "none, as bars is not given"
+                yield ("anomalies",), f"{', '.join(others)}: accepted are lengths of bars: {accepted}"
+        for field in ("bars", "volatility", "anomalies"):
             listed = given.get(field)
             texts = listed if isinstance(listed, list) else []
             lengths = {text: _seconds(text) for text in texts if isinstance(text, str)}
@@ -81,6 +102,11 @@ class Analytics(FeedModel):
     def volatility_lengths(self) -> dict[str, int]:
         """The lengths of the windows of volatility in milliseconds, by the text in the feed."""
         return {text: durations.seconds(text) * 1000 for text in self.volatility or ()}
+
+    @property
+    def anomaly_lengths(self) -> dict[str, int]:
+        """The lengths of the windows of anomalies in milliseconds, by the text in the feed."""
+        return {text: durations.seconds(text) * 1000 for text in self.anomalies or ()}
 
 
 def _seconds(text: str) -> int:

@@ -11,7 +11,7 @@ from tests.unit.analyzer.trades import LENGTHS, START_MS, change_of, trade
 
 from cryptocdc_adapters.serving import Health
 from cryptocdc_analyzer.loop import AnalyzerLoop
-from cryptocdc_analyzer.stored import StoredTrades
+from cryptocdc_analyzer.stored import StoredRows
 from cryptocdc_core.analytics import Analytics
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.changes import Decoder
@@ -91,11 +91,11 @@ class Broker:
 
 class Store:
     def __init__(self, *trades):
-        self.trades, self.asked = trades, []
+        self.kept, self.asked = trades, []
 
-    def read(self, spans):
+    def trades(self, spans):
         self.asked += spans
-        yield from ([one] for one in self.trades)
+        yield from ([one] for one in self.kept)
 
     def close(self): ...
 
@@ -103,7 +103,7 @@ class Store:
 def loop_of(broker, store=None, written=lambda _: {}, since_ms=START_MS - FUTURE_TOLERANCE_MS, analytics=None):
     made = AnalyzerLoop(
         broker, broker, Names("f"), Analytics.model_validate(analytics or {"bars": list(LENGTHS)}),
-        cast(StoredTrades, store or Store()), written, AnalyzerMetrics("0"), Health(60), lambda: True, lambda: since_ms,
+        cast(StoredRows, store or Store()), written, AnalyzerMetrics("0"), Health(60), lambda: True, lambda: since_ms,
     )  # fmt: skip
     made._consumer.subscribe([TRADES], made._assigned, made._revoked, made._lost)
     broker.assign(broker, [TopicPartition(broker.before.topic, 0)])
@@ -168,11 +168,11 @@ def test_an_unknown_window_is_read_once_the_consumers_have_passed_the_record():
 
 def test_reading_is_retried_while_cassandra_does_not_answer():
     class Down(Store):
-        def read(self, spans):
+        def trades(self, spans):
             if not self.asked:
                 self.asked.append("once")
                 raise NoHostAvailable("down", {})
-            yield from super().read(spans)
+            yield from super().trades(spans)
 
     broker = Broker()
     loop = loop_of(broker, Down(trade(0)), lambda _: {(TRADES, 0): 9}, since_ms=START_MS)

@@ -32,7 +32,7 @@ FEED = {
             "recentTrades": {}, "klines": {"intervals": ["1m", "1h"]}, "crypto24hStats": {}, "latestPrices": {},
             "orderBook": {}, "bestQuotes": {}, "markPrices": {}, "openInterest": {}, "liquidations": {},
         },
-        "analytics": {"bars": ["5s", "1m"], "bookMetrics": True, "volatility": ["1m"]},
+        "analytics": {"bars": ["5s", "1m"], "bookMetrics": True, "volatility": ["1m"], "anomalies": ["1m"]},
     },
 }  # fmt: skip
 

@@ -38,6 +38,9 @@ def api() -> Api:
         "recent_trades": rows("recent_trades", 250, trade_id=lambda n: n),
         "klines": rows("klines", 80, 60_000, interval="1m", close=lambda n: Decimal(100 + n % 7)),
         "book_metrics": rows("book_metrics", 3), "realized_volatility": rows("realized_volatility", 2, interval="1m"),
+        "anomalies": rows(
+            "anomalies", 6, 60_000, interval="1m", kind=lambda n: ("price", "spread")[n % 2], anomaly=lambda n: n > 3
+        ),
         "bars": rows("bars", 8, 5_000, interval="5s") + rows("bars", 1, interval="1m"),
         "latest_prices": prices, "newest_prices": [prices[4], prices[5]],
         "crypto_24h_stats": stats, "newest_24h_stats": stats,
@@ -56,6 +59,16 @@ def test_without_a_symbol_the_newest_row_of_each_symbol_is_returned(api: Api) ->
     assert only["price"] == "104.10"
     assert only["event_time"].endswith("Z")
     assert isinstance(only["event_time_ms"], int)
+
+
+def test_anomalies_are_of_a_kind_and_only_those_found_if_asked_for(api: Api) -> None:
+    compared = api.get("/anomalies", symbol="BTCUSDT", kind="spread").json()
+    assert [row["anomaly"] for row in compared] == [True, False, False]
+    (found,) = api.get("/anomalies", symbol="BTCUSDT", interval="1m", kind="spread", only=True).json()
+    assert found == compared[0]
+    (refused,) = api.get("/anomalies", symbol="BTCUSDT", kind="prices").json()["errors"]
+    assert refused["field"] == "kind"
+    assert api.get("/anomalies", symbol="BTCUSDT", interval="5s").status == 404
 
 
 def test_a_range_or_a_limit_returns_the_history_of_a_symbol(api: Api) -> None:

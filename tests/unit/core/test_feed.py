@@ -41,6 +41,10 @@ def books(wanted, stream="orderBook"):
     return document(streams={stream: {}}, analytics={"bookMetrics": wanted})
 
 
+def anomalies(lengths, **analytics):
+    return document(streams={"recentTrades": {}, "orderBook": {}}, analytics={"anomalies": lengths, **analytics})
+
+
 BAD = [
     # document, field, value shown, what is accepted
     (MINIMAL | {"apiVersion": "v1"}, "apiVersion", "'v1'", "cryptocdc.io/v1alpha1"),
@@ -104,6 +108,11 @@ BAD = [
     (volatility(["1m", "60s"]), "spec.analytics.volatility", "60s", "accepted once"),
     (books(True, "klines"), "spec.analytics.bookMetrics", "True", "accepted only with the stream orderBook"),
     (books("x"), "spec.analytics.bookMetrics", "x", "boolean"),
+    (anomalies(["5s"], bars=["1m"]), "spec.analytics.anomalies", "5s", "5s: accepted are lengths of bars: 1m"),
+    (anomalies(["5s"], bookMetrics=True), "spec.analytics.anomalies", "5s", "bars: none, as bars is not given"),
+    (anomalies(["1h"], bars=["1h"]), "spec.analytics.anomalies[0]", "'1h'", "no longer than 5m"),
+    (anomalies([], bars=["1m"]), "spec.analytics.anomalies", "[]", "1 or more entries"),
+    (anomalies(["1m", "1m"], bars=["1m"]), "spec.analytics.anomalies", "1m", "accepted once"),
     (books(False), "spec.analytics", "False", "one or more of bars, volatility and"),
     (document(streams={"recentTrades": {}}, analytics={}), "spec.analytics", "{}", "one or more of bars"),
     (document(streams={"recentTrades": {}}, analytics={"bar": ["5s"]}), "spec.analytics.bar", "no such", "mean bars?"),

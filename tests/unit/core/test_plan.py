@@ -124,8 +124,8 @@ def test_a_removed_computed_stream_is_written_by_every_engine_while_its_table_ex
 
 def test_book_metrics_are_computed_if_the_feed_requests_them():
     assert [s.table for s in planned(analytics={"bookMetrics": True}).computed] == ["book_metrics"]
-    made = planned(analytics={"bookMetrics": True, "bars": ["5s"], "volatility": ["1m"]})
-    assert [s.table for s in made.computed] == ["bars", "realized_volatility", "book_metrics"]
+    made = planned(analytics={"bookMetrics": True, "bars": ["5s"], "volatility": ["1m"], "anomalies": ["5s"]})
+    assert [s.table for s in made.computed] == ["bars", "realized_volatility", "book_metrics", "anomalies"]
 
 
 def test_consumers_write_a_computed_stream_while_its_table_exists():

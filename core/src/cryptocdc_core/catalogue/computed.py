@@ -107,5 +107,46 @@ BOOK_METRICS = Stream(
     computed_from=ORDER_BOOK.table,
 )  # fmt: skip
 
-COMPUTED: dict[str, Stream] = {stream.table: stream for stream in (BARS, VOLATILITY, BOOK_METRICS)}
+RUN_WINDOWS = 60
+"""A run of windows begins at each multiple of this many lengths since 1970. A window is compared with those of its run
+before it, and with all of the run before."""
+WARM_WINDOWS = 30
+"""The number of past windows from which on a window is compared."""
+
+KINDS = ("price", "volume", "spread", "quote_rate")
+"""What is compared of a window: the first two of bars, the others of order books."""
+
+ANOMALIES = Stream(
+    name="anomalies",
+    table="anomalies",
+    doc="Windows of bars and order books compared with the symbol's own recent past, and whether they stand out.",
+    columns=(
+        Column("symbol", Type.TEXT, "The exchange's name of the market, e.g. BTCUSDT."),
+        Column("interval", Type.TEXT, "The length of the window as the feed writes it, e.g. 1m."),
+        Column("kind", Type.TEXT, "What is compared: price, volume, spread or quote_rate."),
+        Column("open_time", Type.TIMESTAMP, "First millisecond, as of a bar."),
+        Column("close_time", Type.TIMESTAMP, "Last millisecond."),
+        Column("anomaly", Type.BOOLEAN, "Whether the value is an outlier."),
+        # Null where the window has no such value, e.g. a spread with an empty side.
+        Column("value", Type.DECIMAL, "The change close / open - 1, the volume, the mean spread, the books a second.",
+               nullable=True),
+        Column("expected", Type.DECIMAL, "The mean of the past windows; 6 digits.", nullable=True),
+        # Null until there are enough past windows.
+        Column("score", Type.DECIMAL, "Distance from the mean in standard deviations; 6 digits.", nullable=True),
+        Column("reason", Type.TEXT, "Why it is an anomaly, in words.", nullable=True),
+        Column("window_count", Type.BIGINT, "Past windows that it is compared with."),
+        Column("event_time", Type.TIMESTAMP, "Of the window's last trade or order book."),
+        Column("received_at", Type.TIMESTAMP, "When the producer received the trade or order book that came last."),
+        Column("version", Type.BIGINT, "Microseconds of open_time plus the trades, or books, of all windows compared."),
+    ),
+    key=("symbol", "interval", "kind", "open_time"),
+    partition=("symbol", "interval", "kind"),
+    bucket=Bucket.DAY,
+    clustering=("open_time",),
+    time="open_time",
+    event="event_time",
+    computed_from=RECENT_TRADES.table,
+)  # fmt: skip
+
+COMPUTED: dict[str, Stream] = {stream.table: stream for stream in (BARS, VOLATILITY, BOOK_METRICS, ANOMALIES)}
 """The computed streams by table."""

@@ -82,6 +82,11 @@ RULES = (
         f"{analytics.LENGTH_WORDS}, is accepted",
     ),
     Rule(
+        ("spec", "analytics", "anomalies", "[]"),
+        f"{_seconds('self')} <= {analytics.LONGEST_COMPARED_S}",
+        f"{analytics.COMPARED_WORDS}, is accepted",
+    ),
+    Rule(
         ("spec", "analytics", "volatility", "[]"),
         f"{analytics.DAY_S} % ({_seconds('self')}) == 0 && ({_seconds('self')}) % {analytics.PART_UNIT_S} == 0",
         f"{analytics.VOLATILITY_WORDS}, is accepted",
@@ -92,7 +97,12 @@ RULES = (
             f"self.all(one, self.exists_one(other, {_seconds('other')} == {_seconds('one')}))",
             "a length is duplicated; each length is accepted once",
         )
-        for field in ("bars", "volatility")
+        for field in ("bars", "volatility", "anomalies")
+    ),
+    Rule(
+        ("spec", "analytics"),
+        "!has(self.anomalies) || (has(self.bars) && self.anomalies.all(one, one in self.bars))",
+        "anomalies: accepted are lengths of bars",
     ),
     Rule(
         ("spec",),

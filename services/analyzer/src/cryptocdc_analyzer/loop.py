@@ -20,11 +20,12 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from cryptocdc_adapters.offsets import Partition
 from cryptocdc_adapters.serving import Health
+from cryptocdc_analyzer.recent import Recent, RecentBars, RecentBooks
 from cryptocdc_analyzer.records import Books, Result, Trades, key_of, value_of
-from cryptocdc_analyzer.stored import StoredTrades
+from cryptocdc_analyzer.stored import StoredRows
 from cryptocdc_analyzer.windows import Added, Series, Windows
 from cryptocdc_core.analytics import Analytics
-from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS, VOLATILITY
+from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, BOOK_METRICS, VOLATILITY
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.changes import Undecodable
 from cryptocdc_core.metrics import AnalyzerMetrics
@@ -37,6 +38,9 @@ AT_ONCE = 1_000
 POLL_S = 0.1
 COMMIT_EVERY_S = 1.0
 ASK_EVERY_S = 0.2
+COMPARE_EVERY_S = 1.0
+"""How often windows that others are compared with are read, if need be: while the past is caught up with, each step
+would need some."""
 READ_FOR_S = 1.0
 """How long Cassandra is read before the group is polled again."""
 LOG_EVERY_S = 10.0
@@ -55,7 +59,7 @@ class AnalyzerLoop:
         producer: Any,
         names: Names,
         analytics: Analytics,
-        stored: StoredTrades,
+        stored: StoredRows,
         written: Callable[[list[Partition]], Mapping[Partition, int]],
         metrics: AnalyzerMetrics,
         health: Health,
@@ -71,9 +75,11 @@ class AnalyzerLoop:
         self._lengths = {Series(table, text): ms for table, of in lengths.items() for text, ms in of.items()}
         self._trades_topic = names.change_topic(RECENT_TRADES.table)
         self._books_topic = names.change_topic(ORDER_BOOK.table)
+        self._compared = analytics.anomaly_lengths
+        compared = [f"{ANOMALIES.table}/{text}" for text in self._compared]
         self._computed = {
-            **({self._trades_topic: sorted(map("/".join, self._lengths))} if self._lengths else {}),
-            **({self._books_topic: [BOOK_METRICS.table]} if analytics.book_metrics else {}),
+            **({self._trades_topic: sorted([*map("/".join, self._lengths), *compared])} if self._lengths else {}),
+            **({self._books_topic: sorted([BOOK_METRICS.table, *compared])} if analytics.book_metrics else {}),
         }
         """By topic, what is computed of it."""
         self._stored = stored
@@ -87,16 +93,18 @@ class AnalyzerLoop:
         """Rows to write, each with the number of its partition."""
         self._windows: dict[Partition, Windows] = {}
         """Of the partitions of trades."""
+        self._recent: dict[Partition, Recent] = {}
         self._next: dict[Partition, int] = {}
         """By partition, the offset after the last record that was read."""
         self._committed: dict[Partition, int] = {}
         self._waiting: dict[Partition, int] = {}
-        """By partition with unknown windows, the offset that the consumers must have passed before Cassandra is read.
-        Nothing is read or committed meanwhile."""
+        """By partition, the offset that the consumers must have passed before Cassandra is read. Nothing is read from
+        Kafka or committed meanwhile."""
         self._waiting_since = 0.0
         self._reading: Iterator[None] | None = None
-        """Reads the unknown windows of the waiting partitions, a page at each step."""
-        self._ask_at = self._commit_at = self._log_at = 0.0
+        """Reads what is waited for, a page at each step."""
+        self._read: Callable[[], Iterator[None]] = iter(()).__iter__
+        self._ask_at = self._commit_at = self._log_at = self._compare_at = 0.0
         self._failure: KafkaError | None = None
         metrics.waiting_seconds.set_function(
             lambda: time.monotonic() - self._waiting_since if self._waiting else 0.0
@@ -127,6 +135,7 @@ class AnalyzerLoop:
         self._take([message for message in messages if self._usable(message)])
         if not self._waiting:
             self._wait_for_unknown()
+            self._wait_for_recent()
         elif time.monotonic() >= self._ask_at:
             self._ask_at = time.monotonic() + ASK_EVERY_S
             self._resolve()
@@ -180,24 +189,48 @@ class AnalyzerLoop:
             self._metrics.deletes.inc()
         else:
             self._results.append((partition[1], result))
+            self._recent[partition].add(result.row)
 
     def _wait_for_unknown(self) -> None:
         unknown = {p: self._next[p] for p, windows in self._windows.items() if windows.unknown()}
         if unknown:
-            self._waiting, self._waiting_since = unknown, time.monotonic()
-            self._consumer.pause(_offsets(self._next))
+            self._wait(unknown, lambda: self._read_unknown([self._windows[p] for p in self._waiting]))
+
+    def _wait_for_recent(self) -> None:
+        """Wait until the consumers have written the rows that windows are compared with, whoever computed them."""
+        if self._waiting or time.monotonic() < self._compare_at:
+            return
+        self._compare_at = time.monotonic() + COMPARE_EVERY_S
+        wanted = self._wanted()
+        sources = {self._trades_topic: BARS.table, self._books_topic: BOOK_METRICS.table}
+        ends = {}
+        try:
+            for topic, number in wanted:
+                at = TopicPartition(self._names.change_topic(sources[topic]), number)
+                ends[at.topic, number] = self._consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)[1]
+        except KafkaException as error:
+            log.warning("Kafka: %s", error)
+            return
+        if wanted:
+            self._wait(ends, lambda: self._read_recent(wanted))
+
+    def _wanted(self) -> list[Partition]:
+        return [partition for partition, recent in self._recent.items() if recent.wanted()]
+
+    def _wait(self, offsets: dict[Partition, int], read: Callable[[], Iterator[None]]) -> None:
+        self._waiting, self._waiting_since, self._read = offsets, time.monotonic(), read
+        self._consumer.pause(_offsets(self._next))
 
     def _resolve(self) -> None:
-        """Read the trades of the unknown windows once the consumers have written them, for READ_FOR_S, and go on once
-        all are known."""
+        """Read what is waited for once the consumers have written it, for READ_FOR_S, and go on once all is there."""
         try:
             if self._reading is None:
                 written = self._written(list(self._waiting))
                 behind = sum(max(0, offset - written.get(at, 0)) for at, offset in self._waiting.items())
                 if behind:
-                    self._log_waiting(f"{behind} trades that the consumers have not written yet")
+                    self._log_waiting(f"{behind} rows that the consumers have not written yet")
                     return
-                self._reading = self._read_unknown([self._windows[p] for p in self._waiting])
+                self._reading = self._read()
             until = time.monotonic() + READ_FOR_S
             for _ in self._reading:
                 self._health.beat()
@@ -215,8 +248,13 @@ class AnalyzerLoop:
         for windows in partitions:
             for symbol, spans in groupby(windows.unknown(), lambda span: span.symbol):
                 found = Added()
-                yield from windows.resolve(symbol, self._stored.read(spans), found)
+                yield from windows.resolve(symbol, self._stored.trades(spans), found)
                 self._count(found)
+
+    def _read_recent(self, partitions: Iterable[Partition]) -> Iterator[None]:
+        for partition in partitions:
+            if partition in self._recent:
+                yield from self._recent[partition].load(self._stored.windows)
 
     def _go_on(self) -> None:
         self._waiting, self._reading = {}, None
@@ -229,8 +267,16 @@ class AnalyzerLoop:
             log.warning("waiting for %.0f s for %s", now - self._waiting_since, what)
 
     def _emit(self) -> None:
-        for (_, number), windows in self._windows.items():
-            self._results += [(number, Result(*taken)) for taken in windows.take()]
+        for partition, windows in self._windows.items():
+            for taken in windows.take():
+                result = Result(*taken)
+                self._results.append((partition[1], result))
+                if result.table == BARS.table:
+                    self._recent[partition].add(result.row)
+        for (_, number), recent in self._recent.items():
+            # A window is compared once the next one begins, which no commit is the cause of.
+            now_us = self._wall_ms() * 1000
+            self._results += [(number, Result(ANOMALIES.table, row, now_us)) for row in recent.take()]
         for number, result in self._results:
             self._produce(number, result)
         self._results.clear()
@@ -247,7 +293,7 @@ class AnalyzerLoop:
                 self._failure = error
                 return
             self._metrics.rows.labels(result.table).inc()
-            if result.committed_us:
+            if result.committed_us and result.table != ANOMALIES.table:
                 seconds = self._wall_ms() / 1000 - result.committed_us / 1e6
                 self._metrics.commit_seconds.observe(max(0.0, seconds))
 
@@ -265,9 +311,13 @@ class AnalyzerLoop:
         starts = self._starts(consumer, partitions)
         consumer.incremental_assign(starts)
         for at in starts:
-            self._next[at.topic, at.partition] = at.offset
+            partition, now_ms = (at.topic, at.partition), self._wall_ms()
+            self._next[partition] = at.offset
             if at.topic == self._trades_topic:
-                self._windows[at.topic, at.partition] = Windows(self._lengths, self._wall_ms())
+                self._windows[partition] = Windows(self._lengths, now_ms)
+                self._recent[partition] = RecentBars(self._compared, now_ms)
+            else:
+                self._recent[partition] = RecentBooks(self._compared, now_ms)
         if self._waiting:
             consumer.pause(starts)
 
@@ -296,7 +346,7 @@ class AnalyzerLoop:
         """Called alone when another member already owns them: nothing may be committed."""
         waiting, self._reading = bool(self._waiting), None
         for at in partitions:
-            for kept in (self._windows, self._next, self._committed, self._waiting):
+            for kept in (self._windows, self._recent, self._next, self._committed, self._waiting):
                 kept.pop((at.topic, at.partition), None)
         consumer.incremental_unassign(partitions)
         if waiting and not self._waiting:
@@ -305,7 +355,7 @@ class AnalyzerLoop:
     def _commit(self, *, wait: bool) -> None:
         """Commit what was read once Kafka has all bars of it."""
         new = {p: offset for p, offset in self._next.items() if self._committed.get(p) != offset}
-        if self._waiting or not new:
+        if self._waiting or self._wanted() or not new:
             return
         self._emit()
         if self._producer.flush(FLUSH_S) or self._failure is not None:

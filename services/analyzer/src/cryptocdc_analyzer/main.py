@@ -14,7 +14,7 @@ from cryptocdc_adapters.membership import Membership
 from cryptocdc_adapters.offsets import GroupOffsets
 from cryptocdc_adapters.serving import Health, serve_or_exit
 from cryptocdc_analyzer.loop import AnalyzerLoop
-from cryptocdc_analyzer.stored import StoredTrades
+from cryptocdc_analyzer.stored import StoredRows
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
 from cryptocdc_core.catalogue import COMPUTED
@@ -80,7 +80,7 @@ def _loop(
         Producer(producer, logger=log),
         names,
         feed.spec.analytics,
-        StoredTrades(cassandra, names.keyspace),
+        StoredRows(cassandra, names.keyspace),
         consumers.committed,
         metrics,
         health,

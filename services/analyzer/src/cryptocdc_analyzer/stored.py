@@ -1,4 +1,4 @@
-"""Reads stored trades from Cassandra."""
+"""Reads stored trades, and rows that were computed of them, from Cassandra."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from cassandra.cluster import Cluster, Session
 
 from cryptocdc_adapters.cassandra import connect
 from cryptocdc_analyzer.bars import Trade
+from cryptocdc_analyzer.history import Past
 from cryptocdc_analyzer.windows import Span
+from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.names import quoted
 from cryptocdc_core.settings import CassandraSettings
@@ -19,9 +22,18 @@ from cryptocdc_core.times import millis
 
 IN_FLIGHT = 8
 PAGE_ROWS = 2_000
+Range = tuple[tuple[str, ...], int, int]
+"""The columns of the partition key before the bucket, and [start, end) in milliseconds."""
+
+COLUMNS = {
+    RECENT_TRADES: ("trade_time", "trade_id", "price", "quantity", "buyer_is_maker", "received_at"),
+    BARS: ("open_time", "open", "close", "volume", "trade_count", "event_time", "received_at"),
+    BOOK_METRICS: ("bucket_time", "spread", "event_time", "received_at", "version"),
+}
+"""What is read of each table."""
 
 
-class StoredTrades:
+class StoredRows:
     """The connection is made at the first reading, and again after a failure."""
 
     def __init__(self, settings: CassandraSettings, keyspace: str) -> None:
@@ -29,65 +41,81 @@ class StoredTrades:
         self._keyspace = keyspace
         self._cluster: Cluster | None = None
         self._session: Session | None = None
-        self._statement: Any = None
+        self._statements: dict[str, Any] = {}
 
-    def read(self, spans: Iterable[Span]) -> Iterator[list[Trade]]:
+    def trades(self, spans: Iterable[Span]) -> Iterator[list[Trade]]:
         """Yield the stored trades of time ranges, a page at a time, so that a long range does not need memory for all
         of them. Raises the driver's exceptions."""
-        try:
-            yield from self._read(spans)
-        except Exception:
-            self.close()
-            raise
+        ranges = (((span.symbol,), span.start_ms, span.end_ms) for span in spans)
+        for (symbol,), rows in self._read(RECENT_TRADES, ranges):
+            yield _trades(symbol, rows)
+
+    def windows(self, stream: Stream, past: Past) -> Iterator[list[Any]]:
+        """Yield the rows of BARS or BOOK_METRICS in a range of windows, a page at a time. Raises the driver's
+        exceptions."""
+        prefix = (past.symbol, past.interval)[: len(stream.partition)]
+        for _, rows in self._read(stream, [(prefix, past.start_ms, past.end_ms)]):
+            yield rows
 
     def close(self) -> None:
         if self._cluster is not None:
             self._cluster.shutdown()
         self._cluster = self._session = None
 
-    def _read(self, spans: Iterable[Span]) -> Iterator[list[Trade]]:
-        session = self._session or self._connect()
-        waiting: deque[tuple[str, Any]] = deque()
-        for symbol, hour, start, end in _parts(spans):
-            waiting.append((symbol, session.execute_async(self._statement, (symbol, hour, start, end))))
-            if len(waiting) >= IN_FLIGHT:
-                yield from _pages(*waiting.popleft())
-        for symbol, future in waiting:
-            yield from _pages(symbol, future)
+    def _read(self, stream: Stream, ranges: Iterable[Range]) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
+        try:
+            session = self._session or self._connect()
+            waiting: deque[tuple[tuple[str, ...], Any]] = deque()
+            for prefix, bucket, start, end in _parts(stream, ranges):
+                bound = (*prefix, bucket, start, end)
+                waiting.append((prefix, session.execute_async(self._statement(session, stream), bound)))
+                if len(waiting) >= IN_FLIGHT:
+                    yield from _pages(*waiting.popleft())
+            for prefix, future in waiting:
+                yield from _pages(prefix, future)
+        except Exception:
+            self.close()
+            raise
 
     def _connect(self) -> Session:
         self._cluster, session = connect(self._settings)
-        stream = RECENT_TRADES
-        self._statement = session.prepare(
-            "SELECT trade_time, trade_id, price, quantity, buyer_is_maker, received_at"  # noqa: S608
-            f" FROM {quoted(self._keyspace)}.{quoted(stream.table)}"
-            f" WHERE symbol = ? AND {quoted(stream.bucket_column)} = ? AND trade_time >= ? AND trade_time < ?"
-            # Ascending ids are appended to those that are known.
-            " ORDER BY trade_time ASC, trade_id ASC"
-        )
-        # A quorum sees what a quorum acknowledged.
-        self._statement.consistency_level = ConsistencyLevel.LOCAL_QUORUM
-        self._statement.fetch_size = PAGE_ROWS
+        self._statements.clear()
         self._session = session
         return session
 
+    def _statement(self, session: Session, stream: Stream) -> Any:
+        if stream.table in self._statements:
+            return self._statements[stream.table]
+        equal = " AND ".join(f"{quoted(name)} = ?" for name in (*stream.partition, stream.bucket_column))
+        time = quoted(stream.time)
+        statement = session.prepare(
+            f"SELECT {', '.join(map(quoted, COLUMNS[stream]))}"  # noqa: S608
+            f" FROM {quoted(self._keyspace)}.{quoted(stream.table)} WHERE {equal} AND {time} >= ? AND {time} < ?"
+            # Ascending ids are appended to those that are known.
+            f" ORDER BY {', '.join(f'{quoted(name)} ASC' for name in stream.clustering)}"
+        )
+        # A quorum sees what a quorum acknowledged.
+        statement.consistency_level = ConsistencyLevel.LOCAL_QUORUM
+        statement.fetch_size = PAGE_ROWS
+        self._statements[stream.table] = statement
+        return statement
 
-def _parts(spans: Iterable[Span]) -> Iterator[tuple[str, int, int, int]]:
-    """Yield (symbol, bucket, start, end) for each of Cassandra's partitions in the ranges, times in milliseconds."""
-    bucket = RECENT_TRADES.bucket
-    for span in spans:
-        start = bucket.floor(span.start_ms)
-        while start < span.end_ms:
-            yield span.symbol, start, span.start_ms, span.end_ms
-            start = bucket.next(start)
+
+def _parts(stream: Stream, ranges: Iterable[Range]) -> Iterator[tuple[tuple[str, ...], int, int, int]]:
+    """Yield (prefix, bucket, start, end) for each of Cassandra's partitions in the ranges, times in milliseconds."""
+    for prefix, start_ms, end_ms in ranges:
+        start = stream.bucket.floor(start_ms)
+        while start < end_ms:
+            yield prefix, start, start_ms, end_ms
+            start = stream.bucket.next(start)
 
 
-def _pages(symbol: str, future: Any) -> Iterator[list[Trade]]:
+def _pages(prefix: tuple[str, ...], future: Any) -> Iterator[tuple[tuple[str, ...], list[Any]]]:
     answer = future.result()
-    yield _trades(symbol, answer.current_rows)
+    yield prefix, answer.current_rows
     while answer.has_more_pages:
         answer.fetch_next_page()
-        yield _trades(symbol, answer.current_rows)
+        yield prefix, answer.current_rows
 
 
 def _trades(symbol: str, rows: Iterable[Any]) -> list[Trade]:

@@ -92,6 +92,16 @@ class Context:
         """Return the requested length, by default the first. Raises Refused for one that the feed does not compute."""
         return _one_of(self.bar_lengths, requested, "the feed computes no bars")
 
+    @property
+    def anomaly_lengths(self) -> list[str]:
+        """The lengths of the windows of which the feed finds anomalies."""
+        analytics = self.feed.spec.analytics
+        return [] if analytics is None else list(analytics.anomaly_lengths)
+
+    def anomaly_length(self, requested: str | None) -> str:
+        """Return the requested length, by default the first. Raises Refused for one that the feed does not compute."""
+        return _one_of(self.anomaly_lengths, requested, "the feed computes no anomalies")
+
     def volatility_length(self, requested: str | None) -> str:
         """Return the requested length, by default the first. Raises Refused for one that the feed does not compute."""
         analytics = self.feed.spec.analytics

@@ -8,13 +8,16 @@ from typing import Protocol
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import TableResult
+from cryptocdc_core.times import now_ms
+from cryptocdc_verifier.computed_anomalies import AnomaliesComparison
 from cryptocdc_verifier.computed_books import BooksComparison
 from cryptocdc_verifier.computed_windows import WindowsComparison
 from cryptocdc_verifier.firsts import Firsts
 from cryptocdc_verifier.recompute import BARS, BarFold, Compute
+from cryptocdc_verifier.recompute_anomalies import ANOMALIES
 from cryptocdc_verifier.recompute_books import BOOK_METRICS
 from cryptocdc_verifier.recompute_volatility import VOLATILITY, VolatilityFold
-from cryptocdc_verifier.target import Target
+from cryptocdc_verifier.target import Target, window_of
 from cryptocdc_verifier.window import Window
 
 CLOSED_AFTER_MS = 30_000
@@ -59,10 +62,16 @@ def comparison_of(
     def windows(stream: Stream, lengths: Mapping[str, int], compute: Compute) -> ComputedComparison:
         return WindowsComparison(stream, lengths, compute, cassandra, wait, paced)
 
+    def anomalies() -> ComputedComparison:
+        sources = [BARS, *([BOOK_METRICS] if analytics.book_metrics else [])]
+        least_ms = window_of(target, now_ms(), None, None).start
+        return AnomaliesComparison(sources, analytics.anomaly_lengths, least_ms, cassandra, wait, paced)
+
     makers: dict[str, Callable[[], ComputedComparison]] = {
         BARS.table: lambda: windows(BARS, analytics.bar_lengths, BarFold),
         VOLATILITY.table: lambda: windows(VOLATILITY, analytics.volatility_lengths, VolatilityFold),
         BOOK_METRICS.table: lambda: BooksComparison(cassandra, wait, paced),
+        ANOMALIES.table: anomalies,
     }
     return makers[stream.table]()
 

@@ -20,8 +20,7 @@ from cryptocdc_verifier.postgres import PostgresSide, Snapshot
 from cryptocdc_verifier.proofs import Proof, Proofs, dropped_days
 from cryptocdc_verifier.rechecks import Rechecks
 from cryptocdc_verifier.slices import LENGTHS, cut, full_hours, next_length, provable, proven_through, unproven_s
-from cryptocdc_verifier.target import Target
-from cryptocdc_verifier.verify import window_of
+from cryptocdc_verifier.target import Target, window_of
 from cryptocdc_verifier.window import Partition, Window, partitions_of, subtract
 
 log = logging.getLogger("cryptocdc.verifier")

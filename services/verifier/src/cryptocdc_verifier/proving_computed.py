@@ -18,8 +18,7 @@ from cryptocdc_verifier.firsts import Firsts
 from cryptocdc_verifier.pace import Pace
 from cryptocdc_verifier.proofs import Proof, Proofs
 from cryptocdc_verifier.slices import LENGTHS, MINUTE_MS, cut
-from cryptocdc_verifier.target import Target, VerifyError
-from cryptocdc_verifier.verify import window_of
+from cryptocdc_verifier.target import Target, VerifyError, window_of
 from cryptocdc_verifier.window import END_OF_TIME, Window, subtract
 
 log = logging.getLogger("cryptocdc.verifier")

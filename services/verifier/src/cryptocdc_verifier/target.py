@@ -11,6 +11,7 @@ from cryptocdc_core.feed import CryptoFeed, retention_s
 from cryptocdc_core.names import Names, Source, identity
 from cryptocdc_core.plan import streams_of
 from cryptocdc_core.settings import CassandraSettings, ConnectSettings, KafkaSettings, PostgresSettings
+from cryptocdc_verifier.window import END_OF_TIME, Window
 
 
 class VerifyError(RuntimeError):
@@ -59,3 +60,17 @@ class Target:
     @property
     def postgres_retention_s(self) -> int | None:
         return retention_s(self.feed.spec.retention.postgres)
+
+
+def window_of(target: Target, now: int, start: int | None, end: int | None) -> Window:
+    """Return the window without the time whose rows have expired in Cassandra, or may expire while they are read."""
+    least = start or 0
+    kept_s = target.cassandra_retention_s
+    if kept_s is not None:
+        least = max(least, now - kept_s * 1000 + expiry_margin_ms(kept_s))
+    return Window(least, max(least, END_OF_TIME if end is None else end))
+
+
+def expiry_margin_ms(retention_s: int) -> int:
+    """Return how close to their expiry rows are excluded on both sides: they may expire between two readings."""
+    return min(3_600_000, max(10_000, retention_s * 1000 // 20))

@@ -22,8 +22,8 @@ from cryptocdc_verifier.explain import explain
 from cryptocdc_verifier.postgres import PostgresSide, Snapshot
 from cryptocdc_verifier.proofs import dropped_days
 from cryptocdc_verifier.report import Report
-from cryptocdc_verifier.target import Target, VerifyError
-from cryptocdc_verifier.window import END_OF_TIME, Partition, Window, segment_of, subtract
+from cryptocdc_verifier.target import Target, VerifyError, window_of
+from cryptocdc_verifier.window import Partition, Window, segment_of, subtract
 
 Say = Callable[[str, int], None]
 """Called with the current step and the number of rows compared so far."""
@@ -118,20 +118,6 @@ def sides(target: Target) -> Iterator[tuple[PostgresSide, CassandraSide]]:
             cassandra.close()
     finally:
         postgres.close()
-
-
-def window_of(target: Target, now: int, start: int | None, end: int | None) -> Window:
-    """Return the window without the time whose rows have expired in Cassandra, or may expire while they are read."""
-    least = start or 0
-    kept_s = target.cassandra_retention_s
-    if kept_s is not None:
-        least = max(least, now - kept_s * 1000 + expiry_margin_ms(kept_s))
-    return Window(least, max(least, END_OF_TIME if end is None else end))
-
-
-def expiry_margin_ms(retention_s: int) -> int:
-    """Return how close to their expiry rows are excluded on both sides: they may expire between two readings."""
-    return min(3_600_000, max(10_000, retention_s * 1000 // 20))
 
 
 def _segments(

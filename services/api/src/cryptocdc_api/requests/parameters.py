@@ -72,6 +72,11 @@ class BarQuery(SymbolQuery):
     ] = None
 
 
+class AnomalyQuery(BarQuery):
+    kind: Literal["price", "volume", "spread", "quote_rate"] = Field("price", description="What is compared.")
+    only: bool = Field(False, description="Leave out the windows of each page that are no anomaly.")
+
+
 def _listed(given: Any) -> Any:
     """Accept names separated by commas, or the parameter several times."""
     texts = given if isinstance(given, list) else [given]

@@ -18,6 +18,7 @@ from cryptocdc_api.reading.paging import Row, page
 from cryptocdc_api.reading.tables import HEATMAP_TABLE, TABLES, Table
 from cryptocdc_api.refusals import Refused
 from cryptocdc_api.requests.parameters import (
+    AnomalyQuery,
     AveragesQuery,
     BarQuery,
     BookQuery,
@@ -31,7 +32,7 @@ from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import answer, described, json_response, paged, span_of
 from cryptocdc_api.shapes import Json, schema, shaper
 from cryptocdc_core.catalogue import NEWEST, by_table
-from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS, VOLATILITY
+from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, BOOK_METRICS, VOLATILITY
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, LIQUIDATIONS, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.times import now_ms
 
@@ -103,6 +104,19 @@ def routes(context: Context) -> APIRouter:
         await context.check_symbol(query.symbol)
         prefix = [query.symbol, context.volatility_length(query.interval)]
         return await answer(context, request, TABLES[VOLATILITY.table], prefix, query, shapes[VOLATILITY.table])
+
+    @serve(ANOMALIES.table)
+    async def anomalies(request: Request, query: Annotated[AnomalyQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        table, prefix = TABLES[ANOMALIES.table], [query.symbol, context.anomaly_length(query.interval), query.kind]
+        if not query.only:
+            return await answer(context, request, table, prefix, query, shapes[table.name])
+        if query.stream:
+            raise Refused("stream", "true", "false: anomalies alone are paged")
+        span = span_of(table, query, context.feed.spec.retention.cassandra, now_ms())
+        rows, following = await page(table, span, query.limit, context.reader.of(table, prefix, span.newest_first))
+        found = ANOMALIES.position("anomaly")
+        return paged(request, table, [shapes[table.name](row) for row in rows if row[found]], following)
 
     @serve(ORDER_BOOK.table, books.FIGURES)
     async def order_book(request: Request, query: Annotated[SymbolQuery, Query()]) -> Response:

@@ -31,6 +31,8 @@ let feed, symbol, series, charted, leave = [], pending = [], drawing = 0;
 const allSeries = () => [...feed.intervals.map((interval) => ({ table: "klines", interval })), ...feed.bars.map((interval) => ({ table: "bars", interval }))];
 const same = (one, other) => one?.table === other?.table && one?.interval === other?.interval;
 
+const KINDS = ["price", "volume", "spread", "quote_rate"];
+
 const has = (table) => feed.streams.includes(table);
 
 function state(name, waitMs) {
@@ -51,6 +53,9 @@ async function history() {
     panels.candles.set(rows, charted === now); // keep the position of a scrolled view
     charted = now;
   });
+  panels.candles.anomalies([], true);
+  if (at && feed.anomalies.includes(at.interval)) for (const kind of KINDS)
+    part("anomalies", "anomalies", { interval: at.interval, kind, only: true, limit: CANDLES }, (rows) => panels.candles.anomalies(rows));
   part("latest_prices", "latest_prices", { from, limit: 1000 }, (rows) => { panels.line.set(rows); if (rows.length) panels.ticker.price(rows[0]); });
   part("recent_trades", "recent_trades", { limit: 60 }, (rows) => panels.trades.add(rows));
   part("crypto_24h_stats", "crypto_24h_stats", {}, (rows) => { if (rows.length) panels.ticker.stats(rows[0]); });
@@ -69,6 +74,8 @@ function draw() {
   pending = [];
   const of = (table) => rows.filter((row) => row.table === table);
   if (series) of(series.table).filter((row) => row.interval === series.interval).forEach((row) => panels.candles.update(row));
+  const compared = of("anomalies").filter((row) => row.interval === series?.interval);
+  if (compared.length) panels.candles.anomalies(compared);
   of("latest_prices").forEach((row) => { panels.ticker.price(row); panels.line.update(row); });
   panels.trades.add(of("recent_trades"), true);
   of("crypto_24h_stats").slice(-1).forEach(panels.ticker.stats);

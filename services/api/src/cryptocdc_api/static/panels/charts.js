@@ -1,6 +1,6 @@
 // Candles with their volume, and the price as a line.
 
-import { AreaSeries, CandlestickSeries, HistogramSeries, createChart } from "../vendor/lightweight-charts.mjs";
+import { AreaSeries, CandlestickSeries, HistogramSeries, createChart, createSeriesMarkers } from "../vendor/lightweight-charts.mjs";
 import { decimal, fixed, places, short } from "../format.js";
 import { colours, onTheme } from "../theme.js";
 
@@ -45,6 +45,8 @@ export function candleChart(element, note, button, open) {
   const volume = made.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
   made.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
   candles.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.22 } });
+  const marks = createSeriesMarkers(candles, []);
+  let found = new Map(); // anomalies, by open time and kind
   let shown = new Map(), last = null, chosen = null, traceable = true, seconds = false, c = {};
   const digits = digitsOf(candles), prices = (row) => [row.open, row.high, row.low, row.close];
 
@@ -55,6 +57,12 @@ export function candleChart(element, note, button, open) {
     made.applyOptions({ timeScale: { secondsVisible: seconds } });
     candles.applyOptions({ upColor: c.up, downColor: c.down, wickUpColor: c.up, wickDownColor: c.down });
     volume.setData([...shown.values()].map(column));
+    mark();
+  };
+  // One mark a candle, however many kinds stand out.
+  const mark = () => {
+    const times = [...new Set([...found.values()].map((row) => row.open_time_ms))].filter((at) => shown.has(at)).sort((a, b) => a - b);
+    marks.setMarkers(times.map((at) => ({ time: at / 1000, position: "aboveBar", shape: "circle", color: c.accent, text: "!" })));
   };
   restyle();
   onTheme(restyle);
@@ -64,7 +72,8 @@ export function candleChart(element, note, button, open) {
     if (!last) { note.textContent = "no candles yet"; return; }
     const row = shown.get(chosen) ?? last, d = digits.get();
     const when = chosen === null ? "" : `${row.open_time.slice(0, 16).replace("T", " ")}  `;
-    note.textContent = `${when}open ${decimal(row.open, d)}  high ${decimal(row.high, d)}  low ${decimal(row.low, d)}  close ${decimal(row.close, d)}  volume ${short(row.volume)}  trades ${short(row.trade_count)}`;
+    const why = [...found.values()].filter((one) => one.open_time_ms === row.open_time_ms).map((one) => `  ! ${one.reason}`).join("");
+    note.textContent = `${when}open ${decimal(row.open, d)}  high ${decimal(row.high, d)}  low ${decimal(row.low, d)}  close ${decimal(row.close, d)}  volume ${short(row.volume)}  trades ${short(row.trade_count)}${why}`;
   }
 
   // null: the newest
@@ -107,7 +116,18 @@ export function candleChart(element, note, button, open) {
       digits.see(ordered.slice(-50).flatMap(prices));
       candles.setData(ordered.map(bar));
       volume.setData(ordered.map(column));
+      mark();
       if (!keepView) made.timeScale().setVisibleLogicalRange({ from: ordered.length - element.clientWidth / 10, to: ordered.length + 2 });
+      tell();
+    },
+    // Rows of the table anomalies. A corrected window may take one back.
+    anomalies(rows, replace = false) {
+      if (replace) found = new Map();
+      for (const row of rows) {
+        const key = `${row.open_time_ms} ${row.kind}`;
+        if (row.anomaly) found.set(key, row); else found.delete(key);
+      }
+      mark();
       tell();
     },
     update(row) {
