@@ -272,6 +272,9 @@ EDITS = {
     "analytics.volatility": Edit(
         {"analytics": {"volatility": ["1m"]}}, CONSUMER | API | ANALYZER, _computes("realized_volatility")
     ),
+    "analytics.anomalies": Edit(
+        {"analytics": {"anomalies": ["1m"]}}, CONSUMER | API | ANALYZER, _computes("anomalies")
+    ),
     "scaling.analyzers": Edit({"scaling": {"analyzers": 2}}, NOBODY, _runs("analyzer", 2)),
     "analytics no more": Edit({"analytics": None}, CONSUMER | API | ANALYZER, _runs("analyzer", 0)),
     "streams.crypto24hStats given up": Edit(

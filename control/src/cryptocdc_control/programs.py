@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptocdc_control.sink import consumers_of, engine_of, spark_jobs_of
-from cryptocdc_core.alerts import price_source
+from cryptocdc_core.alerts import price_tables
 from cryptocdc_core.feed import CryptoFeed
 from cryptocdc_core.plan import Plan
 
@@ -55,9 +55,13 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
         "alerter": Workload(
             1 if plan.alerts else 0,
             [
-                [alert.model_dump(mode="json") for alert in plan.alerts],
+                # Without these fields where they mean nothing, so that an upgrade restarts no program.
+                [
+                    alert.model_dump(mode="json", exclude=None if alert.anomaly else {"anomaly", "kind"})
+                    for alert in plan.alerts
+                ],
                 webhook.model_dump() if webhook is not None else None,
-                price_source(spec.streams.tables)[0].table,
+                *price_tables(plan.alerts, spec.streams.tables),
             ]
             if plan.alerts
             else [],

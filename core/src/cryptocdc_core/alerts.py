@@ -1,4 +1,4 @@
-"""Market alerts in a feed: a symbol and exactly one condition on its price."""
+"""Market alerts in a feed: a symbol and exactly one condition, on its price or that it stands out from its past."""
 
 from __future__ import annotations
 
@@ -37,8 +37,11 @@ PRICES: dict[str, tuple[Stream, str]] = {
 }
 """The streams with prices and their price columns, by table. Alerts use the first that the feed captures."""
 
-Condition = Literal["dropPercent", "risePercent", "volatilityPercent", "above", "below"]
-CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+PriceCondition = Literal["dropPercent", "risePercent", "volatilityPercent", "above", "below"]
+Condition = PriceCondition | Literal["anomaly"]
+CONDITIONS: tuple[Condition, ...] = (*get_args(PriceCondition), "anomaly")
+Kind = Literal["price", "volume", "spread", "quote_rate"]
+OF_BOOKS: tuple[Kind, ...] = ("spread", "quote_rate")
 
 
 def _as_written(value: Any) -> Any:
@@ -73,7 +76,7 @@ Price = Annotated[
 
 
 class Alert(FeedModel):
-    """A symbol and exactly one condition on its price."""
+    """A symbol and exactly one condition."""
 
     symbol: Symbol
     """The captured symbol whose price is watched. With `symbols.top` this can't be validated beforehand: if no price
@@ -91,6 +94,12 @@ class Alert(FeedModel):
     """True while the price is above this one, in the quote asset."""
     below: Price | None = None
     """True while the price is below this one, in the quote asset."""
+    anomaly: bool | None = None
+    """`true`: true while a window stands out from the symbol's recent past. It fires with an anomaly, and resolves with
+    the next window of the same kind and length that is none. Requires `analytics.anomalies`."""
+    kind: Kind | None = None
+    """The kind of anomaly to watch: `price`, `volume`, `spread` or `quote_rate`; by default all. Accepted with
+    `anomaly` only."""
 
     @field_validator("window")
     @classmethod
@@ -104,12 +113,16 @@ class Alert(FeedModel):
         conditions = [name for name in CONDITIONS if name in given]
         if len(conditions) > 1 or cls.lacks(given, CONDITIONS):
             yield (), f"exactly one of {', '.join(CONDITIONS)} is accepted"
+        elif given.get("anomaly") is False:
+            yield ("anomaly",), "true is accepted"
+        elif given.get("kind") is not None and conditions != ["anomaly"]:
+            yield ("kind",), "accepted with anomaly only"
         elif conditions and looks_back(conditions[0]) != ("window" in given):
             need = "needs" if looks_back(conditions[0]) else "has no"
             if need == "has no" or cls.lacks(given, ("window",)):
                 yield (), f"{conditions[0]} {need} window; accepted: window with {', '.join(LOOKING_BACK)} only"
 
-    def _thresholds(self) -> list[tuple[Condition, Decimal | None]]:
+    def _thresholds(self) -> list[tuple[PriceCondition, Decimal | None]]:
         return [
             ("dropPercent", self.drop_percent), ("risePercent", self.rise_percent),
             ("volatilityPercent", self.volatility_percent), ("above", self.above), ("below", self.below),
@@ -117,11 +130,15 @@ class Alert(FeedModel):
 
     @property
     def condition(self) -> Condition:
+        return next((name for name, value in self._thresholds() if value is not None), "anomaly")
+
+    @property
+    def price_condition(self) -> PriceCondition:
         return next(name for name, value in self._thresholds() if value is not None)
 
     @property
     def threshold(self) -> Decimal:
-        """In percent or in the quote asset, depending on the condition."""
+        """In percent or in the quote asset, depending on the condition, which is on the price."""
         return next(value for _, value in self._thresholds() if value is not None)
 
     @property
@@ -132,11 +149,13 @@ class Alert(FeedModel):
     @property
     def id(self) -> str:
         """The alert in one word, "ETHUSDT/dropPercent/5/1h": one with another threshold is another alert."""
+        if self.anomaly:
+            return "/".join([self.symbol, "anomaly", *filter(None, [self.kind])])
         parts = [self.symbol, self.condition, number_text(self.threshold), *filter(None, [self.window])]
         return "/".join(parts)
 
 
-LOOKING_BACK: tuple[Condition, ...] = ("dropPercent", "risePercent", "volatilityPercent")
+LOOKING_BACK: tuple[PriceCondition, ...] = ("dropPercent", "risePercent", "volatilityPercent")
 
 
 def looks_back(condition: Condition) -> bool:
@@ -173,18 +192,27 @@ def valid_alerts(given: object) -> dict[int, Alert]:
 
 
 def misplaced(
-    alerts: Mapping[int, Alert], names: Sequence[object] | None, streams: Sequence[str], kept: object
+    alerts: Mapping[int, Alert], names: Sequence[object] | None, streams: Sequence[str], kept: object, analytics: object
 ) -> Iterator[Broken]:
     """Yield the rules that alerts break in the context of their feed, though each is valid on its own.
 
-    `names`: the feed's symbols if it names them; `streams`: the captured ones; `kept`: its retention in Kafka.
+    `names`: the feed's symbols if it names them; `streams`: the captured ones; `kept`: its retention in Kafka;
+    `analytics`: what it computes.
     """
-    if alerts and streams and not any(stream.name in streams for stream, _ in PRICES.values()):
+    priced_alerts = [alert for alert in alerts.values() if not alert.anomaly]
+    if priced_alerts and streams and not any(stream.name in streams for stream, _ in PRICES.values()):
         priced = ", ".join(stream.name for stream, _ in PRICES.values())
-        yield ("alerts",), f"{len(alerts)} given, but the feed has no stream with prices; one of {priced} is required"
+        yield (
+            ("alerts",),
+            f"{len(priced_alerts)} given, but the feed has no stream with prices; one of {priced} is required",
+        )
     for at, alert in alerts.items():
         if names is not None and alert.symbol not in names:
             yield ("alerts", at, "symbol"), "is not captured; one of spec.symbols.names is accepted"
+        if alert.anomaly and not _given(analytics, "anomalies"):
+            yield ("alerts", at, "anomaly"), "accepted only with analytics.anomalies, which finds them"
+        elif alert.kind in OF_BOOKS and not _given(analytics, "bookMetrics"):
+            yield ("alerts", at, "kind"), "accepted only with analytics.bookMetrics, from which it is computed"
         with suppress(ValueError, TypeError):  # an invalid retention, or `keep`
             if alert.window_ms > durations.seconds(str(kept)) * 1000:
                 yield (
@@ -193,6 +221,15 @@ def misplaced(
                 )
 
 
+def _given(analytics: object, field: str) -> bool:
+    return isinstance(analytics, Mapping) and bool(analytics.get(field))
+
+
 def price_source(tables: Sequence[str]) -> tuple[Stream, str]:
     """Return the stream whose changes the alerts watch, and its price column. `tables` are those the feed captures."""
     return next(found for table, found in PRICES.items() if table in tables)
+
+
+def price_tables(alerts: Sequence[Alert], tables: Sequence[str]) -> list[str]:
+    """Return the table whose prices the alerts watch; none if they watch only anomalies."""
+    return [] if all(alert.anomaly for alert in alerts) else [price_source(tables)[0].table]

@@ -74,17 +74,18 @@ class Analytics(FeedModel):
         None, min_length=1, max_length=MOST_BARS, json_schema_extra={"uniqueItems": True}
     )
     """Lengths of the bars whose price change and volume to compare with the symbol's own recent past, into the table
-    `anomalies`: each is one of `bars`, and at most 5m. With `bookMetrics` the spread and the rate of order books as well."""
+    `anomalies`: each is one of `bars`, and at most 5m. With `bookMetrics` the spread and the rate of order books as
+    well."""
 
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
         if cls.lacks(given, ("bars", "volatility")) and given.get("bookMetrics", False) is False:
             yield (), "one or more of bars, volatility and bookMetrics is accepted"
         anomalies, bars = given.get("anomalies"), given.get("bars")
-        if isinstance(anomalies, list) and isinstance(bars, list | None):
-            if others := [str(length) for length in anomalies if length not in (bars or ())]:
-                accepted = ", ".join(map(str, bars or ())) or "none, as bars is not given"
-                yield ("anomalies",), f"{', '.join(others)}: accepted are lengths of bars: {accepted}"
+        both = isinstance(anomalies, list) and isinstance(bars, list | None)
+        if others := [str(length) for length in anomalies or () if length not in (bars or ())] if both else []:
+            accepted = ", ".join(map(str, bars or ())) or "none, as bars is not given"
+            yield ("anomalies",), f"{', '.join(others)}: accepted are lengths of bars: {accepted}"
         for field in ("bars", "volatility", "anomalies"):
             listed = given.get(field)
             texts = listed if isinstance(listed, list) else []

@@ -300,7 +300,8 @@ class Spec(FeedModel):
         streams = given.get("streams")
         captured = [name for name in STREAMS if _field(streams, name) is not None]
         kept = _field(given.get("retention"), "kafka") or Retentions().kafka
-        yield from misplaced(alerts, names if isinstance(names, list) else None, captured, kept)
+        given_names = names if isinstance(names, list) else None
+        yield from misplaced(alerts, given_names, captured, kept, given.get("analytics"))
         yield from without_source(given.get("analytics"), captured)
 
     @property

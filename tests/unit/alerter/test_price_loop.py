@@ -20,7 +20,7 @@ def test_a_symbol_that_never_gets_a_price_has_an_aging_timestamp() -> None:
     metrics = AlerterMetrics("0")
     nothing: Any = None
     PriceLoop(
-        nothing, "majors.majors.latest_prices", [alert(symbol="DOGEUSDT", above=1)], nothing, nothing, lambda _: None,
+        nothing, {"majors.majors.latest_prices": nothing}, [alert(symbol="DOGEUSDT", above=1)], nothing, lambda _: None,
         ("majors", "exchange"), metrics, Health(60), lambda: True, lambda: BEGAN_MS,
     )  # fmt: skip
     shown = metrics.registry.get_sample_value("cryptocdc_alerter_evaluated_timestamp_seconds", {"symbol": "DOGEUSDT"})
@@ -56,7 +56,7 @@ def test_an_idle_alerter_is_healthy_only_as_a_group_member(kafka: Kafka, member:
     health = Health(60, lambda: now[0])
     nothing: Any = None
     price_loop = PriceLoop(
-        kafka, "majors.majors.latest_prices", [], nothing, nothing, lambda _: None, ("majors", "exchange"),
+        kafka, {"majors.majors.latest_prices": nothing}, [], nothing, lambda _: None, ("majors", "exchange"),
         AlerterMetrics("0"), health, lambda: member,
     )  # fmt: skip
     now[0] = 61.0

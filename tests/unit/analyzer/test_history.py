@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
 from types import SimpleNamespace
+from typing import Any
 
 from cryptocdc_analyzer.anomalies import Facts, rows
 from cryptocdc_analyzer.history import History
@@ -58,7 +59,7 @@ def load(history, stored):
 
 def played(known, history, stored):
     """Put windows in the order given, load what is wanted, and return the newest version of each row."""
-    made = {}
+    made: dict[tuple[int, str], dict[str, Any]] = {}
     for open_ms, one in known:
         history.put(*OF, open_ms, one)
         load(history, stored)
@@ -86,6 +87,26 @@ def test_a_restart_reads_what_it_needs_and_computes_the_same():
         whole = expected(known)
         # The row of the last window before the restart may not have been written.
         assert made == {key: whole[key] for key in whole if key[0] >= at(restart - 1)}
+
+
+def test_the_window_before_a_restart_is_compared_although_many_windows_are_read_at_once():
+    known = windows(2 * RUN_WINDOWS)
+    items = list(known.items())
+    for since_ms in (at(100) - FUTURE_TOLERANCE_MS, at(50 * RUN_WINDOWS)):
+        history = History({"1s": LENGTH_MS}, since_ms)
+        for open_ms, one in items[100:]:
+            history.put(*OF, open_ms, one)
+        load(history, known)
+        assert min(open_ms for open_ms, _ in computed(history)) == at(99)
+
+
+def test_the_window_before_a_restart_is_compared_although_it_was_hours_ago():
+    recent = RecentBooks({"5s": 5_000}, START_MS)
+    recent.add(book(7_200_000))
+    early = [book(0), book(5_000)]
+    for _ in recent.load(Stored(*early)):
+        pass
+    assert [open_ms for open_ms, _ in newest(recent, *early)] == [5_000, 5_000]
 
 
 def test_what_kafka_still_has_is_computed_again_long_before_the_present():

@@ -57,6 +57,7 @@ def test_the_page_loads_nothing_external_and_builds_no_markup_from_data() -> Non
 def test_the_feed_endpoint_describes_what_can_be_shown() -> None:
     assert Api(streams=["klines"]).get("/feed").json() == {
         "feed": "majors", "exchange": "simulated", "source": "simulated", "simulated": True, "streams": ["klines"],
-        "intervals": ["1m", "1h"], "bars": [], "anomalies": [], "version": version("cryptocdc-api"), "completeness": {"klines": "ids"},
+        "intervals": ["1m", "1h"], "bars": [], "anomalies": [],
+        "version": version("cryptocdc-api"), "completeness": {"klines": "ids"},
         "sink_engine": "consumer",
     }  # fmt: skip

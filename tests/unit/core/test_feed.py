@@ -45,6 +45,8 @@ def anomalies(lengths, **analytics):
     return document(streams={"recentTrades": {}, "orderBook": {}}, analytics={"anomalies": lengths, **analytics})
 
 
+COMPARED = {"streams": {"recentTrades": {}}, "analytics": {"bars": ["5s"], "anomalies": ["5s"]}}
+
 BAD = [
     # document, field, value shown, what is accepted
     (MINIMAL | {"apiVersion": "v1"}, "apiVersion", "'v1'", "cryptocdc.io/v1alpha1"),
@@ -131,6 +133,15 @@ BAD = [
     (document(suspend="no"), "spec.suspend", "'no'", "boolean"),
     (document(deletionPolicy="Drop"), "spec.deletionPolicy", "'Drop'", "'Retain' or 'Delete'"),
     (alerts({"window": "1h", "dropPercent": 5, "symbol": "XRPUSDT"}), "spec.alerts[0].symbol", "'XRPUSDT'", "one of"),
+    (alerts({"anomaly": True}), "spec.alerts[0].anomaly", "True", "accepted only with analytics.anomalies"),
+    (alerts({"anomaly": False}), "spec.alerts[0].anomaly", "False", "true is accepted"),
+    (alerts({"anomaly": True, "kind": "prices"}), "spec.alerts[0].kind", "'prices'", "'price', 'volume', 'spread' or"),
+    (alerts({"above": 1, "kind": "price"}), "spec.alerts[0].kind", "'price'", "accepted with anomaly only"),
+    (alerts({"anomaly": True, "above": 1}), "spec.alerts[0]", "anomaly", "exactly one of dropPercent"),
+    (
+        alerts({"anomaly": True, "kind": "spread"}, **COMPARED), "spec.alerts[0].kind", "'spread'",
+        "accepted only with analytics.bookMetrics",
+    ),
     (alerts({"window": "1h", "risePercnt": 5}), "spec.alerts[0].risePercnt", "no such field", "risePercent?"),
     (alerts({"window": "1h"}), "spec.alerts[0]", "'1h'", "exactly one of dropPercent, risePercent"),
     (alerts({"above": 5, "below": 5}), "spec.alerts[0]", "'above': 5", "exactly one of dropPercent, risePercent"),
@@ -329,6 +340,16 @@ def test_an_alert_id_contains_its_condition_with_exact_numbers():
     ]  # fmt: skip
     assert (drop.condition, drop.threshold, drop.window_ms) == ("dropPercent", Decimal("2.5"), 3_600_000)
     assert (above.threshold, above.window_ms) == (Decimal("0.00001234"), 0)
+
+
+def test_an_alert_on_anomalies_needs_no_prices():
+    books = {
+        "streams": {"recentTrades": {}, "orderBook": {}},
+        "analytics": COMPARED["analytics"] | {"bookMetrics": True},
+    }
+    given = alerts({"anomaly": True}, {"anomaly": True, "kind": "quote_rate"}, **books)
+    assert [alert.id for alert in parse(given).spec.alerts] == ["ETHUSDT/anomaly", "ETHUSDT/anomaly/quote_rate"]
+    assert [alert.condition for alert in parse(given).spec.alerts] == ["anomaly", "anomaly"]
 
 
 def test_alerts_watch_the_most_frequent_captured_price():

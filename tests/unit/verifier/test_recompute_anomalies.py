@@ -2,14 +2,15 @@
 
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 from cryptocdc_analyzer import anomalies, recent
-from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS
+from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS, RUN_WINDOWS
 from cryptocdc_verifier.canonical import NULL, ordered
 from cryptocdc_verifier.recompute_anomalies import ANOMALIES, facts, lines_of
 
 LENGTH_MS = 5_000
-REACH_MS = anomalies.RUN_WINDOWS * LENGTH_MS
+REACH_MS = RUN_WINDOWS * LENGTH_MS
 START_MS = 1_790_000_000_000 // REACH_MS * REACH_MS
 OF = "BTCUSDT", "5s"
 
@@ -21,7 +22,7 @@ def line(stream, row):
     return "\t".join(text(row[column.name]) for column in ordered(stream)).encode()
 
 
-def bar(random, at):
+def bar(random: Random, at: int) -> dict[str, Any]:
     """Return a bar with a change, and a volume that is a hundredfold now and then."""
     price = random.choice(["100", "99.5", "0.00010", "64000.10"])
     close = format(Decimal(price) * Decimal(random.randrange(9_900, 10_101)) / 10_000, "f")
@@ -47,8 +48,8 @@ def test_both_computations_of_bars_agree_to_the_digit():
             (
                 one["open_time"],
                 anomalies.facts_of_bar(
-                    *(Decimal(one[name]) for name in ("open", "close", "volume")),
-                    one["trade_count"], one["event_time"], one["received_at"],
+                    Decimal(one["open"]), Decimal(one["close"]), Decimal(one["volume"]), one["trade_count"],
+                    one["event_time"], one["received_at"],
                 ),
             )
             for one in bars
@@ -60,13 +61,13 @@ def test_both_computations_of_bars_agree_to_the_digit():
 
 def test_both_computations_of_order_books_agree_to_the_digit():
     random = Random(8)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for place in range(600):
         at = START_MS + place * 1_000
         if random.random() < 0.2:
             continue
         spread = random.choice([None, "0.10", "0.2", "0.30", "7.00"] if place > 500 else ["0.10", "0.11"])
-        given = {
+        given: dict[str, Any] = {
             "symbol": OF[0], "bucket_time": at, "spread": spread, "event_time": at + random.randrange(1_000),
             "received_at": at + 1_001, "version": at * 1000 + random.randrange(1_000_000),
         }  # fmt: skip

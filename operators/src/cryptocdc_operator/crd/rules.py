@@ -24,7 +24,7 @@ _ENDS = " || ".join(f"self.metadata.name.endsWith('{end}')" for end in feed.RESE
 _UNITS = ", ".join(f"'{unit}': {seconds}" for unit, seconds in durations.UNITS_S.items())
 _STREAMS = [field.alias or name for name, field in feed.Streams.model_fields.items()]
 _TRADES = ("spec", "streams", "recentTrades", "kind")
-_CONDITIONS = get_args(alerts.Condition)
+_CONDITIONS = alerts.CONDITIONS
 _GIVEN = " + ".join(f"(has(self.{condition}) ? 1 : 0)" for condition in _CONDITIONS)
 _LOOKING_BACK = " || ".join(f"has(self.{condition})" for condition in alerts.LOOKING_BACK)
 _PRICES = [stream.name for stream, _ in alerts.PRICES.values()]
@@ -126,7 +126,12 @@ RULES = (
         "10s to 1d is accepted",
     ),
     # The API server compares a whole number with the integer part of a bound: 0 would not be below 0.01.
-    *(Rule(("spec", "alerts", "[]", condition), "self > 0.0", "more than 0 is accepted") for condition in _CONDITIONS),
+    *(
+        Rule(("spec", "alerts", "[]", condition), "self > 0.0", "more than 0 is accepted")
+        for condition in get_args(alerts.PriceCondition)
+    ),
+    Rule(("spec", "alerts", "[]", "anomaly"), "self", "true is accepted"),
+    Rule(("spec", "alerts", "[]"), "!has(self.kind) || has(self.anomaly)", "kind: accepted with anomaly only"),
     Rule(("spec", "alerts", "[]"), f"{_GIVEN} == 1", f"exactly one of {', '.join(_CONDITIONS)} is accepted"),
     Rule(
         ("spec", "alerts", "[]"),
@@ -135,8 +140,20 @@ RULES = (
     ),
     Rule(
         ("spec",),
-        f"size(self.alerts) == 0 || {' || '.join(f'has(self.streams.{stream})' for stream in _PRICES)}",
+        "self.alerts.all(alert, has(alert.anomaly)) || "
+        + " || ".join(f"has(self.streams.{stream})" for stream in _PRICES),
         f"alerts: accepted only with one of the streams {', '.join(_PRICES)}",
+    ),
+    Rule(
+        ("spec",),
+        "!self.alerts.exists(alert, has(alert.anomaly)) || (has(self.analytics) && has(self.analytics.anomalies))",
+        "alerts: anomaly is accepted only with analytics.anomalies, which finds them",
+    ),
+    Rule(
+        ("spec",),
+        f"!self.alerts.exists(alert, has(alert.kind) && alert.kind in {list(alerts.OF_BOOKS)!r})"
+        " || (has(self.analytics) && self.analytics.bookMetrics)",
+        "alerts: spread and quote_rate are accepted only with analytics.bookMetrics",
     ),
     Rule(
         ("spec",),

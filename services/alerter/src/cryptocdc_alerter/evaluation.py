@@ -10,11 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cryptocdc_alerter.watch import Watch
 from cryptocdc_alerter.window import Extremes, Point
 from cryptocdc_core.alerts import Alert
+
+
+class Found(Protocol):
+    """The window that caused a transition of an alert on anomalies."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def interval(self) -> str: ...
+    @property
+    def open_ms(self) -> int: ...
+    @property
+    def reason(self) -> str | None: ...
 
 
 class Position(NamedTuple):
@@ -33,6 +46,8 @@ class Known:
     firing: bool
     position: Position | None = None
     since_ms: int | None = None
+    window: tuple[str, str, int] | None = None
+    """Of an alert on anomalies: kind, interval and open time of the window that caused the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,7 @@ class Transition:
     """When it fired."""
     compared: tuple[Point, Decimal] | None
     """The result of `Watch.compared`."""
+    found: Found | None = None
 
 
 @dataclass
@@ -98,7 +114,7 @@ class Evaluation:
         turned = []
         for watched in state.alerts:
             watch, known = watched.watch, watched.known
-            if _evaluated_before(known, position) or not watch.update(state.newest.price):
+            if evaluated_before(known, position) or not watch.update(state.newest.price):
                 continue
             since_ms = state.newest.at_ms
             if not watch.firing and known.since_ms is not None:
@@ -133,7 +149,7 @@ class Evaluation:
         return state
 
 
-def _evaluated_before(known: Known, position: Position) -> bool:
+def evaluated_before(known: Known, position: Position) -> bool:
     """Return whether this price, or a later one, has already been evaluated for the alert."""
     then = known.position
     return then is not None and then[:2] == position[:2] and then.offset >= position.offset

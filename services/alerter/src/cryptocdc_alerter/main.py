@@ -11,12 +11,14 @@ from confluent_kafka import Consumer, KafkaException
 from cryptocdc_adapters.kafka import group_config
 from cryptocdc_adapters.membership import Membership
 from cryptocdc_adapters.serving import Health, serve_or_exit
+from cryptocdc_alerter.anomalies import Anomalies
 from cryptocdc_alerter.ledger import Ledger
 from cryptocdc_alerter.price_loop import PriceLoop
 from cryptocdc_alerter.reading import Prices
 from cryptocdc_alerter.webhook import Webhook
 from cryptocdc_core import feed as feeds
 from cryptocdc_core import logs
+from cryptocdc_core.catalogue.computed import ANOMALIES
 from cryptocdc_core.exits import Exit, refusing_bad_input, stop_event
 from cryptocdc_core.feed import CryptoFeed, FeedError
 from cryptocdc_core.metrics import AlerterMetrics
@@ -60,18 +62,21 @@ def _price_loop(
     health: Health,
 ) -> PriceLoop:
     names = Names(identity(feed.name, settings.source))
-    prices = Prices(feed)
-    topic = names.change_topic(prices.stream.table)
-    log.info("%d alerts on the prices of %s", len(feed.spec.alerts), topic)
+    topics: dict[str, Prices | Anomalies] = {}
+    if not all(alert.anomaly for alert in feed.spec.alerts):
+        prices = Prices(feed)
+        topics[names.change_topic(prices.stream.table)] = prices
+    if any(alert.anomaly for alert in feed.spec.alerts):
+        topics[names.change_topic(ANOMALIES.table)] = Anomalies()
+    log.info("%d alerts on %s", len(feed.spec.alerts), ", ".join(topics))
     membership = Membership(names.alerter_group)
     health.ready_when(membership.obstacle)
     metrics.group_member.set_function(lambda: membership.member)
     configured = group_config(kafka, names.alerter_group, queued_max_messages_kbytes=16_384) | membership.settings
     return PriceLoop(
         Consumer(configured, logger=log),
-        topic,
+        topics,
         feed.spec.alerts,
-        prices,
         Ledger(kafka, names.alerts_topic),
         (lambda _: None) if webhook is None else webhook.enqueue,
         (names.fid, settings.source),

@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from cryptocdc_adapters.offsets import Partition
 from cryptocdc_adapters.serving import Health
-from cryptocdc_alerter.evaluation import Evaluation, Position
+from cryptocdc_alerter.anomalies import Anomalies, AnomalyEvaluation, Compared
+from cryptocdc_alerter.evaluation import Evaluation, Position, Transition
 from cryptocdc_alerter.ledger import Ledger
 from cryptocdc_alerter.reading import Prices
 from cryptocdc_alerter.records import FIRING, Record, known_of, record_of, removed
@@ -37,15 +39,17 @@ SLACK_MS = 60_000
 """A record's timestamp is when Connect sent it, later than the exchange's event unless their clocks disagree."""
 
 
+Topics = Mapping[str, Prices | Anomalies]
+
+
 class PriceLoop:
     """`consumer` is confluent_kafka's Consumer, not yet subscribed, with automatic commits off."""
 
     def __init__(
         self,
         consumer: Any,
-        topic: str,
+        topics: Topics,
         alerts: Sequence[Alert],
-        prices: Prices,
         ledger: Ledger,
         notify: Callable[[Record], None],
         feed: tuple[str, Source],
@@ -54,12 +58,11 @@ class PriceLoop:
         member: Callable[[], bool],
         wall_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """`notify` is called with each acknowledged record, and must not block; `feed`: the identity and its source;
-        `member` returns whether `consumer` is in its group."""
+        """`topics`: what decodes the records of each; `notify` is called with each acknowledged record, and must not
+        block; `feed`: the identity and its source; `member` returns whether `consumer` is in its group."""
         self._consumer = consumer
-        self._topic = topic
+        self._topics = topics
         self._alerts = {alert.id: alert for alert in alerts}
-        self._prices = prices
         self._ledger = ledger
         self._notify = notify
         self._feed = feed
@@ -67,12 +70,13 @@ class PriceLoop:
         self._health = health
         self._member = member
         self._wall_ms = wall_ms
-        self._evaluation = Evaluation(alerts)
-        self._resume: dict[int, int] = {}
+        self._evaluation = Evaluation([alert for alert in alerts if not alert.anomaly])
+        self._anomalies = AnomalyEvaluation([alert for alert in alerts if alert.anomaly])
+        self._resume: dict[Partition, int] = {}
         """By partition, the first offset that was not evaluated before."""
-        self._done: dict[int, tuple[int, int]] = {}
+        self._done: dict[Partition, tuple[int, int]] = {}
         """By partition, the next offset, and the timestamp of the record before it, in milliseconds."""
-        self._committed: dict[int, tuple[int, int]] = {}
+        self._committed: dict[Partition, tuple[int, int]] = {}
         self._commit_at = self._ask_at = 0.0
         self._stop = threading.Event()
         for alert in alerts:
@@ -83,7 +87,7 @@ class PriceLoop:
         """Run until `stop`. Raises KafkaException if a partition can't be taken over: a restart tries again."""
         self._stop = stop
         self._consumer.subscribe(
-            [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            list(self._topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )  # fmt: skip
         try:
             while not stop.is_set():
@@ -113,35 +117,41 @@ class PriceLoop:
             self._commit(wait=False)
 
     def _take(self, message: Any) -> bool:
-        partition, offset = message.partition(), message.offset()
-        fresh = offset >= self._resume.get(partition, 0)
+        at, offset, recorded_ms = (message.topic(), message.partition()), message.offset(), message.timestamp()[1]
+        fresh = offset >= self._resume.get(at, 0)
         try:
-            found = self._prices.read(message.value())
+            found = self._topics[at[0]].read(message.value())
         except Undecodable:
             # The consumer makes it a dead letter.
             self._metrics.undecodable.inc()
             found = None
-        if found is not None and self._evaluation.watches(found[0]):
+        position = Position(*at, offset)
+        if isinstance(found, Compared):
+            if fresh and self._anomalies.watches(found.symbol):
+                turned = self._anomalies.evaluate(found, position, recorded_ms)
+                if not self._turn(turned, found.symbol, found.close_ms):
+                    return False
+        elif found is not None and self._evaluation.watches(found[0]):
             symbol, point = found
-            position = Position(self._topic, partition, offset)
             if not fresh:
                 self._evaluation.fill(symbol, point, position)
                 self._metrics.filled.inc()
-            elif not self._evaluate(symbol, point, position):
+            elif not self._turn(self._evaluation.evaluate(symbol, point, position), symbol, point.at_ms):
                 return False
+            else:
+                self._metrics.prices.inc()
         if fresh:
-            self._done[partition] = offset + 1, message.timestamp()[1]
+            self._done[at] = offset + 1, recorded_ms
         return True
 
-    def _evaluate(self, symbol: str, point: Any, position: Position) -> bool:
+    def _turn(self, turned: Iterable[Transition], symbol: str, at_ms: int) -> bool:
+        """Record what has fired or resolved at a price or a window of `at_ms`; False if stopped before."""
         fid, source = self._feed
-        for turned in self._evaluation.evaluate(symbol, point, position):
-            record = record_of(turned, fid, source, self._wall_ms())
-            if not self._record(record):
+        for transition in turned:
+            if not self._record(record_of(transition, fid, source, self._wall_ms())):
                 return False
-            self._metrics.event_seconds.observe(max(0.0, (self._wall_ms() - turned.point.at_ms) / 1000))
-        self._metrics.prices.inc()
-        self._metrics.evaluated.labels(symbol).set(point.at_ms / 1000)
+            self._metrics.event_seconds.observe(max(0.0, (self._wall_ms() - transition.point.at_ms) / 1000))
+        self._metrics.evaluated.labels(symbol).set(at_ms / 1000)
         return True
 
     def _record(self, record: Record) -> bool:
@@ -159,7 +169,9 @@ class PriceLoop:
             return
         last = self._ledger.read()
         self._clear(last)
-        self._evaluation.restore({alert: known_of(record) for alert, record in last.items()})
+        known = {alert: known_of(record) for alert, record in last.items()}
+        self._evaluation.restore(known)
+        self._anomalies.restore(known)
         consumer.incremental_assign(self._starts(consumer, partitions))
         for alert in self._alerts.values():
             record = last.get(alert.id)
@@ -185,16 +197,16 @@ class PriceLoop:
             if at.offset >= 0:
                 resume = min(max(at.offset, low), high)  # a recreated topic begins at 0
                 recorded_ms = int(at.metadata) if (at.metadata or "").isdigit() else recorded_ms
-            self._resume[at.partition] = resume
-            self._done[at.partition] = resume, recorded_ms
+            self._resume[at.topic, at.partition] = resume
+            self._done[at.topic, at.partition] = resume, recorded_ms
             wanted_ms = recorded_ms - self._evaluation.longest_ms - SLACK_MS
-            times.append(TopicPartition(self._topic, at.partition, max(0, wanted_ms)))
+            times.append(TopicPartition(at.topic, at.partition, max(0, wanted_ms)))
         starts = []
         for found in consumer.offsets_for_times(times, timeout=TIMEOUT_S):
-            resume = self._resume[found.partition]
+            resume = self._resume[found.topic, found.partition]
             start = min(found.offset, resume) if found.offset >= 0 else resume
-            starts.append(TopicPartition(self._topic, found.partition, start))
-            log.info("partition %d: reading from offset %d, evaluating from %d", found.partition, start, resume)
+            starts.append(TopicPartition(found.topic, found.partition, start))
+            log.info("%s [%d]: reading from offset %d, evaluating from %d", found.topic, found.partition, start, resume)
         return starts
 
     def _revoked(self, consumer: Any, partitions: list[TopicPartition]) -> None:
@@ -209,9 +221,10 @@ class PriceLoop:
 
     def _forget(self, partitions: list[TopicPartition]) -> None:
         for at in partitions:
-            self._evaluation.remove(at.partition)
+            if isinstance(self._topics[at.topic], Prices):
+                self._evaluation.remove(at.partition)
             for kept in (self._resume, self._done, self._committed):
-                kept.pop(at.partition, None)
+                kept.pop((at.topic, at.partition), None)
         if not self._resume:
             self._metrics.firing.clear()
 
@@ -219,7 +232,7 @@ class PriceLoop:
         new = {p: at for p, at in self._done.items() if self._committed.get(p) != at}
         if not new:
             return
-        offsets = [TopicPartition(self._topic, p, offset, str(ms)) for p, (offset, ms) in new.items()]
+        offsets = [TopicPartition(*at, offset, str(ms)) for at, (offset, ms) in new.items()]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=not wait)
         except KafkaException as error:
@@ -234,7 +247,7 @@ class PriceLoop:
             return
         self._ask_at = time.monotonic() + ASK_EVERY_S
         try:
-            self._consumer.list_topics(self._topic, timeout=TIMEOUT_S)
+            self._consumer.list_topics(next(iter(self._topics)), timeout=TIMEOUT_S)
         except KafkaException as error:
             log.warning("Kafka: %s", error)
             return

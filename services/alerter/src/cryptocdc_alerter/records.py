@@ -29,6 +29,16 @@ class Read(msgspec.Struct, frozen=True):
     offset: int
 
 
+class Anomaly(msgspec.Struct, frozen=True):
+    """The window of the table anomalies that caused the state, and why it stands out; null where it does not."""
+
+    kind: str
+    interval: str
+    open_time: str
+    open_time_ms: int
+    reason: str | None
+
+
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """An alert that has fired or resolved."""
 
@@ -41,9 +51,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     condition: str
     threshold: str
     price: str
-    """In the quote asset."""
+    """In the quote asset; of an alert on anomalies the window's value."""
     at: str
-    """The price's own time."""
+    """The price's own time; of an alert on anomalies the end of the window."""
     at_ms: int
     since: str
     """When it fired."""
@@ -56,10 +66,11 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """From `compared_with` to the price; for volatilityPercent to the window's highest. Rounded to four decimals."""
     reason: str | None = None
     """Why it resolved, if not at a price."""
+    anomaly: Anomaly | None = None
 
 
 def record_of(turned: Transition, feed: str, source: Source, now_ms: int) -> Record:
-    alert, compared = turned.alert, turned.compared
+    alert, compared, found = turned.alert, turned.compared, turned.found
     return Record(
         id=alert.id,
         feed=feed,
@@ -67,7 +78,7 @@ def record_of(turned: Transition, feed: str, source: Source, now_ms: int) -> Rec
         state=FIRING if turned.firing else RESOLVED,
         symbol=alert.symbol,
         condition=alert.condition,
-        threshold=number_text(alert.threshold),
+        threshold="true" if alert.anomaly else number_text(alert.threshold),
         window=alert.window,
         price=format(turned.point.price, "f"),
         at=iso(turned.point.at_ms),
@@ -80,6 +91,9 @@ def record_of(turned: Transition, feed: str, source: Source, now_ms: int) -> Rec
         if compared is None
         else Compared(format(compared[0].price, "f"), iso(compared[0].at_ms), compared[0].at_ms),
         change_percent=None if compared is None else format(compared[1], "f"),
+        anomaly=None
+        if found is None
+        else Anomaly(found.kind, found.interval, iso(found.open_ms), found.open_ms, found.reason),
     )
 
 
@@ -89,8 +103,9 @@ def removed(record: Record, now_ms: int) -> Record:
 
 
 def known_of(record: Record) -> Known:
-    read = record.read
-    return Known(record.state == FIRING, Position(read.topic, read.partition, read.offset), record.since_ms)
+    read, found = record.read, record.anomaly
+    window = None if found is None else (found.kind, found.interval, found.open_time_ms)
+    return Known(record.state == FIRING, Position(read.topic, read.partition, read.offset), record.since_ms, window)
 
 
 encode = msgspec.json.Encoder().encode

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from cryptocdc_alerter.window import Extremes, Point
-from cryptocdc_core.alerts import Alert, Condition
+from cryptocdc_core.alerts import Alert, PriceCondition
 
 EASED = {
     "dropPercent": Decimal("0.9"), "risePercent": Decimal("0.9"), "volatilityPercent": Decimal("0.9"),
@@ -23,7 +23,7 @@ _EXACT = Context(prec=200)
 _SHOWN = Decimal("0.0001")
 
 
-def holds(condition: Condition, threshold: Decimal, price: Decimal, window: Extremes | None) -> bool:
+def holds(condition: PriceCondition, threshold: Decimal, price: Decimal, window: Extremes | None) -> bool:
     """Return whether the condition is true at `price`, the newest. `window` is needed for those that look back."""
     if condition == "above":
         return price > threshold
@@ -35,7 +35,7 @@ def holds(condition: Condition, threshold: Decimal, price: Decimal, window: Extr
     return moved >= _EXACT.multiply(threshold, start.price)
 
 
-def _compared(condition: Condition, price: Decimal, window: Extremes) -> tuple[Point, Decimal]:
+def _compared(condition: PriceCondition, price: Decimal, window: Extremes) -> tuple[Point, Decimal]:
     """Return the start and the end price of the change that the condition is about."""
     if condition == "dropPercent":
         return window.highest, price
@@ -51,12 +51,12 @@ class Watch:
         self.alert = alert
         self.firing = firing
         self.window = window
-        self._eased = _EXACT.multiply(alert.threshold, EASED[alert.condition])
+        self._eased = _EXACT.multiply(alert.threshold, EASED[alert.price_condition])
 
     def update(self, price: Decimal) -> bool:
         """Evaluate the condition at the newest price, and return whether the alert has fired or resolved."""
         threshold = self._eased if self.firing else self.alert.threshold
-        before, self.firing = self.firing, holds(self.alert.condition, threshold, price, self.window)
+        before, self.firing = self.firing, holds(self.alert.price_condition, threshold, price, self.window)
         return self.firing != before
 
     def compared(self, price: Decimal) -> tuple[Point, Decimal] | None:
@@ -64,6 +64,6 @@ class Watch:
         for `above` and `below`."""
         if self.window is None:
             return None
-        start, end = _compared(self.alert.condition, price, self.window)
+        start, end = _compared(self.alert.price_condition, price, self.window)
         percent = _EXACT.divide(_EXACT.multiply(end - start.price, 100), start.price)
         return start, percent.quantize(_SHOWN, ROUND_HALF_EVEN)

@@ -104,7 +104,8 @@ def _compared(detector: Any, kind: str, value: Decimal | None, learned: float | 
         side = "above" if learned > mean else "below"
         row["anomaly"] = True
         row["reason"] = (
-            f"{LABELS[kind]} {shown} is {text(score)} standard deviations {side} {expected}, the mean of {count} windows"
+            f"{LABELS[kind]} {shown} is {text(score)} standard deviations {side} {expected},"
+            f" the mean of {count} windows"
         )
     return row
 

@@ -7,7 +7,7 @@ known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -89,6 +89,12 @@ class History:
             found += [Past(symbol, interval, *_reach(start, length)) for start in sorted(starts)]
         return found
 
+    def unpreceded(self, past: Past, stored: Iterable[int]) -> bool:
+        """Return whether no window is known before the first that this program has, given the open times of the stored
+        windows of the first range that is loaded."""
+        track = self._tracks[past.symbol, past.interval]
+        return not track.loaded and min(stored, default=past.end_ms) >= min(track.windows)
+
     def load(self, past: Past, stored: Mapping[int, Facts]) -> None:
         """Add the stored windows of a `wanted` range; the fuller of two versions of a window counts."""
         track, length = self._tracks[past.symbol, past.interval], self._lengths[past.interval]
@@ -98,7 +104,8 @@ class History:
                 windows[at] = facts
         if not track.loaded:
             # Its row may be missing: whoever read its last trade may have been killed before the next window began.
-            track.changed.update(sorted(at for at in windows if at < track.newest)[-1:])
+            first = min(track.windows)
+            track.changed.update(sorted(at for at in windows if at < first)[-1:])
             track.loaded = True
         track.unread = {at for at in track.unread if not past.start_ms <= at < past.end_ms}
         reaches = past.end_ms >= self._known_from or (

@@ -20,6 +20,10 @@ Read = Callable[[Stream, Past], Iterator[list[Any]]]
 """Yields the stored rows of a range, a page at a time."""
 
 
+SEARCHED_MS = 86_400_000
+"""How long before a program's first window the one before it is searched for."""
+
+
 class Recent(Protocol):
     def add(self, row: Mapping[str, Any]) -> None:
         """Add a row of the table that is compared, as it is sent to Kafka."""
@@ -55,13 +59,28 @@ class _Compared:
             for page in read(self.stream, past):
                 found += page
                 yield
-            self._history.load(past, self._facts(past, found))
+            stored = self._facts(past, found)
+            unpreceded = self._history.unpreceded(past, stored)
+            self._history.load(past, stored)
+            if unpreceded:
+                yield from self._load_before(read, past)
+
+    def _load_before(self, read: Read, past: Past) -> Iterator[None]:
+        """Add the last stored window of the day before `past`: its row may be missing."""
+        before = past._replace(start_ms=past.start_ms - SEARCHED_MS, end_ms=past.start_ms)
+        found: list[Any] = []
+        for page in read(self.stream, before):
+            found += page
+            yield
+        if stored := self._facts(before, found):
+            last = max(stored)
+            self._history.put(past.symbol, past.interval, last, stored[last])
 
     def take(self) -> Iterator[dict[str, Any]]:
         for run in self._history.take():
             yield from rows((run.symbol, run.interval), run.length_ms, run.windows, run.wanted)
 
-    def _facts(self, past: Past, stored: list[Any]) -> dict[int, Facts]:
+    def _facts(self, past: Past, stored: list[Any], /) -> dict[int, Facts]:
         raise NotImplementedError
 
 
@@ -74,7 +93,7 @@ class RecentBars(_Compared):
             facts = facts_of_bar(opened, closed, volume, row["trade_count"], row["event_time"], row["received_at"])
             self._history.put(row["symbol"], row["interval"], row["open_time"], facts)
 
-    def _facts(self, past: Past, stored: list[Any]) -> dict[int, Facts]:
+    def _facts(self, _past: Past, stored: list[Any], /) -> dict[int, Facts]:
         return {
             millis(row.open_time): facts_of_bar(
                 row.open, row.close, row.volume, row.trade_count, millis(row.event_time), millis(row.received_at)
@@ -136,7 +155,7 @@ class RecentBooks(_Compared):
             del windows[open_ms]
             self._left[of] = max(self._left.get(of, 0), open_ms + length)
 
-    def _facts(self, past: Past, stored: list[Any]) -> dict[int, Facts]:
+    def _facts(self, past: Past, stored: list[Any], /) -> dict[int, Facts]:
         length, windows = self._lengths[past.interval], self._windows.get((past.symbol, past.interval), {})
         found: dict[int, _Window] = {}
         for row in stored:

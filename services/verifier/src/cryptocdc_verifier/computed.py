@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.times import now_ms
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import TableResult
-from cryptocdc_core.times import now_ms
 from cryptocdc_verifier.computed_anomalies import AnomaliesComparison
 from cryptocdc_verifier.computed_books import BooksComparison
 from cryptocdc_verifier.computed_windows import WindowsComparison
