@@ -343,10 +343,8 @@ def test_an_alert_id_contains_its_condition_with_exact_numbers():
 
 
 def test_an_alert_on_anomalies_needs_no_prices():
-    books = {
-        "streams": {"recentTrades": {}, "orderBook": {}},
-        "analytics": COMPARED["analytics"] | {"bookMetrics": True},
-    }
+    analytics = {"bars": ["5s"], "anomalies": ["5s"], "bookMetrics": True}
+    books = {"streams": {"recentTrades": {}, "orderBook": {}}, "analytics": analytics}
     given = alerts({"anomaly": True}, {"anomaly": True, "kind": "quote_rate"}, **books)
     assert [alert.id for alert in parse(given).spec.alerts] == ["ETHUSDT/anomaly", "ETHUSDT/anomaly/quote_rate"]
     assert [alert.condition for alert in parse(given).spec.alerts] == ["anomaly", "anomaly"]
