@@ -70,6 +70,7 @@ def cassandra_settings(cassandra: CassandraSettings, store: Path | None = None) 
     """Return Spark's settings, with those of its Cassandra connector. `store`: where to make its trust store."""
     settings = {
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         # The aggregates of a batch are a few rows.
         "spark.sql.shuffle.partitions": "1",
