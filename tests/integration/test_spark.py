@@ -154,7 +154,7 @@ def test_rows_updates_deletes_nulls_ttls_and_dead_letters_are_those_of_the_consu
 
     wait_for("the last row", lambda: house.trade_ids() == {1, 2, 3, 5, 6}, 120)
     rows = {row.trade_id: row for row in house.rows("recent_trades")}
-    assert (rows[1].audit.op, rows[5].audit.op) == ("r", "c")
+    assert {rows[n].audit.op for n in (1, 2, 5, 6)} == {"c"}
     assert str(rows[5].price) == "0.35130000"
     assert (str(rows[3].price), rows[3].audit.op) == ("7.700", "u")
     hops = (rows[5].received_at, *rows[5].audit[2:])
