@@ -92,12 +92,16 @@ def test_a_restart_reads_what_it_needs_and_computes_the_same():
 def test_the_window_before_a_restart_is_compared_although_many_windows_are_read_at_once():
     known = windows(2 * RUN_WINDOWS)
     items = list(known.items())
-    for since_ms in (at(100) - FUTURE_TOLERANCE_MS, at(50 * RUN_WINDOWS)):
-        history = History({"1s": LENGTH_MS}, since_ms)
-        for open_ms, one in items[100:]:
-            history.put(*OF, open_ms, one)
-        load(history, known)
-        assert min(open_ms for open_ms, _ in computed(history)) == at(99)
+    whole = expected(known)
+    for restart in (100, RUN_WINDOWS):  # also with the first window of a run
+        for since_ms in (at(restart) - FUTURE_TOLERANCE_MS, at(50 * RUN_WINDOWS)):
+            history = History({"1s": LENGTH_MS}, since_ms)
+            for open_ms, one in items[restart:]:
+                history.put(*OF, open_ms, one)
+            made: dict[tuple[int, str], dict[str, Any]] = {}
+            while load(history, known):
+                made |= computed(history)
+            assert made == {key: row for key, row in whole.items() if key[0] >= at(restart - 1)}
 
 
 def test_the_window_before_a_restart_is_compared_although_it_was_hours_ago():

@@ -115,7 +115,8 @@ class History:
         if reaches:
             track.complete_from = min(past.start_ms, track.complete_from or past.start_ms)
             return
-        changed = {at for at in track.changed if past.start_ms <= at < past.end_ms}
+        # Of other runs not everything is here that their rows, or those of their followers, are made of.
+        changed = {at for at in track.changed if _reach(run_start(at, length), length)[0] == past.start_ms}
         self._compare(past.symbol, past.interval, windows, changed, max(windows, default=-1))
         track.changed -= changed
         self._prune(track, length)
