@@ -90,10 +90,10 @@ def test_a_restart_reads_what_it_needs_and_computes_the_same():
 
 
 def test_the_window_before_a_restart_is_compared_although_many_windows_are_read_at_once():
-    known = windows(2 * RUN_WINDOWS)
+    known = windows(3 * RUN_WINDOWS)
     items = list(known.items())
     whole = expected(known)
-    for restart in (100, RUN_WINDOWS):  # also with the first window of a run
+    for restart in (100, 2 * RUN_WINDOWS):  # also with the first window of a run
         for since_ms in (at(restart) - FUTURE_TOLERANCE_MS, at(50 * RUN_WINDOWS)):
             history = History({"1s": LENGTH_MS}, since_ms)
             for open_ms, one in items[restart:]:
@@ -135,6 +135,22 @@ def test_a_window_that_is_corrected_late_corrects_those_that_are_compared_with_i
         assert made == whole
     # Corrected ones are in the past of those after them.
     assert [made[at(place), "volume"]["anomaly"] for place in (70, 200, 250)] == [False, True, False]
+
+
+def test_a_late_window_that_is_the_first_after_a_restart_corrects_the_windows_after_it():
+    known = windows(3 * RUN_WINDOWS)
+    known[at(3)] = facts(50, "5000")
+    history = History({"1s": LENGTH_MS}, at(50 * RUN_WINDOWS))
+    history.put(*OF, at(3), known[at(3)])
+    made: dict[tuple[int, str], dict[str, Any]] = {}
+    while load(history, known):
+        made |= computed(history)
+    history.put(*OF, at(3 * RUN_WINDOWS), facts(1))
+    while load(history, known):
+        made |= computed(history)
+    whole = expected(known)
+    corrected = {key: row for key, row in whole.items() if at(3) <= key[0] < at(2 * RUN_WINDOWS)}
+    assert {key: made.get(key) for key in corrected} == corrected
 
 
 def test_a_window_with_fewer_trades_than_is_known_changes_nothing():

@@ -112,12 +112,17 @@ class History:
             track.complete_from is not None and past.end_ms >= track.complete_from
         )
         track.windows |= windows
+        # A stored window after the newest is the newest: it is over once a later one is known.
+        newest = max(windows, default=-1)
+        if newest > track.newest:
+            track.changed.add(track.newest)
+            track.newest = newest
         if reaches:
             track.complete_from = min(past.start_ms, track.complete_from or past.start_ms)
             return
         # Of other runs not everything is here that their rows, or those of their followers, are made of.
         changed = {at for at in track.changed if _reach(run_start(at, length), length)[0] == past.start_ms}
-        self._compare(past.symbol, past.interval, windows, changed, max(windows, default=-1))
+        self._compare(past.symbol, past.interval, windows, changed, track.newest)
         track.changed -= changed
         self._prune(track, length)
 

@@ -204,6 +204,8 @@ class AnalyzerLoop:
         wanted = self._wanted()
         sources = {self._trades_topic: BARS.table, self._books_topic: BOOK_METRICS.table}
         ends = {}
+        if wanted:
+            self._producer.flush(FLUSH_S)
         try:
             for topic, number in wanted:
                 at = TopicPartition(self._names.change_topic(sources[topic]), number)
