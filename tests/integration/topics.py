@@ -66,5 +66,6 @@ def committed(settings: KafkaSettings, group: str, topic: str, partition: int) -
 
 def add_partitions(settings: KafkaSettings, topic: str, partitions: int) -> None:
     """Let the topic have so many partitions."""
-    for future in AdminClient(client_config(settings)).create_partitions([NewPartitions(topic, partitions)]).values():
+    admin = AdminClient(client_config(settings))  # its requests end with it
+    for future in admin.create_partitions([NewPartitions(topic, partitions)]).values():
         future.result(TIMEOUT_S)
