@@ -285,7 +285,8 @@ def test_plan_shows_everything_and_creates_nothing(
     assert plan["topics"]["planned_sim.planned_sim.klines"]["partitions"] == 6
     assert plan["connector"]["slot.name"] == "planned_sim_slot"
     assert any("CREATE TABLE" in statement for statement in plan["cassandra"])
-    assert plan["programs"] == {"producer": 1, "consumer": 1, "verifier": 1, "api": 1, "alerter": 0, "analyzer": 0}
+    running = {"producer": 1, "consumer": 1, "verifier": 1, "api": 1}
+    assert plan["programs"] == {**running, "spark": 0, "alerter": 0, "analyzer": 0}
     for password in ("CRYPTOCDC_POSTGRES_PASSWORD", "CRYPTOCDC_REPLICATION_PASSWORD"):
         assert servers_password(password, command) not in answer.out
     assert (schemas(servers), keyspaces(servers), topics(servers)) == before
