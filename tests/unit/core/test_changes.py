@@ -39,7 +39,7 @@ def decimal_schema(field, scale):
 OURS = decode(LATEST_PRICES, PRICE | META)
 
 
-def test_our_own_shape():
+def test_the_flat_record_of_our_connector_is_decoded():
     assert {name: value for name, value in (PRICE | META).items() if name != "__deleted"} == OURS
 
 

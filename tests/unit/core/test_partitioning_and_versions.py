@@ -26,9 +26,8 @@ def test_murmur2_equals_kafkas(key, signed):
 
 
 @given(st.text("ABCXYZ019_.-", min_size=1, max_size=20), st.integers(1, 96))
-def test_the_partition_of_a_symbol_is_in_range_and_stable(symbol, partitions):
+def test_the_partition_of_a_symbol_is_in_range(symbol, partitions):
     assert 0 <= partition_of(symbol, partitions) < partitions
-    assert partition_of(symbol, partitions) == partition_of(symbol, partitions)
 
 
 times = st.integers(0, 2**42)

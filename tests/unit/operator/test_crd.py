@@ -97,10 +97,6 @@ def test_an_invalid_feed_is_refused_by_model_and_crd(name):
     assert FEEDS.problems(BAD_HERE[name])
 
 
-def test_there_are_more_than_thirty_invalid_feeds():
-    assert len(BAD_HERE) > 30
-
-
 def leaves(value, path=()):
     yield path
     if isinstance(value, dict):
