@@ -14,15 +14,12 @@ from cryptocdc_core.alerts import Alert, AlertWebhook, misplaced, valid_alerts
 from cryptocdc_core.analytics import Analytics, without_source
 from cryptocdc_core.catalogue import COMPUTED, STREAMS, Stream
 from cryptocdc_core.exits import BadInput
-from cryptocdc_core.feed_base import REFERENCE, Asset, Broken, Duration, FeedModel, Symbol, duplicates
+from cryptocdc_core.feed_base import REFERENCE, Asset, Broken, FeedModel, Symbol, are_duplicated, duplicates
 from cryptocdc_core.feed_problems import problem, shown
+from cryptocdc_core.feed_streams import Streams
 
 API_VERSION = "cryptocdc.io/v1alpha1"
 
-KlineInterval = Literal[
-    "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"
-]
-Transport = Literal["websocket", "rest"]
 Retention = Annotated[str, Field(pattern=rf"^keep$|{durations.PATTERN}", json_schema_extra={"maxLength": 7})]
 
 MOST_TTL_S = 3650 * 86_400
@@ -98,122 +95,9 @@ class Symbols(FeedModel):
     @classmethod
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
         if twice := duplicates(given.get("names")):
-            yield ("names",), f"{_is_duplicated(twice)}; each symbol is accepted once"
+            yield ("names",), f"{are_duplicated(twice)}; each symbol is accepted once"
         if ("names" in given and "top" in given) or cls.lacks(given, ("names", "top")):
             yield (), "exactly one of names and top is accepted"
-
-
-class RecentTrades(FeedModel):
-    """Every trade, into the table `recent_trades`."""
-
-    source: Transport = "websocket"
-    """The API to use."""
-    kind: Literal["aggregate", "trade"] = "aggregate"
-    """Trades aggregated by taker order, or raw trades. Can't be changed later: their ids must not be mixed."""
-    period: Duration = "5s"
-    """Interval between two requests, with `source: rest`."""
-
-
-class Klines(FeedModel):
-    """Candles, into the table `klines`."""
-
-    source: Transport = "websocket"
-    """The API to use."""
-    intervals: list[KlineInterval] = Field(
-        default=["1m"], min_length=1, max_length=16, json_schema_extra={"uniqueItems": True}
-    )
-    """The lengths of the candles, each once."""
-    period: Duration = "10s"
-    """Interval between two requests, with `source: rest`."""
-
-    @classmethod
-    def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
-        if twice := duplicates(given.get("intervals")):
-            yield ("intervals",), f"{_is_duplicated(twice)}; each interval is accepted once"
-
-
-class Crypto24hStats(FeedModel):
-    """Statistics of the last 24 hours, into the table `crypto_24h_stats`."""
-
-    source: Transport = "rest"
-    """The API to use."""
-    period: Duration = "60s"
-    """Interval between two requests, with `source: rest`."""
-
-
-class LatestPrices(FeedModel):
-    """Last prices, into the table `latest_prices`."""
-
-    source: Transport = "websocket"
-    """The API to use."""
-    period: Duration = "5s"
-    """Interval between two requests, with `source: rest`."""
-
-
-class OrderBook(FeedModel):
-    """The best levels of the order book, into the table `order_book`."""
-
-    source: Transport = "websocket"
-    """Over WebSocket the book is maintained by the exchange's documented procedure; over REST it is requested every
-    `interval`."""
-    depth: Literal[5, 10, 20, 50, 100] = 20
-    """Number of best levels per side in a row."""
-    interval: Literal["1s", "2s", "5s", "10s", "30s", "1m", "5m"] = "1s"
-    """One row per interval in which the book changed."""
-
-
-class BestQuotes(FeedModel):
-    """The best bid and ask, into the table `best_quotes`."""
-
-    interval: Literal["100ms", "200ms", "500ms", "1s", "2s", "5s", "10s"] = "1s"
-    """One row per interval in which the best bid or ask changed: the last one."""
-
-
-class MarkPrices(FeedModel):
-    """Mark price, index price and funding of perpetual contracts, into the table `mark_prices`."""
-
-    interval: Literal["1s", "3s", "10s", "1m"] = "1s"
-    """One row per interval in which the exchange sent one: the last one."""
-
-
-class OpenInterest(FeedModel):
-    """Open positions in perpetual contracts, into the table `open_interest`."""
-
-    period: Duration = "30s"
-    """Interval between two requests for each symbol."""
-
-
-class Liquidations(FeedModel):
-    """Positions that the exchange closed, into the table `liquidations`."""
-
-
-class Streams(FeedModel):
-    """What to capture of each symbol: at least one stream. One without settings is written `klines: {}`."""
-
-    recent_trades: RecentTrades | None = Field(None, alias="recentTrades")
-    klines: Klines | None = None
-    crypto_24h_stats: Crypto24hStats | None = Field(None, alias="crypto24hStats")
-    latest_prices: LatestPrices | None = Field(None, alias="latestPrices")
-    order_book: OrderBook | None = Field(None, alias="orderBook")
-    best_quotes: BestQuotes | None = Field(None, alias="bestQuotes")
-    mark_prices: MarkPrices | None = Field(None, alias="markPrices")
-    open_interest: OpenInterest | None = Field(None, alias="openInterest")
-    liquidations: Liquidations | None = None
-
-    @classmethod
-    def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
-        names = [field.alias or name for name, field in _stream_fields()]
-        if cls.lacks(given, names):
-            yield (), f"at least one of {', '.join(names)} is accepted"
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """Return the tables of the feed's streams; a stream's field has the name of its table."""
-        return tuple(name for name, _ in _stream_fields() if getattr(self, name) is not None)
-
-
-def _stream_fields() -> list[tuple[str, Any]]:
-    return list(Streams.model_fields.items())
 
 
 class Retentions(FeedModel):
@@ -293,7 +177,7 @@ class Spec(FeedModel):
     def broken_rules(cls, given: dict[str, Any]) -> Iterator[Broken]:
         alerts = valid_alerts(given.get("alerts"))
         if twice := duplicates([alert.id for alert in alerts.values()]):
-            yield ("alerts",), f"{_is_duplicated(twice)}; each alert is accepted once"
+            yield ("alerts",), f"{are_duplicated(twice)}; each alert is accepted once"
         if given.get("transform") is not None and _field(given.get("sink"), "engine") in ("spark", "connect"):
             yield ("transform",), "accepted with sink.engine: consumer, since only consumers run Python transforms"
         names = _field(given.get("symbols"), "names")
@@ -360,10 +244,6 @@ def parse(document: object) -> CryptoFeed:
         return CryptoFeed.model_validate({key: value for key, value in document.items() if key != "status"})
     except ValidationError as error:
         raise FeedError([problem(detail, CryptoFeed) for detail in error.errors()]) from None
-
-
-def _is_duplicated(values: list[str]) -> str:
-    return f"{', '.join(values)} {'is' if len(values) == 1 else 'are'} duplicated"
 
 
 def _field(given: object, name: str) -> object:

@@ -100,3 +100,7 @@ def duplicates(values: object) -> list[str]:
     """Return the strings that occur more than once in a list, sorted; none if `values` is not a list."""
     texts = [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
     return sorted({text for text in texts if texts.count(text) > 1})
+
+
+def are_duplicated(values: list[str]) -> str:
+    return f"{', '.join(values)} {'is' if len(values) == 1 else 'are'} duplicated"

@@ -6,7 +6,8 @@ import pytest
 
 from cryptocdc_core import durations
 from cryptocdc_core.catalogue import DERIVED, NEWEST, STREAMS, Bucket, by_table
-from cryptocdc_core.feed import BestQuotes, KlineInterval, MarkPrices, OrderBook, Symbols
+from cryptocdc_core.feed import Symbols
+from cryptocdc_core.feed_streams import BestQuotes, KlineInterval, MarkPrices, OrderBook
 from cryptocdc_core.heatmap import BINS, SLOT_MS
 
 LIMIT = 100_000_000

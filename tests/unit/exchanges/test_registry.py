@@ -11,7 +11,8 @@ from tests.unit.core.feeds import feed
 
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_core.feed import FeedError, Spec, Streams
+from cryptocdc_core.feed import FeedError, Spec
+from cryptocdc_core.feed_streams import Streams
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_exchanges.registry import VENUES, always_listed, check, simulated, venue_of
 

@@ -14,7 +14,7 @@ from tests.unit.core.feeds import feed
 
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, MARK_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.exits import BadInput
-from cryptocdc_core.feed import BestQuotes, MarkPrices, Streams
+from cryptocdc_core.feed_streams import BestQuotes, MarkPrices, Streams
 from cryptocdc_core.hops import Sent, Stored, Trail, Values, Written
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.trace.commands import chosen_stream, parsed_key

@@ -19,7 +19,7 @@ from cryptocdc_core.catalogue.streams import (
     ORDER_BOOK,
     RECENT_TRADES,
 )
-from cryptocdc_core.feed import KlineInterval
+from cryptocdc_core.feed_streams import KlineInterval
 from cryptocdc_exchanges.binance_usdm import channels, frames, limits, markets, order_book, requests
 from cryptocdc_exchanges.port import Hosts, Offer, Proof, Refill, Simulated, Venue
 

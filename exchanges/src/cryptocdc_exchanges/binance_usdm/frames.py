@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, CRYPTO_24H_STATS, LIQUIDATIONS, MARK_PRICES, ORDER_BOOK
-from cryptocdc_core.feed import Streams
+from cryptocdc_core.feed_streams import Streams
 from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, LiquidationsRow, MarkPricesRow
 from cryptocdc_core.versions import version
 from cryptocdc_exchanges.binance.frames import AggregateTrade, Kline, MiniTicker, Shutdown, best_quote, decoding

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from cryptocdc_core.catalogue.streams import RECENT_TRADES, STREAMS
-from cryptocdc_core.feed import Streams
+from cryptocdc_core.feed_streams import Streams
 from cryptocdc_core.rows import OpenInterestRow
 from cryptocdc_exchanges.port.channels import Channels
 from cryptocdc_exchanges.port.frames import Frames

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from cryptocdc_core import alerts, analytics, durations, feed
+from cryptocdc_core.feed_streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ _RESERVED = ", ".join(f"'{name}'" for name in feed.RESERVED)
 _STARTS = " || ".join(f"self.metadata.name.startsWith('{start}')" for start in feed.RESERVED_STARTS)
 _ENDS = " || ".join(f"self.metadata.name.endsWith('{end}')" for end in feed.RESERVED_ENDS)
 _UNITS = ", ".join(f"'{unit}': {seconds}" for unit, seconds in durations.UNITS_S.items())
-_STREAMS = [field.alias or name for name, field in feed.Streams.model_fields.items()]
+_STREAMS = [field.alias or name for name, field in Streams.model_fields.items()]
 _TRADES = ("spec", "streams", "recentTrades", "kind")
 _CONDITIONS = alerts.CONDITIONS
 _GIVEN = " + ".join(f"(has(self.{condition}) ? 1 : 0)" for condition in _CONDITIONS)

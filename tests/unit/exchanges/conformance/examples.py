@@ -13,7 +13,8 @@ import pytest
 
 from cryptocdc_core import feed as feeds
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_core.feed import CryptoFeed, Streams
+from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed_streams import Streams
 from cryptocdc_core.resolve import MarketState
 from cryptocdc_core.rows import Row
 from cryptocdc_exchanges.port import Answer, BookSnapshot, BookUpdate, Control, Offer, Refusal, Request, SlowDown, Venue

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from cryptocdc_core import analytics, durations, symbols, times
-from cryptocdc_core.feed import KlineInterval
+from cryptocdc_core.feed_streams import KlineInterval
 
 MOST_ROWS = 1000
 MOST_TRENDS = 50
