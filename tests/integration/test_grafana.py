@@ -24,7 +24,7 @@ from prometheus_client import start_http_server
 
 from cryptocdc_adapters import cassandra, postgres
 from cryptocdc_core.catalogue import COMPUTED, Stream
-from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, VOLATILITY
+from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, KINDS, VOLATILITY
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
 from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_local.platform import Platform, PlatformSettings
@@ -45,7 +45,10 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 GAINER, GONE = "GAINUSDT", "GONEUSDT"
 """Of two statistics that are put in: whether a captured symbol gains is the market's affair, and none has left."""
 STREAMS_ASKED = ALL_STREAMS | {"klines": {"source": "websocket", "intervals": ["1m", "1h"]}}
-ANALYTICS = {"bars": ["1m"], "volatility": ["1m"], "bookMetrics": True, "anomalies": ["1m"]}
+COMPARED = "1s"
+"""After half a minute its windows have enough of a past for a score."""
+COMPARING = {title for title, _ in grafana.of_tables("market-cassandra", [ANOMALIES.table])}
+ANALYTICS = {"bars": ["1m", COMPARED], "volatility": ["1m"], "bookMetrics": True, "anomalies": [COMPARED]}
 SCRAPED_S, SERVERS_S = 1, 5  # reading a server's MXBeans takes longer than a program's metrics
 OPERATIONS = ("pipeline", "programs", "connect", "kafka", "postgresql", "cassandra")
 SERVER_OF = {"connect": "connect", "kafka": "kafka", "postgresql": "postgres", "cassandra": "cassandra"}
@@ -64,6 +67,7 @@ def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
     ):
         wait_for("the API", lambda: healthy(run.address))
         wait_for("a row of every stream", lambda: all(rows_of(run, s) for s in [*CAPTURED, *COMPUTED.values()]), 180)
+        wait_for("a score of every kind", lambda: all(has_score(run, kind) for kind in KINDS), 120)
         wait_for("a heatmap", lambda: ask(run.address, "/heatmap", symbol="BTCUSDT").json(), 60)
         for symbol, age_ms in ((GAINER, 0), (GONE, 25 * 3_600_000)):
             at = int(time.time() * 1000) - age_ms
@@ -77,15 +81,22 @@ def symbols_in(rows: list[dict[str, Any]]) -> set[str]:
 
 
 def rows_of(it: Run, stream: Stream) -> bool:
-    interval = {KLINES: "1h", BARS: "1m", VOLATILITY: "1m", ANOMALIES: "1m"}.get(stream)
+    interval = {KLINES: "1h", BARS: "1m", VOLATILITY: "1m", ANOMALIES: COMPARED}.get(stream)
     more = {} if interval is None else {"interval": interval}
     return all(ask(it.address, f"/{stream.table}", symbol=symbol, limit=1, **more).json() for symbol in SYMBOLS)
 
 
+def has_score(it: Run, kind: str) -> bool:
+    found = ask(it.address, f"/{ANOMALIES.table}", symbol="BTCUSDT", interval=COMPARED, kind=kind, limit=1).json()
+    return bool(found) and found[0]["score"] is not None
+
+
 @pytest.fixture
-def chosen(it: Run) -> grafana.Chosen:
+def chosen(it: Run, request: pytest.FixtureRequest) -> grafana.Chosen:
+    title = getattr(request.node, "callspec", None) and request.node.callspec.params.get("title")
     now = int(time.time() * 1000)
-    return grafana.Chosen(it.plan.names.fid, "BTCUSDT", SYMBOLS, "1m", now - 3_600_000, now)
+    interval = COMPARED if title in COMPARING else "1m"
+    return grafana.Chosen(it.plan.names.fid, "BTCUSDT", SYMBOLS, interval, now - 3_600_000, now)
 
 
 def numbers_of(title: str, names: list[str], rows: list[tuple[Any, ...]]) -> None:

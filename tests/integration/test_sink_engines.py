@@ -11,6 +11,7 @@ import yaml
 from cryptocdc_adapters.connect import Connect
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
+from cryptocdc_local.sink import checkpoint
 from tests.integration import topics
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import Document, Starter, feed_document
@@ -81,7 +82,7 @@ def test_switching_the_sink_engine_twice_with_kills_ends_equal(
 
 
 def test_a_feed_changes_from_consumers_to_spark_to_connect_and_back_under_load_and_stays_equal(
-    start: Starter, command_environment: dict[str, str], tmp_path: Path
+    start: Starter, platform: Platform, command_environment: dict[str, str], tmp_path: Path
 ) -> None:
     scaling = {"partitions": 3, "producers": 1, "consumers": 1}
     document = feed_document("sparks", 5, analytics={"bars": ["5s"]}, scaling=scaling)
@@ -123,3 +124,9 @@ def test_a_feed_changes_from_consumers_to_spark_to_connect_and_back_under_load_a
 
     assert_equal(result)
     assert result["tables"]["bars"]["rows"] > 0
+
+    folder = checkpoint(platform, it.plan.names.fid)
+    assert folder.is_dir()
+    deleted = cryptocdc(command_environment, "delete", "-f", file)
+    assert deleted.code == 0, deleted.err
+    assert not folder.exists()

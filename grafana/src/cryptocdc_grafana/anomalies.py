@@ -13,7 +13,7 @@ from cryptocdc_grafana.sources import Cql, Get, Source, Sql
 
 DAYS = 2
 _FIRST, _LAST = (f"(array_agg(price ORDER BY trade_time {way}, trade_id {way}))[1]" for way in ("ASC", "DESC"))
-_TITLES = {"price": "Price change", "volume": "Volume", "spread": "Spread", "quote_rate": "Order books per second"}
+_TITLES = {"price": "Price change", "volume": "Volume", "spread": "Spread", "quote_rate": "Quote rate"}
 _SQL = {
     "price": (RECENT_TRADES, f"{_LAST} / nullif({_FIRST}, 0) - 1"),
     "volume": (RECENT_TRADES, "ln(nullif(sum(quantity), 0))"),
@@ -48,10 +48,12 @@ def _scores(kind: str, title: str) -> MarketPanel:
             [("open_time", "time", TIME), ("score", "score", NUMBER)],
         ),
         Sql(
-            f"SELECT time, (abs(value - avg(value) OVER past) / nullif(stddev(value) OVER past, 0))::float8 AS score"
+            "SELECT time, score FROM (SELECT time,"
+            " (abs(value - avg(value) OVER past) / (stddev(value) OVER past + 1e-9))::float8 AS score"
             f" FROM (SELECT date_bin('$bar'::interval, {stream.time}, TIMESTAMP 'epoch') AS time,"
             f' ({value})::float8 AS value FROM "$feed".{stream.table} WHERE symbol = {SYMBOL}'
-            f" AND $__timeFilter({stream.time}) GROUP BY 1) windows WINDOW past AS {past} ORDER BY 1"
+            f" AND $__timeFilter({stream.time}) GROUP BY 1) windows WINDOW past AS {past}) compared"
+            " WHERE score IS NOT NULL ORDER BY 1"
         ),
-        shaping.by_time("score"), width=6, read={Source.CASSANDRA: f"the last {DAYS} calendar days of the range"},
+        shaping.by_time("score"), width=12, read={Source.CASSANDRA: f"the last {DAYS} calendar days of the range"},
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ from cryptocdc_local.platform import HaltError, Platform, PlatformError, Platfor
 from cryptocdc_local.platform.progress import shown
 from cryptocdc_local.programs import stop_left_over
 from cryptocdc_local.proof import prove
+from cryptocdc_local.sink import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -301,6 +303,7 @@ def delete(feed: Feed, source: Source = None) -> None:
             stop_left_over(platform.settings, applied.fid)
             planned = run.planned_of(applied, servers)
             applier.delete(planned, servers, lambda step: console.print(f"[dim]{step}"), everything=everything)
+            shutil.rmtree(checkpoint(platform, applied.fid), ignore_errors=True)
             _store(platform).delete(applied.fid)
         kept = "its data was removed" if everything else "its data stays in PostgreSQL, Kafka and Cassandra"
         console.print(f"{applied.fid} deleted; {kept}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import requests
 
@@ -92,6 +93,11 @@ class SinkConnector:
         return Connect(self.servers.connect.url)
 
 
+def checkpoint(platform: Platform, fid: str) -> Path:
+    """Return the folder of a feed's Spark checkpoint."""
+    return platform.settings.data / "spark" / fid
+
+
 def spark_environment(platform: Platform, fid: str) -> dict[str, str]:
     """Return the settings of a feed's Spark job; installs Spark if it is missing. Raises PlatformError."""
     parts = platform.setup_spark()
@@ -99,7 +105,7 @@ def spark_environment(platform: Platform, fid: str) -> dict[str, str]:
     return {
         "PYTHONPATH": str(parts.packages),
         "CRYPTOCDC_SPARK_JARS": str(parts.jars),
-        "CRYPTOCDC_CHECKPOINT": str(platform.settings.data / "spark" / fid),
+        "CRYPTOCDC_CHECKPOINT": str(checkpoint(platform, fid)),
         **({"JAVA_HOME": str(java.resolve().parent.parent)} if java is not None else {}),
     }
 
