@@ -36,7 +36,8 @@ from tests.integration.conftest import ALL_STREAMS, feed_document
 from tests.integration.test_consumer import HOUR_MS, SYMBOLS, House, applied, record
 from tests.integration.waiting import wait_for
 
-pytestmark = pytest.mark.platform
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(1500)]
+"""The first one installs Spark, 350 MB."""
 
 
 class Job:
