@@ -64,7 +64,7 @@ screenshots: .venv/.dev setup ## retake the live page's screenshots in Debian's 
 	@$(BIN)/python -m bench.screenshots
 
 .PHONY: soak
-soak: .venv/.dev setup ## 20 symbols for five minutes, again while every part is killed, then each venue with faults; all proven equal
+soak: .venv/.dev setup ## 20 symbols for five minutes, again while every part is killed, then each venue with faults, then Spark among the sink engines; all proven equal
 	@$(BIN)/pytest -m soak -s $(ARGS)
 
 .PHONY: psql

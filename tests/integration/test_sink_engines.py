@@ -81,6 +81,7 @@ def test_switching_the_sink_engine_twice_with_kills_ends_equal(
     assert sink_state(it) is None, "the run has ended, and its connector still runs"
 
 
+@pytest.mark.soak  # some minutes; test_spark.py has the job's own kills
 @pytest.mark.timeout(1500)  # the first test with Spark installs it, 350 MB
 def test_a_feed_changes_from_consumers_to_spark_to_connect_and_back_under_load_and_stays_equal(
     start: Starter, platform: Platform, command_environment: dict[str, str], tmp_path: Path
