@@ -98,7 +98,7 @@ def test_a_feed_changes_from_consumers_to_spark_to_connect_and_back_under_load_a
 
     def more_rows(of: str) -> None:
         before = rows_in_cassandra(it, "recent_trades")
-        wait_for(f"rows by {of}", lambda: rows_in_cassandra(it, "recent_trades") > before + 100, 120)
+        wait_for(f"rows by {of}", lambda: rows_in_cassandra(it, "recent_trades") > before + 100, 300)
 
     def programs(kind: str) -> int:
         return len(it.programs.names(kind))
