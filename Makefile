@@ -10,10 +10,10 @@ FEED ?= examples/feed.yaml
 BIN := .venv/bin
 DOCKER ?= docker
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' core/pyproject.toml)
-IMAGES := operator producer consumer verifier simulator api alerter analyzer spark connect all-in-one
+IMAGES := operator producer consumer verifier simulator api alerter analyzer exporter history spark connect all-in-one
 # Setting up has its own time limits, separate from the tests'. Its progress is shown.
 E2E := .venv/bin/pytest tests/e2e -v -s -o timeout_func_only=true --durations 0 --durations-min 5
-PACKAGES := core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer sinks/spark operators local grafana
+PACKAGES := core control exchanges adapters services/producer services/consumer services/verifier services/exporter services/simulator services/api services/alerter services/analyzer services/history sinks/spark operators local grafana
 
 # pip's hundreds of lines, reduced to one for each package.
 SHORTEN = sed -u -n -E 's/^Collecting ([^ ;]+).*/  \1/p; s/^(Successfully installed).*/  \1/p; /^(ERROR|error)/p'
@@ -38,10 +38,10 @@ clean: stop ## stop, then remove data, logs and passwords; downloads and .venv s
 setup: .venv/.packages ## install what is missing: Python packages, Java, the servers' programs
 	@$(BIN)/cryptocdc setup
 
-# Unit tests need neither Java nor a server.
+# Unit tests need neither Java nor a server. All tests run in two workers: one has the servers, the other the unit tests.
 .PHONY: test
 test: .venv/.dev $(if $(filter tests/unit%,$(firstword $(ARGS))),,setup) ## run the tests (ARGS="-k name" for some of them)
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(or $(ARGS),-n 2)
 
 .PHONY: check
 check: .venv/.dev ## ruff, mypy, import-linter
@@ -52,20 +52,32 @@ check: .venv/.dev ## ruff, mypy, import-linter
 	@$(BIN)/python -m cryptocdc_grafana --check
 
 .PHONY: bench
-bench: .venv/.dev setup ## benchmark, compared with a pipeline as in tutorials; writes bench/out/report.json
-	@$(BIN)/python -m bench
+bench: .venv/.dev setup ## benchmark, compared with a pipeline as in tutorials (ARGS="--only growth"); writes bench/out/report.json
+	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-sinks
 bench-sinks: .venv/.dev setup ## benchmark of the sink engines and the tutorials' way; writes bench/out/sinks.json
-	@$(BIN)/python -m bench.sinks
+	@$(BIN)/python -m bench.sinks $(ARGS)
+
+.PHONY: bench-connectors
+bench-connectors: .venv/.dev setup ## benchmark of a feed with one connector and with two; writes bench/out/connectors.json
+	@$(BIN)/python -m bench.connectors $(ARGS)
+
+.PHONY: bench-export
+bench-export: .venv/.dev setup ## benchmark of `cryptocdc export` and of DuckDB on its files; writes bench/out/export.json
+	@$(BIN)/python -m bench.export $(ARGS)
 
 .PHONY: screenshots
 screenshots: .venv/.dev setup ## retake the live page's screenshots in Debian's chromium; writes docs/img/*.png
 	@$(BIN)/python -m bench.screenshots
 
 .PHONY: soak
-soak: .venv/.dev setup ## 20 symbols for five minutes, again while every part is killed, then each venue with faults, then Spark among the sink engines; all proven equal
+soak: .venv/.dev setup ## 20 symbols for five minutes, by each sink engine while every part is killed, two connectors while parts fail, each venue with faults, engines changed under load, Spark killed, tables recomputed by it, a month loaded from an archive, what takes a minute or more; all proven equal
 	@$(BIN)/pytest -m soak -s $(ARGS)
+
+.PHONY: faults
+faults: .venv/.dev setup ## named faults under load, each proven: docs/faults.md (ARGS="link-flaps --seed 7", --list); writes tests/faults/out/report.json
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 .PHONY: psql
 psql: .venv/.packages ## PostgreSQL's shell, logged in
@@ -81,7 +93,7 @@ topics: .venv/.packages ## Kafka's topics, records and lag (TOPIC=name for its l
 
 .PHONY: rows
 rows: .venv/.packages ## generate the producer's typed rows from the catalogue
-	@$(BIN)/python -m cryptocdc_core.row_source > core/src/.rows.py && mv core/src/.rows.py core/src/cryptocdc_core/rows.py
+	@$(BIN)/python -m cryptocdc_core.rows.generate > core/src/.typed.py && mv core/src/.typed.py core/src/cryptocdc_core/rows/typed.py
 
 .PHONY: crd
 crd: .venv/.packages ## generate the chart's CustomResourceDefinition from the feed's model
@@ -136,9 +148,13 @@ lock: .venv/.dev ## resolve requirements/*.in to *.txt again, with hashes
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file requirements/runtime.txt requirements/runtime.in
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
+		--output-file requirements/export.txt requirements/export.in
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file requirements/dev.txt requirements/dev.in
 	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 		--output-file requirements/spark.txt requirements/spark.in
+	@$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
+		--output-file requirements/s3.txt requirements/s3.in
 
 # Each stamp is written last, so that an interrupted step is repeated.
 
@@ -159,7 +175,9 @@ lock: .venv/.dev ## resolve requirements/*.in to *.txt again, with hashes
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 	@touch $@
 
-.venv/.dev: .venv/.packages requirements/dev.txt
+.venv/.dev: .venv/.packages requirements/dev.txt requirements/s3.txt
 	@echo 'Python packages for tests and checks'
 	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements/dev.txt 2>&1 | $(SHORTEN)
+	@rm -rf .venv/s3
+	@$(BIN)/pip install --disable-pip-version-check --quiet --require-hashes --no-deps --target .venv/s3 -r requirements/s3.txt
 	@touch $@

@@ -1,6 +1,6 @@
 """`make bench`: compares the tutorials' pipeline with ours, repeatedly, in one run.
 
-    python -m bench [--runs 5] [--skip-first-row]
+    python -m bench [--runs 5] [--only PART ...]
 
 Prints a table and writes bench/out/report.json. Exits with 0 if every target is met, 1 if one is missed.
 """
@@ -8,6 +8,7 @@ Prints a table and writes bench/out/report.json. Exits with 0 if every target is
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -18,9 +19,13 @@ from bench.analysis import analysis
 from bench.api_latency import latest_prices
 from bench.consumers import Ours, Tutorial
 from bench.first_row import first_row
+from bench.growth import growth
+from bench.growth_plot import draw
+from bench.past import history
 from bench.pipelines import Pipeline, bench_platform, running, tutorial_connector
 from bench.report import Report
 from bench.throughput import latency, percentile, throughput, warm_up
+from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform
 
 OUT = Path(__file__).parent / "out" / "report.json"
@@ -30,7 +35,8 @@ LATENCY_S = 12
 WARM_UP_ROWS = 5_000, 200_000
 """Rows of the tutorials' pipeline and of ours in each of at most WARM_UPS rounds, which are not counted."""
 WARM_UPS = 8
-RATES = (200, 2000)
+RATES = (200, 2000, 10_000)
+PARTS = ("first-row", "pipelines", "analyzer", "history", "api", "growth")
 ANALYTICS, ANALYSIS_S = {"bars": ["5s", "1m"]}, 20
 
 
@@ -38,40 +44,58 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the pipeline on this machine.")
     parser.add_argument("--runs", type=int, default=5, help="number of repetitions (5)")
     parser.add_argument(
-        "--skip-first-row", action="store_true", help="skip the start from empty folders and the memory figures"
+        "--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}"
     )
     options = parser.parse_args()
     console, report, platform = Console(stderr=True), Report(), bench_platform()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         try:
-            if not options.skip_first_row:
+            if "first-row" in options.only:
                 for number in range(options.runs):
                     console.print(f"[bold]first row and memory, {number + 1} of {options.runs}")
                     _first_row(report, platform, folder)
-            with running(platform) as servers:
-                tutorial, ours = Pipeline("tutorial", servers, folder), Pipeline("ours", servers, folder)
-                tutorial.apply(tutorial_connector(tutorial))
-                tutorial.pause()
-                ours.apply(ours.plan.connector)
-                ours.pause()
-                console.print("[bold]warming up")
-                pids = {status.name: status.pid for status in platform.status() if status.pid is not None}
-                _warm_up(pids, tutorial, ours, folder)
-                for number in range(options.runs):
-                    console.print(f"[bold]end to end and latency, {number + 1} of {options.runs}")
-                    _measure_pipelines(report, pids, tutorial, ours, folder)
-                console.print("[bold]analyzer")
-                _measure_analyzer(report, Pipeline("analyzed", servers, folder, analytics=ANALYTICS))
-                for number in range(options.runs):
-                    console.print(f"[bold]API, {number + 1} of {options.runs}")
-                    _measure_api(report, platform, folder)
+            if set(options.only) - {"first-row"}:
+                with running(platform) as servers:
+                    _on_warm_servers(options, report, console, platform, servers, folder)
         finally:
             report.write(OUT)
             report.show(Console())
+    if "growth" in options.only:
+        draw(json.loads(OUT.read_text(encoding="utf-8")), OUT.with_name("growth.svg"))
     missed = list(report.missed())
     console.print(f"written to {OUT}" + (f"; missed: {', '.join(missed)}" if missed else "; every target met"))
     sys.exit(1 if missed else 0)
+
+
+def _on_warm_servers(
+    options: argparse.Namespace, report: Report, console: Console, platform: Platform, servers: Servers, folder: Path
+) -> None:
+    if "pipelines" in options.only:
+        tutorial, ours = Pipeline("tutorial", servers, folder), Pipeline("ours", servers, folder)
+        tutorial.apply(tutorial_connector(tutorial))
+        tutorial.pause()
+        ours.apply(ours.plan.connector)
+        ours.pause()
+        console.print("[bold]warming up")
+        pids = {status.name: status.pid for status in platform.status() if status.pid is not None}
+        _warm_up(pids, tutorial, ours, folder)
+        for number in range(options.runs):
+            console.print(f"[bold]end to end and latency, {number + 1} of {options.runs}")
+            _measure_pipelines(report, pids, tutorial, ours, folder)
+    if "analyzer" in options.only:
+        console.print("[bold]analyzer")
+        _measure_analyzer(report, Pipeline("analyzed", servers, folder, analytics=ANALYTICS))
+    if "history" in options.only:
+        for number in range(options.runs):
+            console.print(f"[bold]history, {number + 1} of {options.runs}")
+            _measure_history(report, Pipeline(f"past{number}", servers, folder), folder)
+    if "api" in options.only:
+        for number in range(options.runs):
+            console.print(f"[bold]API, {number + 1} of {options.runs}")
+            _measure_api(report, platform, folder)
+    if "growth" in options.only:
+        growth(report, console, platform, servers, folder)
 
 
 def _first_row(report: Report, platform: Platform, folder: Path) -> None:
@@ -120,6 +144,15 @@ def _measure_analyzer(report: Report, pipeline: Pipeline) -> None:
     report.add("analyzer.cpu_us_per_trade", cpu_us)
     for name, share in (("p50", 0.5), ("p99", 0.99)):
         report.add(f"analyzer.commit_to_bar_ms.{name}", percentile(values, share))
+
+
+def _measure_history(report: Report, pipeline: Pipeline, folder: Path) -> None:
+    pipeline.apply(pipeline.plan.connector)
+    found = history(pipeline, folder)
+    report.add("history.loaded_rows_per_s", found.loaded_per_s)
+    report.add("history.compared_rows_per_s", found.compared_per_s)
+    report.add("history.grown_mib", found.grown_mib)
+    pipeline.pause()
 
 
 def _measure_api(report: Report, platform: Platform, folder: Path) -> None:

@@ -10,8 +10,8 @@ from bench import cpu, trades
 from bench.consumers import Analyzer, Ours
 from bench.pipelines import Pipeline, wait_until
 from bench.throughput import COMMITS_PER_S, WARM_UP_S
-from cryptocdc_adapters import offsets
-from cryptocdc_adapters.topics import read_whole
+from cryptocdc_adapters.kafka import offsets
+from cryptocdc_adapters.kafka.topics import read_whole
 
 RATE = 10_000
 SETTLED_S = 65.0
@@ -29,7 +29,7 @@ def analysis(pipeline: Pipeline, seconds: float) -> tuple[float, list[float]]:
     """Return microseconds of CPU time per trade at RATE trades per second, and milliseconds from the commit of the
     first trade that an update of a bar is about to the update's record in Kafka."""
     pipeline.resume()
-    pipeline.connect.wait_running(pipeline.plan.names.connector)
+    pipeline.wait_running()
     names = pipeline.plan.names
     with Ours(pipeline), Analyzer(pipeline) as analyzer:
         started = time.monotonic()

@@ -39,7 +39,7 @@ async def _symbols() -> list[str]:
     except (OSError, ValueError):
         return []
     found = [row["symbol"] for row in json.loads(body)]
-    return found if len(found) == FEED["spec"]["symbols"]["top"]["count"] else []  # type: ignore[index]
+    return found if len(found) == FEED["spec"]["symbols"]["top"]["count"] else []
 
 
 class _Connection:

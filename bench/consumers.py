@@ -66,15 +66,15 @@ class Tutorial(_Process):
 
 
 class Ours(_Process):
-    """Runs `cryptocdc-consumer`; if `latencies` is given, through bench.probe."""
+    """Runs `cryptocdc-consumer`, with `settings` in its environment; if `latencies` is given, through bench.probe."""
 
-    def __init__(self, pipeline: Pipeline, latencies: Path | None = None) -> None:
+    def __init__(self, pipeline: Pipeline, latencies: Path | None = None, **settings: str) -> None:
         port, environment = _served(pipeline)
         program = str(Path(sys.executable).with_name("cryptocdc-consumer"))
         command = [program] if latencies is None else [sys.executable, "-m", "bench.probe", str(latencies)]
         self._url = f"http://127.0.0.1:{port}/metrics"
         self._latencies = latencies
-        self.process = subprocess.Popen(command, env=environment, text=True)
+        self.process = subprocess.Popen(command, env=environment | settings, text=True)
 
     def acknowledged(self) -> int:
         return self._read(_ROWS)

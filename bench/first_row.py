@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -22,14 +23,14 @@ from cryptocdc_local.programs import caller
 
 SETTLE_S = 20
 """Time after the first row for every stream and the verifier to start."""
-FEED = {
+ROWS = "cryptocdc_consumer_rows_total"
+FEED: dict[str, Any] = {
     "apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": "bench"},
     "spec": {
         "exchange": "simulated", "symbols": {"top": {"count": 5}},
         "streams": {"recentTrades": {}, "klines": {}, "crypto24hStats": {}, "latestPrices": {}, "orderBook": {}},
     },
 }  # fmt: skip
-_ROWS = re.compile(r"^cryptocdc_consumer_rows_total\{.*\} (\S+)$", re.MULTILINE)
 
 
 @contextlib.contextmanager
@@ -56,7 +57,7 @@ def first_row(platform: Platform, folder: Path) -> tuple[float, dict[str, float]
     began = time.monotonic()
     try:
         with capturing(platform, folder):
-            wait_until("the first row", lambda: _rows(platform) > 0, every_s=0.05, limit_s=120)
+            wait_until("the first row", lambda: scraped(platform, "consumer", ROWS) > 0, every_s=0.05, limit_s=120)
             seconds = time.monotonic() - began
             time.sleep(SETTLE_S)
             return seconds, _memory(platform)
@@ -69,15 +70,17 @@ def _targets(platform: Platform) -> list[dict[str, object]]:
     return [target for file in files for target in json.loads(file.read_text(encoding="utf-8"))]
 
 
-def _rows(platform: Platform) -> float:
+def scraped(platform: Platform, program: str, metric: str) -> float:
+    """Return the sum of a metric's samples over all processes of a program that respond."""
+    sample, found = re.compile(rf"^{metric}(?:{{.*}})? (\S+)$", re.MULTILINE), 0.0
     for target in _targets(platform):
-        if target["labels"]["program"] == "consumer":  # type: ignore[index]
-            try:
-                with urllib.request.urlopen(f"http://{target['targets'][0]}/metrics", timeout=2) as response:  # type: ignore[index]
-                    return sum(float(value) for value in _ROWS.findall(response.read().decode()))
-            except OSError:
-                return 0
-    return 0
+        if target["labels"]["program"] == program:  # type: ignore[index]
+            with (
+                contextlib.suppress(OSError),
+                urllib.request.urlopen(f"http://{target['targets'][0]}/metrics", timeout=2) as response,  # type: ignore[index]
+            ):
+                found += sum(map(float, sample.findall(response.read().decode())))
+    return found
 
 
 def _memory(platform: Platform) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from cryptocdc_adapters import cassandra, kafka, postgres
-from cryptocdc_adapters.connect import Connect
-from cryptocdc_core import ddl
-from cryptocdc_core import feed as feeds
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.kafka import clients as kafka
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
-from cryptocdc_core.plan import Plan, plan
-from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.planning.plan import Plan, plan
+from cryptocdc_core.planning.resolve import ResolvedFeed
+from cryptocdc_core.storage import ddl
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform, PlatformSettings, Ports
 from cryptocdc_local.platform.progress import shown
@@ -83,12 +85,12 @@ def wait_until(what: str, probe: Callable[[], Any], every_s: float = 0.02, limit
     return result
 
 
-def bench_feed(name: str, folder: Path, **spec: object) -> Path:
+def bench_feed(name: str, folder: Path, symbols: Sequence[str] = SYMBOLS, **spec: object) -> Path:
     """Write a feed with one stream to a file; return its path."""
     document = {
         "apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": name},
         "spec": {
-            "exchange": "simulated", "symbols": {"names": list(SYMBOLS)}, "streams": {"recentTrades": {}},
+            "exchange": "simulated", "symbols": {"names": list(symbols)}, "streams": {"recentTrades": {}},
             "retention": {"postgres": "keep", "kafka": "1d", "cassandra": "90d"},
             "scaling": {"partitions": PARTITIONS}, **spec,
         },
@@ -101,10 +103,14 @@ def bench_feed(name: str, folder: Path, **spec: object) -> Path:
 class Pipeline:
     """A pipeline from PostgreSQL to Cassandra with its own tables, topics and connector."""
 
-    def __init__(self, name: str, servers: Servers, folder: Path, **spec: object) -> None:
+    def __init__(
+        self, name: str, servers: Servers, folder: Path, symbols: Sequence[str] = SYMBOLS, **spec: object
+    ) -> None:
         self.servers = servers
-        self.feed_file = bench_feed(name, folder, **spec)
-        self.plan: Plan = plan(ResolvedFeed(feeds.load(self.feed_file), "simulated", SYMBOLS), servers.facts)
+        self.symbols = symbols
+        self.feed_file = bench_feed(name, folder, symbols, **spec)
+        resolved = ResolvedFeed(feeds.load(self.feed_file), "simulated", tuple(symbols))
+        self.plan: Plan = plan(resolved, servers.facts)
         self.connect = Connect(servers.connect.url)
         self.database = postgres.connect(servers.postgres, "bench")
 
@@ -112,7 +118,8 @@ class Pipeline:
     def topic(self) -> str:
         return self.plan.names.change_topic(RECENT_TRADES.table)
 
-    def apply(self, connector: dict[str, str]) -> None:
+    def apply(self, connector: dict[str, str] | None = None) -> None:
+        """Create tables, topics and the plan's connectors; `connector` replaces the configuration of the only one."""
         names = self.plan.names
         postgres.apply_schema(self.servers.postgres, self.plan.postgres)
         today = int(time.time() * 1000) // ddl.DAY_MS * ddl.DAY_MS
@@ -120,15 +127,23 @@ class Pipeline:
         postgres.apply_schema(self.servers.postgres, days)
         kafka.apply_topics(self.servers.kafka, self.plan.topics, 1)
         cassandra.apply_schema(self.servers.cassandra, self.plan.cassandra)
-        self.connect.apply(names.connector, connector)
-        self.connect.wait_running(names.connector)
+        for shard, config in self.plan.connectors.items():
+            self.connect.apply(shard.connector, config if connector is None else connector)
+        self.wait_running()
+
+    def wait_running(self) -> None:
+        for shard in self.plan.connectors:
+            self.connect.wait_running(shard.connector)
 
     def pause(self) -> None:
-        self.connect.stop(self.plan.names.connector)
-        self.connect.wait_stopped(self.plan.names.connector)
+        for shard in self.plan.connectors:
+            self.connect.stop(shard.connector)
+        for shard in self.plan.connectors:
+            self.connect.wait_stopped(shard.connector)
 
     def resume(self) -> None:
-        self.connect.resume(self.plan.names.connector)
+        for shard in self.plan.connectors:
+            self.connect.resume(shard.connector)
 
 
 def tutorial_connector(pipeline: Pipeline) -> dict[str, str]:

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 from cryptocdc_consumer import main as program
-from cryptocdc_consumer import write_loop
+from cryptocdc_consumer import outcomes
 from cryptocdc_consumer.intake import Batch
-from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.program.metrics import ConsumerMetrics
 
-observe = write_loop.observe
+observe = outcomes.observe
 latencies_ms: list[float] = []
 
 
@@ -25,7 +25,7 @@ def record(metrics: ConsumerMetrics, batch: Batch) -> None:
 
 
 if __name__ == "__main__":
-    write_loop.observe = record
+    outcomes.observe = record
     try:
         program.main()
     finally:

@@ -13,10 +13,14 @@ from rich.table import Table
 
 TARGETS = {
     "end_to_end.ratio_to_naive": (">=", 20), "end_to_end.tuned_rows_per_s": (">=", 25_000),
-    "latency_ms.2000.p50": ("<", 25), "latency_ms.2000.p99": ("<", 100), "first_row_s": ("<", 60),
+    "latency_ms.2000.p50": ("<", 25), "latency_ms.2000.p99": ("<", 100), "latency_ms.10000.p99": ("<", 150),
+    "first_row_s": ("<", 60), "growth.millions.last_to_first": (">=", 0.9),
+    "growth.consumer_alone.rows_per_s": (">=", 150_000),
     # One core at 10,000 trades per second.
     "analyzer.cpu_us_per_trade": ("<", 100), "analyzer.commit_to_bar_ms.p99": ("<", 500),
+    "history.loaded_rows_per_s": (">=", 60_000), "history.compared_rows_per_s": (">=", 60_000),
     "api.latest_price_ms.p99": ("<", 10), "api.requests_per_s": (">=", 499),
+    "written.rows_per_s": (">=", 150_000),
 }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from bench.report import Report
 from bench.sinks_plot import draw
 from bench.throughput import COMMITS_PER_S, percentile
 from bench.visible import Visible
-from cryptocdc_adapters import cassandra
+from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_verifier.target import Target
 from cryptocdc_verifier.verify import verify
 

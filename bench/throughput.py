@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,10 +35,10 @@ def warm_up(pipeline: Pipeline, consumer: Tutorial | Ours, servers: dict[str, in
 
     In its first minutes a JVM spends more time compiling than working; the comparison is between warm pipelines.
     """
-    _ready(pipeline, consumer)
+    ready(pipeline, consumer)
     least, steady = float("inf"), 0
     for _ in range(most):
-        cost = sum(_drain(pipeline, consumer, servers, rows)[1].values())
+        cost = sum(drain(pipeline, [consumer], servers, rows)[1].values())
         steady = steady + 1 if cost > 0.9 * least else 0
         least = min(least, cost)
         if steady == 2:
@@ -52,8 +53,8 @@ def throughput(
 
     `servers` are process ids by name.
     """
-    _ready(pipeline, consumer)
-    seconds, cpu_us = _drain(pipeline, consumer, servers, backlog)
+    ready(pipeline, consumer)
+    seconds, cpu_us = drain(pipeline, [consumer], servers, backlog)
     texts = trades.commits(live)
     earlier = consumer.acknowledged()
     began = time.monotonic()
@@ -63,36 +64,44 @@ def throughput(
     return Throughput(backlog / seconds, live / (time.monotonic() - began), cpu_us)
 
 
-def _ready(pipeline: Pipeline, consumer: Tutorial | Ours) -> None:
+def ready(pipeline: Pipeline, consumer: Tutorial | Ours) -> None:
     """Wait until the connector runs, the groups are formed and the slot has passed earlier changes."""
     pipeline.resume()
-    pipeline.connect.wait_running(pipeline.plan.names.connector)
+    pipeline.wait_running()
     trades.copy(pipeline.database, pipeline.plan.names.schema, trades.random_trades(WARM_UP_ROWS))
     wait_until("the first rows", lambda: consumer.acknowledged() >= WARM_UP_ROWS)
 
 
-def _drain(
-    pipeline: Pipeline, consumer: Tutorial | Ours, servers: dict[str, int], rows: int
+def drain(
+    pipeline: Pipeline, consumers: Sequence[Tutorial | Ours], servers: dict[str, int], rows: int
 ) -> tuple[float, dict[str, float]]:
-    """Return the seconds that a backlog takes, and microseconds of CPU time per row, by process."""
-    pids = servers | {"consumer": consumer.process.pid}
+    """Return the seconds that a backlog takes, and microseconds of CPU time per row, by process; `consumer` is all of
+    them together."""
+    numbered = {f"consumer {number}": consumer.process.pid for number, consumer in enumerate(consumers)}
+    pids = servers | numbered
+
+    def acknowledged() -> int:
+        return sum(consumer.acknowledged() for consumer in consumers)
+
     pipeline.pause()
-    for text in trades.commits(rows):
+    for text in trades.commits(rows, pipeline.symbols):
         trades.copy(pipeline.database, pipeline.plan.names.schema, text)
-    earlier = consumer.acknowledged()
+    earlier = acknowledged()
     before = cpu.seconds(pids)
     began = time.monotonic()
     pipeline.resume()
-    wait_until("the backlog in Cassandra", lambda: consumer.acknowledged() >= earlier + rows, every_s=POLL_S)
+    wait_until("the backlog in Cassandra", lambda: acknowledged() >= earlier + rows, every_s=POLL_S)
     seconds = time.monotonic() - began
     after = cpu.seconds(pids)
-    return seconds, {name: (after[name] - before[name]) * 1_000_000 / rows for name in after}
+    spent = {name: (after[name] - before[name]) * 1_000_000 / rows for name in after}
+    together = sum(spent.pop(name) for name in numbered)
+    return seconds, spent | {"consumer": together}
 
 
 def latency(pipeline: Pipeline, rows_per_s: int, seconds: float, folder: Path) -> list[float]:
     """Return milliseconds from PostgreSQL's commit to Cassandra's acknowledgement, for every row after the warm-up."""
     pipeline.resume()
-    pipeline.connect.wait_running(pipeline.plan.names.connector)
+    pipeline.wait_running()
     with Ours(pipeline, folder / "latencies.json") as consumer:
         wait_until("partitions", consumer.assigned)
         sent = 0

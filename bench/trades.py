@@ -6,7 +6,7 @@ import io
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from bench.pipelines import SYMBOLS
@@ -17,7 +17,7 @@ _ids = itertools.count(1)
 _random = random.Random(1)
 
 
-def random_trades(count: int) -> str:
+def random_trades(count: int, symbols: Sequence[str] = SYMBOLS) -> str:
     """Return `count` trades with the current time, as text for COPY; ids continue from call to call."""
     at_ms = int(time.time() * 1000)
     lines = []
@@ -27,15 +27,15 @@ def random_trades(count: int) -> str:
         trade = next(_ids)
         price = f"{30_000 + _random.randrange(200_000) / 100:.2f}000000"
         quantity = f"{_random.randrange(1, 500_000) / 100_000:.5f}000"
-        row = (SYMBOLS[trade % len(SYMBOLS)], when, trade, price, quantity, trade, trade, "t", when, event_ms * 1000)
+        row = (symbols[trade % len(symbols)], when, trade, price, quantity, trade, trade, "t", when, event_ms * 1000)
         lines.append("\t".join(map(str, row)))
     return "\n".join(lines) + "\n"
 
 
-def commits(count: int) -> list[str]:
+def commits(count: int, symbols: Sequence[str] = SYMBOLS) -> list[str]:
     """Return the text of `count` trades, one string per commit."""
     full, rest = divmod(count, ROWS_PER_COMMIT)
-    return [random_trades(rows) for rows in (*[ROWS_PER_COMMIT] * full, rest) if rows]
+    return [random_trades(rows, symbols) for rows in (*[ROWS_PER_COMMIT] * full, rest) if rows]
 
 
 def copy(database: object, schema: str, text: str) -> None:

@@ -19,8 +19,8 @@ from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import Cluster
 from confluent_kafka import Consumer
 
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_core.settings import CassandraSettings, KafkaSettings
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_core.program.settings import CassandraSettings, KafkaSettings
 
 REPORT_EVERY_S = 0.02
 

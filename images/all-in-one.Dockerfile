@@ -24,13 +24,15 @@ COPY adapters/pyproject.toml adapters/
 COPY services/producer/pyproject.toml services/producer/
 COPY services/consumer/pyproject.toml services/consumer/
 COPY services/verifier/pyproject.toml services/verifier/
+COPY services/exporter/pyproject.toml services/exporter/
 COPY services/simulator/pyproject.toml services/simulator/
 COPY services/api/pyproject.toml services/api/
 COPY services/alerter/pyproject.toml services/alerter/
 COPY services/analyzer/pyproject.toml services/analyzer/
+COPY services/history/pyproject.toml services/history/
 COPY sinks/spark/pyproject.toml sinks/spark/
 COPY local/pyproject.toml local/
-RUN images/install.sh dependencies core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer sinks/spark local
+RUN images/install.sh dependencies core control exchanges adapters services/producer services/consumer services/verifier services/exporter services/simulator services/api services/alerter services/analyzer services/history sinks/spark local
 COPY core core
 COPY control control
 COPY exchanges exchanges
@@ -38,22 +40,25 @@ COPY adapters adapters
 COPY services/producer services/producer
 COPY services/consumer services/consumer
 COPY services/verifier services/verifier
+COPY services/exporter services/exporter
 COPY services/simulator services/simulator
 COPY services/api services/api
 COPY services/alerter services/alerter
 COPY services/analyzer services/analyzer
+COPY services/history services/history
 COPY sinks/spark sinks/spark
 COPY local local
 # The targets of symbolic links in local/.
 COPY manifests ./manifests
 COPY sinks ./sinks
-COPY requirements/spark.txt requirements/
-RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/simulator services/api services/alerter services/analyzer sinks/spark local
+COPY sources ./sources
+COPY requirements/spark.txt requirements/export.txt requirements/
+RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/exporter services/simulator services/api services/alerter services/analyzer services/history sinks/spark local
 RUN /opt/cryptocdc/bin/python -c 'from pathlib import Path; from shutil import which; \
-from cryptocdc_local.platform.jars import install_jars, install_sink; from cryptocdc_local.platform.java import find_java; \
+from cryptocdc_local.platform.jars import install_jars, install_plugins; from cryptocdc_local.platform.java import find_java; \
 from cryptocdc_local.platform.programs import install_postgres; \
 install_jars(Path("/opt/servers"), Path(which("mvn")), find_java(), print); \
-install_sink(Path("/opt/servers"), find_java()); install_postgres(Path("/opt/servers"))'
+install_plugins(Path("/opt/servers"), find_java()); install_postgres(Path("/opt/servers"))'
 
 FROM ${BASE_IMAGE}
 RUN apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \

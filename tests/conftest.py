@@ -4,12 +4,33 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # An example has no time limit of its own: on a machine that is busy with servers it would fail for nothing.
 settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")
 
 RECORDINGS = Path(__file__).parents[2] / "shared" / "samples"
+
+SERVERS = "tests/integration/"
+
+
+class OneWorkerWithServers(LoadScopeScheduling):  # type: ignore[misc]
+    """All tests that need servers go to one worker, which starts them once and has run no unit test before, since these
+    lower its priority; the others go file by file to the rest."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SERVERS if nodeid.startswith(SERVERS) else nodeid.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneWorkerWithServers:
+    config.option.loadscopereorder = False  # by size, the tests with servers would come after larger files
+    return OneWorkerWithServers(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(SERVERS))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from cryptocdc_core.catalogue import Type
-from cryptocdc_core.rows import Row
+from cryptocdc_core.rows.typed import Row
 
 R = TypeVar("R", bound=Row)
 _FILL: dict[Type, Any] = {

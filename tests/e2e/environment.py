@@ -49,7 +49,18 @@ STOOD_IN = (
 """The CRDs that the stand-ins implement."""
 BASE, BUILD = "cryptocdc/base:bookworm", "cryptocdc/build:bookworm"
 LOCAL_BUILD = "--network host --quiet --force-rm"
-PROGRAMS = ("operator", "producer", "consumer", "verifier", "simulator", "api", "alerter", "analyzer")
+PROGRAMS = (
+    "operator",
+    "producer",
+    "consumer",
+    "verifier",
+    "simulator",
+    "api",
+    "alerter",
+    "analyzer",
+    "history",
+    "exporter",
+)
 CHARTED = ("operator", "verifier", "simulator")
 """Programs that the chart runs; the operator creates the pods of the others."""
 CHART = ROOT / "charts"
@@ -147,6 +158,20 @@ def add_image(cluster: Cluster, name: str) -> None:
     """Build and load the image of a program that few scenarios need, so that the others do not wait for it."""
     timed(f"image {name}", lambda: build_image(name))
     _load(cluster, [name])
+
+
+def add_s3_image(cluster: Cluster) -> str:
+    """Build and load the image of an S3 server; return its name."""
+    name = "s3"
+    bases = (
+        [] if images_can_be_pulled() else ["--build-arg", f"BASE_IMAGE={BASE}", "--build-arg", f"BUILD_IMAGE={BUILD}"]
+    )
+    network = [] if images_can_be_pulled() else LOCAL_BUILD.split()
+    tag = f"cryptocdc/{name}:{version()}"
+    file = ["--file", str(HERE / "stand_ins" / "s3.Dockerfile"), "--tag", tag]
+    timed(f"image {name}", lambda: run(["docker", "build", *network, *file, *bases, str(ROOT)], limit_s=BUILD_LIMIT_S))
+    _load(cluster, [name])
+    return tag
 
 
 def build_all_in_one() -> None:

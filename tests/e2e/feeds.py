@@ -19,7 +19,7 @@ STREAMS: Object = {
 }
 READY_LIMIT_S = 300
 """Programs and servers start in seconds; on two busy cores, in minutes."""
-COMPONENTS = ("producer", "consumer", "spark", "api", "alerter", "analyzer")
+COMPONENTS = ("producer", "consumer", "spark", "api", "alerter", "analyzer", "exporter")
 PROOF_LIMIT_S = 420
 """A minute and its grace period must end, then the verifier's next pass."""
 
@@ -49,6 +49,7 @@ class Feed:
                     "exchange": "simulated",
                     "symbols": {"names": symbols},
                     "streams": STREAMS,
+                    "history": {"klines": "0s"},
                     "scaling": {"partitions": 6, "producers": 1, "consumers": 1, **(scaling or {})},
                     **spec,
                 },
@@ -188,15 +189,16 @@ class Feed:
         query = f"SELECT slot_name, active, wal_status FROM pg_replication_slots WHERE slot_name = '{self.fid}_slot'"
         return sql(self.cluster, query)
 
-    def drop_slot(self) -> None:
-        """Drop the slot while the connector reads it, as somebody might by mistake."""
-        mine = f"slot_name = '{self.fid}_slot'"
+    def drop_slot(self, suffix: str = "") -> None:
+        """Drop a slot while its connector reads it, as somebody might by mistake."""
+        slot = f"{self.fid}_slot{suffix}"
+        mine = f"slot_name = '{slot}'"
         sql(
             self.cluster,
             f"""DO $$ BEGIN LOOP
                 PERFORM pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE {mine} AND active;
                 BEGIN
-                    PERFORM pg_drop_replication_slot('{self.fid}_slot');
+                    PERFORM pg_drop_replication_slot('{slot}');
                     EXIT;
                 EXCEPTION WHEN object_in_use THEN
                     PERFORM pg_sleep(0.05);
@@ -208,8 +210,8 @@ class Feed:
         """Run CQL in a consumer's pod with the consumer's login; return the rows."""
         program = (
             "import json, sys\n"
-            "from cryptocdc_adapters.cassandra import connect\n"
-            "from cryptocdc_core.settings import CassandraSettings\n"
+            "from cryptocdc_adapters.cassandra.sessions import connect\n"
+            "from cryptocdc_core.program.settings import CassandraSettings\n"
             f"cluster, session = connect(CassandraSettings.from_env(), {self.fid!r})\n"
             "print(json.dumps([list(row) for row in session.execute(sys.argv[1])], default=str))\n"
             "cluster.shutdown()"

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.cluster import Cluster, wait_for
 from tests.e2e.feeds import Feed
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(1500)]
 
 OPERATOR = "app.kubernetes.io/component=operator"
 

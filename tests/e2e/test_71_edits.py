@@ -38,7 +38,18 @@ NOT_HERE = {
     "streams.recentTrades.kind": "immutable",
     "sink.type": "one value is all there is",
     "sink.engine": "test_80_sink_engines.py",
+    "scaling.connectors": "test_82_connectors.py",
     "streams.markPrices.interval": "of perpetual contracts, which the simulated exchange does not have",
+    "endpoints.archive": "read by `cryptocdc history load`, and by producers of raw trades, which this feed has not",
+    "history.klines": "of symbols that begin: tests/integration/test_feed_past.py",
+    "history.recentTrades": "of symbols that begin: tests/integration/test_feed_past.py",
+    "history.from": "test_85_past_days.py",
+    "export.uri": "test_86_export.py",
+    "export.endpoint": "test_86_export.py",
+    "export.secretRef": "test_86_export.py",
+    "export.streams": "test_86_export.py",
+    "repair.enabled": "tests/integration/test_repair.py",
+    "repair.maxRowsPerHour": "tests/integration/test_repair.py",
     "streams.openInterest.period": "of perpetual contracts, which the simulated exchange does not have",
 }
 
@@ -274,6 +285,9 @@ EDITS = {
     ),
     "analytics.anomalies": Edit(
         {"analytics": {"anomalies": ["1m"]}}, CONSUMER | API | ANALYZER, _computes("anomalies")
+    ),
+    "analytics.forecasts": Edit(
+        {"analytics": {"forecasts": ["1m"]}}, CONSUMER | API | ANALYZER, _computes("forecasts")
     ),
     "scaling.analyzers": Edit({"scaling": {"analyzers": 2}}, NOBODY, _runs("analyzer", 2)),
     "analytics no more": Edit({"analytics": None}, CONSUMER | API | ANALYZER, _runs("analyzer", 0)),

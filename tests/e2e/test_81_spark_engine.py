@@ -35,10 +35,12 @@ def test_driver_and_executor_are_killed_and_all_is_equal(cluster: Cluster, spark
 
     killed = cluster.kill(driver)
     wait_for("another driver runs", lambda: killed not in cluster.starts(driver) and sparked.ready("spark"), 300)
+    # The killed driver's executor ends with it.
+    wait_for("one executor", lambda: len(cluster.pods(executor)) == 1, 300)
     sparked.wait_ready(600)
-    assert len(cluster.pods(executor)) == 1, "the killed driver's executor is gone with it"
     assert sparked.wait_proven() > 0
     sparked.verify()
+    assert len(cluster.pods(executor)) == 1
 
     sparked.change({"sink": {"engine": "consumer"}})
     wait_for("consumers are ready", lambda: sparked.ready("consumer"), 300)

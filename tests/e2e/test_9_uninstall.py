@@ -10,7 +10,7 @@ from tests.e2e.cluster import CONNECT, Cluster, wait_for
 from tests.e2e.environment import install_chart
 from tests.e2e.feeds import Feed, sql
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 KEPT = ("secret/cryptocdc-replication", "role/cryptocdc-replication-secret", "rolebinding/cryptocdc-replication-secret")
 
@@ -35,6 +35,7 @@ def _uninstall(cluster: Cluster) -> None:
     cluster.helm("uninstall", "cryptocdc", "--wait", "--timeout", "4m")
 
 
+@pytest.mark.e2e
 def test_a_reinstalled_chart_finds_everything_unchanged(cluster: Cluster, feed: Feed) -> None:
     feed.wait_ready()
     before = feed.starts("producer")
@@ -48,6 +49,7 @@ def test_a_reinstalled_chart_finds_everything_unchanged(cluster: Cluster, feed: 
     assert feed.starts("producer") == before
 
 
+@pytest.mark.e2e_all
 def test_a_feed_survives_without_the_chart_and_is_deleted_without_an_operator(
     cluster: Cluster, exchange: dict[str, str]
 ) -> None:

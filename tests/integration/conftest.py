@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cryptocdc_core import feed as feeds
 from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.feed import model as feeds
 from cryptocdc_local import applier, run
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.exchange_choice import choose
@@ -47,7 +47,7 @@ def _free_ports() -> tuple[Ports, int]:
     raise AssertionError("no free ports from 16042 to 26700")
 
 
-def _home() -> Path:
+def home_folder() -> Path:
     """Jars and PostgreSQL's programs are kept there from run to run; data never is."""
     chosen = os.environ.get("CRYPTOCDC_TEST_HOME")
     if chosen:
@@ -57,7 +57,7 @@ def _home() -> Path:
 
 @pytest.fixture(scope="session")
 def free_ports() -> tuple[Ports, int]:
-    Platform(PlatformSettings(_home(), FIRST_PORTS)).stop()  # what a killed run left behind
+    Platform(PlatformSettings(home_folder(), FIRST_PORTS)).stop()  # what a killed run left behind
     return _free_ports()
 
 
@@ -69,7 +69,7 @@ def simulator_port(free_ports: tuple[Ports, int]) -> int:
 @pytest.fixture(scope="session")
 def platform(free_ports: tuple[Ports, int]) -> Iterator[Platform]:
     """The platform, up, from empty data folders; stopped at the end of the run."""
-    home = _home()
+    home = home_folder()
     running = Platform(PlatformSettings(home, free_ports[0]))
     for folder in ("data", "log", "run", "feeds"):
         shutil.rmtree(home / folder, ignore_errors=True)
@@ -125,7 +125,7 @@ PERPETUAL_TABLES = tuple(STREAMS[name].table for name in PERPETUAL_STREAMS)
 
 
 def feed_document(name: str, symbols: list[str] | int, streams: Document | None = None, **spec: Any) -> Document:
-    """A feed of the simulator; `symbols` are names, or how many of the most traded."""
+    """A feed of the simulator, without a past; `symbols` are names, or how many of the most traded."""
     wanted = {"top": {"count": symbols}} if isinstance(symbols, int) else {"names": symbols}
     return {
         "apiVersion": "cryptocdc.io/v1alpha1",
@@ -135,6 +135,7 @@ def feed_document(name: str, symbols: list[str] | int, streams: Document | None 
             "exchange": "simulated",
             "symbols": wanted,
             "streams": streams or ALL_STREAMS,
+            "history": {"klines": "0s"},
             "scaling": {"partitions": 6, "producers": 1, "consumers": 1},
             "endpoints": {},
             **spec,

@@ -97,7 +97,7 @@ def expected_books(folder: Path) -> dict[tuple[str, int], Book]:
 
 def stored(it: Run, table: str, columns: str) -> list[Any]:
     """Rows of a table in Cassandra."""
-    from cryptocdc_adapters import cassandra
+    from cryptocdc_adapters.cassandra import sessions as cassandra
 
     cluster, session = cassandra.connect(it.servers.cassandra)
     try:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.changes import Change
+from cryptocdc_core.rows.changes import Change
 
 FILE = "CRYPTOCDC_TEST_REFUSED_TABLES"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cryptocdc_adapters import postgres
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue import Stream, Type
-from cryptocdc_core.ddl import DAY_MS, postgres_partition
 from cryptocdc_core.names import Names, quoted
-from cryptocdc_core.settings import PostgresSettings
+from cryptocdc_core.program.settings import PostgresSettings
+from cryptocdc_core.storage.ddl import DAY_MS, postgres_partition
 
 VALUES: dict[Type, object] = {
     Type.TEXT: "1m", Type.BIGINT: 7, Type.INTEGER: 7, Type.BOOLEAN: True, Type.DECIMAL: "-0.00000100",

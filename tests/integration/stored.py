@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from cryptocdc_adapters.cassandra import connect
+from cryptocdc_adapters.cassandra.sessions import connect
 from cryptocdc_core.catalogue import Column
 from cryptocdc_local.run import Run
 

@@ -17,13 +17,14 @@ import pytest
 import yaml
 from confluent_kafka import Producer
 
-from cryptocdc_adapters import kafka, offsets
-from cryptocdc_adapters.figures import scrape
-from cryptocdc_core import feed as feeds
+from cryptocdc_adapters.kafka import clients as kafka
+from cryptocdc_adapters.kafka import offsets
+from cryptocdc_adapters.metrics.figures import scrape
+from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.names import Names
-from cryptocdc_core.partitioning import partition_of
-from cryptocdc_core.plan import Topic
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.planning.plan import Topic
+from cryptocdc_core.program.settings import KafkaSettings
+from cryptocdc_core.storage.partitioning import partition_of
 from cryptocdc_local.applier import Servers
 from tests.integration.api_client import free_port
 from tests.integration.conftest import feed_document

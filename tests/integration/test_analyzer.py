@@ -18,12 +18,13 @@ import pytest
 from cassandra.cluster import Session
 from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters import cassandra, offsets
-from cryptocdc_adapters.figures import scrape
-from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.kafka import offsets
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.metrics.figures import scrape
 from cryptocdc_core.catalogue import by_table
-from cryptocdc_core.ddl import postgres_partition
-from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_core.program.metrics import VerifierMetrics
+from cryptocdc_core.storage.ddl import postgres_partition
 from cryptocdc_local.applier import Servers
 from cryptocdc_verifier.delivery import ComputedDelivery
 from cryptocdc_verifier.proofs import Proofs
@@ -32,13 +33,14 @@ from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.target import VerifyError
 from cryptocdc_verifier.verify import sides
 from tests.integration.api_client import free_port
-from tests.integration.test_verifier import Feed
+from tests.integration.feed_by_hand import Feed
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+BARS_PER_MINUTE = 12 + 20 + 1
 
 
 class Market(Feed):
@@ -48,7 +50,10 @@ class Market(Feed):
         super().__init__(
             servers, folder, "computed", symbols={"names": list(SYMBOLS)},
             streams={"recentTrades": {}, "orderBook": {}},
-            analytics={"bars": ["5s", "1m"], "volatility": ["1m"], "bookMetrics": True, "anomalies": ["5s"]},
+            analytics={
+                "bars": ["5s", "3s", "1m"], "volatility": ["3s", "1m"], "bookMetrics": True, "anomalies": ["5s"],
+                "forecasts": ["3s"],
+            },
         )  # fmt: skip
         self.base_ms = int(time.time() * 1000) // HOUR_MS * HOUR_MS - 2 * HOUR_MS
         self.next_id = 1
@@ -119,11 +124,12 @@ def cql(market: Market) -> Iterator[Session]:
     cluster.shutdown()
 
 
-def assert_proven(report: Report, windows: int) -> None:
-    assert (report.reason, report.tables["bars"].rows) == (None, windows)
-    assert report.tables["realized_volatility"].rows == windows // (12 + 1)
+def assert_proven(report: Report, minutes: int) -> None:
+    assert (report.reason, report.tables["bars"].rows) == (None, minutes * BARS_PER_MINUTE * len(SYMBOLS))
+    assert report.tables["realized_volatility"].rows == minutes * (20 + 1) * len(SYMBOLS)
     # Price and volume of each window of 5 s but the newest.
-    assert report.tables["anomalies"].rows >= 2 * (windows // (12 + 1) * 12 - len(SYMBOLS))
+    assert report.tables["anomalies"].rows >= 2 * (minutes * 12 - 1) * len(SYMBOLS)
+    assert report.tables["forecasts"].rows >= (minutes * 20 - 1) * len(SYMBOLS)
 
 
 def bar(market: Market, cql: Session, minute: int) -> Any:
@@ -141,13 +147,18 @@ def anomaly(cql: Session, at: int, kind: str) -> Any:
     return cql.execute(query, (kind, at - at % 86_400_000, at)).one()
 
 
+def forecast(cql: Session, at: int) -> Any:
+    query = "SELECT * FROM forecasts WHERE symbol = 'BTCUSDT' AND interval = '3s' AND day = %s AND open_time = %s"
+    return cql.execute(query, (at - at % 86_400_000, at)).one()
+
+
 def test_each_closed_window_is_computed_and_proven(market: Market, cql: Session) -> None:
     market.trade(0)
     market.trade(1)
     with pytest.raises(VerifyError, match="is an analyzer running"):
         market.verify(stalled_s=8)
     with running(market) as analyzer:
-        assert_proven(market.verify(), 2 * (12 + 1) * len(SYMBOLS))
+        assert_proven(market.verify(), minutes=2)
         trades = list(cql.execute(
             "SELECT * FROM recent_trades WHERE symbol = 'BTCUSDT' AND hour = %s AND trade_time < %s",
             (market.base_ms, market.base_ms + MINUTE_MS),
@@ -175,7 +186,7 @@ def test_the_continuous_verifier_proves_closed_windows(market: Market) -> None:
         (proven,) = proofs.of(by_table("bars"))
     of = {"feed": market.plan.names.fid, "table": "bars"}
     value = metrics.registry.get_sample_value
-    assert value("cryptocdc_verifier_rows_total", of) == 2 * (12 + 1) * len(SYMBOLS)
+    assert value("cryptocdc_verifier_rows_total", of) == 2 * BARS_PER_MINUTE * len(SYMBOLS)
     assert value("cryptocdc_verifier_differences", of | {"kind": "missing"}) == 0
     assert value("cryptocdc_verifier_proven_through_timestamp_seconds", of) == proven.window.end / 1000
     assert proven.window.end == now_ms - MINUTE_MS
@@ -198,7 +209,7 @@ def test_late_trades_correct_their_windows(market: Market, cql: Session) -> None
         wait_for("the trades to be read", lambda: market.lag() == 0)
         before = bar(market, cql, 0)
         market.trade(0, count=30, ms=1)
-        assert_proven(market.verify(), 3 * (12 + 1) * len(SYMBOLS))
+        assert_proven(market.verify(), minutes=3)
         after = bar(market, cql, 0)
         assert (before.trade_count, after.trade_count) == (60, 90)
         assert after.version > before.version
@@ -220,7 +231,7 @@ def test_killing_or_freezing_one_of_two_analyzers_does_not_change_the_windows(ma
         wait_for("the other to take over", lambda: market.lag() == 0, 60)
         frozen.process.send_signal(signal.SIGCONT)
         market.trade(9)
-        assert_proven(market.verify(), 8 * (12 + 1) * len(SYMBOLS))
+        assert_proven(market.verify(), minutes=8)
 
 
 def test_a_group_without_its_offsets_computes_the_same_windows(market: Market) -> None:
@@ -236,19 +247,39 @@ def test_a_group_without_its_offsets_computes_the_same_windows(market: Market) -
 
     wait_for("the group to be removed", forgotten, 60)
     with running(market) as analyzer:
-        assert_proven(market.verify(), 8 * (12 + 1) * len(SYMBOLS))
+        assert_proven(market.verify(), minutes=8)
         assert analyzer.metric("trades_total") > 4_000
 
 
 def test_a_window_that_stands_out_is_an_anomaly_and_says_why(market: Market, cql: Session) -> None:
     with running(market):
         market.trade(10, size=100_000)
-        assert_proven(market.verify(), 9 * (12 + 1) * len(SYMBOLS))
+        assert_proven(market.verify(), minutes=9)
     at = market.base_ms + 10 * MINUTE_MS
     before, found = anomaly(cql, at - 5_000, "volume"), anomaly(cql, at, "volume")
     assert (before.anomaly, before.reason, found.anomaly) == (False, None, True)
     assert found.score > 5
     assert f"is {found.score} standard deviations above {found.expected:f}, the mean of" in found.reason
+
+
+def test_a_forecast_is_completed_with_what_came_and_the_newest_is_open(market: Market, cql: Session) -> None:
+    newest = market.base_ms + 12 * MINUTE_MS - 3_000
+    with running(market) as analyzer:
+        market.trade(11)
+        assert_proven(market.verify(), minutes=10)
+        wait_for("the newest forecast", lambda: forecast(cql, newest) is not None)
+        skill = analyzer.metric("forecast_skill")
+    before, open_one = forecast(cql, newest - 3_000), forecast(cql, newest)
+    assert before.completed
+    assert None not in (before.volatility, before.actual_volatility, before.actual_return, before.error, before.inside)
+    assert before.inside == (before.lower <= before.actual_return <= before.upper)
+    assert before.forecast_count > 60
+    assert before.skill == min(before.skill_last, before.skill_mean)
+    assert before.skilled == (before.skill > 0)
+    assert (open_one.completed, open_one.actual_volatility, open_one.inside) == (False, None, None)
+    assert (open_one.volatility > 0, open_one.last_volatility) == (True, before.actual_volatility)
+    # All symbols have the same trades.
+    assert skill == pytest.approx(len(SYMBOLS) * float(open_one.skill))
 
 
 def test_altered_removed_and_added_bars_are_named(market: Market, cql: Session) -> None:
@@ -264,8 +295,13 @@ def test_altered_removed_and_added_bars_are_named(market: Market, cql: Session) 
         " AND day = %s AND open_time = %s",
         (day, at + 10 * MINUTE_MS),
     )
+    cql.execute(
+        "UPDATE forecasts SET skill = 0.9 WHERE symbol = 'BTCUSDT' AND interval = '3s' AND day = %s AND open_time = %s",
+        (day, at + 10 * MINUTE_MS),
+    )
     with running(market):
         report = market.verify()
+        assert report.tables["forecasts"].different == 1
         assert report.tables["book_metrics"].different == 1
         assert report.tables["anomalies"].different >= 1
         found = report.tables["bars"]

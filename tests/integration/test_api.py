@@ -20,7 +20,7 @@ import requests
 import yaml
 from websockets.sync.client import connect as connect_socket
 
-from cryptocdc_adapters import postgres
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue import HEATMAP, STREAMS
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.machine import port_is_free

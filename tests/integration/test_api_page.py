@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -161,7 +162,24 @@ def test_bars_can_be_chosen_instead_of_candles_and_are_updated(it: Run, watched:
     expect(page.locator("#bars input").first).to_be_checked()
     page.locator("#intervals label").first.click()
     expect(page.locator("#trace-candle")).to_be_visible()
-    assert "interval=" in page.url
+    expect(page).to_have_url(re.compile("interval="))
+    assert watched.errors == []
+
+
+def test_nothing_is_requested_before_the_symbols_are_known(it: Run, watched: Watched) -> None:
+    page, held, symbols = watched.page, list[Route](), re.compile(r"/symbols\?")
+    page.route(symbols, lambda route: held.append(route))
+    with page.expect_request(symbols):
+        page.goto(it.address)
+    page.locator("#bars label", has_text="5s").click()
+    expect(page.locator("#bars input").first).to_be_checked()
+    assert not page.locator("#symbol option").count()
+    for route in held:
+        route.continue_()
+    page.unroute(symbols)
+    is_live(page)
+    assert "bars=5s" in page.url
+    assert not [url for url in watched.urls if "undefined" in url]
     assert watched.errors == []
 
 

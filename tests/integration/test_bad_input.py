@@ -12,22 +12,23 @@ from typing import Any
 import pytest
 import requests
 
-from cryptocdc_adapters import postgres
-from cryptocdc_adapters.cassandra import apply_schema as apply_cassandra
-from cryptocdc_adapters.cassandra import connect as connect_cassandra
-from cryptocdc_adapters.figures import Samples, scrape
-from cryptocdc_adapters.targets import addresses
-from cryptocdc_core import ddl
-from cryptocdc_core import feed as feeds
+from cryptocdc_adapters.cassandra.sessions import apply_schema as apply_cassandra
+from cryptocdc_adapters.cassandra.sessions import connect as connect_cassandra
+from cryptocdc_adapters.metrics.figures import Samples, scrape
+from cryptocdc_adapters.metrics.targets import addresses
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue import by_table
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.names import Names, quoted
-from cryptocdc_core.plan import plan
-from cryptocdc_core.resolve import ResolvedFeed
-from cryptocdc_core.rows import RecentTradesRow
-from cryptocdc_core.versions import version
+from cryptocdc_core.planning.plan import plan
+from cryptocdc_core.planning.resolve import ResolvedFeed
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import RecentTradesRow
+from cryptocdc_core.rows.versions import version
+from cryptocdc_core.storage import ddl
 from cryptocdc_local import run
 from cryptocdc_local.applier import Servers
+from cryptocdc_local.counting import count_rows
 from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.progress import Silent
@@ -247,7 +248,7 @@ def test_nothing_is_lost_after_all_bad_input(it: Run) -> None:
     assert (report["missing"], report["extra"], report["different"]) == (0, 0, 0), report
     assert report["equal"], report
     assert report["quarantined"] == 0
-    assert report["rows"] == sum(run.count_rows(it.servers, it.plan).values())
+    assert report["rows"] == sum(count_rows(it.servers, it.plan).values())
     assert_no_gap(it)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cryptocdc_adapters import cassandra
+from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_local.run import Run
 from tests.integration import grafana
 from tests.integration.api_client import ask, healthy, rows

@@ -17,10 +17,11 @@ import pytest
 import yaml
 from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters import postgres, slots
-from cryptocdc_adapters.cassandra import connect as connect_cassandra
-from cryptocdc_adapters.connect import Connect
-from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.cassandra.sessions import connect as connect_cassandra
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.replication import slots
+from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.exchange_choice import Simulator
 from cryptocdc_local.platform import Platform
@@ -286,7 +287,7 @@ def test_plan_shows_everything_and_creates_nothing(
     assert plan["connector"]["slot.name"] == "planned_sim_slot"
     assert any("CREATE TABLE" in statement for statement in plan["cassandra"])
     running = {"producer": 1, "consumer": 1, "verifier": 1, "api": 1}
-    assert plan["programs"] == {**running, "spark": 0, "alerter": 0, "analyzer": 0}
+    assert plan["programs"] == {**running, "spark": 0, "alerter": 0, "analyzer": 0, "exporter": 0, "history": 0}
     for password in ("CRYPTOCDC_POSTGRES_PASSWORD", "CRYPTOCDC_REPLICATION_PASSWORD"):
         assert servers_password(password, command) not in answer.out
     assert (schemas(servers), keyspaces(servers), topics(servers)) == before

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cryptocdc_adapters import postgres
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform
 from tests.integration.command import Answer, cryptocdc

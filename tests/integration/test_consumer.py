@@ -23,14 +23,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from psycopg2 import sql
 from psycopg2.extras import execute_values
 
-from cryptocdc_adapters import cassandra, postgres
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_core import ddl
-from cryptocdc_core import feed as feeds
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue.streams import LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.plan import Plan, plan
-from cryptocdc_core.resolve import ResolvedFeed
-from cryptocdc_core.versions import version
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.planning.plan import Plan, plan
+from cryptocdc_core.planning.resolve import ResolvedFeed
+from cryptocdc_core.rows.versions import version
+from cryptocdc_core.storage import ddl
 from cryptocdc_local.applier import Servers, apply, delete
 from cryptocdc_local.platform import Endpoints
 from tests.integration.conftest import ALL_STREAMS, feed_document

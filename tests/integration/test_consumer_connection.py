@@ -13,7 +13,7 @@ import pytest
 from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable
 
-from cryptocdc_adapters.cassandra import LOST_S
+from cryptocdc_adapters.cassandra.sessions import LOST_S
 from cryptocdc_consumer.connection import Connection
 from cryptocdc_local.applier import Servers
 from tests.integration.api_client import free_port

@@ -9,21 +9,21 @@ import sys
 import pytest
 from confluent_kafka import Consumer
 
-from cryptocdc_adapters.kafka import apply_topics, delete_topics, group_config
-from cryptocdc_adapters.membership import Membership
-from cryptocdc_core.plan import Topic
+from cryptocdc_adapters.kafka.clients import apply_topics, delete_topics, group_config
+from cryptocdc_adapters.kafka.membership import Membership
+from cryptocdc_core.planning.plan import Topic
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Endpoints, Platform
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
 
-STARTS, GROUPS = 3, 40
+STARTS, GROUPS = 2, 60
 TOPIC = "group-offsets"
 ASKING = f"""
 import sys
-from cryptocdc_adapters import offsets
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_adapters.kafka import offsets
+from cryptocdc_core.program.settings import KafkaSettings
 for number in range({GROUPS}):
     print(offsets.committed(KafkaSettings.from_env(), f"unused-{{sys.argv[1]}}-{{number}}", [("{TOPIC}", 0)]))
 """

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cryptocdc_core import feed as feeds
+from cryptocdc_core.feed import model as feeds
 from cryptocdc_local import run
 from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform import Platform

@@ -19,7 +19,7 @@ from cryptocdc_local.platform.account import Account, account_for
 from cryptocdc_local.platform.metrics.queries import all_queries
 from cryptocdc_local.platform.programs import install_postgres, postgres_programs, run_program
 from tests.integration.api_client import free_port
-from tests.integration.conftest import _home
+from tests.integration.conftest import home_folder
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
@@ -85,9 +85,9 @@ class Instance:
 @pytest.fixture
 def pair() -> Iterator[tuple[Instance, Instance]]:
     """A primary with a failover slot, and its standby."""
-    account, folder = account_for(_home()), _home() / "failover"
-    install_postgres(_home() / "lib")
-    programs = postgres_programs(_home() / "lib")
+    account, folder = account_for(home_folder()), home_folder() / "failover"
+    install_postgres(home_folder() / "lib")
+    programs = postgres_programs(home_folder() / "lib")
     shutil.rmtree(folder, ignore_errors=True)
     account.make_folder(folder)
     first, second = (Instance(folder / name, free_port(), programs, account) for name in ("first", "second"))

@@ -20,13 +20,12 @@ import requests
 import yaml
 from cassandra import Unauthorized
 from cassandra.cluster import Session
-from prometheus_client import start_http_server
 
-from cryptocdc_adapters import cassandra, postgres
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue import COMPUTED, Stream
-from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, KINDS, VOLATILITY
+from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, FORECASTS, KINDS, VOLATILITY
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
-from cryptocdc_core.metrics import OperatorMetrics
 from cryptocdc_local.platform import Platform, PlatformSettings
 from cryptocdc_local.platform.endpoints import READER
 from cryptocdc_local.platform.metrics import metrics_served
@@ -37,6 +36,7 @@ from tests.integration import grafana
 from tests.integration.api_client import ask, free_port, healthy
 from tests.integration.conftest import ALL_STREAMS, CAPTURED, PERPETUAL_TABLES, feed_document, starter
 from tests.integration.rows import insert
+from tests.integration.served_metrics import exporter_metrics, operator_metrics, served
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
@@ -48,9 +48,17 @@ STREAMS_ASKED = ALL_STREAMS | {"klines": {"source": "websocket", "intervals": ["
 COMPARED = "1s"
 """After half a minute its windows have enough of a past for a score."""
 COMPARING = {title for title, _ in grafana.of_tables("market-cassandra", [ANOMALIES.table])}
-ANALYTICS = {"bars": ["1m", COMPARED], "volatility": ["1m"], "bookMetrics": True, "anomalies": [COMPARED]}
+PREDICTED = "3s"
+"""After three minutes its windows have enough completed forecasts for a skill."""
+COMPLETED_MS = 10_000
+"""A forecast is completed once the next window has begun: of those before that the newest is drawn."""
+PREDICTING = {title for title, _ in grafana.of_tables("market-cassandra", [FORECASTS.table])}
+ANALYTICS = {
+    "bars": ["1m", COMPARED, PREDICTED], "volatility": ["1m", PREDICTED], "bookMetrics": True,
+    "anomalies": [COMPARED], "forecasts": [PREDICTED],
+}  # fmt: skip
 SCRAPED_S, SERVERS_S = 1, 5  # reading a server's MXBeans takes longer than a program's metrics
-OPERATIONS = ("pipeline", "programs", "connect", "kafka", "postgresql", "cassandra")
+OPERATIONS = ("pipeline", "connect", "kafka", "postgresql", "cassandra", "programs")  # the last needs a skill
 SERVER_OF = {"connect": "connect", "kafka": "kafka", "postgresql": "postgres", "cassandra": "cassandra"}
 PROMETHEUS = shutil.which("prometheus")
 
@@ -81,7 +89,7 @@ def symbols_in(rows: list[dict[str, Any]]) -> set[str]:
 
 
 def rows_of(it: Run, stream: Stream) -> bool:
-    interval = {KLINES: "1h", BARS: "1m", VOLATILITY: "1m", ANOMALIES: COMPARED}.get(stream)
+    interval = {KLINES: "1h", BARS: "1m", VOLATILITY: "1m", ANOMALIES: COMPARED, FORECASTS: PREDICTED}.get(stream)
     more = {} if interval is None else {"interval": interval}
     return all(ask(it.address, f"/{stream.table}", symbol=symbol, limit=1, **more).json() for symbol in SYMBOLS)
 
@@ -91,12 +99,21 @@ def has_score(it: Run, kind: str) -> bool:
     return bool(found) and found[0]["score"] is not None
 
 
+def has_skill(it: Run) -> bool:
+    end = int(time.time() * 1000) - COMPLETED_MS
+    found = ask(it.address, f"/{FORECASTS.table}", symbol="BTCUSDT", interval=PREDICTED, limit=1, to=end).json()
+    return bool(found) and None not in (found[0]["skill"], found[0]["lower"], found[0]["actual_return"])
+
+
 @pytest.fixture
 def chosen(it: Run, request: pytest.FixtureRequest) -> grafana.Chosen:
     title = getattr(request.node, "callspec", None) and request.node.callspec.params.get("title")
     now = int(time.time() * 1000)
-    interval = COMPARED if title in COMPARING else "1m"
-    return grafana.Chosen(it.plan.names.fid, "BTCUSDT", SYMBOLS, interval, now - 3_600_000, now)
+    interval = COMPARED if title in COMPARING else PREDICTED if title in PREDICTING else "1m"
+    if title in PREDICTING:
+        wait_for("a skill", lambda: has_skill(it), 300)
+    end = now - COMPLETED_MS if interval == PREDICTED else now
+    return grafana.Chosen(it.plan.names.fid, "BTCUSDT", SYMBOLS, interval, now - 3_600_000, end)
 
 
 def numbers_of(title: str, names: list[str], rows: list[tuple[Any, ...]]) -> None:
@@ -129,42 +146,6 @@ def test_the_dashboards_reader_can_not_write(it: Run, session: Session, chosen: 
         session.execute(f'DELETE FROM "{chosen.feed}".newest_prices WHERE shard = 0')
     with reading(it) as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
         cursor.execute(f'DELETE FROM "{chosen.feed}".latest_prices')
-
-
-@pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-cassandra", PERPETUAL_TABLES, others=True))
-def test_every_cql_query_returns_rows(
-    session: Session, chosen: grafana.Chosen, title: str, target: grafana.Target
-) -> None:
-    statement = chosen.filled(target["target"])
-    if "ALLOW FILTERING" in statement.upper():  # only within partitions that are named
-        assert "shard = 0" in statement or any(
-            all(part in statement for part in parts)
-            for parts in (("symbol = ", "interval = ", "month IN"), ("symbol = ", "day IN"), ("symbol = ", "hour IN"))
-        )
-    found = list(session.execute(statement))
-    numbers_of(title, list(found[0]._fields) if found else [], [tuple(row) for row in found])
-
-
-@pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-postgresql", PERPETUAL_TABLES, others=True))
-def test_every_sql_query_returns_rows(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
-    with reading(it) as cursor:
-        cursor.execute(chosen.filled(target["rawSql"]))
-        assert cursor.description is not None
-        numbers_of(title, [column.name for column in cursor.description], cursor.fetchall())
-
-
-@pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-api", PERPETUAL_TABLES, others=True))
-def test_every_api_query_returns_rows(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
-    asked = {chosen.filled(p["key"]): chosen.filled(p["value"]) for p in target["url_options"]["params"]}
-    answer = requests.get(f"{it.address}{target['url']}", params=asked, timeout=30)
-    assert answer.ok, answer.text
-    found = answer.json()
-    assert found, title
-    for column in target["columns"]:
-        for value in (row[column["selector"]] for row in found[:1]):
-            assert isinstance(value, JSON_TYPES[column["type"]]), f"{title}: {column} is {value!r}"
-            if column["type"] == "number":
-                float(value)
 
 
 def of_statistics(source: str) -> list[tuple[str, grafana.Target]]:
@@ -247,19 +228,14 @@ def test_the_average_spread_of_a_step_is_the_same_from_all_three_sources(
 
 @pytest.fixture(scope="module")
 def operator_port() -> Iterator[int]:
-    """Where an operator's own registry is served, in which something has been counted: it runs on Kubernetes only."""
-    metrics, port = OperatorMetrics("test"), free_port()
-    metrics.reconciles.labels("panels", "done").inc()
-    metrics.reconcile_seconds.observe(0.2)
-    metrics.reconciled_at.labels("panels").set_to_current_time()
-    metrics.condition.labels("panels", "Ready").set(1)
-    metrics.connector_restarts.labels("panels").inc()
-    metrics.snapshots.labels("panels").inc()
-    server, thread = start_http_server(port, "127.0.0.1", metrics.registry)
-    yield port
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(operator_metrics()) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def exporter_port() -> Iterator[int]:
+    with served(exporter_metrics()) as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +250,11 @@ def watched(it: Run, metrics_ports: MetricsPorts) -> Iterator[PlatformSettings]:
 
 @pytest.fixture(scope="module")
 def prometheus(
-    it: Run, watched: PlatformSettings, operator_port: int, tmp_path_factory: pytest.TempPathFactory
+    it: Run,
+    watched: PlatformSettings,
+    operator_port: int,
+    exporter_port: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The address of a real Prometheus that scrapes programs and servers, once it has seen them all."""
     if PROMETHEUS is None:
@@ -285,6 +265,10 @@ def prometheus(
         {"job_name": "programs", "file_sd_configs": [{"files": [str(programs)]}]},
         {"job_name": "servers", "file_sd_configs": [{"files": [str(servers)]}], "scrape_interval": f"{SERVERS_S}s"},
         {"job_name": "operator", "static_configs": [{"targets": [f"127.0.0.1:{operator_port}"]}]},
+        {
+            "job_name": "exporter",
+            "static_configs": [{"targets": [f"127.0.0.1:{exporter_port}"], "labels": {"feed": it.plan.names.fid}}],
+        },
     ]
     config = {"global": {"scrape_interval": f"{SCRAPED_S}s"}, "scrape_configs": jobs}
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
@@ -294,7 +278,7 @@ def prometheus(
         server = subprocess.Popen([PROMETHEUS, *arguments, f"--web.listen-address={address}"], stderr=log)
     try:
         url = f"http://{address}"
-        expected = len(json.loads(programs.read_text())) + len(SERVERS) + 1
+        expected = len(json.loads(programs.read_text())) + len(SERVERS) + 2
         wait_for("Prometheus to have scraped all of them", lambda: scraped(url) >= expected, 120)
         yield url
     finally:
@@ -319,7 +303,7 @@ def test_every_promql_query_returns_rows(it: Run, prometheus: str, chosen: grafa
     asked = {chosen.filled(target["expr"]): title for title, target in grafana.targets(name)}
     # What has had rows once is not asked again: a busy server misses a scrape now and then.
     found: dict[str, list[Any]] = {}
-    deadline = time.monotonic() + 90  # a rate needs samples, and a proof comes once a minute
+    deadline = time.monotonic() + 240  # a rate needs samples, a proof comes once a minute, a forecast's skill later
     while asked.keys() - found.keys() and time.monotonic() < deadline:
         requests.get(f"{it.address}/top?by=trades", timeout=10)  # the API's own figures need requests
         found |= {expr: rows for expr in asked.keys() - found.keys() if (rows := answered(prometheus, expr))}
@@ -358,3 +342,42 @@ def answered(url: str, expr: str) -> list[Any]:
     assert answer["status"] == "success", f"{expr}: {answer}"
     found: list[Any] = answer["data"]["result"]
     return found
+
+
+# At the end of the file: the forecasts need minutes until they have a skill, and the tests before these run meanwhile.
+
+
+@pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-cassandra", PERPETUAL_TABLES, others=True))
+def test_every_cql_query_returns_rows(
+    session: Session, chosen: grafana.Chosen, title: str, target: grafana.Target
+) -> None:
+    statement = chosen.filled(target["target"])
+    if "ALLOW FILTERING" in statement.upper():  # only within partitions that are named
+        assert "shard = 0" in statement or any(
+            all(part in statement for part in parts)
+            for parts in (("symbol = ", "interval = ", "month IN"), ("symbol = ", "day IN"), ("symbol = ", "hour IN"))
+        )
+    found = list(session.execute(statement))
+    numbers_of(title, list(found[0]._fields) if found else [], [tuple(row) for row in found])
+
+
+@pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-postgresql", PERPETUAL_TABLES, others=True))
+def test_every_sql_query_returns_rows(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
+    with reading(it) as cursor:
+        cursor.execute(chosen.filled(target["rawSql"]))
+        assert cursor.description is not None
+        numbers_of(title, [column.name for column in cursor.description], cursor.fetchall())
+
+
+@pytest.mark.parametrize(("title", "target"), grafana.of_tables("market-api", PERPETUAL_TABLES, others=True))
+def test_every_api_query_returns_rows(it: Run, chosen: grafana.Chosen, title: str, target: grafana.Target) -> None:
+    asked = {chosen.filled(p["key"]): chosen.filled(p["value"]) for p in target["url_options"]["params"]}
+    answer = requests.get(f"{it.address}{target['url']}", params=asked, timeout=30)
+    assert answer.ok, answer.text
+    found = answer.json()
+    assert found, title
+    for column in target["columns"]:
+        for value in (row[column["selector"]] for row in found[:1]):
+            assert isinstance(value, JSON_TYPES[column["type"]]), f"{title}: {column} is {value!r}"
+            if column["type"] == "number":
+                float(value)

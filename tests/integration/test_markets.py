@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from cryptocdc_adapters import postgres
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_local import run
 from cryptocdc_local.proof import prove
 from cryptocdc_local.run import Run
@@ -51,6 +51,7 @@ def assert_whole(it: Run, symbol: str) -> None:
     assert ids == list(range(ids[0], ids[-1] + 1))
 
 
+@pytest.mark.soak  # a minute
 def test_the_only_market_is_captured_within_30_s_after_a_halt_of_40_s(start: Starter) -> None:
     with start(feed_document("halt", ["BTCUSDT"], STREAMS)) as it:
         wait_for("trades", lambda: trades(it, "BTCUSDT"), 90)

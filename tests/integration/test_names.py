@@ -15,10 +15,10 @@ import yaml
 from playwright.sync_api import expect, sync_playwright
 from websockets.sync.client import connect as websocket
 
-from cryptocdc_adapters import cassandra
+from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_core.catalogue import Bucket
-from cryptocdc_core.partitioning import change_partition
-from cryptocdc_core.times import millis
+from cryptocdc_core.storage.partitioning import change_partition
+from cryptocdc_core.time.times import millis
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
 from tests.integration.api_client import ask, healthy, pages, rows

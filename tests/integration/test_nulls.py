@@ -12,7 +12,8 @@ import pytest
 import yaml
 from cassandra.cluster import Session
 
-from cryptocdc_adapters import cassandra, postgres
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue import Stream, Type
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
 from cryptocdc_core.names import quoted

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from cassandra import Unauthorized
 
-from cryptocdc_adapters import cassandra, postgres, slots
-from cryptocdc_adapters.connect import Connect, ConnectorState
-from cryptocdc_adapters.kafka import apply_topics, delete_topics
-from cryptocdc_core import feed as feeds
-from cryptocdc_core.plan import Plan, plan
-from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.kafka.clients import apply_topics, delete_topics
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.replication.connect import Connect, ConnectorState
+from cryptocdc_adapters.replication.shards import ShardState
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.planning.plan import Plan, plan
+from cryptocdc_core.planning.resolve import ResolvedFeed
+from cryptocdc_core.storage.shards import Shard
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.credentials import read
@@ -29,7 +32,12 @@ from tests.integration.waiting import wait_for
 pytestmark = pytest.mark.platform
 
 SETTINGS = OperatorSettings(
-    namespace="none", producer_image="none", consumer_image="none", alerter_image="none", analyzer_image="none"
+    namespace="none",
+    producer_image="none",
+    consumer_image="none",
+    alerter_image="none",
+    analyzer_image="none",
+    exporter_image="none",
 )
 
 
@@ -45,13 +53,18 @@ def operated(servers: Servers) -> PlatformServers:
     return PlatformServers(servers, SETTINGS)
 
 
+def only(it: Plan) -> Shard:
+    (shard,) = it.connectors
+    return shard
+
+
 @pytest.fixture
 def made(servers: Servers, operated: PlatformServers) -> Iterator[Plan]:
     """A feed's plan; whatever a test made of it is removed."""
     it = planned(operated, "operated")
     yield it
     Connect(servers.connect.url).delete(it.names.connector)
-    operated.drop_slot(it.names)
+    operated.drop_slot(only(it))
     operated.drop_data(it.names)
     delete_topics(servers.kafka, [topic.name for topic in it.topics])
 
@@ -63,7 +76,7 @@ def test_missing_tables_are_detected_created_and_removed(operated: PlatformServe
         "PostgreSQL heartbeat", "PostgreSQL klines", "PostgreSQL recent_trades",
         "Cassandra klines", "Cassandra recent_trades",
     )  # fmt: skip
-    assert (observed.slot, observed.state, observed.position, observed.lag) == (None, None, None, 0)
+    assert (observed.shards, observed.configs, observed.lag) == ({}, {}, 0)
 
     operated.apply_tables(made)
     operated.apply_tables(made)
@@ -140,10 +153,10 @@ def test_a_connector_with_a_failed_task_is_stopped_reset_and_removed(
     apply_topics(servers.kafka, made.topics, 1)
     operated.apply_tables(made)
     connect.apply(name, made.connector)
-    wait_for("the connector streams", lambda: bool(operated.observe(made).position) and state().running)
+    wait_for("the connector streams", lambda: operated.observe(made).shard(only(made)).placed and state().running)
     operated.stop_connector(name)
     wait_for("the connector is stopped", lambda: state().ended)
-    operated.drop_slot(made.names)
+    operated.drop_slot(only(made))
     operated.start_connector(name)
     wait_for("its task misses the slot", lambda: state().failed)
     assert not state().ended
@@ -153,12 +166,12 @@ def test_a_connector_with_a_failed_task_is_stopped_reset_and_removed(
     operated.stop_connector(name)
     wait_for("the failed connector is stopped", lambda: state().ended)
     operated.reset_connector(name)
-    assert operated.observe(made).position is None
+    assert operated.observe(made).shard(only(made)).position is None
     operated.delete_connector(name)
     operated.delete_connector(name)
     assert operated.connector_state(name) is None
-    operated.drop_slot(made.names)
-    assert operated.observe(made).slot is None
+    operated.drop_slot(only(made))
+    assert operated.observe(made).shards == {}
 
 
 def test_a_missing_replaced_or_invalidated_slot_is_lost_until_a_new_snapshot(
@@ -167,18 +180,15 @@ def test_a_missing_replaced_or_invalidated_slot_is_lost_until_a_new_snapshot(
     name, slot = made.names.connector, made.names.slot
     connect = Connect(servers.connect.url)
 
+    def found() -> ShardState:
+        return operated.observe(made).shard(only(made))
+
     def lost() -> str | None:
-        observed = operated.observe(made)
-        return slots.lost(observed.slot, observed.position)
+        return found().lost
 
     def streams() -> bool:
-        observed = operated.observe(made)
-        return (
-            observed.state is not None
-            and observed.state.running
-            and bool(observed.position)
-            and observed.slot is not None
-        )
+        now = found()
+        return now.running and now.position is not None and now.position.lsn > 0 and now.slot is not None
 
     def stop() -> None:
         connect.stop(name)
@@ -188,14 +198,14 @@ def test_a_missing_replaced_or_invalidated_slot_is_lost_until_a_new_snapshot(
     operated.apply_tables(made)
     connect.apply(name, made.connector)
     wait_for("the connector streams", streams)
-    assert operated.observe(made).carries(made.connector)
+    assert operated.observe(made).carries(only(made), made.connector)
     for _ in range(20):  # heartbeats move position and slot on all the while
         assert lost() is None
 
     stop()
     assert lost() is None, "a connector that is stopped has lost nothing"
-    operated.drop_slot(made.names)
-    operated.drop_slot(made.names)
+    operated.drop_slot(only(made))
+    operated.drop_slot(only(made))
     assert "gone" in str(lost())
 
     user = servers.postgres.model_copy(update=servers.replication.model_dump())
@@ -208,7 +218,7 @@ def test_a_missing_replaced_or_invalidated_slot_is_lost_until_a_new_snapshot(
         connection.close()
     assert "not the one" in str(lost())
 
-    operated.drop_slot(made.names)
+    operated.drop_slot(only(made))
     operated.reset_connector(name)
     assert lost() is None, "without a position there is nothing to lose"
     connect.resume(name)

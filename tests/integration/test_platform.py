@@ -14,7 +14,8 @@ from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters import cassandra, postgres
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import SERVERS, Endpoints, HaltError, Platform, PlatformSettings, machine
 from cryptocdc_local.platform.cassandra import DEFAULT_SUPERUSER
@@ -167,6 +168,12 @@ def test_a_dead_server_is_not_started_on_a_disk_that_is_nearly_full(
         assert platform.pids().keys() == {"postgres", "kafka", "connect"}
     wait_for("the next try", lambda: platform.supervise() == {"cassandra": None})
     check()
+
+
+def test_a_servers_own_disk_that_fills_up_halts(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "free_disk", lambda folder: 2**20 if folder.name == "kafka" else 2**40)
+    with pytest.raises(HaltError, match=r"disk of .*/kafka"):
+        platform.check_disk_left()
 
 
 def test_an_interrupted_first_start_is_repeated(platform: Platform) -> None:

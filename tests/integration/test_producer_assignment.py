@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from cryptocdc_adapters.kafka import apply_topics, delete_topics
-from cryptocdc_adapters.symbols import write_symbols
+from cryptocdc_adapters.kafka.clients import apply_topics, delete_topics
+from cryptocdc_adapters.kafka.symbols import write_symbols
 from cryptocdc_core.names import Names
-from cryptocdc_core.plan import Topic
+from cryptocdc_core.planning.plan import Topic
 from cryptocdc_local.applier import Servers
 from cryptocdc_producer.symbols.assignment import Assignment
 from tests.integration.waiting import wait_for

@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 
-from cryptocdc_adapters import postgres
-from cryptocdc_core import ddl
-from cryptocdc_core import feed as feeds
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue.streams import KLINES, LATEST_PRICES, RECENT_TRADES
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.names import Names
-from cryptocdc_core.rows import KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.storage import ddl
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.applier import Servers
 from cryptocdc_producer.storage.intake import Data, Entry, Intake

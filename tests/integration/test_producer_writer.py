@@ -15,16 +15,19 @@ import pytest
 from msgspec.structs import astuple, replace
 from psycopg2.extensions import connection as Connection
 
-from cryptocdc_adapters import postgres
-from cryptocdc_core import ddl
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue.streams import LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names
-from cryptocdc_core.rows import LatestPricesRow, OrderBookRow, RecentTradesRow, Row
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import LatestPricesRow, OrderBookRow, RecentTradesRow, Row
+from cryptocdc_core.storage import ddl
 from cryptocdc_local.applier import Servers
+from cryptocdc_producer.storage import writer
 from cryptocdc_producer.storage.intake import Entry, GapEnd, Intake
 from cryptocdc_producer.storage.writer import Writer
 from cryptocdc_producer.streams.continuity import Gap
+from tests.faults.proxy import Link, Proxy
+from tests.integration.api_client import free_port
 from tests.integration.waiting import wait_for
 from tests.rows import make_row
 
@@ -291,6 +294,45 @@ def test_the_writer_waits_while_postgresql_is_down(database: Database, servers: 
     writing.finish()
 
     assert database.rows(f"SELECT count(*) FROM {NAMES.schema}.recent_trades") == [(500,)]
+
+
+def test_a_batch_whose_connection_is_dead_without_being_closed_is_written_through_another(
+    database: Database, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "ANSWER_S", 1.0)
+    with Proxy([Link("postgres", free_port(), servers.postgres.port)]) as proxy:
+        behind = servers.postgres.model_copy(update={"port": proxy.links["postgres"].port})
+        database.connect = partial(postgres.connect, behind, "producer")
+        writing = Writing(database)
+        writing.intake.put_rows([price("FIRST", "1", 1)])
+        stored = f"SELECT count(*) FROM {NAMES.schema}.latest_prices"
+        wait_for("the first row", lambda: database.rows(stored) == [(1,)])
+        proxy.set("postgres", hanging=True)
+        proxy.set("postgres")
+        writing.intake.put_rows([price("SECOND", "2", 1)])
+        writing.finish()
+        assert database.rows(stored) == [(2,)]
+
+
+def test_a_writer_ends_once_postgres_has_lost_what_it_had_committed(database: Database, writing: Writing) -> None:
+    """As after a backup is restored: only a new start sees from PostgreSQL what is to be captured again."""
+    writing.intake.put_rows([price("KEPT", "1", 1), price("LOST", "1", 1)])
+    stored = f"SELECT count(*) FROM {NAMES.schema}.latest_prices"
+    wait_for("both rows", lambda: database.rows(stored) == [(2,)])
+    disconnect(database)
+    writing.intake.put_rows([price("LATER", "1", 1)])
+    wait_for("the third row, after a mere reconnection", lambda: database.rows(stored) == [(3,)])
+    database.run(f"DELETE FROM {NAMES.schema}.latest_prices WHERE symbol = 'LATER'")
+    disconnect(database)
+    writing.intake.put_rows([price("NEVER", "1", 1)])
+    wait_for("the end of the writer", lambda: not writing.writer.alive, 30)
+    assert database.rows(stored) == [(2,)]
+
+
+def disconnect(database: Database) -> None:
+    database.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cryptocdc-producer'"
+    )
 
 
 def test_a_table_of_trades_never_gets_trades_of_another_kind(

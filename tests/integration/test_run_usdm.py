@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from cryptocdc_adapters import cassandra
+from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_local.run import Run
 from tests.integration import grafana, recorded
 from tests.integration.api_client import healthy, rows

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from cryptocdc_adapters import postgres
-from cryptocdc_core.settings import PostgresSettings
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_core.program.settings import PostgresSettings
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform, PlatformError
 from cryptocdc_local.platform.endpoints import READER

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from cryptocdc_adapters import cassandra, postgres
-from cryptocdc_core import ddl
-from cryptocdc_core import feed as feeds
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.plan import plan
-from cryptocdc_core.resolve import ResolvedFeed
-from cryptocdc_core.versions import version
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.planning.plan import plan
+from cryptocdc_core.planning.resolve import ResolvedFeed
+from cryptocdc_core.rows.versions import version
+from cryptocdc_core.storage import ddl
 from cryptocdc_local.applier import Servers, delete
 from cryptocdc_local.platform import Endpoints
 from cryptocdc_local.sink import SinkConnector

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cryptocdc_adapters.connect import Connect
+from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
 from cryptocdc_local.sink import checkpoint
@@ -18,7 +18,8 @@ from tests.integration.conftest import Document, Starter, feed_document
 from tests.integration.test_run import assert_equal, finish, rows_in_cassandra
 from tests.integration.waiting import wait_for
 
-pytestmark = pytest.mark.platform
+# Some minutes; test_sink_connector.py and test_spark.py have what one engine alone must do.
+pytestmark = [pytest.mark.platform, pytest.mark.soak]
 
 
 def sink_state(it: Run) -> tuple[str, ...] | None:
@@ -81,7 +82,6 @@ def test_switching_the_sink_engine_twice_with_kills_ends_equal(
     assert sink_state(it) is None, "the run has ended, and its connector still runs"
 
 
-@pytest.mark.soak  # some minutes; test_spark.py has the job's own kills
 @pytest.mark.timeout(1500)  # the first test with Spark installs it, 350 MB
 def test_a_feed_changes_from_consumers_to_spark_to_connect_and_back_under_load_and_stays_equal(
     start: Starter, platform: Platform, command_environment: dict[str, str], tmp_path: Path

@@ -1,5 +1,5 @@
-"""Five minutes of all streams of 20 symbols, undisturbed and with every part killed, then of each venue's example with
-faults at the exchange and a killed producer: `make soak`, about 40 minutes."""
+"""Five minutes of all streams of 20 symbols, undisturbed, and by each sink engine with every part killed, then of each
+venue's example with faults at the exchange and a killed producer: `make soak`, about 50 minutes."""
 
 from __future__ import annotations
 
@@ -39,11 +39,17 @@ def test_all_streams_of_20_symbols_arrive(start: Starter) -> None:
     assert_equal(result)
 
 
-def test_killing_a_producer_a_consumer_and_every_server_loses_nothing(start: Starter) -> None:
+@pytest.mark.parametrize(("engine", "writers"), [("consumer", ["consumer"]), ("connect", []), ("spark", ["spark"])])
+def test_killing_a_producer_what_writes_and_every_server_loses_nothing(
+    start: Starter, engine: str, writers: list[str]
+) -> None:
+    """A sink connector's tasks are killed with Kafka Connect, which is one of the servers."""
     scaling = {"partitions": 6, "producers": 2, "consumers": 2}
-    with start(feed_document("soak-kills", SYMBOLS, ALL_STREAMS, scaling=scaling)) as it:
+    document = feed_document(f"soak-{engine}", SYMBOLS, ALL_STREAMS, scaling=scaling, sink={"engine": engine})
+    with start(document) as it:
+        wait_for("trades", partial(grown, it, 0), 300)
         began = time.monotonic()
-        victims = [it.programs.names("producer")[0], it.programs.names("consumer")[0], *SERVERS]
+        victims = [it.programs.names(kind)[0] for kind in ["producer", *writers]] + list(SERVERS)
         for number, victim in enumerate(victims, 1):
             time.sleep(max(0.0, began + number * SECONDS / (len(victims) + 1) - time.monotonic()))
             wait_for("all of it running", it.platform.is_running, 120)
@@ -52,7 +58,7 @@ def test_killing_a_producer_a_consumer_and_every_server_loses_nothing(start: Sta
                 it.platform.kill(victim)
             else:
                 it.programs.kill(victim)
-            wait_for(f"rows after {victim} died", partial(grown, it, trades_stored(it) + 100), 180)
+            wait_for(f"rows after {victim} died", partial(grown, it, trades_stored(it) + 100), 300)
         time.sleep(max(0.0, began + SECONDS - time.monotonic()))
         wait_for("no gap open", lambda: it.figures().gaps_open == 0, 180)
         result = finish(it)

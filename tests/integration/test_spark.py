@@ -19,13 +19,14 @@ import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from cryptocdc_adapters import cassandra, postgres
-from cryptocdc_core import ddl
-from cryptocdc_core import feed as feeds
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.plan import plan
-from cryptocdc_core.resolve import ResolvedFeed
-from cryptocdc_core.versions import version
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.planning.plan import plan
+from cryptocdc_core.planning.resolve import ResolvedFeed
+from cryptocdc_core.rows.versions import version
+from cryptocdc_core.storage import ddl
 from cryptocdc_local.applier import Servers, delete
 from cryptocdc_local.platform import Endpoints, Platform
 from cryptocdc_local.sink import spark_environment
@@ -203,6 +204,7 @@ def test_rows_updates_deletes_nulls_ttls_and_dead_letters_are_those_of_the_consu
     assert running.stop() == 0
 
 
+@pytest.mark.soak  # some minutes
 def test_nothing_is_lost_when_it_is_killed_its_checkpoint_lost_or_foreign_or_partitions_are_added(
     house: House, job: Any, tmp_path: Path
 ) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_core.program.settings import KafkaSettings
 from tests.e2e.stand_ins import topics
 from tests.e2e.stand_ins.timing import TOPIC_DELETION_S
 from tests.integration.waiting import wait_for

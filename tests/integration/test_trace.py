@@ -11,7 +11,7 @@ import pytest
 import yaml
 from cassandra.cluster import Session
 
-from cryptocdc_adapters import cassandra
+from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.run import Run
 from tests.integration.api_client import ask, healthy

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from cryptocdc_adapters import offsets
-from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_adapters.kafka import offsets
+from cryptocdc_adapters.kafka.clients import TIMEOUT_S, client_config
+from cryptocdc_core.program.settings import KafkaSettings
 
 
 @dataclass(frozen=True)

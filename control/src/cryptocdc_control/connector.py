@@ -10,8 +10,8 @@ from typing import Protocol
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from cryptocdc_core.backoff import Backoff
-from cryptocdc_core.feed_base import Count
+from cryptocdc_core.feed.base import Count
+from cryptocdc_core.program.backoff import Backoff
 
 MOST_SNAPSHOTS = 2
 """A slot that is lost repeatedly has a cause that a third snapshot would not remove."""
@@ -22,6 +22,8 @@ HEALTHY_AFTER = timedelta(minutes=10)
 """The count of restarts is reset once a restarted connector has run this long."""
 RESTART_LIMIT = timedelta(minutes=1)
 """A restart that has not ended after so long has failed without saying so."""
+UNREAD_LIMIT = timedelta(minutes=1)
+"""A slot that a running connector has not read for this long: its connection is dead without having been closed."""
 KEPT_ITS_SLOT = timedelta(hours=1)
 """The count of snapshots is reset once the slot has been usable this long."""
 
@@ -35,6 +37,8 @@ class Recovery(BaseModel):
     """How often it was restarted since it was last healthy."""
     restarted_at: AwareDatetime | None = None
     """When it was last restarted."""
+    unread_since: AwareDatetime | None = None
+    """Since when nothing has read the slot although the connector runs."""
     snapshots: Count = 0
     """How often it took a new snapshot because its replication slot was lost."""
     snapshot_at: AwareDatetime | None = None
@@ -79,9 +83,18 @@ class Decision:
     """To be stored before acting, so that a caller that is killed neither forgets nor counts twice."""
 
 
-def decide(state: Health | None, lost: str | None, before: Recovery, allowed: str | None, now: datetime) -> Decision:
+def decide(
+    state: Health | None,
+    lost: str | None,
+    before: Recovery,
+    allowed: str | None,
+    now: datetime,
+    *,
+    unread: bool = False,
+) -> Decision:
     """Return what to do now. `lost`: why the slot is lost, None if it is not. `allowed`: a user's permission to take
-    new snapshots, any text; one that differs from the last permission resets the count."""
+    new snapshots, any text; one that differs from the last permission resets the count. `unread`: nothing reads the
+    slot, although no snapshot is being taken."""
     allowed = allowed and allowed[:MOST_ALLOWED]
     if allowed is not None and allowed != before.allowed:
         before = Recovery(allowed=allowed, snapshotting=before.snapshotting)
@@ -102,6 +115,15 @@ def decide(state: Health | None, lost: str | None, before: Recovery, allowed: st
             return Decision(Action.NONE, before)
         again = before.model_copy(update={"restarts": before.restarts + 1, "restarted_at": now})
         return Decision(Action.RESTART, again)
+    if state is not None and state.running and unread:
+        # PostgreSQL frees the slot a minute after it last heard from a connector, which itself may wait forever.
+        since = before.unread_since or now
+        if now < since + UNREAD_LIMIT:
+            return Decision(Action.NONE, before.model_copy(update={"unread_since": since}))
+        hung = {"restarts": before.restarts + 1, "restarted_at": now, "unread_since": None}
+        return Decision(Action.RESTART, before.model_copy(update=hung))
+    if before.unread_since is not None:
+        before = before.model_copy(update={"unread_since": None})
     if state is not None and state.running:
         if before.restarted_at is not None and now > before.restarted_at + HEALTHY_AFTER:
             before = before.model_copy(update={"restarts": 0, "restarted_at": None})

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptocdc_control.sink import consumers_of, engine_of, spark_jobs_of
-from cryptocdc_core.alerts import price_tables
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.feed.alerts import price_tables
+from cryptocdc_core.feed.history import History
+from cryptocdc_core.feed.model import CryptoFeed, Spec
+from cryptocdc_core.planning.plan import Plan
 
-PROGRAMS = ("producer", "consumer", "spark", "verifier", "api", "alerter", "analyzer")
+PROGRAMS = ("producer", "consumer", "spark", "verifier", "api", "alerter", "analyzer", "history", "exporter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,13 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
     return {
         "producer": Workload(
             0 if spec.suspend else spec.scaling.producers,
-            [spec.exchange, spec.endpoints.model_dump(), spec.streams.model_dump()],
+            [
+                spec.exchange,
+                spec.endpoints.model_dump(exclude={"archive"}),
+                spec.streams.model_dump(),
+                *_past(spec),
+                *_archive(spec),
+            ],
         ),
         "consumer": Workload(
             consumers_of(plan),
@@ -67,14 +74,53 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
             else [],
         ),
         "analyzer": Workload(spec.scaling.analyzers if plan.computed else 0, _analytics(plan.feed)),
+        "history": Workload(1 if spec.history.begin is not None else 0, _history(plan)),
+        "exporter": Workload(1 if spec.export is not None else 0, _exported(plan.feed)),
     }
+
+
+def _past(spec: Spec) -> list[object]:
+    """Return nothing for the default, so that an upgrade restarts no producer."""
+    own = spec.history.model_copy(update={"begin": None})  # which another program loads
+    return [] if own == History() else [own.model_dump(exclude={"begin"})]
+
+
+def _history(plan: Plan) -> list[object]:
+    """Return what is loaded from the archive: another symbol, or another kind, is loaded as well."""
+    spec = plan.feed.spec
+    trades, klines = spec.streams.recent_trades, spec.streams.klines
+    if spec.history.begin is None:
+        return []
+    return [
+        spec.history.begin,
+        spec.endpoints.archive,
+        sorted(plan.symbols),
+        trades and trades.kind,
+        klines and list(klines.intervals),
+    ]
+
+
+def _exported(feed: CryptoFeed) -> list[object]:
+    spec = feed.spec
+    if spec.export is None:
+        return []
+    return [spec.export.model_dump(), spec.streams.tables, spec.retention.cassandra, *_analytics(feed)]
+
+
+def _archive(spec: Spec) -> list[object]:
+    """Return the archive's address where producers may fill gaps from it: gaps of raw trades."""
+    trades = spec.streams.recent_trades
+    raw = trades is not None and trades.kind == "trade"
+    return [{"archive": spec.endpoints.archive}] if raw and spec.endpoints.archive is not None else []
 
 
 def proof_inputs(feed: CryptoFeed) -> object:
     """Return the verifier's inputs. On Kubernetes one verifier proves all feeds and compares these itself, per feed."""
     spec = feed.spec
     kept = spec.retention
-    return [spec.exchange, spec.streams.tables, kept.postgres, kept.cassandra, *_analytics(feed)]
+    # A feed without repair has the same inputs as before there was one.
+    repair = [spec.repair.max_rows_per_hour, spec.transform] if spec.repair.enabled else []
+    return [spec.exchange, spec.streams.tables, kept.postgres, kept.cassandra, *_analytics(feed), *repair]
 
 
 def _written(plan: Plan) -> list[object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal, get_args
 
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
 
 Engine = Literal["consumer", "spark", "connect"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)

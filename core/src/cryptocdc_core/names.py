@@ -38,6 +38,7 @@ class Names:
 
     @property
     def publication(self) -> str:
+        """Of a feed with one connector, as `slot` and `connector`; those of more derive from them: see `shards`."""
         return f"{self.fid}_pub"
 
     @property

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS
 
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 """The range of PostgreSQL's bigint."""

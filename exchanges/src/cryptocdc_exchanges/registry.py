@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 import cryptocdc_exchanges
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.feed.model import CryptoFeed, FeedError
 from cryptocdc_core.names import Source
 from cryptocdc_exchanges import port
 from cryptocdc_exchanges.port import Proof, Venue
@@ -28,15 +30,26 @@ VENUES: dict[str, Venue] = {venue.name: venue for venue in _all()}
 def venue_of(feed: CryptoFeed, rest_url: str | None = None, websocket_url: str | None = None) -> Venue:
     """Return the feed's venue at its own hosts, unless the feed or the caller, who has priority, names others."""
     endpoints = feed.spec.endpoints
-    return VENUES[feed.spec.exchange].at(rest_url or endpoints.rest, websocket_url or endpoints.websocket)
+    venue = VENUES[feed.spec.exchange]
+    return venue.at(rest_url or endpoints.rest, websocket_url or endpoints.websocket, endpoints.archive)
 
 
 def simulated(feed: CryptoFeed, rest_url: str, websocket_url: str) -> Venue:
     """Return the feed's venue at the simulator with these base URLs. A feed of `simulated` may specify others."""
     endpoints = feed.spec.endpoints
     if feed.spec.exchange == "simulated":
-        return venue_of(feed, endpoints.rest or rest_url, endpoints.websocket or websocket_url)
+        rest = endpoints.rest or rest_url
+        return VENUES["simulated"].at(rest, endpoints.websocket or websocket_url, endpoints.archive or rest)
     return VENUES[feed.spec.exchange].at_simulator(rest_url, websocket_url)
+
+
+def at_archive(feed: CryptoFeed, source: Source, rest_url: str | None = None) -> Venue:
+    """Return the feed's venue with the address of its archive. The simulator's is beside its API, at `rest_url`:
+    simulated and real days are never mixed."""
+    venue = venue_of(feed, rest_url)
+    if source != "simulated" or (feed.spec.exchange == "simulated" and feed.spec.endpoints.archive is not None):
+        return venue
+    return replace(venue, hosts=replace(venue.hosts, archive=venue.hosts.rest))
 
 
 def always_listed(feed: CryptoFeed, source: Source) -> tuple[str, ...]:
@@ -61,8 +74,47 @@ def check(feed: CryptoFeed) -> None:
     """Raise FeedError with each stream, source and value of the feed that its venue does not have."""
     venue = VENUES[feed.spec.exchange]
     problems = [problem for name in STREAMS for problem in _problems(venue, feed, name)]
+    trades = feed.spec.streams.recent_trades
+    if trades is not None and feed.spec.past_ms(RECENT_TRADES.table) and not venue_of(feed).gives_by_id(trades.kind):
+        problems.append(
+            f"spec.history.recentTrades: {feed.spec.history.recent_trades!r} is not accepted; accepted: 0s, since"
+            f" {venue.name} does not return trades of kind {trades.kind} by id here"
+        )
+    if feed.spec.endpoints.archive is not None and venue.archive is None:
+        others = ", ".join(other.name for other in VENUES.values() if other.archive is not None)
+        problems.append(
+            f"spec.endpoints.archive: {feed.spec.endpoints.archive!r} is not accepted; accepted: nothing, since"
+            f" {venue.name} has no public archive that is known here; exchanges that have one: {others}"
+        )
+    if feed.spec.export is not None:
+        problems += _not_exported(feed)
+    if feed.spec.history.begin is not None:
+        problems += _without_archive(venue, feed)
     if problems:
         raise FeedError(problems)
+
+
+def _not_exported(feed: CryptoFeed) -> Iterator[str]:
+    """Yield the streams of `spec.export` that the feed does not have."""
+    has = [name for name in STREAMS if STREAMS[name].table in feed.spec.streams.tables]
+    has += [stream.name for stream in feed.spec.computed]
+    wanted = feed.spec.export.streams if feed.spec.export is not None else None
+    for name in wanted or ():
+        if name not in has:
+            yield f"spec.export.streams: {name!r} is not accepted; accepted are the feed's: {', '.join(has)}"
+
+
+def _without_archive(venue: Venue, feed: CryptoFeed) -> Iterator[str]:
+    """Yield why `spec.history.from` can't be loaded."""
+    given = f"spec.history.from: {feed.spec.history.begin!r} is not accepted"
+    if venue.archive is None:
+        others = ", ".join(other.name for other in VENUES.values() if other.archive is not None)
+        yield (
+            f"{given}; accepted: nothing, since {venue.name} has no public archive that is known here; exchanges that"
+            f" have one: {others}"
+        )
+    elif not venue.archive.series(feed.spec.streams, ""):
+        yield f"{given}; accepted: with the streams that {venue.name}'s archive has: recentTrades, klines"
 
 
 def _problems(venue: Venue, feed: CryptoFeed, name: str) -> Iterator[str]:

@@ -40,7 +40,7 @@ def sections() -> tuple[Section, ...]:
         )),
         Section("Debezium", (
             over_time("Delay behind PostgreSQL", "From a change in PostgreSQL until Debezium reads it.", "ms",
-                      {"delay": behind}),
+                      {"delay {{shard}}": f"max by (shard) ({D}millisecondsbehindsource{STREAMING} >= 0)"}),
             over_time("Events", "Changes read per second, by operation.", "short",
                       {kind: _events(kind) for kind in ("create", "update", "delete")}, stacked=True),
             over_time("Transactions", "Committed transactions read per second.", "short",

@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models.common import GraphDrawStyle
 
 from cryptocdc_core.catalogue import NEWEST_STATS, Bucket
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
-from cryptocdc_grafana import anomalies, bars, book_metrics, books, drawing, perpetuals, quotes, shaping
+from cryptocdc_grafana import anomalies, bars, book_metrics, books, drawing, forecasts, perpetuals, quotes, shaping
 from cryptocdc_grafana.cql import newest_of, number, reported, within
 from cryptocdc_grafana.panels import NEWEST_PAGE, NUMBER, RANGE, SYMBOL, SYMBOLS, TEXT, TIME, WHOLE, MarketPanel
 from cryptocdc_grafana.sources import Cql, Get, Source, Sql
@@ -46,6 +46,7 @@ OPTIONAL: Mapping[str, Callable[[], Iterator[MarketPanel]]] = {
     "Volatility of trades": bars.volatility,
     "Figures of order books": book_metrics.panels,
     "Anomalies": anomalies.panels,
+    "Forecasts": forecasts.panels,
     "Best bid and ask": quotes.panels,
     "Perpetual contracts": perpetuals.panels,
 }

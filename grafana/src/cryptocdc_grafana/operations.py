@@ -1,4 +1,4 @@
-"""Dashboards of the pipeline and its programs, from Prometheus: `cryptocdc_core.metrics` declares the metrics."""
+"""Dashboards of pipeline and programs, from Prometheus: `cryptocdc_core.program.metrics` declares the metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptocdc_grafana.sources import Promql
 FEED = 'feed="$feed"'
 
 P, C, V, A = "cryptocdc_producer_", "cryptocdc_consumer_", "cryptocdc_verifier_", "cryptocdc_api_"
-K8S, L, N = "cryptocdc_operator_", "cryptocdc_alerter_", "cryptocdc_analyzer_"
+K8S, L, N, X = "cryptocdc_operator_", "cryptocdc_alerter_", "cryptocdc_analyzer_", "cryptocdc_exporter_"
 VOLUMES = 'persistentvolumeclaim=~".*cryptocdc.*"'
 
 
@@ -84,8 +84,8 @@ def pipeline() -> tuple[Section, ...]:
                             " acknowledgement.", drawing.lines("s"), _quantiles(f"{C}event_to_ack_seconds")),
             OperationsPanel("Latency: PostgreSQL to Cassandra", "From PostgreSQL's commit to Cassandra's"
                             " acknowledgement.", drawing.lines("s"), _quantiles(f"{C}commit_to_ack_seconds")),
-            over_time("WAL retained for the slot", "PostgreSQL can't remove it until Debezium confirms it.", "bytes",
-                      {"{{feed}}": _sum(f"{V}slot_retained_bytes", "feed")}),
+            over_time("WAL retained for the slot", "By slot: PostgreSQL can't remove it until Debezium confirms it.",
+                      "bytes", {"{{slot}}": _sum(f"{V}slot_retained_bytes", "slot")}),
             over_time("Connector tasks", "Of every connector, by state; a connector whose task has failed still reports"
                       " RUNNING.", "short",
                       {"{{connector}} {{status}}":
@@ -101,6 +101,9 @@ def pipeline() -> tuple[Section, ...]:
                        "dead": or_none(f"sum(increase({C}dead_letters_total{{{FEED}}}{RATE}))")}),
             over_time("Rows compared", "By the verifier, PostgreSQL with Cassandra, per second.", "short",
                       {"{{table}}": _rate(f"{V}rows_total", "table")}),
+            over_time("Repaired rows", "Rows sent again because they were missing or different, by cause.", "short",
+                      {"{{cause}}":
+                       or_none(f"sum by (cause) (increase({V}repaired_rows_total{{{FEED}}}{RATE}))", "cause")}),
         )),
     )  # fmt: skip
 
@@ -160,7 +163,20 @@ def programs() -> tuple[Section, ...]:
                        "late": or_none(f"sum(increase({N}late_windows_total{{{FEED}}}{RATE}))")}),
             over_time("Waiting", "For consumers or Cassandra, before windows can be read.", "s",
                       {"{{instance}}": f"{N}waiting_seconds{{{FEED}}}"}),
+            over_time("Skill of forecasts", "Mean over the symbols, by length; at 0 and below there is none.",
+                      "percentunit", {"{{interval}}": f"avg by (interval) ({N}forecast_skill{{{FEED}}})"}),
         ), closed=True, empty="no analyzer: the feed has no analytics"),
+        Section("Exporter (of feeds with spec.export)", (
+            over_time("Export behind", "Time since the end of the last exported hour, by table: up to an hour and some"
+                      " minutes.", "s",
+                      {"{{table}}": f"time() - max by (table) ({X}exported_through_timestamp_seconds{{{FEED}}})"}),
+            over_time("Rows exported", "Written into Parquet files, per second.", "short",
+                      {"{{table}}": _rate(f"{X}rows_total", "table")}, stacked=True),
+            over_time("Failures", "Passes that failed, by what did not answer; hours left out, since their rows have"
+                      " changed.", "short",
+                      {"{{what}}": or_none(f"sum by (what) (increase({X}failures_total{{{FEED}}}{RATE}))", "what"),
+                       "left out": or_none(f"sum({X}left_out_hours{{{FEED}}})")}),
+        ), closed=True, empty="no exporter: the feed has no spec.export"),
         # The operator labels feeds with their names, not with their identities: all of them are shown.
         Section("Operator (on Kubernetes)", (
             over_time("Reconciliations", "By outcome.", "short",

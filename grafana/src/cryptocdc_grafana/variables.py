@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models.dashboard import VariableOption, VariableRefr
 
 from cryptocdc_core.catalogue import NEWEST_PRICES, Bucket
 from cryptocdc_core.catalogue.streams import KLINES
-from cryptocdc_core.feed_streams import KlineInterval
+from cryptocdc_core.feed.streams import KlineInterval
 from cryptocdc_grafana.cql import NOW, newest_of
 from cryptocdc_grafana.panels import TEXT
 from cryptocdc_grafana.sources import Get, Query, Source

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from cryptocdc_adapters import cassandra, kafka, postgres, slots
-from cryptocdc_adapters.connect import Connect
-from cryptocdc_adapters.symbols import write_symbols
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.kafka import clients as kafka
+from cryptocdc_adapters.kafka.symbols import write_symbols
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.replication import shards, slots
+from cryptocdc_adapters.replication.connect import Connect
+from cryptocdc_adapters.replication.shards import ShardState
 from cryptocdc_core.catalogue import COMPUTED
-from cryptocdc_core.ddl import drop_cassandra, drop_postgres
-from cryptocdc_core.plan import Plan
-from cryptocdc_core.platform import PlatformFacts
-from cryptocdc_core.settings import ServerSettings
+from cryptocdc_core.planning.connector import for_plugins
+from cryptocdc_core.planning.plan import Plan
+from cryptocdc_core.planning.platform import PlatformFacts
+from cryptocdc_core.program.settings import ServerSettings
+from cryptocdc_core.storage.ddl import drop_cassandra, drop_postgres
+from cryptocdc_core.storage.shards import Shard
+from cryptocdc_local.handover import Handover
 
 Report = Callable[[str], None]
 
@@ -47,8 +55,8 @@ class Applied:
 def apply(plan: Plan, servers: Servers, report: Report, meanwhile: Callable[[], None] | None = None) -> Applied:
     """Create everything in `plan` that is missing. Idempotent.
 
-    The three servers are handled in parallel, then the connector: its slot is created after the publication, so that no
-    change is missed. `meanwhile` is called while the connector starts: its snapshot includes rows that are written
+    The three servers are handled in parallel, then the connectors: a slot is created after its publication, so that no
+    change is missed. `meanwhile` is called while the connectors start: a snapshot includes rows that are written
     before the slot exists.
     """
     report("tables, topics and symbols")
@@ -61,10 +69,10 @@ def apply(plan: Plan, servers: Servers, report: Report, meanwhile: Callable[[], 
         keyspace.result()
     report("connector")
     with ThreadPoolExecutor(1) as pool:
-        connector = pool.submit(_apply_connector, plan, servers)
+        connectors = pool.submit(apply_connectors, plan, servers, report)
         if meanwhile is not None:
             meanwhile()
-        connector.result()
+        connectors.result()
     return Applied(added, removed)
 
 
@@ -73,27 +81,38 @@ def _apply_topics(plan: Plan, servers: Servers) -> tuple[list[str], list[str]]:
     return write_symbols(servers.kafka, plan.names.symbols_topic, plan.symbols)
 
 
-def _apply_connector(plan: Plan, servers: Servers) -> None:
-    """Applying a feed allows a new snapshot, which a lost slot needs to recover the changes it lost."""
-    connect, name = Connect(servers.connect.url), plan.names.connector
-    slot = slots.read(servers.postgres, plan.names.slot)
-    if slots.lost(slot, connect.position(name)) is not None:
-        new_snapshot(plan, servers, connect)
-    connect.apply(name, plan.connector)
-    state = connect.state(name)
-    if state is not None and state.state == "STOPPED":  # by a run that gave up on its slot
-        connect.resume(name)
-    connect.wait_running(name)
+def apply_connectors(plan: Plan, servers: Servers, report: Report) -> None:
+    """Applying a feed allows new snapshots, which a lost slot needs to recover the changes it lost."""
+    connect = Connect(servers.connect.url)
+    plugins = connect.plugins()
+    plan = replace(plan, connectors={shard: for_plugins(config, plugins) for shard, config in plan.connectors.items()})
+    Handover(plan, servers, servers.facts, connect).run(report)
+    found = observe(servers, connect, plan)
+    for shard, config in plan.connectors.items():
+        if shard in found and found[shard].lost is not None:
+            new_snapshot(shard, servers, connect)
+        connect.apply(shard.connector, config)
+        state = connect.state(shard.connector)
+        if state is not None and state.state == "STOPPED":  # by a run that gave up on its slot
+            connect.resume(shard.connector)
+    for shard in plan.connectors:
+        connect.wait_running(shard.connector)
 
 
-def new_snapshot(plan: Plan, servers: Servers, connect: Connect) -> None:
-    """Remove the connector's slot and position, so that it reads all rows in PostgreSQL again. Idempotent."""
-    name = plan.names.connector
-    connect.stop(name)
-    connect.wait_stopped(name)
-    slots.drop(servers.postgres, servers.replication, plan.names.slot)
-    connect.reset_offsets(name)
-    connect.resume(name)
+def observe(servers: Servers, connect: Connect, plan: Plan) -> dict[Shard, ShardState]:
+    """Return the state of every slot and connector of the feed. Raises psycopg2.Error, ConnectError,
+    requests.RequestException."""
+    with contextlib.closing(postgres.connect(servers.postgres, "slots", autocommit=True)) as connection:
+        return shards.observe(connection, connect, plan.names, len(plan.connectors))
+
+
+def new_snapshot(shard: Shard, servers: Servers, connect: Connect) -> None:
+    """Remove the connector's slot and position, so that it reads all its rows in PostgreSQL again. Idempotent."""
+    connect.stop(shard.connector)
+    connect.wait_stopped(shard.connector)
+    slots.drop(servers.postgres, servers.replication, shard.slot)
+    connect.reset_offsets(shard.connector)
+    connect.resume(shard.connector)
 
 
 def delete(plan: Plan, servers: Servers, report: Report, *, everything: bool) -> None:
@@ -101,9 +120,12 @@ def delete(plan: Plan, servers: Servers, report: Report, *, everything: bool) ->
     connect = Connect(servers.connect.url)
     report("connector")
     connect.remove(plan.names.sink_connector)
-    connect.delete(plan.names.connector)
+    found = observe(servers, connect, plan)
+    for shard in found:
+        connect.delete(shard.connector)
     report("replication slot")
-    slots.drop(servers.postgres, servers.replication, plan.names.slot)
+    for shard in found:
+        slots.drop(servers.postgres, servers.replication, shard.slot)
     if not everything:
         report("symbols")
         write_symbols(servers.kafka, plan.names.symbols_topic, {})

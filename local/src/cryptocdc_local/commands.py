@@ -17,13 +17,14 @@ import typer
 from rich.console import Console, Group
 from rich.live import Live
 
-from cryptocdc_adapters.figures import FeedFigures
-from cryptocdc_adapters.readings import Readings
+from cryptocdc_adapters.metrics.figures import FeedFigures
+from cryptocdc_adapters.metrics.readings import Readings
 from cryptocdc_control.programs import workloads
-from cryptocdc_core.exits import Exit
-from cryptocdc_core.feed import load
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.feed.model import load
+from cryptocdc_core.program.exits import Exit
+from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_local import applier, run, running
+from cryptocdc_local.counting import count_rows
 from cryptocdc_local.draining import drain
 from cryptocdc_local.exchange_choice import Chosen, answering, choose
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
@@ -196,7 +197,7 @@ def _watch(it: run.Run, console: Console, seconds: float | None, as_json: bool, 
             if not first_row_said and any(s.cassandra for s in figures.streams.values()):
                 first_row_said = True
                 console.print(f"first row in Cassandra {time.monotonic() - began:.1f} s after the start")
-            note = "\n".join(line for line in (it.note, it.event) if line)
+            note = "\n".join(line for line in (it.note, it.history, it.event) if line)
             if not quiet:
                 parts = [feed_table(it.applied, figures, note, time.time()), server_table(it.platform.status())]
                 live.update(Group(*parts), refresh=True)
@@ -210,7 +211,7 @@ def _finish(it: run.Run, console: Console, as_json: bool) -> None:
     with shown(console) as steps:
         steps.begin("draining")
         gaps = drain(it, lambda text: steps.update("draining", text))
-        after = run.count_rows(it.servers, it.plan)
+        after = count_rows(it.servers, it.plan)
         captured = {table: count - it.rows_before.get(table, 0) for table, count in after.items()}
         steps.done("draining", f"{sum(captured.values()):,} rows captured")
         steps.begin("verifying")
@@ -278,8 +279,9 @@ def apply(feed: Feed, source: Source = None) -> None:
         with shown(console) as steps:
             platform.setup_spark(steps)
     planned = run.planned_of(applied, servers)
-    done = applier.apply(planned, servers, lambda step: console.print(f"[dim]{step}"))
-    _store(platform).write(applied)
+    with running.changing(platform.settings.run, applied.fid):
+        done = applier.apply(planned, servers, lambda step: console.print(f"[dim]{step}"))
+        _store(platform).write(applied)
     console.print(
         f"{applied.feed.name} applied as {applied.fid}: {len(applied.symbols)} symbols"
         f" (added {', '.join(done.added) or 'none'}; removed {', '.join(done.removed) or 'none'})"
@@ -321,7 +323,8 @@ def plan(feed: Feed, source: Source = None) -> None:
         "halted": list(applied.halted),
         "waiting": list(applied.waiting),
         "topics": {t.name: {"partitions": t.partitions, **t.config} for t in planned.topics},
-        "connector": planned.connector,
+        "connector": next(iter(planned.connectors.values())),
+        "connectors": {shard.connector: config for shard, config in planned.connectors.items()},
         "sink_connector": planned.sink_connector,
         "postgres": list(planned.postgres),
         "cassandra": list(planned.cassandra),

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cryptocdc_adapters import postgres
-from cryptocdc_core.ddl import GAPS
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.names import quoted
+from cryptocdc_core.storage.ddl import GAP_WAITS, GAPS
 from cryptocdc_local.run import Run
 
 STALLED_S = 60.0
@@ -25,10 +25,17 @@ class OpenGap(NamedTuple):
     interval: str
     first: int
     last: int
+    reason: str = ""
+    """Of a gap that waits for a file of the exchange's archive: for which."""
+
+    @property
+    def waits(self) -> bool:
+        return self.reason.startswith(GAP_WAITS)
 
     def __str__(self) -> str:
         what = f"{self.symbol} {self.interval}".strip()
-        return f"{self.table} of {what}, {self.first} to {self.last}"
+        waits = f", which {self.reason}" if self.waits else ""
+        return f"{self.table} of {what}, {self.first} to {self.last}{waits}"
 
 
 def drain(
@@ -38,7 +45,7 @@ def drain(
 
     Raises psycopg2.Error.
     """
-    wait_until_filled(lambda: open_gaps(it), say, stalled_s, now, time.sleep)
+    wait_until_filled(lambda: [gap for gap in open_gaps(it) if not gap.waits], say, stalled_s, now, time.sleep)
     it.stop_capture()
     return open_gaps(it)
 
@@ -65,7 +72,7 @@ def wait_until_filled(
 def open_gaps(it: Run) -> list[OpenGap]:
     """Return the open gaps of the symbols and streams that the feed captures now. Raises psycopg2.Error."""
     query = (
-        f"SELECT table_name, symbol, interval, first, last FROM {quoted(it.plan.names.schema)}.{GAPS}"  # noqa: S608
+        f"SELECT table_name, symbol, interval, first, last, reason FROM {quoted(it.plan.names.schema)}.{GAPS}"  # noqa: S608
         " WHERE state = 'open' AND symbol = ANY(%s) AND table_name = ANY(%s) ORDER BY id"
     )
     wanted = list(it.applied.symbols), list(it.applied.feed.spec.streams.tables)

@@ -10,9 +10,9 @@ import requests
 from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaException
 
-from cryptocdc_adapters.connect import ConnectError
-from cryptocdc_adapters.exchange import ExchangeError
-from cryptocdc_core.exits import BadInput, Exit, fail
+from cryptocdc_adapters.exchange.rest import ExchangeError
+from cryptocdc_adapters.replication.connect import ConnectError
+from cryptocdc_core.program.exits import BadInput, Exit, fail
 from cryptocdc_local.platform import PlatformError
 
 _SERVERS = (psycopg2.Error, KafkaException, NoHostAvailable, requests.RequestException, ConnectError, ExchangeError)

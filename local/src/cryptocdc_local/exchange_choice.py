@@ -13,13 +13,13 @@ from pathlib import Path
 import requests
 
 from cryptocdc_adapters import http_client
-from cryptocdc_adapters.exchange import ExchangeError, ExchangeUnreachable
-from cryptocdc_adapters.exchange_reach import TIMEOUT_S, ping
+from cryptocdc_adapters.exchange.reach import TIMEOUT_S, ping
+from cryptocdc_adapters.exchange.rest import ExchangeError, ExchangeUnreachable
 from cryptocdc_adapters.http_client import UnsupportedProxy
-from cryptocdc_core.exits import BadInput
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.names import Source, identity
-from cryptocdc_core.settings import SettingsError, SimulatorSettings
+from cryptocdc_core.program.exits import BadInput
+from cryptocdc_core.program.settings import SettingsError, SimulatorSettings
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_exchanges.registry import VENUES, simulated, venue_of
 from cryptocdc_local.platform.errors import PlatformError

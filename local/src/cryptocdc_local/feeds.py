@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from cryptocdc_core import feed as feeds
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.names import Names, Source, identity
-from cryptocdc_core.resolve import ResolvedFeed, waiting_notes
+from cryptocdc_core.planning.resolve import ResolvedFeed, waiting_notes
 from cryptocdc_local.platform.account import Account
 
 

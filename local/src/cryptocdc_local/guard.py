@@ -1,4 +1,4 @@
-"""Watches a feed's connector during a run and carries out what `cryptocdc_control.connector` decides."""
+"""Watches a feed's connectors during a run and carries out what `cryptocdc_control.connector` decides for each."""
 
 from __future__ import annotations
 
@@ -8,58 +8,68 @@ from datetime import UTC, datetime
 import psycopg2
 import requests
 
-from cryptocdc_adapters import slots
-from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
+from cryptocdc_adapters.replication.connect import Connect, ConnectError
+from cryptocdc_adapters.replication.shards import ShardState
 from cryptocdc_control.connector import MOST_SNAPSHOTS, Action, Recovery, decide
-from cryptocdc_core.plan import Plan
-from cryptocdc_local.applier import Servers, new_snapshot
+from cryptocdc_core.planning.connector import for_plugins
+from cryptocdc_core.planning.plan import Plan
+from cryptocdc_core.storage.shards import Shard
+from cryptocdc_local.applier import Servers, apply_connectors, new_snapshot, observe
 
 
 @dataclass
 class ConnectorGuard:
-    """Call `step` every few seconds; it returns a line about what is wrong or was done, "" while the connector runs.
+    """Call `step` every few seconds; it returns a line about what is wrong or was done, "" while the connectors run.
 
     The history of attempts lasts for one run: starting the next one allows new snapshots again.
     """
 
     plan: Plan
     servers: Servers
-    _recovery: Recovery = field(default_factory=Recovery)
+    _recoveries: dict[Shard, Recovery] = field(default_factory=dict)
 
     def step(self) -> str:
-        connect, name = Connect(self.servers.connect.url), self.plan.names.connector
+        connect = Connect(self.servers.connect.url)
         try:
-            state = connect.state(name)
-            if state is None:
-                connect.apply(name, self.plan.connector)
-                return "connector was missing: created again"
-            slot = slots.read(self.servers.postgres, self.plan.names.slot)
-            lost = slots.lost(slot, connect.position_if_readable(name, state))
-            decision = decide(state, lost, self._recovery, None, datetime.now(UTC))
-            self._recovery = decision.recovery
-            return self._act(decision.action, connect, state, lost, has_slot=slot is not None)
+            found = observe(self.servers, connect, self.plan)
+            if any(shard not in self.plan.connectors for shard in found):
+                # What an interrupted change of the connectors' number has left.
+                apply_connectors(self.plan, self.servers, lambda _: None)
+                return f"connectors: {len(self.plan.connectors)} carry the changes again"
+            said = [self._step(shard, found.get(shard, ShardState()), connect) for shard in self.plan.connectors]
         except (ConnectError, requests.RequestException, psycopg2.Error) as error:
             return f"connector can't be checked: {' '.join(str(error).split())[:160]}"
+        return "; ".join(filter(None, said))
 
-    def _act(self, action: Action, connect: Connect, state: ConnectorState, lost: str | None, *, has_slot: bool) -> str:
-        names = self.plan.names
-        match action:
+    def _step(self, shard: Shard, found: ShardState, connect: Connect) -> str:
+        name = f"connector {shard.suffix}".strip()
+        state = found.state
+        if state is None:
+            connect.apply(shard.connector, for_plugins(self.plan.connectors[shard], connect.plugins()))
+            return f"{name} was missing: created again"
+        before, now = self._recoveries.get(shard, Recovery()), datetime.now(UTC)
+        decision = decide(state, found.lost, before, None, now, unread=found.unread)
+        recovery = self._recoveries[shard] = decision.recovery
+        match decision.action:
             case Action.SNAPSHOT:
-                new_snapshot(self.plan, self.servers, connect)
-                self._recovery = self._recovery.model_copy(update={"snapshotting": False})
+                new_snapshot(shard, self.servers, connect)
+                self._recoveries[shard] = recovery.model_copy(update={"snapshotting": False})
                 return (
-                    f"connector: slot {names.slot} was lost ({lost}); taking a new snapshot of all rows in PostgreSQL"
+                    f"{name}: slot {shard.slot} was lost ({found.lost}); taking a new snapshot of all"
+                    f" {'rows' if shard.rows is None else 'its rows'} in PostgreSQL"
                 )
             case Action.HALT:
-                connect.stop(names.connector)
+                connect.stop(shard.connector)
                 return (
-                    f"connector halted: slot {names.slot} was lost again ({lost}) after {MOST_SNAPSHOTS} new snapshots;"
-                    " fix the cause, then start the run again, which takes a new snapshot"
+                    f"{name} halted: slot {shard.slot} was lost again ({found.lost}) after {MOST_SNAPSHOTS} new"
+                    " snapshots; fix the cause, then start the run again, which takes a new snapshot"
                 )
             case Action.RESTART:
-                connect.restart(names.connector)
+                connect.restart(shard.connector)
+                if state.running:
+                    return f"{name} hung: nothing read slot {shard.slot}; restart {recovery.restarts}"
                 cause = state.trace.splitlines()[0][:200] if state.trace else "no trace"
-                return f"connector failed, restart {self._recovery.restarts}: {cause}"
-        if has_slot and state.running:
+                return f"{name} failed, restart {recovery.restarts}: {cause}"
+        if found.slot is not None and state.running:
             return ""
-        return f"connector is {state.state}, its task {', '.join(state.tasks) or 'not started'}"
+        return f"{name} is {state.state}, its task {', '.join(state.tasks) or 'not started'}"

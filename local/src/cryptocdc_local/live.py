@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from cryptocdc_adapters.figures import FeedFigures, StreamFigures
+from cryptocdc_adapters.metrics.figures import FeedFigures, StreamFigures
 from cryptocdc_local.feeds import AppliedFeed
 from cryptocdc_local.platform import ServerStatus
 
@@ -124,6 +124,7 @@ def _time(seconds: float | None) -> str:
 def _footer(figures: FeedFigures, note: str) -> Text:
     parts = [
         ("gaps open", figures.gaps_open, "yellow"),
+        *([("gaps waiting", figures.gaps_waiting, "")] if figures.gaps_waiting else []),
         ("rows filled", figures.gap_rows_filled, ""),
         ("unfillable", figures.gap_rows_unfillable, "red"),
         ("dead letters", figures.dead_letters, "red"),

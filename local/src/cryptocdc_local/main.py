@@ -10,8 +10,9 @@ from io import TextIOWrapper
 
 import typer
 
-from cryptocdc_local import commands
+from cryptocdc_local import commands, export, recompute
 from cryptocdc_local.errors import explained
+from cryptocdc_local.history import commands as history_commands
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform import commands as platform_commands
 from cryptocdc_local.trace import commands as trace_commands
@@ -47,6 +48,9 @@ def main() -> None:
     commands.register(app)
     platform_commands.register(app)
     trace_commands.register(app)
+    recompute.register(app)
+    history_commands.register(app)
+    export.register(app)
     for found in sorted(entry_points(group="cryptocdc.commands"), key=lambda e: e.name):
         found.load()(app)
     with explained():

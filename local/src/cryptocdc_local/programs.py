@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptocdc_core.backoff import Backoff, Restarts
+from cryptocdc_core.program.backoff import Backoff, Restarts
 from cryptocdc_local.platform.account import Account
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.process import Command, ServerProcess
@@ -21,8 +21,10 @@ from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 
 FIRST_METRICS_PORT = {
     "producer": 9101, "consumer": 9201, "verifier": 9301, "api": 9501, "alerter": 9601, "analyzer": 9701,
-    "spark": 9801,
+    "spark": 9801, "history": 9901, "exporter": 9951,
 }  # fmt: skip
+ENDING = ("history",)
+"""Kinds that end once their work is done; exit code 0 says so."""
 _BACKOFF, _STEADY_S = Backoff(0.5, 30.0), 60.0
 
 STOP_LIMIT_S = 30.0
@@ -50,7 +52,7 @@ class Programs:
     settings: PlatformSettings
     fid: str
     environment: Mapping[str, str]
-    more: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    more: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _running: dict[str, _Program] = field(default_factory=dict)
 
     def scale(self, kind: str, count: int) -> None:
@@ -86,6 +88,8 @@ class Programs:
             now = time.monotonic()
             if program.process.alive():
                 program.restarts.alive(now)
+            elif program.kind in ENDING and program.process.succeeded:
+                continue
             elif program.restarts.due(now):
                 program.restarts.started(now)
                 program.restarted += 1
@@ -147,6 +151,7 @@ class Programs:
         targets = [
             {"targets": [f"{LOOPBACK}:{p.port}"], "labels": {"program": p.kind, "instance": name, "feed": self.fid}}
             for name, p in sorted(self._running.items())
+            if p.kind not in ENDING  # they would be reported as programs that are down
         ]
         draft = file.with_suffix(".new")
         draft.write_text(json.dumps(targets, indent=1), encoding="utf-8")

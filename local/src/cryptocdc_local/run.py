@@ -11,25 +11,28 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg2
 import requests
 
-from cryptocdc_adapters import kafka, postgres, resolving
-from cryptocdc_adapters.connect import ConnectError
-from cryptocdc_adapters.exchange import Rest
-from cryptocdc_adapters.figures import FeedFigures
-from cryptocdc_adapters.readings import Readings
+from cryptocdc_adapters.exchange import resolving
+from cryptocdc_adapters.exchange.rest import Rest
+from cryptocdc_adapters.kafka import clients as kafka
+from cryptocdc_adapters.metrics.figures import FeedFigures
+from cryptocdc_adapters.metrics.readings import Readings
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.postgres.history_files import counts
+from cryptocdc_adapters.replication.connect import ConnectError
 from cryptocdc_control.programs import restarted, workloads
-from cryptocdc_core import feed as feeds
 from cryptocdc_core.catalogue import COMPUTED
-from cryptocdc_core.ddl import DROPPED
-from cryptocdc_core.names import identity, quoted
-from cryptocdc_core.plan import Plan, plan
-from cryptocdc_core.settings import ExchangeSettings
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.names import identity
+from cryptocdc_core.planning.plan import Plan, plan
+from cryptocdc_core.program.settings import ExchangeSettings
 from cryptocdc_exchanges.registry import check, venue_of
 from cryptocdc_local import running
 from cryptocdc_local.applier import Applied, Servers, apply
+from cryptocdc_local.counting import count_rows
 from cryptocdc_local.exchange_choice import Chosen, Simulator
+from cryptocdc_local.export import export_environment
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
 from cryptocdc_local.guard import ConnectorGuard
 from cryptocdc_local.platform import HaltError, Platform
@@ -45,8 +48,8 @@ log = logging.getLogger("cryptocdc.run")
 RESOLVE_AGAIN_S = 86_400
 RESOLVE_LOOK_S = 60.0
 """Also the time between two attempts: each has a weight of 100, of the 6,000 per minute for this IP address."""
-GUARD_EVERY_S = 3.0
-START_ORDER = ("consumer", "spark", "analyzer", "producer", "alerter", "verifier")
+GUARD_EVERY_S = HISTORY_EVERY_S = 3.0
+START_ORDER = ("consumer", "spark", "analyzer", "producer", "alerter", "verifier", "exporter", "history")
 """What writes first, so that the first rows are written to Cassandra immediately. The API starts after the plan is
 applied: nothing waits for it, and its start takes a second of CPU time."""
 
@@ -95,6 +98,8 @@ class Run:
 
     def __post_init__(self) -> None:
         self.programs = Programs(self.platform.settings, self.plan.names.fid, self._environment())
+        self.history = ""
+        """How far `spec.history.from` is loaded."""
         self.note = self.chosen.note
         self.event = ""
         self.halted: HaltError | None = None
@@ -131,7 +136,8 @@ class Run:
 
     def start(self, report: Callable[[str], None]) -> Applied:
         """Apply the plan and start the programs, while the connector starts."""
-        result = apply(self.plan, self.servers, report, self._start_programs)
+        with self._changing():
+            result = apply(self.plan, self.servers, report, self._start_programs)
         self.programs.scale("api", 1)
         self._watch(self._check_disk, 0.5)
         self._watch(self._supervise_platform, 1.0)
@@ -140,6 +146,7 @@ class Run:
         self._watch(self._guard_connector, GUARD_EVERY_S)
         self._watch(self._guard_sink, GUARD_EVERY_S)
         self._watch(self._pick_up_changes, 1.0)
+        self._watch(self._follow_history, HISTORY_EVERY_S)
         self._watch(self._resolve_again, RESOLVE_LOOK_S)
         if self._server_metrics is not None:
             self._watch(self._serve_server_metrics, EVERY_S)
@@ -158,7 +165,12 @@ class Run:
             if not wanted[engine].replicas:
                 self.programs.scale(engine, 0)
         if wanted["spark"].replicas:
-            self.programs.more = {"spark": spark_environment(self.platform, planned.names.fid)}
+            self.programs.more["spark"] = spark_environment(self.platform, planned.names.fid)
+        if wanted["history"].replicas:
+            folder = self.platform.settings.home / "history" / planned.names.fid
+            self.programs.more["history"] = {"CRYPTOCDC_HISTORY_FOLDER": str(folder)}
+        if wanted["exporter"].replicas:
+            self.programs.more["exporter"] = export_environment(self.platform)
         self._sink.plan = planned  # not earlier: its watcher would start the connector beside the consumers
         removed = True
         try:
@@ -204,8 +216,14 @@ class Run:
             self.simulator.start(self.chosen.capture)
             self.event = "simulator died and was restarted"
 
+    def _changing(self, *, wait: bool = True) -> contextlib.AbstractContextManager[bool]:
+        return running.changing(self.platform.settings.run, self.plan.names.fid, wait=wait)
+
     def _guard_connector(self) -> None:
-        said = self._guard.step()
+        with self._changing(wait=False) as free:
+            if not free or self.store.read(self.plan.names.fid) != self.applied:
+                return  # `cryptocdc apply` changes the connectors, or has just changed them
+            said = self._guard.step()
         if said:
             self.event = said
         elif self.event.startswith("connector"):
@@ -217,6 +235,16 @@ class Run:
             self.event = said
         elif self.event.startswith("sink connector"):
             self.event = ""
+
+    def _follow_history(self) -> None:
+        begin = self.applied.feed.spec.history.begin
+        if begin is None:
+            self.history = ""
+            return
+        with contextlib.closing(postgres.connect(self.servers.postgres, "run", autocommit=True)) as connection:
+            found = counts(connection, self.plan.names)
+        states = ", ".join(f"{count:,} {state}" for state, count in sorted(found.files.items()) if state != "absent")
+        self.history = f"history from {begin}: {states or 'no files yet'}; {found.rows:,} rows loaded"
 
     def _serve_server_metrics(self) -> None:
         if self._server_metrics is not None:
@@ -248,9 +276,10 @@ class Run:
         applied = resolved(self.applied.document, self.chosen, self.applied.symbols, self.applied.waiting)
         self.event = "; ".join(applied.notes)
         planned = planned_of(applied, self.servers)
-        apply(planned, self.servers, lambda _: None)
-        self._replace_plan(applied, planned)
-        self.store.write(applied)
+        with self._changing():
+            apply(planned, self.servers, lambda _: None)
+            self._replace_plan(applied, planned)
+            self.store.write(applied)
 
     def _replace_plan(self, applied: AppliedFeed, planned: Plan) -> None:
         self.applied, self.plan, self._guard.plan = applied, planned, planned
@@ -269,7 +298,7 @@ class Run:
         self._ending.set()
         for thread in self._threads:
             thread.join(timeout=10)
-        for kind in ("api", "producer", "alerter", "analyzer", "verifier", "consumer", "spark"):
+        for kind in ("api", "history", "exporter", "producer", "alerter", "analyzer", "verifier", "consumer", "spark"):
             self.programs.stop(kind)
         try:
             self._sink.remove()
@@ -335,27 +364,6 @@ def _started(
     finally:
         if simulator is not None:
             simulator.stop()
-
-
-def count_rows(servers: Servers, plan: Plan) -> dict[str, int]:
-    """Return the number of rows by table, including those in partitions that retention has dropped."""
-    connection, schema = postgres.connect(servers.postgres, "run", autocommit=True), quoted(plan.names.schema)
-    try:
-        with connection.cursor() as cursor:
-            counts = {}
-            for stream in plan.streams:
-                try:
-                    cursor.execute(
-                        f"SELECT (SELECT count(*) FROM {schema}.{quoted(stream.table)})"  # noqa: S608
-                        f" + coalesce((SELECT sum(rows) FROM {schema}.{DROPPED} WHERE table_name = %s), 0)",
-                        (stream.table,),
-                    )
-                except psycopg2.errors.UndefinedTable:
-                    continue
-                counts[stream.table] = int(cursor.fetchone()[0])  # type: ignore[index]
-            return counts
-    finally:
-        connection.close()
 
 
 def planned_of(applied: AppliedFeed, servers: Servers, *, running: bool = True) -> Plan:

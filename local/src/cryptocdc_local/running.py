@@ -40,6 +40,22 @@ def claimed(folder: Path, fid: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def changing(folder: Path, fid: str, *, wait: bool = True) -> Iterator[bool]:
+    """Let one process at a time change a feed's connectors and the record of how it was applied. Yields whether it is
+    this one; False only without `wait`."""
+    descriptor = os.open(folder / f"{fid}.change", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
 def end(folder: Path, fid: str = "*") -> list[str]:
     """Stop the runs of `fid`, or of all feeds, as Ctrl-C would, wait for them, and return their identities.
 

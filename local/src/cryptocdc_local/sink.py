@@ -10,12 +10,13 @@ from pathlib import Path
 
 import requests
 
-from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
+from cryptocdc_adapters.replication.connect import Connect, ConnectError, ConnectorState
 from cryptocdc_control.connector import Action, Recovery, decide
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.java import find_java
+from cryptocdc_local.platform.spark import SparkParts
 
 
 @dataclass
@@ -100,12 +101,18 @@ def checkpoint(platform: Platform, fid: str) -> Path:
 
 def spark_environment(platform: Platform, fid: str) -> dict[str, str]:
     """Return the settings of a feed's Spark job; installs Spark if it is missing. Raises PlatformError."""
-    parts = platform.setup_spark()
+    return {
+        **session_environment(platform.setup_spark()),
+        "CRYPTOCDC_CHECKPOINT": str(checkpoint(platform, fid)),
+    }
+
+
+def session_environment(parts: SparkParts) -> dict[str, str]:
+    """Return the settings of every Spark job on this machine."""
     java = find_java()
     return {
         "PYTHONPATH": str(parts.packages),
         "CRYPTOCDC_SPARK_JARS": str(parts.jars),
-        "CRYPTOCDC_CHECKPOINT": str(checkpoint(platform, fid)),
         **({"JAVA_HOME": str(java.resolve().parent.parent)} if java is not None else {}),
     }
 

@@ -10,11 +10,11 @@ from importlib.metadata import version
 import kopf
 import kubernetes
 
-from cryptocdc_adapters.serving import Health, serve_or_exit
-from cryptocdc_core import logs
-from cryptocdc_core.exits import refusing_bad_input
-from cryptocdc_core.metrics import OperatorMetrics
-from cryptocdc_core.settings import ServingSettings
+from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
+from cryptocdc_core.program import logs
+from cryptocdc_core.program.exits import refusing_bad_input
+from cryptocdc_core.program.metrics import OperatorMetrics
+from cryptocdc_core.program.settings import ServingSettings
 from cryptocdc_operator.cluster.kubernetes_api import KubernetesCluster
 from cryptocdc_operator.context import Operator
 from cryptocdc_operator.handlers import Handlers

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cryptocdc_core.metrics import OperatorMetrics
-from cryptocdc_core.settings import SettingsError
+from cryptocdc_core.program.metrics import OperatorMetrics
+from cryptocdc_core.program.settings import SettingsError
 from cryptocdc_operator.cluster.port import Cluster
 from cryptocdc_operator.cluster.secret_data import SecretUnusable
 from cryptocdc_operator.servers.port import Connect, ExternalServices

@@ -17,13 +17,13 @@ from itertools import groupby
 import kubernetes
 import yaml
 
-from cryptocdc_core.exits import BadInput, refusing_bad_input
-from cryptocdc_core.feed import CryptoFeed, parse
+from cryptocdc_core.feed.model import CryptoFeed, parse
+from cryptocdc_core.program.exits import BadInput, refusing_bad_input
 from cryptocdc_operator.cluster.kubernetes_api import KubernetesCluster
+from cryptocdc_operator.resources.jobs import job_pod
 from cryptocdc_operator.resources.labels import labels
 from cryptocdc_operator.resources.programs import Program, Secret, consumer, producer
 from cryptocdc_operator.resources.source import source_of
-from cryptocdc_operator.resources.workloads import pod
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
 TASKS = {
@@ -46,11 +46,8 @@ def job(
     """Return the Job for one of TASKS with the given arguments. It runs once: its exit code is the result. Raises
     JobImpossible."""
     found = labels(feed.name, task)
-    spec = pod(_program(task, feed, settings, addresses), feed, settings)
+    spec = job_pod(_program(task, feed, settings, addresses), feed, settings)
     (container,) = spec["containers"]
-    for server_field in ("ports", "startupProbe", "readinessProbe", "livenessProbe"):
-        del container[server_field]
-    del spec["topologySpreadConstraints"]
     module, *first = TASKS[task]
     feed_arguments = ["--feed", "/etc/cryptocdc/feed.yaml", "--source", source_of(feed, settings)]
     container |= {"command": ["python", "-m", module], "args": [*first, *feed_arguments, *arguments]}
@@ -61,7 +58,7 @@ def job(
         "spec": {
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": KEPT_S,
-            "template": {"metadata": {"labels": found}, "spec": spec | {"restartPolicy": "Never"}},
+            "template": {"metadata": {"labels": found}, "spec": spec},
         },
     }
 

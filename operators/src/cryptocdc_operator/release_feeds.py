@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import kubernetes
 from kubernetes.client import ApiException, AppsV1Api, CoreV1Api, CustomObjectsApi
 
-from cryptocdc_core.exits import Exit
-from cryptocdc_core.logs import configure
+from cryptocdc_core.program.exits import Exit
+from cryptocdc_core.program.logs import configure
 from cryptocdc_operator.cluster.namespaces import FINALIZER
 from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, Json
 
-from cryptocdc_core.settings import Port, Settings
+from cryptocdc_core.program.settings import Port, Settings
 
 Optional = Annotated[str | None, BeforeValidator(lambda value: None if value == "none" else value)]
 """`none` means None: an empty variable counts as not set."""
@@ -25,6 +25,7 @@ class OperatorSettings(Settings):
     consumer_image: str
     alerter_image: str
     analyzer_image: str
+    exporter_image: str
     verifier_image: Optional = None
     """For verification Jobs."""
     api_image: Optional = None
@@ -53,6 +54,12 @@ class OperatorSettings(Settings):
     alerter_resources: Resources = '{"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}'  # type: ignore[assignment]
     """JSON, as a container's `resources`."""
     analyzer_resources: Resources = '{"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}'  # type: ignore[assignment]
+    """JSON, as a container's `resources`."""
+    exporter_resources: Resources = '{"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "768Mi"}}'  # type: ignore[assignment]
+    """JSON, as a container's `resources`."""
+    history_image: Optional = None
+    """`none`: `spec.history.from` of feeds is not loaded."""
+    history_resources: Resources = '{"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}'  # type: ignore[assignment]
     """JSON, as a container's `resources`."""
     spark_image: Optional = None
     """`none`: feeds with `sink.engine: spark` are not run."""

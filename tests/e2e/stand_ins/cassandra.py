@@ -8,8 +8,8 @@ import secrets
 from cassandra import AuthenticationFailed
 from cassandra.cluster import NoHostAvailable, Session
 
-from cryptocdc_adapters.cassandra import connect
-from cryptocdc_core.settings import CassandraSettings
+from cryptocdc_adapters.cassandra.sessions import connect
+from cryptocdc_core.program.settings import CassandraSettings
 from cryptocdc_local.platform.cassandra import DEFAULT_SUPERUSER
 from tests.e2e.stand_ins import conditions
 from tests.e2e.stand_ins.api import Api, Object

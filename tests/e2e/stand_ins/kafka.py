@@ -6,7 +6,7 @@ import base64
 import secrets
 from collections.abc import Mapping
 
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_local.platform.endpoints import KAFKA_USER
 from cryptocdc_local.platform.kafka import plain_login
 from tests.e2e.stand_ins import certificates, conditions

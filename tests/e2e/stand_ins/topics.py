@@ -18,8 +18,8 @@ from confluent_kafka.admin import (
     TopicMetadata,
 )
 
-from cryptocdc_adapters.kafka import client_config, delete_topics
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_adapters.kafka.clients import client_config, delete_topics
+from cryptocdc_core.program.settings import KafkaSettings
 from tests.e2e.stand_ins import conditions, kafka
 from tests.e2e.stand_ins.api import Api, Object
 from tests.e2e.stand_ins.timing import TOPIC_DELETION_S, Due

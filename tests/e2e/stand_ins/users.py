@@ -20,8 +20,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_core.program.settings import KafkaSettings
 from tests.e2e.stand_ins import conditions, kafka
 from tests.e2e.stand_ins.api import Api, Object
 from tests.e2e.stand_ins.workload import secret

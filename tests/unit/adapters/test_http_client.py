@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from cryptocdc_adapters import http_client
-from cryptocdc_adapters.connect import Connect
-from cryptocdc_adapters.exchange import ExchangeUnreachable, Rest
+from cryptocdc_adapters.exchange.rest import ExchangeUnreachable, Rest
 from cryptocdc_adapters.http_client import UnsupportedProxy, proxy_of
+from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_exchanges.registry import VENUES
 
 BINANCE = VENUES["binance"]

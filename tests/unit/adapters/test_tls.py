@@ -6,9 +6,10 @@ import certifi
 import psycopg2
 import pytest
 
-from cryptocdc_adapters import cassandra, postgres
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_core.program.settings import CassandraSettings, KafkaSettings, PostgresSettings
 
 
 @pytest.mark.parametrize("ca_file", [None, "/ca.crt"])

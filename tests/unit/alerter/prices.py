@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptocdc_alerter.evaluation import Evaluation, Position, Transition
 from cryptocdc_alerter.window import Point
-from cryptocdc_core.alerts import Alert
+from cryptocdc_core.feed.alerts import Alert
 
 TOPIC = "majors.majors.latest_prices"
 

@@ -8,9 +8,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from tests.unit.alerter.prices import alert
 
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_alerter.price_loop import PriceLoop
-from cryptocdc_core.metrics import AlerterMetrics
+from cryptocdc_core.program.metrics import AlerterMetrics
 
 BEGAN_MS = 1_764_072_000_500
 

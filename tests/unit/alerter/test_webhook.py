@@ -8,8 +8,8 @@ from tests.unit.alerter.test_records import drop
 
 from cryptocdc_alerter import webhook as webhooks
 from cryptocdc_alerter.webhook import Webhook
-from cryptocdc_core.backoff import Backoff
-from cryptocdc_core.metrics import AlerterMetrics
+from cryptocdc_core.program.backoff import Backoff
+from cryptocdc_core.program.metrics import AlerterMetrics
 
 
 @pytest.fixture

@@ -86,3 +86,27 @@ def test_the_order_of_trades_does_not_matter(trades, data):
 def test_a_bar_with_more_trades_has_a_greater_version(trades):
     versions = [row_of(trades[: count + 1])["version"] for count in range(len(trades))]
     assert versions == sorted(set(versions))
+
+
+@given(TRADES, st.data())
+def test_bars_of_the_parts_of_a_window_merge_into_the_bar_of_the_whole(trades, data):
+    shuffled = data.draw(st.permutations(trades))
+    ends = sorted({*data.draw(st.lists(st.integers(1, len(trades)), max_size=4)), len(trades)})
+    parts = []
+    for start, end in zip([0, *ends], ends, strict=False):
+        parts.append(Bar(shuffled[start]))
+        for one in shuffled[start + 1 : end]:
+            parts[-1].add(one)
+    merged, *others = data.draw(st.permutations(parts))
+    for other in others:
+        merged.merge(other)
+    assert merged.row(KEY, END) == row_of(trades)
+    assert merged.committed_us == max(one.committed_us for one in trades)
+
+
+def test_a_merge_that_would_be_rounded_is_refused_and_leaves_the_bar_as_it_was():
+    bar, other = Bar(trade(0, 1)), Bar(trade(1, 2, "1", "1e-5000"))
+    before = bar.row(KEY, END)
+    with pytest.raises(ArithmeticError):
+        bar.merge(other)
+    assert bar.row(KEY, END) == before

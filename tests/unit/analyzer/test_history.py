@@ -6,11 +6,11 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from cryptocdc_analyzer.anomalies import Facts, rows
-from cryptocdc_analyzer.history import History
+from cryptocdc_analyzer.anomalies import REACH, rows
+from cryptocdc_analyzer.history import Facts, History
 from cryptocdc_analyzer.recent import RecentBooks
 from cryptocdc_core.catalogue.computed import BOOK_METRICS, RUN_WINDOWS, WARM_WINDOWS
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS
 
 LENGTH_MS = 1_000
 REACH_MS = RUN_WINDOWS * LENGTH_MS
@@ -71,7 +71,7 @@ def played(known, history, stored):
 
 def test_each_window_is_compared_once_the_next_one_begins():
     known = windows(3 * RUN_WINDOWS)
-    history = History({"1s": LENGTH_MS}, at(0) - FUTURE_TOLERANCE_MS)
+    history = History({"1s": LENGTH_MS}, at(0) - FUTURE_TOLERANCE_MS, REACH)
     made = played(known.items(), history, {})
     assert made == expected(known)
     scores = [row["score"] for row in made.values()]
@@ -82,7 +82,7 @@ def test_a_restart_reads_what_it_needs_and_computes_the_same():
     known = windows(3 * RUN_WINDOWS)
     for restart in (1, 40, 60, 61, 100, 150):
         items = list(known.items())
-        history = History({"1s": LENGTH_MS}, at(restart) - FUTURE_TOLERANCE_MS)
+        history = History({"1s": LENGTH_MS}, at(restart) - FUTURE_TOLERANCE_MS, REACH)
         made = played(items[restart:], history, dict(items[:restart]))
         whole = expected(known)
         # The row of the last window before the restart may not have been written.
@@ -95,7 +95,7 @@ def test_the_window_before_a_restart_is_compared_although_many_windows_are_read_
     whole = expected(known)
     for restart in (100, 2 * RUN_WINDOWS):  # also with the first window of a run
         for since_ms in (at(restart) - FUTURE_TOLERANCE_MS, at(50 * RUN_WINDOWS)):
-            history = History({"1s": LENGTH_MS}, since_ms)
+            history = History({"1s": LENGTH_MS}, since_ms, REACH)
             for open_ms, one in items[restart:]:
                 history.put(*OF, open_ms, one)
             made: dict[tuple[int, str], dict[str, Any]] = {}
@@ -106,7 +106,7 @@ def test_the_window_before_a_restart_is_compared_although_many_windows_are_read_
 
 def test_the_window_before_a_restart_is_compared_although_it_was_hours_ago():
     recent = RecentBooks({"5s": 5_000}, START_MS)
-    recent.add(book(7_200_000))
+    recent.add(BOOK_METRICS.table, book(7_200_000))
     early = [book(0), book(5_000)]
     for _ in recent.load(Stored(*early)):
         pass
@@ -115,14 +115,14 @@ def test_the_window_before_a_restart_is_compared_although_it_was_hours_ago():
 
 def test_what_kafka_still_has_is_computed_again_long_before_the_present():
     known = windows(2 * RUN_WINDOWS + 5)
-    history = History({"1s": LENGTH_MS}, at(50 * RUN_WINDOWS))
+    history = History({"1s": LENGTH_MS}, at(50 * RUN_WINDOWS), REACH)
     made = played(known.items(), history, known)
     assert made == expected(known)
 
 
 def test_a_window_that_is_corrected_late_corrects_those_that_are_compared_with_it():
     known = windows(5 * RUN_WINDOWS)
-    history = History({"1s": LENGTH_MS}, at(0) - FUTURE_TOLERANCE_MS)
+    history = History({"1s": LENGTH_MS}, at(0) - FUTURE_TOLERANCE_MS, REACH)
     made = played(known.items(), history, {})
     for place in (290, 250, 200, 70, 3):
         known[at(place)] = facts(50, "5000")
@@ -140,7 +140,7 @@ def test_a_window_that_is_corrected_late_corrects_those_that_are_compared_with_i
 def test_a_late_window_that_is_the_first_after_a_restart_corrects_the_windows_after_it():
     known = windows(3 * RUN_WINDOWS)
     known[at(3)] = facts(50, "5000")
-    history = History({"1s": LENGTH_MS}, at(50 * RUN_WINDOWS))
+    history = History({"1s": LENGTH_MS}, at(50 * RUN_WINDOWS), REACH)
     history.put(*OF, at(3), known[at(3)])
     made: dict[tuple[int, str], dict[str, Any]] = {}
     while load(history, known):
@@ -154,7 +154,7 @@ def test_a_late_window_that_is_the_first_after_a_restart_corrects_the_windows_af
 
 
 def test_a_window_with_fewer_trades_than_is_known_changes_nothing():
-    history = History({"1s": LENGTH_MS}, at(0) - FUTURE_TOLERANCE_MS)
+    history = History({"1s": LENGTH_MS}, at(0) - FUTURE_TOLERANCE_MS, REACH)
     played(windows(80).items(), history, {})
     history.put(*OF, at(70), facts(0))
     assert (computed(history), history.wanted()) == ({}, [])
@@ -194,8 +194,8 @@ def newest(recent, *stored):
 
 def test_order_books_that_were_read_before_a_restart_are_in_their_window_as_well():
     recent = RecentBooks({"5s": 5_000}, START_MS)
-    recent.add(book(3_000))
-    recent.add(book(5_000))
+    recent.add(BOOK_METRICS.table, book(3_000))
+    recent.add(BOOK_METRICS.table, book(5_000))
     made = newest(recent, book(1_000, "0.3"), book(2_000, "0.3"), book(3_000), book(5_000))
     assert made[0, "quote_rate"]["value"] == "0.6"
     assert made[0, "spread"]["value"] == "0.2333333333333333"
@@ -205,10 +205,10 @@ def test_an_order_book_that_comes_late_makes_its_window_be_read_again():
     recent = RecentBooks({"5s": 5_000}, START_MS - FUTURE_TOLERANCE_MS)
     stored = [book(ms) for ms in range(0, 60_000, 1_000) if ms != 2_000]
     for one in stored:
-        recent.add(one)
+        recent.add(BOOK_METRICS.table, one)
         newest(recent)
     late = book(2_000, "0.6")
-    recent.add(late)
+    recent.add(BOOK_METRICS.table, late)
     assert recent.wanted()
     made = newest(recent, *stored)
     assert (made[0, "quote_rate"]["value"], made[0, "spread"]["value"]) == ("1", "0.2")
@@ -216,10 +216,10 @@ def test_an_order_book_that_comes_late_makes_its_window_be_read_again():
 
 def test_a_newer_version_of_an_order_book_replaces_the_older():
     recent = RecentBooks({"5s": 5_000}, START_MS - FUTURE_TOLERANCE_MS)
-    recent.add(book(0))
-    recent.add(book(5_000))
+    recent.add(BOOK_METRICS.table, book(0))
+    recent.add(BOOK_METRICS.table, book(5_000))
     before = newest(recent)[0, "spread"]
-    recent.add(book(0, "0.4", version=1))
+    recent.add(BOOK_METRICS.table, book(0, "0.4", version=1))
     after = newest(recent)[0, "spread"]
     assert (before["value"], after["value"]) == ("0.1", "0.4")
     assert after["version"] > before["version"]

@@ -1,5 +1,6 @@
 """The loop commits only trades whose bars are in Kafka, and waits where Cassandra must be read."""
 
+from random import Random
 from types import SimpleNamespace
 from typing import cast
 
@@ -9,15 +10,15 @@ from confluent_kafka import KafkaException, TopicPartition
 from tests.unit.analyzer.books import book_change
 from tests.unit.analyzer.trades import LENGTHS, START_MS, change_of, trade
 
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_analyzer.loop import AnalyzerLoop
 from cryptocdc_analyzer.stored import StoredRows
-from cryptocdc_core.analytics import Analytics
 from cryptocdc_core.catalogue import by_table
-from cryptocdc_core.changes import Decoder
-from cryptocdc_core.metrics import AnalyzerMetrics
+from cryptocdc_core.feed.analytics import Analytics
 from cryptocdc_core.names import Names
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
+from cryptocdc_core.program.metrics import AnalyzerMetrics
+from cryptocdc_core.rows.changes import Decoder
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS
 
 TRADES, BARS = "f.f.recent_trades", "f.f.bars"
 
@@ -301,3 +302,43 @@ def test_reading_stops_when_the_partition_is_revoked(monkeypatch):
     broker.revoke(broker, [TopicPartition(TRADES, 0)])
     step(loop)
     assert (broker.sent, broker.commits, broker.paused) == ([], [], False)
+
+
+class Forecasting(Broker):
+    """Also a store: the tables have no rows of before."""
+
+    def produce(self, topic, value, key, partition, on_delivery):
+        self.sent.append((topic, Decoder(by_table(topic.rpartition(".")[2])).decode(value)))
+        self.hold.append(on_delivery)
+
+    def windows(self, stream, past):
+        self.read = {*getattr(self, "read", ()), stream.table}
+        yield []
+
+
+def test_forecasts_are_sent_before_and_after_their_window_and_their_skill_is_a_metric():
+    random = Random(1)
+    broker, written = Forecasting(), dict.fromkeys([("f.f.bars", 0), ("f.f.realized_volatility", 0)], 1_000)
+    analytics = {"bars": ["3s"], "volatility": ["3s"], "forecasts": ["3s"]}
+    loop = loop_of(broker, broker, lambda _: written, analytics=analytics)
+    for window in range(70):
+        for part in range(4):
+            price = str(100 + random.randrange(100) / 100)
+            broker.send(change_of(trade(3_000 * window + 700 * part, price=price)))
+        loop._compare_at = 0
+        step(loop)
+    step(loop)
+    assert broker.read == {"bars", "realized_volatility"}
+    assert broker.commits[-1][1] == "bars/3s,forecasts/3s,realized_volatility/3s"
+    sent = [row for topic, row in broker.sent if topic == "f.f.forecasts"]
+    at = START_MS + 3_000 * 68
+    before, after = sorted((row for row in sent if row.open_time == at), key=lambda row: row.version)
+    assert (before.completed, before.actual_volatility, after.completed) == (False, None, True)
+    assert (after.volatility, after.upper) == (before.volatility, before.upper)
+    newest = sent[-1]
+    value = loop._metrics.registry.get_sample_value
+    of = {"symbol": "BTCUSDT", "interval": "3s"}
+    assert (newest.open_time, newest.completed) == (at + 3_000, False)
+    assert value("cryptocdc_analyzer_forecast_skill", of) == float(newest.skill)
+    loop._revoked(broker, [TopicPartition(TRADES, 0)])
+    assert value("cryptocdc_analyzer_forecast_skill", of) is None

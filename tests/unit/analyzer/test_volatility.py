@@ -43,3 +43,17 @@ def test_estimates_are_null_when_a_price_is_not_positive():
 @given(st.permutations([trade(at, price=str(100 + at % 13)) for at in range(0, 60_000, 4_100)]))
 def test_the_order_of_trades_does_not_matter(trades):
     assert row_of(trades) == row_of(sorted(trades, key=lambda one: one.at_ms))
+
+
+@given(st.permutations([trade(at, price=str(100 + at % 13)) for at in range(0, 60_000, 4_100)]), st.integers(1, 14))
+def test_volatilities_of_two_parts_of_a_window_merge_into_that_of_the_whole(trades, split):
+    def of(some):
+        made = Volatility(some[0], START_MS, LENGTH)
+        for one in some[1:]:
+            made.add(one)
+        return made
+
+    for first, second in ((trades[:split], trades[split:]), (trades[split:], trades[:split])):
+        merged = of(first)
+        merged.merge(of(second))
+        assert merged.row(KEY, START_MS + LENGTH) == row_of(trades)

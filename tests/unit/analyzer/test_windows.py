@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.analyzer.trades import SERIES, START_MS, bars_of, resolve, trade
 
-from cryptocdc_analyzer.windows import LATENESS_MS, Added, Key, Series, Span, Windows, _content
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
+from cryptocdc_analyzer.windows import LATENESS_MS, Added, Key, Series, Span, Windows, content_of
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS
 
 LONG_AGO = START_MS - FUTURE_TOLERANCE_MS
 
@@ -139,7 +139,7 @@ def test_the_bars_do_not_depend_on_order_repetition_or_early_reading(trades, dat
             if key in plain:
                 plain[key].add(one)
             else:
-                plain[key] = _content(one, key, ms)
+                plain[key] = content_of(one, key, ms)
     expected = {
         (key.series, key.open_ms): bar.row(
             (key.symbol, key.series.interval, key.open_ms), key.open_ms + length[key.series]

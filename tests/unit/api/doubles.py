@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from cryptocdc_adapters.figures import FeedFigures, StreamFigures
+from cryptocdc_adapters.metrics.figures import FeedFigures, StreamFigures
 from cryptocdc_api.app import build_app
 from cryptocdc_api.context import Context
 from cryptocdc_api.live.subscriptions import Subscriptions
@@ -19,10 +19,10 @@ from cryptocdc_api.reading.paging import Position, Read, Row, position
 from cryptocdc_api.reading.tables import Table
 from cryptocdc_api.refusals import Unavailable
 from cryptocdc_core.catalogue import STREAMS, Derived, Stream
-from cryptocdc_core.feed import parse
-from cryptocdc_core.hops import Written
-from cryptocdc_core.metrics import ApiMetrics
-from cryptocdc_core.settings import ApiSettings
+from cryptocdc_core.feed.model import parse
+from cryptocdc_core.program.metrics import ApiMetrics
+from cryptocdc_core.program.settings import ApiSettings
+from cryptocdc_core.rows.hops import Written
 
 FEED = {
     "apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": "majors"},
@@ -32,7 +32,9 @@ FEED = {
             "recentTrades": {}, "klines": {"intervals": ["1m", "1h"]}, "crypto24hStats": {}, "latestPrices": {},
             "orderBook": {}, "bestQuotes": {}, "markPrices": {}, "openInterest": {}, "liquidations": {},
         },
-        "analytics": {"bars": ["5s", "1m"], "bookMetrics": True, "volatility": ["1m"], "anomalies": ["1m"]},
+        "analytics": {
+            "bars": ["5s", "1m"], "bookMetrics": True, "volatility": ["1m"], "anomalies": ["1m"], "forecasts": ["1m"],
+        },
     },
 }  # fmt: skip
 

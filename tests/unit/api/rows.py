@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptocdc_api.reading.paging import Row
 from cryptocdc_core.catalogue import Column, Type, by_table
-from cryptocdc_core.times import now_ms
+from cryptocdc_core.time.times import now_ms
 
 SAMPLES = {
     Type.TEXT: "BTCUSDT", Type.BIGINT: 7, Type.INTEGER: 7, Type.BOOLEAN: True, Type.DECIMAL: Decimal("0.35130000"),

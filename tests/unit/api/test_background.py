@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_api import background as module
 from cryptocdc_api.background import Background
 from cryptocdc_api.live.subscriptions import Subscriptions
-from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.program.metrics import ApiMetrics
 
 LIMIT_S = 0.5
 

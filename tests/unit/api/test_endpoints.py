@@ -11,7 +11,7 @@ from tests.unit.api.rows import moment, row, rows
 
 from cryptocdc_core.catalogue import HEATMAP, STREAMS
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS
-from cryptocdc_core.times import now_ms
+from cryptocdc_core.time.times import now_ms
 
 
 def newest(table: str, **by_symbol: dict[str, Any]) -> list[Any]:
@@ -41,6 +41,7 @@ def api() -> Api:
         "anomalies": rows(
             "anomalies", 6, 60_000, interval="1m", kind=lambda n: ("price", "spread")[n % 2], anomaly=lambda n: n > 3
         ),
+        "forecasts": rows("forecasts", 4, 60_000, interval="1m", completed=lambda n: n < 3, skill=None),
         "bars": rows("bars", 8, 5_000, interval="5s") + rows("bars", 1, interval="1m"),
         "latest_prices": prices, "newest_prices": [prices[4], prices[5]],
         "crypto_24h_stats": stats, "newest_24h_stats": stats,
@@ -69,6 +70,15 @@ def test_anomalies_are_of_a_kind_and_only_those_found_if_asked_for(api: Api) -> 
     (refused,) = api.get("/anomalies", symbol="BTCUSDT", kind="prices").json()["errors"]
     assert refused["field"] == "kind"
     assert api.get("/anomalies", symbol="BTCUSDT", interval="5s").status == 404
+
+
+def test_forecasts_are_of_one_length_the_newest_first(api: Api) -> None:
+    found = api.get("/forecasts", symbol="BTCUSDT").json()
+    assert [(row["interval"], row["completed"], row["skill"]) for row in found] == [
+        ("1m", False, None), ("1m", True, None), ("1m", True, None), ("1m", True, None),
+    ]  # fmt: skip
+    assert api.get("/feed").json()["forecasts"] == ["1m"]
+    assert api.get("/forecasts", symbol="BTCUSDT", interval="5m").status == 404
 
 
 def test_a_range_or_a_limit_returns_the_history_of_a_symbol(api: Api) -> None:

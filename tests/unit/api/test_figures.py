@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.unit.api.doubles import NoReadings
 
-from cryptocdc_adapters.figures import FeedFigures, StreamFigures
+from cryptocdc_adapters.metrics.figures import FeedFigures, StreamFigures
 from cryptocdc_api.routes.figures import rows_of
 
 TRADES = StreamFigures(100, 90, 80, 70, 10.0, 9.0, 8.0, 7.0, 10, 0.02, 0.05, 1_795_250_000.5)

@@ -19,8 +19,8 @@ from cryptocdc_api.live import changes as module
 from cryptocdc_api.live.changes import Changes, rows_maker
 from cryptocdc_api.live.subscriptions import Client, Subscriptions
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
-from cryptocdc_core.metrics import ApiMetrics
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.metrics import ApiMetrics
+from cryptocdc_core.program.settings import KafkaSettings
 
 TABLES = frozenset({"recent_trades", "klines"})
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from importlib.metadata import version
 
 import pytest
@@ -54,10 +57,45 @@ def test_the_page_loads_nothing_external_and_builds_no_markup_from_data() -> Non
         assert not re.search(r'\son\w+="|style="|<style', text), f"{file.name}: the policy allows nothing inline"
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"volatility": None}, "forecast: not enough windows yet"),
+        (
+            {"skill": None, "upper": None, "lower": None},
+            "forecast of the current 1m: volatility 0.050 % (no skill yet)",
+        ),
+        (
+            {},
+            "forecast of the current 1m: volatility 0.050 %, return between −0.080 % and 0.080 %"
+            " (0.29 better than the last value, 0.16 better than the mean of the past)",
+        ),
+        (
+            {"upper": None, "skilled": False, "skill": "-0.02", "skill_mean": "-0.02", "completed": True},
+            "forecast of the last 1m: volatility 0.050 % (no skill: 0.02 worse than the mean of the past)",
+        ),
+        (
+            {"upper": None, "skilled": False, "skill": "-0.4", "skill_last": "-0.4"},
+            "forecast of the current 1m: volatility 0.050 % (no skill: 0.40 worse than the last value)",
+        ),
+    ],
+)
+def test_a_forecast_says_in_words_whether_it_has_skill(row: dict[str, object], words: str) -> None:
+    whole = {
+        "interval": "1m", "completed": False, "volatility": "0.0005", "lower": "-0.0008", "upper": "0.0008",
+        "skill": "0.16", "skill_last": "0.29", "skill_mean": "0.16", "skilled": True,
+    }  # fmt: skip
+    module = (STATIC / "panels" / "forecast.js").as_uri()
+    script = f"import {{ inWords }} from {json.dumps(module)}; console.log(inWords({json.dumps(whole | row)}))"
+    node = ["node", "--input-type=module", "-e", script]
+    assert subprocess.run(node, capture_output=True, text=True, check=True).stdout.strip() == words
+
+
 def test_the_feed_endpoint_describes_what_can_be_shown() -> None:
     assert Api(streams=["klines"]).get("/feed").json() == {
         "feed": "majors", "exchange": "simulated", "source": "simulated", "simulated": True, "streams": ["klines"],
-        "intervals": ["1m", "1h"], "bars": [], "anomalies": [],
+        "intervals": ["1m", "1h"], "bars": [], "anomalies": [], "forecasts": [],
         "version": version("cryptocdc-api"), "completeness": {"klines": "ids"},
         "sink_engine": "consumer",
     }  # fmt: skip

@@ -14,7 +14,7 @@ from cryptocdc_api.reading.reader import range_statement
 from cryptocdc_api.reading.tables import HEATMAP_TABLE, TABLES, Table
 from cryptocdc_api.refusals import Refused
 from cryptocdc_core.catalogue import Bucket, Column, Type
-from cryptocdc_core.times import LATEST_MS
+from cryptocdc_core.time.times import LATEST_MS
 
 HOUR = 3_600_000
 TRADES = Table(

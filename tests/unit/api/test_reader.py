@@ -14,8 +14,8 @@ from cassandra.cluster import NoHostAvailable
 from cryptocdc_api.reading import reader as reading
 from cryptocdc_api.reading.reader import Reader
 from cryptocdc_api.reading.tables import TABLES
-from cryptocdc_core.metrics import ApiMetrics
-from cryptocdc_core.settings import CassandraSettings
+from cryptocdc_core.program.metrics import ApiMetrics
+from cryptocdc_core.program.settings import CassandraSettings
 
 
 class Answer:

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 import redis
 
+from cryptocdc_api.reading import shared
 from cryptocdc_api.reading.cache import Cache
 from cryptocdc_api.reading.shared import TIMEOUT_S, Shared
-from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.program.metrics import ApiMetrics
 
 
 def free_port() -> int:
@@ -24,8 +25,9 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def server() -> Iterator[str]:
-    """The URL of a Redis for this test only."""
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a Redis for this test only. It has time to respond, on a busy machine too."""
+    monkeypatch.setattr(shared, "TIMEOUT_S", 10.0)
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
         pytest.skip("no redis-server here; Debian's package redis-server has it")

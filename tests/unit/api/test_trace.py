@@ -11,8 +11,8 @@ from tests.unit.api.doubles import Api, Tables
 from tests.unit.api.rows import rows
 
 from cryptocdc_core.catalogue import Stream, by_table
-from cryptocdc_core.hops import Sent, Values, Written, exact
-from cryptocdc_core.times import now_ms
+from cryptocdc_core.rows.hops import Sent, Values, Written, exact
+from cryptocdc_core.time.times import now_ms
 
 LSN = 17
 

@@ -53,8 +53,14 @@ UNFILLABLE = f'cryptocdc_producer_gap_rows_total{{{POD},table="klines",outcome="
 FILLED = f'cryptocdc_producer_gap_rows_total{{{POD},table="klines",outcome="filled"}}'
 THROTTLED = f'cryptocdc_producer_throttled_total{{{POD},status="429"}}'
 USED, LIMIT = f"cryptocdc_producer_weight_used{{{POD}}}", f"cryptocdc_producer_weight_limit{{{POD}}}"
-CONNECTOR = f"cryptocdc_verifier_connector_running{{{FEED}}}"
-USABLE, RETAINED = (f"cryptocdc_verifier_slot_{what}{{{FEED}}}" for what in ("usable", "retained_bytes"))
+CONNECTOR, SECOND_CONNECTOR = (
+    f'cryptocdc_verifier_connector_running{{{FEED},connector="majors{suffix}"}}' for suffix in ("", ".2of2")
+)
+EXPORTER = f'cryptocdc_exporter_progress_timestamp_seconds{{{FEED},pod="majors-exporter-0"}}'
+USABLE, SECOND_USABLE = (
+    f'cryptocdc_verifier_slot_usable{{{FEED},slot="majors_slot{suffix}"}}' for suffix in ("", "_2of2")
+)
+RETAINED = f'cryptocdc_verifier_slot_retained_bytes{{{FEED},slot="majors_slot"}}'
 
 
 def on_instance(metric: str, pod: str) -> str:
@@ -74,6 +80,10 @@ LETTERS = f'cryptocdc_consumer_dead_letters_total{{{FEED},reason="undecodable"}}
 FREE, CAPACITY = (
     f'kubelet_volume_stats_{what}_bytes{{namespace="cdc",persistentvolumeclaim="cryptocdc-postgres-1-wal"}}'
     for what in ("available", "capacity")
+)
+REPAIRED, REPAIRED_ALSO = (
+    f'cryptocdc_verifier_repaired_rows_total{{{FEED},table="klines",cause="{cause}"}}'
+    for cause in ("update_lost", "never_sent")
 )
 DIFFERENCES = f'cryptocdc_verifier_differences{{{FEED},table="klines",kind="missing"}}'
 THROUGH = f'cryptocdc_verifier_proven_through_timestamp_seconds{{{FEED},table="klines"}}'
@@ -149,17 +159,17 @@ CASES: dict[str, Cases] = {
     ),
     "CryptocdcConnectorFailed": Cases(
         Case("10m", {CONNECTOR: "0x20"}),
-        MAJORS,
-        "majors: the connector or its task is not running: PostgreSQL retains WAL for it",
+        {**MAJORS, "connector": "majors"},
+        "majors: connector majors or its task is not running: PostgreSQL retains WAL for it",
         {
             "it runs": Case("10m", {CONNECTOR: "1x20"}),
-            "it was restarted soon": Case("10m", {CONNECTOR: "1x6 0x1 1x20"}),
+            "it was restarted soon": Case("10m", {CONNECTOR: "1x6 0x1 1x20", SECOND_CONNECTOR: "1x20"}),
         },
     ),
     "CryptocdcSlotLost": Cases(
         Case("5m", {USABLE: "1x20", **PRIMARY, on_instance("lost", "pg-2"): "1x20"}),
-        MAJORS,
-        "majors: the slot is gone, or PostgreSQL has removed WAL that it had not read",
+        {**MAJORS, "slot": "majors_slot"},
+        "majors: slot majors_slot is gone, or PostgreSQL has removed WAL that it had not read",
         {
             "it is whole": Case("5m", {USABLE: "1x20", **PRIMARY, on_instance("lost", "pg-2"): "0x20"}),
             "the demoted primary's is lost, the primary's is whole": Case(
@@ -194,8 +204,8 @@ CASES: dict[str, Cases] = {
     ),
     "CryptocdcSlotRetainsLog": Cases(
         Case("20m", {RETAINED: "2e9x30"}),
-        MAJORS,
-        "majors: PostgreSQL retains 1.863GiB of WAL for its slot",
+        {**MAJORS, "slot": "majors_slot"},
+        "majors: PostgreSQL retains 1.863GiB of WAL for slot majors_slot",
         {"it is read": Case("20m", {RETAINED: "2e7x30"}), "only for a while": Case("10m", {RETAINED: "2e9x30"})},
     ),
     "CryptocdcSlotNearItsLimit": Cases(
@@ -255,6 +265,17 @@ CASES: dict[str, Cases] = {
         "majors: 2 keys of klines in Cassandra differ from PostgreSQL, or from what the stored rows give",
         {"they are equal": Case("10m", {DIFFERENCES: "0x20"})},
     ),
+    "CryptocdcRowsRepairedAgain": Cases(
+        Case("100m", {REPAIRED: "2x70 5x50"}),
+        {**MAJORS, "table": "klines"},
+        "majors: rows of klines keep being repaired: 3 in the last hour",
+        {
+            "rows were repaired once": Case("100m", {REPAIRED: "_x70 5x50"}),
+            "none were repaired in the last hour": Case("100m", {REPAIRED: "5x120"}),
+            "the verifier has restarted since": Case("100m", {REPAIRED: "5x70 2x50"}),
+        },
+        {"for another cause": Case("100m", {REPAIRED: "2x120", REPAIRED_ALSO: "_x70 3x50"})},
+    ),
     "CryptocdcProofStandsStill": Cases(
         # The verifier is gone after a quarter of an hour.
         Case("80m", {SYMBOLS: "10x100", THROUGH: "0+60x15 _x85"}),
@@ -286,6 +307,12 @@ CASES: dict[str, Cases] = {
         MAJORS,
         "majors: not reconciled for 29m 0s",
         {"it looks every minute": Case("30m", {RECONCILED: "0+60x40"})},
+    ),
+    "CryptocdcExportStandsStill": Cases(
+        Case("30m", {EXPORTER: "60x40"}),
+        MAJORS,
+        "majors: nothing was exported, or found to be, for 29m 0s",
+        {"it looks every twenty seconds": Case("30m", {EXPORTER: "0+60x40"})},
     ),
     "CryptocdcMarketAlert": Cases(
         Case("2m", {FIRING: "0 1x5"}),

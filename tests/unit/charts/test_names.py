@@ -7,7 +7,7 @@ from tests.unit.charts.render import FILES, rendered
 from tests.unit.kubernetes_schemas import find, the
 from tests.unit.manifests.build import overlay
 
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed.model import CryptoFeed
 
 OWNED: dict[str, dict[str, tuple[str, ...]]] = {
     # Strimzi 1.2: KafkaResources.java, KafkaConnectResources.java and what was seen on a cluster.
@@ -66,12 +66,23 @@ OWNED: dict[str, dict[str, tuple[str, ...]]] = {
 """By the kind of a resource of ours and the kind of what its operator makes for it, names; `{}` is the resource's."""
 OF_FEED = {
     "ConfigMap": ("feed",),
-    "Deployment": ("producer", "consumer", "spark", "api", "alerter", "analyzer"),
-    "Service": ("producer", "consumer", "spark", "api", "alerter", "analyzer"),
-    "NetworkPolicy": ("producer", "consumer", "spark", "spark-executor", "api", "alerter", "analyzer"),
+    "Deployment": ("producer", "consumer", "spark", "api", "alerter", "analyzer", "exporter"),
+    "Service": ("producer", "consumer", "spark", "api", "alerter", "analyzer", "exporter"),
+    "NetworkPolicy": (
+        "producer",
+        "consumer",
+        "spark",
+        "spark-executor",
+        "api",
+        "alerter",
+        "analyzer",
+        "exporter",
+        "history",
+    ),
     "PodDisruptionBudget": ("producer", "consumer", "api", "alerter", "analyzer"),
     "PersistentVolumeClaim": ("spark",),
     "SparkApplication": ("spark",),
+    "Job": ("history",),
 }
 """What the operator puts behind a feed's name."""
 

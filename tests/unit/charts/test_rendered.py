@@ -102,6 +102,7 @@ OPERATORS_RIGHTS = {
     ("kafka.strimzi.io", "kafkatopics"): {"get", "list", "create", "patch", "delete"},
     ("kafka.strimzi.io", "kafkaconnectors"): {"get", "list", "create", "patch", "delete"},
     ("apps", "deployments"): {"get", "list", "create", "patch", "delete"},
+    ("batch", "jobs"): {"get", "create", "patch", "delete"},
     ("policy", "poddisruptionbudgets"): {"get", "list", "create", "patch", "delete"},
     ("networking.k8s.io", "networkpolicies"): {"get", "list", "create", "patch", "delete"},
     ("monitoring.coreos.com", "podmonitors"): {"get", "list", "create", "patch", "delete"},

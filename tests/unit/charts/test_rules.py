@@ -10,7 +10,7 @@ import yaml
 from tests.unit.charts.render import CHART
 from tests.unit.charts.rule_cases import CASES, OTHER_ENGINES
 
-from cryptocdc_core import metrics
+from cryptocdc_core.program import file_metrics, metrics
 
 FILE = CHART / "files" / "rules.yaml"
 RULES = {rule["alert"]: rule for group in yaml.safe_load(FILE.read_text())["groups"] for rule in group["rules"]}
@@ -38,7 +38,9 @@ PROMTOOL = shutil.which("promtool")
 def served():
     """By metric, its labels."""
     programs = [
-        made for made in vars(metrics).values() if isinstance(made, type) and issubclass(made, metrics.ProgramMetrics)
+        made
+        for made in (*vars(metrics).values(), *vars(file_metrics).values())
+        if isinstance(made, type) and issubclass(made, metrics.ProgramMetrics)
     ]
     found = {}
     for program in programs:
@@ -100,7 +102,9 @@ def test_a_runbook_has_its_three_sections_for_both_platforms(alert):
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What it means", "How to see it", "What to do"]
     assert "One machine" in text
     assert "Cluster" in text
-    for metric in re.findall(r"cryptocdc_(?:producer|consumer|verifier|operator|alerter|analyzer|api)_[a-z_]+", text):
+    for metric in re.findall(
+        r"cryptocdc_(?:producer|consumer|verifier|operator|alerter|analyzer|exporter|api)_[a-z_]+", text
+    ):
         assert metric in served(), metric
 
 

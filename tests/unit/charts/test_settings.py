@@ -4,7 +4,7 @@ import pytest
 from tests.unit.charts.render import FILES, environment, rendered
 from tests.unit.kubernetes_schemas import find, the
 
-from cryptocdc_core.settings import (
+from cryptocdc_core.program.settings import (
     CassandraSettings,
     ConnectSettings,
     KafkaSettings,

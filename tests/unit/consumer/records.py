@@ -10,9 +10,9 @@ import msgspec
 from cryptocdc_consumer.intake import Intake
 from cryptocdc_consumer.transform import Transform
 from cryptocdc_core.catalogue import STREAMS, Stream, Type
-from cryptocdc_core.metrics import ConsumerMetrics
 from cryptocdc_core.names import Names
-from cryptocdc_core.versions import version
+from cryptocdc_core.program.metrics import ConsumerMetrics
+from cryptocdc_core.rows.versions import version
 
 from .statements import KEYSPACE, Prepared
 

@@ -11,7 +11,7 @@ from cassandra import cqltypes
 
 from cryptocdc_consumer.cql import NULL, UNSET
 from cryptocdc_core.catalogue import AUDIT, DERIVED, STREAMS, Type
-from cryptocdc_core.ddl import cassandra_columns
+from cryptocdc_core.storage.ddl import cassandra_columns
 
 KEYSPACE = "f"
 _READ = {

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.versions import version
 
 from .records import NOW_MS, Record, change, intake
 from .statements import Table

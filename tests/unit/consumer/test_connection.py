@@ -10,10 +10,10 @@ from unittest.mock import ANY
 import pytest
 from cassandra.cluster import NoHostAvailable
 
-from cryptocdc_adapters.cassandra import LOST_S
+from cryptocdc_adapters.cassandra.sessions import LOST_S
 from cryptocdc_consumer.connection import Connection
 from cryptocdc_consumer.intake import Batch, Chunk
-from cryptocdc_core.settings import CassandraSettings
+from cryptocdc_core.program.settings import CassandraSettings
 
 from .fakes import Clock
 

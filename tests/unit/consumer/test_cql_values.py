@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cryptocdc_consumer import cql
 from cryptocdc_core.catalogue import Type
-from cryptocdc_core.changes import UNAVAILABLE
+from cryptocdc_core.rows.changes import UNAVAILABLE
 
 PROTOCOL = 5
 

@@ -8,8 +8,8 @@ from confluent_kafka import Producer
 from cryptocdc_consumer.dead_letters import MOST_BYTES, DeadLetters, headers, producer_config
 from cryptocdc_consumer.intake import Chunk, DeadLetter
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_core.metrics import ConsumerMetrics
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.metrics import ConsumerMetrics
+from cryptocdc_core.program.settings import KafkaSettings
 
 from .fakes import Topic
 from .records import Record

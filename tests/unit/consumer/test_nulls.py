@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from cryptocdc_consumer.cql import NULL, UNSET
 from cryptocdc_core.catalogue import STREAMS, Type
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.changes import UNAVAILABLE
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.changes import UNAVAILABLE
+from cryptocdc_core.rows.versions import version
 from cryptocdc_verifier.canonical import converters, line_of, ordered
 
 from .records import NOW_MS, Record, change, intake, row

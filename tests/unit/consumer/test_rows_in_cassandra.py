@@ -7,9 +7,9 @@ import pytest
 
 from cryptocdc_consumer.cql import UNSET
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES, STREAMS
-from cryptocdc_core.changes import UNAVAILABLE
-from cryptocdc_core.ddl import cassandra_columns
-from cryptocdc_core.versions import deletion_version, version
+from cryptocdc_core.rows.changes import UNAVAILABLE
+from cryptocdc_core.rows.versions import deletion_version, version
+from cryptocdc_core.storage.ddl import cassandra_columns
 
 from .records import NOW_MS, Record, change, intake
 

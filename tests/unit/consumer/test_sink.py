@@ -8,7 +8,7 @@ from cassandra.cluster import NoHostAvailable
 
 from cryptocdc_consumer.intake import Batch, Chunk
 from cryptocdc_consumer.sink import BACKOFF, IN_FLIGHT, STALLED_S, Sink
-from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.program.metrics import ConsumerMetrics
 
 from .fakes import Cassandra, Clock
 

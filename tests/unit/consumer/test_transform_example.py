@@ -7,9 +7,9 @@ import pytest
 
 from cryptocdc_consumer import transform
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
-from cryptocdc_core.exits import BadInput
-from cryptocdc_core.feed import parse
-from cryptocdc_core.settings import ConsumerSettings
+from cryptocdc_core.feed.model import parse
+from cryptocdc_core.program.exits import BadInput
+from cryptocdc_core.program.settings import ConsumerSettings
 
 from .records import NOW_MS, Record, change, intake
 

@@ -5,12 +5,12 @@ import threading
 import pytest
 from confluent_kafka import TopicPartition
 
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_consumer.dead_letters import DeadLetters
 from cryptocdc_consumer.sink import IN_FLIGHT, Sink
 from cryptocdc_consumer.write_loop import GATHER_LIMIT_S, GATHER_SHARE, PAUSE_AFTER_S, WriteLoop
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
-from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.program.metrics import ConsumerMetrics
 
 from .fakes import Cassandra, Clock, Kafka, Topic
 from .records import NOW_MS, Record, change, intake

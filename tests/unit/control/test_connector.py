@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cryptocdc_control.connector import Action, Recovery, decide
+from cryptocdc_control.connector import Action, Decision, Recovery, decide
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 LOST = "it is gone"
@@ -98,3 +98,19 @@ def test_a_long_permission_is_not_used_twice():
         decide(RUNNING, LOST, first.model_copy(update={"snapshots": 2, "snapshotting": False}), permission, NOW).action
         is Action.HALT
     )
+
+
+def test_a_connector_that_runs_but_has_left_its_slot_unread_for_a_minute_is_restarted():
+    first = decide(RUNNING, None, Recovery(), None, NOW, unread=True)
+    assert (first.action, first.recovery.unread_since) == (Action.NONE, NOW)
+    soon = decide(RUNNING, None, first.recovery, None, NOW + timedelta(seconds=59), unread=True)
+    assert soon.action is Action.NONE
+    later = NOW + timedelta(seconds=60)
+    hung = decide(RUNNING, None, soon.recovery, None, later, unread=True)
+    assert hung == Decision(Action.RESTART, Recovery(restarts=1, restarted_at=later))
+
+
+def test_a_slot_that_is_read_again_or_whose_connector_starts_is_not_counted_as_unread():
+    unread = Recovery(unread_since=ago(seconds=59))
+    assert decide(RUNNING, None, unread, None, NOW).recovery == Recovery()
+    assert decide(STARTING, None, unread, None, NOW, unread=True).recovery == Recovery()

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.unit.core.test_plan import planned
+from tests.unit.core.planning.test_plan import planned
 
 from cryptocdc_control.programs import PROGRAMS, proof_inputs, restarted, workloads
 
@@ -27,9 +27,16 @@ BEFORE = {"streams": STREAMS, "alerts": [ALERT]}
         ({"retention": {"cassandra": "30d"}}, ("consumer", "verifier", "api")),
         ({"retention": {"postgres": "3d"}}, ("verifier",)),
         ({"transform": "transform:without_dust"}, ("consumer",)),
+        ({"repair": {"enabled": True}}, ("verifier",)),
+        ({"repair": {"maxRowsPerHour": 5}}, ()),
         ({"sink": {"engine": "connect"}}, ("api",)),
         ({"sink": {"engine": "spark"}}, ("spark", "api")),
         ({"endpoints": {"rest": "http://elsewhere.example"}}, ("producer",)),
+        ({"endpoints": {"archive": "http://elsewhere.example"}}, ()),
+        ({"history": {"klines": "24h"}}, ()),
+        ({"history": {"klines": "12h"}}, ("producer",)),
+        ({"history": {"from": "2026-01"}}, ("history",)),
+        ({"export": {"uri": "s3://research/majors"}}, ("exporter",)),
         ({"streams": STREAMS | {"orderBook": {"depth": 50}}}, ("producer",)),
         ({"streams": STREAMS | {"klines": {"intervals": ["1m", "1h"]}}}, ("producer", "api")),
         ({"streams": STREAMS | {"latestPrices": {}}}, ("producer", "consumer", "verifier", "api", "alerter")),
@@ -38,6 +45,17 @@ BEFORE = {"streams": STREAMS, "alerts": [ALERT]}
 )
 def test_a_change_of_a_feed_restarts_only_the_programs_that_read_it(change, programs):
     assert restarted(planned(**BEFORE), planned(**BEFORE | change)) == programs
+
+
+def test_another_symbol_is_loaded_from_the_archive_as_well():
+    past: dict[str, object] = {"history": {"from": "2026-01"}}
+    assert restarted(planned(**BEFORE | past), planned(symbols=("BTCUSDT",), **BEFORE | past)) == ("history",)
+
+
+def test_producers_of_raw_trades_read_the_archives_address():
+    raw: dict[str, object] = {"streams": STREAMS | {"recentTrades": {"kind": "trade"}}}
+    elsewhere = {"endpoints": {"archive": "http://elsewhere.example"}}
+    assert restarted(planned(**BEFORE | raw), planned(**BEFORE | raw | elsewhere)) == ("producer",)
 
 
 def test_a_change_of_symbols_restarts_nothing():
@@ -53,7 +71,21 @@ def test_removing_a_stream_does_not_restart_the_consumers_that_still_carry_it():
 @pytest.mark.parametrize(
     ("spec", "replicas"),
     [
-        ({}, {"producer": 1, "consumer": 1, "spark": 0, "verifier": 1, "api": 1, "alerter": 0, "analyzer": 0}),
+        (
+            {},
+            {
+                "producer": 1,
+                "consumer": 1,
+                "spark": 0,
+                "verifier": 1,
+                "api": 1,
+                "alerter": 0,
+                "analyzer": 0,
+                "history": 0,
+                "exporter": 0,
+            },
+        ),
+        ({"history": {"from": "2026-01-31"}}, {"history": 1}),
         ({"analytics": {"bars": ["5s"]}, "scaling": {"analyzers": 2}}, {"analyzer": 2}),
         (
             {"scaling": {"producers": 3, "consumers": 2}, "alerts": [ALERT]},

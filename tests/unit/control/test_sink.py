@@ -1,7 +1,7 @@
 """Which sink engine may start: only after the other has stopped."""
 
 import pytest
-from tests.unit.core.test_plan import planned
+from tests.unit.core.planning.test_plan import planned
 
 from cryptocdc_control.sink import ENGINES, obstacle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from cryptocdc_core.feed import CryptoFeed, parse
+from cryptocdc_core.feed.model import CryptoFeed, parse
 
 MINIMAL: dict[str, Any] = {
     "apiVersion": "cryptocdc.io/v1alpha1",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cryptocdc_core import durations
 from cryptocdc_core.names import Names, identity, literal, quoted
+from cryptocdc_core.time import durations
 
 
 def test_every_name_derives_from_the_identity():

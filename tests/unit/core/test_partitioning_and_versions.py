@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cryptocdc_core.catalogue import Bucket
-from cryptocdc_core.partitioning import murmur2, partition_of
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS, Rank, deletion_version, kline_version, version
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS, SETTLE_MS, Rank, deletion_version, kline_version, version
+from cryptocdc_core.storage.partitioning import murmur2, partition_of
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from tests.unit.core.feeds import feed
 
-from cryptocdc_core import feed as feeds
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_core.feed import FeedError, Spec
-from cryptocdc_core.feed_streams import Streams
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import FeedError, Spec
+from cryptocdc_core.feed.streams import Streams
 from cryptocdc_exchanges.port import Venue
-from cryptocdc_exchanges.registry import VENUES, always_listed, check, simulated, venue_of
+from cryptocdc_exchanges.registry import VENUES, always_listed, at_archive, check, simulated, venue_of
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -99,3 +99,20 @@ def test_a_stream_without_a_source_field_has_one_source(venue: Venue) -> None:
         (model, *_) = get_args(Streams.model_fields[table].annotation)
         if "source" not in model.model_fields:
             assert offer.sources == (offer.source(model()),)
+
+
+def test_a_past_is_loaded_only_from_an_archive_that_has_the_feeds_streams() -> None:
+    check(feed(history={"from": "2026-01"}))
+    with pytest.raises(
+        FeedError, match=r"spec\.history\.from: '2026-01' is not accepted; accepted: nothing, since okx"
+    ):
+        check(feed(exchange="okx", symbols={"names": ["BTC-USDT"]}, history={"from": "2026-01"}))
+    with pytest.raises(FeedError, match="recentTrades, klines"):
+        check(feed(streams={"orderBook": {}}, history={"from": "2026-01"}))
+
+
+def test_simulated_days_come_from_the_simulator_and_real_ones_from_the_exchange() -> None:
+    assert at_archive(feed(), "exchange").hosts.archive == "https://data.binance.vision"
+    assert at_archive(feed(), "simulated", "http://simulator:8090").hosts.archive == "http://simulator:8090"
+    own = feed(exchange="simulated", endpoints={"archive": "http://files"})
+    assert at_archive(own, "simulated", "http://simulator:8090").hosts.archive == "http://files"

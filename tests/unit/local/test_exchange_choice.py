@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from tests.unit.core.feeds import feed
 
-from cryptocdc_core.exits import Exit
-from cryptocdc_core.settings import SettingsError
+from cryptocdc_core.program.exits import Exit
+from cryptocdc_core.program.settings import SettingsError
 from cryptocdc_exchanges.port import Simulated
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.errors import explained

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from cryptocdc_adapters.figures import FeedFigures, StreamFigures
+from cryptocdc_adapters.metrics.figures import FeedFigures, StreamFigures
 from cryptocdc_local.feeds import AppliedFeed
 from cryptocdc_local.live import WIDE, feed_table
 

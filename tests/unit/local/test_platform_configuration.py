@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cryptocdc_core.settings import (
+from cryptocdc_core.program.settings import (
     CassandraSettings,
     ConnectSettings,
     KafkaSettings,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cryptocdc_adapters.exchange import ExchangeUnreachable
-from cryptocdc_adapters.exchange_reach import NotAnExchange, Pong
+from cryptocdc_adapters.exchange.reach import NotAnExchange, Pong
+from cryptocdc_adapters.exchange.rest import ExchangeUnreachable
 from cryptocdc_local.platform import HaltError, PlatformError, PlatformSettings, Ports, doctor, machine
 
 GIB = 2**30

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cryptocdc_local.platform import PlatformError, class_archive, packages, spark
+from cryptocdc_local.platform import PlatformError, class_archive, packages, pinned_packages, spark
 from cryptocdc_local.platform.jars import check_files, checksums, install_jars, jars_folder, packaged
 from cryptocdc_local.platform.together import together
 
@@ -125,3 +125,21 @@ def test_an_empty_list_of_work_ends_immediately() -> None:
     done: list[object] = []
     together([], done.append)
     assert done == []
+
+
+def test_an_installation_of_pyarrow_that_fails_leaves_none_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(PlatformError, match="pyarrow could not be installed") as refusal:
+        pinned_packages.install_export(tmp_path, lambda _: None)
+    assert "run the command again" in refusal.value.remedy
+    assert not pinned_packages.export_packages(tmp_path).exists()
+
+
+def test_pyarrow_is_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    folder = pinned_packages.install_export(tmp_path, lambda _: None)
+    assert folder.is_dir()
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert pinned_packages.install_export(tmp_path, lambda _: None) == folder

@@ -53,3 +53,14 @@ def test_the_claim_of_a_killed_run_ends_no_process(tmp_path: Path, runner: subpr
     runner.kill()
     runner.wait()
     assert running.end(tmp_path) == []
+
+
+def test_only_one_process_at_a_time_changes_a_feeds_connectors(tmp_path: Path) -> None:
+    with (
+        running.changing(tmp_path, "majors_sim") as first,
+        running.changing(tmp_path, "majors_sim", wait=False) as second,
+        running.changing(tmp_path, "others_sim", wait=False) as another,
+    ):
+        assert (first, second, another) == (True, False, True)
+    with running.changing(tmp_path, "majors_sim", wait=False) as later:
+        assert later

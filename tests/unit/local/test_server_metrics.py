@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.api_client import free_port
 from tests.unit.manifests.test_jmx_rules import exported
 
-from cryptocdc_core.settings import PostgresSettings
+from cryptocdc_core.program.settings import PostgresSettings
 from cryptocdc_local.platform.metrics import jvm, queries
 from cryptocdc_local.platform.metrics.disk import Disk
 from cryptocdc_local.platform.metrics.postgres import Exporter

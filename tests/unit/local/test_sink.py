@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.unit.core.test_plan import FACTS, planned
+from tests.unit.core.planning.test_plan import FACTS, planned
 
-from cryptocdc_adapters.connect import ConnectError, ConnectorState
-from cryptocdc_core.plan import Plan
-from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_adapters.replication.connect import ConnectError, ConnectorState
+from cryptocdc_core.planning.plan import Plan
+from cryptocdc_core.planning.resolve import ResolvedFeed
 from cryptocdc_local import run, sink
 from cryptocdc_local.run import Run
 from cryptocdc_local.sink import SinkConnector

@@ -13,9 +13,9 @@ import pytest
 from tests.unit.core.feeds import feed
 
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, MARK_PRICES, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.exits import BadInput
-from cryptocdc_core.feed_streams import BestQuotes, MarkPrices, Streams
-from cryptocdc_core.hops import Sent, Stored, Trail, Values, Written
+from cryptocdc_core.feed.streams import BestQuotes, MarkPrices, Streams
+from cryptocdc_core.program.exits import BadInput
+from cryptocdc_core.rows.hops import Sent, Stored, Trail, Values, Written
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.trace.commands import chosen_stream, parsed_key
 from cryptocdc_local.trace.follow import end_of, follow, next_row, nothing_arrived
@@ -170,7 +170,7 @@ class Places:
     def dropped(self, at_ms: int) -> bool:
         return False
 
-    def describe_slot(self) -> str:
+    def describe_slot(self, symbol: str) -> str:
         return "slot f_slot is inactive"
 
     def describe_consumers(self, sent: Sent) -> str:
@@ -211,6 +211,7 @@ def test_a_row_is_waited_for_until_cassandra_has_the_same_version() -> None:
         (Places([None], [None], None), "", "there is no such row"),
         (Places([None], [None], replace(RECORD, op="d", values=KEY)), "cassandra", ""),
     ],
+    ids=["slot", "consumers", "older", "different", "extra", "nothing", "deleted"],
 )
 def test_a_trail_ends_at_the_first_hop_without_the_row(places: Places, at: str, reason: str) -> None:
     _, ended, told = followed(places)

@@ -12,6 +12,10 @@ SEEN = {
             "debezium_MilliSecondsBehindSource",
             {"plugin": "postgres", "context": "streaming", "server": "majors"},
         ),
+        "debezium.postgres<type=connector-metrics, context=snapshot, server=majors, shard=1of2><>SnapshotRunning": (
+            "debezium_SnapshotRunning",
+            {"plugin": "postgres", "context": "snapshot", "server": "majors", "shard": "1of2"},
+        ),
         "kafka.connect<type=connector-task-metrics, connector=majors, task=0><>status: running": (
             "kafka_connect_connector_task_status",
             {"connector": "majors", "task": "0", "status": "running"},
@@ -58,9 +62,10 @@ def exported(rules, bean):
         if match := re.fullmatch(f".*(?:{rule['pattern']}).*", bean):
 
             def filled(text, match=match):
-                return re.sub(r"\$(\d)", lambda group: match.group(int(group.group(1))), str(text))
+                return re.sub(r"\$(\d)", lambda group: match.group(int(group.group(1))) or "", str(text))
 
-            return filled(rule["name"]), {key: filled(value) for key, value in rule.get("labels", {}).items()}
+            labels = {key: filled(value) for key, value in rule.get("labels", {}).items()}
+            return filled(rule["name"]), {key: value for key, value in labels.items() if value}
     return None
 
 

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes.client import ApiException
 
-from cryptocdc_adapters.connect import ConnectorState
-from cryptocdc_core.platform import PlatformFacts
-from cryptocdc_core.resolve import implausible, resolve, unresolved
+from cryptocdc_adapters.replication.connect import ConnectorState, Position
+from cryptocdc_adapters.replication.shards import ShardState
+from cryptocdc_adapters.replication.slots import Slot
+from cryptocdc_core.planning.platform import PlatformFacts
+from cryptocdc_core.planning.resolve import implausible, resolve, unresolved
+from cryptocdc_core.storage.shards import of_connectors, of_slots
 from cryptocdc_operator.cluster.secret_data import SecretData
 from cryptocdc_operator.resources.source import source_of
 from cryptocdc_operator.servers.port import POSTGRES, ExchangeSilent, Observed, Refused, ServerError
@@ -170,24 +173,48 @@ class Platform:
         return sorted(table.removeprefix(within) for table in self.world.tables if table.startswith(within))
 
     @step
+    def history(self, names):
+        self._answers(POSTGRES)
+        return self.world.history
+
+    @step
     def observe(self, plan):
-        there = self.world.connectors.get(plan.names.connector)
+        shards = self._shards(plan.names)
         sink = self.world.connectors.get(plan.names.sink_connector)
         wanted = {f"{plan.names.schema}.{stream.table}" for stream in plan.carried}
-        missing = wanted - self.world.tables if plan.names.keyspace in self.world.keyspaces else wanted
+        if not {shard.publication for shard in plan.connectors} <= self.world.publications:
+            missing = wanted
+        else:
+            missing = wanted - self.world.tables if plan.names.keyspace in self.world.keyspaces else wanted
         return Observed(
             unreachable=self.world.unreachable,
             missing_tables=tuple(sorted(missing)),
-            slot=self.world.slots.get(plan.names.slot),
-            state=self._state(plan.names.connector),
-            config=there["config"] if there else None,
-            position=self.world.positions.get(plan.names.connector) if there else None,
+            shards={
+                shard: ShardState(
+                    self.world.slots.get(shard.slot), self._state(shard.connector), self._position(shard.connector)
+                )
+                for shard in shards
+            },
+            configs={
+                shard: self.world.connectors[shard.connector]["config"]
+                for shard in shards
+                if shard.connector in self.world.connectors
+            },
             sink_state=self._state(plan.names.sink_connector),
             sink_config=sink["config"] if sink else None,
-            plugins=frozenset(self.world.plugins if plan.sink_connector else ()),
+            plugins=frozenset(() if "Connect" in self.world.unreachable else self.world.plugins),
             lag=7,
             topics={} if "Kafka" in self.world.unreachable else dict(self.world.kafka),
         )
+
+    def _shards(self, names):
+        connectors = of_connectors(names, self.world.connectors)
+        return sorted({*of_slots(names, self.world.slots).values(), *connectors.values()})
+
+    def _position(self, name):
+        if name not in self.world.connectors or name not in self.world.positions:
+            return None
+        return Position(self.world.positions[name], name in self.world.given)
 
     def _state(self, name):
         there = self.world.connectors.get(name)
@@ -202,6 +229,7 @@ class Platform:
             raise Refused(
                 POSTGRES, f"spec.streams.recentTrades.kind: {trades.kind!r} is not accepted; accepted: {held!r}"
             )
+        self.world.publications |= {shard.publication for shard in plan.connectors}
         self.world.tables |= {f"{plan.names.schema}.{stream.table}" for stream in plan.carried}
         self.world.keyspaces.add(plan.names.keyspace)
         self.world.schema_runs += 1
@@ -227,7 +255,7 @@ class Platform:
         there = self.world.connectors[name]
         if there["state"] in ("FAILED", "RESTARTING"):
             there |= {"state": "STOPPED" if there["stopped"] else "RUNNING", "tasks": (), "trace": ""}
-        elif name.endswith(".sink") or f"{name}_slot" in self.world.slots:
+        elif there["config"].get("slot.name") in (None, *self.world.slots):
             there |= {"tasks": ("RUNNING",), "trace": ""}
 
     @step
@@ -265,16 +293,48 @@ class Platform:
         self.world.connectors.pop(name, None)
 
     @step
-    def drop_slot(self, names):
+    def shards(self, names):
         self._answers(POSTGRES)
-        there = self.world.connectors.get(names.connector)
+        self._answers("Connect")
+        return self._shards(names)
+
+    @step
+    def create_slot(self, shard):
+        self._answers(POSTGRES)
+        if shard.publication not in self.world.publications:
+            raise Misuse("a slot can't be read from before its publication")
+        newest = max((slot.confirmed for slot in self.world.slots.values()), default=100)
+        return self.world.slots.setdefault(shard.slot, Slot(shard.slot, newest + 50, False, "reserved", 0)).confirmed
+
+    @step
+    def place_connector(self, shard, config, lsn):
+        self._answers("Connect")
+        made = {"state": "STOPPED", "tasks": (), "trace": "", "stopping": False, "stopped": True, "config": config}
+        if self.world.connectors.setdefault(shard.connector, made)["tasks"]:
+            raise Misuse("Connect changes the position only of a connector that was stopped")
+        self.world.positions[shard.connector] = lsn
+        self.world.given.add(shard.connector)
+
+    @step
+    def drop_slot(self, shard):
+        self._answers(POSTGRES)
+        there = self.world.connectors.get(shard.connector)
         if there is not None and there["tasks"] == ("RUNNING",):
             raise Misuse("PostgreSQL drops no slot that is in use")
-        self.world.slots.pop(names.slot, None)
+        self.world.slots.pop(shard.slot, None)
+
+    @step
+    def drop_publications(self, names, kept):
+        self._answers(POSTGRES)
+        left = {shard.publication for shard in kept}
+        self.world.publications = {
+            name for name in self.world.publications if name in left or not name.startswith(names.publication)
+        }
 
     @step
     def drop_data(self, names):
         self.world.tables -= {table for table in self.world.tables if table.startswith(f"{names.schema}.")}
+        self.world.publications = {name for name in self.world.publications if not name.startswith(names.publication)}
         self.world.keyspaces.discard(names.keyspace)
 
 

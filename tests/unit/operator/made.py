@@ -7,8 +7,8 @@ from tests.unit.operator.doubles import FACTS
 from tests.unit.operator.world import ADDRESSES, SETTINGS
 
 from cryptocdc_core.names import Source
-from cryptocdc_core.plan import plan
-from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_core.planning.plan import plan
+from cryptocdc_core.planning.resolve import ResolvedFeed
 from cryptocdc_operator.resources import feed_map, kafka, spark
 from cryptocdc_operator.resources import supporting_objects as supporting
 from cryptocdc_operator.resources.labels import Owner
@@ -55,7 +55,7 @@ def everything(settings=SETTINGS, **spec):
             made, feed_map.feed_text(made), OWNER, spark.files(drivers[0], made, settings) if drivers else None
         ),
         *kafka.topics(made, settings, OWNER),
-        kafka.connector(made, settings, OWNER, "running"),
+        *(kafka.connector(shard, made, settings, OWNER, "running") for shard in made.connectors),
         *(deployment(program, made.feed, settings, OWNER) for program in programs),
         *(spark.application(driver, made, settings, OWNER) for driver in drivers if settings.spark_mode == "operator"),
         *supporting.supporting_objects(programs, made, settings, OWNER),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cryptocdc_adapters.connect import ConnectorState
+from cryptocdc_adapters.replication.connect import ConnectorState
 from cryptocdc_control.connector import Action, Recovery
 from cryptocdc_operator.status import assess, conditions
 from cryptocdc_operator.status.assess import Proof
@@ -284,4 +284,4 @@ def test_a_patch_contains_only_changes(before, after, patch):
 def test_the_recovery_of_a_connector_that_never_failed_is_empty():
     assert recovery_document(Recovery()) == {}
     kept = Recovery(restarts=1, restarted_at=NOW, snapshotting=True, allowed="x")
-    assert recovery_of({"recovery": recovery_document(kept)}) == kept
+    assert recovery_of({"recovery": recovery_document(kept)}, "recovery") == kept

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.core.feed.test_feed import BAD
 from tests.unit.core.feeds import MINIMAL, document
-from tests.unit.core.test_feed import BAD
 from tests.unit.custom_resources import CustomResource
 
-from cryptocdc_core import feed
-from cryptocdc_core.feed import FeedError, parse
+from cryptocdc_core.feed import model as feed
+from cryptocdc_core.feed.model import FeedError, parse
 from cryptocdc_operator.crd import VERSION
 from cryptocdc_operator.crd.definition import definition, text
 from cryptocdc_operator.crd.structural import field_descriptions
@@ -47,6 +47,8 @@ GOOD = {
     "minimal": MINIMAL,
     "nulls stand for defaults": document(suspend=None, endpoints=None, credentialsSecretRef=None),
     "a stream of null is none": document(streams={"klines": {}, "orderBook": None}),
+    "less is kept than the default past": document(retention={"postgres": "6h"}),
+    "a past that is kept": document(retention={"postgres": "keep"}, history={"klines": "30d", "recentTrades": "1h"}),
     "no webhook but a URL": document(alertWebhook={"url": "https://hooks.example/a?b=c"}),
     "every kind of alert": document(
         symbols={"names": ["BTCUSDT"]},

@@ -17,6 +17,7 @@ EDITS = {
     ),
     "another sink engine": lambda world: world.edit(sink={"engine": "connect"}),
     "Spark": lambda world: world.edit(sink={"engine": "spark"}),
+    "more connectors": lambda world: world.edit(scaling={"connectors": 2}),
     "a lost slot": lambda world: world.lose_slot(),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.operator.world import SETTINGS, World
 
+from cryptocdc_core.planning.connector import CONVERTER
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_operator.status.assess import Proof
 from cryptocdc_operator.status.conditions import PARTS
@@ -56,7 +57,7 @@ def test_a_new_feed_becomes_ready(world):
     assert status | dict.fromkeys(("conditions", "resolvedAt", "resolvedFrom", "tablesFrom")) == {
         "observedGeneration": 1, "identity": "majors", "symbols": 2, "symbolNames": ["BTCUSDT", "ETHUSDT"],
         "haltedNames": [], "waitingNames": [], "waitingNotes": [],
-        "tradesKind": "aggregate", "lag": 7, "rows": 10, "replicas": 1,
+        "tradesKind": "aggregate", "lag": 7, "rows": 10, "replicas": 1, "connectors": 1,
         "provenThrough": "2026-11-21T12:00:00Z", "tables": ["klines", "recent_trades"],
         "completeness": [{"table": "recent_trades", "by": "ids"}, {"table": "klines", "by": "ids"}],
         "conditions": None, "resolvedAt": None, "resolvedFrom": None, "tablesFrom": None,
@@ -188,6 +189,28 @@ def test_suspend_stops_the_capture_and_keeps_everything(world):
     assert deployment(world)["spec"]["replicas"] == 1
 
 
+def test_what_was_repaired_is_in_the_status_and_in_one_event(world):
+    line = "3 rows repaired (never_sent 1, update_lost 2)"
+    world.proof = Proof(0, 10, world.at, {"never_sent": 1, "update_lost": 2})
+    reconciled(world)
+    reconciled(world)
+    assert world.feed()["status"]["repair"] == line
+    assert world.events.count(("Normal", "Repaired", line)) == 1
+
+    left = "3 rows repaired (never_sent 1, update_lost 2); 5 rows left (extra 1, limit 4)"
+    world.proof = Proof(5, 10, world.at, {"never_sent": 1, "update_lost": 2}, {"extra": 1, "limit": 4})
+    world.reconcile()
+    assert world.feed()["status"]["repair"] == left
+    assert ("Warning", "NotAllRepaired", left) in world.events
+
+    world.proof = "the verifier does not answer"
+    world.reconcile()
+    assert world.feed()["status"]["repair"] == left
+    world.proof = Proof(0, 10, world.at)
+    reconciled(world)
+    assert "repair" not in world.feed()["status"]
+
+
 def test_a_feed_can_be_suspended_while_connect_is_down(world):
     world.unreachable = {"Connect": "connection refused"}
     world.edit(suspend=True)
@@ -261,6 +284,34 @@ def test_a_removed_stream_is_still_carried_while_postgres_is_down(world):
 
 def carried(world):
     return world.objects["KafkaConnector", "majors"]["spec"]["config"]["table.include.list"].split(",")
+
+
+def converter(world):
+    return world.objects["KafkaConnector", "majors"]["spec"]["config"]["value.converter"]
+
+
+def test_a_connect_without_our_converter_writes_the_same_records_with_debeziums_transform(world):
+    assert converter(world) == CONVERTER
+    world.plugins.remove(CONVERTER)
+    reconciled(world)
+    assert converter(world) == "org.apache.kafka.connect.json.JsonConverter"
+    assert world.objects["KafkaConnector", "majors"]["spec"]["config"]["transforms"] == "unwrap"
+    world.plugins.add(CONVERTER)
+    reconciled(world)
+    assert converter(world) == CONVERTER
+    assert "transforms" not in world.objects["KafkaConnector", "majors"]["spec"]["config"]
+    assert world.said("ConnectorReady")[0] == "True"
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_the_connectors_converter_stays_while_connect_does_not_answer(world, has_it):
+    if not has_it:
+        world.plugins.remove(CONVERTER)
+        reconciled(world)
+    before = converter(world)
+    world.unreachable = {"Connect": "refused"}
+    world.run(passes=2)
+    assert converter(world) == before
 
 
 def test_trades_of_another_kind_are_refused_with_the_databases_message(world):

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from tests.unit.operator.world import World
 
-from cryptocdc_adapters.slots import Slot, lost
+from cryptocdc_adapters.replication.connect import Position
+from cryptocdc_adapters.replication.slots import Slot, lost
 from cryptocdc_operator.resources.labels import NEW_SNAPSHOT
 from cryptocdc_operator.status.assess import Proof
 
@@ -47,7 +48,7 @@ SLOT = Slot("majors_slot", 100, True, "reserved", 0)
     ],
 )
 def test_the_conditions_under_which_a_slot_is_lost(slot, position, why):
-    told = lost(slot, position)
+    told = lost(slot, None if position is None else Position(position, given=False))
     assert (told is None) == (why is None)
     assert (why or "") in (told or "")
 
@@ -186,6 +187,19 @@ def test_a_repeatedly_failing_task_is_restarted_with_back_off(world):
     assert waits[0] <= 15
     assert waits[-1] >= 300
     assert world.feed()["status"]["recovery"]["restarts"] == len(restarted)
+
+
+def test_a_connector_that_runs_but_no_longer_reads_its_slot_is_restarted_after_a_minute(world):
+    passes(world)
+    world.unread = True
+    passes(world)
+    assert world.restarts == 0
+    later(world, seconds=61)
+    world.reconcile()
+    assert world.restarts == 1
+    world.unread = False
+    passes(world)
+    assert world.restarts == 1
 
 
 def test_restarts_are_reset_once_the_task_keeps_running(world):

@@ -9,8 +9,8 @@ from tests.unit.kubernetes_schemas import problems
 from tests.unit.operator.made import FEEDS, OWNER, PROGRAMS, STREAMS, environment, everything, one, planned
 from tests.unit.operator.world import SETTINGS
 
-from cryptocdc_core.feed import parse
-from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings
+from cryptocdc_core.feed.model import parse
+from cryptocdc_core.program.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings
 from cryptocdc_operator.resources import feed_map
 from cryptocdc_operator.settings import OperatorSettings
 
@@ -31,7 +31,7 @@ LABELS = {
         SETTINGS,
         OperatorSettings(
             namespace="cdc", producer_image="p", consumer_image="c", api_image="a", alerter_image="w",
-            analyzer_image="n", image_pull_secrets="one, two", kafka_alerter_secret="none",
+            analyzer_image="n", exporter_image="e", image_pull_secrets="one, two", kafka_alerter_secret="none",
             kafka_secret="none", kafka_producer_secret="none", kafka_consumer_secret="none", kafka_api_secret="none",
             kafka_ca_secret="none", postgres_ca_secret="none", cassandra_ca_secret="ca", network_policies=False,
             api_replicas=3, api_token_secret="token", api_redis_secret="redis", verifier_url="none",

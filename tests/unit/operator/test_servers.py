@@ -9,14 +9,16 @@ from tests.unit.core.feeds import feed
 from tests.unit.operator.doubles import FACTS
 from tests.unit.operator.world import ADDRESSES, SETTINGS
 
-from cryptocdc_adapters import kafka, offsets
-from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
-from cryptocdc_adapters.figures import parse
-from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_adapters.kafka import clients as kafka
+from cryptocdc_adapters.kafka import offsets
+from cryptocdc_adapters.metrics.figures import parse
+from cryptocdc_adapters.replication.connect import Connect, ConnectError, ConnectorState, Position
 from cryptocdc_core.names import Names
-from cryptocdc_core.plan import plan
-from cryptocdc_core.resolve import ResolvedFeed
-from cryptocdc_core.settings import SettingsError
+from cryptocdc_core.planning.plan import plan
+from cryptocdc_core.planning.resolve import ResolvedFeed
+from cryptocdc_core.program.metrics import VerifierMetrics
+from cryptocdc_core.program.settings import SettingsError
+from cryptocdc_core.storage.shards import shards
 from cryptocdc_operator.reconcile.stall_watchdog import LIMIT_S, Progress
 from cryptocdc_operator.servers.external import proof_in
 from cryptocdc_operator.servers.platform import PlatformServers, server_settings
@@ -30,6 +32,7 @@ ENVIRONMENT = {
     "CRYPTOCDC_OPERATOR_CONSUMER_IMAGE": "c",
     "CRYPTOCDC_OPERATOR_ALERTER_IMAGE": "a",
     "CRYPTOCDC_OPERATOR_ANALYZER_IMAGE": "n",
+    "CRYPTOCDC_OPERATOR_EXPORTER_IMAGE": "e",
 }
 
 
@@ -98,7 +101,7 @@ def test_unreachable_servers_are_named_briefly():
     settings = SETTINGS.model_copy(update={"postgres_ca_secret": None, "kafka_ca_secret": None})
     servers = PlatformServers(server_settings(settings, Addresses(nowhere), SECRETS), settings)
     for call, told in (
-        (lambda: servers.drop_slot(Names("majors")), "PostgreSQL.*port 1 failed: Connection refused"),
+        (lambda: servers.drop_slot(shards(Names("majors"), 1)[0]), "PostgreSQL.*port 1 failed: Connection refused"),
         (lambda: servers.restart_connector("majors"), "no connection to http://127.0.0.1:1/connectors/majors/restart"),
     ):
         with pytest.raises(ServerError) as raised:
@@ -129,6 +132,16 @@ def test_a_feed_is_proven_through_its_least_proven_table():
     assert proof_in(samples, "unknown").through is None
 
 
+def test_repaired_and_left_rows_are_summed_over_the_tables():
+    metrics = VerifierMetrics("test")
+    for table in ("klines", "recent_trades"):
+        metrics.repaired_rows.labels("majors", table, "update_lost").inc(2)
+        metrics.unrepaired_rows.labels("majors", table, "limit").set(1)
+        metrics.unrepaired_rows.labels("majors", table, "extra").set(0)
+    proof = proof_in(parse([generate_latest(metrics.registry).decode()], 0), "majors")
+    assert (proof.repaired, proof.left) == ({"update_lost": 4}, {"limit": 2})
+
+
 def test_a_feed_that_is_not_reconciled_is_reported():
     now = 0.0
     progress = Progress(lambda: now)
@@ -157,9 +170,9 @@ def test_a_feed_that_is_gone_is_forgotten():
     ("offsets", "position"),
     [
         ([], None),
-        ([{"partition": {}, "offset": {"lsn": 5, "lsn_proc": 7, "lsn_commit": 6}}], 7),
-        ([{"partition": {}, "offset": {"lsn": 5}}], 5),
-        ([{"partition": {}, "offset": {"snapshot": "true"}}], 0),
+        ([{"partition": {}, "offset": {"lsn": 5, "lsn_proc": 7, "lsn_commit": 6}}], Position(7, given=False)),
+        ([{"partition": {}, "offset": {"lsn": 5}}], Position(5, given=True)),
+        ([{"partition": {}, "offset": {"snapshot": "true"}}], Position(0, given=False, snapshot=True)),
     ],
 )
 def test_a_connectors_position_is_its_greatest_committed_one(monkeypatch, offsets, position):

@@ -30,6 +30,7 @@ def test_a_pod_monitor_has_the_configured_labels():
             "CRYPTOCDC_OPERATOR_CONSUMER_IMAGE": "c",
             "CRYPTOCDC_OPERATOR_ALERTER_IMAGE": "a",
             "CRYPTOCDC_OPERATOR_ANALYZER_IMAGE": "n",
+            "CRYPTOCDC_OPERATOR_EXPORTER_IMAGE": "e",
             "CRYPTOCDC_OPERATOR_POD_MONITOR_LABELS": '{"release": "kps", "cryptocdc.io/feed": "other"}',
         }
     )

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.operator.test_reconcile import STREAMS, deployment, reconciled
 from tests.unit.operator.world import World
 
-from cryptocdc_core.resolve import Market, MarketState
+from cryptocdc_core.planning.resolve import Market, MarketState
 from cryptocdc_operator.status.assess import Proof
 
 

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.unit.core.feeds import document
 from tests.unit.operator.doubles import SYMBOLS, Api, External, Platform
 
-from cryptocdc_adapters.slots import Slot
-from cryptocdc_core.metrics import OperatorMetrics
-from cryptocdc_core.resolve import Market
+from cryptocdc_adapters.postgres.history_files import Counts
+from cryptocdc_adapters.replication.slots import Slot
+from cryptocdc_core.planning.connector import CONVERTER
+from cryptocdc_core.planning.resolve import Market
+from cryptocdc_core.program.metrics import OperatorMetrics
 from cryptocdc_operator.context import Operator
 from cryptocdc_operator.reconcile.feed import reconcile
 from cryptocdc_operator.reconcile.teardown import tear_down
@@ -24,8 +27,9 @@ from cryptocdc_operator.status.assess import Proof
 
 SETTINGS = OperatorSettings(
     namespace="cdc", producer_image="cryptocdc/producer:1", consumer_image="cryptocdc/consumer:1",
-    alerter_image="cryptocdc/alerter:1", analyzer_image="cryptocdc/analyzer:1",
+    alerter_image="cryptocdc/alerter:1", analyzer_image="cryptocdc/analyzer:1", exporter_image="cryptocdc/exporter:1",
     spark_image="cryptocdc/spark:1", api_image="cryptocdc/api:1", pod_monitors=True,
+    history_image="cryptocdc/history:1",
 )  # fmt: skip
 ADDRESSES = Addresses(
     CRYPTOCDC_POSTGRES_HOST="cryptocdc-postgres-rw",
@@ -63,11 +67,14 @@ class World:
         self.symbols: dict[str, dict[str, int]] = {}
         self.slots: dict[str, Slot] = {}
         self.positions: dict[str, int] = {}
+        self.given: set[str] = set()
+        """Connectors that have read nothing since their position was given."""
+        self.publications: set[str] = set()
         self.connectors: dict[str, dict[str, Any]] = {}
         self.keeps_positions: set[str] = set()
         """Connectors whose position Connect does not forget."""
-        self.plugins = {"io.cryptocdc.connect.cassandra.CassandraSinkConnector"}
-        """The connectors in Connect's image."""
+        self.plugins = {"io.cryptocdc.connect.cassandra.CassandraSinkConnector", CONVERTER}
+        """The classes of the plugins in Connect's image."""
         self.kafka: dict[str, int] = {}
         """By topic that exists, its replicas."""
         self.brokers = 3
@@ -77,6 +84,8 @@ class World:
         """By name of an object, what the API server says against it."""
         self.snapshots = 0
         self.restarts = 0
+        self.unread = False
+        """Whether connectors run without reading their slots."""
         self.unreachable: dict[str, str] = {}
         self.markets = {symbol: Market(symbol, "USDT") for symbol in SYMBOLS}
         self.volumes = {symbol: float(len(SYMBOLS) - at) for at, symbol in enumerate(SYMBOLS)}
@@ -85,6 +94,8 @@ class World:
         self.proof: Proof | str | None = Proof(0, 10, self.at)
         self.obstacles: dict[str, str] = {}
         """By a pod's address, why it says that it can't do its work."""
+        self.history = Counts()
+        """How far the past is loaded, as PostgreSQL says."""
         self.namespace_ends = False
         self.steps = 0
         self.called: set[tuple[type, str]] = set()
@@ -288,6 +299,9 @@ class World:
             there |= {"state": "RUNNING", "tasks": ("RUNNING",) * spec["tasksMax"], "trace": ""}
             return ready
         slot = there["config"]["slot.name"]
+        if there["config"]["publication.name"] not in self.publications:
+            there |= {"state": "RUNNING", "tasks": ("FAILED",), "trace": "publication does not exist"}
+            return ready
         if name not in self.positions:
             self.snapshots += 1
             self.slots[slot] = Slot(slot, 100, True, "reserved", 0)
@@ -296,7 +310,17 @@ class World:
             there |= {"state": "RUNNING", "tasks": ("FAILED",), "trace": "no longer available on the server"}
             return ready
         there |= {"state": "RUNNING", "tasks": ("RUNNING",), "trace": ""}
+        self._read(name, slot)
         return ready
+
+    def _read(self, name: str, slot: str) -> None:
+        """Let the connector read what the newest slot begins with."""
+        newest = max(found.confirmed for found in self.slots.values())
+        if self.slots[slot].confirmed <= self.positions[name] < newest:
+            self.positions[name] = newest
+            self.slots[slot] = replace(self.slots[slot], confirmed=newest)
+        self.slots[slot] = replace(self.slots[slot], active=not self.unread)
+        self.given.discard(name)
 
     def connect(self) -> None:
         """Connect stops connectors on request. One that could not be started keeps reporting FAILED."""
@@ -361,7 +385,8 @@ class World:
                 "keyspaces": sorted(self.keyspaces),
                 "symbols": self.symbols,
                 "slots": sorted(self.slots),
-                "positions": self.positions,
+                "positions": sorted(self.positions),
+                "publications": sorted(self.publications),
                 "connectors": self.connectors,
                 "shared": self.shared,
                 "snapshots": self.snapshots,

@@ -9,9 +9,9 @@ from typing import Any
 import hypothesis
 import pytest
 
-from cryptocdc_core import feed as feeds
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import Control, Venue
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.capture import Capture
@@ -46,7 +46,12 @@ def make_feed(streams: dict[str, Any] | None = None, **spec: Any) -> CryptoFeed:
             "apiVersion": "cryptocdc.io/v1alpha1",
             "kind": "CryptoFeed",
             "metadata": {"name": "unit"},
-            "spec": {"symbols": {"names": ["BTCUSDT", "ETHUSDT"]}, "streams": streams or ALL_STREAMS, **spec},
+            "spec": {
+                "symbols": {"names": ["BTCUSDT", "ETHUSDT"]},
+                "streams": streams or ALL_STREAMS,
+                "history": {"klines": "0s"},
+                **spec,
+            },
         }
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 from tests.unit.producer.conftest import BINANCE, make_feed
 from websockets.asyncio.server import ServerConnection, serve
 
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Channel, Control, Reply, Venue
 from cryptocdc_producer.connections.fleet import Fleet

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from cryptocdc_core.names import Names
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_producer.symbols.assignment import Assignment
 
 

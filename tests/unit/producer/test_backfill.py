@@ -11,9 +11,9 @@ import pytest
 from tests.rows import make_row
 from tests.unit.producer.conftest import BINANCE, handlers_of, make_feed
 
-from cryptocdc_adapters.exchange import ExchangeRefused, ExchangeUnreachable
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.rows import KlinesRow, RecentTradesRow
+from cryptocdc_adapters.exchange.rest import ExchangeRefused, ExchangeUnreachable
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import KlinesRow, RecentTradesRow
 from cryptocdc_producer.rest import backfill as backfills
 from cryptocdc_producer.rest.backfill import Backfill
 from cryptocdc_producer.rest.page import Page

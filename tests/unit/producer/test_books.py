@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,8 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.producer.books import DEPTH, INTERVAL, START, Levels, depth
 from tests.unit.producer.conftest import BINANCE
 
-from cryptocdc_core.rows import OrderBookRow
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.typed import OrderBookRow
+from cryptocdc_core.rows.versions import version
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate
 from cryptocdc_producer.streams.book import FAR, Applied, Book, Side
 
@@ -153,8 +152,8 @@ def test_a_gap_while_the_snapshot_is_fetched_requests_another_one() -> None:
 
 def test_levels_beyond_a_full_snapshot_are_not_guessed() -> None:
     """Once the whole known range is used up, the book is fetched again instead of showing levels with gaps between."""
-    book = Book("X", 2, INTERVAL, replace(BINANCE.order_book, levels=6))
-    book.load(BookSnapshot(10, [(f"{n}.0", "1") for n in range(10, 4, -1)], [("11.0", "1")]))
+    book = Book("X", 2, INTERVAL, BINANCE.order_book)
+    book.load(BookSnapshot(10, [(f"{n}.0", "1") for n in range(10, 4, -1)], [("11.0", "1")]), 6)
     assert book.receive(depth(11, 11, [("2.0", "9")], []), 0)[0] is Applied.APPLIED
     eaten = [(f"{n}.0", "0") for n in range(10, 5, -1)]
 
@@ -163,8 +162,8 @@ def test_levels_beyond_a_full_snapshot_are_not_guessed() -> None:
 
 
 def test_a_side_that_grows_too_large_keeps_its_best_levels() -> None:
-    side = Side(best=1, most=1000)
-    side.load([])
+    side = Side(best=1)
+    side.load([], 1000)
     side.apply([(f"{n}", "1") for n in range(1, 4002)])
 
     assert side.top(2) == [("4001", "1"), ("4000", "1")]

@@ -30,7 +30,7 @@ def test_every_stream_makes_its_rows(recorded: Recorded) -> None:
     recorded.receive(ticker())
     recorded.receive({"e": "24hrMiniTicker", "E": NOW, "s": "BTCUSDT", "c": "1.50", "o": "1", "h": "2", "l": "1"})
     recorded.receive(depth(1, 2, [("1.0", "1.0")], []))
-    recorded.books.take_snapshot("BTCUSDT", BookSnapshot(1, [], []))
+    recorded.books.take_snapshot("BTCUSDT", BookSnapshot(1, [], []), 100)
     recorded.capture.finish()
 
     tables = [entry.row.stream.table for entry in recorded.entries() if isinstance(entry, Data)]
@@ -133,7 +133,7 @@ def test_an_internal_error_loses_only_its_frame(recorded: Recorded, monkeypatch:
 def test_a_gap_in_one_book_does_not_affect_others(recorded: Recorded) -> None:
     for symbol in ("BTCUSDT", "ETHUSDT"):
         recorded.receive(depth(1, 2, [("1.0", "1.0")], [], symbol=symbol))
-        assert recorded.books.take_snapshot(symbol, BookSnapshot(1, [], []))
+        assert recorded.books.take_snapshot(symbol, BookSnapshot(1, [], []), 100)
     recorded.receive(depth(5, 6, [("1.0", "1.0")], []))
     recorded.receive(depth(3, 4, [("2.0", "1.0")], [], symbol="ETHUSDT"))
     recorded.capture.finish()
@@ -145,7 +145,7 @@ def test_a_gap_in_one_book_does_not_affect_others(recorded: Recorded) -> None:
 def followed(recorded: Recorded, symbol: str = "BTCUSDT") -> None:
     """Bring a symbol's book to update id 9000004."""
     recorded.receive(depth(9_000_001, 9_000_002, [], [], at=NOW - 200, symbol=symbol))
-    assert recorded.books.take_snapshot(symbol, BookSnapshot(9_000_002, [("1.0", "1.0")], [("2.0", "1.0")]))
+    assert recorded.books.take_snapshot(symbol, BookSnapshot(9_000_002, [("1.0", "1.0")], [("2.0", "1.0")]), 100)
     recorded.receive(depth(9_000_003, 9_000_004, [], [], at=NOW - 100, symbol=symbol))
 
 
@@ -155,7 +155,7 @@ def test_a_book_whose_update_ids_restart_is_fetched_without_affecting_others(rec
     for number in range(1, 582):
         recorded.receive(depth(number, number, [("1.5", "1.0")], [], at=NOW + number * 100))
         if ("BTCUSDT", "restart") in recorded.lost_books:
-            recorded.books.take_snapshot("BTCUSDT", BookSnapshot(number, [("1.0", "1.0")], [("2.0", "1.0")]))
+            recorded.books.take_snapshot("BTCUSDT", BookSnapshot(number, [("1.0", "1.0")], [("2.0", "1.0")]), 100)
             break
     recorded.receive(depth(9_000_005, 9_000_006, [], [], at=NOW, symbol="ETHUSDT"))
     recorded.receive(depth(number + 1, number + 1, [("1.6", "1.0")], [], at=NOW + 1500))
@@ -240,7 +240,7 @@ def test_a_bucket_without_a_later_diff_is_ended_by_the_clock(
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     recorded.receive(depth(1, 2, [("1.0", "1.0")], []))
-    recorded.books.take_snapshot("BTCUSDT", BookSnapshot(1, [], []))
+    recorded.books.take_snapshot("BTCUSDT", BookSnapshot(1, [], []), 100)
     clock[0] += 1.9
     recorded.capture.tick()
     assert not recorded.rows("order_book")

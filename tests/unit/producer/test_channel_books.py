@@ -11,7 +11,7 @@ from cryptocdc_producer.streams.book import Applied, Book
 
 def channel_book() -> Book:
     """A book whose snapshots arrive over its channel."""
-    return Book("X", DEPTH, INTERVAL, OrderBook("channel", None, consecutive))
+    return Book("X", DEPTH, INTERVAL, OrderBook("channel", (), consecutive))
 
 
 def snapshot(last_id: int, bids: Levels, at: int) -> BookUpdate:
@@ -33,7 +33,7 @@ def test_a_snapshot_from_the_channel_replaces_the_book_and_updates_follow_it() -
 
 
 def test_a_snapshot_with_neither_id_nor_time_replaces_the_book() -> None:
-    book = Book("X", DEPTH, INTERVAL, OrderBook("channel", None, in_order))
+    book = Book("X", DEPTH, INTERVAL, OrderBook("channel", (), in_order))
     for price in ("1.0", "2.0"):
         assert book.receive(snapshot(0, [(price, "1")], START), START)[0] is Applied.SNAPSHOT
         at = START + 500
@@ -79,7 +79,7 @@ def test_an_update_without_changes_reveals_a_missed_update() -> None:
 
 
 def test_a_book_whose_updates_have_no_ids_makes_rows_without_them() -> None:
-    book = Book("X", DEPTH, INTERVAL, OrderBook("channel", None, in_order))
+    book = Book("X", DEPTH, INTERVAL, OrderBook("channel", (), in_order))
     common = {"symbol": "X", "event_time": START, "first_id": START, "last_id": START, "asks": [], "numbered": False}
     book.receive(BookUpdate(**common, bids=[("1.0", "1")], snapshot=True), START)  # type: ignore[arg-type]
 

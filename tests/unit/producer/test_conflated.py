@@ -8,7 +8,7 @@ import pytest
 from tests.rows import make_row
 from tests.unit.producer.conftest import NOW, make_capture, make_feed
 
-from cryptocdc_core.rows import BestQuotesRow, MarkPricesRow
+from cryptocdc_core.rows.typed import BestQuotesRow, MarkPricesRow
 from cryptocdc_producer.streams.last_rows import REPEATED_MS, LastRows
 
 INTERVAL_MS = 100

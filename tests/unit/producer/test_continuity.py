@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.producer.conftest import NOW
 
-from cryptocdc_core import intervals
+from cryptocdc_core.time import intervals
 from cryptocdc_producer.streams.continuity import FAR, Closes, Gap, Ids, Seen
 
 

@@ -8,8 +8,8 @@ import pytest
 from tests.rows import make_row
 from tests.unit.producer.conftest import ALL_STREAMS, BINANCE, NOW, handlers_of, make_feed
 
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.rows import KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_exchanges.port import Offer, Proof, Refill
 from cryptocdc_producer.storage.intake import Intake
 from cryptocdc_producer.storage.store import Stored

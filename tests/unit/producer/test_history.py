@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.unit.producer.conftest import BINANCE, NOW, make_feed
 
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import Request
 from cryptocdc_producer.rest.history import Fetched, History
 from cryptocdc_producer.rest.requests import Requests

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 from tests.rows import make_row
 
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.rows import LatestPricesRow, RecentTradesRow
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import LatestPricesRow, RecentTradesRow
 from cryptocdc_producer.storage import intake as intakes
 from cryptocdc_producer.storage.intake import Data, GapEnd, Intake
 from cryptocdc_producer.streams.continuity import Gap

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
-from cryptocdc_core.resolve import Market, MarketState
+from cryptocdc_core.planning.resolve import Market, MarketState
 from cryptocdc_producer.symbols.market_states import MarketStates, State, SuspectList
 
 OTHERS = [f"S{at}USDT" for at in range(10)]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.unit.producer.conftest import Recorded, make_capture, make_feed
 
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.rest.polling import Polling
 

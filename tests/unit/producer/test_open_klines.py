@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.rows import make_row
 
-from cryptocdc_core.rows import KlinesRow
+from cryptocdc_core.rows.typed import KlinesRow
 from cryptocdc_producer.streams.open_klines import PERIOD_S, OpenKlines
 
 

@@ -11,8 +11,8 @@ import pytest
 from tests.rows import make_row
 from tests.unit.producer.conftest import BINANCE, NOW, handlers_of, make_feed
 
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.rows import LiquidationsRow, OpenInterestRow
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import LiquidationsRow, OpenInterestRow
 from cryptocdc_exchanges.checks import fingerprint
 from cryptocdc_exchanges.port import Offer, Proof
 from cryptocdc_producer.capture import Capture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.producer.conftest import BINANCE, NOW, Recorded, make_capture, make_feed
 
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import Offer, Proof, Request, Rows, Venue
 from cryptocdc_producer.rest.polling import Polling
 from cryptocdc_producer.rest.requests import Requests

@@ -10,9 +10,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from tests.unit.producer.conftest import make_feed
 
-from cryptocdc_adapters.serving import Health
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.settings import ProgramSettings
+from cryptocdc_adapters.metrics.serving import Health
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.program.settings import ProgramSettings
 from cryptocdc_producer.producer import Producer
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.producer.conftest import BINANCE
 
-from cryptocdc_adapters.exchange import (
+from cryptocdc_adapters.exchange.rest import (
     LIVE,
     ExchangeBusy,
     ExchangeError,
@@ -18,7 +18,7 @@ from cryptocdc_adapters.exchange import (
     ExchangeUnreadable,
     Rest,
 )
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_producer.rest.requests import Requests
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.producer.conftest import BINANCE, Recorded, make_capture, make_feed
 
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_producer.rest.backfill import Backfill
 from cryptocdc_producer.storage.intake import Intake
 from cryptocdc_producer.storage.store import Stored
@@ -37,11 +37,20 @@ class Subscriptions:
     remove = add
 
 
+class NoPast:
+    """A feed without a past."""
+
+    async def before(self, stored: dict[str, Stored]) -> dict[str, Stored]:
+        return stored
+
+
 class Running:
     def __init__(self, recorded: Recorded) -> None:
         self.capture, self._metrics = recorded.capture, ProducerMetrics("test")
         self.backfill = Backfill(recorded.handlers.by_table, None, Intake(self._metrics), self._metrics)  # type: ignore[arg-type]
-        self.roster = Roster(make_feed(), BINANCE, OneGap(), self.capture, Subscriptions(), self.backfill)  # type: ignore[arg-type]
+        self.roster = Roster(
+            make_feed(), BINANCE, OneGap(), self.capture, Subscriptions(), self.backfill, NoPast()  # type: ignore[arg-type]
+        )  # fmt: skip
 
     @property
     def gaps_open(self) -> float | None:

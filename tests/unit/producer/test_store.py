@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ class Klines:
     """Replaces a connection to tables that contain only klines: (interval, open time, closed)."""
 
     autocommit = False
+    _end = socket.socket()
 
     def __init__(self, *rows: tuple[str, int, bool]) -> None:
         self._rows = rows
@@ -34,6 +36,9 @@ class Klines:
 
     def close(self) -> None:
         """Nothing to do."""
+
+    def fileno(self) -> int:
+        return self._end.fileno()
 
     def execute(self, query: str, values: tuple[str, ...]) -> None:
         self._found = []

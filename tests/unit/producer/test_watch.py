@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.unit.producer.conftest import BINANCE, Recorded, agg_trade, frame, make_capture, make_feed
 
-from cryptocdc_adapters.exchange import ExchangeUnreachable
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.resolve import Market, MarketState
+from cryptocdc_adapters.exchange.rest import ExchangeUnreachable
+from cryptocdc_core.planning.resolve import Market, MarketState
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import Channel
 from cryptocdc_producer.storage.store import Stored
 from cryptocdc_producer.streams.continuity import Gap
@@ -66,7 +66,7 @@ class Watched:
         self.capture = self.recorded.capture
         for symbol in symbols:
             self.capture.add(symbol, Stored())
-        self.roster = Roster(make_feed(), BINANCE, None, self.capture, self.streams, None)  # type: ignore[arg-type]
+        self.roster = Roster(make_feed(), BINANCE, None, self.capture, self.streams, None, None)  # type: ignore[arg-type]
         self.roster._wanted = set(symbols)
         for symbol in symbols:
             self.streams.add(self.roster.channels(symbol))

@@ -1,4 +1,4 @@
-"""The JUnit tests of the sink connector, and what must agree between its build and the platform's."""
+"""The JUnit tests of Connect's plugins, and what must agree between their builds and the platform's."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from cryptocdc_core.catalogue import COMPUTED, STREAMS
+
 ROOT = Path(__file__).parents[3]
-MODULE = ROOT / "sinks/connect"
-POM = (MODULE / "pom.xml").read_text(encoding="utf-8")
+SINK, CONVERTER = ROOT / "sinks/connect", ROOT / "sources/connect"
+PLATFORM = ROOT / "local/src/cryptocdc_local/platform"
 
 
 def version_of(pom: str, artifact: str) -> str:
@@ -20,10 +22,15 @@ def version_of(pom: str, artifact: str) -> str:
     return found[1]
 
 
+def pom(module: Path) -> str:
+    return (module / "pom.xml").read_text(encoding="utf-8")
+
+
 @pytest.mark.skipif(shutil.which("mvn") is None, reason="needs Maven")
-def test_the_connectors_own_tests_pass(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plugin", [SINK, CONVERTER], ids=["sink", "converter"])
+def test_the_plugins_own_tests_pass(plugin: Path, tmp_path: Path) -> None:
     module = tmp_path / "connect"
-    shutil.copytree(MODULE, module, ignore=shutil.ignore_patterns("target"))
+    shutil.copytree(plugin, module, ignore=shutil.ignore_patterns("target"))
     done = subprocess.run(
         ["mvn", "--batch-mode", "--file", str(module / "pom.xml"), "test"],
         stdin=subprocess.DEVNULL,
@@ -36,12 +43,28 @@ def test_the_connectors_own_tests_pass(tmp_path: Path) -> None:
     assert re.search(r"Tests run: [1-9]\d*, Failures: 0, Errors: 0", done.stdout), done.stdout[-4000:]
 
 
-def test_the_connector_is_compiled_against_the_version_of_connect_that_runs_it() -> None:
-    kafka = (ROOT / "local/src/cryptocdc_local/platform/kafka.xml").read_text(encoding="utf-8")
-    assert version_of(POM, "connect-api") == version_of(kafka, "kafka-tools")
+@pytest.mark.parametrize("plugin", [SINK, CONVERTER], ids=["sink", "converter"])
+def test_a_plugin_is_compiled_against_the_version_of_connect_that_runs_it(plugin: Path) -> None:
+    kafka = (PLATFORM / "kafka.xml").read_text(encoding="utf-8")
+    assert version_of(pom(plugin), "connect-api") == version_of(kafka, "kafka-tools")
+
+
+def test_the_converter_is_compared_with_the_transform_of_the_installed_version() -> None:
+    debezium = (PLATFORM / "debezium.xml").read_text(encoding="utf-8")
+    assert version_of(pom(CONVERTER), "debezium-connect-plugins") == version_of(debezium, "debezium-connector-postgres")
+    assert version_of(pom(CONVERTER), "connect-json") == version_of(pom(CONVERTER), "connect-api")
+
+
+def test_the_converter_is_compared_over_every_table() -> None:
+    listed = (CONVERTER / "src/test/resources/tables.txt").read_text(encoding="utf-8")
+    assert listed.splitlines() == [
+        f"{stream.table} {column.name} {column.type.postgres}{' null' if column.nullable else ''}"
+        for stream in (*STREAMS.values(), *COMPUTED.values())
+        for column in stream.columns
+    ]
 
 
 def test_every_bundled_jar_has_a_checksum() -> None:
-    pinned = (ROOT / "local/src/cryptocdc_local/platform/jars.sha256").read_text(encoding="utf-8")
+    pinned = (PLATFORM / "jars.sha256").read_text(encoding="utf-8")
     for artifact in ("java-driver-core", "jackson-databind"):
-        assert f" cassandra-sink/{artifact}-{version_of(POM, artifact)}.jar\n" in pinned
+        assert f" cassandra-sink/{artifact}-{version_of(pom(SINK), artifact)}.jar\n" in pinned

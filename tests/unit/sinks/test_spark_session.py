@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cryptocdc_core.exits import BadInput
-from cryptocdc_core.settings import CassandraSettings, KafkaSettings, SettingsError
+from cryptocdc_core.program.exits import BadInput
+from cryptocdc_core.program.settings import CassandraSettings, KafkaSettings, SettingsError
+from cryptocdc_spark import session as sessions
 from cryptocdc_spark.session import cassandra_settings, kafka_options, session
 from cryptocdc_spark.settings import SparkSettings
 from cryptocdc_spark.trust_store import trust_store
@@ -78,3 +79,10 @@ def test_a_file_that_is_no_certificate_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(BadInput, match=r"CRYPTOCDC_CASSANDRA_CA_FILE: /ca\.pem: not an X\.509 certificate; accepted"):
         trust_store(Path("/ca.pem"))
+
+
+def test_executors_elsewhere_get_the_jars_from_the_driver(tmp_path: Path) -> None:
+    (tmp_path / "connector.jar").touch()
+    own = settings(checkpoint="/c", spark_master="spark://host:7077", spark_jars=str(tmp_path))
+    assert sessions._remote(own) == {"spark.jars": str(tmp_path / "connector.jar")}
+    assert sessions._remote(settings(checkpoint="/c", spark_master="spark://host:7077")) == {}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptocdc_adapters.offsets import Partition, Span, lags
+from cryptocdc_adapters.kafka.offsets import Partition, Span, lags
 from cryptocdc_spark.checkpoint import CheckpointFolder
 from cryptocdc_spark.start import Checkpoint, Start, parse_offsets, start, starting_offsets
 

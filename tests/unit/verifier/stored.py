@@ -4,10 +4,10 @@ from collections import defaultdict
 from typing import Any
 
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.storage.windows import Partition
 from cryptocdc_verifier.canonical import NULL, key_of, ordered, time_of
 from cryptocdc_verifier.proofs import merged
 from cryptocdc_verifier.recompute import BARS, BarFold, computed, trade_of
-from cryptocdc_verifier.window import Partition
 
 
 def trade_line(symbol, at_ms, id):

@@ -6,9 +6,9 @@ from itertools import count
 import pytest
 
 from cryptocdc_core.catalogue import by_table
+from cryptocdc_core.storage.windows import END_OF_TIME, Partition, Window
 from cryptocdc_verifier.canonical import key_of, time_of
 from cryptocdc_verifier.compare import KEPT, Comparison
-from cryptocdc_verifier.window import END_OF_TIME, Partition, Window
 
 PRICES = by_table("latest_prices")
 HOUR, DAY = 3_600_000, 86_400_000
@@ -154,3 +154,13 @@ def test_all_differences_are_counted_but_only_some_are_kept(monkeypatch):
     lines = [row(at * HOUR) for at in range(1000)]
     result = Databases(lines, []).compare()
     assert (result.missing, len(result.kept)) == (1000, KEPT)
+
+
+def test_a_late_row_of_a_dropped_day_may_be_older_than_cassandra_s():
+    """A line of an exchange's archive, or a final candle from before the day was dropped, is newer."""
+    late, archived = row(HOUR, version=5), row(HOUR, price="1.60", version=6)
+
+    assert Databases([late], [archived]).compare(dropped={0}).equal
+    assert Databases([late], [archived]).compare().different == 1
+    assert Databases([late], [row(HOUR, price="1.60", version=4)]).compare(dropped={0}).different == 1
+    assert Databases([late], []).compare(dropped={0}).missing == 1

@@ -1,11 +1,18 @@
 """Waiting for slot and consumers, with a clock that the test advances."""
 
+from dataclasses import replace
+
 import pytest
 
-from cryptocdc_adapters.slots import Slot
-from cryptocdc_verifier.delivery import Clock, Delivery, lag_by_topic, wait_until_zero
+from cryptocdc_adapters.replication.slots import Slot
+from cryptocdc_core.names import Names
+from cryptocdc_core.storage.shards import shards
+from cryptocdc_verifier.delivery import Delivery, lag_by_topic
+from cryptocdc_verifier.slots_passed import SlotsPassed
+from cryptocdc_verifier.stalls import Clock, wait_until_zero
 from cryptocdc_verifier.target import VerifyError
 
+NAMES = Names("fid")
 TOPIC = ("fid.fid.klines", 0)
 
 
@@ -37,7 +44,8 @@ class Server:
         self.done = committed or {}
 
     def read(self):
-        return self.slot
+        (shard,) = shards(NAMES, 1)
+        return {} if self.slot is None else {shard: self.slot}
 
     def beat(self):
         self.beats += 1
@@ -55,8 +63,9 @@ class Server:
 
 
 def delivery(server, time, stalled_s=120):
-    return Delivery(server, server, lambda: "connector fid is RUNNING, its task FAILED", "fid_slot", "fid-consumer",
-                    time.clock, stalled_s)  # fmt: skip
+    passed = SlotsPassed(server, lambda shard: f"connector {shard.connector} is RUNNING, its task FAILED", NAMES,
+                         time.clock, stalled_s)  # fmt: skip
+    return Delivery(passed, server, "fid-consumer", time.clock, stalled_s)
 
 
 def test_the_wait_ends_once_the_slot_confirms_a_change_after_the_snapshot():
@@ -77,7 +86,7 @@ def test_a_slot_created_later_must_confirm_a_change_after_its_creation():
 
     time = Time(appear, lambda: None, lambda: server.confirm(510))
     delivery(server, time).wait(100)
-    assert server.read() == Slot("fid_slot", 510, True, "reserved", 0)
+    assert server.slot == Slot("fid_slot", 510, True, "reserved", 0)
 
 
 def test_an_idle_slot_gets_a_heartbeat_every_second():
@@ -106,6 +115,75 @@ def test_a_lost_slot_ends_the_wait_at_once():
     with pytest.raises(VerifyError, match="slot fid_slot is lost"):
         delivery(Server(wal_status="lost"), time).wait(100)
     assert time.seconds == 0
+
+
+class Slots(Server):
+    """The slots of several shards; `confirmed` by number of connectors."""
+
+    def __init__(self, **confirmed):
+        super().__init__()
+        numbers = {"one": 1, "two": 2}
+        self.made = {
+            shard: Slot(shard.slot, position, True, "reserved", 0)
+            for number, positions in confirmed.items()
+            for shard, position in zip(shards(NAMES, numbers[number]), positions, strict=True)
+        }
+
+    def read(self):
+        return self.made
+
+    def confirm_slot(self, slot, position):
+        self.made = {
+            shard: replace(found, confirmed=position if found.name == slot else found.confirmed)
+            for shard, found in self.made.items()
+        }
+
+    def drop(self, slot):
+        self.made = {shard: found for shard, found in self.made.items() if found.name != slot}
+
+
+def test_every_slot_of_a_feed_must_confirm_the_position():
+    server = Slots(two=[500, 105])
+    time = Time(lambda: server.confirm_slot("fid_slot_1of2", 900), lambda: server.confirm_slot("fid_slot_2of2", 110))
+    delivery(server, time).wait(100)
+    assert time.seconds == pytest.approx(0.2)
+
+
+def test_the_slot_that_does_not_advance_is_reported_with_its_connector():
+    with pytest.raises(VerifyError, match=r"slot fid_slot_2of2 has not advanced for 120 s.*connector fid\.2of2 is"):
+        delivery(Slots(two=[500, 105]), Time()).wait(100)
+
+
+def test_one_missing_slot_of_several_is_named():
+    server = Slots(two=[500, 500])
+    server.drop("fid_slot_1of2")
+    with pytest.raises(VerifyError, match="slot fid_slot_1of2 has been missing"):
+        delivery(server, Time()).wait(100)
+
+
+def test_while_the_number_of_connectors_changes_the_slots_of_either_number_suffice():
+    old = Slots(one=[105], two=[50, 50])
+    delivery(old, Time(lambda: old.confirm_slot("fid_slot", 110))).wait(100)
+    new = Slots(one=[105], two=[150, 150])
+    new.log = 150
+    time = Time(lambda: new.confirm_slot("fid_slot_1of2", 200), lambda: new.confirm_slot("fid_slot_2of2", 200))
+    delivery(new, time).wait(100)
+    assert time.seconds == pytest.approx(0.2), "new slots confirm where they were made before anything has passed them"
+
+
+def test_a_slot_that_was_created_again_meanwhile_must_confirm_a_later_change():
+    server = Slots(one=[50])
+
+    def lose():
+        server.drop("fid_slot")
+
+    def create():
+        server.made = Slots(one=[500]).made
+        server.log = 500
+
+    time = Time(lose, create, lambda: None, lambda: server.confirm_slot("fid_slot", 510))
+    delivery(server, time).wait(100)
+    assert time.seconds == pytest.approx(0.4)
 
 
 def test_consumers_must_commit_up_to_the_end_offsets():

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from tests.unit.core.feeds import document
 
-from cryptocdc_core.feed import SOURCE, parse
+from cryptocdc_core.feed.model import SOURCE, parse
 from cryptocdc_verifier.feeds import FeedsFolder
 from cryptocdc_verifier.main import _source
 

@@ -9,13 +9,13 @@ import pytest
 from tests.unit.verifier.stored import Stored, StoredProofs, trade_line
 
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
-from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_core.program.metrics import VerifierMetrics
+from cryptocdc_core.storage.windows import Window
 from cryptocdc_verifier.computed import CLOSED_AFTER_MS
 from cryptocdc_verifier.computed_windows import WindowsComparison
 from cryptocdc_verifier.proving_computed import ComputedProof
 from cryptocdc_verifier.recompute import BARS, BarFold
 from cryptocdc_verifier.target import VerifyError
-from cryptocdc_verifier.window import Window
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 START_MS = 20_000 * DAY_MS + 5 * HOUR_MS + 20 * MINUTE_MS

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cryptocdc_verifier.proofs import Proof
+from cryptocdc_adapters.postgres.proofs import Proof
+from cryptocdc_core.storage.windows import Window
 from cryptocdc_verifier.rechecks import ROWS_PER_S, SAVED_ROWS, SWEPT_ROWS, Rechecks
 from cryptocdc_verifier.slices import GRACE_MS, HOUR_MS, MINUTE_MS
-from cryptocdc_verifier.window import Window
 
 PASS_MS = 25_000
 Slices = list[tuple[str, Proof]]

@@ -2,13 +2,13 @@
 
 import json
 
-from cryptocdc_adapters.slots import Slot
+from cryptocdc_adapters.postgres.proofs import Proof
+from cryptocdc_adapters.replication.slots import Slot
 from cryptocdc_core.catalogue import by_table
+from cryptocdc_core.storage.windows import END_OF_TIME, Partition, Window
 from cryptocdc_verifier.compare import Difference, TableResult
-from cryptocdc_verifier.proofs import Proof
 from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.retention import proven
-from cryptocdc_verifier.window import END_OF_TIME, Partition, Window
 
 NOON = 1_795_262_400_000  # 2026-11-21T12:00:00Z
 PRICES = by_table("latest_prices")
@@ -58,16 +58,17 @@ def test_dead_letters_are_reported_even_if_nothing_differs():
     assert (document["equal"], document["quarantined"]) == (True, 2)
 
 
-def test_a_partition_may_be_dropped_once_it_is_proven_and_the_slot_has_passed():
+def test_a_partition_may_be_dropped_once_it_is_proven_and_every_slot_has_passed():
     day = Window(0, 86_400_000)
     halves = [Proof(Window(0, 43_200_000), 1, 1, 50), Proof(Window(43_200_000, 86_400_000), 1, 1, 70)]
 
     def slot(confirmed, status="reserved"):
         return Slot("s", confirmed, True, status, 0)
 
-    assert proven(day, halves, slot(70))
-    assert not proven(day, halves, slot(69))
-    assert not proven(day, halves[:1], slot(70))
-    assert not proven(day, [], slot(70))
-    assert not proven(day, halves, slot(70, "lost"))
-    assert not proven(day, halves, None)
+    assert proven(day, halves, [slot(70)])
+    assert proven(day, halves, [slot(70), slot(71)])
+    assert not proven(day, halves, [slot(70), slot(69)])
+    assert not proven(day, halves[:1], [slot(70)])
+    assert not proven(day, [], [slot(70)])
+    assert not proven(day, halves, [slot(70), slot(70, "lost")])
+    assert not proven(day, halves, [slot(70), None])

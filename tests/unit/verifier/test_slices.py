@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cryptocdc_adapters.postgres.proofs import Proof
 from cryptocdc_core.catalogue import by_table
+from cryptocdc_core.storage.windows import Window, partitions_of, subtract
 from cryptocdc_verifier.pace import Pace
-from cryptocdc_verifier.proofs import Proof, merged
+from cryptocdc_verifier.proofs import merged
 from cryptocdc_verifier.slices import (
     FEW_ROWS,
     GRACE_MS,
@@ -24,7 +26,6 @@ from cryptocdc_verifier.slices import (
     proven_through,
     unproven_s,
 )
-from cryptocdc_verifier.window import Window, partitions_of, subtract
 
 DAY = 24 * HOUR_MS
 spans = st.tuples(st.integers(0, 50), st.integers(1, 20)).map(lambda pair: Window(pair[0], pair[0] + pair[1]))

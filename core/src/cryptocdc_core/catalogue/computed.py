@@ -148,5 +148,59 @@ ANOMALIES = Stream(
     computed_from=RECENT_TRADES.table,
 )  # fmt: skip
 
-COMPUTED: dict[str, Stream] = {stream.table: stream for stream in (BARS, VOLATILITY, BOOK_METRICS, ANOMALIES)}
+FORECAST_RUN_WINDOWS = 120
+"""As RUN_WINDOWS, of forecasts. A forecast is made by a model that has learned the windows of its run before it and all
+of the run before. Its skill counts that many completed forecasts."""
+FORECAST_LEVEL = 0.9
+"""The share of returns that an interval shall contain."""
+
+FORECASTS = Stream(
+    name="forecasts",
+    table="forecasts",
+    doc="Volatility and return of each window as they were predicted before it, what came, and the skill so far.",
+    columns=(
+        Column("symbol", Type.TEXT, "The exchange's name of the market, e.g. BTCUSDT."),
+        Column("interval", Type.TEXT, "The length of the window as the feed writes it, e.g. 1m."),
+        Column("open_time", Type.TIMESTAMP, "First millisecond of the predicted window, as of a bar."),
+        Column("close_time", Type.TIMESTAMP, "Last millisecond."),
+        Column("completed", Type.BOOLEAN, "Whether the window is over and the row says what came."),
+        # Null until there are enough past windows.
+        Column("volatility", Type.DECIMAL, "The predicted realized volatility; 6 digits.", nullable=True),
+        Column("lower", Type.DECIMAL, "Lower bound of the return with level 90 %; 6 digits.", nullable=True),
+        Column("upper", Type.DECIMAL, "Upper bound of the return with level 90 %; 6 digits.", nullable=True),
+        Column("last_volatility", Type.DECIMAL, "The naive forecast: of the last window above zero.", nullable=True),
+        Column("mean_volatility", Type.DECIMAL, "Geometric mean of the past windows; 6 digits.", nullable=True),
+        Column("window_count", Type.BIGINT, "Past windows whose volatility was above zero."),
+        # Null until the window is over, or where it has no such value.
+        Column("actual_volatility", Type.DECIMAL, "The window's realized volatility.", nullable=True),
+        Column("actual_return", Type.DECIMAL, "The change close / open - 1 of the window's bar; 16 digits.",
+               nullable=True),
+        Column("inside", Type.BOOLEAN, "Whether actual_return is between the bounds.", nullable=True),
+        Column("error", Type.DECIMAL, "ln(volatility / actual_volatility); 6 digits.", nullable=True),
+        Column("last_error", Type.DECIMAL, "ln(last_volatility / actual_volatility); 6 digits.", nullable=True),
+        Column("mean_error", Type.DECIMAL, "ln(mean_volatility / actual_volatility); 6 digits.", nullable=True),
+        Column("forecast_count", Type.BIGINT, "Completed forecasts that the skill is of: the last 120 at most."),
+        # Null until there are enough completed forecasts.
+        Column("skill_last", Type.DECIMAL, "1 - sum of error² / sum of last_error²; 6 digits.", nullable=True),
+        Column("skill_mean", Type.DECIMAL, "1 - sum of error² / sum of mean_error²; 6 digits.", nullable=True),
+        Column("skill", Type.DECIMAL, "The lesser of both.", nullable=True),
+        Column("skilled", Type.BOOLEAN, "Whether skill is above zero: better than both.", nullable=True),
+        Column("coverage", Type.DECIMAL, "Share of the returns of these forecasts that were inside; 6 digits.",
+               nullable=True),
+        Column("event_time", Type.TIMESTAMP, "Of the window's last trade; until it is over of the window before."),
+        Column("received_at", Type.TIMESTAMP, "When the producer received the trade of that window that came last."),
+        Column("version", Type.BIGINT, "Microseconds of open_time plus the trades of all windows it depends on."),
+    ),
+    key=("symbol", "interval", "open_time"),
+    partition=("symbol", "interval"),
+    bucket=Bucket.DAY,
+    clustering=("open_time",),
+    time="open_time",
+    event="event_time",
+    computed_from=RECENT_TRADES.table,
+)  # fmt: skip
+
+COMPUTED: dict[str, Stream] = {
+    stream.table: stream for stream in (BARS, VOLATILITY, BOOK_METRICS, ANOMALIES, FORECASTS)
+}
 """The computed streams by table."""

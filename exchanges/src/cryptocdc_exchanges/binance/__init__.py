@@ -15,7 +15,7 @@ from cryptocdc_core.catalogue.streams import (
     ORDER_BOOK,
     RECENT_TRADES,
 )
-from cryptocdc_exchanges.binance import channels, frames, limits, markets, order_book, requests
+from cryptocdc_exchanges.binance import archive, channels, frames, limits, markets, order_book, requests
 from cryptocdc_exchanges.port import Hosts, Offer, Proof, Refill, Simulated, Venue
 
 _BOTH = ("websocket", "rest")
@@ -31,8 +31,10 @@ _SIMULATED = Simulated("", ("BTCUSDT", "ETHUSDT"))
 _OWN_PATHS = re.compile(r"/+(api(/v\d.*)?|ws(/.*)?|stream)?/*$")
 
 
-def _venue(name: str, rest: str, websocket: str, *always_listed: str, lacks: frozenset[str] = frozenset()) -> Venue:
-    hosts = Hosts(rest, websocket, _OWN_PATHS, lacks)
+def _venue(
+    name: str, rest: str, websocket: str, *always_listed: str, lacks: frozenset[str] = frozenset(), archived: str = "",
+) -> Venue:  # fmt: skip
+    hosts = Hosts(rest, websocket, _OWN_PATHS, lacks, archived)
     return Venue(
         name,
         hosts,
@@ -45,6 +47,7 @@ def _venue(name: str, rest: str, websocket: str, *always_listed: str, lacks: fro
         requests,
         order_book.PROCEDURE,
         limits,
+        archive=archive.SPOT if archived else None,
     )
 
 
@@ -53,10 +56,14 @@ VENUES = (
         "binance", "https://data-api.binance.vision", "wss://data-stream.binance.vision",
         "BTCUSDT", "ETHUSDT", "BNBUSDT", "ETHBTC",
         lacks=frozenset({"trade"}),  # hosts that require no key do not have historicalTrades
+        archived=archive.HOST,
     ),
     _venue(
         "binance-us", "https://api.binance.us", "wss://stream.binance.us:9443",
         "BTCUSDT", "ETHUSDT", "LTCUSDT", "ETHBTC",
     ),
-    _venue("simulated", "http://127.0.0.1:8090", "ws://127.0.0.1:8090", *_SIMULATED.always_listed),
+    _venue(
+        "simulated", "http://127.0.0.1:8090", "ws://127.0.0.1:8090", *_SIMULATED.always_listed,
+        archived="http://127.0.0.1:8090",
+    ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from cryptocdc_core.catalogue.streams import (
     ORDER_BOOK,
     RECENT_TRADES,
 )
-from cryptocdc_core.feed_streams import Streams
+from cryptocdc_core.feed.streams import Streams
 from cryptocdc_exchanges.port import Channel, ConnectionLimits
 
 _PATH = "/stream"

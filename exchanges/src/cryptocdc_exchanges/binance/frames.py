@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Protocol, get_args
 
 import msgspec
 
-from cryptocdc_core import intervals
 from cryptocdc_core.catalogue.streams import (
     BEST_QUOTES,
     CRYPTO_24H_STATS,
@@ -20,9 +19,10 @@ from cryptocdc_core.catalogue.streams import (
     ORDER_BOOK,
     RECENT_TRADES,
 )
-from cryptocdc_core.feed_streams import Streams
-from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
-from cryptocdc_core.versions import Rank, kline_version, version
+from cryptocdc_core.feed.streams import Streams
+from cryptocdc_core.rows.typed import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows.versions import Rank, kline_version, version
+from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, not_future, signed
 from cryptocdc_exchanges.port import BookUpdate, Closing, Control, Decode, Event, Reply
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from cryptocdc_core.resolve import Market, MarketState
-from cryptocdc_core.symbols import is_symbol
+from cryptocdc_core.feed.symbols import is_symbol
+from cryptocdc_core.planning.resolve import Market, MarketState
 from cryptocdc_exchanges.binance.limits import WEIGHT
 from cryptocdc_exchanges.checks import decoded
 from cryptocdc_exchanges.port import MAX_BODY_OF_ALL, Listing, Request

@@ -12,6 +12,6 @@ from cryptocdc_exchanges.port import OrderBook
 
 PROCEDURE = OrderBook(
     snapshot_by="rest",
-    levels=1000,  # deep enough that the best levels stay known for long, at a weight of 50
+    levels=(100, 500, 1000),  # at weights of 5, 25 and 50
     place=consecutive,
 )

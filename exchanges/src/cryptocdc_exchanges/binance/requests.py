@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows.typed import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
 from cryptocdc_exchanges.binance import responses
 from cryptocdc_exchanges.binance.limits import WEIGHT
 from cryptocdc_exchanges.checks import decoded

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import msgspec
 
-from cryptocdc_core import intervals
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow, Row
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS, Rank, kline_version, version
+from cryptocdc_core.rows.typed import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow, Row
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS, SETTLE_MS, Rank, kline_version, version
+from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, decoded, not_future, signed
 from cryptocdc_exchanges.port import BookSnapshot, FirstTrade, Refused, Rows
 

@@ -19,7 +19,8 @@ from cryptocdc_core.catalogue.streams import (
     ORDER_BOOK,
     RECENT_TRADES,
 )
-from cryptocdc_core.feed_streams import KlineInterval
+from cryptocdc_core.feed.streams import KlineInterval
+from cryptocdc_exchanges.binance import archive
 from cryptocdc_exchanges.binance_usdm import channels, frames, limits, markets, order_book, requests
 from cryptocdc_exchanges.port import Hosts, Offer, Proof, Refill, Simulated, Venue
 
@@ -45,7 +46,7 @@ _OWN_PATHS = re.compile(r"/+(fapi(/v\d.*)?|(public|market)(/ws(/.*)?|/stream)?|w
 VENUES = (
     Venue(
         "binance-usdm",
-        Hosts("https://fapi.binance.com", "wss://fstream.binance.com", _OWN_PATHS),
+        Hosts("https://fapi.binance.com", "wss://fstream.binance.com", _OWN_PATHS, archive=archive.HOST),
         _OFFERS,
         ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT"),
         Simulated("/binance-usdm", ("BTCUSDT", "ETHUSDT")),
@@ -56,5 +57,6 @@ VENUES = (
         order_book.PROCEDURE,
         limits,
         open_interest=requests.open_interest,
+        archive=archive.FUTURES,
     ),
 )

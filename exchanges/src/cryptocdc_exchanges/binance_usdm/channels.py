@@ -8,7 +8,7 @@ silent. A server pings every 3 minutes, which the WebSocket library answers.
 from __future__ import annotations
 
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, LIQUIDATIONS, MARK_PRICES, ORDER_BOOK
-from cryptocdc_core.feed_streams import Streams
+from cryptocdc_core.feed.streams import Streams
 from cryptocdc_exchanges.binance import channels
 from cryptocdc_exchanges.binance.channels import subscribe, unsubscribe
 from cryptocdc_exchanges.port import Channel, ConnectionLimits

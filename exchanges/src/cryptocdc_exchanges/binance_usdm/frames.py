@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, CRYPTO_24H_STATS, LIQUIDATIONS, MARK_PRICES, ORDER_BOOK
-from cryptocdc_core.feed_streams import Streams
-from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, LiquidationsRow, MarkPricesRow
-from cryptocdc_core.versions import version
+from cryptocdc_core.feed.streams import Streams
+from cryptocdc_core.rows.typed import BestQuotesRow, Crypto24hStatsRow, LiquidationsRow, MarkPricesRow
+from cryptocdc_core.rows.versions import version
 from cryptocdc_exchanges.binance.frames import AggregateTrade, Kline, MiniTicker, Shutdown, best_quote, decoding
 from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, fingerprint, not_future, signed
 from cryptocdc_exchanges.port import BookUpdate, Decode

@@ -7,8 +7,8 @@ from functools import partial
 
 import msgspec
 
-from cryptocdc_core.resolve import Market, MarketState
-from cryptocdc_core.symbols import is_symbol
+from cryptocdc_core.feed.symbols import is_symbol
+from cryptocdc_core.planning.resolve import Market, MarketState
 from cryptocdc_exchanges.binance.markets import WeightLimit, read_volumes, weight_limit
 from cryptocdc_exchanges.binance_usdm.limits import WEIGHT
 from cryptocdc_exchanges.checks import decoded

@@ -12,6 +12,6 @@ from cryptocdc_exchanges.port import OrderBook
 
 PROCEDURE = OrderBook(
     snapshot_by="rest",
-    levels=1000,  # the maximum over REST
+    levels=(50, 100, 500, 1000),  # at weights of 2, 5, 10 and 20
     place=consecutive,
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow
+from cryptocdc_core.rows.typed import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow
 from cryptocdc_exchanges.binance import responses as spot
 from cryptocdc_exchanges.binance_usdm import responses
 from cryptocdc_exchanges.binance_usdm.limits import WEIGHT

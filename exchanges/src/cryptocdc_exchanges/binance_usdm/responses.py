@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from cryptocdc_core.rows import Crypto24hStatsRow, LatestPricesRow, OpenInterestRow
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.typed import Crypto24hStatsRow, LatestPricesRow, OpenInterestRow
+from cryptocdc_core.rows.versions import version
 from cryptocdc_exchanges.binance.responses import decode, each
 from cryptocdc_exchanges.checks import Id, Time, amounts, not_future, signed
 from cryptocdc_exchanges.port import Rows

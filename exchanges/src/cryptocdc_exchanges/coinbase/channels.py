@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.feed_streams import Streams
+from cryptocdc_core.feed.streams import Streams
 from cryptocdc_exchanges.port import Channel, ConnectionLimits
 
 _PATH = "/"

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, CRYPTO_24H_STATS, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.feed_streams import Streams
-from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, LatestPricesRow, RecentTradesRow
-from cryptocdc_core.versions import version
+from cryptocdc_core.feed.streams import Streams
+from cryptocdc_core.rows.typed import BestQuotesRow, Crypto24hStatsRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows.versions import version
 from cryptocdc_exchanges.checks import Id, Rejected, amounts
 from cryptocdc_exchanges.coinbase import channels, payloads
 from cryptocdc_exchanges.coinbase.payloads import Level, Moment, milliseconds

@@ -11,6 +11,6 @@ from cryptocdc_exchanges.port import OrderBook
 
 PROCEDURE = OrderBook(
     snapshot_by="channel",
-    levels=None,  # a snapshot is the whole book
+    levels=(),  # a snapshot is the whole book
     place=in_order,
 )

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from cryptocdc_core.rows import RecentTradesRow
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.typed import RecentTradesRow
+from cryptocdc_core.rows.versions import version
 from cryptocdc_exchanges.checks import Id, Rejected, amounts, not_future
 
 Moment = Annotated[datetime, Meta(tz=True)]

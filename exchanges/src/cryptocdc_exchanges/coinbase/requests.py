@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
-from cryptocdc_core import intervals
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows.typed import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.checks import decoded
 from cryptocdc_exchanges.coinbase import responses
 from cryptocdc_exchanges.coinbase.limits import REQUESTS

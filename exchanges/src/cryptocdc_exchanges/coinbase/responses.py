@@ -12,9 +12,9 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from cryptocdc_core import intervals
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow, Row
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS, Rank, kline_version, version
+from cryptocdc_core.rows.typed import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow, Row
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS, SETTLE_MS, Rank, kline_version, version
+from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.checks import Id, Rejected, amounts, decoded, not_future
 from cryptocdc_exchanges.coinbase.payloads import Level, Moment, Trade, levels, milliseconds
 from cryptocdc_exchanges.port import BookSnapshot, Refused, Rows

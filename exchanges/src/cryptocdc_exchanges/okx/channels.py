@@ -20,7 +20,7 @@ from cryptocdc_core.catalogue.streams import (
     ORDER_BOOK,
     RECENT_TRADES,
 )
-from cryptocdc_core.feed_streams import Streams
+from cryptocdc_core.feed.streams import Streams
 from cryptocdc_exchanges.okx import swaps
 from cryptocdc_exchanges.okx.bars import BARS
 from cryptocdc_exchanges.port import Channel, ConnectionLimits

@@ -21,9 +21,9 @@ from cryptocdc_core.catalogue.streams import (
     ORDER_BOOK,
     RECENT_TRADES,
 )
-from cryptocdc_core.feed_streams import Streams
-from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow
-from cryptocdc_core.versions import version
+from cryptocdc_core.feed.streams import Streams
+from cryptocdc_core.rows.typed import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow
+from cryptocdc_core.rows.versions import version
 from cryptocdc_exchanges.checks import Id, IdOrNone, Rejected, Time, amounts, not_future
 from cryptocdc_exchanges.okx import channels, payloads, swaps
 from cryptocdc_exchanges.okx.bars import INTERVALS

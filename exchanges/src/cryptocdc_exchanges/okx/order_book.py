@@ -18,6 +18,6 @@ def place(last_id: int, update: BookUpdate) -> Place:
 
 PROCEDURE = OrderBook(
     snapshot_by="channel",
-    levels=None,  # the channel keeps the best 400: it also says which leave them, and which come in
+    levels=(),  # the channel keeps the best 400: it also says which leave them, and which come in
     place=place,
 )

@@ -12,9 +12,9 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from cryptocdc_core import intervals
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
-from cryptocdc_core.versions import SETTLE_MS, Rank, kline_version, version
+from cryptocdc_core.rows.typed import Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows.versions import SETTLE_MS, Rank, kline_version, version
+from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.checks import Id, Rejected, Time, amounts, not_future
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from cryptocdc_core import intervals
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow
+from cryptocdc_core.rows.typed import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow
+from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.okx import responses, swaps
 from cryptocdc_exchanges.okx.bars import BARS
 from cryptocdc_exchanges.port import BookSnapshot, FirstTrade, Request, Rows

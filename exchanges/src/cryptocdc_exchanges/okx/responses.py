@@ -7,7 +7,14 @@ from typing import TypeVar
 
 import msgspec
 
-from cryptocdc_core.rows import Crypto24hStatsRow, KlinesRow, LatestPricesRow, OpenInterestRow, RecentTradesRow, Row
+from cryptocdc_core.rows.typed import (
+    Crypto24hStatsRow,
+    KlinesRow,
+    LatestPricesRow,
+    OpenInterestRow,
+    RecentTradesRow,
+    Row,
+)
 from cryptocdc_exchanges.checks import Id, Rejected, amounts
 from cryptocdc_exchanges.okx import payloads, swaps
 from cryptocdc_exchanges.port import BookSnapshot, FirstTrade, Refused, Rows

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from cryptocdc_core.catalogue.streams import LIQUIDATIONS, MARK_PRICES
-from cryptocdc_core.rows import LiquidationsRow, MarkPricesRow, OpenInterestRow
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.typed import LiquidationsRow, MarkPricesRow, OpenInterestRow
+from cryptocdc_core.rows.versions import version
 from cryptocdc_exchanges.checks import Time, amounts, fingerprint, not_future, signed
 
 KIND = "SWAP"

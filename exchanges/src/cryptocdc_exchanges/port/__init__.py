@@ -2,12 +2,13 @@
 
 A venue is a folder beside this one, with one `Venue` for each exchange that speaks its API. The parts of a `Venue` are
 files of that folder, named as those of this one that say what they contain: `markets`, `channels`, `frames`,
-`requests`, `order_book`, `limits`. A part with functions can be a module, or an object where two exchanges of a folder
-differ.
+`requests`, `order_book`, `limits`, `archive`. A part with functions can be a module, or an object where two exchanges
+of a folder differ.
 """
 
 from __future__ import annotations
 
+from cryptocdc_exchanges.port.archive import Archive, File, Format, MakeRow, Period, Series
 from cryptocdc_exchanges.port.channels import Channel, Channels, ConnectionLimits
 from cryptocdc_exchanges.port.frames import Alive, Closing, Control, Decode, Event, Frames, Reply
 from cryptocdc_exchanges.port.limits import Answer, Limit, Limits, Refusal, SlowDown
@@ -22,6 +23,7 @@ __all__ = [
     "MAX_BODY_OF_ALL",
     "Alive",
     "Answer",
+    "Archive",
     "BookSnapshot",
     "BookUpdate",
     "Channel",
@@ -31,15 +33,19 @@ __all__ = [
     "Control",
     "Decode",
     "Event",
+    "File",
     "FirstTrade",
+    "Format",
     "Frames",
     "Hosts",
     "Limit",
     "Limits",
     "Listing",
+    "MakeRow",
     "Markets",
     "Offer",
     "OrderBook",
+    "Period",
     "Place",
     "Proof",
     "Refill",
@@ -49,6 +55,7 @@ __all__ = [
     "Request",
     "Requests",
     "Rows",
+    "Series",
     "Simulated",
     "SlowDown",
     "Venue",

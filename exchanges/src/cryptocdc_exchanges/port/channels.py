@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from cryptocdc_core.feed_streams import Streams
+from cryptocdc_core.feed.streams import Streams
 
 
 class Channel(NamedTuple):

@@ -7,8 +7,8 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
-from cryptocdc_core.feed_streams import Streams
-from cryptocdc_core.rows import Row
+from cryptocdc_core.feed.streams import Streams
+from cryptocdc_core.rows.typed import Row
 from cryptocdc_exchanges.port.order_book import BookUpdate
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from cryptocdc_core.resolve import Market
+from cryptocdc_core.planning.resolve import Market
 from cryptocdc_exchanges.port.requests import Request
 
 

@@ -55,7 +55,8 @@ class OrderBook:
 
     snapshot_by: str
     """`rest`: it is requested, and updates are kept meanwhile. `channel`: subscribing brings it first."""
-    levels: int | None
-    """A side of a snapshot; beyond its last level nothing is known. None: a snapshot is the whole book."""
+    levels: tuple[int, ...]
+    """How many levels of a side a snapshot can be requested with, ascending: the fewer, the cheaper. Beyond the last
+    level of a snapshot nothing is known. Empty where a snapshot is the whole book."""
     place: Callable[[int, BookUpdate], Place]
     """Given the id of the last update applied: the chain rule (see `chains.py` for those that venues share)."""

@@ -10,8 +10,8 @@ import yaml
 from cassandra import AuthenticationFailed, DriverException, OperationTimedOut
 from cassandra.cluster import NoHostAvailable, Session
 
-from cryptocdc_adapters.cassandra import connect
-from cryptocdc_core.settings import CassandraSettings
+from cryptocdc_adapters.cassandra.sessions import connect
+from cryptocdc_core.program.settings import CassandraSettings
 from cryptocdc_local.platform.endpoints import CASSANDRA_DATACENTER, CASSANDRA_USER, READER
 from cryptocdc_local.platform.java import jvm_environment, jvm_options
 from cryptocdc_local.platform.process import Command

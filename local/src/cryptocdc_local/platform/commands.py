@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cryptocdc_core.exits import Exit
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.exits import Exit
+from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_local.platform import grafana, shells
 from cryptocdc_local.platform.doctor import diagnose

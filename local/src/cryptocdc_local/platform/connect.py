@@ -1,4 +1,4 @@
-"""Kafka Connect with Debezium and our sink: one distributed worker, REST on loopback behind a password."""
+"""Kafka Connect with Debezium and our plugins: one distributed worker, REST on loopback behind a password."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import requests
 
 from cryptocdc_adapters import http_client
 from cryptocdc_local.platform.endpoints import CONNECT_USER
-from cryptocdc_local.platform.jars import sink_folder
+from cryptocdc_local.platform.jars import plugins_folder
 from cryptocdc_local.platform.java import jvm_environment, jvm_options
 from cryptocdc_local.platform.kafka import LOG4J, plain_login, property_value
 from cryptocdc_local.platform.process import Command
@@ -84,7 +84,7 @@ class Connect(Server):
         self.account.write(users, f"{CONNECT_USER}={self.credentials.connect}\n")
         self.account.write(run / "connect-jaas.conf", rest_login(users))
         text = connect_properties(
-            self.settings.ports, (self.jars / "debezium", sink_folder(self.settings.lib)), self.credentials.kafka
+            self.settings.ports, (self.jars / "debezium", plugins_folder(self.settings.lib)), self.credentials.kafka
         )
         self.account.write(Path(self.mark), text)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import psutil
 import requests
 
-from cryptocdc_adapters import exchange_reach
-from cryptocdc_adapters.exchange import ExchangeError, ExchangeUnreachable
-from cryptocdc_adapters.exchange_reach import Pong
+from cryptocdc_adapters.exchange import reach
+from cryptocdc_adapters.exchange.reach import Pong
+from cryptocdc_adapters.exchange.rest import ExchangeError, ExchangeUnreachable
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.jars import jars_folder
@@ -106,7 +106,7 @@ def check_memory(available: int, running: bool) -> Check:
 def ask_exchange(venue: Venue) -> Pong | Exception:
     """Send one light request (weight 1); return the exception if the exchange does not answer it."""
     try:
-        return exchange_reach.ping(venue, _EXCHANGE_LIMIT)
+        return reach.ping(venue, _EXCHANGE_LIMIT)
     except (ExchangeError, requests.RequestException) as error:
         return error
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cryptocdc_core.settings import SimulatorSettings
+from cryptocdc_core.program.settings import SimulatorSettings
 from cryptocdc_local.platform import grafana_files
 from cryptocdc_local.platform.alert_printer import alerts_printed
 from cryptocdc_local.platform.endpoints import READER, Endpoints

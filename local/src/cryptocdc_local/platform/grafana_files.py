@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from cryptocdc_core.settings import Settings, SettingsError
+from cryptocdc_core.program.settings import Settings, SettingsError
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 

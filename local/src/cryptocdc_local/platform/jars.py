@@ -1,5 +1,5 @@
 """Installs the servers' jars with Maven from the pinned poms next to this file, and checks them against `jars.sha256`;
-builds Connect's plugin of our own.
+builds Connect's plugins of our own.
 
 Maven itself only warns if a checksum differs, and a mirror may have none. After changing a pom, regenerate the list in
 the folder that Maven filled: `cd jars.new && sha256sum */*.jar */*.tar.gz`.
@@ -24,7 +24,8 @@ from cryptocdc_local.platform.errors import PlatformError
 
 _POMS = ("pom.xml", "kafka.xml", "debezium.xml", "cassandra.xml", "exporter.xml", "sink.xml")
 _CHECKSUMS = "jars.sha256"
-_SOURCES = "sink_sources"
+_PLUGINS = {"cassandra-sink": "sink_sources", "flat-json-converter": "converter_sources"}
+"""Our plugins' sources, by the plugin's folder: those of sinks/connect and of sources/connect."""
 _COMPILER = "cassandra/ecj-*.jar"
 """Cassandra's own Java compiler: the runtime, which is all that is installed, has none."""
 _SILENCE_LIMIT = 300.0  # seconds without output from Maven, as when a mirror hangs
@@ -139,28 +140,40 @@ def _unpack_plugin(folder: Path) -> None:
         archive.unlink()
 
 
-def sink_folder(lib: Path) -> Path:
-    """Return the folder of Connect's plugin for exactly these sources (sinks/connect) and jars."""
+def plugins_folder(lib: Path) -> Path:
+    """Return the folder of Connect's plugins for exactly these sources and jars."""
     stamp = hashlib.sha256(jars_folder(lib).name.encode())
-    for path, content in sorted(_sources(resources.files("cryptocdc_local.platform") / _SOURCES)):
-        stamp.update(path.encode() + b"\0" + content)
-    return lib / f"sink-{stamp.hexdigest()[:12]}"
+    for name, sources in _PLUGINS.items():
+        for path, content in sorted(_sources(resources.files("cryptocdc_local.platform") / sources)):
+            stamp.update(f"{name}/{path}".encode() + b"\0" + content)
+    return lib / f"plugins-{stamp.hexdigest()[:12]}"
 
 
-def install_sink(lib: Path, java: Path) -> Path:
-    """Compile the sink connector next to the jars that it needs; the jars must be installed. Raises PlatformError."""
-    target = sink_folder(lib)
+def install_plugins(lib: Path, java: Path) -> Path:
+    """Compile our plugins next to the jars that they need; the jars must be installed. Raises PlatformError."""
+    target = plugins_folder(lib)
     if target.exists():
         return target
-    jars, draft = jars_folder(lib), lib / "sink.new"
+    draft = lib / "plugins.new"
     shutil.rmtree(draft, ignore_errors=True)
-    plugin, sources, classes = draft / "cassandra-sink", draft / "sources", draft / "classes"
-    for path, content in _sources(resources.files("cryptocdc_local.platform") / _SOURCES):
+    for name, sources in _PLUGINS.items():
+        _compile(jars_folder(lib), java, draft / name, resources.files("cryptocdc_local.platform") / sources)
+    draft.rename(target)
+    return target
+
+
+def _compile(jars: Path, java: Path, plugin: Path, module: Traversable) -> None:
+    """Make a plugin's folder: the jars that it has in `jars`, and that of its sources."""
+    if (bundled := jars / plugin.name).exists():
+        shutil.copytree(bundled, plugin)
+    else:
+        plugin.mkdir(parents=True)
+    sources, classes = plugin / "sources", plugin / "classes"
+    for path, content in _sources(module):
         root, _, below = path.partition("/")  # java or resources
         file = (sources if root == "java" else classes) / below
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    shutil.copytree(jars / "cassandra-sink", plugin)
     compiler = next(jars.glob(_COMPILER))
     needed = os.pathsep.join(map(str, [*jars.glob("kafka/*.jar"), *plugin.glob("*.jar")]))
     done = subprocess.run(
@@ -168,16 +181,12 @@ def install_sink(lib: Path, java: Path) -> Path:
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        raise PlatformError(
-            f"the sink connector does not compile:\n{done.stderr[-1500:]}", "undo changes in sinks/connect"
-        )
-    with zipfile.ZipFile(plugin / "cassandra-sink.jar", "w", zipfile.ZIP_DEFLATED) as jar:
+        raise PlatformError(f"{plugin.name} does not compile:\n{done.stderr[-1500:]}", "undo changes of its sources")
+    with zipfile.ZipFile(plugin / f"{plugin.name}.jar", "w", zipfile.ZIP_DEFLATED) as jar:
         for file in sorted(path for path in classes.rglob("*") if path.is_file()):
             jar.write(file, file.relative_to(classes))
     for folder in (sources, classes):
         shutil.rmtree(folder)
-    draft.rename(target)
-    return target
 
 
 def _sources(folder: Traversable, path: str = "") -> Iterator[tuple[str, bytes]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_local.platform.endpoints import KAFKA_USER
 from cryptocdc_local.platform.java import jvm_environment, jvm_options
 from cryptocdc_local.platform.process import Command

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from cryptocdc_core.backoff import Backoff, Restarts
+from cryptocdc_core.program.backoff import Backoff, Restarts
 from cryptocdc_local.platform import class_archive, process
 from cryptocdc_local.platform import credentials as stored_credentials
 from cryptocdc_local.platform.account import Account, account_for
@@ -23,10 +23,11 @@ from cryptocdc_local.platform.connect import Connect
 from cryptocdc_local.platform.credentials import Credentials
 from cryptocdc_local.platform.endpoints import Endpoints, endpoints
 from cryptocdc_local.platform.errors import PlatformError
-from cryptocdc_local.platform.jars import install_jars, install_sink, jars_folder
+from cryptocdc_local.platform.jars import install_jars, install_plugins, jars_folder
 from cryptocdc_local.platform.kafka import Kafka
 from cryptocdc_local.platform.machine import check_disk, check_disk_left, check_port
 from cryptocdc_local.platform.packages import require_tools
+from cryptocdc_local.platform.pinned_packages import export_packages, install_export
 from cryptocdc_local.platform.postgres import Postgres
 from cryptocdc_local.platform.process import ServerProcess
 from cryptocdc_local.platform.programs import install_postgres
@@ -98,8 +99,22 @@ class Platform:
         if tools.maven is not None and need_jars:
             steps.update("set-up", "Kafka, Debezium and Cassandra by Maven")
             install_jars(settings.lib, tools.maven, tools.java, lambda text: steps.update("set-up", text))
-        install_sink(settings.lib, tools.java)
+        install_plugins(settings.lib, tools.java)
         steps.done("set-up", f"complete, in {settings.home}")
+
+    def setup_export(self, steps: Steps | None = None) -> Path:
+        """Install what `cryptocdc export` needs, if it is missing, and return the folder. Raises PlatformError."""
+        lib = self.settings.lib
+        if export_packages(lib).exists():
+            return export_packages(lib)
+        steps = steps or Silent()
+        with self._locked(steps):
+            self.account.make_folder(lib)
+            check_disk(self.settings.home)
+            steps.begin("pyarrow")
+            folder = install_export(lib, lambda text: steps.update("pyarrow", text))
+            steps.done("pyarrow", "installed")
+            return folder
 
     def setup_spark(self, steps: Steps | None = None) -> SparkParts:
         """Install what a Spark job needs, if it is missing, and return it. Raises PlatformError."""
@@ -292,10 +307,15 @@ class Platform:
             return {}
 
     def check_disk_left(self) -> None:
-        """Bound the logs' size, and raise HaltError if the disk is nearly full; call it about every second."""
+        """Bound the logs' size, and raise HaltError if a disk is nearly full; call it about every second."""
         for its in self._processes.values():
             its.bound_log()
-        check_disk_left(self.settings.home)
+        self._check_disks()
+
+    def _check_disks(self) -> None:
+        """Raise HaltError if a disk is nearly full: the home folder's, or one mounted at a server's data folder."""
+        for folder in (self.settings.home, *(self.settings.data / name for name in SERVERS)):
+            check_disk_left(folder)
 
     def _due(self, name: str) -> bool:
         now, restarts = time.monotonic(), self._restarts[name]
@@ -308,7 +328,7 @@ class Platform:
         recorded = self._processes[name].recorded()
         try:
             # On a full disk, Kafka would take its metadata for empty and Cassandra would break its commit log's order.
-            check_disk_left(self.settings.home)
+            self._check_disks()
             self._start_again(name, recorded.restarts + 1 if recorded else 1)
         except PlatformError as error:
             return error

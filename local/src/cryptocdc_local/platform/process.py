@@ -90,6 +90,11 @@ class ServerProcess:
         running = self.recorded()
         return running if running and _birth(running.pid) == running.birth else None
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether the process that this instance started has ended with exit code 0."""
+        return self._child is not None and self._child.poll() == 0
+
     def send(self, number: signal.Signals) -> None:
         if running := self.alive():
             with contextlib.suppress(ProcessLookupError):

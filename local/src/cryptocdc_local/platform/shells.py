@@ -16,10 +16,10 @@ from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.table import Table
 
-from cryptocdc_adapters import offsets
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_adapters.topics import bounds, read_to_ends
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_adapters.kafka import offsets
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.kafka.topics import bounds, read_to_ends
+from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_local.platform.endpoints import Endpoints
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.programs import postgres_programs

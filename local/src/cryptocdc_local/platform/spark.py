@@ -1,23 +1,21 @@
-"""Installs what a feed with `sink.engine: spark` needs: PySpark, pinned by hash, and the jars beside it.
+"""Installs what Spark's jobs need: PySpark, pinned by hash, and the jars beside it.
 
-It is some 350 MB, so it is installed only when a feed asks for it, in a folder that only the Spark job has on its path.
+It is some 350 MB, so it is installed only when a feed with `sink.engine: spark` or a recomputation needs it, in a
+folder that only Spark's jobs have on their path.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.jars import check_files, checksums, packaged, run_maven
+from cryptocdc_local.platform.pinned_packages import install_pinned
 
 _POM, _CHECKSUMS, _PYTHON = "spark.xml", "spark.sha256", "spark.txt"
-_PIP_LIMIT_S = 1200.0
 
 
 @dataclass(frozen=True)
@@ -50,29 +48,14 @@ def install_spark(lib: Path, maven: Path, java: Path, report: Callable[[str], No
     draft = lib / "spark.new"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    pom, pins = draft / "pom.xml", draft / "spark.txt"
+    pom = draft / "pom.xml"
     pom.write_text(packaged(_POM), encoding="utf-8")
-    pins.write_text(packaged(_PYTHON), encoding="utf-8")
     run_maven(maven, java, pom, draft, report)
     check_files(draft, checksums(_CHECKSUMS))
     report("PySpark, 300 MB: a minute or two")
-    _install_packages(pins, draft / parts.packages.name)
+    install_pinned(
+        _PYTHON, draft / parts.packages.name, "PySpark",
+        "check the network and run the command again, or choose another `sink.engine` (docs/sinks.md)",
+    )  # fmt: skip
     draft.rename(parts.packages.parent)
     return parts
-
-
-def _install_packages(pins: Path, target: Path) -> None:
-    argv = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--no-cache-dir"]
-    argv += ["--require-hashes", "--no-deps", "--no-compile", "--target", str(target), "--requirement", str(pins)]
-    try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PIP_LIMIT_S, check=False
-        )
-        words = (done.stderr.strip()[-1000:] or f"pip exited with {done.returncode}") if done.returncode else ""
-    except subprocess.TimeoutExpired:
-        words = f"pip has not finished after {_PIP_LIMIT_S:.0f} s"
-    if words:
-        raise PlatformError(
-            f"PySpark could not be installed:\n{words}",
-            "check the network and run the command again, or choose another `sink.engine` (docs/sinks.md)",
-        )

@@ -12,16 +12,16 @@ import typer
 from cassandra import DriverException
 from rich.console import Console
 
-from cryptocdc_adapters.identities import source_in_use
-from cryptocdc_adapters.symbols import read_symbols
-from cryptocdc_core import feed as feeds
-from cryptocdc_core import times
+from cryptocdc_adapters.kafka.symbols import read_symbols
+from cryptocdc_adapters.postgres.identities import source_in_use
 from cryptocdc_core.catalogue import STREAMS, Stream, Type
-from cryptocdc_core.exits import Exit
-from cryptocdc_core.feed import CryptoFeed, FeedError
-from cryptocdc_core.hops import Trail, Values
-from cryptocdc_core.settings import PostgresSettings
-from cryptocdc_core.symbols import as_listed
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed, FeedError
+from cryptocdc_core.feed.symbols import as_listed
+from cryptocdc_core.program.exits import Exit
+from cryptocdc_core.program.settings import PostgresSettings
+from cryptocdc_core.rows.hops import Trail, Values
+from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_local.feeds import FeedStore

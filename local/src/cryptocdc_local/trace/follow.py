@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from cryptocdc_adapters.exchange import ExchangeError
+from cryptocdc_adapters.exchange.rest import ExchangeError
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.hops import CASSANDRA, EXCHANGE, KAFKA, POSTGRES, Stored, Trail, Values
+from cryptocdc_core.rows.hops import CASSANDRA, EXCHANGE, KAFKA, POSTGRES, Stored, Trail, Values
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_local.trace.frames import Listener, requested_again
@@ -126,7 +126,8 @@ def end_of(places: Places, trail: Trail) -> End:
         return End(CASSANDRA, f"{', '.join(columns)} differ: `cryptocdc verify --explain` shows details")
     held = "" if written is None else f", which still has version {written.values['version']}"
     if sent is None:
-        return End(POSTGRES, f"neither in Kafka nor in Cassandra{held}: {places.describe_slot()}")
+        slot = places.describe_slot(str(trail.key["symbol"]))
+        return End(POSTGRES, f"neither in Kafka nor in Cassandra{held}: {slot}")
     return End(KAFKA, f"not in Cassandra{held}: {places.describe_consumers(sent)}")
 
 

@@ -16,14 +16,14 @@ from urllib.parse import urlencode
 import msgspec
 from websockets.sync.client import connect
 
-from cryptocdc_adapters.exchange import Rest
+from cryptocdc_adapters.exchange.rest import Rest
 from cryptocdc_adapters.http_client import proxy_of
-from cryptocdc_core import times
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import KLINES, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.hops import Frame, Values
-from cryptocdc_core.rows import Row
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.rows.hops import Frame, Values
+from cryptocdc_core.rows.typed import Row
+from cryptocdc_core.time import times
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import BookUpdate, Channel, Control, Event, Request, Rows, Venue
 from cryptocdc_local.trace.places import now_us

@@ -9,19 +9,24 @@ from typing import Any
 
 from cassandra import InvalidRequest
 
-from cryptocdc_adapters import cassandra, offsets, postgres, slots
-from cryptocdc_adapters.audited import one_key, one_statement, written
-from cryptocdc_adapters.kafka import TIMEOUT_S
-from cryptocdc_adapters.records import Records
-from cryptocdc_core import times
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.cassandra.audited import one_key, one_statement, written
+from cryptocdc_adapters.kafka import offsets
+from cryptocdc_adapters.kafka.clients import TIMEOUT_S
+from cryptocdc_adapters.kafka.records import Records
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.replication import slots
 from cryptocdc_core.catalogue import Stream, Type
-from cryptocdc_core.changes import Change
-from cryptocdc_core.ddl import DAY_MS, DROPPED
-from cryptocdc_core.hops import Sent, Stored, Values, Written, exact
 from cryptocdc_core.names import quoted
+from cryptocdc_core.rows.changes import Change
+from cryptocdc_core.rows.hops import Sent, Stored, Values, Written, exact
+from cryptocdc_core.storage.ddl import DAY_MS, DROPPED
+from cryptocdc_core.storage.shards import Shard
+from cryptocdc_core.time import times
 from cryptocdc_local.platform import PlatformError
 from cryptocdc_verifier.dead_letters import read_pending
 from cryptocdc_verifier.delivery import describe_connector
+from cryptocdc_verifier.slots_passed import absent
 from cryptocdc_verifier.target import Target
 
 _EPOCH = datetime(1970, 1, 1)
@@ -112,16 +117,21 @@ class Places:
         now_ms = times.now_ms()
         return self._records.find(self.stream, key, from_ms - CLOCKS_MS, now_ms, TIMEOUT_S, is_it)
 
-    def describe_slot(self) -> str:
-        """Describe the state of slot and connector, for a change that has not reached Kafka."""
-        names = self.target.names
-        slot = slots.read_with(self._connection, names.slot)
-        if slot is None:
-            return f"there is no slot {names.slot}; {describe_connector(self.target.connect, names.connector)}"
-        return (
-            f"slot {slot.name} is {'active' if slot.active else 'inactive'} and retains {slot.retained_bytes:,} bytes"
-            f" of WAL; {describe_connector(self.target.connect, names.connector)}"
+    def describe_slot(self, symbol: str) -> str:
+        """Describe the state of slot and connector, for a change of `symbol` that has not reached Kafka."""
+        made = slots.of_feed(self._connection, self.target.names)
+        carrying = [shard for shard in (*made, *absent(self.target.names, made)) if self._carries(shard, symbol)]
+        return "; ".join(
+            f"{_described(made.get(shard), shard)}; {describe_connector(self.target.connect, shard.connector)}"
+            for shard in carrying
         )
+
+    def _carries(self, shard: Shard, symbol: str) -> bool:
+        if shard.rows is None:
+            return True
+        rows = shard.rows.replace("%", "%%")
+        ((carried,),) = self._query(f"SELECT {rows} FROM (VALUES (%s::text)) row (symbol)", [symbol])  # noqa: S608
+        return bool(carried)
 
     def describe_consumers(self, sent: Sent) -> str:
         """Describe what happened to a record that is not in Cassandra."""
@@ -136,6 +146,13 @@ class Places:
         return (
             f"the consumers have passed it (committed offset {committed:,}): it was deleted in Cassandra or has expired"
         )
+
+
+def _described(slot: slots.Slot | None, shard: Shard) -> str:
+    if slot is None:
+        return f"there is no slot {shard.slot}"
+    read = "active" if slot.active else "inactive"
+    return f"slot {slot.name} is {read} and retains {slot.retained_bytes:,} bytes of WAL"
 
 
 def _parameter(kind: Type, value: Any) -> object:

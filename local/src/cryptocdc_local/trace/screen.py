@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cryptocdc_core.hops import EXCHANGE, Trail
+from cryptocdc_core.rows.hops import EXCHANGE, Trail
 from cryptocdc_local.trace.follow import End
 
 TITLES = {

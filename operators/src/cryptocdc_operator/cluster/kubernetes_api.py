@@ -9,7 +9,7 @@ from kubernetes.client import ApiClient
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import ForbiddenError, NotFoundError, ResourceNotFoundError
 
-from cryptocdc_core.feed import API_VERSION
+from cryptocdc_core.feed.model import API_VERSION
 from cryptocdc_operator.cluster.secret_data import SecretData
 from cryptocdc_operator.resources.labels import FEED_LABEL, FEEDS_MAP, MANAGER, labels
 from cryptocdc_operator.settings import Object
@@ -27,6 +27,7 @@ API_VERSIONS = {
     "Pod": "v1",
     "Service": "v1",
     "Deployment": "apps/v1",
+    "Job": "batch/v1",
     "PodDisruptionBudget": "policy/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
     "PersistentVolumeClaim": "v1",

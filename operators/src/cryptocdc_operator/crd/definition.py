@@ -6,14 +6,14 @@ from typing import Any
 
 import yaml
 
-from cryptocdc_core import feed
+from cryptocdc_core.feed import model as feed
 from cryptocdc_operator.crd import GROUP, PLURAL, VERSION
 from cryptocdc_operator.crd.rules import RULES
 from cryptocdc_operator.crd.structural import Schema, structural_schema
 from cryptocdc_operator.status.model import Status
 
 HEADER = """\
-# Generated from the feed's model by `make crd`: change core/src/cryptocdc_core/feed.py, not this file.
+# Generated from the feed's model by `make crd`: change core/src/cryptocdc_core/feed/model.py, not this file.
 """
 
 
@@ -30,6 +30,7 @@ COLUMNS: list[dict[str, Any]] = [
         "description": "age of the time up to which both databases are proven equal",
     },
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    {"name": "History", "type": "string", "jsonPath": ".status.history.phase", "priority": 1},
     {"name": "Message", "type": "string", "jsonPath": f"{_READY}.message", "priority": 1},
 ]
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from cryptocdc_core import alerts, analytics, durations, feed
-from cryptocdc_core.feed_streams import Streams
+from cryptocdc_core.feed import alerts, analytics
+from cryptocdc_core.feed import model as feed
+from cryptocdc_core.feed.history import A_DAY
+from cryptocdc_core.feed.streams import Streams
+from cryptocdc_core.time import durations
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,11 @@ RULES = (
         f"{analytics.COMPARED_WORDS}, is accepted",
     ),
     Rule(
+        ("spec", "analytics", "forecasts", "[]"),
+        f"{_seconds('self')} <= {analytics.LONGEST_FORECAST_S}",
+        f"{analytics.FORECAST_WORDS}, is accepted",
+    ),
+    Rule(
         ("spec", "analytics", "volatility", "[]"),
         f"{analytics.DAY_S} % ({_seconds('self')}) == 0 && ({_seconds('self')}) % {analytics.PART_UNIT_S} == 0",
         f"{analytics.VOLATILITY_WORDS}, is accepted",
@@ -98,12 +106,18 @@ RULES = (
             f"self.all(one, self.exists_one(other, {_seconds('other')} == {_seconds('one')}))",
             "a length is duplicated; each length is accepted once",
         )
-        for field in ("bars", "volatility", "anomalies")
+        for field in ("bars", "volatility", "anomalies", "forecasts")
     ),
     Rule(
         ("spec", "analytics"),
         "!has(self.anomalies) || (has(self.bars) && self.anomalies.all(one, one in self.bars))",
         "anomalies: accepted are lengths of bars",
+    ),
+    Rule(
+        ("spec", "analytics"),
+        "!has(self.forecasts) || (has(self.bars) && has(self.volatility)"
+        " && self.forecasts.all(one, one in self.bars && one in self.volatility))",
+        "forecasts: accepted are lengths of both bars and volatility",
     ),
     Rule(
         ("spec",),
@@ -166,6 +180,16 @@ RULES = (
         "self.retention.kafka == 'keep' || self.alerts.all(alert, !has(alert.window)"
         f" || {_seconds('alert.window')} <= {_seconds('self.retention.kafka')})",
         "alerts: a window is longer than retention.kafka, but prices are reread from Kafka",
+    ),
+    *(
+        Rule(
+            ("spec",),
+            f"self.retention.{server} == 'keep' || self.history.{stream} == '{A_DAY}'"
+            f" || {_seconds(f'self.history.{stream}')} <= {_seconds(f'self.retention.{server}')}",
+            f"history.{stream}: longer than retention.{server}, but the past goes through both databases",
+        )
+        for stream in ("klines", "recentTrades")
+        for server in ("postgres", "cassandra")
     ),
     Rule(
         ("spec",),

@@ -1,4 +1,4 @@
-"""A feed's connector: apply it, restart it when it has failed, and recover from a lost replication slot."""
+"""A connector of a feed: apply it, restart it when it has failed, and recover from a lost replication slot."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cryptocdc_adapters import slots
+from cryptocdc_adapters.replication.shards import ShardState
 from cryptocdc_control.connector import Action, Decision, Recovery, decide
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
+from cryptocdc_core.storage.shards import Shard
 from cryptocdc_operator.context import Operator, PostEvent
 from cryptocdc_operator.resources import kafka
 from cryptocdc_operator.resources.labels import Owner
@@ -30,6 +31,7 @@ class ConnectorPass:
     operator: Operator
     owner: Owner
     plan: Plan
+    shard: Shard
     servers: Servers
     observed: Observed
     post_event: PostEvent
@@ -47,50 +49,59 @@ class ConnectorPass:
         live = self._apply("stopped" if stopped else "running", tables_made)
         if live is None:
             return Assessment("False", "Waiting", "waiting for the tables")
-        state = self.observed.state
+        state = self._observed.state
         if stopped and state is not None and state.state != "STOPPED":
             # Strimzi does not stop a failed connector, and Connect would start it when it restarts itself.
-            self.servers.stop_connector(self.plan.names.connector)
+            self.servers.stop_connector(self.shard.connector)
         if decision.action is Action.SNAPSHOT:
             self._prepare_snapshot(decision.recovery, save)
         return assess.connector(
             live,
-            self.observed.state,
-            current=self.observed.carries(self.plan.connector),
+            self._observed.state,
+            current=self.observed.carries(self.shard, self.plan.connectors[self.shard]),
             action=decision.action,
-            lost=self._lost,
+            lost=self._observed.lost,
             recovery=decision.recovery,
         )
 
     def _apply(self, state: str, tables_made: bool) -> Object | None:
         if tables_made:
-            return self.operator.cluster.apply(kafka.connector(self.plan, self.operator.settings, self.owner, state))
+            wanted = kafka.connector(self.shard, self.plan, self.operator.settings, self.owner, state)
+            return self.operator.cluster.apply(wanted)
         self._set(state)
         return self._find()
 
     def _decide(self, before: Recovery, allowed: str | None, save: SaveRecovery) -> Decision:
-        decision = decide(self.observed.state, self._lost, before, allowed, self.operator.now())
+        found, now = self._observed, self.operator.now()
+        lost = found.lost
+        decision = decide(found.state, lost, before, allowed, now, unread=found.unread)
         save(decision.recovery)
         if decision.action is Action.RESTART:
-            self.servers.restart_connector(self.plan.names.connector)
+            self.servers.restart_connector(self.shard.connector)
             self.operator.metrics.connector_restarts.labels(self.plan.feed.name).inc()
-            self.post_event("Warning", "ConnectorRestarted", f"attempt {decision.recovery.restarts}")
+            self.post_event("Warning", "ConnectorRestarted", f"{self._which}attempt {decision.recovery.restarts}")
         if decision.recovery.snapshots > before.snapshots:
             self.operator.metrics.snapshots.labels(self.plan.feed.name).inc()
-            self.post_event("Warning", "SlotLost", f"the replication slot is lost: {self._lost}; taking a new snapshot")
+            why = f"{self._which}the replication slot is lost: {lost}; taking a new snapshot"
+            self.post_event("Warning", "SlotLost", why)
         return decision
 
     @property
-    def _lost(self) -> str | None:
-        return slots.lost(self.observed.slot, self.observed.position)
+    def _observed(self) -> ShardState:
+        return self.observed.shard(self.shard)
+
+    @property
+    def _which(self) -> str:
+        """Begins a message of one of several connectors."""
+        return f"{self.shard.connector}: " if self.shard.suffix else ""
 
     def _prepare_snapshot(self, kept: Recovery, save: SaveRecovery) -> None:
         """Once the connector is stopped, remove slot and position, and start it. Every step is idempotent."""
-        name = self.plan.names.connector
+        name = self.shard.connector
         state = self.servers.connector_state(name)
         if state is None or not state.ended:
             return
-        self.servers.drop_slot(self.plan.names)
+        self.servers.drop_slot(self.shard)
         try:
             self.servers.reset_connector(name)
         except Refused as error:
@@ -101,13 +112,14 @@ class ConnectorPass:
         if state.state != "STOPPED":
             # Strimzi starts what it finds stopped. This one does not report that it is.
             self.servers.start_connector(name)
-        self.post_event("Normal", "SnapshotBegun", "the new snapshot includes all rows in PostgreSQL")
+        rows = "all rows" if self.shard.rows is None else "all its rows"
+        self.post_event("Normal", "SnapshotBegun", f"{self._which}the new snapshot includes {rows} in PostgreSQL")
 
     def _find(self) -> Object | None:
-        return self.operator.cluster.find("KafkaConnector", self.plan.names.connector)
+        return self.operator.cluster.find("KafkaConnector", self.shard.connector)
 
     def _set(self, state: str) -> None:
-        self.operator.cluster.change("KafkaConnector", self.plan.names.connector, {"spec": {"state": state}})
+        self.operator.cluster.change("KafkaConnector", self.shard.connector, {"spec": {"state": state}})
 
 
 def _state(live: Object | None) -> str:

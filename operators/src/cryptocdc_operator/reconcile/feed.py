@@ -13,16 +13,17 @@ from kubernetes.client import ApiException
 
 from cryptocdc_control.connector import Recovery
 from cryptocdc_control.sink import PARTS, engine_of
-from cryptocdc_core import feed as feeds
 from cryptocdc_core.catalogue import COMPUTED
-from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, identity, source_named
-from cryptocdc_core.plan import Plan, plan
+from cryptocdc_core.planning.plan import Plan, plan
 from cryptocdc_exchanges.registry import check
 from cryptocdc_operator.context import UNUSABLE, Operator, Outcome, PostEvent
-from cryptocdc_operator.reconcile.connector import ConnectorPass
+from cryptocdc_operator.reconcile.connectors import ConnectorsPass, for_connect
+from cryptocdc_operator.reconcile.history import apply_history
 from cryptocdc_operator.reconcile.objects import apply_objects, remove_others
-from cryptocdc_operator.reconcile.proof import record_proof
+from cryptocdc_operator.reconcile.proof import record_proof, repair_event
 from cryptocdc_operator.reconcile.retry import LATER_S, UNEXPECTED, outcome_of
 from cryptocdc_operator.reconcile.rollout import WRITERS, roll_out
 from cryptocdc_operator.reconcile.sink import SinkPass
@@ -33,11 +34,11 @@ from cryptocdc_operator.resources import feed_map
 from cryptocdc_operator.resources.labels import EXECUTOR, NEW_SNAPSHOT, SPARK, Owner, selector_text
 from cryptocdc_operator.resources.programs import Program, programs_of
 from cryptocdc_operator.resources.source import source_of
-from cryptocdc_operator.servers.port import CONNECT, Observed, ServerError, Servers
+from cryptocdc_operator.servers.port import CONNECT, POSTGRES, Observed, ServerError, Servers
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import assess, conditions
 from cryptocdc_operator.status.conditions import Assessment
-from cryptocdc_operator.status.document import merge_patch, recovery_document, recovery_of
+from cryptocdc_operator.status.document import merge_patch, recovery_of, store_recovery
 from cryptocdc_operator.status.failures import API_SERVER_AWAY, describe
 
 log = logging.getLogger("cryptocdc.operator")
@@ -137,6 +138,7 @@ class _Pass:
         planned = self._planned(feed, servers)
         programs = programs_of(planned, self.settings, self.operator.addresses)
         observed = servers.observe(planned)
+        planned = for_connect(planned, observed, self.cluster)
         self.assessments[conditions.PLATFORM] = self._platform(observed.unreachable)
         text = feed_map.feed_text(planned)
         sink = SinkPass(self.operator, self.owner, planned, servers, observed, self.post_event, self.everything)
@@ -147,14 +149,21 @@ class _Pass:
         self._step(conditions.READY, objects)
         self._step(conditions.TABLES, lambda: self._apply_tables(planned, text, servers, observed))
         self._step(conditions.TOPICS, lambda: self._apply_topics(planned, servers, observed))
-        self._step(conditions.CONNECTOR, lambda: self._apply_connector(planned, servers, observed))
+        self._step(conditions.CONNECTOR, lambda: self._apply_connectors(planned, servers, observed))
         self._step(conditions.READY, lambda: self._apply_programs(feed, programs, planned, observed, sink))
         self._step(conditions.PROVEN, lambda: self._apply_proof(planned, observed))
+        self._step(conditions.READY, lambda: self._apply_history(planned, servers, observed))
 
     def _parsed(self) -> CryptoFeed:
         try:
             feed = feeds.parse(self.document)
             check(feed)
+            if feed.spec.export is not None and not feed.spec.export.in_bucket:
+                raise FeedError(
+                    [
+                        f"spec.export.uri: {feed.spec.export.uri!r} is not accepted; accepted on Kubernetes: s3://BUCKET/PATH"
+                    ]
+                )
             return feed
         except FeedError as error:
             self.assessments[conditions.READY] = Assessment("False", "FeedRefused", "; ".join(error.problems))
@@ -238,22 +247,29 @@ class _Pass:
         tables = self.assessments.get(conditions.TABLES)
         return self._applied or (tables is not None and tables.holds)
 
-    def _apply_connector(self, planned: Plan, servers: Servers, observed: Observed) -> None:
-        connector = ConnectorPass(self.operator, self.owner, planned, servers, observed, self.post_event)
+    def _apply_connectors(self, planned: Plan, servers: Servers, observed: Observed) -> None:
         annotations = self.document["metadata"].get("annotations") or {}
-        self.assessments[conditions.CONNECTOR] = connector.reconcile(
-            recovery_of(self.status), annotations.get(NEW_SNAPSHOT), self._save_recovery, tables_made=self._tables_made
-        )
+        connectors = ConnectorsPass(
+            self.operator, self.owner, planned, servers, observed, self.post_event,
+            self.status, self._write, annotations.get(NEW_SNAPSHOT),
+            any((c["type"], c["status"]) == (conditions.CONNECTOR, "True") for c in self._conditions()),
+        )  # fmt: skip
+        self.assessments[conditions.CONNECTOR] = connectors.reconcile(tables_made=self._tables_made)
 
     def _apply_programs(
         self, feed: CryptoFeed, programs: tuple[Program, ...], planned: Plan, observed: Observed, sink: SinkPass
     ) -> None:
-        """Apply the programs' Deployments. An added stream is captured only once the connector carries it, otherwise
-        its rows would be skipped. This does not matter before the connector exists: its snapshot includes all rows.
+        """Apply the programs' Deployments. An added stream is captured only once every connector carries it, otherwise
+        its rows would be skipped. This does not matter before a feed's first connectors exist: their snapshots include
+        all rows.
 
         What writes the rows goes on until the engine that replaces it can start.
         """
-        carried = observed.config is None or observed.carries(planned.connector)
+        replaces = any(shard not in planned.connectors for shard in observed.shards)
+        carried = all(
+            observed.carries(shard, config) or (shard not in observed.configs and not replaces)
+            for shard, config in planned.connectors.items()
+        )
         ready = self._applied or (self._tables_made and observed.answers(CONNECT) and carried)
         wanted = {f"{feed.name}-{program.component}" for program in programs}
         if sink.spark.by_operator:
@@ -292,9 +308,8 @@ class _Pass:
         if obstacle is not None:
             self.assessments[conditions.CONSUMERS] = Assessment("False", "Changing", obstacle)
         elif engine_of(sink.plan) == "connect":
-            save = partial(self._save_recovery, field=SINK_RECOVERY)
             self.assessments[conditions.CONSUMERS] = sink.reconcile(
-                recovery_of(self.status, SINK_RECOVERY), save, ready=ready
+                recovery_of(self.status, SINK_RECOVERY), self._save_sink_recovery, ready=ready
             )
             self.status["replicas"] = len(sink.observed.sink_state.tasks) if sink.observed.sink_state else 0
         else:
@@ -321,11 +336,21 @@ class _Pass:
 
     def _apply_proof(self, planned: Plan, observed: Observed) -> None:
         proof = self.operator.external.proof(planned.names)
+        event = repair_event(self.status.get("repair"), proof)
         self.assessments[conditions.PROVEN] = record_proof(
             self.status, planned.feed, proof, self.now, suspended=self.suspended
         )
+        if event is not None:
+            self.post_event(*event)
         if observed.lag is not None:
             self.status["lag"] = observed.lag
+
+    def _apply_history(self, planned: Plan, servers: Servers, observed: Observed) -> None:
+        if not observed.answers(POSTGRES):
+            return  # what was seen before stays
+        needed = (conditions.TABLES, conditions.TOPICS, conditions.CONNECTOR, conditions.CONSUMERS)
+        ready = all(kind in self.assessments and self.assessments[kind].holds for kind in needed)
+        apply_history(self.operator, self.owner, planned, servers, self.status, self.post_event, ready=ready)
 
     def _finish(self) -> Outcome:
         if conditions.READY not in self.assessments:
@@ -353,12 +378,8 @@ class _Pass:
         found: list[dict[str, Any]] = self.written.get("conditions", [])
         return found
 
-    def _save_recovery(self, recovery: Recovery, field: str = "recovery") -> None:
-        document = recovery_document(recovery)
-        if document:
-            self.status[field] = document
-        else:
-            self.status.pop(field, None)
+    def _save_sink_recovery(self, recovery: Recovery) -> None:
+        store_recovery(self.status, SINK_RECOVERY, recovery)
         self._write()
 
     def _write(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
 from cryptocdc_operator.cluster.port import Cluster
 from cryptocdc_operator.context import Operator
 from cryptocdc_operator.resources import feed_map, spark
 from cryptocdc_operator.resources.labels import SPARK, Owner
-from cryptocdc_operator.resources.programs import Program
+from cryptocdc_operator.resources.programs import Program, history
 from cryptocdc_operator.resources.supporting_objects import supporting_objects
 
 CLAIM = "PersistentVolumeClaim"
@@ -32,7 +32,9 @@ def apply_objects(
     driver = next((program for program in programs if program.component == SPARK), None)
     more = spark.files(driver, plan, settings) if driver is not None else _files(cluster, owner.name) if kept else {}
     cluster.apply(feed_map.feed_map(plan, text, owner, more))
-    supporting = supporting_objects(programs, plan, settings, owner)
+    loads = plan.feed.spec.history.begin is not None and settings.history_image is not None
+    jobs = (history(plan, settings, operator.addresses),) if loads else ()
+    supporting = supporting_objects(programs, plan, settings, owner, jobs)
     for wanted in supporting:
         # A claim can't be changed.
         if wanted["kind"] != CLAIM or cluster.find(CLAIM, wanted["metadata"]["name"]) is None:

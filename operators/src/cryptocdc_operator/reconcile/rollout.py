@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_operator.context import Operator
 from cryptocdc_operator.resources.labels import CONSUMER, SPARK, Owner, selector_text
 from cryptocdc_operator.resources.programs import METRICS_PORT, Program

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cryptocdc_control.connector import Action, Recovery, decide
 from cryptocdc_control.sink import Engine, engine_of, obstacle
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
 from cryptocdc_operator.context import Operator, PostEvent
 from cryptocdc_operator.reconcile.rollout import still_run
 from cryptocdc_operator.reconcile.spark import SparkPass

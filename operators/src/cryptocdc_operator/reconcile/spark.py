@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
 from cryptocdc_operator.context import Operator
 from cryptocdc_operator.reconcile.objects import CLAIM
 from cryptocdc_operator.reconcile.rollout import still_run

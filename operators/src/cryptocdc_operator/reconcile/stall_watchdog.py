@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.metrics.serving import Health
 
 log = logging.getLogger("cryptocdc.operator")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from cryptocdc_core.feed import CryptoFeed, FeedError
-from cryptocdc_core.resolve import ResolvedFeed, waiting_notes
+from cryptocdc_core.feed.model import CryptoFeed, FeedError
+from cryptocdc_core.planning.resolve import ResolvedFeed, waiting_notes
 from cryptocdc_operator.context import Operator, PostEvent
 from cryptocdc_operator.reconcile.topics import listed
 from cryptocdc_operator.resources.source import source_of

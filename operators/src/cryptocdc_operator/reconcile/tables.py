@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
 from cryptocdc_operator.resources.workloads import digest
 from cryptocdc_operator.servers.port import CASSANDRA, POSTGRES, Observed, Refused, ServerError, Servers
 from cryptocdc_operator.status.conditions import Assessment

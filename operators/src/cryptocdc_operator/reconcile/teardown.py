@@ -1,18 +1,28 @@
 """Deletes what belongs to a deleted feed, in idempotent steps. The finalizer stays until everything is removed.
-Connector and slot are first: PostgreSQL would retain WAL for the slot until the disk is full."""
+Connectors and slots are first: PostgreSQL would retain WAL for the slot until the disk is full."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-from cryptocdc_adapters.connect import ConnectorState
 from cryptocdc_core.names import Names
-from cryptocdc_core.settings import SettingsError
+from cryptocdc_core.program.settings import SettingsError
+from cryptocdc_core.storage.shards import of_connectors
 from cryptocdc_operator.cluster.secret_data import SecretUnusable
 from cryptocdc_operator.context import Operator, Outcome, PostEvent
+from cryptocdc_operator.reconcile.removal import Wait, remove_connectors
 from cryptocdc_operator.reconcile.retry import LATER_S, SOON_S
-from cryptocdc_operator.resources.labels import ALERTER, ANALYZER, CONSUMER, EXECUTOR, SPARK, selector_text
+from cryptocdc_operator.resources.labels import (
+    ALERTER,
+    ANALYZER,
+    CONSUMER,
+    EXECUTOR,
+    EXPORTER,
+    HISTORY,
+    SPARK,
+    selector_text,
+)
 from cryptocdc_operator.servers.port import Refused, ServerError, Servers
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import conditions
@@ -22,11 +32,7 @@ from cryptocdc_operator.status.failures import describe
 
 log = logging.getLogger("cryptocdc.operator")
 
-COMPONENTS = ("producer", CONSUMER, SPARK, EXECUTOR, "api", ALERTER, ANALYZER)
-
-
-class _Wait(Exception):
-    """Something must be removed before the next step; the message says what."""
+COMPONENTS = ("producer", CONSUMER, SPARK, EXECUTOR, "api", ALERTER, ANALYZER, EXPORTER, HISTORY)
 
 
 def tear_down(operator: Operator, name: str, post_event: PostEvent) -> Outcome:
@@ -36,7 +42,7 @@ def tear_down(operator: Operator, name: str, post_event: PostEvent) -> Outcome:
         return Outcome(None)
     try:
         _tear_down(operator, document, post_event)
-    except _Wait as waiting:
+    except Wait as waiting:
         return _report(operator, document, Outcome(SOON_S, str(waiting)))
     except Exception as error:
         outcome = _obstacle(name, error)
@@ -73,8 +79,11 @@ def _tear_down(operator: Operator, document: Object, post_event: PostEvent) -> N
     _stop_programs(operator, name)
     servers = _connected(operator)
     _remove_sink_connector(operator, servers, names)
-    _remove_connector(operator, servers, names, post_event)
-    servers.drop_slot(names)
+    live = [found["metadata"]["name"] for found in cluster.of_feed("KafkaConnector", name)]
+    shards = sorted({*servers.shards(names), *of_connectors(names, live).values()})
+    remove_connectors(operator, servers, shards, post_event)
+    for shard in shards:
+        servers.drop_slot(shard)
     topics = cluster.of_feed("KafkaTopic", name)
     if not everything:
         _keep_topics(operator, topics)
@@ -90,14 +99,14 @@ def _tear_down(operator: Operator, document: Object, post_event: PostEvent) -> N
         cluster.delete("KafkaTopic", topic["metadata"]["name"])
     servers.drop_data(names)
     if cluster.of_feed("KafkaTopic", name):
-        raise _Wait("the topics are being deleted")
+        raise Wait("the topics are being deleted")
     post_event("Normal", "Deleted", "connector, replication slot, topics and tables were removed")
 
 
 def _stop_programs(operator: Operator, name: str) -> None:
     """Delete the programs and wait for their pods to stop: nothing may read or write while tables are removed."""
     for component in COMPONENTS:
-        operator.cluster.delete("Deployment", f"{name}-{component}")
+        operator.cluster.delete("Job" if component == HISTORY else "Deployment", f"{name}-{component}")
     operator.cluster.delete("SparkApplication", f"{name}-{SPARK}")
     left = [
         pod["metadata"]["name"]
@@ -105,7 +114,7 @@ def _stop_programs(operator: Operator, name: str) -> None:
         for pod in operator.cluster.pods(selector_text(name, component))
     ]
     if left:
-        raise _Wait(f"pods are stopping: {', '.join(left)}")
+        raise Wait(f"pods are stopping: {', '.join(left)}")
 
 
 def _connected(operator: Operator) -> Servers:
@@ -120,49 +129,9 @@ def _remove_sink_connector(operator: Operator, servers: Servers, names: Names) -
     name = names.sink_connector
     if operator.cluster.find("KafkaConnector", name) is not None:
         operator.cluster.delete("KafkaConnector", name)
-        raise _Wait("the sink connector is being deleted")
+        raise Wait("the sink connector is being deleted")
     if servers.connector_state(name) is not None:
         servers.remove_connector(name)
-
-
-def _remove_connector(operator: Operator, servers: Servers, names: Names, post_event: PostEvent) -> None:
-    """Remove the connector, its position first: it would not match the new slot of a later feed with the same name.
-    Connect resets only the position of a stopped connector.
-
-    The request to stop goes directly to Connect, since Strimzi does not stop a failed connector; the KafkaConnector is
-    set to stopped as well, since Strimzi would restart a connector that it finds stopped.
-    """
-    name, state = names.connector, servers.connector_state(names.connector)
-    live = operator.cluster.find("KafkaConnector", name)
-    if live is None:
-        if state is not None:
-            # Strimzi removes it within two minutes, if it runs.
-            servers.delete_connector(name)
-        return
-    if state is not None:
-        declared = live["spec"].get("state") == "stopped"
-        if not declared:
-            operator.cluster.change("KafkaConnector", name, {"spec": {"state": "stopped"}})
-        if not (declared and state.ended):
-            servers.stop_connector(name)
-            raise _Wait("the connector is being stopped")
-        _forget_position(servers, name, state, post_event)
-    operator.cluster.delete("KafkaConnector", name)
-    raise _Wait("the connector is being deleted")
-
-
-def _forget_position(servers: Servers, name: str, state: ConnectorState, post_event: PostEvent) -> None:
-    """Reset the connector's position. If that fails, continue anyway: a later feed with the same name notices that its
-    slot does not match the position, and takes a new snapshot."""
-    try:
-        if state.state != "STOPPED":
-            servers.stop_connector(name)  # its state does not show whether it was stopped
-        servers.reset_connector(name)
-    except Refused as error:
-        if "STOPPED" in str(error):
-            # Connect has not processed the stop yet: the message names the required state.
-            raise _Wait("the connector is being stopped") from error
-        post_event("Warning", "PositionKept", f"Connect keeps the position of connector {name}: {error}")
 
 
 def _keep_topics(operator: Operator, topics: list[Object]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from kubernetes.client import ApiException
 
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
 from cryptocdc_operator.context import Operator, PostEvent
 from cryptocdc_operator.resources import kafka
 from cryptocdc_operator.resources.labels import Owner

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import yaml
 
-from cryptocdc_core.feed import SOURCE
+from cryptocdc_core.feed.model import SOURCE
 from cryptocdc_core.names import source_named
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
 from cryptocdc_operator.resources.labels import Owner, labels
 from cryptocdc_operator.settings import Object
 

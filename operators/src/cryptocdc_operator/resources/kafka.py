@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cryptocdc_core.names import Names
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
+from cryptocdc_core.storage.shards import Shard
 from cryptocdc_operator.resources.labels import Owner, labels
 from cryptocdc_operator.settings import Object, OperatorSettings
 
@@ -47,10 +48,10 @@ def topic_resource(topic: str, names: Names) -> str:
     return f"{names.connector}.heartbeat" if topic == names.heartbeat_topic else topic.replace("_", "-")
 
 
-def connector(plan: Plan, settings: OperatorSettings, owner: Owner, state: str) -> Object:
-    """Return the KafkaConnector; `state` is `running` or `stopped`. The operator restarts it, not Strimzi: one back-off
-    is enough."""
-    return _connector(plan.names.connector, plan.connector, plan, settings, owner, state)
+def connector(shard: Shard, plan: Plan, settings: OperatorSettings, owner: Owner, state: str) -> Object:
+    """Return a shard's KafkaConnector; `state` is `running` or `stopped`. The operator restarts it, not Strimzi: one
+    back-off is enough."""
+    return _connector(shard.connector, plan.connectors[shard], plan, settings, owner, state)
 
 
 def sink_connector(plan: Plan, config: Mapping[str, str], settings: OperatorSettings, owner: Owner) -> Object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cryptocdc_core.feed import API_VERSION
+from cryptocdc_core.feed.model import API_VERSION
 
 MANAGER = "cryptocdc-operator"
 """Field manager of server-side apply, and value of the label managed-by."""
@@ -18,6 +18,10 @@ ANALYZER = "analyzer"
 """The component that a feed has only while it has analytics."""
 CONSUMER = "consumer"
 """The component that writes with `sink.engine: consumer`."""
+EXPORTER = "exporter"
+"""The component that a feed has only with `spec.export`."""
+HISTORY = "history"
+"""The Job that loads `spec.history.from`."""
 SPARK, EXECUTOR = "spark", "spark-executor"
 """The driver, which a feed has only with `sink.engine: spark`, and the executors that the driver creates."""
 NEW_SNAPSHOT = "cryptocdc.io/new-snapshot"

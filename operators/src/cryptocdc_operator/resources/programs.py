@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 from cryptocdc_control.programs import workloads
 from cryptocdc_control.sink import engine_of
-from cryptocdc_core.alerts import AlertWebhook
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.plan import Plan
-from cryptocdc_core.settings import CassandraSettings, KafkaSettings, PostgresSettings
-from cryptocdc_exchanges.registry import venue_of
-from cryptocdc_operator.resources.labels import ALERTER, ANALYZER, CONSUMER, SPARK
-from cryptocdc_operator.resources.source import exchange_urls
+from cryptocdc_core.feed.alerts import AlertWebhook
+from cryptocdc_core.feed.export import Export
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.planning.plan import Plan
+from cryptocdc_core.program.settings import CassandraSettings, KafkaSettings, PostgresSettings
+from cryptocdc_exchanges.registry import at_archive, venue_of
+from cryptocdc_operator.resources.labels import ALERTER, ANALYZER, CONSUMER, EXPORTER, HISTORY, SPARK
+from cryptocdc_operator.resources.source import exchange_urls, source_of
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
 FEED = "/etc/cryptocdc"
@@ -26,6 +27,14 @@ START_S, SPARK_START_S = 120, 300
 API_SERVER = "https://kubernetes.default.svc"
 CHECKPOINT = "/var/lib/cryptocdc"
 TRUST_STORE = "CRYPTOCDC_SPARK_TRUST_STORE"
+
+
+CREDENTIALS = "/var/run/secrets/export"
+"""Where the keys of `spec.export.secretRef` are mounted."""
+DOWNLOADS = "5Gi"
+"""Room for what is loaded, or exported, at a time and the spare space, beside a single larger file."""
+ARCHIVE_FILE = "2Gi"
+"""Room for one day's file of raw trades, of the busiest symbol."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,8 @@ class Program:
     """Size of /tmp."""
     start_s: int = START_S
     """It is restarted if it does not answer after this time."""
+    ready: str = "/healthz"
+    """The path of the readiness probe, unless it serves users."""
     alone: bool = False
     """Whether the old pod has to stop before a new one starts."""
     inputs: object = None
@@ -71,7 +82,8 @@ def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses)
     """Exchange → PostgreSQL."""
     spec = feed.spec
     rest, websocket = exchange_urls(feed, settings)
-    hosts = venue_of(feed, rest, websocket).hosts
+    venue = venue_of(feed, rest, websocket)
+    hosts, from_archive = venue.hosts, venue.fills_from_archive(spec.streams)
     urls = {"CRYPTOCDC_REST_URL": rest, "CRYPTOCDC_WEBSOCKET_URL": websocket}
     key = (
         (Secret(spec.credentials_secret_ref, {"CRYPTOCDC_API_KEY_FILE": "api-key"}),)
@@ -96,7 +108,11 @@ def producer(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses)
             *_ca(settings.kafka_ca_secret, "CRYPTOCDC_KAFKA_CA_FILE"),
             *key,
         ),
-        reaches=(*_postgres(addresses), *_kafka(addresses), *map(_port, (hosts.rest, hosts.websocket))),
+        reaches=(
+            *_postgres(addresses), *_kafka(addresses), *map(_port, (hosts.rest, hosts.websocket)),
+            *([_port(hosts.archive)] if from_archive else []),
+        ),
+        scratch=ARCHIVE_FILE if from_archive else Program.scratch,
     )  # fmt: skip
 
 
@@ -240,6 +256,62 @@ def analyzer(settings: OperatorSettings, addresses: Addresses) -> Program:
     )  # fmt: skip
 
 
+def exporter(wanted: Export, settings: OperatorSettings, addresses: Addresses) -> Program:
+    """Cassandra → Parquet files in a bucket, with the read-only login; PostgreSQL has the proofs."""
+    reference = wanted.secret_ref
+    return Program(
+        component=EXPORTER,
+        image=settings.exporter_image,
+        resources=settings.exporter_resources,
+        environment={
+            **addresses.of("postgres"), **addresses.of("cassandra"),
+            **({"CRYPTOCDC_EXPORTER_CREDENTIALS": CREDENTIALS} if reference is not None else {}),
+        },
+        secrets=(
+            Secret(
+                settings.postgres_secret,
+                {"CRYPTOCDC_POSTGRES_USER_FILE": "username", "CRYPTOCDC_POSTGRES_PASSWORD_FILE": "password"},
+            ),
+            *_ca(settings.postgres_ca_secret, "CRYPTOCDC_POSTGRES_CA_FILE"),
+            _reader(settings),
+            *_ca(settings.cassandra_ca_secret, "CRYPTOCDC_CASSANDRA_CA_FILE"),
+        ),
+        reaches=(*_postgres(addresses), *_cassandra(addresses), _port(wanted.endpoint or "https://s3.amazonaws.com")),
+        mounts={}
+        if reference is None
+        else {CREDENTIALS: {"name": "credentials", "secret": {"secretName": reference, "defaultMode": 0o440}}},
+        scratch=DOWNLOADS,
+        alone=True,
+        ready="/readyz",
+    )  # fmt: skip
+
+
+def history(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> Program:
+    """An exchange's archive → Kafka, with a consumer's rights there; proven in Cassandra with the read-only login."""
+    captures, writes = producer(plan.feed, settings, addresses), consumer(settings, addresses)
+    rest, _ = exchange_urls(plan.feed, settings)
+    archive = at_archive(plan.feed, source_of(plan.feed, settings), rest).hosts.archive
+    postgres, writer = "CRYPTOCDC_POSTGRES_", settings.writer_secret
+    return replace(
+        writes,
+        component=HISTORY,
+        image=settings.history_image or "",
+        resources=settings.history_resources,
+        environment={
+            **writes.environment, **addresses.of("postgres"),
+            **({"CRYPTOCDC_REST_URL": rest} if rest is not None else {}),
+        },
+        secrets=(
+            *(secret for secret in writes.secrets if secret.name != writer),
+            _reader(settings),
+            *(it for it in captures.secrets if all(variable.startswith(postgres) for variable in it.files)),
+        ),
+        reaches=(*_postgres(addresses), *writes.reaches, _port(archive)),
+        scratch=DOWNLOADS,
+        inputs=workloads(plan)[HISTORY].inputs,
+    )  # fmt: skip
+
+
 def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> tuple[Program, ...]:
     """Return all programs of a feed. The alerter runs only while there are alerts to watch, analyzers only while there
     is something to compute, consumers only where they are the sink engine."""
@@ -256,6 +328,8 @@ def programs_of(plan: Plan, settings: OperatorSettings, addresses: Addresses) ->
         found.append(replace(served, replicas=settings.api_replicas))
     if wanted["alerter"].replicas:
         found.append(alerter(feed, settings, addresses))
+    if feed.spec.export is not None:
+        found.append(exporter(feed.spec.export, settings, addresses))
     if plan.computed:
         found.append(replace(analyzer(settings, addresses), replicas=wanted["analyzer"].replicas))
     return tuple(_reads(program, wanted[program.component].inputs) for program in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from cryptocdc_core import names
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.names import Source
 from cryptocdc_exchanges.registry import simulated
 from cryptocdc_operator.settings import OperatorSettings

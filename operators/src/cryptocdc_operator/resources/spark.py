@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.planning.plan import Plan
 from cryptocdc_operator.resources.labels import EXECUTOR, SPARK, Owner, labels
 from cryptocdc_operator.resources.programs import (
     BLOCKS_PORT,

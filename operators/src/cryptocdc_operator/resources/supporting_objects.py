@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.names import Names
-from cryptocdc_core.plan import Plan
+from cryptocdc_core.planning.plan import Plan
 from cryptocdc_operator.resources import spark
 from cryptocdc_operator.resources.labels import EXECUTOR, SPARK, Owner, labels, selector
 from cryptocdc_operator.resources.programs import HTTP_PORT, METRICS_PORT, Program
@@ -131,9 +131,9 @@ def pod_monitor(
 
 
 def supporting_objects(
-    programs: tuple[Program, ...], plan: Plan, settings: OperatorSettings, owner: Owner
+    programs: tuple[Program, ...], plan: Plan, settings: OperatorSettings, owner: Owner, jobs: tuple[Program, ...] = ()
 ) -> list[Object]:
-    """Return the supporting objects of the programs."""
+    """Return the supporting objects of the programs; `jobs`: those that end, and serve nobody."""
     budgets = (disruption_budget(program, plan.feed, owner) for program in programs)
     made = [service(program, plan.feed, owner) for program in programs]
     made += [budget for budget in budgets if budget is not None]
@@ -141,7 +141,7 @@ def supporting_objects(
     made += [spark.claim(plan.feed, settings, owner) for _ in drivers]
     if settings.network_policies:
         executors = [spark.executor(driver) for driver in drivers if settings.spark_mode != "local"]
-        made += [network_policy(program, plan.feed, owner) for program in (*programs, *executors)]
+        made += [network_policy(program, plan.feed, owner) for program in (*programs, *executors, *jobs)]
     if settings.pod_monitors:
         made.append(pod_monitor(programs, plan.feed, plan.names, settings.pod_monitor_labels, owner))
     return made

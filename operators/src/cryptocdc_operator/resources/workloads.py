@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_operator.resources.labels import Owner, labels, selector
 from cryptocdc_operator.resources.programs import FEED, HTTP_PORT, METRICS_PORT, Program
 from cryptocdc_operator.resources.source import source_of
@@ -62,7 +62,7 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
         },
     }
     health = {"httpGet": {"path": "/healthz", "port": "metrics"}}
-    ready = {"httpGet": {"path": "/health", "port": "http"}} if program.http else health
+    ready = {"path": "/health", "port": "http"} if program.http else {"path": program.ready, "port": "metrics"}
     ports = {"metrics": METRICS_PORT, **({"http": HTTP_PORT} if program.http else {}), **program.ports}
     leave = {"preStop": {"exec": {"command": ["python3", "-c", f"import time; time.sleep({LEAVE_S})"]}}}
     pull = [{"name": name.strip()} for name in settings.image_pull_secrets.split(",") if name.strip()]
@@ -99,7 +99,7 @@ def pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> Objec
                 ],
                 **({"lifecycle": leave} if program.http else {}),
                 "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": program.start_s // 2},
-                "readinessProbe": {**ready, "periodSeconds": 10, "timeoutSeconds": 5},
+                "readinessProbe": {"httpGet": ready, "periodSeconds": 10, "timeoutSeconds": 5},
                 "livenessProbe": {**health, "periodSeconds": 20, "timeoutSeconds": 5, "failureThreshold": 3},
                 "resources": program.resources,
                 "securityContext": {

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import requests
 
-from cryptocdc_adapters import resolving
-from cryptocdc_adapters.exchange import ExchangeError, Rest
-from cryptocdc_adapters.figures import SCRAPE_TIMEOUT_S, Samples, parse
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_adapters.exchange import resolving
+from cryptocdc_adapters.exchange.rest import ExchangeError, Rest
+from cryptocdc_adapters.metrics.figures import SCRAPE_TIMEOUT_S, Samples, parse
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.names import Names
-from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_core.planning.resolve import ResolvedFeed
 from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_operator.resources.source import exchange_urls, source_of
 from cryptocdc_operator.servers.port import ExchangeSilent
@@ -68,4 +69,10 @@ def proof_in(samples: Samples, fid: str) -> Proof:
         differences=int(samples.total(f"{_PREFIX}differences", feed=fid)),
         rows=int(samples.total(f"{_PREFIX}proven_rows", feed=fid)),
         through=datetime.fromtimestamp(min(through.values()), UTC) if through else None,
+        repaired=_counts(samples.by(f"{_PREFIX}repaired_rows_total", "cause", feed=fid)),
+        left=_counts(samples.by(f"{_PREFIX}unrepaired_rows", "reason", feed=fid)),
     )
+
+
+def _counts(found: Mapping[str, float]) -> dict[str, int]:
+    return {name: int(count) for name, count in sorted(found.items()) if count}

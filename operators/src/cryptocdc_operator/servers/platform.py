@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,14 +20,27 @@ from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaException
 from psycopg2.extensions import connection as Connection
 
-from cryptocdc_adapters import cassandra, kafka, offsets, postgres, slots
-from cryptocdc_adapters.connect import Connect, ConnectError, ConnectorState
-from cryptocdc_adapters.symbols import write_symbols
-from cryptocdc_core.ddl import HEARTBEAT, cassandra_password, cassandra_role, drop_cassandra, drop_postgres
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.kafka import clients as kafka
+from cryptocdc_adapters.kafka import offsets
+from cryptocdc_adapters.kafka.symbols import write_symbols
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.postgres.history_files import Counts, counts
+from cryptocdc_adapters.replication import shards, slots
+from cryptocdc_adapters.replication.connect import Connect, ConnectError, ConnectorState
 from cryptocdc_core.names import Names
-from cryptocdc_core.plan import Plan
-from cryptocdc_core.platform import PlatformFacts
-from cryptocdc_core.settings import CassandraSettings, ServerSettings
+from cryptocdc_core.planning.plan import Plan
+from cryptocdc_core.planning.platform import PlatformFacts
+from cryptocdc_core.program.settings import CassandraSettings, ServerSettings
+from cryptocdc_core.storage.ddl import (
+    HEARTBEAT,
+    cassandra_password,
+    cassandra_role,
+    drop_cassandra,
+    drop_postgres,
+    drop_publications,
+)
+from cryptocdc_core.storage.shards import Shard, of_connectors
 from cryptocdc_operator.servers.port import CASSANDRA, CONNECT, KAFKA, POSTGRES, Observed, Refused, ServerError
 from cryptocdc_operator.settings import Addresses, OperatorSettings
 from cryptocdc_operator.status.failures import describe
@@ -134,6 +147,10 @@ class PlatformServers:
             topic_replication=settings.topic_replication,
         )
 
+    def history(self, names: Names) -> Counts:
+        with _server_errors(POSTGRES), self._postgres() as connection:
+            return counts(connection, names)
+
     def tables(self, names: Names) -> list[str]:
         with _server_errors(POSTGRES), self._postgres() as connection:
             return postgres.tables(connection, names.schema)
@@ -163,37 +180,36 @@ class PlatformServers:
                 for answer in answers:
                     found["missing_tables"] += answer.pop("missing_tables", ())
                     found |= answer
+        found["shards"] = shards.with_slots(found.pop("slots", {}), found.pop("connectors", {}))
         order = (POSTGRES, KAFKA, CONNECT, CASSANDRA)
         return Observed({server: unreachable[server] for server in order if server in unreachable}, **found)
 
     def _observe_postgres(self, plan: Plan) -> dict[str, Any]:
         tables = [*(stream.table for stream in plan.carried), HEARTBEAT]
         with _server_errors(POSTGRES), self._postgres() as connection:
-            missing = postgres.missing_tables(connection, plan.names.schema, tables, plan.names.publication)
+            missing = {
+                table
+                for shard in plan.connectors
+                for table in postgres.missing_tables(connection, plan.names.schema, tables, shard.publication)
+            }
             return {
-                "missing_tables": tuple(f"{POSTGRES} {table}" for table in missing),
-                "slot": slots.read_with(connection, plan.names.slot),
+                "missing_tables": tuple(f"{POSTGRES} {table}" for table in sorted(missing)),
+                "slots": slots.of_feed(connection, plan.names),
             }
 
     def _postgres(self) -> closing[Connection]:
         return closing(postgres.connect(self._servers.postgres, "operator", autocommit=True))
 
     def _observe_connect(self, plan: Plan) -> dict[str, Any]:
-        name, sink = plan.names.connector, plan.names.sink_connector
+        sink = plan.names.sink_connector
         with _server_errors(CONNECT):
-            found: dict[str, Any] = {"sink_state": self._connect.state(sink)}
+            found: dict[str, Any] = {"sink_state": self._connect.state(sink), "plugins": self._connect.plugins()}
             if found["sink_state"] is not None:
                 found["sink_config"] = self._connect.config(sink)
-            if plan.sink_connector is not None:
-                found["plugins"] = self._connect.plugins()
-            state = self._connect.state(name)
-            if state is None:
-                return found
-            return found | {
-                "state": state,
-                "config": self._connect.config(name),
-                "position": self._connect.position_if_readable(name, state),
-            }
+            found["connectors"] = shards.observe_connectors(self._connect, plan.names, len(plan.connectors))
+            configs = {shard: self._connect.config(shard.connector) for shard in found["connectors"]}
+            found["configs"] = {shard: config for shard, config in configs.items() if config is not None}
+            return found
 
     def _observe_cassandra(self, plan: Plan) -> dict[str, Any]:
         tables = [stream.table for stream in plan.written]
@@ -270,9 +286,31 @@ class PlatformServers:
         with _server_errors(CONNECT):
             self._connect.remove(name)
 
-    def drop_slot(self, names: Names) -> None:
+    def shards(self, names: Names) -> list[Shard]:
+        with _server_errors(POSTGRES), self._postgres() as connection:
+            made = slots.of_feed(connection, names)
+        with _server_errors(CONNECT):
+            return sorted({*made, *of_connectors(names, self._connect.names()).values()})
+
+    def create_slot(self, shard: Shard) -> int:
         with _server_errors(POSTGRES):
-            slots.drop(self._servers.postgres, self._servers.replication, names.slot)
+            slots.create(self._servers.postgres, self._servers.replication, shard.slot)
+            slot = slots.read(self._servers.postgres, shard.slot)
+        if slot is None:
+            raise ServerError(POSTGRES, f"slot {shard.slot} was dropped while it was created")
+        return slot.confirmed
+
+    def place_connector(self, shard: Shard, config: Mapping[str, str], lsn: int) -> None:
+        with _server_errors(CONNECT):
+            self._connect.place(shard.connector, dict(config), lsn)
+
+    def drop_slot(self, shard: Shard) -> None:
+        with _server_errors(POSTGRES):
+            slots.drop(self._servers.postgres, self._servers.replication, shard.slot)
+
+    def drop_publications(self, names: Names, kept: Collection[Shard]) -> None:
+        with _server_errors(POSTGRES):
+            postgres.apply_schema(self._servers.postgres, [drop_publications(names, list(kept))])
 
     def drop_data(self, names: Names) -> None:
         with _server_errors(POSTGRES):

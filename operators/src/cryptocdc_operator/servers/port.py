@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cryptocdc_adapters.connect import ConnectorState
-from cryptocdc_adapters.slots import Slot
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_adapters.postgres.history_files import Counts
+from cryptocdc_adapters.replication.connect import ConnectorState
+from cryptocdc_adapters.replication.shards import ShardState
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.names import Names
-from cryptocdc_core.plan import Plan
-from cryptocdc_core.platform import PlatformFacts
-from cryptocdc_core.resolve import ResolvedFeed
+from cryptocdc_core.planning.plan import Plan
+from cryptocdc_core.planning.platform import PlatformFacts
+from cryptocdc_core.planning.resolve import ResolvedFeed
+from cryptocdc_core.storage.shards import Shard
 from cryptocdc_operator.status.assess import Proof
 
 
@@ -39,24 +41,25 @@ class Observed:
     unreachable: Mapping[str, str] = field(default_factory=dict)
     """Error messages, by server."""
     missing_tables: tuple[str, ...] = ()
-    slot: Slot | None = None
-    state: ConnectorState | None = None
-    config: Mapping[str, str] | None = None
-    """The connector's configuration in Connect."""
-    position: int | None = None
-    """The connector's position, an LSN as a number of bytes. Read after the slot."""
+    shards: Mapping[Shard, ShardState] = field(default_factory=dict)
+    """Every slot and connector of the feed, of whatever number of connectors; positions are read after slots."""
+    configs: Mapping[Shard, Mapping[str, str]] = field(default_factory=dict)
+    """The connectors' configurations in Connect."""
     sink_state: ConnectorState | None = None
     """The state of the connector that writes into Cassandra."""
     sink_config: Mapping[str, str] | None = None
     plugins: frozenset[str] = frozenset()
-    """The classes of the connectors that Connect has; only for a plan with a sink connector."""
+    """The classes of Connect's plugins."""
     lag: int | None = None
     topics: Mapping[str, int] = field(default_factory=dict)
     """The number of replicas of the plan's existing topics, by name."""
 
-    def carries(self, wanted: Mapping[str, str]) -> bool:
+    def shard(self, shard: Shard) -> ShardState:
+        return self.shards.get(shard, ShardState())
+
+    def carries(self, shard: Shard, wanted: Mapping[str, str]) -> bool:
         """Return whether Connect has all of the wanted configuration. Strimzi may add settings of its own."""
-        return self.config is not None and wanted.items() <= self.config.items()
+        return shard in self.configs and wanted.items() <= self.configs[shard].items()
 
     def sink_carries(self, wanted: Mapping[str, str]) -> bool:
         """As `carries`, of the connector that writes into Cassandra."""
@@ -78,11 +81,14 @@ class Servers(Protocol):
     def tables(self, names: Names) -> list[str]:
         """Return the streams' tables in PostgreSQL."""
 
+    def history(self, names: Names) -> Counts:
+        """Return how far the feed's past is loaded, from PostgreSQL."""
+
     def observe(self, plan: Plan) -> Observed:
         """Observe all servers. Raises nothing: those that do not answer are in `unreachable`."""
 
     def apply_tables(self, plan: Plan) -> None:
-        """Create schema, publication and heartbeat; keyspace and tables. Also raises Refused."""
+        """Create schema, publications and heartbeat; keyspace and tables. Also raises Refused."""
 
     def write_symbols(self, names: Names, symbols: Mapping[str, int]) -> tuple[list[str], list[str]]:
         """Write the symbols, and return those added and those removed."""
@@ -106,17 +112,32 @@ class Servers(Protocol):
     def remove_connector(self, name: str) -> None:
         """Delete a sink connector from Connect; its group's offsets stay."""
 
-    def drop_slot(self, names: Names) -> None: ...
+    def shards(self, names: Names) -> list[Shard]:
+        """Return the shards that have a slot or a connector in Connect, of whatever number of connectors."""
+
+    def create_slot(self, shard: Shard) -> int:
+        """Create the shard's slot if there is none, and return its position."""
+
+    def place_connector(self, shard: Shard, config: Mapping[str, str], lsn: int) -> None:
+        """Create the shard's connector in Connect, stopped, if there is none; its first start reads from `lsn` on."""
+
+    def drop_slot(self, shard: Shard) -> None: ...
+
+    def drop_publications(self, names: Names, kept: Collection[Shard]) -> None:
+        """Drop the feed's publications but for those of the shards `kept`."""
 
     def drop_data(self, names: Names) -> None:
-        """Remove schema, publication and keyspace, with all rows."""
+        """Remove schema, publications and keyspace, with all rows."""
 
 
 class ExternalServices(Protocol):
     """The port to everything outside cluster and platform."""
 
     def resolve(self, feed: CryptoFeed, current: frozenset[str], absent: frozenset[str]) -> ResolvedFeed:
-        """Resolve the feed; `current` and `absent` as in `cryptocdc_core.resolve`. Raises FeedError, ExchangeSilent."""
+        """Resolve the feed; `current` and `absent` as in `cryptocdc_core.planning.resolve`.
+
+        Raises FeedError, ExchangeSilent.
+        """
 
     def proof(self, names: Names) -> Proof | str | None:
         """Return the proof for `assess.proven`."""

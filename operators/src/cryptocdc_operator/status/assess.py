@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from cryptocdc_adapters.connect import ConnectorState
+from cryptocdc_adapters.replication.connect import ConnectorState
 from cryptocdc_control.connector import MOST_SNAPSHOTS, Action, Recovery
 from cryptocdc_core.names import Source
+from cryptocdc_core.storage.shards import Shard
 from cryptocdc_operator.resources.labels import NEW_SNAPSHOT
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status.conditions import NOT_WRITING, Assessment, rfc3339
@@ -22,11 +23,14 @@ _STARTING = ("ContainerCreating", "PodInitializing", "")
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What the verifier reports about a feed. `through`: time up to which all tables are proven equal, None if there is
-    none yet."""
+    none yet. `repaired`: rows repaired since the verifier started, by cause; `left`: differing rows that repair has
+    left, by reason."""
 
     differences: int
     rows: int
     through: datetime | None
+    repaired: Mapping[str, int] = field(default_factory=dict)
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 def platform(
@@ -141,6 +145,19 @@ def connector(
         restarted = f" (restarted {recovery.restarts} times)" if recovery.restarts else ""
         return Assessment("False", "Starting", f"the connector is {state.state}, its task {tasks}{restarted}")
     return Assessment("True", "Streaming", "the task is running and the replication slot is usable")
+
+
+def connectors(found: Mapping[Shard, Assessment]) -> Assessment:
+    """Return the condition of all connectors: the first that is not True determines it."""
+    for shard, assessment in found.items():
+        if not assessment.holds:
+            which = f"{shard.connector}: " if shard.suffix else ""
+            return Assessment(assessment.status, assessment.reason, f"{which}{assessment.message}")
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return Assessment(
+        "True", "Streaming", f"all {len(found)} tasks are running, and their replication slots are usable"
+    )
 
 
 def sink_connector(live: Object, state: ConnectorState | None, *, current: bool, recovery: Recovery) -> Assessment:

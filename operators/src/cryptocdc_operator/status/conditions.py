@@ -7,25 +7,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from cryptocdc_operator.resources.labels import ALERTER, ANALYZER, SPARK
+from cryptocdc_operator.resources.labels import ALERTER, ANALYZER, EXPORTER, SPARK
 
-READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, ANALYZERS, PROVEN, MARKETS = (
+READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, ANALYZERS, EXPORT, PROVEN, MARKETS = (
     "Ready", "PlatformReady", "TablesReady", "TopicsReady", "ConnectorReady", "ProducersReady", "ConsumersReady",
-    "ApiReady", "AlerterReady", "AnalyzersReady", "Proven", "MarketsTrading",
+    "ApiReady", "AlerterReady", "AnalyzersReady", "ExportReady", "Proven", "MarketsTrading",
 )  # fmt: skip
-PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, ANALYZERS, PROVEN)
+PARTS = (PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, ANALYZERS, EXPORT, PROVEN)
 """The conditions that Ready summarizes, in the order in which to look for a cause; the markets come last."""
 
 OF_PROGRAMS = {
     "producer": (PRODUCERS, "producers"), "consumer": (CONSUMERS, "consumers"), SPARK: (CONSUMERS, "Spark drivers"),
     "api": (API, "API servers"),
-    ALERTER: (ALERTING, "alerters"), ANALYZER: (ANALYZERS, "analyzers"),
+    ALERTER: (ALERTING, "alerters"), ANALYZER: (ANALYZERS, "analyzers"), EXPORTER: (EXPORT, "exporters"),
 }  # fmt: skip
 """By component: the type of its condition, and the plural that messages use."""
 LEFT_OUT = {
     "api": ("SwitchedOff", "disabled in the operator's settings"),
     ALERTER: ("NoAlerts", "there is no alert to watch"),
     ANALYZER: ("NoAnalytics", "there is nothing to compute"),
+    EXPORTER: ("NoExport", "spec.export is not set"),
 }
 """Why a feed lacks a component: reason and message."""
 

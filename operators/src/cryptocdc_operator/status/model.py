@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from cryptocdc_control.connector import Recovery
-from cryptocdc_core.feed_base import Count, Symbol
+from cryptocdc_core.feed.base import Count, Symbol
 
 Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 
@@ -22,7 +22,7 @@ class Condition(_Model):
 
     type: str = Field(pattern=r"^[A-Za-z]{1,64}$", json_schema_extra={"maxLength": 64})
     """`Ready`, `PlatformReady`, `TablesReady`, `TopicsReady`, `ConnectorReady`, `ProducersReady`, `ConsumersReady`,
-    `ApiReady`, `AlerterReady`, `Proven` or `MarketsTrading`."""
+    `ApiReady`, `AlerterReady`, `AnalyzersReady`, `ExportReady`, `Proven` or `MarketsTrading`."""
     status: Literal["True", "False", "Unknown"]
     """Whether the condition is met."""
     reason: str = Field(pattern=r"^[A-Za-z0-9]{1,64}$", json_schema_extra={"maxLength": 64})
@@ -55,6 +55,43 @@ class Completeness(_Model):
     by: Literal["ids", "sequence", "arrival"]
     """`ids`: rows have consecutive ids, so that each missing one is detected, and fetched if possible. `sequence`: a
     missing message is noticed, but not what it contained. `arrival`: only what arrived is known."""
+
+
+class HistoryProgress(_Model):
+    """How far the feed's past is loaded."""
+
+    since: str | None = Field(None, alias="from", max_length=32)
+    """`spec.history.from`, which is loaded from the exchange's archive; it and what follows is absent without."""
+    phase: Literal["Waiting", "Loading", "Loaded", "Incomplete", "Failed"] | None = None
+    """`Incomplete`: all files that are in order are loaded, others are not."""
+    message: str | None = Field(None, max_length=4096)
+    """Why, for people."""
+    files: Count | None = None
+    """Files that the archive has."""
+    loaded: Count | None = None
+    """Files whose rows Kafka has acknowledged."""
+    proven: Count | None = None
+    """Files that are proven equal in Cassandra."""
+    quarantined: Count | None = None
+    """Files that are not in order, and not loaded."""
+    absent: Count | None = None
+    """Files that the archive does not have."""
+    rows: Count | None = None
+    """Rows of the loaded files."""
+    past_open: Count | None = None
+    """Parts of the past of `spec.history.klines` and `recentTrades`, one for each symbol and interval, that are not
+    fetched yet."""
+    past_filled: Count | None = None
+    """Those that are."""
+
+
+class ShardRecovery(_Model):
+    """The recovery of one of several connectors."""
+
+    shard: str = Field(pattern=r"^[1-9][0-9]*of[1-9][0-9]*$", json_schema_extra={"maxLength": 8})
+    """Which connector, such as `1of2`."""
+    recovery: Recovery
+    """Its recovery."""
 
 
 class Status(_Model):
@@ -109,11 +146,22 @@ class Status(_Model):
     """Time up to which PostgreSQL and Cassandra are proven equal."""
     catch_up: CatchUp | None = None
     """The progress of an old proof."""
+    repair: str | None = Field(None, max_length=1024)
+    """With `spec.repair.enabled`: the rows that were repaired since the verifier started, by cause, and those left, by
+    reason."""
+    history: HistoryProgress | None = None
+    """How far the feed's past is loaded."""
     replicas: Count | None = None
     """Number of consumers, or of the sink connector's tasks."""
     selector: str | None = Field(None, max_length=253)
     """Label selector of the consumers' pods, for autoscalers."""
+    connectors: Count | None = None
+    """Number of connectors that carry the changes to Kafka now: it differs from the spec's while they are replaced."""
     recovery: Recovery | None = None
-    """The recovery of a failed connector."""
+    """The recovery of a failed connector, of a feed with one."""
+    shard_recoveries: list[ShardRecovery] | None = Field(
+        None, max_length=16, json_schema_extra={"x-kubernetes-list-map-keys": ["shard"]}
+    )
+    """The recoveries of failed connectors, of a feed with several."""
     sink_recovery: Recovery | None = None
     """The recovery of a failed sink connector, with `sink.engine: connect`."""

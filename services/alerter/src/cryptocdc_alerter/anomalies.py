@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from cryptocdc_alerter.evaluation import Known, Position, Transition, evaluated_before
 from cryptocdc_alerter.window import Point
-from cryptocdc_core.alerts import Alert
 from cryptocdc_core.catalogue.computed import ANOMALIES
-from cryptocdc_core.changes import Decoder
+from cryptocdc_core.feed.alerts import Alert
+from cryptocdc_core.rows.changes import Decoder
 
 OLD_MS = 600_000
 """An anomaly that was found so long after its window ended causes no alert: the past is being computed."""

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from cryptocdc_alerter.watch import Watch
 from cryptocdc_alerter.window import Extremes, Point
-from cryptocdc_core.alerts import Alert
+from cryptocdc_core.feed.alerts import Alert
 
 
 class Found(Protocol):

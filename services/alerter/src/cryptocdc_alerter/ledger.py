@@ -9,10 +9,10 @@ import time
 import msgspec
 from confluent_kafka import KafkaException, Producer
 
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_adapters.topics import read_whole
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.kafka.topics import read_whole
 from cryptocdc_alerter.records import Record, decode, encode
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 

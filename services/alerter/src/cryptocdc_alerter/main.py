@@ -8,22 +8,22 @@ from importlib.metadata import version
 
 from confluent_kafka import Consumer, KafkaException
 
-from cryptocdc_adapters.kafka import group_config
-from cryptocdc_adapters.membership import Membership
-from cryptocdc_adapters.serving import Health, serve_or_exit
+from cryptocdc_adapters.kafka.clients import group_config
+from cryptocdc_adapters.kafka.membership import Membership
+from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
 from cryptocdc_alerter.anomalies import Anomalies
 from cryptocdc_alerter.ledger import Ledger
 from cryptocdc_alerter.price_loop import PriceLoop
 from cryptocdc_alerter.reading import Prices
 from cryptocdc_alerter.webhook import Webhook
-from cryptocdc_core import feed as feeds
-from cryptocdc_core import logs
 from cryptocdc_core.catalogue.computed import ANOMALIES
-from cryptocdc_core.exits import Exit, refusing_bad_input, stop_event
-from cryptocdc_core.feed import CryptoFeed, FeedError
-from cryptocdc_core.metrics import AlerterMetrics
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, identity
-from cryptocdc_core.settings import AlerterSettings, KafkaSettings, ProgramSettings
+from cryptocdc_core.program import logs
+from cryptocdc_core.program.exits import Exit, refusing_bad_input, stop_event
+from cryptocdc_core.program.metrics import AlerterMetrics
+from cryptocdc_core.program.settings import AlerterSettings, KafkaSettings, ProgramSettings
 
 log = logging.getLogger("cryptocdc.alerter")
 

@@ -15,18 +15,18 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from cryptocdc_adapters.offsets import Partition
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.kafka.offsets import Partition
+from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_alerter.anomalies import Anomalies, AnomalyEvaluation, Compared
 from cryptocdc_alerter.evaluation import Evaluation, Position, Transition
 from cryptocdc_alerter.ledger import Ledger
 from cryptocdc_alerter.reading import Prices
 from cryptocdc_alerter.records import FIRING, Record, known_of, record_of, removed
-from cryptocdc_core.alerts import Alert
-from cryptocdc_core.changes import Undecodable
-from cryptocdc_core.metrics import AlerterMetrics
+from cryptocdc_core.feed.alerts import Alert
 from cryptocdc_core.names import Source
-from cryptocdc_core.times import now_ms
+from cryptocdc_core.program.metrics import AlerterMetrics
+from cryptocdc_core.rows.changes import Undecodable
+from cryptocdc_core.time.times import now_ms
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
 from cryptocdc_alerter.window import Point
-from cryptocdc_core.alerts import price_source
-from cryptocdc_core.changes import Decoder, Undecodable
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.catalogue.streams import KLINES
+from cryptocdc_core.feed.alerts import price_source
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.rows.changes import Decoder, Undecodable
 
 
 class Record(Protocol):
@@ -40,4 +41,8 @@ class Prices:
             raise Undecodable(f"{self._column} {text!r} is not a decimal") from None
         if not price.is_finite() or price <= 0:
             raise Undecodable(f"{self._column} {text!r} is not a price")
-        return change.symbol, Point(getattr(change, self.stream.event), price)
+        at_ms = getattr(change, self.stream.event)
+        if self.stream is KLINES:
+            # One fetched later, such as the past with which a feed starts, has the time of the request.
+            at_ms = min(at_ms, change.close_time)
+        return change.symbol, Point(at_ms, price)

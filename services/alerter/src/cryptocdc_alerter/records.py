@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from cryptocdc_alerter.evaluation import Known, Position, Transition
-from cryptocdc_core.alerts import number_text
+from cryptocdc_core.feed.alerts import number_text
 from cryptocdc_core.names import Source
-from cryptocdc_core.times import iso
+from cryptocdc_core.time.times import iso
 
 FIRING, RESOLVED = "firing", "resolved"
 REMOVED = "the alert is no longer in the feed"

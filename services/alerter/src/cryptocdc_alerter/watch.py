@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from cryptocdc_alerter.window import Extremes, Point
-from cryptocdc_core.alerts import Alert, PriceCondition
+from cryptocdc_core.feed.alerts import Alert, PriceCondition
 
 EASED = {
     "dropPercent": Decimal("0.9"), "risePercent": Decimal("0.9"), "volatilityPercent": Decimal("0.9"),

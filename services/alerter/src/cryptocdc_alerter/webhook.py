@@ -15,8 +15,8 @@ import requests
 
 from cryptocdc_adapters.http_client import Session
 from cryptocdc_alerter.records import Record, encode
-from cryptocdc_core.backoff import Backoff
-from cryptocdc_core.metrics import AlerterMetrics
+from cryptocdc_core.program.backoff import Backoff
+from cryptocdc_core.program.metrics import AlerterMetrics
 
 log = logging.getLogger(__name__)
 

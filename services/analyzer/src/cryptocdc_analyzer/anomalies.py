@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from river.anomaly import StandardAbsoluteDeviation
 
 from cryptocdc_analyzer.exact import EXACT, QUOTIENT, text
+from cryptocdc_analyzer.history import Facts, Reach
 from cryptocdc_analyzer.volatility import LOG
 from cryptocdc_core.catalogue.computed import RUN_WINDOWS, WARM_WINDOWS
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.versions import version
 
+REACH = Reach(RUN_WINDOWS, before=1)
 THRESHOLD = 5
 """The score from which on a window is an anomaly."""
 LEAST = {"price": 0.0005, "volume": 0.5, "spread": 0.5, "quote_rate": 0.5}
@@ -30,27 +32,16 @@ ROUNDED = Context(prec=6, rounding=ROUND_HALF_EVEN)
 """Results of floats are rounded to 6 significant digits."""
 
 
-class Facts(NamedTuple):
-    """What is compared of one window. `samples` grows with every trade or order book that is added to the window."""
-
-    samples: int
-    values: tuple[tuple[str, Decimal | None], ...]
-    """By kind: the exact value, rounded to 16 digits if it is a quotient; None if the window has none."""
-    event_ms: int
-    received_ms: int
-
-
 def facts_of_bar(
     opened: Decimal, closed: Decimal, volume: Decimal, count: int, event_ms: int, received_ms: int
 ) -> Facts:
     """Return the facts of a bar with `count` trades."""
-    change = QUOTIENT.divide(EXACT.subtract(closed, opened), opened).normalize(QUOTIENT) if opened > 0 else None
-    return Facts(count, (("price", change), ("volume", volume)), event_ms, received_ms)
+    return Facts(count, (("price", change_of(opened, closed)), ("volume", volume)), event_ms, received_ms)
 
 
-def run_start(open_ms: int, length_ms: int) -> int:
-    """Return the first millisecond of the run that contains a window."""
-    return open_ms - open_ms % (RUN_WINDOWS * length_ms)
+def change_of(opened: Decimal, closed: Decimal) -> Decimal | None:
+    """Return closed / opened - 1 rounded to 16 digits, None if `opened` is not above zero."""
+    return QUOTIENT.divide(EXACT.subtract(closed, opened), opened).normalize(QUOTIENT) if opened > 0 else None
 
 
 def rows(
@@ -97,8 +88,8 @@ def _compared(detector: Any, kind: str, value: Decimal | None, learned: float | 
     if learned is None or count < WARM_WINDOWS:
         return row
     mean = detector.variance.mean.get()
-    score = _rounded(Decimal(detector.score_one(None, learned)))
-    expected = text(_rounded(Decimal(mean) if kind == "price" else LOG.exp(Decimal(mean))))
+    score = rounded(Decimal(detector.score_one(None, learned)))
+    expected = text(rounded(Decimal(mean) if kind == "price" else LOG.exp(Decimal(mean))))
     row |= {"expected": expected, "score": text(score)}
     if score >= THRESHOLD and abs(learned - mean) >= LEAST[kind]:
         side = "above" if learned > mean else "below"
@@ -110,5 +101,6 @@ def _compared(detector: Any, kind: str, value: Decimal | None, learned: float | 
     return row
 
 
-def _rounded(number: Decimal) -> Decimal:
+def rounded(number: Decimal) -> Decimal:
+    """Return the number with the 6 significant digits that results of floats have."""
     return ROUNDED.plus(number).normalize(ROUNDED)

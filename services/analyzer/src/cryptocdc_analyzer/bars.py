@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from cryptocdc_analyzer.exact import EXACT, ZERO, quotient, text
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.versions import version
 
 
 class Trade(NamedTuple):
@@ -69,6 +69,21 @@ class Bar:
             self._low = min(self._low, trade.price, key=_low_rank)
         self.received_ms = max(self.received_ms, trade.received_ms)
         self.committed_us = max(self.committed_us, trade.committed_us)
+
+    def merge(self, other: Bar) -> None:
+        """Add the trades of another bar of the same window, none of which this bar has. Raises as `add`."""
+        quote = EXACT.add(self.quote, other.quote)
+        bought, sold = EXACT.add(self.bought, other.bought), EXACT.add(self.sold, other.sold)
+        self.quote, self.bought, self.sold = quote, bought, sold
+        self.count += other.count
+        if other._first < self._first:
+            self._first, self._open = other._first, other._open
+        if other._last > self._last:
+            self._last, self._close = other._last, other._close
+        self._high = max(self._high, other._high, key=_high_rank)
+        self._low = min(self._low, other._low, key=_low_rank)
+        self.received_ms = max(self.received_ms, other.received_ms)
+        self.committed_us = max(self.committed_us, other.committed_us)
 
     @property
     def prices(self) -> tuple[Decimal, Decimal, Decimal, Decimal]:

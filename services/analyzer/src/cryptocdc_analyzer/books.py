@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptocdc_analyzer.exact import EXACT, ZERO, quotient, text
 from cryptocdc_core.catalogue.computed import DEPTHS
 
 HALF = Decimal("0.5")
+
+
+class StoredBook(NamedTuple):
+    """A stored row of order_book, as far as its figures need it: times in milliseconds, sides best first."""
+
+    symbol: str
+    bucket_time: int
+    bid_prices: Sequence[Decimal]
+    bid_quantities: Sequence[Decimal]
+    ask_prices: Sequence[Decimal]
+    ask_quantities: Sequence[Decimal]
+    event_time: int
+    received_at: int
+    version: int
 
 
 def metrics(book: Any) -> dict[str, Any]:
@@ -51,5 +65,5 @@ def _sum(quantities: Sequence[Decimal]) -> Decimal:
     return total
 
 
-def _numbers(texts: Sequence[str]) -> list[Decimal]:
-    return [Decimal(given) for given in texts]
+def _numbers(given: Sequence[str | Decimal]) -> list[Decimal]:
+    return [Decimal(number) for number in given]

@@ -18,19 +18,20 @@ from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from cryptocdc_adapters.offsets import Partition
-from cryptocdc_adapters.serving import Health
-from cryptocdc_analyzer.recent import Recent, RecentBars, RecentBooks
-from cryptocdc_analyzer.records import Books, Result, Trades, key_of, value_of
+from cryptocdc_adapters.kafka.offsets import Partition
+from cryptocdc_adapters.metrics.serving import Health
+from cryptocdc_analyzer.recent import Recent, RecentBars, RecentBooks, RecentForecasts
+from cryptocdc_analyzer.records import Books, Result, Trades, value_of
+from cryptocdc_analyzer.skills import Skills
 from cryptocdc_analyzer.stored import StoredRows
 from cryptocdc_analyzer.windows import Added, Series, Windows
-from cryptocdc_core.analytics import Analytics
-from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, BOOK_METRICS, VOLATILITY
+from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, BOOK_METRICS, FORECASTS, VOLATILITY
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.changes import Undecodable
-from cryptocdc_core.metrics import AnalyzerMetrics
+from cryptocdc_core.feed.analytics import Analytics
 from cryptocdc_core.names import Names
-from cryptocdc_core.times import now_ms
+from cryptocdc_core.program.metrics import AnalyzerMetrics
+from cryptocdc_core.rows.changes import Undecodable, record_key
+from cryptocdc_core.time.times import now_ms
 
 log = logging.getLogger(__name__)
 
@@ -76,15 +77,18 @@ class AnalyzerLoop:
         self._trades_topic = names.change_topic(RECENT_TRADES.table)
         self._books_topic = names.change_topic(ORDER_BOOK.table)
         self._compared = analytics.anomaly_lengths
+        self._predicted = analytics.forecast_lengths
         compared = [f"{ANOMALIES.table}/{text}" for text in self._compared]
+        windows = [*map("/".join, self._lengths), *compared, *(f"{FORECASTS.table}/{text}" for text in self._predicted)]
         self._computed = {
-            **({self._trades_topic: sorted([*map("/".join, self._lengths), *compared])} if self._lengths else {}),
+            **({self._trades_topic: sorted(windows)} if self._lengths else {}),
             **({self._books_topic: sorted([BOOK_METRICS.table, *compared])} if analytics.book_metrics else {}),
         }
         """By topic, what is computed of it."""
         self._stored = stored
         self._written = written
         self._metrics = metrics
+        self._skills = Skills(metrics.forecast_skill)
         self._health = health
         self._member = member
         self._wall_ms = wall_ms
@@ -93,7 +97,7 @@ class AnalyzerLoop:
         """Rows to write, each with the number of its partition."""
         self._windows: dict[Partition, Windows] = {}
         """Of the partitions of trades."""
-        self._recent: dict[Partition, Recent] = {}
+        self._recent: dict[Partition, list[Recent]] = {}
         self._next: dict[Partition, int] = {}
         """By partition, the offset after the last record that was read."""
         self._committed: dict[Partition, int] = {}
@@ -189,7 +193,12 @@ class AnalyzerLoop:
             self._metrics.deletes.inc()
         else:
             self._results.append((partition[1], result))
-            self._recent[partition].add(result.row)
+            self._give(partition, result)
+
+    def _give(self, partition: Partition, result: Result) -> None:
+        for recent in self._recent[partition]:
+            if result.table in [source.table for source in recent.sources]:
+                recent.add(result.table, result.row)
 
     def _wait_for_unknown(self) -> None:
         unknown = {p: self._next[p] for p, windows in self._windows.items() if windows.unknown()}
@@ -202,22 +211,22 @@ class AnalyzerLoop:
             return
         self._compare_at = time.monotonic() + COMPARE_EVERY_S
         wanted = self._wanted()
-        sources = {self._trades_topic: BARS.table, self._books_topic: BOOK_METRICS.table}
         ends = {}
         if wanted:
             self._producer.flush(FLUSH_S)
         try:
-            for topic, number in wanted:
-                at = TopicPartition(self._names.change_topic(sources[topic]), number)
-                ends[at.topic, number] = self._consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)[1]
+            for (_, number), recent in wanted:
+                for source in recent.sources:
+                    at = TopicPartition(self._names.change_topic(source.table), number)
+                    ends[at.topic, number] = self._consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)[1]
         except KafkaException as error:
             log.warning("Kafka: %s", error)
             return
         if wanted:
             self._wait(ends, lambda: self._read_recent(wanted))
 
-    def _wanted(self) -> list[Partition]:
-        return [partition for partition, recent in self._recent.items() if recent.wanted()]
+    def _wanted(self) -> list[tuple[Partition, Recent]]:
+        return [(at, recent) for at, found in self._recent.items() for recent in found if recent.wanted()]
 
     def _wait(self, offsets: dict[Partition, int], read: Callable[[], Iterator[None]]) -> None:
         self._waiting, self._waiting_since, self._read = offsets, time.monotonic(), read
@@ -253,10 +262,10 @@ class AnalyzerLoop:
                 yield from windows.resolve(symbol, self._stored.trades(spans), found)
                 self._count(found)
 
-    def _read_recent(self, partitions: Iterable[Partition]) -> Iterator[None]:
-        for partition in partitions:
-            if partition in self._recent:
-                yield from self._recent[partition].load(self._stored.windows)
+    def _read_recent(self, wanted: Iterable[tuple[Partition, Recent]]) -> Iterator[None]:
+        for partition, recent in wanted:
+            if recent in self._recent.get(partition, []):
+                yield from recent.load(self._stored.windows)
 
     def _go_on(self) -> None:
         self._waiting, self._reading = {}, None
@@ -273,12 +282,13 @@ class AnalyzerLoop:
             for taken in windows.take():
                 result = Result(*taken)
                 self._results.append((partition[1], result))
-                if result.table == BARS.table:
-                    self._recent[partition].add(result.row)
-        for (_, number), recent in self._recent.items():
-            # A window is compared once the next one begins, which no commit is the cause of.
-            now_us = self._wall_ms() * 1000
-            self._results += [(number, Result(ANOMALIES.table, row, now_us)) for row in recent.take()]
+                self._give(partition, result)
+        # A window is compared once the next one begins, which no commit is the cause of.
+        now_us = self._wall_ms() * 1000
+        for at, recents in self._recent.items():
+            made = [Result(recent.result.table, row, now_us) for recent in recents for row in recent.take()]
+            self._skills.show(at, (result.row for result in made if result.table == FORECASTS.table))
+            self._results += [(at[1], result) for result in made]
         for number, result in self._results:
             self._produce(number, result)
         self._results.clear()
@@ -295,11 +305,11 @@ class AnalyzerLoop:
                 self._failure = error
                 return
             self._metrics.rows.labels(result.table).inc()
-            if result.committed_us and result.table != ANOMALIES.table:
+            if result.committed_us and result.table not in (ANOMALIES.table, FORECASTS.table):
                 seconds = self._wall_ms() / 1000 - result.committed_us / 1e6
                 self._metrics.commit_seconds.observe(max(0.0, seconds))
 
-        topic, value, key = self._names.change_topic(result.table), value_of(result), key_of(result.row["symbol"])
+        topic, value, key = self._names.change_topic(result.table), value_of(result), record_key(result.row["symbol"])
         while True:
             try:
                 self._producer.produce(topic, value, key, partition, on_delivery=delivered)
@@ -317,9 +327,9 @@ class AnalyzerLoop:
             self._next[partition] = at.offset
             if at.topic == self._trades_topic:
                 self._windows[partition] = Windows(self._lengths, now_ms)
-                self._recent[partition] = RecentBars(self._compared, now_ms)
+                self._recent[partition] = [RecentBars(self._compared, now_ms), RecentForecasts(self._predicted, now_ms)]
             else:
-                self._recent[partition] = RecentBooks(self._compared, now_ms)
+                self._recent[partition] = [RecentBooks(self._compared, now_ms)]
         if self._waiting:
             consumer.pause(starts)
 
@@ -348,6 +358,7 @@ class AnalyzerLoop:
         """Called alone when another member already owns them: nothing may be committed."""
         waiting, self._reading = bool(self._waiting), None
         for at in partitions:
+            self._skills.forget((at.topic, at.partition))
             for kept in (self._windows, self._recent, self._next, self._committed, self._waiting):
                 kept.pop((at.topic, at.partition), None)
         consumer.incremental_unassign(partitions)

@@ -9,20 +9,20 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer
 
-from cryptocdc_adapters.kafka import client_config, group_config
-from cryptocdc_adapters.membership import Membership
-from cryptocdc_adapters.offsets import GroupOffsets
-from cryptocdc_adapters.serving import Health, serve_or_exit
+from cryptocdc_adapters.kafka.clients import client_config, group_config
+from cryptocdc_adapters.kafka.membership import Membership
+from cryptocdc_adapters.kafka.offsets import GroupOffsets
+from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
 from cryptocdc_analyzer.loop import AnalyzerLoop
 from cryptocdc_analyzer.stored import StoredRows
-from cryptocdc_core import feed as feeds
-from cryptocdc_core import logs
 from cryptocdc_core.catalogue import COMPUTED
-from cryptocdc_core.exits import Exit, refusing_bad_input, stop_event
-from cryptocdc_core.feed import CryptoFeed, FeedError
-from cryptocdc_core.metrics import AnalyzerMetrics
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, identity
-from cryptocdc_core.settings import CassandraSettings, KafkaSettings, ProgramSettings
+from cryptocdc_core.program import logs
+from cryptocdc_core.program.exits import Exit, refusing_bad_input, stop_event
+from cryptocdc_core.program.metrics import AnalyzerMetrics
+from cryptocdc_core.program.settings import CassandraSettings, KafkaSettings, ProgramSettings
 
 log = logging.getLogger("cryptocdc.analyzer")
 

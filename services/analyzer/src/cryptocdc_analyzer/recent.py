@@ -1,20 +1,21 @@
-"""What is compared of one partition: the bars of its trades, or its order books, with those before. Pure but for the
-stored rows that it is given."""
+"""What models are given of one partition: the windows of its trades, or of its order books, with those before. Pure but
+for the stored rows that it is given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol
 
-from cryptocdc_analyzer.anomalies import Facts, facts_of_bar, rows
+from cryptocdc_analyzer import anomalies, forecasts
+from cryptocdc_analyzer.anomalies import facts_of_bar
 from cryptocdc_analyzer.exact import EXACT, QUOTIENT, ZERO
-from cryptocdc_analyzer.history import History, Of, Past
+from cryptocdc_analyzer.history import Facts, History, Of, Past, Run
 from cryptocdc_analyzer.windows import LATENESS_MS
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS
-from cryptocdc_core.times import millis
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, version
+from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, BOOK_METRICS, FORECASTS, VOLATILITY
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS, version
+from cryptocdc_core.time.times import millis
 
 Read = Callable[[Stream, Past], Iterator[list[Any]]]
 """Yields the stored rows of a range, a page at a time."""
@@ -25,8 +26,13 @@ SEARCHED_MS = 86_400_000
 
 
 class Recent(Protocol):
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add a row of the table that is compared, as it is sent to Kafka."""
+    sources: tuple[Stream, ...]
+    """The tables whose rows it is given."""
+    result: Stream
+    """The table whose rows it makes."""
+
+    def add(self, table: str, row: Mapping[str, Any]) -> None:
+        """Add a row of one of the sources, as it is sent to Kafka."""
         ...
 
     def wanted(self) -> bool:
@@ -38,69 +44,118 @@ class Recent(Protocol):
         ...
 
     def take(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of `anomalies` that have changed."""
+        """Yield the rows of the result that have changed."""
         ...
 
 
 class _Compared:
-    stream: Stream
+    sources: tuple[Stream, ...]
+    result: Stream = ANOMALIES
+    reach = anomalies.REACH
 
     def __init__(self, lengths: Mapping[str, int], since_ms: int) -> None:
         """As History."""
         self._lengths = lengths
-        self._history = History(lengths, since_ms)
+        self._history = History(lengths, since_ms, self.reach)
 
     def wanted(self) -> bool:
         return bool(self._history.wanted())
 
     def load(self, read: Read) -> Iterator[None]:
         for past in self._history.wanted():
-            found: list[Any] = []
-            for page in read(self.stream, past):
-                found += page
-                yield
-            stored = self._facts(past, found)
-            unpreceded = self._history.unpreceded(past, stored)
-            self._history.load(past, stored)
+            found = yield from self._stored(read, past)
+            unpreceded = self._history.unpreceded(past, found)
+            self._history.load(past, found)
             if unpreceded:
-                yield from self._load_before(read, past)
+                # The row of the last window of the day before may be missing.
+                before = past._replace(start_ms=past.start_ms - SEARCHED_MS, end_ms=past.start_ms)
+                if earlier := (yield from self._stored(read, before)):
+                    last = max(earlier)
+                    self._history.put(past.symbol, past.interval, last, earlier[last])
 
-    def _load_before(self, read: Read, past: Past) -> Iterator[None]:
-        """Add the last stored window of the day before `past`: its row may be missing."""
-        before = past._replace(start_ms=past.start_ms - SEARCHED_MS, end_ms=past.start_ms)
-        found: list[Any] = []
-        for page in read(self.stream, before):
-            found += page
-            yield
-        if stored := self._facts(before, found):
-            last = max(stored)
-            self._history.put(past.symbol, past.interval, last, stored[last])
+    def _stored(self, read: Read, past: Past) -> Generator[None, None, dict[int, Facts]]:
+        """Read the windows of a range, and yield after each page."""
+        found: dict[str, list[Any]] = {}
+        for stream in self.sources:
+            found[stream.table] = []
+            for page in read(stream, past):
+                found[stream.table] += page
+                yield
+        return self._facts(past, *found.values())
 
     def take(self) -> Iterator[dict[str, Any]]:
         for run in self._history.take():
-            yield from rows((run.symbol, run.interval), run.length_ms, run.windows, run.wanted)
+            yield from self._rows(run)
 
-    def _facts(self, past: Past, stored: list[Any], /) -> dict[int, Facts]:
+    def _rows(self, run: Run) -> Iterator[dict[str, Any]]:
+        return anomalies.rows((run.symbol, run.interval), run.length_ms, run.windows, run.wanted)
+
+    def _facts(self, past: Past, /, *stored: list[Any]) -> dict[int, Facts]:
+        """Return what windows amount to, given the stored rows of each source."""
         raise NotImplementedError
 
 
 class RecentBars(_Compared):
-    stream = BARS
+    sources: tuple[Stream, ...] = (BARS,)
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, _table: str, row: Mapping[str, Any], /) -> None:
         if row["interval"] in self._lengths:
             opened, closed, volume = (Decimal(row[name]) for name in ("open", "close", "volume"))
             facts = facts_of_bar(opened, closed, volume, row["trade_count"], row["event_time"], row["received_at"])
             self._history.put(row["symbol"], row["interval"], row["open_time"], facts)
 
-    def _facts(self, _past: Past, stored: list[Any], /) -> dict[int, Facts]:
+    def _facts(self, _past: Past, /, *stored: list[Any]) -> dict[int, Facts]:
+        (bars,) = stored
         return {
             millis(row.open_time): facts_of_bar(
                 row.open, row.close, row.volume, row.trade_count, millis(row.event_time), millis(row.received_at)
             )
-            for row in stored
+            for row in bars
             if None not in row  # otherwise written by hand
         }
+
+
+class RecentForecasts(_Compared):
+    """A window is its bar and its volatility of the same trades."""
+
+    sources: tuple[Stream, ...] = (BARS, VOLATILITY)
+    result = FORECASTS
+    reach = forecasts.REACH
+
+    def __init__(self, lengths: Mapping[str, int], since_ms: int) -> None:
+        super().__init__(lengths, since_ms)
+        self._halves: dict[tuple[str, str, int], dict[str, Mapping[str, Any]]] = {}
+        """The rows of windows whose other row has not come: both are made of each trade at once."""
+
+    def add(self, table: str, row: Mapping[str, Any]) -> None:
+        if row["interval"] not in self._lengths:
+            return
+        key = row["symbol"], row["interval"], row["open_time"]
+        halves = self._halves.setdefault(key, {})
+        halves[table] = row
+        if len(halves) == len(self.sources):
+            facts = forecasts.facts_of_rows(halves[BARS.table], halves[VOLATILITY.table])
+            if facts is not None:
+                self._history.put(*key, facts)
+                del self._halves[key]
+
+    def _rows(self, run: Run) -> Iterator[dict[str, Any]]:
+        return forecasts.rows((run.symbol, run.interval), run.length_ms, run.windows, run.wanted, run.newest)
+
+    def _facts(self, _past: Past, /, *stored: list[Any]) -> dict[int, Facts]:
+        bars, others = stored
+        realized = {row.open_time: row for row in others}
+        return {
+            millis(row.open_time): forecasts.facts_of(
+                row.open, row.close, realized[row.open_time].realized, row.trade_count, millis(row.event_time),
+                millis(row.received_at),
+            )
+            for row in bars
+            # Otherwise written by hand.
+            if None not in row
+            and row.open_time in realized
+            and realized[row.open_time].trade_count == row.trade_count
+        }  # fmt: skip
 
 
 class Book(NamedTuple):
@@ -126,7 +181,7 @@ class RecentBooks(_Compared):
     """Order books of windows in memory are held until LATENESS_MS after the window's end. A later one makes its window
     be read again."""
 
-    stream = BOOK_METRICS
+    sources: tuple[Stream, ...] = (BOOK_METRICS,)
 
     def __init__(self, lengths: Mapping[str, int], since_ms: int) -> None:
         super().__init__(lengths, since_ms)
@@ -134,7 +189,7 @@ class RecentBooks(_Compared):
         self._windows: dict[Of, dict[int, _Window]] = {}
         self._left: dict[Of, int] = {}
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, _table: str, row: Mapping[str, Any], /) -> None:
         symbol, at = row["symbol"], row["bucket_time"]
         spread = None if row["spread"] is None else Decimal(row["spread"])
         book = Book(spread, row["event_time"], row["received_at"], row["version"])
@@ -155,10 +210,11 @@ class RecentBooks(_Compared):
             del windows[open_ms]
             self._left[of] = max(self._left.get(of, 0), open_ms + length)
 
-    def _facts(self, past: Past, stored: list[Any], /) -> dict[int, Facts]:
+    def _facts(self, past: Past, /, *stored: list[Any]) -> dict[int, Facts]:
+        (books,) = stored
         length, windows = self._lengths[past.interval], self._windows.get((past.symbol, past.interval), {})
         found: dict[int, _Window] = {}
-        for row in stored:
+        for row in books:
             if row.version is None or row.event_time is None or row.received_at is None:
                 continue  # written by hand
             at = millis(row.bucket_time)

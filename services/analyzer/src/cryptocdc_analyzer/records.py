@@ -5,13 +5,11 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-import msgspec
-
 from cryptocdc_analyzer.bars import Trade
 from cryptocdc_analyzer.books import metrics
 from cryptocdc_core.catalogue.computed import BOOK_METRICS
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.changes import META, Decoder, Undecodable
+from cryptocdc_core.rows.changes import Decoder, Undecodable, record_end, record_value
 
 
 class Result(NamedTuple):
@@ -65,14 +63,6 @@ class Books:
         return Result(BOOK_METRICS.table, metrics(change), change.committed_us, change.op)
 
 
-def key_of(symbol: str) -> bytes:
-    """Return a record's key, as the connector makes it."""
-    return msgspec.json.encode({"symbol": symbol})
-
-
 def value_of(result: Result) -> bytes:
-    """Return a record's value as the connector forms it."""
-    meta = {
-        META["op"]: result.op, META["lsn"]: None, META["committed_us"]: result.committed_us, META["deleted"]: "false",
-    }  # fmt: skip
-    return msgspec.json.encode({**result.row, **meta})
+    """Return the value of a computed row's record."""
+    return record_value(result.row, record_end(result.op, result.committed_us))

@@ -8,17 +8,19 @@ from typing import Any
 
 from cassandra import ConsistencyLevel
 from cassandra.cluster import Cluster, Session
+from cassandra.query import SimpleStatement
 
-from cryptocdc_adapters.cassandra import connect
+from cryptocdc_adapters.cassandra.sessions import connect
 from cryptocdc_analyzer.bars import Trade
+from cryptocdc_analyzer.books import StoredBook
 from cryptocdc_analyzer.history import Past
 from cryptocdc_analyzer.windows import Span
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS
-from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS, VOLATILITY
+from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.names import quoted
-from cryptocdc_core.settings import CassandraSettings
-from cryptocdc_core.times import millis
+from cryptocdc_core.program.settings import CassandraSettings
+from cryptocdc_core.time.times import millis
 
 IN_FLIGHT = 8
 PAGE_ROWS = 2_000
@@ -27,9 +29,14 @@ Range = tuple[tuple[str, ...], int, int]
 
 COLUMNS = {
     RECENT_TRADES: ("trade_time", "trade_id", "price", "quantity", "buyer_is_maker", "received_at"),
+    ORDER_BOOK: (
+        "bucket_time", "bid_prices", "bid_quantities", "ask_prices", "ask_quantities", "event_time", "received_at",
+        "version",
+    ),
     BARS: ("open_time", "open", "close", "volume", "trade_count", "event_time", "received_at"),
+    VOLATILITY: ("open_time", "realized", "trade_count"),
     BOOK_METRICS: ("bucket_time", "spread", "event_time", "received_at", "version"),
-}
+}  # fmt: skip
 """What is read of each table."""
 
 
@@ -50,8 +57,27 @@ class StoredRows:
         for (symbol,), rows in self._read(RECENT_TRADES, ranges):
             yield _trades(symbol, rows)
 
+    def books(self, spans: Iterable[Span]) -> Iterator[list[StoredBook]]:
+        """Yield the stored order books of time ranges, a page at a time. Raises the driver's exceptions."""
+        ranges = (((span.symbol,), span.start_ms, span.end_ms) for span in spans)
+        for (symbol,), rows in self._read(ORDER_BOOK, ranges):
+            yield _books(symbol, rows)
+
+    def partitions(self, stream: Stream) -> Iterator[tuple[str, int]]:
+        """Yield the symbol and the start of the bucket, in milliseconds, of each of Cassandra's partitions of
+        RECENT_TRADES or ORDER_BOOK. Raises the driver's exceptions."""
+        session = self._session or self._connect()
+        query = SimpleStatement(
+            f"SELECT DISTINCT symbol, {quoted(stream.bucket_column)}"  # noqa: S608
+            f" FROM {quoted(self._keyspace)}.{quoted(stream.table)}",
+            consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+            fetch_size=PAGE_ROWS,
+        )
+        for symbol, bucket in session.execute(query):
+            yield symbol, millis(bucket)
+
     def windows(self, stream: Stream, past: Past) -> Iterator[list[Any]]:
-        """Yield the rows of BARS or BOOK_METRICS in a range of windows, a page at a time. Raises the driver's
+        """Yield the rows of a computed table in a range of windows, a page at a time. Raises the driver's
         exceptions."""
         prefix = (past.symbol, past.interval)[: len(stream.partition)]
         for _, rows in self._read(stream, [(prefix, past.start_ms, past.end_ms)]):
@@ -126,4 +152,15 @@ def _trades(symbol: str, rows: Iterable[Any]) -> list[Trade]:
         )
         for row in rows
         if row.price is not None and row.quantity is not None  # otherwise written by hand
+    ]  # fmt: skip
+
+
+def _books(symbol: str, rows: Iterable[Any]) -> list[StoredBook]:
+    return [
+        StoredBook(
+            symbol, millis(row.bucket_time), row.bid_prices, row.bid_quantities, row.ask_prices, row.ask_quantities,
+            millis(row.event_time), millis(row.received_at), row.version,
+        )
+        for row in rows
+        if None not in row  # otherwise written by hand
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 from cryptocdc_analyzer.bars import Bar, Trade
 from cryptocdc_analyzer.exact import QUOTIENT, ZERO, text
 from cryptocdc_core.catalogue.computed import PARTS
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.versions import version
 
 LOG = Context(prec=50, rounding=ROUND_HALF_EVEN)
 FOUR_LN_2 = LOG.multiply(4, LOG.ln(Decimal(2)))
@@ -35,6 +35,14 @@ class Volatility:
             self._parts[part].add(trade)
         else:
             self._parts[part] = Bar(trade)
+
+    def merge(self, other: Volatility) -> None:
+        """As Bar.merge."""
+        for part, bar in other._parts.items():
+            if part in self._parts:
+                self._parts[part].merge(bar)
+            else:
+                self._parts[part] = bar
 
     @property
     def committed_us(self) -> int:

@@ -17,7 +17,7 @@ from cryptocdc_analyzer.exact import accepted
 from cryptocdc_analyzer.known import KnownTrades
 from cryptocdc_analyzer.volatility import Volatility
 from cryptocdc_core.catalogue.computed import VOLATILITY
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS
 
 LATENESS_MS = 30_000
 """How late a trade may come and still find its window in memory. A later one corrects it as well, but slower."""
@@ -92,7 +92,7 @@ class Windows:
 
     def add(self, trade: Trade, found: Added) -> None:
         """Add a trade to its windows."""
-        if not _summable(trade):
+        if not summable(trade):
             found.refused += 1
             return
         self._newest[trade.symbol] = max(self._newest.get(trade.symbol, 0), trade.at_ms)
@@ -133,7 +133,7 @@ class Windows:
         for page in pages:
             for trade in page:
                 unstored.pop((trade.at_ms, trade.id), None)
-                if _summable(trade):
+                if summable(trade):
                     self._add_to(made, counts, trade)
                 else:
                     found.refused += 1
@@ -175,7 +175,7 @@ class Windows:
     def _put(self, bars: dict[Key, Content], key: Key, trade: Trade) -> None:
         bar = bars.get(key)
         if bar is None:
-            bars[key] = _content(trade, key, self._lengths[key.series])
+            bars[key] = content_of(trade, key, self._lengths[key.series])
         else:
             bar.add(trade)
 
@@ -212,11 +212,12 @@ class Windows:
         return key.open_ms + self._lengths[key.series]
 
 
-def _summable(trade: Trade) -> bool:
+def summable(trade: Trade) -> bool:
+    """Return whether a trade's numbers can be summed exactly."""
     return accepted(trade.price) and accepted(trade.quantity)
 
 
-def _content(trade: Trade, key: Key, length_ms: int) -> Content:
+def content_of(trade: Trade, key: Key, length_ms: int) -> Bar | Volatility:
     """Return what a window with one trade amounts to."""
     if key.series.table == VOLATILITY.table:
         return Volatility(trade, key.open_ms, length_ms)

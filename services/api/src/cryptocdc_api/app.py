@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from cryptocdc_adapters.readings import Readings
+from cryptocdc_adapters.metrics.readings import Readings
 from cryptocdc_api.context import Context
 from cryptocdc_api.live.subscriptions import Subscriptions
 from cryptocdc_api.refusals import Refused, Unavailable, choices, error, of_validation
@@ -23,7 +23,7 @@ from cryptocdc_api.routes import about, analysis, figures, live, streams, trace
 from cryptocdc_api.routes.reference import page
 from cryptocdc_api.routes.responses import json_response
 from cryptocdc_api.routes.site import serve_page
-from cryptocdc_core.settings import ApiSettings
+from cryptocdc_core.program.settings import ApiSettings
 
 RETRY_S = "1"
 Running = Callable[[], AbstractAsyncContextManager[None]]

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_api.live.changes import Changes
 from cryptocdc_api.live.subscriptions import Row, Subscriptions
 from cryptocdc_api.reading.reader import Reader
 from cryptocdc_api.reading.shared import Shared
-from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.program.metrics import ApiMetrics
 
 TURN_S = 1.0
 STOP_LIMIT_S = 5.0

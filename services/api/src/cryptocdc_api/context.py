@@ -13,9 +13,9 @@ from cryptocdc_api.refusals import Refused, choices
 from cryptocdc_api.shapes import Json, shaper
 from cryptocdc_core.catalogue import NEWEST, Derived
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, CRYPTO_24H_STATS
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.names import Source
+from cryptocdc_core.program.metrics import ApiMetrics
 
 SHAPES = {BEST_QUOTES.table: quotes.shape}
 """For tables whose rows have computed figures in addition to their columns."""
@@ -101,6 +101,16 @@ class Context:
     def anomaly_length(self, requested: str | None) -> str:
         """Return the requested length, by default the first. Raises Refused for one that the feed does not compute."""
         return _one_of(self.anomaly_lengths, requested, "the feed computes no anomalies")
+
+    @property
+    def forecast_lengths(self) -> list[str]:
+        """The lengths of the windows that the feed predicts."""
+        analytics = self.feed.spec.analytics
+        return [] if analytics is None else list(analytics.forecast_lengths)
+
+    def forecast_length(self, requested: str | None) -> str:
+        """Return the requested length, by default the first. Raises Refused for one that the feed does not compute."""
+        return _one_of(self.forecast_lengths, requested, "the feed computes no forecasts")
 
     def volatility_length(self, requested: str | None) -> str:
         """Return the requested length, by default the first. Raises Refused for one that the feed does not compute."""

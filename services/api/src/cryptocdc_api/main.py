@@ -9,9 +9,9 @@ from importlib.metadata import version
 
 import uvicorn
 
-from cryptocdc_adapters.readings import Readings
-from cryptocdc_adapters.records import Records
-from cryptocdc_adapters.serving import Health, serve_or_exit
+from cryptocdc_adapters.kafka.records import Records
+from cryptocdc_adapters.metrics.readings import Readings
+from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
 from cryptocdc_api.app import build_app
 from cryptocdc_api.background import Background
 from cryptocdc_api.context import Context
@@ -20,16 +20,16 @@ from cryptocdc_api.live.subscriptions import Subscriptions
 from cryptocdc_api.reading.reader import Reader
 from cryptocdc_api.reading.shared import Shared
 from cryptocdc_api.reading.tables import BOOK_SUMS, HEATMAP_TABLE, TABLES
-from cryptocdc_core import feed as feeds
-from cryptocdc_core import logs
 from cryptocdc_core.catalogue import HEATMAP, NEWEST
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
-from cryptocdc_core.exits import Exit, fail, refusing_bad_input
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.names import Names, identity
-from cryptocdc_core.plan import streams_of
-from cryptocdc_core.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings
+from cryptocdc_core.planning.plan import streams_of
+from cryptocdc_core.program import logs
+from cryptocdc_core.program.exits import Exit, fail, refusing_bad_input
+from cryptocdc_core.program.metrics import ApiMetrics
+from cryptocdc_core.program.settings import ApiSettings, CassandraSettings, KafkaSettings, ProgramSettings
 
 HEALTHY_FOR_S = 120
 """Longer than it takes to find that none of several Cassandra nodes answers: ten seconds each."""

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cryptocdc_core.feed_problems import PATTERNS
+from cryptocdc_core.feed.problems import PATTERNS
 
 SHOWN = 60
 NAMED = 20

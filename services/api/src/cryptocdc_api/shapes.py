@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from cryptocdc_core.catalogue import Column, Type
-from cryptocdc_core.times import iso, millis
+from cryptocdc_core.time.times import iso, millis
 
 Json = dict[str, Any]
 

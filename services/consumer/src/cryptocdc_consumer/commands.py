@@ -14,12 +14,12 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
 
-from cryptocdc_adapters.identities import source_in_use
+from cryptocdc_adapters.postgres.identities import source_in_use
 from cryptocdc_consumer.pending import PendingDeadLetter, ReplayError, pending, replay
-from cryptocdc_core import feed as feeds
-from cryptocdc_core.exits import Exit, fail
+from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.names import SUFFIXES, Names, identity
-from cryptocdc_core.settings import KafkaSettings, PostgresSettings, SettingsError
+from cryptocdc_core.program.exits import Exit, fail
+from cryptocdc_core.program.settings import KafkaSettings, PostgresSettings, SettingsError
 
 SHOWN_BYTES = 60
 

@@ -12,9 +12,9 @@ from cassandra import DriverException
 from cassandra.cluster import Cluster, NoHostAvailable, Session
 from cassandra.connection import ConnectionException
 
-from cryptocdc_adapters import cassandra
+from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_consumer.intake import Batch
-from cryptocdc_core.settings import CassandraSettings
+from cryptocdc_core.program.settings import CassandraSettings
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from cryptocdc_core.catalogue import Type
-from cryptocdc_core.changes import UNAVAILABLE
+from cryptocdc_core.rows.changes import UNAVAILABLE
 
 NULL = b"\xff\xff\xff\xff"
 UNSET = b"\xff\xff\xff\xfe"

@@ -9,10 +9,10 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.kafka.clients import client_config
 from cryptocdc_consumer.intake import DeadLetter
-from cryptocdc_core.metrics import ConsumerMetrics
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.metrics import ConsumerMetrics
+from cryptocdc_core.program.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 

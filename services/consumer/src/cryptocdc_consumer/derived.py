@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Protocol
 
 from cryptocdc_consumer.encode import DerivedEncoder, Key, Prepare
 from cryptocdc_core.catalogue import HEATMAP, NEWEST, SHARD, Bucket, Derived
-from cryptocdc_core.changes import UNAVAILABLE
-from cryptocdc_core.heatmap import SLOT_MS, bins
-from cryptocdc_core.versions import LAST_OF_A_MILLISECOND, deletion_version, version
+from cryptocdc_core.rows.changes import UNAVAILABLE
+from cryptocdc_core.rows.heatmap import SLOT_MS, bins
+from cryptocdc_core.rows.versions import LAST_OF_A_MILLISECOND, deletion_version, version
 
 
 class DerivedRow(NamedTuple):

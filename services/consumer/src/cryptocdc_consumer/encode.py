@@ -8,13 +8,13 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from cryptocdc_adapters.cassandra import statement_head
+from cryptocdc_adapters.cassandra.sessions import statement_head
 from cryptocdc_consumer.cql import ENCODERS, FORMATS, NULL, UNSET, audit, bigint, routing_key
 from cryptocdc_core.catalogue import Bucket, Column, Derived, Stream, Type
-from cryptocdc_core.changes import UNAVAILABLE
-from cryptocdc_core.ddl import AUDIT_COLUMN
 from cryptocdc_core.names import quoted
-from cryptocdc_core.versions import deletion_version
+from cryptocdc_core.rows.changes import UNAVAILABLE
+from cryptocdc_core.rows.versions import deletion_version
+from cryptocdc_core.storage.ddl import AUDIT_COLUMN
 
 Prepare = Callable[[str], bytes]
 """Prepares a statement and returns its id."""

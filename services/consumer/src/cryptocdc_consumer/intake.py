@@ -13,9 +13,9 @@ from cryptocdc_consumer.derived import MAKERS, DerivedTable
 from cryptocdc_consumer.encode import Key, Prepare, StreamEncoder
 from cryptocdc_consumer.transform import Transform, TransformFailed
 from cryptocdc_core.catalogue import DERIVED, Stream
-from cryptocdc_core.changes import Change, Decoder, Undecodable
-from cryptocdc_core.metrics import ConsumerMetrics
 from cryptocdc_core.names import Names
+from cryptocdc_core.program.metrics import ConsumerMetrics
+from cryptocdc_core.rows.changes import Change, Decoder, Undecodable
 
 BATCH_ROWS = 300
 BATCH_BYTES = 128 * 1024

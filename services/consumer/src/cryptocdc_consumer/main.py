@@ -11,24 +11,24 @@ from typing import Any
 from cassandra import InvalidRequest
 from confluent_kafka import Consumer, Producer
 
-from cryptocdc_adapters import cassandra
-from cryptocdc_adapters.kafka import group_config
-from cryptocdc_adapters.membership import Membership
-from cryptocdc_adapters.serving import Health, serve_or_exit
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.kafka.clients import group_config
+from cryptocdc_adapters.kafka.membership import Membership
+from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
 from cryptocdc_consumer import transform
 from cryptocdc_consumer.connection import Connection
 from cryptocdc_consumer.dead_letters import DeadLetters, producer_config
 from cryptocdc_consumer.intake import Intake
 from cryptocdc_consumer.sink import Sink
 from cryptocdc_consumer.write_loop import WriteLoop
-from cryptocdc_core import feed as feeds
-from cryptocdc_core import logs
-from cryptocdc_core.exits import Exit, refusing_bad_input, stop_event
-from cryptocdc_core.feed import CryptoFeed, retention_s
-from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed, retention_s
 from cryptocdc_core.names import Names, identity
-from cryptocdc_core.plan import written_to
-from cryptocdc_core.settings import CassandraSettings, ConsumerSettings, KafkaSettings, ProgramSettings
+from cryptocdc_core.planning.plan import written_to
+from cryptocdc_core.program import logs
+from cryptocdc_core.program.exits import Exit, refusing_bad_input, stop_event
+from cryptocdc_core.program.metrics import ConsumerMetrics
+from cryptocdc_core.program.settings import CassandraSettings, ConsumerSettings, KafkaSettings, ProgramSettings
 
 log = logging.getLogger("cryptocdc.consumer")
 

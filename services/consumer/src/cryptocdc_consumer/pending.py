@@ -9,11 +9,11 @@ from typing import Any
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
-from cryptocdc_adapters.topics import read_to_ends, uncommitted
+from cryptocdc_adapters.kafka.clients import TIMEOUT_S, client_config
+from cryptocdc_adapters.kafka.topics import read_to_ends, uncommitted
 from cryptocdc_consumer.dead_letters import producer_config
 from cryptocdc_core.names import Names
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.settings import KafkaSettings
 
 
 class ReplayError(RuntimeError):

@@ -21,8 +21,8 @@ from cassandra import InvalidRequest
 from cassandra.protocol import ProtocolException, SyntaxException
 
 from cryptocdc_consumer.intake import Batch, Entry
-from cryptocdc_core.backoff import Backoff
-from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.program.backoff import Backoff
+from cryptocdc_core.program.metrics import ConsumerMetrics
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ import importlib
 from collections.abc import Callable
 
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.changes import Change
-from cryptocdc_core.exits import BadInput
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.settings import ConsumerSettings
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.program.exits import BadInput
+from cryptocdc_core.program.settings import ConsumerSettings
+from cryptocdc_core.rows.changes import Change
 
 Transform = Callable[[Stream, Change], Change | None]
 """Returns the change to write, altered or not, or None to drop it; a dropped change is counted and its offset

@@ -16,12 +16,13 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from cryptocdc_adapters.offsets import lag
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.kafka.offsets import lag
+from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_consumer.dead_letters import DeadLetters
-from cryptocdc_consumer.intake import OLDER, Batch, Chunk, DeadLetter, Intake
+from cryptocdc_consumer.intake import Batch, Chunk, Intake
+from cryptocdc_consumer.outcomes import settle
 from cryptocdc_consumer.sink import Sink
-from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.program.metrics import ConsumerMetrics
 
 log = logging.getLogger(__name__)
 
@@ -183,14 +184,7 @@ class WriteLoop:
         self._metrics.paused.set(paused)
 
     def _settle(self) -> None:
-        settled = self._sink.settle()
-        for batch in settled.acknowledged:
-            batch.chunk.pending -= 1
-            observe(self._metrics, batch)
-        for batch, (_, record, _), words in settled.refused:
-            self._dead_letters.send(DeadLetter(record, "refused", words, batch.chunk))
-        for letter in self._dead_letters.settle():
-            letter.chunk.pending -= 1
+        settle(self._sink, self._dead_letters, self._metrics)
         self._metrics.in_flight.set(self._sink.unsettled)
         while self._chunks and self._chunks[0].pending == 0:
             self._done |= {p: at for p, at in self._chunks.popleft().offsets.items() if p in self._owned}
@@ -275,20 +269,3 @@ class WriteLoop:
                     self._metrics.lag.labels(topic, partition).set(lag(span, done))
         except KafkaException as error:
             log.warning("Kafka: %s", error)
-
-
-def observe(metrics: ConsumerMetrics, batch: Batch) -> None:
-    """Count the rows of an acknowledged batch, and their latency."""
-    entries = len(batch.entries)
-    metrics.rows.labels(batch.table).inc(entries - batch.removals)
-    if batch.event is None:
-        return
-    if batch.deletes:
-        metrics.deletes.labels(batch.table).inc(batch.deletes)
-    # The first and the last row represent the batch: exact for small batches, cheap for large ones.
-    for _, _, change in batch.entries[:: max(1, entries - 1)]:
-        if change is OLDER or change.op == "d":
-            continue
-        event_s, committed_s = batch.event(change) / 1000, change.committed_us / 1_000_000
-        metrics.event_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - event_s))
-        metrics.commit_seconds.labels(batch.table).observe(max(0.0, batch.acknowledged_at - committed_s))

@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Control, Event, Venue
 from cryptocdc_producer.storage.store import Stored

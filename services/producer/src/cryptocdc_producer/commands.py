@@ -18,18 +18,19 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from cryptocdc_adapters import postgres
-from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused, Rest
-from cryptocdc_adapters.identities import source_in_use
-from cryptocdc_core import feed as feeds
-from cryptocdc_core import symbols, times
-from cryptocdc_core.exits import BadInput, Exit
-from cryptocdc_core.feed import CryptoFeed, FeedError
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_adapters.exchange.rest import ExchangeError, ExchangeRefused, Rest
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.postgres.identities import source_in_use
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed import symbols
+from cryptocdc_core.feed.model import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, Source, identity
-from cryptocdc_core.plan import streams_of
-from cryptocdc_core.rows import KlinesRow, Row
-from cryptocdc_core.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
+from cryptocdc_core.planning.plan import streams_of
+from cryptocdc_core.program.exits import BadInput, Exit
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.program.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
+from cryptocdc_core.rows.typed import KlinesRow, Row
+from cryptocdc_core.time import times
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.registry import simulated, venue_of
 from cryptocdc_producer.rest.history import Fetched, History

@@ -7,13 +7,13 @@ import logging
 import sys
 from importlib.metadata import version
 
-from cryptocdc_adapters.serving import Health, serve_or_exit
-from cryptocdc_core import feed as feeds
-from cryptocdc_core import logs
-from cryptocdc_core.exits import BadInput, Exit, refusing_bad_input, stop_event
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.settings import ProgramSettings
+from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.program import logs
+from cryptocdc_core.program.exits import BadInput, Exit, refusing_bad_input, stop_event
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.program.settings import ProgramSettings
 from cryptocdc_producer.producer import Producer
 
 log = logging.getLogger("cryptocdc_producer")

@@ -12,21 +12,23 @@ from functools import partial
 
 import msgspec
 
-from cryptocdc_adapters import postgres
-from cryptocdc_adapters.exchange import Rest
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.exchange.rest import Rest
+from cryptocdc_adapters.metrics.serving import Health
+from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.names import Names, identity
-from cryptocdc_core.plan import streams_of
-from cryptocdc_core.rows import Row
-from cryptocdc_core.settings import KafkaSettings, PostgresSettings, ProgramSettings
-from cryptocdc_exchanges.port import Channel
-from cryptocdc_exchanges.registry import always_listed, venue_of
+from cryptocdc_core.planning.plan import streams_of
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.program.settings import ArchiveSettings, KafkaSettings, PostgresSettings, ProgramSettings
+from cryptocdc_core.rows.typed import Row
+from cryptocdc_exchanges.port import Channel, Venue
+from cryptocdc_exchanges.registry import always_listed, at_archive, venue_of
+from cryptocdc_producer.archive.healing import Healing
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.connections.fleet import Fleet
 from cryptocdc_producer.rest.backfill import Backfill
+from cryptocdc_producer.rest.past import PastTrades
 from cryptocdc_producer.rest.polling import Polling
 from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.rest.snapshots import Snapshots
@@ -72,12 +74,15 @@ class Producer:
         outlets = Outlets(
             self._intake, metrics, lambda gap: self._backfill.add([gap]), self._snapshots.want, self._rejects.refuse
         )  # fmt: skip
-        self._handlers = Handlers(feed, venue, outlets)
-        self._backfill = Backfill(self._handlers.by_table, self._requests, self._intake, metrics)
+        has_past = settings.source != "capture"
+        self._handlers = Handlers(feed, venue, outlets, has_past)
+        store = Store(names, feed, venue, connect)
+        self._healing = _healing(feed, venue, settings, store, self._intake)
+        self._backfill = Backfill(self._handlers.by_table, self._requests, self._intake, metrics, self._healing)
         self._capture = Capture(feed, venue, self._handlers, metrics, self._rejects.refuse)
         self._fleet = Fleet(venue, self._capture.receive, self._intake.room, metrics, self._outage)
-        store = Store(names, feed, venue, connect)
-        self._roster = Roster(feed, venue, store, self._capture, self._fleet, self._backfill)
+        past = PastTrades(feed, venue, self._requests, has_past)
+        self._roster = Roster(feed, venue, store, self._capture, self._fleet, self._backfill, past)
         listed = always_listed(feed, settings.source)
         self._watch = MarketWatch(
             self._requests, self._capture, self._handlers.trades, self._roster, metrics, listed
@@ -107,6 +112,7 @@ class Producer:
             self._watch.run(),
             watch_streams(self._capture, self._roster),
             *self._polling.tasks(),
+            *([] if self._healing is None else [self._healing.run()]),
         ]
         tasks = [asyncio.ensure_future(task) for task in work]
         ended = asyncio.ensure_future(ending.wait())
@@ -142,6 +148,8 @@ class Producer:
         for task in tasks:
             task.cancel()
         self._requests.close()
+        if self._healing is not None:
+            self._healing.close()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
         self._capture.finish()
@@ -164,3 +172,14 @@ class Producer:
     def _outage(self, channels: Iterable[Channel], seconds: float) -> None:
         for table in {table for channel in channels for table in channel.tables} & self._at_risk:
             self._metrics.outage_seconds.labels(table).inc(seconds)
+
+
+def _healing(feed: CryptoFeed, venue: Venue, settings: ProgramSettings, store: Store, intake: Intake) -> Healing | None:
+    """Return what fills gaps from the venue's archive; None if it has none, or trades can be requested by id."""
+    trades = feed.spec.streams.recent_trades
+    if not venue.fills_from_archive(feed.spec.streams) or settings.source == "capture":
+        return None
+    assert venue.archive is not None
+    assert trades is not None
+    base = at_archive(feed, settings.source, settings.rest_url).hosts.archive
+    return Healing(venue.archive, base, trades.kind, store, intake, ArchiveSettings.from_env().retry_s)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from cryptocdc_simulator.archive.endpoint import ArchiveEndpoint
 from cryptocdc_simulator.capture import Capture, CaptureStreams
 from cryptocdc_simulator.connections import Connections
 from cryptocdc_simulator.control import Control
@@ -63,12 +64,19 @@ class Exchange:
         self.connections = Connections(dialect, faults, settings.connection_life_s, settings.shutdown_grace_s)
         self.rest = RestEndpoint(dialect, faults)
         self.control = Control(dialect, self.connections, faults, replay)
+        self.archive = (
+            None
+            if dialect.archive is None or dialect.market is None
+            else ArchiveEndpoint(dialect.archive, dialect.market, faults)
+        )
 
     def routes(self) -> list[BaseRoute]:
         base = self.dialect.base
+        archive = [] if self.archive is None else [Route(base + self.archive.path, self.archive.__call__)]
         return [
             Route(f"{base}/simulator/state", self.control.state, methods=["GET"]),
             Route(f"{base}/simulator/faults/{{fault}}", self.control.fault, methods=["POST"]),
+            *archive,
             *(Route(base + path, self.rest.__call__, methods=["GET"]) for path in self.dialect.rest_paths),
             *(
                 WebSocketRoute(base + path, StreamEndpoint(self.connections, session).__call__)
@@ -115,6 +123,9 @@ def build_app(settings: Settings, clock: Clock = wall_clock) -> Starlette:
         pump = asyncio.create_task(_pump([exchange.connections for exchange in served]))
         yield
         pump.cancel()
+        for exchange in served:
+            if exchange.archive is not None:
+                exchange.archive.close()
 
     return Starlette(
         routes=[

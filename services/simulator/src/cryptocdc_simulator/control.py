@@ -28,7 +28,7 @@ base path:
 | list | base, quote, unseen=0, and the venue's own parameters | a new symbol starts to trade, with ids from 0; the first `unseen` aggregate trades are in no stream, but in REST |
 | crash | symbol, percent, seconds | the price falls by `percent` within `seconds`, starting at `begins` (at most 5 s ahead) |
 | skew | ms | event times and serverTime are off by this much; trade times are not |
-| clear | – | ends refuse, page, maintenance, silence, duplicate, reorder, skew, unsettled and pending malformed responses, and resets used weight and bans |
+| clear | – | ends refuse, page, maintenance, silence, duplicate, reorder, skew, unsettled, pending malformed responses and faults of the archive, and resets used weight and bans |
 
 Faults of a single venue are in its dialect (`Dialect.faults`).
 

@@ -44,6 +44,7 @@ class Faults:
     malformed: dict[str, str] = field(default_factory=dict)  # by REST endpoint, the kind of its next response
     short_pages: dict[str, int] = field(default_factory=dict)  # by REST endpoint, the length of its next page
     unsettled_ms: dict[str, int] = field(default_factory=dict)  # by symbol, how long REST lacks a kline's last trades
+    archive: dict[str, dict[str, Span]] = field(default_factory=dict)  # by file and kind, the rows: see archive/faults
     cut_klines: dict[tuple[str, str, int], int] = field(default_factory=dict)  # close times of klines cut short
     duplicates: int = 0  # frames still to be sent twice
     reorders: int = 0  # frames still to be sent after the next one of their stream
@@ -119,6 +120,7 @@ class Faults:
         self.malformed.clear()
         self.short_pages.clear()
         self.unsettled_ms.clear()
+        self.archive.clear()
 
     def state(self) -> dict[str, Any]:
         return {

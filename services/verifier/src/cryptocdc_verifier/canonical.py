@@ -10,12 +10,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b
 
+from cryptocdc_adapters.cassandra.raw_rows import decimal_text
 from cryptocdc_core.catalogue import Column, Stream, Type
 from cryptocdc_core.names import quoted
-from cryptocdc_core.times import iso
+from cryptocdc_core.time.times import iso
 
 Key = tuple[bytes, ...]
 """A row's key as in its line."""
@@ -96,29 +96,12 @@ def _integer(raw: bytes) -> str:
     return str(_INTEGER(raw)[0])
 
 
-@lru_cache(1 << 16)
-def _decimal(raw: bytes) -> str:
-    """Convert a CQL decimal: four bytes of scale, then the unscaled number, big-endian.
-
-    Cached, since most of the time is spent here and prices repeat.
-    """
-    scale = _LENGTH(raw)[0]
-    digits = str(int.from_bytes(raw[4:], "big", signed=True))
-    if scale <= 0:
-        return digits if scale == 0 or digits == "0" else digits + "0" * -scale
-    if len(digits) > scale and digits[0] != "-":
-        return f"{digits[:-scale]}.{digits[-scale:]}"
-    sign, digits = ("-", digits[1:]) if digits[0] == "-" else ("", digits)
-    digits = digits.zfill(scale + 1)
-    return f"{sign}{digits[:-scale]}.{digits[-scale:]}"
-
-
 def _decimals(raw: bytes) -> str:
     """Convert a CQL frozen list: a count, then each element with its length."""
     parts, at = [], 4
     for _ in range(_LENGTH(raw)[0]):
         end = at + 4 + _LENGTH(raw, at)[0]
-        parts.append(_decimal(raw[at + 4 : end]) if end >= at + 4 else "NULL")
+        parts.append(decimal_text(raw[at + 4 : end]) if end >= at + 4 else "NULL")
         at = max(end, at + 4)
     return "{" + ",".join(parts) + "}"
 
@@ -139,7 +122,7 @@ def _boolean(raw: bytes) -> str:
 
 _CONVERTERS: dict[Type, Convert] = {
     Type.TEXT: _text, Type.BIGINT: _bigint, Type.INTEGER: _integer, Type.TIMESTAMP: _bigint,
-    Type.BOOLEAN: _boolean, Type.DECIMAL: _decimal, Type.DECIMALS: _decimals,
+    Type.BOOLEAN: _boolean, Type.DECIMAL: decimal_text, Type.DECIMALS: _decimals,
 }  # fmt: skip
 
 

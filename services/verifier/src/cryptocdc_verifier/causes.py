@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from cryptocdc_core.times import iso
+from cryptocdc_core.rows.versions import deletion_version
+from cryptocdc_core.time.times import iso
 from cryptocdc_verifier.compare import Kind
 from cryptocdc_verifier.dead_letters import DeadLetter
 from cryptocdc_verifier.trace import Sent
+
+
+class Cause(NamedTuple):
+    """A likely cause: its name, which metrics and reports count, and a sentence about this key.
+
+    `wins_us` is the write time in microseconds of what is known to win over PostgreSQL's row in Cassandra.
+    """
+
+    name: str
+    text: str
+    wins_us: int | None = None
 
 
 @dataclass(frozen=True)
@@ -32,9 +45,10 @@ class Evidence:
     complete: bool
 
 
-def likely_cause(seen: Evidence) -> str:
+def likely_cause(seen: Evidence) -> Cause:
     if seen.letters:
-        return f"its change is a dead letter: {seen.letters[0].reason or 'without a reason'}; replay it"
+        reason = seen.letters[0].reason or "without a reason"
+        return Cause("dead_letter", f"its change is a dead letter: {reason}; replay it")
     return {"missing": _missing, "extra": _extra, "different": _different}[seen.kind](seen)
 
 
@@ -49,57 +63,86 @@ def computed_cause(kind: Kind) -> str:
     }[kind]
 
 
-def _missing(seen: Evidence) -> str:
+def _missing(seen: Evidence) -> Cause:
     deletes = [at for at, change in enumerate(seen.sent) if change.op == "d"]
-    if deletes and deletes[-1] < len(seen.sent) - 1:
-        return (
-            "the key was deleted in PostgreSQL and inserted again, which is not supported: in Cassandra the delete"
-            f" of {iso(seen.sent[deletes[-1]].committed_us // 1000)} still wins over the new row"
-        )
     if deletes:
-        return "its last change in Kafka is its delete: the row's insert after that never passed the slot"
+        deleted_us = max(seen.sent[at].committed_us for at in deletes)
+        wins_us = deletion_version(deleted_us)
+        if deletes[-1] < len(seen.sent) - 1:
+            return Cause(
+                "delete_wins",
+                "the key was deleted in PostgreSQL and inserted again: in Cassandra the delete of"
+                f" {iso(deleted_us // 1000)} still wins over the new row",
+                wins_us,
+            )
+        return Cause(
+            "insert_lost",
+            "its last change in Kafka is its delete: the row's insert after that never passed the slot",
+            wins_us,
+        )
     if seen.sent:
         last = seen.sent[-1]
-        return (
+        return Cause(
+            "deleted_by_hand",
             f"its change is in Kafka (partition {last.partition}, offset {last.offset}) and the consumers have passed"
-            " it: deleted in Cassandra by hand, or expired there too early"
+            " it: deleted in Cassandra by hand, or expired there too early",
         )
     if seen.complete:
-        return "Kafka has no change of it: it never passed the slot, or Kafka's retention has removed it"
-    return "deleted in Cassandra by hand, or its change never passed the slot; it is not among Kafka's newest records"
-
-
-def _extra(seen: Evidence) -> str:
-    if seen.op is None and seen.lsn is None:
-        return "not in PostgreSQL, and without Debezium's op and lsn: written to Cassandra by hand"
-    if seen.sent and seen.sent[-1].op == "d":
-        return "deleted in PostgreSQL, but written to Cassandra by hand after the delete"
-    return (
-        f"it came through the pipeline (op {seen.op}, lsn {seen.lsn}) and disappeared from PostgreSQL without a delete"
-        " that the slot saw: a dropped partition, a TRUNCATE, or a delete before the slot was created"
+        return Cause(
+            "never_sent", "Kafka has no change of it: it never passed the slot, or Kafka's retention has removed it"
+        )
+    return Cause(
+        "untraced",
+        "deleted in Cassandra by hand, or its change never passed the slot; it is not among Kafka's newest records",
     )
 
 
-def _different(seen: Evidence) -> str:
+def _extra(seen: Evidence) -> Cause:
+    if seen.op is None and seen.lsn is None:
+        return Cause("extra", "not in PostgreSQL, and without Debezium's op and lsn: written to Cassandra by hand")
+    if seen.sent and seen.sent[-1].op == "d":
+        return Cause("extra", "deleted in PostgreSQL, but written to Cassandra by hand after the delete")
+    return Cause(
+        "extra",
+        f"it came through the pipeline (op {seen.op}, lsn {seen.lsn}) and disappeared from PostgreSQL without a delete"
+        " that the slot saw: a dropped partition, a TRUNCATE, or a delete before the slot was created",
+    )
+
+
+def _different(seen: Evidence) -> Cause:
     ours, theirs = seen.postgres_version, seen.cassandra_version
     foreign = [name for name in seen.columns if seen.write_times.get(name) not in (None, ours, theirs)]
     by_hand = [name for name in foreign if (seen.write_times[name] or 0) > max(ours or 0, theirs or 0)]
     if by_hand:
         when = seen.write_times[by_hand[0]] or 0
-        return (
+        return Cause(
+            "wall_clock",
             f"{', '.join(by_hand)}: Cassandra's WRITETIME {when} ({iso(when // 1000)}) is a wall clock, newer than the"
-            f" row's version: written by hand without USING TIMESTAMP"
+            " row's version: written by hand without USING TIMESTAMP",
+            max(at or 0 for at in seen.write_times.values()),
         )
     gone = [name for name in seen.columns if seen.write_times.get(name) is None]
     # An update that was lost may have been the first to give a nullable column a value.
     if gone and (ours == theirs or "version" in gone):
-        return f"{', '.join(gone)}: no value in Cassandra, so deleted there by hand"
+        return Cause("column_deleted", f"{', '.join(gone)}: no value in Cassandra, so deleted there by hand")
     if ours is not None and theirs is not None and theirs < ours:
-        return f"the update to version {ours} is not in Cassandra, which has {theirs}: the update was lost"
-    if ours is not None and theirs is not None and theirs > ours:
-        return f"Cassandra has version {theirs}, newer than PostgreSQL's {ours}: written by hand, or reverted here"
-    if foreign:
-        return (
-            f"{', '.join(foreign)}: Cassandra still has the value of an older version, which the row's version replaces"
+        return Cause(
+            "update_lost",
+            f"the update to version {ours} is not in Cassandra, which has {theirs}: the update was lost",
         )
-    return "both have the same version: changed by hand in PostgreSQL without raising it, so Cassandra kept its row"
+    if ours is not None and theirs is not None and theirs > ours:
+        return Cause(
+            "newer_version",
+            f"Cassandra has version {theirs}, newer than PostgreSQL's {ours}: written by hand, or reverted here",
+        )
+    if foreign:
+        return Cause(
+            "older_value",
+            f"{', '.join(foreign)}: Cassandra still has the value of an older version, which the row's version"
+            " replaces",
+        )
+    return Cause(
+        "same_version",
+        "both have the same version: changed by hand in PostgreSQL without raising it, so Cassandra kept its row; or"
+        " written to Cassandra by hand with the row's own version",
+    )

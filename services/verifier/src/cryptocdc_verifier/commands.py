@@ -11,11 +11,11 @@ import psycopg2
 import typer
 from rich.console import Console
 
-from cryptocdc_adapters.identities import source_in_use
-from cryptocdc_core import feed as feeds
-from cryptocdc_core import times
-from cryptocdc_core.exits import BadInput, Exit, fail
-from cryptocdc_core.settings import PostgresSettings, SettingsError
+from cryptocdc_adapters.postgres.identities import source_in_use
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.program.exits import BadInput, Exit, fail
+from cryptocdc_core.program.settings import PostgresSettings, SettingsError
+from cryptocdc_core.time import times
 from cryptocdc_verifier.screen import progress, show
 from cryptocdc_verifier.target import Target, VerifyError
 from cryptocdc_verifier.verify import verify
@@ -38,8 +38,15 @@ def run(
     explained: Annotated[
         bool, typer.Option("--explain", help="show differing keys: both values and the likely cause")
     ] = False,
+    repairing: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="send rows that are missing or different through the pipeline again, where that is harmless",
+        ),
+    ] = False,
 ) -> None:
-    """Compare PostgreSQL with Cassandra, row by row. Exits with 0 only if both are equal."""
+    """Compare PostgreSQL with Cassandra, row by row. Exits with 0 only if both are equal, with --repair afterwards."""
     try:
         parsed = feeds.load(feed)
         first = None if start is None else times.option("--from", start)
@@ -56,7 +63,7 @@ def run(
     errors = Console(stderr=True)
     try:
         with progress(errors) as say:
-            report = verify(target, first, last, explained=EXPLAINED if explained else 0, say=say)
+            report = verify(target, first, last, explained=EXPLAINED if explained else 0, repairing=repairing, say=say)
     except VerifyError as error:
         fail(error, Exit.PLATFORM)
     if as_json:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from cryptocdc_core.catalogue import Bucket, Stream
-from cryptocdc_core.ddl import DAY_MS
+from cryptocdc_core.storage.ddl import DAY_MS
+from cryptocdc_core.storage.windows import Partition, Window, day_of
 from cryptocdc_verifier.canonical import Key, Tally, digest_of, key_of, time_of, version_of
-from cryptocdc_verifier.window import Partition, Window, day_of
 
 Kind = Literal["missing", "extra", "different"]
 
@@ -57,8 +57,13 @@ class TableResult:
     kept: list[Difference] = field(default_factory=list)
 
     @property
+    def counts(self) -> dict[Kind, int]:
+        """The number of differing keys by kind."""
+        return {"missing": self.missing, "extra": self.extra, "different": self.different}
+
+    @property
     def equal(self) -> bool:
-        return not (self.missing or self.extra or self.different)
+        return not any(self.counts.values())
 
     def count(self, difference: Difference) -> None:
         setattr(self, difference.kind, getattr(self, difference.kind) + 1)
@@ -69,6 +74,14 @@ class TableResult:
 
 
 Lines = dict[tuple[Partition, Key], bytes]
+
+Resolve = Callable[[Sequence[Difference]], Sequence[Difference]]
+"""Given differences of one table, returns those that remain; may repair the others."""
+
+
+def count_all(differences: Sequence[Difference]) -> Sequence[Difference]:
+    """Repair nothing."""
+    return differences
 
 
 class Rows(Protocol):
@@ -96,7 +109,7 @@ class Comparison:
 
     `snapshot` takes a new snapshot of PostgreSQL, `wait` returns once everything before a position has passed the
     pipeline, `paced` is called with the number of rows read and may delay. `dropped` are the starts of days whose rows
-    PostgreSQL has dropped: rows that only Cassandra has are expected there.
+    PostgreSQL has dropped: rows that only Cassandra has are expected there. What `resolve` returns is counted.
     """
 
     def __init__(
@@ -107,6 +120,7 @@ class Comparison:
         wait: Callable[[int], None],
         paced: Callable[[int], None] = lambda _: None,
         dropped: Container[int] = (),
+        resolve: Resolve = count_all,
     ) -> None:
         self.stream = stream
         self.result = TableResult()
@@ -115,6 +129,7 @@ class Comparison:
         self._wait = wait
         self._paced = paced
         self._dropped = dropped
+        self._resolve = resolve
         self.suspects: dict[Partition, set[Key]] = {}
 
     def compare(self, rows: Rows, window: Window, theirs: Iterable[Partition]) -> None:
@@ -205,25 +220,38 @@ class Comparison:
         return found
 
     def check_suspects(self, before: Lines, copies: Lines, after: Lines, *, last: bool) -> None:
-        """Clear the suspects that are equal; in the `last` round, count the others as different."""
+        """Clear the suspects that are equal; in the `last` round, resolve the others and count what remains."""
         still: dict[Partition, set[Key]] = {}
+        differences = []
         for partition, keys in self.suspects.items():
             for key in sorted(keys):
                 at = partition, key
-                if at not in after and day_of(time_of(self.stream, key)).start in self._dropped:
+                dropped = day_of(time_of(self.stream, key)).start in self._dropped
+                if dropped and self._outlives(copies.get(at), after.get(at)):
                     continue
                 if self._consistent(before.get(at), copies.get(at), after.get(at)):
                     continue
                 still.setdefault(partition, set()).add(key)
                 if last:
-                    self.result.count(Difference(self.stream, partition, key, after.get(at), copies.get(at)))
-        if last:
-            self.result.unequal_buckets += len(still)
+                    differences.append(Difference(self.stream, partition, key, after.get(at), copies.get(at)))
+        # Before differences are resolved, which compares keys of the same table again.
         self.suspects = {} if last else still
+        if differences:
+            remaining = self._resolve(differences)
+            for difference in remaining:
+                self.result.count(difference)
+            self.result.unequal_buckets += len({difference.partition for difference in remaining})
 
     def _span(self, keys: Iterable[Key]) -> Window:
         times = [time_of(self.stream, key) for key in keys]
         return Window(min(times), max(times) + 1)
+
+    def _outlives(self, copy: bytes | None, row: bytes | None) -> bool:
+        """Return whether `copy` is what a dropped day leaves behind: a row that only Cassandra has, or one that is
+        newer than a late row that PostgreSQL has received since, such as a line of the exchange's archive."""
+        if row is None:
+            return True
+        return copy is not None and version_of(self.stream, row) < version_of(self.stream, copy)
 
     def _consistent(self, first: bytes | None, copy: bytes | None, second: bytes | None) -> bool:
         """Return whether `copy` is one of the states that the row had between two readings of PostgreSQL."""

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.times import now_ms
+from cryptocdc_core.storage.windows import Window
+from cryptocdc_core.time.times import now_ms
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import TableResult
-from cryptocdc_verifier.computed_anomalies import AnomaliesComparison
 from cryptocdc_verifier.computed_books import BooksComparison
+from cryptocdc_verifier.computed_runs import FORECASTS as FORECASTING
+from cryptocdc_verifier.computed_runs import Model, RunsComparison, anomalies_of
 from cryptocdc_verifier.computed_windows import WindowsComparison
 from cryptocdc_verifier.firsts import Firsts
 from cryptocdc_verifier.recompute import BARS, BarFold, Compute
 from cryptocdc_verifier.recompute_anomalies import ANOMALIES
 from cryptocdc_verifier.recompute_books import BOOK_METRICS
+from cryptocdc_verifier.recompute_forecasts import FORECASTS
 from cryptocdc_verifier.recompute_volatility import VOLATILITY, VolatilityFold
 from cryptocdc_verifier.target import Target, window_of
-from cryptocdc_verifier.window import Window
 
 CLOSED_AFTER_MS = 30_000
 """A window counts as closed this long after its end: the analyzer's lateness. Later rows correct it as well."""
@@ -62,16 +64,20 @@ def comparison_of(
     def windows(stream: Stream, lengths: Mapping[str, int], compute: Compute) -> ComputedComparison:
         return WindowsComparison(stream, lengths, compute, cassandra, wait, paced)
 
-    def anomalies() -> ComputedComparison:
-        sources = [BARS, *([BOOK_METRICS] if analytics.book_metrics else [])]
+    def runs(stream: Stream, models: Sequence[Model], lengths: Mapping[str, int]) -> ComputedComparison:
         least_ms = window_of(target, now_ms(), None, None).start
-        return AnomaliesComparison(sources, analytics.anomaly_lengths, least_ms, cassandra, wait, paced)
+        return RunsComparison(stream, models, lengths, least_ms, cassandra, wait, paced)
+
+    def anomalies() -> ComputedComparison:
+        models = [anomalies_of(BARS), *([anomalies_of(BOOK_METRICS)] if analytics.book_metrics else [])]
+        return runs(ANOMALIES, models, analytics.anomaly_lengths)
 
     makers: dict[str, Callable[[], ComputedComparison]] = {
         BARS.table: lambda: windows(BARS, analytics.bar_lengths, BarFold),
         VOLATILITY.table: lambda: windows(VOLATILITY, analytics.volatility_lengths, VolatilityFold),
         BOOK_METRICS.table: lambda: BooksComparison(cassandra, wait, paced),
         ANOMALIES.table: anomalies,
+        FORECASTS.table: lambda: runs(FORECASTS, [FORECASTING], analytics.forecast_lengths),
     }
     return makers[stream.table]()
 

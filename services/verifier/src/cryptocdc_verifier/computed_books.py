@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
+from cryptocdc_core.storage.windows import Partition, Window, partitions_of
 from cryptocdc_verifier.canonical import key_of, time_of
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import ROUNDS, Difference, TableResult
 from cryptocdc_verifier.firsts import Firsts, firsts
 from cryptocdc_verifier.recompute_books import BOOK_METRICS, metrics
-from cryptocdc_verifier.window import Partition, Window, partitions_of
 
 
 class BooksComparison:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
+from cryptocdc_core.storage.windows import Partition, Window, partitions_of
 from cryptocdc_verifier.canonical import Key, key_of, time_of
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import ROUNDS, Difference, TableResult
 from cryptocdc_verifier.firsts import Firsts, firsts
 from cryptocdc_verifier.recompute import Compute, Fold, Trade, add, computed, trade_of
-from cryptocdc_verifier.window import Partition, Window, partitions_of
 
 HOUR_MS = 3_600_000
 OPEN_WINDOWS = 2_000

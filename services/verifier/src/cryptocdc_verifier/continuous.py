@@ -8,20 +8,22 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.metrics.serving import Health
+from cryptocdc_adapters.postgres.proofs import Proof, dropped_days
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.metrics import VerifierMetrics
-from cryptocdc_core.times import iso, now_ms
+from cryptocdc_core.program.metrics import VerifierMetrics
+from cryptocdc_core.storage.windows import Partition, Window, partitions_of, subtract
+from cryptocdc_core.time.times import iso, now_ms
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import Comparison, TableResult
 from cryptocdc_verifier.delivery import Delivery
 from cryptocdc_verifier.pace import Pace
 from cryptocdc_verifier.postgres import PostgresSide, Snapshot
-from cryptocdc_verifier.proofs import Proof, Proofs, dropped_days
+from cryptocdc_verifier.proofs import Proofs
 from cryptocdc_verifier.rechecks import Rechecks
+from cryptocdc_verifier.repairing import Repairing
 from cryptocdc_verifier.slices import LENGTHS, cut, full_hours, next_length, provable, proven_through, unproven_s
 from cryptocdc_verifier.target import Target, window_of
-from cryptocdc_verifier.window import Partition, Window, partitions_of, subtract
 
 log = logging.getLogger("cryptocdc.verifier")
 
@@ -60,6 +62,7 @@ class Continuous:
         self._prefixes: dict[str, set[tuple[str, ...]]] = {}
         self._prefixes_at = float("-inf")
         self._rechecks = Rechecks()
+        self._repairing = Repairing(target, postgres, cassandra, delivery.wait, metrics, self._paced)
 
     def prove(self) -> None:
         """Run one pass: recheck some older proofs, prove unproven slices, and compare an unequal slice again.
@@ -112,12 +115,15 @@ class Continuous:
         return provable(rows.days(stream), least, rows.taken_ms)
 
     def _prove(self, stream: Stream, window: Window, rows: Snapshot) -> None:
-        dropped = dropped_days(rows, stream)
+        dropped = dropped_days(rows.connection, rows.names, stream)
+        others = [result for (table, at), result in self._unequal.items() if table == stream.table and at != window]
+        resolve = self._repairing.begin(stream, window, extra=any(result.extra for result in others))
         comparison = Comparison(
-            stream, self._cassandra, self._postgres.snapshot, self._delivery.wait, self._paced, dropped
+            stream, self._cassandra, self._postgres.snapshot, self._delivery.wait, self._paced, dropped, resolve
         )
         comparison.compare(rows, window, self._partitions(stream, window))
         comparison.settle()
+        self._repairing.end(stream, window)
         result = comparison.result
         sums = rows.sums(stream, window)
         assert sums.rows == result.rows, "one snapshot gives one count"
@@ -186,6 +192,7 @@ class Continuous:
             for kind in ("missing", "extra", "different"):
                 count = sum(getattr(result, kind) for result in found)
                 self._metrics.differences.labels(self._fid, stream.table, kind).set(count)
+            self._repairing.publish(stream, [window for table, window in self._unequal if table == stream.table])
             proofs = self._proofs.of(stream)
             self._metrics.proven_rows.labels(self._fid, stream.table).set(sum(proof.rows for proof in proofs))
             through = proven_through(self._wanted(stream, rows), proofs)

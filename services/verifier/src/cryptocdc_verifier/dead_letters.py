@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaException, Message
 
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_adapters.topics import read_to_ends, uncommitted
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.kafka.topics import read_to_ends, uncommitted
 from cryptocdc_core.names import Names
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_verifier.target import VerifyError
 
 LETTERS_KEPT = 1000

@@ -1,69 +1,29 @@
-"""Waits until everything before an LSN has passed slot and consumers."""
+"""Waits until everything before an LSN has passed slots and consumers."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import requests
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters import offsets, slots
-from cryptocdc_adapters.connect import Connect, ConnectError
-from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
-from cryptocdc_adapters.offsets import GroupOffsets, Partition, Span, lags
-from cryptocdc_core.backoff import retry
-from cryptocdc_core.settings import ConnectSettings, KafkaSettings
+from cryptocdc_adapters.kafka import offsets
+from cryptocdc_adapters.kafka.clients import TIMEOUT_S, client_config
+from cryptocdc_adapters.kafka.offsets import GroupOffsets, Partition, Span, lags
+from cryptocdc_adapters.replication.connect import Connect, ConnectError
+from cryptocdc_core.program.backoff import retry
+from cryptocdc_core.program.settings import ConnectSettings, KafkaSettings
+from cryptocdc_core.storage.shards import Shard
 from cryptocdc_verifier.postgres import PostgresSide
+from cryptocdc_verifier.slots_passed import PostgresSlots, SlotsPassed
+from cryptocdc_verifier.stalls import STALLED_S, Clock, wait_until_zero
 from cryptocdc_verifier.target import Target, VerifyError
 
 T = TypeVar("T")
 
-STALLED_S = 120.0
-_POLL_S = 0.1
 _ARTICLES = {"consumer": "a", "analyzer": "an"}
-_BEAT_S = 1.0
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The clock, which tests replace."""
-
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-def wait_until_zero(
-    left: Callable[[], int], problem: Callable[[int], str], clock: Clock, stalled_s: float = STALLED_S
-) -> None:
-    """Call `left` until it returns 0. Raises VerifyError with `problem` once it has not shrunk for `stalled_s` seconds.
-
-    Only the time without progress is limited: a backlog of hours is waited for as long as it shrinks.
-    """
-    least: int | None = None
-    since = clock.now()
-    while True:
-        remaining = left()
-        if remaining <= 0:
-            return
-        if least is None or remaining < least:
-            least, since = remaining, clock.now()
-        elif clock.now() - since > stalled_s:
-            raise VerifyError(problem(remaining))
-        clock.sleep(_POLL_S)
-
-
-class SlotPosition(Protocol):
-    """A feed's slot in PostgreSQL, and a way to give it something to confirm."""
-
-    def read(self) -> slots.Slot | None: ...
-
-    def beat(self) -> int:
-        """Write something that the slot must pass, and return the position after it."""
-        ...
 
 
 class Offsets(Protocol):
@@ -82,64 +42,17 @@ class Delivery:
     """`wait` returns once every change before a position is in Cassandra or a dead letter."""
 
     def __init__(
-        self,
-        slot: SlotPosition,
-        offsets: Offsets,
-        connector: Callable[[], str],
-        slot_name: str,
-        group: str,
-        clock: Clock | None = None,
-        stalled_s: float = STALLED_S,
+        self, slots: SlotsPassed, offsets: Offsets, group: str, clock: Clock, stalled_s: float = STALLED_S
     ) -> None:
-        """`connector` returns a description of the connector's state."""
-        self._slot = slot
+        self._slots = slots
         self._offsets = offsets
-        self._connector = connector
-        self._slot_name = slot_name
         self._group = group
-        self._clock = clock or Clock()
+        self._clock = clock
         self._stalled_s = stalled_s
 
     def wait(self, lsn: int) -> None:
-        """Wait until `lsn` has passed. Raises VerifyError if slot or consumers make no progress."""
-        self._wait_for_slot(lsn)
-        self._wait_for_consumers()
-
-    def _wait_for_slot(self, lsn: int) -> None:
-        goal: int | None = None
-        beaten = self._clock.now()
-
-        def left() -> int:
-            nonlocal goal, beaten
-            slot = self._slot.read()
-            if slot is None:
-                return 1 << 62
-            if not slot.usable:
-                raise VerifyError(
-                    f"slot {self._slot_name} is lost: PostgreSQL has removed WAL that it had not read. The connector"
-                    " must take a new snapshot: apply the feed again"
-                )
-            if goal is None:
-                # A new slot confirms the position of its creation before its snapshot has reached Kafka: only a change
-                # made after we saw the slot proves that everything before has passed.
-                goal = max(lsn, self._slot.beat())
-            elif self._clock.now() - beaten > _BEAT_S:
-                beaten = self._clock.now()
-                self._slot.beat()
-            return goal - slot.confirmed
-
-        def problem(remaining: int) -> str:
-            how = self._connector()
-            if remaining == 1 << 62:
-                return f"slot {self._slot_name} has been missing for {self._stalled_s:.0f} s: {how}"
-            return (
-                f"slot {self._slot_name} has not advanced for {self._stalled_s:.0f} s and is {remaining} bytes of WAL"
-                f" behind the position to prove: {how}"
-            )
-
-        wait_until_zero(left, problem, self._clock, self._stalled_s)
-
-    def _wait_for_consumers(self) -> None:
+        """Wait until `lsn` has passed. Raises VerifyError if slots or consumers make no progress."""
+        self._slots.wait(lsn)
         wait_for_group(self._offsets, self._group, "consumer", self._clock, self._stalled_s)
 
 
@@ -190,20 +103,6 @@ class ComputedDelivery:
             wait_for_group(*stage, self._clock, self._stalled_s)
 
 
-class PostgresSlot:
-    """The slot of a feed in PostgreSQL."""
-
-    def __init__(self, side: PostgresSide, name: str) -> None:
-        self._side = side
-        self._name = name
-
-    def read(self) -> slots.Slot | None:
-        return slots.read_with(self._side.connection, self._name)
-
-    def beat(self) -> int:
-        return self._side.beat()
-
-
 class KafkaOffsets:
     """The offsets of a feed in Kafka. Each call raises VerifyError if Kafka does not answer."""
 
@@ -247,12 +146,14 @@ def describe_connector(settings: ConnectSettings, name: str) -> str:
 def delivery_of(
     target: Target, side: PostgresSide, stalled_s: float = STALLED_S, clock: Clock | None = None
 ) -> Delivery:
-    names = target.names
+    names, clock = target.names, clock or Clock()
+
+    def describe(shard: Shard) -> str:
+        return describe_connector(target.connect, shard.connector)
+
     return Delivery(
-        PostgresSlot(side, names.slot),
+        SlotsPassed(PostgresSlots(side, names), describe, names, clock, stalled_s),
         KafkaOffsets(target.kafka, [names.change_topic(s.table) for s in target.streams], names.consumer_group),
-        lambda: describe_connector(target.connect, names.connector),
-        names.slot,
         names.consumer_group,
         clock,
         stalled_s,

@@ -4,22 +4,65 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from cryptocdc_core.catalogue import AUDIT, Stream, Type
-from cryptocdc_core.ddl import AUDIT_COLUMN
 from cryptocdc_core.names import quoted
-from cryptocdc_core.times import iso
+from cryptocdc_core.storage.ddl import AUDIT_COLUMN
+from cryptocdc_core.time.times import iso
 from cryptocdc_verifier.canonical import Key, shown, version_of
 from cryptocdc_verifier.cassandra import CassandraSide
-from cryptocdc_verifier.causes import Evidence, computed_cause, likely_cause
+from cryptocdc_verifier.causes import Cause, Evidence, computed_cause, likely_cause
 from cryptocdc_verifier.compare import Difference
 from cryptocdc_verifier.dead_letters import DeadLetter, Pending
 from cryptocdc_verifier.target import Target
-from cryptocdc_verifier.trace import Trace, trace
+from cryptocdc_verifier.trace import Sent, trace
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A difference and what was found out about it. `write_times` and `audit` are empty without a row in Cassandra."""
+
+    difference: Difference
+    cause: Cause
+    columns: Sequence[str]
+    write_times: dict[str, int | None]
+    audit: dict[str, Any]
+    sent: Sequence[Sent]
+
+
+def investigate(
+    target: Target, cassandra: CassandraSide, pending: Pending, stream: Stream, differences: Sequence[Difference]
+) -> list[Finding]:
+    """Return what Cassandra, Kafka and the dead letters say about differences of one table. Raises KafkaException."""
+    traced = trace(target.kafka, target.names, stream, {difference.key for difference in differences})
+    topic = target.names.change_topic(stream.table)
+    letters = [letter for letter in pending.letters if letter.topic == topic]
+    found = []
+    for difference in differences:
+        audit, write_times = _origin(cassandra, difference)
+        seen = Evidence(
+            kind=difference.kind,
+            postgres_version=None if difference.postgres is None else version_of(stream, difference.postgres),
+            cassandra_version=None if difference.cassandra is None else version_of(stream, difference.cassandra),
+            columns=_differing(difference),
+            write_times=write_times,
+            op=audit.get("op"),
+            lsn=audit.get("lsn"),
+            letters=[letter for letter in letters if holds_key(stream, difference.key, letter)],
+            sent=traced.changes[difference.key],
+            complete=traced.complete,
+        )
+        cause = (
+            Cause("computed", computed_cause(difference.kind)) if stream.computed_from is not None else
+            likely_cause(seen)
+        )  # fmt: skip
+        found.append(Finding(difference, cause, seen.columns, write_times, audit, seen.sent))
+    return found
 
 
 def explain(
@@ -29,58 +72,37 @@ def explain(
     by_table: defaultdict[str, list[Difference]] = defaultdict(list)
     for difference in differences:
         by_table[difference.stream.table].append(difference)
-    described = []
-    for group in by_table.values():
-        stream = group[0].stream
-        traced = trace(target.kafka, target.names, stream, {difference.key for difference in group})
-        topic = target.names.change_topic(stream.table)
-        letters = [letter for letter in pending.letters if letter.topic == topic]
-        described += [_describe(difference, cassandra, letters, traced) for difference in group]
-    return described
-
-
-def _describe(
-    difference: Difference, cassandra: CassandraSide, letters: Sequence[DeadLetter], traced: Trace
-) -> dict[str, Any]:
-    stream = difference.stream
-    audit, write_times = _origin(cassandra, difference)
-    ours = None if difference.postgres is None else shown(stream, difference.postgres)
-    theirs = None if difference.cassandra is None else shown(stream, difference.cassandra)
-    differing = [
-        column.name
-        for column in stream.values
-        if ours is not None and theirs is not None and ours[column.name] != theirs[column.name]
+    return [
+        _describe(finding)
+        for group in by_table.values()
+        for finding in investigate(target, cassandra, pending, group[0].stream, group)
     ]
-    sent = traced.changes[difference.key]
-    cause = (
-        computed_cause(difference.kind)
-        if stream.computed_from
-        else likely_cause(
-            Evidence(
-                kind=difference.kind,
-                postgres_version=None if difference.postgres is None else version_of(stream, difference.postgres),
-                cassandra_version=None if difference.cassandra is None else version_of(stream, difference.cassandra),
-                columns=differing,
-                write_times=write_times,
-                op=audit.get("op"),
-                lsn=audit.get("lsn"),
-                letters=[letter for letter in letters if holds_key(stream, difference.key, letter)],
-                sent=sent,
-                complete=traced.complete,
-            )
-        )
-    )
+
+
+def _differing(difference: Difference) -> list[str]:
+    """Return the columns in which the two rows differ; none if only one side has a row."""
+    if difference.postgres is None or difference.cassandra is None:
+        return []
+    stream = difference.stream
+    ours, theirs = shown(stream, difference.postgres), shown(stream, difference.cassandra)
+    return [column.name for column in stream.values if ours[column.name] != theirs[column.name]]
+
+
+def _describe(finding: Finding) -> dict[str, Any]:
+    difference, stream = finding.difference, finding.difference.stream
     return {
         "table": stream.table,
         "kind": difference.kind,
         "key": _key_in_words(stream, difference.key),
-        "columns": differing,
-        "postgres": ours,
-        "cassandra": theirs,
-        "writetime": {name: write_times[name] for name in ("version", *differing) if name in write_times},
-        "audit": {name: _in_words(value) for name, value in audit.items() if value is not None},
-        "sent": [f"{c.op} in partition {c.partition}, offset {c.offset}" for c in sent[-5:]],
-        "cause": cause,
+        "columns": finding.columns,
+        "postgres": None if difference.postgres is None else shown(stream, difference.postgres),
+        "cassandra": None if difference.cassandra is None else shown(stream, difference.cassandra),
+        "writetime": {
+            name: finding.write_times[name] for name in ("version", *finding.columns) if name in finding.write_times
+        },
+        "audit": {name: _in_words(value) for name, value in finding.audit.items() if value is not None},
+        "sent": [f"{c.op} in partition {c.partition}, offset {c.offset}" for c in finding.sent[-5:]],
+        "cause": finding.cause.text,
     }
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptocdc_control.programs import proof_inputs
-from cryptocdc_core import feed as feeds
-from cryptocdc_core.feed import CryptoFeed, FeedError
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed, FeedError
 
 log = logging.getLogger("cryptocdc.verifier")
 

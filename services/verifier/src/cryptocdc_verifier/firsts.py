@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.storage.windows import Partition
 from cryptocdc_verifier.canonical import key_of, time_of
 from cryptocdc_verifier.cassandra import CassandraSide
-from cryptocdc_verifier.window import Partition
 
 Firsts = dict[tuple[str, ...], int]
 """The time of the first row that must be there, in milliseconds since the epoch, by the columns of the partition key

@@ -6,14 +6,14 @@ import logging
 import threading
 from importlib.metadata import version
 
-from cryptocdc_adapters.serving import Health, serve_or_exit
-from cryptocdc_core import feed as feeds
-from cryptocdc_core import logs
-from cryptocdc_core.exits import refusing_bad_input, stop_event
-from cryptocdc_core.feed import SOURCE, CryptoFeed
-from cryptocdc_core.metrics import VerifierMetrics
+from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import SOURCE, CryptoFeed
 from cryptocdc_core.names import SUFFIXES, Source, source_of
-from cryptocdc_core.settings import (
+from cryptocdc_core.program import logs
+from cryptocdc_core.program.exits import refusing_bad_input, stop_event
+from cryptocdc_core.program.metrics import VerifierMetrics
+from cryptocdc_core.program.settings import (
     CassandraSettings,
     ConnectSettings,
     KafkaSettings,

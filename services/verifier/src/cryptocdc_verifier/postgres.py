@@ -10,16 +10,18 @@ from typing import Any, NamedTuple
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from cryptocdc_adapters.postgres import connect
+from cryptocdc_adapters.postgres.connections import answering, connect
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.ddl import DAY_MS, HEARTBEAT, partition_name
 from cryptocdc_core.names import Names, quoted
-from cryptocdc_core.settings import PostgresSettings
+from cryptocdc_core.program.settings import PostgresSettings
+from cryptocdc_core.storage.ddl import DAY_MS, HEARTBEAT, partition_day
+from cryptocdc_core.storage.windows import Partition, Window
 from cryptocdc_verifier.canonical import postgres_columns
 from cryptocdc_verifier.target import VerifyError
-from cryptocdc_verifier.window import Partition, Window
 
 Take = Callable[[bytes], None]
+READ_S = 600.0
+"""How long one statement may read: a day of a busy feed, on a busy machine."""
 
 
 def timestamp(at_ms: int) -> str:
@@ -53,7 +55,7 @@ class Snapshot:
     """A REPEATABLE READ transaction, started at `taken_ms`: every change in it is before `lsn` in the WAL."""
 
     def __init__(self, connection: Connection, names: Names) -> None:
-        self._connection = connection
+        self.connection = connection
         self.names = names
         self._schema = quoted(names.schema)
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
@@ -65,7 +67,7 @@ class Snapshot:
         self.lsn, self.taken_ms = int(lsn), int(at)
 
     def ask(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
+        with answering(self.connection, READ_S), self.connection.cursor() as cursor:
             cursor.execute(query, values)
             return cursor.fetchall()
 
@@ -79,13 +81,7 @@ class Snapshot:
             " WHERE inhparent = to_regclass(%s)",
             (self.table(stream),),
         )
-        days = []
-        for (name,) in found:
-            digits = name.rpartition("_p")[2]
-            day = int(datetime.strptime(digits, "%Y%m%d").replace(tzinfo=UTC).timestamp()) * 1000
-            assert partition_name(stream, day) == name
-            days.append(day)
-        return sorted(days)
+        return sorted(partition_day(stream, name) for (name,) in found)
 
     def read(self, stream: Stream, window: Window, take: Take) -> None:
         """Call `take` with every row in `window`, as a line, in no particular order. Within a day it uses the index by
@@ -98,7 +94,7 @@ class Snapshot:
         bucket = partition.window(stream).meet(window)
         if bucket is None:
             return
-        with self._connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             prefix = " AND ".join(
                 cursor.mogrify(f"{quoted(name)} = %s", (value,)).decode()
                 for name, value in zip(stream.partition, partition.prefix, strict=True)
@@ -124,7 +120,7 @@ class Snapshot:
         where = f"{time} >= {timestamp(window.start)} AND {time} < {timestamp(window.end)}"
         if symbols is None:
             return where
-        with self._connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             return cursor.mogrify("symbol = ANY(%s) AND ", (symbols,)).decode() + where
 
     def _symbols(self, stream: Stream, window: Window) -> list[str]:
@@ -145,7 +141,7 @@ class Snapshot:
 
     def _copy(self, stream: Stream, where: str, take: Take) -> None:
         query = f"SELECT {postgres_columns(stream)} FROM {self.table(stream)} WHERE {where}"  # noqa: S608
-        with self._connection.cursor() as cursor:
+        with answering(self.connection, READ_S), self.connection.cursor() as cursor:
             cursor.copy_expert(f"COPY ({query}) TO STDOUT", _Lines(take))
 
 
@@ -177,7 +173,7 @@ class PostgresSide:
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        connection = connect(self._settings, "verifier-snapshot")
+        connection = connect(self._settings, "verifier-snapshot", holding=True)
         try:
             yield Snapshot(connection, self._names)
         finally:
@@ -185,7 +181,7 @@ class PostgresSide:
 
     def beat(self) -> int:
         """Commit a heartbeat, so that the slot has something to confirm, and return the position after it."""
-        with self.connection.cursor() as cursor:
+        with answering(self.connection), self.connection.cursor() as cursor:
             cursor.execute(f"UPDATE {quoted(self._names.schema)}.{HEARTBEAT} SET beat_at = now() WHERE id = 1")  # noqa: S608
             cursor.execute("SELECT pg_current_wal_insert_lsn() - '0/0'")
             found = cursor.fetchone()

@@ -1,40 +1,18 @@
-"""The proofs in PostgreSQL: which slices of a table's time were found equal, and at which LSN."""
+"""Adds, withdraws and merges the proofs in PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from cryptocdc_adapters.postgres.proofs import Proof, proofs_of
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.ddl import DROPPED, PROOFS
 from cryptocdc_core.names import Names, quoted
-from cryptocdc_verifier.postgres import Snapshot, timestamp
-from cryptocdc_verifier.window import Window
-
-_MILLISECONDS = "(extract(epoch from {}) * 1000)::bigint"
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """`rows` and `versions`, the sum of their versions, show whether a slice has changed since."""
-
-    window: Window
-    rows: int
-    versions: int
-    lsn: int
-
-
-def dropped_days(rows: Snapshot, stream: Stream) -> set[int]:
-    """Return the starts of the days whose rows were proven and then dropped by retention. Late rows may have created a
-    new partition for such a day."""
-    found = rows.ask(
-        f"SELECT {_MILLISECONDS.format('day')} FROM {quoted(rows.names.schema)}.{DROPPED} WHERE table_name = %s",  # noqa: S608
-        (stream.table,),
-    )
-    return {int(day) for (day,) in found}
+from cryptocdc_core.storage.ddl import DROPPED, PROOFS
+from cryptocdc_core.storage.windows import Window
+from cryptocdc_verifier.postgres import timestamp
 
 
 class Proofs:
@@ -43,21 +21,13 @@ class Proofs:
     def __init__(self, connection: Connection, names: Names) -> None:
         """`connection` is in autocommit mode."""
         self._connection = connection
+        self._names = names
         self._table = f"{quoted(names.schema)}.{PROOFS}"
         self._dropped = f"{quoted(names.schema)}.{DROPPED}"
 
     def of(self, stream: Stream) -> list[Proof]:
         """Return a stream's proofs, ordered by time."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {_MILLISECONDS.format('bucket_start')}, {_MILLISECONDS.format('bucket_end')}, rows, versions,"  # noqa: S608
-                f" lsn - '0/0' FROM {self._table} WHERE table_name = %s ORDER BY bucket_start",
-                (stream.table,),
-            )
-            return [
-                Proof(Window(int(start), int(end)), rows, int(versions), int(lsn))
-                for start, end, rows, versions, lsn in cursor.fetchall()
-            ]
+        return proofs_of(self._connection, self._names, stream)
 
     def add(self, stream: Stream, proof: Proof) -> None:
         self._run([self._insert(stream, proof)])

@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
+from cryptocdc_adapters.postgres.proofs import Proof
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.metrics import VerifierMetrics
-from cryptocdc_core.times import iso, now_ms
+from cryptocdc_core.program.metrics import VerifierMetrics
+from cryptocdc_core.storage.windows import END_OF_TIME, Window, subtract
+from cryptocdc_core.time.times import iso, now_ms
 from cryptocdc_verifier.cassandra import CassandraSide
 from cryptocdc_verifier.compare import TableResult
 from cryptocdc_verifier.computed import ComputedComparison, closed, comparison_of
 from cryptocdc_verifier.firsts import Firsts
 from cryptocdc_verifier.pace import Pace
-from cryptocdc_verifier.proofs import Proof, Proofs
+from cryptocdc_verifier.proofs import Proofs
 from cryptocdc_verifier.slices import LENGTHS, MINUTE_MS, cut
 from cryptocdc_verifier.target import Target, VerifyError, window_of
-from cryptocdc_verifier.window import END_OF_TIME, Window, subtract
 
 log = logging.getLogger("cryptocdc.verifier")
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from cryptocdc_verifier.proofs import Proof
+from cryptocdc_adapters.postgres.proofs import Proof
+from cryptocdc_core.storage.windows import Window
 from cryptocdc_verifier.slices import GRACE_MS, MINUTE_MS
-from cryptocdc_verifier.window import Window
 
 ROWS_PER_S = 1_000.0
 """Maximum average rate: the cost for PostgreSQL does not grow with the number of stored rows."""

@@ -85,11 +85,6 @@ class Past:
         return (self._squares / (self.count - 1)) ** 0.5 if self.count > 1 else 0.0
 
 
-def run_start(open_ms: int, length_ms: int) -> int:
-    """Return the open time of the run's first window, given one of its windows."""
-    return open_ms // (RUN_WINDOWS * length_ms) * (RUN_WINDOWS * length_ms)
-
-
 def lines_of(
     source: Stream, symbol: str, interval: str, length_ms: int, run_ms: int, windows: dict[int, Facts]
 ) -> dict[tuple[int, str], bytes]:
@@ -127,10 +122,10 @@ def _number(kind: str, value: str) -> float | None:
 def _judgement(kind: str, past: Past, value: str, taken: float | None) -> dict[str, str]:
     if taken is None or past.count < WARM_WINDOWS:
         return {"anomaly": "f", "expected": NULL, "score": NULL, "reason": NULL}
-    score = _six(Decimal(abs((taken - past.mean) / (past.deviation + 1e-10))))
+    score = six(Decimal(abs((taken - past.mean) / (past.deviation + 1e-10))))
     with localcontext() as context:
         context.prec = 50
-        expected = _six(Decimal(past.mean) if kind == "price" else Decimal(past.mean).exp())
+        expected = six(Decimal(past.mean) if kind == "price" else Decimal(past.mean).exp())
     apart = abs(taken - past.mean) >= (LEAST_CHANGE if kind == "price" else LEAST_RATIO)
     found = {"anomaly": "f", "expected": expected, "score": score, "reason": NULL}
     if apart and Decimal(score) >= LEAST_SCORE:
@@ -142,7 +137,8 @@ def _judgement(kind: str, past: Past, value: str, taken: float | None) -> dict[s
     return found
 
 
-def _six(value: Decimal) -> str:
+def six(value: Decimal) -> str:
+    """Return the value with DIGITS significant digits."""
     with localcontext() as context:
         context.prec = DIGITS
         return format((+value).normalize(), "f")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from cryptocdc_core.times import iso
+from cryptocdc_core.storage.windows import Window
+from cryptocdc_core.time.times import iso
 from cryptocdc_verifier.compare import TableResult
 from cryptocdc_verifier.computed import CLOSED_AFTER_MS
-from cryptocdc_verifier.window import Window
+from cryptocdc_verifier.repair import Repairs
 
 
 @dataclass
@@ -16,7 +17,7 @@ class Report:
     """`window` is the compared time, in milliseconds; `taken` is when PostgreSQL was read.
 
     `quarantined` is the number of pending dead letters, `quarantined_symbols` the number by the symbol of their key.
-    `keys` describes differing keys, as returned by `explain`; None if not requested.
+    `keys` describes differing keys, as returned by `explain`, and `repairs` what was repaired; None if not requested.
     """
 
     feed: str
@@ -27,6 +28,7 @@ class Report:
     quarantined: int = 0
     quarantined_symbols: dict[str, int] = field(default_factory=dict)
     keys: list[dict[str, Any]] | None = None
+    repairs: Repairs | None = None
 
     @property
     def rows(self) -> int:
@@ -94,6 +96,8 @@ class Report:
             document["quarantined_symbols"] = self.quarantined_symbols
         if self.reason is not None:
             document["reason"] = self.reason
+        if self.repairs is not None:
+            document["repair"] = self.repairs.to_json()
         if self.keys is not None:
             document["keys"] = self.keys
         return document

@@ -1,20 +1,23 @@
-"""PostgreSQL's retention: partitions are dropped once they are old, confirmed by the slot and proven equal."""
+"""PostgreSQL's retention: partitions are dropped once they are old, confirmed by the slots and proven equal."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import psycopg2
 
-from cryptocdc_adapters import slots
+from cryptocdc_adapters.postgres.proofs import Proof
+from cryptocdc_adapters.replication import slots
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.ddl import DAY_MS, partition_name
-from cryptocdc_core.metrics import VerifierMetrics
 from cryptocdc_core.names import quoted
+from cryptocdc_core.program.metrics import VerifierMetrics
+from cryptocdc_core.storage.ddl import DAY_MS, partition_name
+from cryptocdc_core.storage.windows import Window, subtract
 from cryptocdc_verifier.postgres import PostgresSide
-from cryptocdc_verifier.proofs import Proof, Proofs
+from cryptocdc_verifier.proofs import Proofs
+from cryptocdc_verifier.slots_passed import absent
 from cryptocdc_verifier.target import Target
-from cryptocdc_verifier.window import Window, subtract
 
 log = logging.getLogger("cryptocdc.verifier")
 
@@ -37,7 +40,9 @@ class Retention:
             return []
         dropped = []
         with self._postgres.snapshot() as rows:
-            slot = slots.read_with(self._postgres.connection, self._target.names.slot)
+            found = slots.of_feed(self._postgres.connection, self._target.names)
+            missing = absent(self._target.names, found, self._target.feed.spec.scaling.connectors)
+            made = [*found.values(), *(None for _ in missing)]
             for stream in self._target.streams:
                 proofs = self._proofs.of(stream)
                 for day in rows.days(stream):
@@ -45,7 +50,7 @@ class Retention:
                     if window.end > rows.taken_ms - kept_s * 1000:
                         continue
                     inside = [proof for proof in proofs if proof.window.meet(window)]
-                    if not proven(window, inside, slot):
+                    if not proven(window, inside, made):
                         continue
                     if self._drop(stream, day, inside):
                         dropped.append(partition_name(stream, day))
@@ -80,8 +85,10 @@ class Retention:
         return True
 
 
-def proven(window: Window, proofs: list[Proof], slot: slots.Slot | None) -> bool:
-    """Return whether all of `window` is proven and the slot has confirmed the LSNs of all proofs."""
-    if slot is None or not slot.usable or subtract([window], [proof.window for proof in proofs]):
+def proven(window: Window, proofs: list[Proof], made: Sequence[slots.Slot | None]) -> bool:
+    """Return whether all of `window` is proven and each slot of the feed, None if it is missing, has confirmed the LSNs
+    of all proofs."""
+    if subtract([window], [proof.window for proof in proofs]):
         return False
-    return slot.confirmed >= max(proof.lsn for proof in proofs)
+    newest = max(proof.lsn for proof in proofs)
+    return all(slot is not None and slot.usable and slot.confirmed >= newest for slot in made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -63,12 +64,25 @@ def show(report: Report, console: Console) -> None:
         console.print(
             f"[yellow]quarantined: {report.quarantined} dead letters are waiting for a replay ({names})[/yellow]"
         )
+    if "repair" in document:
+        _show_repairs(document["repair"], console)
     for at in report.keys or []:
         _show_key(at, console)
     if report.equal:
         console.print(f"[green]equal[/green]: {report.rows:,} rows")
     else:
         console.print(f"[red]not equal[/red]: {report.reason}")
+
+
+def _show_repairs(repair: dict[str, Any], console: Console) -> None:
+    console.print(f"repaired {repair['repaired']:,} rows, left {repair['left']:,}")
+    for name, found in repair["tables"].items():
+        for cause, count in found["causes"].items():
+            console.print(f"  {name}: {count:,} repaired, cause {cause}")
+        for left in found["left"]:
+            console.print(f"  [yellow]{name}: {left['rows']:,} left[/yellow], cause {left['cause']}: {left['why']}")
+        if "repairable_from" in found:
+            console.print(f"  {name}: repair again after {found['repairable_from']}")
 
 
 def _show_key(at: dict[str, object], console: Console) -> None:

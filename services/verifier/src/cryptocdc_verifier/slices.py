@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from cryptocdc_core.ddl import DAY_MS
-from cryptocdc_verifier.proofs import Proof
-from cryptocdc_verifier.window import Window, subtract
+from cryptocdc_adapters.postgres.proofs import Proof
+from cryptocdc_core.storage.ddl import DAY_MS
+from cryptocdc_core.storage.windows import Window, subtract
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.feed import CryptoFeed, retention_s
+from cryptocdc_core.feed.model import CryptoFeed, expiry_margin_ms, retention_s
 from cryptocdc_core.names import Names, Source, identity
-from cryptocdc_core.plan import streams_of
-from cryptocdc_core.settings import CassandraSettings, ConnectSettings, KafkaSettings, PostgresSettings
-from cryptocdc_verifier.window import END_OF_TIME, Window
+from cryptocdc_core.planning.plan import streams_of
+from cryptocdc_core.program.settings import CassandraSettings, ConnectSettings, KafkaSettings, PostgresSettings
+from cryptocdc_core.storage.windows import END_OF_TIME, Window
 
 
 class VerifyError(RuntimeError):
@@ -69,8 +69,3 @@ def window_of(target: Target, now: int, start: int | None, end: int | None) -> W
     if kept_s is not None:
         least = max(least, now - kept_s * 1000 + expiry_margin_ms(kept_s))
     return Window(least, max(least, END_OF_TIME if end is None else end))
-
-
-def expiry_margin_ms(retention_s: int) -> int:
-    """Return how close to their expiry rows are excluded on both sides: they may expire between two readings."""
-    return min(3_600_000, max(10_000, retention_s * 1000 // 20))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException
 
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_adapters.topics import bounds, read_to_ends
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.kafka.topics import bounds, read_to_ends
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.changes import Decoder, Undecodable
 from cryptocdc_core.names import Names
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.settings import KafkaSettings
+from cryptocdc_core.rows.changes import Decoder, Undecodable
 from cryptocdc_verifier.canonical import Key
 
 SCANNED = 300_000

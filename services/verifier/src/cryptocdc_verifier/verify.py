@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,19 +13,27 @@ import psycopg2
 from cassandra import DriverException, OperationTimedOut, ReadTimeout, Unavailable
 from cassandra.cluster import NoHostAvailable
 
+from cryptocdc_adapters.postgres.proofs import dropped_days
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.ddl import DAY_MS
+from cryptocdc_core.storage.ddl import DAY_MS
+from cryptocdc_core.storage.windows import Partition, Window, segment_of, subtract
 from cryptocdc_verifier.cassandra import CassandraSide
-from cryptocdc_verifier.compare import Comparison, TableResult, settle
+from cryptocdc_verifier.compare import Comparison, TableResult, count_all, settle
 from cryptocdc_verifier.computed import closed, comparison_of
 from cryptocdc_verifier.dead_letters import read_pending
-from cryptocdc_verifier.delivery import STALLED_S, ComputedDelivery, delivery_of
+from cryptocdc_verifier.delivery import ComputedDelivery, delivery_of
 from cryptocdc_verifier.explain import explain
+from cryptocdc_verifier.pace import Pace
 from cryptocdc_verifier.postgres import PostgresSide, Snapshot
-from cryptocdc_verifier.proofs import dropped_days
+from cryptocdc_verifier.repair import Repairer
+from cryptocdc_verifier.repair_decision import COMPUTED, Allowance, Leave
 from cryptocdc_verifier.report import Report
+from cryptocdc_verifier.stalls import STALLED_S
 from cryptocdc_verifier.target import Target, VerifyError, window_of
-from cryptocdc_verifier.window import Partition, Window, segment_of, subtract
+
+MOST_REPAIRED = 100_000
+"""Rows repaired by one verification; a new snapshot suits more."""
+REPAIRED_ROWS_PER_S = 2_000
 
 Say = Callable[[str, int], None]
 """Called with the current step and the number of rows compared so far."""
@@ -35,24 +45,26 @@ def verify(
     end: int | None = None,
     *,
     explained: int = 0,
+    repairing: bool = False,
     say: Say = lambda _what, _rows: None,
     stalled_s: float = STALLED_S,
 ) -> Report:
     """Compare the rows with a time in [start, end), in milliseconds; None means no bound.
 
-    `explained` is the number of differing keys to explain. Raises VerifyError if the platform does not answer or makes
-    no progress.
+    `explained` is the number of differing keys to explain. With `repairing`, differences that may be repaired are, and
+    only the others are counted. Raises VerifyError if the platform does not answer or makes no progress.
     """
     with sides(target) as (postgres, cassandra):
         delivery = delivery_of(target, postgres, stalled_s)
         with postgres.snapshot() as rows:
             window = window_of(target, rows.taken_ms, start, end)
             report = Report(target.feed.name, target.source, window, rows.taken_ms)
-            say("waiting for slot and consumers to pass the snapshot", 0)
+            say("waiting for slots and consumers to pass the snapshot", 0)
             delivery.wait(rows.lsn)
             first = window.end
             compared = 0
             comparisons: list[Comparison] = []
+            repairer = _repairer(target, postgres, cassandra, delivery.wait, say) if repairing else None
             for stream in target.streams:
                 what = f"comparing {stream.table}"
 
@@ -61,8 +73,11 @@ def verify(
                     compared += count
                     say(what, compared)
 
-                dropped = dropped_days(rows, stream)
-                comparison = Comparison(stream, cassandra, postgres.snapshot, delivery.wait, counted, dropped)
+                dropped = dropped_days(rows.connection, rows.names, stream)
+                comparison = Comparison(
+                    stream, cassandra, postgres.snapshot, delivery.wait, counted, dropped,
+                    count_all if repairer is None else repairer.resolve,
+                )  # fmt: skip
                 for segment, partitions in _segments(stream, rows, cassandra, window, dropped):
                     first = min(first, segment.start)
                     comparison.compare(rows, segment, partitions)
@@ -72,6 +87,11 @@ def verify(
             settle(comparisons, postgres.snapshot, delivery.wait)
             if target.computed:
                 report.tables |= _computed(target, cassandra, closed(window, rows.taken_ms), say, compared, stalled_s)
+            if repairer is not None:
+                report.repairs = repairer.repairs
+                for stream in target.computed:
+                    for kind, count in report.tables[stream.table].counts.items():
+                        report.repairs.leave(stream.table, kind, Leave(COMPUTED), count)
             # Where neither side has rows, nothing was compared.
             report.window = Window(max(window.start, min(first, rows.taken_ms)), window.end)
         pending = read_pending(target.kafka, target.names)
@@ -83,6 +103,21 @@ def verify(
             kept = [difference for group in by_table for difference in group if difference is not None]
             report.keys = explain(target, cassandra, pending, kept[:explained])
         return report
+
+
+def _repairer(
+    target: Target, postgres: PostgresSide, cassandra: CassandraSide, wait: Callable[[int], None], say: Say
+) -> Repairer:
+    pace = Pace(REPAIRED_ROWS_PER_S, threading.Event())
+    sent = 0
+
+    def paced(rows: int) -> None:
+        nonlocal sent
+        sent += rows
+        say("sending rows again", sent)
+        pace(rows)
+
+    return Repairer(target, postgres, cassandra, wait, Allowance(MOST_REPAIRED, None, time.monotonic), paced)
 
 
 def _computed(

@@ -1,1 +1,1 @@
-"""Kafka into Cassandra by a Spark Structured Streaming job."""
+"""Spark jobs: Kafka into Cassandra by Structured Streaming, and computed tables over any time range."""

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from itertools import islice
 from threading import Event
 
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_consumer.dead_letters import DeadLetters
-from cryptocdc_consumer.intake import Batch, DeadLetter, Intake
+from cryptocdc_consumer.intake import Batch, Intake
+from cryptocdc_consumer.outcomes import settle
 from cryptocdc_consumer.sink import Sink
-from cryptocdc_consumer.write_loop import CHUNK_RECORDS, STOP_LIMIT_S, observe
-from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_consumer.write_loop import CHUNK_RECORDS, STOP_LIMIT_S
+from cryptocdc_core.program.metrics import ConsumerMetrics
 
 
 class Stopped(Exception):
@@ -90,11 +91,4 @@ class Aside:
             while unsent and not self._sink.full:
                 self._sink.send(unsent.popleft())
             self._sink.wait(0.02)
-            settled = self._sink.settle()
-            for batch in settled.acknowledged:
-                batch.chunk.pending -= 1
-                observe(self._metrics, batch)
-            for batch, (_, record, _), words in settled.refused:
-                self._dead_letters.send(DeadLetter(record, "refused", words, batch.chunk))
-            for letter in self._dead_letters.settle():
-                letter.chunk.pending -= 1
+            settle(self._sink, self._dead_letters, self._metrics)

@@ -12,23 +12,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from cryptocdc_adapters.offsets import Partition
-from cryptocdc_adapters.serving import Health
+from cryptocdc_adapters.kafka.offsets import Partition
+from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.changes import Decoder
-from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.program.metrics import ConsumerMetrics
+from cryptocdc_core.rows.changes import Decoder
 from cryptocdc_spark.aside import Aside, KafkaRecord, Stopped
 from cryptocdc_spark.expressions import (
     ASIDE,
     EXPIRED,
     REPLACING,
     ROW,
-    TTL,
-    WRITE_TIME,
     newest_columns,
     newest_of,
     table_columns,
 )
+from cryptocdc_spark.saving import cause, save
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +116,7 @@ class BatchWriter:
             except Exception as error:  # of Cassandra, by way of Spark: of many classes
                 if self._stop.is_set():
                     raise Stopped from error
-                log.warning("Spark could not write %s: %s; writing one by one", stream.table, _cause(error))
+                log.warning("Spark could not write %s: %s; writing one by one", stream.table, cause(error))
                 self._metrics.retries.labels("spark").inc()
                 self._aside.write(_records(rows))
             else:
@@ -138,14 +137,7 @@ class BatchWriter:
         self._save(newest.selectExpr(*newest_columns(stream, self._retention_s)), derived.table, nulls=True)
 
     def _save(self, rows: Any, table: str, *, nulls: bool) -> None:
-        options = {
-            "keyspace": self._keyspace,
-            "table": table,
-            "writetime": WRITE_TIME,
-            "spark.cassandra.output.ignoreNulls": str(not nulls).lower(),
-            **({} if self._retention_s is None else {"ttl": TTL}),
-        }
-        rows.write.format("org.apache.spark.sql.cassandra").options(**options).mode("append").save()
+        save(rows, self._keyspace, table, nulls=nulls, expiring=self._retention_s is not None)
 
     def _count(self, stream: Stream, written: Sequence[Any]) -> None:
         """Count rows, and observe the latency of the oldest and the newest row of each partition."""
@@ -175,10 +167,3 @@ def _records(rows: Any) -> Iterator[KafkaRecord]:
 
 def _bytes(value: bytearray | None) -> bytes | None:
     return None if value is None else bytes(value)
-
-
-def _cause(error: Exception) -> str:
-    """Return the cause in what Spark reports: the last one in Java's stack."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    return (causes or lines or [type(error).__name__])[-1 if causes else 0][:300]

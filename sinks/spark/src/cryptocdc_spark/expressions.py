@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from cryptocdc_core.catalogue import AUDIT, DERIVED, HEATMAP, SHARD, Bucket, Column, Derived, Stream, Type
-from cryptocdc_core.changes import META
-from cryptocdc_core.ddl import AUDIT_COLUMN
-from cryptocdc_core.heatmap import SLOT_MS
+from cryptocdc_core.rows.changes import META
+from cryptocdc_core.rows.heatmap import SLOT_MS
+from cryptocdc_core.storage.ddl import AUDIT_COLUMN
 
 ROW, REPLACING, EXPIRED, ASIDE = "row", "replacing", "expired", "aside"
 """The ways of a record: written, a null left unset; written, its nulls too, since they may follow a value

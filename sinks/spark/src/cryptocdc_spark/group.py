@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters.kafka import TIMEOUT_S, client_config
-from cryptocdc_adapters.offsets import GroupOffsets, Partition, Span, ends, lag
-from cryptocdc_core.metrics import ConsumerMetrics
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_adapters.kafka.clients import TIMEOUT_S, client_config
+from cryptocdc_adapters.kafka.offsets import GroupOffsets, Partition, Span, ends, lag
+from cryptocdc_core.program.metrics import ConsumerMetrics
+from cryptocdc_core.program.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 

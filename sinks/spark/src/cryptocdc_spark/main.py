@@ -13,21 +13,21 @@ from typing import Any
 from cassandra import InvalidRequest
 from confluent_kafka import KafkaException, Producer
 
-from cryptocdc_adapters import cassandra
-from cryptocdc_adapters.offsets import Partition, Span
-from cryptocdc_adapters.serving import Health, serve_or_exit
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.kafka.offsets import Partition, Span
+from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
 from cryptocdc_consumer.connection import Connection
 from cryptocdc_consumer.dead_letters import DeadLetters, producer_config
 from cryptocdc_consumer.intake import Intake
 from cryptocdc_consumer.sink import Sink
-from cryptocdc_core import feed as feeds
-from cryptocdc_core import logs
-from cryptocdc_core.exits import Exit, refusing_bad_input, stop_event
-from cryptocdc_core.feed import CryptoFeed, retention_s
-from cryptocdc_core.metrics import ConsumerMetrics
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed, retention_s
 from cryptocdc_core.names import Names, identity
-from cryptocdc_core.plan import written_to
-from cryptocdc_core.settings import CassandraSettings, KafkaSettings, ProgramSettings
+from cryptocdc_core.planning.plan import written_to
+from cryptocdc_core.program import logs
+from cryptocdc_core.program.exits import Exit, refusing_bad_input, stop_event
+from cryptocdc_core.program.metrics import ConsumerMetrics
+from cryptocdc_core.program.settings import CassandraSettings, KafkaSettings, ProgramSettings
 from cryptocdc_spark.aside import Aside
 from cryptocdc_spark.batch import BatchWriter
 from cryptocdc_spark.checkpoint import CheckpointFolder

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.exits import BadInput
-from cryptocdc_core.settings import CassandraSettings, KafkaSettings
+from cryptocdc_core.program.exits import BadInput
+from cryptocdc_core.program.settings import CassandraSettings, KafkaSettings
 from cryptocdc_spark.expressions import parsed, routed
-from cryptocdc_spark.settings import SparkSettings
+from cryptocdc_spark.settings import SessionSettings
 from cryptocdc_spark.trust_store import STORE_PASSWORD, trust_store
 
 TRIGGER = "200 milliseconds"
@@ -23,8 +23,20 @@ _SUBMITTED = "PYSPARK_GATEWAY_PORT"
 """Set in a driver that `spark-submit` has started: it has the master and the memory."""
 
 
-def session(name: str, own: SparkSettings, cassandra: CassandraSettings) -> Any:
-    """Start Spark. Raises BadInput if it is not installed, or Java is not."""
+_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    # The aggregates of a batch are a few rows.
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.streaming.minBatchesToRetain": "10",
+}
+
+
+def session(name: str, own: SessionSettings, cassandra: CassandraSettings | None) -> Any:
+    """Start Spark, without Cassandra's connector if there are no settings of it. Raises BadInput if it is not
+    installed, or Java is not."""
     home = os.environ.get("JAVA_HOME")
     if _SUBMITTED not in os.environ and shutil.which(str(Path(home, "bin", "java")) if home else "java") is None:
         where = f"in JAVA_HOME, {home}" if home else "on the path"
@@ -36,7 +48,8 @@ def session(name: str, own: SparkSettings, cassandra: CassandraSettings) -> Any:
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise BadInput(f"PySpark can't be imported: {error}; requirements/spark.txt has what to install") from None
-    settings = cassandra_settings(cassandra, own.spark_trust_store) | (_local(own) if _is_local(own) else {})
+    connector = {} if cassandra is None else cassandra_settings(cassandra, own.spark_trust_store)
+    settings = _SETTINGS | connector | (_local(own) if _is_local(own) else _remote(own))
     # Otherwise each of its callbacks is logged.
     logging.getLogger("py4j").setLevel(logging.WARNING)
     if _is_local(own):
@@ -49,11 +62,11 @@ def session(name: str, own: SparkSettings, cassandra: CassandraSettings) -> Any:
     return spark
 
 
-def _is_local(own: SparkSettings) -> bool:
+def _is_local(own: SessionSettings) -> bool:
     return _SUBMITTED not in os.environ and own.spark_master.startswith("local")
 
 
-def _local(own: SparkSettings) -> dict[str, str]:
+def _local(own: SessionSettings) -> dict[str, str]:
     """Return the settings of a job in one process on loopback."""
     return {
         "spark.driver.host": "127.0.0.1",
@@ -66,16 +79,15 @@ def _local(own: SparkSettings) -> dict[str, str]:
     }
 
 
+def _remote(own: SessionSettings) -> dict[str, str]:
+    """Return the settings with which executors get the jars from the driver, if Spark itself does not have them."""
+    jars = [] if own.spark_jars is None else sorted(own.spark_jars.glob("*.jar"))
+    return {"spark.jars": ",".join(map(str, jars))} if jars else {}
+
+
 def cassandra_settings(cassandra: CassandraSettings, store: Path | None = None) -> dict[str, str]:
-    """Return Spark's settings, with those of its Cassandra connector. `store`: where to make its trust store."""
+    """Return the settings of Spark's Cassandra connector. `store`: where to make its trust store."""
     settings = {
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.session.timeZone": "UTC",
-        # The aggregates of a batch are a few rows.
-        "spark.sql.shuffle.partitions": "1",
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.streaming.minBatchesToRetain": "10",
         "spark.cassandra.connection.host": cassandra.hosts,
         "spark.cassandra.connection.port": str(cassandra.port),
         "spark.cassandra.connection.localDC": cassandra.datacenter,

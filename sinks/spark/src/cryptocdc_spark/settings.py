@@ -1,4 +1,4 @@
-"""Settings of the Spark job alone."""
+"""Settings of the Spark jobs alone."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from cryptocdc_core.settings import Settings
+from cryptocdc_core.program.settings import Settings
 
 
-class SparkSettings(Settings):
+class SessionSettings(Settings):
+    """Of every Spark job."""
+
     model_config = ConfigDict(title="")
 
-    checkpoint: Path
-    """The folder of Spark's checkpoint. It may be lost: the job then continues at the group's committed offsets."""
     spark_master: str = "local[1]"
     """Where the job runs: one core of this machine, or a cluster. Not used by a job that `spark-submit` starts."""
     spark_memory: str = Field("512m", pattern=r"^[1-9]\d*[mg]$")
@@ -23,3 +23,10 @@ class SparkSettings(Settings):
     spark_trust_store: Path | None = None
     """Where to make Java's store of Cassandra's certificate authority, by default a new folder. Executors elsewhere
     need it at the same path: `python -m cryptocdc_spark.trust_store` makes it there."""
+
+
+class SparkSettings(SessionSettings):
+    """Of the job that writes a feed's changes."""
+
+    checkpoint: Path
+    """The folder of Spark's checkpoint. It may be lost: the job then continues at the group's committed offsets."""

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptocdc_adapters.offsets import Partition, Span
+from cryptocdc_adapters.kafka.offsets import Partition, Span
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from cryptocdc_core.exits import BadInput, refusing_bad_input
-from cryptocdc_core.settings import CassandraSettings
+from cryptocdc_core.program.exits import BadInput, refusing_bad_input
+from cryptocdc_core.program.settings import CassandraSettings
 
 STORE_PASSWORD = "changeit"  # noqa: S105 - Java's default, of a store with a public certificate
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.producer.conftest import NOW, agg_trade, book_ticker, depth, frame, kline, make_feed, ticker
 
-from cryptocdc_core.rows import RecentTradesRow
-from cryptocdc_core.versions import Rank, kline_version, version
+from cryptocdc_core.rows.typed import RecentTradesRow
+from cryptocdc_core.rows.versions import Rank, kline_version, version
 from cryptocdc_exchanges.binance import frames
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Closing, Reply

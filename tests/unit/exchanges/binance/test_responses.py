@@ -9,8 +9,8 @@ import pytest
 from tests.rows import make_row
 from tests.unit.producer.conftest import NOW, agg_trade, frame, make_feed
 
-from cryptocdc_core.rows import RecentTradesRow
-from cryptocdc_core.versions import Rank, kline_version
+from cryptocdc_core.rows.typed import RecentTradesRow
+from cryptocdc_core.rows.versions import Rank, kline_version
 from cryptocdc_exchanges.binance import responses
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.registry import VENUES

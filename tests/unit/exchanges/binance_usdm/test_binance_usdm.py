@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.core.feeds import feed
 
-from cryptocdc_core.feed import FeedError
+from cryptocdc_core.feed.model import FeedError
 from cryptocdc_core.names import Names, identity
 from cryptocdc_exchanges.port import BookUpdate, Channel
 from cryptocdc_exchanges.registry import VENUES, check, venue_of

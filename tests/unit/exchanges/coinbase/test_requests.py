@@ -9,7 +9,7 @@ import pytest
 from tests.unit.exchanges.conformance.examples import NOW
 from tests.unit.exchanges.conformance.simulated import Simulated
 
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS, SETTLE_MS
 from cryptocdc_exchanges.coinbase import markets, requests, responses
 from cryptocdc_exchanges.coinbase.payloads import trimmed
 from cryptocdc_exchanges.port import Request, Rows

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 
-from cryptocdc_core import feed as feeds
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.feed_streams import Streams
-from cryptocdc_core.resolve import MarketState
-from cryptocdc_core.rows import Row
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.feed.streams import Streams
+from cryptocdc_core.planning.resolve import MarketState
+from cryptocdc_core.rows.typed import Row
 from cryptocdc_exchanges.port import Answer, BookSnapshot, BookUpdate, Control, Offer, Refusal, Request, SlowDown, Venue
 from cryptocdc_exchanges.registry import VENUES
 
@@ -104,8 +104,8 @@ def first_kind(offer: Offer) -> str:
     return (*numbered, *offer.accepted.get("kind", ()), "aggregate")[0]
 
 
-def feed_of(venue: Venue, *tables: str, kind: str = "") -> CryptoFeed:
-    """Return a feed of this venue with `streams_of`."""
+def feed_of(venue: Venue, *tables: str, kind: str = "", history: dict[str, str] | None = None) -> CryptoFeed:
+    """Return a feed of this venue with `streams_of`, without a past unless it is given a `history`."""
     return feeds.parse(
         {
             "apiVersion": "cryptocdc.io/v1alpha1",
@@ -115,6 +115,7 @@ def feed_of(venue: Venue, *tables: str, kind: str = "") -> CryptoFeed:
                 "exchange": venue.name,
                 "symbols": {"names": list(venue.always_listed)},
                 "streams": streams_of(venue, *tables, kind=kind),
+                "history": history or {"klines": "0s"},
             },
         }
     )

@@ -13,8 +13,8 @@ from starlette.routing import Match, Route
 from tests.unit.simulator.clients import FakeClient
 from tests.unit.simulator.conftest import ManualClock
 
-from cryptocdc_adapters.exchange import Rest
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_adapters.exchange.rest import Rest
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_exchanges.port import Answer, Channel, Control, Request, Venue
 from cryptocdc_simulator.dialects import catalogue
 from cryptocdc_simulator.faults import Faults

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cryptocdc_core.catalogue import by_table
-from cryptocdc_core.symbols import is_symbol
+from cryptocdc_core.feed.symbols import is_symbol
 from cryptocdc_exchanges.port import Channel, Proof, Venue
 
 from .examples import every_venue, feed_of, material

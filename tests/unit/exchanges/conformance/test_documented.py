@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_core.rows import Row
+from cryptocdc_core.rows.typed import Row
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import BookUpdate, Control, Decode, Rows, Venue
 from cryptocdc_exchanges.registry import VENUES

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cryptocdc_core import feed as feeds
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, Control, Venue
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.storage.intake import Data, Intake
@@ -44,7 +44,7 @@ def snapshots(venue: Venue, recording: Recording) -> dict[str, BookSnapshot]:
     for head, body in lines(recording.answers, ": "):
         url = urlsplit(head.split(" -> ")[0])
         for symbol in recording.symbols:
-            request = venue.requests.book(symbol, venue.order_book.levels or 100)
+            request = venue.requests.book(symbol, venue.order_book.levels[-1])
             if url.path == request.path and symbol in [v for values in parse_qs(url.query).values() for v in values]:
                 found[symbol] = request.read(body, 0)
     return found
@@ -62,6 +62,7 @@ def test_recorded_frames_are_decoded_and_books_equal_an_independent_application(
                 "exchange": venue.name,
                 "symbols": {"names": list(recording.symbols)},
                 "streams": recording.streams,
+                "history": {"klines": "0s"},
             },
         }
     )
@@ -101,7 +102,9 @@ def test_recorded_frames_are_decoded_and_books_equal_an_independent_application(
                 _apply(books[update.symbol], update, known)
                 if update.symbol in waiting and update.symbol not in taken and handlers.order_books is not None:
                     taken.add(update.symbol)
-                    assert handlers.order_books.take_snapshot(update.symbol, waiting[update.symbol])
+                    found = waiting[update.symbol]
+                    depth = max(len(found.bids), len(found.asks))
+                    assert handlers.order_books.take_snapshot(update.symbol, found, depth)
     capture.finish()
     rows = [entry.row for entry in intake.take(0.01) if isinstance(entry, Data)]
     while entries := intake.take(0.01):

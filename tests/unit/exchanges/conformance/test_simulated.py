@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
-from cryptocdc_core.feed import CryptoFeed
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.rows import KlinesRow, OrderBookRow, RecentTradesRow, Row
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.rows.typed import KlinesRow, OrderBookRow, RecentTradesRow, Row
 from cryptocdc_exchanges.port import BookUpdate, Control, Refusal, Reply, Request, SlowDown, Venue
-from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.rest import backfill as backfills
-from cryptocdc_producer.rest.backfill import Backfill
-from cryptocdc_producer.rest.requests import Requests
-from cryptocdc_producer.storage.intake import Data, GapEnd, Intake
-from cryptocdc_producer.storage.store import Stored
-from cryptocdc_producer.streams.continuity import Gap
-from cryptocdc_producer.streams.handler import Outlets
-from cryptocdc_producer.streams.handlers import Handlers
 
 from .examples import every_venue, feed_of
+from .producing import Producing
 from .simulated import Connection, Simulated, SimulatedRest
 
 MINUTE = 60_000
@@ -40,81 +29,6 @@ def simulated(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> Simulated:
     monkeypatch.setattr(backfills, "_FIRST_AFTER_S", 0.0)
     monkeypatch.setattr(backfills, "_RETRIES_S", (0.0, 0.0))
     return found
-
-
-@dataclass
-class Producing:
-    """A producer that receives frames, with access to the venue's REST API."""
-
-    simulated: Simulated
-    feed: CryptoFeed
-    gaps: list[Gap] = field(default_factory=list)
-    lost_books: list[str] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        metrics = ProducerMetrics("test")
-        self.intake = Intake(metrics)
-
-        def refuse(reason: str, detail: str, _: bytes, __: str | None) -> None:
-            self.refused.append((reason, detail))
-
-        outlets = Outlets(
-            self.intake, metrics, self.gaps.append, lambda _, reason: self.lost_books.append(reason), refuse
-        )  # fmt: skip
-        venue = self.simulated.venue
-        self.handlers = Handlers(self.feed, venue, outlets)
-        self.capture = Capture(self.feed, venue, self.handlers, metrics, refuse)
-        self.capture.add(self.simulated.symbol, Stored())
-        self._requests: Callable[[], Requests] = lambda: Requests(SimulatedRest(self.simulated), metrics, refuse)
-        self._metrics = metrics
-
-    def receive(self, frames: Iterable[bytes]) -> None:
-        for frame in frames:
-            self.capture.receive(frame)
-
-    def rows(self) -> list[Any]:
-        """Return the rows for the writer, in order."""
-        found: list[Row] = []
-        while entries := self.intake.take(0.01):
-            found += [entry.row for entry in entries if isinstance(entry, Data)]
-        return found
-
-    def fill(self) -> list[Any]:
-        """Fill the gaps that were found; return the rows for the writer until all gaps have ended."""
-
-        async def filled() -> list[Any]:
-            requests = self._requests()
-            backfill = Backfill(self.handlers.by_table, requests, self.intake, self._metrics)
-            backfill.add(self.gaps)
-            task = asyncio.create_task(backfill.run())
-            entries: list[Any] = []
-            async with asyncio.timeout(20):
-                while sum(isinstance(entry, GapEnd) for entry in entries) < len(set(self.gaps)):
-                    entries += self.intake.take(0.01)
-                    await asyncio.sleep(0.01)
-            task.cancel()
-            requests.close()
-            assert [entry.reason for entry in entries if isinstance(entry, GapEnd) and entry.reason] == []
-            return [entry.row for entry in entries if isinstance(entry, Data)]
-
-        return asyncio.run(filled())
-
-    def snapshot(self) -> bool:
-        """Fetch a snapshot over REST."""
-
-        async def fetched() -> bool:
-            requests = self._requests()
-            levels = self.simulated.venue.order_book.levels
-            assert levels is not None
-            try:
-                found = await requests.snapshot(self.simulated.symbol, levels, 1.0)
-            finally:
-                requests.close()
-            assert self.handlers.order_books is not None
-            return self.handlers.order_books.take_snapshot(self.simulated.symbol, found)
-
-        return asyncio.run(fetched())
 
 
 def connected(simulated: Simulated, feed: CryptoFeed) -> tuple[Connection, list[bytes]]:
@@ -203,6 +117,21 @@ def test_missed_kline_closes_are_detected_and_filled(venue: Venue, simulated: Si
 
 
 @every_venue
+def test_a_symbol_starts_with_the_candles_of_the_past(venue: Venue, simulated: Simulated) -> None:
+    if "klines" not in feed_of(venue).spec.streams.tables:
+        pytest.skip(f"{venue.name} has no klines over WebSocket")
+    producing = Producing(simulated, feed_of(venue, "klines", history={"klines": "5h"}))
+    rows = producing.fill()
+
+    assert not producing.refused
+    assert all(row.closed for row in rows)
+    now = simulated.clock.now
+    opened = sorted({row.open_time for row in rows})
+    assert opened == list(range(-(-(now - 5 * 60 * MINUTE) // MINUTE) * MINUTE, opened[-1] + 1, MINUTE))
+    assert now - 3 * MINUTE < opened[-1] <= now - MINUTE
+
+
+@every_venue
 def test_a_trade_is_the_same_over_rest_and_websocket(venue: Venue, simulated: Simulated) -> None:
     feed = feed_of(venue, "recent_trades")
     kind = feed.spec.streams.recent_trades.kind  # type: ignore[union-attr]
@@ -284,9 +213,10 @@ def test_each_bucket_has_the_book_after_its_last_update(venue: Venue, simulated:
     sides: tuple[dict[Decimal, str], dict[Decimal, str]] = {}, {}
     if venue.order_book.snapshot_by == "rest":
         receive(connection.run(500))
-        found = simulated.read(venue.requests.book(simulated.symbol, venue.order_book.levels or 100))
+        most = venue.order_book.levels[-1]
+        found = simulated.read(venue.requests.book(simulated.symbol, most))
         assert producing.handlers.order_books is not None
-        assert producing.handlers.order_books.take_snapshot(simulated.symbol, found)
+        assert producing.handlers.order_books.take_snapshot(simulated.symbol, found, most)
         start = found.last_id
         for side, levels in zip(sides, (found.bids, found.asks), strict=True):
             side.update((Decimal(price), quantity) for price, quantity in levels)

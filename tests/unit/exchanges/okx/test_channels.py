@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.core.feeds import feed
 
-from cryptocdc_core.feed import FeedError
+from cryptocdc_core.feed.model import FeedError
 from cryptocdc_exchanges.okx import channels
 from cryptocdc_exchanges.port import Channel
 from cryptocdc_exchanges.registry import VENUES, check

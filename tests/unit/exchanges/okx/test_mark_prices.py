@@ -6,7 +6,7 @@ import json
 
 from tests.unit.core.feeds import feed
 
-from cryptocdc_core.rows import MarkPricesRow
+from cryptocdc_core.rows.typed import MarkPricesRow
 from cryptocdc_exchanges.port import Control
 from cryptocdc_exchanges.registry import VENUES
 

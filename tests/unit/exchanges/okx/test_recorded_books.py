@@ -10,7 +10,7 @@ import pytest
 from tests.unit.core.feeds import feed
 from tests.unit.exchanges.conformance.examples import SAMPLES
 
-from cryptocdc_core.rows import OrderBookRow
+from cryptocdc_core.rows.typed import OrderBookRow
 from cryptocdc_exchanges.port import BookUpdate, Control
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.streams.book import Applied, Book

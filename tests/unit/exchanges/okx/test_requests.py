@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.exchanges.conformance.simulated import Simulated
 
-from cryptocdc_core.rows import Row
+from cryptocdc_core.rows.typed import Row
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.okx import markets, requests
 from cryptocdc_exchanges.port import Request, Rows

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import psutil
 
-from cryptocdc_core.settings import PostgresSettings
+from cryptocdc_core.program.settings import PostgresSettings
 from cryptocdc_local.platform.endpoints import DATABASE, READER
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.jars import jars_folder

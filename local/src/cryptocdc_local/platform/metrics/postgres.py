@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from cryptocdc_adapters import postgres
-from cryptocdc_core.settings import PostgresSettings
+from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_core.program.settings import PostgresSettings
 from cryptocdc_local.platform.metrics.queries import all_queries
 from cryptocdc_local.platform.settings import LOOPBACK
 

@@ -12,7 +12,7 @@ from cryptocdc_api.reading.paging import Row, Span, position
 from cryptocdc_api.reading.tables import BOOK_SUMS, TABLES, Table
 from cryptocdc_api.shapes import Json, digits
 from cryptocdc_core.catalogue.streams import BEST_QUOTES
-from cryptocdc_core.times import iso
+from cryptocdc_core.time.times import iso
 
 Figure = Callable[[Row], Decimal | None]
 

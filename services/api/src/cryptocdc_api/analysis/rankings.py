@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from cryptocdc_api.shapes import Json
-from cryptocdc_core.ddl import DAY_MS
+from cryptocdc_core.storage.ddl import DAY_MS
 
 By = Literal["trades", "volume", "quote_volume", "gain", "loss"]
 

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
 
-from cryptocdc_adapters.kafka import client_config
+from cryptocdc_adapters.kafka.clients import client_config
 from cryptocdc_api.live.subscriptions import Row
 from cryptocdc_api.shapes import shaper
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.changes import Decoder, Undecodable
-from cryptocdc_core.metrics import ApiMetrics
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.metrics import ApiMetrics
+from cryptocdc_core.program.settings import KafkaSettings
+from cryptocdc_core.rows.changes import Decoder, Undecodable
 
 log = logging.getLogger(__name__)
 

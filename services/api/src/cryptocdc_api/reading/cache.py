@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from cryptocdc_api.reading.shared import Shared
-from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.program.metrics import ApiMetrics
 
 T = TypeVar("T")
 

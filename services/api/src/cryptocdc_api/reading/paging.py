@@ -16,7 +16,7 @@ import msgspec
 from cryptocdc_api.reading.tables import Table
 from cryptocdc_api.refusals import Refused
 from cryptocdc_core.catalogue import Bucket
-from cryptocdc_core.times import LATEST_MS, millis
+from cryptocdc_core.time.times import LATEST_MS, millis
 
 MOST_PARTITIONS = 48
 """Per page; each is one read, which takes a millisecond or two if the partition is empty."""

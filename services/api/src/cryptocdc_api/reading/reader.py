@@ -14,16 +14,16 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, NoHostAvailable, Se
 from cassandra.connection import ConnectionException
 from cassandra.query import PreparedStatement, tuple_factory
 
-from cryptocdc_adapters.audited import one_key, one_statement, written
-from cryptocdc_adapters.cassandra import LOST_S, connect
+from cryptocdc_adapters.cassandra.audited import one_key, one_statement, written
+from cryptocdc_adapters.cassandra.sessions import LOST_S, connect
 from cryptocdc_api.reading.paging import Position, Read, Row
 from cryptocdc_api.reading.tables import Table
 from cryptocdc_api.refusals import Unavailable
 from cryptocdc_core.catalogue import COMPUTED, SHARD, STREAMS, Derived, Stream
-from cryptocdc_core.hops import Written
-from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import quoted
-from cryptocdc_core.settings import CassandraSettings
+from cryptocdc_core.program.metrics import ApiMetrics
+from cryptocdc_core.program.settings import CassandraSettings
+from cryptocdc_core.rows.hops import Written
 
 log = logging.getLogger(__name__)
 

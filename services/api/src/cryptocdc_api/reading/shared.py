@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from cryptocdc_core.metrics import ApiMetrics
+from cryptocdc_core.program.metrics import ApiMetrics
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from cryptocdc_core.catalogue import COMPUTED, HEATMAP, STREAMS, Bucket, Column, Stream, Type
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
-from cryptocdc_core.heatmap import BINS
+from cryptocdc_core.rows.heatmap import BINS
 
 
 @dataclass(frozen=True)

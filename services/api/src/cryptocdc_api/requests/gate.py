@@ -13,8 +13,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cryptocdc_api.requests.rates import RateLimit
-from cryptocdc_core.metrics import ApiMetrics
 from cryptocdc_core.names import Source
+from cryptocdc_core.program.metrics import ApiMetrics
 
 SOURCE_HEADER = "X-Cryptocdc-Source"
 OPEN = ("/", "/health")

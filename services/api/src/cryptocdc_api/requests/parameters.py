@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from cryptocdc_core import analytics, durations, symbols, times
-from cryptocdc_core.feed_streams import KlineInterval
+from cryptocdc_core.feed import analytics, symbols
+from cryptocdc_core.feed.streams import KlineInterval
+from cryptocdc_core.time import durations, times
 
 MOST_ROWS = 1000
 MOST_TRENDS = 50

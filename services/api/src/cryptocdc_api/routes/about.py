@@ -44,7 +44,7 @@ def routes(context: Context) -> APIRouter:
         return json_response({
             **who, "exchange": context.feed.spec.exchange, "streams": list(context.tables),
             "intervals": context.intervals, "bars": context.bar_lengths,
-            "anomalies": context.anomaly_lengths,
+            "anomalies": context.anomaly_lengths, "forecasts": context.forecast_lengths,
             "sink_engine": context.feed.spec.sink.engine,
             "completeness": {table: how.value for table, how in completeness(context.feed).items()},
         })  # fmt: skip

@@ -30,7 +30,7 @@ from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import described, json_response, paged, span_of
 from cryptocdc_api.shapes import Json, schema
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
-from cryptocdc_core.times import now_ms
+from cryptocdc_core.time.times import now_ms
 
 VOLATILITY_AGE_S, VOLATILITIES = 5.0, 64
 

@@ -9,15 +9,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from cryptocdc_adapters.figures import FeedFigures
-from cryptocdc_adapters.readings import Readings
+from cryptocdc_adapters.metrics.figures import FeedFigures
+from cryptocdc_adapters.metrics.readings import Readings
 from cryptocdc_api.context import Context
 from cryptocdc_api.reading.cache import Cache
 from cryptocdc_api.requests.parameters import NothingQuery
 from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import json_response
 from cryptocdc_api.shapes import Json
-from cryptocdc_core.times import iso
+from cryptocdc_core.time.times import iso
 
 AGE_S = 1.0
 TIMES = ("p50", "p99")

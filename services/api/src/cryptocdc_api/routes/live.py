@@ -13,7 +13,7 @@ from cryptocdc_api.context import Context
 from cryptocdc_api.live.subscriptions import Client, Subscriptions
 from cryptocdc_api.refusals import Refused, choices
 from cryptocdc_api.requests.gate import SUBPROTOCOL
-from cryptocdc_core.symbols import as_listed, is_symbol
+from cryptocdc_core.feed.symbols import as_listed, is_symbol
 
 MOST_CLIENTS = 200
 MOST_SYMBOLS = 200

@@ -17,9 +17,9 @@ from cryptocdc_api.refusals import Refused
 from cryptocdc_api.requests.parameters import RangeQuery
 from cryptocdc_api.shapes import Json
 from cryptocdc_core.catalogue import Bucket
-from cryptocdc_core.feed import retention_s
-from cryptocdc_core.times import now_ms
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS
+from cryptocdc_core.feed.model import retention_s
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS
+from cryptocdc_core.time.times import now_ms
 
 CURSOR_HEADER = "X-Next-Cursor"
 DAY_MS = 86_400_000

@@ -32,9 +32,9 @@ from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import answer, described, json_response, paged, span_of
 from cryptocdc_api.shapes import Json, schema, shaper
 from cryptocdc_core.catalogue import NEWEST, by_table
-from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, BOOK_METRICS, VOLATILITY
+from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, BOOK_METRICS, FORECASTS, VOLATILITY
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, LIQUIDATIONS, ORDER_BOOK, RECENT_TRADES
-from cryptocdc_core.times import now_ms
+from cryptocdc_core.time.times import now_ms
 
 BOOKS_AGE_S = 1.0
 AVERAGED_ROWS = 100_000
@@ -104,6 +104,12 @@ def routes(context: Context) -> APIRouter:
         await context.check_symbol(query.symbol)
         prefix = [query.symbol, context.volatility_length(query.interval)]
         return await answer(context, request, TABLES[VOLATILITY.table], prefix, query, shapes[VOLATILITY.table])
+
+    @serve(FORECASTS.table)
+    async def forecasts(request: Request, query: Annotated[BarQuery, Query()]) -> Response:
+        await context.check_symbol(query.symbol)
+        prefix = [query.symbol, context.forecast_length(query.interval)]
+        return await answer(context, request, TABLES[FORECASTS.table], prefix, query, shapes[FORECASTS.table])
 
     @serve(ANOMALIES.table)
     async def anomalies(request: Request, query: Annotated[AnomalyQuery, Query()]) -> Response:

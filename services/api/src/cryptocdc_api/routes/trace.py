@@ -20,9 +20,9 @@ from cryptocdc_api.requests.routing import query_router
 from cryptocdc_api.routes.responses import json_response, span_of
 from cryptocdc_api.shapes import Json
 from cryptocdc_core.catalogue import Stream, by_table
-from cryptocdc_core.changes import Change
-from cryptocdc_core.hops import HOPS, KAFKA, POSTGRES, Sent, Trail, Values
-from cryptocdc_core.times import now_ms
+from cryptocdc_core.rows.changes import Change
+from cryptocdc_core.rows.hops import HOPS, KAFKA, POSTGRES, Sent, Trail, Values
+from cryptocdc_core.time.times import now_ms
 
 AGE_S, KEPT = 1.0, 256
 KAFKA_LIMIT_S = 2.0

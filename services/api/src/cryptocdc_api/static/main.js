@@ -5,6 +5,7 @@ import { every, get } from "./api.js";
 import { book, clearBook, showBook } from "./panels/book.js";
 import { candleChart, priceChart } from "./panels/charts.js";
 import { text } from "./dom.js";
+import { inWords } from "./panels/forecast.js";
 import { heatmap } from "./panels/heatmap.js";
 import { live } from "./live.js";
 import { markets } from "./panels/markets.js";
@@ -15,7 +16,7 @@ import { ticker } from "./panels/ticker.js";
 import { trace } from "./panels/trace.js";
 import { tape } from "./panels/trades.js";
 
-const CANDLES = 500, LINE_MS = 15 * 60_000, DRAW_MS = 200;
+const CANDLES = 1440, PAGE = 1000, LINE_MS = 15 * 60_000, DRAW_MS = 200;
 const BANNERS = { simulated: "SIMULATED DATA", capture: "REPLAYED CAPTURE" };
 
 const byId = (id) => document.getElementById(id);
@@ -25,13 +26,24 @@ const panels = {
   perpetual: perpetual(document.querySelector("section.perpetual")),
   trades: tape(byId("trades"), byId("tape-note"), (row) => trace("recent_trades", row)), heat: heatmap(byId("heat"), byId("heat-note")),
 };
-let feed, symbol, series, charted, leave = [], pending = [], drawing = 0;
+let feed, symbol, series, charted, leave = [], pending = [], drawing = 0, predictedMs = 0;
 
 // What the candle chart shows: candles of the exchange, or bars computed from trades.
 const allSeries = () => [...feed.intervals.map((interval) => ({ table: "klines", interval })), ...feed.bars.map((interval) => ({ table: "bars", interval }))];
 const same = (one, other) => one?.table === other?.table && one?.interval === other?.interval;
 
 const KINDS = ["price", "volume", "spread", "quote_rate"];
+
+// Keeps the newest forecast's words below those of the candle.
+function forecast(rows) {
+  if (!rows.length) return;
+  panels.candles.forecasts(rows);
+  const newest = rows.reduce((one, other) => (other.open_time_ms >= one.open_time_ms ? other : one));
+  if (newest.open_time_ms < predictedMs) return;
+  predictedMs = newest.open_time_ms;
+  byId("forecast").hidden = false;
+  text("forecast", inWords(newest));
+}
 
 const has = (table) => feed.streams.includes(table);
 
@@ -41,21 +53,33 @@ function state(name, waitMs) {
   text("connection", words[name]);
 }
 
+// Returns the newest candles, 24 hours of those of a minute, which is more than one page.
+async function aDay(path, query) {
+  const newest = await get(path, { ...query, limit: PAGE });
+  if (newest.length < PAGE) return newest;
+  return [...newest, ...await get(path, { ...query, limit: CANDLES - PAGE, to: newest.at(-1).open_time_ms })];
+}
+
 // Reads what was missed while disconnected, or everything for a newly selected symbol.
 async function history() {
   const of = symbol, at = series, from = Date.now() - LINE_MS;
   const parts = [];
-  const part = (table, path, query, show) => {
-    if (has(table)) parts.push(get(path, { symbol: of, ...query }).then((rows) => { if (of === symbol && same(at, series)) show(rows); }));
+  const part = (table, path, query, show, read = get) => {
+    if (has(table)) parts.push(read(path, { symbol: of, ...query }).then((rows) => { if (of === symbol && same(at, series)) show(rows); }));
   };
-  if (at) part(at.table, at.table, { interval: at.interval, limit: CANDLES }, (rows) => {
+  if (at) part(at.table, at.table, { interval: at.interval }, (rows) => {
     const now = `${of} ${at.table} ${at.interval}`;
     panels.candles.set(rows, charted === now); // keep the position of a scrolled view
     charted = now;
-  });
+  }, aDay);
   panels.candles.anomalies([], true);
   if (at && feed.anomalies.includes(at.interval)) for (const kind of KINDS)
-    part("anomalies", "anomalies", { interval: at.interval, kind, only: true, limit: CANDLES }, (rows) => panels.candles.anomalies(rows));
+    part("anomalies", "anomalies", { interval: at.interval, kind, only: true, limit: PAGE }, (rows) => panels.candles.anomalies(rows));
+  panels.candles.forecasts([], true);
+  predictedMs = 0;
+  byId("forecast").hidden = true;
+  if (at && feed.forecasts.includes(at.interval))
+    part("forecasts", "forecasts", { interval: at.interval, limit: PAGE }, forecast);
   part("latest_prices", "latest_prices", { from, limit: 1000 }, (rows) => { panels.line.set(rows); if (rows.length) panels.ticker.price(rows[0]); });
   part("recent_trades", "recent_trades", { limit: 60 }, (rows) => panels.trades.add(rows));
   part("crypto_24h_stats", "crypto_24h_stats", {}, (rows) => { if (rows.length) panels.ticker.stats(rows[0]); });
@@ -73,9 +97,10 @@ function draw() {
   const rows = pending.filter((row) => row.symbol === symbol && row.op !== "d");
   pending = [];
   const of = (table) => rows.filter((row) => row.table === table);
-  if (series) of(series.table).filter((row) => row.interval === series.interval).forEach((row) => panels.candles.update(row));
+  if (series) panels.candles.update(of(series.table).filter((row) => row.interval === series.interval));
   const compared = of("anomalies").filter((row) => row.interval === series?.interval);
   if (compared.length) panels.candles.anomalies(compared);
+  forecast(of("forecasts").filter((row) => row.interval === series?.interval));
   of("latest_prices").forEach((row) => { panels.ticker.price(row); panels.line.update(row); });
   panels.trades.add(of("recent_trades"), true);
   of("crypto_24h_stats").slice(-1).forEach(panels.ticker.stats);
@@ -132,7 +157,7 @@ function offerIntervals() {
   for (const one of allSeries()) {
     const label = document.createElement("label"), input = document.createElement("input"), shown = document.createElement("span");
     Object.assign(input, { type: "radio", name: "interval", value: `${one.table} ${one.interval}`, checked: same(one, series) });
-    input.addEventListener("change", () => { choose(one); show(); });
+    input.addEventListener("change", () => { choose(one); if (symbol) show(); }); // before the symbols are known there is nothing to request
     shown.textContent = one.interval;
     label.append(input, shown);
     pickers[one.table].append(label);

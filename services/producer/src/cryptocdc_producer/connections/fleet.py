@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import Channel, Control, Venue
 from cryptocdc_producer.connections.line import Line
 

@@ -11,20 +11,21 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any
 
-from cryptocdc_adapters.exchange import (
+from cryptocdc_adapters.exchange.rest import (
     ExchangeBusy,
     ExchangeError,
     ExchangeRefused,
     ExchangeUnreachable,
     Stopped,
 )
-from cryptocdc_core import intervals
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.versions import SETTLE_MS
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.versions import SETTLE_MS
+from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_producer.archive.healing import Healing, Outcome
 from cryptocdc_producer.rest.requests import Requests
-from cryptocdc_producer.storage.intake import GapEnd, Intake
-from cryptocdc_producer.streams.continuity import Gap
+from cryptocdc_producer.storage.intake import GapEnd, GapWait, Intake
+from cryptocdc_producer.streams.continuity import HISTORY, Gap
 from cryptocdc_producer.streams.handler import Filling, Handler, Unfinished
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,13 @@ class Backfill:
         requests: Requests,
         intake: Intake,
         metrics: ProducerMetrics,
+        healing: Healing | None = None,
     ) -> None:
-        """`handlers`: by table."""
+        """`handlers`: by table. `healing`: fills from the archive what can't be requested; None without an archive."""
         self._handlers, self._requests, self._intake, self._metrics = handlers, requests, intake, metrics
+        self._healing = healing
+        self._waiting: set[Gap] = set()
+        """Open gaps that wait for a file of the archive."""
         self._due: list[tuple[float, int, Filling]] = []
         """When to try (monotonic), sequence number, gap."""
         self._open: set[Gap] = set()
@@ -66,6 +71,9 @@ class Backfill:
     def drop(self, symbol: str) -> None:
         """Drop the gaps of `symbol`, which another producer captures now."""
         self._open = {gap for gap in self._open if gap.symbol != symbol}
+        self._waiting &= self._open
+        if self._healing is not None:
+            self._healing.drop(symbol)
         self._show()
 
     def _later(self, filling: Filling, seconds: float) -> None:
@@ -73,7 +81,9 @@ class Backfill:
 
     def _show(self) -> None:
         for table in [handler.table for handler in self._handlers.values() if handler.refillable]:
-            self._metrics.gaps_open.labels(table).set(sum(gap.table == table for gap in self._open))
+            waiting = sum(gap.table == table for gap in self._waiting)
+            self._metrics.gaps_open.labels(table).set(sum(gap.table == table for gap in self._open) - waiting)
+            self._metrics.gaps_waiting.labels(table).set(waiting)
 
     async def run(self) -> None:
         while True:
@@ -91,7 +101,10 @@ class Backfill:
         gap = filling.gap
         handler = self._handlers[gap.table]
         if (reason := handler.unfillable()) is not None:
-            self._end(filling, reason)
+            if self._healing is None or not self._healing.has(gap):
+                self._end(filling, reason)
+            else:
+                self._heal(filling, self._healing)
             return
         try:
             await handler.fill(filling, self._requests)
@@ -100,6 +113,9 @@ class Backfill:
             # An exchange that can't be reached now can be later; only what it answers without has an end. That a symbol
             # is unknown, an exchange in maintenance says of every one: it is asked again, too.
             if last and not isinstance(problem, _AWAY):
+                if gap.reason == HISTORY and isinstance(problem, ExchangeRefused) and problem.unknown_symbol:
+                    self._end(filling, "")  # a market that is not listed has no past
+                    return
                 self._end(filling, f"refused: {problem}" if isinstance(problem, ExchangeRefused) else str(problem))
                 return
             wait = _RETRIES_S[min(filling.attempts, len(_RETRIES_S) - 1)]
@@ -110,16 +126,35 @@ class Backfill:
             self._later(filling, wait)
         else:
             refused = f", {filling.refused} refused" if filling.refused else ""
-            whole = filling.filled == gap.size
-            self._end(filling, "" if whole else f"the exchange has {filling.filled} of {gap.size}{refused}")
+            whole = filling.filled == filling.expected
+            self._end(filling, "" if whole else f"the exchange has {filling.filled} of {filling.expected}{refused}")
 
-    def _end(self, filling: Filling, reason: str) -> None:
-        """The gap is closed after its rows, so it is never closed before they are stored."""
+    def _heal(self, filling: Filling, healing: Healing) -> None:
+        gap = filling.gap
+
+        def waits(reason: str) -> None:
+            if gap in self._open:
+                self._waiting.add(gap)
+                self._intake.put(GapWait(gap, reason[:500]))
+                self._show()
+                log.info("%s %s %d to %d %s", gap.table, gap.symbol, gap.first, gap.last, reason)
+
+        def ended(outcome: Outcome) -> None:
+            filling.filled = outcome.filled
+            if gap in self._open:
+                self._end(filling, outcome.reason, outcome.state)
+
+        healing.add(filling, ended, waits)
+
+    def _end(self, filling: Filling, reason: str, state: str | None = None) -> None:
+        """The gap is closed after its rows, so it is never closed before they are stored. `state`: by default
+        unfillable if there is a reason, else filled."""
         gap, filled = filling.gap, filling.filled
-        self._intake.put(GapEnd(gap, "unfillable" if reason else "filled", reason[:500]))
+        self._intake.put(GapEnd(gap, state or ("unfillable" if reason else "filled"), reason[:500]))
         self._metrics.gap_rows.labels(gap.table, "filled").inc(filled)
-        self._metrics.gap_rows.labels(gap.table, "unfillable").inc(gap.size - filled)
+        self._metrics.gap_rows.labels(gap.table, "unfillable").inc(max(0, filling.expected - filled))
         self._open.discard(gap)
+        self._waiting.discard(gap)
         self._show()
         log.info("%s %s %s %d to %d: %s", gap.table, gap.symbol, gap.interval, gap.first, gap.last, reason or "filled")
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cryptocdc_adapters.exchange import SPARE, ExchangeRefused
-from cryptocdc_core import intervals
+from cryptocdc_adapters.exchange.rest import SPARE, ExchangeRefused
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.rest.page import next_klines
 from cryptocdc_producer.rest.requests import Requests

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, TypeVar
 
-from cryptocdc_core import intervals
-from cryptocdc_core.rows import KlinesRow, Row
+from cryptocdc_core.rows.typed import KlinesRow, Row
+from cryptocdc_core.time import intervals
 from cryptocdc_producer.streams.continuity import FAR
 
 R = TypeVar("R", bound=Row)

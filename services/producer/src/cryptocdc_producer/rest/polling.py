@@ -8,9 +8,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
-from cryptocdc_adapters.exchange import ExchangeError, ExchangeRefused
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.rows import Row
+from cryptocdc_adapters.exchange.rest import ExchangeError, ExchangeRefused
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import Row
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.rest.requests import Requests

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from cryptocdc_adapters import exchange
-from cryptocdc_adapters.exchange import LIVE, ExchangeRefused, ExchangeUnreadable, Rest
+from cryptocdc_adapters.exchange import rest as exchange
+from cryptocdc_adapters.exchange.rest import LIVE, ExchangeRefused, ExchangeUnreadable, Rest
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import (
     CRYPTO_24H_STATS,
@@ -23,9 +23,9 @@ from cryptocdc_core.catalogue.streams import (
     ORDER_BOOK,
     RECENT_TRADES,
 )
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.resolve import Market
-from cryptocdc_core.rows import (
+from cryptocdc_core.planning.resolve import Market
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import (
     Crypto24hStatsRow,
     KlinesRow,
     LatestPricesRow,
@@ -34,7 +34,7 @@ from cryptocdc_core.rows import (
     RecentTradesRow,
     Row,
 )
-from cryptocdc_core.versions import FUTURE_TOLERANCE_MS, SETTLE_MS
+from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS, SETTLE_MS
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import BookSnapshot, Refused, Request, Rows
 from cryptocdc_producer.rest.page import Page

@@ -1,4 +1,8 @@
-"""Fetches order-book snapshots one after the other, rate-limited, so that losing many books at once causes no ban."""
+"""Fetches order-book snapshots, a few at once and rate-limited, so that losing many books at once causes no ban.
+
+A snapshot of few levels is cheap, so that hundreds of books are there within a minute; but the sooner its levels are
+used up. Where that is soon the next one has more.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +15,25 @@ import time
 from collections.abc import Callable
 from itertools import count
 
-from cryptocdc_adapters.exchange import URGENT, ExchangeError
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_adapters.exchange.rest import URGENT, ExchangeError
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import OrderBook
 from cryptocdc_producer.rest.requests import Requests
+from cryptocdc_producer.streams.book import Applied
 from cryptocdc_producer.streams.order_books import OrderBooks
 
 log = logging.getLogger(__name__)
 
-_PACE_S = 0.1
+_PACE_S = 0.05
+_AT_ONCE = 3
 _AGAIN_S = (0.5, 60.0)
 _CALM_S = 120.0
-"""A book that was in sync for this long is fetched immediately when it is lost; otherwise with increasing back-off."""
+"""A book that was in sync for this long is fetched immediately when it is lost; otherwise with increasing back-off, and
+with more levels if it has run out of them."""
+_ENOUGH = 2
+"""A snapshot has at least this many times the levels of a row."""
+FAILED, STALE = "failed", "stale"
 
 
 class Snapshots:
@@ -33,6 +43,9 @@ class Snapshots:
         self._waiting: set[str] = set()
         self._delay: dict[str, tuple[float, float]] = {}
         """By symbol the delay before its next fetch in s, and when (monotonic) it was last fetched."""
+        self._steps: dict[str, int] = {}
+        """By symbol, how often more levels were needed; none after it was lost for another reason, such as a cut."""
+        self._free = asyncio.Semaphore(_AT_ONCE)
         self._order = count()
         self._added = asyncio.Event()
 
@@ -42,8 +55,13 @@ class Snapshots:
             return
         self._metrics.book_resyncs.labels(reason).inc()
         delay, fetched = self._delay.get(symbol, (0.0, 0.0))
-        if time.monotonic() - fetched > _CALM_S:
+        calm = time.monotonic() - fetched > _CALM_S
+        if calm:
             delay = 0.0
+        if reason == Applied.EXHAUSTED.value:
+            self._steps[symbol] = self._steps.get(symbol, 0) + (not calm)
+        elif reason not in (FAILED, STALE):
+            self._steps.pop(symbol, None)
         self._delay[symbol] = (min(max(delay * 2, _AGAIN_S[0]), _AGAIN_S[1]), time.monotonic())
         self._waiting.add(symbol)
         heapq.heappush(self._due, (time.monotonic() + delay * random.uniform(0.5, 1.0), next(self._order), symbol))
@@ -51,30 +69,43 @@ class Snapshots:
 
     async def run(self, books: OrderBooks | None, resubscribe: Callable[[str], None]) -> None:
         """`resubscribe` is called with a symbol whose snapshot comes with its subscription."""
-        while True:
-            self._added.clear()
-            wait = self._due[0][0] - time.monotonic() if self._due else None
-            if wait is None or wait > 0:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._added.wait(), wait)
-                continue
-            _, _, symbol = heapq.heappop(self._due)
-            self._waiting.discard(symbol)
-            if books is None or symbol not in books:
-                self._delay.pop(symbol, None)
-                continue
-            levels = self._procedure.levels
-            if self._procedure.snapshot_by == "channel" or levels is None:
-                if not books.follows(symbol):
-                    resubscribe(symbol)
+        async with asyncio.TaskGroup() as fetching:
+            while True:
+                self._added.clear()
+                wait = self._due[0][0] - time.monotonic() if self._due else None
+                if wait is None or wait > 0:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._added.wait(), wait)
+                    continue
+                _, _, symbol = heapq.heappop(self._due)
+                self._waiting.discard(symbol)
+                if books is None or symbol not in books:
+                    self._delay.pop(symbol, None)
+                    self._steps.pop(symbol, None)
+                    continue
+                if self._procedure.snapshot_by == "channel" or not self._procedure.levels:
+                    if not books.follows(symbol):
+                        resubscribe(symbol)
+                else:
+                    await self._free.acquire()
+                    fetching.create_task(self._fetch(symbol, books))
                 await asyncio.sleep(_PACE_S)
-                continue
-            try:
-                found = await self._requests.snapshot(symbol, levels, URGENT)
-            except (ExchangeError, Rejected) as error:
-                log.warning("%s: no order book: %s", symbol, error)
-                self.want(symbol, "failed")
-            else:
-                if not books.take_snapshot(symbol, found):
-                    self.want(symbol, "stale")
-            await asyncio.sleep(_PACE_S)
+
+    async def _fetch(self, symbol: str, books: OrderBooks) -> None:
+        levels = self._levels(symbol, books.depth)
+        try:
+            found = await self._requests.snapshot(symbol, levels, URGENT)
+        except (ExchangeError, Rejected) as error:
+            log.warning("%s: no order book: %s", symbol, error)
+            self.want(symbol, FAILED)
+        else:
+            if not books.take_snapshot(symbol, found, levels):
+                self.want(symbol, STALE)
+        finally:
+            self._free.release()
+
+    def _levels(self, symbol: str, depth: int) -> int:
+        """Return how many levels to request."""
+        offered = self._procedure.levels
+        enough = [levels for levels in offered if levels >= _ENOUGH * depth] or [offered[-1]]
+        return enough[min(self._steps.get(symbol, 0), len(enough) - 1)]

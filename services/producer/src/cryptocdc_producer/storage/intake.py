@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.rows import Row
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import Row
 from cryptocdc_producer.streams.continuity import Gap
 
 CAPACITY_ROWS = 50_000
@@ -42,7 +42,14 @@ class GapEnd(NamedTuple):
     reason: str
 
 
-Entry = Data | Gap | GapEnd
+class GapWait(NamedTuple):
+    """A gap that stays open, and what it waits for."""
+
+    gap: Gap
+    reason: str
+
+
+Entry = Data | Gap | GapEnd | GapWait
 
 
 class Intake:

@@ -7,10 +7,10 @@ import time
 
 from confluent_kafka import Producer
 
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_adapters.kafka.clients import client_config
 from cryptocdc_core.names import Names
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.program.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 

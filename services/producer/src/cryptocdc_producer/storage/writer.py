@@ -11,22 +11,29 @@ from collections.abc import Callable, Sequence
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from cryptocdc_adapters.copying import Upsert
-from cryptocdc_core import ddl
+from cryptocdc_adapters.postgres.connections import ANSWER_S, answering
+from cryptocdc_adapters.postgres.copying import Upsert
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.metrics import ProducerMetrics
 from cryptocdc_core.names import Names, quoted
-from cryptocdc_core.rows import Row
-from cryptocdc_producer.storage.intake import Data, Entry, GapEnd, Intake
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import Row
+from cryptocdc_core.storage import ddl
+from cryptocdc_producer.storage.intake import Data, Entry, GapEnd, GapWait, Intake
 from cryptocdc_producer.streams.continuity import Gap
 
 log = logging.getLogger(__name__)
 
 _BACKOFF_S = (0.1, 10.0)
+_LONGEST_PATIENCE_S = 600.0
+"""How long a batch may take, at most, after earlier attempts were cut off: PostgreSQL may be merely slow."""
 _OBSERVED = 20
 """Latencies observed per table and batch: enough for the distribution, and cheap at any rate."""
 _AHEAD_EVERY_S = 3600.0
 """How often partitions are created in advance."""
+
+
+class SetBackError(RuntimeError):
+    """PostgreSQL no longer has what it had committed: a backup was restored, or a standby without it was promoted."""
 
 
 class Writer:
@@ -49,7 +56,10 @@ class Writer:
         self._gaps = f"{quoted(names.schema)}.{ddl.GAPS}"
         self._connection: Connection | None = None
         self._made: set[tuple[str, int]] = set()
+        self._committed: Row | None = None
+        """A row of the last batch: if PostgreSQL still has it, it has all earlier ones."""
         self._ahead_at = 0.0
+        self._patience_s = ANSWER_S
         self.rounds = 0
         """Number of batches written and of polls that found nothing: it grows as long as the writer makes progress."""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -89,7 +99,9 @@ class Writer:
                 log.warning("PostgreSQL did not accept a batch, retrying in %.1f s: %s", delay, str(error).strip())
                 time.sleep(delay * random.uniform(0.5, 1.0))
                 delay = min(delay * 2, _BACKOFF_S[1])
+                self._patience_s = min(self._patience_s * 2, _LONGEST_PATIENCE_S)
             else:
+                self._patience_s = ANSWER_S
                 return
 
     def _divide(self, batch: list[Entry]) -> None:
@@ -118,17 +130,20 @@ class Writer:
             if isinstance(entry, Data):
                 rows.setdefault(entry.row.stream.table, []).append(entry.row)
         connection = self._connected()
-        self._prepare(connection, rows)
-        if not batch:
-            return
         began = time.monotonic()
-        try:
-            self._write(connection, batch, rows)
-        except psycopg2.errors.CheckViolation:
-            # Retention dropped a partition that this writer had created: create it again, once.
-            self._made.clear()
+        with answering(connection, self._patience_s):
             self._prepare(connection, rows)
-            self._write(connection, batch, rows)
+            if not batch:
+                return
+            began = time.monotonic()
+            try:
+                self._write(connection, batch, rows)
+            except psycopg2.errors.CheckViolation:
+                # Retention dropped a partition that this writer had created: create it again, once.
+                self._made.clear()
+                self._prepare(connection, rows)
+                self._write(connection, batch, rows)
+        self._committed = next((of_table[-1] for of_table in rows.values()), self._committed)
         self._count(batch, rows, time.monotonic() - began)
 
     def _write(self, connection: Connection, batch: list[Entry], rows: dict[str, list[Row]]) -> None:
@@ -136,8 +151,8 @@ class Writer:
             for entry in batch:
                 if isinstance(entry, Gap):
                     cursor.execute(
-                        f"INSERT INTO {self._gaps} (table_name, symbol, interval, first, last)"  # noqa: S608
-                        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                        f"INSERT INTO {self._gaps} (table_name, symbol, interval, first, last, reason)"  # noqa: S608
+                        " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                         entry,
                     )
             for table, of_table in rows.items():
@@ -147,7 +162,13 @@ class Writer:
                     cursor.execute(
                         f"UPDATE {self._gaps} SET state = %s, reason = %s, ended_at = now()"  # noqa: S608
                         " WHERE (table_name, symbol, interval, first, last) = (%s, %s, %s, %s, %s)",
-                        (entry.state, entry.reason, *entry.gap),
+                        (entry.state, entry.reason or entry.gap.reason, *entry.gap[:5]),
+                    )
+                elif isinstance(entry, GapWait):
+                    cursor.execute(
+                        f"UPDATE {self._gaps} SET reason = %s WHERE state = 'open'"  # noqa: S608
+                        " AND (table_name, symbol, interval, first, last) = (%s, %s, %s, %s, %s)",
+                        (entry.reason, *entry.gap[:5]),
                     )
 
     def _prepare(self, connection: Connection, rows: dict[str, list[Row]]) -> None:
@@ -185,7 +206,22 @@ class Writer:
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
             self._connection = self._connect()
+            if self._committed is not None and not self._has(self._connection, self._committed):
+                raise SetBackError(
+                    f"PostgreSQL has lost committed rows, such as {self._committed}: capture starts again"
+                )
         return self._connection
+
+    def _has(self, connection: Connection, row: Row) -> bool:
+        """Return whether a row, in its version or a newer one, is stored."""
+        stream = row.stream
+        query = (
+            f"SELECT EXISTS (SELECT FROM {quoted(self._names.schema)}.{quoted(stream.table)} WHERE symbol = %s"  # noqa: S608
+            f" AND {quoted(stream.time)} = timestamp 'epoch' + %s * interval '1 ms' AND version >= %s)"
+        )
+        with answering(connection), connection, connection.cursor() as cursor:
+            cursor.execute(query, (row.symbol, getattr(row, stream.time), row.version))
+            return cursor.fetchone() == (True,)
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
 
-from cryptocdc_core.rows import OrderBookRow
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.typed import OrderBookRow
+from cryptocdc_core.rows.versions import version
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, OrderBook, Place
 
 _PRUNE_AT = 4
@@ -61,19 +61,21 @@ LOST = frozenset({Applied.GAP, Applied.FAR, Applied.RESTART, Applied.STALLED, Ap
 class Side:
     """The levels of bids or asks within the range of prices that is fully known.
 
-    A snapshot with the maximum number of levels says nothing about prices beyond its worst one, `edge`.
+    A snapshot with as many levels as were requested says nothing about prices beyond its worst one, `edge`.
     """
 
-    def __init__(self, best: int, most: int | None) -> None:
-        """`best`: +1 when the highest price is the best (bids), -1 when the lowest is (asks). `most`: the levels of a
-        snapshot, None where it has all."""
-        self._best, self._most = best, most
+    def __init__(self, best: int) -> None:
+        """`best`: +1 when the highest price is the best (bids), -1 when the lowest is (asks)."""
+        self._best = best
+        self._most: int | None = None
         self._levels: dict[Decimal, tuple[str, str]] = {}
         self._edge: Decimal | None = None
 
-    def load(self, levels: Levels) -> None:
+    def load(self, levels: Levels, most: int | None) -> None:
+        """Begin with the levels of a snapshot. `most`: how many were requested, None where it has all."""
+        self._most = most
         self._levels = {Decimal(price): (price, quantity) for price, quantity in levels if not _is_zero(quantity)}
-        self._edge = self._worst() if self._most is not None and len(self._levels) >= self._most else None
+        self._edge = self._worst() if most is not None and len(self._levels) >= most else None
 
     def _worst(self) -> Decimal:
         return min(self._levels) if self._best > 0 else max(self._levels)
@@ -112,7 +114,7 @@ class Book:
     def __init__(self, symbol: str, depth: int, interval_ms: int, procedure: OrderBook) -> None:
         self._symbol, self._depth, self._interval = symbol, depth, interval_ms
         self._place = procedure.place
-        self._bids, self._asks = Side(1, procedure.levels), Side(-1, procedure.levels)
+        self._bids, self._asks = Side(1), Side(-1)
         self._last_id: int | None = None
         self._numbered = True
         """Whether the venue gives ids."""
@@ -228,8 +230,8 @@ class Book:
         self._buffer.clear()
         self._bucket = None
 
-    def load(self, snapshot: BookSnapshot) -> tuple[bool, list[OrderBookRow]]:
-        """Apply a snapshot and the diffs buffered meanwhile.
+    def load(self, snapshot: BookSnapshot, most: int | None = None) -> tuple[bool, list[OrderBookRow]]:
+        """Apply a snapshot and the diffs buffered meanwhile. `most` as in Side.load.
 
         Returns False if the snapshot is older than the first buffered diff, or the diffs do not connect to it: fetch
         another. The rows are those that the buffered diffs completed.
@@ -237,8 +239,8 @@ class Book:
         last_id = snapshot.last_id
         if self._buffer and last_id + 1 < self._buffer[0][0].first_id:
             return False, []
-        self._bids.load(snapshot.bids)
-        self._asks.load(snapshot.asks)
+        self._bids.load(snapshot.bids, most)
+        self._asks.load(snapshot.asks, most)
         self._crossed_at_source = _crossed(self._bids.top(1), self._asks.top(1))
         self._last_id, self._behind_since = last_id, None
         kept, self._buffer = self._buffer, []

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any, TypeVar
 
-from cryptocdc_core import durations
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, MARK_PRICES
-from cryptocdc_core.rows import BestQuotesRow, MarkPricesRow
+from cryptocdc_core.rows.typed import BestQuotesRow, MarkPricesRow
+from cryptocdc_core.time import durations
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.streams.handler import Handler, Outlets
 from cryptocdc_producer.streams.last_rows import LastRows
@@ -16,8 +16,8 @@ R = TypeVar("R", BestQuotesRow, MarkPricesRow)
 
 
 class Conflated(Handler[R]):
-    def __init__(self, settings: Any, venue: Venue, outlets: Outlets) -> None:
-        super().__init__(settings, venue, outlets)
+    def __init__(self, settings: Any, venue: Venue, outlets: Outlets, past_ms: int = 0) -> None:
+        super().__init__(settings, venue, outlets, past_ms)
         self._last: LastRows[R] = LastRows(durations.milliseconds(settings.interval))
         self._overtaken = outlets.metrics.conflated.labels(self.table)
 

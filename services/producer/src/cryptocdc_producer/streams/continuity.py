@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from cryptocdc_core import intervals
+from cryptocdc_core.rows.versions import SETTLE_MS
+from cryptocdc_core.storage.ddl import PAST
+from cryptocdc_core.time import intervals
 
 _RUNS = 8
 """Maximum number of id ranges kept: enough for connections that overlap across several gaps."""
@@ -16,14 +18,22 @@ FAR = 10_000_000
 """In ids: a day of the busiest symbols. A single id further than this from all known ones is not trusted."""
 
 
+HISTORY = PAST
+
+
 class Gap(NamedTuple):
-    """What is missing, both ends included: trade ids, or open times in ms of klines of `interval`."""
+    """What is missing, both ends included: trade ids, or open times in ms of klines of `interval`.
+
+    `reason`: "" if it was missed, HISTORY if it is the past with which a symbol starts. What the exchange does not have
+    at the beginning of that was before the market's listing, and is not missing.
+    """
 
     table: str
     symbol: str
     interval: str
     first: int
     last: int
+    reason: str = ""
 
     @property
     def size(self) -> int:
@@ -31,6 +41,18 @@ class Gap(NamedTuple):
         if self.interval:
             return intervals.count(self.interval, self.first, self.last)
         return self.last - self.first + 1
+
+
+def past_klines(interval: str, past_ms: int, now_ms: int) -> tuple[int, int] | None:
+    """Return the open times of the first and the last kline that opened within the past `past_ms` and are final by now,
+    None if there are none. Three-day klines have no known opening, and so no past."""
+    if interval == "3d":
+        return None
+    since = now_ms - past_ms
+    first = intervals.opening(interval, since)
+    first = first if first == since else intervals.following(interval, first)
+    last = intervals.preceding(interval, intervals.opening(interval, now_ms - SETTLE_MS))
+    return (first, last) if first <= last else None
 
 
 class Seen(Enum):

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from cryptocdc_core import durations
 from cryptocdc_core.catalogue import Stream
-from cryptocdc_core.metrics import ProducerMetrics
-from cryptocdc_core.rows import Row
+from cryptocdc_core.program.metrics import ProducerMetrics
+from cryptocdc_core.rows.typed import Row
+from cryptocdc_core.time import durations
 from cryptocdc_exchanges.port import BookUpdate, Venue
 from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.storage.intake import Data, Intake
 from cryptocdc_producer.storage.store import Stored
-from cryptocdc_producer.streams.continuity import Gap
+from cryptocdc_producer.streams.continuity import HISTORY, Gap
 from cryptocdc_producer.streams.outage import Outage
 
 log = logging.getLogger(__name__)
@@ -44,13 +44,24 @@ class Outlets:
 
 @dataclass
 class Filling:
-    """The progress of filling a gap: where to continue, rows written so far, elements refused, attempts made."""
+    """The progress of filling a gap: where to continue, rows written so far, elements refused, attempts made.
+
+    `first`: the position of the first element that the exchange returned, None while there is none.
+    """
 
     gap: Gap
     at: int
     filled: int = 0
     refused: int = 0
     attempts: int = 0
+    first: int | None = None
+
+    @property
+    def expected(self) -> int:
+        """Return how many rows the gap has: of a symbol's past only those from the first one that exists on."""
+        if self.gap.reason != HISTORY:
+            return self.gap.size
+        return 0 if self.first is None else max(0, self.gap._replace(first=self.first).size)
 
 
 class Unfinished(Exception):
@@ -84,8 +95,9 @@ class Handler(ABC, Generic[R]):
     sporadic: ClassVar[bool] = False
     """Whether rows come only when something happens, so that silence does not indicate an outage."""
 
-    def __init__(self, settings: Any, venue: Venue, outlets: Outlets) -> None:
-        """`settings`: the stream's field of the feed."""
+    def __init__(self, settings: Any, venue: Venue, outlets: Outlets, past_ms: int = 0) -> None:
+        """`settings`: the stream's field of the feed; `past_ms`: how much of the past a symbol starts with."""
+        self._past_ms = past_ms
         self._venue, self._out = venue, outlets
         self._settings = settings
         offer = venue.offers[self.table]
@@ -153,6 +165,9 @@ class Handler(ABC, Generic[R]):
         """Queue the gap before the row that revealed it, so that both are committed together."""
         log.info("%s %s %s: %d missing, %d to %d", gap.table, gap.symbol, gap.interval, gap.size, gap.first, gap.last)
         self._out.metrics.gaps.labels(gap.table).inc()
+        self._queue(gap)
+
+    def _queue(self, gap: Gap) -> None:
         self._out.intake.put(gap)
         self._out.on_gap(gap)
 

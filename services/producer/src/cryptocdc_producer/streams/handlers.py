@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cryptocdc_core.feed import CryptoFeed
+from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.streams.conflated import BestQuotes, MarkPrices
 from cryptocdc_producer.streams.handler import Handler, Outlets
@@ -23,10 +23,16 @@ KINDS: tuple[type[Handler[Any]], ...] = (
 class Handlers:
     """Return the handlers of the feed's streams."""
 
-    def __init__(self, feed: CryptoFeed, venue: Venue, outlets: Outlets) -> None:
+    def __init__(self, feed: CryptoFeed, venue: Venue, outlets: Outlets, has_past: bool = True) -> None:
+        """`has_past`: whether the source has what happened before the start; a replayed capture has not."""
         streams = feed.spec.streams
         self.by_table: dict[str, Handler[Any]] = {
-            kind.stream.table: kind(getattr(streams, kind.stream.table), venue, outlets)
+            kind.stream.table: kind(
+                getattr(streams, kind.stream.table),
+                venue,
+                outlets,
+                feed.spec.past_ms(kind.stream.table) if has_past else 0,
+            )
             for kind in KINDS
             if kind.stream.table in streams.tables
         }

@@ -3,29 +3,32 @@ open time and refilled."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from typing import Any
 
-from cryptocdc_adapters.exchange import SPARE
-from cryptocdc_core import intervals
+from cryptocdc_adapters.exchange.rest import SPARE
 from cryptocdc_core.catalogue.streams import KLINES
-from cryptocdc_core.rows import KlinesRow
+from cryptocdc_core.rows.typed import KlinesRow
+from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.rest.page import next_klines
 from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.storage.store import Stored
-from cryptocdc_producer.streams.continuity import Closes, Gap
+from cryptocdc_producer.streams.continuity import HISTORY, Closes, Gap, past_klines
 from cryptocdc_producer.streams.handler import Filling, Handler, Outlets, Round, Unfinished
 from cryptocdc_producer.streams.open_klines import OpenKlines
+
+log = logging.getLogger(__name__)
 
 
 class Klines(Handler[KlinesRow]):
     stream = KLINES
 
-    def __init__(self, settings: Any, venue: Venue, outlets: Outlets) -> None:
-        super().__init__(settings, venue, outlets)
+    def __init__(self, settings: Any, venue: Venue, outlets: Outlets, past_ms: int = 0) -> None:
+        super().__init__(settings, venue, outlets, past_ms)
         self._closes: dict[str, dict[str, Closes]] = {}
         """By symbol and interval."""
         self._open = OpenKlines()
@@ -35,6 +38,23 @@ class Klines(Handler[KlinesRow]):
 
     def begin(self, symbol: str, stored: Stored) -> None:
         self._closes[symbol] = {it: Closes(it, stored.last_closes.get(it)) for it in self._settings.intervals}
+        for interval, closes in self._closes[symbol].items():
+            if closes.last is None:
+                self._begin_with_past(symbol, interval, closes)
+
+    def _begin_with_past(self, symbol: str, interval: str, closes: Closes) -> None:
+        """Nothing is stored yet: record the past as a gap, before any row, so that a restart continues with it. Where
+        gaps can't be recorded, polling begins at the start of the past."""
+        past = past_klines(interval, self._past_ms, time.time_ns() // 1_000_000)
+        if past is None:
+            return
+        if self.refillable:
+            gap = Gap(self.table, symbol, interval, *past, HISTORY)
+            log.info("%s: %d klines of %s are the past to start with", symbol, gap.size, interval)
+            self._queue(gap)
+            closes.last = past[1]
+        elif not self.by_websocket:
+            closes.last = intervals.preceding(interval, past[0])
 
     def end(self, symbol: str) -> None:
         del self._closes[symbol]
@@ -109,8 +129,15 @@ class Klines(Handler[KlinesRow]):
             closed = [row for row in rows if row.closed]
             not_final = min((row.open_time for row in rows if not row.closed), default=page.last)
             refused = [at_ms for at_ms in page.refused if at_ms is not None and at <= at_ms <= (not_final or 0)]
+            if gap.reason == HISTORY and filling.first is None and not page.given:
+                # Before a market's listing there are none; a venue may return only those of the requested span.
+                for _ in range(limit):
+                    filling.at = intervals.following(gap.interval, filling.at)
+                continue
             if not closed and not refused:
                 raise Unfinished(f"the exchange returns no closed kline from {at} on")
+            if filling.first is None:
+                filling.first = min(refused + [row.open_time for row in closed])
             await self._put(filling, [row for row in closed if row.open_time < after])
             filling.refused += sum(1 for at_ms in refused if at_ms < after)
             filling.at = intervals.end(gap.interval, max(refused + [row.open_time for row in closed]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cryptocdc_core.rows import BestQuotesRow, MarkPricesRow
+from cryptocdc_core.rows.typed import BestQuotesRow, MarkPricesRow
 
 REPEATED_MS = 1000
 """Known update ids are duplicates, unless their event is later than the newest one by more than this: then the

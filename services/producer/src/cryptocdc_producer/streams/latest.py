@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, LATEST_PRICES
-from cryptocdc_core.rows import Crypto24hStatsRow, LatestPricesRow
+from cryptocdc_core.rows.typed import Crypto24hStatsRow, LatestPricesRow
 from cryptocdc_producer.streams.handler import Handler, Round
 
 

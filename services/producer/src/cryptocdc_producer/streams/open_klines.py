@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cryptocdc_core.rows import KlinesRow
+from cryptocdc_core.rows.typed import KlinesRow
 
 PERIOD_S = 1.0
 

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from cryptocdc_core import durations
 from cryptocdc_core.catalogue.streams import ORDER_BOOK
-from cryptocdc_core.rows import OrderBookRow
+from cryptocdc_core.rows.typed import OrderBookRow
+from cryptocdc_core.time import durations
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, Venue
 from cryptocdc_producer.storage.store import Stored
@@ -37,8 +37,8 @@ class _State:
 class OrderBooks(Handler[BookUpdate]):
     stream = ORDER_BOOK
 
-    def __init__(self, settings: Any, venue: Venue, outlets: Outlets) -> None:
-        super().__init__(settings, venue, outlets)
+    def __init__(self, settings: Any, venue: Venue, outlets: Outlets, past_ms: int = 0) -> None:
+        super().__init__(settings, venue, outlets, past_ms)
         self._books: dict[str, _State] = {}
 
     @property
@@ -93,12 +93,18 @@ class OrderBooks(Handler[BookUpdate]):
         log.warning("%s: the order book is out of sync (%s), requesting a snapshot", symbol, why.value)
         self._out.on_book_lost(symbol, why.value)
 
-    def take_snapshot(self, symbol: str, snapshot: BookSnapshot) -> bool:
-        """Apply a symbol's snapshot from REST. Returns False if another one is needed."""
+    @property
+    def depth(self) -> int:
+        """The levels of a side that a row has."""
+        return int(self._settings.depth)
+
+    def take_snapshot(self, symbol: str, snapshot: BookSnapshot, levels: int) -> bool:
+        """Apply a symbol's snapshot from REST, for which so many `levels` were requested. Returns False if another one
+        is needed."""
         state = self._books.get(symbol)
         if state is None:
             return True
-        enough, rows = state.book.load(snapshot)
+        enough, rows = state.book.load(snapshot, levels)
         state.bucket_since, state.ignored_since = time.monotonic(), None
         for row in rows:
             self._write(row)

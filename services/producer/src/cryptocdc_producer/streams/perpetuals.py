@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cryptocdc_core.catalogue.streams import LIQUIDATIONS, OPEN_INTEREST
-from cryptocdc_core.rows import LiquidationsRow, OpenInterestRow
+from cryptocdc_core.rows.typed import LiquidationsRow, OpenInterestRow
 from cryptocdc_producer.streams.handler import Handler, Round
 
 

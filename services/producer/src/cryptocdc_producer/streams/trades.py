@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from cryptocdc_adapters.exchange import SPARE
+from cryptocdc_adapters.exchange.rest import SPARE
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
-from cryptocdc_core.rows import RecentTradesRow
+from cryptocdc_core.rows.typed import RecentTradesRow
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.rest.requests import Requests
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 class Trades(Handler[RecentTradesRow]):
     stream = RECENT_TRADES
 
-    def __init__(self, settings: Any, venue: Venue, outlets: Outlets) -> None:
-        super().__init__(settings, venue, outlets)
+    def __init__(self, settings: Any, venue: Venue, outlets: Outlets, past_ms: int = 0) -> None:
+        super().__init__(settings, venue, outlets, past_ms)
         self._kind: str = settings.kind
         refill = venue.offers[self.table].refill
         self._first_id = 0 if refill is None else refill.first_id

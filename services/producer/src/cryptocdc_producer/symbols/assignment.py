@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
-from cryptocdc_adapters.kafka import client_config
-from cryptocdc_adapters.membership import Membership
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.kafka.membership import Membership
 from cryptocdc_core.names import Names
-from cryptocdc_core.settings import KafkaSettings
+from cryptocdc_core.program.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from enum import Enum
 
-from cryptocdc_core.resolve import Market, implausible
+from cryptocdc_core.planning.resolve import Market, implausible
 
 
 class State(Enum):

@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import Collection
 
-from cryptocdc_adapters.exchange import ExchangeError
-from cryptocdc_core.metrics import ProducerMetrics
+from cryptocdc_adapters.exchange.rest import ExchangeError
+from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.streams.trades import Trades

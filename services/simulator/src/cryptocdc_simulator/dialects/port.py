@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 from starlette.websockets import WebSocket
 
+from cryptocdc_simulator.archive.files import Format
 from cryptocdc_simulator.market.market import Listing, Market
 from cryptocdc_simulator.market.stats import DAY_MS, Stats
 from cryptocdc_simulator.market.symbols import Instrument
@@ -186,6 +187,8 @@ class Dialect:
     """Returns what the fault `list` is to list. Raises KeyError or ValueError."""
     market: Market | None = None
     """None if a capture is replayed."""
+    archive: Format | None = None
+    """How the venue's public archive writes the market; None if it has none."""
     faults: Mapping[str, Callable[[Mapping[str, str]], dict[str, Any]]] = field(default_factory=dict)
     """Faults specific to this venue, by name; each returns the response to the request."""
 

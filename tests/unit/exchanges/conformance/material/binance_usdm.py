@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cryptocdc_core.resolve import MarketState
-from cryptocdc_core.rows import (
+from cryptocdc_core.planning.resolve import MarketState
+from cryptocdc_core.rows.typed import (
     BestQuotesRow,
     Crypto24hStatsRow,
     LatestPricesRow,
@@ -17,7 +17,7 @@ from cryptocdc_core.rows import (
     MarkPricesRow,
     OpenInterestRow,
 )
-from cryptocdc_core.versions import version
+from cryptocdc_core.rows.versions import version
 from cryptocdc_exchanges.binance_usdm import requests
 from cryptocdc_exchanges.checks import fingerprint
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from cryptocdc_core.resolve import MarketState
-from cryptocdc_core.rows import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
-from cryptocdc_core.versions import Rank, kline_version, version
+from cryptocdc_core.planning.resolve import MarketState
+from cryptocdc_core.rows.typed import BestQuotesRow, Crypto24hStatsRow, KlinesRow, LatestPricesRow, RecentTradesRow
+from cryptocdc_core.rows.versions import Rank, kline_version, version
 from cryptocdc_exchanges.port import Answer, BookSnapshot, BookUpdate, Refusal, Reply, SlowDown
 from cryptocdc_exchanges.registry import VENUES
 

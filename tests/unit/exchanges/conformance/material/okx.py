@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cryptocdc_core.resolve import MarketState
-from cryptocdc_core.rows import (
+from cryptocdc_core.planning.resolve import MarketState
+from cryptocdc_core.rows.typed import (
     BestQuotesRow,
     Crypto24hStatsRow,
     KlinesRow,
@@ -16,7 +16,7 @@ from cryptocdc_core.rows import (
     OpenInterestRow,
     RecentTradesRow,
 )
-from cryptocdc_core.versions import Rank, kline_version, version
+from cryptocdc_core.rows.versions import Rank, kline_version, version
 from cryptocdc_exchanges.checks import fingerprint
 from cryptocdc_exchanges.okx import requests
 from cryptocdc_exchanges.port import Alive, Answer, BookSnapshot, BookUpdate, Closing, Refusal, Reply, SlowDown

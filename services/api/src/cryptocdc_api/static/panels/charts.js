@@ -1,7 +1,8 @@
 // Candles with their volume, and the price as a line.
 
-import { AreaSeries, CandlestickSeries, HistogramSeries, createChart, createSeriesMarkers } from "../vendor/lightweight-charts.mjs";
+import { AreaSeries, CandlestickSeries, HistogramSeries, LineSeries, createChart, createSeriesMarkers } from "../vendor/lightweight-charts.mjs";
 import { decimal, fixed, places, short } from "../format.js";
+import { bandOf } from "./forecast.js";
 import { colours, onTheme } from "../theme.js";
 
 const SPAN_S = 15 * 60;
@@ -46,6 +47,9 @@ export function candleChart(element, note, button, open) {
   made.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
   candles.priceScale().applyOptions({ scaleMargins: { top: 0.06, bottom: 0.22 } });
   const marks = createSeriesMarkers(candles, []);
+  const edge = () => made.addSeries(LineSeries, { lineWidth: 1, lineStyle: 2, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false });
+  const lower = edge(), upper = edge();
+  let predicted = new Map(); // forecasts, by open time
   let found = new Map(); // anomalies, by open time and kind
   let shown = new Map(), last = null, chosen = null, traceable = true, seconds = false, c = {};
   const digits = digitsOf(candles), prices = (row) => [row.open, row.high, row.low, row.close];
@@ -56,8 +60,15 @@ export function candleChart(element, note, button, open) {
     c = style();
     made.applyOptions({ timeScale: { secondsVisible: seconds } });
     candles.applyOptions({ upColor: c.up, downColor: c.down, wickUpColor: c.up, wickDownColor: c.down });
+    for (const one of [lower, upper]) one.applyOptions({ color: c.accent });
     volume.setData([...shown.values()].map(column));
     mark();
+  };
+  // The interval of each window's return, around the price that its candle began with.
+  const band = () => {
+    const bands = [...predicted.values()].sort((a, b) => a.open_time_ms - b.open_time_ms).flatMap((row) => bandOf(row, shown.get(row.open_time_ms)) ?? []);
+    lower.setData(bands.map(({ time, low }) => ({ time, value: low })));
+    upper.setData(bands.map(({ time, high }) => ({ time, value: high })));
   };
   // One mark a candle, however many kinds stand out.
   const mark = () => {
@@ -117,6 +128,7 @@ export function candleChart(element, note, button, open) {
       candles.setData(ordered.map(bar));
       volume.setData(ordered.map(column));
       mark();
+      band();
       if (!keepView) made.timeScale().setVisibleLogicalRange({ from: ordered.length - element.clientWidth / 10, to: ordered.length + 2 });
       tell();
     },
@@ -130,14 +142,28 @@ export function candleChart(element, note, button, open) {
       mark();
       tell();
     },
-    update(row) {
-      shown.set(row.open_time_ms, row);
-      if (last && row.open_time_ms < last.open_time_ms) { this.set([...shown.values()], true); return; }
-      last = row;
-      digits.see(prices(row));
-      candles.update(bar(row));
-      volume.update(column(row));
-      tell();
+    // Rows of the table forecasts: each comes again once its window is over.
+    forecasts(rows, replace = false) {
+      if (replace) predicted = new Map();
+      for (const row of rows) predicted.set(row.open_time_ms, row);
+      band();
+    },
+    // Rows as they arrive: older ones, as of a gap that is filled, need the whole chart to be drawn again, once.
+    update(rows) {
+      const ordered = [...rows].sort((a, b) => a.open_time_ms - b.open_time_ms);
+      const older = last && ordered.length && ordered[0].open_time_ms < last.open_time_ms;
+      for (const row of ordered) {
+        const begins = !shown.has(row.open_time_ms);
+        shown.set(row.open_time_ms, row);
+        if (older) continue;
+        last = row;
+        digits.see(prices(row));
+        candles.update(bar(row));
+        volume.update(column(row));
+        if (begins) band();
+        tell();
+      }
+      if (older) this.set([...shown.values()], true);
     },
   };
 }

@@ -30,6 +30,7 @@ export async function showPipeline({ completeness, sink_engine }) {
     ["Lag", all.lag === 1 ? "1 row" : `${short(all.lag)} rows`, all.lag > 10_000],
     ["Latency p99, exchange to Cassandra", latency ? seconds(latency) : "–"],
     ["Gaps open", short(all.gaps_open), all.gaps_open > 0],
+    ...(all.gaps_waiting ? [["Gaps waiting for the archive", short(all.gaps_waiting)]] : []),
     ["Rows filled", short(all.gap_rows_filled)],
     ["Unfillable", short(all.gap_rows_unfillable), all.gap_rows_unfillable > 0],
     ["Without data", seconds(all.outage_s), all.outage_s > 0],

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from cryptocdc_simulator.archive.faults import archive_fault
 from cryptocdc_simulator.capture import Capture, CaptureStreams, Frame
 from cryptocdc_simulator.dialects.binance import malformed
+from cryptocdc_simulator.dialects.binance.archive import SPOT
 from cryptocdc_simulator.dialects.binance.capture import CaptureEndpoints, named
 from cryptocdc_simulator.dialects.binance.parameters import SYMBOL, SYMBOL_RANGE, Parameters
 from cryptocdc_simulator.dialects.binance.rest import MarketEndpoints, WeighedApi
@@ -58,6 +60,8 @@ def _dialect(
         farewell=server_shutdown,
         new_instrument=new_instrument,
         market=market,
+        archive=None if market is None else SPOT,
+        faults={} if market is None else {"archive": archive_fault(faults)},
     )
 
 

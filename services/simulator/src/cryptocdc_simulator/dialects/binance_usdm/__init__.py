@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from cryptocdc_simulator.archive.faults import archive_fault
 from cryptocdc_simulator.capture import Capture, CaptureStreams
 from cryptocdc_simulator.dialects import binance
 from cryptocdc_simulator.dialects.binance import malformed
@@ -15,6 +16,7 @@ from cryptocdc_simulator.dialects.binance.parameters import Parameters
 from cryptocdc_simulator.dialects.binance.rest import WeighedApi
 from cryptocdc_simulator.dialects.binance.websocket import Commands
 from cryptocdc_simulator.dialects.binance.weights import Weights
+from cryptocdc_simulator.dialects.binance_usdm.archive import FUTURES
 from cryptocdc_simulator.dialects.binance_usdm.rest import DEPTHS, FuturesEndpoints
 from cryptocdc_simulator.dialects.binance_usdm.streams import FuturesStreams, is_market, is_public
 from cryptocdc_simulator.dialects.port import Answer, Dialect, Session, Source
@@ -68,4 +70,6 @@ def _dialect(
         farewell=binance.server_shutdown,
         new_instrument=lambda parameters: contract_on(binance.new_instrument(parameters)),
         market=market,
+        archive=None if market is None else FUTURES,
+        faults={} if market is None else {"archive": archive_fault(faults)},
     )

@@ -1,0 +1,1 @@
+"""Cassandra: sessions and schema, and reading rows as bytes or with their audit."""

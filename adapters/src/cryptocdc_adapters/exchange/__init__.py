@@ -1,0 +1,1 @@
+"""An exchange over HTTP: its REST API within its limits, whether it can be reached, and its archive's files."""

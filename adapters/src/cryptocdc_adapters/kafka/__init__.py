@@ -1,0 +1,1 @@
+"""Kafka: clients and topics, offsets and lag, membership of a group, reading records."""

@@ -1,0 +1,1 @@
+"""Change data capture: Kafka Connect's REST API, replication slots, and both of a feed's shards."""

@@ -1,0 +1,1 @@
+"""What every program has: settings, logs, metrics, exit codes, delays between attempts."""

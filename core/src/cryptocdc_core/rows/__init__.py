@@ -1,0 +1,1 @@
+"""A row on its way: typed, as a change record, its version, and its trace through every hop."""

@@ -1,0 +1,1 @@
+"""Times, durations and the lengths of klines."""

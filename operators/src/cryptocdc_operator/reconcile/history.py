@@ -1,0 +1,59 @@
+"""One pass over the loading of a feed's past: its Job, and how far it has come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptocdc_core.planning.plan import Plan
+from cryptocdc_operator.context import Operator, PostEvent
+from cryptocdc_operator.resources.jobs import history_job, history_name
+from cryptocdc_operator.resources.labels import Owner
+from cryptocdc_operator.resources.programs import history
+from cryptocdc_operator.resources.workloads import READ
+from cryptocdc_operator.servers.port import Servers
+from cryptocdc_operator.settings import Object
+from cryptocdc_operator.status.history import history_document, history_events
+
+KIND = "Job"
+
+
+def apply_history(
+    operator: Operator, owner: Owner, plan: Plan, servers: Servers, status: dict[str, Any], post_event: PostEvent,
+    *, ready: bool,
+) -> None:  # fmt: skip
+    """Make the Job once everything is `ready`, replace one with other inputs, remove one that is no longer wanted.
+
+    Records in `status` how far it has come. Raises ServerError."""
+    before: dict[str, Any] = status.get("history") or {}
+    begin, image = plan.feed.spec.history.begin, operator.settings.history_image
+    refusal = None
+    if begin is not None and image is None:
+        refusal = f"{operator.settings.variable('history_image')} of the operator must be set for spec.history.from"
+    job: Object | None = None
+    # A feed that never had one is not asked about.
+    if begin is not None or "from" in before:
+        job = _applied(operator, owner, plan, wanted=begin is not None and refusal is None, ready=ready)
+    document = history_document(begin, servers.history(plan.names), job, refusal)
+    if any(document.values()):
+        status["history"] = document
+    else:
+        status.pop("history", None)
+    for event in history_events(before, document):
+        post_event(*event)
+
+
+def _applied(operator: Operator, owner: Owner, plan: Plan, *, wanted: bool, ready: bool) -> Object | None:
+    cluster, name = operator.cluster, history_name(owner.name)
+    live = cluster.find(KIND, name)
+    if not wanted:
+        if live is not None:
+            cluster.delete(KIND, name)
+        return None
+    made = history_job(history(plan, operator.settings, operator.addresses), plan.feed, operator.settings, owner)
+    annotations = (live or {"metadata": {}})["metadata"].get("annotations") or {}
+    if live is not None and annotations.get(READ) == made["metadata"]["annotations"][READ]:
+        return live
+    if live is not None:
+        # The pods of a Job can't be changed. What they have loaded so far stays loaded.
+        cluster.delete(KIND, name)
+    return cluster.apply(made) if ready else None

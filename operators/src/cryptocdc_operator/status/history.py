@@ -1,0 +1,71 @@
+"""How far a feed's past is loaded, from what was observed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cryptocdc_adapters.postgres.history_files import Counts
+from cryptocdc_operator.settings import Object
+from cryptocdc_operator.status.conditions import message
+
+Document = dict[str, Any]
+
+
+def history_document(begin: str | None, counts: Counts, job: Object | None, refusal: str | None) -> Document:
+    """Return `status.history`. `begin`: `spec.history.from`; `job`: the Job that loads it; `refusal`: why there is
+    none."""
+    document: Document = {"pastOpen": counts.past_open, "pastFilled": counts.past_filled}
+    if begin is None:
+        return document
+    phase, why = _phase(counts, job, refusal)
+    states = counts.files
+    return document | {
+        "from": begin,
+        "phase": phase,
+        "message": message(why),
+        "files": sum(states.values()) - states.get("absent", 0),
+        "loaded": states.get("loaded", 0) + states.get("proven", 0),
+        "proven": states.get("proven", 0),
+        "quarantined": states.get("quarantined", 0),
+        "absent": states.get("absent", 0),
+        "rows": counts.rows,
+    }
+
+
+def _phase(counts: Counts, job: Object | None, refusal: str | None) -> tuple[str, str]:
+    if refusal is not None:
+        return "Failed", refusal
+    if job is None:
+        return "Waiting", "loading starts once tables, connector and consumers are ready"
+    status, name = job.get("status") or {}, job["metadata"]["name"]
+    for condition in status.get("conditions") or []:
+        if condition.get("status") != "True":
+            continue
+        if condition.get("type") == "Failed":
+            why = condition.get("message") or condition.get("reason") or "Kubernetes gives no reason"
+            return "Failed", f"{why}: the log of Job {name} says more; once it is deleted, loading goes on"
+        if condition.get("type") == "Complete":
+            return _ended(counts, name)
+    failed = status.get("failed") or 0
+    return "Loading", f"Job {name} loads" + (f", attempt {failed + 1}" if failed else "")
+
+
+def _ended(counts: Counts, job: str) -> tuple[str, str]:
+    left = {state: count for state, count in counts.files.items() if state not in ("proven", "absent")}
+    if not left:
+        return "Loaded", f"{counts.files.get('proven', 0)} files are proven equal in Cassandra, {counts.rows} rows"
+    what = ", ".join(f"{count} {state}" for state, count in sorted(left.items()))
+    return "Incomplete", f"{what}: the table `history` has the reasons; once Job {job} is deleted, they are tried again"
+
+
+def history_events(before: Mapping[str, Any], after: Document) -> list[tuple[str, str, str]]:
+    """Return kind, reason and message of the events to post about a change of `status.history`."""
+    found = []
+    phase = after.get("phase")
+    if after.get("quarantined", 0) > before.get("quarantined", 0):
+        why = f"{after['quarantined']} files of the archive are quarantined: the table `history` has the reasons"
+        found.append(("Warning", "HistoryQuarantined", why))
+    if phase != before.get("phase") and phase in ("Loaded", "Incomplete", "Failed"):
+        found.append(("Normal" if phase == "Loaded" else "Warning", f"History{phase}", after["message"]))
+    return found

@@ -1,0 +1,1 @@
+"""Cassandra → Parquet files, with the proofs that they rest on."""

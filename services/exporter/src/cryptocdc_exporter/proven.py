@@ -1,0 +1,75 @@
+"""Which hours are proven, and by what. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptocdc_adapters.postgres.proofs import Proof
+from cryptocdc_core.storage.ddl import DAY_MS
+from cryptocdc_core.storage.windows import Window, day_of, subtract
+from cryptocdc_core.time.times import iso
+
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class HourProof:
+    """The proof of one table's hour, of all symbols together. `rows` and `versions`, the sum of the rows' versions, are
+    None if the proof has none: of a day that was dropped from PostgreSQL since, and of computed tables."""
+
+    slices: tuple[Proof, ...]
+    rows: int | None
+    versions: int | None
+
+    def document(self) -> dict[str, Any]:
+        """Return the proof as files name it."""
+        slices = [
+            {"from": iso(s.window.start), "to": iso(s.window.end), "rows": s.rows, "lsn": s.lsn} for s in self.slices
+        ]
+        return {"state": "proven", "rows": self.rows, "versions": self.versions, "slices": slices}
+
+
+UNPROVEN: dict[str, Any] = {"state": "unproven"}
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What is proven of one table. `closing_ms`: how long after its time a row is final, that of a window its
+    length."""
+
+    proofs: Sequence[Proof]
+    dropped: Collection[int]
+    """Days in milliseconds, proven and then dropped from PostgreSQL."""
+    computed: bool = False
+    closing_ms: int = 0
+
+    def windows(self) -> list[Window]:
+        """Return the windows whose rows are proven."""
+        days = [Window(day, day + DAY_MS) for day in self.dropped]
+        gaps = subtract([Window(0, _END)], [*(proof.window for proof in self.proofs), *days])
+        return subtract([Window(0, _END)], [Window(max(0, gap.start - self.closing_ms), gap.end) for gap in gaps])
+
+    def through(self) -> int:
+        """Return the end of the last hour of which everything is proven, 0 if there is none."""
+        return max((window.end - window.end % HOUR_MS for window in self.windows()), default=0)
+
+    def hour(self, hour: Window) -> HourProof | None:
+        """Return the proof of an hour; None if not all of it is proven."""
+        if subtract([hour], self.windows()):
+            return None
+        slices = tuple(proof for proof in self.proofs if proof.window.meet(hour))
+        exact = not self.computed and not subtract([hour], [s.window for s in slices])
+        if day_of(hour.start).start in self.dropped or not exact:
+            return HourProof(slices, None, None)
+        return HourProof(slices, sum(s.rows for s in slices), sum(s.versions for s in slices))
+
+
+def hours_of(window: Window) -> Iterator[Window]:
+    """Yield the hours that overlap `window`."""
+    for start in range(window.start - window.start % HOUR_MS, window.end, HOUR_MS):
+        yield Window(start, start + HOUR_MS)
+
+
+_END = 1 << 53

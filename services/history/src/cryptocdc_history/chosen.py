@@ -1,0 +1,63 @@
+"""What is loaded of a feed: its venue's archive, its symbols, and the series that the archive publishes of them. Raises
+BadInput for what the archive does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptocdc_adapters.kafka.symbols import read_symbols
+from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.feed import symbols
+from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.program.exits import BadInput
+from cryptocdc_exchanges.port import Series, Venue
+from cryptocdc_exchanges.registry import VENUES
+from cryptocdc_verifier.target import Target
+
+
+def with_archive(venue: Venue) -> Venue:
+    if venue.archive is None:
+        others = ", ".join(name for name, other in VENUES.items() if other.archive is not None)
+        raise BadInput(
+            f"spec.exchange: {venue.name} has no public archive that is known here; exchanges that have one: {others}."
+            " `cryptocdc backfill` fetches what it gives over REST"
+        )
+    return venue
+
+
+def symbols_of(target: Target, chosen: Sequence[str] | None = None) -> list[str]:
+    """Return the chosen symbols, or all of the feed: those of `top` are read from Kafka."""
+    if chosen:
+        listed = list(dict.fromkeys(map(symbols.as_listed, chosen)))
+        for symbol in listed:
+            if not symbols.is_symbol(symbol):
+                raise BadInput(f"--symbol: {symbol!r} is not accepted; accepted: {symbols.WORDS}")
+        return listed
+    names = target.feed.spec.symbols.names
+    if names:
+        return list(names)
+    return sorted(read_symbols(target.kafka, target.names.symbols_topic))
+
+
+def series_of(
+    feed: CryptoFeed, venue: Venue, of_symbols: Sequence[str], streams: Sequence[str] | None = None
+) -> list[Series]:
+    """Return what the archive publishes of these symbols and streams; by default of all streams of the feed."""
+    assert venue.archive is not None
+    found = [series for symbol in of_symbols for series in venue.archive.series(feed.spec.streams, symbol)]
+    published = {name for name, stream in STREAMS.items() if any(it.table == stream.table for it in found)}
+    if streams is not None:
+        for name in streams:
+            if name not in published:
+                why = "" if name in STREAMS else " (there is no such stream)"
+                raise BadInput(
+                    f"--stream: {name!r} is not accepted{why}; accepted: those of the feed that {venue.name}'s archive"
+                    f" has: {', '.join(sorted(published)) or 'none'}"
+                )
+        tables = {STREAMS[name].table for name in streams}
+        found = [series for series in found if series.table in tables]
+    if not found:
+        raise BadInput(
+            f"spec.streams: {venue.name}'s archive has none of the feed's streams; accepted: recentTrades, klines"
+        )
+    return found

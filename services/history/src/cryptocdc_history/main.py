@@ -1,0 +1,124 @@
+"""The program `cryptocdc-history`: loads `spec.history.from` of a feed, and ends.
+
+Exit code 0: everything is proven that the archive has and that is in order; the table `history` says what is not. Any
+other code: the same program, started again, goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import psycopg2
+from cassandra import DriverException
+from cassandra.cluster import NoHostAvailable
+from confluent_kafka import KafkaException
+
+from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
+from cryptocdc_adapters.postgres.history_files import HistoryFile
+from cryptocdc_core.feed import model as feeds
+from cryptocdc_core.program import logs
+from cryptocdc_core.program.exits import BadInput, Exit, fail, refusing_bad_input
+from cryptocdc_core.program.file_metrics import HistoryMetrics
+from cryptocdc_core.program.settings import HistorySettings, ProgramSettings
+from cryptocdc_core.time import times
+from cryptocdc_exchanges.registry import at_archive
+from cryptocdc_history.chosen import series_of, symbols_of, with_archive
+from cryptocdc_history.loading import HistoryError, Load, Options, Result, load
+from cryptocdc_producer.archive.load import Progress, remove_downloads
+from cryptocdc_verifier.target import Target, VerifyError
+
+log = logging.getLogger("cryptocdc.history")
+
+HEALTHY_FOR_S = 600.0
+_LOG_EVERY_S = 10.0
+
+
+class Log:
+    """Says in the log and in the metrics how far loading has come."""
+
+    def __init__(self, metrics: HistoryMetrics, health: Health) -> None:
+        self._metrics, self._health = metrics, health
+        self._sent = 0
+        self._said = float("-inf")
+
+    def asked(self, done: int, of: int) -> None:
+        self._health.beat()
+        self._say("asked the archive for %d of %d files", done, of)
+
+    def planned(self, result: Result) -> None:
+        log.info(
+            "%d files, %d MiB, about %d rows", len(result.survey.items), result.survey.bytes >> 20, result.estimated
+        )
+        for note in result.notes():
+            log.info("%s", note)
+
+    def loading(self) -> Progress:
+        return Progress(sent=self._rows, ended=self._ended)
+
+    def proving(self, count: int) -> None:
+        self._health.beat()
+        log.info("waiting for consumers, then proving %d files", count)
+
+    def proven(self, record: HistoryFile) -> None:
+        self._health.beat()
+        self._ended(record)
+
+    def _rows(self, path: str, rows: int) -> None:
+        self._sent += rows
+        self._metrics.rows.inc(rows)
+        self._health.beat()
+        self._say("%d rows sent, now of %s", self._sent, path)
+
+    def _ended(self, record: HistoryFile) -> None:
+        self._metrics.files.labels(record.state).inc()
+        log.info("%s: %s%s", record.path, record.state, f": {record.reason}" if record.reason else "")
+
+    def _say(self, message: str, *words: object) -> None:
+        now = time.monotonic()
+        if now - self._said >= _LOG_EVERY_S:
+            self._said = now
+            log.info(message, *words)
+
+
+def main() -> None:
+    with refusing_bad_input():
+        settings = ProgramSettings.from_env()
+        logs.configure(settings.log_format, settings.log_level)
+        metrics, health = HistoryMetrics(version("cryptocdc-history")), Health(HEALTHY_FOR_S)
+        if settings.source == "capture":
+            log.info("a capture has no past days: nothing is loaded")
+            return
+        serve_or_exit(metrics.registry, health, settings)
+        try:
+            result = _load(settings, Log(metrics, health))
+        except (HistoryError, VerifyError) as error:
+            fail(error, Exit.PLATFORM)
+        except (psycopg2.Error, KafkaException, NoHostAvailable, DriverException) as error:
+            fail(" ".join(str(error).split()), Exit.PLATFORM)
+    log.info("%s", result.text())
+
+
+def _load(settings: ProgramSettings, said: Log) -> Result:
+    """Load what is not loaded yet. Raises BadInput, HistoryError, VerifyError, and errors of the servers' clients."""
+    feed = feeds.load(settings.feed)
+    begin = feed.spec.history.begin
+    if begin is None:
+        raise BadInput("spec.history.from: must be set, since it is what this program loads")
+    target = Target.from_env(feed, settings.source)
+    venue = with_archive(at_archive(feed, settings.source, settings.rest_url))
+    folder = HistorySettings.from_env().folder or Path(tempfile.gettempdir()) / f"cryptocdc-history-{target.names.fid}"
+    options = Options(
+        times.month_or_time("spec.history.from", begin), times.now_ms(), series_of(feed, venue, symbols_of(target)),
+        folder, refuse_unknown=False,
+    )  # fmt: skip
+    result = load(Load(target, venue, options), said)
+    remove_downloads(folder)
+    return result
+
+
+if __name__ == "__main__":
+    main()

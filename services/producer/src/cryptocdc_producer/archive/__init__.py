@@ -1,0 +1,1 @@
+"""Loads files of an exchange's public archive into the feed's change topics."""

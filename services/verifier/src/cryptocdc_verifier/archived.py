@@ -1,0 +1,217 @@
+"""Proves a file of an exchange's archive: its count and every value, digit by digit, against Cassandra.
+
+The file is read again, plainly, by other code than that which loaded it; the venue only says which column a field is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from cryptocdc_adapters.postgres.history_files import HistoryFile
+from cryptocdc_core.catalogue import Stream, Type, by_table
+from cryptocdc_core.feed.model import expiry_margin_ms
+from cryptocdc_core.rows.versions import Rank, archive_version
+from cryptocdc_core.storage.windows import Partition, Window, partitions_of
+from cryptocdc_core.time.times import iso, now_ms
+from cryptocdc_exchanges.port import Format
+from cryptocdc_verifier.canonical import Key, Tally, digest_of, key_of, ordered, time_of, version_of
+from cryptocdc_verifier.compare import Copies
+from cryptocdc_verifier.delivery import KafkaOffsets, wait_for_group
+from cryptocdc_verifier.stalls import STALLED_S, Clock
+from cryptocdc_verifier.target import Target
+
+_OF_THE_READING = ("version", "received_at", "event_time")
+"""Columns that say when a row was read, and nothing about the market."""
+_MILLISECONDS_DIGITS = 13
+
+
+class Lines:
+    """The rows of a downloaded file in canonical form, in order of time."""
+
+    def __init__(self, path: Path, form: Format, record: HistoryFile) -> None:
+        self.stream = by_table(record.table_name)
+        self._path = path
+        self._id = form.columns.index(form.id)
+        read_ms = record.read_ms or 0
+        constant = {
+            "symbol": record.symbol, "interval": record.kind, "closed": "t", "event_time": str(read_ms),
+            "received_at": str(read_ms), "version": str(archive_version(read_ms)),
+        }  # fmt: skip
+        self._line: list[str] = []
+        self._moves: list[tuple[int, int, Callable[[str], str]]] = []
+        for at, column in enumerate(ordered(self.stream)):
+            name = form.same_as.get(column.name, column.name)
+            self._line.append(constant.get(name, ""))
+            if name in form.columns:
+                self._moves.append((at, form.columns.index(name), _CONVERT.get(column.type, str)))
+
+    def read(self, window: Window) -> Iterator[tuple[int, bytes]]:
+        """Yield the time and the line of each row in `window`; of repeated ones only the first."""
+        time_at = self.stream.key.index(self.stream.time)
+        before: list[str] = []
+        with zipfile.ZipFile(self._path) as archive, archive.open(archive.namelist()[0]) as member:
+            for fields in csv.reader(io.TextIOWrapper(member, "ascii", newline="")):
+                if fields == before or not fields[self._id].isdigit():  # repeated; the header line
+                    continue
+                before = fields
+                for at, source, convert in self._moves:
+                    self._line[at] = convert(fields[source])
+                at_ms = int(self._line[time_at])
+                if window.start <= at_ms < window.end:
+                    yield at_ms, "\t".join(self._line).encode()
+
+    def partitions(self, prefix: tuple[str, ...], window: Window) -> Iterator[tuple[Partition, Iterator[bytes]]]:
+        """Yield the Cassandra partitions of the rows in `window`, each with its lines."""
+        bucket = self.stream.bucket_of(prefix)
+        start = end = -1
+
+        def bucket_start(row: tuple[int, bytes]) -> int:
+            nonlocal start, end
+            if not start <= row[0] < end:
+                start = bucket.floor(row[0])
+                end = bucket.next(start)
+            return start
+
+        for found, group in groupby(self.read(window), bucket_start):
+            yield Partition(prefix, found), (line for _, line in group)
+
+
+_CONVERT: dict[Type, Callable[[str], str]] = {
+    Type.TIMESTAMP: lambda text: text[:_MILLISECONDS_DIGITS],
+    Type.BIGINT: lambda text: text.lstrip("0") or "0",
+    Type.BOOLEAN: lambda text: text[0].lower(),
+}
+
+
+@dataclass
+class Outcome:
+    """What a comparison found. `rows` are the file's; `extra` are rows that only Cassandra has, from other sources."""
+
+    rows: int = 0
+    missing: int = 0
+    different: int = 0
+    unexpected: int = 0
+    """Rows that only Cassandra has, and that came from an archive."""
+    extra: int = 0
+    first: str = ""
+    """The first row at fault."""
+
+    @property
+    def proven(self) -> bool:
+        return self.rows > 0 and not (self.missing or self.different or self.unexpected)
+
+    @property
+    def reason(self) -> str:
+        if self.proven:
+            return f"{self.extra:,} rows of its time are only in Cassandra: captured live" if self.extra else ""
+        if not self.rows:
+            return "nothing was compared"
+        counts = {
+            "missing in Cassandra": self.missing,
+            "different": self.different,
+            "in Cassandra but not in the file": self.unexpected,
+        }
+        parts = [f"{count:,} {what}" for what, count in counts.items() if count]
+        return f"{', '.join(parts)}; {self.first}"
+
+    def blame(self, kind: str, stream: Stream, key: Key) -> None:
+        setattr(self, kind, getattr(self, kind) + 1)
+        if not self.first and kind != "extra":
+            values = ", ".join(f"{name}={text.decode()}" for name, text in zip(stream.key, key, strict=True))
+            self.first = f"the first is {values} at {iso(time_of(stream, key))}"
+
+
+def compare(lines: Lines, cassandra: Copies, prefix: tuple[str, ...], window: Window) -> Outcome:
+    """Compare the file's rows in `window` with Cassandra's: count and digest of each partition, then key by key where
+    they differ."""
+    stream, outcome = lines.stream, Outcome()
+    tallies: defaultdict[Partition, Tally] = defaultdict(Tally)
+    for partition, group in lines.partitions(prefix, window):
+        tally = tallies[partition]
+        for line in group:
+            tally.add(line)
+    outcome.rows = sum(tally.rows for tally in tallies.values())
+    unequal = set()
+    for partition, copies in cassandra.read(stream, partitions_of(stream, prefix, window), window):
+        tally = Tally()
+        for line in copies:
+            tally.add(line)
+        if tally != tallies.get(partition, Tally()):
+            unequal.add(partition)
+    if unequal:
+        _explain(lines, cassandra, unequal, window, outcome)
+    return outcome
+
+
+def _explain(lines: Lines, cassandra: Copies, unequal: set[Partition], window: Window, outcome: Outcome) -> None:
+    """Count the differing rows of some partitions, one partition after the other."""
+    stream = lines.stream
+    (prefix,) = {partition.prefix for partition in unequal}
+    left = set(unequal)
+    for partition, group in lines.partitions(prefix, window):
+        if partition in left:
+            left.discard(partition)
+            _explain_one(stream, cassandra, partition, window, {key_of(stream, line): line for line in group}, outcome)
+    for partition in sorted(left):
+        _explain_one(stream, cassandra, partition, window, {}, outcome)
+
+
+def _explain_one(
+    stream: Stream, cassandra: Copies, partition: Partition, window: Window, ours: dict[Key, bytes], outcome: Outcome
+) -> None:
+    for _, copies in cassandra.read(stream, [partition], window):
+        for copy in copies:
+            key = key_of(stream, copy)
+            line = ours.pop(key, None)
+            if line is None:
+                archived = version_of(stream, copy) % 1000 == Rank.ARCHIVE
+                outcome.blame("unexpected" if archived else "extra", stream, key)
+            elif digest_of(line) != digest_of(copy) and not _replaced(stream, line, copy):
+                outcome.blame("different", stream, key)
+    for key in ours:
+        outcome.blame("missing", stream, key)
+
+
+def _replaced(stream: Stream, line: bytes, copy: bytes) -> bool:
+    """Return whether `copy` is a newer reading of the same values."""
+    if version_of(stream, copy) <= version_of(stream, line):
+        return False
+    names = [column.name for column in ordered(stream)]
+    ours, theirs = (
+        [text for name, text in zip(names, it.split(b"\t"), strict=True) if name not in _OF_THE_READING]
+        for it in (line, copy)
+    )
+    return ours == theirs
+
+
+def wait_for_consumers(target: Target, tables: list[str], stalled_s: float = STALLED_S) -> None:
+    """Wait until all records of the tables that are in Kafka now are in Cassandra or are dead letters. Raises
+    VerifyError."""
+    topics = sorted(target.names.change_topic(table) for table in tables)
+    group = target.names.consumer_group
+    wait_for_group(KafkaOffsets(target.kafka, topics, group), group, "consumer", Clock(), stalled_s)
+
+
+def prove(target: Target, cassandra: Copies, form: Format, record: HistoryFile, path: Path) -> Outcome:
+    """Compare a loaded file with Cassandra and note the outcome in its record: proven, or planned again with the
+    reason."""
+    retention_s = target.cassandra_retention_s
+    least = 0 if retention_s is None else now_ms() - retention_s * 1000 + expiry_margin_ms(retention_s)
+    window = Window(max(record.start_ms, least), max(record.start_ms, least, record.end_ms))
+    prefix = (record.symbol, record.kind)[: len(by_table(record.table_name).partition)]
+    outcome = compare(Lines(path, form, record), cassandra, prefix, window)
+    record.extra = outcome.extra
+    kept = record.reason if outcome.proven else ""  # such as a checksum that was accepted
+    record.reason = "; ".join(filter(None, (outcome.reason, kept)))
+    if outcome.proven:
+        record.state = "proven"
+    else:
+        record.state, record.read_ms = "planned", None
+    return outcome

@@ -1,0 +1,44 @@
+"""`spec.history.from` on a cluster: a Job loads past days from the simulator's archive, and the status says how far."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.e2e.cluster import Cluster, wait_for
+from tests.e2e.environment import add_image
+from tests.e2e.feeds import Feed
+
+pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(1800)]
+
+LOAD_LIMIT_S = 600
+
+
+def test_a_job_loads_past_days_and_the_status_says_how_far_it_is(cluster: Cluster) -> None:
+    add_image(cluster, "history")
+    feed = Feed(cluster, "past")
+    first = datetime.now(UTC) - timedelta(days=4)
+    feed.apply(
+        ["BTCUSDT"], streams={"klines": {"intervals": ["1m"]}}, history={"klines": "0s", "from": f"{first:%Y-%m-%d}"},
+        deletionPolicy="Delete",
+    )  # fmt: skip
+    try:
+        feed.wait_ready()
+
+        def loaded() -> bool:
+            history = feed.status().get("history", {})
+            assert history.get("phase") != "Failed", history
+            return bool(history.get("phase") == "Loaded")
+
+        wait_for("the past is loaded", loaded, LOAD_LIMIT_S)
+        history = feed.status()["history"]
+        # PostgreSQL keeps two days, and today.
+        assert history["files"] == history["loaded"] == history["proven"] == 2
+        assert history["quarantined"] == 0
+        assert history["rows"] == 2 * 1440
+        feed.change({"history": {"from": f"{first - timedelta(days=1):%Y-%m-%d}"}})
+        wait_for("one day more", lambda: feed.status()["history"].get("proven") == 3, LOAD_LIMIT_S)
+    finally:
+        feed.delete()
+    assert cluster.get("job", "past-history") is None

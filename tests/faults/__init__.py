@@ -1,0 +1,1 @@
+"""The fault matrix: named faults under load, each with its declared outcome. See docs/faults.md."""

@@ -1,0 +1,312 @@
+"""Past days from an archive into Cassandra, between real servers: loaded, killed, loaded on, and proven."""
+
+from __future__ import annotations
+
+import copy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.postgres.connections import connect
+from cryptocdc_adapters.postgres.history_files import counts
+from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
+from cryptocdc_core.program.exits import Exit
+from cryptocdc_core.storage.ddl import partition_name
+from cryptocdc_core.time import times
+from cryptocdc_exchanges.port import Series
+from cryptocdc_local.applier import Servers
+from cryptocdc_verifier.verify import verify
+from tests.archive_files import DAY, ArchiveServer, file_of, serving, spot_klines, spot_trades
+from tests.integration.api_client import free_port
+from tests.integration.command import Answer, cryptocdc
+from tests.integration.feed_by_hand import Feed
+from tests.integration.rows import insert
+from tests.integration.waiting import wait_for
+
+pytestmark = pytest.mark.platform
+
+TRADES, MINUTES = Series("recent_trades", "BTCUSDT", "aggregate"), Series("klines", "BTCUSDT", "1m")
+
+
+class House:
+    """A feed with a consumer, and the archive that its `endpoints.archive` names."""
+
+    def __init__(self, feed: Feed, archive: ArchiveServer, folder: Path) -> None:
+        self.feed, self.archive, self.folder = feed, archive, folder
+        self.today = time.time_ns() // 1_000_000 // DAY * DAY
+        self.first = self.today - 10 * DAY
+        """The start of the first day that a test publishes."""
+        self.cluster, self.session = cassandra.connect(feed.servers.cassandra)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self.feed.environment, "CRYPTOCDC_HOME": str(self.folder / "home")}
+
+    def day_of(self, series: Series, day: int) -> str:
+        """The path of a day's file."""
+        return file_of(series, self.first + day * DAY).path
+
+    def publish(self, days: range, trades: int = 500) -> None:
+        for day in days:
+            start = self.first + day * DAY
+            self.archive.put(self.day_of(TRADES, day), spot_trades(start, 1000 + trades * day, trades, 1000))
+            self.archive.put(self.day_of(MINUTES, day), spot_klines(start, 1440))
+
+    def load(self, *options: object, first: int = 0, days: int = 3) -> Answer:
+        span = ("--from", self.first + first * DAY, "--to", self.first + (first + days) * DAY)
+        return cryptocdc(self.environment, "history", "load", "-f", self.feed.file, *span, "--json", *options)
+
+    def listed(self) -> dict[str, dict[str, Any]]:
+        found = cryptocdc(self.environment, "history", "list", "-f", self.feed.file, "--json").json()["files"]
+        return {it["path"]: it for it in found}
+
+    def rows(self, table: str, columns: str = "*") -> list[Any]:
+        return list(self.session.execute(f'SELECT {columns} FROM "{self.feed.plan.names.keyspace}".{table}'))
+
+    def close(self) -> None:
+        self.cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def feed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Feed, ArchiveServer]]:
+    with serving() as archive:
+        made = Feed(
+            servers, tmp_path_factory.mktemp("history"), "past", endpoints={"archive": archive.url},
+            retention={"postgres": "2d", "cassandra": "30d"},
+            streams={"recentTrades": {"kind": "aggregate"}, "klines": {"intervals": ["1m"]}},
+        )  # fmt: skip
+        made.start()
+        try:
+            yield made, archive
+        finally:
+            made.stop()
+
+
+@pytest.fixture
+def house(feed: tuple[Feed, ArchiveServer], tmp_path: Path) -> Iterator[House]:
+    """Nothing is loaded, and the archive is empty."""
+    made = House(*feed, tmp_path)
+    made.archive.files.clear()
+    names = made.feed.plan.names
+    for table in ("history", "dropped", "gaps"):
+        made.feed.sql(f'DELETE FROM "{names.schema}".{table}')
+    for day in range(made.first, made.today + DAY, DAY):
+        made.feed.sql(f'DROP TABLE IF EXISTS "{names.schema}".{partition_name(RECENT_TRADES, day)}')
+    for table in (RECENT_TRADES.table, KLINES.table):
+        made.session.execute(f'TRUNCATE "{names.keyspace}".{table}', timeout=60)
+    yield made
+    made.close()
+
+
+def test_days_are_loaded_proven_and_listed_and_the_databases_stay_equal(house: House) -> None:
+    house.publish(range(3))
+
+    done = house.load()
+
+    assert done.code == Exit.OK, done.err
+    answer = done.json()
+    assert answer["files"] == {"proven": 6}
+    assert answer["rows"] == 3 * (500 + 1440)
+    assert {it["state"] for it in house.listed().values()} == {"proven"}
+    assert not (house.folder / "home" / "history").exists() or not list((house.folder / "home" / "history").rglob("*"))
+
+    trades = house.rows("recent_trades", "trade_id, price, audit, ttl(price) AS ttl")
+    assert {row.trade_id for row in trades} == set(range(1000, 2500))
+    assert {str(row.price) for row in trades if row.trade_id == 1000} == {"95000.10000000"}
+    assert all(0 < row.ttl < 23 * 86_400 for row in trades), "what is left of 30 days"
+    assert all(row.closed for row in house.rows("klines", "closed"))
+
+    house.feed.insert("recent_trades", [house.today + 1000])
+    report = verify(house.feed.target)
+    assert report.equal, report.to_json()
+    assert report.rows == 1, "PostgreSQL has only the row of today"
+
+
+def test_a_second_run_has_nothing_to_do_until_a_file_is_published_again(house: House) -> None:
+    house.publish(range(1))
+    house.load(days=1)
+    read = {path: it["sha256"] for path, it in house.listed().items()}
+    house.archive.asked.clear()
+
+    assert house.load(days=1).code == Exit.OK
+    assert not any(path.endswith(".zip") and method == "GET" for method, path, _ in house.archive.asked)
+
+    path = house.day_of(TRADES, 0)
+    house.archive.put(
+        path, [line.replace("95000.10000000", "95000.19000000") for line in spot_trades(house.first, 1000, 500)]
+    )
+    assert house.load(days=1).code == Exit.OK
+
+    assert house.listed()[path]["sha256"] != read[path]
+    first = next(row for row in house.rows("recent_trades", "trade_id, price") if row.trade_id == 1000)
+    assert str(first.price) == "95000.19000000", "the newer edition wins"
+
+
+def test_a_killed_load_goes_on_and_ends_with_every_row_once(house: House) -> None:
+    house.publish(range(3), trades=40_000)
+    program = Path(sys.executable).with_name("cryptocdc")
+    span = ["--from", str(house.first), "--to", str(house.first + 3 * DAY)]
+    begun = f"SELECT count(*) FROM \"{house.feed.plan.names.schema}\".history WHERE state <> 'planned'"
+
+    def beyond(count: int) -> bool:
+        return bool(house.feed.sql(begun)[0][0] > count)
+
+    for kills in range(2):
+        process = subprocess.Popen(
+            [program, "history", "load", "-f", house.feed.file, *span], env=house.environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        wait_for("some files", partial(beyond, kills), 60)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    done = house.load()
+
+    assert done.code == Exit.OK, done.err
+    assert {it["state"] for it in house.listed().values()} == {"proven"}
+    ids = [row.trade_id for row in house.rows("recent_trades", "trade_id")]
+    assert len(ids) == 120_000
+    assert set(ids) == set(range(1000, 121_000))
+
+
+def test_what_can_not_be_loaded_is_listed_with_the_reason_and_the_rest_is_loaded(house: House) -> None:
+    house.publish(range(4))
+    wrong, missing = house.day_of(TRADES, 1), house.day_of(TRADES, 2)
+    lines = spot_trades(house.first + DAY, 1500, 500)
+    lines[7] += ",0"
+    house.archive.put(wrong, lines)
+    del house.archive.files[missing]
+
+    done = house.load("--stream", "recentTrades", days=4)
+
+    assert done.code == Exit.UNEQUAL
+    answer = done.json()
+    assert answer["files"] == {"absent": 1, "proven": 2, "quarantined": 1}
+    assert answer["missing"] == [missing]
+    assert answer["failed"][wrong].startswith("line 8: 9 fields instead of 8")
+    table = cryptocdc(house.environment, "history", "list", "-f", house.feed.file)
+    assert "line 8: 9 fields instead of 8" in table.out
+    assert house.listed()[house.day_of(TRADES, 3)]["missing_before"] == 1000
+
+    house.publish(range(4))
+    assert house.load("--stream", "recentTrades", days=4).code == Exit.OK
+    assert house.listed()[house.day_of(TRADES, 3)]["missing_before"] == 0
+
+
+def test_a_wrong_checksum_is_loaded_only_when_accepted(house: House) -> None:
+    house.publish(range(1))
+    path = house.day_of(TRADES, 0)
+    house.archive.files[f"{path}.CHECKSUM"] = f"{'0' * 64}  x.zip".encode()
+
+    refused = house.load("--stream", "recentTrades", days=1)
+    assert refused.code == Exit.UNEQUAL
+    assert "it has 500 rows, without a hole" in refused.json()["failed"][path]
+    assert house.rows("recent_trades") == []
+
+    assert house.load("--stream", "recentTrades", "--accept-mismatch", days=1).code == Exit.OK
+    assert "the published one" in house.listed()[path]["reason"]
+
+
+def test_days_that_postgresql_keeps_and_those_that_have_expired_are_not_loaded(house: House) -> None:
+    house.publish(range(10))
+
+    done = house.load("--stream", "recentTrades", first=-25, days=35)
+
+    assert done.code == Exit.OK, done.err
+    left_out = done.json()["not_loaded_days"]["recent_trades"]
+    assert left_out["expired"] == 7, "the day that expires soon included"
+    assert left_out["recent"] == 2
+    newest = max(row.trade_id for row in house.rows("recent_trades", "trade_id"))
+    assert newest == 1000 + 500 * 8 - 1
+    assert "`cryptocdc backfill`" in done.err
+
+
+def test_live_rows_and_archive_rows_end_as_one_row_the_archive_s(house: House) -> None:
+    """PostgreSQL receives rows of a loaded day late, as a filled gap does: they are older than the archive's."""
+    feed = house.feed
+    house.publish(range(1))
+    assert house.load("--stream", "recentTrades", days=1).code == Exit.OK
+    for number in range(3):
+        at, given = house.first + 1000 * number, {"trade_id": 1000 + number}
+        insert(feed.servers.postgres, feed.plan.names, RECENT_TRADES, [at], "BTCUSDT", **given)
+
+    report = verify(house.feed.target)
+
+    assert report.equal, report.to_json()
+    assert report.rows == 3
+    assert len(house.rows("recent_trades", "trade_id")) == 500
+
+
+def test_bad_input_names_what_is_accepted(house: House) -> None:
+    house.publish(range(1))
+
+    unknown = house.load("--symbol", "NOSUCHUSDT", days=1)
+    assert unknown.code == Exit.BAD_INPUT
+    assert "NOSUCHUSDT" in unknown.err
+    assert "symbols that were listed then" in unknown.err
+
+    stream = house.load("--stream", "orderBook", days=1)
+    assert stream.code == Exit.BAD_INPUT
+    assert "--stream: 'orderBook' is not accepted; accepted" in stream.err
+
+    okx = house.folder / "okx.yaml"
+    document = {**house.feed.document, "metadata": {"name": "okx"}}
+    document["spec"] = {
+        "exchange": "okx", "symbols": {"names": ["BTC-USDT"]}, "streams": {"klines": {"intervals": ["1m"]}},
+    }  # fmt: skip
+    okx.write_text(yaml.safe_dump(document))
+    none = cryptocdc(house.environment, "history", "load", "-f", okx, "--from", "2026-01")
+    assert none.code == Exit.BAD_INPUT
+    assert "okx has no public archive" in none.err
+
+
+def test_the_program_loads_the_feeds_past_and_ends(house: House) -> None:
+    """`spec.history.from`, as a run and a Job load it: killed, started again, done but for a file not in order."""
+    house.publish(range(3), trades=20_000)
+    house.archive.files[f"{house.day_of(MINUTES, 1)}.CHECKSUM"] = f"{'0' * 64}  x.zip".encode()
+    feed, names = house.folder / "feed.yaml", house.feed.plan.names
+    document = copy.deepcopy(house.feed.document)
+    document["spec"]["history"] = {"from": times.iso(house.first)[:10]}  # type: ignore[index]
+    feed.write_text(yaml.safe_dump(document))
+    environment = {
+        **house.environment, "CRYPTOCDC_FEED": str(feed), "CRYPTOCDC_SOURCE": "simulated",
+        "CRYPTOCDC_METRICS_HOST": "127.0.0.1", "CRYPTOCDC_METRICS_PORT": str(free_port()),
+    }  # fmt: skip
+    begun = f"SELECT count(*) FROM \"{names.schema}\".history WHERE state <> 'planned'"
+    killed = subprocess.Popen([sys.executable, "-m", "cryptocdc_history.main"], env=environment)
+    wait_for("the first file", lambda: house.feed.sql(begun)[0][0] > 0, 60)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+
+    done = subprocess.run([sys.executable, "-m", "cryptocdc_history.main"], env=environment, timeout=120, check=False)
+
+    assert done.returncode == Exit.OK
+    assert len(house.rows("recent_trades", "trade_id")) == 60_000
+    with closing(connect(house.feed.servers.postgres, "test", autocommit=True)) as connection:
+        found = counts(connection, names)
+    assert (found.files["proven"], found.files["quarantined"]) == (5, 1)
+    assert found.rows == 60_000 + 2 * 1440
+
+
+def test_only_one_process_loads_a_feed_at_a_time(house: House) -> None:
+    house.publish(range(1))
+    connection = connect(house.feed.servers.postgres, "test", autocommit=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtext(%s))", (f"{house.feed.plan.names.fid}-history",))
+    try:
+        done = house.load(days=1)
+    finally:
+        connection.close()
+
+    assert done.code == Exit.PLATFORM
+    assert "being loaded by another process" in done.err

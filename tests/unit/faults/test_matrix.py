@@ -1,0 +1,96 @@
+"""The table of faults, the cells that were seen, and the table made of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.faults.fault import Outcome
+from tests.faults.matrix import FAULTS, chosen
+from tests.faults.report import PAGE, Report, render, table
+from tests.faults.result import Result
+
+GROUPS = (
+    "kill", "stop", "freeze", "link-cut", "link-half-open", "link-slow", "link-resets", "link-flaps", "link-narrow",
+    "scale", "slot", "disk-full", "clock", "exchange",
+)  # fmt: skip
+
+
+def result(fault: str = "kill-producer", seed: int = 1, commit: str = "abc", **more: object) -> Result:
+    return Result(fault, seed, commit, "2026-11-29T01:00:00Z", Outcome.CONVERGES.value, **more)  # type: ignore[arg-type]
+
+
+def test_faults_have_names_of_their_own_and_there_are_at_least_forty() -> None:
+    names = [fault.name for fault in FAULTS]
+    assert len(set(names)) == len(names) >= 40
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name) for name in names)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_is_chosen_by_the_beginning_of_its_names(group: str) -> None:
+    found = chosen([group])
+    assert found
+    assert all(fault.name.startswith(group) for fault in found)
+
+
+def test_a_link_is_disturbed_in_six_ways_for_each_of_five_parts() -> None:
+    assert len(chosen(["link"])) == 30
+    assert len(chosen(["link-flaps"])) == 5
+
+
+def test_a_name_that_fits_no_fault_is_refused() -> None:
+    with pytest.raises(ValueError, match="'link-flap' is no fault"):
+        chosen(["kill-api", "link-flap"])
+
+
+def test_without_names_all_faults_are_chosen() -> None:
+    assert chosen([]) == list(FAULTS)
+
+
+def test_a_fault_that_halts_says_what_is_to_be_seen_and_what_to_do_then() -> None:
+    for fault in FAULTS:
+        assert (fault.outcome is Outcome.HALTS) == (fault.remedy is not None), fault.name
+        assert fault.outcome is not Outcome.HALTS or fault.sign, fault.name
+
+
+def test_cells_of_several_runs_are_kept_and_one_that_is_run_again_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "out" / "report.json"
+    Report(file).add(result(rows=1))
+    Report(file).add(result(seed=2, rows=2))
+    Report(file).add(result(rows=3))
+    Report(file).add(result("kill-api", rows=4))
+    found = [(cell["fault"], cell["seed"], cell["rows"]) for cell in Report(file).cells]
+    assert found == [("kill-api", 1, 4), ("kill-producer", 1, 3), ("kill-producer", 2, 2)]
+
+
+def test_the_table_has_only_what_was_seen_and_says_what_was_not_run(tmp_path: Path) -> None:
+    report = Report(tmp_path / "report.json")
+    report.add(result(seed=1, recovered_s=2.6, repeated=7, highest_lag=100))
+    report.add(result(seed=7, recovered_s=11.0, repeated=7, highest_lag=2000))
+    report.add(result("kill-api", problem="3 missing", missing=3))
+    lines = table(report, chosen(["kill-producer", "kill-api", "kill-verifier"])).splitlines()
+    assert "| converges | 1, 7 | 0, 0, 0 | 3–11 s | 7 | 100–2,000 |" in lines[2]
+    assert "not run" in lines[3]
+    assert "**failed** with 1 | 1 | 3, 0, 0 |" in lines[4]
+    assert lines[-1] == "3 cells of 2 of 3 faults were seen (2026-11-29)."
+
+
+def test_a_cell_that_failed_says_so_as_its_outcome() -> None:
+    assert result().outcome == "converges"
+    assert result(problem="1 missing").outcome == "failed"
+
+
+def test_the_page_gets_the_table_between_its_markers_and_keeps_the_rest(tmp_path: Path) -> None:
+    page = tmp_path / "faults.md"
+    page.write_text("before\n<!-- cells -->\nold\n<!-- end of cells -->\nafter\n", encoding="utf-8")
+    render(Report(tmp_path / "report.json"), chosen(["kill-api"]), page)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("before\n<!-- cells -->\n| fault |")
+    assert text.endswith("\n<!-- end of cells -->\nafter\n")
+    assert "old" not in text
+
+
+def test_the_documentation_lists_every_fault() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert [fault.name for fault in FAULTS if f"| `{fault.name}` | {fault.sentence} |" not in text] == []

@@ -1,0 +1,39 @@
+"""The program that loads a feed's past: what it refuses before it asks anybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.unit.core.feeds import document
+
+from cryptocdc_core.program.exits import Exit
+from cryptocdc_history import main as program
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CRYPTOCDC_FEED", str(tmp_path / "feed.yaml"))
+    monkeypatch.setenv("CRYPTOCDC_METRICS_PORT", "1")
+    monkeypatch.setattr(program, "serve_or_exit", lambda *_: None)
+
+
+def write(tmp_path: Path, **spec: object) -> None:
+    (tmp_path / "feed.yaml").write_text(yaml.safe_dump(document(**spec)))
+
+
+def test_a_capture_has_no_past_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the exchange must not get into its tables."""
+    write(tmp_path, history={"from": "2026-01"})
+    monkeypatch.setenv("CRYPTOCDC_SOURCE", "capture")
+    monkeypatch.setattr(program, "_load", lambda *_: pytest.fail("nothing is to be loaded"))
+    program.main()
+
+
+def test_a_feed_without_a_past_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == Exit.BAD_INPUT
+    assert "spec.history.from: must be set" in capsys.readouterr().err

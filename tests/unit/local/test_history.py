@@ -1,0 +1,130 @@
+"""What `cryptocdc history` says: which days are left out, what has failed, and the list of files."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tests.archive_files import DAY, file_of
+
+from cryptocdc_adapters.postgres.history_files import HistoryFile, State
+from cryptocdc_core.feed.model import parse
+from cryptocdc_core.program.exits import BadInput
+from cryptocdc_core.program.settings import CassandraSettings, ConnectSettings, KafkaSettings, PostgresSettings
+from cryptocdc_core.time import times
+from cryptocdc_exchanges.port import Series
+from cryptocdc_exchanges.registry import venue_of
+from cryptocdc_history.chosen import series_of
+from cryptocdc_history.loading import Load, Options, Result
+from cryptocdc_local.history.screen import listing, show
+from cryptocdc_producer.archive.plan import Days
+from cryptocdc_producer.archive.survey import Survey
+from cryptocdc_verifier.target import Target
+
+START = int(datetime(2026, 3, 1, tzinfo=UTC).timestamp() * 1000)
+TRADES, MINUTES = Series("recent_trades", "BTCUSDT", "aggregate"), Series("klines", "BTCUSDT", "1m")
+FEED = parse(
+    {
+        "apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": "past"},
+        "spec": {"symbols": {"names": ["BTCUSDT"]},
+                 "streams": {"recentTrades": {"kind": "aggregate"}, "klines": {"intervals": ["1m"]}, "orderBook": {}}},
+    }
+)  # fmt: skip
+VENUE = venue_of(FEED)
+
+
+def record(day: int, state: State, series: Series = TRADES, **changed: object) -> HistoryFile:
+    file = file_of(series, START + day * DAY)
+    made = HistoryFile(file.path, *series, file.start_ms, file.end_ms, state)
+    for name, value in changed.items():
+        setattr(made, name, value)
+    return made
+
+
+def result(*records: HistoryFile, days: Days | None = None, only_plan: bool = False) -> Result:
+    target = Target(
+        FEED, "exchange", PostgresSettings(password="x"), KafkaSettings(), CassandraSettings(password="x"),
+        ConnectSettings(),
+    )  # fmt: skip
+    options = Options(START, START + 9 * DAY, [TRADES], Path())
+    return Result(
+        Load(target, VENUE, options), {"recent_trades": days or Days()}, Survey(records=list(records)), only_plan
+    )
+
+
+def test_it_is_complete_when_every_file_is_proven_whatever_was_not_listed_yet() -> None:
+    found = result(record(0, "absent"), record(1, "proven", rows=5), record(2, "absent"))
+
+    assert found.complete
+    assert found.text() == "2 absent, 1 proven; 5 rows proven in Cassandra"
+
+
+@pytest.mark.parametrize("state", ["planned", "downloaded", "loaded", "quarantined"])
+def test_it_is_incomplete_with_a_file_that_is_not_proven(state: State) -> None:
+    found = result(record(0, "proven"), record(1, state, reason="it is empty"))
+
+    assert not found.complete
+    assert f"{record(1, state).path}: {state}: it is empty" in found.text()
+    assert found.to_json()["failed"] == {record(1, state).path: "it is empty"}
+
+
+def test_it_is_incomplete_with_a_file_that_is_missing_between_others() -> None:
+    found = result(record(0, "proven"), record(1, "absent"), record(2, "proven"))
+
+    assert not found.complete
+    assert found.to_json()["missing"] == [record(1, "absent").path]
+
+
+def test_days_that_are_not_loaded_are_counted_with_the_reason() -> None:
+    text = result(days=Days([], expired=3, recent=2, kept=1)).text()
+
+    assert "days not loaded: 3, older than retention.cassandra, 90d" in text
+    assert "days not loaded: 2, within retention.postgres, 2d: live capture has them, and `cryptocdc backfill`" in text
+    assert "days not loaded: 1, which PostgreSQL has not dropped yet" in text
+
+
+def test_a_plan_is_never_incomplete() -> None:
+    assert result(record(0, "planned"), only_plan=True).complete
+
+
+def test_the_list_names_reasons_and_holes_in_files_and_between_them() -> None:
+    records = [
+        record(0, "proven", first_id=1, last_id=10, rows=8, missing=2, holes="4 to 5"),
+        record(1, "quarantined", reason="line 3: 9 fields instead of 8: '[bold]1,2'"),
+        record(2, "proven", first_id=21, last_id=30, rows=10, repeated=1),
+    ]
+    shown = io.StringIO()
+    show(records, Console(file=shown, width=200))
+
+    assert "the archive lacks 2 ids in it: 4 to 5" in shown.getvalue()
+    assert "line 3: 9 fields instead of 8: '[bold]1,2'" in shown.getvalue()
+    assert "the archive lacks 10 ids before it: 11 to 20" in shown.getvalue()
+    assert "lines that are there twice: 1" in shown.getvalue()
+    assert [it["missing_before"] for it in listing(records)] == [0, 0, 10]
+
+
+def test_a_hole_of_candles_is_named_by_their_times() -> None:
+    records = [record(0, "proven", MINUTES, first_id=START, last_id=START + DAY - 60_000),
+               record(1, "proven", MINUTES, first_id=START + DAY + 120_000, last_id=START + DAY + 180_000)]  # fmt: skip
+    shown = io.StringIO()
+    show(records, Console(file=shown, width=200))
+
+    assert "lacks 2 candles before it: 2026-03-02T00:00:00.000Z to 2026-03-02T00:01:00.000Z" in shown.getvalue()
+
+
+def test_a_month_is_accepted_as_a_time() -> None:
+    assert times.month_or_time("--from", "2026-03") == START
+    with pytest.raises(BadInput, match="--from: '2026-13-01' is not accepted"):
+        times.month_or_time("--from", "2026-13")
+
+
+def test_only_streams_that_the_archive_has_are_accepted() -> None:
+    assert [series.table for series in series_of(FEED, VENUE, ["BTCUSDT"], None)] == ["recent_trades", "klines"]
+    assert series_of(FEED, VENUE, ["BTCUSDT"], ["klines"]) == [MINUTES]
+    with pytest.raises(BadInput, match=r"'orderBook' is not accepted; accepted: .* klines, recentTrades"):
+        series_of(FEED, VENUE, ["BTCUSDT"], ["orderBook"])
+    with pytest.raises(BadInput, match=r"'trades' is not accepted \(there is no such stream\)"):
+        series_of(FEED, VENUE, ["BTCUSDT"], ["trades"])

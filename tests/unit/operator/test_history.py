@@ -1,0 +1,137 @@
+"""`spec.history.from`: a Job that loads it once the feed is ready, and how far it is, in the status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.unit.operator.world import World
+
+from cryptocdc_adapters.postgres.history_files import Counts
+from cryptocdc_operator.status.history import history_document, history_events
+
+STREAMS: dict[str, Any] = {"recentTrades": {}, "klines": {}}
+FILES = Counts({"proven": 3, "quarantined": 1, "absent": 2, "planned": 1}, 4000, 1, 2)
+
+
+def reconciled(world):
+    world.run()
+    assert world.condition("Ready")["status"] == "True"
+
+
+@pytest.fixture
+def world():
+    made = World(streams=STREAMS, history={"from": "2026-09"})
+    reconciled(made)
+    return made
+
+
+def job(world):
+    return world.objects["Job", "majors-history"]
+
+
+def history(world):
+    return world.feed()["status"]["history"]
+
+
+def test_the_job_loads_once_the_feed_is_ready(world):
+    made = job(world)
+    spec = made["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert container["image"] == "cryptocdc/history:1"
+    assert spec["restartPolicy"] == "Never"
+    assert made["spec"]["backoffLimit"] > 0
+    assert "ttlSecondsAfterFinished" not in made["spec"], "a Job that is gone would be made, and load, again"
+    assert made["metadata"]["ownerReferences"][0]["kind"] == "CryptoFeed", "the feed's deletion ends it"
+    names = {entry["name"] for entry in container["env"]}
+    assert {"CRYPTOCDC_POSTGRES_PASSWORD_FILE", "CRYPTOCDC_CASSANDRA_PASSWORD_FILE"} <= names
+    assert "majors-history" in world.names("NetworkPolicy")
+    assert "majors-history" not in world.names("Service")
+    assert history(world)["phase"] == "Loading"
+
+
+def test_a_feed_that_is_not_ready_waits():
+    world = World(streams=STREAMS, history={"from": "2026-09"})
+    world.unreachable["Connect"] = "no"
+    world.reconcile()
+    assert "majors-history" not in world.names("Job")
+    assert history(world)["phase"] == "Waiting"
+
+
+def test_progress_and_end_are_reported_with_events(world):
+    world.history = FILES
+    world.reconcile()
+    assert history(world) == {
+        "from": "2026-09", "phase": "Loading", "message": "Job majors-history loads", "files": 5, "loaded": 3,
+        "proven": 3, "quarantined": 1, "absent": 2, "rows": 4000, "pastOpen": 1, "pastFilled": 2,
+    }  # fmt: skip
+    assert [reason for _, reason, _ in world.events].count("HistoryQuarantined") == 1
+
+    job(world)["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+    world.history = Counts({"proven": 5}, 9000)
+    world.reconcile()
+    world.reconcile()
+    assert history(world)["phase"] == "Loaded"
+    assert [reason for _, reason, _ in world.events].count("HistoryLoaded") == 1
+
+
+def test_a_change_of_from_or_symbols_makes_a_new_job(world):
+    job(world)["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+    before = job(world)["metadata"]["annotations"]
+    world.reconcile()
+    assert job(world)["metadata"]["annotations"] == before, "a finished Job is not made again"
+
+    world.edit(streams=STREAMS, history={"from": "2026-08"})
+    reconciled(world)
+    after = job(world)["metadata"]["annotations"]
+    assert after != before
+    assert "status" not in job(world)
+
+    world.edit(streams=STREAMS, history={"from": "2026-08"}, symbols={"names": ["BTCUSDT"]})
+    reconciled(world)
+    assert job(world)["metadata"]["annotations"] != after
+
+
+def test_without_from_the_job_goes_and_deleting_the_feed_ends_it(world):
+    world.edit(streams=STREAMS, history={"klines": "24h"})
+    reconciled(world)
+    assert "majors-history" not in world.names("Job")
+    assert "majors-history" not in world.names("NetworkPolicy")
+    assert "history" not in world.feed()["status"]
+
+    world.edit(streams=STREAMS, history={"from": "2026-09"})
+    reconciled(world)
+    assert world.delete()
+    assert "majors-history" not in world.names("Job")
+
+
+def test_an_operator_without_the_image_says_so():
+    world = World(streams=STREAMS, history={"from": "2026-09"})
+    world.settings = world.settings.model_copy(update={"history_image": None})
+    world.reconcile()
+    assert history(world)["phase"] == "Failed"
+    assert "CRYPTOCDC_OPERATOR_HISTORY_IMAGE" in history(world)["message"]
+
+
+@pytest.mark.parametrize(
+    ("status", "phase", "message"),
+    [
+        ({}, "Loading", "Job x loads"),
+        ({"failed": 2}, "Loading", "Job x loads, attempt 3"),
+        ({"conditions": [{"type": "Complete", "status": "True"}]}, "Incomplete", "1 planned, 1 quarantined"),
+        (
+            {"conditions": [{"type": "Failed", "status": "True", "message": "too many attempts"}]},
+            "Failed",
+            "too many attempts: the log of Job x says more",
+        ),
+    ],
+)
+def test_the_phase_follows_the_job(status, phase, message):
+    made = history_document("2026-09", FILES, {"metadata": {"name": "x"}, "status": status}, None)
+    assert made["phase"] == phase
+    assert message in made["message"]
+
+
+def test_nothing_new_gives_no_event():
+    made = history_document("2026-09", FILES, None, None)
+    assert history_events(made, made) == []
