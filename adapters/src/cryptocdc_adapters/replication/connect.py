@@ -208,10 +208,16 @@ class Connect:
             answer = self._http.request(method, self._url + path, timeout=TIMEOUT_S, **more)  # type: ignore[arg-type]
             if answer.ok or answer.status_code in accept:
                 return answer
-            kind = _Rebalancing if answer.status_code == 409 else ConnectError
+            kind = _Rebalancing if _rebalances(answer) else ConnectError
             raise kind(f"{method} {path}: {answer.status_code}: {answer.text[:500]}")
 
         return retry(once, _Rebalancing, TIMEOUT_S, 0.3)
+
+
+def _rebalances(answer: requests.Response) -> bool:
+    """Whether a request is refused only until a rebalance is over. Connect refuses changes with status 409, but reading
+    a configuration with 500."""
+    return answer.status_code == 409 or (answer.status_code == 500 and "a rebalance is expected" in answer.text)
 
 
 def _first_lines(trace: str) -> str:

@@ -1,8 +1,11 @@
 """Connector states that Connect reports, and what follows from them."""
 
-import pytest
+import json
 
-from cryptocdc_adapters.replication.connect import Connect, ConnectorState
+import pytest
+import requests
+
+from cryptocdc_adapters.replication.connect import Connect, ConnectError, ConnectorState
 
 WRAPPED = "Exiting WorkerSinkTask due to unrecoverable exception."
 
@@ -102,3 +105,39 @@ def test_the_plugins_of_connect_are_the_classes_of_its_connectors_and_converters
     connect = Connect("http://connect")
     monkeypatch.setattr(connect, "_call", call)
     assert connect.plugins() == {"io.cryptocdc.X", "io.cryptocdc.Y"}
+
+
+def responses(monkeypatch, *answers):
+    """A client that gets these responses one after the other, each a status and a body."""
+    connect, left = Connect("http://connect"), list(answers)
+
+    def request(*_, **__):
+        status, body = left.pop(0)
+        answer = requests.Response()
+        answer.status_code, answer._content = status, json.dumps(body).encode()
+        return answer
+
+    monkeypatch.setattr(connect._http, "request", request)
+    monkeypatch.setattr("cryptocdc_core.program.backoff.time.sleep", lambda _: None)
+    return connect, left
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (409, "Cannot complete request momentarily due to stale configuration"),
+        (500, "Request cannot be completed because a rebalance is expected"),  # to GET /connectors/NAME/config
+    ],
+)
+def test_a_request_is_repeated_until_the_rebalance_is_over(monkeypatch, status, message):
+    refused = status, {"error_code": status, "message": message}
+    connect, left = responses(monkeypatch, refused, refused, (200, {"name": "majors", "tasks.max": "1"}))
+    assert connect.config("majors") == {"tasks.max": "1"}
+    assert not left
+
+
+def test_any_other_error_is_raised_at_once(monkeypatch):
+    connect, left = responses(monkeypatch, (500, {"message": "IO Error trying to forward REST request"}), (200, {}))
+    with pytest.raises(ConnectError, match="500: .*forward REST request"):
+        connect.config("majors")
+    assert len(left) == 1
