@@ -31,10 +31,11 @@ from cryptocdc_verifier.target import Target
 from cryptocdc_verifier.verify import verify
 
 OUT = Path(__file__).parent / "out"
-BACKLOG = 200_000
+BACKLOG = 100_000
+"""The tutorials' way takes minutes for it."""
 WARM_UP = {"tutorial": (15_000, 1)}
-"""Rows and rounds before the first measurement, by sink; of the others BACKLOG and WARM_UP_ROUNDS."""
-WARM_UP_ROUNDS = 3
+"""Rows and rounds before the first measurement, by sink; of the others WARM_UP_ROWS and WARM_UP_ROUNDS."""
+WARM_UP_ROWS, WARM_UP_ROUNDS = 200_000, 3
 LIVE_PER_S, LIVE_S, LIVE_WARM_UP_S = 1_000, 12.0, 3.0
 KILL_AFTER_S, KILL_LOAD_S = 4.0, 12.0
 FIGURES = {
@@ -54,7 +55,7 @@ class Measured:
 
     def warm_up(self) -> None:
         """Process backlogs first: in its first minute a JVM spends more time compiling than working."""
-        rows, rounds = WARM_UP.get(self.name, (BACKLOG, WARM_UP_ROUNDS))
+        rows, rounds = WARM_UP.get(self.name, (WARM_UP_ROWS, WARM_UP_ROUNDS))
         with self.engine.running():
             for _ in range(rounds):
                 self._drain(rows)
