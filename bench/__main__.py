@@ -15,16 +15,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.analysis import analysis
-from bench.api_latency import latest_prices
-from bench.consumers import Ours, Tutorial
-from bench.first_row import first_row
-from bench.growth import growth
 from bench.growth_plot import draw
-from bench.past import history
-from bench.pipelines import Pipeline, bench_platform, running, tutorial_connector
+from bench.parts.analysis import analysis
+from bench.parts.api_latency import latest_prices
+from bench.parts.first_row import first_row
+from bench.parts.growth import growth
+from bench.parts.past import history
+from bench.parts.throughput import latency, percentile, throughput, warm_up
+from bench.pipeline.consumers import Ours, Tutorial
+from bench.pipeline.pipelines import Pipeline, bench_platform, running, tutorial_connector
 from bench.report import Report
-from bench.throughput import latency, percentile, throughput, warm_up
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Platform
 

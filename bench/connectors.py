@@ -13,10 +13,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.consumers import Ours
-from bench.pipelines import PARTITIONS, Pipeline, bench_platform, running
+from bench.parts.throughput import throughput, warm_up
+from bench.pipeline.consumers import Ours
+from bench.pipeline.pipelines import PARTITIONS, Pipeline, bench_platform, running
 from bench.report import Report
-from bench.throughput import throughput, warm_up
 
 OUT = Path(__file__).parent / "out" / "connectors.json"
 NUMBERS = (1, 2)

@@ -22,9 +22,9 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from bench import trades
-from bench.consumers import Ours
-from bench.pipelines import SYMBOLS, Pipeline, bench_platform, running, wait_until
+from bench.pipeline import trades
+from bench.pipeline.consumers import Ours
+from bench.pipeline.pipelines import SYMBOLS, Pipeline, bench_platform, running, wait_until
 from bench.report import Report
 from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_adapters.cassandra.raw_rows import RawTables

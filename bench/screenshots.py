@@ -13,8 +13,8 @@ import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.first_row import capturing
-from bench.pipelines import PORTS, bench_platform, environment, running, wait_until
+from bench.parts.first_row import capturing
+from bench.pipeline.pipelines import PORTS, bench_platform, environment, running, wait_until
 
 ROOT = Path(__file__).parent.parent
 FEED = ROOT / "examples" / "feed.yaml"

@@ -9,9 +9,9 @@ RUN command -v mvn >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninter
     --no-install-recommends maven openjdk-17-jre-headless; }
 WORKDIR /src
 # First into Maven's own repository, so that a change to our code does not download the servers again.
-COPY local/src/cryptocdc_local/platform/pom.xml local/src/cryptocdc_local/platform/kafka.xml \
-     local/src/cryptocdc_local/platform/debezium.xml local/src/cryptocdc_local/platform/cassandra.xml \
-     local/src/cryptocdc_local/platform/exporter.xml /poms/
+COPY local/src/cryptocdc_local/platform/installation/pom.xml local/src/cryptocdc_local/platform/installation/kafka.xml \
+     local/src/cryptocdc_local/platform/installation/debezium.xml local/src/cryptocdc_local/platform/installation/cassandra.xml \
+     local/src/cryptocdc_local/platform/installation/exporter.xml /poms/
 COPY sinks/connect/pom.xml /poms/sink.xml
 RUN mvn --batch-mode --quiet --file /poms/pom.xml -Djars=/unused dependency:copy-dependencies && rm -rf /unused
 COPY images/install.sh images/locked.py images/
@@ -55,8 +55,8 @@ COPY sources ./sources
 COPY requirements/spark.txt requirements/export.txt requirements/
 RUN images/install.sh packages core control exchanges adapters services/producer services/consumer services/verifier services/exporter services/simulator services/api services/alerter services/analyzer services/history sinks/spark local
 RUN /opt/cryptocdc/bin/python -c 'from pathlib import Path; from shutil import which; \
-from cryptocdc_local.platform.jars import install_jars, install_plugins; from cryptocdc_local.platform.java import find_java; \
-from cryptocdc_local.platform.programs import install_postgres; \
+from cryptocdc_local.platform.installation.jars import install_jars, install_plugins; from cryptocdc_local.platform.installation.java import find_java; \
+from cryptocdc_local.platform.installation.programs import install_postgres; \
 install_jars(Path("/opt/servers"), Path(which("mvn")), find_java(), print); \
 install_plugins(Path("/opt/servers"), find_java()); install_postgres(Path("/opt/servers"))'
 

@@ -5,8 +5,8 @@ ARG BUILD_IMAGE=maven:3.9-eclipse-temurin-17
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
-COPY local/src/cryptocdc_local/platform/pom.xml local/src/cryptocdc_local/platform/debezium.xml \
-     local/src/cryptocdc_local/platform/jars.sha256 ./
+COPY local/src/cryptocdc_local/platform/installation/pom.xml local/src/cryptocdc_local/platform/installation/debezium.xml \
+     local/src/cryptocdc_local/platform/installation/jars.sha256 ./
 COPY sinks/connect/pom.xml sink/
 COPY sinks/connect/src/main sink/src/main/
 COPY sources/connect/pom.xml converter/

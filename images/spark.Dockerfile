@@ -13,7 +13,7 @@ COPY requirements/spark.txt requirements/
 # A venv with a folder that does not depend on Python's version.
 RUN images/install.sh lock requirements/spark.txt \
  && ln -s "$(/opt/cryptocdc/bin/python -c 'import pyspark; print(*pyspark.__path__)')" /opt/cryptocdc/spark
-COPY sinks/spark/pom.xml local/src/cryptocdc_local/platform/spark.sha256 spark/
+COPY sinks/spark/pom.xml local/src/cryptocdc_local/platform/installation/spark.sha256 spark/
 RUN mvn --batch-mode --quiet --file spark/pom.xml -Djars=/spark dependency:copy-dependencies \
  && cd /spark && sha256sum --check --quiet /src/spark/spark.sha256 \
  && cp /spark/jars/*.jar /opt/cryptocdc/spark/jars/

@@ -1,6 +1,6 @@
 """Every mutable field of the feed is edited: each edit has the effect in the table of docs/operator.md, and restarts
-only what the table names. Immutable fields are in test_70_bad_feeds.py; tests/unit/operator/test_edits.py ensures that
-no field is left out."""
+only what the table names. Immutable fields are in test_70_bad_feeds.py; that no field is left out is ensured by
+tests/unit/operator/reconcile/test_edits.py."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from rich.console import Console
 from cryptocdc_local.platform import PlatformSettings
 from cryptocdc_local.platform.progress import shown
 from cryptocdc_local.platform.settings import home
-from cryptocdc_local.running import claimed
+from cryptocdc_local.running.claim import claimed
 from tests.faults.cell import run_cell
 from tests.faults.fault import Fault
 from tests.faults.matrix import FAULTS, chosen

@@ -22,12 +22,13 @@ from cryptocdc_adapters.replication.connect import ConnectError
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.program.backoff import retry
 from cryptocdc_core.storage.ddl import GAPS
-from cryptocdc_local import applier, run
-from cryptocdc_local.draining import drain
-from cryptocdc_local.exchange_choice import Chosen, Simulator
+from cryptocdc_local import applier
 from cryptocdc_local.platform.progress import Silent
-from cryptocdc_local.proof import prove
-from cryptocdc_local.run import Run
+from cryptocdc_local.running import run
+from cryptocdc_local.running.draining import drain
+from cryptocdc_local.running.exchange_choice import Chosen, Simulator
+from cryptocdc_local.running.proof import prove
+from cryptocdc_local.running.run import Run
 from tests.faults.fault import SNAPSHOT_SIGN, Fault, Outcome
 from tests.faults.observer import ACKNOWLEDGED, Observer
 from tests.faults.platform import EXCHANGE, ProxiedPlatform

@@ -16,7 +16,7 @@ from cryptocdc_adapters.kafka.clients import client_config
 from cryptocdc_adapters.kafka.offsets import GroupOffsets, ends, lags
 from cryptocdc_adapters.metrics.figures import Samples, parse
 from cryptocdc_local.applier import Servers
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 
 EVERY_S = 1.0
 LINE_S = 0.02

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import Endpoints, Platform, PlatformSettings, Ports
-from cryptocdc_local.platform.connect import Connect
-from cryptocdc_local.platform.kafka import Kafka, plain_login
-from cryptocdc_local.platform.process import ServerProcess
-from cryptocdc_local.platform.server import Server
+from cryptocdc_local.platform.servers.connect import Connect
+from cryptocdc_local.platform.servers.kafka import Kafka, plain_login
+from cryptocdc_local.platform.servers.process import ServerProcess
+from cryptocdc_local.platform.servers.server import Server
 from tests.faults.proxy import Link, Proxy
 
 EXCHANGE = "exchange"

@@ -14,9 +14,9 @@ from cryptocdc_adapters.kafka import clients as kafka
 from cryptocdc_adapters.replication import slots
 from cryptocdc_adapters.replication.connect import Connect, ConnectError
 from cryptocdc_core.program.backoff import retry
-from cryptocdc_local.platform.postgres import postgresql_conf
-from cryptocdc_local.platform.programs import postgres_programs, run_program
-from cryptocdc_local.running import changing
+from cryptocdc_local.platform.installation.programs import postgres_programs, run_program
+from cryptocdc_local.platform.servers.postgres import postgresql_conf
+from cryptocdc_local.running.claim import changing
 from tests.faults.cell import Cell
 from tests.faults.fault import SNAPSHOT_SIGN, Fault, Outcome
 from tests.integration.api_client import free_port

@@ -1,4 +1,4 @@
-"""The cells that were seen, kept over several runs, and their table in docs/faults.md."""
+"""The cells that were seen, kept over several runs, and their table in docs/faults.md. Both are committed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ BEGIN, END = "<!-- cells -->", "<!-- end of cells -->"
 
 def commit() -> str:
     """Return the short hash of the code that runs, with `+` if it has changes that are not committed, other than to the
-    page that is written here."""
+    files that are written here."""
     git = ["git", "-C", str(ROOT)]
     found = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True)
     changed = subprocess.run(
-        [*git, "status", "--porcelain", "--", ".", f":!{PAGE.relative_to(ROOT)}"],
+        [*git, "status", "--porcelain", "--", ".", *(f":!{file.relative_to(ROOT)}" for file in (PAGE, OUT))],
         capture_output=True,
         text=True,
         check=True,

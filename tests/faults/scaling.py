@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from cryptocdc_local import run
 from cryptocdc_local.applier import apply
+from cryptocdc_local.running import run
 from tests.faults.cell import Cell
 from tests.faults.fault import Fault
 

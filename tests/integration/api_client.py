@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration.waiting import wait_for
 
 Rows = list[dict[str, Any]]

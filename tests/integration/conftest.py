@@ -15,14 +15,15 @@ from rich.console import Console
 
 from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_core.feed import model as feeds
-from cryptocdc_local import applier, run
+from cryptocdc_local import applier
 from cryptocdc_local.applier import Servers
-from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform import Endpoints, Platform, PlatformSettings, Ports
 from cryptocdc_local.platform.machine import port_is_free
 from cryptocdc_local.platform.platform import SERVERS
 from cryptocdc_local.platform.progress import Silent, shown
 from cryptocdc_local.platform.settings import MetricsPorts
+from cryptocdc_local.running import run
+from cryptocdc_local.running.exchange_choice import choose
 from tests.integration.api_client import free_port
 
 FIRST_PORTS = Ports(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from cryptocdc_local.run import Run
+    from cryptocdc_local.running.run import Run
 
 ROOT = Path(__file__).parents[2]
 DEPTH = 20

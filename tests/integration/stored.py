@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptocdc_adapters.cassandra.sessions import connect
 from cryptocdc_core.catalogue import Column
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 
 Rows = list[dict[str, Any]]
 

@@ -18,7 +18,7 @@ import requests
 
 from cryptocdc_adapters.metrics.figures import scrape
 from cryptocdc_core.names import Names
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration.conftest import Document, Starter, feed_document
 from tests.integration.prometheus import PROGRAM, firing, prometheus
 from tests.integration.topics import read

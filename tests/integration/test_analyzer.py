@@ -26,9 +26,9 @@ from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.program.metrics import VerifierMetrics
 from cryptocdc_core.storage.ddl import postgres_partition
 from cryptocdc_local.applier import Servers
-from cryptocdc_verifier.delivery import ComputedDelivery
-from cryptocdc_verifier.proofs import Proofs
-from cryptocdc_verifier.proving_computed import ComputedProof
+from cryptocdc_verifier.continuous.computed import ComputedProof
+from cryptocdc_verifier.continuous.proofs import Proofs
+from cryptocdc_verifier.delivery.waiting import ComputedDelivery
 from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.target import VerifyError
 from cryptocdc_verifier.verify import sides

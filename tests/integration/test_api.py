@@ -24,8 +24,8 @@ from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue import HEATMAP, STREAMS
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.machine import port_is_free
-from cryptocdc_local.proof import prove
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.proof import prove
+from cryptocdc_local.running.run import Run
 from tests.integration.api_client import Rows, all_rows, ask, command, healthy, rows, served
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import ALL_STREAMS, CAPTURED, feed_document, starter

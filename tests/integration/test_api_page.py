@@ -13,7 +13,7 @@ import requests
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, WebSocketRoute, expect, sync_playwright
 
 from cryptocdc_local.platform import Platform
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration.api_client import healthy, served
 from tests.integration.conftest import CAPTURED, feed_document, starter
 from tests.integration.waiting import wait_for

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cryptocdc_adapters.cassandra import sessions as cassandra
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration import grafana
 from tests.integration.api_client import ask, healthy, rows
 from tests.integration.conftest import Starter, feed_document

@@ -23,9 +23,9 @@ from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_adapters.replication import slots
 from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_local.applier import Servers
-from cryptocdc_local.exchange_choice import Simulator
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.machine import port_is_free
+from cryptocdc_local.running.exchange_choice import Simulator
 from tests.integration.command import Answer, cryptocdc
 from tests.integration.conftest import Document, Starter, feed_document
 from tests.integration.waiting import wait_for

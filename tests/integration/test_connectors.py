@@ -19,7 +19,7 @@ from cryptocdc_adapters.replication import slots
 from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_core.storage.shards import Shard, shards
 from cryptocdc_local.applier import Servers
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration import topics
 from tests.integration.command import Answer, cryptocdc
 from tests.integration.conftest import Document, Starter, feed_document

@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from cryptocdc_core.feed import model as feeds
-from cryptocdc_local import run
-from cryptocdc_local.exchange_choice import choose
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.progress import Silent
-from cryptocdc_local.run import Run
+from cryptocdc_local.running import run
+from cryptocdc_local.running.exchange_choice import choose
+from cryptocdc_local.running.run import Run
 from tests.integration import refusing_transform, topics
 from tests.integration.command import Answer, cryptocdc
 from tests.integration.conftest import feed_document

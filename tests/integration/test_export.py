@@ -26,8 +26,8 @@ from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.program.metrics import VerifierMetrics
 from cryptocdc_core.time.times import iso
 from cryptocdc_local.applier import Servers
-from cryptocdc_verifier.continuous import Continuous
-from cryptocdc_verifier.delivery import delivery_of
+from cryptocdc_verifier.continuous.captured import Continuous
+from cryptocdc_verifier.delivery.waiting import delivery_of
 from cryptocdc_verifier.verify import sides
 from tests.integration.api_client import free_port
 from tests.integration.command import Answer, cryptocdc

@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_local.draining import drain
 from cryptocdc_local.platform import Platform
-from cryptocdc_local.proof import prove
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.draining import drain
+from cryptocdc_local.running.proof import prove
+from cryptocdc_local.running.run import Run
 from tests.integration.api_client import all_rows, healthy, rows
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import ALL_STREAMS, CAPTURED, feed_document, starter

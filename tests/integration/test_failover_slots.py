@@ -16,8 +16,8 @@ import pytest
 from psycopg2.extras import RealDictCursor
 
 from cryptocdc_local.platform.account import Account, account_for
+from cryptocdc_local.platform.installation.programs import install_postgres, postgres_programs, run_program
 from cryptocdc_local.platform.metrics.queries import all_queries
-from cryptocdc_local.platform.programs import install_postgres, postgres_programs, run_program
 from tests.integration.api_client import free_port
 from tests.integration.conftest import home_folder
 from tests.integration.waiting import wait_for

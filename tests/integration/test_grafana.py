@@ -31,7 +31,7 @@ from cryptocdc_local.platform.endpoints import READER
 from cryptocdc_local.platform.metrics import metrics_served
 from cryptocdc_local.platform.platform import SERVERS
 from cryptocdc_local.platform.settings import MetricsPorts
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration import grafana
 from tests.integration.api_client import ask, free_port, healthy
 from tests.integration.conftest import ALL_STREAMS, CAPTURED, PERPETUAL_TABLES, feed_document, starter

@@ -7,7 +7,7 @@ import pytest
 from cryptocdc_adapters.replication import slots
 from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_control.connector import MOST_SNAPSHOTS
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration.conftest import Starter, feed_document
 from tests.integration.test_run import assert_equal, finish, rows_in_cassandra
 from tests.integration.waiting import wait_for

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from cryptocdc_adapters.postgres import connections as postgres
-from cryptocdc_local import run
-from cryptocdc_local.proof import prove
-from cryptocdc_local.run import Run
+from cryptocdc_local.running import run
+from cryptocdc_local.running.proof import prove
+from cryptocdc_local.running.run import Run
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import Starter, feed_document
 from tests.integration.waiting import wait_for

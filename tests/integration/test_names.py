@@ -20,7 +20,7 @@ from cryptocdc_core.catalogue import Bucket
 from cryptocdc_core.storage.partitioning import change_partition
 from cryptocdc_core.time.times import millis
 from cryptocdc_local.platform import Platform
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration.api_client import ask, healthy, pages, rows
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import ALL_STREAMS, CAPTURED, feed_document, starter

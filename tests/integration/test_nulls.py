@@ -19,8 +19,8 @@ from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES
 from cryptocdc_core.names import quoted
 from cryptocdc_local import applier
 from cryptocdc_local.platform import Platform
-from cryptocdc_local.proof import prove
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.proof import prove
+from cryptocdc_local.running.run import Run
 from tests.integration.api_client import ask, healthy, rows
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import CAPTURED, feed_document, starter

@@ -18,13 +18,13 @@ from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_local.applier import Servers
 from cryptocdc_local.platform import SERVERS, Endpoints, HaltError, Platform, PlatformSettings, machine
-from cryptocdc_local.platform.cassandra import DEFAULT_SUPERUSER
 from cryptocdc_local.platform.credentials import Credentials
-from cryptocdc_local.platform.jars import jars_folder
-from cryptocdc_local.platform.java import find_java
-from cryptocdc_local.platform.postgres import Postgres
-from cryptocdc_local.platform.process import ServerProcess
-from cryptocdc_local.platform.programs import install_postgres
+from cryptocdc_local.platform.installation.jars import jars_folder
+from cryptocdc_local.platform.installation.java import find_java
+from cryptocdc_local.platform.installation.programs import install_postgres
+from cryptocdc_local.platform.servers.cassandra import DEFAULT_SUPERUSER
+from cryptocdc_local.platform.servers.postgres import Postgres
+from cryptocdc_local.platform.servers.process import ServerProcess
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform

@@ -16,18 +16,20 @@ from typing import Any
 import pytest
 import yaml
 
-from cryptocdc_analyzer.bars import Trade
-from cryptocdc_analyzer.windows import Added, Series, Windows
+from cryptocdc_analyzer.windows.bars import Trade
+from cryptocdc_analyzer.windows.series import Added, Series, Windows
 from cryptocdc_core.catalogue import Stream, by_table
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_local.platform import PlatformSettings
-from cryptocdc_local.platform.java import find_java
-from cryptocdc_local.platform.spark import is_installed, spark_parts
-from cryptocdc_local.sink import session_environment
-from cryptocdc_verifier import recompute_anomalies, recompute_books, recompute_forecasts
-from cryptocdc_verifier.canonical import NULL, ordered
-from cryptocdc_verifier.recompute import BarFold, computed, trade_of
-from cryptocdc_verifier.recompute_volatility import VolatilityFold
+from cryptocdc_local.platform.installation.java import find_java
+from cryptocdc_local.platform.installation.spark import is_installed, spark_parts
+from cryptocdc_local.running.sink import session_environment
+from cryptocdc_verifier.comparing.canonical import NULL, ordered
+from cryptocdc_verifier.recompute import anomalies as recompute_anomalies
+from cryptocdc_verifier.recompute import books as recompute_books
+from cryptocdc_verifier.recompute import forecasts as recompute_forecasts
+from cryptocdc_verifier.recompute.bars import BarFold, computed, trade_of
+from cryptocdc_verifier.recompute.volatility import VolatilityFold
 from tests.integration import parquet
 from tests.integration.command import Answer, cryptocdc
 from tests.integration.conftest import feed_document, home_folder

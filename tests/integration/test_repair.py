@@ -26,10 +26,10 @@ from cryptocdc_core.catalogue import Type, by_table
 from cryptocdc_core.program.metrics import VerifierMetrics
 from cryptocdc_core.rows.typed import KlinesRow
 from cryptocdc_local.applier import Servers
-from cryptocdc_verifier.continuous import Continuous
-from cryptocdc_verifier.delivery import delivery_of
-from cryptocdc_verifier.repair_decision import EXTRA, FUTURE, OPEN
-from cryptocdc_verifier.resend import Resent, resend
+from cryptocdc_verifier.continuous.captured import Continuous
+from cryptocdc_verifier.delivery.waiting import delivery_of
+from cryptocdc_verifier.repair.decision import EXTRA, FUTURE, OPEN
+from cryptocdc_verifier.repair.resend import Resent, resend
 from cryptocdc_verifier.verify import sides
 from tests.integration.conftest import CAPTURED
 from tests.integration.feed_by_hand import Feed

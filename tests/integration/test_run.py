@@ -15,12 +15,12 @@ import requests
 from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_core.catalogue import STREAMS
-from cryptocdc_local import run
 from cryptocdc_local.applier import apply
-from cryptocdc_local.counting import count_rows
-from cryptocdc_local.draining import drain, open_gaps
-from cryptocdc_local.proof import prove
-from cryptocdc_local.run import Run
+from cryptocdc_local.running import run
+from cryptocdc_local.running.counting import count_rows
+from cryptocdc_local.running.draining import drain, open_gaps
+from cryptocdc_local.running.proof import prove
+from cryptocdc_local.running.run import Run
 from tests.integration.conftest import ALL_STREAMS, CAPTURED, Starter, feed_document
 from tests.integration.waiting import wait_for
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from cryptocdc_adapters.cassandra import sessions as cassandra
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration import grafana, recorded
 from tests.integration.api_client import healthy, rows
 from tests.integration.conftest import PERPETUAL_STREAMS, PERPETUAL_TABLES, Starter, feed_document

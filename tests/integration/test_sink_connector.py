@@ -21,7 +21,7 @@ from cryptocdc_core.rows.versions import version
 from cryptocdc_core.storage import ddl
 from cryptocdc_local.applier import Servers, delete
 from cryptocdc_local.platform import Endpoints
-from cryptocdc_local.sink import SinkConnector
+from cryptocdc_local.running.sink import SinkConnector
 from tests.integration import topics
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import ALL_STREAMS, feed_document

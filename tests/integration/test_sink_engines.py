@@ -10,8 +10,8 @@ import yaml
 
 from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_local.platform import Platform
-from cryptocdc_local.run import Run
-from cryptocdc_local.sink import checkpoint
+from cryptocdc_local.running.run import Run
+from cryptocdc_local.running.sink import checkpoint
 from tests.integration import topics
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import Document, Starter, feed_document

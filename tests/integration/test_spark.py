@@ -29,7 +29,7 @@ from cryptocdc_core.rows.versions import version
 from cryptocdc_core.storage import ddl
 from cryptocdc_local.applier import Servers, delete
 from cryptocdc_local.platform import Endpoints, Platform
-from cryptocdc_local.sink import spark_environment
+from cryptocdc_local.running.sink import spark_environment
 from tests.integration import topics
 from tests.integration.api_client import free_port
 from tests.integration.command import cryptocdc

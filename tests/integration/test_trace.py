@@ -13,7 +13,7 @@ from cassandra.cluster import Session
 
 from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_local.platform import Platform
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration.api_client import ask, healthy
 from tests.integration.command import Answer, cryptocdc
 from tests.integration.conftest import ALL_STREAMS, CAPTURED, feed_document, starter

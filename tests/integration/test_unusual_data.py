@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from cryptocdc_local.run import Run
+from cryptocdc_local.running.run import Run
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import Starter, feed_document
 from tests.integration.test_run import assert_equal, fault, finish, rows_in_cassandra, rows_of

@@ -19,12 +19,12 @@ from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.program.metrics import VerifierMetrics
 from cryptocdc_core.storage.ddl import DAY_MS
 from cryptocdc_local.applier import Servers
-from cryptocdc_verifier.continuous import Continuous
-from cryptocdc_verifier.delivery import delivery_of
-from cryptocdc_verifier.proofs import Proofs
+from cryptocdc_verifier.continuous.captured import Continuous
+from cryptocdc_verifier.continuous.proofs import Proofs
+from cryptocdc_verifier.continuous.slices import proven_through
+from cryptocdc_verifier.delivery.waiting import delivery_of
 from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.retention import Retention
-from cryptocdc_verifier.slices import proven_through
 from cryptocdc_verifier.target import VerifyError
 from cryptocdc_verifier.transport import Transport
 from cryptocdc_verifier.verify import sides

@@ -10,17 +10,19 @@ from grafana_foundation_sdk.builders import dashboard, dashboardlist, table, tex
 from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
 from grafana_foundation_sdk.models.text import TextMode
 
-from cryptocdc_grafana import cassandra, connect, kafka, links, market, operations, postgresql, runbooks
+from cryptocdc_grafana import links, runbooks
 from cryptocdc_grafana.links import TAG, uid
-from cryptocdc_grafana.panels import MarketPanel
-from cryptocdc_grafana.sections import WIDTH, OperationsDashboard, OperationsPanel, Section
+from cryptocdc_grafana.market import all_panels
+from cryptocdc_grafana.market.panel import MarketPanel
+from cryptocdc_grafana.market.variables import bar, feed, instance, interval, symbol, symbols
+from cryptocdc_grafana.operations import cassandra, connect, kafka, postgresql, programs
+from cryptocdc_grafana.operations.sections import WIDTH, OperationsDashboard, OperationsPanel, Section
 from cryptocdc_grafana.sources import VARIABLE, Source
-from cryptocdc_grafana.variables import bar, feed, instance, interval, symbol, symbols
 
 MARKET_SOURCES = (Source.CASSANDRA, Source.API, Source.POSTGRES)
 OPERATIONS = {
-    "pipeline": OperationsDashboard("pipeline", operations.pipeline()),
-    "programs": OperationsDashboard("programs", operations.programs()),
+    "pipeline": OperationsDashboard("pipeline", programs.pipeline()),
+    "programs": OperationsDashboard("programs", programs.programs()),
     "connect": OperationsDashboard("Connect and Debezium", connect.sections(), connect.INSTANCES),
     "kafka": OperationsDashboard("Kafka", kafka.sections(), kafka.INSTANCES),
     "postgresql": OperationsDashboard("PostgreSQL", postgresql.sections(), postgresql.INSTANCES),
@@ -56,9 +58,9 @@ def _market(source: Source) -> Dashboard:
     for variable in (symbol(source), symbols(source), interval(source), bar()):
         made = made.with_variable(variable)
     number = 0
-    for number, panel in enumerate(market.panels(), 1):
+    for number, panel in enumerate(all_panels.panels(), 1):
         made = made.with_panel(_drawn_for(panel, source).id(number))
-    for title, panels in market.OPTIONAL.items():
+    for title, panels in all_panels.OPTIONAL.items():
         # A closed row: its panels query nothing until it is opened, and not every feed has their tables.
         number += 1
         row = dashboard.Row(f"{title} (of feeds that have them)").id(number)
@@ -123,7 +125,7 @@ def _home() -> Dashboard:
     """Return Grafana's start page: whether the feed is healthy, which alerts fire, and links to all dashboards."""
     made = _new_dashboard(links.HOME, "home", Source.PROMETHEUS).with_variable(feed(Source.PROMETHEUS))
     made = made.link(links.to_market()).link(links.to_pipeline(Source.PROMETHEUS))
-    figures = Section("", operations.feeds_now())
+    figures = Section("", programs.feeds_now())
     number = 0
     for number, (panel, width) in enumerate(zip(figures.panels, figures.widths, strict=True), 1):
         made = made.with_panel(_drawn(panel).span(width).id(number))

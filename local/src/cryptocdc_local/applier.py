@@ -21,7 +21,7 @@ from cryptocdc_core.planning.platform import PlatformFacts
 from cryptocdc_core.program.settings import ServerSettings
 from cryptocdc_core.storage.ddl import drop_cassandra, drop_postgres
 from cryptocdc_core.storage.shards import Shard
-from cryptocdc_local.handover import Handover
+from cryptocdc_local.running.handover import Handover
 
 Report = Callable[[str], None]
 

@@ -23,18 +23,19 @@ from cryptocdc_control.programs import workloads
 from cryptocdc_core.feed.model import load
 from cryptocdc_core.program.exits import Exit
 from cryptocdc_core.program.settings import KafkaSettings
-from cryptocdc_local import applier, run, running
-from cryptocdc_local.counting import count_rows
-from cryptocdc_local.draining import drain
-from cryptocdc_local.exchange_choice import Chosen, answering, choose
+from cryptocdc_local import applier
 from cryptocdc_local.feeds import AppliedFeed, FeedStore
-from cryptocdc_local.live import feed_table, markets_shown, server_table
-from cryptocdc_local.page import has_screen, open_when_ready
 from cryptocdc_local.platform import HaltError, Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform.progress import shown
-from cryptocdc_local.programs import stop_left_over
-from cryptocdc_local.proof import prove
-from cryptocdc_local.sink import checkpoint
+from cryptocdc_local.running import claim, run
+from cryptocdc_local.running.counting import count_rows
+from cryptocdc_local.running.draining import drain
+from cryptocdc_local.running.exchange_choice import Chosen, answering, choose
+from cryptocdc_local.running.live import feed_table, markets_shown, server_table
+from cryptocdc_local.running.page import has_screen, open_when_ready
+from cryptocdc_local.running.programs import stop_left_over
+from cryptocdc_local.running.proof import prove
+from cryptocdc_local.running.sink import checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +92,7 @@ def down() -> None:
     """Stop all programs and servers of this machine's home folder. The data stays."""
     console = Console(stderr=True)
     platform = _platform()
-    for fid in running.end(platform.settings.run):
+    for fid in claim.end(platform.settings.run):
         console.print(f"{fid}: run stopped")
     for name in stop_left_over(platform.settings):
         console.print(f"{name}: stopped")
@@ -279,7 +280,7 @@ def apply(feed: Feed, source: Source = None) -> None:
         with shown(console) as steps:
             platform.setup_spark(steps)
     planned = run.planned_of(applied, servers)
-    with running.changing(platform.settings.run, applied.fid):
+    with claim.changing(platform.settings.run, applied.fid):
         done = applier.apply(planned, servers, lambda step: console.print(f"[dim]{step}"))
         _store(platform).write(applied)
     console.print(
@@ -301,7 +302,7 @@ def delete(feed: Feed, source: Source = None) -> None:
     servers = _servers(platform)
     everything = load(feed).spec.deletion_policy == "Delete"
     for applied in found:
-        with running.claimed(platform.settings.run, applied.fid):
+        with claim.claimed(platform.settings.run, applied.fid):
             stop_left_over(platform.settings, applied.fid)
             planned = run.planned_of(applied, servers)
             applier.delete(planned, servers, lambda step: console.print(f"[dim]{step}"), everything=everything)

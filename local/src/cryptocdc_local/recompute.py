@@ -23,9 +23,9 @@ from cryptocdc_core.program.exits import Exit, fail
 from cryptocdc_core.program.settings import CassandraSettings, PostgresSettings, SettingsError
 from cryptocdc_core.time import times
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
-from cryptocdc_local.platform.java import VERSION, find_java
+from cryptocdc_local.platform.installation.java import VERSION, find_java
 from cryptocdc_local.platform.progress import shown
-from cryptocdc_local.sink import session_environment
+from cryptocdc_local.running.sink import session_environment
 from cryptocdc_spark.settings import SessionSettings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from cassandra.cluster import NoHostAvailable, Session
 
 from cryptocdc_adapters.cassandra.sessions import connect
 from cryptocdc_core.program.settings import CassandraSettings
-from cryptocdc_local.platform.cassandra import DEFAULT_SUPERUSER
+from cryptocdc_local.platform.servers.cassandra import DEFAULT_SUPERUSER
 from tests.e2e.stand_ins import conditions
 from tests.e2e.stand_ins.api import Api, Object
 from tests.e2e.stand_ins.workload import Workload, secret, service

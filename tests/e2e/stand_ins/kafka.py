@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_local.platform.endpoints import KAFKA_USER
-from cryptocdc_local.platform.kafka import plain_login
+from cryptocdc_local.platform.servers.kafka import plain_login
 from tests.e2e.stand_ins import certificates, conditions
 from tests.e2e.stand_ins.api import Api, Object
 from tests.e2e.stand_ins.certificates import Certificate

@@ -16,11 +16,11 @@ from typing import NoReturn
 import yaml
 
 from cryptocdc_local.platform.account import Account
-from cryptocdc_local.platform.cassandra import Cassandra, cassandra_yaml
 from cryptocdc_local.platform.credentials import Credentials
-from cryptocdc_local.platform.jars import jars_folder
-from cryptocdc_local.platform.java import find_java, jvm_environment, jvm_options
-from cryptocdc_local.platform.kafka import LOG4J
+from cryptocdc_local.platform.installation.jars import jars_folder
+from cryptocdc_local.platform.installation.java import find_java, jvm_environment, jvm_options
+from cryptocdc_local.platform.servers.cassandra import Cassandra, cassandra_yaml
+from cryptocdc_local.platform.servers.kafka import LOG4J
 from cryptocdc_local.platform.settings import Heaps, PlatformSettings, Ports
 from tests.e2e.stand_ins.workload import DATA, FILES
 

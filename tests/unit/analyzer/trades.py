@@ -6,8 +6,8 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from cryptocdc_analyzer.bars import Trade
-from cryptocdc_analyzer.windows import Added, Series, Windows
+from cryptocdc_analyzer.windows.bars import Trade
+from cryptocdc_analyzer.windows.series import Added, Series, Windows
 
 START_MS = 1_790_000_000_000 - 1_790_000_000_000 % 60_000
 LENGTHS = {"5s": 5_000, "1m": 60_000}

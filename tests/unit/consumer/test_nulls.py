@@ -7,13 +7,14 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.verifier.pages import lines_of
 
 from cryptocdc_consumer.cql import NULL, UNSET
 from cryptocdc_core.catalogue import STREAMS, Type
 from cryptocdc_core.catalogue.streams import CRYPTO_24H_STATS, KLINES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.rows.changes import UNAVAILABLE
 from cryptocdc_core.rows.versions import version
-from cryptocdc_verifier.canonical import converters, line_of, ordered
+from cryptocdc_verifier.comparing.canonical import ordered
 
 from .records import NOW_MS, Record, change, intake, row
 from .statements import Table
@@ -74,7 +75,7 @@ def test_a_row_with_nulls_is_stored_as_postgres_has_it(stream, data):
     columns = [n.strip() for n in text[text.index("(") + 1 : text.index(")")].replace('"', "").split(",")]
     stored = raw_values(statement, columns)
 
-    line = line_of(converters(stream), [stored[c.name] for c in ordered(stream)])
+    (line,) = lines_of(stream, [stored[c.name] for c in ordered(stream)])
     assert line == "\t".join(copied(c.type, values[c.name]) for c in ordered(stream)).encode()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cryptocdc_grafana import cassandra
+from cryptocdc_grafana.operations import cassandra
 
 PANEL = "Request latency, p99"
 SERIES = "org_apache_cassandra_metrics_client_request_latency"

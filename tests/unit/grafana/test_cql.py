@@ -1,7 +1,7 @@
 """Which Cassandra partitions a query of Grafana names, and which rows it leaves out."""
 
-from cryptocdc_grafana.cql import newest_of
-from cryptocdc_grafana.market import LEAST, panels
+from cryptocdc_grafana.market.all_panels import LEAST, panels
+from cryptocdc_grafana.market.cql import newest_of
 from cryptocdc_grafana.sources import Source
 
 from cryptocdc_core.catalogue import Bucket, by_table

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from cryptocdc_grafana import market
 from cryptocdc_grafana.__main__ import CHART, FOLDER, files, texts
 from cryptocdc_grafana.dashboards import MARKET_SOURCES, OPERATIONS
+from cryptocdc_grafana.market import all_panels
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -63,7 +63,7 @@ def test_panels_do_not_overlap_or_exceed_the_grid(name: str) -> None:
 
 
 def test_every_source_has_the_panels_that_tutorials_show() -> None:
-    titles = [panel.title for panel in market.panels()]
+    titles = [panel.title for panel in all_panels.panels()]
     for word in TUTORIALS:
         assert any(word in title for title in titles), word
     for source in MARKET_SOURCES:
@@ -77,14 +77,14 @@ def test_panels_of_streams_that_few_feeds_capture_query_nothing_until_their_row_
     for source in MARKET_SOURCES:
         made = json.loads(texts()[f"market-{source.label.lower()}.json"])
         rows = [panel for panel in made["panels"] if panel["type"] == "row"]
-        assert [row["collapsed"] for row in rows] == [True] * len(market.OPTIONAL)
-        for row, panels in zip(rows, market.OPTIONAL.values(), strict=True):
+        assert [row["collapsed"] for row in rows] == [True] * len(all_panels.OPTIONAL)
+        for row, panels in zip(rows, all_panels.OPTIONAL.values(), strict=True):
             assert [panel["title"] for panel in row["panels"]] == [panel.title for panel in panels()]
             assert all(panel["targets"] and panel["description"] for panel in row["panels"])
 
 
 def test_panels_of_24h_statistics_show_only_rows_of_the_last_day() -> None:
-    asked = [panel for panel in market.panels() if "24h_stats" in panel.cql.text]
+    asked = [panel for panel in all_panels.panels() if "24h_stats" in panel.cql.text]
     assert [panel.title for panel in asked] == ["Ten most traded symbols", "Five biggest gainers", "24 hours"]
     for panel in asked:
         assert "event_time > current_timestamp() - 1d" in panel.cql.text

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.kubernetes_schemas import the
 from tests.unit.manifests.build import overlay
 
-from cryptocdc_local.platform.connect import connect_properties
+from cryptocdc_local.platform.servers.connect import connect_properties
 from cryptocdc_local.platform.settings import Ports
 
 ALIKE = (

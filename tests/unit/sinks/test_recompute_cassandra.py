@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.analyzer.trades import START_MS, trade
 
-from cryptocdc_analyzer.windows import Span
+from cryptocdc_analyzer.windows.series import Span
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.feed.analytics import Analytics

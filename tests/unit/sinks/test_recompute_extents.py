@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptocdc_analyzer.windows import Series, Span
+from cryptocdc_analyzer.windows.series import Series, Span
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed.analytics import Analytics
 from cryptocdc_core.program.exits import BadInput

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.analyzer.trades import START_MS, trade
 
-from cryptocdc_analyzer import forecasts
-from cryptocdc_analyzer.anomalies import rows
-from cryptocdc_analyzer.bars import Trade
 from cryptocdc_analyzer.books import StoredBook
-from cryptocdc_analyzer.history import Facts
-from cryptocdc_analyzer.windows import Added, Key, Windows
+from cryptocdc_analyzer.models import forecasts
+from cryptocdc_analyzer.models.anomalies import rows
+from cryptocdc_analyzer.models.history import Facts
+from cryptocdc_analyzer.windows.bars import Trade
+from cryptocdc_analyzer.windows.series import Added, Key, Windows
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.feed.analytics import Analytics
 from cryptocdc_core.rows.changes import Decoder

@@ -5,9 +5,9 @@ from typing import Any
 
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.storage.windows import Partition
-from cryptocdc_verifier.canonical import NULL, key_of, ordered, time_of
-from cryptocdc_verifier.proofs import merged
-from cryptocdc_verifier.recompute import BARS, BarFold, computed, trade_of
+from cryptocdc_verifier.comparing.canonical import NULL, key_of, ordered, time_of
+from cryptocdc_verifier.continuous.proofs import merged
+from cryptocdc_verifier.recompute.bars import BARS, BarFold, computed, trade_of
 
 
 def trade_line(symbol, at_ms, id):

@@ -15,7 +15,7 @@ from cryptocdc_core.rows.versions import archive_version
 from cryptocdc_core.storage.windows import Partition, Window
 from cryptocdc_exchanges.port import Series
 from cryptocdc_verifier.archived import Lines, Outcome, compare
-from cryptocdc_verifier.canonical import key_of, ordered, time_of
+from cryptocdc_verifier.comparing.canonical import key_of, ordered, time_of
 
 START = int(datetime(2026, 3, 5, tzinfo=UTC).timestamp() * 1000)
 READ = 1_800_000_000_000
@@ -62,12 +62,16 @@ def file(tmp_path: Path) -> Lines:
     return lines_of(tmp_path, spot_trades(START, 100, 50, step_ms=600_000))
 
 
+def read(file: Lines, prefix: tuple[str, ...] = ("BTCUSDT",)) -> list[bytes]:
+    return [line for _, batch in file.batches(prefix, WHOLE) for line in batch]
+
+
 def outcome(file: Lines, stored: list[bytes], prefix: tuple[str, ...] = ("BTCUSDT",)) -> Outcome:
     return compare(file, Cassandra(stored), prefix, WHOLE)
 
 
 def test_a_trade_is_read_with_all_of_its_digits(tmp_path: Path) -> None:
-    ((_, line),) = lines_of(tmp_path, ["5,95000.10000000,0.00100000,10,12,1772668800123456,True,True"]).read(WHOLE)
+    (line,) = read(lines_of(tmp_path, ["5,95000.10000000,0.00100000,10,12,1772668800123456,True,True"]))
 
     version = archive_version(READ)
     assert line.decode().split("\t") == [
@@ -76,7 +80,7 @@ def test_a_trade_is_read_with_all_of_its_digits(tmp_path: Path) -> None:
 
 
 def test_a_candle_is_read_as_the_closed_one_that_is_stored(tmp_path: Path) -> None:
-    ((_, line),) = lines_of(tmp_path, spot_klines(START, 1), MINUTES).read(WHOLE)
+    (line,) = read(lines_of(tmp_path, spot_klines(START, 1), MINUTES), ("BTCUSDT", "1m"))
     stream = by_table("klines")
     values = dict(zip([column.name for column in ordered(stream)], line.decode().split("\t"), strict=True))
 
@@ -86,20 +90,20 @@ def test_a_candle_is_read_as_the_closed_one_that_is_stored(tmp_path: Path) -> No
 
 def test_header_lines_and_repeated_lines_are_no_rows(tmp_path: Path) -> None:
     lines = [f"{number},1.5,2,{number},{number},{START + number},true" for number in (1, 2)]
-    read = list(lines_of(tmp_path, [HEADER, lines[0], lines[0], lines[1]], venue="binance-usdm").read(WHOLE))
+    file = lines_of(tmp_path, [HEADER, lines[0], lines[0], lines[1]], venue="binance-usdm")
 
-    assert len(read) == 2
+    assert len(read(file)) == 2
 
 
 def test_a_file_whose_rows_are_all_stored_is_proven(file: Lines) -> None:
-    found = outcome(file, [line for _, line in file.read(WHOLE)])
+    found = outcome(file, read(file))
 
     assert found.proven
     assert (found.rows, found.reason) == (50, "")
 
 
 def test_one_digit_that_differs_is_found(file: Lines) -> None:
-    stored = [line for _, line in file.read(WHOLE)]
+    stored = read(file)
     stored[20] = altered(stored[20], price="1.5")
 
     found = outcome(file, stored)
@@ -110,7 +114,7 @@ def test_one_digit_that_differs_is_found(file: Lines) -> None:
 
 
 def test_a_row_that_is_missing_is_found(file: Lines) -> None:
-    stored = [line for _, line in file.read(WHOLE)]
+    stored = read(file)
     del stored[30:32]
 
     found = outcome(file, stored)
@@ -124,7 +128,7 @@ def test_a_partition_without_any_row_is_found(file: Lines) -> None:
 
 
 def test_rows_that_only_live_capture_has_are_counted_and_no_fault(file: Lines) -> None:
-    stored = [line for _, line in file.read(WHOLE)]
+    stored = read(file)
     live = altered(stored[0], trade_id="99", version=str(START * 1000))
 
     found = outcome(file, [*stored, live])
@@ -134,7 +138,7 @@ def test_rows_that_only_live_capture_has_are_counted_and_no_fault(file: Lines) -
 
 
 def test_rows_of_an_archive_that_the_file_has_not_are_a_fault(file: Lines) -> None:
-    stored = [line for _, line in file.read(WHOLE)]
+    stored = read(file)
 
     found = outcome(file, [*stored, altered(stored[0], trade_id="99")])
 
@@ -142,7 +146,7 @@ def test_rows_of_an_archive_that_the_file_has_not_are_a_fault(file: Lines) -> No
 
 
 def test_a_newer_reading_of_the_same_values_is_no_difference(file: Lines) -> None:
-    stored = [line for _, line in file.read(WHOLE)]
+    stored = read(file)
     newer = {"version": str(archive_version(READ + 5)), "received_at": str(READ + 5)}
 
     assert outcome(file, [altered(stored[0], **newer), *stored[1:]]).proven
@@ -150,7 +154,7 @@ def test_a_newer_reading_of_the_same_values_is_no_difference(file: Lines) -> Non
 
 
 def test_an_older_version_is_a_difference(file: Lines) -> None:
-    stored = [line for _, line in file.read(WHOLE)]
+    stored = read(file)
 
     assert outcome(file, [altered(stored[0], version=str(START * 1000)), *stored[1:]]).different == 1
 
@@ -160,3 +164,15 @@ def test_nothing_compared_is_not_proven(tmp_path: Path) -> None:
 
     assert not outcome(empty, []).proven
     assert outcome(empty, []).reason == "nothing was compared"
+
+
+def test_a_partition_may_be_read_in_several_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryptocdc_verifier.archived._BATCH", 7)
+    file = lines_of(tmp_path, spot_trades(START, 100, 50, step_ms=100_000))  # an hour has 36
+    stored = read(file)
+    assert [len(batch) for _, batch in file.batches(("BTCUSDT",), WHOLE)] == [7] * 5 + [1] + [7, 7]
+
+    assert outcome(file, stored).proven
+    found = outcome(file, [altered(stored[20], price="1.00000000") if at == 20 else line
+                           for at, line in enumerate(stored)])  # fmt: skip
+    assert (found.missing, found.different, found.unexpected, found.extra) == (0, 1, 0, 0)

@@ -6,7 +6,7 @@ from cryptocdc_adapters.postgres.proofs import Proof
 from cryptocdc_adapters.replication.slots import Slot
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.storage.windows import END_OF_TIME, Partition, Window
-from cryptocdc_verifier.compare import Difference, TableResult
+from cryptocdc_verifier.comparing.tables import Difference, TableResult
 from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.retention import proven
 

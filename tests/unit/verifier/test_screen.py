@@ -7,8 +7,8 @@ from io import StringIO
 from rich.console import Console
 
 from cryptocdc_core.storage.windows import Window
-from cryptocdc_verifier.repair import Repairs
-from cryptocdc_verifier.repair_decision import FUTURE, Leave
+from cryptocdc_verifier.repair.decision import FUTURE, Leave
+from cryptocdc_verifier.repair.repairs import Repairs
 from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.screen import show
 

@@ -128,16 +128,22 @@ def rows_of(page: Page, columns: int) -> Iterator[list[bytes | None]]:
     """Yield the rows of a page: each value's bytes, None for null."""
     at = 4
     for _row in range(_LENGTH(page)[0]):
-        row: list[bytes | None] = []
-        for _column in range(columns):
-            length = _LENGTH(page, at)[0]
-            at += 4
-            if length < 0:
-                row.append(None)
-            else:
-                row.append(page[at : at + length])
-                at += length
+        row, at = row_at(page, at, columns)
         yield row
+
+
+def row_at(page: Page, at: int, columns: int) -> tuple[list[bytes | None], int]:
+    """Return the row that begins at a position of a page, and where the next one begins."""
+    row: list[bytes | None] = []
+    for _column in range(columns):
+        length = _LENGTH(page, at)[0]
+        at += 4
+        if length < 0:
+            row.append(None)
+        else:
+            row.append(page[at : at + length])
+            at += length
+    return row, at
 
 
 @lru_cache(1 << 16)

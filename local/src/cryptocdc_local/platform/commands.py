@@ -11,10 +11,11 @@ from rich.console import Console
 from cryptocdc_core.program.exits import Exit
 from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_exchanges.registry import VENUES
-from cryptocdc_local.platform import grafana, shells
+from cryptocdc_local.platform import shells
 from cryptocdc_local.platform.doctor import diagnose
 from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.metrics import metrics_served
+from cryptocdc_local.platform.monitoring import grafana
 from cryptocdc_local.platform.platform import Platform
 from cryptocdc_local.platform.progress import shown
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings

@@ -12,10 +12,10 @@ from cryptocdc_adapters.exchange.reach import Pong
 from cryptocdc_adapters.exchange.rest import ExchangeError, ExchangeUnreachable
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_local.platform.errors import PlatformError
-from cryptocdc_local.platform.jars import jars_folder
-from cryptocdc_local.platform.java import VERSION, find_java
+from cryptocdc_local.platform.installation.jars import jars_folder
+from cryptocdc_local.platform.installation.java import VERSION, find_java
+from cryptocdc_local.platform.installation.packages import JAVA_PACKAGE, MAVEN_PACKAGE, by_hand, find_maven
 from cryptocdc_local.platform.machine import LEAST_DISK, free_disk, port_holder, port_is_free
-from cryptocdc_local.platform.packages import JAVA_PACKAGE, MAVEN_PACKAGE, by_hand, find_maven
 from cryptocdc_local.platform.platform import Platform
 from cryptocdc_local.platform.settings import PlatformSettings
 from cryptocdc_local.platform.system import IN_CONTAINER, System, lacking, this_system

@@ -15,27 +15,28 @@ from pathlib import Path
 from typing import Literal
 
 from cryptocdc_core.program.backoff import Backoff, Restarts
-from cryptocdc_local.platform import class_archive, process
 from cryptocdc_local.platform import credentials as stored_credentials
 from cryptocdc_local.platform.account import Account, account_for
-from cryptocdc_local.platform.cassandra import Cassandra
-from cryptocdc_local.platform.connect import Connect
 from cryptocdc_local.platform.credentials import Credentials
 from cryptocdc_local.platform.endpoints import Endpoints, endpoints
 from cryptocdc_local.platform.errors import PlatformError
-from cryptocdc_local.platform.jars import install_jars, install_plugins, jars_folder
-from cryptocdc_local.platform.kafka import Kafka
+from cryptocdc_local.platform.installation import class_archive
+from cryptocdc_local.platform.installation.jars import install_jars, install_plugins, jars_folder
+from cryptocdc_local.platform.installation.packages import require_tools
+from cryptocdc_local.platform.installation.pinned_packages import export_packages, install_export
+from cryptocdc_local.platform.installation.programs import install_postgres
+from cryptocdc_local.platform.installation.spark import SparkParts, install_spark, is_installed, spark_parts
 from cryptocdc_local.platform.machine import check_disk, check_disk_left, check_port
-from cryptocdc_local.platform.packages import require_tools
-from cryptocdc_local.platform.pinned_packages import export_packages, install_export
-from cryptocdc_local.platform.postgres import Postgres
-from cryptocdc_local.platform.process import ServerProcess
-from cryptocdc_local.platform.programs import install_postgres
 from cryptocdc_local.platform.progress import Silent, Steps
-from cryptocdc_local.platform.server import Server
+from cryptocdc_local.platform.servers import process
+from cryptocdc_local.platform.servers.cassandra import Cassandra
+from cryptocdc_local.platform.servers.connect import Connect
+from cryptocdc_local.platform.servers.kafka import Kafka
+from cryptocdc_local.platform.servers.postgres import Postgres
+from cryptocdc_local.platform.servers.process import ServerProcess
+from cryptocdc_local.platform.servers.server import Server
+from cryptocdc_local.platform.servers.together import together
 from cryptocdc_local.platform.settings import PlatformSettings
-from cryptocdc_local.platform.spark import SparkParts, install_spark, is_installed, spark_parts
-from cryptocdc_local.platform.together import together
 
 _KINDS: dict[str, type[Server]] = {kind.name: kind for kind in (Postgres, Kafka, Connect, Cassandra)}
 SERVERS = tuple(_KINDS)

@@ -22,7 +22,7 @@ from cryptocdc_adapters.kafka.topics import bounds, read_to_ends
 from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_local.platform.endpoints import Endpoints
 from cryptocdc_local.platform.errors import PlatformError
-from cryptocdc_local.platform.programs import postgres_programs
+from cryptocdc_local.platform.installation.programs import postgres_programs
 from cryptocdc_local.platform.settings import PlatformSettings
 
 _LIMIT = 10.0  # seconds

@@ -24,9 +24,9 @@ from cryptocdc_core.storage.ddl import DAY_MS, DROPPED
 from cryptocdc_core.storage.shards import Shard
 from cryptocdc_core.time import times
 from cryptocdc_local.platform import PlatformError
-from cryptocdc_verifier.dead_letters import read_pending
-from cryptocdc_verifier.delivery import describe_connector
-from cryptocdc_verifier.slots_passed import absent
+from cryptocdc_verifier.delivery.slots_passed import absent
+from cryptocdc_verifier.delivery.waiting import describe_connector
+from cryptocdc_verifier.differences.dead_letters import read_pending
 from cryptocdc_verifier.target import Target
 
 _EPOCH = datetime(1970, 1, 1)

@@ -20,13 +20,13 @@ from cryptocdc_core.names import Names, identity, source_named
 from cryptocdc_core.planning.plan import Plan, plan
 from cryptocdc_exchanges.registry import check
 from cryptocdc_operator.context import UNUSABLE, Operator, Outcome, PostEvent
-from cryptocdc_operator.reconcile.connectors import ConnectorsPass, for_connect
+from cryptocdc_operator.reconcile.connectors.of_a_feed import ConnectorsPass, for_connect
 from cryptocdc_operator.reconcile.history import apply_history
 from cryptocdc_operator.reconcile.objects import apply_objects, remove_others
 from cryptocdc_operator.reconcile.proof import record_proof, repair_event
 from cryptocdc_operator.reconcile.retry import LATER_S, UNEXPECTED, outcome_of
 from cryptocdc_operator.reconcile.rollout import WRITERS, roll_out
-from cryptocdc_operator.reconcile.sink import SinkPass
+from cryptocdc_operator.reconcile.sink.engine import SinkPass
 from cryptocdc_operator.reconcile.symbols import Resolution
 from cryptocdc_operator.reconcile.tables import apply_tables
 from cryptocdc_operator.reconcile.topics import apply_topics

@@ -11,7 +11,7 @@ from cryptocdc_core.program.settings import SettingsError
 from cryptocdc_core.storage.shards import of_connectors
 from cryptocdc_operator.cluster.secret_data import SecretUnusable
 from cryptocdc_operator.context import Operator, Outcome, PostEvent
-from cryptocdc_operator.reconcile.removal import Wait, remove_connectors
+from cryptocdc_operator.reconcile.connectors.removal import Wait, remove_connectors
 from cryptocdc_operator.reconcile.retry import LATER_S, SOON_S
 from cryptocdc_operator.resources.labels import (
     ALERTER,

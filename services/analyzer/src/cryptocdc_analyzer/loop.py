@@ -20,11 +20,11 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from cryptocdc_adapters.kafka.offsets import Partition
 from cryptocdc_adapters.metrics.serving import Health
-from cryptocdc_analyzer.recent import Recent, RecentBars, RecentBooks, RecentForecasts
+from cryptocdc_analyzer.models.recent import Recent, RecentBars, RecentBooks, RecentForecasts
+from cryptocdc_analyzer.models.skills import Skills
 from cryptocdc_analyzer.records import Books, Result, Trades, value_of
-from cryptocdc_analyzer.skills import Skills
 from cryptocdc_analyzer.stored import StoredRows
-from cryptocdc_analyzer.windows import Added, Series, Windows
+from cryptocdc_analyzer.windows.series import Added, Series, Windows
 from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, BOOK_METRICS, FORECASTS, VOLATILITY
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed.analytics import Analytics

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from cryptocdc_analyzer.bars import Trade
 from cryptocdc_analyzer.books import metrics
+from cryptocdc_analyzer.windows.bars import Trade
 from cryptocdc_core.catalogue.computed import BOOK_METRICS
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.rows.changes import Decoder, Undecodable, record_end, record_value

@@ -11,10 +11,10 @@ from cassandra.cluster import Cluster, Session
 from cassandra.query import SimpleStatement
 
 from cryptocdc_adapters.cassandra.sessions import connect
-from cryptocdc_analyzer.bars import Trade
 from cryptocdc_analyzer.books import StoredBook
-from cryptocdc_analyzer.history import Past
-from cryptocdc_analyzer.windows import Span
+from cryptocdc_analyzer.models.history import Past
+from cryptocdc_analyzer.windows.bars import Trade
+from cryptocdc_analyzer.windows.series import Span
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS, VOLATILITY
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES

@@ -26,7 +26,7 @@ from cryptocdc_producer.archive.plan import Days, Retained, days, gaps
 from cryptocdc_producer.archive.sending import Sender, SendError
 from cryptocdc_producer.archive.survey import Survey, estimated_rows, survey
 from cryptocdc_verifier.archived import prove, wait_for_consumers
-from cryptocdc_verifier.cassandra import CassandraSide
+from cryptocdc_verifier.comparing.cassandra import CassandraSide
 from cryptocdc_verifier.target import Target
 
 PROVEN_AT_ONCE = DISK_BYTES // 2

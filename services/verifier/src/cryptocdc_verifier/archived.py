@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from cryptocdc_adapters.postgres.history_files import HistoryFile
@@ -21,15 +22,16 @@ from cryptocdc_core.rows.versions import Rank, archive_version
 from cryptocdc_core.storage.windows import Partition, Window, partitions_of
 from cryptocdc_core.time.times import iso, now_ms
 from cryptocdc_exchanges.port import Format
-from cryptocdc_verifier.canonical import Key, Tally, digest_of, key_of, ordered, time_of, version_of
-from cryptocdc_verifier.compare import Copies
-from cryptocdc_verifier.delivery import KafkaOffsets, wait_for_group
-from cryptocdc_verifier.stalls import STALLED_S, Clock
+from cryptocdc_verifier.comparing.canonical import Key, Tally, digest_of, key_of, ordered, time_of, version_of
+from cryptocdc_verifier.comparing.tables import Copies
+from cryptocdc_verifier.delivery.stalls import STALLED_S, Clock
+from cryptocdc_verifier.delivery.waiting import KafkaOffsets, wait_for_group
 from cryptocdc_verifier.target import Target
 
 _OF_THE_READING = ("version", "received_at", "event_time")
 """Columns that say when a row was read, and nothing about the market."""
 _MILLISECONDS_DIGITS = 13
+_BATCH = 10_000
 
 
 class Lines:
@@ -44,43 +46,46 @@ class Lines:
             "symbol": record.symbol, "interval": record.kind, "closed": "t", "event_time": str(read_ms),
             "received_at": str(read_ms), "version": str(archive_version(read_ms)),
         }  # fmt: skip
-        self._line: list[str] = []
-        self._moves: list[tuple[int, int, Callable[[str], str]]] = []
-        for at, column in enumerate(ordered(self.stream)):
+        self._line = ""
+        """A row's line, with "%s" for what is in the file."""
+        self._fields: list[tuple[int, Callable[[str], str]]] = []
+        """For each of these the field of the file, and how it is converted."""
+        for column in ordered(self.stream):
             name = form.same_as.get(column.name, column.name)
-            self._line.append(constant.get(name, ""))
+            self._line += "\t" if self._line else ""
             if name in form.columns:
-                self._moves.append((at, form.columns.index(name), _CONVERT.get(column.type, str)))
+                if column.name == self.stream.time:
+                    self._time = len(self._fields)
+                self._fields.append((form.columns.index(name), _CONVERT.get(column.type, str)))
+                self._line += "%s"
+            else:
+                self._line += constant.get(name, "").replace("%", "%%")
 
-    def read(self, window: Window) -> Iterator[tuple[int, bytes]]:
-        """Yield the time and the line of each row in `window`; of repeated ones only the first."""
-        time_at = self.stream.key.index(self.stream.time)
+    def batches(self, prefix: tuple[str, ...], window: Window) -> Iterator[tuple[Partition, list[bytes]]]:
+        """Yield the lines of the rows in `window` in batches, each of one Cassandra partition. A repeated row counts
+        once."""
+        bucket = self.stream.bucket_of(prefix)
+        start = end = -1
+        batch: list[bytes] = []
         before: list[str] = []
         with zipfile.ZipFile(self._path) as archive, archive.open(archive.namelist()[0]) as member:
             for fields in csv.reader(io.TextIOWrapper(member, "ascii", newline="")):
                 if fields == before or not fields[self._id].isdigit():  # repeated; the header line
                     continue
                 before = fields
-                for at, source, convert in self._moves:
-                    self._line[at] = convert(fields[source])
-                at_ms = int(self._line[time_at])
-                if window.start <= at_ms < window.end:
-                    yield at_ms, "\t".join(self._line).encode()
-
-    def partitions(self, prefix: tuple[str, ...], window: Window) -> Iterator[tuple[Partition, Iterator[bytes]]]:
-        """Yield the Cassandra partitions of the rows in `window`, each with its lines."""
-        bucket = self.stream.bucket_of(prefix)
-        start = end = -1
-
-        def bucket_start(row: tuple[int, bytes]) -> int:
-            nonlocal start, end
-            if not start <= row[0] < end:
-                start = bucket.floor(row[0])
-                end = bucket.next(start)
-            return start
-
-        for found, group in groupby(self.read(window), bucket_start):
-            yield Partition(prefix, found), (line for _, line in group)
+                values = [convert(fields[at]) for at, convert in self._fields]
+                at_ms = int(values[self._time])
+                if not window.start <= at_ms < window.end:
+                    continue
+                if not start <= at_ms < end or len(batch) >= _BATCH:
+                    if batch:
+                        yield Partition(prefix, start), batch
+                        batch = []
+                    start = bucket.floor(at_ms)
+                    end = bucket.next(start)
+                batch.append((self._line % tuple(values)).encode())
+        if batch:
+            yield Partition(prefix, start), batch
 
 
 _CONVERT: dict[Type, Callable[[str], str]] = {
@@ -133,16 +138,13 @@ def compare(lines: Lines, cassandra: Copies, prefix: tuple[str, ...], window: Wi
     they differ."""
     stream, outcome = lines.stream, Outcome()
     tallies: defaultdict[Partition, Tally] = defaultdict(Tally)
-    for partition, group in lines.partitions(prefix, window):
-        tally = tallies[partition]
-        for line in group:
-            tally.add(line)
+    for partition, batch in lines.batches(prefix, window):
+        tallies[partition].add_all(batch)
     outcome.rows = sum(tally.rows for tally in tallies.values())
     unequal = set()
     for partition, copies in cassandra.read(stream, partitions_of(stream, prefix, window), window):
         tally = Tally()
-        for line in copies:
-            tally.add(line)
+        tally.add_all(copies)
         if tally != tallies.get(partition, Tally()):
             unequal.add(partition)
     if unequal:
@@ -155,10 +157,11 @@ def _explain(lines: Lines, cassandra: Copies, unequal: set[Partition], window: W
     stream = lines.stream
     (prefix,) = {partition.prefix for partition in unequal}
     left = set(unequal)
-    for partition, group in lines.partitions(prefix, window):
+    for partition, batches in groupby(lines.batches(prefix, window), itemgetter(0)):
         if partition in left:
             left.discard(partition)
-            _explain_one(stream, cassandra, partition, window, {key_of(stream, line): line for line in group}, outcome)
+            ours = {key_of(stream, line): line for _, batch in batches for line in batch}
+            _explain_one(stream, cassandra, partition, window, ours, outcome)
     for partition in sorted(left):
         _explain_one(stream, cassandra, partition, window, {}, outcome)
 

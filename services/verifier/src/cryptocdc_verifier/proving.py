@@ -11,12 +11,12 @@ from functools import partial
 
 from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_core.program.metrics import VerifierMetrics
-from cryptocdc_verifier.continuous import Continuous
-from cryptocdc_verifier.delivery import ComputedDelivery, delivery_of
-from cryptocdc_verifier.proofs import Proofs
-from cryptocdc_verifier.proving_computed import ComputedProof
+from cryptocdc_verifier.continuous.captured import Continuous
+from cryptocdc_verifier.continuous.computed import ComputedProof
+from cryptocdc_verifier.continuous.proofs import Proofs
+from cryptocdc_verifier.delivery.stalls import Clock
+from cryptocdc_verifier.delivery.waiting import ComputedDelivery, delivery_of
 from cryptocdc_verifier.retention import Retention
-from cryptocdc_verifier.stalls import Clock
 from cryptocdc_verifier.target import Target, VerifyError
 from cryptocdc_verifier.transport import Transport
 from cryptocdc_verifier.verify import sides

@@ -7,9 +7,9 @@ from typing import Any
 
 from cryptocdc_core.storage.windows import Window
 from cryptocdc_core.time.times import iso
-from cryptocdc_verifier.compare import TableResult
-from cryptocdc_verifier.computed import CLOSED_AFTER_MS
-from cryptocdc_verifier.repair import Repairs
+from cryptocdc_verifier.comparing.tables import TableResult
+from cryptocdc_verifier.computed.tables import CLOSED_AFTER_MS
+from cryptocdc_verifier.repair.repairs import Repairs
 
 
 @dataclass

@@ -14,9 +14,9 @@ from cryptocdc_core.names import quoted
 from cryptocdc_core.program.metrics import VerifierMetrics
 from cryptocdc_core.storage.ddl import DAY_MS, partition_name
 from cryptocdc_core.storage.windows import Window, subtract
-from cryptocdc_verifier.postgres import PostgresSide
-from cryptocdc_verifier.proofs import Proofs
-from cryptocdc_verifier.slots_passed import absent
+from cryptocdc_verifier.comparing.postgres import PostgresSide
+from cryptocdc_verifier.continuous.proofs import Proofs
+from cryptocdc_verifier.delivery.slots_passed import absent
 from cryptocdc_verifier.target import Target
 
 log = logging.getLogger("cryptocdc.verifier")

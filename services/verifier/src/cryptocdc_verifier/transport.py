@@ -8,9 +8,9 @@ from cryptocdc_adapters.replication import slots
 from cryptocdc_adapters.replication.connect import Connect, ConnectError
 from cryptocdc_core.program.metrics import VerifierMetrics
 from cryptocdc_core.storage.shards import Shard
-from cryptocdc_verifier.delivery import KafkaOffsets, lag_by_topic
-from cryptocdc_verifier.postgres import PostgresSide
-from cryptocdc_verifier.slots_passed import absent
+from cryptocdc_verifier.comparing.postgres import PostgresSide
+from cryptocdc_verifier.delivery.slots_passed import absent
+from cryptocdc_verifier.delivery.waiting import KafkaOffsets, lag_by_topic
 from cryptocdc_verifier.target import Target
 
 

@@ -17,18 +17,18 @@ from cryptocdc_adapters.postgres.proofs import dropped_days
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.storage.ddl import DAY_MS
 from cryptocdc_core.storage.windows import Partition, Window, segment_of, subtract
-from cryptocdc_verifier.cassandra import CassandraSide
-from cryptocdc_verifier.compare import Comparison, TableResult, count_all, settle
-from cryptocdc_verifier.computed import closed, comparison_of
-from cryptocdc_verifier.dead_letters import read_pending
-from cryptocdc_verifier.delivery import ComputedDelivery, delivery_of
-from cryptocdc_verifier.explain import explain
-from cryptocdc_verifier.pace import Pace
-from cryptocdc_verifier.postgres import PostgresSide, Snapshot
-from cryptocdc_verifier.repair import Repairer
-from cryptocdc_verifier.repair_decision import COMPUTED, Allowance, Leave
+from cryptocdc_verifier.comparing.cassandra import CassandraSide
+from cryptocdc_verifier.comparing.pace import Pace
+from cryptocdc_verifier.comparing.postgres import PostgresSide, Snapshot
+from cryptocdc_verifier.comparing.tables import Comparison, TableResult, count_all, settle
+from cryptocdc_verifier.computed.tables import closed, comparison_of
+from cryptocdc_verifier.delivery.stalls import STALLED_S
+from cryptocdc_verifier.delivery.waiting import ComputedDelivery, delivery_of
+from cryptocdc_verifier.differences.dead_letters import read_pending
+from cryptocdc_verifier.differences.explain import explain
+from cryptocdc_verifier.repair.decision import COMPUTED, Allowance, Leave
+from cryptocdc_verifier.repair.repairs import Repairer
 from cryptocdc_verifier.report import Report
-from cryptocdc_verifier.stalls import STALLED_S
 from cryptocdc_verifier.target import Target, VerifyError, window_of
 
 MOST_REPAIRED = 100_000

@@ -138,6 +138,6 @@ def test_a_request_is_repeated_until_the_rebalance_is_over(monkeypatch, status, 
 
 def test_any_other_error_is_raised_at_once(monkeypatch):
     connect, left = responses(monkeypatch, (500, {"message": "IO Error trying to forward REST request"}), (200, {}))
-    with pytest.raises(ConnectError, match="500: .*forward REST request"):
+    with pytest.raises(ConnectError, match=r"500: .*forward REST request"):
         connect.config("majors")
     assert len(left) == 1

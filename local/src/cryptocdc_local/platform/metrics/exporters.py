@@ -13,8 +13,8 @@ import psutil
 from cryptocdc_core.program.settings import PostgresSettings
 from cryptocdc_local.platform.endpoints import DATABASE, READER
 from cryptocdc_local.platform.errors import PlatformError
-from cryptocdc_local.platform.jars import jars_folder
-from cryptocdc_local.platform.java import find_java
+from cryptocdc_local.platform.installation.jars import jars_folder
+from cryptocdc_local.platform.installation.java import find_java
 from cryptocdc_local.platform.machine import check_port, port_holder, port_is_free
 from cryptocdc_local.platform.metrics import jvm
 from cryptocdc_local.platform.metrics.disk import Disk

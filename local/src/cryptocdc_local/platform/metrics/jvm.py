@@ -14,7 +14,7 @@ import psutil
 
 from cryptocdc_local.platform.account import Account
 from cryptocdc_local.platform.errors import PlatformError
-from cryptocdc_local.platform.programs import run_program
+from cryptocdc_local.platform.installation.programs import run_program
 from cryptocdc_local.platform.settings import LOOPBACK
 
 SERVERS = ("kafka", "connect", "cassandra")

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from cryptocdc_analyzer.stored import StoredRows
-from cryptocdc_analyzer.windows import Span
+from cryptocdc_analyzer.windows.series import Span
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.program.settings import CassandraSettings

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cryptocdc_analyzer import anomalies, forecasts
-from cryptocdc_analyzer.history import Reach
-from cryptocdc_analyzer.windows import Series, Span
+from cryptocdc_analyzer.models import anomalies, forecasts
+from cryptocdc_analyzer.models.history import Reach
+from cryptocdc_analyzer.windows.series import Series, Span
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.computed import BARS, VOLATILITY
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES

@@ -9,15 +9,15 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from cryptocdc_analyzer import anomalies, forecasts
-from cryptocdc_analyzer.anomalies import facts_of_bar
-from cryptocdc_analyzer.bars import Bar, Trade
 from cryptocdc_analyzer.books import metrics
 from cryptocdc_analyzer.exact import EXACT
-from cryptocdc_analyzer.history import Facts, Reach
-from cryptocdc_analyzer.recent import Book, facts_of
-from cryptocdc_analyzer.volatility import Volatility
-from cryptocdc_analyzer.windows import Key, Series, content_of, summable
+from cryptocdc_analyzer.models import anomalies, forecasts
+from cryptocdc_analyzer.models.anomalies import facts_of_bar
+from cryptocdc_analyzer.models.history import Facts, Reach
+from cryptocdc_analyzer.models.recent import Book, facts_of
+from cryptocdc_analyzer.windows.bars import Bar, Trade
+from cryptocdc_analyzer.windows.series import Key, Series, content_of, summable
+from cryptocdc_analyzer.windows.volatility import Volatility
 from cryptocdc_core.catalogue.computed import BARS, BOOK_METRICS, FORECASTS, VOLATILITY
 from cryptocdc_spark.recompute.extents import Extent, Range
 

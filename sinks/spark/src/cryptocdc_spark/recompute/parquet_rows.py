@@ -7,8 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from cryptocdc_analyzer.bars import Trade
 from cryptocdc_analyzer.books import StoredBook
+from cryptocdc_analyzer.windows.bars import Trade
 from cryptocdc_core.catalogue import Stream, Type
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.program.exits import BadInput

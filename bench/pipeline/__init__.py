@@ -1,0 +1,1 @@
+"""The platform, the pipelines and the load that are measured."""

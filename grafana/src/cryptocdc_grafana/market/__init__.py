@@ -1,0 +1,1 @@
+"""The market dashboards: each panel with its query for each data source."""

@@ -1,0 +1,1 @@
+"""The dashboards of programs and servers, from Prometheus."""

@@ -1,0 +1,1 @@
+"""What is installed: packages, jars from pinned poms, Java, the servers' programs."""

@@ -1,0 +1,1 @@
+"""Grafana and Prometheus, where they are installed."""

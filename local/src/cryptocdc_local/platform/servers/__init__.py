@@ -1,0 +1,1 @@
+"""The servers as processes: each one's configuration and start, supervised together."""

@@ -1,0 +1,1 @@
+"""A feed's connectors: applied, recovered, changed in number, removed."""

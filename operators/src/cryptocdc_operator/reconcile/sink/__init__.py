@@ -1,0 +1,1 @@
+"""A feed's sink engine: one at a time."""

@@ -1,0 +1,1 @@
+"""Anomalies and forecasts: what river's models learn from, and what they say."""

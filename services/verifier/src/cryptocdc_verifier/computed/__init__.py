@@ -1,0 +1,1 @@
+"""Proofs of computed tables: each row is computed again from stored ones and compared."""

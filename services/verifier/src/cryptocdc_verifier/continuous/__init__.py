@@ -1,0 +1,1 @@
+"""Continuous proof: every slice of time once, soon after it has passed."""

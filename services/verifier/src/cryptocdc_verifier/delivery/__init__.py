@@ -1,0 +1,1 @@
+"""Waiting until everything before an LSN has reached Cassandra."""

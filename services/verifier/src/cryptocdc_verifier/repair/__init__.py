@@ -1,0 +1,1 @@
+"""Sending differing rows again, where that is harmless."""

@@ -1,0 +1,53 @@
+"""A feed's programs as processes, and what a killed runner leaves behind."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cryptocdc_local.platform import PlatformSettings
+from cryptocdc_local.platform.servers.process import Command
+from cryptocdc_local.running.programs import Programs, stop_left_over
+
+
+def targets(settings: PlatformSettings) -> set[str]:
+    return {path.stem for path in settings.server_targets.parent.iterdir()}
+
+
+def test_stopped_programs_are_removed_from_prometheus_targets(tmp_path: Path) -> None:
+    settings = PlatformSettings(tmp_path)
+    settings.server_targets.parent.mkdir(parents=True)
+    for file in (settings.targets("majors_sim"), settings.targets("others_sim"), settings.server_targets):
+        file.write_text("[]")
+    stop_left_over(settings, "majors_sim")
+    assert targets(settings) == {"others_sim", settings.server_targets.stem}
+    stop_left_over(settings)
+    assert targets(settings) == {settings.server_targets.stem}
+
+
+@pytest.mark.parametrize(("code", "restarted"), [(0, False), (3, True)])
+def test_a_program_that_ends_is_restarted_only_if_it_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, restarted: bool
+) -> None:
+    settings = PlatformSettings(tmp_path)
+    for folder in (settings.run, settings.log):
+        folder.mkdir(parents=True, exist_ok=True)
+    programs = Programs(settings, "majors", {})
+    ending = Command([sys.executable, "-c", f"raise SystemExit({code})"], {}, tmp_path)
+    monkeypatch.setattr(programs, "_command", lambda *_: ending)
+    programs.scale("history", 1)
+    assert json.loads(settings.targets("majors").read_text()) == [], "what has ended is not reported as down"
+    deadline = time.monotonic() + 20
+    while programs.pids() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    revived: list[str] = []
+    deadline = time.monotonic() + (20 if restarted else 1.5)
+    while not revived and time.monotonic() < deadline:
+        revived = programs.supervise()
+    assert bool(revived) == restarted
+    programs.stop("history")

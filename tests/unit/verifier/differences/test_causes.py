@@ -1,0 +1,87 @@
+"""The likely cause of a difference, from what can be seen of it."""
+
+from typing import Any
+
+import pytest
+
+from cryptocdc_core.catalogue import by_table
+from cryptocdc_verifier.differences.causes import Evidence, likely_cause
+from cryptocdc_verifier.differences.dead_letters import UNKNOWN, DeadLetter, symbol_of
+from cryptocdc_verifier.differences.explain import holds_key
+from cryptocdc_verifier.differences.records import Sent
+
+VERSION = 1_795_250_000_000_000
+WALL = 1_795_259_999_000_123
+CREATED = Sent(0, 17, "c", VERSION, VERSION)
+DELETED = Sent(0, 18, "d", 0, VERSION + 5)
+AGAIN = Sent(0, 19, "c", VERSION, VERSION + 9)
+
+
+def evidence(kind, **more):
+    known: dict[str, Any] = {
+        "postgres_version": None if kind == "extra" else VERSION,
+        "cassandra_version": None if kind == "missing" else VERSION,
+        "columns": [], "write_times": {}, "op": "c", "lsn": 5, "letters": [], "sent": [], "complete": True,
+    }  # fmt: skip
+    return Evidence(kind=kind, **(known | more))
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (evidence("missing", letters=[DeadLetter("price: no decimal", "t", "0", "1", b"")]), "no decimal"),
+        (evidence("missing", sent=[CREATED]), "partition 0, offset 17"),
+        (evidence("missing", sent=[CREATED]), "deleted in Cassandra by hand"),
+        (evidence("missing", sent=[CREATED, DELETED, AGAIN]), "inserted again"),
+        (evidence("missing", sent=[CREATED, DELETED]), "its last change in Kafka is its delete"),
+        (evidence("missing"), "Kafka has no change of it"),
+        (evidence("missing", complete=False), "not among Kafka's newest"),
+        (evidence("extra", op=None, lsn=None), "written to Cassandra by hand"),
+        (evidence("extra", sent=[CREATED]), "a TRUNCATE"),
+        (evidence("extra", sent=[CREATED, DELETED]), "written to Cassandra by hand after the delete"),
+        (evidence("different", columns=["price"], write_times={"price": WALL}), "price: Cassandra's WRITETIME"),
+        (evidence("different", columns=["price"], write_times={"price": WALL}), "without USING TIMESTAMP"),
+        (evidence("different", columns=["price"], write_times={"price": None}), "price: no value in Cassandra"),
+        (evidence("different", columns=["price"], cassandra_version=VERSION - 1000,
+                  write_times={"price": VERSION - 1000}), "the update was lost"),
+        (evidence("different", columns=["price"], cassandra_version=VERSION + 1000,
+                  write_times={"price": VERSION + 1000}), "newer than PostgreSQL's"),
+        (evidence("different", columns=["trade_count"], cassandra_version=VERSION - 1000,
+                  write_times={"trade_count": None}), "the update was lost"),
+        (evidence("different", columns=["version", "price"], cassandra_version=-1,
+                  write_times={"version": None, "price": None}), "deleted there by hand"),
+        (evidence("different", columns=["trade_count"], write_times={"trade_count": VERSION - 1000}),
+         "trade_count: Cassandra still has the value of an older version"),
+        (evidence("different", columns=["price"], write_times={"price": VERSION}), "without raising it"),
+    ],
+)  # fmt: skip
+def test_the_likely_cause_follows_from_the_evidence(seen, words):
+    assert words in likely_cause(seen).text
+
+
+@pytest.mark.parametrize(
+    ("key", "symbol"),
+    [
+        (b'{"symbol":"BTCUSDT"}', "BTCUSDT"),
+        (b'{"schema":{},"payload":{"symbol":"BTCUSDT"}}', "BTCUSDT"),
+        (b"\xff", UNKNOWN), (b"[]", UNKNOWN), (b"3", UNKNOWN), (None, UNKNOWN),
+    ],
+)  # fmt: skip
+def test_a_dead_letters_symbol_is_read_from_its_key(key, symbol):
+    assert symbol_of(key) == symbol
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [
+        (b'{"symbol":"BTCUSDT","event_time":1000,"price":"x"}', True),
+        (b'{"symbol":"BTCUSDT","event_time":10001,"price":"x"}', False),
+        (b'{"payload":{"after":{"symbol":"BTCUSDT","event_time":1000}}}', True),
+        (b'{"symbol":"BTCUSDT","event_time":1000,"pri', True),
+        (b'{"symbol":"ETHUSDT","event_time":1000,"pri', False),
+        (b"[1]", False),
+    ],
+)
+def test_a_dead_letter_is_matched_to_its_key(value, holds):
+    letter = DeadLetter("", "", "", "", value)
+    assert holds_key(by_table("latest_prices"), (b"BTCUSDT", b"1000"), letter) is holds
