@@ -13,7 +13,7 @@ from cryptocdc_core.catalogue import COMPUTED, STREAMS
 
 ROOT = Path(__file__).parents[3]
 SINK, CONVERTER = ROOT / "sinks/connect", ROOT / "sources/connect"
-PLATFORM = ROOT / "local/src/cryptocdc_local/platform"
+POMS = ROOT / "local/src/cryptocdc_local/platform/installation"
 
 
 def version_of(pom: str, artifact: str) -> str:
@@ -45,12 +45,12 @@ def test_the_plugins_own_tests_pass(plugin: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("plugin", [SINK, CONVERTER], ids=["sink", "converter"])
 def test_a_plugin_is_compiled_against_the_version_of_connect_that_runs_it(plugin: Path) -> None:
-    kafka = (PLATFORM / "kafka.xml").read_text(encoding="utf-8")
+    kafka = (POMS / "kafka.xml").read_text(encoding="utf-8")
     assert version_of(pom(plugin), "connect-api") == version_of(kafka, "kafka-tools")
 
 
 def test_the_converter_is_compared_with_the_transform_of_the_installed_version() -> None:
-    debezium = (PLATFORM / "debezium.xml").read_text(encoding="utf-8")
+    debezium = (POMS / "debezium.xml").read_text(encoding="utf-8")
     assert version_of(pom(CONVERTER), "debezium-connect-plugins") == version_of(debezium, "debezium-connector-postgres")
     assert version_of(pom(CONVERTER), "connect-json") == version_of(pom(CONVERTER), "connect-api")
 
@@ -65,6 +65,6 @@ def test_the_converter_is_compared_over_every_table() -> None:
 
 
 def test_every_bundled_jar_has_a_checksum() -> None:
-    pinned = (PLATFORM / "jars.sha256").read_text(encoding="utf-8")
+    pinned = (POMS / "jars.sha256").read_text(encoding="utf-8")
     for artifact in ("java-driver-core", "jackson-databind"):
         assert f" cassandra-sink/{artifact}-{version_of(pom(SINK), artifact)}.jar\n" in pinned
