@@ -12,7 +12,7 @@ from cryptocdc_local.running.run import Run
 from tests.integration import grafana
 from tests.integration.api_client import ask, healthy, rows
 from tests.integration.conftest import Starter, feed_document
-from tests.integration.test_run import assert_equal, assert_no_gap, change, finish, rows_in_cassandra, rows_of
+from tests.integration.runs import assert_equal, assert_no_gap, change, finish, rows_in_cassandra, rows_of
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform

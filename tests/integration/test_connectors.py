@@ -23,8 +23,8 @@ from cryptocdc_local.running.run import Run
 from tests.integration import topics
 from tests.integration.command import Answer, cryptocdc
 from tests.integration.conftest import Document, Starter, feed_document
+from tests.integration.runs import assert_equal, assert_no_gap, finish, rows_in_cassandra, rows_of
 from tests.integration.test_operator_servers import kept_log
-from tests.integration.test_run import assert_equal, assert_no_gap, finish, rows_in_cassandra, rows_of
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform

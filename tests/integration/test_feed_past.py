@@ -8,7 +8,7 @@ import pytest
 
 from cryptocdc_core.time import intervals
 from tests.integration.conftest import Starter, feed_document
-from tests.integration.test_run import assert_equal, finish, rows_of, trade_ids
+from tests.integration.runs import assert_equal, finish, rows_of, trade_ids
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform

@@ -9,7 +9,7 @@ from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_control.connector import MOST_SNAPSHOTS
 from cryptocdc_local.running.run import Run
 from tests.integration.conftest import Starter, feed_document
-from tests.integration.test_run import assert_equal, finish, rows_in_cassandra
+from tests.integration.runs import assert_equal, finish, rows_in_cassandra
 from tests.integration.waiting import wait_for
 
 pytestmark = [pytest.mark.platform, pytest.mark.soak]  # .ci/run has three faults of a lost slot: test_faults.py

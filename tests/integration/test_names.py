@@ -24,8 +24,8 @@ from cryptocdc_local.running.run import Run
 from tests.integration.api_client import ask, healthy, pages, rows
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import ALL_STREAMS, CAPTURED, feed_document, starter
+from tests.integration.runs import assert_equal, finish
 from tests.integration.test_alerts import metric, records
-from tests.integration.test_run import assert_equal, finish
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform

@@ -11,15 +11,7 @@ import pytest
 
 from tests.integration import recorded
 from tests.integration.conftest import ALL_STREAMS, PERPETUAL_STREAMS, PERPETUAL_TABLES, Starter, feed_document
-from tests.integration.test_run import (
-    assert_equal,
-    assert_no_gap,
-    fault,
-    finish,
-    rows_in_cassandra,
-    rows_of,
-    trade_ids,
-)
+from tests.integration.runs import assert_equal, assert_no_gap, fault, finish, rows_in_cassandra, rows_of, trade_ids
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform

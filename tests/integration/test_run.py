@@ -6,50 +6,32 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
 import requests
 
-from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_local.applier import apply
 from cryptocdc_local.running import run
-from cryptocdc_local.running.counting import count_rows
-from cryptocdc_local.running.draining import drain, open_gaps
-from cryptocdc_local.running.proof import prove
+from cryptocdc_local.running.draining import open_gaps
 from cryptocdc_local.running.run import Run
-from tests.integration.conftest import ALL_STREAMS, CAPTURED, Starter, feed_document
+from tests.integration.conftest import ALL_STREAMS, Starter, feed_document
+from tests.integration.runs import (
+    TABLES,
+    assert_equal,
+    assert_no_gap,
+    change,
+    fault,
+    finish,
+    rows_in_cassandra,
+    rows_of,
+    trade_ids,
+)
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
-TABLES = {stream.table for stream in CAPTURED}
-
-
-def finish(it: Run) -> dict[str, Any]:
-    """Fill what is missing, stop capturing, wait until all is carried, compare; the rows in PostgreSQL by table beside
-    the report."""
-    assert drain(it, lambda _: None) == []
-    report = prove(it.applied, it.servers, lambda _: None)
-    return {"counts": count_rows(it.servers, it.plan), **report}
-
-
-def assert_equal(result: dict[str, Any]) -> None:
-    assert (result["missing"], result["extra"], result["different"]) == (0, 0, 0), result
-    assert result["equal"], result
-    assert result["rows"] == sum(result["counts"].values())
-
-
-def rows_in_cassandra(it: Run, table: str) -> int:
-    return it.figures().streams[table].cassandra
-
-
-def fault(it: Run, name: str, **parameters: object) -> None:
-    """Have the simulator do something wrong: see cryptocdc_simulator.control."""
-    url = f"{it.applied.rest_url}/simulator/faults/{name}"
-    requests.post(url, params={k: str(v) for k, v in parameters.items()}, timeout=5).raise_for_status()
 
 
 def test_every_stream_by_websocket_arrives_and_is_proven_equal(start: Starter) -> None:
@@ -87,30 +69,6 @@ def test_raw_trades_are_captured_one_by_one(start: Starter) -> None:
 
     assert_equal(result)
     assert ids == list(range(ids[0], ids[-1] + 1))
-
-
-def trade_ids(it: Run, symbol: str) -> list[int]:
-    """A symbol's trade ids in PostgreSQL, in order."""
-    table = f"{it.plan.names.schema}.recent_trades"
-    return [row[0] for row in rows_of(it, f"SELECT trade_id FROM {table} WHERE symbol = %s ORDER BY trade_id", symbol)]
-
-
-def rows_of(it: Run, query: str, *values: object) -> list[tuple[Any, ...]]:
-    connection = postgres.connect(it.servers.postgres, "test", autocommit=True)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(query, values)
-            return cursor.fetchall()
-    finally:
-        connection.close()
-
-
-def assert_no_gap(it: Run, symbols: tuple[str, ...]) -> None:
-    for symbol in symbols:
-        ids = trade_ids(it, symbol)
-        assert ids, symbol
-        missing = sorted(set(range(ids[0], ids[-1] + 1)) - set(ids))
-        assert not missing, f"{symbol}: {len(missing)} of {ids[-1] - ids[0] + 1} trades missing, first {missing[:5]}"
 
 
 def test_a_gap_in_the_trades_is_found_and_filled(start: Starter) -> None:
@@ -314,14 +272,6 @@ def only_prices(it: Run, seconds: float = 3) -> bool:
     trades, prices = trade_ids(it, "BTCUSDT"), rows_in_cassandra(it, "latest_prices")
     time.sleep(seconds)
     return trade_ids(it, "BTCUSDT") == trades and rows_in_cassandra(it, "latest_prices") > prices
-
-
-def change(it: Run, document: dict[str, Any]) -> None:
-    """As `cryptocdc apply` does while the feed runs."""
-    applied = run.resolved(document, it.chosen, it.applied.symbols)
-    apply(run.planned_of(applied, it.servers), it.servers, lambda _: None)
-    it.store.write(applied)
-    wait_for("the change taken over", lambda: it.applied == applied and it.event == "change to the feed applied", 90)
 
 
 def test_top_is_resolved_again_after_a_day_until_it_succeeds(start: Starter, monkeypatch: pytest.MonkeyPatch) -> None:

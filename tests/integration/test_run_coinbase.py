@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration import recorded
 from tests.integration.conftest import ALL_STREAMS, Starter, feed_document
-from tests.integration.test_run import (
+from tests.integration.runs import (
     TABLES,
     assert_equal,
     assert_no_gap,

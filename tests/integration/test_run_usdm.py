@@ -13,7 +13,7 @@ from cryptocdc_local.running.run import Run
 from tests.integration import grafana, recorded
 from tests.integration.api_client import healthy, rows
 from tests.integration.conftest import PERPETUAL_STREAMS, PERPETUAL_TABLES, Starter, feed_document
-from tests.integration.test_run import TABLES, assert_equal, assert_no_gap, fault, finish, rows_in_cassandra, rows_of
+from tests.integration.runs import TABLES, assert_equal, assert_no_gap, fault, finish, rows_in_cassandra, rows_of
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform

@@ -15,7 +15,7 @@ from cryptocdc_local.running.sink import checkpoint
 from tests.integration import topics
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import Document, Starter, feed_document
-from tests.integration.test_run import assert_equal, finish, rows_in_cassandra
+from tests.integration.runs import assert_equal, finish, rows_in_cassandra
 from tests.integration.waiting import wait_for
 
 # Some minutes; test_sink_connector.py and test_spark.py have what one engine alone must do.

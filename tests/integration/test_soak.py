@@ -16,7 +16,7 @@ import yaml
 from cryptocdc_local.platform import SERVERS
 from cryptocdc_local.running.run import Run
 from tests.integration.conftest import ALL_STREAMS, Starter, feed_document
-from tests.integration.test_run import TABLES, assert_equal, assert_no_gap, fault, finish, rows_in_cassandra
+from tests.integration.runs import TABLES, assert_equal, assert_no_gap, fault, finish, rows_in_cassandra
 from tests.integration.waiting import wait_for
 
 pytestmark = [pytest.mark.platform, pytest.mark.soak, pytest.mark.timeout(1200)]

@@ -13,7 +13,7 @@ import requests
 from cryptocdc_local.running.run import Run
 from tests.integration.command import cryptocdc
 from tests.integration.conftest import Starter, feed_document
-from tests.integration.test_run import assert_equal, fault, finish, rows_in_cassandra, rows_of
+from tests.integration.runs import assert_equal, fault, finish, rows_in_cassandra, rows_of
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
