@@ -30,8 +30,8 @@ from tests.faults.platform import ProxiedPlatform, ports
 from tests.faults.report import OUT, Report, commit, render
 from tests.faults.result import Result
 
-FIRST_PORT = 18_400
-SIMULATOR_PORT = FIRST_PORT + 50
+FIRST_PORT, SIMULATOR, PROXY = 18_400, 50, 10
+"""The first port of the servers, and by how much those of the simulator and the proxy are beyond it."""
 
 
 def main() -> None:
@@ -42,6 +42,10 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="list the faults and run nothing")
     parser.add_argument("--table", action="store_true", help="write docs/faults.md from the report and run nothing")
     parser.add_argument("--missing", action="store_true", help="only cells that were not yet seen as declared")
+    parser.add_argument(
+        "--first-port", type=int, default=FIRST_PORT,
+        help=f"where the platform's hundred ports begin ({FIRST_PORT}), for another clone beside this one",
+    )  # fmt: skip
     parser.add_argument("--keep", action="store_true", help="leave the servers running for the next command")
     options = parser.parse_args()
     try:
@@ -60,17 +64,17 @@ def main() -> None:
             cells = [(fault, seed) for fault, seed in cells if (fault.name, seed) not in have]
         OUT.parent.mkdir(exist_ok=True)
         with claimed(OUT.parent, "faults"):  # another command would erase the platform of this one
-            failed = _run(console, report, cells, keep=options.keep)
+            failed = _run(console, report, cells, first_port=options.first_port, keep=options.keep)
     render(report, FAULTS)
     console.print(f"{len(report.cells)} cells in {OUT}")
     sys.exit(1 if not options.table and failed else 0)
 
 
-def _run(console: Console, report: Report, cells: Sequence[tuple[Fault, int]], *, keep: bool) -> int:
+def _run(console: Console, report: Report, cells: Sequence[tuple[Fault, int]], *, first_port: int, keep: bool) -> int:
     """Run the cells and return how many were not as declared. Servers that an earlier command has kept are used."""
     own = home(os.environ)
-    settings = PlatformSettings(own.with_name(f"{own.name}-faults"), ports(FIRST_PORT), programs=own / "lib")
-    platform, failed = ProxiedPlatform(settings, SIMULATOR_PORT, FIRST_PORT + 10), 0
+    settings = PlatformSettings(own.with_name(f"{own.name}-faults"), ports(first_port), programs=own / "lib")
+    platform, failed = ProxiedPlatform(settings, first_port + SIMULATOR, first_port + PROXY), 0
     if not platform.pids():
         platform.erase()
     try:
