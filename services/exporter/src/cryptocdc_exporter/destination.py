@@ -21,7 +21,7 @@ _OWN = ".export"
 
 
 class Destination(Protocol):
-    """`name` is shown to users; paths are those of `core.files`."""
+    """`name` is shown to users; paths are those of `cryptocdc_core.storage.files`."""
 
     name: str
 

@@ -40,7 +40,7 @@ Cassandra."""
 
 
 class Finder(Protocol):
-    """Finds a change in Kafka; see `adapters.records`."""
+    """Finds a change in Kafka; see `cryptocdc_adapters.kafka.records`."""
 
     def find(
         self, stream: Stream, key: Values, from_ms: int, until_ms: int, limit_s: float,
