@@ -125,6 +125,15 @@ def test_a_part_of_a_month_is_reported_where_only_months_are_published() -> None
     assert found.unpublished == [WEEKS]
 
 
+def test_a_part_of_a_month_that_is_loaded_already_is_not_reported_as_unpublished() -> None:
+    month = record(file_of(TRADES, at("2026-02-01"), Period.MONTH), "proven", published="ab" * 32)
+
+    found = survey(ARCHIVE, Host("2026"), {TRADES: of("2026-02-10", "2026-02-12")}, [month])
+
+    assert found.records == [month]
+    assert found.unpublished == []
+
+
 def test_rows_are_estimated_by_size_and_candles_by_their_number() -> None:
     day = file_of(TRADES, at("2026-03-05"))
     minutes = file_of(Series("klines", "BTCUSDT", "1m"), at("2026-03-05"))
