@@ -261,3 +261,13 @@ def test_downloads_are_bounded_on_disk(house: House, monkeypatch: pytest.MonkeyP
         path.unlink()
 
     assert held == [1] * 6
+
+
+def test_a_download_that_ends_while_the_disk_is_looked_at_ends_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file has another name while it is downloaded: it may be gone between listing the folder and asking its size."""
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda folder: [*listed(folder), folder / "ended.zip.part"])
+
+    assert len(house.load(house.item(0), house.item(1))) == 2

@@ -113,8 +113,9 @@ class Loading:
 
     def _fits(self, item: Item, ahead: Sequence[Item]) -> bool:
         """Return whether there is space for one more download. Raises DiskFull if there is none for even one."""
-        held = sum(file.stat().st_size for file in self._folder.iterdir())
+        # Before what is held: a download that ends in between counts twice instead of not at all.
         coming = sum(other.record.bytes or 0 for other in ahead if not self.path_of(other).exists())
+        held = _bytes_in(self._folder)
         size = 0 if self.path_of(item).exists() else max(0, item.record.bytes or 0)
         if ahead and held + coming + size > DISK_BYTES:
             return False
@@ -181,6 +182,15 @@ class Loading:
         self._records.save([record])
         self._progress.ended(record)
         return False
+
+
+def _bytes_in(folder: Path) -> int:
+    """Return the size of a folder's files, in bytes."""
+    held = 0
+    for file in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a download that has ended since has another name
+            held += file.stat().st_size
+    return held
 
 
 def free_bytes(folder: Path) -> int:
