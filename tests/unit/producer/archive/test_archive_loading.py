@@ -120,6 +120,19 @@ def test_a_loaded_file_is_only_downloaded_to_be_proven(house: House) -> None:
     assert house.topics.rows == []
 
 
+def test_a_loaded_file_that_could_not_be_downloaded_to_be_proven_keeps_no_trace_of_that(house: House) -> None:
+    item = house.item()
+    house.load(item)
+    (house.folder / item.file.path.lstrip("/").replace("/", "+")).unlink()
+    house.server.busy[item.file.path] = 100
+    assert house.load(item) == []
+    assert (item.record.state, item.record.reason[:14]) == ("loaded", "not downloaded")
+    house.server.busy.clear()
+
+    assert len(house.load(item)) == 1
+    assert item.record.reason == ""
+
+
 BROKEN = {
     "empty": (b"", "it is empty"),
     "page": (b"<html><body>later</body></html>", "it is not a zip file: it begins with '<html>"),

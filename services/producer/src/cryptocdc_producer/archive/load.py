@@ -152,12 +152,13 @@ class Loading:
         checksum, published = download.result()
         if checksum is None:
             return self._end(record, "absent", "the archive does not have it")
-        form = self._archive.format(file.series)
+        form, problem = self._archive.format(file.series), mismatch(checksum, published)
         if record.state == "loaded" and record.checksum == checksum:
+            record.reason = problem  # it may say that the file could not be downloaded before
             return True
         try:
             found = check(path, form, file)
-            if problem := mismatch(checksum, published):
+            if problem:
                 problem = f"{problem}; it has {found.rows:,} rows, {_continuity(found)}"
                 if not self._accept_mismatch:
                     raise UnreadableFile(f"{problem}: --accept-mismatch loads it")
