@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -13,18 +14,23 @@ import pytest
 
 pq = pytest.importorskip("pyarrow.parquet")
 
+from tests.unit.core.feeds import feed  # noqa: E402
 from tests.unit.exporter.cassandra import Tables  # noqa: E402
 from tests.unit.exporter.made import rows_of  # noqa: E402
 
 from cryptocdc_adapters.postgres.proofs import Proof  # noqa: E402
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES  # noqa: E402
 from cryptocdc_core.program.exits import BadInput  # noqa: E402
+from cryptocdc_core.program.settings import CassandraSettings, PostgresSettings  # noqa: E402
+from cryptocdc_core.storage.ddl import DAY_MS  # noqa: E402
 from cryptocdc_core.storage.windows import Window  # noqa: E402
 from cryptocdc_exporter import writing  # noqa: E402
 from cryptocdc_exporter.destination import Folder, refuse_others  # noqa: E402
 from cryptocdc_exporter.digest import digest_of  # noqa: E402
 from cryptocdc_exporter.export import Request, Stopped, StreamExport  # noqa: E402
 from cryptocdc_exporter.proven import HOUR_MS, Proven  # noqa: E402
+from cryptocdc_exporter.run import _Exports  # noqa: E402
+from cryptocdc_exporter.target import Target  # noqa: E402
 from cryptocdc_exporter.writing import metadata_of  # noqa: E402
 
 HOUR = 1_790_000_000_000 // HOUR_MS * HOUR_MS
@@ -303,3 +309,37 @@ def test_a_file_that_can_not_be_begun_is_removed(world: World, monkeypatch: pyte
     with pytest.raises(OSError, match="No space left"):
         world.export([])
     assert world.files() == []
+
+
+class Connection:
+    """Answers statements about a table of PostgreSQL with `rows`, by the table's name."""
+
+    def __init__(self, **rows: list[tuple[Any, ...]]) -> None:
+        self.rows = rows
+        self.statement = ""
+
+    def cursor(self) -> Any:
+        return contextlib.nullcontext(self)
+
+    def execute(self, statement: str, _: object) -> None:
+        self.statement = statement
+
+    def fetchone(self) -> tuple[str]:
+        return ("history",)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return next(rows for table, rows in self.rows.items() if f".{table} " in self.statement)
+
+
+def test_a_day_whose_past_is_being_loaded_is_not_proven() -> None:
+    """It is recorded as dropped from PostgreSQL before its rows are in Cassandra."""
+    loaded, loading = 20_000 * DAY_MS, 20_001 * DAY_MS
+    connection: Any = Connection(
+        proofs=[], dropped=[(loaded,), (loading,)], history=[(loading, loading + DAY_MS)]
+    )  # fmt: skip
+    target = Target(feed(), "exchange", PostgresSettings(password="x"), CassandraSettings(password="x"))
+
+    found = _Exports(target, connection, []).proven(RECENT_TRADES)
+
+    assert found.hour(Window(loaded, loaded + HOUR_MS)) is not None
+    assert found.hour(Window(loading, loading + HOUR_MS)) is None

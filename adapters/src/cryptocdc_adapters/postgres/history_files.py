@@ -8,7 +8,7 @@ from typing import Literal
 
 from psycopg2.extensions import connection as Connection
 
-from cryptocdc_core.catalogue import by_table
+from cryptocdc_core.catalogue import Stream, by_table
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.storage import ddl
 from cryptocdc_core.storage.ddl import DAY_MS, DROPPED, GAPS, HISTORY, PAST
@@ -79,6 +79,22 @@ def counts(connection: Connection, names: Names) -> Counts:
             cursor.execute(f"SELECT state, count(*) FROM {schema}.{GAPS} WHERE reason = %s GROUP BY state", (PAST,))  # noqa: S608
             gaps = {state: int(count) for state, count in cursor.fetchall()}
     return Counts(files, rows, gaps.get("open", 0), gaps.get("filled", 0))
+
+
+def unfinished_days(connection: Connection, names: Names, stream: Stream) -> set[int]:
+    """Return the starts, in ms, of the days of which a stream's files are still to be loaded or proven. Raises
+    psycopg2.Error."""
+    table = f"{quoted(names.schema)}.{HISTORY}"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s)", (table,))
+        if cursor.fetchone() == (None,):  # an earlier release applied the feed
+            return set()
+        cursor.execute(
+            f"SELECT start_ms, end_ms FROM {table}"  # noqa: S608
+            " WHERE table_name = %s AND state IN ('planned', 'downloaded', 'loaded')",
+            (stream.table,),
+        )
+        return {day for start, end in cursor.fetchall() for day in range(start, end, DAY_MS)}
 
 
 class HistoryFiles:

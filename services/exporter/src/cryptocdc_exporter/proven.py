@@ -41,7 +41,7 @@ class Proven:
 
     proofs: Sequence[Proof]
     dropped: Collection[int]
-    """Days in milliseconds, proven and then dropped from PostgreSQL."""
+    """Days in milliseconds, proven and then dropped from PostgreSQL, or loaded from an archive."""
     computed: bool = False
     closing_ms: int = 0
 

@@ -18,6 +18,7 @@ from psycopg2.extensions import connection as Connection
 from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_adapters.cassandra.raw_rows import RawTables
 from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.postgres.history_files import unfinished_days
 from cryptocdc_adapters.postgres.proofs import dropped_days, proofs_of
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.program.exits import BadInput
@@ -52,13 +53,11 @@ class _Exports:
     streams: Sequence[StreamExport]
 
     def proven(self, stream: Stream) -> Proven:
-        names, computed = self.target.names, stream.computed_from is not None
-        return Proven(
-            proofs_of(self.proofs, names, stream),
-            () if computed else dropped_days(self.proofs, names, stream),
-            computed,
-            self.target.closing_ms(stream),
-        )
+        names, computed, dropped = self.target.names, stream.computed_from is not None, set[int]()
+        if not computed:
+            # Days from an archive are recorded as dropped before their rows are loaded, but after their files.
+            dropped = dropped_days(self.proofs, names, stream) - unfinished_days(self.proofs, names, stream)
+        return Proven(proofs_of(self.proofs, names, stream), dropped, computed, self.target.closing_ms(stream))
 
     def window(self, stored: Stored, wanted: Range, end: int) -> Window | None:
         """Return the hours of `wanted`, up to `end` if it has none, that can have rows; None if there are none."""
