@@ -82,6 +82,7 @@ class Continuous:
         with self._postgres.snapshot() as rows:
             self._delivery.wait(rows.lsn)
             self._metrics.wait_seconds.labels(self._fid).observe(time.monotonic() - started)
+            self._forget_expired(rows)
             # First, so that a slice whose proof is withdrawn is proven again before metrics are published: a candle
             # that has closed must not make it look as if nothing had been proven since it opened.
             self._recheck(rows)
@@ -121,6 +122,11 @@ class Continuous:
     def _wanted(self, stream: Stream, rows: Snapshot) -> list[Window]:
         least = window_of(self._target, rows.taken_ms, None, None).start
         return provable(rows.days(stream), least, rows.taken_ms)
+
+    def _forget_expired(self, rows: Snapshot) -> None:
+        """Forget unequal slices whose rows have expired in Cassandra, or will soon: all of them would be missing."""
+        least = window_of(self._target, rows.taken_ms, None, None).start
+        self._unequal = {at: result for at, result in self._unequal.items() if at[1].start >= least}
 
     def _prove(self, stream: Stream, window: Window, rows: Snapshot) -> None:
         dropped = dropped_days(rows.connection, rows.names, stream)
