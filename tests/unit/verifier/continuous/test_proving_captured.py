@@ -89,3 +89,12 @@ def test_a_slice_that_differs_is_forgotten_once_its_rows_have_expired_in_cassand
     sides.verifier.prove()
 
     assert sides.missing() == 0
+
+
+def test_a_table_s_days_are_looked_up_once_for_all_of_its_proofs():
+    rows = [row(NOW - hours * HOUR) for hours in range(1, 12)]
+    sides = Verified(rows, rows)
+    sides.verifier.prove()
+    sides.verifier.prove()
+
+    assert sides.taken.asked <= 4

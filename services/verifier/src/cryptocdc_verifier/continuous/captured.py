@@ -176,12 +176,10 @@ class Continuous:
 
     def _recheck(self, rows: Snapshot) -> None:
         """Withdraw the proofs of slices whose rows have changed since."""
-        proofs = [
-            (stream, proof)
-            for stream in self._target.streams
-            for proof in self._proofs.of(stream)
-            if any(proof.window.meet(part) for part in self._wanted(stream, rows))
-        ]
+        proofs: list[tuple[Stream, Proof]] = []
+        for stream in self._target.streams:
+            wanted = self._wanted(stream, rows)
+            proofs += [(stream, proof) for proof in self._proofs.of(stream) if any(map(proof.window.meet, wanted))]
 
         def count(at: int) -> int:
             stream, proof = proofs[at]
