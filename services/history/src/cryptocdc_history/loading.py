@@ -181,9 +181,7 @@ def load(what: Load, screen: Screen) -> Result:
         if found.items:
             try:
                 _run(what, archive, host, records, found.items, screen, stop)
-            except (DiskFull, OSError) as error:
-                raise HistoryError(f"{error}", "the same command goes on from here") from error
-            except SendError as error:
+            except (DiskFull, OSError, SendError) as error:
                 raise HistoryError(f"{error}", "the same command goes on from here") from error
         return result
 

@@ -119,7 +119,10 @@ class Sender:
             return
         least, since = None, time.monotonic()
         while True:
-            spans = offsets.ends(self._admin, [topic])
+            try:
+                spans = offsets.ends(self._admin, [topic])
+            except TimeoutError:  # which has no message
+                raise SendError("Kafka does not answer; `cryptocdc status` shows what runs") from None
             left = sum(offsets.lags(spans, self._group.committed(spans)).values())
             if left <= BACKLOG:
                 return
