@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg2
 import requests
+from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaException
 
@@ -15,7 +16,10 @@ from cryptocdc_adapters.replication.connect import ConnectError
 from cryptocdc_core.program.exits import BadInput, Exit, fail
 from cryptocdc_local.platform import PlatformError
 
-_SERVERS = (psycopg2.Error, KafkaException, NoHostAvailable, requests.RequestException, ConnectError, ExchangeError)
+_SERVERS = (
+    psycopg2.Error, KafkaException, NoHostAvailable, DriverException, requests.RequestException, ConnectError,
+    ExchangeError,
+)  # fmt: skip
 
 
 @contextlib.contextmanager
