@@ -53,6 +53,7 @@ class World:
         self.out, self.tables, self.stop, self.background = out, Tables(), False, ThreadPoolExecutor(1)
         self.request: dict[str, Any] = {"symbols": [], "unproven": False, "text": False}
         self.after_page: Any = None
+        self.said: list[int] = []
 
     def destination(self) -> Any:
         return Folder(self.out)
@@ -77,7 +78,8 @@ class World:
         return sorted(str(path.relative_to(self.out)) for path in self.out.rglob("*") if path.suffix != "" and
                       path.is_file())  # fmt: skip
 
-    def _say(self, _rows: int) -> None:
+    def _say(self, rows: int) -> None:
+        self.said.append(rows)
         if self.after_page is not None:
             self.after_page()
 
@@ -309,6 +311,18 @@ def test_a_file_that_can_not_be_begun_is_removed(world: World, monkeypatch: pyte
     with pytest.raises(OSError, match="No space left"):
         world.export([])
     assert world.files() == []
+
+
+def test_hours_that_are_exported_already_are_progress(world: World) -> None:
+    """To look at the files of many hours may take longer than an exporter may be without a sign of life."""
+    rows, later = trades("BTCUSDT", 0), trades("BTCUSDT", 1)
+    world.tables.put(RECENT_TRADES, [*rows, *later])
+    of = [proof(0, *rows), proof(1, *later)], Window(HOUR, HOUR + 2 * HOUR_MS)
+    world.export(*of)
+    world.said.clear()
+
+    assert world.export(*of).counts.present == 2
+    assert world.said == [0, 0]
 
 
 class Connection:

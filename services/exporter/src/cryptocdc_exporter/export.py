@@ -104,8 +104,8 @@ class StreamExport:
         say: Callable[[int], None],
         stopped: Callable[[], bool],
     ) -> None:
-        """`say` is called with the number of rows of each page that was read; `stopped` says whether to end. Raises
-        InvalidRequest if Cassandra does not have the table."""
+        """`say` is called with the number of rows of each page that was read, and with 0 for an hour whose files are
+        there already; `stopped` says whether to end. Raises InvalidRequest if Cassandra does not have the table."""
         self.stream = stream
         self.counts = Counts()
         self._request = request
@@ -146,6 +146,7 @@ class StreamExport:
             symbols = sorted({partition.prefix[0] for partition, _ in parts})
             if proof is not None and self._is_present(hour, proof, symbols):
                 self.counts.present += 1
+                self._say(0)  # looking at the files of months in a bucket takes a while
             else:
                 self._export(hour, proof, parts)
 
