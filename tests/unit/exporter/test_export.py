@@ -300,6 +300,21 @@ def test_a_folder_with_files_of_others_is_refused(world: World, other: str) -> N
     folder.close()
 
 
+@pytest.mark.parametrize("content", [b"", b"PAR1", None])
+def test_a_file_that_is_damaged_or_was_not_exported_is_named(world: World, content: bytes | None) -> None:
+    rows = trades("BTCUSDT", 0)
+    world.tables.put(RECENT_TRADES, rows)
+    world.export([proof(0, *rows)], Window(HOUR, HOUR + HOUR_MS))
+    file = world.out / world.files()[0]
+    if content is None:
+        pq.write_table(pq.read_table(file, partitioning=None).replace_schema_metadata(None), file)
+    else:
+        file.write_bytes(content)
+
+    with pytest.raises(BadInput, match=r"BTCUSDT/date=2026-09-21/14\.parquet is damaged or was not exported"):
+        world.export([proof(0, *rows)], Window(HOUR, HOUR + HOUR_MS))
+
+
 def test_a_file_that_can_not_be_begun_is_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.tables.put(RECENT_TRADES, trades("BTCUSDT", 0))
     world.request["unproven"] = True

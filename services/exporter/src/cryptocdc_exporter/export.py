@@ -10,6 +10,8 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
+import pyarrow as pa
+
 from cryptocdc_adapters.cassandra.raw_rows import RawTables
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.program.exits import BadInput
@@ -135,7 +137,7 @@ class StreamExport:
 
     def run(self, window: Window, proven: Proven, stored: Stored) -> None:
         """Export every hour of `window` that is proven, and with `unproven` the others, unless its files are there
-        with the same proof. Raises Stopped, OSError and the driver's exceptions."""
+        with the same proof. Raises Stopped, BadInput, OSError and the driver's exceptions."""
         for hour in hours_of(window):
             if self._stopped():
                 raise Stopped
@@ -161,7 +163,7 @@ class StreamExport:
         rows = versions = 0
         complete = True
         for symbol in symbols:
-            found = self._destination.metadata(file_path(self.stream, symbol, hour.start))
+            found = self._exported(file_path(self.stream, symbol, hour.start))
             if found is None:
                 complete = False
                 continue
@@ -176,6 +178,19 @@ class StreamExport:
         if present:
             self._done[hour.start] = (proof.rows, proof.versions)
         return present
+
+    def _exported(self, path: str) -> dict[str, str] | None:
+        """Return the metadata of an exported file, None if there is no file. Raises BadInput if it is another one."""
+        try:
+            found = self._destination.metadata(path)
+        except pa.ArrowInvalid:
+            found = {}
+        if found is not None and "proof" not in found:
+            raise BadInput(
+                f"--out: {self._destination.name}: {path} is damaged or was not exported; accepted: no such file, so"
+                " that it is exported again"
+            )
+        return found
 
     def _export(self, hour: Window, proof: HourProof | None, parts: Sequence[tuple[Partition, Window]]) -> None:
         text = self._text
