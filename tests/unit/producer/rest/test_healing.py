@@ -149,6 +149,29 @@ def test_a_gap_over_midnight_needs_the_files_of_both_days(archive: ArchiveServer
     asyncio.run(scenario())
 
 
+def test_a_trade_after_the_gap_that_is_not_stored_yet_is_waited_for(archive: ArchiveServer) -> None:
+    """It may be of the next day, whose file would not be read otherwise."""
+
+    class Slow(Stored):
+        looks = 0
+
+        def kept(self, symbol: str, ids: Any) -> Kept:
+            self.looks += 1
+            self.traded_at = {109: START} if self.looks == 1 else {109: START, 130: START + DAY + 1}
+            return super().kept(symbol, ids)
+
+    async def scenario() -> None:
+        archive.put(FIRST_DAY, raw_trades(100, 20))
+        archive.put(SECOND_DAY, raw_trades(120, 20, START + DAY))
+        it = House(archive, GAP, stored=Slow())
+        await it.until(GapEnd)
+
+        assert it.ids == list(range(110, 130))
+        assert it.of(GapEnd)[-1].state == "filled"
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     ("file", "problem"),
     [

@@ -40,7 +40,7 @@ AT_ONCE = 1000
 _FIRST_AFTER_S = 2.0
 """The rows around a gap are in PostgreSQL soon after it was found."""
 _LOOKS = 3
-"""How often the rows around a gap are looked for before they are taken to be gone."""
+"""How often the rows on both sides of a gap are looked for before those that are not there are taken to be gone."""
 _SHOWN = 5
 """Ranges of missing ids that are named."""
 
@@ -187,7 +187,7 @@ class Healing:
             if it.days is None:
                 sides = [kept.traded_at[at] for at in (it.gap.first - 1, it.gap.last + 1) if at in kept.traded_at]
                 it.looks += 1
-                if not sides and it.looks < _LOOKS:
+                if len(sides) < 2 and it.looks < _LOOKS:  # the other one may be of another day
                     continue
                 it.days = list(range(Period.DAY.floor(min(sides)), max(sides) + 1, DAY_MS)) if sides else []
             it.gone += filter(kept.is_gone, it.days)
