@@ -63,7 +63,7 @@ class Handover:
             move = decide(self.plan.names, len(self.plan.connectors), found)
             if move.step is not said:
                 report(f"connectors: {_REPORTS[move.step]}")
-                said = move.step
+                said, before = move.step, -1  # of other connectors, whose positions can't be compared
             self._act(move.step, found)
             if move.step not in (Step.DRAIN, Step.CARRY):
                 continue
