@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cryptocdc_core.feed.repair import Repair
 from cryptocdc_verifier import proving
 from cryptocdc_verifier.target import VerifyError
 
@@ -27,7 +28,8 @@ class Passes:
         monkeypatch.setattr(proving, "_AGAIN_S", 0.001)
         monkeypatch.setattr(proving, "RETENTION_S", 0.0)
         monkeypatch.setattr(proving, "sides", self.connected)
-        monkeypatch.setattr(proving, "Continuous", lambda *_: SimpleNamespace(prove=self.proven.release))
+        self.limits = []
+        monkeypatch.setattr(proving, "Continuous", self.continuous)
         monkeypatch.setattr(proving, "Transport", lambda *_: SimpleNamespace(publish=lambda: None))
         monkeypatch.setattr(proving, "Retention", lambda *_: SimpleNamespace(drop_old=self.dropped.release))
         monkeypatch.setattr(proving, "ComputedProof", lambda *_: SimpleNamespace(prove=lambda: self.computed(self)))
@@ -37,8 +39,18 @@ class Passes:
         self.sides.append(threading.current_thread())
         yield SimpleNamespace(connection=None), None
 
+    def continuous(self, *given):
+        self.limits.append(given[-1])
+        return SimpleNamespace(prove=self.prove)
+
+    def prove(self):
+        self.proven.release()
+
     def run(self):
-        target: Any = SimpleNamespace(computed=("bars",), names=SimpleNamespace(fid="fid"))
+        spec = SimpleNamespace(repair=Repair(maxRowsPerHour=5))
+        target: Any = SimpleNamespace(
+            computed=("bars",), names=SimpleNamespace(fid="fid"), feed=SimpleNamespace(spec=spec)
+        )  # fmt: skip
         unused: Any = None
         proving.prove(target, self.stop, unused, unused, 1)
 
@@ -85,3 +97,18 @@ def test_an_unexpected_error_ends_the_program_rather_than_the_proof_alone(monkey
     with pytest.raises(ZeroDivisionError):
         passes.run()
     assert passes.stop.is_set()
+
+
+def test_a_lost_connection_does_not_renew_the_limit_of_repaired_rows(monkeypatch):
+    passes = Passes(monkeypatch, lambda passes: passes.stop.wait())
+
+    def fails():
+        granted = passes.limits[-1](3)
+        if len(passes.limits) == 3:
+            passes.stop.set()
+            assert granted == 0
+        raise VerifyError("Cassandra does not answer")
+
+    monkeypatch.setattr(passes, "prove", fails)
+    passes.run()
+    assert len(passes.limits) == 3

@@ -16,6 +16,8 @@ from cryptocdc_verifier.continuous.computed import ComputedProof
 from cryptocdc_verifier.continuous.proofs import Proofs
 from cryptocdc_verifier.delivery.stalls import Clock
 from cryptocdc_verifier.delivery.waiting import ComputedDelivery, delivery_of
+from cryptocdc_verifier.repair.continuous import hourly_limit
+from cryptocdc_verifier.repair.decision import Grant
 from cryptocdc_verifier.retention import Retention
 from cryptocdc_verifier.target import Target, VerifyError
 from cryptocdc_verifier.transport import Transport
@@ -40,8 +42,9 @@ def prove(target: Target, stop: threading.Event, metrics: VerifierMetrics, healt
         if target.computed:
             computed = pool.submit(_reconnecting, target, stop, partial(_computed, target, stop, metrics, rows_per_s))
             computed.add_done_callback(lambda _: stop.set())
+        repairs = hourly_limit(target.feed.spec.repair)
         try:
-            _reconnecting(target, stop, partial(_captured, target, stop, metrics, health, rows_per_s))
+            _reconnecting(target, stop, partial(_captured, target, stop, metrics, health, rows_per_s, repairs))
         finally:
             stop.set()
     if computed is not None:
@@ -60,10 +63,12 @@ def _reconnecting(target: Target, stop: threading.Event, connected: Callable[[],
             stop.wait(_AGAIN_S)
 
 
-def _captured(target: Target, stop: threading.Event, metrics: VerifierMetrics, health: Health, rows_per_s: int) -> None:
+def _captured(
+    target: Target, stop: threading.Event, metrics: VerifierMetrics, health: Health, rows_per_s: int, repairs: Grant
+) -> None:
     with sides(target) as (postgres, cassandra):
         delivery = delivery_of(target, postgres, clock=_clock(stop))
-        continuous = Continuous(target, postgres, cassandra, delivery, metrics, health, stop, rows_per_s)
+        continuous = Continuous(target, postgres, cassandra, delivery, metrics, health, stop, rows_per_s, repairs)
         transport = Transport(target, postgres, metrics)
         retention = Retention(target, postgres, metrics)
         next_retention = time.monotonic()

@@ -38,7 +38,7 @@ def repairing_of(metrics, **spec):
         feed=SimpleNamespace(spec=SimpleNamespace(repair=Repair(**spec))), names=SimpleNamespace(fid="majors")
     )
     none: Any = None
-    return Repairing(target, none, none, none, metrics, none)
+    return Repairing(target, none, none, none, metrics, none, none)
 
 
 def value(metrics, what, **labels):

@@ -30,7 +30,8 @@ from cryptocdc_verifier.continuous.slices import (
     unproven_s,
 )
 from cryptocdc_verifier.delivery.waiting import Delivery
-from cryptocdc_verifier.repair.continuous import Repairing
+from cryptocdc_verifier.repair.continuous import Repairing, hourly_limit
+from cryptocdc_verifier.repair.decision import Grant
 from cryptocdc_verifier.target import Target, window_of
 
 log = logging.getLogger("cryptocdc.verifier")
@@ -54,7 +55,9 @@ class Continuous:
         health: Health,
         stop: threading.Event,
         rows_per_s: int,
+        repairs: Grant | None = None,
     ) -> None:
+        """`repairs`: the limit of repaired rows, which outlives a lost connection; by default one of its own."""
         self._target = target
         self._postgres = postgres
         self._cassandra = cassandra
@@ -70,7 +73,8 @@ class Continuous:
         self._prefixes: dict[str, set[tuple[str, ...]]] = {}
         self._prefixes_at = float("-inf")
         self._rechecks = Rechecks()
-        self._repairing = Repairing(target, postgres, cassandra, delivery.wait, metrics, self._paced)
+        grant = repairs or hourly_limit(target.feed.spec.repair)
+        self._repairing = Repairing(target, postgres, cassandra, delivery.wait, metrics, self._paced, grant)
 
     def prove(self) -> None:
         """Run one pass: recheck some older proofs, prove unproven slices, and compare an unequal slice again.

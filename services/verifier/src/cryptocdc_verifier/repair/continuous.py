@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable, Collection
 
 from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.feed.repair import Repair
 from cryptocdc_core.program.metrics import VerifierMetrics
 from cryptocdc_core.storage.windows import Window
 from cryptocdc_core.time.times import iso
 from cryptocdc_verifier.comparing.cassandra import CassandraSide
 from cryptocdc_verifier.comparing.postgres import PostgresSide
 from cryptocdc_verifier.comparing.tables import Resolve, count_all
-from cryptocdc_verifier.repair.decision import Allowance, Reason
+from cryptocdc_verifier.repair.decision import Allowance, Grant, Reason
 from cryptocdc_verifier.repair.repairs import Repairer, Repairs
 from cryptocdc_verifier.target import Target
 
@@ -25,10 +26,15 @@ AGAIN_S = 300.0
 """How long a slice with rows that were left is only compared: finding causes reads many of Kafka's records."""
 
 
+def hourly_limit(repair: Repair) -> Allowance:
+    """Return the feed's limit of repaired rows, which is counted in memory."""
+    return Allowance(repair.max_rows_per_hour, HOUR_S, time.monotonic)
+
+
 class Repairing:
     """Repairs the slices of one feed, if the feed says so, and publishes what was repaired and left.
 
-    Call `begin` before a slice is compared and `end` after. The limit per hour is counted in memory.
+    Call `begin` before a slice is compared and `end` after.
     """
 
     def __init__(
@@ -39,13 +45,12 @@ class Repairing:
         wait: Callable[[int], None],
         metrics: VerifierMetrics,
         paced: Callable[[int], None],
+        grant: Grant,
     ) -> None:
-        repair = target.feed.spec.repair
-        self._enabled = repair.enabled
+        self._enabled = target.feed.spec.repair.enabled
         self._fid = target.names.fid
         self._metrics = metrics
-        limit = Allowance(repair.max_rows_per_hour, HOUR_S, time.monotonic)
-        self._repairer = Repairer(target, postgres, cassandra, wait, limit, paced)
+        self._repairer = Repairer(target, postgres, cassandra, wait, grant, paced)
         self._left: dict[tuple[str, Window], tuple[float, Counter[Reason]]] = {}
         """When rows of a slice were left, and how many by reason."""
         self._tried = False
