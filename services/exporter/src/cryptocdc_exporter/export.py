@@ -126,7 +126,7 @@ class StreamExport:
 
     def refuse_unproven(self, window: Window, proven: Proven, stored: Stored) -> None:
         """Raise BadInput if the window has rows that are not proven."""
-        for gap in subtract([window], proven.windows()):
+        for gap in subtract([window], proven.windows):
             for hour in hours_of(gap):
                 for _, pages in self._tables.read(self._statement, self._parts(hour, stored)):
                     if any(map(count, pages)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from cryptocdc_adapters.postgres.proofs import Proof
@@ -45,19 +46,20 @@ class Proven:
     computed: bool = False
     closing_ms: int = 0
 
+    @cached_property
     def windows(self) -> list[Window]:
-        """Return the windows whose rows are proven."""
+        """The windows whose rows are proven."""
         days = [Window(day, day + DAY_MS) for day in self.dropped]
         gaps = subtract([Window(0, _END)], [*(proof.window for proof in self.proofs), *days])
         return subtract([Window(0, _END)], [Window(max(0, gap.start - self.closing_ms), gap.end) for gap in gaps])
 
     def through(self) -> int:
         """Return the end of the last hour of which everything is proven, 0 if there is none."""
-        return max((window.end - window.end % HOUR_MS for window in self.windows()), default=0)
+        return max((window.end - window.end % HOUR_MS for window in self.windows), default=0)
 
     def hour(self, hour: Window) -> HourProof | None:
         """Return the proof of an hour; None if not all of it is proven."""
-        if subtract([hour], self.windows()):
+        if subtract([hour], self.windows):
             return None
         slices = tuple(proof for proof in self.proofs if proof.window.meet(hour))
         exact = not self.computed and not subtract([hour], [s.window for s in slices])
