@@ -58,7 +58,9 @@ class World:
     def destination(self) -> Any:
         return Folder(self.out)
 
-    def export(self, proofs: list[Proof], window: Window = DAY, stream: Any = RECENT_TRADES) -> StreamExport:
+    def export(
+        self, proofs: list[Proof], window: Window = DAY, stream: Any = RECENT_TRADES, proven: Proven | None = None
+    ) -> StreamExport:
         destination = self.destination()
         try:
             request = Request("majors", "simulated", **self.request)
@@ -66,7 +68,7 @@ class World:
             export = StreamExport(
                 stream, request, tables, destination, self.background, self._say, lambda: self.stop
             )  # fmt: skip
-            stored, proven = export.stored(), Proven(proofs, ())
+            stored, proven = export.stored(), proven or Proven(proofs, ())
             if not request.unproven:
                 export.refuse_unproven(window, proven, stored)
             export.run(window, proven, stored)
@@ -362,13 +364,53 @@ class Connection:
 
 def test_a_day_whose_past_is_being_loaded_is_not_proven() -> None:
     """It is recorded as dropped from PostgreSQL before its rows are in Cassandra."""
-    loaded, loading = 20_000 * DAY_MS, 20_001 * DAY_MS
+    days = [(20_000 + number) * DAY_MS for number in range(3)]
     connection: Any = Connection(
-        proofs=[], dropped=[(loaded,), (loading,)], history=[(loading, loading + DAY_MS)]
+        proofs=[], dropped=[(day,) for day in days],
+        history=[(days[1], days[2] + DAY_MS, 5), (days[1], days[2], None), (days[2], days[2] + DAY_MS, 7)],
     )  # fmt: skip
     target = Target(feed(), "exchange", PostgresSettings(password="x"), CassandraSettings(password="x"))
 
     found = _Exports(target, connection, []).proven(RECENT_TRADES)
+    captured, loading, loaded = (found.hour(Window(day, day + HOUR_MS)) for day in days)
 
-    assert found.hour(Window(loaded, loaded + HOUR_MS)) is not None
-    assert found.hour(Window(loading, loading + HOUR_MS)) is None
+    assert captured is not None
+    assert captured.read_ms is None
+    assert loading is None
+    assert loaded is not None
+    assert loaded.read_ms == 7
+
+
+def test_rows_that_are_being_loaded_are_refused_with_what_to_wait_for(world: World) -> None:
+    day = HOUR - HOUR % DAY_MS
+    world.tables.put(RECENT_TRADES, trades("BTCUSDT", 0))
+    with pytest.raises(BadInput, match="or wait for `cryptocdc history load` of that day"):
+        world.export([], proven=Proven((), {day}, archived={day: None}))
+    world.export([], proven=Proven((), {day}, archived={day: 5}))
+    assert len(world.files()) == 1
+
+
+def test_an_hour_is_exported_again_when_more_of_its_day_was_loaded(world: World) -> None:
+    """For example another symbol, or another interval of candles in the same file."""
+    hour, day = Window(HOUR, HOUR + HOUR_MS), HOUR - HOUR % DAY_MS
+    rows = trades("BTCUSDT", 0)
+    world.tables.put(RECENT_TRADES, rows[:100])
+    tables: Any = world.tables
+    folder = Folder(world.out)
+    export = StreamExport(
+        RECENT_TRADES, Request("majors", "simulated", (), False, False), tables, folder, world.background, world._say,
+        lambda: False,
+    )  # fmt: skip
+
+    def pass_over(read_ms: int | None) -> tuple[int, int]:
+        export.run(hour, Proven((), {day}, archived={day: read_ms}), export.stored())
+        return export.counts.files, export.counts.rows
+
+    assert pass_over(5) == (1, 100)
+    world.tables.put(RECENT_TRADES, rows[100:])
+    assert pass_over(None) == (1, 100), "it is being loaded"
+    assert pass_over(7) == (2, 220)
+    assert pass_over(7) == (2, 220)
+    export._done.clear()  # as after a restart
+    assert pass_over(7) == (2, 220)
+    folder.close()

@@ -81,20 +81,25 @@ def counts(connection: Connection, names: Names) -> Counts:
     return Counts(files, rows, gaps.get("open", 0), gaps.get("filled", 0))
 
 
-def unfinished_days(connection: Connection, names: Names, stream: Stream) -> set[int]:
-    """Return the starts, in ms, of the days of which a stream's files are still to be loaded or proven. Raises
-    psycopg2.Error."""
+def archived_days(connection: Connection, names: Names, stream: Stream) -> dict[int, int | None]:
+    """Return the days of a stream's files, by their starts in ms, with the time in ms at which the last of their files
+    was read; None while one of them is still to be loaded or proven. Raises psycopg2.Error."""
     table = f"{quoted(names.schema)}.{HISTORY}"
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s)", (table,))
         if cursor.fetchone() == (None,):  # an earlier release applied the feed
-            return set()
+            return {}
         cursor.execute(
-            f"SELECT start_ms, end_ms FROM {table}"  # noqa: S608
-            " WHERE table_name = %s AND state IN ('planned', 'downloaded', 'loaded')",
+            f"SELECT start_ms, end_ms, CASE state WHEN 'proven' THEN read_ms END FROM {table}"  # noqa: S608
+            " WHERE table_name = %s AND state NOT IN ('quarantined', 'absent')",
             (stream.table,),
         )
-        return {day for start, end in cursor.fetchall() for day in range(start, end, DAY_MS)}
+        found: dict[int, int | None] = {}
+        for start, end, read_ms in cursor.fetchall():
+            for day in range(start, end, DAY_MS):
+                before = found.get(day, 0)
+                found[day] = None if read_ms is None or before is None else max(before, read_ms)
+        return found
 
 
 class HistoryFiles:

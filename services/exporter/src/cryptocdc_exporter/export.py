@@ -118,7 +118,7 @@ class StreamExport:
         self._stopped = stopped
         self._text = frozenset(decimal_columns(stream) if request.text else ())
         self._statement = tables.prepare(stream, Columns(stream, self._text).selected, ascending=True)
-        self._done: dict[int, tuple[int | None, int | None]] = {}
+        self._done: dict[int, dict[str, Any]] = {}
 
     def stored(self) -> Stored:
         """Return Cassandra's partitions, of all symbols."""
@@ -130,9 +130,11 @@ class StreamExport:
             for hour in hours_of(gap):
                 for _, pages in self._tables.read(self._statement, self._parts(hour, stored)):
                     if any(map(count, pages)):
+                        loading = proven.is_loading(hour)
                         raise BadInput(
                             f"--from, --to: the rows of {self.stream.table} from {iso(hour.start)} on are not proven;"
-                            f" accepted: --to {iso(hour.start)}, --unproven, or wait for the verifier"
+                            f" accepted: --to {iso(hour.start)}, --unproven, or wait for"
+                            f" {'`cryptocdc history load` of that day' if loading else 'the verifier'}"
                         )
 
     def run(self, window: Window, proven: Proven, stored: Stored) -> None:
@@ -158,7 +160,7 @@ class StreamExport:
 
     def _is_present(self, hour: Window, proof: HourProof, symbols: Sequence[str]) -> bool:
         """Return whether all files of the hour are there and rest on this proof. A symbol without rows has none."""
-        if self._done.get(hour.start) == (proof.rows, proof.versions):
+        if self._done.get(hour.start) == proof.of_rows:
             return True
         rows = versions = 0
         complete = True
@@ -168,7 +170,8 @@ class StreamExport:
                 complete = False
                 continue
             of = json.loads(found["proof"])
-            if (of["state"], of.get("rows"), of.get("versions")) != ("proven", proof.rows, proof.versions):
+            of.pop("slices", None)
+            if of != proof.of_rows:
                 return False
             if self._request.text and found["decimals"] != "text":
                 return False
@@ -176,7 +179,7 @@ class StreamExport:
         # Without any file the rows are read: a proof of none may be older than they are.
         present = complete or (rows > 0 and (rows, versions) == (proof.rows, proof.versions))
         if present:
-            self._done[hour.start] = (proof.rows, proof.versions)
+            self._done[hour.start] = proof.of_rows
         return present
 
     def _exported(self, path: str) -> dict[str, str] | None:
@@ -223,7 +226,7 @@ class StreamExport:
         if proof is None:
             self.counts.unproven += bool(written)
         else:
-            self._done[hour.start] = (proof.rows, proof.versions)
+            self._done[hour.start] = proof.of_rows
 
     def _read(
         self, hour: Window, proof: HourProof | None, parts: Sequence[tuple[Partition, Window]], text: frozenset[str]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from cryptocdc_adapters.postgres.proofs import Proof
-from cryptocdc_core.storage.ddl import DAY_MS
 from cryptocdc_core.storage.windows import Window, day_of, subtract
 from cryptocdc_core.time.times import iso
 
@@ -18,18 +17,26 @@ HOUR_MS = 3_600_000
 @dataclass(frozen=True)
 class HourProof:
     """The proof of one table's hour, of all symbols together. `rows` and `versions`, the sum of the rows' versions, are
-    None if the proof has none: of a day that was dropped from PostgreSQL since, and of computed tables."""
+    None if the proof has none: of a day that was dropped from PostgreSQL since, and of computed tables. `read_ms`: when
+    the last of the archive's files of the day was read, None if it has none."""
 
     slices: tuple[Proof, ...]
     rows: int | None
     versions: int | None
+    read_ms: int | None = None
+
+    @property
+    def of_rows(self) -> dict[str, Any]:
+        """The part of the document that is the same as long as the rows are: slices are merged."""
+        archive = {} if self.read_ms is None else {"archive": iso(self.read_ms)}
+        return {"state": "proven", "rows": self.rows, "versions": self.versions, **archive}
 
     def document(self) -> dict[str, Any]:
         """Return the proof as files name it."""
         slices = [
             {"from": iso(s.window.start), "to": iso(s.window.end), "rows": s.rows, "lsn": s.lsn} for s in self.slices
         ]
-        return {"state": "proven", "rows": self.rows, "versions": self.versions, "slices": slices}
+        return {**self.of_rows, "slices": slices}
 
 
 UNPROVEN: dict[str, Any] = {"state": "unproven"}
@@ -45,13 +52,19 @@ class Proven:
     """Days in milliseconds, proven and then dropped from PostgreSQL, or loaded from an archive."""
     computed: bool = False
     closing_ms: int = 0
+    archived: Mapping[int, int | None] = field(default_factory=dict)
+    """Days of an archive's files, as `archived_days` returns them. They count as dropped before they are loaded."""
 
     @cached_property
     def windows(self) -> list[Window]:
         """The windows whose rows are proven."""
-        days = [Window(day, day + DAY_MS) for day in self.dropped]
+        days = [day for day in map(day_of, self.dropped) if not self.is_loading(day)]
         gaps = subtract([Window(0, _END)], [*(proof.window for proof in self.proofs), *days])
         return subtract([Window(0, _END)], [Window(max(0, gap.start - self.closing_ms), gap.end) for gap in gaps])
+
+    def is_loading(self, window: Window) -> bool:
+        """Return whether files of the archive are still to be loaded or proven of the day in which a window begins."""
+        return self.archived.get(day_of(window.start).start, 0) is None
 
     def through(self) -> int:
         """Return the end of the last hour of which everything is proven, 0 if there is none."""
@@ -63,8 +76,9 @@ class Proven:
             return None
         slices = tuple(proof for proof in self.proofs if proof.window.meet(hour))
         exact = not self.computed and not subtract([hour], [s.window for s in slices])
-        if day_of(hour.start).start in self.dropped or not exact:
-            return HourProof(slices, None, None)
+        day = day_of(hour.start).start
+        if day in self.dropped or not exact:
+            return HourProof(slices, None, None, self.archived.get(day))
         return HourProof(slices, sum(s.rows for s in slices), sum(s.versions for s in slices))
 
 

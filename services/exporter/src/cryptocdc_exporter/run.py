@@ -18,7 +18,7 @@ from psycopg2.extensions import connection as Connection
 from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_adapters.cassandra.raw_rows import RawTables
 from cryptocdc_adapters.postgres import connections as postgres
-from cryptocdc_adapters.postgres.history_files import unfinished_days
+from cryptocdc_adapters.postgres.history_files import archived_days
 from cryptocdc_adapters.postgres.proofs import dropped_days, proofs_of
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.program.exits import BadInput
@@ -53,11 +53,15 @@ class _Exports:
     streams: Sequence[StreamExport]
 
     def proven(self, stream: Stream) -> Proven:
-        names, computed, dropped = self.target.names, stream.computed_from is not None, set[int]()
-        if not computed:
-            # Days from an archive are recorded as dropped before their rows are loaded, but after their files.
-            dropped = dropped_days(self.proofs, names, stream) - unfinished_days(self.proofs, names, stream)
-        return Proven(proofs_of(self.proofs, names, stream), dropped, computed, self.target.closing_ms(stream))
+        names, computed = self.target.names, stream.computed_from is not None
+        return Proven(
+            proofs_of(self.proofs, names, stream),
+            () if computed else dropped_days(self.proofs, names, stream),
+            computed,
+            self.target.closing_ms(stream),
+            # After the dropped days: a day from an archive becomes one of them only once its files are planned.
+            {} if computed else archived_days(self.proofs, names, stream),
+        )
 
     def window(self, stored: Stored, wanted: Range, end: int) -> Window | None:
         """Return the hours of `wanted`, up to `end` if it has none, that can have rows; None if there are none."""
@@ -137,7 +141,7 @@ def follow(
 def _follow_stream(exports: _Exports, export: StreamExport, start: int | None, passes: dict[str, int]) -> None:
     proven = exports.proven(export.stream)
     # The partitions are read again, which takes a while, only if there may be something to export.
-    state = hash((tuple(proven.proofs), frozenset(proven.dropped)))
+    state = hash((tuple(proven.proofs), frozenset(proven.dropped), frozenset(proven.archived.items())))
     if passes.get(export.stream.table) == state and not export.counts.changed:
         return
     export.counts.changed.clear()
