@@ -137,6 +137,18 @@ def test_rows_that_only_live_capture_has_are_counted_and_no_fault(file: Lines) -
     assert found.extra == 1
 
 
+def test_trades_that_go_back_in_time_over_an_hour_are_of_their_own_hour(tmp_path: Path) -> None:
+    """The ids rise, and an exchange's clocks differ by some milliseconds."""
+    times = [3_599_998, 3_600_000, 3_599_999, 3_600_001]
+    file = lines_of(tmp_path, [line for at, ms in enumerate(times) for line in spot_trades(START + ms, 100 + at, 1)])
+    live = altered(read(file)[0], trade_id="99", version=str(START * 1000))
+
+    found = outcome(file, [*read(file), live])
+
+    assert (found.unexpected, found.missing, found.extra) == (0, 0, 1)
+    assert found.proven
+
+
 def test_rows_of_an_archive_that_the_file_has_not_are_a_fault(file: Lines) -> None:
     stored = read(file)
 

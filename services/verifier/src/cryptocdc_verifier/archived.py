@@ -9,10 +9,8 @@ import csv
 import io
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from cryptocdc_adapters.postgres.history_files import HistoryFile
@@ -35,7 +33,7 @@ _BATCH = 10_000
 
 
 class Lines:
-    """The rows of a downloaded file in canonical form, in order of time."""
+    """The rows of a downloaded file in canonical form, in order of their ids, which is about that of time."""
 
     def __init__(self, path: Path, form: Format, record: HistoryFile) -> None:
         self.stream = by_table(record.table_name)
@@ -141,29 +139,34 @@ def compare(lines: Lines, cassandra: Copies, prefix: tuple[str, ...], window: Wi
     for partition, batch in lines.batches(prefix, window):
         tallies[partition].add_all(batch)
     outcome.rows = sum(tally.rows for tally in tallies.values())
-    unequal = set()
+    unequal = dict[Partition, int]()
     for partition, copies in cassandra.read(stream, partitions_of(stream, prefix, window), window):
         tally = Tally()
         tally.add_all(copies)
-        if tally != tallies.get(partition, Tally()):
-            unequal.add(partition)
+        expected = tallies.get(partition, Tally())
+        if tally != expected:
+            unequal[partition] = expected.rows
     if unequal:
         _explain(lines, cassandra, unequal, window, outcome)
     return outcome
 
 
-def _explain(lines: Lines, cassandra: Copies, unequal: set[Partition], window: Window, outcome: Outcome) -> None:
-    """Count the differing rows of some partitions, one partition after the other."""
-    stream = lines.stream
+def _explain(
+    lines: Lines, cassandra: Copies, unequal: Mapping[Partition, int], window: Window, outcome: Outcome
+) -> None:
+    """Count the differing rows of some partitions, each once all of its rows in the file are read. `unequal`: how many
+    these are."""
+    stream, left = lines.stream, dict(unequal)
     (prefix,) = {partition.prefix for partition in unequal}
-    left = set(unequal)
-    for partition, batches in groupby(lines.batches(prefix, window), itemgetter(0)):
+    ours: defaultdict[Partition, dict[Key, bytes]] = defaultdict(dict)
+    for partition, batch in lines.batches(prefix, window):
         if partition in left:
-            left.discard(partition)
-            ours = {key_of(stream, line): line for _, batch in batches for line in batch}
-            _explain_one(stream, cassandra, partition, window, ours, outcome)
+            ours[partition].update((key_of(stream, line), line) for line in batch)
+            if len(ours[partition]) == left[partition]:
+                del left[partition]
+                _explain_one(stream, cassandra, partition, window, ours.pop(partition), outcome)
     for partition in sorted(left):
-        _explain_one(stream, cassandra, partition, window, {}, outcome)
+        _explain_one(stream, cassandra, partition, window, ours[partition], outcome)
 
 
 def _explain_one(
