@@ -120,7 +120,8 @@ class Places:
     def describe_slot(self, symbol: str) -> str:
         """Describe the state of slot and connector, for a change of `symbol` that has not reached Kafka."""
         made = slots.of_feed(self._connection, self.target.names)
-        carrying = [shard for shard in (*made, *absent(self.target.names, made)) if self._carries(shard, symbol)]
+        missing = absent(self.target.names, made, self.target.feed.spec.scaling.connectors)
+        carrying = [shard for shard in (*made, *missing) if self._carries(shard, symbol)]
         return "; ".join(
             f"{_described(made.get(shard), shard)}; {describe_connector(self.target.connect, shard.connector)}"
             for shard in carrying

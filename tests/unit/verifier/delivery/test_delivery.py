@@ -62,9 +62,9 @@ class Server:
         self.slot = Slot("fid_slot", position, True, "reserved", 0)
 
 
-def delivery(server, time, stalled_s=120):
+def delivery(server, time, stalled_s=120, connectors=1):
     passed = SlotsPassed(server, lambda shard: f"connector {shard.connector} is RUNNING, its task FAILED", NAMES,
-                         time.clock, stalled_s)  # fmt: skip
+                         connectors, time.clock, stalled_s)  # fmt: skip
     return Delivery(passed, server, "fid-consumer", time.clock, stalled_s)
 
 
@@ -159,6 +159,24 @@ def test_one_missing_slot_of_several_is_named():
     server.drop("fid_slot_1of2")
     with pytest.raises(VerifyError, match="slot fid_slot_1of2 has been missing"):
         delivery(server, Time()).wait(100)
+
+
+def test_all_slots_of_a_feed_with_several_connectors_are_named_if_none_exists():
+    with pytest.raises(VerifyError, match="slot fid_slot_1of2, fid_slot_2of2 has been missing"):
+        delivery(Slots(), Time(), connectors=2).wait(100)
+
+
+def test_slots_that_vanish_while_a_stall_is_described_are_reported_as_missing():
+    server = Slots(two=[500, 105])
+
+    class Vanishing(Time):
+        def sleep(self, seconds):
+            super().sleep(seconds)
+            reads = iter([server.made, {}])  # the waiting's own, then that of the description
+            server.read = lambda: next(reads)
+
+    with pytest.raises(VerifyError, match="slot fid_slot_1of2, fid_slot_2of2 has been missing"):
+        delivery(server, Vanishing(), connectors=2).wait(100)
 
 
 def test_while_the_number_of_connectors_changes_the_slots_of_either_number_suffice():

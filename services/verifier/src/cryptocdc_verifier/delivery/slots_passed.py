@@ -55,13 +55,15 @@ class SlotsPassed:
         positions: SlotPositions,
         connector: Callable[[Shard], str],
         names: Names,
+        connectors: int,
         clock: Clock,
         stalled_s: float,
     ) -> None:
-        """`connector` returns a description of the state of a shard's connector."""
+        """`connector` returns a description of the state of a shard's connector; `connectors`: the feed's number."""
         self._positions = positions
         self._connector = connector
         self._names = names
+        self._connectors = connectors
         self._clock = clock
         self._stalled_s = stalled_s
 
@@ -108,8 +110,8 @@ class SlotsPassed:
 
     def _problem(self, remaining: int) -> str:
         found = self._positions.read()
-        if remaining == _MISSING:
-            missing = list(absent(self._names, found))
+        if remaining == _MISSING or not found:  # the last slot may have been dropped since `left` read them
+            missing = absent(self._names, found, self._connectors)
             if missing:
                 how = "; ".join(self._connector(shard) for shard in missing)
                 names = ", ".join(shard.slot for shard in missing)
@@ -121,7 +123,7 @@ class SlotsPassed:
         )
 
 
-def absent(names: Names, found: Iterable[Shard], connectors: int = 1) -> tuple[Shard, ...]:
+def absent(names: Names, found: Iterable[Shard], connectors: int) -> tuple[Shard, ...]:
     """Return the shards without a slot, of each number of connectors that has one; of `connectors` if none has."""
     there = set(found)
     numbers = sorted({shard.of for shard in there}) or [connectors]

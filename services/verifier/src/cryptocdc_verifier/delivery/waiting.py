@@ -152,7 +152,7 @@ def delivery_of(
         return describe_connector(target.connect, shard.connector)
 
     return Delivery(
-        SlotsPassed(PostgresSlots(side, names), describe, names, clock, stalled_s),
+        SlotsPassed(PostgresSlots(side, names), describe, names, target.feed.spec.scaling.connectors, clock, stalled_s),
         KafkaOffsets(target.kafka, [names.change_topic(s.table) for s in target.streams], names.consumer_group),
         names.consumer_group,
         clock,
