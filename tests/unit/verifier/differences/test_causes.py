@@ -7,7 +7,7 @@ import pytest
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_verifier.differences.causes import Evidence, likely_cause
 from cryptocdc_verifier.differences.dead_letters import UNKNOWN, DeadLetter, symbol_of
-from cryptocdc_verifier.differences.explain import holds_key
+from cryptocdc_verifier.differences.explain import DeadLettersByKey
 from cryptocdc_verifier.differences.records import Sent
 
 VERSION = 1_795_250_000_000_000
@@ -84,4 +84,22 @@ def test_a_dead_letters_symbol_is_read_from_its_key(key, symbol):
 )
 def test_a_dead_letter_is_matched_to_its_key(value, holds):
     letter = DeadLetter("", "", "", "", value)
-    assert holds_key(by_table("latest_prices"), (b"BTCUSDT", b"1000"), letter) is holds
+    letters = DeadLettersByKey(by_table("latest_prices"), [letter])
+    assert letters.of((b"BTCUSDT", b"1000")) == [letter] * holds
+
+
+def test_a_dead_letter_is_decoded_once_for_all_keys(monkeypatch):
+    decoded = []
+
+    def decode(value):
+        decoded.append(value)
+        return {"symbol": "BTCUSDT", "event_time": len(decoded)}
+
+    monkeypatch.setattr("cryptocdc_verifier.differences.explain.msgspec.json.decode", decode)
+    first, second = (DeadLetter("", "", "", str(offset), b"{}") for offset in (1, 2))
+    letters = DeadLettersByKey(by_table("latest_prices"), [first, second])
+
+    found = [letters.of((b"BTCUSDT", str(at).encode())) for at in range(4)]
+
+    assert found == [[], [first], [second], []]
+    assert len(decoded) == 2

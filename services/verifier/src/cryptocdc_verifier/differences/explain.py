@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,7 @@ def investigate(
     """Return what Cassandra, Kafka and the dead letters say about differences of one table. Raises KafkaException."""
     traced = trace(target.kafka, target.names, stream, {difference.key for difference in differences})
     topic = target.names.change_topic(stream.table)
-    letters = [letter for letter in pending.letters if letter.topic == topic]
+    letters = DeadLettersByKey(stream, [letter for letter in pending.letters if letter.topic == topic])
     found = []
     for difference in differences:
         audit, write_times = _origin(cassandra, difference)
@@ -53,7 +53,7 @@ def investigate(
             write_times=write_times,
             op=audit.get("op"),
             lsn=audit.get("lsn"),
-            letters=[letter for letter in letters if holds_key(stream, difference.key, letter)],
+            letters=letters.of(difference.key),
             sent=traced.changes[difference.key],
             complete=traced.complete,
         )
@@ -130,19 +130,29 @@ def _origin(cassandra: CassandraSide, difference: Difference) -> tuple[dict[str,
     return audit, dict(zip(values, row[1:], strict=True))
 
 
-def holds_key(stream: Stream, key: Key, letter: DeadLetter) -> bool:
-    """Return whether a dead letter is about this key: by its fields if it is JSON, otherwise by searching for the key's
-    parts."""
-    try:
-        document = msgspec.json.decode(letter.value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return all(part in letter.value for part in key)
-    for within in ("payload", "after"):
-        if isinstance(document, dict) and isinstance(document.get(within), dict):
-            document = document[within]
-    if not isinstance(document, dict):
-        return False
-    return all(str(document.get(name)).encode() == part for name, part in zip(stream.key, key, strict=True))
+class DeadLettersByKey:
+    """Dead letters of one stream by the key that they are about: by its fields in JSON, which is decoded once for all
+    differences; one that is no JSON is about each key whose parts it contains."""
+
+    def __init__(self, stream: Stream, letters: Iterable[DeadLetter]) -> None:
+        self._by_key: defaultdict[Key, list[DeadLetter]] = defaultdict(list)
+        self._undecodable: list[DeadLetter] = []
+        for letter in letters:
+            try:
+                document = msgspec.json.decode(letter.value)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                self._undecodable.append(letter)
+                continue
+            for within in ("payload", "after"):
+                if isinstance(document, dict) and isinstance(document.get(within), dict):
+                    document = document[within]
+            if isinstance(document, dict):
+                self._by_key[tuple(str(document.get(name)).encode() for name in stream.key)].append(letter)
+
+    def of(self, key: Key) -> list[DeadLetter]:
+        """Return the dead letters about a key, those in JSON first."""
+        searched = (letter for letter in self._undecodable if all(part in letter.value for part in key))
+        return [*self._by_key.get(key, ()), *searched]
 
 
 def _in_words(value: object) -> str:
