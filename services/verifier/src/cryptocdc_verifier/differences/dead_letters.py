@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 
 from confluent_kafka import Consumer, KafkaException, Message
 
@@ -52,15 +53,18 @@ def symbol_of(key: bytes | None) -> str:
         return UNKNOWN
 
 
-def read_pending(settings: KafkaSettings, names: Names) -> Pending:
-    """Return the dead letters that have not been replayed. Raises VerifyError if Kafka does not answer."""
+def read_pending(settings: KafkaSettings, names: Names, at_most: int | None = None) -> Pending:
+    """Return the dead letters that have not been replayed; with `at_most` only so many, and no others are counted.
+
+    Raises VerifyError if Kafka does not answer.
+    """
     topic = names.dead_letter_topic
     pending = Pending()
     # The replay group, for its committed offsets; this consumer assigns partitions itself and neither joins nor
     # commits.
     consumer = Consumer(client_config(settings, group_id=names.replay_group, enable_auto_commit=False))
     try:
-        for message in read_to_ends(consumer, topic, uncommitted(consumer, topic)):
+        for message in islice(read_to_ends(consumer, topic, uncommitted(consumer, topic)), at_most):
             _take(message, pending)
     except KafkaException as error:
         raise VerifyError(f"Kafka at {settings.bootstrap}: {error.args[0].str()}") from None
