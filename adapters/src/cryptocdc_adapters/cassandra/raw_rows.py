@@ -26,6 +26,10 @@ PAGE_ROWS = 2000
 _IN_FLIGHT = 6
 """Partitions requested ahead: enough to keep Cassandra busy while responses are converted."""
 
+EMPTY_NUMBER = "-0"
+"""The text of a number without bytes, which is not null and which Cassandra accepts from who writes it by hand.
+PostgreSQL never writes it, and what parses numbers can read it."""
+
 _LENGTH = struct.Struct(">i").unpack_from
 
 Page = bytes
@@ -148,10 +152,13 @@ def row_at(page: Page, at: int, columns: int) -> tuple[list[bytes | None], int]:
 
 @lru_cache(1 << 16)
 def decimal_text(raw: bytes) -> str:
-    """Return a CQL decimal with all its digits: four bytes of scale, then the unscaled number, big-endian.
+    """Return a CQL decimal with all its digits: four bytes of scale, then the unscaled number, big-endian; EMPTY_NUMBER
+    without any.
 
     Cached, since prices repeat.
     """
+    if not raw:
+        return EMPTY_NUMBER
     scale = _LENGTH(raw)[0]
     digits = str(int.from_bytes(raw[4:], "big", signed=True))
     if scale <= 0:

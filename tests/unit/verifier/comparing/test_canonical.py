@@ -2,12 +2,13 @@
 
 from decimal import Decimal
 
+import pytest
 from cassandra.cqltypes import BooleanType, DateType, DecimalType, ListType, LongType, UTF8Type
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.verifier.pages import lines_of
 
-from cryptocdc_core.catalogue import Type, by_table
+from cryptocdc_core.catalogue import STREAMS, Type, by_table
 from cryptocdc_verifier.comparing.canonical import (
     Tally,
     key_of,
@@ -113,6 +114,30 @@ def test_a_value_that_a_hand_written_row_lacks_is_null():
     assert line.count(rb"\N") == 7
     assert version_of(TRADES, line) == -1
     assert shown(TRADES, line)["price"] is None
+
+
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
+def test_an_empty_value_of_any_column_but_text_is_one_that_postgresql_never_has(stream):
+    zero = {
+        Type.TEXT: b"X", Type.BIGINT: bytes(8), Type.TIMESTAMP: bytes(8), Type.INTEGER: bytes(4), Type.BOOLEAN: b"\0",
+        Type.DECIMAL: bytes(5), Type.DECIMALS: DECIMALS.to_binary([Decimal(0)], PROTOCOL),
+    }  # fmt: skip
+    no_number = DECIMALS.to_binary([Decimal(0)], PROTOCOL)[:4] + bytes(4)
+    columns = ordered(stream)
+    whole = [zero[column.type] for column in columns]
+
+    for at, column in enumerate(columns):
+        if column.type is Type.TEXT:
+            continue
+        empty = no_number if column.type is Type.DECIMALS else b""
+        first, line, last = lines_of(stream, whole, [*whole[:at], empty, *whole[at + 1 :]], whole)
+
+        texts = line.decode().split("\t")
+        assert first == last
+        assert texts.pop(at) in ("-0", "{-0}", "")
+        assert texts == [text for other, text in enumerate(first.decode().split("\t")) if other != at]
+        assert version_of(stream, line) == 0, "it can be described"
+        assert shown(stream, line)
 
 
 def test_key_time_and_version_are_read_from_a_line():

@@ -2,7 +2,8 @@
 
 A row's line is PostgreSQL's COPY text of its columns, key first, then the version, then the rest: separated by tabs,
 times as epoch milliseconds, decimals with all their digits. Cassandra's binary values are converted to the same form,
-so that the bytes of PostgreSQL's response are hashed unparsed.
+so that the bytes of PostgreSQL's response are hashed unparsed. Where Cassandra has what PostgreSQL can't have, such as
+a number without bytes, the line is one that PostgreSQL never writes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from cryptocdc_adapters.cassandra.raw_rows import decimal_text
+from cryptocdc_adapters.cassandra.raw_rows import EMPTY_NUMBER, decimal_text
 from cryptocdc_core.catalogue import Column, Stream, Type
 from cryptocdc_core.names import quoted
 from cryptocdc_core.time.times import iso
@@ -97,11 +98,11 @@ _LENGTH = struct.Struct(">i").unpack_from
 
 
 def _bigint(raw: bytes) -> str:
-    return str(_BIGINT(raw)[0])
+    return str(_BIGINT(raw)[0]) if raw else EMPTY_NUMBER
 
 
 def _integer(raw: bytes) -> str:
-    return str(_INTEGER(raw)[0])
+    return str(_INTEGER(raw)[0]) if raw else EMPTY_NUMBER
 
 
 def _decimals(raw: bytes) -> str:
@@ -125,7 +126,8 @@ def _text(raw: bytes) -> str:
 
 
 def _boolean(raw: bytes) -> str:
-    return "t" if raw != b"\0" else "f"
+    """Return COPY's letter; nothing, which COPY never writes, for an empty value, which a hand-written row can have."""
+    return "" if not raw else "t" if raw != b"\0" else "f"
 
 
 CONVERTERS: dict[Type, Convert] = {
