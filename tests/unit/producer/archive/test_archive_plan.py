@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.archive_files import DAY, archive_of, file_of
 
+from cryptocdc_adapters.exchange.archive_host import ArchiveUnavailable
 from cryptocdc_adapters.postgres.history_files import HistoryFile
 from cryptocdc_exchanges.port import File, Period, Series
 from cryptocdc_producer.archive.load import Item
@@ -86,16 +87,18 @@ def test_a_loaded_month_is_not_loaded_again_by_days() -> None:
 
 
 class Host:
-    """Has these files, and the checksum `digest` of each."""
+    """Has these files, and the checksum `digest` of each; or `body` instead of each checksum."""
 
-    def __init__(self, *had: str, digest: str = "ab" * 32) -> None:
-        self.had, self.digest = had, digest
+    base = "https://archive.example"
+
+    def __init__(self, *had: str, digest: str = "ab" * 32, body: bytes | None = None) -> None:
+        self.had, self.digest, self.body = had, digest, body
 
     def size(self, path: str) -> int | None:
         return 1000 if any(name in path for name in self.had) else None
 
     def small(self, path: str) -> bytes | None:
-        return self.digest.encode()
+        return self.body or f"{self.digest}  {path.rpartition('/')[2].removesuffix('.CHECKSUM')}\n".encode()
 
 
 def test_days_are_looked_for_where_a_month_is_not_published() -> None:
@@ -116,6 +119,24 @@ def test_a_proven_file_is_left_alone_until_it_is_published_again() -> None:
 
     (item,) = survey(ARCHIVE, Host("2026", digest="cd" * 32), wanted, [known]).items
     assert (item.record.state, item.record.reason, item.record.read_ms) == ("planned", AGAIN, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<!DOCTYPE html><html>later</html>", b"cd" * 32 + b"  BTCUSDT-aggTrades-2026-03-06.zip\n", b"cd" * 32, b" "],
+    ids=["page", "another file's", "no name", "empty"],
+)
+def test_an_answer_that_is_no_checksum_does_not_plan_a_proven_file_again(body: bytes) -> None:
+    day = file_of(TRADES, at("2026-03-05"))
+    known = record(day, "proven", published="ab" * 32, checksum="ab" * 32, read_ms=5)
+    wanted = {TRADES: of("2026-03-05", "2026-03-06")}
+
+    with pytest.raises(
+        ArchiveUnavailable, match=rf"^https://archive\.example{day.path}\.CHECKSUM: the response is not"
+    ):
+        survey(ARCHIVE, Host("2026", body=body), wanted, [known])
+
+    assert (known.state, known.reason, known.read_ms) == ("proven", "", 5)
 
 
 def test_a_part_of_a_month_is_reported_where_only_months_are_published() -> None:

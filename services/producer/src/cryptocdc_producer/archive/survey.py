@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cryptocdc_adapters.exchange.archive_host import ArchiveUnavailable
 from cryptocdc_adapters.postgres.history_files import HistoryFile
 from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.port import Archive, File, Period, Series
@@ -15,9 +16,13 @@ from cryptocdc_producer.archive.plan import days_of, files, in_days
 
 AT_ONCE = 8
 AGAIN = "published again"
+_SHOWN = 40
 
 
 class Host(Protocol):
+    base: str
+    """The URL to which paths are added."""
+
     def size(self, path: str) -> int | None: ...
 
     def small(self, path: str) -> bytes | None: ...
@@ -79,12 +84,15 @@ def survey(
 
 
 def _look(archive: Archive, host: Host, file: File, record: HistoryFile | None) -> HistoryFile:
-    """Return a file's record, with its size; one that was loaded is planned again if it was published again."""
+    """Return a file's record, with its size; one that was loaded is planned again if it was published again.
+
+    Raises ArchiveUnavailable.
+    """
     if record is None:
         record = HistoryFile(file.path, *file.series, file.start_ms, file.end_ms)
     if record.state in ("loaded", "proven"):
-        body = host.small(archive.checksum_path(file))
-        if body is None or archive.checksum(body) == record.published:
+        published = _published(archive, host, file)
+        if published is None or published == record.published:
             return record
         record.state, record.reason, record.read_ms = "planned", AGAIN, None
     size = host.size(file.path)
@@ -95,6 +103,25 @@ def _look(archive: Archive, host: Host, file: File, record: HistoryFile | None) 
             record.state, record.reason = "planned", ""
         record.bytes = size if size >= 0 else None
     return record
+
+
+def _published(archive: Archive, host: Host, file: File) -> str | None:
+    """Return the published SHA-256 of a file, None if none is published.
+
+    Raises ArchiveUnavailable for an answer that is something else, such as a web page with status 200: it must not look
+    like another edition of a file that is loaded.
+    """
+    path = archive.checksum_path(file)
+    body = host.small(path)
+    if body is None:
+        return None
+    found, name = archive.checksum(body), file.path.rpartition("/")[2]
+    if found is None or name.encode() not in body:
+        raise ArchiveUnavailable(
+            f"{host.base}{path}: the response is not a SHA-256 with the name {name}: it begins with"
+            f" {body[:_SHOWN].decode('utf-8', 'replace')!r}"
+        )
+    return found
 
 
 def estimated_rows(archive: Archive, items: Iterable[Item]) -> int:
