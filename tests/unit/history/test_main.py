@@ -9,6 +9,7 @@ import yaml
 from tests.unit.core.feeds import document
 
 from cryptocdc_core.program.exits import Exit
+from cryptocdc_history import chosen
 from cryptocdc_history import main as program
 
 
@@ -37,3 +38,17 @@ def test_a_feed_without_a_past_is_bad_input(tmp_path: Path, capsys: pytest.Captu
         program.main()
     assert ended.value.code == Exit.BAD_INPUT
     assert "spec.history.from: must be set" in capsys.readouterr().err
+
+
+def test_top_symbols_that_are_not_written_yet_are_named_and_no_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is started again and goes on once there are some."""
+    write(tmp_path, history={"from": "2026-01"}, symbols={"top": {"count": 5, "quote": "USDT"}})
+    for server in ("POSTGRES", "CASSANDRA"):
+        monkeypatch.setenv(f"CRYPTOCDC_{server}_PASSWORD", "x")
+    monkeypatch.setattr(chosen, "read_symbols", lambda *_: {})
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == Exit.PLATFORM
+    assert "majors has no symbols yet: Kafka's topic majors.symbols is empty" in capsys.readouterr().err

@@ -68,11 +68,11 @@ def load_command(
         raise BadInput(f"--to: {end!r} is not accepted; accepted: a time after --from")
     target = _target(parsed, source)
     venue = _venue(parsed, target)
-    series = series_of(parsed, venue, symbols_of(target, chosen), streams)
     here = folder or PlatformSettings.from_environment().home / "history" / target.names.fid
-    options = Options(from_ms, to_ms, series, here, accept_mismatch=accept_mismatch, only_plan=only_plan)
     console = Console(stderr=True)
     try:
+        series = series_of(parsed, venue, symbols_of(target, chosen), streams)
+        options = Options(from_ms, to_ms, series, here, accept_mismatch=accept_mismatch, only_plan=only_plan)
         with Progress(console) as progress:
             result = load(Load(target, venue, options), progress)
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.program.exits import BadInput
 from cryptocdc_exchanges.port import Series, Venue
 from cryptocdc_exchanges.registry import VENUES
+from cryptocdc_history.loading import HistoryError
 from cryptocdc_verifier.target import Target
 
 
@@ -26,7 +27,10 @@ def with_archive(venue: Venue) -> Venue:
 
 
 def symbols_of(target: Target, chosen: Sequence[str] | None = None) -> list[str]:
-    """Return the chosen symbols, or all of the feed: those of `top` are read from Kafka."""
+    """Return the chosen symbols, or all of the feed: those of `top` are read from Kafka.
+
+    Raises KafkaException, and HistoryError if there are none yet: they may come, so it is no bad input.
+    """
     if chosen:
         listed = list(dict.fromkeys(map(symbols.as_listed, chosen)))
         for symbol in listed:
@@ -36,7 +40,14 @@ def symbols_of(target: Target, chosen: Sequence[str] | None = None) -> list[str]
     names = target.feed.spec.symbols.names
     if names:
         return list(names)
-    return sorted(read_symbols(target.kafka, target.names.symbols_topic))
+    captured = sorted(read_symbols(target.kafka, target.names.symbols_topic))
+    if not captured:
+        raise HistoryError(
+            f"spec.symbols.top: {target.feed.name} has no symbols yet: Kafka's topic"
+            f" {target.names.symbols_topic} is empty",
+            "`cryptocdc apply -f FEED` or the operator writes them",
+        )
+    return captured
 
 
 def series_of(
