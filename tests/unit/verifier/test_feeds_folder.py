@@ -8,6 +8,7 @@ import yaml
 from tests.unit.core.feeds import document
 
 from cryptocdc_core.feed.model import SOURCE, parse
+from cryptocdc_verifier import feeds
 from cryptocdc_verifier.feeds import FeedsFolder
 from cryptocdc_verifier.main import _source
 
@@ -88,6 +89,35 @@ def test_only_a_changed_feed_is_restarted(tmp_path, folder, provers):
     folder.follow()
     until(lambda: provers.started == {"majors": 2, "others": 1})
     assert provers.running["majors"].spec.retention.cassandra == "1d"
+
+
+def test_a_changed_feed_is_proven_again_only_once_its_last_pass_has_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(feeds, "END_S", 0.01)
+    passes, ended = [], []
+    long_pass = threading.Event()
+
+    def prove(feed, stop):
+        passes.append(feed.spec.retention.cassandra)
+        stop.wait(20)
+        if len(passes) == 1:
+            long_pass.wait(20)
+        ended.append(feed.name)
+
+    folder = FeedsFolder(tmp_path, prove)
+    write(tmp_path, "majors", retention={"cassandra": "2d"})
+    folder.follow()
+    until(lambda: passes)
+    write(tmp_path, "majors", retention={"cassandra": "1d"})
+    folder.follow()
+    folder.follow()
+    assert passes == ["2d"], "its pass goes on"
+    assert folder.problem() is None
+
+    long_pass.set()
+    until(lambda: ended == ["majors"])
+    until(lambda: folder.follow() or passes == ["2d", "1d"])
+    folder.end()
+    until(lambda: ended == ["majors", "majors"])
 
 
 def test_changes_of_symbols_do_not_restart_proving(tmp_path, folder, provers):

@@ -15,7 +15,7 @@ from cryptocdc_core.feed.model import CryptoFeed, FeedError
 log = logging.getLogger("cryptocdc.verifier")
 
 END_S = 30.0
-"""Time for a pass to end after its feed was stopped."""
+"""How long other feeds wait for the pass of a feed that was stopped to end."""
 
 
 @dataclass
@@ -33,6 +33,9 @@ class FeedsFolder:
         self._folder = folder
         self._prove = prove
         self._running: dict[str, _Proving] = {}
+        self._ending: dict[str, threading.Thread] = {}
+        """Threads that were stopped and whose pass goes on. Two must not prove the same feed, and what a thread does at
+        its end, such as removing the feed's metrics, must not hit the next one."""
         self._refused: dict[str, str] = {}
 
     def follow(self) -> None:
@@ -55,7 +58,10 @@ class FeedsFolder:
             else:
                 wanted[name] = feed
         self._end([name for name in changed if name in wanted or name not in texts])
+        self._ending = {name: thread for name, thread in self._ending.items() if thread.is_alive()}
         for name, feed in wanted.items():
+            if name in self._ending:  # started by a later call
+                continue
             stop = threading.Event()
             thread = threading.Thread(target=self._prove, args=(feed, stop), name=name, daemon=True)
             self._running[name] = _Proving(texts[name], feed, thread, stop)
@@ -75,7 +81,11 @@ class FeedsFolder:
         for name in names:  # all are stopped before any is waited for
             self._running[name].stop.set()
         for name in names:
-            self._running.pop(name).thread.join(END_S)
+            thread = self._running.pop(name).thread
+            thread.join(END_S)
+            if thread.is_alive():
+                log.warning("%s: its pass did not end within %.0f s and is waited for", name, END_S)
+                self._ending[name] = thread
 
     def _texts(self) -> dict[str, str]:
         """Return the files' texts by name. Hidden files are Kubernetes' own: it swaps a ConfigMap's files through a
