@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
+import psycopg2
+from psycopg2.errors import DeadlockDetected
 from psycopg2.extensions import connection as Connection
 
+from cryptocdc_adapters.postgres.connections import answering
 from cryptocdc_core.catalogue import NEWEST, Stream, Type
 from cryptocdc_core.names import Names, literal, quoted
+from cryptocdc_core.program.backoff import retry
 from cryptocdc_verifier.comparing.canonical import Key, time_of
-from cryptocdc_verifier.comparing.postgres import timestamp
+from cryptocdc_verifier.comparing.postgres import READ_S, timestamp
 
 NEXT_VERSION = 1000
 """From a version to that of the next millisecond: the last three digits are a rank."""
+DEADLOCKED_S = 10.0
+"""How long a transaction is repeated that a deadlock ends."""
 
 
 class Resent(NamedTuple):
@@ -30,8 +38,13 @@ def resend(connection: Connection, names: Names, stream: Stream, rows: Sequence[
     A row that has changed meanwhile, or is gone, is left alone: its change is on its way. `connection` is in autocommit
     mode. Raises psycopg2.Error.
     """
+    # A producer updates some of the same rows in another order; PostgreSQL ends one of the two.
+    return retry(partial(_resend, connection, names, stream, rows), DeadlockDetected, DEADLOCKED_S, 0.1)
+
+
+def _resend(connection: Connection, names: Names, stream: Stream, rows: Sequence[Resent]) -> int:
     table = f"{quoted(names.schema)}.{quoted(stream.table)}"
-    with connection.cursor() as cursor:
+    with answering(connection, READ_S), connection.cursor() as cursor:
         cursor.execute("BEGIN")
         try:
             cursor.execute(_statement(table, stream, rows))
@@ -40,7 +53,8 @@ def resend(connection: Connection, names: Names, stream: Stream, rows: Sequence[
                 for symbol, raised in _raised(rows).items():
                     cursor.execute(_renew_newest(table, stream), (raised + NEXT_VERSION, symbol, symbol, raised))
         except BaseException:
-            cursor.execute("ROLLBACK")
+            with suppress(psycopg2.Error):  # of a lost connection there is nothing to roll back
+                cursor.execute("ROLLBACK")
             raise
         cursor.execute("COMMIT")
     return int(sent)
