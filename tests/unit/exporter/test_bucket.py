@@ -99,6 +99,17 @@ def test_files_are_the_same_as_in_a_folder_and_present_ones_are_kept(world: InBu
     assert (again.counts.files, again.counts.present) == (0, 1)
 
 
+def test_the_file_of_a_symbol_whose_rows_were_deleted_is_removed(world: InBucket, store: Any) -> None:
+    rows, others = trades("BTCUSDT", 0), trades("ETHUSDT", 0)
+    later = trades("BTCUSDT", 1)
+    window = Window(HOUR, HOUR + HOUR_MS)
+    world.tables.put(RECENT_TRADES, [*rows, *others, *later])
+    world.export([proof(0, *rows, *others)], window)
+    world.tables.rows[RECENT_TRADES.table] = [*others, *later]
+    world.export([proof(0, *others)], window)
+    assert names(store) == [f"research/majors/{PATH.format('ETHUSDT', '14')}"]
+
+
 def test_an_export_that_fails_uploads_nothing_of_its_hour(world: InBucket, store: Any) -> None:
     world.tables.put(RECENT_TRADES, trades("BTCUSDT", 0))
     world.request["unproven"] = True

@@ -68,6 +68,9 @@ class Bucket:
         except FileNotFoundError:
             return None
 
+    def remove(self, path: str) -> None:
+        self._fs.delete_file(self._path(path))
+
     def some(self, stream: Stream) -> str | None:
         folder = fs.FileSelector(self._path(stream_folder(stream)), allow_not_found=True, recursive=True)
         found: list[Any] = self._fs.get_file_info(folder)

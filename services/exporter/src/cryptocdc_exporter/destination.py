@@ -37,6 +37,10 @@ class Destination(Protocol):
         """Return the metadata of a file, None if there is none. Raises OSError."""
         ...
 
+    def remove(self, path: str) -> None:
+        """Remove a file. Raises OSError."""
+        ...
+
     def some(self, stream: Stream) -> str | None:
         """Return the path of a file of the stream, None if it has none."""
         ...
@@ -104,6 +108,11 @@ class Folder:
             return metadata_of(self._path / path)
         except FileNotFoundError:
             return None
+
+    def remove(self, path: str) -> None:
+        target = self._path / path
+        target.unlink()
+        _flush(target.parent)
 
     def some(self, stream: Stream) -> str | None:
         found: Iterator[Any] = (self._path / stream_folder(stream)).rglob(f"*{SUFFIX}")

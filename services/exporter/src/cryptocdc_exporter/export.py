@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -23,6 +25,8 @@ from cryptocdc_exporter.destination import Destination
 from cryptocdc_exporter.pages import count
 from cryptocdc_exporter.proven import UNPROVEN, HourProof, Proven, hours_of
 from cryptocdc_exporter.writing import Draft, Written
+
+log = logging.getLogger("cryptocdc.exporter")
 
 
 class Stopped(Exception):
@@ -93,6 +97,14 @@ class Request:
     """Whether decimals are strings in all files."""
 
 
+class _Files(Enum):
+    """What there is of an hour: all files with its proof, some with another one, or neither."""
+
+    PRESENT = "present"
+    OLDER = "older"
+    NONE = "none"
+
+
 class StreamExport:
     """The export of one stream into one destination."""
 
@@ -145,23 +157,28 @@ class StreamExport:
                 raise Stopped
             proof = proven.hour(hour)
             parts = self._parts(hour, stored)
-            if not parts or (proof is None and not self._request.unproven):
+            # All rows of an hour may have been deleted since it was exported.
+            if not parts and (proof is None or proof.rows != 0 or self._request.symbols):
                 continue
-            symbols = sorted({partition.prefix[0] for partition, _ in parts})
-            if proof is not None and self._is_present(hour, proof, symbols):
-                self.counts.present += 1
+            if proof is None and not self._request.unproven:
+                continue
+            symbols = sorted({partition.prefix[0] for partition, _ in parts} or stored.symbols)
+            there = _Files.NONE if proof is None else self._files(hour, proof, symbols)
+            if there is _Files.PRESENT or not parts:
                 self._say(0)  # looking at the files of months in a bucket takes a while
+            if there is _Files.PRESENT:
+                self.counts.present += 1
             else:
-                self._export(hour, proof, parts)
+                self._export(hour, proof, parts, stored.symbols if there is _Files.OLDER else ())
 
     def _parts(self, hour: Window, stored: Stored) -> list[tuple[Partition, Window]]:
         """Return the partitions that can have rows of the hour, those of a symbol together."""
         return [(partition, hour) for partition in stored.overlapping(hour, self._request.symbols)]
 
-    def _is_present(self, hour: Window, proof: HourProof, symbols: Sequence[str]) -> bool:
+    def _files(self, hour: Window, proof: HourProof, symbols: Sequence[str]) -> _Files:
         """Return whether all files of the hour are there and rest on this proof. A symbol without rows has none."""
         if self._done.get(hour.start) == proof.of_rows:
-            return True
+            return _Files.PRESENT
         rows = versions = 0
         complete = True
         for symbol in symbols:
@@ -171,16 +188,15 @@ class StreamExport:
                 continue
             of = json.loads(found["proof"])
             of.pop("slices", None)
-            if of != proof.of_rows:
-                return False
-            if self._request.text and found["decimals"] != "text":
-                return False
+            if of != proof.of_rows or (self._request.text and found["decimals"] != "text"):
+                return _Files.OLDER
             rows, versions = rows + int(found["rows"]), versions + int(found["versions"])
         # Without any file the rows are read: a proof of none may be older than they are.
         present = complete or (rows > 0 and (rows, versions) == (proof.rows, proof.versions))
-        if present:
-            self._done[hour.start] = proof.of_rows
-        return present
+        if not present:
+            return _Files.NONE
+        self._done[hour.start] = proof.of_rows
+        return _Files.PRESENT
 
     def _exported(self, path: str) -> dict[str, str] | None:
         """Return the metadata of an exported file, None if there is no file. Raises BadInput if it is another one."""
@@ -195,7 +211,14 @@ class StreamExport:
             )
         return found
 
-    def _export(self, hour: Window, proof: HourProof | None, parts: Sequence[tuple[Partition, Window]]) -> None:
+    def _export(
+        self,
+        hour: Window,
+        proof: HourProof | None,
+        parts: Sequence[tuple[Partition, Window]],
+        before: Collection[str] = (),
+    ) -> None:
+        """Read the hour and publish its files. `before`: the symbols that may have older ones."""
         text = self._text
         while True:
             try:
@@ -213,6 +236,8 @@ class StreamExport:
                     else:
                         self.counts.changed.append(iso(hour.start))
                     return
+                # Before others are replaced: if it ends in between, these show that it is not done.
+                self._remove(hour, sorted(set(before) - written.keys()))
             self._destination.publish(
                 [(file, file_path(self.stream, symbol, hour.start)) for symbol, file in written.items()]
             )
@@ -227,6 +252,14 @@ class StreamExport:
             self.counts.unproven += bool(written)
         else:
             self._done[hour.start] = proof.of_rows
+
+    def _remove(self, hour: Window, symbols: Sequence[str]) -> None:
+        """Remove the files of symbols that have no row in the hour any more."""
+        for symbol in symbols:
+            path = file_path(self.stream, symbol, hour.start)
+            if self._exported(path) is not None:
+                log.info("%s is removed: its rows were deleted", path)
+                self._destination.remove(path)
 
     def _read(
         self, hour: Window, proof: HourProof | None, parts: Sequence[tuple[Partition, Window]], text: frozenset[str]
