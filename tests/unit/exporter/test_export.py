@@ -252,6 +252,36 @@ def test_a_file_is_not_removed_for_a_proof_without_sums(world: World) -> None:
     assert len(world.files()) == 2
 
 
+def test_files_with_sums_in_their_proof_stay_once_the_day_is_dropped_from_postgresql(world: World) -> None:
+    hour, day = Window(HOUR, HOUR + HOUR_MS), HOUR - HOUR % DAY_MS
+    rows = [row | {"symbol": "BTCUSDT", "interval": "1m"} for row in rows_of(KLINES, 40, nulls=True, start=HOUR)]
+    # Its partition of the day has no row in the hour, so that it has no file.
+    other = [row | {"symbol": "ETHUSDT"} for row in rows_of(KLINES, 1, nulls=True, start=HOUR + HOUR_MS)]
+    world.tables.put(KLINES, [*rows, *other])
+    world.export([proof(0, *rows)], hour, KLINES)
+    read = world.tables.read_parts
+
+    again = world.export([], hour, KLINES, Proven((), {day}))
+
+    assert (again.counts.files, again.counts.present) == (0, 1)
+    assert world.tables.read_parts == read
+    (name,) = world.files()
+    assert json.loads(metadata_of(world.out / name)["proof"])["rows"] == 40
+
+
+def test_an_hour_of_a_dropped_day_is_exported_again_if_a_file_is_missing_or_the_archive_has_more(world: World) -> None:
+    hour, day = Window(HOUR, HOUR + HOUR_MS), HOUR - HOUR % DAY_MS
+    rows, others = trades("BTCUSDT", 0), trades("ETHUSDT", 0)
+    world.tables.put(RECENT_TRADES, [*rows, *others])
+    for damage, proven in (
+        (lambda: (world.out / world.files()[0]).unlink(), Proven((), {day})),
+        (lambda: None, Proven((), {day}, archived={day: 5})),
+    ):
+        world.export([proof(0, *rows, *others)], hour)
+        damage()
+        assert world.export([], hour, proven=proven).counts.files == 2
+
+
 def test_an_unproven_file_is_replaced_once_its_hour_is_proven(world: World) -> None:
     rows = trades("BTCUSDT", 0)
     world.tables.put(RECENT_TRADES, rows)

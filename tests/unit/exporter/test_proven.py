@@ -3,7 +3,7 @@
 from cryptocdc_adapters.postgres.proofs import Proof
 from cryptocdc_core.storage.ddl import DAY_MS
 from cryptocdc_core.storage.windows import Window
-from cryptocdc_exporter.proven import HOUR_MS, Proven, hours_of
+from cryptocdc_exporter.proven import HOUR_MS, UNPROVEN, Proven, hours_of
 
 DAY = 20_000 * DAY_MS
 HOUR = Window(DAY + HOUR_MS, DAY + 2 * HOUR_MS)
@@ -30,6 +30,19 @@ def test_a_day_that_was_dropped_is_proven_without_the_number_of_its_rows() -> No
     assert found is not None
     assert (found.rows, found.versions) == (None, None)
     assert Proven([], {DAY}).through() == DAY + DAY_MS
+
+
+def test_the_proof_of_a_dropped_day_follows_that_of_its_rows_unless_more_was_loaded_from_an_archive() -> None:
+    exact, dropped = Proven([proof(0, 60)], ()).hour(HOUR), Proven([], {DAY}).hour(HOUR)
+    loaded = Proven([], {DAY}, archived={DAY: 5}).hour(HOUR)
+    assert exact is not None
+    assert dropped is not None
+    assert loaded is not None
+    assert dropped.follows(exact.of_rows)
+    assert not loaded.follows(exact.of_rows)
+    assert not exact.follows(dropped.of_rows)
+    assert not dropped.follows(loaded.of_rows)
+    assert not dropped.follows(UNPROVEN)
 
 
 def test_windows_of_a_computed_table_are_proven_once_the_longest_that_opens_in_the_hour_has_closed() -> None:

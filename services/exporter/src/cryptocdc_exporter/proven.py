@@ -31,6 +31,12 @@ class HourProof:
         archive = {} if self.read_ms is None else {"archive": iso(self.read_ms)}
         return {"state": "proven", "rows": self.rows, "versions": self.versions, **archive}
 
+    def follows(self, of_rows: dict[str, Any]) -> bool:
+        """Return whether this proof has lost the sums of another one, given as `of_rows`, and is otherwise the same:
+        the day was dropped from PostgreSQL since, and nothing of it was loaded from an archive."""
+        exact = of_rows.get("rows") is not None
+        return exact and self.rows is None and self.of_rows == of_rows | {"rows": None, "versions": None}
+
     def document(self) -> dict[str, Any]:
         """Return the proof as files name it."""
         slices = [
