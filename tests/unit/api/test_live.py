@@ -179,6 +179,21 @@ def test_a_browser_passes_its_token_as_a_subprotocol() -> None:
     assert asyncio.run(first(headers={"Authorization": "Bearer s3cret"}))["type"] == "websocket.accept"
 
 
+@pytest.mark.parametrize(("offered", "status"), [("bearer.other", "403"), ("bearer.s3cret", "101")])
+def test_a_refused_socket_is_not_counted_as_a_failure_of_the_server(offered: str, status: str) -> None:
+    api = Api(settings={"token": "s3cret"})
+
+    async def first() -> None:
+        async with api.socket("/live", subprotocols=[offered]) as socket:
+            await socket.message()
+
+    asyncio.run(first())
+    text = api.get("/metrics", {"Authorization": "Bearer s3cret"}).body.decode()
+    counted = [line for line in text.splitlines() if line.startswith("cryptocdc_api_requests_total{")]
+    assert len(counted) == 1
+    assert f'status="{status}"' in counted[0]
+
+
 class Away:
     """Kafka's consumer while all brokers are down: it returns nothing, not even an error."""
 

@@ -54,6 +54,8 @@ class Gate:
             if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
                 status = message.get("status", 101)
                 message["headers"] = [*message.get("headers", ()), *self._headers]
+            elif message["type"] == "websocket.close" and status == 500:
+                status = 403  # the server's answer to a WebSocket that is closed before it is accepted
             await send(message)
 
         try:
