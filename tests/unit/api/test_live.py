@@ -179,6 +179,14 @@ def test_a_browser_passes_its_token_as_a_subprotocol() -> None:
     assert asyncio.run(first(headers={"Authorization": "Bearer s3cret"}))["type"] == "websocket.accept"
 
 
+def test_a_token_with_characters_that_a_subprotocol_lacks_is_passed_percent_encoded() -> None:
+    async def first() -> dict[str, Any]:
+        async with Api(settings={"token": "a/b+c="}).socket("/live", subprotocols=["bearer.a%2Fb%2Bc%3D"]) as socket:
+            return await socket.message()
+
+    assert asyncio.run(first())["type"] == "websocket.accept"
+
+
 @pytest.mark.parametrize(("offered", "status"), [("bearer.other", "403"), ("bearer.s3cret", "101")])
 def test_a_refused_socket_is_not_counted_as_a_failure_of_the_server(offered: str, status: str) -> None:
     api = Api(settings={"token": "s3cret"})

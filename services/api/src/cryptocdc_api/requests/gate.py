@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from starlette.datastructures import Headers
@@ -30,7 +31,8 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 SUBPROTOCOL = "bearer."
-"""A browser can't set headers on a WebSocket, so it may pass the token as a subprotocol: "bearer." and the token."""
+"""A browser can't set headers on a WebSocket, so it may pass the token as a subprotocol: "bearer." and the token,
+percent-encoded, since a subprotocol can't contain all characters of Base64."""
 
 
 class Gate:
@@ -96,7 +98,7 @@ def _bearer(scope: Scope) -> bytes | None:
         return given.strip().encode()
     for offered in scope.get("subprotocols", ()):
         if offered.startswith(SUBPROTOCOL):
-            return str(offered.removeprefix(SUBPROTOCOL)).encode()
+            return unquote_to_bytes(offered.removeprefix(SUBPROTOCOL))
     return None
 
 

@@ -23,7 +23,7 @@ export function live(symbol, { opened, rows, state }) {
   function connect() {
     const url = new URL(`live?symbols=${encodeURIComponent(symbol)}`, location.href);
     url.protocol = url.protocol.replace("http", "ws");
-    socket = new WebSocket(url, token() ? [`bearer.${token()}`] : []);
+    socket = new WebSocket(url, token() ? [`bearer.${encodeURIComponent(token())}`] : []);
     socket.onmessage = ({ data }) => {
       heard();
       const found = JSON.parse(data);
