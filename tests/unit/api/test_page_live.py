@@ -49,3 +49,7 @@ def run(expression: str, token: str = "") -> Any:
 def test_any_token_can_be_passed_to_a_socket() -> None:
     (socket,) = run("sockets", "a/b+c=")
     assert socket["protocols"] == ["bearer.a%2Fb%2Bc%3D"]
+
+
+def test_a_connection_that_is_left_holds_nothing() -> None:
+    assert run("(leave(), listeners.size)") == 0

@@ -35,6 +35,7 @@ export function live(symbol, { opened, rows, state }) {
 
   state("connecting");
   connect();
-  addEventListener("online", () => { if (!over && socket.readyState === WebSocket.CLOSED) { clearTimeout(timer); connect(); } });
-  return () => { over = true; clearTimeout(timer); clearTimeout(silence); socket.onclose = null; socket.close(); };
+  const online = () => { if (socket.readyState === WebSocket.CLOSED) { clearTimeout(timer); connect(); } };
+  addEventListener("online", online);
+  return () => { over = true; removeEventListener("online", online); clearTimeout(timer); clearTimeout(silence); socket.onclose = null; socket.close(); };
 }
