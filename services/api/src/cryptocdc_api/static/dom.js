@@ -5,13 +5,14 @@ export function text(id, value) {
   if (element.textContent !== value) element.textContent = value;
 }
 
-// Rows of plain cells; existing elements are reused.
+// Rows of plain cells; existing elements are reused. A cell whose value is null is the caller's.
 export function cells(body, rows) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((values, at) => {
     const row = body.rows[at] ?? body.insertRow();
     values.forEach((value, column) => {
       const cell = row.cells[column] ?? row.insertCell();
+      if (value === null) return;
       const found = typeof value === "object" ? value : { text: value };
       if (cell.textContent !== found.text) cell.textContent = found.text;
       const side = found.side ?? "";

@@ -10,9 +10,10 @@ export function markets(pick) {
   const traded = document.getElementById("traded"), gains = document.getElementById("gains");
 
   function show(body, rows, extra) {
+    if (body.querySelector(".empty")) body.replaceChildren(); // its cell spans all columns
     cells(body, rows.map((row) => {
       const moved = change(row.price_change_percent);
-      return ["", decimal(row.last_price, 2), { text: moved.text, side: moved.side }, ...extra(row)];
+      return [null, decimal(row.last_price, 2), { text: moved.text, side: moved.side }, ...extra(row)];
     }));
     rows.forEach((row, at) => {
       const cell = body.rows[at].cells[0];
