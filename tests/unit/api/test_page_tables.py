@@ -65,3 +65,17 @@ def test_a_ranking_that_was_empty_has_ordinary_cells() -> None:
     show([message, body.rows[0].cells.map((cell) => cell.colSpan ?? 1)]);
     """
     assert run("markets", MARKETS + script) == ["No statistics in the last 24 hours.", [1, 1, 1, 1]]
+
+
+def test_trades_are_listed_by_time_also_after_their_ids_have_restarted() -> None:
+    """Regression: the list had the highest ids, so that trades with new, low ids never appeared."""
+    script = """
+    const table = new Element("table"), note = new Element("p"), body = new Element("tbody");
+    table.append(body);
+    const trade = (trade_id, second) => ({ trade_id, trade_time_ms: 1000 * second, price: "1", quantity: "1" });
+    const list = panels.tape(body, note, () => {});
+    list.add(Array.from({ length: 60 }, (_, at) => trade(9000 + at, at)));
+    list.add([trade(1, 60), trade(2, 60)]);
+    show([body.rows.length, body.rows.slice(0, 3).map((one) => one.dataset.id)]);
+    """
+    assert run("trades", script) == [60, [2, 1, 9059]]

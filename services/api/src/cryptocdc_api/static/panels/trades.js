@@ -41,7 +41,7 @@ export function tape(body, note, open) {
   function draw(come, fresh) {
     const before = digits;
     come.forEach((trade) => { seen.set(String(trade.trade_id), trade); digits = Math.max(digits, places(trade.price)); });
-    const newest = [...seen.values()].sort((a, b) => b.trade_id - a.trade_id).slice(0, SHOWN);
+    const newest = [...seen.values()].sort((a, b) => b.trade_time_ms - a.trade_time_ms || b.trade_id - a.trade_id).slice(0, SHOWN);
     seen = new Map(newest.map((trade) => [String(trade.trade_id), trade]));
     // Rows that stay are not moved: a focused one would lose the focus.
     let next = body.firstElementChild;
