@@ -134,6 +134,8 @@ function show() {
   pending = [];
   Object.values(panels).forEach((panel) => panel.clear?.());
   clearBook();
+  charted = null;
+  byId("forecast").hidden = true;
   byId("symbol").value = symbol;
   const here = new URLSearchParams({ symbol, ...(series && { [series.table === "bars" ? "bars" : "interval"]: series.interval }) });
   window.history.replaceState(null, "", `?${here}`);

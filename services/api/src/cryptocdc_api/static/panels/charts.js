@@ -132,6 +132,7 @@ export function candleChart(element, note, button, open) {
       if (!keepView) made.timeScale().setVisibleLogicalRange({ from: ordered.length - element.clientWidth / 10, to: ordered.length + 2 });
       tell();
     },
+    clear() { found = new Map(); predicted = new Map(); this.set([], true); },
     // Rows of the table anomalies. A corrected window may take one back.
     anomalies(rows, replace = false) {
       if (replace) found = new Map();
@@ -197,6 +198,7 @@ export function priceChart(element, open) {
       [oldest, newest] = [[...rowOf.keys()].at(0) ?? 0, [...rowOf.keys()].at(-1) ?? 0];
       show();
     },
+    clear() { this.set([]); },
     update(row) {
       if (second(row) < newest) return;
       newest = second(row);
