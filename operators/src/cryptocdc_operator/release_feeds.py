@@ -54,8 +54,8 @@ class Cluster(Protocol):
 
 def release(
     cluster: Cluster, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
-) -> None:
-    """Let the operator finish deletions, stop it, and remove its finalizer from every feed.
+) -> bool:
+    """Let the operator finish deletions, stop it, and remove its finalizer from every feed. Return whether none has it.
 
     It is stopped first, since it would add the finalizer again. Both waits are bounded.
     """
@@ -77,11 +77,15 @@ def release(
     for attempt in range(5):
         held = [feed for feed in cluster.feeds() if FINALIZER in feed.finalizers]
         if not held:
-            return
+            return True
         for feed in held:
             if cluster.set_finalizers(feed, [name for name in feed.finalizers if name != FINALIZER]):
                 log.info("%s: finalizer removed", feed.name)
         sleep(attempt)
+    kept = [feed.name for feed in cluster.feeds() if FINALIZER in feed.finalizers]
+    if kept:
+        log.error("%s: the finalizer could not be removed", ", ".join(kept))
+    return not kept
 
 
 class Kubernetes:
@@ -144,9 +148,11 @@ def main() -> None:
     given = parser.parse_args()
     configure("json", "INFO")
     try:
-        release(Kubernetes(given.namespace, given.operator))
+        released = release(Kubernetes(given.namespace, given.operator))
     except ApiException as error:
         log.error("Kubernetes: %s %s", error.status, error.reason)
+        sys.exit(Exit.PLATFORM)
+    if not released:
         sys.exit(Exit.PLATFORM)
 
 

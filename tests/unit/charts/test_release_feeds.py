@@ -22,6 +22,7 @@ class FakeCluster:
         self.deletes_in, self.stops_in, self.conflicts = deletes_in, stops_in, conflicts
         self.told_to_stop: float | None = None
         self.said: list[str] = []
+        self.released: bool | None = None
 
     def sleep(self, seconds):
         self.now += seconds
@@ -51,7 +52,7 @@ class FakeCluster:
         return True
 
     def run(self):
-        release(self, now=lambda: self.now, sleep=self.sleep)
+        self.released = release(self, now=lambda: self.now, sleep=self.sleep)
         return {feed.name: feed.finalizers for feed in self.held.values()}
 
 
@@ -68,6 +69,7 @@ def test_the_released_finalizer_is_the_one_that_the_operator_sets():
 def test_finalizers_are_removed_and_every_feed_stays():
     cluster = FakeCluster([feed("majors", FINALIZER), feed("minors", FINALIZER)], stops_in=5)
     assert cluster.run() == {"majors": (), "minors": ()}
+    assert cluster.released
 
 
 def test_the_operator_is_stopped_before_its_finalizers_are_removed():
@@ -104,6 +106,13 @@ def test_it_finishes_within_its_deadline_whatever_is_stuck(stuck):
 def test_a_conflicting_update_is_retried_with_the_current_feed():
     cluster = FakeCluster([feed("majors", FINALIZER)], conflicts=2)
     assert cluster.run() == {"majors": ()}
+
+
+def test_a_finalizer_that_could_not_be_removed_fails_the_hook(caplog):
+    cluster = FakeCluster([feed("majors", FINALIZER), feed("minors", FINALIZER)], stops_in=1e9)
+    assert cluster.run() == {"majors": (FINALIZER,), "minors": (FINALIZER,)}
+    assert "majors, minors: the finalizer could not be removed" in caplog.text
+    assert not cluster.released
 
 
 def test_a_feed_without_our_finalizer_is_not_an_error():
