@@ -9,27 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from cryptocdc_api.routes.site import STATIC
+from tests.unit.api.page import copy_page
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="Node is not installed")
 
-LIBRARY = """
-const chain = () => new Proxy(() => {}, { get: () => chain(), apply: () => chain() });
-export const drawn = [];
-class Series {
-  constructor() { this.data = []; drawn.push(this); }
-  setData(data) { this.data = data; }
-  update(row) { this.data = [...this.data.filter((one) => one.time < row.time), row]; }
-  applyOptions() {}
-  priceScale() { return chain(); }
-}
-const made = { addSeries: () => new Series() };
-export const createChart = () => new Proxy(made, { get: (found, name) => found[name] ?? chain() });
-export const createSeriesMarkers = () => ({ setMarkers() {} });
-export const AreaSeries = 1, CandlestickSeries = 2, HistogramSeries = 3, LineSeries = 4;
-"""
 BROWSER = """
 globalThis.document = { documentElement: null, querySelector: () => null };
 globalThis.getComputedStyle = () => ({ getPropertyValue: () => "#000000" });
@@ -43,10 +27,7 @@ const { candleChart, priceChart } = await import(`./panels/charts.js`);
 def run(folder: Path, script: str) -> Any:
     """Return what the script gives to `show`."""
     assert NODE is not None
-    shutil.copytree(STATIC, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("vendor"))
-    (folder / "vendor").mkdir()
-    (folder / "vendor" / "lightweight-charts.mjs").write_text(LIBRARY, encoding="utf-8")
-    (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    copy_page(folder)
     begin = f"{BROWSER} const show = (value) => console.log(JSON.stringify(value));"
     (folder / "test.mjs").write_text(begin + script, encoding="utf-8")
     ran = subprocess.run([NODE, folder / "test.mjs"], capture_output=True, text=True, check=True, timeout=60)

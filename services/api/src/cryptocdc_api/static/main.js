@@ -16,7 +16,7 @@ import { ticker } from "./panels/ticker.js";
 import { trace } from "./panels/trace.js";
 import { tape } from "./panels/trades.js";
 
-const CANDLES = 1440, PAGE = 1000, LINE_MS = 15 * 60_000, DRAW_MS = 200;
+const CANDLES = 1440, PAGE = 1000, LINE_MS = 15 * 60_000, DRAW_MS = 200, AGAIN_MS = 5000;
 const BANNERS = { simulated: "SIMULATED DATA", capture: "REPLAYED CAPTURE" };
 
 const byId = (id) => document.getElementById(id);
@@ -26,7 +26,7 @@ const panels = {
   perpetual: perpetual(document.querySelector("section.perpetual")),
   trades: tape(byId("trades"), byId("tape-note"), (row) => trace("recent_trades", row)), heat: heatmap(byId("heat"), byId("heat-note")),
 };
-let feed, symbol, series, charted, leave = [], pending = [], drawing = 0, predictedMs = 0;
+let feed, symbol, series, charted, leave = [], pending = [], drawing = 0, again = 0, predictedMs = 0;
 
 // What the candle chart shows: candles of the exchange, or bars computed from trades.
 const allSeries = () => [...feed.intervals.map((interval) => ({ table: "klines", interval })), ...feed.bars.map((interval) => ({ table: "bars", interval }))];
@@ -60,8 +60,9 @@ async function aDay(path, query) {
   return [...newest, ...await get(path, { ...query, limit: CANDLES - PAGE, to: newest.at(-1).open_time_ms })];
 }
 
-// Reads what was missed while disconnected, or everything for a newly selected symbol.
+// Reads what was missed while disconnected, or everything for a newly selected symbol; if a part fails, all once more.
 async function history() {
+  clearTimeout(again);
   const of = symbol, at = series, from = Date.now() - LINE_MS;
   const parts = [];
   const part = (table, path, query, show, read = get) => {
@@ -88,7 +89,8 @@ async function history() {
   part("open_interest", "open_interest", {}, (rows) => rows.forEach(panels.perpetual.interest));
   part("liquidations", "liquidations", { limit: 30 }, panels.perpetual.liquidations);
   part("order_book", "order_book", { limit: 1 }, (rows) => { if (rows.length) showBook(rows[0]); });
-  await Promise.allSettled(parts);
+  const ends = await Promise.allSettled(parts);
+  if (of === symbol && same(at, series) && ends.some(({ status }) => status === "rejected")) again = setTimeout(history, AGAIN_MS);
 }
 
 // Rows arrive in bursts; the page is drawn a few times per second at most.
@@ -131,6 +133,7 @@ async function volatility() {
 
 function show() {
   leave.forEach((end) => end());
+  clearTimeout(again);
   pending = [];
   Object.values(panels).forEach((panel) => panel.clear?.());
   clearBook();
