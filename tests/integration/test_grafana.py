@@ -325,7 +325,7 @@ def instances_of(url: str, name: str) -> list[str]:
 
 def label_values(url: str, query: str) -> list[str]:
     """As Grafana asks for `label_values(metric, label)`."""
-    asked = re.fullmatch(r"label_values\((\w+), (\w+)\)", query)
+    asked = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
     assert asked, query
     answer = requests.get(f"{url}/api/v1/label/{asked[2]}/values", params={"match[]": asked[1]}, timeout=10).json()
     found: list[str] = answer["data"]

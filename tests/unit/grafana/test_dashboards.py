@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,26 @@ def test_a_servers_dashboard_shows_the_selected_instances(name: str) -> None:
     assert variables["instance"]["includeAll"]
     asked = "".join(target["expr"] for panel in made["panels"] for target in panel.get("targets", ()))
     assert 'instance=~"$instance"' in asked
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_a_feed_can_be_chosen_whichever_engine_writes_its_rows(name: str) -> None:
+    """Regression: the variable listed feeds with consumers, and Kafka Connect serves none of their metrics."""
+    made = json.loads(texts()[f"{name}.json"])
+    (feed,) = (variable for variable in made["templating"]["list"] if variable["name"] == "feed")
+    found = re.fullmatch(r'label_values\({__name__=~"(.+)"}, feed\)', feed["query"]["query"])
+    assert found is not None
+    for program in ("producer", "consumer", "verifier"):
+        assert re.fullmatch(found[1], f"cryptocdc_{program}_rows_total"), program
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("pipeline", "Lag"), ("kafka", "Lag of the feed"), ("kafka", "Consumer lag")]
+)
+def test_the_lag_is_the_verifiers_where_kafka_connect_writes(name: str, title: str) -> None:
+    panels = json.loads(texts()[f"{name}.json"])["panels"]
+    (asked,) = next(panel for panel in panels if panel["title"] == title)["targets"]
+    assert re.search(r"cryptocdc_consumer_lag_records.+ or .+cryptocdc_verifier_lag_records", asked["expr"])
 
 
 def test_no_panel_has_more_queries_than_there_are_reference_ids() -> None:

@@ -27,7 +27,8 @@ FEEDS_SQL = (
     "SELECT nspname FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid"
     f" WHERE relname = '{NEWEST_PRICES.source}' ORDER BY 1"
 )
-FEEDS_PROMQL = "label_values(cryptocdc_consumer_rows_total, feed)"
+FEEDS_PROMQL = 'label_values({__name__=~"cryptocdc_(producer|consumer|verifier)_rows_total"}, feed)'
+"""A feed has no producers while it is suspended, and no consumers where Kafka Connect writes."""
 OWN_KEYSPACES = "/^(?!system|reaper_db|data_endpoint_auth)(.*)$/"
 INTERVALS_CQL = (
     f"SELECT interval FROM \"$feed\".{KLINES.table} WHERE symbol = '$symbol'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cryptocdc_grafana.operations.jvm import jvm
+from cryptocdc_grafana.operations.programs import lag
 from cryptocdc_grafana.operations.sections import (
     INSTANCE,
     RATE,
@@ -20,7 +21,6 @@ R, B = "kafka_server_replicamanager_", "kafka_server_brokertopicmetrics_"
 C = "kafka_controller_kafkacontroller_"
 BROKERS = f"{{{INSTANCE}}}"
 FEED_TOPICS = f'{{{INSTANCE}, topic=~"$feed[.].*"}}'
-LAG = 'cryptocdc_consumer_lag_records{feed="$feed"}'
 
 
 def _flow(what: str, by: str = "topic") -> str:
@@ -47,7 +47,7 @@ def sections() -> tuple[Section, ...]:
             now("Bytes in", "Bytes per second, all topics.", "Bps",
                 f"sum(rate({B}bytesinpersec_total{BROKERS}{RATE}))", decimals=0),
             now("Lag of the feed", "Records that the consumers have not written to Cassandra yet.", "short",
-                f"sum({LAG})"),
+                lag()),
         )),
         Section("The feed's topics", (
             over_time("Records in", "Per second, by topic.", "short", {"{{topic}}": _flow("messagesin")}, stacked=True),
@@ -55,7 +55,7 @@ def sections() -> tuple[Section, ...]:
             over_time("Bytes out", "Per second, by topic, to all readers.", "Bps",
                       {"{{topic}}": _flow("bytesout")}, stacked=True),
             over_time("Consumer lag", "Records not written to Cassandra yet, by topic.", "short",
-                      {"{{topic}}": short_topics(f"sum by (topic) ({LAG})")}, stacked=True),
+                      {"{{topic}}": short_topics(lag("by (topic) "))}, stacked=True),
             over_time("Log size", "On the brokers' disks, replicas included, by topic.", "bytes",
                       {"{{topic}}": short_topics(f"sum by (topic) (kafka_log_size_bytes{FEED_TOPICS})")}, stacked=True),
             greatest("Largest partitions", "The ten largest of the feed, by log size.", "bytes",

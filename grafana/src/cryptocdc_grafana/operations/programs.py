@@ -40,15 +40,15 @@ def _sum(metric: str, by: str) -> str:
     return f"sum by ({by}) ({metric}{{{FEED}}})"
 
 
-def _lag(by: str = "") -> str:
-    """Return the lag: the consumers', and the verifier's where another engine writes."""
+def lag(by: str = "") -> str:
+    """Return the feed's lag: the consumers', and the verifier's where another engine writes."""
     return " or ".join(f"sum {by}({program}lag_records{{{FEED}}})" for program in (C, V))
 
 
 def feeds_now() -> tuple[OperationsPanel, ...]:
     """Return the figures that show whether a feed is healthy."""
     return (
-        now("Lag", "Records in Kafka that are not in Cassandra yet.", "short", _lag(), alarm=10_000),
+        now("Lag", "Records in Kafka that are not in Cassandra yet.", "short", lag(), alarm=10_000),
         now("Rows/s", "Acknowledged by Cassandra.", "short", f"sum(rate({C}rows_total{{{FEED}}}{RATE}))",
             decimals=0),
         now("Proof behind", "How far the proof of equality trails what can be proven by now, for the table that is"
@@ -77,7 +77,7 @@ def pipeline() -> tuple[Section, ...]:
             over_time("Last frame", "Time since the exchange last sent data, by table.", "s",
                       {"{{table}}": f"time() - max by (table) ({P}last_frame_timestamp_seconds{{{FEED}}} > 0)"}),
             over_time("Lag by table", "Records not written to Cassandra yet.", "short",
-                      {"{{topic}}": short_topics(_lag("by (topic) "))}, stacked=True),
+                      {"{{topic}}": short_topics(lag("by (topic) "))}, stacked=True),
             greatest("Partitions furthest behind", "The five partitions with the highest lag now.", "short",
                      "{{topic}} {{partition}}", short_topics(_sum(f"{C}lag_records", "topic, partition")), 5),
             OperationsPanel("Latency: exchange to Cassandra", "From the exchange's time of an event to Cassandra's"
