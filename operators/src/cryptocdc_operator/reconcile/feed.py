@@ -82,6 +82,8 @@ class _Pass:
         self.suspended = bool(self.document["spec"].get("suspend"))
         self.now = self.operator.now()
         self.nothing_trades = False
+        self.unreachable: dict[str, str] = {}
+        """Error messages of the servers that have not answered in this pass."""
 
     def run(self) -> Outcome:
         try:
@@ -113,7 +115,8 @@ class _Pass:
 
     def _no_longer_answers(self, error: ServerError) -> None:
         """Record a server that answered when it was observed and no longer does."""
-        self.assessments[conditions.PLATFORM] = self._platform({error.server: str(error)})
+        self.unreachable[error.server] = str(error)
+        self.assessments[conditions.PLATFORM] = self._platform(self.unreachable)
 
     def _platform(self, unreachable: Mapping[str, str]) -> Assessment:
         """Assess the servers; for one that does not answer, Kubernetes knows whether it is only restarting."""
@@ -139,7 +142,8 @@ class _Pass:
         programs = programs_of(planned, self.settings, self.operator.addresses)
         observed = servers.observe(planned)
         planned = for_connect(planned, observed, self.cluster)
-        self.assessments[conditions.PLATFORM] = self._platform(observed.unreachable)
+        self.unreachable.update(observed.unreachable)
+        self.assessments[conditions.PLATFORM] = self._platform(self.unreachable)
         text = feed_map.feed_text(planned)
         sink = SinkPass(self.operator, self.owner, planned, servers, observed, self.post_event, self.everything)
         kept = sink.writers if sink.refusal() is not None else set()

@@ -56,6 +56,17 @@ def test_an_unreachable_server_is_named_even_if_its_pods_can_not_be_listed(world
     assert world.said("PlatformReady") == ("False", "ConnectUnreachable")
 
 
+def test_a_server_that_stops_answering_during_a_pass_is_named_with_those_that_never_answered(world, monkeypatch):
+    def refuse(*_):
+        raise ServerError("PostgreSQL", "connection refused")
+
+    world.unreachable = {"Kafka": "no brokers"}
+    monkeypatch.setattr("tests.unit.operator.doubles.Platform.history", refuse)
+    world.reconcile()
+    assert world.said("PlatformReady") == ("False", "KafkaUnreachable")
+    assert world.condition("PlatformReady")["message"] == "Kafka: no brokers; PostgreSQL: connection refused"
+
+
 def test_a_consumer_that_can_not_write_is_named_with_its_reason(world):
     world.obstacles["majors-consumer-0"] = STALLED
     world.reconcile()
