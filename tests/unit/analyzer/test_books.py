@@ -38,3 +38,10 @@ def test_figures_of_both_sides_are_null_when_a_side_is_empty(sides):
 def test_microprice_and_imbalance_are_null_when_all_quantities_are_zero():
     row = row_of(["100"], ["0"], ["101"], ["0"])
     assert (row["mid"], row["microprice"], row["imbalance_1"]) == ("100.5", None, None)
+
+
+@pytest.mark.parametrize("sides", [(["100"], [], ["101"], ["3"]), (["100"], ["1"], ["101"], [])])
+def test_a_book_whose_best_price_has_no_quantity_is_refused_as_one_that_can_not_be_computed(sides):
+    """A row written by hand may have that: PostgreSQL does not compare the lengths of arrays."""
+    with pytest.raises(ArithmeticError, match="BTCUSDT 1790000000000: the best price has no quantity"):
+        row_of(*sides)

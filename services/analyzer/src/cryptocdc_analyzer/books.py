@@ -29,7 +29,8 @@ class StoredBook(NamedTuple):
 def metrics(book: Any) -> dict[str, Any]:
     """Return the row of book_metrics for a row of order_book: times in milliseconds, decimals as text.
 
-    Raises ArithmeticError for what is not a number, or has so many digits that a sum would not be exact.
+    Raises ArithmeticError for what is not a number, or has so many digits that a sum would not be exact, and for a best
+    price without quantity.
     """
     bids, bid_quantities = _numbers(book.bid_prices), _numbers(book.bid_quantities)
     asks, ask_quantities = _numbers(book.ask_prices), _numbers(book.ask_quantities)
@@ -39,6 +40,8 @@ def metrics(book: Any) -> dict[str, Any]:
         "spread": None, "mid": None, "microprice": None,
     }  # fmt: skip
     if bids and asks:
+        if not (bid_quantities and ask_quantities):
+            raise ArithmeticError(f"{book.symbol} {book.bucket_time}: the best price has no quantity")
         bid, ask, wanted, offered = bids[0], asks[0], bid_quantities[0], ask_quantities[0]
         row["spread"] = text(EXACT.subtract(ask, bid))
         row["mid"] = text(EXACT.multiply(EXACT.add(bid, ask), HALF))
