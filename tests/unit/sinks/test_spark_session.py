@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
 from cryptocdc_core.program.exits import BadInput
 from cryptocdc_core.program.settings import CassandraSettings, KafkaSettings, SettingsError
 from cryptocdc_spark import session as sessions
-from cryptocdc_spark.session import cassandra_settings, kafka_options, session
+from cryptocdc_spark.session import cassandra_settings, kafka_options, query, session
 from cryptocdc_spark.settings import SparkSettings
 from cryptocdc_spark.trust_store import trust_store
 
@@ -86,3 +87,11 @@ def test_executors_elsewhere_get_the_jars_from_the_driver(tmp_path: Path) -> Non
     own = settings(checkpoint="/c", spark_master="spark://host:7077", spark_jars=str(tmp_path))
     assert sessions._remote(own) == {"spark.jars": str(tmp_path / "connector.jar")}
     assert sessions._remote(settings(checkpoint="/c", spark_master="spark://host:7077")) == {}
+
+
+def test_the_checkpoint_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spark = MagicMock()
+    query(spark, KafkaSettings(), "group", {}, None, "{}", Path("checkpoint/query"), lambda *_: None)
+    ((_, location),) = (call.args for call in spark.mock_calls if call.args[:1] == ("checkpointLocation",))
+    assert location == (tmp_path / "checkpoint" / "query").as_uri()

@@ -157,4 +157,4 @@ def query(
     records = spark.readStream.format("kafka").options(**options).load()
     rows = records.selectExpr(*parsed(topics)).selectExpr(*routed(topics, retention_s))
     writer = rows.writeStream.foreachBatch(write).trigger(processingTime=TRIGGER)
-    return writer.option("checkpointLocation", checkpoint.as_uri()).start()
+    return writer.option("checkpointLocation", checkpoint.absolute().as_uri()).start()
