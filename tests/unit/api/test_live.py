@@ -242,3 +242,45 @@ def test_an_unreachable_kafka_is_an_obstacle_while_live_rows_are_wanted(
         assert "no live rows: Kafka" in (changes.obstacle() or "")
     else:
         assert changes.obstacle() is None
+
+
+class OfOneTopic(Away):
+    """Kafka's consumer while one of the feed's topics does not exist yet."""
+
+    def __init__(self, stop: threading.Event, missing: str) -> None:
+        super().__init__(stop)
+        self.missing = missing
+        self.read: list[str] = []
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        error = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART) if topic == self.missing else None
+        return Mock(topics={topic: Mock(error=error, partitions={} if error else {0: None})})
+
+    def incremental_assign(self, partitions: Any) -> None:
+        self.read += [partition.topic for partition in partitions]
+
+
+@pytest.mark.parametrize(("missing", "obstacle"), [("f.f.klines", "no live rows of klines: Kafka: "), ("", None)])
+def test_a_missing_topic_does_not_hold_up_the_rows_of_others(
+    monkeypatch: pytest.MonkeyPatch, missing: str, obstacle: str | None
+) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
+    stop, turns = threading.Event(), iter(range(9))
+    topics = {"f.f.klines": KLINES, "f.f.recent_trades": RECENT_TRADES}
+    changes = Changes(KafkaSettings(), topics, ApiMetrics("0"))
+    changes._consumer = consumer = OfOneTopic(stop, missing)
+    changes.want(TABLES)
+    changes.run(stop, lambda _: None, lambda: stop.set() if next(turns) == 8 else None)
+    assert consumer.read == sorted(topics.keys() - {missing})
+    assert (changes.obstacle() or "").startswith(obstacle or "")
+    assert bool(changes.obstacle()) == bool(obstacle)
+
+
+def test_a_missing_topic_that_nobody_wants_any_more_is_no_obstacle() -> None:
+    stop = threading.Event()
+    changes = Changes(KafkaSettings(), {"f.f.klines": KLINES, "f.f.recent_trades": RECENT_TRADES}, ApiMetrics("0"))
+    changes._consumer = OfOneTopic(stop, "f.f.klines")
+    changes.want(TABLES)
+    wanted = iter([TABLES, TABLES, frozenset({"recent_trades"})])
+    changes.run(stop, lambda _: None, lambda: changes.want(next(wanted, frozenset({"recent_trades"}))))
+    assert changes.obstacle() is None

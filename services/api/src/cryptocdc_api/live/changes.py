@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from cryptocdc_adapters.kafka.clients import client_config
 from cryptocdc_api.live.subscriptions import Row
@@ -27,6 +27,10 @@ METADATA_TIMEOUT_S = 5.0
 RETRY_S = 1.0
 PROBE_EVERY_S = 10.0
 """How often Kafka's metadata is requested while no rows arrive: the client raises nothing when brokers are gone."""
+OF_ONE_TOPIC = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.LEADER_NOT_AVAILABLE,
+)  # fmt: skip
+"""What Kafka answers about a topic that can't be read, while others can."""
 
 
 def rows_maker(stream: Stream) -> Callable[[bytes | None], Row | None]:
@@ -63,7 +67,9 @@ class Changes:
         self._makers = {topic: rows_maker(stream) for topic, stream in topics.items()}
         self._wanted: frozenset[str] = frozenset()
         self._obstacle: str | None = None
-        self._probe_at = 0.0
+        self._missing: str | None = None
+        """Why some of the wanted tables are not read."""
+        self._probe_at = self._assign_at = 0.0
         self._consumer = Consumer(
             client_config(
                 settings,
@@ -81,8 +87,8 @@ class Changes:
         self._wanted = tables
 
     def obstacle(self) -> str | None:
-        """Return why subscribers get no rows, None while Kafka responds. Thread-safe."""
-        return self._obstacle
+        """Return why subscribers get no rows, None while Kafka responds and has their topics. Thread-safe."""
+        return self._obstacle or self._missing
 
     def run(self, stop: threading.Event, publish: Callable[[list[Row]], None], turned: Callable[[], None]) -> None:
         """Read until `stop`. Rows go to `publish` on this thread; `turned` is called in every round, failed or not."""
@@ -92,9 +98,10 @@ class Changes:
                 turned()
                 try:
                     wanted = self._wanted
-                    if wanted != assigned:
-                        self._assign(assigned, wanted)
-                        assigned = wanted
+                    if wanted == assigned:
+                        self._missing = None
+                    elif time.monotonic() >= self._assign_at:
+                        assigned = self._assign(assigned, wanted)
                     if not assigned:
                         self._obstacle = None
                         stop.wait(POLL_S)
@@ -121,15 +128,29 @@ class Changes:
         self._probe_at = time.monotonic() + PROBE_EVERY_S
         self._obstacle = None
 
-    def _assign(self, before: frozenset[str], after: frozenset[str]) -> None:
-        """Tables in both sets keep their positions. Raises KafkaException while a topic does not exist."""
-        removed, added = before - after, after - before
-        joining = [partition for table in added for partition in self._partitions(table)]
+    def _assign(self, before: frozenset[str], after: frozenset[str]) -> frozenset[str]:
+        """Return the tables that are read now: those of `after` whose topics exist. Tables in both sets keep their
+        positions. Raises KafkaException."""
+        removed, missing = before - after, dict[str, KafkaException]()
+        joining: list[TopicPartition] = []
+        for table in sorted(after - before):
+            try:
+                joining += self._partitions(table)
+            except KafkaException as error:
+                if error.args[0].code() not in OF_ONE_TOPIC:
+                    raise
+                missing[table] = error
         if removed:
             topics = {self._topics[table] for table in removed}
             self._consumer.incremental_unassign([p for p in self._consumer.assignment() if p.topic in topics])
         if joining:
             self._consumer.incremental_assign(joining)
+        self._missing = None
+        if missing:
+            self._assign_at = time.monotonic() + RETRY_S
+            self._missing = f"no live rows of {', '.join(missing)}: Kafka: {next(iter(missing.values()))}"
+            log.warning("%s", self._missing)
+        return after.difference(missing)
 
     def _partitions(self, table: str) -> list[TopicPartition]:
         topic = self._topics[table]
