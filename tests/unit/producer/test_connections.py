@@ -190,6 +190,17 @@ def test_attempts_stay_below_the_exchange_s_limit() -> None:
     scenario(run)
 
 
+def test_connections_that_wait_together_stay_below_the_exchange_s_limit() -> None:
+    async def run() -> None:
+        client = Client("ws://127.0.0.1:9", attempts=3, attempts_s=0.5)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await asyncio.gather(*(client.fleet.attempt() for _ in range(7)))
+        assert loop.time() - began >= 1.0
+
+    scenario(run)
+
+
 UNCONNECTABLE = {
     "a host that no resolver takes": (f"ws://{'a' * 64}.example", {}),
     "an empty label": ("ws://.example", {}),

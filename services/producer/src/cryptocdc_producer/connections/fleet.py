@@ -75,9 +75,13 @@ class Fleet:
 
     async def attempt(self) -> None:
         """Return when another connection may be tried."""
-        now, within_s = time.monotonic(), self.limits.attempts_s
-        while self._attempts and now - self._attempts[0] > within_s:
-            self._attempts.popleft()
-        if len(self._attempts) >= self.limits.attempts:
+        within_s = self.limits.attempts_s
+        while True:
+            now = time.monotonic()
+            while self._attempts and now - self._attempts[0] >= within_s:
+                self._attempts.popleft()
+            if len(self._attempts) < self.limits.attempts:
+                break
+            # Looked at again afterwards: of all connections that wait, only some may be tried.
             await asyncio.sleep(within_s - (now - self._attempts[0]))
-        self._attempts.append(time.monotonic())
+        self._attempts.append(now)
