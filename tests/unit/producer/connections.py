@@ -28,6 +28,9 @@ class Server:
         self.commands: list[tuple[str, list[str]]] = []
         self.refuses: set[str] = set()
         """Channels that are refused by name, as those of a market that is not listed."""
+        self.hold = ""
+        """A channel: the command that subscribes to it is obeyed only once the event in `held` is set."""
+        self.held: list[asyncio.Event] = []
         self.url = ""
 
     async def handle(self, connection: ServerConnection) -> None:
@@ -37,6 +40,9 @@ class Server:
             async for message in connection:
                 command = json.loads(message)
                 self.commands.append((command["method"], command["params"]))
+                if self.hold in command["params"]:
+                    self.held.append(asyncio.Event())
+                    await self.held[-1].wait()
                 change = set(command["params"]) - self.refuses
                 subscribed = self.open[connection]
                 self.open[connection] = subscribed | change if command["method"] == "SUBSCRIBE" else subscribed - change

@@ -101,6 +101,20 @@ def test_a_connection_out_of_commands_is_replaced_without_an_outage() -> None:
     scenario(run)
 
 
+def test_a_stream_added_while_a_connection_takes_over_is_subscribed_to_on_the_new_one() -> None:
+    async def run() -> None:
+        async with connected(["a", "b"], channels_per_command=1) as (server, client):
+            server.hold = "a"
+            await server.send({"e": "serverShutdown", "E": 1})
+            await until(lambda: server.held)
+            client.fleet.add(channels("c"))
+            await until(lambda: {"a", "b", "c"} in server.streams)  # the old connection
+            server.held[0].set()
+            await until(lambda: server.streams == [{"a", "b", "c"}, {"a", "b", "c"}])
+
+    scenario(run)
+
+
 def test_streams_are_spread_over_connections() -> None:
     async def run() -> None:
         async with connected(["a", "b"], channels=2) as (server, client):

@@ -44,7 +44,7 @@ class Fleet:
                 line = Line(self, channel.path)
                 self._lines.append(line)
             line.channels[channel] = None
-            line.changed.set()
+            line.change()
 
     def remove(self, channels: Iterable[Channel]) -> None:
         """End the subscriptions to `channels`, each of them once all who added it have removed it."""
@@ -54,7 +54,7 @@ class Fleet:
         for line in list(self._lines):
             for channel in gone & line.channels.keys():
                 del line.channels[channel]
-                line.changed.set()
+                line.change()
             if not line.channels:
                 self._lines.remove(line)
                 line.task.cancel()
@@ -64,7 +64,7 @@ class Fleet:
         wanted = set(channels)
         for line in self._lines:
             line.renewed |= wanted & line.channels.keys()
-            line.changed.set()
+            line.change()
 
     async def close(self) -> None:
         tasks = [line.task for line in self._lines]

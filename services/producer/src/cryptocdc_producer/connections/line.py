@@ -32,6 +32,7 @@ class Line:
         self.channels: dict[Channel, None] = {}
         self.renewed: set[Channel] = set()
         self.changed = asyncio.Event()
+        """Replaced at each change: while one connection takes over from another, both follow the channels."""
         self.silence_s = SILENCE_S
         self.heard = time.monotonic()
         self.down_since: float | None = None
@@ -39,6 +40,11 @@ class Line:
 
     def has_room(self, channel: Channel) -> bool:
         return channel.path == self._path and len(self.channels) < self.fleet.limits.channels
+
+    def change(self) -> None:
+        """Notify the connections that `channels` or `renewed` has changed, also one that is busy with a command."""
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     async def _run(self) -> None:
         """Run forever: without it the streams would never be reconnected."""

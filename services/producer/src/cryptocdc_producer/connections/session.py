@@ -128,7 +128,7 @@ class Session:
         refused: dict[Channel, float] = {}
         """When (monotonic) each may be tried again."""
         while True:
-            self._line.changed.clear()
+            changed = self._line.changed
             wanted, renewed, now = set(self._line.channels), self._line.renewed, time.monotonic()
             self._line.renewed = set()
             refused = {channel: at for channel, at in refused.items() if channel in wanted - renewed and at > now}
@@ -152,7 +152,7 @@ class Session:
             with contextlib.suppress(TimeoutError):
                 soonest = min(refused.values(), default=None)
                 timeout = None if soonest is None else max(0.0, soonest - time.monotonic())
-                await asyncio.wait_for(self._line.changed.wait(), timeout)
+                await asyncio.wait_for(changed.wait(), timeout)
 
     async def _obeyed(self, command: Command, message: str) -> bool:
         """Send a command and wait for its acknowledgement; without one, end the connection so that it is replaced."""
