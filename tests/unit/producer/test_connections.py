@@ -158,6 +158,48 @@ def test_the_new_connection_is_open_before_the_old_one_closes(cause: str) -> Non
     scenario(run)
 
 
+def test_no_connection_is_left_when_a_line_ends_during_a_take_over() -> None:
+    async def run() -> None:
+        async with connected(["a"]) as (server, client):
+            await server.send({"e": "serverShutdown", "E": 1})
+            await until(lambda: server.streams == [{"a"}, {"a"}])
+            client.fleet.remove(channels("a"))
+            await until(lambda: server.streams == [])
+
+    scenario(run)
+
+
+def test_an_outage_is_reported_if_the_old_connection_ends_before_a_new_one_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(line, "_BACKOFF_S", (0.01, 0.02))
+    reachable = asyncio.Event()
+    opened = session.Session.open
+
+    async def open_when_reachable(of: line.Line) -> session.Session:
+        if not reachable.is_set():
+            raise OSError("no route to host")
+        return await opened(of)
+
+    async def run() -> None:
+        async with connected(["a"]) as (server, client):
+            await server.send({"n": 1})
+            await until(lambda: client.frames)
+            monkeypatch.setattr(session.Session, "open", open_when_reachable)
+            await server.send({"e": "serverShutdown", "E": 1})
+            await until(lambda: client.fleet.metrics.reconnects.labels("failed")._value.get() >= 2)
+            for connection in list(server.open):
+                connection.transport.abort()
+            await until(lambda: not server.open)
+            reachable.set()
+            await until(lambda: server.streams == [{"a"}])
+            await server.send({"n": 2})
+            await until(lambda: client.outages)
+            assert client.outages[0][0] == ["a"]
+
+    scenario(run)
+
+
 def test_a_silent_connection_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line, "SILENCE_S", 0.5)
     monkeypatch.setattr(line, "_TAKE_OVER_S", 0.2)

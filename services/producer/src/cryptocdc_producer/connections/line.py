@@ -72,10 +72,16 @@ class Line:
                     await asyncio.sleep(delay * random.uniform(0.5, 1.0))
                     delay = min(delay * 2, _BACKOFF_S[1])
                     continue
-                if current is not None:
-                    await asyncio.wait([fresh.first, fresh.reader], timeout=_TAKE_OVER_S, return_when="FIRST_COMPLETED")
-                    await current.close()
-                current = fresh
+                before, current = current, fresh
+                if before is not None:
+                    if before.reader.done():  # it ended while no other one could be opened
+                        self.down_since = self.down_since or self.heard
+                    try:
+                        await asyncio.wait(
+                            [fresh.first, fresh.reader], timeout=_TAKE_OVER_S, return_when="FIRST_COMPLETED"
+                        )
+                    finally:
+                        await before.close()
                 reason = await current.over()
                 if current.frames:
                     delay = _BACKOFF_S[0]
