@@ -142,6 +142,19 @@ def test_a_gap_in_one_book_does_not_affect_others(recorded: Recorded) -> None:
     assert {(row.symbol, row.last_update_id) for row in recorded.rows("order_book")} == {("BTCUSDT", 2), ("ETHUSDT", 4)}
 
 
+def test_a_second_snapshot_does_not_set_a_followed_book_back(recorded: Recorded) -> None:
+    recorded.receive(depth(1, 2, [("1.0", "1.0")], []))
+    assert recorded.books.take_snapshot("BTCUSDT", BookSnapshot(1, [], []), 100)
+    recorded.receive(depth(3, 4, [("1.5", "1.0")], []))
+    assert recorded.books.take_snapshot("BTCUSDT", BookSnapshot(2, [("1.0", "1.0")], []), 100)
+    recorded.receive(depth(5, 6, [("2.0", "1.0")], []))
+    recorded.capture.finish()
+
+    assert recorded.lost_books == [("BTCUSDT", "start")]
+    (row,) = recorded.rows("order_book")
+    assert (row.last_update_id, row.bid_prices) == (6, ["2.0", "1.5", "1.0"])
+
+
 def followed(recorded: Recorded, symbol: str = "BTCUSDT") -> None:
     """Bring a symbol's book to update id 9000004."""
     recorded.receive(depth(9_000_001, 9_000_002, [], [], at=NOW - 200, symbol=symbol))

@@ -102,7 +102,8 @@ class OrderBooks(Handler[BookUpdate]):
         """Apply a symbol's snapshot from REST, for which so many `levels` were requested. Returns False if another one
         is needed."""
         state = self._books.get(symbol)
-        if state is None:
+        if state is None or state.book.synced:
+            # A book lost while an earlier fetch ran is requested twice: the later answer may be older than the book.
             return True
         enough, rows = state.book.load(snapshot, levels)
         state.bucket_since, state.ignored_since = time.monotonic(), None
