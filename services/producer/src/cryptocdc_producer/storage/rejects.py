@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from cryptocdc_adapters.kafka.clients import client_config
 from cryptocdc_core.names import Names
@@ -20,7 +20,7 @@ _LOG_EVERY_S = 10.0
 
 
 class Rejects:
-    """Thread-safe. While Kafka is down refused frames are not kept; capture is not slowed down."""
+    """Thread-safe. While Kafka does not take them refused frames are not kept; capture is not slowed down."""
 
     def __init__(self, settings: KafkaSettings, names: Names, feed_name: str, metrics: ProducerMetrics) -> None:
         self._topic, self._feed, self._metrics = names.rejected_topic, feed_name, metrics
@@ -44,8 +44,8 @@ class Rejects:
         headers = [("cryptocdc.feed", self._feed.encode()), ("cryptocdc.reason", f"{reason}: {detail}"[:500].encode())]
         try:
             self._producer.produce(self._topic, frame[:KEPT_BYTES], key=symbol, headers=headers)
-        except BufferError:
-            log.debug("Kafka accepts no more refused frames for now")
+        except (BufferError, KafkaException) as error:  # a full queue; a topic that is missing or may not be written
+            log.debug("Kafka does not keep a refused frame: %s", error)
         self._producer.poll(0)
 
     def close(self, timeout_s: float) -> None:
