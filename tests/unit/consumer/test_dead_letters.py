@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from cryptocdc_consumer.dead_letters import MOST_BYTES, DeadLetters, headers, producer_config
 from cryptocdc_consumer.intake import Chunk, DeadLetter
@@ -46,3 +48,25 @@ def test_kafkas_client_accepts_the_largest_dead_letter() -> None:
     producer = Producer(producer_config(KafkaSettings(bootstrap="127.0.0.1:1", password="x")) | {"log_level": 0})
     producer.produce("f.dlq", value=largest.record.value(), key=b"k" * 1000, headers=headers("f", largest))
     producer.purge()
+
+
+@pytest.mark.parametrize("fault", [BufferError("full"), KafkaException(KafkaError(KafkaError._UNKNOWN_TOPIC))])
+def test_a_dead_letter_that_the_client_does_not_take_is_retried(
+    fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Missing(Topic):
+        missing = True
+
+        def produce(self, topic: str, **message: Any) -> None:
+            if self.missing:
+                raise fault
+            super().produce(topic, **message)
+
+    topic = Missing()
+    letters = DeadLetters(topic, "f.dlq", "f", ConsumerMetrics(""))
+    sent = letter(1)
+    letters.send(sent)
+    assert letters.settle() == []
+    assert caplog.text.count("dead letter not delivered, retrying") == 1
+    topic.missing = False
+    assert letters.settle() == [sent]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from cryptocdc_adapters.kafka.clients import client_config
 from cryptocdc_consumer.intake import DeadLetter
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 HEADERS = ("feed", "reason", "topic", "partition", "offset")
 """Names of the headers, each with the prefix `cryptocdc.`."""
 REASON_LENGTH = 500
+LOG_EVERY_S = 10.0
 MOST_BYTES = 3 * 2**19
 """Maximum size of a record's value: compressed, a larger one may have fitted into its own topic, but a dead letter that
 Kafka refuses would block its partition forever."""
@@ -47,6 +49,7 @@ class DeadLetters:
         self._metrics = metrics
         self._delivered: list[DeadLetter] = []
         self._retries: deque[DeadLetter] = deque()
+        self._logged_at = float("-inf")
 
     def send(self, letter: DeadLetter) -> None:
         """Send a dead letter. A record that already is one, because of another of its rows, is sent again: a copy does
@@ -76,15 +79,21 @@ class DeadLetters:
                 headers=headers(self._feed, letter),
                 on_delivery=self._reporter(letter),
             )
-        except BufferError:
-            self._retries.append(letter)
+        except (BufferError, KafkaException) as error:  # a full queue; a topic that is missing or may not be written
+            self._retry(letter, error)
 
     def _reporter(self, letter: DeadLetter) -> Callable[[Any, Any], None]:
         def report(error: Any, _: Any) -> None:
             if error is None:
                 self._delivered.append(letter)
             else:
-                log.warning("dead letter not delivered, retrying: %s", error)
-                self._retries.append(letter)
+                self._retry(letter, error)
 
         return report
+
+    def _retry(self, letter: DeadLetter, problem: object) -> None:
+        self._retries.append(letter)
+        now = time.monotonic()
+        if now - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = now
+            log.warning("dead letter not delivered, retrying: %s", problem)
