@@ -71,7 +71,7 @@ def position(part: bytes) -> int | None:
     """Return the id of a refused trade or the open time in ms of a refused candle; None if it can't be read."""
     try:
         element = msgspec.json.decode(part)
-    except msgspec.MsgspecError:  # a number out of range
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # a number out of range, a text that is not UTF-8
         return None
     if isinstance(element, list):
         found, unit = (element[0] if element else None), 1000

@@ -53,7 +53,10 @@ def data(body: bytes) -> list[msgspec.Raw]:
 
 def position(part: bytes) -> int | None:
     """Return the id of a refused trade or the open time in ms of a refused candle; None where it can't be read."""
-    element = msgspec.json.decode(part)
+    try:
+        element = msgspec.json.decode(part)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # a number out of range, a text that is not UTF-8
+        return None
     if isinstance(element, list):
         found = element[0] if element else None
     else:

@@ -110,6 +110,15 @@ def test_a_candle_with_an_invalid_number_is_refused_alone(number: str) -> None:
     assert [refused.position for refused in found.refused] == [at * 1000]
 
 
+def test_an_element_that_is_not_json_is_refused_alone() -> None:
+    trade = b'{"trade_id":7,"side":"buy","size":"1","price":"2","time":"2026-06-01T12:00:00Z"}'
+
+    found = requests.trades(SYMBOL, "trade", 7, 2).read(b'[%s,{"trade_id":8,"side":"\xff"}]' % trade, NOW)
+
+    assert [row.trade_id for row in found.rows] == [7]
+    assert [(it.rejected.reason, it.position) for it in found.refused] == [("invalid-json", None)]
+
+
 @pytest.mark.parametrize(
     ("written", "kept"),
     [("1338.30000000", "1338.3"), ("70.00000000", "70"), ("70", "70"), ("0.00000000", "0"), ("100", "100")],

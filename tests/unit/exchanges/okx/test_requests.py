@@ -97,6 +97,16 @@ def test_an_invalid_element_is_refused_alone_with_its_position() -> None:
     assert [(it.rejected.reason, it.position) for it in candle.refused] == [("wrong-field", 60_000)]
 
 
+@pytest.mark.parametrize("odd", [b'{"tradeId":1e999}', b'{"tradeId":"8","side":"\xff"}'])
+def test_an_element_that_is_not_json_is_refused_alone(odd: bytes) -> None:
+    read = requests.trades(SYMBOL, "trade", 7, 2).read
+
+    found = read(body(trade(), "odd").replace(b'"odd"', odd), 2000)
+
+    assert [row.trade_id for row in found.rows] == [7]
+    assert [(it.rejected.reason, it.position) for it in found.refused] == [("invalid-json", None)]
+
+
 def test_a_response_with_an_error_code_is_refused() -> None:
     with pytest.raises(Rejected) as refusal:
         requests.trades(SYMBOL, "trade", 7, 2).read(b'{"code":"50001","msg":"busy","data":[]}', 0)
