@@ -94,7 +94,7 @@ class Decoder:
             raise Undecodable("a tombstone; the connector is configured to send none")
         try:
             change = self._typed.decode(value)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return self._decode_any(value)
         if change.op not in _OPS:
             raise _unknown_op(change.op)
@@ -130,11 +130,13 @@ class Decoder:
         """Return the fields of a record of any format, as our own connector would have sent them."""
         try:
             document = self._any.decode(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Undecodable(f"not JSON: {error}") from None
         try:
             return self._flat(document)
-        except (TypeError, AttributeError, KeyError, ArithmeticError) as error:
+        except Undecodable:
+            raise
+        except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError) as error:
             # Any JSON may arrive; all that can be said here is that it is neither an envelope nor a row.
             raise Undecodable(f"neither a change nor an envelope of one: {error!r}") from None
 

@@ -163,6 +163,9 @@ def test_unknown_columns_are_ignored_and_listed():
         (None, "tombstone"),
         (b"", "not JSON"),
         (b"\xff\xfe", "not JSON"),
+        (b'{"symbol":"\xff"}', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"x":' + b"[" * 100_000, "not JSON"),
         (b"null", "NoneType"),
         (b'{"symbol":"BTCUSDT"}', "missing required field"),
         (b'{"op":"t","before":null,"after":null,"source":{}}', "without the row's image"),
@@ -176,12 +179,14 @@ def test_unknown_columns_are_ignored_and_listed():
         (json.dumps({"op": "c", "after": PRICE, "source": {"ts_ms": "x"}}).encode(), "int"),
         (json.dumps({"schema": {"fields": 3}, "payload": PRICE}).encode(), "neither"),
         (json.dumps(PRICE | META | {"price": {"scale": [], "value": "AA=="}}).encode(), "neither"),
+        (json.dumps(PRICE | META | {"price": {"scale": "x", "value": "AA=="}}).encode(), "neither"),
         (json.dumps(PRICE | META | {"price": {"scale": 10**30, "value": "AA=="}}).encode(), "scale"),
     ],
 )
 def test_an_undecodable_record_is_refused_with_the_reason(raw, said):
     with pytest.raises(Undecodable, match=said):
         Decoder(LATEST_PRICES).decode(raw)
+    Decoder(LATEST_PRICES).unknown_fields(raw)  # raises nothing
 
 
 @given(st.binary(max_size=200))
