@@ -1,5 +1,7 @@
 """How records are grouped into batches, and what happens to those that can't be."""
 
+from decimal import Decimal
+
 import pytest
 
 from cryptocdc_consumer.intake import BATCH_BYTES, BATCH_ROWS, JOINED_BYTES, MOST_PARTITIONS
@@ -133,3 +135,22 @@ def test_a_transform_can_alter_drop_and_fail():
     assert [letter.reason for letter in taken.dead_letters] == ["transform: RuntimeError('no')"]
     assert {str(prepared.read(e[0]).values["price"]) for b in taken.batches for e in b.entries} == {"9.90"}
     assert metrics.left_out.labels("latest_prices")._value.get() == 1
+
+
+@pytest.mark.parametrize("value", [Decimal("9.9"), 9.9, None])
+def test_what_a_transform_returns_with_another_type_is_a_dead_letter(value):
+    def step(_, change):
+        if change.price == "1":
+            change.price = value
+        return change
+
+    it, _, _ = intake(transform=step)
+    records = [
+        Record(LATEST_PRICES, change(LATEST_PRICES, price=p, event_time=NOW_MS + at), at)
+        for at, p in enumerate("012")
+    ]  # fmt: skip
+    taken = it.take(records, NOW_MS)
+    (letter,) = taken.dead_letters
+    assert (letter.kind, letter.record) == ("transform", records[1])
+    assert letter.detail.startswith("what it returned can't be written: AttributeError")
+    assert sum(len(batch.entries) for batch in taken.batches if batch.table == "latest_prices") == 2

@@ -215,6 +215,12 @@ class Intake:
                 taken.dead_letters.append(DeadLetter(record, "transform", str(error), chunk))
             except (Unencodable, struct.error, ValueError, OverflowError, OSError, ArithmeticError) as error:
                 taken.dead_letters.append(DeadLetter(record, "unencodable", str(error), chunk))
+            except (TypeError, AttributeError) as error:
+                if transform is None:
+                    raise
+                # A value of another type than the decoder's, such as a Decimal instead of its digits.
+                problem = f"what it returned can't be written: {error!r}"
+                taken.dead_letters.append(DeadLetter(record, "transform", problem, chunk))
 
     def _transformed(self, transform: Transform, stream: Stream, change: Change) -> Change | None:
         """Return the transformed change, None if it was dropped. Raises TransformFailed."""
