@@ -200,6 +200,24 @@ def test_refused_trades_do_not_stop_the_fetching_of_the_rest(odd: tuple[int, ...
     assert [row.trade_id for row in rows] == [n for n in range(2500) if n not in odd]
 
 
+def test_a_refused_trade_at_the_end_is_not_requested_forever_where_pages_go_backwards() -> None:
+    trades = [trade(n, **({"p": "1.2.3"} if n == 2990 else {})) for n in range(3000)]
+
+    class Backwards(Rest):
+        """Its last page begins before the requested id."""
+
+        def get(self, request: Request[Any], share: float) -> bytes:
+            if "fromId" not in request.params:
+                return super().get(request, share)
+            limit = int(request.params["limit"])
+            first = min(int(request.params["fromId"]), max(0, len(trades) - limit))
+            return super().get(replace(request, params={"fromId": first, "limit": limit}), share)
+
+    found, rows, _ = fetched(Backwards(trades=trades), START + 4000 * 1000)
+
+    assert found.rows == len(rows) == 2999
+
+
 def test_a_range_whose_first_trade_is_unreadable_starts_with_the_next_one() -> None:
     trades = [trade(0, a="?"), *(trade(n) for n in range(1, 10))]
 

@@ -64,8 +64,8 @@ class History:
         taken, refused, through = 0, 0, from_ms
         while through < to_ms:
             page = await self.requests.trades(self.symbol, wanted.kind, at, None, SPARE)
-            if not page.given:
-                break
+            if not page.given or (page.last is not None and page.last < at):
+                break  # older ones: at the end a venue that pages backwards returns its newest trades
             kept = [row for row in page.rows if from_ms <= row.trade_time < to_ms]
             await self.intake.room()
             self.intake.put_rows(kept, live=False)
