@@ -170,6 +170,18 @@ def test_a_short_page_is_not_mistaken_for_the_last_one() -> None:
     assert len(rows) == CANDLES
 
 
+def test_candles_are_found_after_the_listing_where_a_response_has_only_those_of_its_span() -> None:
+    candles = [candle(n) for n in range(2500, CANDLES)]
+
+    class Spans(Rest):
+        def get(self, request: Request[Any], share: float) -> bytes:
+            found = json.loads(super().get(request, share))
+            end = int(request.params["startTime"]) + int(request.params["limit"]) * HOUR
+            return json.dumps([candle for candle in found if candle[0] < end]).encode()
+
+    assert fetched(Spans(candles), START + CANDLES * HOUR, "1h")[0] == Fetched(rows=CANDLES - 2500, refused=0)
+
+
 def test_an_outage_of_the_exchange_for_hours_does_not_stop_fetching() -> None:
     candles = [candle(n) for n in range(100) if not 40 <= n < 60]
 

@@ -5,6 +5,7 @@ A short page is not taken for the last one: a refused element, or the exchange i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -80,6 +81,7 @@ class History:
     async def klines(self, interval: str, from_ms: int, to_ms: int) -> Fetched:
         """Closed klines with `from_ms` <= open time < `to_ms`, without one that the exchange may still revise."""
         at: int | None = from_ms
+        to_ms = min(to_ms, time.time_ns() // 1_000_000)
         taken, refused = 0, 0
         each_interval_has_one = self.venue.offers[KLINES.table].refill is not None
         while at is not None and at < to_ms:
@@ -92,7 +94,12 @@ class History:
             await self.intake.room()
             self.intake.put_rows(kept, live=False)
             taken += len(kept)
-            at = next_klines(interval, at, page)
+            if page.given or taken:
+                at = next_klines(interval, at, page)
+            else:
+                # Before a market's listing there are none; a venue may return only those of the requested span.
+                for _ in range(self.requests.page):
+                    at = intervals.following(interval, at)
             # Elements refused beyond the start of the next page are in that page too.
             beyond = to_ms if at is None else min(at, to_ms)
             refused += sum(1 for at_ms in page.refused if at_ms is None or at_ms < beyond)
