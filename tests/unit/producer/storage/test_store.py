@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from tests.unit.producer.conftest import BINANCE, NOW, kline, make_capture, make_feed
 
 from cryptocdc_core.names import Names
+from cryptocdc_producer.storage import store as stores
 from cryptocdc_producer.storage.store import Store
 from cryptocdc_producer.streams.continuity import Gap
 
@@ -79,3 +82,17 @@ def test_open_klines_left_by_a_first_start_count_as_missed_closes(
 def test_the_oldest_of_several_open_klines_counts_as_missed_too() -> None:
     assert last_closes(("1h", 6 * HOUR, False), ("1h", 7 * HOUR, False)) == {"1h": 5 * HOUR}
     assert last_closes() == {}
+
+
+def test_the_queries_of_hundreds_of_symbols_may_take_longer_than_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    limited: list[object] = []
+
+    @contextmanager
+    def answering(connection: object) -> Iterator[None]:
+        limited.append(connection)
+        yield
+
+    monkeypatch.setattr(stores, "answering", answering)
+    store = Store(Names("unit"), make_feed(), BINANCE, Klines)  # type: ignore[arg-type]
+    store.load([f"S{number}USDT" for number in range(300)])
+    assert len(limited) == 300

@@ -70,8 +70,12 @@ class Store:
         # Autocommit: a transaction would hold a lock on each table read, for which creating a partition must wait.
         connection.autocommit = True
         try:
-            with answering(connection), connection.cursor() as cursor:
-                return {symbol: self._load(cursor, symbol) for symbol in symbols}
+            with connection.cursor() as cursor:
+                found = {}
+                for symbol in symbols:
+                    with answering(connection):  # each of them: hundreds may take longer than one answer may
+                        found[symbol] = self._load(cursor, symbol)
+                return found
         finally:
             connection.close()
 
