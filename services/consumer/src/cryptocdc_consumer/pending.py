@@ -63,13 +63,7 @@ def replay(settings: KafkaSettings, names: Names) -> Replayed:
                 foreign += 1
                 continue
             replayed += 1
-            producer.produce(
-                letter.topic,
-                value=letter.value,
-                key=letter.key,
-                partition=letter.partition,
-                on_delivery=lambda error, sent: failed.append(f"{sent.topic()}: {error}") if error else None,
-            )
+            _produce(producer, letter, failed)
             producer.poll(0)
         if producer.flush(TIMEOUT_S) or failed:
             raise ReplayError(failed[0] if failed else f"not acknowledged within {TIMEOUT_S} s")
@@ -77,6 +71,23 @@ def replay(settings: KafkaSettings, names: Names) -> Replayed:
             offsets = [TopicPartition(names.dead_letter_topic, p, at) for p, at in done.items()]
             consumer.commit(offsets=offsets, asynchronous=False)
     return Replayed(replayed, foreign)
+
+
+def _produce(producer: Producer, letter: PendingDeadLetter, failed: list[str]) -> None:
+    """Queue a letter for its topic, and add to `failed` why Kafka does not take it."""
+    while True:
+        try:
+            producer.produce(
+                letter.topic,
+                value=letter.value,
+                key=letter.key,
+                partition=letter.partition,
+                on_delivery=lambda error, sent: failed.append(f"{sent.topic()}: {error}") if error else None,
+            )
+        except BufferError:  # more are read than Kafka acknowledges; each of them ends, if only by its timeout
+            producer.poll(1.0)
+        else:
+            return
 
 
 @contextmanager
