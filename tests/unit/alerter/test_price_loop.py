@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from tests.unit.alerter.prices import alert
 
 from cryptocdc_adapters.metrics.serving import Health
@@ -62,3 +64,39 @@ def test_an_idle_alerter_is_healthy_only_as_a_group_member(kafka: Kafka, member:
     now[0] = 61.0
     price_loop.step()
     assert (health.problem() is None) is healthy
+
+
+class Unknown:
+    """A group's member for whose partitions Kafka does not return what was committed."""
+
+    def subscribe(self, _topics: list[str], *, on_assign: Any, **_: Any) -> None:
+        self._assigned = on_assign
+
+    def consume(self, _most: int, _timeout_s: float) -> list[Any]:
+        self._assigned(self, [TopicPartition("majors.majors.latest_prices", 0)])
+        return []
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[Any]:
+        error = KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED)
+        return [SimpleNamespace(topic=at.topic, partition=at.partition, offset=-1001, error=error) for at in partitions]
+
+    def get_watermark_offsets(self, _: TopicPartition, timeout: float) -> tuple[int, int]:
+        return 0, 100
+
+    def offsets_for_times(self, times: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [TopicPartition(at.topic, at.partition, 0) for at in times]
+
+    def incremental_assign(self, _: list[TopicPartition]) -> None:
+        raise AssertionError("evaluated from the end on, as if it had never been")
+
+    def close(self) -> None: ...
+
+
+def test_a_partition_whose_committed_offset_is_unknown_is_not_taken_over() -> None:
+    ledger: Any = SimpleNamespace(read=dict)
+    price_loop = PriceLoop(
+        Unknown(), {"majors.majors.latest_prices": ledger}, [], ledger, lambda _: None, ("majors", "exchange"),
+        AlerterMetrics("0"), Health(60), lambda: True,
+    )  # fmt: skip
+    with pytest.raises(KafkaException):
+        price_loop.run(threading.Event())

@@ -189,9 +189,11 @@ class PriceLoop:
 
     def _starts(self, consumer: Any, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Return where to start reading each partition, so that its windows are full when evaluation continues. A
-        partition that was never evaluated is evaluated from its end on."""
+        partition that was never evaluated is evaluated from its end on. Raises KafkaException."""
         times = []
         for at in consumer.committed(partitions, timeout=TIMEOUT_S):
+            if at.error is not None:  # its offset is unknown, which must not count as none
+                raise KafkaException(at.error)
             low, high = consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)
             resume, recorded_ms = high, self._wall_ms()
             if at.offset >= 0:
