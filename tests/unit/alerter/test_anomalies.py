@@ -2,12 +2,14 @@
 
 from decimal import Decimal
 
+import pytest
 from tests.unit.alerter.prices import alert
 
 from cryptocdc_alerter.anomalies import OLD_MS, Anomalies, AnomalyEvaluation, Compared
 from cryptocdc_alerter.evaluation import Position
 from cryptocdc_alerter.records import decode, encode, known_of, record_of
 from cryptocdc_analyzer.records import Result, value_of
+from cryptocdc_core.rows.changes import Undecodable
 
 TOPIC = "majors.majors.anomalies"
 LENGTH_MS = 60_000
@@ -85,12 +87,19 @@ def test_the_record_says_what_stands_out_and_why():
     assert record.anomaly.reason == "so high"
 
 
+ROW = {
+    "symbol": "ETHUSDT", "interval": "1m", "kind": "volume", "open_time": 60_000, "close_time": 119_999,
+    "anomaly": True, "value": "7.5", "expected": "1", "score": "6", "reason": "so high", "window_count": 40,
+    "event_time": 119_000, "received_at": 119_001, "version": 60_000_100,
+}  # fmt: skip
+
+
 def test_the_rows_of_the_analyzer_are_read():
-    row = {
-        "symbol": "ETHUSDT", "interval": "1m", "kind": "volume", "open_time": 60_000, "close_time": 119_999,
-        "anomaly": True, "value": "7.5", "expected": "1", "score": "6", "reason": "so high", "window_count": 40,
-        "event_time": 119_000, "received_at": 119_001, "version": 60_000_100,
-    }  # fmt: skip
-    assert Anomalies().read(value_of(Result("anomalies", row, 1))) == Compared(
+    assert Anomalies().read(value_of(Result("anomalies", ROW, 1))) == Compared(
         "ETHUSDT", "volume", "1m", 60_000, 119_999, True, Decimal("7.5"), "so high"
     )
+
+
+def test_a_value_that_is_not_a_decimal_is_undecodable():
+    with pytest.raises(Undecodable, match="value 'x' is not a decimal"):
+        Anomalies().read(value_of(Result("anomalies", ROW | {"value": "x"}, 1)))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from cryptocdc_alerter.evaluation import Known, Position, Transition, evaluated_before
 from cryptocdc_alerter.window import Point
 from cryptocdc_core.catalogue.computed import ANOMALIES
 from cryptocdc_core.feed.alerts import Alert
-from cryptocdc_core.rows.changes import Decoder
+from cryptocdc_core.rows.changes import Decoder, Undecodable
 
 OLD_MS = 600_000
 """An anomaly that was found so long after its window ended causes no alert: the past is being computed."""
@@ -45,9 +45,13 @@ class Anomalies:
         change: Any = self._decoder.decode(value)
         if change.op == "d":
             return None
+        try:
+            found = Decimal(change.value or 0)
+        except InvalidOperation:
+            raise Undecodable(f"value {change.value!r} is not a decimal") from None
         return Compared(
-            change.symbol, change.kind, change.interval, change.open_time, change.close_time, change.anomaly,
-            Decimal(change.value or 0), change.reason,
+            change.symbol, change.kind, change.interval, change.open_time, change.close_time, change.anomaly, found,
+            change.reason,
         )  # fmt: skip
 
 
