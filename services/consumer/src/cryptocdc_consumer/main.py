@@ -9,14 +9,14 @@ from importlib.metadata import version
 from typing import Any
 
 from cassandra import InvalidRequest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 
 from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_adapters.kafka.clients import group_config
 from cryptocdc_adapters.kafka.membership import Membership
 from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
 from cryptocdc_consumer import transform
-from cryptocdc_consumer.connection import Connection
+from cryptocdc_consumer.connection import FAILURES, Connection
 from cryptocdc_consumer.dead_letters import DeadLetters, producer_config
 from cryptocdc_consumer.intake import Intake
 from cryptocdc_consumer.sink import Sink
@@ -97,6 +97,12 @@ def _run(
     except InvalidRequest as error:
         # Only raised by preparing: the sink handles those of batches.
         log.error("Cassandra: %s; apply the feed first", error)
+        return Exit.PLATFORM
+    except FAILURES as error:  # likewise, and of reading which tables there are
+        log.error("Cassandra: %s", error)
+        return Exit.PLATFORM
+    except KafkaException as error:
+        log.error("Kafka: %s", error)
         return Exit.PLATFORM
     finally:
         connection.close()
