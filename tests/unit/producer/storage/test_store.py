@@ -84,7 +84,7 @@ def test_the_oldest_of_several_open_klines_counts_as_missed_too() -> None:
     assert last_closes() == {}
 
 
-def test_the_queries_of_hundreds_of_symbols_may_take_longer_than_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_answer_is_limited_and_not_those_of_hundreds_of_symbols_together(monkeypatch: pytest.MonkeyPatch) -> None:
     limited: list[object] = []
 
     @contextmanager
@@ -96,3 +96,5 @@ def test_the_queries_of_hundreds_of_symbols_may_take_longer_than_one_answer(monk
     store = Store(Names("unit"), make_feed(), BINANCE, Klines)  # type: ignore[arg-type]
     store.load([f"S{number}USDT" for number in range(300)])
     assert len(limited) == 300
+    store.kept("S0USDT", [])
+    assert len(limited) == 301

@@ -84,7 +84,7 @@ class Store:
         connection = self._connect()
         connection.autocommit = True
         try:
-            with connection.cursor() as cursor:
+            with answering(connection), connection.cursor() as cursor:
                 cursor.execute(
                     f"SELECT trade_id, extract(epoch FROM trade_time) * 1000 FROM {self._schema}.{RECENT_TRADES.table}"  # noqa: S608
                     " WHERE symbol = %s AND trade_id = ANY(%s)",
