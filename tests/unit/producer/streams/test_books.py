@@ -126,6 +126,16 @@ def test_a_snapshot_older_than_the_first_diff_is_refused() -> None:
     assert book.load(BookSnapshot(10, [("1.0", "1")], []))[0] is True
 
 
+def test_a_book_that_waits_long_for_its_snapshot_keeps_the_newest_diffs() -> None:
+    book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
+    for number in range(1, 1001):
+        book.receive(depth(number, number, [("1.0", "1")], [], number * 100), 0)
+
+    assert book.load(BookSnapshot(399, [], []))[0] is False
+    assert book.load(BookSnapshot(400, [], []))[0] is True
+    assert book.flush().last_update_id == 1000  # type: ignore[union-attr]
+
+
 def test_a_skipped_update_id_ends_the_bucket_and_requests_a_snapshot() -> None:
     book = Book("X", DEPTH, INTERVAL, BINANCE.order_book)
     book.load(BookSnapshot(10, [("1.0", "1")], []))

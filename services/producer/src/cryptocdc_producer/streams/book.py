@@ -13,8 +13,9 @@ from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, OrderBook, Place
 
 _PRUNE_AT = 4
 """A side with this many times the levels of a snapshot is trimmed to those of a snapshot."""
-_MAX_BUFFERED = 5000
-"""Maximum number of diffs buffered until a snapshot arrives: over eight minutes at ten per second."""
+_MAX_BUFFERED = 600
+"""Maximum number of diffs buffered until a snapshot arrives, the newest: a minute at ten per second. A snapshot is at
+most as old as its request, and a diff of a hundred levels takes 20 KB."""
 _RESTART_MS = 1000
 """A diff with known ids is a duplicate, unless its event is later than the newest one by more than this.
 
@@ -219,7 +220,7 @@ class Book:
                 return Applied.WILD
             self._buffer.clear()
         if len(self._buffer) >= _MAX_BUFFERED:
-            self._buffer.clear()
+            del self._buffer[0]
         self._newest = (diff.last_id, diff.event_time)
         self._buffer.append((diff, now_ms))
         return Applied.BUFFERED
