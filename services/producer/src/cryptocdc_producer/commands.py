@@ -43,6 +43,13 @@ _LISTED = 20
 """Maximum number of refusals listed individually."""
 
 
+class UnwrittenError(RuntimeError):
+    """The writer has failed: not all that was fetched is stored."""
+
+    def __init__(self) -> None:
+        super().__init__("not all rows could be written, for the reason above; run it again")
+
+
 def register(app: typer.Typer) -> None:
     """Add the subcommands to `app`."""
     app.command()(backfill)
@@ -87,6 +94,8 @@ def backfill(
         _fail(f"--symbol {symbol}: {refused}", Exit.BAD_INPUT)
     except (ExchangeError, Rejected) as error:
         _fail(f"exchange: {error}", Exit.PLATFORM)
+    except UnwrittenError as error:
+        _fail(f"PostgreSQL: {error}", Exit.PLATFORM)
     except psycopg2.Error as error:
         _fail(
             f"PostgreSQL: {str(error).strip()}\n  → `cryptocdc apply -f {feed}` makes the feed's tables", Exit.PLATFORM
@@ -116,7 +125,8 @@ def _simulator(feed: CryptoFeed, source: Source) -> str | None:
 async def _backfill(
     feed: CryptoFeed, source: Source, url: str | None, symbol: str, from_ms: int, to_ms: int, database: PostgresSettings
 ) -> dict[str, Any]:
-    """Fetch and write; rows and refusals by what was fetched ("trades", "klines 1m"). Refusals are listed on stderr."""
+    """Fetch and write; rows and refusals by what was fetched ("trades", "klines 1m"). Refusals are listed on stderr.
+    Raises ExchangeError, Rejected, psycopg2.Error, UnwrittenError."""
     venue = venue_of(feed, url)
     names = Names(identity(feed.name, source))
     connect = partial(postgres.connect, database, "backfill")
@@ -143,6 +153,8 @@ async def _backfill(
         tasks: dict[str, TaskID] = {}
 
         def progress(what: str, rows: int, through_ms: int) -> None:
+            if writer.failed:  # nothing makes room in the queue any more
+                raise UnwrittenError
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=to_ms - from_ms, rows=0)
             bars.update(tasks[what], completed=through_ms - from_ms, rows=rows)
@@ -160,6 +172,8 @@ async def _backfill(
             requests.close()
             intake.close()
             await asyncio.to_thread(writer.finish, None)
+    if writer.failed:
+        raise UnwrittenError
     for problem in problems[:_LISTED]:
         print(f"refused: {problem}", file=sys.stderr)
     if len(problems) > _LISTED:

@@ -62,6 +62,8 @@ class Writer:
         self._patience_s = ANSWER_S
         self.rounds = 0
         """Number of batches written and of polls that found nothing: it grows as long as the writer makes progress."""
+        self.failed = False
+        """Whether it has ended without writing everything, for the reason that is logged."""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -83,6 +85,7 @@ class Writer:
                 self._keep(self._intake.take(timeout_s=1.0))
                 self.rounds += 1
         except Exception:
+            self.failed = True
             log.exception("the writer has failed")
         finally:
             self._disconnect()

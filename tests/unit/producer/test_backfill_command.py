@@ -1,0 +1,41 @@
+"""`cryptocdc backfill` reports only what is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.unit.producer.conftest import make_feed
+from tests.unit.producer.rest.test_history import HOUR, START, Rest, candle
+
+from cryptocdc_producer import commands
+from cryptocdc_producer.commands import UnwrittenError
+from cryptocdc_producer.storage.store import Stored
+
+
+class NothingStored:
+    def __init__(self, *_: object) -> None: ...
+
+    def load(self, symbols: list[str]) -> dict[str, Stored]:
+        return {symbol: Stored() for symbol in symbols}
+
+
+@pytest.mark.parametrize("candles", [1, 60_000], ids=["fewer than the queue holds", "more than the queue holds"])
+def test_a_backfill_fails_when_its_writer_does(
+    candles: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def set_back(*_: object) -> None:
+        raise RuntimeError("PostgreSQL has lost committed rows")
+
+    monkeypatch.setattr(commands, "Store", NothingStored)
+    monkeypatch.setattr(commands, "Rest", lambda *_, **__: Rest([candle(n) for n in range(candles)]))
+    monkeypatch.setattr("cryptocdc_adapters.postgres.connections.connect", set_back)
+    feed = make_feed({"klines": {"intervals": ["1h"]}})
+    database: Any = None
+
+    with pytest.raises(UnwrittenError):
+        asyncio.run(
+            commands._backfill(feed, "exchange", None, "BTCUSDT", START, START + 60_000 * HOUR, database)
+        )  # fmt: skip
+    assert "PostgreSQL has lost committed rows" in caplog.text
