@@ -173,7 +173,7 @@ def test_slots_that_vanish_while_a_stall_is_described_are_reported_as_missing():
         def sleep(self, seconds):
             super().sleep(seconds)
             reads = iter([server.made, {}])  # the waiting's own, then that of the description
-            server.read = lambda: next(reads)
+            server.read = lambda: next(reads)  # type: ignore[method-assign]
 
     with pytest.raises(VerifyError, match="slot fid_slot_1of2, fid_slot_2of2 has been missing"):
         delivery(server, Vanishing(), connectors=2).wait(100)

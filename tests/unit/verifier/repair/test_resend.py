@@ -1,6 +1,7 @@
 """Sending rows again, in a PostgreSQL that is a list of statements."""
 
 import contextlib
+from typing import Any
 
 import psycopg2
 import pytest
@@ -40,6 +41,10 @@ class Server:
             raise error
 
 
+def sent(server: Any) -> int:
+    return resend(server, Names("fid"), KLINES, ROWS)
+
+
 @pytest.fixture(autouse=True)
 def _limits(monkeypatch):
     @contextlib.contextmanager
@@ -54,7 +59,7 @@ def _limits(monkeypatch):
 def test_each_statement_must_be_answered_within_a_limit():
     server = Server()
 
-    assert resend(server, Names("fid"), KLINES, ROWS) == 1
+    assert sent(server) == 1
     assert server.statements == ONCE
     assert all(server.limited)
 
@@ -62,7 +67,7 @@ def test_each_statement_must_be_answered_within_a_limit():
 def test_a_transaction_that_a_deadlock_ended_is_repeated():
     server = Server(DeadlockDetected())
 
-    assert resend(server, Names("fid"), KLINES, ROWS) == 1
+    assert sent(server) == 1
     assert server.statements == ["BEGIN", "UPDATE", "ROLLBACK", *ONCE]
 
 
@@ -70,9 +75,9 @@ def test_deadlocks_are_retried_only_for_a_while(monkeypatch):
     monkeypatch.setattr(sending, "DEADLOCKED_S", 0.0)
 
     with pytest.raises(DeadlockDetected):
-        resend(Server(DeadlockDetected()), Names("fid"), KLINES, ROWS)
+        sent(Server(DeadlockDetected()))
 
 
 def test_a_lost_connection_is_reported_as_what_it_is():
     with pytest.raises(psycopg2.OperationalError, match="SSL SYSCALL error"):
-        resend(Server(psycopg2.OperationalError("SSL SYSCALL error: EOF detected")), Names("fid"), KLINES, ROWS)
+        sent(Server(psycopg2.OperationalError("SSL SYSCALL error: EOF detected")))
