@@ -408,6 +408,7 @@ def test_backfill_fetches_a_past_range_and_refuses_an_unknown_symbol(
     assert "NOSUCH" in unknown.err
 
 
+@pytest.mark.soak  # more than a minute
 def test_delete_keeps_the_data_by_default_and_a_later_run_continues(
     ran: Answer, command: Command, write: Callable[[Document], Path], feed_file: Path, servers: Servers
 ) -> None:

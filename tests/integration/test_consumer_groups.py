@@ -30,6 +30,7 @@ for number in range({GROUPS}):
 """In a process of its own: what is feared is a crash of the whole process, in the client's own threads."""
 
 
+@pytest.mark.soak  # a minute
 def test_offsets_of_an_unused_group_can_be_read_right_after_the_broker_starts(
     platform: Platform, endpoints: Endpoints, servers: Servers
 ) -> None:

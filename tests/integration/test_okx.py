@@ -44,6 +44,7 @@ def test_faults_and_an_unlisted_market_lose_no_rows_of_spot_or_swap(start: Start
     assert min(result["counts"].values()) > 0
 
 
+@pytest.mark.soak  # a minute
 def test_mark_prices_open_interest_and_liquidations_are_complete_and_equal(start: Starter) -> None:
     """A spot market beside it has none of them; a killed producer and a cut leave no row different."""
     streams = {**PERPETUAL_STREAMS, "latestPrices": {}}

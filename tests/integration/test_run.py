@@ -159,7 +159,16 @@ def test_two_producers_and_three_consumers_share_the_work_although_one_of_each_d
     assert result["tables"]["bars"]["rows"] > 0
 
 
-@pytest.mark.parametrize("server", ["postgres", "kafka", "connect", "cassandra"])
+@pytest.mark.parametrize(
+    "server",
+    [
+        "postgres",
+        "kafka",
+        # The end-to-end tests in .ci/run kill their pods as well.
+        pytest.param("connect", marks=pytest.mark.soak),
+        pytest.param("cassandra", marks=pytest.mark.soak),
+    ],
+)
 def test_a_server_restarted_under_load_loses_nothing(start: Starter, server: str) -> None:
     with start(feed_document(f"crash-{server}", 4)) as it:
         wait_for("rows", lambda: rows_in_cassandra(it, "recent_trades") > 50)

@@ -16,6 +16,7 @@ import os, pathlib, signal, sys, time
 from cryptocdc_local.commands import _interrupted_once
 folder = pathlib.Path(sys.argv[1])
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it is ignored where the tests run under nohup
 with _interrupted_once():
     try:
         (folder / "running").touch()
