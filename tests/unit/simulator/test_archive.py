@@ -279,6 +279,8 @@ def test_a_file_can_be_there_early_with_the_rows_so_far(spot: Client, clock: Man
     morning = spot.rows(day)
     assert max(int(row[4]) for row in morning) <= clock.now * 1000
     clock.now += HOUR_MS
+    assert spot.rows(day) == morning, "its checksum, requested before it, stays true"
+    spot.fault(today, "early")
     later = spot.rows(day)
     assert later[: len(morning)] == morning
     assert len(later) > len(morning)

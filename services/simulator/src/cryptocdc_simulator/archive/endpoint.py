@@ -13,7 +13,7 @@ from cryptocdc_simulator.archive.faults import INSTEAD, Struck
 from cryptocdc_simulator.archive.files import ArchiveFile, Format, parse
 from cryptocdc_simulator.archive.rows import pieces
 from cryptocdc_simulator.archive.store import Store, Stored, Zip
-from cryptocdc_simulator.faults import Faults
+from cryptocdc_simulator.faults import Faults, Span
 from cryptocdc_simulator.market.market import Listing, Market
 
 _CHECKSUM = ".CHECKSUM"
@@ -30,6 +30,8 @@ class ArchiveEndpoint:
     def __init__(self, form: Format, market: Market, faults: Faults) -> None:
         self._form, self._market, self._faults = form, market, faults
         self._store = Store()
+        self._early: dict[str, tuple[Span, int]] = {}
+        """By name, the fault that publishes a file early, and up to when (ms) the file has rows."""
         self.path = f"/{form.folder}/{{file:path}}"
 
     def close(self) -> None:
@@ -84,10 +86,15 @@ class ArchiveEndpoint:
         made_of = {kind: rows for kind, rows in struck.items() if kind not in ("wrong-checksum", "cut", "early")}
         # What may change a past day: the end of trading, another market of the name, and the fault cut-kline.
         until = min(file.end, listing.now() + 1)
+        if early := struck.get("early"):
+            # Like any published file it stays as it is: its checksum is requested before it.
+            if file.name not in self._early or self._early[file.name][0] is not early:
+                self._early[file.name] = early, until
+            until = self._early[file.name][1]
         key = (file, until, listing.tape.listed_ms, len(self._faults.cut_klines), tuple(sorted(made_of.items())))
         content = Zip(
             f"{file.name}.csv",
-            partial(pieces, file, self._form, listing, self._faults, made_of),
+            partial(pieces, file, self._form, listing, self._faults, made_of, until),
             b"republished" if "republished" in struck else b"",
             "truncated" in struck,
         )

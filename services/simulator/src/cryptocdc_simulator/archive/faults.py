@@ -18,7 +18,7 @@ A file may have several. `file` is its name, such as BTCUSDT-1m-2026-06.zip, or 
 | milliseconds, microseconds | the unit of all times |
 | header, no-header | whether the file begins with a header line |
 | republished | the same rows in another zip, with its own checksum |
-| early | the file is there before its time has ended, with the rows so far |
+| early | the file is there before its time has ended, with the rows up to its first request |
 """
 
 from __future__ import annotations

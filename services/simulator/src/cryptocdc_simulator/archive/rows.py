@@ -20,10 +20,10 @@ _KLINES = 60
 
 
 async def pieces(
-    file: ArchiveFile, form: Format, listing: Listing, faults: Faults, struck: Struck
+    file: ArchiveFile, form: Format, listing: Listing, faults: Faults, struck: Struck, until: int
 ) -> AsyncIterator[list[str]]:
-    """Yield the lines of a file, those of a trade as REST returns it, those of a candle as REST does when it has
-    closed."""
+    """Yield the lines of a file: those of trades before `until` (ms) as REST returns them, those of candles as REST does
+    when they have closed."""
     micro = form.microseconds_from is not None and file.start >= form.microseconds_from
     micro = (micro or "microseconds" in struck) and "milliseconds" not in struck
     unit = 1000 if micro else 1
@@ -32,7 +32,7 @@ async def pieces(
     rows, size = (
         (_klines(file, form, listing, faults, unit), _KLINES)
         if file.kind == KLINES
-        else (_trades(file, form, listing, unit), _TRADES)
+        else (_trades(file, form, listing, unit, until), _TRADES)
     )
     row = 0
     if INTERVALS.get(file.interval, 0) >= _HOUR_MS:
@@ -43,9 +43,9 @@ async def pieces(
         await asyncio.sleep(0)
 
 
-def _trades(file: ArchiveFile, form: Format, listing: Listing, unit: int) -> Iterator[str]:
+def _trades(file: ArchiveFile, form: Format, listing: Listing, unit: int, until: int) -> Iterator[str]:
     tape, instrument = listing.tape, listing.instrument
-    first, stop = tape.first_id_at(file.start), tape.first_id_at(min(file.end, listing.now() + 1))
+    first, stop = tape.first_id_at(file.start), tape.first_id_at(until)
     if file.kind == AGGREGATES:
         return (form.aggregate(instrument, trade, unit) for trade in tape.aggregates(first, stop))
     raws = tape.raws(tape.first_raw_id_of(first), tape.first_raw_id_of(stop))
