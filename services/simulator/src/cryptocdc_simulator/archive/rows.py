@@ -22,8 +22,7 @@ _KLINES = 60
 async def pieces(
     file: ArchiveFile, form: Format, listing: Listing, faults: Faults, struck: Struck, until: int
 ) -> AsyncIterator[list[str]]:
-    """Yield the lines of a file: those of trades before `until` (ms) as REST returns them, those of candles as REST does
-    when they have closed."""
+    """Yield the lines of a file: trades before `until` (ms), or candles that have closed, each as REST returns it."""
     micro = form.microseconds_from is not None and file.start >= form.microseconds_from
     micro = (micro or "microseconds" in struck) and "milliseconds" not in struck
     unit = 1000 if micro else 1
