@@ -6,7 +6,6 @@ import json
 import os
 import pwd
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from cryptocdc_core.program.backoff import Backoff, Restarts
 from cryptocdc_local.platform.account import Account
 from cryptocdc_local.platform.errors import PlatformError
+from cryptocdc_local.platform.machine import port_is_free
 from cryptocdc_local.platform.servers.process import Command, ServerProcess
 from cryptocdc_local.platform.settings import LOOPBACK, PlatformSettings
 
@@ -93,6 +93,11 @@ class Programs:
             elif program.restarts.due(now):
                 program.restarts.started(now)
                 program.restarted += 1
+                if not port_is_free(
+                    program.port
+                ):  # taken meanwhile, such as by a feed that was started at the same time
+                    program.port = self._free_port(program.kind)
+                    self._write_targets()
                 program.process.start(self._command(program.kind, program.port), program.restarted)
                 revived.append(name)
         return revived
@@ -116,10 +121,20 @@ class Programs:
         return {name: program.process.memory() for name, program in self._running.items()}
 
     def _start(self, name: str, kind: str) -> None:
-        port = _free_port(FIRST_METRICS_PORT[kind], {program.port for program in self._running.values()})
+        port = self._free_port(kind)
         process = self._process(name)
         process.start(self._command(kind, port))
         self._running[name] = _Program(process, kind, port)
+
+    def _free_port(self, kind: str) -> int:
+        first, taken = FIRST_METRICS_PORT[kind], {program.port for program in self._running.values()}
+        for port in range(first, first + 100):
+            if port not in taken and port_is_free(port):
+                return port
+        raise PlatformError(
+            f"ports {first} to {first + 99} are all in use",
+            "stop the programs that use them; `cryptocdc doctor` names them",
+        )
 
     def _stop(self, names: list[str]) -> None:
         for name in names:  # all are signalled before any is waited for
@@ -170,20 +185,3 @@ def stop_left_over(settings: PlatformSettings, fid: str = "*") -> list[str]:
         if file != settings.server_targets:
             file.unlink(missing_ok=True)  # Prometheus would report them as programs that are down
     return found
-
-
-def _free_port(first: int, taken: set[int]) -> int:
-    for port in range(first, first + 100):
-        if port in taken:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-            return port
-    raise PlatformError(
-        f"ports {first} to {first + 99} are all in use",
-        "stop the programs that use them; `cryptocdc doctor` names them",
-    )

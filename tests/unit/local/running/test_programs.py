@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import time
 from pathlib import Path
@@ -51,3 +52,26 @@ def test_a_program_that_ends_is_restarted_only_if_it_has_failed(
         revived = programs.supervise()
     assert bool(revived) == restarted
     programs.stop("history")
+
+
+def test_a_program_whose_port_was_taken_is_restarted_with_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = PlatformSettings(tmp_path)
+    for folder in (settings.run, settings.log):
+        folder.mkdir(parents=True, exist_ok=True)
+    programs = Programs(settings, "majors", {})
+    failing = Command([sys.executable, "-c", "raise SystemExit(2)"], {}, tmp_path)
+    monkeypatch.setattr(programs, "_command", lambda *_: failing)
+    programs.scale("verifier", 1)
+    (before,) = programs.ports().values()
+    with socket.create_server(("127.0.0.1", before)):
+        deadline = time.monotonic() + 20
+        while not programs.restarts and time.monotonic() < deadline:
+            programs.supervise()
+            time.sleep(0.01)
+        (after,) = programs.ports().values()
+        assert after != before
+        (target,) = json.loads(settings.targets("majors").read_text())
+        assert target["targets"] == [f"127.0.0.1:{after}"]
+    programs.stop("verifier")
