@@ -55,7 +55,7 @@ def postgres_schema(names: Names, streams: Sequence[Stream], replication_user: s
         f"CREATE TABLE IF NOT EXISTS {schema}.{HEARTBEAT} (id integer PRIMARY KEY, beat_at timestamp(3) NOT NULL)",
         f"INSERT INTO {schema}.{HEARTBEAT} VALUES (1, now()) ON CONFLICT DO NOTHING",  # noqa: S608
         # What capture missed, written in the transaction of the row that revealed it, so that filling survives
-        # restarts.
+        # restarts. A negative `first` is a time in ms, negated: the past of trades, whose first id is not known yet.
         f"CREATE TABLE IF NOT EXISTS {schema}.{GAPS} ("
         "id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, table_name text NOT NULL, symbol text NOT NULL,"
         " interval text NOT NULL DEFAULT '', first bigint NOT NULL, last bigint NOT NULL,"

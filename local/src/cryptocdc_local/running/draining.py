@@ -10,6 +10,7 @@ from typing import NamedTuple
 from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.names import quoted
 from cryptocdc_core.storage.ddl import GAP_WAITS, GAPS
+from cryptocdc_core.time.times import iso
 from cryptocdc_local.running.run import Run
 
 STALLED_S = 60.0
@@ -18,7 +19,8 @@ LOOK_S = 0.5
 
 
 class OpenGap(NamedTuple):
-    """Trade ids, or open times of candles in milliseconds, both ends included, that are not in PostgreSQL."""
+    """Trade ids, or open times of candles in milliseconds, both ends included, that are not in PostgreSQL. A negative
+    `first` is the time in milliseconds, negated, at which the past of a symbol's trades begins."""
 
     table: str
     symbol: str
@@ -35,7 +37,8 @@ class OpenGap(NamedTuple):
     def __str__(self) -> str:
         what = f"{self.symbol} {self.interval}".strip()
         waits = f", which {self.reason}" if self.waits else ""
-        return f"{self.table} of {what}, {self.first} to {self.last}{waits}"
+        first = f"those since {iso(-self.first)}" if self.first < 0 else self.first
+        return f"{self.table} of {what}, {first} to {self.last}{waits}"
 
 
 def drain(

@@ -28,7 +28,6 @@ from cryptocdc_producer.archive.healing import Healing
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.connections.fleet import Fleet
 from cryptocdc_producer.rest.backfill import Backfill
-from cryptocdc_producer.rest.past import PastTrades
 from cryptocdc_producer.rest.polling import Polling
 from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.rest.snapshots import Snapshots
@@ -74,15 +73,13 @@ class Producer:
         outlets = Outlets(
             self._intake, metrics, lambda gap: self._backfill.add([gap]), self._snapshots.want, self._rejects.refuse
         )  # fmt: skip
-        has_past = settings.source != "capture"
-        self._handlers = Handlers(feed, venue, outlets, has_past)
+        self._handlers = Handlers(feed, venue, outlets, has_past=settings.source != "capture")
         store = Store(names, feed, venue, connect)
         self._healing = _healing(feed, venue, settings, store, self._intake)
         self._backfill = Backfill(self._handlers.by_table, self._requests, self._intake, metrics, self._healing)
         self._capture = Capture(feed, venue, self._handlers, metrics, self._rejects.refuse)
         self._fleet = Fleet(venue, self._capture.receive, self._intake.room, metrics, self._outage)
-        past = PastTrades(feed, venue, self._requests, has_past)
-        self._roster = Roster(feed, venue, store, self._capture, self._fleet, self._backfill, past)
+        self._roster = Roster(feed, venue, store, self._capture, self._fleet, self._backfill)
         listed = always_listed(feed, settings.source)
         self._watch = MarketWatch(
             self._requests, self._capture, self._handlers.trades, self._roster, metrics, listed

@@ -53,3 +53,5 @@ def test_new_gaps_do_not_count_as_progress() -> None:
 def test_an_open_gap_is_named() -> None:
     assert str(GAPS[0]) == "recent_trades of BTCUSDT, 10 to 11"
     assert str(OpenGap("klines", "ETHUSDT", "1m", 1, 2)) == "klines of ETHUSDT 1m, 1 to 2"
+    past = OpenGap("recent_trades", "ETHUSDT", "", -1_700_000_000_000, 99, "history")
+    assert str(past) == "recent_trades of ETHUSDT, those since 2023-11-14T22:13:20.000Z to 99"

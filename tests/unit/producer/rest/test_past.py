@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.producer.conftest import BINANCE, NOW, Recorded, kline, make_capture, make_feed
-from tests.unit.producer.rest.test_backfill import Exchange, rows, run
+from tests.unit.producer.conftest import NOW, Recorded, agg_trade, kline, make_capture, make_feed
+from tests.unit.producer.rest.test_backfill import Exchange, ids, rows, run
 
 from cryptocdc_adapters.exchange.rest import ExchangeRefused, ExchangeUnreachable
 from cryptocdc_core.rows.versions import SETTLE_MS
 from cryptocdc_core.time import intervals
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.rest import backfill as backfills
-from cryptocdc_producer.rest import past as pasts
-from cryptocdc_producer.rest.past import PastTrades
 from cryptocdc_producer.storage.intake import GapEnd
 from cryptocdc_producer.storage.store import Stored
 from cryptocdc_producer.streams.continuity import HISTORY, Gap, past_klines
@@ -159,34 +156,78 @@ def test_candles_that_the_exchange_lacks_within_the_past_are_unfillable() -> Non
     assert entries[-1] == GapEnd(a_past(1, 100), "unfillable", "the exchange has 99 of 100, 1 refused")
 
 
-class Trades:
-    """The exchange's answers to: which was the first trade since?"""
-
-    def __init__(self, *answers: int | Exception | None) -> None:
-        self._answers = list(answers)
-
-    async def first_trade(self, *_: Any) -> int | None:
-        answer = self._answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+HOUR_OF_TRADES = {"recentTrades": "1h"}
+TRADES: dict[str, Any] = {"recentTrades": {}}
 
 
-def before(exchange: Trades, stored: Stored, history: dict[str, str], wanted: bool = True) -> Stored:
-    past = PastTrades(make_feed(history=history), BINANCE, exchange, wanted)  # type: ignore[arg-type]
-    return asyncio.run(past.before({"BTCUSDT": stored}))["BTCUSDT"]
+def test_the_past_of_trades_is_a_gap_committed_with_the_first_one_captured() -> None:
+    recorded = started(HOUR_OF_TRADES, TRADES)
+    assert recorded.entries() == [], "capture waits for no answer about the past"
+    recorded.receive(agg_trade(2_600))
+    recorded.receive(agg_trade(2_601))
+
+    past = Gap("recent_trades", "BTCUSDT", "", -(NOW - 5 - HOUR), 2_599, HISTORY)
+    assert recorded.gaps == [past]
+    gap, *captured = recorded.entries()
+    assert gap == past
+    assert [row.trade_id for row in rows(captured)] == [2_600, 2_601]
 
 
-def test_the_trades_of_the_past_are_a_gap_before_the_first_one_captured() -> None:
-    hour = {"recentTrades": "1h"}
-    away = ExchangeUnreachable("no answer")
+@pytest.mark.parametrize(
+    ("history", "feed", "stored"),
+    [
+        (HOUR_OF_TRADES, TRADES, Stored(last_trade=2_599)),
+        ({"klines": "1h"}, TRADES, Stored()),
+        (HOUR_OF_TRADES, {"recentTrades": {"kind": "trade"}}, Stored()),
+    ],
+    ids=["a known symbol", "none is wanted", "the exchange does not return these trades by id"],
+)
+def test_trades_start_without_a_past(history: dict[str, str], feed: Any, stored: Stored) -> None:
+    recorded = started(history, feed, BTCUSDT=stored)
+    recorded.receive(agg_trade(2_600) if feed is TRADES else {**agg_trade(), "e": "trade", "t": 2_600})
 
-    assert before(Trades(100), Stored(), hour) == Stored(last_trade=99, last_trade_ms=NOW - HOUR)
-    assert before(Trades(100), Stored(last_trade=7), hour) == Stored(last_trade=7)
-    assert before(Trades(None), Stored(), hour) == Stored()
-    assert before(Trades(), Stored(), {"klines": "1h"}) == Stored()
-    assert before(Trades(), Stored(), hour, wanted=False) == Stored()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pasts, "_RETRIES_S", (0.0,))
-        assert before(Trades(away, 100), Stored(), hour).last_trade == 99
-        assert before(Trades(away, away), Stored(), hour) == Stored()
+    assert recorded.gaps == []
+    assert len(rows(recorded.entries())) == 1
+
+
+def test_a_market_that_was_waited_for_has_no_past_but_its_first_trades() -> None:
+    recorded = started(HOUR_OF_TRADES, TRADES)
+    recorded.trades.expect_first("BTCUSDT", certain=True)
+    recorded.receive(agg_trade(40))
+
+    assert recorded.gaps == [Gap("recent_trades", "BTCUSDT", "", 0, 39)]
+
+
+class Dated(Exchange):
+    """Trades with the ids in `has`, each 10 ms after the one before."""
+
+    async def first_trade(self, _: str, __: str, at_ms: int, ___: float) -> int | None:
+        self._fail(-at_ms)
+        return next((number for number in self._has if number * 10 >= at_ms), None)
+
+
+def past_of_trades(since_ms: int) -> Gap:
+    return Gap("recent_trades", "BTCUSDT", "", -since_ms, 2_599, HISTORY)
+
+
+@pytest.mark.parametrize("failures", [(), (ExchangeUnreachable("no answer"), ExchangeUnreachable("no answer"))])
+def test_the_past_of_trades_begins_with_the_first_one_in_it(failures: tuple[Exception, ...]) -> None:
+    past = past_of_trades(12_345)
+    entries = run(Dated(range(5_000), failures=failures), past)
+
+    assert ids(entries) == list(range(1_235, 2_600))
+    assert entries[-1] == GapEnd(past, "filled", "")
+
+
+def test_trades_that_the_exchange_lacks_within_the_past_are_unfillable() -> None:
+    past = past_of_trades(12_345)
+    entries = run(Dated([number for number in range(5_000) if number != 2_000]), past)
+
+    assert entries[-1] == GapEnd(past, "unfillable", "the exchange has 1364 of 1365")
+
+
+@pytest.mark.parametrize("has", [range(0), range(2_600, 2_700)])
+def test_a_past_without_trades_is_filled(has: range) -> None:
+    past = past_of_trades(12_345)
+
+    assert run(Dated(has), past) == [GapEnd(past, "filled", "")]

@@ -37,19 +37,12 @@ class Subscriptions:
     remove = add
 
 
-class NoPast:
-    """A feed without a past."""
-
-    async def before(self, stored: dict[str, Stored]) -> dict[str, Stored]:
-        return stored
-
-
 class Running:
     def __init__(self, recorded: Recorded) -> None:
         self.capture, self._metrics = recorded.capture, ProducerMetrics("test")
         self.backfill = Backfill(recorded.handlers.by_table, None, Intake(self._metrics), self._metrics)  # type: ignore[arg-type]
         self.roster = Roster(
-            make_feed(), BINANCE, OneGap(), self.capture, Subscriptions(), self.backfill, NoPast()  # type: ignore[arg-type]
+            make_feed(), BINANCE, OneGap(), self.capture, Subscriptions(), self.backfill  # type: ignore[arg-type]
         )  # fmt: skip
 
     @property

@@ -66,7 +66,7 @@ class Watched:
         self.capture = self.recorded.capture
         for symbol in symbols:
             self.capture.add(symbol, Stored())
-        self.roster = Roster(make_feed(), BINANCE, None, self.capture, self.streams, None, None)  # type: ignore[arg-type]
+        self.roster = Roster(make_feed(), BINANCE, None, self.capture, self.streams, None)  # type: ignore[arg-type]
         self.roster._wanted = set(symbols)
         for symbol in symbols:
             self.streams.add(self.roster.channels(symbol))

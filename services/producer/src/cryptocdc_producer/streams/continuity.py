@@ -25,7 +25,8 @@ class Gap(NamedTuple):
     """What is missing, both ends included: trade ids, or open times in ms of klines of `interval`.
 
     `reason`: "" if it was missed, HISTORY if it is the past with which a symbol starts. What the exchange does not have
-    at the beginning of that was before the market's listing, and is not missing.
+    at the beginning of that was before the market's listing, and is not missing. Only the exchange knows the first id
+    of the trades of a past: until it is asked, `first` is the time in ms at which that past begins, negated.
     """
 
     table: str

@@ -11,11 +11,12 @@ import msgspec
 from cryptocdc_adapters.exchange.rest import SPARE
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.rows.typed import RecentTradesRow
+from cryptocdc_core.time.times import iso
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.rest.requests import Requests
 from cryptocdc_producer.storage.store import Stored
-from cryptocdc_producer.streams.continuity import Gap, Ids, Seen
+from cryptocdc_producer.streams.continuity import HISTORY, Gap, Ids, Seen
 from cryptocdc_producer.streams.handler import Filling, Handler, Outlets, Round, Unfinished
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Trades(Handler[RecentTradesRow]):
 
     def take(self, row: RecentTradesRow, _: int = 0) -> None:
         ids = self._ids[row.symbol]
+        is_first = ids.last is None
         seen, missing = ids.see(row.trade_id, row.trade_time)
         if seen is Seen.DUPLICATE:
             return
@@ -59,10 +61,20 @@ class Trades(Handler[RecentTradesRow]):
             raise Rejected("wild-id", f"trade id {row.trade_id} after {ids.last}, and nothing that leads there")
         if missing is not None and self.refillable:
             self._found(Gap(self.table, row.symbol, "", *missing))
+        elif is_first:
+            self._begin_with_past(row)
         if seen is Seen.RESTART:
             log.warning("%s: trade ids restart at %d", row.symbol, row.trade_id)
             self._out.metrics.trade_id_restarts.inc()
         self._write(row)
+
+    def _begin_with_past(self, first: RecentTradesRow) -> None:
+        """Record the past of a symbol as a gap that is committed with its first trade, so that a restart continues
+        with it."""
+        if self._past_ms and self.refillable and self._venue.gives_by_id(self._kind):
+            since_ms = first.trade_time - self._past_ms
+            log.info("%s: trades since %s are the past to start with", first.symbol, iso(since_ms))
+            self._queue(Gap(self.table, first.symbol, "", -since_ms, first.trade_id - 1, HISTORY))
 
     def take_polled(self, symbol: str, rows: Iterable[RecentTradesRow]) -> None:
         """Handle trades from REST, in the order of their ids."""
@@ -98,6 +110,11 @@ class Trades(Handler[RecentTradesRow]):
 
     async def fill(self, filling: Filling, requests: Requests) -> None:
         gap = filling.gap
+        if filling.at < 0:
+            first = await requests.first_trade(gap.symbol, self._kind, -filling.at, SPARE)
+            if first is None or first > gap.last:
+                return
+            filling.at = filling.first = first
         while (at := filling.at) <= gap.last:
             limit = min(requests.page, gap.last - at + 2)
             page = await requests.trades(gap.symbol, self._kind, at, limit, SPARE)

@@ -13,7 +13,6 @@ from cryptocdc_exchanges.port import Channel, Venue
 from cryptocdc_producer.capture import Capture
 from cryptocdc_producer.connections.fleet import Fleet
 from cryptocdc_producer.rest.backfill import Backfill
-from cryptocdc_producer.rest.past import PastTrades
 from cryptocdc_producer.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -34,11 +33,10 @@ class Roster:
         capture: Capture,
         fleet: Fleet,
         backfill: Backfill,
-        past: PastTrades,
     ) -> None:
         self._streams, self._venue = feed.spec.streams, venue
         self._store, self._capture = store, capture
-        self._fleet, self._backfill, self._past = fleet, backfill, past
+        self._fleet, self._backfill = fleet, backfill
         self._wanted: set[str] = set()
         """Symbols assigned to this producer."""
         self._changed = asyncio.Event()
@@ -100,7 +98,6 @@ class Roster:
                     await asyncio.sleep(_RETRY_S)
                     self._changed.set()
                 else:
-                    stored = await self._past.before(stored)
                     self._capture.resume(stored)
                     for symbol in fresh:
                         if symbol in self._wanted:
