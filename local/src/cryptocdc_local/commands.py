@@ -186,6 +186,7 @@ def _watch(it: run.Run, console: Console, seconds: float | None, as_json: bool, 
     limit = seconds or (CAPTURE_LIMIT_S if it.chosen.capture is not None else None)
     deadline = None if limit is None else time.monotonic() + START_LIMIT_S + limit
     first_row_said = captures = False
+    repair = ""
     quiet = as_json or not console.is_terminal
     with Live(console=console, auto_refresh=False, screen=False, transient=False) as live:
         while deadline is None or time.monotonic() < deadline:
@@ -198,6 +199,9 @@ def _watch(it: run.Run, console: Console, seconds: float | None, as_json: bool, 
             if not first_row_said and any(s.cassandra for s in figures.streams.values()):
                 first_row_said = True
                 console.print(f"first row in Cassandra {time.monotonic() - began:.1f} s after the start")
+            if figures.repair not in ("", repair):
+                console.print(f"repair: {figures.repair}", style="yellow", highlight=False)
+            repair = figures.repair
             note = "\n".join(line for line in (it.note, it.history, it.event) if line)
             if not quiet:
                 parts = [feed_table(it.applied, figures, note, time.time()), server_table(it.platform.status())]

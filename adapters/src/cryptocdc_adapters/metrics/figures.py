@@ -12,6 +12,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from cryptocdc_adapters import http_client
+from cryptocdc_core.feed.repair import repair_line
 
 SCRAPE_TIMEOUT_S = 2.0
 LAG = "cryptocdc_consumer_lag_records"
@@ -112,6 +113,18 @@ def lag_by_partition(samples: Samples, uncommitted: Mapping[Partition, int]) -> 
     return {**uncommitted, **reported}
 
 
+def repair_counts(samples: Samples, fid: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many of a feed's rows were repaired since the verifier started, by cause, and how many differing ones
+    repair has left, by reason."""
+    repaired = samples.by("cryptocdc_verifier_repaired_rows_total", "cause", feed=fid)
+    left = samples.by("cryptocdc_verifier_unrepaired_rows", "reason", feed=fid)
+    return _positive(repaired), _positive(left)
+
+
+def _positive(found: Mapping[str, float]) -> dict[str, int]:
+    return {name: int(count) for name, count in sorted(found.items()) if count}
+
+
 @dataclass(frozen=True)
 class Written:
     """What Kafka says of a sink engine that reports no figures of its own."""
@@ -175,6 +188,10 @@ class FeedFigures:
     """Those that wait for a file of the exchange's archive; not among the open ones."""
     waiting: tuple[str, ...] = ()
     """Captured from their first trade on: the exchange does not list them."""
+    repaired: int = 0
+    """Rows that the verifier has sent again and that are equal now, since it started."""
+    repair: str = ""
+    """What was repaired and left, by cause and reason, as in the status of a CryptoFeed; empty if nothing was."""
 
 
 WINDOW_S = 10.0
@@ -189,6 +206,7 @@ class Figures:
         self._fid = fid
         self._tables = tuple(tables)
         self._history: list[tuple[Samples, Mapping[str, int], Written | None]] = []
+        self._repairs: tuple[Mapping[str, int], Mapping[str, int]] = ({}, {})
 
     def update(
         self,
@@ -205,6 +223,10 @@ class Figures:
             self._history.pop(0)
         lag = lag_by_partition(samples, uncommitted or {})
         streams = {table: self._stream(table, lag) for table in self._tables}
+        differences = "cryptocdc_verifier_differences"
+        # A verifier that did not answer once has not forgotten its repairs: they would be reported again.
+        if samples.by(differences, "table", feed=self._fid):
+            self._repairs = repair_counts(samples, self._fid)
         producer, consumer = "cryptocdc_producer_", "cryptocdc_consumer_"
         return FeedFigures(
             streams=streams,
@@ -222,7 +244,9 @@ class Figures:
             waiting=tuple(sorted(samples.by(f"{producer}waiting_symbols", "symbol"))),
             weight_used=int(samples.largest.get(f"{producer}weight_used", 0)),
             weight_limit=int(samples.largest.get(f"{producer}weight_limit", 0)),
-            differences=int(samples.total("cryptocdc_verifier_differences", feed=self._fid)),
+            differences=int(samples.total(differences, feed=self._fid)),
+            repaired=sum(self._repairs[0].values()),
+            repair=repair_line(*self._repairs),
             programs=samples.programs,
             write_stalled_s=samples.largest.get(f"{consumer}write_stalled_seconds", 0.0),
             alerts_firing=tuple(sorted(a for a, on in samples.by("cryptocdc_alerter_firing", "alert").items() if on)),

@@ -24,7 +24,7 @@ WIDE = 122
 
 def feed_table(applied: AppliedFeed, figures: FeedFigures, note: str, now: float) -> RenderableType:
     """Render one feed: rows and rate by stream and hop, lag, latency, proof; below, gaps, dead letters, refusals."""
-    return Group(_StreamTable(_title(applied, figures), figures, now), _footer(figures, note))
+    return Group(_StreamTable(_title(applied, figures), figures, now), _footer(applied, figures, note))
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _time(seconds: float | None) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def _footer(figures: FeedFigures, note: str) -> Text:
+def _footer(applied: AppliedFeed, figures: FeedFigures, note: str) -> Text:
     parts = [
         ("gaps open", figures.gaps_open, "yellow"),
         *([("gaps waiting", figures.gaps_waiting, "")] if figures.gaps_waiting else []),
@@ -130,6 +130,7 @@ def _footer(figures: FeedFigures, note: str) -> Text:
         ("dead letters", figures.dead_letters, "red"),
         ("refused frames", figures.rejected, "yellow"),
         ("differences", figures.differences, "red"),
+        *([("repaired", figures.repaired, "yellow")] if applied.feed.spec.repair.enabled else []),
     ]
     text = Text()
     for label, value, style in parts:
@@ -138,6 +139,8 @@ def _footer(figures: FeedFigures, note: str) -> Text:
         text.append(f"request weight {figures.weight_used:,}/{figures.weight_limit:,}")
     if figures.write_stalled_s >= STALLED_S:
         text.append(f"\nCassandra has acknowledged nothing for {figures.write_stalled_s:,.0f} s", style="bold red")
+    if figures.repair:
+        text.append(f"\nrepair: {figures.repair}", style="yellow")
     if figures.alerts_firing:
         text.append(f"\nalerts firing: {', '.join(figures.alerts_firing)}", style="bold red")
     if note:

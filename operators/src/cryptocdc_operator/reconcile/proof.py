@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.feed.repair import repair_line
 from cryptocdc_exchanges.registry import completeness
 from cryptocdc_operator.status import assess
 from cryptocdc_operator.status.assess import Proof
@@ -29,30 +30,20 @@ def record_proof(
             status["catchUp"] = catch_up_document(catch_up)
     if isinstance(proof, Proof):
         status["rows"] = proof.rows
-        line = repair_line(proof)
-        if line is None:
-            status.pop("repair", None)
-        else:
+        status.pop("repair", None)
+        if line := repair_line(proof.repaired, proof.left):
             status["repair"] = line
         if proof.through is not None:
             status["provenThrough"] = rfc3339(proof.through)
     return assess.proven(proof, suspended, catch_up, now, known)
 
 
-def repair_line(proof: Proof) -> str | None:
-    """Return what was repaired and left, None if nothing was either."""
-    parts = [
-        f"{sum(counts.values())} rows {what} ({', '.join(f'{name} {count}' for name, count in counts.items())})"
-        for what, counts in (("repaired", proof.repaired), ("left", proof.left))
-        if counts
-    ]
-    return "; ".join(parts) or None
-
-
 def repair_event(before: str | None, proof: Proof | str | None) -> tuple[str, str, str] | None:
     """Return the kind, reason and message of the event to post, None if nothing has changed since the status line
     `before`."""
-    line = repair_line(proof) if isinstance(proof, Proof) else None
-    if line is None or line == before or not isinstance(proof, Proof):
+    if not isinstance(proof, Proof):
+        return None
+    line = repair_line(proof.repaired, proof.left)
+    if not line or line == before:
         return None
     return ("Warning", "NotAllRepaired", line) if proof.left else ("Normal", "Repaired", line)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import requests
 
 from cryptocdc_adapters.exchange import resolving
 from cryptocdc_adapters.exchange.rest import ExchangeError, Rest
-from cryptocdc_adapters.metrics.figures import SCRAPE_TIMEOUT_S, Samples, parse
+from cryptocdc_adapters.metrics.figures import SCRAPE_TIMEOUT_S, Samples, parse, repair_counts
 from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.names import Names
 from cryptocdc_core.planning.resolve import ResolvedFeed
@@ -64,15 +63,12 @@ class ExchangeAndVerifier:
 
 def proof_in(samples: Samples, fid: str) -> Proof:
     """Return a feed's proof from the verifier's metrics."""
+    repaired, left = repair_counts(samples, fid)
     through = samples.by(f"{_PREFIX}proven_through_timestamp_seconds", "table", feed=fid)
     return Proof(
         differences=int(samples.total(f"{_PREFIX}differences", feed=fid)),
         rows=int(samples.total(f"{_PREFIX}proven_rows", feed=fid)),
         through=datetime.fromtimestamp(min(through.values()), UTC) if through else None,
-        repaired=_counts(samples.by(f"{_PREFIX}repaired_rows_total", "cause", feed=fid)),
-        left=_counts(samples.by(f"{_PREFIX}unrepaired_rows", "reason", feed=fid)),
+        repaired=repaired,
+        left=left,
     )
-
-
-def _counts(found: Mapping[str, float]) -> dict[str, int]:
-    return {name: int(count) for name, count in sorted(found.items()) if count}

@@ -120,3 +120,30 @@ def test_proof_behind_is_what_the_verifier_reports() -> None:
     text = generate_latest(metrics.registry).decode()
     got = Figures("f", ["klines"]).update(parse([text], at=0), {}).streams["klines"]
     assert got.proof_behind_s(4_600) == 0
+
+
+def test_repairs_are_those_of_the_feed_in_the_words_of_its_status() -> None:
+    metrics = VerifierMetrics("test")
+    for fid, table in (("f", "klines"), ("f", "latest_prices"), ("other", "klines")):
+        metrics.differences.labels(fid, table, "missing").set(1)
+        metrics.repaired_rows.labels(fid, table, "update_lost").inc(2)
+        metrics.unrepaired_rows.labels(fid, table, "limit").set(1)
+        metrics.unrepaired_rows.labels(fid, table, "extra").set(0)
+    answered = parse([generate_latest(metrics.registry).decode()], at=0)
+    figures = Figures("f", [])
+    for samples in (answered, Samples()):  # the second time the verifier does not answer
+        got = figures.update(samples, {})
+        assert (got.repaired, got.repair) == (4, "4 rows repaired (update_lost 4); 2 rows left (limit 2)")
+
+
+def test_a_verifier_that_starts_again_has_repaired_nothing() -> None:
+    metrics = VerifierMetrics("test")
+    metrics.differences.labels("f", "klines", "missing").set(0)
+    figures = Figures("f", [])
+    for rows in (3, 0):
+        if rows:
+            metrics.repaired_rows.labels("f", "klines", "never_sent").inc(rows)
+        else:
+            metrics.repaired_rows.clear()
+        got = figures.update(parse([generate_latest(metrics.registry).decode()], at=0), {})
+        assert (got.repaired, bool(got.repair)) == (rows, rows > 0)

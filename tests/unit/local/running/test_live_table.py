@@ -23,6 +23,8 @@ def rendered(
     waiting: tuple[str, ...] = (),
     halted: tuple[str, ...] = (),
     symbols: int = 10,
+    repair: str = "",
+    enabled: bool = False,
 ) -> str:
     stream = StreamFigures(
         frames=99_999, postgres=88_888, kafka=77_777, cassandra=66_666, frames_rate=4_321, postgres_rate=3_210,
@@ -33,9 +35,11 @@ def rendered(
         streams={"recent_trades": stream, "crypto_24h_stats": stream}, gaps_open=1, gap_rows_filled=2,
         gap_rows_unfillable=3, dead_letters=4, rejected=5, outage_s=0, symbols=symbols, halted=halted,
         waiting=waiting, weight_used=7, weight_limit=6_000, differences=0, programs=3, write_stalled_s=write_stalled_s,
+        repaired=3 if repair else 0, repair=repair,
     )  # fmt: skip
+    feed = {**FEED, "spec": {**FEED["spec"], "repair": {"enabled": enabled}}}
     applied = AppliedFeed(
-        FEED, "simulated", "http://127.0.0.1:1", "ws://127.0.0.1:1", ("BTCUSDT",), ("OLDUSDT",), NOW, {"NEWUSDT": ()}
+        feed, "simulated", "http://127.0.0.1:1", "ws://127.0.0.1:1", ("BTCUSDT",), ("OLDUSDT",), NOW, {"NEWUSDT": ()}
     )
     console = Console(width=width, record=True, file=None, force_terminal=False)
     with console.capture() as captured:
@@ -81,3 +85,15 @@ def test_until_producers_capture_anything_the_resolved_symbols_are_shown() -> No
     text = rendered(200, symbols=0)
     assert "paused: OLDUSDT" in text
     assert "not listed yet: NEWUSDT" in text
+
+
+def test_what_was_repaired_is_shown_with_its_causes() -> None:
+    line = "3 rows repaired (never_sent 1, update_lost 2)"
+    text = rendered(80, repair=line, enabled=True)
+    assert "repaired 3" in text
+    assert f"repair: {line}" in text
+
+
+def test_repaired_rows_are_counted_only_for_a_feed_that_repairs() -> None:
+    assert "repaired 0" in rendered(80, enabled=True)
+    assert "repaired" not in rendered(80)

@@ -28,7 +28,8 @@ DOC = """One row per table, and one for `all`. Rows since the programs started: 
 `kafka`, `cassandra`; `…_rate` is the same per second, over the last ten seconds. `lag`: rows in Kafka that are not in
 Cassandra yet. `p50_s`, `p99_s`: from the exchange's event to Cassandra's acknowledgement. `proven_through`: both
 databases are proven equal up to that time; `unproven_s`: how far that is behind what can be proven by now, not counting
-open candles. A value is null if no program reports it."""
+open candles. `repaired`: rows that the verifier has repaired since it started; `repair`: those by cause, and what it
+left. A value is null if no program reports it."""
 
 
 def rows_of(feed: str, source: str, figures: FeedFigures) -> list[Json]:
