@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cryptocdc_core.catalogue import by_table
+from cryptocdc_core.rows.versions import deletion_version
 from cryptocdc_verifier.differences.causes import Evidence, likely_cause
 from cryptocdc_verifier.differences.dead_letters import UNKNOWN, DeadLetter, symbol_of
 from cryptocdc_verifier.differences.explain import DeadLettersByKey
@@ -27,36 +28,48 @@ def evidence(kind, **more):
 
 
 @pytest.mark.parametrize(
-    ("seen", "words"),
+    ("seen", "name", "words"),
     [
-        (evidence("missing", letters=[DeadLetter("price: no decimal", "t", "0", "1", b"")]), "no decimal"),
-        (evidence("missing", sent=[CREATED]), "partition 0, offset 17"),
-        (evidence("missing", sent=[CREATED]), "deleted in Cassandra by hand"),
-        (evidence("missing", sent=[CREATED, DELETED, AGAIN]), "inserted again"),
-        (evidence("missing", sent=[CREATED, DELETED]), "its last change in Kafka is its delete"),
-        (evidence("missing"), "Kafka has no change of it"),
-        (evidence("missing", complete=False), "not among Kafka's newest"),
-        (evidence("extra", op=None, lsn=None), "written to Cassandra by hand"),
-        (evidence("extra", sent=[CREATED]), "a TRUNCATE"),
-        (evidence("extra", sent=[CREATED, DELETED]), "written to Cassandra by hand after the delete"),
-        (evidence("different", columns=["price"], write_times={"price": WALL}), "price: Cassandra's WRITETIME"),
-        (evidence("different", columns=["price"], write_times={"price": WALL}), "without USING TIMESTAMP"),
-        (evidence("different", columns=["price"], write_times={"price": None}), "price: no value in Cassandra"),
+        (evidence("missing", letters=[DeadLetter("price: no decimal", "t", "0", "1", b"")]), "dead_letter",
+         "no decimal"),
+        (evidence("missing", sent=[CREATED]), "deleted_by_hand", "partition 0, offset 17"),
+        (evidence("missing", sent=[CREATED]), "deleted_by_hand", "deleted in Cassandra by hand"),
+        (evidence("missing", sent=[CREATED, DELETED, AGAIN]), "delete_wins", "inserted again"),
+        (evidence("missing", sent=[CREATED, DELETED]), "insert_lost", "its last change in Kafka is its delete"),
+        (evidence("missing"), "never_sent", "Kafka has no change of it"),
+        (evidence("missing", complete=False), "untraced", "not among Kafka's newest"),
+        (evidence("extra", op=None, lsn=None), "extra", "written to Cassandra by hand"),
+        (evidence("extra", sent=[CREATED]), "extra", "a TRUNCATE"),
+        (evidence("extra", sent=[CREATED, DELETED]), "extra", "written to Cassandra by hand after the delete"),
+        (evidence("different", columns=["price"], write_times={"price": WALL}), "wall_clock",
+         "price: Cassandra's WRITETIME"),
+        (evidence("different", columns=["price"], write_times={"price": WALL}), "wall_clock",
+         "without USING TIMESTAMP"),
+        (evidence("different", columns=["price"], write_times={"price": None}), "column_deleted",
+         "price: no value in Cassandra"),
         (evidence("different", columns=["price"], cassandra_version=VERSION - 1000,
-                  write_times={"price": VERSION - 1000}), "the update was lost"),
+                  write_times={"price": VERSION - 1000}), "update_lost", "the update was lost"),
         (evidence("different", columns=["price"], cassandra_version=VERSION + 1000,
-                  write_times={"price": VERSION + 1000}), "newer than PostgreSQL's"),
+                  write_times={"price": VERSION + 1000}), "newer_version", "newer than PostgreSQL's"),
         (evidence("different", columns=["trade_count"], cassandra_version=VERSION - 1000,
-                  write_times={"trade_count": None}), "the update was lost"),
+                  write_times={"trade_count": None}), "update_lost", "the update was lost"),
         (evidence("different", columns=["version", "price"], cassandra_version=-1,
-                  write_times={"version": None, "price": None}), "deleted there by hand"),
-        (evidence("different", columns=["trade_count"], write_times={"trade_count": VERSION - 1000}),
+                  write_times={"version": None, "price": None}), "column_deleted", "deleted there by hand"),
+        (evidence("different", columns=["trade_count"], write_times={"trade_count": VERSION - 1000}), "older_value",
          "trade_count: Cassandra still has the value of an older version"),
-        (evidence("different", columns=["price"], write_times={"price": VERSION}), "without raising it"),
+        (evidence("different", columns=["price"], write_times={"price": VERSION}), "same_version",
+         "without raising it"),
     ],
 )  # fmt: skip
-def test_the_likely_cause_follows_from_the_evidence(seen, words):
-    assert words in likely_cause(seen).text
+def test_the_likely_cause_follows_from_the_evidence(seen, name, words):
+    cause = likely_cause(seen)
+    assert cause.name == name
+    assert words in cause.text
+
+
+@pytest.mark.parametrize("sent", [[CREATED, DELETED, AGAIN], [CREATED, DELETED]])
+def test_a_delete_wins_by_the_time_that_the_consumer_gives_it(sent):
+    assert likely_cause(evidence("missing", sent=sent)).wins_us == deletion_version(DELETED.committed_us)
 
 
 @pytest.mark.parametrize(

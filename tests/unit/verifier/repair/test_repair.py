@@ -12,7 +12,18 @@ from cryptocdc_verifier.differences.causes import Cause
 from cryptocdc_verifier.differences.dead_letters import Pending
 from cryptocdc_verifier.differences.explain import Finding
 from cryptocdc_verifier.repair import repairs as repair
-from cryptocdc_verifier.repair.decision import EXTRA, LETTERS, LIMIT, OPEN, SETTLED_MS, TRANSFORM, Leave
+from cryptocdc_verifier.repair.decision import (
+    EXTRA,
+    FUTURE,
+    LETTERS,
+    LIMIT,
+    OPEN,
+    RESENT,
+    SETTLED_MS,
+    TRANSFORM,
+    UNSEEN,
+    Leave,
+)
 from cryptocdc_verifier.repair.repairs import Repairer, Repairs
 
 NOW_MS = 10 * SETTLED_MS
@@ -54,15 +65,20 @@ def repaired(monkeypatch, letters):
     """Return a function that compares two databases, repairs them, and returns the comparison's result and the
     repairs."""
 
-    def run(sides, rows=1000, transform=None):
+    def run(sides, rows=1000, transform=None, causes=None, at_ms=NOW_MS):
+        """`causes`: the cause by key, where it is not the usual one of the kind of difference."""
+
         def investigated(_target, _cassandra, _pending, _stream, differences):
-            cause = {"missing": "never_sent", "different": "update_lost", "extra": "extra"}
-            return [Finding(found, Cause(cause[found.kind], ""), [], {}, {}, []) for found in differences]
+            usual = {"missing": "never_sent", "different": "update_lost", "extra": "extra"}
+            return [
+                Finding(found, (causes or {}).get(found.key, Cause(usual[found.kind], "")), [], {}, {}, [])
+                for found in differences
+            ]
 
         monkeypatch.setattr(repair, "investigate", investigated)
         monkeypatch.setattr(repair, "read_pending", lambda *_: letters)
         monkeypatch.setattr(repair, "resend", sides.resend)
-        monkeypatch.setattr(repair, "now_ms", lambda: NOW_MS)
+        monkeypatch.setattr(repair, "now_ms", lambda: at_ms)
         spec = SimpleNamespace(transform=transform)
         target: Any = SimpleNamespace(feed=SimpleNamespace(spec=spec), kafka=None, names=None)
         repairer = Repairer(target, sides, sides, sides.wait, lambda wanted: min(wanted, rows))
@@ -93,6 +109,39 @@ def test_a_row_that_stays_missing_is_sent_a_second_time_with_the_present_as_its_
     assert result.equal
     assert dict(repairs.repaired) == {("latest_prices", "never_sent"): 1}
     assert [version for _, version in sides.sent] == [0, NOW_MS * 1000]
+
+
+@pytest.mark.parametrize("name", sorted(RESENT))
+def test_rows_are_counted_with_exactly_the_cause_of_their_difference(repaired, name):
+    sides = Repaired(OLD, OLD[1:], hidden=OLD[:1] if name in UNSEEN else ())
+
+    result, repairs = repaired(sides, causes={key_of(PRICES, OLD[0]): Cause(name, "")})
+
+    assert result.equal
+    assert dict(repairs.repaired) == {("latest_prices", name): 1}
+    assert [version for _, version in sides.sent] == [0, NOW_MS * 1000][: len(sides.hidden) + 1]
+
+
+def test_rows_that_a_delete_hides_are_repaired_once_its_time_has_passed(repaired):
+    sides = Repaired(OLD, OLD[2:], hidden=OLD[:2])
+    causes = {
+        key_of(PRICES, line): Cause(name, "", HIDDEN_US)
+        for line, name in zip(OLD, ("delete_wins", "insert_lost"), strict=False)
+    }
+
+    result, repairs = repaired(sides, causes=causes, at_ms=HIDDEN_US // 1000)
+
+    assert (result.missing, sides.sent) == (2, [])
+    assert dict(repairs.left) == {
+        ("latest_prices", "delete_wins", FUTURE): 1, ("latest_prices", "insert_lost", FUTURE): 1,
+    }  # fmt: skip
+    assert repairs.until_us == {"latest_prices": HIDDEN_US + 1000}
+
+    result, repairs = repaired(sides, causes=causes)
+
+    assert result.equal
+    assert dict(repairs.repaired) == {("latest_prices", "delete_wins"): 1, ("latest_prices", "insert_lost"): 1}
+    assert [version for _, version in sides.sent] == [HIDDEN_US + 1000] * 2
 
 
 def test_a_row_that_may_still_change_is_sent_again_but_not_raised(repaired):
