@@ -16,7 +16,8 @@ class Repair(FeedModel):
     """`true`: rows that are missing or different in Cassandra are sent through the pipeline again where that is
     harmless, and compared again. `cryptocdc verify --repair` does it once."""
     max_rows_per_hour: int = Field(1000, ge=1, le=100_000, alias="maxRowsPerHour")
-    """Maximum number of rows to repair in an hour; more are left and reported."""
+    """Maximum number of rows to repair in an hour; more are left and reported. A verifier that starts again counts from
+    zero."""
 
 
 def repair_line(repaired: Mapping[str, int], left: Mapping[str, int]) -> str:
