@@ -60,6 +60,8 @@ def decided(cause, *, now_us=NOW, final=True, resent=False):
                   write_times={"price": VERSION - 1000}), Send(VERSION), Leave(CHANGED)),
         (evidence("different", columns=["count"], write_times={"count": VERSION - 1000}), Send(VERSION),
          Leave(CHANGED)),
+        (evidence("different", columns=["received_at"], write_times={"received_at": VERSION}),
+         Send(VERSION + 1000), Send(VERSION + 1000)),
     ],
 )  # fmt: skip
 def test_a_harmless_row_is_sent_as_it_is_and_then_above_what_wins_over_it(seen, first, second):

@@ -12,6 +12,9 @@ from cryptocdc_verifier.comparing.tables import Kind
 from cryptocdc_verifier.differences.dead_letters import DeadLetter
 from cryptocdc_verifier.differences.records import Sent
 
+RECEIVED_AT = "received_at"
+"""The column with our own time: everything else in a row is the exchange's."""
+
 
 class Cause(NamedTuple):
     """A likely cause: its name, which metrics and reports count, and a sentence about this key.
@@ -140,6 +143,13 @@ def _different(seen: Evidence) -> Cause:
             "older_value",
             f"{', '.join(foreign)}: Cassandra still has the value of an older version, which the row's version"
             " replaces",
+        )
+    if list(seen.columns) == [RECEIVED_AT]:
+        return Cause(
+            "received_again",
+            "the same row of the exchange was received twice, which only received_at shows: PostgreSQL lost the first"
+            " copy, such as by the restore of a backup, and Cassandra kept it",
+            ours,
         )
     return Cause(
         "same_version",

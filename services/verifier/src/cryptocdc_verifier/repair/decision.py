@@ -16,7 +16,7 @@ exchange revises a candle."""
 
 UNSEEN = frozenset({"deleted_by_hand", "never_sent", "untraced", "delete_wins", "insert_lost", "column_deleted"})
 """Causes with which something that can't be read, a tombstone, may win over a row that was sent again."""
-RESENT = UNSEEN | {"update_lost", "older_value", "wall_clock"}
+RESENT = UNSEEN | {"update_lost", "older_value", "wall_clock", "received_again"}
 """Causes that are harmless to repair: PostgreSQL's row is the one that the pipeline should have written."""
 
 
