@@ -104,6 +104,24 @@ tolerations:
   value: {{ $platform.connect.url | quote }}
 {{- end -}}
 
+{{/* Ports of the servers whose host has a dot, which may be in another namespace or outside of the cluster, as a list in JSON. */}}
+{{- define "cryptocdc.portsElsewhere" -}}
+{{- $ports := list -}}
+{{- with .Values.platform -}}
+{{- if contains "." .postgres.host }}{{ $ports = append $ports (int .postgres.port) }}{{ end -}}
+{{- range splitList "," .kafka.bootstrap -}}
+{{- if contains "." . }}{{ $ports = append $ports (regexFind "[0-9]+$" (trim .) | int) }}{{ end -}}
+{{- end -}}
+{{- if contains "." .cassandra.hosts }}{{ $ports = append $ports (int .cassandra.port) }}{{ end -}}
+{{- $connect := urlParse .connect.url -}}
+{{- if contains "." $connect.hostname -}}
+{{- $usual := ternary "443" "80" (eq $connect.scheme "https") -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" (trimPrefix $connect.hostname $connect.host) | default $usual | int) -}}
+{{- end -}}
+{{- end -}}
+{{- uniq $ports | toJson -}}
+{{- end -}}
+
 {{- define "cryptocdc.replicationSecret" -}}
 {{- .Values.replication.existingSecret | default "cryptocdc-replication" -}}
 {{- end -}}

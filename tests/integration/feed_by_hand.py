@@ -6,11 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from cassandra.cluster import Session
 
+from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_adapters.postgres import connections as postgres
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.feed import model as feeds
@@ -23,6 +28,8 @@ from cryptocdc_verifier.verify import verify
 from tests.integration.api_client import free_port
 from tests.integration.conftest import CAPTURED
 from tests.integration.rows import insert
+
+HOUR_MS = 3_600_000
 
 
 class Feed:
@@ -98,3 +105,28 @@ class Feed:
             [sys.executable, "-m", "cryptocdc_local.main", "verify", "-f", str(self.file), *more],
             env=self.environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
+
+
+F = TypeVar("F", bound=Feed)
+
+
+@contextmanager
+def started(feed: F) -> Iterator[F]:
+    """Apply the feed and run its consumer; delete it afterwards."""
+    feed.start()
+    yield feed
+    feed.stop()
+
+
+@contextmanager
+def session_of(feed: Feed) -> Iterator[Session]:
+    """A session in the feed's keyspace."""
+    cluster, session = cassandra.connect(feed.servers.cassandra, feed.plan.names.keyspace)
+    yield session
+    cluster.shutdown()
+
+
+def hour_before_last() -> int:
+    """The start of the hour before the last, in milliseconds."""
+    now = int(time.time() * 1000)
+    return now - now % HOUR_MS - 2 * HOUR_MS

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from cassandra.cluster import Session
 
-from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_core.catalogue import Stream, by_table
 from cryptocdc_local.applier import Servers
 from tests.integration.command import Answer, cryptocdc
+from tests.integration.feed_by_hand import HOUR_MS, session_of, started
+from tests.integration.market import SYMBOLS, Market, running
 from tests.integration.rows import insert
-from tests.integration.test_analyzer import HOUR_MS, SYMBOLS, Market, running
 
 pytestmark = [pytest.mark.platform, pytest.mark.soak]  # Spark and all servers, for minutes
 
@@ -23,17 +23,14 @@ TABLES = ("bars", "realized_volatility", "book_metrics", "anomalies", "forecasts
 
 @pytest.fixture(scope="module")
 def market(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
-    made = Market(servers, tmp_path_factory.mktemp("recompute"))
-    made.start()
-    yield made
-    made.stop()
+    with started(Market(servers, tmp_path_factory.mktemp("recompute"))) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def cql(market: Market) -> Iterator[Session]:
-    cluster, session = cassandra.connect(market.servers.cassandra, market.plan.names.keyspace)
-    yield session
-    cluster.shutdown()
+    with session_of(market) as session:
+        yield session
 
 
 def stored(cql: Session, stream: Stream) -> dict[tuple[Any, ...], tuple[Any, ...]]:

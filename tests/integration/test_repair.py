@@ -33,35 +33,30 @@ from cryptocdc_verifier.repair.decision import EXTRA, FUTURE, OPEN
 from cryptocdc_verifier.repair.resend import Resent, resend
 from cryptocdc_verifier.verify import sides
 from tests.integration.conftest import CAPTURED
-from tests.integration.feed_by_hand import Feed
+from tests.integration.feed_by_hand import HOUR_MS, Feed, hour_before_last, session_of, started
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
 
-HOUR_MS = 3_600_000
 ROWS = 50
 
 
 @pytest.fixture(scope="module")
 def feed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
-    made = Feed(servers, tmp_path_factory.mktemp("feeds"), "mended")
-    made.start()
-    yield made
-    made.stop()
+    with started(Feed(servers, tmp_path_factory.mktemp("feeds"), "mended")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def cql(feed: Feed) -> Iterator[Session]:
-    cluster, session = cassandra.connect(feed.servers.cassandra, feed.plan.names.keyspace)
-    yield session
-    cluster.shutdown()
+    with session_of(feed) as session:
+        yield session
 
 
 @pytest.fixture(scope="module")
 def hour(feed: Feed) -> int:
     """The start of the hour before the last, from which on every table has a row a second, equal on both sides."""
-    now = int(time.time() * 1000)
-    hour = now - now % HOUR_MS - 2 * HOUR_MS
+    hour = hour_before_last()
     for stream in CAPTURED:
         feed.insert(stream.table, [hour + second * 1000 for second in range(ROWS)])
     assert feed.verify().equal

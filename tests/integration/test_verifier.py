@@ -12,7 +12,6 @@ import pytest
 from cassandra.cluster import Session
 from confluent_kafka import Producer
 
-from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_adapters.kafka.clients import client_config
 from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_core.catalogue import by_table
@@ -29,34 +28,27 @@ from cryptocdc_verifier.target import VerifyError
 from cryptocdc_verifier.transport import Transport
 from cryptocdc_verifier.verify import sides
 from tests.integration.conftest import CAPTURED
-from tests.integration.feed_by_hand import Feed
+from tests.integration.feed_by_hand import HOUR_MS, Feed, hour_before_last, session_of, started
 from tests.integration.topics import put
 
 pytestmark = pytest.mark.platform
 
-HOUR_MS = 3_600_000
-
 
 @pytest.fixture(scope="module")
 def feed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
-    made = Feed(servers, tmp_path_factory.mktemp("feeds"), "verdict")
-    made.start()
-    yield made
-    made.stop()
+    with started(Feed(servers, tmp_path_factory.mktemp("feeds"), "verdict")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def cql(feed: Feed) -> Iterator[Session]:
-    cluster, session = cassandra.connect(feed.servers.cassandra, feed.plan.names.keyspace)
-    yield session
-    cluster.shutdown()
+    with session_of(feed) as session:
+        yield session
 
 
 @pytest.fixture(scope="module")
 def hour() -> int:
-    """The start of the hour before the last."""
-    now = int(time.time() * 1000)
-    return now - now % HOUR_MS - 2 * HOUR_MS
+    return hour_before_last()
 
 
 def causes(report: Report) -> dict[str, str]:

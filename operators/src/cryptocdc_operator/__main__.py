@@ -28,6 +28,7 @@ from cryptocdc_operator.settings import Addresses, OperatorSettings
 def main() -> None:
     with refusing_bad_input():
         serving, settings = ServingSettings.from_env(), OperatorSettings.from_env()
+        addresses = Addresses.from_env(os.environ)
     logs.configure(serving.log_format, serving.log_level)
     # kopf logs each pass that must be retried as an error; the handlers log what matters.
     logging.getLogger("kopf").setLevel(logging.WARNING)
@@ -41,7 +42,7 @@ def main() -> None:
     metrics, health = OperatorMetrics(version("cryptocdc-operator")), Health(UNHEALTHY_AFTER_S)
     serve_or_exit(metrics.registry, health, serving)
     cluster = KubernetesCluster(kubernetes.client.ApiClient(), settings.namespace)
-    addresses, progress = Addresses.from_env(os.environ), Progress()
+    progress = Progress()
     operator = Operator(
         settings,
         addresses,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, Json
 
-from cryptocdc_core.program.settings import Port, Settings
+from cryptocdc_core.program.settings import Port, ServerSettings, Settings
 
 Optional = Annotated[str | None, BeforeValidator(lambda value: None if value == "none" else value)]
 """`none` means None: an empty variable counts as not set."""
@@ -148,8 +148,12 @@ class Addresses(dict[str, str]):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Take only variables in `env`; for the rest the programs have the same defaults as the operator."""
-        return cls({name: env[name] for name in cls.names() if env.get(name)})
+        """Take only variables in `env`; for the rest the programs have the same defaults as the operator. Raises
+        SettingsError."""
+        found = cls({name: env[name] for name in cls.names() if env.get(name)})
+        secrets = (f"CRYPTOCDC_{group}_PASSWORD" for group in ("POSTGRES", "REPLICATION", "CASSANDRA"))
+        ServerSettings.from_env({**found, **dict.fromkeys(secrets, "-")})  # secrets are read in each pass
+        return found
 
     @staticmethod
     def names() -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import Mock
 
 import msgspec
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
 from tests.unit.api.doubles import Api, Tables
 from tests.unit.api.rows import rows
 from tests.unit.consumer.records import change
@@ -207,6 +208,7 @@ class Away:
 
     def __init__(self, stop: threading.Event) -> None:
         self.down = False
+        self.since_ms: set[int] = set()
         self._stop, self._rounds = stop, 0
 
     def consume(self, most: int, timeout_s: float) -> list[Any]:
@@ -219,6 +221,13 @@ class Away:
         if self.down:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT))
         return Mock(topics={topic: Mock(error=None, partitions={0: None})})
+
+    def offsets_for_times(self, asked: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        """Each partition ends at 9, and 0 has records since 7."""
+        if asked[0].offset == OFFSET_END:
+            return [TopicPartition(at.topic, at.partition, 9) for at in asked]
+        self.since_ms = {at.offset for at in asked}
+        return [TopicPartition(at.topic, at.partition, OFFSET_END if at.partition else 7) for at in asked]
 
     def incremental_assign(self, _: Any) -> None:
         self.down = True
@@ -284,3 +293,37 @@ def test_a_missing_topic_that_nobody_wants_any_more_is_no_obstacle() -> None:
     wanted = iter([TABLES, TABLES, frozenset({"recent_trades"})])
     changes.run(stop, lambda _: None, lambda: changes.want(next(wanted, frozenset({"recent_trades"}))))
     assert changes.obstacle() is None
+
+
+def test_rows_between_the_stored_ones_that_the_first_client_reads_and_the_live_ones_are_not_missed() -> None:
+    class TwoPartitions(Away):
+        assigned: ClassVar[list[tuple[int, int]]] = []
+
+        def list_topics(self, topic: str, timeout: float) -> Any:
+            return Mock(topics={topic: Mock(error=None, partitions={0: None, 1: None})})
+
+        def incremental_assign(self, partitions: Any) -> None:
+            self.assigned.extend((partition.partition, partition.offset) for partition in partitions)
+
+    stop, turns = threading.Event(), iter(range(3))
+    changes = Changes(KafkaSettings(), {"f.f.klines": KLINES}, ApiMetrics("0"))
+    changes._consumer = consumer = TwoPartitions(stop)
+    changes.want(frozenset({"klines"}))
+    before_ms = time.time_ns() // 1_000_000
+    changes.run(stop, lambda _: None, lambda: stop.set() if next(turns) == 2 else None)
+    (since_ms,) = consumer.since_ms
+    assert before_ms <= since_ms + module.BEFORE_MS <= time.time_ns() // 1_000_000
+    assert consumer.assigned == [(0, 7), (1, 9)]
+
+
+def test_a_partition_without_a_leader_does_not_hold_up_the_rows_of_others() -> None:
+    class WithoutLeader(OfOneTopic):
+        def offsets_for_times(self, asked: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+
+    stop, turns = threading.Event(), iter(range(3))
+    changes = Changes(KafkaSettings(), {"f.f.klines": KLINES}, ApiMetrics("0"))
+    changes._consumer = consumer = WithoutLeader(stop, "")
+    changes.want(frozenset({"klines"}))
+    changes.run(stop, lambda _: None, lambda: stop.set() if next(turns) == 2 else None)
+    assert consumer.read == ["f.f.klines"]

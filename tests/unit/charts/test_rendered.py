@@ -95,6 +95,22 @@ def test_the_operator_is_a_single_recreated_replica():
     assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
 
 
+def test_the_verifier_reaches_servers_in_other_namespaces_at_their_ports():
+    def elsewhere(*values):
+        policy = the(rendered("default", *values), "NetworkPolicy", "cryptocdc-verifier")
+        rules = [rule["ports"] for rule in policy["spec"]["egress"] if "to" not in rule]
+        return [port["port"] for ports in rules for port in ports if port["port"] != 53]
+
+    assert elsewhere() == []
+    assert elsewhere(
+        "platform.postgres.host=postgres.databases.svc",
+        r"platform.kafka.bootstrap=kafka-0.example.com:9094\,kafka-1.example.com:9094\,near:9095",
+        "platform.cassandra.hosts=10.0.0.1",
+        "platform.connect.url=https://connect.example.com",
+    ) == [5432, 9094, 9042, 443]
+    assert elsewhere("platform.connect.url=http://connect.events:8083") == [8083]
+
+
 OPERATORS_RIGHTS = {
     ("cryptocdc.io", "cryptofeeds"): {"get", "list", "watch", "patch"},
     ("cryptocdc.io", "cryptofeeds/status"): {"get", "patch"},

@@ -57,6 +57,7 @@ def test_a_comment_over_several_lines_is_one_description():
         ({"verifier__rowsPerSecond": 0}, "verifier.rowsPerSecond"),
         ({"image__pullPolicy": "Sometimes"}, "image.pullPolicy"),
         ({"platform__postgres__sslmode": "on"}, "platform.postgres.sslmode"),
+        ({"platform__kafka__bootstrap": "kafka"}, "platform.kafka.bootstrap"),
         ({"platform__kafka__existingSecrets__producer": ""}, "producer"),
         ({"api__replicas": -1}, "api.replicas"),
         ({"api__requestsPerSecond": 0}, "api.requestsPerSecond"),

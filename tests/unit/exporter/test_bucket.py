@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not MOTO.exists(), reason="moto is not installed
 
 from pyarrow import fs  # noqa: E402
 from tests.integration.waiting import wait_for  # noqa: E402
-from tests.unit.exporter.test_export import HOUR, PATH, World, proof, trades  # noqa: E402
+from tests.unit.exporter.world import HOUR, PATH, World, proof, trades  # noqa: E402
 
 from cryptocdc_core.catalogue.streams import RECENT_TRADES  # noqa: E402
 from cryptocdc_core.program.exits import BadInput  # noqa: E402

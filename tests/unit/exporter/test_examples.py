@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("pyarrow")
 
 from tests.unit.exporter.made import rows_of
-from tests.unit.exporter.test_export import HOUR, World
+from tests.unit.exporter.world import HOUR, World
 
 from cryptocdc_core.catalogue.streams import KLINES, ORDER_BOOK, RECENT_TRADES
 

@@ -13,7 +13,7 @@ pa = pytest.importorskip("pyarrow")
 duckdb = pytest.importorskip("duckdb")
 
 import pyarrow.dataset as ds  # noqa: E402
-from tests.unit.exporter.test_export import World, trades  # noqa: E402
+from tests.unit.exporter.world import World, trades  # noqa: E402
 
 from cryptocdc_core.catalogue import Stream  # noqa: E402
 from cryptocdc_core.catalogue.streams import RECENT_TRADES  # noqa: E402

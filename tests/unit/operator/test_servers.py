@@ -116,6 +116,15 @@ def test_addresses_contain_no_secret():
     }
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("CRYPTOCDC_KAFKA_BOOTSTRAP", "kafka"), ("CRYPTOCDC_POSTGRES_PORT", "x"), ("CRYPTOCDC_CASSANDRA_PORT", "0")],
+)
+def test_an_invalid_address_ends_the_operator_when_it_starts_and_not_each_pass(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{variable}: '{value}': "):
+        Addresses.from_env({variable: value})
+
+
 def test_a_feed_is_proven_through_its_least_proven_table():
     metrics = VerifierMetrics("test")
     for fid, at in (("majors", 1000), ("others", 1)):

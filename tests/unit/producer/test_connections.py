@@ -211,6 +211,26 @@ def test_a_silent_connection_is_replaced(monkeypatch: pytest.MonkeyPatch) -> Non
     scenario(run)
 
 
+@pytest.mark.parametrize("sporadic", [False, True])
+def test_the_silence_of_a_replaced_connection_is_an_outage_unless_its_streams_are_sporadic(
+    sporadic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "SILENCE_S", 0.5)
+
+    async def run() -> None:
+        async with connected(["a"]) as (server, client):
+            client.fleet.sporadic = frozenset({"latest_prices"} if sporadic else ())
+            await server.send({"n": 1})
+            await until(lambda: client.frames)
+            await until(lambda: server.streams == [{"a"}, {"a"}])
+            await server.send({"n": 2})
+            await until(lambda: len(client.frames) > 1 and server.streams == [{"a"}])
+            assert [names for names, _ in client.outages] == ([] if sporadic else [["a"]])
+            assert all(0.5 <= seconds < 20 for _, seconds in client.outages)
+
+    scenario(run)
+
+
 def test_a_frame_of_five_megabytes_does_not_affect_others() -> None:
     async def run() -> None:
         async with connected(["a"]) as (server, client):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from cryptocdc_core import base_urls
 from cryptocdc_core.names import Source
@@ -64,6 +66,18 @@ RestUrl = Annotated[str, Field(pattern=base_urls.REST)]
 WebsocketUrl = Annotated[str, Field(pattern=base_urls.WEBSOCKET)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+_BROKER = re.compile(r"(?:[^\s,:/\[\]]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+
+
+def _brokers(text: str) -> str:
+    """Return the list of brokers without white space. Raises PydanticCustomError."""
+    brokers = [broker.strip() for broker in text.split(",")]
+    for broker in brokers:
+        found = _BROKER.fullmatch(broker)
+        if found is None or not 1 <= int(found[1]) <= 65535:
+            raise PydanticCustomError("brokers", "accepted: host:port[,host:port], with ports from 1 to 65535")
+    return ",".join(brokers)
+
 
 class PostgresSettings(Settings):
     model_config = ConfigDict(title="postgres_")
@@ -90,7 +104,8 @@ class ReplicationSettings(Settings):
 class KafkaSettings(Settings):
     model_config = ConfigDict(title="kafka_")
 
-    bootstrap: str = "127.0.0.1:19092"
+    bootstrap: Annotated[str, AfterValidator(_brokers)] = "127.0.0.1:19092"
+    """Brokers, comma-separated, each with its port."""
     username: str | None = None
     password: str | None = Field(None, repr=False)
     mechanism: str = "PLAIN"

@@ -59,17 +59,22 @@ def show(feed: Feed, source: Source = None, as_json: Json = False) -> None:
 
 
 def put_back(feed: Feed, source: Source = None, as_json: Json = False) -> None:
-    """Put every pending dead letter back into its topic, so that the consumers retry it."""
+    """Put every pending dead letter back into its topic, so that the consumers retry it. Exit code 1 if some were
+    skipped since their topic is gone."""
     with _errors_reported():
         names = _names(feed, source)
         done = replay(KafkaSettings.from_env(), names)
     if as_json:
-        counts = {"feed": names.fid, "replayed": done.replayed, "foreign": done.foreign}
+        counts = {"feed": names.fid, "replayed": done.replayed, "foreign": done.foreign, "gone": done.gone}
         sys.stdout.write(json.dumps(counts) + "\n")
-        return
-    typer.echo(f"{names.fid}: {done.replayed} replayed")
-    if done.foreign:
-        typer.echo(f"{done.foreign} records without a dead letter's headers were skipped")
+    else:
+        typer.echo(f"{names.fid}: {done.replayed} replayed")
+        if done.foreign:
+            typer.echo(f"{done.foreign} records without a dead letter's headers were skipped")
+        for topic, count in done.gone.items():
+            typer.echo(f"{count} of {topic} were skipped: the topic, or their partition of it, no longer exists")
+    if done.gone:
+        raise typer.Exit(Exit.UNEQUAL)
 
 
 def _names(path: Path, source: str | None) -> Names:

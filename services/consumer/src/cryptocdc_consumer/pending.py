@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from cryptocdc_adapters.kafka.clients import TIMEOUT_S, client_config
 from cryptocdc_adapters.kafka.topics import read_to_ends, uncommitted
@@ -37,6 +39,8 @@ class Replayed:
     replayed: int
     foreign: int
     """Records of the topic without a dead letter's headers, which are skipped."""
+    gone: dict[str, int] = field(default_factory=dict)
+    """How many dead letters are skipped since their topic, or its partition, no longer exists, by topic."""
 
 
 def pending(settings: KafkaSettings, names: Names) -> list[PendingDeadLetter]:
@@ -46,21 +50,27 @@ def pending(settings: KafkaSettings, names: Names) -> list[PendingDeadLetter]:
 
 
 def replay(settings: KafkaSettings, names: Names) -> Replayed:
-    """Put every pending dead letter back into its topic, so that the consumers retry it.
+    """Put every pending dead letter back into its topic, so that the consumers retry it. Those whose topic is gone are
+    skipped: they would keep all later ones pending.
 
     The replay group's offsets are committed once Kafka has acknowledged all of them: an interrupted replay is repeated,
     which does no harm, and a second one does nothing. Raises ReplayError, KafkaException.
     """
     failed: list[str] = []
+    gone = Counter[str]()
     replayed = foreign = 0
     with _reader(settings, names) as consumer:
         producer = Producer(producer_config(settings))
+        partitions = cache(partial(_partitions, consumer))
         done: dict[int, int] = {}
         for message in _unread(consumer, names):
             letter = _letter(message)
             done[message.partition()] = message.offset() + 1
             if letter is None:
                 foreign += 1
+                continue
+            if letter.partition not in partitions(letter.topic):
+                gone[letter.topic] += 1
                 continue
             replayed += 1
             _produce(producer, letter, failed)
@@ -70,7 +80,15 @@ def replay(settings: KafkaSettings, names: Names) -> Replayed:
         if done:
             offsets = [TopicPartition(names.dead_letter_topic, p, at) for p, at in done.items()]
             consumer.commit(offsets=offsets, asynchronous=False)
-    return Replayed(replayed, foreign)
+    return Replayed(replayed, foreign, dict(gone))
+
+
+def _partitions(consumer: Consumer, topic: str) -> Collection[int]:
+    """Return the partitions of a topic, none if it does not exist. Raises KafkaException."""
+    described = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+    if described.error is not None and described.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+        raise KafkaException(described.error)
+    return list(described.partitions)
 
 
 def _produce(producer: Producer, letter: PendingDeadLetter, failed: list[str]) -> None:

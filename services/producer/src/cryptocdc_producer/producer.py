@@ -78,7 +78,8 @@ class Producer:
         self._healing = _healing(feed, venue, settings, store, self._intake)
         self._backfill = Backfill(self._handlers.by_table, self._requests, self._intake, metrics, self._healing)
         self._capture = Capture(feed, venue, self._handlers, metrics, self._rejects.refuse)
-        self._fleet = Fleet(venue, self._capture.receive, self._intake.room, metrics, self._outage)
+        sporadic = frozenset(handler.table for handler in self._handlers if handler.sporadic)
+        self._fleet = Fleet(venue, self._capture.receive, self._intake.room, metrics, self._outage, sporadic)
         self._roster = Roster(feed, venue, store, self._capture, self._fleet, self._backfill)
         listed = always_listed(feed, settings.source)
         self._watch = MarketWatch(

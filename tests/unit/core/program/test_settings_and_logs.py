@@ -76,6 +76,18 @@ def test_an_invalid_setting_is_refused_by_its_variable(variable, value):
         ProgramSettings.from_env({"CRYPTOCDC_FEED": "feed.yaml", variable: value})
 
 
+@pytest.mark.parametrize("brokers", ["kafka", "kafka:", "kafka:0", "a:1,b", "a:1,", "SASL_SSL://kafka:9093", "::1"])
+def test_brokers_without_a_port_are_refused_with_the_accepted_form(brokers):
+    with pytest.raises(SettingsError) as caught:
+        KafkaSettings.from_env({"CRYPTOCDC_KAFKA_BOOTSTRAP": brokers})
+    assert str(caught.value).startswith(f"CRYPTOCDC_KAFKA_BOOTSTRAP: {brokers!r}: accepted: host:port[,host:port]")
+
+
+@pytest.mark.parametrize("brokers", ["kafka:9092", "10.0.0.1:9092,kafka.events.svc:9093", "[::1]:9092"])
+def test_brokers_with_ports_are_accepted(brokers):
+    assert KafkaSettings.from_env({"CRYPTOCDC_KAFKA_BOOTSTRAP": brokers.replace(",", ", ")}).bootstrap == brokers
+
+
 def test_the_verifiers_rows_per_second_is_a_setting():
     assert VerifierSettings.from_env({}).rows_per_s == 10_000
     assert VerifierSettings.from_env({"CRYPTOCDC_VERIFIER_ROWS_PER_S": "5"}).rows_per_s == 5

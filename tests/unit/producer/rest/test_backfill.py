@@ -18,7 +18,7 @@ from cryptocdc_producer.rest import backfill as backfills
 from cryptocdc_producer.rest.backfill import Backfill
 from cryptocdc_producer.rest.page import Page
 from cryptocdc_producer.storage.intake import Data, Entry, GapEnd, Intake
-from cryptocdc_producer.streams.continuity import Gap
+from cryptocdc_producer.streams.continuity import HISTORY, Gap
 
 TRADES = Gap("recent_trades", "BTCUSDT", "", 100, 2599)
 MINUTE = 60_000
@@ -245,3 +245,28 @@ def test_a_kline_that_has_not_ended_for_the_exchange_is_waited_for() -> None:
     assert isinstance(end, GapEnd)
     assert end.state == "unfillable"
     assert "no closed kline" in end.reason
+
+
+def test_missed_rows_do_not_wait_for_the_past_of_symbols() -> None:
+    """However long the past of symbols takes, what a reconnection missed is filled meanwhile."""
+
+    class SlowKlines(Exchange):
+        async def klines(self, _: str, __: str, start_ms: int, limit: int, ___: float) -> Page[KlinesRow]:
+            self._fail(start_ms)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async def scenario() -> list[GapEnd]:
+        exchange, intake = SlowKlines(range(5000)), Intake(ProducerMetrics("test"))
+        handlers = handlers_of(make_feed(), intake, venue=BINANCE)
+        filling = Backfill(handlers.by_table, exchange, intake, ProducerMetrics("test"))  # type: ignore[arg-type]
+        filling.add([Gap("klines", "BTCUSDT", "1m", 0, day * 1440 * MINUTE, HISTORY) for day in range(1, 8)])
+        task = asyncio.create_task(filling.run())
+        await until(lambda: exchange.asked)
+        filling.add([TRADES])
+        ended: list[GapEnd] = []
+        await until(lambda: ended.extend(e for e in intake.take(0.01) if isinstance(e, GapEnd)) or ended, limit_s=5)
+        task.cancel()
+        return ended
+
+    assert asyncio.run(scenario()) == [GapEnd(TRADES, "filled", "")]

@@ -11,7 +11,7 @@ from tests.unit.producer.conftest import BINANCE, handlers_of, make_feed
 
 from cryptocdc_adapters.exchange.rest import ExchangeError
 from cryptocdc_core.program.metrics import ProducerMetrics
-from cryptocdc_exchanges.port import BookSnapshot, Venue
+from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, Venue
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.rest import snapshots
 from cryptocdc_producer.rest.snapshots import Snapshots
@@ -134,3 +134,36 @@ def test_a_few_books_are_fetched_at_once_and_no_more(monkeypatch: pytest.MonkeyP
     run(requests, 20, steps, symbols)
     assert sorted(symbol for symbol, _ in requests.asked) == sorted(symbols)
     assert requests.most_at_once == 3
+
+
+def test_a_snapshot_that_comes_with_its_channel_is_asked_for_until_it_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the subscription is lost or its snapshot refused."""
+    monkeypatch.setattr(snapshots, "_ARRIVES_S", 0.01)
+    monkeypatch.setattr(snapshots, "_AGAIN_S", (0.0, 0.0))
+    monkeypatch.setattr(snapshots, "_PACE_S", 0.0)
+    snapshot = BookUpdate(symbol="BTCUSDT", event_time=1, first_id=0, last_id=1, bids=[], asks=[], snapshot=True)
+
+    async def running() -> None:
+        feed = make_feed({"orderBook": {"source": "websocket", "depth": 20, "interval": "1s"}})
+        books = handlers_of(feed, Intake(ProducerMetrics("test")), venue=VENUES["coinbase"]).order_books
+        assert books is not None
+        books.begin("BTCUSDT", Stored())
+        asked: list[str] = []
+        arrived = asyncio.Event()
+
+        def resubscribe(symbol: str) -> None:
+            asked.append(symbol)
+            if len(asked) == 3:
+                books.take(snapshot, 1)
+                arrived.set()
+
+        none: Any = None
+        wanted = Snapshots(VENUES["coinbase"].order_book, none, ProducerMetrics("test"))
+        task = asyncio.create_task(wanted.run(books, resubscribe))
+        wanted.want("BTCUSDT", "start")
+        await asyncio.wait_for(arrived.wait(), 10)
+        await asyncio.sleep(0.2)  # twenty times what another one would take
+        assert asked == ["BTCUSDT"] * 3
+        task.cancel()
+
+    asyncio.run(running())

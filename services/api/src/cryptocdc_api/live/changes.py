@@ -25,6 +25,9 @@ POLL_S = 0.1
 AT_ONCE = 500
 METADATA_TIMEOUT_S = 5.0
 RETRY_S = 1.0
+BEFORE_MS = 2000
+"""Rows of this long before a topic is read are sent, too: a client that came first has asked for stored rows meanwhile,
+and what had not reached Cassandra by then must not be missed."""
 PROBE_EVERY_S = 10.0
 """How often Kafka's metadata is requested while no rows arrive: the client raises nothing when brokers are gone."""
 OF_ONE_TOPIC = (
@@ -56,7 +59,7 @@ def rows_maker(stream: Stream) -> Callable[[bytes | None], Row | None]:
 
 
 class Changes:
-    """Reads the topics of the subscribed tables, each from its end, and passes new rows on.
+    """Reads the topics of the subscribed tables, each from shortly before its end, and passes new rows on.
 
     `run` needs its own thread; `want` is thread-safe.
     """
@@ -140,11 +143,12 @@ class Changes:
                 if error.args[0].code() not in OF_ONE_TOPIC:
                     raise
                 missing[table] = error
+        starts = self._starts(joining) if joining else []
         if removed:
             topics = {self._topics[table] for table in removed}
             self._consumer.incremental_unassign([p for p in self._consumer.assignment() if p.topic in topics])
-        if joining:
-            self._consumer.incremental_assign(joining)
+        if starts:
+            self._consumer.incremental_assign(starts)
         self._missing = None
         if missing:
             self._assign_at = time.monotonic() + RETRY_S
@@ -157,7 +161,27 @@ class Changes:
         described = self._consumer.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic]
         if described.error is not None:
             raise KafkaException(described.error)
-        return [TopicPartition(topic, partition, OFFSET_END) for partition in described.partitions]
+        return [TopicPartition(topic, partition) for partition in described.partitions]
+
+    def _starts(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Return the partitions with the first offset since BEFORE_MS ago, or with their end if there is none."""
+        try:
+            ends = self._offsets(partitions, OFFSET_END)  # a number: the end may have moved when reading begins
+            since = self._offsets(partitions, time.time_ns() // 1_000_000 - BEFORE_MS)
+        except KafkaException as error:  # one partition without a leader must not hold up the others
+            log.warning("reading from the end: Kafka: %s", error)
+            return [TopicPartition(at.topic, at.partition, OFFSET_END) for at in partitions]
+        return [TopicPartition(*at, offset) for at, offset in (ends | since).items()]
+
+    def _offsets(self, partitions: list[TopicPartition], at_ms: int) -> dict[tuple[str, int], int]:
+        """Return the first offset at or after `at_ms` of each partition that has one, by topic and partition. Raises
+        KafkaException."""
+        asked = [TopicPartition(at.topic, at.partition, at_ms) for at in partitions]
+        found = self._consumer.offsets_for_times(asked, timeout=METADATA_TIMEOUT_S)
+        for at in found:
+            if at.error is not None:
+                raise KafkaException(at.error)
+        return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
     def _rows(self, messages: list[Message]) -> list[Row]:
         rows = []

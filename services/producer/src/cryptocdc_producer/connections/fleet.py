@@ -24,10 +24,13 @@ class Fleet:
         room: Callable[[], Awaitable[None]],
         metrics: ProducerMetrics,
         on_outage: Callable[[Iterable[Channel], float], None],
+        sporadic: frozenset[str] = frozenset(),
     ) -> None:
-        """`on_outage`: the channels that were without data, and for how many seconds."""
+        """`on_outage`: the channels that were without data, and for how many seconds. `sporadic`: the tables whose
+        silence does not indicate an outage."""
         self.base_url, self.channels, self.limits = venue.hosts.websocket, venue.channels, venue.channels.limits
         self.receive, self.room, self.metrics, self.on_outage = receive, room, metrics, on_outage
+        self.sporadic = sporadic
         self._lines: list[Line] = []
         self._users: Counter[Channel] = Counter()
         """By channel how often it was added: that of all markets is wanted by each of them."""

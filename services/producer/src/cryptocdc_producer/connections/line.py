@@ -87,6 +87,9 @@ class Line:
                     delay = _BACKOFF_S[0]
                 self.fleet.metrics.reconnects.labels(reason).inc()
                 log.info("connection with %d channels ended: %s", len(self.channels), reason)
+                if reason == "silence" and self._expects_frames():
+                    # What a dead connection was sent is lost, although it was never closed.
+                    self.down_since = self.down_since or self.heard
                 if current.reader.done():
                     self.down_since = self.down_since or self.heard
                     current = None
@@ -95,6 +98,9 @@ class Line:
         finally:
             if current is not None:
                 await current.close()
+
+    def _expects_frames(self) -> bool:
+        return any(set(channel.tables) - self.fleet.sporadic for channel in self.channels)
 
     def frame(self, session: Session) -> None:
         """Record that `session` received a data frame."""

@@ -38,7 +38,8 @@ _AWAY = (ExchangeUnreachable, ExchangeBusy, Stopped)
 
 
 class Backfill:
-    """Fills gaps one after the other. A gap that the exchange can't fill becomes unfillable, with the reason."""
+    """Fills gaps one after the other, and at the same time the past of symbols, which may take hours. A gap that the
+    exchange can't fill becomes unfillable, with the reason."""
 
     def __init__(
         self,
@@ -53,8 +54,10 @@ class Backfill:
         self._healing = healing
         self._waiting: set[Gap] = set()
         """Open gaps that wait for a file of the archive."""
-        self._due: list[tuple[float, int, Filling]] = []
+        self._missed: list[tuple[float, int, Filling]] = []
         """When to try (monotonic), sequence number, gap."""
+        self._past: list[tuple[float, int, Filling]] = []
+        """The same for HISTORY."""
         self._open: set[Gap] = set()
         self._order = count()
         self._added = asyncio.Event()
@@ -77,7 +80,8 @@ class Backfill:
         self._show()
 
     def _later(self, filling: Filling, seconds: float) -> None:
-        heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), filling))
+        due = self._past if filling.gap.reason == HISTORY else self._missed
+        heapq.heappush(due, (time.monotonic() + seconds, next(self._order), filling))
 
     def _show(self) -> None:
         for table in [handler.table for handler in self._handlers.values() if handler.refillable]:
@@ -86,14 +90,21 @@ class Backfill:
             self._metrics.gaps_waiting.labels(table).set(waiting)
 
     async def run(self) -> None:
+        """Run forever. Both kinds of gaps share one thread of requests: while there are both, each gets every other
+        page, so that what was just missed does not wait for days of history."""
+        async with asyncio.TaskGroup() as filling:
+            filling.create_task(self._fill(self._missed))
+            filling.create_task(self._fill(self._past))
+
+    async def _fill(self, due: list[tuple[float, int, Filling]]) -> None:
         while True:
             self._added.clear()
-            wait = self._due[0][0] - time.monotonic() if self._due else None
+            wait = due[0][0] - time.monotonic() if due else None
             if wait is None or wait > 0:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._added.wait(), wait)
                 continue
-            _, _, filling = heapq.heappop(self._due)
+            _, _, filling = heapq.heappop(due)
             if filling.gap in self._open:
                 await self._try(filling)
 

@@ -31,6 +31,8 @@ _AGAIN_S = (0.5, 60.0)
 _CALM_S = 120.0
 """A book that was in sync for this long is fetched immediately when it is lost; otherwise with increasing back-off, and
 with more levels if it has run out of them."""
+_ARRIVES_S = 30.0
+"""A snapshot that comes with its channel is there this long after the subscription; if not, one of the two is lost."""
 _ENOUGH = 2
 """A snapshot has at least this many times the levels of a row."""
 FAILED, STALE = "failed", "stale"
@@ -86,10 +88,19 @@ class Snapshots:
                 if self._procedure.snapshot_by == "channel" or not self._procedure.levels:
                     if not books.follows(symbol):
                         resubscribe(symbol)
+                        fetching.create_task(self._confirm(symbol, books))
                 else:
                     await self._free.acquire()
                     fetching.create_task(self._fetch(symbol, books))
                 await asyncio.sleep(_PACE_S)
+
+    async def _confirm(self, symbol: str, books: OrderBooks) -> None:
+        """Want the snapshot again if it has not arrived: the subscription may end with its connection, or the snapshot
+        may be refused."""
+        await asyncio.sleep(_ARRIVES_S)
+        if symbol in books and not books.follows(symbol):
+            log.warning("%s: no order book %.0f s after its subscription", symbol, _ARRIVES_S)
+            self.want(symbol, FAILED)
 
     async def _fetch(self, symbol: str, books: OrderBooks) -> None:
         levels = self._levels(symbol, books.depth)
