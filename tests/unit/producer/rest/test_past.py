@@ -13,6 +13,7 @@ from tests.unit.producer.rest.test_backfill import Exchange, ids, rows, run
 from cryptocdc_adapters.exchange.rest import ExchangeRefused, ExchangeUnreachable
 from cryptocdc_core.rows.versions import SETTLE_MS
 from cryptocdc_core.time import intervals
+from cryptocdc_core.time.times import iso
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.rest import backfill as backfills
 from cryptocdc_producer.storage.intake import GapEnd
@@ -168,6 +169,7 @@ def test_the_past_of_trades_is_a_gap_committed_with_the_first_one_captured() -> 
 
     past = Gap("recent_trades", "BTCUSDT", "", -(NOW - 5 - HOUR), 2_599, HISTORY)
     assert recorded.gaps == [past]
+    assert str(past) == f"recent_trades BTCUSDT, those since {iso(NOW - 5 - HOUR)} to 2599"
     gap, *captured = recorded.entries()
     assert gap == past
     assert [row.trade_id for row in rows(captured)] == [2_600, 2_601]

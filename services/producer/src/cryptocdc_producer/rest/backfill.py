@@ -130,9 +130,7 @@ class Backfill:
                 self._end(filling, f"refused: {problem}" if isinstance(problem, ExchangeRefused) else str(problem))
                 return
             wait = _RETRIES_S[min(filling.attempts, len(_RETRIES_S) - 1)]
-            log.info(
-                "%s %s %d to %d, retrying in %.0f s: %s", gap.table, gap.symbol, gap.first, gap.last, wait, problem
-            )
+            log.info("%s, retrying in %.0f s: %s", gap, wait, problem)
             filling.attempts += 1
             self._later(filling, wait)
         else:
@@ -148,7 +146,7 @@ class Backfill:
                 self._waiting.add(gap)
                 self._intake.put(GapWait(gap, reason[:500]))
                 self._show()
-                log.info("%s %s %d to %d %s", gap.table, gap.symbol, gap.first, gap.last, reason)
+                log.info("%s %s", gap, reason)
 
         def ended(outcome: Outcome) -> None:
             filling.filled = outcome.filled
@@ -167,7 +165,7 @@ class Backfill:
         self._open.discard(gap)
         self._waiting.discard(gap)
         self._show()
-        log.info("%s %s %s %d to %d: %s", gap.table, gap.symbol, gap.interval, gap.first, gap.last, reason or "filled")
+        log.info("%s: %s", gap, reason or "filled")
 
 
 def _settles_in_s(gap: Gap) -> float:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from cryptocdc_core.rows.versions import SETTLE_MS
 from cryptocdc_core.storage.ddl import PAST
 from cryptocdc_core.time import intervals
+from cryptocdc_core.time.times import iso
 
 _RUNS = 8
 """Maximum number of id ranges kept: enough for connections that overlap across several gaps."""
@@ -35,6 +36,10 @@ class Gap(NamedTuple):
     first: int
     last: int
     reason: str = ""
+
+    def __str__(self) -> str:
+        first = f"those since {iso(-self.first)}" if self.first < 0 else self.first
+        return f"{' '.join(filter(None, self[:3]))}, {first} to {self.last}"
 
     @property
     def size(self) -> int:

@@ -163,7 +163,7 @@ class Handler(ABC, Generic[R]):
 
     def _found(self, gap: Gap) -> None:
         """Queue the gap before the row that revealed it, so that both are committed together."""
-        log.info("%s %s %s: %d missing, %d to %d", gap.table, gap.symbol, gap.interval, gap.size, gap.first, gap.last)
+        log.info("%s: %d missing", gap, gap.size)
         self._out.metrics.gaps.labels(gap.table).inc()
         self._queue(gap)
 

@@ -11,7 +11,6 @@ import msgspec
 from cryptocdc_adapters.exchange.rest import SPARE
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_core.rows.typed import RecentTradesRow
-from cryptocdc_core.time.times import iso
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_producer.rest.requests import Requests
@@ -73,8 +72,9 @@ class Trades(Handler[RecentTradesRow]):
         with it."""
         if self._past_ms and self.refillable and self._venue.gives_by_id(self._kind):
             since_ms = first.trade_time - self._past_ms
-            log.info("%s: trades since %s are the past to start with", first.symbol, iso(since_ms))
-            self._queue(Gap(self.table, first.symbol, "", -since_ms, first.trade_id - 1, HISTORY))
+            gap = Gap(self.table, first.symbol, "", -since_ms, first.trade_id - 1, HISTORY)
+            log.info("%s: the past to start with", gap)
+            self._queue(gap)
 
     def take_polled(self, symbol: str, rows: Iterable[RecentTradesRow]) -> None:
         """Handle trades from REST, in the order of their ids."""
