@@ -15,6 +15,7 @@ ALIKE = (
     "key.converter.schemas.enable",
     "value.converter.schemas.enable",
     "offset.flush.interval.ms",
+    "connections.max.idle.ms",
     "status.storage.partitions",
 )
 

@@ -51,6 +51,10 @@ scheduled.rebalance.max.delay.ms=0
 # Worker and broker start together, and on a busy machine the broker may need longer than the usual minute.
 default.api.timeout.ms=170000
 
+# A connection that hangs while it logs in, such as through a half-open link, is ended by no other timeout: by default
+# the worker waits for it for minutes.
+connections.max.idle.ms=30000
+
 # Connectors name passwords as ${{env:CRYPTOCDC_CASSANDRA_PASSWORD}} and the like, so that REST never shows them.
 config.providers=env
 config.providers.env.class=org.apache.kafka.common.config.provider.EnvVarConfigProvider
