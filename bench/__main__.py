@@ -151,6 +151,7 @@ def _measure_history(report: Report, pipeline: Pipeline, folder: Path) -> None:
     pipeline.apply(pipeline.plan.connector)
     found = history(pipeline, folder)
     report.add("history.loaded_rows_per_s", found.loaded_per_s)
+    report.add("history.written_rows_per_s", found.written_per_s)
     report.add("history.compared_rows_per_s", found.compared_per_s)
     report.add("history.grown_mib", found.grown_mib)
     pipeline.pause()
