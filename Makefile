@@ -72,7 +72,7 @@ screenshots: .venv/.dev setup ## retake the live page's screenshots in Debian's 
 	@$(BIN)/python -m bench.screenshots
 
 .PHONY: soak
-soak: .venv/.dev setup ## 20 symbols for five minutes, by each sink engine while every part is killed, two connectors while parts fail, each venue with faults, engines changed under load, Spark killed, tables recomputed by it, a month loaded from an archive, what takes a minute or more; all proven equal
+soak: .venv/.dev setup ## 20 symbols for five minutes, by each sink engine while every part is killed, two connectors while parts fail, each venue with faults, engines changed under load, Spark killed, tables recomputed by it, 500 order books, a month loaded from an archive, what takes a minute or more; all proven equal
 	@$(BIN)/pytest -m soak -s $(ARGS)
 
 .PHONY: faults

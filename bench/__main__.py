@@ -53,7 +53,7 @@ def main() -> None:
         try:
             if "first-row" in options.only:
                 for number in range(options.runs):
-                    console.print(f"[bold]first row and memory, {number + 1} of {options.runs}")
+                    console.print(f"[bold]first row, candles and memory, {number + 1} of {options.runs}")
                     _first_row(report, platform, folder)
             if set(options.only) - {"first-row"}:
                 with running(platform) as servers:
@@ -99,9 +99,10 @@ def _on_warm_servers(
 
 
 def _first_row(report: Report, platform: Platform, folder: Path) -> None:
-    seconds, memory = first_row(platform, folder)
-    report.add("first_row_s", seconds)
-    for process, mib in memory.items():
+    found = first_row(platform, folder)
+    report.add("first_row_s", found.row_s)
+    report.add("first_candles_s", found.candles_s)
+    for process, mib in found.memory_mib.items():
         report.add(f"memory_mib.{process}", mib)
 
 
@@ -150,6 +151,7 @@ def _measure_history(report: Report, pipeline: Pipeline, folder: Path) -> None:
     pipeline.apply(pipeline.plan.connector)
     found = history(pipeline, folder)
     report.add("history.loaded_rows_per_s", found.loaded_per_s)
+    report.add("history.written_rows_per_s", found.written_per_s)
     report.add("history.compared_rows_per_s", found.compared_per_s)
     report.add("history.grown_mib", found.grown_mib)
     pipeline.pause()

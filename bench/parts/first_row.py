@@ -1,4 +1,4 @@
-"""Time to the first row, and memory use, measured with the command that users run."""
+"""Time to the first row and to the last day's candles, and memory use, measured with the command that users run."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bench.pipeline.pipelines import environment, wait_until
+from bench.pipeline.pipelines import PORTS, environment, wait_until
 from cryptocdc_local.platform import Platform
 from cryptocdc_local.platform.servers.process import ServerProcess
 from cryptocdc_local.running.programs import caller
+from cryptocdc_producer.streams.continuity import past_klines
 
 SETTLE_S = 20
 """Time after the first row for every stream and the verifier to start."""
 ROWS = "cryptocdc_consumer_rows_total"
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
+CANDLES_OF = "BTCUSDT"
 FEED: dict[str, Any] = {
     "apiVersion": "cryptocdc.io/v1alpha1", "kind": "CryptoFeed", "metadata": {"name": "bench"},
     "spec": {
@@ -50,19 +54,54 @@ def capturing(platform: Platform, folder: Path, feed: Path | None = None, **sett
             run.wait(120)
 
 
-def first_row(platform: Platform, folder: Path) -> tuple[float, dict[str, float]]:
-    """Return seconds from the command to the first row in Cassandra, starting from empty folders; then MiB by
-    process."""
+@dataclass(frozen=True)
+class FirstRow:
+    """Seconds from the command to the first row in Cassandra, and to the API's response with the last 24 hours of one
+    symbol, every minute's candle that is final; then MiB by process."""
+
+    row_s: float
+    candles_s: float
+    memory_mib: dict[str, float]
+
+
+def first_row(platform: Platform, folder: Path) -> FirstRow:
+    """Measure a start from empty folders."""
     platform.erase()
     began = time.monotonic()
     try:
         with capturing(platform, folder):
             wait_until("the first row", lambda: scraped(platform, "consumer", ROWS) > 0, every_s=0.05, limit_s=120)
-            seconds = time.monotonic() - began
+            row_s = time.monotonic() - began
+            # Each look reads a day of candles, which must not slow down what it waits for.
+            wait_until("a day of candles", _has_candles, every_s=0.5, limit_s=240)
+            candles_s = time.monotonic() - began
             time.sleep(SETTLE_S)
-            return seconds, _memory(platform)
+            return FirstRow(row_s, candles_s, _memory(platform))
     finally:
         platform.erase()
+
+
+def final_candles(now_ms: int) -> range:
+    """Return the open times, in milliseconds, of the one-minute candles that opened within the last 24 hours and are
+    final."""
+    past = past_klines("1m", DAY_MS, now_ms)
+    assert past is not None
+    first, last = past
+    return range(first, last + MINUTE_MS, MINUTE_MS)
+
+
+def _has_candles() -> bool:
+    """Return whether the API has all of them; False while it does not respond or does not know the symbol."""
+    wanted = final_candles(time.time_ns() // 1_000_000)
+    url = (
+        f"http://127.0.0.1:{PORTS.api}/klines?symbol={CANDLES_OF}&interval=1m&stream=true"
+        f"&from={wanted.start}&to={wanted.stop}"
+    )
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return {row["open_time_ms"] for row in json.load(response) if row["closed"]}.issuperset(wanted)
+    except (OSError, ValueError):
+        return False
 
 
 def _targets(platform: Platform) -> list[dict[str, object]]:

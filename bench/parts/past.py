@@ -1,4 +1,5 @@
-"""A file of an archive: loaded into Kafka, then, once the consumer has written it, compared with Cassandra."""
+"""Files of an archive: one loaded into Kafka while no consumer runs, written by the consumer and then compared with
+Cassandra; another one loaded while the consumer writes it."""
 
 from __future__ import annotations
 
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.pipeline.consumers import Ours
-from bench.pipeline.pipelines import SYMBOLS, Pipeline
+from bench.pipeline.pipelines import SYMBOLS, Pipeline, wait_until
 from cryptocdc_adapters.postgres.history_files import HistoryFile
 from cryptocdc_core.storage.ddl import DAY_MS
-from cryptocdc_exchanges.port import File, Period, Series
+from cryptocdc_exchanges.port import Archive, File, Period, Series
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.archive.load import Item, Loading
 from cryptocdc_producer.archive.sending import Sender
@@ -31,7 +32,9 @@ DAYS_AGO = 10
 @dataclass(frozen=True)
 class Measured:
     loaded_per_s: float
-    """Rows checked, sent, and acknowledged by Kafka."""
+    """Rows checked, sent, and acknowledged by Kafka, while no consumer runs."""
+    written_per_s: float
+    """Rows checked, sent, and acknowledged by Cassandra, while the consumer runs, as in `cryptocdc history load`."""
     compared_per_s: float
     grown_mib: float
     """By how much this process's memory has grown at most."""
@@ -64,33 +67,63 @@ class _Records:
 
 
 def history(pipeline: Pipeline, folder: Path) -> Measured:
-    """Load a file of ROWS trades, let the consumer write them, and compare."""
-    archive = VENUES["simulated"].archive
-    assert archive is not None
-    start = (int(time.time() * 1000) // DAY_MS - DAYS_AGO) * DAY_MS
-    file = archive.file(SERIES, Period.DAY, start)
-    assert file is not None
-    host = _Host(_written(folder / "archive.zip", file))
-    item = Item(file, HistoryFile(file.path, *SERIES, file.start_ms, file.end_ms))
+    """Load a file of ROWS trades, let the consumer write them, and compare; then load another one while it writes."""
     servers, plan = pipeline.servers, pipeline.plan
     target = Target(plan.feed, "simulated", servers.postgres, servers.kafka, servers.cassandra, servers.connect)
-    sender = Sender(servers.kafka, plan.names, group_reads=False)
     cassandra = CassandraSide(servers.cassandra, plan.names, plan.streams)
+    idle, busy = (_made(folder, days_ago) for days_ago in (DAYS_AGO, DAYS_AGO + 1))
     before, began = _peak_mib(), time.monotonic()
     try:
-        ((_, path),) = Loading(archive, host, _Records(), sender.send, folder / "downloads").run([item])
+        path = idle.load(pipeline, folder, group_reads=False)
         loaded_s = time.monotonic() - began
         with Ours(pipeline):
             wait_for_consumers(target, [SERIES.table])
         began = time.monotonic()
-        outcome = prove(target, cassandra, archive.format(SERIES), item.record, path)
+        outcome = prove(target, cassandra, _archive().format(SERIES), idle.item.record, path)
         compared_s = time.monotonic() - began
+        with Ours(pipeline) as consumer:
+            wait_until("partitions", consumer.assigned)
+            began = time.monotonic()
+            busy.load(pipeline, folder, group_reads=True)
+            wait_for_consumers(target, [SERIES.table])
+            written_s = time.monotonic() - began
     finally:
-        sender.close()
         cassandra.close()
     assert outcome.proven, outcome.reason
     assert outcome.rows == ROWS
-    return Measured(ROWS / loaded_s, ROWS / compared_s, _peak_mib() - before)
+    return Measured(ROWS / loaded_s, ROWS / written_s, ROWS / compared_s, _peak_mib() - before)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A file of ROWS trades in an archive on disk."""
+
+    item: Item
+    host: _Host
+
+    def load(self, pipeline: Pipeline, folder: Path, *, group_reads: bool) -> Path:
+        """Send its rows, and return where it was downloaded to."""
+        sender = Sender(pipeline.servers.kafka, pipeline.plan.names, group_reads)
+        try:
+            loading = Loading(_archive(), self.host, _Records(), sender.send, folder / "downloads")
+            ((_, path),) = loading.run([self.item])
+            return path
+        finally:
+            sender.close()
+
+
+def _archive() -> Archive:
+    archive = VENUES["simulated"].archive
+    assert archive is not None
+    return archive
+
+
+def _made(folder: Path, days_ago: int) -> _Made:
+    start = (int(time.time() * 1000) // DAY_MS - days_ago) * DAY_MS
+    file = _archive().file(SERIES, Period.DAY, start)
+    assert file is not None
+    host = _Host(_written(folder / f"archive-{days_ago}.zip", file))
+    return _Made(Item(file, HistoryFile(file.path, *SERIES, file.start_ms, file.end_ms)), host)
 
 
 def _written(path: Path, file: File) -> Path:

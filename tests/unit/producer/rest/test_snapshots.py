@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.producer.conftest import BINANCE, handlers_of, make_feed
 
-from cryptocdc_adapters.exchange.rest import ExchangeError
+from cryptocdc_adapters.exchange.rest import URGENT, ExchangeError
 from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, Venue
 from cryptocdc_exchanges.registry import VENUES
@@ -80,6 +80,25 @@ def test_the_cheapest_snapshot_with_twice_the_levels_of_a_row_is_requested(venue
     requests = Requests()
     run(requests, depth, steps, venue=VENUES[venue])
     assert requests.asked == [("BTCUSDT", levels)]
+
+
+@pytest.mark.parametrize(
+    ("venue", "depth", "books"),
+    [("binance", 20, 1140), ("binance", 50, 1140), ("binance", 100, 228), ("binance-usdm", 20, 1140),
+     ("binance-usdm", 50, 456), ("binance-usdm", 100, 228)],
+)  # fmt: skip
+def test_so_many_books_are_fetched_within_the_weight_of_a_minute(venue: str, depth: int, books: int) -> None:
+    """As docs/exchanges.md says."""
+
+    async def steps(wanted: Snapshots, requests: Requests) -> None:
+        wanted.want("BTCUSDT", "start")
+        await requests.answered.get()
+
+    requests, it = Requests(), VENUES[venue]
+    run(requests, depth, steps, venue=it)
+    ((_, levels),) = requests.asked
+    (limit,) = it.limits.budgets()
+    assert int(limit.amount * URGENT) // it.requests.book("BTCUSDT", levels).cost == books
 
 
 def test_a_book_that_soon_runs_out_of_levels_gets_more_and_after_a_cut_few_again() -> None:
