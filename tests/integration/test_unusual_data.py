@@ -1,4 +1,4 @@
-"""Unusual data from an exchange: restarted ids, candles revised after their end, odd rows."""
+"""Unusual data from an exchange: restarted and absurd ids, crossed books, candles revised after their end, odd rows."""
 
 from __future__ import annotations
 
@@ -51,6 +51,43 @@ def test_a_book_whose_update_ids_restart_continues_with_the_new_ones(start: Star
 
         resyncs = "cryptocdc_producer_book_resyncs_total"
         assert counted(it, f'{resyncs}{{reason="restart"}}') == 1
+        assert counted(it, f'{resyncs}{{reason="start"}}') == 2
+        result = finish(it)
+
+    assert_equal(result)
+
+
+def crossed_rows(it: Run, symbol: str) -> list[bool]:
+    """Of each row of a symbol's book, in order, whether its best bid is above its best ask."""
+    query = (
+        "SELECT bid_prices[1]::numeric > ask_prices[1]::numeric"
+        f" FROM {it.plan.names.schema}.order_book WHERE symbol = %s ORDER BY bucket_time"
+    )
+    return [crossed for (crossed,) in rows_of(it, query, symbol)]
+
+
+def test_absurd_update_ids_and_a_crossed_book_are_confirmed_by_a_snapshot(start: Starter) -> None:
+    """What the snapshot says as well is stored as reported."""
+    streams = {"orderBook": {"source": "websocket", "depth": 20, "interval": "1s"}}
+    resyncs = "cryptocdc_producer_book_resyncs_total"
+    with start(feed_document("absurd", ["BTCUSDT", "ETHUSDT"], streams)) as it:
+        wait_for("books of both", lambda: newest_book(it, "BTCUSDT")[1] and newest_book(it, "ETHUSDT")[1])
+        before = newest_book(it, "BTCUSDT")
+        fault(it, "jump-book", symbol="BTCUSDT", ids=10**12)
+        fault(it, "cross-book", symbol="ETHUSDT", seconds=8)
+        wait_for(
+            "rows with the new ids",
+            lambda: newest_book(it, "BTCUSDT")[1] > before[1] + 10**12 and newest_book(it, "BTCUSDT")[0] > before[0],
+        )
+        wait_for(
+            "crossed rows, and others after them",
+            lambda: sorted(set(said := crossed_rows(it, "ETHUSDT"))) == [False, True] and not said[-1],
+        )
+
+        # The first update is not trusted; the second confirms it.
+        assert counted(it, 'cryptocdc_producer_rejected_total{reason="wild-id"}') == 1
+        assert counted(it, f'{resyncs}{{reason="far"}}') == 1
+        assert counted(it, f'{resyncs}{{reason="crossed"}}') == 1
         assert counted(it, f'{resyncs}{{reason="start"}}') == 2
         result = finish(it)
 
