@@ -1,5 +1,5 @@
 # Everything for one machine, for systems that are not Debian 12: the servers, the programs and the command `cryptocdc`.
-#   docker run --rm -it -p 8000:8000 -v cryptocdc:/data cryptocdc/all-in-one
+#   docker run --rm -it --stop-timeout 60 -p 8000:8000 -v cryptocdc:/data cryptocdc/all-in-one
 # Data, logs and passwords are in /data, the feed is /feed.yaml.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 ARG BUILD_IMAGE=${BASE_IMAGE}

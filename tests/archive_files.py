@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote
 
 from cryptocdc_exchanges.port import Archive, File, Period, Series
 from cryptocdc_exchanges.registry import VENUES
@@ -66,7 +67,7 @@ class ArchiveServer:
     cut: set[str] = field(default_factory=set)
     busy: dict[str, int] = field(default_factory=dict)
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
-    """Method, path and range of each request."""
+    """Method, path as it was sent and range of each request."""
 
     def put(self, path: str, lines: list[str]) -> bytes:
         self.files[path] = zipped(lines)
@@ -95,12 +96,13 @@ def serving() -> Iterator[ArchiveServer]:
 
         def _answer(self, send: bool) -> None:
             wanted = self.headers.get("Range")
+            path = unquote(self.path)
             served.asked.append((self.command, self.path, wanted))
-            if served.busy.get(self.path, 0) > 0:
-                served.busy[self.path] -= 1
+            if served.busy.get(path, 0) > 0:
+                served.busy[path] -= 1
                 self.send_error(503)
                 return
-            body = served.body(self.path)
+            body = served.body(path)
             if body is None:
                 self.send_error(404)
                 return
@@ -109,8 +111,8 @@ def serving() -> Iterator[ArchiveServer]:
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(part)))
             self.end_headers()
-            if send and self.path in served.cut:
-                served.cut.discard(self.path)
+            if send and path in served.cut:
+                served.cut.discard(path)
                 part = part[: len(part) // 2]
                 self.close_connection = True
             if send:

@@ -119,7 +119,10 @@ class Cluster:
 
     def replace(self, selector: str, limit_s: float = 300) -> None:
         """Kill a pod, and wait until its replacement is ready."""
-        killed = self.kill(selector)
+        self.wait_replaced(selector, self.kill(selector), limit_s)
+
+    def wait_replaced(self, selector: str, killed: str, limit_s: float = 300) -> None:
+        """Wait until another pod than the one with the unique id `killed` is ready."""
 
         def replaced() -> bool:
             uids = {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in self.pods(selector)}

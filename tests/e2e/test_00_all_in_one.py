@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import subprocess
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +36,29 @@ spec:
 """
 
 
+class Terminal:
+    """A command in a terminal of its own, as a user runs it. What it prints is read and dropped: docker stops at a full
+    terminal."""
+
+    def __init__(self, *command: str) -> None:
+        self._user, programs = pty.openpty()
+        self._process = subprocess.Popen(
+            command, stdin=programs, stdout=programs, stderr=programs, start_new_session=True
+        )
+        os.close(programs)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # Linux reports the end of a terminal as an error
+            while os.read(self._user, 65536):
+                pass
+
+    def interrupted(self, limit_s: float) -> int:
+        """Press Ctrl-C; return the command's exit code."""
+        os.write(self._user, b"\x03")
+        return self._process.wait(limit_s)
+
+
 class Container:
     """The container of the test, which publishes its API on a free port of loopback."""
 
@@ -39,8 +66,14 @@ class Container:
         self._feed = feed
 
     def start(self) -> None:
+        run(self._command("--detach"))
+
+    def start_in_terminal(self) -> Terminal:
+        return Terminal(*self._command("--interactive", "--tty"))
+
+    def _command(self, *options: str) -> list[str]:
         mounts = ["--volume", f"{NAME}:/data", "--volume", f"{self._feed}:/feed.yaml:ro"]
-        run(["docker", "run", "--detach", "--name", NAME, "--publish", "127.0.0.1::8000", *mounts, IMAGE])
+        return ["docker", "run", *options, "--name", NAME, "--publish", "127.0.0.1::8000", *mounts, IMAGE]
 
     def stopped(self) -> int:
         """Stop it as a user does; return its exit code."""
@@ -121,12 +154,13 @@ def test_one_container_captures_keeps_its_data_and_stops_cleanly(container: Cont
     run(["docker", "kill", "--signal", "KILL", NAME])
     assert container.exit_code() == 137
     container.remove()
-    container.start()
+    terminal = container.start_in_terminal()
     kept = wait_for("rows after the kill", lambda: container.rows(again), FIRST_ROWS_LIMIT_S)
     assert oldest in kept
     newest = max(int(row["trade_id"]) for row in before)
     wait_for("new trades", lambda: any(int(row["trade_id"]) > newest for row in trades(container)), FIRST_ROWS_LIMIT_S)
-    assert container.stopped() == 0, container.log()
+    assert terminal.interrupted(STOP_LIMIT_S) == 0, container.log()
+    assert "stopped; the data stays" in container.log()
 
 
 def test_an_invalid_feed_ends_the_container_with_the_feeds_error(container: Container, tmp_path: Path) -> None:

@@ -18,12 +18,20 @@ PARTS = {
     "cassandra": CASSANDRA,
 }
 
+NOTICED_LIMIT_S = 120
+"""The condition comes 10 to 20 s after the kill: the consumer waits five seconds for a response, and the operator asks
+every five. It stays until Cassandra has started, half a minute or more, and the consumer has found its new address."""
+
 
 @pytest.mark.parametrize("part", PARTS)
 def test_rows_flow_again_after_the_pod_was_killed(cluster: Cluster, feed: Feed, part: str) -> None:
     feed.wait_flowing()
     consumers = feed.starts("consumer")
-    cluster.replace(PARTS[part] or feed.selector(part))
+    selector = PARTS[part] or feed.selector(part)
+    killed = cluster.kill(selector)
+    if part == "cassandra":
+        feed.wait_condition("ConsumersReady", "False", "NotWriting", NOTICED_LIMIT_S)
+    cluster.wait_replaced(selector, killed)
     feed.wait_flowing()
     feed.wait_ready()
     if part == "cassandra":  # which restarts with another address

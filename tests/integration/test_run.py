@@ -55,6 +55,12 @@ def test_every_stream_by_rest_arrives_and_is_proven_equal(start: Starter) -> Non
     tables = {STREAMS[name].table for name in streams}
     with start(feed_document("rest", 3, streams)) as it:
         wait_for("rows of every stream in Cassandra", lambda: all(rows_in_cassandra(it, t) for t in tables))
+        # Meanwhile a proxy answers instead of the exchange.
+        fault(it, "page", seconds=5)
+        wait_for("pages refused", lambda: it.figures().rejected)
+        fault(it, "clear")
+        before = rows_in_cassandra(it, "latest_prices")
+        wait_for("prices after the pages", lambda: rows_in_cassandra(it, "latest_prices") > before + 2)
         result = finish(it)
 
     assert_equal(result)
@@ -288,6 +294,17 @@ def test_top_is_resolved_again_after_a_day_until_it_succeeds(start: Starter, mon
     monkeypatch.setattr(run, "RESOLVE_LOOK_S", 3600.0)
     with start(feed_document("daily", 3, {"latestPrices": {"source": "websocket"}})) as it:
         before, gone, paused = it.applied.symbols, it.applied.symbols[0], it.applied.symbols[1]
+        for maintenance in ("break", "empty"):
+            fault(it, "maintenance", kind=maintenance, seconds=600)
+            it.applied = replace(it.applied, resolved_at=time.time() - run.RESOLVE_AGAIN_S)
+            it._resolve_again()
+            assert it.applied.symbols == before, maintenance
+            assert (it.applied.halted, it.applied.suspect) == {
+                "break": (before, ""),
+                "empty": ((), "it lists no markets"),
+            }[maintenance]
+        fault(it, "clear")
+
         it.applied = replace(it.applied, resolved_at=time.time() - run.RESOLVE_AGAIN_S)
         fault(it, "delist", symbol=gone, remove="true")
         fault(it, "delist", symbol=paused)

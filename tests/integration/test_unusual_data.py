@@ -1,4 +1,4 @@
-"""Unusual data from an exchange: restarted ids, candles revised after their end, odd rows."""
+"""Unusual data from an exchange: restarted and absurd ids, crossed books, candles revised after their end, odd rows."""
 
 from __future__ import annotations
 
@@ -57,23 +57,70 @@ def test_a_book_whose_update_ids_restart_continues_with_the_new_ones(start: Star
     assert_equal(result)
 
 
-def candles(it: Run, symbol: str) -> dict[int, tuple[bool, str, str]]:
-    """By open time in ms: closed, close and volume as stored."""
+def crossed_rows(it: Run, symbol: str) -> list[bool]:
+    """Of each row of a symbol's book, in order, whether its best bid is above its best ask."""
     query = (
-        "SELECT (extract(epoch FROM open_time) * 1000)::bigint, closed, close::text, volume::text"
+        "SELECT bid_prices[1]::numeric > ask_prices[1]::numeric"
+        f" FROM {it.plan.names.schema}.order_book WHERE symbol = %s ORDER BY bucket_time"
+    )
+    return [crossed for (crossed,) in rows_of(it, query, symbol)]
+
+
+def test_absurd_update_ids_and_a_crossed_book_are_confirmed_by_a_snapshot(start: Starter) -> None:
+    """What the snapshot says as well is stored as reported."""
+    streams = {"orderBook": {"source": "websocket", "depth": 20, "interval": "1s"}}
+    resyncs = "cryptocdc_producer_book_resyncs_total"
+    with start(feed_document("absurd", ["BTCUSDT", "ETHUSDT"], streams)) as it:
+        wait_for("books of both", lambda: newest_book(it, "BTCUSDT")[1] and newest_book(it, "ETHUSDT")[1])
+        before = newest_book(it, "BTCUSDT")
+        fault(it, "jump-book", symbol="BTCUSDT", ids=10**12)
+        fault(it, "cross-book", symbol="ETHUSDT", seconds=8)
+        wait_for(
+            "rows with the new ids",
+            lambda: newest_book(it, "BTCUSDT")[1] > before[1] + 10**12 and newest_book(it, "BTCUSDT")[0] > before[0],
+        )
+        wait_for(
+            "crossed rows, and others after them",
+            lambda: sorted(set(said := crossed_rows(it, "ETHUSDT"))) == [False, True] and not said[-1],
+        )
+
+        # The first update is not trusted; the second confirms it.
+        assert counted(it, 'cryptocdc_producer_rejected_total{reason="wild-id"}') == 1
+        assert counted(it, f'{resyncs}{{reason="far"}}') == 1
+        assert counted(it, f'{resyncs}{{reason="crossed"}}') == 1
+        assert counted(it, f'{resyncs}{{reason="start"}}') == 2
+        result = finish(it)
+
+    assert_equal(result)
+
+
+Candle = tuple[bool, int, str, str]
+
+
+def candles(it: Run, symbol: str) -> dict[int, Candle]:
+    """By open time in ms: closed, close time in ms, close and volume as stored."""
+    query = (
+        "SELECT (extract(epoch FROM open_time) * 1000)::bigint, closed,"
+        " (extract(epoch FROM close_time) * 1000)::bigint, close::text, volume::text"
         f" FROM {it.plan.names.schema}.klines WHERE symbol = %s"
     )
-    return {int(at): (closed, close, volume) for at, closed, close, volume in rows_of(it, query, symbol)}
+    return {int(at): (closed, int(end), close, volume) for at, closed, end, close, volume in rows_of(it, query, symbol)}
 
 
-def test_a_candle_that_is_revised_after_its_end_is_stored_as_revised(start: Starter) -> None:
+def closed_candles(it: Run, symbol: str) -> dict[int, Candle]:
+    return {at: candle for at, candle in candles(it, symbol).items() if candle[0]}
+
+
+def test_candles_that_are_revised_after_their_end_or_cut_short_are_stored_as_reported(start: Starter) -> None:
     streams = {"klines": {"source": "rest", "intervals": ["1s"], "period": "1s"}}
     with start(feed_document("revised", ["BTCUSDT"], streams), rate=5) as it:
         fault(it, "unsettled", symbol="BTCUSDT", seconds=5)
         wait_for("candles", lambda: rows_in_cassandra(it, "klines"))
         began = int(time.time()) * 1000
+        cut = began + 3000
+        fault(it, "cut-kline", symbol="BTCUSDT", interval="1s", open=cut, close=cut + 400)
         # What REST says within the five seconds after an end, as it is stored meanwhile.
-        early: dict[int, tuple[bool, str, str]] = {}
+        early: dict[int, Candle] = {}
 
         def revised() -> list[int]:
             now, stored = time.time() * 1000, candles(it, "BTCUSDT")
@@ -83,14 +130,18 @@ def test_a_candle_that_is_revised_after_its_end_is_stored_as_revised(start: Star
             return [at for at, first in early.items() if stored[at][0] and stored[at][1:] != first[1:]]
 
         wait_for("candles that were stored, revised and closed", lambda: len(revised()) >= 3, 90)
-        assert not any(closed for closed, _, _ in early.values())
-        closed = {at: candle for at, candle in candles(it, "BTCUSDT").items() if candle[0]}
+        assert not any(closed for closed, *_ in early.values())
+        closed = wait_for(
+            "candles with the one that was cut short",
+            lambda: found if cut in (found := closed_candles(it, "BTCUSDT")) else {},
+        )
         asked = {"symbol": "BTCUSDT", "interval": "1s", "startTime": min(closed), "limit": 1000}
         answer = requests.get(f"{it.applied.rest_url}/api/v3/klines", params=asked, timeout=10).json()  # type: ignore[arg-type]
-        says = {row[0]: (True, row[4], row[5]) for row in answer}
+        says = {row[0]: (True, row[6], row[4], row[5]) for row in answer}
         result = finish(it)
 
     assert closed == {at: says[at] for at in closed}
+    assert closed[cut][1] == cut + 400
     assert_equal(result)
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.e2e.stand_ins import cassandra, conditions, connect, kafka, postgres, topics, users
+from tests.e2e.stand_ins import cassandra, connect, kafka, postgres, topics, users
 from tests.e2e.stand_ins.api import Api, Object
 
 PERIOD_S = 1.0
@@ -32,17 +32,6 @@ def keep(version: str, kind: str, turn: Callable[[Api, Object], None]) -> None:
         time.sleep(PERIOD_S)
 
 
-def entity(turn: Callable[..., None]) -> Callable[[Api, Object], None]:
-    """Return a reconciler that waits until the cluster's Kafka is ready."""
-
-    def begin(api: Api, cluster: Object) -> None:
-        settings = kafka.admin(api, cluster["metadata"]["namespace"], cluster["metadata"]["name"])
-        if settings is not None and conditions.is_ready(cluster):
-            turn(api, cluster, settings)
-
-    return begin
-
-
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # it logs every attempt while a server starts
@@ -50,8 +39,8 @@ def main() -> None:
         threading.Thread(target=keep, args=arguments, name=arguments[1])
         for arguments in (
             (kafka.VERSION, "Kafka", lambda api, item: kafka.reconcile(api, item, IMAGE)),
-            (kafka.VERSION, "Kafka", entity(topics.topics)),
-            (kafka.VERSION, "Kafka", entity(users.users)),
+            (kafka.VERSION, "Kafka", kafka.entity_operator(topics.topics)),
+            (kafka.VERSION, "Kafka", kafka.entity_operator(users.users)),
             (kafka.VERSION, "KafkaConnect", connect.reconcile),
             (postgres.VERSION, "Cluster", lambda api, item: postgres.reconcile(api, item, IMAGE)),
             (cassandra.VERSION, "K8ssandraCluster", lambda api, item: cassandra.reconcile(api, item, IMAGE)),

@@ -82,6 +82,9 @@ class Api:
         data = found.get("data", {})
         return {key: base64.b64decode(value).decode(errors="replace") for key, value in data.items()}
 
+    def namespace_ends(self, name: str) -> bool:
+        return "deletionTimestamp" in self._call("GET", f"/api/v1/namespaces/{name}")["metadata"]
+
     def ready(self, namespace: str, stateful_set: str) -> bool:
         """Return whether the set's only pod is ready and has the newest template."""
         found = self.get("apps/v1", "StatefulSet", namespace, stateful_set)

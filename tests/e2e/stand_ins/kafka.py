@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from cryptocdc_core.program.settings import KafkaSettings
 from cryptocdc_local.platform.endpoints import KAFKA_USER
@@ -47,6 +47,21 @@ def belonging_to(api: Api, kind: str, cluster: Object) -> list[Object]:
         if item["metadata"]["namespace"] == meta["namespace"]
         and item["metadata"].get("labels", {}).get(CLUSTER) == meta["name"]
     ]
+
+
+def entity_operator(turn: Callable[[Api, Object, KafkaSettings], None]) -> Callable[[Api, Object], None]:
+    """Return a reconciler that waits until the cluster's Kafka is ready, and ends with the namespace: Strimzi's entity
+    operator is a pod in the cluster's namespace, and does not live to remove the finalizers of its topics."""
+
+    def begin(api: Api, cluster: Object) -> None:
+        namespace, name = cluster["metadata"]["namespace"], cluster["metadata"]["name"]
+        if api.namespace_ends(namespace):
+            return
+        settings = admin(api, namespace, name)
+        if settings is not None and conditions.is_ready(cluster):
+            turn(api, cluster, settings)
+
+    return begin
 
 
 def reconcile(api: Api, kafka: Object, image: str) -> None:

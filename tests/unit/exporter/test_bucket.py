@@ -87,12 +87,17 @@ def world(tmp_path: Path, store: Any) -> Iterator[InBucket]:
     made.background.shutdown()
 
 
-def test_files_are_the_same_as_in_a_folder_and_present_ones_are_kept(world: InBucket, store: Any) -> None:
-    rows = trades("BTCUSDT", 0)
+@pytest.mark.parametrize(
+    ("symbol", "folder"), [("BTCUSDT", "BTCUSDT"), ("币安人生USDT", "%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9FUSDT")]
+)
+def test_files_are_the_same_as_in_a_folder_and_present_ones_are_kept(
+    world: InBucket, store: Any, symbol: str, folder: str
+) -> None:
+    rows = trades(symbol, 0)
     world.tables.put(RECENT_TRADES, rows)
     window = Window(HOUR, HOUR + HOUR_MS)
     assert world.export([proof(0, *rows)], window).counts.files == 1
-    path = f"research/majors/{PATH.format('BTCUSDT', '14')}"
+    path = f"research/majors/{PATH.format(folder, '14')}"
     assert names(store) == [path]
     assert pq.read_table(path, filesystem=store, partitioning=None).column("trade_id").to_pylist() == list(range(120))
     again = world.export([proof(0, *rows)], window)

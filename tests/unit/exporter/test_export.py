@@ -19,15 +19,20 @@ from cryptocdc_exporter.proven import HOUR_MS  # noqa: E402
 from cryptocdc_exporter.writing import metadata_of  # noqa: E402
 
 
-def test_each_symbol_and_hour_is_a_file_with_its_rows_in_order(world: World) -> None:
-    btc, eth, later = trades("BTCUSDT", 0), trades("ETH/USDT", 0, seed=2), trades("BTCUSDT", 1)
+@pytest.mark.parametrize(
+    ("other", "folder"), [("ETH/USDT", "ETH%2FUSDT"), ("币安人生USDT", "%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9FUSDT")]
+)
+def test_each_symbol_and_hour_is_a_file_with_its_rows_in_order(world: World, other: str, folder: str) -> None:
+    btc, eth, later = trades("BTCUSDT", 0), trades(other, 0, seed=2), trades("BTCUSDT", 1)
     world.tables.put(RECENT_TRADES, [*btc, *eth, *later])
     export = world.export([proof(0, *btc, *eth), proof(1, *later)], Window(HOUR, HOUR + 2 * HOUR_MS))
-    assert world.files() == [PATH.format(*of) for of in (("BTCUSDT", "14"), ("BTCUSDT", "15"), ("ETH%2FUSDT", "14"))]
+    files = [PATH.format(*of) for of in (("BTCUSDT", "14"), ("BTCUSDT", "15"), (folder, "14"))]
+    assert world.files() == sorted(files)
     assert (export.counts.files, export.counts.rows) == (3, 360)
-    table = pq.read_table(world.out / world.files()[0], partitioning=None)
-    assert table.column("trade_id").to_pylist() == list(range(120))
-    assert set(table.column("symbol").to_pylist()) == {"BTCUSDT"}
+    for file, symbol in ((files[0], "BTCUSDT"), (files[2], other)):
+        table = pq.read_table(world.out / file, partitioning=None)
+        assert table.column("trade_id").to_pylist() == list(range(120))
+        assert set(table.column("symbol").to_pylist()) == {symbol}
 
 
 def test_the_metadata_names_the_feed_the_range_the_rows_their_digest_and_the_proof(world: World) -> None:

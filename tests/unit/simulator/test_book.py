@@ -57,3 +57,35 @@ def test_every_step_changes_something() -> None:
     book = MARKET.listings["NKNUSDT"].book
     start = step_at(NOON)
     assert all((diff := book.diff(step, step + 1)).bids or diff.asks for step in range(start, start + 100))
+
+
+def test_diffs_lead_into_a_crossed_book_and_out_of_it(market: Market) -> None:
+    book, start = market.listings["BTCUSDT"].book, step_at(NOON)
+    sides = book.snapshot(start, DEPTH)
+    bids, asks = (dict(side) for side in sides)
+    price, quantity = book.cross(start, 30)
+    assert price > max(asks)
+    with pytest.raises(ValueError, match="crossed already"):
+        book.cross(start + 10, 5)
+
+    for before in range(start, start + 40, 3):
+        diff = book.diff(before, before + 3)
+        bids, asks = applied(bids, diff.bids), applied(asks, diff.asks)
+        expected_bids, expected_asks = book.snapshot(before + 3, DEPTH)
+        assert (bids, asks) == (dict(expected_bids), dict(expected_asks))
+        crossed = before + 3 <= start + 30
+        assert (expected_bids[0] == (price, quantity)) == crossed
+        assert (max(bids) > min(asks)) == crossed
+        assert book.snapshot(before + 3, 5) == (expected_bids[:5], expected_asks[:5])
+
+
+def test_update_ids_restart_and_jump_in_any_order(market: Market) -> None:
+    book, step = market.listings["BTCUSDT"].book, step_at(NOON)
+    book.restart_ids(step)
+    assert (book.diff(step, step + 1).first_update, book.update_id(step + 1)) == (1, 8)
+    book.jump_ids(step + 1, 1_000_000)
+    assert book.update_id(step + 1) == 8
+    assert book.diff(step + 1, step + 2)[:2] == (1_000_009, 1_000_016)
+    assert book.diff(step + 2, step + 3).first_update == 1_000_017
+    book.restart_ids(step + 3)
+    assert (book.diff(step + 3, step + 4).first_update, book.update_id(step + 4)) == (1, 8)

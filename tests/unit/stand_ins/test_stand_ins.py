@@ -2,7 +2,8 @@
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
-from tests.e2e.stand_ins import certificates, conditions, connect, topics
+from tests.e2e.stand_ins import certificates, conditions, connect, kafka, topics
+from tests.e2e.stand_ins.api import Api
 from tests.e2e.stand_ins.timing import Due
 from tests.unit.kubernetes_schemas import the
 from tests.unit.manifests.build import overlay
@@ -61,3 +62,18 @@ def test_an_unchanged_resource_is_checked_again_after_a_period():
     assert [due(ITEM), due(ITEM)] == [True, True]
     assert [never(ITEM), never(ITEM)] == [True, False]
     assert never({"metadata": {**ITEM["metadata"], "annotations": {"strimzi.io/restart": "true"}}})
+
+
+@pytest.mark.parametrize(("namespace", "turns"), [({}, 1), ({"deletionTimestamp": "2026-11-28T06:00:00Z"}, 0)])
+def test_topic_and_user_operator_end_with_their_namespace(monkeypatch, namespace, turns):
+    answers = {
+        "/api/v1/namespaces/cdc": {"metadata": namespace},
+        "/api/v1/namespaces/cdc/secrets/it-stand-in-admin": {"data": {"password": "cGFzcw=="}},
+    }
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    monkeypatch.setattr(Api, "_call", lambda _, method, path: answers[path])
+    cluster = {"metadata": {**ITEM["metadata"], "namespace": "cdc"}, "status": conditions.ready(ITEM)}
+    taken = []
+    kafka.entity_operator(lambda *arguments: taken.append(arguments))(Api(), cluster)
+    assert len(taken) == turns

@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-IN_CONTAINER = (
-    "make image-all-in-one && docker run --rm -it -p 8000:8000 -v cryptocdc:/data cryptocdc/all-in-one"
-    "   (docker or podman; see docs/images.md)"
-)
+# Without the option `docker stop` kills the servers after ten seconds.
+RUN_CONTAINER = "docker run --rm -it --stop-timeout 60 -p 8000:8000 -v cryptocdc:/data cryptocdc/all-in-one"
+IN_CONTAINER = f"make image-all-in-one && {RUN_CONTAINER}   (docker or podman; see docs/images.md)"
 EXIT_PLATFORM = 3  # `Exit.PLATFORM`; this file runs before any package is installed
 _OS_RELEASE = Path("/etc/os-release")
 _MADE_FOR = ("debian", "12")

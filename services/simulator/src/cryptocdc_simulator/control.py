@@ -9,6 +9,8 @@ base path:
 | drop-trades | symbol, count | the next `count` aggregate trades, and their raw trades, are in no stream, but in REST. Returns `aggregate_ids` and `trade_ids`: [first, last] |
 | depth-gap | symbol, count=1 | the diffs of the next `count` steps of 100 ms are in no stream: update ids skip |
 | restart-book | symbol | the update ids of its book restart at 1, in streams and in REST, as after a restart of the exchange |
+| jump-book | symbol, ids | the update ids of its book continue this much further ahead, in streams and in REST |
+| cross-book | symbol, seconds | its book has a bid above all asks, in streams and in REST. Returns its `price` |
 | unsettled | symbol, seconds | REST lacks the trades of a kline's second half until this long after its end, then the kline is revised |
 | cut-kline | symbol, interval, close, open= | the kline that opens at `open` ms, or the open one, is reported with the close time `close` ms |
 | short-page | path, rows | the next response to `path` of the API, such as klines, has at most `rows` rows, although there are more |
@@ -50,7 +52,8 @@ from cryptocdc_simulator.connections import Connections
 from cryptocdc_simulator.dialects.port import Dialect
 from cryptocdc_simulator.faults import MAINTENANCES, Dropped, Faults, Span
 from cryptocdc_simulator.malformed import ANSWERS, KINDS, VENUE_KINDS
-from cryptocdc_simulator.market.book import step_at
+from cryptocdc_simulator.market.book import STEP_MS, step_at
+from cryptocdc_simulator.market.decimals import plain
 from cryptocdc_simulator.market.klines import INTERVALS, opening
 from cryptocdc_simulator.market.market import Listing
 
@@ -85,6 +88,8 @@ class Control:
                 "drop-trades": self._drop_trades,
                 "depth-gap": self._depth_gap,
                 "restart-book": self._restart_book,
+                "jump-book": self._jump_book,
+                "cross-book": self._cross_book,
                 "unsettled": self._unsettled,
                 "cut-kline": self._cut_kline,
                 "delist": self._delist,
@@ -232,6 +237,18 @@ class Control:
         before = listing.book.update_id(step)
         listing.book.restart_ids(step)
         return {"last_update_id": before}
+
+    def _jump_book(self, parameters: QueryParams) -> Result:
+        listing, ids = self._listing(parameters), int(_positive(parameters, "ids"))
+        step = step_at(listing.now())
+        before = listing.book.update_id(step)
+        listing.book.jump_ids(step, ids)
+        return {"last_update_id": before, "next_update_id": before + ids + 1}
+
+    def _cross_book(self, parameters: QueryParams) -> Result:
+        listing, seconds = self._listing(parameters), _positive(parameters, "seconds")
+        price, _ = listing.book.cross(step_at(listing.now()), max(round(seconds * 1000 / STEP_MS), 1))
+        return {"price": plain(price, listing.instrument.price_decimals)}
 
     def _unsettled(self, parameters: QueryParams) -> Result:
         seconds = _positive(parameters, "seconds")

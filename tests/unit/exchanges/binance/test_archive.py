@@ -47,6 +47,10 @@ def read(
         ("binance", TRADES, Period.MONTH, "/data/spot/monthly/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2026-03.zip"),
         ("binance", TRADES, Period.DAY, "/data/spot/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2026-03-05.zip"),
         ("binance", RAW, Period.DAY, "/data/spot/daily/trades/BTCUSDT/BTCUSDT-trades-2026-03-05.zip"),
+        (
+            "binance", Series("recent_trades", "币安人生USDT", "aggregate"), Period.DAY,
+            "/data/spot/daily/aggTrades/币安人生USDT/币安人生USDT-aggTrades-2026-03-05.zip",
+        ),
         ("simulated", MINUTES, Period.DAY, "/data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2026-03-05.zip"),
         (
             "binance", Series("klines", "BTCUSDT", "1M"), Period.MONTH,

@@ -16,7 +16,7 @@ from cryptocdc_local.platform.errors import PlatformError
 from cryptocdc_local.platform.installation import packages
 from cryptocdc_local.platform.system import System, explained, lacking, this_system
 
-COMMAND = "docker run --rm -it -p 8000:8000 -v cryptocdc:/data cryptocdc/all-in-one"
+COMMAND = system.RUN_CONTAINER
 DEBIAN = System("Debian GNU/Linux 12 (bookworm)", True, True, True, (3, 11), True, ("Java 17", "Maven"))
 FEDORA = replace(DEBIAN, name="Fedora Linux 42", made_for=False, python=(3, 13), installs=False)
 ALPINE = replace(FEDORA, name="Alpine Linux v3.22", glibc=False, missing=())
@@ -44,6 +44,18 @@ def test_an_unsupported_system_gets_the_command_for_a_container(it: System, need
     assert it.name in text
     assert needed in text
     assert COMMAND in text
+
+
+def test_docker_stop_gives_the_container_the_time_to_stop_cleanly() -> None:
+    assert " --stop-timeout 60 " in COMMAND
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/images.md", "images/all-in-one.Dockerfile"])
+def test_the_command_for_a_container_is_printed_alike_everywhere(file: str) -> None:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    printed = [line for line in lines if "docker run" in line and line.endswith("cryptocdc/all-in-one")]
+    assert len(printed) == 1
+    assert printed[0].endswith(COMMAND)
 
 
 def test_all_missing_requirements_are_reported_at_once() -> None:

@@ -84,9 +84,12 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
         yield House(server, tmp_path / "downloads")
 
 
-def test_a_file_is_loaded_once_all_of_its_rows_are_acknowledged(house: House) -> None:
-    ((item, path),) = house.load(house.item())
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "币安人生USDT"])
+def test_a_file_is_loaded_once_all_of_its_rows_are_acknowledged(house: House, symbol: str) -> None:
+    ((item, path),) = house.load(house.item(series=TRADES._replace(symbol=symbol)))
 
+    assert {row.symbol for row in house.topics.rows} == {symbol}
+    assert all(asked.isascii() for _, asked, _ in house.server.asked)
     assert house.records.states == ["downloaded", "loaded"]
     record = item.record
     assert (record.rows, record.first_id, record.last_id, record.missing) == (10, 100, 109, 0)

@@ -293,6 +293,31 @@ def test_update_ids_of_a_book_restart_in_snapshots_too(ask: Ask, market: Market,
     assert before > 1_000_000
 
 
+def test_update_ids_of_a_book_jump_in_snapshots_too(ask: Ask, market: Market, clock: ManualClock) -> None:
+    before = ask("depth?symbol=BTCUSDT")[1]["lastUpdateId"]
+    market.listings["BTCUSDT"].book.jump_ids(step_at(NOON), 10**12)
+    clock.now += 200
+
+    assert ask("depth?symbol=BTCUSDT")[1]["lastUpdateId"] == before + 10**12 + 16
+
+
+def test_the_best_bid_is_above_the_best_ask_on_request(ask: Ask, market: Market, clock: ManualClock) -> None:
+    def best() -> tuple[float, float]:
+        book = ask("depth?symbol=BTCUSDT&limit=5")[1]
+        assert len(book["bids"]) == 5
+        ticker = ask("ticker/bookTicker?symbol=BTCUSDT")[1]
+        assert ([ticker["bidPrice"]], [ticker["askPrice"]]) == (book["bids"][0][:1], book["asks"][0][:1])
+        return float(ticker["bidPrice"]), float(ticker["askPrice"])
+
+    market.listings["BTCUSDT"].book.cross(step_at(NOON), 20)
+    clock.now += 200
+    bid, ask_price = best()
+    assert ask_price < bid < 1.01 * ask_price
+    clock.now += 2_000
+    bid, ask_price = best()
+    assert bid < ask_price
+
+
 def test_a_market_in_another_script_is_requested_percent_encoded(ask: Ask) -> None:
     name = "币安人生USDT"
     _, info, _ = ask("exchangeInfo")

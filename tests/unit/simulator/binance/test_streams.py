@@ -206,6 +206,19 @@ def test_update_ids_of_a_book_restart_on_request(listener: SpotListener, market:
     assert len(begun) >= 2
 
 
+@pytest.mark.parametrize("channel", ["depth", "depth@100ms"])
+def test_update_ids_of_a_book_jump_far_ahead_on_request(listener: SpotListener, market: Market, channel: str) -> None:
+    stream = f"btcusdt@{channel}"
+    listener.streams.open(stream)
+    before = listener.run(2_050)[stream][-1]
+    market.listings["BTCUSDT"].book.jump_ids(step_at(NOON + 2_050), 10**12)
+    after = listener.run(3_000)[stream]
+
+    assert after[0]["U"] > before["u"] + 10**12
+    assert all(later["U"] == earlier["u"] + 1 for earlier, later in pairwise(after))
+    assert len(after) >= 2
+
+
 def test_a_kline_that_is_cut_short_is_closed_early_in_the_stream_too(listener: SpotListener) -> None:
     listener.faults.cut_klines["BTCUSDT", "1m", NOON] = NOON + 14_838
     listener.streams.open("btcusdt@kline_1m")

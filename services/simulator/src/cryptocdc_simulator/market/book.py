@@ -53,7 +53,8 @@ class Book:
         self._grid = max(1, instrument.base_ticks // 40_000)
         self._span = max(4, round(instrument.lot * 10**instrument.quantity_decimals * 12))
         self._first_step = tape.listed_ms // STEP_MS
-        self._restarted: int | None = None  # the last step before update ids restarted
+        self._renumbered: list[tuple[int, int]] = []  # a step, and the update id after which the next step continues
+        self._crossings: list[tuple[Level, range]] = []  # bids above all asks, and the steps at which they are there
         self._jitter = randomness.key(seed, instrument.symbol, "level")
         self._sides = (
             randomness.key(seed, instrument.symbol, "bid"),
@@ -75,21 +76,36 @@ class Book:
 
     def update_id(self, step: int) -> int:
         """Return `lastUpdateId` of the book at `step`, `u` of the diff that ends there; 0 before it is listed."""
-        if self._restarted is not None and step > self._restarted:
-            return (step - self._restarted) * _IDS_A_STEP
+        for renumbered, last in reversed(self._renumbered):
+            if step > renumbered:
+                return last + (step - renumbered) * _IDS_A_STEP
         return max(step - self._first_step + 1, 0) * _IDS_A_STEP
 
     def restart_ids(self, step: int) -> None:
         """Restart update ids at 1 with the diff after `step`."""
-        self._restarted = step
+        self._renumbered.append((step, 0))
+
+    def jump_ids(self, step: int, ids: int) -> None:
+        """Skip `ids` update ids before the diff after `step`."""
+        self._renumbered.append((step, self.update_id(step) + ids))
+
+    def cross(self, step: int, steps: int) -> Level:
+        """Return a bid above all asks, which is in the book from the step after `step`, for `steps` steps."""
+        if any(step + 1 in crossed for _, crossed in self._crossings):
+            raise ValueError("the book is crossed already")
+        _, ask = self._best(step)
+        bid = (self._price(ask + DEPTH), self._span)
+        self._crossings.append((bid, range(step + 1, step + 1 + steps)))
+        return bid
 
     def snapshot(self, step: int, limit: int) -> tuple[list[Level], list[Level]]:
-        """Return (bids, asks), best first."""
-        limit = min(limit, DEPTH)
+        """Return (bids, asks), best first: `limit` levels, or all of them if it is at least DEPTH."""
+        crossing = [bid for bid, crossed in self._crossings if step in crossed]
+        whole, limit = limit >= DEPTH, min(limit, DEPTH)
         bid, ask = self._best(step)
         bids = [self._level(0, index, step) for index in range(bid, max(bid + 1 - limit, 1) - 1, -1)]
         asks = [self._level(1, index, step) for index in range(ask, ask + limit)]
-        return bids, asks
+        return [*crossing, *bids] if whole else [*crossing, *bids][:limit], asks
 
     def diff(self, before: int, after: int) -> Diff:
         """Return the changes from the book of step `before` to that of step `after`."""
@@ -105,8 +121,14 @@ class Book:
         )
         asks = self._changes(1, range(old_ask, old_ask + DEPTH), range(ask, ask + DEPTH), rewritten, after)
         bids.reverse()
-        restarts = self._restarted is not None and before <= self._restarted < after
-        return Diff(1 if restarts else self.update_id(before) + 1, self.update_id(after), bids, asks)
+        crossing = [
+            (bid[0], bid[1] if after in crossed else 0)
+            for bid, crossed in self._crossings
+            if (before in crossed) != (after in crossed)
+        ]
+        skipped = [last for renumbered, last in self._renumbered if before <= renumbered < after]
+        first = (skipped[-1] if skipped else self.update_id(before)) + 1
+        return Diff(first, self.update_id(after), [*crossing, *bids], asks)
 
     def _changes(self, side: int, old: range, new: range, rewritten: list[int], step: int) -> list[Level]:
         """Return the levels, by increasing price, that have entered or left the window, or were rewritten within it."""
