@@ -28,7 +28,8 @@ class _Bar(msgspec.Struct):
 
 def analysis(pipeline: Pipeline, seconds: float) -> tuple[float, list[float]]:
     """Return microseconds of CPU time per trade at RATE trades per second, and milliseconds from the commit of the
-    first trade that an update of a bar is about to the update's record in Kafka."""
+    first trade that an update of a bar is about to the timestamp of the update's record, which the analyzer gives it
+    before it is sent."""
     pipeline.resume()
     pipeline.wait_running()
     names = pipeline.plan.names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cryptocdc_core.catalogue import COMPUTED
 from tests.e2e.cluster import Cluster
 from tests.e2e.feeds import Feed
 
@@ -14,7 +15,10 @@ def test_rows_of_a_sink_connector_and_an_analyzer_are_proven(cluster: Cluster) -
     feed = Feed(cluster, "computed")
     feed.apply(
         ["BTCUSDT"], streams={"recentTrades": {}, "orderBook": {}}, sink={"engine": "connect"},
-        analytics={"bars": ["5s"], "bookMetrics": True}, deletionPolicy="Delete",
+        analytics={
+            "bars": ["3s"], "volatility": ["3s"], "bookMetrics": True, "anomalies": ["3s"], "forecasts": ["3s"],
+        },
+        deletionPolicy="Delete",
     )  # fmt: skip
     try:
         feed.wait_ready()
@@ -23,7 +27,8 @@ def test_rows_of_a_sink_connector_and_an_analyzer_are_proven(cluster: Cluster) -
         assert cluster.get("kafkaconnector", f"{feed.connector}.sink") is not None
         assert feed.wait_proven() > 0
         tables = feed.verify()["tables"]
-        assert tables.keys() == {"recent_trades", "order_book", "bars", "book_metrics"}
+        computed = {stream.table for stream in COMPUTED.values()}
+        assert tables.keys() == {"recent_trades", "order_book", *computed}
         assert min(table["rows"] for table in tables.values()) > 0
     finally:
         feed.delete()

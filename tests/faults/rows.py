@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka.admin import AdminClient, NewPartitions
-
-from cryptocdc_adapters.kafka.clients import TIMEOUT_S, client_config
+from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.storage.ddl import DAY_MS, partition_name
 from cryptocdc_local import applier
@@ -54,12 +52,13 @@ def poison_record(cell: Cell) -> None:
 
 
 def add_partitions(cell: Cell) -> None:
-    """The symbols' records go to other partitions from now on."""
-    topic, count = cell.it.plan.names.change_topic("recent_trades"), cell.random.randint(7, 9)
+    """The symbols' records go to other partitions from now on. The connector is restarted, since it would see them only
+    within five minutes."""
+    names, count = cell.it.plan.names, cell.random.randint(7, 9)
     cell.note(partitions=count)
-    admin = AdminClient(client_config(cell.direct.kafka))
-    for future in admin.create_partitions([NewPartitions(topic, count)]).values():
-        future.result(TIMEOUT_S)
+    for table in ("recent_trades", "order_book"):
+        topics.add_partitions(cell.direct.kafka, names.change_topic(table), count)
+    Connect(cell.direct.connect.url).restart(names.connector)
 
 
 def old_partition(cell: Cell) -> None:
@@ -109,7 +108,12 @@ ROWS = (
     ),
     Fault("rows-poison-record", "records in the change topics that can't be decoded", poison_record,
           sign="dead_letters_total"),
-    Fault("kafka-partitions-added", "partitions are added to a change topic under load", add_partitions),
+    Fault(
+        "kafka-partitions-added", "partitions are added to change topics under load", add_partitions,
+        spec={"analytics": {
+            "bars": ["5s", "1m"], "volatility": ["1m"], "bookMetrics": True, "anomalies": ["5s"], "forecasts": ["1m"],
+        }},
+    ),
     Fault(
         "rows-old-partition", "a partition past its retention, while its rows are not carried yet", old_partition,
         spec={"retention": {"postgres": "1d", "kafka": "1d", "cassandra": "90d"}},

@@ -54,7 +54,8 @@ class Market(Feed):
 
     def lag(self) -> int:
         names = self.plan.names
-        return offsets.group_lag(self.servers.kafka, names.analyzer_group, [names.change_topic("recent_trades")])
+        read = [names.change_topic(table) for table in ("recent_trades", "order_book")]
+        return offsets.group_lag(self.servers.kafka, names.analyzer_group, read)
 
 
 class Analyzer:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,16 +21,20 @@ from confluent_kafka import Producer
 from cryptocdc_adapters.kafka import clients as kafka
 from cryptocdc_adapters.kafka import offsets
 from cryptocdc_adapters.metrics.figures import scrape
+from cryptocdc_core.catalogue.computed import ANOMALIES
 from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.names import Names
 from cryptocdc_core.planning.plan import Topic
 from cryptocdc_core.program.settings import KafkaSettings
+from cryptocdc_core.rows.changes import record_end, record_value
+from cryptocdc_core.rows.versions import version
 from cryptocdc_core.storage.partitioning import partition_of
 from cryptocdc_local.applier import Servers
 from tests.integration.api_client import free_port
 from tests.integration.conftest import feed_document
 from tests.integration.topics import read
 from tests.integration.waiting import wait_for
+from tests.integration.webhook import Hook
 
 pytestmark = pytest.mark.platform
 
@@ -43,14 +48,19 @@ START_MS = 1_790_000_000_000
 
 
 class Market:
-    """A feed whose prices a test writes itself."""
+    """A feed whose prices, or other rows, a test writes itself."""
 
-    def __init__(self, settings: KafkaSettings, folder: Path) -> None:
-        document = feed_document(f"hand-{uuid.uuid4().hex[:8]}", list(SYMBOLS), {"latestPrices": {}}, alerts=ALERTS)
+    def __init__(
+        self, settings: KafkaSettings, folder: Path, stream: str = "latestPrices", table: str = "latest_prices",
+        **spec: Any,
+    ) -> None:  # fmt: skip
+        """`table` is the one that the feed's alerts read."""
+        given = {"alerts": ALERTS, **spec}
+        document = feed_document(f"hand-{uuid.uuid4().hex[:8]}", list(SYMBOLS), {stream: {}}, **given)
         self.file = folder / "feed.yaml"
         self.file.write_text(yaml.safe_dump(document))
         self.names = Names(f"{feeds.parse(document).name.replace('-', '_')}_sim")
-        self.topic = self.names.change_topic("latest_prices")
+        self.topic = self.names.change_topic(table)
         self.settings = settings
         topics = [Topic(self.topic, PARTITIONS, {}),
                   Topic(self.names.alerts_topic, 1, {"cleanup.policy": "compact"})]  # fmt: skip
@@ -67,11 +77,23 @@ class Market:
                 "version": at_ms * 1000,
                 "__op": "c", "__lsn": self.sent, "__source_ts_us": at_ms * 1000, "__deleted": "false",
             }  # fmt: skip
-            self._producer.produce(
-                self.topic, json.dumps(change), json.dumps({"symbol": symbol}), partition_of(symbol, PARTITIONS)
-            )
-            self.sent += 1
+            self._put(symbol, json.dumps(change).encode())
         assert self._producer.flush(30) == 0
+
+    def compared(self, symbol: str, open_ms: int, reason: str | None) -> None:
+        """Send a row of anomalies as the analyzer would, of a bar of five seconds; one without `reason` is none."""
+        row = {
+            **dict.fromkeys(ANOMALIES.column_names), "symbol": symbol, "interval": "5s", "kind": "volume",
+            "open_time": open_ms, "close_time": open_ms + 4_999, "anomaly": reason is not None, "value": "31.5",
+            "expected": "2.40711", "score": "7.21083", "reason": reason, "window_count": 87,
+            "event_time": open_ms + 4_000, "received_at": open_ms + 4_010, "version": version(open_ms) + 900,
+        }  # fmt: skip
+        self._put(symbol, record_value(row, record_end("u", open_ms * 1000)))
+        assert self._producer.flush(30) == 0
+
+    def _put(self, symbol: str, value: bytes) -> None:
+        self._producer.produce(self.topic, value, json.dumps({"symbol": symbol}), partition_of(symbol, PARTITIONS))
+        self.sent += 1
 
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(r.value) for r in read(self.settings, self.names.alerts_topic) if r.value is not None]
@@ -174,3 +196,33 @@ def test_two_alerters_share_the_symbols_and_take_over_from_each_other(
     reported = market.reported()
     assert sorted(reported[:4]) == [(symbol, "firing", "94") for symbol in SYMBOLS]
     assert sorted(reported[4:]) == [(symbol, "resolved", "100") for symbol in SYMBOLS]
+
+
+def test_an_anomaly_is_recorded_and_posted_and_so_is_its_end(
+    servers: Servers, tmp_path: Path, command_environment: dict[str, str]
+) -> None:
+    reason = "volume 31.5 is 7.21083 standard deviations above 2.40711, the mean of 87 windows"
+    with contextlib.closing(Hook()) as hook, contextlib.ExitStack() as after:
+        market = Market(
+            servers.kafka, tmp_path, "recentTrades", ANOMALIES.table,
+            alerts=[{"symbol": "ETHUSDT", "anomaly": True}], alertWebhook={"url": hook.url},
+            analytics={"bars": ["5s"], "anomalies": ["5s"]},
+        )  # fmt: skip
+        after.callback(kafka.delete_topics, servers.kafka, [market.topic, market.names.alerts_topic])
+        open_ms = int(time.time()) // 5 * 5_000 - 10_000
+        with running(market, command_environment) as alerter:
+            market.compared("BTCUSDT", open_ms, reason)
+            market.compared("ETHUSDT", open_ms - 5_000, None)
+            market.compared("ETHUSDT", open_ms, reason)
+            wait_for("the alert to be posted", lambda: hook.got)
+            assert alerter.metric("firing", symbol="ETHUSDT") == 1
+            market.compared("ETHUSDT", open_ms + 5_000, None)
+            wait_for("its end to be posted", lambda: len(hook.got) == 2)
+        fired, resolved = hook.got
+        assert market.records() == hook.got
+    assert (fired["id"], fired["state"], fired["price"]) == ("ETHUSDT/anomaly", "firing", "31.5")
+    found = {"kind": "volume", "interval": "5s", "open_time_ms": open_ms, "reason": reason}
+    assert fired["anomaly"].items() >= found.items()
+    assert fired["at_ms"] == open_ms + 4_999
+    assert (resolved["id"], resolved["state"]) == ("ETHUSDT/anomaly", "resolved")
+    assert (resolved["anomaly"]["open_time_ms"], resolved["anomaly"]["reason"]) == (open_ms + 5_000, None)

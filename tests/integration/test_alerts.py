@@ -6,11 +6,9 @@ import contextlib
 import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from tests.integration.conftest import Document, Starter, feed_document
 from tests.integration.prometheus import PROGRAM, firing, prometheus
 from tests.integration.topics import read
 from tests.integration.waiting import wait_for
+from tests.integration.webhook import Hook
 
 pytestmark = pytest.mark.platform
 
@@ -30,35 +29,6 @@ DROP = {"symbol": "ETHUSDT", "window": "1h", "dropPercent": 5}
 DROP_ID = "ETHUSDT/dropPercent/5/1h"
 SOON_S = 20
 """From the crash to the alert: the simulator's next slot begins within 5 s, and prices come once a second."""
-
-
-class Hook:
-    """A webhook: what was posted to it, once it no longer answers `refusing` times with 503."""
-
-    def __init__(self) -> None:
-        self.got: list[Document] = []
-        self.refusing = 0
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                refused = hook.refusing > 0
-                hook.refusing -= refused
-                if not refused:
-                    hook.got.append(json.loads(body))
-                self.send_response(503 if refused else 204)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/alerts"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture

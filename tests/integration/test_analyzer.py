@@ -14,8 +14,10 @@ from cassandra.cluster import Session
 from confluent_kafka.admin import AdminClient
 
 from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.program.metrics import VerifierMetrics
+from cryptocdc_core.storage.partitioning import change_partition
 from cryptocdc_local.applier import Servers
 from cryptocdc_verifier.continuous.computed import ComputedProof
 from cryptocdc_verifier.continuous.proofs import Proofs
@@ -23,6 +25,7 @@ from cryptocdc_verifier.delivery.waiting import ComputedDelivery
 from cryptocdc_verifier.report import Report
 from cryptocdc_verifier.target import VerifyError
 from cryptocdc_verifier.verify import sides
+from tests.integration import topics
 from tests.integration.feed_by_hand import session_of, started
 from tests.integration.market import MINUTE_MS, SYMBOLS, Market, running
 from tests.integration.waiting import wait_for
@@ -200,6 +203,32 @@ def test_a_forecast_is_completed_with_what_came_and_the_newest_is_open(market: M
     assert (open_one.volatility > 0, open_one.last_volatility) == (True, before.actual_volatility)
     # All symbols have the same trades.
     assert skill == pytest.approx(len(SYMBOLS) * float(open_one.skill))
+
+
+def test_symbols_that_move_to_added_partitions_keep_their_windows(market: Market) -> None:
+    names, kafka, added = market.plan.names, market.servers.kafka, 7
+    (before,) = {change_partition(symbol, 3) for symbol in SYMBOLS}
+    assert min(change_partition(symbol, added) for symbol in SYMBOLS) >= 3  # all move to partitions that are new
+    connect = Connect(market.servers.connect.url)
+    with running(market) as analyzer:
+        market.trade(12, count=30)
+        market.insert("order_book", [market.base_ms + 12 * MINUTE_MS + second * 1_000 for second in range(3)])
+        wait_for("the rows to be read", lambda: market.lag() == 0)
+        for table in ("recent_trades", "order_book"):
+            topics.add_partitions(kafka, names.change_topic(table), added)
+        connect.restart(names.connector)
+        connect.wait_running(names.connector)
+        market.trade(12, count=30, ms=7)
+        market.insert("order_book", [market.base_ms + 12 * MINUTE_MS + second * 1_000 for second in range(3, 9)])
+        market.trade(13)
+        assert_proven(market.verify(), minutes=12)
+        assert analyzer.process.poll() is None
+    assert max(found.partition for found in topics.read(kafka, names.change_topic("recent_trades"))) >= 3
+    for table in ("bars", "anomalies", "forecasts"):
+        assert {found.partition for found in topics.read(kafka, names.change_topic(table))} == {before}
+    with running(market):  # another one reads the new partitions from where the first stopped
+        market.trade(14)
+        assert_proven(market.verify(), minutes=13)
 
 
 def test_altered_removed_and_added_bars_are_named(market: Market, cql: Session) -> None:

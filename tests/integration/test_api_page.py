@@ -24,6 +24,9 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed; Debian's package chromium has it"),
 ]
 LIMIT_MS = 60_000
+ANALYTICS = {"bars": ["5s", "3s", "1m"], "volatility": ["3s"], "anomalies": ["3s"], "forecasts": ["3s"]}
+WARM_MS = 180_000
+"""Within which a forecast has the 30 windows that it needs."""
 expect.set_options(timeout=LIMIT_MS)  # five seconds by default, which a machine that does other things too exceeds
 
 
@@ -32,7 +35,7 @@ def it(platform: Platform, simulator_port: int) -> Iterator[Run]:
     with (
         pytest.MonkeyPatch.context() as patch,
         starter(platform, simulator_port, patch) as start,
-        start(feed_document("page", 12, analytics={"bars": ["5s", "1m"]})) as run,
+        start(feed_document("page", 12, analytics=ANALYTICS)) as run,
     ):
         wait_for("the API", lambda: healthy(run.address))
         wait_for("statistics", lambda: len(requests.get(f"{run.address}/top?by=trades", timeout=5).json()) == 10)
@@ -163,6 +166,38 @@ def test_bars_can_be_chosen_instead_of_candles_and_are_updated(it: Run, watched:
     page.locator("#intervals label").first.click()
     expect(page.locator("#trace-candle")).to_be_visible()
     expect(page).to_have_url(re.compile("interval="))
+    assert watched.errors == []
+
+
+def test_a_forecast_and_an_anomaly_are_shown_as_they_change(it: Run, watched: Watched) -> None:
+    page, anomaly, tables = watched.page, [True], set[str]()
+
+    def push(socket: WebSocketRoute) -> None:
+        def pass_on(message: str | bytes) -> None:
+            rows = json.loads(message)
+            if isinstance(rows, list):
+                tables.update(row["table"] for row in rows if row.get("interval") == "3s")
+                # The newest bar, which the page describes, is compared only once it is over.
+                found = {"table": "anomalies", "kind": "price", "anomaly": anomaly[0], "reason": "price change 0.01"}
+                rows += [row | found for row in rows if row["table"] == "bars"]
+            socket.send(json.dumps(rows))
+
+        socket.connect_to_server().on_message(pass_on)
+
+    page.route_web_socket("**/live*", push)
+    page.goto(it.address)
+    is_live(page)
+    page.locator("#bars label", has_text="3s").click()
+    expect(page.locator("#candle")).to_contain_text("! price change 0.01")
+    anomaly[0] = False
+    expect(page.locator("#candle")).not_to_contain_text("!")
+    shown = page.locator("#forecast")
+    expect(shown).to_contain_text("forecast of the current 3s: volatility", timeout=WARM_MS)
+    expect(shown).to_contain_text("%, return between", timeout=WARM_MS)
+    expect(shown).not_to_have_text(shown.inner_text())
+    assert {"bars", "anomalies", "forecasts"} <= tables
+    page.locator("#intervals label").first.click()
+    expect(shown).to_be_hidden()
     assert watched.errors == []
 
 

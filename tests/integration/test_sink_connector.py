@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,10 +13,12 @@ import pytest
 import yaml
 
 from cryptocdc_adapters.cassandra import sessions as cassandra
+from cryptocdc_adapters.kafka import clients as kafka
 from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_core.catalogue.streams import BEST_QUOTES, KLINES, LATEST_PRICES, ORDER_BOOK, RECENT_TRADES
 from cryptocdc_core.feed import model as feeds
-from cryptocdc_core.planning.plan import plan
+from cryptocdc_core.planning.plan import Topic, plan
 from cryptocdc_core.planning.resolve import ResolvedFeed
 from cryptocdc_core.rows.versions import version
 from cryptocdc_core.storage import ddl
@@ -29,6 +32,8 @@ from tests.integration.test_consumer import HOUR_MS, SYMBOLS, House, applied, re
 from tests.integration.waiting import wait_for
 
 pytestmark = pytest.mark.platform
+
+README = Path(__file__).parents[2] / "sinks/connect/README.md"
 
 
 @pytest.fixture
@@ -166,3 +171,91 @@ def test_a_poison_record_becomes_the_same_dead_letter_as_the_consumers_and_is_re
 
 def _letters(house: House) -> list[topics.Found]:
     return topics.read(house.servers.kafka, house.plan.names.dead_letter_topic)
+
+
+ORDER: list[dict[str, Any]] = [
+    {"field": "id", "type": "int64", "optional": False},
+    {"field": "customer_id", "type": "string", "optional": False},
+    {"field": "ordered_at", "type": "int64", "optional": False},
+    {"field": "updated_at", "type": "int64", "optional": False},
+    {
+        "field": "amount", "type": "bytes", "optional": True, "name": "org.apache.kafka.connect.data.Decimal",
+        "version": 1, "parameters": {"scale": "2"},
+    },
+]  # fmt: skip
+SOURCE = [{"field": name, "type": "int64", "optional": False} for name in ("ts_us", "lsn")]
+ENVELOPE = {
+    "type": "struct", "name": "shop.public.orders.Envelope", "optional": False,
+    "fields": [
+        {"field": "before", "type": "struct", "name": "shop.Order", "optional": True, "fields": ORDER},
+        {"field": "after", "type": "struct", "name": "shop.Order", "optional": True, "fields": ORDER},
+        {"field": "source", "type": "struct", "name": "shop.Source", "optional": False, "fields": SOURCE},
+        {"field": "op", "type": "string", "optional": False},
+    ],
+}  # fmt: skip
+
+
+def order(id: int, at_ms: int, cents: int | None, op: str = "c", after_ms: int = 0) -> bytes:
+    """A change of a foreign table as Debezium's connector and Kafka's JsonConverter with schemas write it."""
+    amount = None if cents is None else base64.b64encode(cents.to_bytes(8, "big", signed=True)).decode()
+    updated_ms = at_ms + after_ms
+    row = {"id": id, "customer_id": "c7", "ordered_at": at_ms, "updated_at": updated_ms, "amount": amount}
+    image = {"before": row, "after": None} if op == "d" else {"before": None, "after": row}
+    payload = {**image, "source": {"ts_us": updated_ms * 1000, "lsn": 5}, "op": op}
+    return json.dumps({"schema": ENVELOPE, "payload": payload}).encode()
+
+
+def test_the_connector_of_the_readme_writes_a_foreign_table_from_connects_records(house: House) -> None:
+    settings, at_ms = house.servers.kafka, house.now_ms - HOUR_MS
+    connect, name, topic = Connect(house.servers.connect.url), "shop-orders", "shop.orders"
+    config: dict[str, str] = json.loads(README.read_text("utf-8").split("```json")[1].split("```")[0])
+    mapping = json.loads(config["mapping"])
+    mapping[topic]["operation"] = {"field": "__op", "write": ["c", "u"], "delete": ["d"]}
+    (table,) = mapping[topic]["tables"]
+    table["delete"] = {"where": ["customer", "day", "ordered_at", "id"], "timestamp": "__source_ts_us"}
+    given = house.plan.sink_connector or {}
+    config |= {key: value for key, value in given.items() if key.startswith("cassandra.")} | {
+        "mapping": json.dumps(mapping),
+        "errors.deadletterqueue.topic.replication.factor": "1",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter.schemas.enable": "true",
+        "transforms": "unwrap",
+        "transforms.unwrap.type": "io.debezium.transforms.ExtractNewRecordState",
+        "transforms.unwrap.add.fields": "op,lsn,source.ts_us",
+        "transforms.unwrap.delete.tombstone.handling.mode": "rewrite",
+    }
+    house.session.execute(
+        "CREATE KEYSPACE shop WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 1}"
+    )
+    try:
+        house.session.execute(
+            "CREATE TABLE shop.orders_by_day (customer text, day timestamp, ordered_at timestamp, id bigint,"
+            " amount decimal, PRIMARY KEY ((customer, day), ordered_at, id))"
+        )
+        kafka.apply_topics(settings, [Topic(topic, 1, {})], 1)
+        for value in (
+            order(1, at_ms, 1990), order(2, at_ms, 5), order(3, at_ms, -10_000_000_000_01),
+            order(1, at_ms, 2500, "u", after_ms=7), order(1, at_ms, 1, "u", after_ms=3),  # the second is older
+            order(2, at_ms, 5, "d", after_ms=9),
+        ):  # fmt: skip
+            topics.put(settings, topic, 0, None, value)
+        connect.apply(name, config)
+        connect.wait_running(name)
+        topics.put(settings, topic, 0, None, order(4, at_ms, None))
+        read = "SELECT id, amount, WRITETIME(amount) AS at, TTL(amount) AS ttl, day FROM shop.orders_by_day"
+        rows = wait_for("the last order", lambda: _by_id(house, read, 4))
+    finally:
+        connect.remove(name)
+        kafka.delete_topics(settings, [topic, "shop.dlq"])
+        house.session.execute("DROP KEYSPACE shop", timeout=60)
+    assert rows.keys() == {1, 3, 4}
+    assert {id: row.amount and str(row.amount) for id, row in rows.items()} == {
+        1: "25.00", 3: "-10000000000.01", 4: None,
+    }  # fmt: skip
+    assert rows[1].at == (at_ms + 7) * 1000
+    assert 7_776_000 - 3_600 - 120 < rows[1].ttl <= 7_776_000 - 3_600
+
+
+def _by_id(house: House, query: str, last: int) -> dict[int, Any] | None:
+    found = {row.id: row for row in house.session.execute(query, timeout=60)}
+    return found if last in found else None

@@ -56,9 +56,9 @@ def recompute(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON line instead of a sentence")] = False,
 ) -> None:
-    """Compute a feed's bars, volatility, figures of order books and anomalies again from stored rows, by Spark.
+    """Compute a feed's bars, volatility, figures of order books, anomalies and forecasts again, by Spark.
 
-    Writes them into the feed's tables in Cassandra, or to Parquet files. Exits with 1 if a row could not be written.
+    Reads the rows stored in Cassandra or Parquet files, and writes there. Exits with 1 if a row could not be written.
     """
     # Takes two seconds, which other commands don't wait for.
     from cryptocdc_spark.recompute.extents import Range, analytics_of, extents

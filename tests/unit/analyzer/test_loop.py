@@ -8,7 +8,7 @@ import pytest
 from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaException, TopicPartition
 from tests.unit.analyzer.books import book_change
-from tests.unit.analyzer.trades import LENGTHS, START_MS, change_of, trade
+from tests.unit.analyzer.trades import LENGTHS, START_MS, begin, change_of, trade
 
 from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_analyzer.loop import AnalyzerLoop
@@ -23,19 +23,21 @@ from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS
 TRADES, BARS = "f.f.recent_trades", "f.f.bars"
 
 
-def record(topic, offset, value):
-    given = {"error": None, "topic": topic, "partition": 0, "offset": offset, "value": value}
+def record(at, offset, value):
+    given = {"error": None, "topic": at.topic, "partition": at.partition, "offset": offset, "value": value}
     return SimpleNamespace(**{name: lambda found=found: found for name, found in given.items()})
 
 
 class Broker:
-    """Consumer and producer of one partition. `committed` is what the group had committed before."""
+    """Consumer and producer of one partition. `committed` is what the group had committed before, `others` what
+    other partitions hold."""
 
-    def __init__(self, committed=-1001, metadata="", low=0, topics=(TRADES, BARS)):
-        self.before, self.low, self.high = TopicPartition(topics[0], 0, committed, metadata), low, 1_000
+    def __init__(self, committed=-1001, metadata="", low=0, topics=(TRADES, BARS), number=0):
+        self.before, self.low, self.high = TopicPartition(topics[0], number, committed, metadata), low, 1_000
         self.result = topics[1]
         self.records, self.commits, self.sent = [], [], []
         self.paused, self.start, self.refuse, self.hold = False, None, None, []
+        self.others: dict[tuple[str, int], tuple[int, int]] = {}
 
     def subscribe(self, topics, on_assign, on_revoke, on_lost):
         self.assign, self.revoke = on_assign, on_revoke
@@ -45,6 +47,9 @@ class Broker:
 
     def get_watermark_offsets(self, at, timeout):
         return self.low, self.high
+
+    def ends(self, topics):
+        return {at: span for at, span in self.others.items() if at[0] in topics}
 
     def incremental_assign(self, starts):
         self.start = starts[0].offset
@@ -71,11 +76,11 @@ class Broker:
     def send(self, *values):
         for value in values:
             offset = (self.start or 0) + len(self.records)
-            self.records.append(record(self.before.topic, offset, value))
+            self.records.append(record(self.before, offset, value))
 
     # The producer.
-    def produce(self, topic, value, key, partition, on_delivery):
-        assert (topic, key, partition) == (self.result, b'{"symbol":"BTCUSDT"}', 0)
+    def produce(self, topic, value, key, on_delivery):
+        assert (topic, key) == (self.result, b'{"symbol":"BTCUSDT"}')
         self.sent.append(Decoder(by_table(topic.rpartition(".")[2])).decode(value))
         self.hold.append(on_delivery)
 
@@ -101,13 +106,20 @@ class Store:
     def close(self): ...
 
 
-def loop_of(broker, store=None, written=lambda _: {}, since_ms=START_MS - FUTURE_TOLERANCE_MS, analytics=None):
+def loop_of(
+    broker, store=None, written=lambda _: {}, since_ms=START_MS - FUTURE_TOLERANCE_MS, analytics=None, begun=True
+):
+    """`begun`: the symbol was read before."""
     made = AnalyzerLoop(
         broker, broker, Names("f"), Analytics.model_validate(analytics or {"bars": list(LENGTHS)}),
-        cast(StoredRows, store or Store()), written, AnalyzerMetrics("0"), Health(60), lambda: True, lambda: since_ms,
+        cast(StoredRows, store or Store()), written, broker.ends, AnalyzerMetrics("0"), Health(60), lambda: True,
+        lambda: since_ms,
     )  # fmt: skip
     made._consumer.subscribe([TRADES], made._assigned, made._revoked, made._lost)
-    broker.assign(broker, [TopicPartition(broker.before.topic, 0)])
+    broker.assign(broker, [TopicPartition(broker.before.topic, broker.before.partition)])
+    if begun:
+        for windows in made._windows.values():
+            begin(windows)
     return made
 
 
@@ -126,6 +138,53 @@ def test_bars_are_sent_in_the_connector_s_format_and_the_offset_is_committed():
         (interval, 2, "u", trade(1).committed_us) for interval in LENGTHS
     }
     assert broker.commits == [(2, "bars/1m,bars/5s")]
+
+
+def test_rows_of_a_partition_that_was_added_are_sent_to_the_partition_of_their_key():
+    broker = Broker(number=7)
+    loop = loop_of(broker)
+    broker.send(change_of(trade(0)))
+    step(loop)
+    assert [bar.trade_count for bar in broker.sent] == [1, 1]
+    assert broker.commits == [(1, "bars/1m,bars/5s")]
+
+
+def test_a_symbols_first_window_waits_for_its_trades_in_other_partitions():
+    broker, store, written = Broker(number=7), Store(trade(1), trade(2)), {(TRADES, 7): 1}
+    broker.others = {(TRADES, 0): (2, 5), (TRADES, 1): (4, 4)}  # retention has removed all records of one unread
+    loop = loop_of(broker, store, lambda _: written, begun=False)
+    broker.send(change_of(trade(2)))
+    step(loop)
+    step(loop)
+    assert (store.asked, broker.sent, broker.commits) == ([], [], [])
+    written[TRADES, 0] = 5
+    step(loop)
+    assert [bar.trade_count for bar in broker.sent] == [2, 2]
+    broker.others[TRADES, 0] = 2, 9
+    broker.send(change_of(trade(-60_000)))
+    step(loop)
+    step(loop)
+    assert len(broker.sent) == 4  # the symbol's later ones are all in its partition
+
+
+@pytest.mark.parametrize("error", [KafkaException("down"), TimeoutError()])
+def test_nothing_is_committed_while_kafka_does_not_answer_where_partitions_end(error):
+    broker, answers = Broker(), [error, {}]
+    loop = loop_of(broker, written=lambda _: {(TRADES, 0): 9}, begun=False)
+
+    def ends(_topics):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    loop._ends = ends
+    broker.send(change_of(trade(0)))
+    step(loop)
+    assert (broker.sent, broker.commits) == ([], [])
+    step(loop)
+    step(loop)
+    assert (len(broker.sent), broker.commits) == (2, [(1, "bars/1m,bars/5s")])
 
 
 def test_nothing_is_committed_before_kafka_has_the_bars():
@@ -307,7 +366,7 @@ def test_reading_stops_when_the_partition_is_revoked(monkeypatch):
 class Forecasting(Broker):
     """Also a store: the tables have no rows of before."""
 
-    def produce(self, topic, value, key, partition, on_delivery):
+    def produce(self, topic, value, key, on_delivery):
         self.sent.append((topic, Decoder(by_table(topic.rpartition(".")[2])).decode(value)))
         self.hold.append(on_delivery)
 
@@ -318,13 +377,17 @@ class Forecasting(Broker):
 
 def test_forecasts_are_sent_before_and_after_their_window_and_their_skill_is_a_metric():
     random = Random(1)
-    broker, written = Forecasting(), dict.fromkeys([("f.f.bars", 0), ("f.f.realized_volatility", 0)], 1_000)
+    broker, written = Forecasting(), dict[tuple[str, int], int]()
+    broker.others = {("f.f.bars", 0): (0, 5), ("f.f.realized_volatility", 3): (0, 7)}
     analytics = {"bars": ["3s"], "volatility": ["3s"], "forecasts": ["3s"]}
     loop = loop_of(broker, broker, lambda _: written, analytics=analytics)
     for window in range(70):
         for part in range(4):
             price = str(100 + random.randrange(100) / 100)
             broker.send(change_of(trade(3_000 * window + 700 * part, price=price)))
+        if window == 60:
+            assert not hasattr(broker, "read")  # others have computed windows that the consumers have not written
+            written |= {at: end for at, (_, end) in broker.others.items()}
         loop._compare_at = 0
         step(loop)
     step(loop)

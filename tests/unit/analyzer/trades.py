@@ -47,6 +47,15 @@ def resolve(windows: Windows, *stored: Trade, symbol: str = "BTCUSDT") -> Added:
     return found
 
 
+def begin(windows: Windows, *symbols: str) -> None:
+    """Make all windows of symbols known that begin after the program has read the partition for a minute: the first
+    trade of each is one of the day before."""
+    for symbol in symbols or ("BTCUSDT",):
+        windows.add(trade(-86_400_000, symbol=symbol), Added())
+        resolve(windows, symbol=symbol)
+    windows.take()
+
+
 def bars_of(rows: list[tuple[str, dict[str, Any], int]]) -> dict[tuple[str, str, int], dict[str, Any]]:
     """The rows by symbol, interval and milliseconds after START_MS."""
     return {(row["symbol"], row["interval"], row["open_time"] - START_MS): row for _, row, _ in rows}

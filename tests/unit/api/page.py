@@ -19,10 +19,11 @@ class Series {
 }
 const made = { addSeries: () => new Series() };
 export const createChart = () => new Proxy(made, { get: (found, name) => found[name] ?? chain() });
-export const createSeriesMarkers = () => ({ setMarkers() {} });
+export const marks = [];
+export const createSeriesMarkers = () => ({ setMarkers(made) { marks.splice(0, marks.length, ...made); } });
 export const AreaSeries = 1, CandlestickSeries = 2, HistogramSeries = 3, LineSeries = 4;
 """
-"""Holds the data of each series in `drawn`, and draws nothing."""
+"""Holds the data of each series in `drawn`, and the marks at candles in `marks`, and draws nothing."""
 
 
 def copy_page(folder: Path) -> None:

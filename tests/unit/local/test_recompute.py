@@ -76,6 +76,12 @@ def test_a_feed_without_analytics_and_a_range_without_windows_are_refused(
         raise command(**given).exception
 
 
+def test_the_help_names_every_computed_table(command: Command) -> None:
+    shown = " ".join(command("--help").stdout.replace("│", " ").split())
+    for words in ("bars", "volatility", "figures of order books", "anomalies", "forecasts"):
+        assert words in shown
+
+
 def test_an_unknown_engine_is_refused(command: Command) -> None:
     with pytest.raises(BadInput, match=r"^--engine: 'flink' is not accepted; accepted: spark$"):
         raise command("--engine", "flink", analytics={"bars": ["5s"]}).exception

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.analyzer.trades import START_MS, trade
+from tests.unit.analyzer.trades import START_MS, resolve, trade
 
 from cryptocdc_analyzer.books import StoredBook
 from cryptocdc_analyzer.models import forecasts
@@ -53,6 +53,7 @@ def test_windows_of_trades_in_any_split_and_order_have_the_analyzers_rows(seed: 
     windows = Windows({series: extent.length_ms for series, extent in WANTED.windows.items()}, START_MS - 120_000)
     for one in TRADES:
         windows.add(one, Added())
+    resolve(windows)
     expected = [row for _, row, _ in windows.take()]
     assert sorted(map(str, found)) == sorted(map(str, expected))
 

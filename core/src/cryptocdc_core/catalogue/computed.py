@@ -115,6 +115,10 @@ WARM_WINDOWS = 30
 
 KINDS = ("price", "volume", "spread", "quote_rate")
 """What is compared of a window: the first two of bars, the others of order books."""
+LEAST_DEVIATION = {"price": 0.0001, "volume": 0.1, "spread": 0.1, "quote_rate": 0.1}
+"""By kind: a smaller standard deviation counts as this, of changes of price and otherwise of logarithms. Without it any
+change would have a huge score where nothing changes. So an anomaly, which has a score of 5, differs from the mean by at
+least 0.0005 for a change of price, otherwise by a factor of 1.65."""
 
 ANOMALIES = Stream(
     name="anomalies",

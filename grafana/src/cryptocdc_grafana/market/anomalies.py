@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cryptocdc_core.catalogue.computed import ANOMALIES, RUN_WINDOWS
+from cryptocdc_core.catalogue.computed import ANOMALIES, LEAST_DEVIATION, RUN_WINDOWS
 from cryptocdc_core.catalogue.streams import ORDER_BOOK, RECENT_TRADES
 from cryptocdc_grafana import drawing, shaping
 from cryptocdc_grafana.market.cql import newest_buckets, number, reported, within
@@ -49,7 +49,8 @@ def _scores(kind: str, title: str) -> MarketPanel:
         ),
         Sql(
             "SELECT time, score FROM (SELECT time,"
-            " (abs(value - avg(value) OVER past) / (stddev(value) OVER past + 1e-9))::float8 AS score"
+            " (abs(value - avg(value) OVER past)"
+            f" / greatest(stddev(value) OVER past, {LEAST_DEVIATION[kind]}))::float8 AS score"
             f" FROM (SELECT date_bin('$bar'::interval, {stream.time}, TIMESTAMP 'epoch') AS time,"
             f' ({value})::float8 AS value FROM "$feed".{stream.table} WHERE symbol = {SYMBOL}'
             f" AND $__timeFilter({stream.time}) GROUP BY 1) windows WINDOW past AS {past}) compared"

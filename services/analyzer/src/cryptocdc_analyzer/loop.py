@@ -18,7 +18,7 @@ from cassandra import DriverException
 from cassandra.cluster import NoHostAvailable
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from cryptocdc_adapters.kafka.offsets import Partition
+from cryptocdc_adapters.kafka.offsets import Partition, Span, lags
 from cryptocdc_adapters.metrics.serving import Health
 from cryptocdc_analyzer.models.recent import Recent, RecentBars, RecentBooks, RecentForecasts
 from cryptocdc_analyzer.models.skills import Skills
@@ -62,13 +62,15 @@ class AnalyzerLoop:
         analytics: Analytics,
         stored: StoredRows,
         written: Callable[[list[Partition]], Mapping[Partition, int]],
+        ends: Callable[[list[str]], Mapping[Partition, Span]],
         metrics: AnalyzerMetrics,
         health: Health,
         member: Callable[[], bool],
         wall_ms: Callable[[], int] = now_ms,
     ) -> None:
-        """`written` returns the offsets that the feed's consumers have committed; `member` returns whether `consumer`
-        is in its group."""
+        """`producer` must choose partitions by key, as Kafka Connect's does. `written` returns the offsets that the
+        feed's consumers have committed; `ends` returns the span of each partition of topics, and raises KafkaException
+        or TimeoutError; `member` returns whether `consumer` is in its group."""
         self._consumer = consumer
         self._producer = producer
         self._names = names
@@ -87,23 +89,25 @@ class AnalyzerLoop:
         """By topic, what is computed of it."""
         self._stored = stored
         self._written = written
+        self._ends = ends
         self._metrics = metrics
         self._skills = Skills(metrics.forecast_skill)
         self._health = health
         self._member = member
         self._wall_ms = wall_ms
         self._trades, self._books = Trades(), Books()
-        self._results: list[tuple[int, Result]] = []
-        """Rows to write, each with the number of its partition."""
+        self._results: list[Result] = []
+        """Rows to write."""
         self._windows: dict[Partition, Windows] = {}
         """Of the partitions of trades."""
         self._recent: dict[Partition, list[Recent]] = {}
         self._next: dict[Partition, int] = {}
         """By partition, the offset after the last record that was read."""
         self._committed: dict[Partition, int] = {}
-        self._waiting: dict[Partition, int] = {}
-        """By partition, the offset that the consumers must have passed before Cassandra is read. Nothing is read from
-        Kafka or committed meanwhile."""
+        self._waiting: set[Partition] = set()
+        """The partitions whose windows are read from Cassandra. Nothing is read from Kafka or committed meanwhile."""
+        self._required: Mapping[Partition, Span] = {}
+        """The records that the consumers must have written before Cassandra is read."""
         self._waiting_since = 0.0
         self._reading: Iterator[None] | None = None
         """Reads what is waited for, a page at each step."""
@@ -192,7 +196,7 @@ class AnalyzerLoop:
         if result is None:
             self._metrics.deletes.inc()
         else:
-            self._results.append((partition[1], result))
+            self._results.append(result)
             self._give(partition, result)
 
     def _give(self, partition: Partition, result: Result) -> None:
@@ -201,9 +205,20 @@ class AnalyzerLoop:
                 recent.add(result.table, result.row)
 
     def _wait_for_unknown(self) -> None:
-        unknown = {p: self._next[p] for p, windows in self._windows.items() if windows.unknown()}
-        if unknown:
-            self._wait(unknown, lambda: self._read_unknown([self._windows[p] for p in self._waiting]))
+        unknown = self._unknown()
+        if not unknown:
+            return
+        required: Mapping[Partition, Span] = {p: (0, self._next[p]) for p in unknown}
+        if any(self._windows[p].begins() for p in unknown):
+            # A symbol's earlier trades are in another partition if partitions were added.
+            spans = self._spans([self._trades_topic])
+            if spans is None:
+                return
+            required = {**required, **spans}
+        self._wait(unknown, required, lambda: self._read_unknown([self._windows[p] for p in self._waiting]))
+
+    def _unknown(self) -> list[Partition]:
+        return [partition for partition, windows in self._windows.items() if windows.unknown()]
 
     def _wait_for_recent(self) -> None:
         """Wait until the consumers have written the rows that windows are compared with, whoever computed them."""
@@ -211,33 +226,37 @@ class AnalyzerLoop:
             return
         self._compare_at = time.monotonic() + COMPARE_EVERY_S
         wanted = self._wanted()
-        ends = {}
-        if wanted:
-            self._producer.flush(FLUSH_S)
-        try:
-            for (_, number), recent in wanted:
-                for source in recent.sources:
-                    at = TopicPartition(self._names.change_topic(source.table), number)
-                    ends[at.topic, number] = self._consumer.get_watermark_offsets(at, timeout=TIMEOUT_S)[1]
-        except KafkaException as error:
-            log.warning("Kafka: %s", error)
+        if not wanted:
             return
-        if wanted:
-            self._wait(ends, lambda: self._read_recent(wanted))
+        self._producer.flush(FLUSH_S)
+        tables = {source.table for _, recent in wanted for source in recent.sources}
+        spans = self._spans([self._names.change_topic(table) for table in sorted(tables)])
+        if spans is not None:
+            self._wait([at for at, _ in wanted], spans, lambda: self._read_recent(wanted))
+
+    def _spans(self, topics: list[str]) -> Mapping[Partition, Span] | None:
+        """Return what each partition of the topics holds, None if Kafka does not answer: then it is asked again."""
+        try:
+            return self._ends(topics)
+        except (KafkaException, TimeoutError) as error:
+            log.warning("Kafka: %s", error)
+            return None
 
     def _wanted(self) -> list[tuple[Partition, Recent]]:
         return [(at, recent) for at, found in self._recent.items() for recent in found if recent.wanted()]
 
-    def _wait(self, offsets: dict[Partition, int], read: Callable[[], Iterator[None]]) -> None:
-        self._waiting, self._waiting_since, self._read = offsets, time.monotonic(), read
+    def _wait(
+        self, partitions: Iterable[Partition], required: Mapping[Partition, Span], read: Callable[[], Iterator[None]]
+    ) -> None:
+        self._waiting, self._required, self._read = set(partitions), required, read
+        self._waiting_since = time.monotonic()
         self._consumer.pause(_offsets(self._next))
 
     def _resolve(self) -> None:
         """Read what is waited for once the consumers have written it, for READ_FOR_S, and go on once all is there."""
         try:
             if self._reading is None:
-                written = self._written(list(self._waiting))
-                behind = sum(max(0, offset - written.get(at, 0)) for at, offset in self._waiting.items())
+                behind = sum(lags(self._required, self._written(list(self._required))).values())
                 if behind:
                     self._log_waiting(f"{behind} rows that the consumers have not written yet")
                     return
@@ -268,7 +287,7 @@ class AnalyzerLoop:
                 yield from recent.load(self._stored.windows)
 
     def _go_on(self) -> None:
-        self._waiting, self._reading = {}, None
+        self._waiting, self._reading = set(), None
         self._consumer.resume(_offsets(self._next))
 
     def _log_waiting(self, what: str) -> None:
@@ -281,24 +300,24 @@ class AnalyzerLoop:
         for partition, windows in self._windows.items():
             for taken in windows.take():
                 result = Result(*taken)
-                self._results.append((partition[1], result))
+                self._results.append(result)
                 self._give(partition, result)
         # A window is compared once the next one begins, which no commit is the cause of.
         now_us = self._wall_ms() * 1000
         for at, recents in self._recent.items():
             made = [Result(recent.result.table, row, now_us) for recent in recents for row in recent.take()]
             self._skills.show(at, (result.row for result in made if result.table == FORECASTS.table))
-            self._results += [(at[1], result) for result in made]
-        for number, result in self._results:
-            self._produce(number, result)
+            self._results += made
+        for result in self._results:
+            self._produce(result)
         self._results.clear()
         self._producer.poll(0)
         self._metrics.open_windows.set(sum(map(len, self._windows.values())))
         if self._failure is not None:
             raise KafkaException(self._failure)
 
-    def _produce(self, partition: int, result: Result) -> None:
-        """Send a row to the partition of the rows that it is made of."""
+    def _produce(self, result: Result) -> None:
+        """Send a row to the partition of its symbol, which may be another than that of the rows that it is made of."""
 
         def delivered(error: KafkaError | None, _: object) -> None:
             if error is not None:
@@ -312,7 +331,7 @@ class AnalyzerLoop:
         topic, value, key = self._names.change_topic(result.table), value_of(result), record_key(result.row["symbol"])
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, on_delivery=delivered)
+                self._producer.produce(topic, value, key, on_delivery=delivered)
                 return
             except BufferError:
                 self._producer.poll(POLL_S)
@@ -359,8 +378,9 @@ class AnalyzerLoop:
         waiting, self._reading = bool(self._waiting), None
         for at in partitions:
             self._skills.forget((at.topic, at.partition))
-            for kept in (self._windows, self._recent, self._next, self._committed, self._waiting):
+            for kept in (self._windows, self._recent, self._next, self._committed):
                 kept.pop((at.topic, at.partition), None)
+            self._waiting.discard((at.topic, at.partition))
         consumer.incremental_unassign(partitions)
         if waiting and not self._waiting:
             self._go_on()
@@ -368,7 +388,7 @@ class AnalyzerLoop:
     def _commit(self, *, wait: bool) -> None:
         """Commit what was read once Kafka has all bars of it."""
         new = {p: offset for p, offset in self._next.items() if self._committed.get(p) != offset}
-        if self._waiting or self._wanted() or not new:
+        if self._waiting or self._unknown() or self._wanted() or not new:
             return
         self._emit()
         if self._producer.flush(FLUSH_S) or self._failure is not None:

@@ -8,12 +8,14 @@ from importlib.metadata import version
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
+from cryptocdc_adapters.kafka import offsets
 from cryptocdc_adapters.kafka.clients import client_config, group_config
 from cryptocdc_adapters.kafka.membership import Membership
 from cryptocdc_adapters.kafka.offsets import GroupOffsets
 from cryptocdc_adapters.metrics.serving import Health, serve_or_exit
-from cryptocdc_analyzer.loop import AnalyzerLoop
+from cryptocdc_analyzer.loop import TIMEOUT_S, AnalyzerLoop
 from cryptocdc_analyzer.stored import StoredRows
 from cryptocdc_core.catalogue import COMPUTED
 from cryptocdc_core.feed import model as feeds
@@ -74,7 +76,12 @@ def _loop(
         | membership.settings
         | {"on_commit": lambda *result: committed[0](*result)}
     )
-    producer = client_config(kafka, acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4")
+    producer = client_config(
+        kafka, acks="all", enable_idempotence=True, linger_ms=5, compression_type="lz4",
+        # As Kafka Connect's: all rows of a symbol are in one partition, whichever its trades are in.
+        partitioner="murmur2_random",
+    )  # fmt: skip
+    admin = AdminClient(client_config(kafka))
     loop = AnalyzerLoop(
         Consumer(configured, logger=log),
         Producer(producer, logger=log),
@@ -82,6 +89,7 @@ def _loop(
         feed.spec.analytics,
         StoredRows(cassandra, names.keyspace),
         consumers.committed,
+        lambda topics: offsets.ends(admin, topics, TIMEOUT_S),
         metrics,
         health,
         lambda: membership.member,

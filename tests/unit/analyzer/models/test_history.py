@@ -201,6 +201,22 @@ def test_order_books_that_were_read_before_a_restart_are_in_their_window_as_well
     assert made[0, "spread"]["value"] == "0.2333333333333333"
 
 
+def test_a_symbol_that_was_in_another_partition_before_has_its_window_and_its_past_read():
+    recent = RecentBooks({"5s": 5_000}, START_MS - 3_600_000)
+    recent.add(BOOK_METRICS.table, book(3_000))
+    recent.add(BOOK_METRICS.table, book(5_000))
+    made = newest(recent, book(-5_000), *[book(ms) for ms in range(0, 6_000, 1_000)])
+    assert (made[0, "quote_rate"]["value"], made[0, "quote_rate"]["window_count"]) == ("1", 1)
+    known = windows(RUN_WINDOWS)
+    history = History({"1s": LENGTH_MS}, at(-50 * RUN_WINDOWS), REACH)
+    late = facts(9)._replace(received_ms=at(40))  # fetched when another partition had the windows up to now
+    known[at(3)] = late
+    made = played([(at(3), late), *[(at(place), known[at(place)]) for place in range(41, 60)]], history, known)
+    assert {key: made.get(key) for key in expected(known) if key[0] > at(40)} == {
+        key: row for key, row in expected(known).items() if key[0] > at(40)
+    }
+
+
 def test_an_order_book_that_comes_late_makes_its_window_be_read_again():
     recent = RecentBooks({"5s": 5_000}, START_MS - FUTURE_TOLERANCE_MS)
     stored = [book(ms) for ms in range(0, 60_000, 1_000) if ms != 2_000]

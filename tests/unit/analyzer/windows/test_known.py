@@ -5,7 +5,7 @@ import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.analyzer.trades import START_MS, trade
+from tests.unit.analyzer.trades import START_MS, resolve, trade
 
 from cryptocdc_analyzer.windows.known import KnownTrades
 from cryptocdc_analyzer.windows.series import Added, Series, Windows
@@ -52,7 +52,8 @@ def test_windows_of_all_lengths_share_the_known_trades():
         Series("realized_volatility", "1d"): DAY_MS,
     }
     windows, one = Windows(lengths, open_ms - DAY_MS), trade(0)
-    windows.add(one._replace(at_ms=open_ms, id=0), Added())
+    windows.add(one._replace(at_ms=open_ms, id=0, committed_us=0), Added())
+    resolve(windows)
     tracemalloc.start()
     try:
         for number in range(1, TRADES // 10):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.analyzer.trades import SERIES, START_MS, bars_of, resolve, trade
+from tests.unit.analyzer.trades import SERIES, START_MS, bars_of, begin, resolve, trade
 
 from cryptocdc_analyzer.windows.series import LATENESS_MS, Added, Key, Series, Span, Windows, content_of
 from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS
@@ -14,7 +14,9 @@ LONG_AGO = START_MS - FUTURE_TOLERANCE_MS
 
 
 def windows(since_ms=LONG_AGO):
-    return Windows(SERIES, since_ms)
+    made = Windows(SERIES, since_ms)
+    begin(made)
+    return made
 
 
 def add(made, *trades):
@@ -86,6 +88,32 @@ def test_a_window_from_before_the_first_record_is_unknown_until_it_is_read():
     assert made.unknown() == [Span("BTCUSDT", START_MS + 55_000, START_MS + 60_000)]
 
 
+def test_a_symbol_that_was_in_another_partition_before_is_read_although_the_program_runs_for_long():
+    made = Windows(SERIES, START_MS - 3_600_000)
+    add(made, trade(5_000))
+    assert made.unknown() == [Span("BTCUSDT", START_MS, START_MS + 60_000)]
+    assert made.begins()
+    resolve(made, trade(4_000), trade(5_000))
+    add(made, trade(60_000))
+    rows = bars_of(made.take())
+    assert {key: row["trade_count"] for key, row in rows.items()} == {
+        ("BTCUSDT", "5s", 5_000): 1, ("BTCUSDT", "1m", 0): 2,
+        ("BTCUSDT", "5s", 60_000): 1, ("BTCUSDT", "1m", 60_000): 1,
+    }  # fmt: skip
+    add(made, trade(-60_000))
+    assert (made.unknown() != [], made.begins()) == (True, False)
+
+
+def test_a_symbol_whose_first_trade_was_fetched_late_has_all_windows_read_that_are_open():
+    made = Windows(SERIES, START_MS - 3_600_000)
+    add(made, trade(-600_000)._replace(committed_us=(START_MS + 10_000) * 1000))
+    resolve(made, trade(-600_000))
+    made.take()
+    add(made, trade(8_000), trade(20_000))
+    assert made.unknown() == [Span("BTCUSDT", START_MS, START_MS + 60_000)]
+    assert set(bars_of(made.take())) == {("BTCUSDT", "5s", 20_000)}
+
+
 def test_nearby_windows_are_read_together_and_symbols_separately():
     made = windows(since_ms=START_MS + 3_600_000)
     add(made, trade(0), trade(70_000), trade(600_000), trade(0, symbol="ETHUSDT"))
@@ -98,6 +126,7 @@ def test_nearby_windows_are_read_together_and_symbols_separately():
 
 def test_the_event_time_of_one_symbol_does_not_end_windows_of_another():
     made = windows()
+    begin(made, "ETHUSDT")
     add(made, trade(0), trade(600_000, symbol="ETHUSDT"))
     made.take()
     assert add(made, trade(1)).late == 0
@@ -119,6 +148,23 @@ def test_the_bars_do_not_depend_on_batches_or_on_a_restart():
         resolve(second, *trades[:40])
         seen |= bars_of(second.take())
     assert seen == expected
+
+
+@pytest.mark.parametrize("moved", [1, 40, 41, 85])
+def test_the_bars_do_not_depend_on_when_a_symbol_moves_to_another_partition(moved):
+    """Both partitions have been read for long, and neither has all trades of the window in which the symbol moves."""
+    trades = [trade(at, price=str(100 + at % 7)) for at in range(0, 60_000, 700)]
+    whole, before, after = windows(), windows(), Windows(SERIES, LONG_AGO)
+    add(whole, *trades)
+    add(before, *trades[:moved])
+    rows = before.take()
+    for at, one in enumerate(trades[moved:], moved + 1):
+        add(after, one)
+        if after.unknown():
+            resolve(after, *trades[:at])
+        rows += after.take()
+    newest = bars_of(sorted(rows, key=lambda made: made[1]["version"]))
+    assert newest == bars_of(whole.take())
 
 
 SOME = st.lists(

@@ -5,13 +5,14 @@ import json
 import pytest
 from tests.unit.core.planning.test_plan import planned
 
-from cryptocdc_core.catalogue import DERIVED, STREAMS
+from cryptocdc_core.catalogue import COMPUTED, DERIVED, STREAMS
 from cryptocdc_core.names import Names
 from cryptocdc_core.planning.sink_connector import mapping
 from cryptocdc_core.storage.ddl import cassandra_columns
 
 CONNECT = {"sink": {"engine": "connect"}}
-WHOLE = mapping(Names("f"), list(STREAMS.values()), 3600)
+EVERY = [*STREAMS.values(), *COMPUTED.values()]
+WHOLE = mapping(Names("f"), EVERY, 3600)
 
 
 def test_only_a_feed_with_the_connect_engine_has_a_sink_connector():
@@ -40,9 +41,20 @@ def test_the_sink_connector_s_name_differs_from_every_feed_s_connector():
     assert Names("majors").sink_connector != Names("majors_sink").connector
 
 
-@pytest.mark.parametrize("stream", STREAMS.values(), ids=lambda stream: stream.name)
+def test_the_sink_connector_writes_computed_rows_too():
+    lengths = {name: ["3s"] for name in ("bars", "volatility", "anomalies", "forecasts")}
+    config = planned(**CONNECT, analytics={**lengths, "bookMetrics": True}).sink_connector
+    topics = {f"my_feed.my_feed.{stream.table}" for stream in COMPUTED.values()}
+    assert topics <= set(config["topics"].split(","))
+    assert topics <= json.loads(config["mapping"]).keys()
+
+
+@pytest.mark.parametrize("stream", EVERY, ids=lambda stream: stream.name)
 def test_every_column_of_every_table_is_mapped(stream):
-    table, *derived = WHOLE[f"f.f.{stream.table}"]["tables"]
+    topic = WHOLE[f"f.f.{stream.table}"]
+    assert {*stream.column_names} < {*topic["present"]}
+    assert {*topic["required"]} & {*stream.column_names} == {*stream.column_names} - {c.name for c in stream.nullable}
+    table, *derived = topic["tables"]
     assert table["columns"].keys() == {"audit", *(column.name for column in cassandra_columns(stream))}
     assert table["delete"]["where"] == [*stream.partition, stream.bucket_column, *stream.clustering]
     assert ("replace" in table) == bool(stream.nullable)
@@ -54,7 +66,7 @@ def test_every_column_of_every_table_is_mapped(stream):
 
 
 def test_rows_without_retention_have_no_ttl():
-    whole = mapping(Names("f"), list(STREAMS.values()), None)
+    whole = mapping(Names("f"), EVERY, None)
     tables = [table for topic in whole.values() for table in topic["tables"]]
     assert all("ttl" not in table for table in tables)
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.analyzer.trades import LENGTHS, SERIES, START_MS, trade
+from tests.unit.analyzer.trades import LENGTHS, SERIES, START_MS, resolve, trade
 
 from cryptocdc_analyzer.windows.series import Added, Windows
 from cryptocdc_verifier.comparing.canonical import ordered
@@ -34,6 +34,7 @@ def test_the_plain_computation_of_bars_agrees_with_the_analyzers(trades):
     windows = Windows(SERIES, 0)
     for one in trades:
         windows.add(one, Added())
+    resolve(windows)
     windows_rows = {(row["interval"], row["open_time"]): line(row) for _, row, _ in windows.take()}
     expected = {
         (interval, at): text

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.analyzer.trades import trade
+from tests.unit.analyzer.trades import resolve, trade
 
 from cryptocdc_analyzer.windows.series import Added, Series, Windows
 from cryptocdc_verifier.comparing.canonical import ordered
@@ -29,6 +29,7 @@ def test_the_plain_computation_of_volatility_agrees_with_the_analyzers(trades):
     windows = Windows({Series(VOLATILITY.table, interval): length for interval, length in LENGTHS.items()}, 0)
     for one in trades:
         windows.add(one, Added())
+    resolve(windows)
     rows = {
         (row["interval"], row["open_time"]): "\t".join(
             "\\N" if row[c.name] is None else str(row[c.name]) for c in ordered(VOLATILITY)

@@ -16,15 +16,12 @@ from river.anomaly import StandardAbsoluteDeviation
 from cryptocdc_analyzer.exact import EXACT, QUOTIENT, text
 from cryptocdc_analyzer.models.history import Facts, Reach
 from cryptocdc_analyzer.windows.volatility import LOG
-from cryptocdc_core.catalogue.computed import RUN_WINDOWS, WARM_WINDOWS
+from cryptocdc_core.catalogue.computed import LEAST_DEVIATION, RUN_WINDOWS, WARM_WINDOWS
 from cryptocdc_core.rows.versions import version
 
 REACH = Reach(RUN_WINDOWS, before=1)
 THRESHOLD = 5
 """The score from which on a window is an anomaly."""
-LEAST = {"price": 0.0005, "volume": 0.5, "spread": 0.5, "quote_rate": 0.5}
-"""What an anomaly differs from the mean at least, in what the detector learns: a change of price, else a logarithm.
-Where nothing ever changes the score of any change is huge."""
 LABELS = {
     "price": "price change", "volume": "volume", "spread": "mean spread", "quote_rate": "order books per second",
 }  # fmt: skip
@@ -88,10 +85,11 @@ def _compared(detector: Any, kind: str, value: Decimal | None, learned: float | 
     if learned is None or count < WARM_WINDOWS:
         return row
     mean = detector.variance.mean.get()
-    score = rounded(Decimal(detector.score_one(None, learned)))
+    most = abs(learned - mean) / LEAST_DEVIATION[kind]
+    score = rounded(Decimal(min(detector.score_one(None, learned), most)))
     expected = text(rounded(Decimal(mean) if kind == "price" else LOG.exp(Decimal(mean))))
     row |= {"expected": expected, "score": text(score)}
-    if score >= THRESHOLD and abs(learned - mean) >= LEAST[kind]:
+    if score >= THRESHOLD:
         side = "above" if learned > mean else "below"
         row["anomaly"] = True
         row["reason"] = (

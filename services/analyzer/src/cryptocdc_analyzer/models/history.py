@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
-from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS
+from cryptocdc_analyzer.windows.series import known_from
 
 Of = tuple[str, str]
 """Symbol and interval."""
@@ -72,6 +72,8 @@ class Run(NamedTuple):
 
 @dataclass
 class _Track:
+    known_from: int
+    """Since when all windows that begin are put."""
     windows: dict[int, Facts] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     """Windows whose own row and whose followers' rows are to be computed."""
@@ -90,13 +92,16 @@ class History:
         """`lengths` in milliseconds; `since_ms` is when reading of the partition began."""
         self._lengths = lengths
         self._reach = reach
-        self._known_from = since_ms + FUTURE_TOLERANCE_MS
+        self._since_ms = since_ms
         self._tracks: dict[Of, _Track] = {}
         self._runs: list[Run] = []
 
     def put(self, symbol: str, interval: str, open_ms: int, facts: Facts, *, unread: bool = False) -> None:
         """Add or correct a window, unless a fuller one is known. `unread`: a part of it must be read from Cassandra."""
-        track = self._tracks.setdefault((symbol, interval), _Track())
+        of = symbol, interval
+        if of not in self._tracks:
+            self._tracks[of] = _Track(known_from(self._since_ms, max(open_ms, facts.received_ms)))
+        track = self._tracks[of]
         if not track.loaded:
             track.begun.add(open_ms)
         known = track.windows.get(open_ms)
@@ -146,7 +151,7 @@ class History:
         track.begun -= begun
         track.loaded = True
         track.unread = {at for at in track.unread if not past.start_ms <= at < past.end_ms}
-        reaches = past.end_ms >= self._known_from or (
+        reaches = past.end_ms >= track.known_from or (
             track.complete_from is not None and past.end_ms >= track.complete_from
         )
         track.windows |= windows

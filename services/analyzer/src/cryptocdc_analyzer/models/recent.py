@@ -11,10 +11,10 @@ from cryptocdc_analyzer.exact import EXACT, QUOTIENT, ZERO
 from cryptocdc_analyzer.models import anomalies, forecasts
 from cryptocdc_analyzer.models.anomalies import facts_of_bar
 from cryptocdc_analyzer.models.history import Facts, History, Of, Past, Run
-from cryptocdc_analyzer.windows.series import LATENESS_MS
+from cryptocdc_analyzer.windows.series import LATENESS_MS, known_from
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.computed import ANOMALIES, BARS, BOOK_METRICS, FORECASTS, VOLATILITY
-from cryptocdc_core.rows.versions import FUTURE_TOLERANCE_MS, version
+from cryptocdc_core.rows.versions import version
 from cryptocdc_core.time.times import millis
 
 Read = Callable[[Stream, Past], Iterator[list[Any]]]
@@ -185,7 +185,8 @@ class RecentBooks(_Compared):
 
     def __init__(self, lengths: Mapping[str, int], since_ms: int) -> None:
         super().__init__(lengths, since_ms)
-        self._known_from = since_ms + FUTURE_TOLERANCE_MS
+        self._since_ms = since_ms
+        self._known_from: dict[str, int] = {}
         self._windows: dict[Of, dict[int, _Window]] = {}
         self._left: dict[Of, int] = {}
 
@@ -193,11 +194,13 @@ class RecentBooks(_Compared):
         symbol, at = row["symbol"], row["bucket_time"]
         spread = None if row["spread"] is None else Decimal(row["spread"])
         book = Book(spread, row["event_time"], row["received_at"], row["version"])
+        if symbol not in self._known_from:
+            self._known_from[symbol] = known_from(self._since_ms, max(at, book.received_ms))
         for interval, length in self._lengths.items():
             of, open_ms = (symbol, interval), at - at % length
             windows = self._windows.setdefault(of, {})
             if open_ms not in windows:
-                windows[open_ms] = _Window(whole=open_ms >= max(self._known_from, self._left.get(of, 0)))
+                windows[open_ms] = _Window(whole=open_ms >= max(self._known_from[symbol], self._left.get(of, 0)))
                 self._forget(of, at)
             window = windows[open_ms]
             window.add(at, book)

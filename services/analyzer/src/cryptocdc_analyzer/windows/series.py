@@ -72,12 +72,22 @@ class Added:
     """Unknown windows that became known."""
 
 
+def known_from(since_ms: int, first_ms: int) -> int:
+    """Return when a symbol's windows begin that have all of their rows in the partition after `since_ms`, when reading
+    of it began: an earlier record may have been of any window that starts before that, or as much later as clocks may
+    differ. `first_ms` is the time of the symbol's first row: those before may be in another partition, since partitions
+    may have been added to the topic."""
+    return max(since_ms + FUTURE_TOLERANCE_MS, first_ms + 1)
+
+
 class Windows:
     def __init__(self, lengths: Mapping[Series, int], since_ms: int) -> None:
-        """`lengths` are in milliseconds; `since_ms` is when reading of the partition began: an
-        earlier record may have been of any window that starts before that, or as much later as clocks may differ."""
+        """`lengths` are in milliseconds; `since_ms` is when reading of the partition began."""
         self._lengths = lengths
-        self._known_from = since_ms + FUTURE_TOLERANCE_MS
+        self._since_ms = since_ms
+        self._known_from: dict[str, int] = {}
+        self._read: set[str] = set()
+        """Symbols with windows that were unknown and became known."""
         self._bars: dict[Key, Content] = {}
         self._trades: dict[str, KnownTrades] = {}
         """By symbol, the trades of the windows in memory."""
@@ -95,6 +105,9 @@ class Windows:
         if not summable(trade):
             found.refused += 1
             return
+        if trade.symbol not in self._newest:
+            first_ms = max(trade.at_ms, trade.committed_us // 1000)
+            self._known_from[trade.symbol] = known_from(self._since_ms, first_ms)
         self._newest[trade.symbol] = max(self._newest.get(trade.symbol, 0), trade.at_ms)
         new = self._is_new(trade)
         repeated = not new
@@ -122,6 +135,10 @@ class Windows:
                 spans.append(Span(key.symbol, key.open_ms, end))
         return spans
 
+    def begins(self) -> bool:
+        """Return whether unknown windows are the first that are read of their symbol."""
+        return any(key.symbol not in self._read for key in self._unknown)
+
     def resolve(self, symbol: str, pages: Iterable[Iterable[Trade]], found: Added) -> Iterator[None]:
         """Make the unknown windows of a symbol known, given the stored trades of its ranges from `unknown`, each once,
         and yield after each page of them. Until the end the windows remain unknown: it can be done again.
@@ -140,6 +157,7 @@ class Windows:
             yield
         for trade in unstored.values():
             self._add_to(made, counts, trade)
+        self._read.add(symbol)
         for key, bar in made.items():
             if len(self._unknown[key]) == counts[key]:  # otherwise a trade has come that may be stored or not
                 del self._unknown[key]
@@ -170,7 +188,8 @@ class Windows:
 
     def _is_known(self, key: Key) -> bool:
         """Return whether a window is in memory, or would be if it had trades."""
-        return key in self._bars or key.open_ms >= max(self._left.get((key.symbol, key.series), 0), self._known_from)
+        left = self._left.get((key.symbol, key.series), 0)
+        return key in self._bars or key.open_ms >= max(left, self._known_from[key.symbol])
 
     def _put(self, bars: dict[Key, Content], key: Key, trade: Trade) -> None:
         bar = bars.get(key)

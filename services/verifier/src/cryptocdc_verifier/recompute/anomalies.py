@@ -21,7 +21,8 @@ RUN_WINDOWS, WARM_WINDOWS = 60, 30
 DIGITS = 6
 """Significant digits of results of floats."""
 LEAST_SCORE = 5
-LEAST_CHANGE, LEAST_RATIO = 0.0005, 0.5
+FLOOR_OF_CHANGES, FLOOR_OF_LOGARITHMS = 0.0001, 0.1
+"""A smaller deviation is replaced by these."""
 KINDS = {BARS.table: ("price", "volume"), BOOK_METRICS.table: ("quote_rate", "spread")}
 """By source, in the order of the table's key."""
 NAMED = {"price": "price change", "volume": "volume", "spread": "mean spread", "quote_rate": "order books per second"}
@@ -122,13 +123,13 @@ def _number(kind: str, value: str) -> float | None:
 def _judgement(kind: str, past: Past, value: str, taken: float | None) -> dict[str, str]:
     if taken is None or past.count < WARM_WINDOWS:
         return {"anomaly": "f", "expected": NULL, "score": NULL, "reason": NULL}
-    score = six(Decimal(abs((taken - past.mean) / (past.deviation + 1e-10))))
+    deviation = max(past.deviation + 1e-10, FLOOR_OF_CHANGES if kind == "price" else FLOOR_OF_LOGARITHMS)
+    score = six(Decimal(abs((taken - past.mean) / deviation)))
     with localcontext() as context:
         context.prec = 50
         expected = six(Decimal(past.mean) if kind == "price" else Decimal(past.mean).exp())
-    apart = abs(taken - past.mean) >= (LEAST_CHANGE if kind == "price" else LEAST_RATIO)
     found = {"anomaly": "f", "expected": expected, "score": score, "reason": NULL}
-    if apart and Decimal(score) >= LEAST_SCORE:
+    if Decimal(score) >= LEAST_SCORE:
         where = "above" if taken > past.mean else "below"
         found["anomaly"] = "t"
         found["reason"] = (
