@@ -1,4 +1,5 @@
-"""Past days from an archive into Cassandra, between real servers: loaded, killed, loaded on, and proven."""
+"""Past days from an archive into Cassandra, and the days after them over REST into PostgreSQL, between real servers:
+loaded, killed, loaded on, and proven."""
 
 from __future__ import annotations
 
@@ -27,6 +28,7 @@ from cryptocdc_exchanges.port import Series
 from cryptocdc_local.applier import Servers
 from cryptocdc_verifier.verify import verify
 from tests.archive_files import DAY, ArchiveServer, file_of, serving, spot_klines, spot_trades
+from tests.integration import simulator
 from tests.integration.api_client import free_port
 from tests.integration.command import Answer, cryptocdc
 from tests.integration.feed_by_hand import Feed
@@ -39,7 +41,7 @@ TRADES, MINUTES = Series("recent_trades", "BTCUSDT", "aggregate"), Series("kline
 
 
 class House:
-    """A feed with a consumer, and the archive that its `endpoints.archive` names."""
+    """A feed with a consumer, the archive that its `endpoints.archive` names, and a simulator for REST."""
 
     def __init__(self, feed: Feed, archive: ArchiveServer, folder: Path) -> None:
         self.feed, self.archive, self.folder = feed, archive, folder
@@ -62,8 +64,16 @@ class House:
             self.archive.put(self.day_of(TRADES, day), spot_trades(start, 1000 + trades * day, trades, 1000))
             self.archive.put(self.day_of(MINUTES, day), spot_klines(start, 1440))
 
-    def load(self, *options: object, first: int = 0, days: int = 3) -> Answer:
-        span = ("--from", self.first + first * DAY, "--to", self.first + (first + days) * DAY)
+    @property
+    def recent(self) -> int:
+        """The start of the first day that PostgreSQL keeps."""
+        return (time.time_ns() // 1_000_000 - 2 * DAY) // DAY * DAY
+
+    def load(self, *options: object, first: int = 0, days: int | None = 3) -> Answer:
+        """`days`: None for until now."""
+        span: tuple[object, ...] = ("--from", self.first + first * DAY)
+        if days is not None:
+            span = (*span, "--to", self.first + (first + days) * DAY)
         return cryptocdc(self.environment, "history", "load", "-f", self.feed.file, *span, "--json", *options)
 
     def listed(self) -> dict[str, dict[str, Any]]:
@@ -79,9 +89,11 @@ class House:
 
 @pytest.fixture(scope="module")
 def feed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Feed, ArchiveServer]]:
-    with serving() as archive:
+    # So few trades that days of them are some pages.
+    with serving() as archive, simulator.running("--rate", "0.02") as port:
         made = Feed(
-            servers, tmp_path_factory.mktemp("history"), "past", endpoints={"archive": archive.url},
+            servers, tmp_path_factory.mktemp("history"), "past",
+            endpoints={"archive": archive.url, "rest": f"http://127.0.0.1:{port}"},
             retention={"postgres": "2d", "cassandra": "30d"},
             streams={"recentTrades": {"kind": "aggregate"}, "klines": {"intervals": ["1m"]}},
         )  # fmt: skip
@@ -101,7 +113,8 @@ def house(feed: tuple[Feed, ArchiveServer], tmp_path: Path) -> Iterator[House]:
     for table in ("history", "dropped", "gaps"):
         made.feed.sql(f'DELETE FROM "{names.schema}".{table}')
     for day in range(made.first, made.today + DAY, DAY):
-        made.feed.sql(f'DROP TABLE IF EXISTS "{names.schema}".{partition_name(RECENT_TRADES, day)}')
+        for stream in (RECENT_TRADES, KLINES):
+            made.feed.sql(f'DROP TABLE IF EXISTS "{names.schema}".{partition_name(stream, day)}')
     for table in (RECENT_TRADES.table, KLINES.table):
         made.session.execute(f'TRUNCATE "{names.keyspace}".{table}', timeout=60)
     yield made
@@ -223,12 +236,53 @@ def test_days_that_postgresql_keeps_and_those_that_have_expired_are_not_loaded(h
     done = house.load("--stream", "recentTrades", first=-25, days=35)
 
     assert done.code == Exit.OK, done.err
-    left_out = done.json()["not_loaded_days"]["recent_trades"]
-    assert left_out["expired"] == 7, "the day that expires soon included"
-    assert left_out["recent"] == 2
-    newest = max(row.trade_id for row in house.rows("recent_trades", "trade_id"))
-    assert newest == 1000 + 500 * 8 - 1
-    assert "`cryptocdc backfill`" in done.err
+    assert done.json()["not_loaded_days"]["recent_trades"]["expired"] == 7, "the day that expires soon included"
+    files = [path for path, it in house.listed().items() if it["state"] == "proven"]
+    assert files == [house.day_of(TRADES, day) for day in range(8)]
+
+
+def test_the_days_that_postgresql_keeps_are_fetched_over_rest_up_to_the_first_row_captured(house: House) -> None:
+    """From the archive's days to capture's rows no candle is missing."""
+    house.publish(range(6, 10))
+    captured = (house.recent + DAY) // 60_000 * 60_000 + 7 * 60_000
+    house.feed.insert("klines", [captured], interval="1m", closed=True)
+
+    done = house.load("--stream", "klines", first=6, days=None)
+
+    assert done.code == Exit.OK, done.err
+    (part,) = done.json()["over_rest"]
+    assert (part["state"], part["from"]) == ("loaded", times.iso(house.recent))
+    assert (part["to"], part["rows"]) == (times.iso(captured), 1440 + 7)
+    assert "over REST" in cryptocdc(house.environment, "history", "list", "-f", house.feed.file).out
+    assert house.load("--stream", "klines", first=6, days=None).json()["over_rest"] == [], "all of it is stored"
+
+    wanted = set(range(house.first + 6 * DAY, captured + 60_000, 60_000))
+
+    def opened() -> set[int]:
+        return {times.millis(row.open_time) for row in house.rows("klines", "open_time")}
+
+    wait_for("every candle in Cassandra", lambda: opened() == wanted, 60)
+    report = verify(house.feed.target)
+    assert report.equal, report.to_json()
+    assert report.rows == 1440 + 8
+
+
+def test_without_captured_rows_they_are_fetched_until_now_and_an_interrupted_range_again(house: House) -> None:
+    names = house.feed.plan.names
+
+    assert house.load("--stream", "recentTrades", first=9, days=None).code == Exit.OK
+    ids = [row[0] for row in house.feed.sql(f'SELECT trade_id FROM "{names.schema}".recent_trades ORDER BY trade_id')]
+    assert ids == list(range(ids[0], ids[-1] + 1))
+
+    # As a kill leaves it: the first rows are stored, the others are not.
+    house.feed.sql(f"UPDATE \"{names.schema}\".history SET state = 'planned' WHERE path LIKE 'rest:%'")
+    house.feed.sql(f'DELETE FROM "{names.schema}".recent_trades WHERE trade_id > {ids[len(ids) // 2]}')
+    done = house.load("--stream", "recentTrades", first=9, days=None)
+
+    assert done.code == Exit.OK, done.err
+    again = [row[0] for row in house.feed.sql(f'SELECT trade_id FROM "{names.schema}".recent_trades ORDER BY trade_id')]
+    assert again[: len(ids)] == ids
+    assert house.listed()["rest:recent_trades/BTCUSDT/aggregate"]["state"] == "loaded"
 
 
 def test_live_rows_and_archive_rows_end_as_one_row_the_archive_s(house: House) -> None:
@@ -273,6 +327,8 @@ def test_bad_input_names_what_is_accepted(house: House) -> None:
 def test_the_program_loads_the_feeds_past_and_ends(house: House) -> None:
     """`spec.history.from`, as a run and a Job load it: killed, started again, done but for a file not in order."""
     house.publish(range(3), trades=20_000)
+    for table in ("recent_trades", "klines"):
+        house.feed.insert(table, [house.recent], interval="1m")  # captured from there on
     house.archive.files[f"{house.day_of(MINUTES, 1)}.CHECKSUM"] = f"{'0' * 64}  x.zip".encode()
     feed, names = house.folder / "feed.yaml", house.feed.plan.names
     document = copy.deepcopy(house.feed.document)
@@ -291,7 +347,7 @@ def test_the_program_loads_the_feeds_past_and_ends(house: House) -> None:
     done = subprocess.run([sys.executable, "-m", "cryptocdc_history.main"], env=environment, timeout=120, check=False)
 
     assert done.returncode == Exit.OK
-    assert len(house.rows("recent_trades", "trade_id")) == 60_000
+    assert sum(row.trade_id < 1000 + 60_000 for row in house.rows("recent_trades", "trade_id")) == 60_000
     with closing(connect(house.feed.servers.postgres, "test", autocommit=True)) as connection:
         found = counts(connection, names)
     assert (found.files["proven"], found.files["quarantined"]) == (5, 1)

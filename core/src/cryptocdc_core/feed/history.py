@@ -45,7 +45,7 @@ Begin = Annotated[
 class History(FeedModel):
     """The past that a feed starts with. `klines` and `recentTrades` are fetched over REST when a symbol is captured for
     the first time, and go through PostgreSQL, so they can't exceed what `retention` keeps; `0s` fetches nothing. `from`
-    is loaded from the exchange's archive, past PostgreSQL."""
+    is loaded from the exchange's archive, past PostgreSQL, up to the days that PostgreSQL keeps."""
 
     klines: Past = A_DAY
     """Closed candles of this much of the past, of each interval; the default is less where `retention` is."""
@@ -53,7 +53,7 @@ class History(FeedModel):
     """Trades of this much of the past, if the exchange returns them by id."""
     begin: Begin | None = Field(None, alias="from")
     """Days since this month, such as 2026-01, or this day, from the exchange's public archive: loaded once into
-    Cassandra, up to the days that PostgreSQL keeps. A change loads what is missing."""
+    Cassandra. The days that PostgreSQL keeps are fetched over REST. A change loads what is missing."""
 
 
 def past_s(text: str) -> int:

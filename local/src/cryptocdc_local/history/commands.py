@@ -57,14 +57,16 @@ def load_command(
     source: Source = None,
     as_json: Json = False,
 ) -> None:
-    """Load past days from the exchange's public archive into Cassandra, and prove them equal to its files.
+    """Load past days from the exchange's public archive into Cassandra, and prove them equal to its files. The days
+    that PostgreSQL keeps are fetched over REST.
 
-    Ctrl-C stops it; started again, it goes on. Exit code 1 if a file could not be loaded or proven.
+    Ctrl-C stops it; started again, it goes on. Exit code 1 if a file could not be loaded or proven, or anything was
+    refused.
     """
     parsed = feeds.load(feed)
     from_ms = times.month_or_time("--from", begin)
-    to_ms = times.now_ms() if end is None else times.month_or_time("--to", end)
-    if from_ms >= to_ms:
+    to_ms = None if end is None else times.month_or_time("--to", end)
+    if to_ms is not None and from_ms >= to_ms:
         raise BadInput(f"--to: {end!r} is not accepted; accepted: a time after --from")
     target = _target(parsed, source)
     venue = _venue(parsed, target)
@@ -88,7 +90,7 @@ def load_command(
 
 
 def list_command(feed: Feed, source: Source = None, as_json: Json = False) -> None:
-    """List the archive's files: loaded, proven or quarantined, and why."""
+    """List the archive's files: loaded, proven or quarantined, and why; and what was fetched over REST."""
     parsed = feeds.load(feed)
     target = _target(parsed, source)
     with closing(connect(target.postgres, "history", autocommit=True)) as connection:

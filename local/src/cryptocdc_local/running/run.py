@@ -244,7 +244,8 @@ class Run:
         with contextlib.closing(postgres.connect(self.servers.postgres, "run", autocommit=True)) as connection:
             found = counts(connection, self.plan.names)
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(found.files.items()) if state != "absent")
-        self.history = f"history from {begin}: {states or 'no files yet'}; {found.rows:,} rows loaded"
+        fetching = f"; {left:,} series left over REST" if (left := found.parts.get("planned", 0)) else ""
+        self.history = f"history from {begin}: {states or 'no files yet'}; {found.rows:,} rows loaded{fetching}"
 
     def _serve_server_metrics(self) -> None:
         if self._server_metrics is not None:

@@ -1,12 +1,15 @@
-"""Loads and proves the files of a range: the archive's host, Kafka, PostgreSQL and Cassandra together."""
+"""Loads and proves the files of a range, and fetches the days after them over REST: the archive's host, the exchange,
+Kafka, PostgreSQL and Cassandra together."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,17 +17,21 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from cryptocdc_adapters.exchange.archive_host import ArchiveHost, ArchiveUnavailable
+from cryptocdc_adapters.exchange.rest import ExchangeError
 from cryptocdc_adapters.postgres.connections import connect
 from cryptocdc_adapters.postgres.history_files import HistoryFile, HistoryFiles
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.program.exits import BadInput
 from cryptocdc_core.time import times
+from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Archive, Series, Venue
+from cryptocdc_history.recent import Part, Recent
 from cryptocdc_producer.archive.load import DISK_BYTES, DiskFull, Item, Loading
 from cryptocdc_producer.archive.load import Progress as LoadProgress
-from cryptocdc_producer.archive.plan import Days, Retained, days, gaps
+from cryptocdc_producer.archive.plan import REST_DAYS, Days, Retained, days, gaps
 from cryptocdc_producer.archive.sending import Sender, SendError
 from cryptocdc_producer.archive.survey import Survey, estimated_rows, survey
+from cryptocdc_producer.rest.ranges import Ranges, UnwrittenError
 from cryptocdc_verifier.archived import prove, wait_for_consumers
 from cryptocdc_verifier.comparing.cassandra import CassandraSide
 from cryptocdc_verifier.target import Target
@@ -36,13 +43,16 @@ PROVEN_AT_ONCE = DISK_BYTES // 2
 @dataclass(frozen=True)
 class Options:
     from_ms: int
-    to_ms: int
+    to_ms: int | None
+    """Exclusive; None: now."""
     series: Sequence[Series]
     folder: Path
     accept_mismatch: bool = False
     only_plan: bool = False
     refuse_unknown: bool = True
     """Whether a symbol without any file in the range is refused; else it is left out."""
+    refuse_beyond: bool = True
+    """Whether more days than REST is for are refused; else those before are left out."""
 
 
 class HistoryError(RuntimeError):
@@ -64,7 +74,7 @@ class Load:
 
 @dataclass
 class Result:
-    """What became of the files of a range."""
+    """What became of a range: its files, and the parts that are fetched over REST."""
 
     load: Load
     days: dict[str, Days]
@@ -72,6 +82,7 @@ class Result:
     survey: Survey
     only_plan: bool = False
     estimated: int = 0
+    parts: list[Part] = field(default_factory=list)
 
     @property
     def missing(self) -> list[HistoryFile]:
@@ -80,7 +91,8 @@ class Result:
 
     @property
     def failed(self) -> list[HistoryFile]:
-        return [it for it in self.survey.records if it.state not in ("proven", "absent")]
+        files = [it for it in self.survey.records if it.state not in ("proven", "absent")]
+        return files + [it.record for it in self.parts if it.record.state == "planned"]
 
     @property
     def complete(self) -> bool:
@@ -93,7 +105,7 @@ class Result:
             "feed": target.feed.name,
             "source": target.source,
             "from": times.iso(self.load.options.from_ms),
-            "to": times.iso(self.load.options.to_ms),
+            "to": times.iso(times.now_ms() if self.load.options.to_ms is None else self.load.options.to_ms),
             "files": dict(sorted(states.items())),
             "bytes": sum(max(0, it.bytes or 0) for it in self.survey.records if it.state != "absent"),
             "rows": self.estimated if self.only_plan else sum(it.rows or 0 for it in self.survey.records),
@@ -101,8 +113,21 @@ class Result:
             "missing": [it.path for it in self.missing],
             "failed": {it.path: it.reason for it in self.failed} if not self.only_plan else {},
             "not_loaded_days": {
-                table: {"expired": it.expired, "recent": it.recent, "kept": it.kept} for table, it in self.days.items()
+                table: {"expired": it.expired, "kept": it.kept, "beyond": it.beyond} for table, it in self.days.items()
             },
+            "over_rest": [
+                {
+                    "table": it.record.table_name,
+                    "symbol": it.record.symbol,
+                    "kind": it.record.kind,
+                    "from": times.iso(it.record.start_ms),
+                    "to": times.iso(it.record.end_ms),
+                    "state": it.record.state,
+                    "reason": it.record.reason,
+                    "rows": it.record.rows,
+                }
+                for it in self.parts
+            ],
         }
 
     def text(self) -> str:
@@ -110,9 +135,15 @@ class Result:
         rows = sum(it.rows or 0 for it in self.survey.records if it.state == "proven")
         lines = [f"{it.path}: {it.state}: {it.reason}" for it in self.failed] if not self.only_plan else []
         lines += [f"{it.path}: missing: the archive has files before and after it" for it in self.missing]
+        records = [part.record for part in self.parts if part.missing is not None]
+        lines += [f"{it.path}: {it.state}: {it.reason}" for it in records if it.state == "absent"]
         lines += self.notes()
         counts = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
         lines.append(f"{counts or 'no files'}" + (f"; {rows:,} rows proven in Cassandra" if rows else ""))
+        fetched = [it for it in records if it.state == "loaded"]
+        if fetched:
+            of_parts = f"{len(fetched):,} {'part' if len(fetched) == 1 else 'parts'}"
+            lines[-1] += f"; over REST {of_parts}, {sum(it.rows or 0 for it in fetched):,} rows"
         return "\n".join(lines)
 
     def notes(self) -> list[str]:
@@ -124,16 +155,29 @@ class Result:
                 found.append(
                     f"{table}: days not loaded: {it.expired:,}, older than retention.cassandra, {kept.cassandra}"
                 )
-            if it.recent:
+            if it.beyond:
                 found.append(
-                    f"{table}: days not loaded: {it.recent:,}, within retention.postgres, {kept.postgres}: live"
-                    " capture has them, and `cryptocdc backfill` fetches what is missing of them"
+                    f"{table}: days not loaded: {it.beyond:,}, within retention.postgres, {kept.postgres}, and before"
+                    f" the {REST_DAYS} days for which REST is used"
+                )
+            if left := [part.missing for part in self.parts if part.missing and part.record.table_name == table]:
+                begin = times.iso(min(missing.from_ms for missing in left))[:16]
+                found.append(
+                    f"{table}: {len(left):,} series over REST from {begin} on, up to the first row captured: PostgreSQL"
+                    f" keeps these days (retention.postgres, {kept.postgres})"
                 )
             if it.kept:
                 found.append(
                     f"{table}: days not loaded: {it.kept:,}, which PostgreSQL has not dropped yet, as it does once they"
                     " are proven; `cryptocdc backfill` fetches what is missing of them"
                 )
+        without = [part.record for part in self.parts if part.missing is None]
+        for (table, reason), count in Counter((it.table_name, it.reason) for it in without).items():
+            begin = times.iso(self.days[table].recent[0])[:10]
+            found.append(
+                f"{table}: {count:,} series not fetched from {begin} on: {reason}; live capture has what came since it"
+                " began, and the days before that are loaded once PostgreSQL has dropped them"
+            )
         for series in self.survey.unpublished:
             found.append(
                 f"{series.table} {series.symbol} {series.kind}: the archive has only whole months of it; of others"
@@ -155,10 +199,14 @@ class Screen(Protocol):
 
     def proven(self, record: HistoryFile) -> None: ...
 
+    def fetching(self, record: HistoryFile, rows: int, through_ms: int) -> None: ...
+
+    def fetched(self, record: HistoryFile) -> None: ...
+
 
 def load(what: Load, screen: Screen) -> Result:
-    """Load what is not loaded, prove what is not proven. Raises BadInput, HistoryError, VerifyError, and errors of the
-    servers' clients."""
+    """Load what is not loaded, prove what is not proven, fetch the days after that over REST. Raises BadInput,
+    HistoryError, VerifyError, and errors of the servers' clients."""
     target, options, archive = what.target, what.options, what.venue.archive
     assert archive is not None
     stop = threading.Event()
@@ -166,14 +214,19 @@ def load(what: Load, screen: Screen) -> Result:
         records = _records(connection, target)
         host = ArchiveHost(what.venue.hosts.archive, stop)
         of_tables = _days(what, records)
+        if options.refuse_beyond:
+            refuse_beyond(of_tables, what)
+        known = records.all()
         wanted = {series: of_tables[series.table].load for series in options.series}
         try:
-            found = survey(archive, host, wanted, records.all(), screen.asked)
+            found = survey(archive, host, wanted, [it for it in known if not it.over_rest], screen.asked)
         except ArchiveUnavailable as error:
             raise HistoryError(f"archive: {error}", "spec.endpoints.archive names another host") from error
         result = Result(what, of_tables, found, options.only_plan, estimated_rows(archive, found.items))
         if options.refuse_unknown:
             _refuse_unknown(found, what)
+        recent = Recent(what.venue, records, known, options.to_ms)
+        result.parts = recent.parts(options.series, of_tables)
         screen.planned(result)
         if options.only_plan:
             return result
@@ -183,7 +236,30 @@ def load(what: Load, screen: Screen) -> Result:
                 _run(what, archive, host, records, found.items, screen, stop)
             except (DiskFull, OSError, SendError) as error:
                 raise HistoryError(f"{error}", "the same command goes on from here") from error
+        # Meanwhile capture may have begun.
+        result.parts = recent.parts(options.series, of_tables)
+        try:
+            asyncio.run(_fetch(what, records, recent, result.parts, screen))
+        except (ExchangeError, Rejected, UnwrittenError) as error:
+            raise HistoryError(f"over REST: {error}", "the same command goes on from here") from error
         return result
+
+
+async def _fetch(what: Load, records: HistoryFiles, recent: Recent, parts: Sequence[Part], screen: Screen) -> None:
+    """Raises ExchangeError, Rejected, psycopg2.Error, UnwrittenError."""
+    records.save(it.record for it in parts if it.missing is None)
+    ranges = Ranges(what.target.feed, what.venue, what.target.names, what.target.postgres)
+    try:
+        for part in parts:
+            if part.missing is not None:
+                await recent.fetch(part, ranges, partial(_reached, screen, part.record))
+                screen.fetched(part.record)
+    finally:
+        ranges.close()
+
+
+def _reached(screen: Screen, record: HistoryFile, _: str, rows: int, through_ms: int) -> None:
+    screen.fetching(record, rows, through_ms)
 
 
 def _run(
@@ -249,9 +325,22 @@ def _days(what: Load, records: HistoryFiles) -> dict[str, Days]:
     target, options = what.target, what.options
     retained = Retained(times.now_ms(), target.postgres_retention_s, target.cassandra_retention_s)
     return {
-        table: days(options.from_ms, options.to_ms, retained, records.days_kept(table))
+        table: days(options.from_ms, options.to_ms or retained.now_ms, retained, records.days_kept(table))
         for table in dict.fromkeys(series.table for series in options.series)
     }
+
+
+def refuse_beyond(of_tables: Mapping[str, Days], what: Load) -> None:
+    """Raise BadInput if more days are PostgreSQL's than REST is for."""
+    kept = what.target.feed.spec.retention.postgres
+    for table, found in of_tables.items():
+        if found.beyond:
+            first = times.iso(found.recent[0])[:10]
+            raise BadInput(
+                f"--from: {times.iso(what.options.from_ms)[:10]} is not accepted: PostgreSQL keeps"
+                f" {found.beyond + len(found.recent):,} days of {table} since then (retention.postgres: {kept}), which"
+                f" the archive must not bypass, and REST is for {REST_DAYS} days; accepted: {first} or later"
+            )
 
 
 def _refuse_unknown(found: Survey, what: Load) -> None:
@@ -263,5 +352,5 @@ def _refuse_unknown(found: Survey, what: Load) -> None:
         raise BadInput(
             f"--symbol: {', '.join(unknown)}: {what.venue.hosts.archive} has no file of"
             f" {'it' if len(unknown) == 1 else 'them'} from {times.iso(options.from_ms)[:10]} to"
-            f" {times.iso(options.to_ms)[:10]}; accepted: symbols that were listed then"
+            f" {times.iso(options.to_ms or times.now_ms())[:10]}; accepted: symbols that were listed then"
         )

@@ -1,7 +1,7 @@
 """The program `cryptocdc-history`: loads `spec.history.from` of a feed, and ends.
 
-Exit code 0: everything is proven that the archive has and that is in order; the table `history` says what is not. Any
-other code: the same program, started again, goes on.
+Exit code 0: everything is loaded that the archive and REST have and that is in order; the table `history` says what is
+not. Any other code: the same program, started again, goes on.
 """
 
 from __future__ import annotations
@@ -67,6 +67,16 @@ class Log:
         self._health.beat()
         self._ended(record)
 
+    def fetching(self, record: HistoryFile, rows: int, through_ms: int) -> None:
+        self._health.beat()
+        self._say("%s: %d rows through %s", record.path, rows, times.iso(through_ms))
+
+    def fetched(self, record: HistoryFile) -> None:
+        self._health.beat()
+        log.info(
+            "%s: %s, %d rows%s", record.path, record.state, record.rows or 0, f": {record.reason}" * bool(record.reason)
+        )
+
     def _rows(self, path: str, rows: int) -> None:
         self._sent += rows
         self._metrics.rows.inc(rows)
@@ -112,8 +122,8 @@ def _load(settings: ProgramSettings, said: Log) -> Result:
     venue = with_archive(at_archive(feed, settings.source, settings.rest_url))
     folder = HistorySettings.from_env().folder or Path(tempfile.gettempdir()) / f"cryptocdc-history-{target.names.fid}"
     options = Options(
-        times.month_or_time("spec.history.from", begin), times.now_ms(), series_of(feed, venue, symbols_of(target)),
-        folder, refuse_unknown=False,
+        times.month_or_time("spec.history.from", begin), None, series_of(feed, venue, symbols_of(target)), folder,
+        refuse_unknown=False, refuse_beyond=False,
     )  # fmt: skip
     result = load(Load(target, venue, options), said)
     remove_downloads(folder)

@@ -132,6 +132,38 @@ def test_the_phase_follows_the_job(status, phase, message):
     assert message in made["message"]
 
 
+DONE = {"metadata": {"name": "x"}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+
+
+@pytest.mark.parametrize(
+    ("counts", "phase", "message"),
+    [
+        (Counts({"proven": 3}, 40, parts={"loaded": 2}), "Loaded", "2 series of the days after them are fetched"),
+        (
+            Counts({"proven": 3}, 40, parts={"absent": 2}, left_out=2),
+            "Loaded",
+            "2 series have days that are not loaded",
+        ),
+        (Counts({"proven": 3}, 40, parts={"planned": 1, "loaded": 1}), "Incomplete", "1 not fetched over REST"),
+        (Counts({"proven": 3}, 40, past_open=2), "Loading", "producers still fetch 2 parts of the past"),
+    ],
+)
+def test_it_is_loaded_once_the_days_that_postgresql_keeps_are_fetched_too(counts, phase, message):
+    made = history_document("2026-09", counts, DONE, None)
+    assert made["phase"] == phase
+    assert message in made["message"]
+    assert (made["pastOpen"], made["pastFilled"]) == (
+        counts.past_open + counts.parts.get("planned", 0), counts.parts.get("loaded", 0),
+    )  # fmt: skip
+
+
+def test_the_job_may_reach_the_exchange_with_its_key():
+    world = World(streams=STREAMS, history={"from": "2026-09"}, credentialsSecretRef="binance-key")
+    reconciled(world)
+    (container,) = job(world)["spec"]["template"]["spec"]["containers"]
+    assert "CRYPTOCDC_API_KEY_FILE" in {entry["name"] for entry in container["env"]}
+
+
 def test_nothing_new_gives_no_event():
     made = history_document("2026-09", FILES, None, None)
     assert history_events(made, made) == []
