@@ -50,7 +50,7 @@ def result(*records: HistoryFile, days: Days | None = None, only_plan: bool = Fa
         FEED, "exchange", PostgresSettings(password="x"), KafkaSettings(), CassandraSettings(password="x"),
         ConnectSettings(),
     )  # fmt: skip
-    options = Options(START, START + 9 * DAY, [TRADES], Path())
+    options = Options({"recent_trades": START}, START + 9 * DAY, [TRADES], Path())
     return Result(
         Load(target, VENUE, options), {"recent_trades": days or Days()}, Survey(records=list(records)), only_plan
     )

@@ -74,7 +74,8 @@ def load_command(
     console = Console(stderr=True)
     try:
         series = series_of(parsed, venue, symbols_of(target, chosen), streams)
-        options = Options(from_ms, to_ms, series, here, accept_mismatch=accept_mismatch, only_plan=only_plan)
+        since = dict.fromkeys((it.table for it in series), from_ms)
+        options = Options(since, to_ms, series, here, accept_mismatch=accept_mismatch, only_plan=only_plan)
         with Progress(console) as progress:
             result = load(Load(target, venue, options), progress)
     except KeyboardInterrupt:

@@ -23,7 +23,7 @@ def job_pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> O
 
 
 def history_job(program: Program, feed: CryptoFeed, settings: OperatorSettings, owner: Owner) -> Object:
-    """Return the Job that loads `spec.history.from`. It stays when it has ended, as a record of what was loaded:
+    """Return the Job that loads the archive. It stays when it has ended, as a record of what was loaded:
     another digest of its inputs needs another Job."""
     found = labels(feed.name, HISTORY)
     return {

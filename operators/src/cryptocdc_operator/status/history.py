@@ -6,35 +6,39 @@ from collections.abc import Mapping
 from typing import Any
 
 from cryptocdc_adapters.postgres.history_files import Counts
+from cryptocdc_core.feed.model import Spec
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status.conditions import message
 
 Document = dict[str, Any]
 
 
-def history_document(begin: str | None, counts: Counts, job: Object | None, refusal: str | None) -> Document:
-    """Return `status.history`. `begin`: `spec.history.from`; `job`: the Job that loads it; `refusal`: why there is
-    none."""
+def history_document(spec: Spec, counts: Counts, job: Object | None, refusal: str | None) -> Document:
+    """Return `status.history`. `job`: the one that loads the archive; `refusal`: why there is none."""
     parts = counts.parts
     document: Document = {
         "pastOpen": counts.past_open + parts.get("planned", 0),
         "pastFilled": counts.past_filled + parts.get("loaded", 0),
     }
-    if begin is None:
+    if not spec.loads_archive:
         return document
     phase, why = _phase(counts, job, refusal)
     states = counts.files
-    return document | {
-        "from": begin,
-        "phase": phase,
-        "message": message(why),
-        "files": sum(states.values()) - states.get("absent", 0),
-        "loaded": states.get("loaded", 0) + states.get("proven", 0),
-        "proven": states.get("proven", 0),
-        "quarantined": states.get("quarantined", 0),
-        "absent": states.get("absent", 0),
-        "rows": counts.rows,
-    }
+    begin = {} if spec.history.begin is None else {"from": spec.history.begin}
+    return (
+        document
+        | begin
+        | {
+            "phase": phase,
+            "message": message(why),
+            "files": sum(states.values()) - states.get("absent", 0),
+            "loaded": states.get("loaded", 0) + states.get("proven", 0),
+            "proven": states.get("proven", 0),
+            "quarantined": states.get("quarantined", 0),
+            "absent": states.get("absent", 0),
+            "rows": counts.rows,
+        }
+    )
 
 
 def _phase(counts: Counts, job: Object | None, refusal: str | None) -> tuple[str, str]:

@@ -61,10 +61,10 @@ class HistoryProgress(_Model):
     """How far the feed's past is loaded."""
 
     since: str | None = Field(None, alias="from", max_length=32)
-    """`spec.history.from`, which is loaded from the exchange's archive; it and what follows is absent without."""
+    """`spec.history.from`, which is loaded from the exchange's archive."""
     phase: Literal["Waiting", "Loading", "Loaded", "Incomplete", "Failed"] | None = None
-    """`Loaded`: everything from `from` until the first row captured, apart from what `message` says. `Incomplete`: all
-    that is in order is loaded, the rest is not."""
+    """Absent where nothing is loaded from the archive. `Loaded`: all that `spec.history` asks for until the first row
+    captured, apart from what `message` says. `Incomplete`: all that is in order is loaded, the rest is not."""
     message: str | None = Field(None, max_length=4096)
     """Why, for people."""
     files: Count | None = None

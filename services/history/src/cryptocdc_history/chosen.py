@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from cryptocdc_adapters.kafka.symbols import read_symbols
 from cryptocdc_core.catalogue import STREAMS
 from cryptocdc_core.feed import symbols
+from cryptocdc_core.feed.history import past_s
 from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.program.exits import BadInput
+from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Series, Venue
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_history.loading import HistoryError
@@ -48,6 +50,17 @@ def symbols_of(target: Target, chosen: Sequence[str] | None = None) -> list[str]
             "`cryptocdc apply -f FEED` or the operator writes them",
         )
     return captured
+
+
+def begins(feed: CryptoFeed, now_ms: int) -> dict[str, int]:
+    """Return by table since when `spec.history` asks for rows of the archive, in ms; none for tables of which it does
+    not."""
+    begin, past = feed.spec.history.begin, feed.spec.archived_past
+    found = {table: now_ms - past_s(text) * 1000 for table, text in past.items()}
+    if begin is None:
+        return found
+    from_ms = times.month_or_time("spec.history.from", begin)
+    return {table: min(from_ms, found.get(table, from_ms)) for table in feed.spec.streams.tables}
 
 
 def series_of(

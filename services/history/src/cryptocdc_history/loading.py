@@ -42,7 +42,8 @@ PROVEN_AT_ONCE = DISK_BYTES // 2
 
 @dataclass(frozen=True)
 class Options:
-    from_ms: int
+    begins: Mapping[str, int]
+    """The time in ms from which on a table is loaded."""
     to_ms: int | None
     """Exclusive; None: now."""
     series: Sequence[Series]
@@ -53,6 +54,10 @@ class Options:
     """Whether a symbol without any file in the range is refused; else it is left out."""
     refuse_beyond: bool = True
     """Whether more days than REST is for are refused; else those before are left out."""
+
+    @property
+    def from_ms(self) -> int:
+        return min(self.begins.values())
 
 
 class HistoryError(RuntimeError):
@@ -325,7 +330,7 @@ def _days(what: Load, records: HistoryFiles) -> dict[str, Days]:
     target, options = what.target, what.options
     retained = Retained(times.now_ms(), target.postgres_retention_s, target.cassandra_retention_s)
     return {
-        table: days(options.from_ms, options.to_ms or retained.now_ms, retained, records.days_kept(table))
+        table: days(options.begins[table], options.to_ms or retained.now_ms, retained, records.days_kept(table))
         for table in dict.fromkeys(series.table for series in options.series)
     }
 

@@ -1,4 +1,4 @@
-"""The program `cryptocdc-history`: loads `spec.history.from` of a feed, and ends.
+"""The program `cryptocdc-history`: loads what `spec.history` of a feed asks of the exchange's archive, and ends.
 
 Exit code 0: everything is loaded that the archive and REST have and that is in order; the table `history` says what is
 not. Any other code: the same program, started again, goes on.
@@ -26,7 +26,7 @@ from cryptocdc_core.program.file_metrics import HistoryMetrics
 from cryptocdc_core.program.settings import HistorySettings, ProgramSettings
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.registry import at_archive
-from cryptocdc_history.chosen import series_of, symbols_of, with_archive
+from cryptocdc_history.chosen import begins, series_of, symbols_of, with_archive
 from cryptocdc_history.loading import HistoryError, Load, Options, Result, load
 from cryptocdc_producer.archive.load import Progress, remove_downloads
 from cryptocdc_verifier.target import Target, VerifyError
@@ -115,16 +115,17 @@ def main() -> None:
 def _load(settings: ProgramSettings, said: Log) -> Result:
     """Load what is not loaded yet. Raises BadInput, HistoryError, VerifyError, and errors of the servers' clients."""
     feed = feeds.load(settings.feed)
-    begin = feed.spec.history.begin
-    if begin is None:
-        raise BadInput("spec.history.from: must be set, since it is what this program loads")
+    since = begins(feed, times.now_ms())
+    if not since:
+        raise BadInput(
+            "spec.history: nothing of it is loaded from an archive; accepted: from, or klines or recentTrades longer"
+            " than retention.postgres"
+        )
     target = Target.from_env(feed, settings.source)
     venue = with_archive(at_archive(feed, settings.source, settings.rest_url))
     folder = HistorySettings.from_env().folder or Path(tempfile.gettempdir()) / f"cryptocdc-history-{target.names.fid}"
-    options = Options(
-        times.month_or_time("spec.history.from", begin), None, series_of(feed, venue, symbols_of(target)), folder,
-        refuse_unknown=False, refuse_beyond=False,
-    )  # fmt: skip
+    series = [it for it in series_of(feed, venue, symbols_of(target)) if it.table in since]
+    options = Options(since, None, series, folder, refuse_unknown=False, refuse_beyond=False)
     result = load(Load(target, venue, options), said)
     remove_downloads(folder)
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.core.feeds import feed
 from tests.unit.operator.world import World
 
 from cryptocdc_adapters.postgres.history_files import Counts
@@ -12,6 +13,8 @@ from cryptocdc_operator.status.history import history_document, history_events
 
 STREAMS: dict[str, Any] = {"recentTrades": {}, "klines": {}}
 FILES = Counts({"proven": 3, "quarantined": 1, "absent": 2, "planned": 1}, 4000, 1, 2)
+
+SPEC = feed(streams=STREAMS, history={"from": "2026-09"}).spec
 
 
 def reconciled(world):
@@ -92,6 +95,18 @@ def test_a_change_of_from_or_symbols_makes_a_new_job(world):
     assert job(world)["metadata"]["annotations"] != after
 
 
+def test_a_past_longer_than_postgresql_keeps_is_loaded_by_the_job_too():
+    world = World(streams=STREAMS, history={"klines": "7d"})
+    reconciled(world)
+    assert history(world)["phase"] == "Loading"
+    assert "from" not in history(world)
+
+    world.edit(streams=STREAMS, history={"klines": "24h"})
+    reconciled(world)
+    assert "majors-history" not in world.names("Job")
+    assert "history" not in world.feed()["status"]
+
+
 def test_without_from_the_job_goes_and_deleting_the_feed_ends_it(world):
     world.edit(streams=STREAMS, history={"klines": "24h"})
     reconciled(world)
@@ -127,7 +142,7 @@ def test_an_operator_without_the_image_says_so():
     ],
 )
 def test_the_phase_follows_the_job(status, phase, message):
-    made = history_document("2026-09", FILES, {"metadata": {"name": "x"}, "status": status}, None)
+    made = history_document(SPEC, FILES, {"metadata": {"name": "x"}, "status": status}, None)
     assert made["phase"] == phase
     assert message in made["message"]
 
@@ -149,7 +164,7 @@ DONE = {"metadata": {"name": "x"}, "status": {"conditions": [{"type": "Complete"
     ],
 )
 def test_it_is_loaded_once_the_days_that_postgresql_keeps_are_fetched_too(counts, phase, message):
-    made = history_document("2026-09", counts, DONE, None)
+    made = history_document(SPEC, counts, DONE, None)
     assert made["phase"] == phase
     assert message in made["message"]
     assert (made["pastOpen"], made["pastFilled"]) == (
@@ -165,5 +180,5 @@ def test_the_job_may_reach_the_exchange_with_its_key():
 
 
 def test_nothing_new_gives_no_event():
-    made = history_document("2026-09", FILES, None, None)
+    made = history_document(SPEC, FILES, None, None)
     assert history_events(made, made) == []
