@@ -309,6 +309,10 @@ def test_bad_input_names_what_is_accepted(house: House) -> None:
     assert "NOSUCHUSDT" in unknown.err
     assert "symbols that were listed then" in unknown.err
 
+    recent = house.load("--symbol", "NOSUCHUSDT", "--stream", "klines", first=10, days=None)
+    assert recent.code == Exit.BAD_INPUT
+    assert "--symbol: NOSUCHUSDT: simulated does not list it" in recent.err
+
     stream = house.load("--stream", "orderBook", days=1)
     assert stream.code == Exit.BAD_INPUT
     assert "--stream: 'orderBook' is not accepted; accepted" in stream.err

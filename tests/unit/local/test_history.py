@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Series
 from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_history.chosen import series_of
-from cryptocdc_history.loading import Load, Options, Result, refuse_beyond
+from cryptocdc_history.loading import Load, Options, Result, refuse_beyond, refuse_unknown
 from cryptocdc_history.recent import Missing, Part
 from cryptocdc_local.history.screen import listing, show
 from cryptocdc_producer.archive.plan import Days
@@ -137,6 +138,22 @@ def test_more_days_of_postgresql_than_rest_is_for_are_refused() -> None:
     ):
         refuse_beyond(found, load)
     refuse_beyond({"klines": Days(recent=[START + 5 * DAY])}, load)
+
+
+def test_only_symbols_that_were_chosen_are_refused_if_the_archive_has_nothing_of_them() -> None:
+    """One symbol that was listed after the range does not stop the load of the others."""
+    other = TRADES._replace(symbol="NEWUSDT")
+    found = result(record(0, "proven"), record(0, "absent", other))
+
+    assert found.unknown == ["NEWUSDT"]
+    assert found.complete
+    assert "NEWUSDT: the archive has no file of this time" in found.text()
+    refuse_unknown(found.unknown, found.load)
+    chosen = replace(found.load, options=replace(found.load.options, chosen=["BTCUSDT", "NEWUSDT"]))
+    with pytest.raises(
+        BadInput, match=r"--symbol: NEWUSDT: .* has no file of it from 2026-03-01 to 2026-03-10; accepted"
+    ):
+        refuse_unknown(found.unknown, chosen)
 
 
 def test_parts_over_rest_are_listed_with_their_times() -> None:

@@ -73,9 +73,18 @@ def load_command(
     here = folder or PlatformSettings.from_environment().home / "history" / target.names.fid
     console = Console(stderr=True)
     try:
-        series = series_of(parsed, venue, symbols_of(target, chosen), streams)
+        wanted = symbols_of(target, chosen)
+        series = series_of(parsed, venue, wanted, streams)
         since = dict.fromkeys((it.table for it in series), from_ms)
-        options = Options(since, to_ms, series, here, accept_mismatch=accept_mismatch, only_plan=only_plan)
+        options = Options(
+            since,
+            to_ms,
+            series,
+            here,
+            accept_mismatch=accept_mismatch,
+            only_plan=only_plan,
+            chosen=wanted if chosen else (),
+        )
         with Progress(console) as progress:
             result = load(Load(target, venue, options), progress)
     except KeyboardInterrupt:

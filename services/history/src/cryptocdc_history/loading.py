@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -50,8 +50,9 @@ class Options:
     folder: Path
     accept_mismatch: bool = False
     only_plan: bool = False
-    refuse_unknown: bool = True
-    """Whether a symbol without any file in the range is refused; else it is left out."""
+    chosen: Collection[str] = ()
+    """Symbols that are refused if the archive has no file of them in the range, or the exchange does not list them;
+    others are left out."""
     refuse_beyond: bool = True
     """Whether more days than REST is for are refused; else those before are left out."""
 
@@ -93,6 +94,12 @@ class Result:
     def missing(self) -> list[HistoryFile]:
         """The files that the archive lacks between others."""
         return list(gaps(self.survey.records))
+
+    @property
+    def unknown(self) -> list[str]:
+        """The symbols of which the archive has nothing at all in the range."""
+        there = {it.symbol for it in self.survey.records if it.state != "absent"}
+        return sorted({it.symbol for it in self.survey.records} - there)
 
     @property
     def failed(self) -> list[HistoryFile]:
@@ -183,6 +190,10 @@ class Result:
                 f"{table}: {count:,} series not fetched from {begin} on: {reason}; live capture has what came since it"
                 " began, and the days before that are loaded once PostgreSQL has dropped them"
             )
+        if self.unknown:
+            found.append(
+                f"{', '.join(self.unknown)}: the archive has no file of this time, such as before a market's listing"
+            )
         for series in self.survey.unpublished:
             found.append(
                 f"{series.table} {series.symbol} {series.kind}: the archive has only whole months of it; of others"
@@ -228,8 +239,7 @@ def load(what: Load, screen: Screen) -> Result:
         except ArchiveUnavailable as error:
             raise HistoryError(f"archive: {error}", "spec.endpoints.archive names another host") from error
         result = Result(what, of_tables, found, options.only_plan, estimated_rows(archive, found.items))
-        if options.refuse_unknown:
-            _refuse_unknown(found, what)
+        refuse_unknown(result.unknown, what)
         recent = Recent(what.venue, records, known, options.to_ms)
         result.parts = recent.parts(options.series, of_tables)
         screen.planned(result)
@@ -251,7 +261,8 @@ def load(what: Load, screen: Screen) -> Result:
 
 
 async def _fetch(what: Load, records: HistoryFiles, recent: Recent, parts: Sequence[Part], screen: Screen) -> None:
-    """Raises ExchangeError, Rejected, psycopg2.Error, UnwrittenError."""
+    """Raises BadInput for a chosen symbol that the exchange does not list, ExchangeError, Rejected, psycopg2.Error,
+    UnwrittenError."""
     records.save(it.record for it in parts if it.missing is None)
     ranges = Ranges(what.target.feed, what.venue, what.target.names, what.target.postgres)
     try:
@@ -259,6 +270,8 @@ async def _fetch(what: Load, records: HistoryFiles, recent: Recent, parts: Seque
             if part.missing is not None:
                 await recent.fetch(part, ranges, partial(_reached, screen, part.record))
                 screen.fetched(part.record)
+                if part.record.state == "absent" and part.record.symbol in what.options.chosen:
+                    raise BadInput(f"--symbol: {part.record.symbol}: {part.record.reason}; accepted: listed symbols")
     finally:
         ranges.close()
 
@@ -348,14 +361,12 @@ def refuse_beyond(of_tables: Mapping[str, Days], what: Load) -> None:
             )
 
 
-def _refuse_unknown(found: Survey, what: Load) -> None:
-    """Raise BadInput if the archive has nothing at all of a symbol in the range."""
-    there = {it.symbol for it in found.records if it.state != "absent"}
-    asked = {it.symbol for it in found.records}
-    if unknown := sorted(asked - there):
-        options = what.options
+def refuse_unknown(unknown: Collection[str], what: Load) -> None:
+    """Raise BadInput if the archive has nothing at all in the range of a symbol that was chosen."""
+    options = what.options
+    if chosen := sorted(set(options.chosen).intersection(unknown)):
         raise BadInput(
-            f"--symbol: {', '.join(unknown)}: {what.venue.hosts.archive} has no file of"
-            f" {'it' if len(unknown) == 1 else 'them'} from {times.iso(options.from_ms)[:10]} to"
+            f"--symbol: {', '.join(chosen)}: {what.venue.hosts.archive} has no file of"
+            f" {'it' if len(chosen) == 1 else 'them'} from {times.iso(options.from_ms)[:10]} to"
             f" {times.iso(options.to_ms or times.now_ms())[:10]}; accepted: symbols that were listed then"
         )

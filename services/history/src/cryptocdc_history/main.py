@@ -125,7 +125,7 @@ def _load(settings: ProgramSettings, said: Log) -> Result:
     venue = with_archive(at_archive(feed, settings.source, settings.rest_url))
     folder = HistorySettings.from_env().folder or Path(tempfile.gettempdir()) / f"cryptocdc-history-{target.names.fid}"
     series = [it for it in series_of(feed, venue, symbols_of(target)) if it.table in since]
-    options = Options(since, None, series, folder, refuse_unknown=False, refuse_beyond=False)
+    options = Options(since, None, series, folder, refuse_beyond=False)
     result = load(Load(target, venue, options), said)
     remove_downloads(folder)
     return result
