@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cryptocdc_adapters.kafka.symbols import read_symbols
-from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.catalogue import by_table, named
 from cryptocdc_core.feed import symbols
 from cryptocdc_core.feed.history import past_s
 from cryptocdc_core.feed.model import CryptoFeed
@@ -69,17 +69,9 @@ def series_of(
     """Return what the archive publishes of these symbols and streams; by default of all streams of the feed."""
     assert venue.archive is not None
     found = [series for symbol in of_symbols for series in venue.archive.series(feed.spec.streams, symbol)]
-    published = {name for name, stream in STREAMS.items() if any(it.table == stream.table for it in found)}
-    if streams is not None:
-        for name in streams:
-            if name not in published:
-                why = "" if name in STREAMS else " (there is no such stream)"
-                raise BadInput(
-                    f"--stream: {name!r} is not accepted{why}; accepted: those of the feed that {venue.name}'s archive"
-                    f" has: {', '.join(sorted(published)) or 'none'}"
-                )
-        tables = {STREAMS[name].table for name in streams}
-        found = [series for series in found if series.table in tables]
+    published = map(by_table, dict.fromkeys(series.table for series in found))
+    wanted = named(published, streams or (), f"those of the feed that {venue.name}'s archive has: ")
+    found = [series for series in found if series.table in {stream.table for stream in wanted}]
     if not found:
         raise BadInput(
             f"spec.streams: {venue.name}'s archive has none of the feed's streams; accepted: recentTrades, klines"
