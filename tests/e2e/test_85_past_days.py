@@ -44,6 +44,7 @@ def test_a_job_loads_past_days_and_the_status_says_how_far_it_is(cluster: Cluste
             f" FROM {feed.fid}.klines WHERE closed) AS steps"
         )
         assert sql(cluster, steps) == "00:01:00"
+        assert "proven" in feed.job("history-list")
         feed.change({"history": {"from": f"{first - timedelta(days=1):%Y-%m-%d}"}})
         wait_for("one day more", lambda: feed.status()["history"].get("proven") == 3, LOAD_LIMIT_S)
     finally:

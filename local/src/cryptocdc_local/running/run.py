@@ -167,7 +167,7 @@ class Run:
         if wanted["spark"].replicas:
             self.programs.more["spark"] = spark_environment(self.platform, planned.names.fid)
         if wanted["history"].replicas:
-            folder = self.platform.settings.home / "history" / planned.names.fid
+            folder = self.platform.settings.home / "history"
             self.programs.more["history"] = {"CRYPTOCDC_HISTORY_FOLDER": str(folder)}
         if wanted["exporter"].replicas:
             self.programs.more["exporter"] = export_environment(self.platform)

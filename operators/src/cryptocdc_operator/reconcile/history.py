@@ -49,7 +49,7 @@ def _applied(operator: Operator, owner: Owner, plan: Plan, *, wanted: bool, read
         if live is not None:
             cluster.delete(KIND, name)
         return None
-    made = history_job(history(plan, operator.settings, operator.addresses), plan.feed, operator.settings, owner)
+    made = history_job(history(plan.feed, operator.settings, operator.addresses), plan, operator.settings, owner)
     annotations = (live or {"metadata": {}})["metadata"].get("annotations") or {}
     if live is not None and annotations.get(READ) == made["metadata"]["annotations"][READ]:
         return live

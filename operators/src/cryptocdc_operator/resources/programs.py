@@ -286,12 +286,12 @@ def exporter(wanted: Export, settings: OperatorSettings, addresses: Addresses) -
     )  # fmt: skip
 
 
-def history(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> Program:
+def history(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
     """An exchange's archive → Kafka, with a consumer's rights there; proven in Cassandra with the read-only login. Days
     that PostgreSQL keeps: exchange → PostgreSQL, as a producer."""
-    captures, writes = producer(plan.feed, settings, addresses), consumer(settings, addresses)
-    rest, _ = exchange_urls(plan.feed, settings)
-    hosts = at_archive(plan.feed, source_of(plan.feed, settings), rest).hosts
+    captures, writes = producer(feed, settings, addresses), consumer(settings, addresses)
+    rest, _ = exchange_urls(feed, settings)
+    hosts = at_archive(feed, source_of(feed, settings), rest).hosts
     captured, writer = ("CRYPTOCDC_POSTGRES_", "CRYPTOCDC_API_KEY_"), settings.writer_secret
     return replace(
         writes,
@@ -309,7 +309,6 @@ def history(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> Pro
         ),
         reaches=(*_postgres(addresses), *writes.reaches, *map(_port, (hosts.archive, hosts.rest))),
         scratch=DOWNLOADS,
-        inputs=workloads(plan)[HISTORY].inputs,
     )  # fmt: skip
 
 

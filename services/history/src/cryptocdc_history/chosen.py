@@ -3,7 +3,9 @@ BadInput for what the archive does not have."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from cryptocdc_adapters.kafka.symbols import read_symbols
 from cryptocdc_core.catalogue import by_table, named
@@ -11,11 +13,17 @@ from cryptocdc_core.feed import symbols
 from cryptocdc_core.feed.history import past_s
 from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.program.exits import BadInput
+from cryptocdc_core.program.settings import HistorySettings
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Series, Venue
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_history.loading import HistoryError
 from cryptocdc_verifier.target import Target
+
+
+def downloads(target: Target) -> Path:
+    """Return the folder where a feed's downloads are kept meanwhile."""
+    return (HistorySettings.from_env().folder or Path(tempfile.gettempdir()) / "cryptocdc-history") / target.names.fid
 
 
 def with_archive(venue: Venue) -> Venue:

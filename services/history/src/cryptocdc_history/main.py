@@ -7,10 +7,8 @@ not. Any other code: the same program, started again, goes on.
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from importlib.metadata import version
-from pathlib import Path
 
 import psycopg2
 from cassandra import DriverException
@@ -23,10 +21,10 @@ from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.program import logs
 from cryptocdc_core.program.exits import BadInput, Exit, fail, refusing_bad_input
 from cryptocdc_core.program.file_metrics import HistoryMetrics
-from cryptocdc_core.program.settings import HistorySettings, ProgramSettings
+from cryptocdc_core.program.settings import ProgramSettings
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.registry import at_archive
-from cryptocdc_history.chosen import begins, series_of, symbols_of, with_archive
+from cryptocdc_history.chosen import begins, downloads, series_of, symbols_of, with_archive
 from cryptocdc_history.loading import HistoryError, Load, Options, Result, load
 from cryptocdc_producer.archive.load import Progress, remove_downloads
 from cryptocdc_verifier.target import Target, VerifyError
@@ -123,7 +121,7 @@ def _load(settings: ProgramSettings, said: Log) -> Result:
         )
     target = Target.from_env(feed, settings.source)
     venue = with_archive(at_archive(feed, settings.source, settings.rest_url))
-    folder = HistorySettings.from_env().folder or Path(tempfile.gettempdir()) / f"cryptocdc-history-{target.names.fid}"
+    folder = downloads(target)
     series = [it for it in series_of(feed, venue, symbols_of(target)) if it.table in since]
     options = Options(since, None, series, folder, refuse_beyond=False)
     result = load(Load(target, venue, options), said)

@@ -21,7 +21,7 @@ from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_history.chosen import series_of
 from cryptocdc_history.loading import Load, Options, Result, refuse_beyond, refuse_unknown
 from cryptocdc_history.recent import Missing, Part
-from cryptocdc_local.history.screen import listing, show
+from cryptocdc_history.screen import listing, show
 from cryptocdc_producer.archive.plan import Days
 from cryptocdc_producer.archive.survey import Survey
 from cryptocdc_verifier.target import Target

@@ -1,14 +1,19 @@
-"""The command line of `cryptocdc history`."""
+"""The command line of `cryptocdc history`: past days from the exchange's public archive."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
+import psycopg2
 import typer
+from cassandra import DriverException
+from cassandra.cluster import NoHostAvailable
+from confluent_kafka import KafkaException
 from rich.console import Console
 
 from cryptocdc_adapters.postgres.connections import connect
@@ -16,15 +21,14 @@ from cryptocdc_adapters.postgres.history_files import HistoryFiles
 from cryptocdc_adapters.postgres.identities import source_in_use
 from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.feed.model import CryptoFeed
-from cryptocdc_core.program.exits import BadInput, Exit, fail
+from cryptocdc_core.program.exits import BadInput, Exit, fail, refusing_bad_input
 from cryptocdc_core.program.settings import PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Venue
-from cryptocdc_exchanges.registry import simulated, venue_of
-from cryptocdc_history.chosen import series_of, symbols_of, with_archive
+from cryptocdc_exchanges.registry import at_archive, simulated, venue_of
+from cryptocdc_history.chosen import downloads, series_of, symbols_of, with_archive
 from cryptocdc_history.loading import HistoryError, Load, Options, load
-from cryptocdc_local.history.screen import Progress, listing, show
-from cryptocdc_local.platform import PlatformError, PlatformSettings
+from cryptocdc_history.screen import Progress, listing, show
 from cryptocdc_producer.archive.load import remove_downloads
 from cryptocdc_verifier.target import Target, VerifyError
 
@@ -70,7 +74,7 @@ def load_command(
         raise BadInput(f"--to: {end!r} is not accepted; accepted: a time after --from")
     target = _target(parsed, source)
     venue = _venue(parsed, target)
-    here = folder or PlatformSettings.from_environment().home / "history" / target.names.fid
+    here = folder or downloads(target)
     console = Console(stderr=True)
     try:
         wanted = symbols_of(target, chosen)
@@ -90,7 +94,7 @@ def load_command(
     except KeyboardInterrupt:
         fail("stopped; the same command goes on from here", Exit.UNEQUAL)
     except HistoryError as error:
-        raise PlatformError(error.message, error.remedy) from error
+        fail(f"{error.message}\n  → {error.remedy}", Exit.PLATFORM)
     except VerifyError as error:
         fail(error, Exit.PLATFORM)
     remove_downloads(here)
@@ -124,6 +128,18 @@ def _target(feed: CryptoFeed, source: str | None) -> Target:
 
 
 def _venue(feed: CryptoFeed, target: Target) -> Venue:
-    here = SimulatorSettings.from_env()
+    here, rest = SimulatorSettings.from_env(), os.environ.get("CRYPTOCDC_REST_URL")
+    if rest:  # in a Job, which knows where the simulator is
+        return with_archive(at_archive(feed, target.source, rest))
     simulated_venue = target.source == "simulated"
     return with_archive(simulated(feed, here.rest_url, here.websocket_url) if simulated_venue else venue_of(feed))
+
+
+if __name__ == "__main__":  # in its image, where there is no command `cryptocdc`
+    program = typer.Typer()
+    register(program)
+    with refusing_bad_input():
+        try:
+            program()
+        except (psycopg2.Error, KafkaException, NoHostAvailable, DriverException) as error:
+            fail(" ".join(str(error).split()), Exit.PLATFORM)
