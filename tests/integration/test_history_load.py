@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -43,8 +43,8 @@ TRADES, MINUTES = Series("recent_trades", "BTCUSDT", "aggregate"), Series("kline
 class House:
     """A feed with a consumer, the archive that its `endpoints.archive` names, and a simulator for REST."""
 
-    def __init__(self, feed: Feed, archive: ArchiveServer, folder: Path) -> None:
-        self.feed, self.archive, self.folder = feed, archive, folder
+    def __init__(self, feed: Feed, archive: ArchiveServer, port: int, folder: Path) -> None:
+        self.feed, self.archive, self.port, self.folder = feed, archive, port, folder
         self.today = time.time_ns() // 1_000_000 // DAY * DAY
         self.first = self.today - 10 * DAY
         """The start of the first day that a test publishes."""
@@ -88,7 +88,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def feed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Feed, ArchiveServer]]:
+def feed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Feed, ArchiveServer, int]]:
     # So few trades that days of them are some pages.
     with serving() as archive, simulator.running("--rate", "0.02") as port:
         made = Feed(
@@ -99,16 +99,17 @@ def feed(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         )  # fmt: skip
         made.start()
         try:
-            yield made, archive
+            yield made, archive, port
         finally:
             made.stop()
 
 
 @pytest.fixture
-def house(feed: tuple[Feed, ArchiveServer], tmp_path: Path) -> Iterator[House]:
+def house(feed: tuple[Feed, ArchiveServer, int], tmp_path: Path) -> Iterator[House]:
     """Nothing is loaded, and the archive is empty."""
     made = House(*feed, tmp_path)
     made.archive.files.clear()
+    made.archive.asked.clear()
     names = made.feed.plan.names
     for table in ("history", "dropped", "gaps"):
         made.feed.sql(f'DELETE FROM "{names.schema}".{table}')
@@ -285,8 +286,25 @@ def test_without_captured_rows_they_are_fetched_until_now_and_an_interrupted_ran
     assert house.listed()["rest:recent_trades/BTCUSDT/aggregate"]["state"] == "loaded"
 
 
-def test_live_rows_and_archive_rows_end_as_one_row_the_archive_s(house: House) -> None:
-    """PostgreSQL receives rows of a loaded day late, as a filled gap does: they are older than the archive's."""
+def test_what_was_captured_live_and_what_the_archive_says_end_as_one_row_the_archive_s(house: House) -> None:
+    house.publish(range(1))
+    house.feed.insert("recent_trades", [house.first], trade_id=1000, price="1.5")
+    wait_for("the captured row", lambda: [str(row.price) for row in house.rows("recent_trades", "price")] == ["1.5"])
+    # As retention drops the day, once it is proven.
+    names = house.feed.plan.names
+    house.feed.sql(f'DROP TABLE "{names.schema}".{partition_name(RECENT_TRADES, house.first)}')
+
+    done = house.load("--stream", "recentTrades", days=1)
+
+    assert done.code == Exit.OK, done.err
+    assert done.json()["files"] == {"proven": 1}
+    prices = {row.trade_id: str(row.price) for row in house.rows("recent_trades", "trade_id, price")}
+    assert len(prices) == 500
+    assert prices[1000] == "95000.10000000"
+
+
+def test_rows_that_postgresql_receives_late_of_a_loaded_day_do_not_replace_the_archive_s(house: House) -> None:
+    """As those of a filled gap: they are older."""
     feed = house.feed
     house.publish(range(1))
     assert house.load("--stream", "recentTrades", days=1).code == Exit.OK
@@ -299,6 +317,67 @@ def test_live_rows_and_archive_rows_end_as_one_row_the_archive_s(house: House) -
     assert report.equal, report.to_json()
     assert report.rows == 3
     assert len(house.rows("recent_trades", "trade_id")) == 500
+
+
+def interrupted(house: House, when: Callable[[], bool], *options: str) -> subprocess.CompletedProcess[str]:
+    """A load that gets SIGINT, as by Ctrl-C, once `when` is true."""
+    # A shell's background processes ignore SIGINT, and so do their children.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from cryptocdc_local.main import main; main()"
+    )
+    command = [sys.executable, "-c", program, "history", "load", "-f", str(house.feed.file), *options]
+    with subprocess.Popen(
+        command, env=house.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as it:
+        wait_for("the moment", when, 60)
+        it.send_signal(signal.SIGINT)
+        out, err = it.communicate(timeout=60)
+    return subprocess.CompletedProcess(command, it.returncode, out, err)
+
+
+def test_an_interrupt_while_files_are_loaded_ends_it_and_the_next_run_completes_it(house: House) -> None:
+    house.publish(range(3), trades=40_000)
+    begun = f"SELECT count(*) FROM \"{house.feed.plan.names.schema}\".history WHERE state <> 'planned'"
+
+    done = interrupted(
+        house, lambda: house.feed.sql(begun)[0][0] > 0, "--from", str(house.first), "--to", str(house.first + 3 * DAY)
+    )
+
+    assert done.returncode == Exit.UNEQUAL
+    assert "stopped; the same command goes on from here" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert house.load().code == Exit.OK
+    assert len(house.rows("recent_trades", "trade_id")) == 120_000
+
+
+def test_an_interrupt_while_the_exchange_does_not_answer_ends_it_too(house: House) -> None:
+    simulator.fault(house.port, "refuse", status=503, seconds=120)
+    begun = f"SELECT count(*) FROM \"{house.feed.plan.names.schema}\".history WHERE path LIKE 'rest:%'"
+    try:
+        done = interrupted(
+            house, lambda: house.feed.sql(begun)[0][0] > 0, "--from", str(house.recent + DAY), "--stream", "klines"
+        )
+    finally:
+        simulator.fault(house.port, "clear")
+
+    assert done.returncode == Exit.UNEQUAL
+    assert "Traceback" not in done.stderr
+    assert house.listed()["rest:klines/BTCUSDT/1m"]["state"] == "planned"
+
+
+def test_a_plan_loads_nothing(house: House) -> None:
+    house.publish(range(7, 8))
+
+    done = house.load("--plan", first=7, days=None)
+
+    assert done.code == Exit.OK, done.err
+    assert done.json()["files"] == {"planned": 2}
+    assert [it["state"] for it in done.json()["over_rest"]] == ["planned", "planned"]
+    assert "series over REST from" in done.err
+    assert house.rows("recent_trades") == house.rows("klines") == []
+    assert house.listed() == {}
+    assert not any(path.endswith(".zip") and method == "GET" for method, path, _ in house.archive.asked)
 
 
 def test_bad_input_names_what_is_accepted(house: House) -> None:
