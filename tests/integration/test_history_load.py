@@ -19,7 +19,7 @@ import yaml
 
 from cryptocdc_adapters.cassandra import sessions as cassandra
 from cryptocdc_adapters.postgres.connections import connect
-from cryptocdc_adapters.postgres.history_files import counts
+from cryptocdc_adapters.postgres.history_files import archived_days, counts
 from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.program.exits import Exit
 from cryptocdc_core.storage.ddl import partition_name
@@ -257,6 +257,10 @@ def test_the_days_that_postgresql_keeps_are_fetched_over_rest_up_to_the_first_ro
     assert "over REST" in cryptocdc(house.environment, "history", "list", "-f", house.feed.file).out
     assert house.load("--stream", "klines", first=6, days=None).json()["over_rest"] == [], "all of it is stored"
 
+    with closing(connect(house.feed.servers.postgres, "test", autocommit=True)) as connection:
+        archived = archived_days(connection, house.feed.plan.names, KLINES)
+    assert set(archived) == {house.first + 6 * DAY, house.first + 7 * DAY}, "the others rest on the verifier's proof"
+
     wanted = set(range(house.first + 6 * DAY, captured + 60_000, 60_000))
 
     def opened() -> set[int]:
@@ -387,6 +391,10 @@ def test_bad_input_names_what_is_accepted(house: House) -> None:
     assert unknown.code == Exit.BAD_INPUT
     assert "NOSUCHUSDT" in unknown.err
     assert "symbols that were listed then" in unknown.err
+
+    future = house.load(first=12, days=None)
+    assert future.code == Exit.BAD_INPUT
+    assert "accepted: a time that has passed" in future.err
 
     recent = house.load("--symbol", "NOSUCHUSDT", "--stream", "klines", first=10, days=None)
     assert recent.code == Exit.BAD_INPUT

@@ -19,8 +19,9 @@ from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Series
 from cryptocdc_exchanges.registry import venue_of
 from cryptocdc_history.chosen import series_of
-from cryptocdc_history.loading import Load, Options, Result, refuse_beyond, refuse_unknown
+from cryptocdc_history.loading import refuse_beyond, refuse_unknown
 from cryptocdc_history.recent import Missing, Part
+from cryptocdc_history.result import Load, Options, Result
 from cryptocdc_history.screen import listing, show
 from cryptocdc_producer.archive.plan import Days
 from cryptocdc_producer.archive.survey import Survey

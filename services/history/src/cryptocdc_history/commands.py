@@ -27,7 +27,8 @@ from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_exchanges.registry import at_archive, simulated, venue_of
 from cryptocdc_history.chosen import downloads, series_of, symbols_of, with_archive
-from cryptocdc_history.loading import HistoryError, Load, Options, load
+from cryptocdc_history.loading import HistoryError, load
+from cryptocdc_history.result import Load, Options
 from cryptocdc_history.screen import Progress, listing, show
 from cryptocdc_producer.archive.load import remove_downloads
 from cryptocdc_verifier.target import Target, VerifyError
@@ -70,6 +71,8 @@ def load_command(
     parsed = feeds.load(feed)
     from_ms = times.month_or_time("--from", begin)
     to_ms = None if end is None else times.month_or_time("--to", end)
+    if to_ms is None and from_ms >= times.now_ms():
+        raise BadInput(f"--from: {begin!r} is not accepted; accepted: a time that has passed")
     if to_ms is not None and from_ms >= to_ms:
         raise BadInput(f"--to: {end!r} is not accepted; accepted: a time after --from")
     target = _target(parsed, source)

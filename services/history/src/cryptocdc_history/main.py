@@ -25,7 +25,8 @@ from cryptocdc_core.program.settings import ProgramSettings
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.registry import at_archive
 from cryptocdc_history.chosen import begins, downloads, series_of, symbols_of, with_archive
-from cryptocdc_history.loading import HistoryError, Load, Options, Result, load
+from cryptocdc_history.loading import HistoryError, load
+from cryptocdc_history.result import Load, Options, Result
 from cryptocdc_producer.archive.load import Progress, remove_downloads
 from cryptocdc_verifier.target import Target, VerifyError
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from cryptocdc_adapters.postgres.history_files import HistoryFile
 from cryptocdc_core.catalogue.streams import KLINES
 from cryptocdc_core.time import times
-from cryptocdc_history.loading import Result
+from cryptocdc_history.result import Result
 from cryptocdc_producer.archive.load import Progress as LoadProgress
 from cryptocdc_producer.archive.plan import Hole, with_holes
 from cryptocdc_producer.rest.ranges import label
