@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.cluster import Cluster, wait_for
 from tests.e2e.environment import add_image
-from tests.e2e.feeds import Feed
+from tests.e2e.feeds import Feed, sql
 
 pytestmark = [pytest.mark.e2e_all, pytest.mark.timeout(1800)]
 
@@ -37,6 +37,14 @@ def test_a_job_loads_past_days_and_the_status_says_how_far_it_is(cluster: Cluste
         assert history["files"] == history["loaded"] == history["proven"] == 2
         assert history["quarantined"] == 0
         assert history["rows"] == 2 * 1440
+        # The days after them come over REST, up to the first candle captured.
+        assert (history["pastOpen"], history["pastFilled"]) == (0, 1)
+        steps = (
+            "SELECT max(step) FROM (SELECT open_time - lag(open_time) OVER (ORDER BY open_time) AS step"
+            f" FROM {feed.fid}.klines WHERE closed) AS steps"
+        )
+        assert sql(cluster, steps) == "00:01:00"
+        assert "proven" in feed.job("history-list")
         feed.change({"history": {"from": f"{first - timedelta(days=1):%Y-%m-%d}"}})
         wait_for("one day more", lambda: feed.status()["history"].get("proven") == 3, LOAD_LIMIT_S)
     finally:

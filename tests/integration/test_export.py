@@ -132,7 +132,7 @@ def test_rows_that_are_not_proven_are_refused_unless_asked_for(feed: Feed, tmp_p
 @pytest.mark.parametrize(
     ("more", "named"),
     [
-        (["--stream", "bars"], "--stream: bars is not accepted; accepted are those of exported: recent_trades"),
+        (["--stream", "bars"], "--stream: 'bars' is not accepted; accepted: those of exported: recentTrades"),
         (["--symbol", "DOGEUSDT"], "--symbol: DOGEUSDT is not accepted; accepted: BTCUSDT, ETHUSDT"),
         (["--from", "2026-01-02", "--to", "2026-01-01"], "--to: 2026-01-01T00:00:00.000Z is not accepted"),
         (["--from", "2098-01-02"], "--from: 2098-01-02T00:00:00.000Z is in the future; accepted: a time before"),

@@ -74,7 +74,7 @@ def workloads(plan: Plan) -> Mapping[str, Workload]:
             else [],
         ),
         "analyzer": Workload(spec.scaling.analyzers if plan.computed else 0, _analytics(plan.feed)),
-        "history": Workload(1 if spec.history.begin is not None else 0, _history(plan)),
+        "history": Workload(1 if spec.loads_archive else 0, _history(plan)),
         "exporter": Workload(1 if spec.export is not None else 0, _exported(plan.feed)),
     }
 
@@ -89,7 +89,7 @@ def _history(plan: Plan) -> list[object]:
     """Return what is loaded from the archive: another symbol, or another kind, is loaded as well."""
     spec = plan.feed.spec
     trades, klines = spec.streams.recent_trades, spec.streams.klines
-    if spec.history.begin is None:
+    if not spec.loads_archive:
         return []
     return [
         spec.history.begin,
@@ -97,6 +97,8 @@ def _history(plan: Plan) -> list[object]:
         sorted(plan.symbols),
         trades and trades.kind,
         klines and list(klines.intervals),
+        # Nothing for a feed without, so that an upgrade loads nothing again.
+        *([spec.archived_past] if spec.archived_past else []),
     ]
 
 

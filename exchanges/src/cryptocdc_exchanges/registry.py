@@ -90,6 +90,7 @@ def check(feed: CryptoFeed) -> None:
         problems += _not_exported(feed)
     if feed.spec.history.begin is not None:
         problems += _without_archive(venue, feed)
+    problems += _past_beyond_archive(venue, feed)
     if problems:
         raise FeedError(problems)
 
@@ -115,6 +116,20 @@ def _without_archive(venue: Venue, feed: CryptoFeed) -> Iterator[str]:
         )
     elif not venue.archive.series(feed.spec.streams, ""):
         yield f"{given}; accepted: with the streams that {venue.name}'s archive has: recentTrades, klines"
+
+
+def _past_beyond_archive(venue: Venue, feed: CryptoFeed) -> Iterator[str]:
+    """Yield what is longer of `spec.history` than PostgreSQL keeps, and not in an archive."""
+    kept = feed.spec.retention.postgres
+    published = venue.archive.series(feed.spec.streams, "") if venue.archive is not None else ()
+    for table, text in feed.spec.archived_past.items():
+        if table not in {series.table for series in published}:
+            name = next(stream.name for stream in STREAMS.values() if stream.table == table)
+            yield (
+                f"spec.history.{name}: {text!r} is not accepted; accepted: at most {kept}, what retention.postgres"
+                f" keeps, since {venue.name} has no public archive of it that is known here; for more, raise the"
+                " retention"
+            )
 
 
 def _problems(venue: Venue, feed: CryptoFeed, name: str) -> Iterator[str]:

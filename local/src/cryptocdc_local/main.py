@@ -10,9 +10,9 @@ from io import TextIOWrapper
 
 import typer
 
+from cryptocdc_history import commands as history_commands
 from cryptocdc_local import commands, export, recompute
 from cryptocdc_local.errors import explained
-from cryptocdc_local.history import commands as history_commands
 from cryptocdc_local.platform import Platform, PlatformError, PlatformSettings
 from cryptocdc_local.platform import commands as platform_commands
 from cryptocdc_local.trace import commands as trace_commands
@@ -33,7 +33,9 @@ def environment() -> None:
     # The driver also logs every exception that it raises, with its trace; we explain those ourselves.
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)
     try:
-        for name, value in Platform(PlatformSettings.from_environment()).endpoints().environment().items():
+        settings = PlatformSettings.from_environment()
+        os.environ.setdefault("CRYPTOCDC_HISTORY_FOLDER", str(settings.home / "history"))
+        for name, value in Platform(settings).endpoints().environment().items():
             os.environ.setdefault(name, value)
     except PlatformError:
         # Nothing was ever started here; a command that needs the servers reports it.

@@ -22,7 +22,7 @@ from cryptocdc_core.program.exits import BadInput, refusing_bad_input
 from cryptocdc_operator.cluster.kubernetes_api import KubernetesCluster
 from cryptocdc_operator.resources.jobs import job_pod
 from cryptocdc_operator.resources.labels import labels
-from cryptocdc_operator.resources.programs import Program, Secret, consumer, producer
+from cryptocdc_operator.resources.programs import Program, Secret, consumer, history, producer
 from cryptocdc_operator.resources.source import source_of
 from cryptocdc_operator.settings import Addresses, Object, OperatorSettings
 
@@ -30,6 +30,8 @@ TASKS = {
     "verify": ("cryptocdc_verifier.commands",),
     "backfill": ("cryptocdc_producer.commands",),
     "replay": ("cryptocdc_consumer.commands", "dlq", "replay"),
+    "history-load": ("cryptocdc_history.commands", "history", "load"),
+    "history-list": ("cryptocdc_history.commands", "history", "list"),
 }
 """By task: the module that runs it, and its first arguments."""
 KEPT_S = 86_400
@@ -69,6 +71,10 @@ def _program(task: str, feed: CryptoFeed, settings: OperatorSettings, addresses:
         return replace(captures, component=task)
     if task == "replay":
         return _joined(replace(writes, component=task), _only(captures, "POSTGRES"))
+    if task.startswith("history"):
+        if settings.history_image is None:
+            raise JobImpossible(f"{settings.variable('history_image')}: must be set")
+        return replace(history(feed, settings, addresses), component=task)
     if settings.verifier_image is None:
         raise JobImpossible(f"{settings.variable('verifier_image')}: must be set")
     connect = replace(_only(captures, "POSTGRES"), environment=addresses.of("postgres") | addresses.of("connect"))

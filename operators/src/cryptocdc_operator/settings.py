@@ -58,7 +58,7 @@ class OperatorSettings(Settings):
     exporter_resources: Resources = '{"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "768Mi"}}'  # type: ignore[assignment]
     """JSON, as a container's `resources`."""
     history_image: Optional = None
-    """`none`: `spec.history.from` of feeds is not loaded."""
+    """`none`: exchanges' archives are not loaded."""
     history_resources: Resources = '{"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}}'  # type: ignore[assignment]
     """JSON, as a container's `resources`."""
     spark_image: Optional = None

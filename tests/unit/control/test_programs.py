@@ -36,6 +36,7 @@ BEFORE = {"streams": STREAMS, "alerts": [ALERT]}
         ({"history": {"klines": "24h"}}, ()),
         ({"history": {"klines": "12h"}}, ("producer",)),
         ({"history": {"from": "2026-01"}}, ("history",)),
+        ({"history": {"klines": "7d"}}, ("producer", "history")),
         ({"export": {"uri": "s3://research/majors"}}, ("exporter",)),
         ({"streams": STREAMS | {"orderBook": {"depth": 50}}}, ("producer",)),
         ({"streams": STREAMS | {"klines": {"intervals": ["1m", "1h"]}}}, ("producer", "api")),
@@ -86,6 +87,7 @@ def test_removing_a_stream_does_not_restart_the_consumers_that_still_carry_it():
             },
         ),
         ({"history": {"from": "2026-01-31"}}, {"history": 1}),
+        ({"history": {"klines": "7d"}}, {"history": 1}),
         ({"analytics": {"bars": ["5s"]}, "scaling": {"analyzers": 2}}, {"analyzer": 2}),
         (
             {"scaling": {"producers": 3, "consumers": 2}, "alerts": [ALERT]},

@@ -111,6 +111,18 @@ def test_a_past_is_loaded_only_from_an_archive_that_has_the_feeds_streams() -> N
         check(feed(streams={"orderBook": {}}, history={"from": "2026-01"}))
 
 
+def test_more_of_the_past_than_postgresql_keeps_needs_an_archive_of_the_stream() -> None:
+    check(feed(history={"klines": "7d", "recentTrades": "3d"}))
+    okx: dict[str, Any] = {"exchange": "okx", "symbols": {"names": ["BTC-USDT"]}}
+    check(feed(**okx, streams={"klines": {}}, history={"klines": "2d"}))
+    with pytest.raises(
+        FeedError,
+        match=r"spec\.history\.klines: '7d' is not accepted; accepted: at most 2d, what retention\.postgres keeps,"
+        r" since okx has no public archive",
+    ):
+        check(feed(**okx, streams={"klines": {}}, history={"klines": "7d"}))
+
+
 def test_simulated_days_come_from_the_simulator_and_real_ones_from_the_exchange() -> None:
     assert at_archive(feed(), "exchange").hosts.archive == "https://data.binance.vision"
     assert at_archive(feed(), "simulated", "http://simulator:8090").hosts.archive == "http://simulator:8090"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.core.feeds import document
+from tests.unit.core.feeds import document, feed
 
 from cryptocdc_core.program.exits import Exit
+from cryptocdc_core.time import times
 from cryptocdc_history import chosen
 from cryptocdc_history import main as program
 
@@ -37,7 +38,20 @@ def test_a_feed_without_a_past_is_bad_input(tmp_path: Path, capsys: pytest.Captu
     with pytest.raises(SystemExit) as ended:
         program.main()
     assert ended.value.code == Exit.BAD_INPUT
-    assert "spec.history.from: must be set" in capsys.readouterr().err
+    assert "spec.history: nothing of it is loaded from an archive; accepted: from" in capsys.readouterr().err
+
+
+def test_each_table_is_loaded_since_the_earlier_of_from_and_its_own_past() -> None:
+    now = times.parse("2026-03-10T12:00")
+
+    def since(**history: str) -> dict[str, str]:
+        made = feed(streams={"recentTrades": {}, "klines": {}}, history=history)
+        return {table: times.iso(at)[:10] for table, at in chosen.begins(made, now).items()}
+
+    assert since(klines="24h") == {}
+    assert since(klines="7d") == {"klines": "2026-03-03"}
+    assert since(klines="7d", **{"from": "2026-03"}) == {"recent_trades": "2026-03-01", "klines": "2026-03-01"}
+    assert since(klines="30d", **{"from": "2026-03"}) == {"recent_trades": "2026-03-01", "klines": "2026-02-08"}
 
 
 def test_top_symbols_that_are_not_written_yet_are_named_and_no_bad_input(

@@ -49,6 +49,7 @@ GOOD = {
     "a stream of null is none": document(streams={"klines": {}, "orderBook": None}),
     "less is kept than the default past": document(retention={"postgres": "6h"}),
     "a past that is kept": document(retention={"postgres": "keep"}, history={"klines": "30d", "recentTrades": "1h"}),
+    "a past for the archive": document(history={"klines": "90d", "recentTrades": "3d"}),
     "no webhook but a URL": document(alertWebhook={"url": "https://hooks.example/a?b=c"}),
     "every kind of alert": document(
         symbols={"names": ["BTCUSDT"]},

@@ -92,6 +92,20 @@ def test_a_replay_uses_the_consumers_login():
     assert SETTINGS.kafka_producer_secret not in mounted(document)
 
 
+def test_history_is_loaded_and_listed_by_the_image_of_the_history_jobs():
+    document = made("history-load", "--from", "2026-09", "--symbol", "BTCUSDT", "--accept-mismatch")
+    assert container(document)["image"] == SETTINGS.history_image
+    assert container(document)["command"] == ["python", "-m", "cryptocdc_history.commands"]
+    assert container(document)["args"] == [
+        "history", "load", "--feed", "/etc/cryptocdc/feed.yaml", "--source", "simulated", "--from", "2026-09",
+        "--symbol", "BTCUSDT", "--accept-mismatch",
+    ]  # fmt: skip
+    assert told(document)["CRYPTOCDC_REST_URL"] == SETTINGS.simulator_rest_url
+    assert container(made("history-list"))["args"][:2] == ["history", "list"]
+    with pytest.raises(JobImpossible, match="HISTORY_IMAGE: must be set"):
+        made("history-load", settings=VERIFYING.model_copy(update={"history_image": None}))
+
+
 def test_a_secret_of_two_servers_is_mounted_once():
     shared = VERIFYING.model_copy(update={"postgres_ca_secret": "ca", "kafka_ca_secret": "ca"})
     volumes = made("verify", settings=shared)["spec"]["template"]["spec"]["volumes"]

@@ -10,7 +10,8 @@ from tests.unit.producer.conftest import make_feed
 from tests.unit.producer.rest.test_history import HOUR, START, Rest, candle
 
 from cryptocdc_producer import commands
-from cryptocdc_producer.commands import UnwrittenError
+from cryptocdc_producer.rest import ranges
+from cryptocdc_producer.rest.ranges import UnwrittenError
 from cryptocdc_producer.storage.store import Stored
 
 
@@ -28,8 +29,8 @@ def test_a_backfill_fails_when_its_writer_does(
     def set_back(*_: object) -> None:
         raise RuntimeError("PostgreSQL has lost committed rows")
 
-    monkeypatch.setattr(commands, "Store", NothingStored)
-    monkeypatch.setattr(commands, "Rest", lambda *_, **__: Rest([candle(n) for n in range(candles)]))
+    monkeypatch.setattr(ranges, "Store", NothingStored)
+    monkeypatch.setattr(ranges, "Rest", lambda *_, **__: Rest([candle(n) for n in range(candles)]))
     monkeypatch.setattr("cryptocdc_adapters.postgres.connections.connect", set_back)
     feed = make_feed({"klines": {"intervals": ["1h"]}})
     database: Any = None

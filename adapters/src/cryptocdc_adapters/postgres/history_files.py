@@ -1,4 +1,5 @@
-"""The files of an exchange's archive in PostgreSQL: how far each of a feed's has come, and why not further."""
+"""A feed's past in PostgreSQL: how far each file of the exchange's archive has come, and why not further, and each part
+of the days after them that is fetched over REST."""
 
 from __future__ import annotations
 
@@ -9,12 +10,17 @@ from typing import Literal
 from psycopg2.extensions import connection as Connection
 
 from cryptocdc_core.catalogue import Stream, by_table
+from cryptocdc_core.catalogue.streams import KLINES
 from cryptocdc_core.names import Names, quoted
 from cryptocdc_core.storage import ddl
 from cryptocdc_core.storage.ddl import DAY_MS, DROPPED, GAPS, HISTORY, PAST
 
 State = Literal["planned", "downloaded", "loaded", "proven", "quarantined", "absent"]
-"""`absent`: the archive does not have it. A file is `loaded` once Kafka has acknowledged all of its rows."""
+"""`absent`: the archive, or REST, does not have it. A file is `loaded` once Kafka has acknowledged all of its rows, a
+part that is fetched over REST once all are committed to PostgreSQL."""
+
+OVER_REST = "rest:"
+"""How the path of a part begins that is fetched over REST: no path of an archive begins so."""
 
 
 @dataclass
@@ -46,39 +52,55 @@ class HistoryFile:
     extra: int = 0
     """Rows of its time that Cassandra has and the file has not."""
 
+    @property
+    def over_rest(self) -> bool:
+        return self.path.startswith(OVER_REST)
+
 
 _COLUMNS = tuple(column.name for column in fields(HistoryFile))
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How far a feed's past is loaded. `files`: from the archive, by state; `rows`: of those that are loaded. `past_…`:
-    the parts of the past with which symbols start, fetched over REST."""
+    """How far a feed's past is loaded. `files`: from the archive, by state; `rows`: of those that are loaded. `parts`:
+    of the days after them, fetched over REST by what loads the archive, by state; `left_out`: those of which not all is
+    fetched, for a reason that is recorded. `past_…`: the parts of the past with which symbols start, fetched over REST
+    by producers."""
 
     files: Mapping[str, int] = field(default_factory=dict)
     rows: int = 0
     past_open: int = 0
     past_filled: int = 0
+    parts: Mapping[str, int] = field(default_factory=dict)
+    left_out: int = 0
 
 
 def counts(connection: Connection, names: Names) -> Counts:
     """Raises psycopg2.Error. A feed whose tables do not exist yet has loaded nothing."""
     schema, files, rows = quoted(names.schema), {}, 0
+    parts: dict[str, int] = {}
+    left_out = 0
     with connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass(%s), to_regclass(%s)", (f"{schema}.{HISTORY}", f"{schema}.{GAPS}"))
         has_files, has_gaps = cursor.fetchone() or (None, None)
         if has_files is not None:
             cursor.execute(
-                f"SELECT state, count(*), coalesce(sum(rows), 0) FROM {schema}.{HISTORY} GROUP BY state"  # noqa: S608
+                f"SELECT state, starts_with(path, %s), count(*), coalesce(sum(rows), 0),"  # noqa: S608
+                f" count(*) FILTER (WHERE reason <> '') FROM {schema}.{HISTORY} GROUP BY 1, 2",
+                (OVER_REST,),
             )
-            for state, count, of_state in cursor.fetchall():
+            for state, over_rest, count, of_state, reasons in cursor.fetchall():
+                if over_rest:
+                    parts[state] = int(count)
+                    left_out += int(reasons) if state != "planned" else 0
+                    continue
                 files[state] = int(count)
                 rows += int(of_state) if state in ("loaded", "proven") else 0
         gaps: dict[str, int] = {}
         if has_gaps is not None:
             cursor.execute(f"SELECT state, count(*) FROM {schema}.{GAPS} WHERE reason = %s GROUP BY state", (PAST,))  # noqa: S608
             gaps = {state: int(count) for state, count in cursor.fetchall()}
-    return Counts(files, rows, gaps.get("open", 0), gaps.get("filled", 0))
+    return Counts(files, rows, gaps.get("open", 0), gaps.get("filled", 0), parts, left_out)
 
 
 def archived_days(connection: Connection, names: Names, stream: Stream) -> dict[int, int | None]:
@@ -91,8 +113,8 @@ def archived_days(connection: Connection, names: Names, stream: Stream) -> dict[
             return {}
         cursor.execute(
             f"SELECT start_ms, end_ms, CASE state WHEN 'proven' THEN read_ms END FROM {table}"  # noqa: S608
-            " WHERE table_name = %s AND state NOT IN ('quarantined', 'absent')",
-            (stream.table,),
+            " WHERE table_name = %s AND state NOT IN ('quarantined', 'absent') AND NOT starts_with(path, %s)",
+            (stream.table, OVER_REST),
         )
         found: dict[int, int | None] = {}
         for start, end, read_ms in cursor.fetchall():
@@ -116,7 +138,7 @@ class HistoryFiles:
                 cursor.execute(ddl.history_table(names))
 
     def all(self) -> list[HistoryFile]:
-        """Return the files by table, symbol, kind and time."""
+        """Return the files, and the parts over REST, by table, symbol, kind and time."""
         with self._connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT {', '.join(_COLUMNS)} FROM {self._schema}.{HISTORY}"  # noqa: S608
@@ -143,8 +165,9 @@ class HistoryFiles:
             for file in files:
                 cursor.execute(
                     f"DELETE FROM {self._schema}.{HISTORY} WHERE (table_name, symbol, kind) = (%s, %s, %s)"  # noqa: S608
-                    " AND start_ms < %s AND end_ms > %s AND state IN ('planned', 'absent') AND path <> ALL(%s)",
-                    (file.table_name, file.symbol, file.kind, file.end_ms, file.start_ms, paths),
+                    " AND start_ms < %s AND end_ms > %s AND state IN ('planned', 'absent') AND path <> ALL(%s)"
+                    " AND NOT starts_with(path, %s)",
+                    (file.table_name, file.symbol, file.kind, file.end_ms, file.start_ms, paths, OVER_REST),
                 )
         self.save(files)
 
@@ -158,6 +181,30 @@ class HistoryFiles:
                 (f"{self._schema}.{quoted(table)}",),
             )
             return {ddl.partition_day(stream, name) for (name,) in cursor.fetchall()}
+
+    def first_stored(self, table: str, symbol: str, kind: str, from_ms: int) -> int | None:
+        """Return the time, in ms, from which on capture has stored rows of a series, or is about to fetch the past with
+        which the symbol starts: at or after `from_ms`. None if there is nothing."""
+        stream = by_table(table)
+        klines = stream.table == KLINES.table
+        where, values = "symbol = %s", [symbol]
+        if klines:
+            where, values = f"{where} AND interval = %s AND closed", [symbol, kind]
+        with self._connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT extract(epoch FROM {stream.time}) * 1000 FROM {self._schema}.{quoted(table)} WHERE {where}"  # noqa: S608
+                f" AND {stream.time} >= timestamp 'epoch' + %s * interval '1 ms' ORDER BY {stream.time} LIMIT 1",
+                (*values, from_ms),
+            )
+            first = [int(at) for (at,) in cursor.fetchall()]
+            # The first of trades is a time, negated: see the table.
+            cursor.execute(
+                f"SELECT min(greatest(abs(first), %s)) FROM {self._schema}.{GAPS} WHERE table_name = %s AND symbol = %s"  # noqa: S608
+                " AND interval = %s AND state = 'open' AND reason = %s AND (interval = '' OR last >= %s)",
+                (from_ms, table, symbol, kind if klines else "", PAST, from_ms),
+            )
+            first += [int(at) for (at,) in cursor.fetchall() if at is not None]
+        return min(first, default=None)
 
     def claim(self, file: HistoryFile) -> list[int]:
         """Record the days of a file as not kept in PostgreSQL, so that their rows in Cassandra don't count as extra.

@@ -2,6 +2,7 @@
 
 from cryptocdc_core.catalogue.computed import COMPUTED
 from cryptocdc_core.catalogue.model import Bucket, Column, Derived, Stream, Type
+from cryptocdc_core.catalogue.named import named
 from cryptocdc_core.catalogue.streams import (
     AUDIT,
     DERIVED,
@@ -38,4 +39,5 @@ __all__ = [
     "Stream",
     "Type",
     "by_table",
+    "named",
 ]

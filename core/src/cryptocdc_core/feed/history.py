@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -44,16 +44,17 @@ Begin = Annotated[
 
 class History(FeedModel):
     """The past that a feed starts with. `klines` and `recentTrades` are fetched over REST when a symbol is captured for
-    the first time, and go through PostgreSQL, so they can't exceed what `retention` keeps; `0s` fetches nothing. `from`
-    is loaded from the exchange's archive, past PostgreSQL."""
+    the first time, and go through PostgreSQL; days before what it keeps are loaded from the exchange's archive, past
+    PostgreSQL. `0s` fetches nothing. `from` is loaded from the archive, up to the days that PostgreSQL keeps."""
 
     klines: Past = A_DAY
-    """Closed candles of this much of the past, of each interval; the default is less where `retention` is."""
+    """Closed candles of this much of the past, of each interval, at most what `retention.cassandra` keeps; more than
+    `retention.postgres` only where the exchange has an archive of them. The default is less where `retention` is."""
     recent_trades: Past = Field("0s", alias="recentTrades")
-    """Trades of this much of the past, if the exchange returns them by id."""
+    """Trades of this much of the past, if the exchange returns them by id; the same limits."""
     begin: Begin | None = Field(None, alias="from")
     """Days since this month, such as 2026-01, or this day, from the exchange's public archive: loaded once into
-    Cassandra, up to the days that PostgreSQL keeps. A change loads what is missing."""
+    Cassandra. The days that PostgreSQL keeps are fetched over REST. A change loads what is missing."""
 
 
 def past_s(text: str) -> int:
@@ -61,23 +62,24 @@ def past_s(text: str) -> int:
     return 0 if text == "0s" else durations.seconds(text)
 
 
-def beyond_retention(history: object, kept: dict[str, Any]) -> Iterator[Broken]:
-    """Yield the fields of a `history`, as the user wrote it, that exceed what is kept: by server, a retention."""
-    if not isinstance(history, dict):
+def exceeds(text: str, kept_s: int | None) -> bool:
+    """Return whether a length of the past is more than what is kept, in seconds; None: everything. The default never
+    is."""
+    return kept_s is not None and text != A_DAY and past_s(text) > kept_s
+
+
+def beyond_retention(history: object, kept: object) -> Iterator[Broken]:
+    """Yield the fields of a `history`, as the user wrote it, that exceed what Cassandra keeps: `kept`, as written.
+
+    More than PostgreSQL keeps is for the exchange's archive, which not every exchange has.
+    """
+    if not isinstance(history, dict) or not isinstance(kept, str) or not re.search(durations.PATTERN, kept):
         return
-    limits = {server: durations.seconds(text) for server, text in kept.items() if _is_duration(text)}
     for name, text in history.items():
         if name == "from" or not isinstance(text, str) or not re.search(PATTERN, text):
             continue
-        for server, limit_s in limits.items():
-            if text != A_DAY and past_s(text) > limit_s:
-                yield (
-                    ("history", name),
-                    f"at most {kept[server]} is accepted, what retention.{server} keeps: the past goes through both"
-                    " databases; for more, raise the retention",
-                )
-                break
-
-
-def _is_duration(text: object) -> bool:
-    return isinstance(text, str) and bool(re.search(durations.PATTERN, text))
+        if exceeds(text, durations.seconds(kept)):
+            yield (
+                ("history", name),
+                f"at most {kept} is accepted, what retention.cassandra keeps; for more, raise the retention",
+            )

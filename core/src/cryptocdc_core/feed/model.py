@@ -15,7 +15,7 @@ from cryptocdc_core.feed.alerts import Alert, AlertWebhook, misplaced, valid_ale
 from cryptocdc_core.feed.analytics import Analytics, without_source
 from cryptocdc_core.feed.base import REFERENCE, Asset, Broken, FeedModel, Symbol, are_duplicated, duplicates
 from cryptocdc_core.feed.export import Export
-from cryptocdc_core.feed.history import History, beyond_retention, past_s
+from cryptocdc_core.feed.history import History, beyond_retention, exceeds, past_s
 from cryptocdc_core.feed.problems import problem, shown
 from cryptocdc_core.feed.repair import Repair
 from cryptocdc_core.feed.streams import Streams
@@ -199,18 +199,27 @@ class Spec(FeedModel):
         given_names = names if isinstance(names, list) else None
         yield from misplaced(alerts, given_names, captured, kept, given.get("analytics"))
         yield from without_source(given.get("analytics"), captured)
-        retentions = {
-            server: _field(given.get("retention"), server) or getattr(Retentions(), server)
-            for server in ("postgres", "cassandra")
-        }
-        yield from beyond_retention(given.get("history"), retentions)
+        stored = _field(given.get("retention"), "cassandra") or Retentions().cassandra
+        yield from beyond_retention(given.get("history"), stored)
 
     def past_ms(self, table: str) -> int:
-        """Return how much of the past of `table` a symbol starts with, in milliseconds: what both databases keep at
-        most."""
+        """Return how much of the past of `table` is fetched over REST for a symbol, in milliseconds: at most what both
+        databases keep."""
         wanted = past_s(getattr(self.history, table, "0s"))
         kept = [retention_s(text) for text in (self.retention.postgres, self.retention.cassandra)]
         return min([wanted, *(seconds for seconds in kept if seconds is not None)]) * 1000
+
+    @property
+    def archived_past(self) -> dict[str, str]:
+        """Return by table the `history` of the streams of which more is wanted than PostgreSQL keeps: what is older is
+        loaded from the exchange's archive."""
+        wanted = {table: text for table in self.streams.tables if (text := getattr(self.history, table, None))}
+        return {table: text for table, text in wanted.items() if exceeds(text, retention_s(self.retention.postgres))}
+
+    @property
+    def loads_archive(self) -> bool:
+        """Return whether the exchange's archive is loaded."""
+        return self.history.begin is not None or bool(self.archived_past)
 
     @property
     def computed(self) -> tuple[Stream, ...]:

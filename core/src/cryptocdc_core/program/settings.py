@@ -232,7 +232,7 @@ class HistorySettings(Settings):
     model_config = ConfigDict(title="history_")
 
     folder: Path | None = None
-    """Where downloads are kept meanwhile; by default in the temporary folder."""
+    """Where downloads are kept meanwhile, in a folder for each feed; by default in the temporary folder."""
 
 
 class ExporterSettings(Settings):

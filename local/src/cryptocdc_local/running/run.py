@@ -99,7 +99,7 @@ class Run:
     def __post_init__(self) -> None:
         self.programs = Programs(self.platform.settings, self.plan.names.fid, self._environment())
         self.history = ""
-        """How far `spec.history.from` is loaded."""
+        """How far what `spec.history` asks of the archive is loaded."""
         self.note = self.chosen.note
         self.event = ""
         self.halted: HaltError | None = None
@@ -167,7 +167,7 @@ class Run:
         if wanted["spark"].replicas:
             self.programs.more["spark"] = spark_environment(self.platform, planned.names.fid)
         if wanted["history"].replicas:
-            folder = self.platform.settings.home / "history" / planned.names.fid
+            folder = self.platform.settings.home / "history"
             self.programs.more["history"] = {"CRYPTOCDC_HISTORY_FOLDER": str(folder)}
         if wanted["exporter"].replicas:
             self.programs.more["exporter"] = export_environment(self.platform)
@@ -237,14 +237,16 @@ class Run:
             self.event = ""
 
     def _follow_history(self) -> None:
-        begin = self.applied.feed.spec.history.begin
-        if begin is None:
+        spec = self.applied.feed.spec
+        if not spec.loads_archive:
             self.history = ""
             return
         with contextlib.closing(postgres.connect(self.servers.postgres, "run", autocommit=True)) as connection:
             found = counts(connection, self.plan.names)
         states = ", ".join(f"{count:,} {state}" for state, count in sorted(found.files.items()) if state != "absent")
-        self.history = f"history from {begin}: {states or 'no files yet'}; {found.rows:,} rows loaded"
+        fetching = f"; {left:,} series left over REST" if (left := found.parts.get("planned", 0)) else ""
+        begin = f" from {spec.history.begin}" if spec.history.begin is not None else ""
+        self.history = f"history{begin}: {states or 'no files yet'}; {found.rows:,} rows loaded{fetching}"
 
     def _serve_server_metrics(self) -> None:
         if self._server_metrics is not None:

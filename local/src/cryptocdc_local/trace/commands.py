@@ -14,7 +14,7 @@ from rich.console import Console
 
 from cryptocdc_adapters.kafka.symbols import read_symbols
 from cryptocdc_adapters.postgres.identities import source_in_use
-from cryptocdc_core.catalogue import STREAMS, Stream, Type
+from cryptocdc_core.catalogue import STREAMS, Stream, Type, named
 from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.feed.model import CryptoFeed, FeedError
 from cryptocdc_core.feed.symbols import as_listed
@@ -127,13 +127,9 @@ def _venue(target: Target) -> Venue:
 
 
 def chosen_stream(feed: CryptoFeed, name: str | None) -> Stream:
-    """Return the stream with that name or table; by default the feed's first. Raises FeedError."""
+    """Return the stream with that name or table; by default the feed's first. Raises BadInput."""
     captured = [stream for stream in STREAMS.values() if stream.table in feed.spec.streams.tables]
-    for stream in captured:
-        if name in (None, stream.name, stream.table):
-            return stream
-    accepted = ", ".join(stream.name for stream in captured)
-    raise FeedError([f"--stream: {name!r} is not accepted; accepted: {accepted}"])
+    return named(captured, [] if name is None else [name])[0]
 
 
 def parsed_key(stream: Stream, symbol: str, given: list[str], feed: CryptoFeed) -> Values:

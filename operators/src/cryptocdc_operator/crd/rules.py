@@ -184,12 +184,11 @@ RULES = (
     *(
         Rule(
             ("spec",),
-            f"self.retention.{server} == 'keep' || self.history.{stream} == '{A_DAY}'"
-            f" || {_seconds(f'self.history.{stream}')} <= {_seconds(f'self.retention.{server}')}",
-            f"history.{stream}: longer than retention.{server}, but the past goes through both databases",
+            f"self.retention.cassandra == 'keep' || self.history.{stream} == '{A_DAY}'"
+            f" || {_seconds(f'self.history.{stream}')} <= {_seconds('self.retention.cassandra')}",
+            f"history.{stream}: longer than retention.cassandra",
         )
         for stream in ("klines", "recentTrades")
-        for server in ("postgres", "cassandra")
     ),
     Rule(
         ("spec",),

@@ -25,15 +25,15 @@ def apply_history(
 
     Records in `status` how far it has come. Raises ServerError."""
     before: dict[str, Any] = status.get("history") or {}
-    begin, image = plan.feed.spec.history.begin, operator.settings.history_image
+    spec, image = plan.feed.spec, operator.settings.history_image
     refusal = None
-    if begin is not None and image is None:
-        refusal = f"{operator.settings.variable('history_image')} of the operator must be set for spec.history.from"
+    if spec.loads_archive and image is None:
+        refusal = f"{operator.settings.variable('history_image')} of the operator must be set to load the archive"
     job: Object | None = None
     # A feed that never had one is not asked about.
-    if begin is not None or "from" in before:
-        job = _applied(operator, owner, plan, wanted=begin is not None and refusal is None, ready=ready)
-    document = history_document(begin, servers.history(plan.names), job, refusal)
+    if spec.loads_archive or "phase" in before:
+        job = _applied(operator, owner, plan, wanted=spec.loads_archive and refusal is None, ready=ready)
+    document = history_document(spec, servers.history(plan.names), job, refusal)
     if any(document.values()):
         status["history"] = document
     else:
@@ -49,7 +49,7 @@ def _applied(operator: Operator, owner: Owner, plan: Plan, *, wanted: bool, read
         if live is not None:
             cluster.delete(KIND, name)
         return None
-    made = history_job(history(plan, operator.settings, operator.addresses), plan.feed, operator.settings, owner)
+    made = history_job(history(plan.feed, operator.settings, operator.addresses), plan, operator.settings, owner)
     annotations = (live or {"metadata": {}})["metadata"].get("annotations") or {}
     if live is not None and annotations.get(READ) == made["metadata"]["annotations"][READ]:
         return live

@@ -32,8 +32,8 @@ def apply_objects(
     driver = next((program for program in programs if program.component == SPARK), None)
     more = spark.files(driver, plan, settings) if driver is not None else _files(cluster, owner.name) if kept else {}
     cluster.apply(feed_map.feed_map(plan, text, owner, more))
-    loads = plan.feed.spec.history.begin is not None and settings.history_image is not None
-    jobs = (history(plan, settings, operator.addresses),) if loads else ()
+    loads = plan.feed.spec.loads_archive and settings.history_image is not None
+    jobs = (history(plan.feed, settings, operator.addresses),) if loads else ()
     supporting = supporting_objects(programs, plan, settings, owner, jobs)
     for wanted in supporting:
         # A claim can't be changed.

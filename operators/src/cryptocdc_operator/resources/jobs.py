@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from cryptocdc_control.programs import workloads
 from cryptocdc_core.feed.model import CryptoFeed
+from cryptocdc_core.planning.plan import Plan
 from cryptocdc_operator.resources.labels import HISTORY, Owner, labels
 from cryptocdc_operator.resources.programs import Program
 from cryptocdc_operator.resources.workloads import READ, digest, pod
@@ -22,15 +24,16 @@ def job_pod(program: Program, feed: CryptoFeed, settings: OperatorSettings) -> O
     return spec | {"restartPolicy": "Never"}
 
 
-def history_job(program: Program, feed: CryptoFeed, settings: OperatorSettings, owner: Owner) -> Object:
-    """Return the Job that loads `spec.history.from`. It stays when it has ended, as a record of what was loaded:
+def history_job(program: Program, plan: Plan, settings: OperatorSettings, owner: Owner) -> Object:
+    """Return the Job that loads the archive. It stays when it has ended, as a record of what was loaded:
     another digest of its inputs needs another Job."""
+    feed, inputs = plan.feed, workloads(plan)[HISTORY].inputs
     found = labels(feed.name, HISTORY)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": history_name(feed.name), "labels": found, "annotations": {READ: digest(program.inputs)},
+            "name": history_name(feed.name), "labels": found, "annotations": {READ: digest(inputs)},
             "ownerReferences": [owner.reference],
         },
         "spec": {

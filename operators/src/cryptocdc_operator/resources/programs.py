@@ -286,12 +286,13 @@ def exporter(wanted: Export, settings: OperatorSettings, addresses: Addresses) -
     )  # fmt: skip
 
 
-def history(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> Program:
-    """An exchange's archive → Kafka, with a consumer's rights there; proven in Cassandra with the read-only login."""
-    captures, writes = producer(plan.feed, settings, addresses), consumer(settings, addresses)
-    rest, _ = exchange_urls(plan.feed, settings)
-    archive = at_archive(plan.feed, source_of(plan.feed, settings), rest).hosts.archive
-    postgres, writer = "CRYPTOCDC_POSTGRES_", settings.writer_secret
+def history(feed: CryptoFeed, settings: OperatorSettings, addresses: Addresses) -> Program:
+    """An exchange's archive → Kafka, with a consumer's rights there; proven in Cassandra with the read-only login. Days
+    that PostgreSQL keeps: exchange → PostgreSQL, as a producer."""
+    captures, writes = producer(feed, settings, addresses), consumer(settings, addresses)
+    rest, _ = exchange_urls(feed, settings)
+    hosts = at_archive(feed, source_of(feed, settings), rest).hosts
+    captured, writer = ("CRYPTOCDC_POSTGRES_", "CRYPTOCDC_API_KEY_"), settings.writer_secret
     return replace(
         writes,
         component=HISTORY,
@@ -304,11 +305,10 @@ def history(plan: Plan, settings: OperatorSettings, addresses: Addresses) -> Pro
         secrets=(
             *(secret for secret in writes.secrets if secret.name != writer),
             _reader(settings),
-            *(it for it in captures.secrets if all(variable.startswith(postgres) for variable in it.files)),
+            *(it for it in captures.secrets if all(variable.startswith(captured) for variable in it.files)),
         ),
-        reaches=(*_postgres(addresses), *writes.reaches, _port(archive)),
+        reaches=(*_postgres(addresses), *writes.reaches, *map(_port, (hosts.archive, hosts.rest))),
         scratch=DOWNLOADS,
-        inputs=workloads(plan)[HISTORY].inputs,
     )  # fmt: skip
 
 

@@ -6,31 +6,39 @@ from collections.abc import Mapping
 from typing import Any
 
 from cryptocdc_adapters.postgres.history_files import Counts
+from cryptocdc_core.feed.model import Spec
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status.conditions import message
 
 Document = dict[str, Any]
 
 
-def history_document(begin: str | None, counts: Counts, job: Object | None, refusal: str | None) -> Document:
-    """Return `status.history`. `begin`: `spec.history.from`; `job`: the Job that loads it; `refusal`: why there is
-    none."""
-    document: Document = {"pastOpen": counts.past_open, "pastFilled": counts.past_filled}
-    if begin is None:
+def history_document(spec: Spec, counts: Counts, job: Object | None, refusal: str | None) -> Document:
+    """Return `status.history`. `job`: the one that loads the archive; `refusal`: why there is none."""
+    parts = counts.parts
+    document: Document = {
+        "pastOpen": counts.past_open + parts.get("planned", 0),
+        "pastFilled": counts.past_filled + parts.get("loaded", 0),
+    }
+    if not spec.loads_archive:
         return document
     phase, why = _phase(counts, job, refusal)
     states = counts.files
-    return document | {
-        "from": begin,
-        "phase": phase,
-        "message": message(why),
-        "files": sum(states.values()) - states.get("absent", 0),
-        "loaded": states.get("loaded", 0) + states.get("proven", 0),
-        "proven": states.get("proven", 0),
-        "quarantined": states.get("quarantined", 0),
-        "absent": states.get("absent", 0),
-        "rows": counts.rows,
-    }
+    begin = {} if spec.history.begin is None else {"from": spec.history.begin}
+    return (
+        document
+        | begin
+        | {
+            "phase": phase,
+            "message": message(why),
+            "files": sum(states.values()) - states.get("absent", 0),
+            "loaded": states.get("loaded", 0) + states.get("proven", 0),
+            "proven": states.get("proven", 0),
+            "quarantined": states.get("quarantined", 0),
+            "absent": states.get("absent", 0),
+            "rows": counts.rows,
+        }
+    )
 
 
 def _phase(counts: Counts, job: Object | None, refusal: str | None) -> tuple[str, str]:
@@ -52,11 +60,20 @@ def _phase(counts: Counts, job: Object | None, refusal: str | None) -> tuple[str
 
 
 def _ended(counts: Counts, job: str) -> tuple[str, str]:
-    left = {state: count for state, count in counts.files.items() if state not in ("proven", "absent")}
-    if not left:
-        return "Loaded", f"{counts.files.get('proven', 0)} files are proven equal in Cassandra, {counts.rows} rows"
-    what = ", ".join(f"{count} {state}" for state, count in sorted(left.items()))
-    return "Incomplete", f"{what}: the table `history` has the reasons; once Job {job} is deleted, they are tried again"
+    left = [f"{count} {state}" for state, count in sorted(counts.files.items()) if state not in ("proven", "absent")]
+    if open_parts := counts.parts.get("planned", 0):
+        left.append(f"{open_parts} not fetched over REST")
+    if left:
+        why = f"{', '.join(left)}: the table `history` has the reasons; once Job {job} is deleted, they are tried again"
+        return "Incomplete", why
+    if counts.past_open:
+        return "Loading", f"Job {job} is done; producers still fetch {counts.past_open} parts of the past over REST"
+    said = f"{counts.files.get('proven', 0)} files are proven equal in Cassandra, {counts.rows} rows"
+    if fetched := counts.parts.get("loaded", 0):
+        said += f"; {fetched} series of the days after them are fetched over REST"
+    if counts.left_out:
+        said += f"; {counts.left_out} series have days that are not loaded: the table `history` has the reasons"
+    return "Loaded", said
 
 
 def history_events(before: Mapping[str, Any], after: Document) -> list[tuple[str, str, str]]:

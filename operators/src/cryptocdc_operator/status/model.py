@@ -61,9 +61,10 @@ class HistoryProgress(_Model):
     """How far the feed's past is loaded."""
 
     since: str | None = Field(None, alias="from", max_length=32)
-    """`spec.history.from`, which is loaded from the exchange's archive; it and what follows is absent without."""
+    """`spec.history.from`, which is loaded from the exchange's archive."""
     phase: Literal["Waiting", "Loading", "Loaded", "Incomplete", "Failed"] | None = None
-    """`Incomplete`: all files that are in order are loaded, others are not."""
+    """Absent where nothing is loaded from the archive. `Loaded`: all that `spec.history` asks for until the first row
+    captured, apart from what `message` says. `Incomplete`: all that is in order is loaded, the rest is not."""
     message: str | None = Field(None, max_length=4096)
     """Why, for people."""
     files: Count | None = None
@@ -79,8 +80,8 @@ class HistoryProgress(_Model):
     rows: Count | None = None
     """Rows of the loaded files."""
     past_open: Count | None = None
-    """Parts of the past of `spec.history.klines` and `recentTrades`, one for each symbol and interval, that are not
-    fetched yet."""
+    """Parts of the past that are fetched over REST, one for each symbol and interval, and are not fetched yet: those of
+    `spec.history.klines` and `recentTrades`, and of `from` the days that PostgreSQL keeps."""
     past_filled: Count | None = None
     """Those that are."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from cryptocdc_core.catalogue import Stream
+from cryptocdc_core.catalogue import Stream, named
 from cryptocdc_core.feed.model import CryptoFeed, expiry_margin_ms, retention_s
 from cryptocdc_core.names import Names, Source, identity
 from cryptocdc_core.planning.plan import streams_of
@@ -51,12 +51,7 @@ def chosen(feed: CryptoFeed, wanted: Sequence[str]) -> tuple[Stream, ...]:
 
     Raises BadInput.
     """
-    streams = (*streams_of(feed), *feed.spec.computed)
-    unknown = [name for name in wanted if not any(name in (stream.name, stream.table) for stream in streams)]
-    if unknown:
-        accepted = ", ".join(stream.table for stream in streams)
-        raise BadInput(f"--stream: {', '.join(unknown)} is not accepted; accepted are those of {feed.name}: {accepted}")
-    return tuple(stream for stream in streams if not wanted or {stream.name, stream.table} & set(wanted))
+    return named((*streams_of(feed), *feed.spec.computed), wanted, f"those of {feed.name}: ")
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,27 @@ BadInput for what the archive does not have."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from cryptocdc_adapters.kafka.symbols import read_symbols
-from cryptocdc_core.catalogue import STREAMS
+from cryptocdc_core.catalogue import by_table, named
 from cryptocdc_core.feed import symbols
+from cryptocdc_core.feed.history import past_s
 from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.program.exits import BadInput
+from cryptocdc_core.program.settings import HistorySettings
+from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Series, Venue
 from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_history.loading import HistoryError
 from cryptocdc_verifier.target import Target
+
+
+def downloads(target: Target) -> Path:
+    """Return the folder where a feed's downloads are kept meanwhile."""
+    return (HistorySettings.from_env().folder or Path(tempfile.gettempdir()) / "cryptocdc-history") / target.names.fid
 
 
 def with_archive(venue: Venue) -> Venue:
@@ -50,23 +60,26 @@ def symbols_of(target: Target, chosen: Sequence[str] | None = None) -> list[str]
     return captured
 
 
+def begins(feed: CryptoFeed, now_ms: int) -> dict[str, int]:
+    """Return by table since when `spec.history` asks for rows of the archive, in ms; none for tables of which it does
+    not."""
+    begin, past = feed.spec.history.begin, feed.spec.archived_past
+    found = {table: now_ms - past_s(text) * 1000 for table, text in past.items()}
+    if begin is None:
+        return found
+    from_ms = times.month_or_time("spec.history.from", begin)
+    return {table: min(from_ms, found.get(table, from_ms)) for table in feed.spec.streams.tables}
+
+
 def series_of(
     feed: CryptoFeed, venue: Venue, of_symbols: Sequence[str], streams: Sequence[str] | None = None
 ) -> list[Series]:
     """Return what the archive publishes of these symbols and streams; by default of all streams of the feed."""
     assert venue.archive is not None
     found = [series for symbol in of_symbols for series in venue.archive.series(feed.spec.streams, symbol)]
-    published = {name for name, stream in STREAMS.items() if any(it.table == stream.table for it in found)}
-    if streams is not None:
-        for name in streams:
-            if name not in published:
-                why = "" if name in STREAMS else " (there is no such stream)"
-                raise BadInput(
-                    f"--stream: {name!r} is not accepted{why}; accepted: those of the feed that {venue.name}'s archive"
-                    f" has: {', '.join(sorted(published)) or 'none'}"
-                )
-        tables = {STREAMS[name].table for name in streams}
-        found = [series for series in found if series.table in tables]
+    published = map(by_table, dict.fromkeys(series.table for series in found))
+    wanted = named(published, streams or (), f"those of the feed that {venue.name}'s archive has: ")
+    found = [series for series in found if series.table in {stream.table for stream in wanted}]
     if not found:
         raise BadInput(
             f"spec.streams: {venue.name}'s archive has none of the feed's streams; accepted: recentTrades, klines"

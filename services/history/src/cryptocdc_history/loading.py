@@ -1,30 +1,36 @@
-"""Loads and proves the files of a range: the archive's host, Kafka, PostgreSQL and Cassandra together."""
+"""Loads and proves the files of a range, and fetches the days after them over REST: the archive's host, the exchange,
+Kafka, PostgreSQL and Cassandra together."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from cryptocdc_adapters.exchange.archive_host import ArchiveHost, ArchiveUnavailable
+from cryptocdc_adapters.exchange.rest import ExchangeError
 from cryptocdc_adapters.postgres.connections import connect
 from cryptocdc_adapters.postgres.history_files import HistoryFile, HistoryFiles
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.program.exits import BadInput
 from cryptocdc_core.time import times
-from cryptocdc_exchanges.port import Archive, Series, Venue
+from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import Archive
+from cryptocdc_history.recent import Part, Recent
+from cryptocdc_history.result import Load, Result
 from cryptocdc_producer.archive.load import DISK_BYTES, DiskFull, Item, Loading
 from cryptocdc_producer.archive.load import Progress as LoadProgress
-from cryptocdc_producer.archive.plan import Days, Retained, days, gaps
+from cryptocdc_producer.archive.plan import REST_DAYS, Days, Retained, days
 from cryptocdc_producer.archive.sending import Sender, SendError
-from cryptocdc_producer.archive.survey import Survey, estimated_rows, survey
+from cryptocdc_producer.archive.survey import estimated_rows, survey
+from cryptocdc_producer.rest.ranges import Ranges, UnwrittenError
 from cryptocdc_verifier.archived import prove, wait_for_consumers
 from cryptocdc_verifier.comparing.cassandra import CassandraSide
 from cryptocdc_verifier.target import Target
@@ -33,113 +39,12 @@ PROVEN_AT_ONCE = DISK_BYTES // 2
 """Bytes of loaded files after which they are proven: consumers work on while more files are loaded."""
 
 
-@dataclass(frozen=True)
-class Options:
-    from_ms: int
-    to_ms: int
-    series: Sequence[Series]
-    folder: Path
-    accept_mismatch: bool = False
-    only_plan: bool = False
-    refuse_unknown: bool = True
-    """Whether a symbol without any file in the range is refused; else it is left out."""
-
-
 class HistoryError(RuntimeError):
     """Loading can't go on: the message says why, `remedy` what to do."""
 
     def __init__(self, message: str, remedy: str) -> None:
         self.message, self.remedy = message, remedy
         super().__init__(f"{message}; {remedy}")
-
-
-@dataclass(frozen=True)
-class Load:
-    """What is to be loaded, of which feed."""
-
-    target: Target
-    venue: Venue
-    options: Options
-
-
-@dataclass
-class Result:
-    """What became of the files of a range."""
-
-    load: Load
-    days: dict[str, Days]
-    """By table."""
-    survey: Survey
-    only_plan: bool = False
-    estimated: int = 0
-
-    @property
-    def missing(self) -> list[HistoryFile]:
-        """The files that the archive lacks between others."""
-        return list(gaps(self.survey.records))
-
-    @property
-    def failed(self) -> list[HistoryFile]:
-        return [it for it in self.survey.records if it.state not in ("proven", "absent")]
-
-    @property
-    def complete(self) -> bool:
-        return self.only_plan or not (self.failed or self.missing)
-
-    def to_json(self) -> dict[str, Any]:
-        states = Counter(it.state for it in self.survey.records)
-        target = self.load.target
-        return {
-            "feed": target.feed.name,
-            "source": target.source,
-            "from": times.iso(self.load.options.from_ms),
-            "to": times.iso(self.load.options.to_ms),
-            "files": dict(sorted(states.items())),
-            "bytes": sum(max(0, it.bytes or 0) for it in self.survey.records if it.state != "absent"),
-            "rows": self.estimated if self.only_plan else sum(it.rows or 0 for it in self.survey.records),
-            "complete": self.complete,
-            "missing": [it.path for it in self.missing],
-            "failed": {it.path: it.reason for it in self.failed} if not self.only_plan else {},
-            "not_loaded_days": {
-                table: {"expired": it.expired, "recent": it.recent, "kept": it.kept} for table, it in self.days.items()
-            },
-        }
-
-    def text(self) -> str:
-        states = Counter(it.state for it in self.survey.records)
-        rows = sum(it.rows or 0 for it in self.survey.records if it.state == "proven")
-        lines = [f"{it.path}: {it.state}: {it.reason}" for it in self.failed] if not self.only_plan else []
-        lines += [f"{it.path}: missing: the archive has files before and after it" for it in self.missing]
-        lines += self.notes()
-        counts = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
-        lines.append(f"{counts or 'no files'}" + (f"; {rows:,} rows proven in Cassandra" if rows else ""))
-        return "\n".join(lines)
-
-    def notes(self) -> list[str]:
-        """Say which days are not loaded, and why."""
-        found, feed = [], self.load.target.feed
-        for table, it in self.days.items():
-            kept = feed.spec.retention
-            if it.expired:
-                found.append(
-                    f"{table}: days not loaded: {it.expired:,}, older than retention.cassandra, {kept.cassandra}"
-                )
-            if it.recent:
-                found.append(
-                    f"{table}: days not loaded: {it.recent:,}, within retention.postgres, {kept.postgres}: live"
-                    " capture has them, and `cryptocdc backfill` fetches what is missing of them"
-                )
-            if it.kept:
-                found.append(
-                    f"{table}: days not loaded: {it.kept:,}, which PostgreSQL has not dropped yet, as it does once they"
-                    " are proven; `cryptocdc backfill` fetches what is missing of them"
-                )
-        for series in self.survey.unpublished:
-            found.append(
-                f"{series.table} {series.symbol} {series.kind}: the archive has only whole months of it; of others"
-                " nothing is loaded"
-            )
-        return found
 
 
 class Screen(Protocol):
@@ -155,10 +60,14 @@ class Screen(Protocol):
 
     def proven(self, record: HistoryFile) -> None: ...
 
+    def fetching(self, record: HistoryFile, rows: int, through_ms: int) -> None: ...
+
+    def fetched(self, record: HistoryFile) -> None: ...
+
 
 def load(what: Load, screen: Screen) -> Result:
-    """Load what is not loaded, prove what is not proven. Raises BadInput, HistoryError, VerifyError, and errors of the
-    servers' clients."""
+    """Load what is not loaded, prove what is not proven, fetch the days after that over REST. Raises BadInput,
+    HistoryError, VerifyError, and errors of the servers' clients."""
     target, options, archive = what.target, what.options, what.venue.archive
     assert archive is not None
     stop = threading.Event()
@@ -166,14 +75,18 @@ def load(what: Load, screen: Screen) -> Result:
         records = _records(connection, target)
         host = ArchiveHost(what.venue.hosts.archive, stop)
         of_tables = _days(what, records)
+        if options.refuse_beyond:
+            refuse_beyond(of_tables, what)
+        known = records.all()
         wanted = {series: of_tables[series.table].load for series in options.series}
         try:
-            found = survey(archive, host, wanted, records.all(), screen.asked)
+            found = survey(archive, host, wanted, [it for it in known if not it.over_rest], screen.asked)
         except ArchiveUnavailable as error:
             raise HistoryError(f"archive: {error}", "spec.endpoints.archive names another host") from error
         result = Result(what, of_tables, found, options.only_plan, estimated_rows(archive, found.items))
-        if options.refuse_unknown:
-            _refuse_unknown(found, what)
+        refuse_unknown(result.unknown, what)
+        recent = Recent(what.venue, records, known, options.to_ms)
+        result.parts = recent.parts(options.series, of_tables)
         screen.planned(result)
         if options.only_plan:
             return result
@@ -183,7 +96,33 @@ def load(what: Load, screen: Screen) -> Result:
                 _run(what, archive, host, records, found.items, screen, stop)
             except (DiskFull, OSError, SendError) as error:
                 raise HistoryError(f"{error}", "the same command goes on from here") from error
+        # Meanwhile capture may have begun.
+        result.parts = recent.parts(options.series, of_tables)
+        try:
+            asyncio.run(_fetch(what, records, recent, result.parts, screen))
+        except (ExchangeError, Rejected, UnwrittenError) as error:
+            raise HistoryError(f"over REST: {error}", "the same command goes on from here") from error
         return result
+
+
+async def _fetch(what: Load, records: HistoryFiles, recent: Recent, parts: Sequence[Part], screen: Screen) -> None:
+    """Raises BadInput for a chosen symbol that the exchange does not list, ExchangeError, Rejected, psycopg2.Error,
+    UnwrittenError."""
+    records.save(it.record for it in parts if it.missing is None)
+    ranges = Ranges(what.target.feed, what.venue, what.target.names, what.target.postgres)
+    try:
+        for part in parts:
+            if part.missing is not None:
+                await recent.fetch(part, ranges, partial(_reached, screen, part.record))
+                screen.fetched(part.record)
+                if part.record.state == "absent" and part.record.symbol in what.options.chosen:
+                    raise BadInput(f"--symbol: {part.record.symbol}: {part.record.reason}; accepted: listed symbols")
+    finally:
+        ranges.close()
+
+
+def _reached(screen: Screen, record: HistoryFile, _: str, rows: int, through_ms: int) -> None:
+    screen.fetching(record, rows, through_ms)
 
 
 def _run(
@@ -249,19 +188,30 @@ def _days(what: Load, records: HistoryFiles) -> dict[str, Days]:
     target, options = what.target, what.options
     retained = Retained(times.now_ms(), target.postgres_retention_s, target.cassandra_retention_s)
     return {
-        table: days(options.from_ms, options.to_ms, retained, records.days_kept(table))
+        table: days(options.begins[table], options.to_ms or retained.now_ms, retained, records.days_kept(table))
         for table in dict.fromkeys(series.table for series in options.series)
     }
 
 
-def _refuse_unknown(found: Survey, what: Load) -> None:
-    """Raise BadInput if the archive has nothing at all of a symbol in the range."""
-    there = {it.symbol for it in found.records if it.state != "absent"}
-    asked = {it.symbol for it in found.records}
-    if unknown := sorted(asked - there):
-        options = what.options
+def refuse_beyond(of_tables: Mapping[str, Days], what: Load) -> None:
+    """Raise BadInput if more days are PostgreSQL's than REST is for."""
+    kept = what.target.feed.spec.retention.postgres
+    for table, found in of_tables.items():
+        if found.beyond:
+            first = times.iso(found.recent[0])[:10]
+            raise BadInput(
+                f"--from: {times.iso(what.options.from_ms)[:10]} is not accepted: PostgreSQL keeps"
+                f" {found.beyond + len(found.recent):,} days of {table} since then (retention.postgres: {kept}), which"
+                f" the archive must not bypass, and REST is for {REST_DAYS} days; accepted: {first} or later"
+            )
+
+
+def refuse_unknown(unknown: Collection[str], what: Load) -> None:
+    """Raise BadInput if the archive has nothing at all in the range of a symbol that was chosen."""
+    options = what.options
+    if chosen := sorted(set(options.chosen).intersection(unknown)):
         raise BadInput(
-            f"--symbol: {', '.join(unknown)}: {what.venue.hosts.archive} has no file of"
-            f" {'it' if len(unknown) == 1 else 'them'} from {times.iso(options.from_ms)[:10]} to"
-            f" {times.iso(options.to_ms)[:10]}; accepted: symbols that were listed then"
+            f"--symbol: {', '.join(chosen)}: {what.venue.hosts.archive} has no file of"
+            f" {'it' if len(chosen) == 1 else 'them'} from {times.iso(options.from_ms)[:10]} to"
+            f" {times.iso(options.to_ms or times.now_ms())[:10]}; accepted: symbols that were listed then"
         )

@@ -1,16 +1,14 @@
-"""The program `cryptocdc-history`: loads `spec.history.from` of a feed, and ends.
+"""The program `cryptocdc-history`: loads what `spec.history` of a feed asks of the exchange's archive, and ends.
 
-Exit code 0: everything is proven that the archive has and that is in order; the table `history` says what is not. Any
-other code: the same program, started again, goes on.
+Exit code 0: everything is loaded that the archive and REST have and that is in order; the table `history` says what is
+not. Any other code: the same program, started again, goes on.
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from importlib.metadata import version
-from pathlib import Path
 
 import psycopg2
 from cassandra import DriverException
@@ -23,11 +21,12 @@ from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.program import logs
 from cryptocdc_core.program.exits import BadInput, Exit, fail, refusing_bad_input
 from cryptocdc_core.program.file_metrics import HistoryMetrics
-from cryptocdc_core.program.settings import HistorySettings, ProgramSettings
+from cryptocdc_core.program.settings import ProgramSettings
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.registry import at_archive
-from cryptocdc_history.chosen import series_of, symbols_of, with_archive
-from cryptocdc_history.loading import HistoryError, Load, Options, Result, load
+from cryptocdc_history.chosen import begins, downloads, series_of, symbols_of, with_archive
+from cryptocdc_history.loading import HistoryError, load
+from cryptocdc_history.result import Load, Options, Result
 from cryptocdc_producer.archive.load import Progress, remove_downloads
 from cryptocdc_verifier.target import Target, VerifyError
 
@@ -67,6 +66,16 @@ class Log:
         self._health.beat()
         self._ended(record)
 
+    def fetching(self, record: HistoryFile, rows: int, through_ms: int) -> None:
+        self._health.beat()
+        self._say("%s: %d rows through %s", record.path, rows, times.iso(through_ms))
+
+    def fetched(self, record: HistoryFile) -> None:
+        self._health.beat()
+        log.info(
+            "%s: %s, %d rows%s", record.path, record.state, record.rows or 0, f": {record.reason}" * bool(record.reason)
+        )
+
     def _rows(self, path: str, rows: int) -> None:
         self._sent += rows
         self._metrics.rows.inc(rows)
@@ -105,16 +114,17 @@ def main() -> None:
 def _load(settings: ProgramSettings, said: Log) -> Result:
     """Load what is not loaded yet. Raises BadInput, HistoryError, VerifyError, and errors of the servers' clients."""
     feed = feeds.load(settings.feed)
-    begin = feed.spec.history.begin
-    if begin is None:
-        raise BadInput("spec.history.from: must be set, since it is what this program loads")
+    since = begins(feed, times.now_ms())
+    if not since:
+        raise BadInput(
+            "spec.history: nothing of it is loaded from an archive; accepted: from, or klines or recentTrades longer"
+            " than retention.postgres"
+        )
     target = Target.from_env(feed, settings.source)
     venue = with_archive(at_archive(feed, settings.source, settings.rest_url))
-    folder = HistorySettings.from_env().folder or Path(tempfile.gettempdir()) / f"cryptocdc-history-{target.names.fid}"
-    options = Options(
-        times.month_or_time("spec.history.from", begin), times.now_ms(), series_of(feed, venue, symbols_of(target)),
-        folder, refuse_unknown=False,
-    )  # fmt: skip
+    folder = downloads(target)
+    series = [it for it in series_of(feed, venue, symbols_of(target)) if it.table in since]
+    options = Options(since, None, series, folder, refuse_beyond=False)
     result = load(Load(target, venue, options), said)
     remove_downloads(folder)
     return result

@@ -7,9 +7,7 @@ import json
 import os
 import sys
 import time
-from collections import Counter
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -18,36 +16,23 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from cryptocdc_adapters.exchange.rest import ExchangeError, ExchangeRefused, Rest
-from cryptocdc_adapters.postgres import connections as postgres
+from cryptocdc_adapters.exchange.rest import ExchangeError, ExchangeRefused
 from cryptocdc_adapters.postgres.identities import source_in_use
+from cryptocdc_core.catalogue.streams import KLINES, RECENT_TRADES
 from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.feed import symbols
 from cryptocdc_core.feed.model import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, Source, identity
-from cryptocdc_core.planning.plan import streams_of
 from cryptocdc_core.program.exits import BadInput, Exit
-from cryptocdc_core.program.metrics import ProducerMetrics
-from cryptocdc_core.program.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
-from cryptocdc_core.rows.typed import KlinesRow, Row
+from cryptocdc_core.program.settings import PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.checks import Rejected
+from cryptocdc_exchanges.port import Series
 from cryptocdc_exchanges.registry import simulated, venue_of
-from cryptocdc_producer.rest.history import Fetched, History
-from cryptocdc_producer.rest.requests import Requests
-from cryptocdc_producer.storage.intake import Intake
-from cryptocdc_producer.storage.store import Store
-from cryptocdc_producer.storage.writer import Writer
+from cryptocdc_producer.rest.ranges import Range, Ranges, UnwrittenError
 
 _LISTED = 20
 """Maximum number of refusals listed individually."""
-
-
-class UnwrittenError(RuntimeError):
-    """The writer has failed: not all that was fetched is stored."""
-
-    def __init__(self) -> None:
-        super().__init__("not all rows could be written, for the reason above; run it again")
 
 
 def register(app: typer.Typer) -> None:
@@ -127,25 +112,8 @@ async def _backfill(
 ) -> dict[str, Any]:
     """Fetch and write; rows and refusals by what was fetched ("trades", "klines 1m"). Refusals are listed on stderr.
     Raises ExchangeError, Rejected, psycopg2.Error, UnwrittenError."""
-    venue = venue_of(feed, url)
-    names = Names(identity(feed.name, source))
-    connect = partial(postgres.connect, database, "backfill")
-    stored = Store(names, feed, venue, connect).load([symbol])[symbol]
-    metrics = ProducerMetrics("")
-    intake = Intake(metrics)
-    problems: list[str] = []
-    unwritten: Counter[str] = Counter()
-
-    def reject(row: Row, problem: str) -> None:
-        problems.append(f"{row}: {problem}")
-        unwritten[f"klines {row.interval}" if isinstance(row, KlinesRow) else "trades"] += 1
-
-    writer = Writer(names, streams_of(feed), intake, connect, metrics, reject)
-    rest = Rest(venue, ExchangeSettings.from_env().api_key, patience_s=300)
-    requests = Requests(rest, metrics, lambda _, detail, *rest: problems.append(f"{detail}: {rest[0]!r:.200}"))
     began = time.monotonic()
-    fetched: dict[str, Fetched] = {}
-    writer.start()
+    ranges = Ranges(feed, venue_of(feed, url), Names(identity(feed.name, source)), database)
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rows]:,} rows"),
         console=Console(stderr=True),
@@ -153,42 +121,37 @@ async def _backfill(
         tasks: dict[str, TaskID] = {}
 
         def progress(what: str, rows: int, through_ms: int) -> None:
-            if writer.failed:  # nothing makes room in the queue any more
-                raise UnwrittenError
             if what not in tasks:
                 tasks[what] = bars.add_task(what, total=to_ms - from_ms, rows=0)
             bars.update(tasks[what], completed=through_ms - from_ms, rows=rows)
 
-        history = History(feed, venue, symbol, stored, requests, intake, progress)
         try:
-            if feed.spec.streams.klines is not None:
-                for interval in feed.spec.streams.klines.intervals:
-                    fetched[f"klines {interval}"] = await history.klines(interval, from_ms, to_ms)
-                    progress(f"klines {interval}", fetched[f"klines {interval}"].rows, to_ms)
-            if feed.spec.streams.recent_trades is not None:
-                fetched["trades"] = await history.trades(from_ms, to_ms)
-                progress("trades", fetched["trades"].rows, to_ms)
+            fetched = await ranges.fetch(symbol, _wanted(feed, symbol, from_ms, to_ms), progress)
         finally:
-            requests.close()
-            intake.close()
-            await asyncio.to_thread(writer.finish, None)
-    if writer.failed:
-        raise UnwrittenError
-    for problem in problems[:_LISTED]:
+            ranges.close()
+    for problem in ranges.problems[:_LISTED]:
         print(f"refused: {problem}", file=sys.stderr)
-    if len(problems) > _LISTED:
-        print(f"refused: {len(problems) - _LISTED:,} more", file=sys.stderr)
-    refused = {what: found.refused + unwritten[what] for what, found in fetched.items()}
+    if len(ranges.problems) > _LISTED:
+        print(f"refused: {len(ranges.problems) - _LISTED:,} more", file=sys.stderr)
     return {
         "feed": feed.name,
         "source": source,
         "symbol": symbol,
         "from": _shown(from_ms),
         "to": _shown(to_ms),
-        "rows": {what: found.rows - unwritten[what] for what, found in fetched.items()},
-        "refused": {what: count for what, count in refused.items() if count},
+        "rows": {what: found.rows for what, found in fetched.items()},
+        "refused": {what: found.refused for what, found in fetched.items() if found.refused},
         "seconds": round(time.monotonic() - began, 1),
     }
+
+
+def _wanted(feed: CryptoFeed, symbol: str, from_ms: int, to_ms: int) -> list[Range]:
+    """Return the range of each stream of the feed that can be fetched later."""
+    klines, trades = feed.spec.streams.klines, feed.spec.streams.recent_trades
+    series = [Series(KLINES.table, symbol, interval) for interval in klines.intervals] if klines is not None else []
+    if trades is not None:
+        series.append(Series(RECENT_TRADES.table, symbol, trades.kind))
+    return [Range(it, from_ms, to_ms) for it in series]
 
 
 def _shown(at_ms: int) -> str:

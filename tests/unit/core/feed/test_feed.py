@@ -134,7 +134,7 @@ BAD = [
     (document(streams={"recentTrades": {}}, analytics={"bar": ["5s"]}), "spec.analytics.bar", "no such", "mean bars?"),
     (document(scaling={"analyzers": 97}), "spec.scaling.analyzers", "97", "96 or less"),
     (document(retention={"postgres": "2 days"}), "spec.retention.postgres", "'2 days'", "keep, or a whole number"),
-    (document(history={"klines": "7d"}), "spec.history.klines", "'7d'", "at most 2d is accepted"),
+    (document(history={"klines": "91d"}), "spec.history.klines", "'91d'", "at most 90d is accepted"),
     (document(history={"klines": "yesterday"}), "spec.history.klines", "'yesterday'", "0s for nothing"),
     (
         document(history={"recentTrades": "2d"}, retention={"cassandra": "1d"}),
@@ -357,6 +357,19 @@ def test_a_feed_starts_with_a_day_of_candles_unless_less_is_kept_or_wanted():
     assert feed(retention={"postgres": "keep"}, history={"klines": "7d"}).spec.past_ms("klines") == 7 * 86_400_000
     assert feed(history={"klines": "0s", "recentTrades": "90m"}).spec.past_ms("klines") == 0
     assert feed(history={"klines": "0s", "recentTrades": "90m"}).spec.past_ms("recent_trades") == 90 * 60_000
+
+
+def test_more_of_the_past_than_postgresql_keeps_is_for_the_archive():
+    assert feed().spec.archived_past == {}
+    assert feed(retention={"postgres": "6h"}).spec.archived_past == {}, "the default is shortened instead"
+    assert feed(history={"klines": "2d"}).spec.archived_past == {}
+    assert feed(history={"klines": "7d"}, retention={"postgres": "keep"}).spec.archived_past == {}
+    longer = feed(streams={"klines": {}}, history={"klines": "7d", "recentTrades": "3d"}).spec
+    assert longer.archived_past == {"klines": "7d"}, "the feed has no trades"
+    assert longer.past_ms("klines") == 2 * 86_400_000, "which are fetched over REST"
+    assert longer.loads_archive
+    assert feed(history={"from": "2026-01"}).spec.loads_archive
+    assert not feed().spec.loads_archive
 
 
 def test_retention_is_converted_to_seconds_and_keep_to_none():

@@ -27,7 +27,7 @@ def test_a_feed_with_a_past_and_an_export_gets_their_programs_and_loses_them_aga
     store.applied = Stored.of(planned(**PAST))
     changed._pick_up_changes()
     assert (running["history"], running["exporter"]) == (1, 1)
-    assert changed.programs.more["history"] == {"CRYPTOCDC_HISTORY_FOLDER": str(tmp_path / "history" / "my_feed")}
+    assert changed.programs.more["history"] == {"CRYPTOCDC_HISTORY_FOLDER": str(tmp_path / "history")}
     assert changed.programs.more["exporter"] == {"PYTHONPATH": "/pyarrow"}
 
     store.applied = Stored.of(planned())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.unit.core.feeds import feed
 from tests.unit.operator.world import World
 
 from cryptocdc_adapters.postgres.history_files import Counts
@@ -12,6 +13,8 @@ from cryptocdc_operator.status.history import history_document, history_events
 
 STREAMS: dict[str, Any] = {"recentTrades": {}, "klines": {}}
 FILES = Counts({"proven": 3, "quarantined": 1, "absent": 2, "planned": 1}, 4000, 1, 2)
+
+SPEC = feed(streams=STREAMS, history={"from": "2026-09"}).spec
 
 
 def reconciled(world):
@@ -92,6 +95,18 @@ def test_a_change_of_from_or_symbols_makes_a_new_job(world):
     assert job(world)["metadata"]["annotations"] != after
 
 
+def test_a_past_longer_than_postgresql_keeps_is_loaded_by_the_job_too():
+    world = World(streams=STREAMS, history={"klines": "7d"})
+    reconciled(world)
+    assert history(world)["phase"] == "Loading"
+    assert "from" not in history(world)
+
+    world.edit(streams=STREAMS, history={"klines": "24h"})
+    reconciled(world)
+    assert "majors-history" not in world.names("Job")
+    assert "history" not in world.feed()["status"]
+
+
 def test_without_from_the_job_goes_and_deleting_the_feed_ends_it(world):
     world.edit(streams=STREAMS, history={"klines": "24h"})
     reconciled(world)
@@ -127,11 +142,43 @@ def test_an_operator_without_the_image_says_so():
     ],
 )
 def test_the_phase_follows_the_job(status, phase, message):
-    made = history_document("2026-09", FILES, {"metadata": {"name": "x"}, "status": status}, None)
+    made = history_document(SPEC, FILES, {"metadata": {"name": "x"}, "status": status}, None)
     assert made["phase"] == phase
     assert message in made["message"]
 
 
+DONE = {"metadata": {"name": "x"}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+
+
+@pytest.mark.parametrize(
+    ("counts", "phase", "message"),
+    [
+        (Counts({"proven": 3}, 40, parts={"loaded": 2}), "Loaded", "2 series of the days after them are fetched"),
+        (
+            Counts({"proven": 3}, 40, parts={"absent": 2}, left_out=2),
+            "Loaded",
+            "2 series have days that are not loaded",
+        ),
+        (Counts({"proven": 3}, 40, parts={"planned": 1, "loaded": 1}), "Incomplete", "1 not fetched over REST"),
+        (Counts({"proven": 3}, 40, past_open=2), "Loading", "producers still fetch 2 parts of the past"),
+    ],
+)
+def test_it_is_loaded_once_the_days_that_postgresql_keeps_are_fetched_too(counts, phase, message):
+    made = history_document(SPEC, counts, DONE, None)
+    assert made["phase"] == phase
+    assert message in made["message"]
+    assert (made["pastOpen"], made["pastFilled"]) == (
+        counts.past_open + counts.parts.get("planned", 0), counts.parts.get("loaded", 0),
+    )  # fmt: skip
+
+
+def test_the_job_may_reach_the_exchange_with_its_key():
+    world = World(streams=STREAMS, history={"from": "2026-09"}, credentialsSecretRef="binance-key")
+    reconciled(world)
+    (container,) = job(world)["spec"]["template"]["spec"]["containers"]
+    assert "CRYPTOCDC_API_KEY_FILE" in {entry["name"] for entry in container["env"]}
+
+
 def test_nothing_new_gives_no_event():
-    made = history_document("2026-09", FILES, None, None)
+    made = history_document(SPEC, FILES, None, None)
     assert history_events(made, made) == []

@@ -44,7 +44,7 @@ def test_only_days_that_postgresql_does_not_keep_any_more_are_loaded() -> None:
     found = days(at("2026-03-05"), NOW, KEPT, ())
 
     assert found.load == of("2026-03-05", "2026-03-08")
-    assert found.recent == 3, "the 8th ended 36 hours ago"
+    assert found.recent == of("2026-03-08", "2026-03-11"), "the 8th ended 36 hours ago"
 
 
 def test_a_day_that_postgresql_has_not_dropped_yet_is_not_loaded() -> None:
@@ -52,6 +52,14 @@ def test_a_day_that_postgresql_has_not_dropped_yet_is_not_loaded() -> None:
 
     assert found.load == [at("2026-03-05"), at("2026-03-07")]
     assert found.kept == 1
+
+
+def test_a_day_that_postgresql_has_not_dropped_yet_before_those_that_it_keeps_is_one_of_them() -> None:
+    found = days(at("2026-03-05"), NOW, KEPT, {at("2026-03-07")})
+
+    assert found.load == of("2026-03-05", "2026-03-07")
+    assert found.recent == of("2026-03-07", "2026-03-11")
+    assert found.kept == 0
 
 
 def test_days_older_than_cassandra_s_retention_are_counted_and_not_loaded() -> None:
@@ -62,8 +70,17 @@ def test_days_older_than_cassandra_s_retention_are_counted_and_not_loaded() -> N
 
 
 def test_without_an_end_of_the_retentions_all_is_in_postgresql_or_nothing_expires() -> None:
-    assert days(at("2020-01-01"), at("2020-01-03"), Retained(NOW, None, None), ()).recent == 2
+    assert days(at("2020-01-01"), at("2020-01-03"), Retained(NOW, None, None), ()).recent == of(
+        "2020-01-01", "2020-01-03"
+    )
     assert len(days(at("2020-01-01"), at("2020-01-03"), Retained(NOW, 1, None), ()).load) == 2
+
+
+def test_only_a_month_of_days_that_postgresql_keeps_is_for_rest() -> None:
+    found = days(at("2026-01-01"), NOW, Retained(NOW, None, None), ())
+
+    assert found.recent == of("2026-02-08", "2026-03-11")
+    assert found.beyond == 38
 
 
 def test_months_are_loaded_whole_and_days_for_the_rest() -> None:

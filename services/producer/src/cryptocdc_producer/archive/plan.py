@@ -15,6 +15,10 @@ from cryptocdc_exchanges.port import Archive, File, Period, Series
 SPARE_MS = DAY_MS
 """A day that expires in Cassandra within this time is not loaded: its rows could not be proven any more."""
 
+REST_DAYS = 31
+"""Days that are fetched over REST at most: a month of the busiest symbol's trades takes an hour of the weight that live
+capture leaves."""
+
 
 @dataclass(frozen=True)
 class Retained:
@@ -32,10 +36,12 @@ class Days:
     load: list[int] = field(default_factory=list)
     expired: int = 0
     """Older than Cassandra's retention."""
-    recent: int = 0
-    """Within PostgreSQL's retention: live capture and backfill over REST have them."""
+    recent: list[int] = field(default_factory=list)
+    """Those at the end of the range that PostgreSQL keeps: live capture and REST have them. At most REST_DAYS."""
     kept: int = 0
-    """Older than that, but PostgreSQL has not dropped them yet."""
+    """Days before the last one to load that PostgreSQL has not dropped yet."""
+    beyond: int = 0
+    """Days that PostgreSQL keeps before `recent`, too many to be fetched over REST."""
 
 
 def days(start_ms: int, end_ms: int, retained: Retained, kept: Collection[int]) -> Days:
@@ -51,12 +57,14 @@ def days(start_ms: int, end_ms: int, retained: Retained, kept: Collection[int]) 
     for day in range(Period.DAY.floor(start_ms), min(end_ms, retained.now_ms), DAY_MS):
         if day < least:
             found.expired += 1
-        elif day + DAY_MS > most:
-            found.recent += 1
-        elif day in kept:
-            found.kept += 1
+        elif day + DAY_MS > most or day in kept:
+            found.recent.append(day)
         else:
+            found.kept += len(found.recent)
+            found.recent.clear()
             found.load.append(day)
+    found.beyond = max(0, len(found.recent) - REST_DAYS)
+    del found.recent[: found.beyond]
     return found
 
 

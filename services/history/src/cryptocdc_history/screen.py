@@ -15,12 +15,14 @@ from rich.table import Table
 from cryptocdc_adapters.postgres.history_files import HistoryFile
 from cryptocdc_core.catalogue.streams import KLINES
 from cryptocdc_core.time import times
-from cryptocdc_history.loading import Result
+from cryptocdc_history.result import Result
 from cryptocdc_producer.archive.load import Progress as LoadProgress
 from cryptocdc_producer.archive.plan import Hole, with_holes
+from cryptocdc_producer.rest.ranges import label
 
 _STYLES = {"proven": "green", "loaded": "cyan", "quarantined": "red", "absent": "dim"}
 _MIB = 1 << 20
+_MINUTE = 60_000
 
 
 class Progress:
@@ -39,6 +41,7 @@ class Progress:
         self._survey: progress.TaskID | None = None
         self._rows: progress.TaskID | None = None
         self._bytes: progress.TaskID | None = None
+        self._parts: dict[str, progress.TaskID] = {}
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -93,6 +96,21 @@ class Progress:
         if record.state != "proven":
             self._say("not equal", record)
 
+    def fetching(self, record: HistoryFile, rows: int, through_ms: int) -> None:
+        if record.path not in self._parts:
+            self._parts[record.path] = self._bars.add_task(
+                f"{record.symbol} {label(record.table_name, record.kind)} over REST", total=0, unit="minutes", note=""
+            )
+        begin, end = record.start_ms, record.end_ms
+        self._bars.update(
+            self._parts[record.path], total=(end - begin) / _MINUTE, note=f"{rows:,} rows",
+            completed=(min(max(through_ms, begin), end) - begin) / _MINUTE,
+        )  # fmt: skip
+
+    def fetched(self, record: HistoryFile) -> None:
+        if record.state != "loaded":
+            self._say(record.state, record)
+
     def _say(self, what: str, record: HistoryFile) -> None:
         self._console.print(f"[red]{what}[/red] {record.path}: {escape(record.reason)}", highlight=False)
 
@@ -100,7 +118,7 @@ class Progress:
 def listing(records: Sequence[HistoryFile]) -> list[dict[str, Any]]:
     """Return the files as JSON has them."""
     found = []
-    for it, between in with_holes(records):
+    for it, between in _with_holes(records):
         found.append(
             {
                 "path": it.path,
@@ -132,13 +150,24 @@ def show(records: Sequence[HistoryFile], console: Console) -> None:
     table = Table(box=SIMPLE)
     for heading in ("file", "state", "rows", "remarks"):
         table.add_column(heading, justify="right" if heading == "rows" else "left", overflow="fold")
-    for it, between in with_holes(records):
+    for it, between in _with_holes(records):
         style = _STYLES.get(it.state, "yellow")
         rows = "" if it.rows is None else f"{it.rows:,}"
-        table.add_row(
-            it.path.rpartition("/")[2], f"[{style}]{it.state}[/]", rows, escape("; ".join(_remarks(it, between)))
-        )
+        table.add_row(_name(it), f"[{style}]{it.state}[/]", rows, escape("; ".join(_remarks(it, between))))
     console.print(table)
+
+
+def _with_holes(records: Sequence[HistoryFile]) -> list[tuple[HistoryFile, Hole | None]]:
+    """Return each file with the hole before it; parts over REST, whose ids are not recorded, after those."""
+    files = with_holes(it for it in records if not it.over_rest)
+    return [*files, *((it, None) for it in records if it.over_rest)]
+
+
+def _name(it: HistoryFile) -> str:
+    if not it.over_rest:
+        return it.path.rpartition("/")[2]
+    shown = f"{it.symbol} {label(it.table_name, it.kind)} over REST"
+    return f"{shown}, {times.iso(it.start_ms)[:16]} to {times.iso(it.end_ms)[:16]}"
 
 
 def _remarks(it: HistoryFile, between: Hole | None) -> list[str]:

@@ -1,14 +1,19 @@
-"""The command line of `cryptocdc history`."""
+"""The command line of `cryptocdc history`: past days from the exchange's public archive."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
+import psycopg2
 import typer
+from cassandra import DriverException
+from cassandra.cluster import NoHostAvailable
+from confluent_kafka import KafkaException
 from rich.console import Console
 
 from cryptocdc_adapters.postgres.connections import connect
@@ -16,15 +21,15 @@ from cryptocdc_adapters.postgres.history_files import HistoryFiles
 from cryptocdc_adapters.postgres.identities import source_in_use
 from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.feed.model import CryptoFeed
-from cryptocdc_core.program.exits import BadInput, Exit, fail
+from cryptocdc_core.program.exits import BadInput, Exit, fail, refusing_bad_input
 from cryptocdc_core.program.settings import PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Venue
-from cryptocdc_exchanges.registry import simulated, venue_of
-from cryptocdc_history.chosen import series_of, symbols_of, with_archive
-from cryptocdc_history.loading import HistoryError, Load, Options, load
-from cryptocdc_local.history.screen import Progress, listing, show
-from cryptocdc_local.platform import PlatformError, PlatformSettings
+from cryptocdc_exchanges.registry import at_archive, simulated, venue_of
+from cryptocdc_history.chosen import downloads, series_of, symbols_of, with_archive
+from cryptocdc_history.loading import HistoryError, load
+from cryptocdc_history.result import Load, Options
+from cryptocdc_history.screen import Progress, listing, show
 from cryptocdc_producer.archive.load import remove_downloads
 from cryptocdc_verifier.target import Target, VerifyError
 
@@ -57,28 +62,42 @@ def load_command(
     source: Source = None,
     as_json: Json = False,
 ) -> None:
-    """Load past days from the exchange's public archive into Cassandra, and prove them equal to its files.
+    """Load past days from the exchange's public archive into Cassandra, and prove them equal to its files. The days
+    that PostgreSQL keeps are fetched over REST.
 
-    Ctrl-C stops it; started again, it goes on. Exit code 1 if a file could not be loaded or proven.
+    Ctrl-C stops it; started again, it goes on. Exit code 1 if a file could not be loaded or proven, or anything was
+    refused.
     """
     parsed = feeds.load(feed)
     from_ms = times.month_or_time("--from", begin)
-    to_ms = times.now_ms() if end is None else times.month_or_time("--to", end)
-    if from_ms >= to_ms:
+    to_ms = None if end is None else times.month_or_time("--to", end)
+    if to_ms is None and from_ms >= times.now_ms():
+        raise BadInput(f"--from: {begin!r} is not accepted; accepted: a time that has passed")
+    if to_ms is not None and from_ms >= to_ms:
         raise BadInput(f"--to: {end!r} is not accepted; accepted: a time after --from")
     target = _target(parsed, source)
     venue = _venue(parsed, target)
-    here = folder or PlatformSettings.from_environment().home / "history" / target.names.fid
+    here = folder or downloads(target)
     console = Console(stderr=True)
     try:
-        series = series_of(parsed, venue, symbols_of(target, chosen), streams)
-        options = Options(from_ms, to_ms, series, here, accept_mismatch=accept_mismatch, only_plan=only_plan)
+        wanted = symbols_of(target, chosen)
+        series = series_of(parsed, venue, wanted, streams)
+        since = dict.fromkeys((it.table for it in series), from_ms)
+        options = Options(
+            since,
+            to_ms,
+            series,
+            here,
+            accept_mismatch=accept_mismatch,
+            only_plan=only_plan,
+            chosen=wanted if chosen else (),
+        )
         with Progress(console) as progress:
             result = load(Load(target, venue, options), progress)
     except KeyboardInterrupt:
         fail("stopped; the same command goes on from here", Exit.UNEQUAL)
     except HistoryError as error:
-        raise PlatformError(error.message, error.remedy) from error
+        fail(f"{error.message}\n  → {error.remedy}", Exit.PLATFORM)
     except VerifyError as error:
         fail(error, Exit.PLATFORM)
     remove_downloads(here)
@@ -88,7 +107,7 @@ def load_command(
 
 
 def list_command(feed: Feed, source: Source = None, as_json: Json = False) -> None:
-    """List the archive's files: loaded, proven or quarantined, and why."""
+    """List the archive's files: loaded, proven or quarantined, and why; and what was fetched over REST."""
     parsed = feeds.load(feed)
     target = _target(parsed, source)
     with closing(connect(target.postgres, "history", autocommit=True)) as connection:
@@ -112,6 +131,18 @@ def _target(feed: CryptoFeed, source: str | None) -> Target:
 
 
 def _venue(feed: CryptoFeed, target: Target) -> Venue:
-    here = SimulatorSettings.from_env()
+    here, rest = SimulatorSettings.from_env(), os.environ.get("CRYPTOCDC_REST_URL")
+    if rest:  # in a Job, which knows where the simulator is
+        return with_archive(at_archive(feed, target.source, rest))
     simulated_venue = target.source == "simulated"
     return with_archive(simulated(feed, here.rest_url, here.websocket_url) if simulated_venue else venue_of(feed))
+
+
+if __name__ == "__main__":  # in its image, where there is no command `cryptocdc`
+    program = typer.Typer()
+    register(program)
+    with refusing_bad_input():
+        try:
+            program()
+        except (psycopg2.Error, KafkaException, NoHostAvailable, DriverException) as error:
+            fail(" ".join(str(error).split()), Exit.PLATFORM)
