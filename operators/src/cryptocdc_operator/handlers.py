@@ -21,6 +21,7 @@ from cryptocdc_operator.reconcile.stall_watchdog import Progress
 from cryptocdc_operator.reconcile.teardown import tear_down
 from cryptocdc_operator.resources.labels import MANAGER, selector_text
 from cryptocdc_operator.status import conditions
+from cryptocdc_operator.status.document import read_status
 from cryptocdc_operator.status.failures import describe
 
 log = logging.getLogger("cryptocdc.operator")
@@ -80,8 +81,9 @@ class Handlers:
         except Exception as error:  # the next full pass reports it
             log.info("%s: can't list the consumers' pods: %s", name, describe(error))
             return
-        said = next((it for it in body.status.get("conditions") or () if it["type"] == conditions.CONSUMERS), None)
-        if said is not None and bool(stalled) != (said["reason"] == conditions.NOT_WRITING):
+        written = read_status(body).conditions or ()
+        said = next((it for it in written if it.type == conditions.CONSUMERS), None)
+        if said is not None and bool(stalled) != (said.reason == conditions.NOT_WRITING):
             self._reconcile(name, body)
 
     def ended(self, **_: Any) -> None:

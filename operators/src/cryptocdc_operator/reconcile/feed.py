@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from kubernetes.client import ApiException
 
@@ -38,13 +37,11 @@ from cryptocdc_operator.servers.port import CONNECT, POSTGRES, Observed, ServerE
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import assess, conditions
 from cryptocdc_operator.status.conditions import Assessment
-from cryptocdc_operator.status.document import merge_patch, recovery_of, store_recovery
+from cryptocdc_operator.status.document import read_status, status_patch, stored
 from cryptocdc_operator.status.failures import API_SERVER_AWAY, describe
+from cryptocdc_operator.status.model import Condition
 
 log = logging.getLogger("cryptocdc.operator")
-
-SINK_RECOVERY = "sinkRecovery"
-"""The status field with the recovery of the sink connector."""
 
 
 def reconcile(operator: Operator, name: str, post_event: PostEvent, *, everything: bool = False) -> Outcome:
@@ -76,9 +73,9 @@ class _Pass:
         self.owner = Owner(self.name, metadata["uid"])
         self.cluster = self.operator.cluster
         self.settings = self.operator.settings
-        self.written: dict[str, Any] = dict(self.document.get("status", {}))
+        self.written = read_status(self.document)
         """The status in the cluster."""
-        self.status: dict[str, Any] = dict(self.written)
+        self.status = self.written.model_copy()
         self.suspended = bool(self.document["spec"].get("suspend"))
         self.now = self.operator.now()
         self.nothing_trades = False
@@ -98,7 +95,7 @@ class _Pass:
             return self._finish()
         except ApiException as error:
             # A status field that the API server refuses must not prevent the conditions from being written.
-            self.status = dict(self.written)
+            self.status = self.written.model_copy()
             self.assessments[conditions.READY] = self._failed(error)
             return self._finish()
 
@@ -191,7 +188,7 @@ class _Pass:
         """Return the plan with the resolved symbols."""
         source = source_of(feed, self.settings)
         names = Names(identity(feed.name, source))
-        if (before := self.status.get("identity")) not in (None, names.fid):
+        if (before := self.status.identity) not in (None, names.fid):
             self.assessments[conditions.READY] = assess.other_source(source_named(feed.name, before), source)
             raise _Stop
         resolution = Resolution(self.operator, feed, self.status, self.now, self.post_event)
@@ -200,7 +197,7 @@ class _Pass:
             self.assessments[conditions.READY] = resolution.problem
         if resolved is None:
             raise _Stop
-        self.status["identity"] = names.fid
+        self.status.identity = names.fid
         self.assessments[conditions.MARKETS] = resolution.record(resolved)
         self.nothing_trades = bool(resolved.symbols) and {*resolved.halted, *resolved.waiting} >= {*resolved.symbols}
         # Before anything is created: the deletion of the feed must know what to look for.
@@ -213,31 +210,31 @@ class _Pass:
         A computed stream has no table in PostgreSQL: its topic is made with its table in Cassandra, and kept.
         """
         try:
-            self.status["tables"] = servers.tables(names)
+            self.status.tables = servers.tables(names)
         except ServerError as error:
             log.warning("%s: assuming the tables that existed before: %s", self.name, error)
         topics = {topic["spec"]["topicName"] for topic in self.cluster.of_feed("KafkaTopic", self.name)}
         computed = [table for table in COMPUTED if names.change_topic(table) in topics]
-        return [*self.status.get("tables", []), *computed]
+        return [*(self.status.tables or ()), *computed]
 
     @property
     def _applied(self) -> bool:
         """Whether this generation was applied completely before."""
-        return bool(self.written.get("observedGeneration") == self.generation)
+        return self.written.observed_generation == self.generation
 
     def _apply_tables(self, planned: Plan, text: str, servers: Servers, observed: Observed) -> None:
-        applied = apply_tables(planned, servers, observed, before=self.status.get("tablesFrom"), always=self.everything)
+        applied = apply_tables(planned, servers, observed, before=self.status.tables_from, always=self.everything)
         self.assessments[conditions.TABLES] = applied.assessment
         if applied.made_from is not None:
             if observed.missing_tables and self._applied:
                 missing = ", ".join(observed.missing_tables)
                 self.post_event("Warning", "TablesMadeAgain", f"missing: {missing}")
-            self.status["tablesFrom"] = applied.made_from
+            self.status.tables_from = applied.made_from
         if not applied.assessment.holds:
             return
         trades = planned.feed.spec.streams.recent_trades
         if trades is not None:
-            self.status["tradesKind"] = trades.kind
+            self.status.trades_kind = trades.kind
         self.cluster.share_feed(self.name, text)
 
     def _apply_topics(self, planned: Plan, servers: Servers, observed: Observed) -> None:
@@ -256,7 +253,7 @@ class _Pass:
         connectors = ConnectorsPass(
             self.operator, self.owner, planned, servers, observed, self.post_event,
             self.status, self._write, annotations.get(NEW_SNAPSHOT),
-            any((c["type"], c["status"]) == (conditions.CONNECTOR, "True") for c in self._conditions()),
+            any((c.type, c.status) == (conditions.CONNECTOR, "True") for c in self._conditions()),
         )  # fmt: skip
         self.assessments[conditions.CONNECTOR] = connectors.reconcile(tables_made=self._tables_made)
 
@@ -296,7 +293,7 @@ class _Pass:
         tables = self.assessments.get(conditions.TABLES)
         complete = ready and tables is not None and tables.holds
         if complete and conditions.READY not in self.assessments and not self.failed:
-            self.status["observedGeneration"] = self.generation
+            self.status.observed_generation = self.generation
 
     def _apply_sink(self, sink: SinkPass, ready: bool) -> None:
         """Assess what writes the rows, unless it is a program that may start: `_apply_writer` does that."""
@@ -313,11 +310,11 @@ class _Pass:
             self.assessments[conditions.CONSUMERS] = Assessment("False", "Changing", obstacle)
         elif engine_of(sink.plan) == "connect":
             self.assessments[conditions.CONSUMERS] = sink.reconcile(
-                recovery_of(self.status, SINK_RECOVERY), self._save_sink_recovery, ready=ready
+                self.status.sink_recovery or Recovery(), self._save_sink_recovery, ready=ready
             )
-            self.status["replicas"] = len(sink.observed.sink_state.tasks) if sink.observed.sink_state else 0
+            self.status.replicas = len(sink.observed.sink_state.tasks) if sink.observed.sink_state else 0
         else:
-            self.status.pop(SINK_RECOVERY, None)
+            self.status.sink_recovery = None
 
     def _apply_program(self, feed: CryptoFeed, program: Program, ready: bool) -> None:
         kind, _ = conditions.OF_PROGRAMS[program.component]
@@ -330,24 +327,24 @@ class _Pass:
             assessment = sink.spark.reconcile(program, ready=ready)
         else:
             assessment, live = roll_out(self.operator, self.owner, feed, program, ready=ready)
-            self.status["replicas"] = ((live or {}).get("status") or {}).get("replicas") or 0
+            self.status.replicas = ((live or {}).get("status") or {}).get("replicas") or 0
         if counted == SPARK and self.settings.spark_mode != "local":
             counted = EXECUTOR
-            self.status["replicas"] = len(sink.spark.executors())
+            self.status.replicas = len(sink.spark.executors())
             assessment = sink.spark.with_executors(assessment)
         self.assessments[conditions.CONSUMERS] = assessment
-        self.status["selector"] = selector_text(feed.name, counted)
+        self.status.selector = selector_text(feed.name, counted)
 
     def _apply_proof(self, planned: Plan, observed: Observed) -> None:
         proof = self.operator.external.proof(planned.names)
-        event = repair_event(self.status.get("repair"), proof)
+        event = repair_event(self.status.repair, proof)
         self.assessments[conditions.PROVEN] = record_proof(
             self.status, planned.feed, proof, self.now, suspended=self.suspended
         )
         if event is not None:
             self.post_event(*event)
         if observed.lag is not None:
-            self.status["lag"] = observed.lag
+            self.status.lag = observed.lag
 
     def _apply_history(self, planned: Plan, servers: Servers, observed: Observed) -> None:
         if not observed.answers(POSTGRES):
@@ -359,35 +356,34 @@ class _Pass:
     def _finish(self) -> Outcome:
         if conditions.READY not in self.assessments:
             known = {kind: Assessment("Unknown", "NotSeen", "not checked yet") for kind in conditions.PARTS}
-            known |= {c["type"]: Assessment(c["status"], c["reason"], c["message"]) for c in self._conditions()}
+            known |= {c.type: Assessment(c.status, c.reason, c.message) for c in self._conditions()}
             self.assessments[conditions.READY] = conditions.ready(
                 known | self.assessments, self.suspended, self.nothing_trades
             )
         before = self._conditions()
         after = conditions.merge(before, self.assessments, self.generation, self.now)
-        self.status["conditions"] = after
+        self.status.conditions = after
         self._write()
         for condition in conditions.changed(before, after):
-            status, reason = condition["status"], condition["reason"]
+            status, reason = condition.status, condition.reason
             normal = status == "True" or (status == "False" and reason in conditions.COMING)
-            message = f"{condition['type']} is {status}: {condition['message']}"
+            message = f"{condition.type} is {status}: {condition.message}"
             self.post_event("Normal" if normal else "Warning", reason, message)
         for condition in after:
-            holds = condition["status"] == "True"
-            self.operator.metrics.condition.labels(self.name, condition["type"]).set(holds)
+            holds = condition.status == "True"
+            self.operator.metrics.condition.labels(self.name, condition.type).set(holds)
         outcome = outcome_of(after, self.now)
-        return Outcome(LATER_S, outcome.waiting_for or after[0]["message"], failed=True) if self.failed else outcome
+        return Outcome(LATER_S, outcome.waiting_for or after[0].message, failed=True) if self.failed else outcome
 
-    def _conditions(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.written.get("conditions", [])
-        return found
+    def _conditions(self) -> list[Condition]:
+        return self.written.conditions or []
 
     def _save_sink_recovery(self, recovery: Recovery) -> None:
-        store_recovery(self.status, SINK_RECOVERY, recovery)
+        self.status.sink_recovery = stored(recovery)
         self._write()
 
     def _write(self) -> None:
-        patch = merge_patch(self.written, self.status)
+        patch = status_patch(self.written, self.status)
         if patch:
             self.cluster.set_status(self.name, patch)
-            self.written = dict(self.status)
+            self.written = self.status.model_copy()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from cryptocdc_core.planning.plan import Plan
 from cryptocdc_operator.context import Operator, PostEvent
 from cryptocdc_operator.resources.jobs import history_job, history_name
@@ -12,33 +10,30 @@ from cryptocdc_operator.resources.programs import history
 from cryptocdc_operator.resources.workloads import READ
 from cryptocdc_operator.servers.port import Servers
 from cryptocdc_operator.settings import Object
-from cryptocdc_operator.status.history import history_document, history_events
+from cryptocdc_operator.status.history import history_events, history_progress
+from cryptocdc_operator.status.model import Status
 
 KIND = "Job"
 
 
 def apply_history(
-    operator: Operator, owner: Owner, plan: Plan, servers: Servers, status: dict[str, Any], post_event: PostEvent,
+    operator: Operator, owner: Owner, plan: Plan, servers: Servers, status: Status, post_event: PostEvent,
     *, ready: bool,
 ) -> None:  # fmt: skip
     """Make the Job once everything is `ready`, replace one with other inputs, remove one that is no longer wanted.
 
     Records in `status` how far it has come. Raises ServerError."""
-    before: dict[str, Any] = status.get("history") or {}
+    before = status.history
     spec, image = plan.feed.spec, operator.settings.history_image
     refusal = None
     if spec.loads_archive and image is None:
         refusal = f"{operator.settings.variable('history_image')} of the operator must be set to load the archive"
     job: Object | None = None
     # A feed that never had one is not asked about.
-    if spec.loads_archive or "phase" in before:
+    if spec.loads_archive or (before is not None and before.phase is not None):
         job = _applied(operator, owner, plan, wanted=spec.loads_archive and refusal is None, ready=ready)
-    document = history_document(spec, servers.history(plan.names), job, refusal)
-    if any(document.values()):
-        status["history"] = document
-    else:
-        status.pop("history", None)
-    for event in history_events(before, document):
+    status.history = history_progress(spec, servers.history(plan.names), job, refusal)
+    for event in history_events(before, status.history):
         post_event(*event)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.feed.repair import repair_line
@@ -11,31 +10,23 @@ from cryptocdc_exchanges.registry import completeness
 from cryptocdc_operator.status import assess
 from cryptocdc_operator.status.assess import Proof
 from cryptocdc_operator.status.catch_up import track_catch_up
-from cryptocdc_operator.status.conditions import Assessment, rfc3339
-from cryptocdc_operator.status.document import catch_up_document, catch_up_of, moment
+from cryptocdc_operator.status.conditions import Assessment
+from cryptocdc_operator.status.model import Completeness, Status
 
 
 def record_proof(
-    status: dict[str, Any], feed: CryptoFeed, proof: Proof | str | None, now: datetime, *, suspended: bool
+    status: Status, feed: CryptoFeed, proof: Proof | str | None, now: datetime, *, suspended: bool
 ) -> Assessment:
     """Record in `status` how far the feed is proven and how its completeness is known, and return the condition;
     `proof` as in `assess.proven`."""
-    known = {table: how.value for table, how in completeness(feed).items()}
-    status["completeness"] = [{"table": table, "by": word} for table, word in known.items()]
-    catch_up = catch_up_of(status)
-    if isinstance(proof, Proof) and proof.through is not None:
-        catch_up = track_catch_up(catch_up, moment(status.get("provenThrough")), proof.through, now)
-        status.pop("catchUp", None)
-        if catch_up is not None:
-            status["catchUp"] = catch_up_document(catch_up)
+    known = completeness(feed)
+    status.completeness = [Completeness(table=table, by=how) for table, how in known.items()]
     if isinstance(proof, Proof):
-        status["rows"] = proof.rows
-        status.pop("repair", None)
-        if line := repair_line(proof.repaired, proof.left):
-            status["repair"] = line
+        status.rows, status.repair = proof.rows, repair_line(proof.repaired, proof.left) or None
         if proof.through is not None:
-            status["provenThrough"] = rfc3339(proof.through)
-    return assess.proven(proof, suspended, catch_up, now, known)
+            status.catch_up = track_catch_up(status.catch_up, status.proven_through, proof.through, now)
+            status.proven_through = proof.through
+    return assess.proven(proof, suspended, status.catch_up, now, {table: how.value for table, how in known.items()})
 
 
 def repair_event(before: str | None, proof: Proof | str | None) -> tuple[str, str, str] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from cryptocdc_core.feed.model import CryptoFeed, FeedError
 from cryptocdc_core.planning.resolve import ResolvedFeed, waiting_notes
@@ -15,8 +14,8 @@ from cryptocdc_operator.resources.source import source_of
 from cryptocdc_operator.resources.workloads import digest
 from cryptocdc_operator.servers.port import ExchangeSilent
 from cryptocdc_operator.status import assess
-from cryptocdc_operator.status.conditions import Assessment, rfc3339
-from cryptocdc_operator.status.document import moment
+from cryptocdc_operator.status.conditions import Assessment
+from cryptocdc_operator.status.model import Status
 
 log = logging.getLogger("cryptocdc.operator")
 
@@ -31,7 +30,7 @@ class Resolution:
 
     operator: Operator
     feed: CryptoFeed
-    status: dict[str, Any]
+    status: Status
     now: datetime
     post_event: PostEvent
     problem: Assessment | None = None
@@ -42,9 +41,9 @@ class Resolution:
         queried when the feed's symbols change, and once a day."""
         feed = self.feed
         requested = digest([feed.spec.exchange, feed.spec.endpoints.rest, feed.spec.symbols.model_dump()])
-        then, known = moment(self.status.get("resolvedAt")), self.status.get("symbolNames")
-        same = known is not None and self.status.get("resolvedFrom") == requested
-        open_questions = any(self.status.get(key) for key in ("waitingNames", "haltedNames", "suspectList"))
+        then, status = self.status.resolved_at, self.status
+        same = status.symbol_names is not None and status.resolved_from == requested
+        open_questions = status.waiting_names or status.halted_names or status.suspect_list
         if same and then is not None and self.now < then + (RESOLVE_SOON if open_questions else RESOLVE_AGAIN):
             return self._resolved_before()
         try:
@@ -56,28 +55,28 @@ class Resolution:
                 log.warning("%s: keeping its symbols: %s", feed.name, error)
                 return self._resolved_before()
             return self._unresolved("ExchangeSilent", f"{feed.spec.exchange}: {error}")
-        self.status["resolvedFrom"] = requested
+        self.status.resolved_from = requested
         return resolved
 
     def record(self, resolved: ResolvedFeed) -> Assessment:
         """Record the feed's symbols in the status, and return the condition of their markets."""
-        self.status["symbolNames"], self.status["symbols"] = list(resolved.symbols), len(resolved.symbols)
-        self.status["haltedNames"], self.status["waitingNames"] = list(resolved.halted), list(resolved.waiting)
+        self.status.symbol_names, self.status.symbols = list(resolved.symbols), len(resolved.symbols)
+        self.status.halted_names, self.status.waiting_names = list(resolved.halted), list(resolved.waiting)
         return assess.markets(
             self.feed.spec.exchange, len(resolved.symbols), resolved.halted,
-            self.status.get("waitingNotes", ()), self.status.get("suspectList") or "",
+            self.status.waiting_notes or (), self.status.suspect_list or "",
         )  # fmt: skip
 
     def _request(self, same: bool) -> ResolvedFeed:
         """Query the exchange. If its list of markets is implausible, keep what is known about them."""
-        exchange, waited = self.feed.spec.exchange, frozenset(self.status.get("waitingNames", ()))
-        current = frozenset(self.status.get("symbolNames", ()))
+        exchange, waited = self.feed.spec.exchange, frozenset(self.status.waiting_names or ())
+        current = frozenset(self.status.symbol_names or ())
         resolved = self.operator.external.resolve(self.feed, current, waited)
-        self.status["resolvedAt"] = rfc3339(self.now)
-        self.status["suspectList"] = resolved.suspect or None
+        self.status.resolved_at = self.now
+        self.status.suspect_list = resolved.suspect or None
         if resolved.suspect:
             return self._resolved_before() if same else resolved
-        self.status["waitingNotes"] = waiting_notes(resolved.waiting, exchange)
+        self.status.waiting_notes = waiting_notes(resolved.waiting, exchange)
         fresh = {symbol: similar for symbol, similar in resolved.waiting.items() if symbol not in waited}
         if fresh:
             self.post_event("Warning", "NotListed", "; ".join(waiting_notes(fresh, exchange)))
@@ -89,10 +88,10 @@ class Resolution:
     def _unresolved(self, reason: str, message: str) -> ResolvedFeed | None:
         """Record the problem, and continue with the previous symbols, if any."""
         self.problem = Assessment("False", reason, message)
-        return self._resolved_before() if "symbolNames" in self.status else None
+        return None if self.status.symbol_names is None else self._resolved_before()
 
     def _resolved_before(self) -> ResolvedFeed:
-        symbols, halted = self.status["symbolNames"], self.status.get("haltedNames", [])
-        waiting = dict.fromkeys(self.status.get("waitingNames", ()), ())
+        symbols, halted = self.status.symbol_names or (), self.status.halted_names or ()
+        waiting = dict.fromkeys(self.status.waiting_names or (), ())
         source = source_of(self.feed, self.operator.settings)
         return ResolvedFeed(self.feed, source, tuple(symbols), tuple(halted), waiting)

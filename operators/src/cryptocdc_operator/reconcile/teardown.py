@@ -4,7 +4,6 @@ Connectors and slots are first: PostgreSQL would retain WAL for the slot until t
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from cryptocdc_core.names import Names
 from cryptocdc_core.program.settings import SettingsError
@@ -27,7 +26,7 @@ from cryptocdc_operator.servers.port import Refused, ServerError, Servers
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status import conditions
 from cryptocdc_operator.status.conditions import Assessment
-from cryptocdc_operator.status.document import merge_patch
+from cryptocdc_operator.status.document import read_status, status_patch
 from cryptocdc_operator.status.failures import describe
 
 log = logging.getLogger("cryptocdc.operator")
@@ -72,7 +71,7 @@ def _tear_down(operator: Operator, document: Object, post_event: PostEvent) -> N
         log.warning("%s: the namespace is being deleted with the platform: nothing else is removed", name)
         return
     cluster.share_feed(name, None)
-    fid = document.get("status", {}).get("identity")
+    fid = read_status(document).identity
     if fid is None:
         return  # nothing was ever made
     names, everything = Names(fid), document["spec"].get("deletionPolicy") == "Delete"
@@ -144,21 +143,16 @@ def _keep_topics(operator: Operator, topics: list[Object]) -> None:
 
 def _message(document: Object) -> str | None:
     """Return the message of `Ready`."""
-    written = document.get("status", {}).get("conditions", [])
-    return next((condition["message"] for condition in written if condition["type"] == conditions.READY), None)
+    written = read_status(document).conditions or ()
+    return next((condition.message for condition in written if condition.type == conditions.READY), None)
 
 
 def _report(operator: Operator, document: Object, outcome: Outcome) -> Outcome:
     """Write into the feed's status what the deletion waits for."""
-    metadata, before = document["metadata"], document.get("status", {})
+    metadata, before = document["metadata"], read_status(document)
     assessments = {conditions.READY: Assessment("False", "Deleting", outcome.waiting_for)}
-    after: dict[str, Any] = {
-        **before,
-        "conditions": conditions.merge(
-            before.get("conditions", []), assessments, metadata["generation"], operator.now()
-        ),
-    }
-    patch = merge_patch(before, after)
+    merged = conditions.merge(before.conditions or (), assessments, metadata["generation"], operator.now())
+    patch = status_patch(before, before.model_copy(update={"conditions": merged}))
     if patch:
         operator.cluster.set_status(metadata["name"], patch)
     operator.metrics.condition.labels(metadata["name"], conditions.READY).set(False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from cryptocdc_operator.resources.labels import ALERTER, ANALYZER, EXPORTER, SPARK
+from cryptocdc_operator.status.model import Condition
 
 READY, PLATFORM, TABLES, TOPICS, CONNECTOR, PRODUCERS, CONSUMERS, API, ALERTING, ANALYZERS, EXPORT, PROVEN, MARKETS = (
     "Ready", "PlatformReady", "TablesReady", "TopicsReady", "ConnectorReady", "ProducersReady", "ConsumersReady",
@@ -67,50 +68,49 @@ def ready(assessments: Mapping[str, Assessment], suspended: bool, nothing_trades
 
 
 def merge(
-    before: Sequence[Mapping[str, Any]], assessments: Mapping[str, Assessment], generation: int, now: datetime
-) -> list[dict[str, Any]]:
+    before: Sequence[Condition], assessments: Mapping[str, Assessment], generation: int, now: datetime
+) -> list[Condition]:
     """Return the new conditions, `Ready` first. A type without an assessment stays as it was; a time of
     transition changes only with the status."""
-    earlier = {condition["type"]: condition for condition in before}
+    earlier = {condition.type: condition for condition in before}
     made = []
     for kind in (READY, *PARTS, MARKETS):
         then = earlier.get(kind)
         assessment = assessments.get(kind)
         if assessment is None:
             if then is not None:
-                made.append(dict(then))
+                made.append(then)
                 continue
             if kind == MARKETS:
                 continue  # the exchange has not been queried yet
             assessment = Assessment("Unknown", "NotSeen", "not checked yet")
-        same = then is not None and then["status"] == assessment.status
+        same = then is not None and then.status == assessment.status
         made.append(
-            {
-                "type": kind,
-                "status": assessment.status,
-                "reason": _ONE_WORD.sub("", assessment.reason)[:MOST_REASON] or "Unspecified",
-                "message": message(assessment.message),
-                "lastTransitionTime": then["lastTransitionTime"] if then is not None and same else rfc3339(now),
-                "observedGeneration": generation,
-            }
+            Condition(
+                type=kind,
+                status=assessment.status,
+                reason=_ONE_WORD.sub("", assessment.reason)[:MOST_REASON] or "Unspecified",
+                message=message(assessment.message),
+                last_transition_time=then.last_transition_time if then is not None and same else now,
+                observed_generation=generation,
+            )
         )
     return made
 
 
-def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def changed(before: Sequence[Condition], after: Sequence[Condition]) -> list[Condition]:
     """Return the conditions of `after` that an event should report, because their status or reason is new. Not
     reported: what is still being created and never existed, what is Unknown, and a `Ready` that repeats a part's
     reason."""
-    earlier = {condition["type"]: condition for condition in before}
+    earlier = {condition.type: (condition.status, condition.reason) for condition in before}
     new = []
     for condition in after:
-        then = earlier.get(condition["type"], {"status": "Unknown", "reason": ""})
-        same = (then["status"], then["reason"]) == (condition["status"], condition["reason"])
-        awaited = condition["reason"] in COMING and then["status"] != "True"
-        if not (same or awaited or condition["status"] == "Unknown"):
+        then = earlier.get(condition.type, ("Unknown", ""))
+        awaited = condition.reason in COMING and then[0] != "True"
+        if not (then == (condition.status, condition.reason) or awaited or condition.status == "Unknown"):
             new.append(condition)
-    reported = {condition["reason"] for condition in new if condition["type"] != READY}
-    return [condition for condition in new if condition["type"] != READY or condition["reason"] not in reported]
+    reported = {condition.reason for condition in new if condition.type != READY}
+    return [condition for condition in new if condition.type != READY or condition.reason not in reported]
 
 
 def message(text: str) -> str:

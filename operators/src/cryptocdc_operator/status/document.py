@@ -1,96 +1,87 @@
-"""A feed's status as a document: reading its parts, and the smallest patch that changes it. Pure."""
+"""A feed's status as a document: reading it, the recoveries in it, and the smallest patch that changes it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import ValidationError
 
 from cryptocdc_control.connector import Recovery
 from cryptocdc_core.storage.shards import Shard
 from cryptocdc_operator.status.conditions import rfc3339
-from cryptocdc_operator.status.model import CatchUp
-
-RECOVERY, SHARD_RECOVERIES = "recovery", "shardRecoveries"
-"""The status fields with the recovery of a feed's only connector, and of each of several."""
+from cryptocdc_operator.status.model import ShardRecovery, Status
 
 
-def recovery_of(status: Mapping[str, Any], field: str) -> Recovery:
-    return Recovery.model_validate(status.get(field) or {})
+def read_status(document: Mapping[str, Any]) -> Status:
+    """Return the status of a feed's `document`. A field that another version of the operator wrote in another form is
+    absent: it stays as it is until a pass sets it."""
+    written = document.get("status") or {}
+    try:
+        return Status.model_validate(written)
+    except ValidationError as error:
+        unknown = {detail["loc"][0] for detail in error.errors()}
+        return Status.model_validate({key: value for key, value in written.items() if key not in unknown})
 
 
-def store_recovery(status: dict[str, Any], field: str, recovery: Recovery) -> None:
-    document = recovery_document(recovery)
-    if document:
-        status[field] = document
-    else:
-        status.pop(field, None)
+def status_patch(before: Status, after: Status) -> dict[str, Any]:
+    """Return the patch from one status to the other, empty if they are equal."""
+    return merge_patch(_document(before), _document(after))
 
 
-def shard_recovery_of(status: Mapping[str, Any], shard: Shard) -> Recovery:
+def _document(status: Status) -> dict[str, Any]:
+    plain: dict[str, Any] = _plain(status.model_dump(by_alias=True, exclude_none=True))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _plain(inner) for key, inner in value.items()}
+        case list():
+            return [_plain(inner) for inner in value]
+        case datetime():
+            return rfc3339(value)
+        case Enum():
+            return value.value
+    return value
+
+
+def recovery_of(status: Status, shard: Shard) -> Recovery:
     """Return the recovery of a shard's connector."""
     if not shard.suffix:
-        return recovery_of(status, RECOVERY)
-    entries: list[dict[str, Any]] = status.get(SHARD_RECOVERIES, [])
-    found = next((entry for entry in entries if entry["shard"] == shard.suffix), {})
-    return recovery_of(found, RECOVERY)
+        return status.recovery or Recovery()
+    found = (entry.recovery for entry in status.shard_recoveries or () if entry.shard == shard.suffix)
+    return next(found, Recovery())
 
 
-def set_recovery(status: dict[str, Any], shard: Shard, recovery: Recovery) -> None:
+def set_recovery(status: Status, shard: Shard, recovery: Recovery) -> None:
     """Store the recovery of a shard's connector."""
     if not shard.suffix:
-        store_recovery(status, RECOVERY, recovery)
+        status.recovery = stored(recovery)
         return
-    entries = {entry["shard"]: entry for entry in status.get(SHARD_RECOVERIES, [])}
-    entries.pop(shard.suffix, None)
-    document = recovery_document(recovery)
-    if document:
-        entries[shard.suffix] = {"shard": shard.suffix, RECOVERY: document}
-    _set_entries(status, entries)
+    others = [entry for entry in status.shard_recoveries or () if entry.shard != shard.suffix]
+    mine = [] if stored(recovery) is None else [ShardRecovery(shard=shard.suffix, recovery=recovery)]
+    _set_shard_recoveries(status, [*others, *mine])
 
 
-def keep_recoveries(status: dict[str, Any], shards: Collection[Shard]) -> None:
+def stored(recovery: Recovery) -> Recovery | None:
+    """Return what the status says of a recovery: nothing of that of a connector that never failed."""
+    return None if recovery == Recovery() else recovery
+
+
+def keep_recoveries(status: Status, shards: Collection[Shard]) -> None:
     """Remove the recoveries of other shards: those of another number of connectors."""
     kept = {shard.suffix for shard in shards}
     if "" not in kept:
-        status.pop(RECOVERY, None)
-    entries = {entry["shard"]: entry for entry in status.get(SHARD_RECOVERIES, [])}
-    _set_entries(status, {suffix: entry for suffix, entry in entries.items() if suffix in kept})
+        status.recovery = None
+    _set_shard_recoveries(status, (entry for entry in status.shard_recoveries or () if entry.shard in kept))
 
 
-def _set_entries(status: dict[str, Any], entries: Mapping[str, Any]) -> None:
-    if entries:
-        status[SHARD_RECOVERIES] = [entries[suffix] for suffix in sorted(entries)]
-    else:
-        status.pop(SHARD_RECOVERIES, None)
-
-
-def recovery_document(recovery: Recovery) -> dict[str, Any]:
-    """Return an empty document for a connector that never failed, otherwise a complete one, with the defaults that the
-    API server would add."""
-    if recovery == Recovery():
-        return {}
-    return _document(recovery)
-
-
-def catch_up_of(status: Mapping[str, Any]) -> CatchUp | None:
-    found = status.get("catchUp")
-    return None if found is None else CatchUp.model_validate(found)
-
-
-def catch_up_document(state: CatchUp) -> dict[str, Any]:
-    return _document(state)
-
-
-def _document(model: BaseModel) -> dict[str, Any]:
-    given = model.model_dump(by_alias=True, exclude_none=True)
-    return {key: rfc3339(value) if isinstance(value, datetime) else value for key, value in given.items()}
-
-
-def moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+def _set_shard_recoveries(status: Status, entries: Iterable[ShardRecovery]) -> None:
+    status.shard_recoveries = sorted(entries, key=lambda entry: entry.shard) or None
 
 
 def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,46 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from cryptocdc_adapters.postgres.history_files import Counts
 from cryptocdc_core.feed.model import Spec
 from cryptocdc_operator.settings import Object
 from cryptocdc_operator.status.conditions import message
+from cryptocdc_operator.status.model import HistoryPhase, HistoryProgress
 
-Document = dict[str, Any]
 
-
-def history_document(spec: Spec, counts: Counts, job: Object | None, refusal: str | None) -> Document:
-    """Return `status.history`. `job`: the one that loads the archive; `refusal`: why there is none."""
-    parts = counts.parts
-    document: Document = {
-        "pastOpen": counts.past_open + parts.get("planned", 0),
-        "pastFilled": counts.past_filled + parts.get("loaded", 0),
-    }
+def history_progress(spec: Spec, counts: Counts, job: Object | None, refusal: str | None) -> HistoryProgress | None:
+    """Return how far a feed's past is loaded, None for a feed without one. `job`: the one that loads the archive;
+    `refusal`: why there is none."""
+    past_open = counts.past_open + counts.parts.get("planned", 0)
+    past_filled = counts.past_filled + counts.parts.get("loaded", 0)
     if not spec.loads_archive:
-        return document
+        return HistoryProgress(past_open=past_open, past_filled=past_filled) if past_open or past_filled else None
     phase, why = _phase(counts, job, refusal)
     states = counts.files
-    begin = {} if spec.history.begin is None else {"from": spec.history.begin}
-    return (
-        document
-        | begin
-        | {
-            "phase": phase,
-            "message": message(why),
-            "files": sum(states.values()) - states.get("absent", 0),
-            "loaded": states.get("loaded", 0) + states.get("proven", 0),
-            "proven": states.get("proven", 0),
-            "quarantined": states.get("quarantined", 0),
-            "absent": states.get("absent", 0),
-            "rows": counts.rows,
-        }
+    return HistoryProgress(
+        since=spec.history.begin,
+        phase=phase,
+        message=message(why),
+        files=sum(states.values()) - states.get("absent", 0),
+        loaded=states.get("loaded", 0) + states.get("proven", 0),
+        proven=states.get("proven", 0),
+        quarantined=states.get("quarantined", 0),
+        absent=states.get("absent", 0),
+        rows=counts.rows,
+        past_open=past_open,
+        past_filled=past_filled,
     )
 
 
-def _phase(counts: Counts, job: Object | None, refusal: str | None) -> tuple[str, str]:
+def _phase(counts: Counts, job: Object | None, refusal: str | None) -> tuple[HistoryPhase, str]:
     if refusal is not None:
         return "Failed", refusal
     if job is None:
@@ -59,7 +51,7 @@ def _phase(counts: Counts, job: Object | None, refusal: str | None) -> tuple[str
     return "Loading", f"Job {name} loads" + (f", attempt {failed + 1}" if failed else "")
 
 
-def _ended(counts: Counts, job: str) -> tuple[str, str]:
+def _ended(counts: Counts, job: str) -> tuple[HistoryPhase, str]:
     left = [f"{count} {state}" for state, count in sorted(counts.files.items()) if state not in ("proven", "absent")]
     if open_parts := counts.parts.get("planned", 0):
         left.append(f"{open_parts} not fetched over REST")
@@ -76,13 +68,14 @@ def _ended(counts: Counts, job: str) -> tuple[str, str]:
     return "Loaded", said
 
 
-def history_events(before: Mapping[str, Any], after: Document) -> list[tuple[str, str, str]]:
+def history_events(before: HistoryProgress | None, after: HistoryProgress | None) -> list[tuple[str, str, str]]:
     """Return kind, reason and message of the events to post about a change of `status.history`."""
+    before, after = before or HistoryProgress(), after or HistoryProgress()
     found = []
-    phase = after.get("phase")
-    if after.get("quarantined", 0) > before.get("quarantined", 0):
-        why = f"{after['quarantined']} files of the archive are quarantined: the table `history` has the reasons"
+    if (after.quarantined or 0) > (before.quarantined or 0):
+        why = f"{after.quarantined} files of the archive are quarantined: the table `history` has the reasons"
         found.append(("Warning", "HistoryQuarantined", why))
-    if phase != before.get("phase") and phase in ("Loaded", "Incomplete", "Failed"):
-        found.append(("Normal" if phase == "Loaded" else "Warning", f"History{phase}", after["message"]))
+    if after.phase != before.phase and after.phase in ("Loaded", "Incomplete", "Failed"):
+        kind = "Normal" if after.phase == "Loaded" else "Warning"
+        found.append((kind, f"History{after.phase}", after.message or ""))
     return found

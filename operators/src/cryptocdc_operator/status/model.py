@@ -9,7 +9,9 @@ from pydantic.alias_generators import to_camel
 
 from cryptocdc_control.connector import Recovery
 from cryptocdc_core.feed.base import Count, Symbol
+from cryptocdc_exchanges.port import Proof
 
+HistoryPhase = Literal["Waiting", "Loading", "Loaded", "Incomplete", "Failed"]
 Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 
 
@@ -52,7 +54,7 @@ class Completeness(_Model):
 
     table: str = Field(max_length=63)
     """The stream's table."""
-    by: Literal["ids", "sequence", "arrival"]
+    by: Proof
     """`ids`: rows have consecutive ids, so that each missing one is detected, and fetched if possible. `sequence`: a
     missing message is noticed, but not what it contained. `arrival`: only what arrived is known."""
 
@@ -62,7 +64,7 @@ class HistoryProgress(_Model):
 
     since: str | None = Field(None, alias="from", max_length=32)
     """`spec.history.from`, which is loaded from the exchange's archive."""
-    phase: Literal["Waiting", "Loading", "Loaded", "Incomplete", "Failed"] | None = None
+    phase: HistoryPhase | None = None
     """Absent where nothing is loaded from the archive. `Loaded`: all that `spec.history` asks for until the first row
     captured, apart from what `message` says. `Incomplete`: all that is in order is loaded, the rest is not."""
     message: str | None = Field(None, max_length=4096)
@@ -97,6 +99,9 @@ class ShardRecovery(_Model):
 
 class Status(_Model):
     """The observed state of the feed. Written only by the operator."""
+
+    # A pass assigns fields. Lists are replaced, never altered, so that a shallow copy keeps a state.
+    model_config = ConfigDict(frozen=False)
 
     observed_generation: Generation | None = None
     """The newest generation of the feed that was applied."""

@@ -9,7 +9,7 @@ from tests.unit.core.feeds import feed
 from tests.unit.operator.world import World
 
 from cryptocdc_adapters.postgres.history_files import Counts
-from cryptocdc_operator.status.history import history_document, history_events
+from cryptocdc_operator.status.history import history_events, history_progress
 
 STREAMS: dict[str, Any] = {"recentTrades": {}, "klines": {}}
 FILES = Counts({"proven": 3, "quarantined": 1, "absent": 2, "planned": 1}, 4000, 1, 2)
@@ -142,9 +142,10 @@ def test_an_operator_without_the_image_says_so():
     ],
 )
 def test_the_phase_follows_the_job(status, phase, message):
-    made = history_document(SPEC, FILES, {"metadata": {"name": "x"}, "status": status}, None)
-    assert made["phase"] == phase
-    assert message in made["message"]
+    made = history_progress(SPEC, FILES, {"metadata": {"name": "x"}, "status": status}, None)
+    assert made is not None
+    assert made.phase == phase
+    assert message in (made.message or "")
 
 
 DONE = {"metadata": {"name": "x"}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
@@ -164,10 +165,11 @@ DONE = {"metadata": {"name": "x"}, "status": {"conditions": [{"type": "Complete"
     ],
 )
 def test_it_is_loaded_once_the_days_that_postgresql_keeps_are_fetched_too(counts, phase, message):
-    made = history_document(SPEC, counts, DONE, None)
-    assert made["phase"] == phase
-    assert message in made["message"]
-    assert (made["pastOpen"], made["pastFilled"]) == (
+    made = history_progress(SPEC, counts, DONE, None)
+    assert made is not None
+    assert made.phase == phase
+    assert message in (made.message or "")
+    assert (made.past_open, made.past_filled) == (
         counts.past_open + counts.parts.get("planned", 0), counts.parts.get("loaded", 0),
     )  # fmt: skip
 
@@ -180,5 +182,5 @@ def test_the_job_may_reach_the_exchange_with_its_key():
 
 
 def test_nothing_new_gives_no_event():
-    made = history_document(SPEC, FILES, None, None)
+    made = history_progress(SPEC, FILES, None, None)
     assert history_events(made, made) == []

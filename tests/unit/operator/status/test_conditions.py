@@ -7,11 +7,13 @@ import pytest
 
 from cryptocdc_adapters.replication.connect import ConnectorState
 from cryptocdc_control.connector import Action, Recovery
+from cryptocdc_core.names import Names
+from cryptocdc_core.storage.shards import shards
 from cryptocdc_operator.status import assess, conditions
 from cryptocdc_operator.status.assess import Proof
 from cryptocdc_operator.status.conditions import PARTS, PROVEN, READY, Assessment
-from cryptocdc_operator.status.document import merge_patch, recovery_document, recovery_of
-from cryptocdc_operator.status.model import CatchUp, Status
+from cryptocdc_operator.status.document import merge_patch, read_status, recovery_of, set_recovery, status_patch
+from cryptocdc_operator.status.model import CatchUp, Condition, Status
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 KNOWN = {"recent_trades": "ids", "klines": "ids", "order_book": "sequence", "latest_prices": "arrival"}
@@ -224,34 +226,33 @@ def test_a_missing_proof_does_not_prevent_ready():
 def test_a_transition_is_dated_only_when_the_status_changes():
     first = conditions.merge([], {READY: Assessment("False", "A", "a")}, 1, NOW)
     later = conditions.merge(first, {READY: Assessment("False", "B", "b")}, 2, NOW + timedelta(1))
-    assert later[0] == {
-        "type": READY, "status": "False", "reason": "B", "message": "b", "observedGeneration": 2,
-        "lastTransitionTime": "2026-11-21T12:00:00Z",
-    }  # fmt: skip
+    assert later[0] == Condition(
+        type=READY, status="False", reason="B", message="b", observed_generation=2, last_transition_time=NOW
+    )
     last = conditions.merge(later, {READY: Assessment("True", "C", "c")}, 2, NOW + timedelta(1))
-    assert last[0]["lastTransitionTime"] == "2026-11-22T12:00:00Z"
+    assert last[0].last_transition_time == NOW + timedelta(1)
 
 
 def test_every_condition_exists_once_and_unassessed_ones_stay():
     first = conditions.merge([], {PARTS[0]: Assessment("True", "A", "a")}, 1, NOW)
-    assert [condition["type"] for condition in first] == [READY, *PARTS]
+    assert [condition.type for condition in first] == [READY, *PARTS]
     assert conditions.merge(first, {}, 5, NOW + timedelta(1)) == first
 
 
 def test_only_changed_conditions_are_reported():
-    def told(before, after):
-        return [(c["type"], c["reason"]) for c in conditions.changed(before, after)]
+    def reported(before, after):
+        return [(c.type, c.reason) for c in conditions.changed(before, after)]
 
     first = conditions.merge([], ALL_WELL | {PARTS[1]: Assessment("False", "Waiting", "")}, 1, NOW)
-    assert told([], first) == [(part, "Well") for part in PARTS if part != PARTS[1]]
+    assert reported([], first) == [(part, "Well") for part in PARTS if part != PARTS[1]]
     again = conditions.merge(first, ALL_WELL | {PARTS[1]: Assessment("False", "Waiting", "other words")}, 1, NOW)
-    assert told(first, again) == []
+    assert reported(first, again) == []
     broken = {PARTS[1]: Assessment("False", "Refused", ""), READY: Assessment("False", "Refused", "")}
-    assert told(first, conditions.merge(first, broken, 1, NOW)) == [(PARTS[1], "Refused")]
+    assert reported(first, conditions.merge(first, broken, 1, NOW)) == [(PARTS[1], "Refused")]
     silent = conditions.merge(first, {PARTS[0]: Assessment("Unknown", "PlatformNotReady", "")}, 1, NOW)
-    assert told(first, silent) == []
+    assert reported(first, silent) == []
     gone = conditions.merge(first, {PARTS[0]: Assessment("False", "Progressing", "")}, 1, NOW)
-    assert told(first, gone) == [(PARTS[0], "Progressing")]
+    assert reported(first, gone) == [(PARTS[0], "Progressing")]
 
 
 def test_the_status_is_valid_by_the_schema():
@@ -261,9 +262,9 @@ def test_the_status_is_valid_by_the_schema():
         PARTS[0]: Assessment("False", "Create Container: Error/" * 9, "a\n\tb \udce3 \x00"),
         PARTS[1]: Assessment("False", "", ""),
     }
-    made = conditions.merge([], assessments, 1, NOW)
-    Status.model_validate({"conditions": made})
+    made = status_patch(Status(), Status(conditions=conditions.merge([], assessments, 1, NOW)))
     assert json.loads(json.dumps(made, ensure_ascii=False).encode()) == made
+    assert status_patch(Status(), read_status({"status": made})) == made
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,30 @@ def test_a_patch_contains_only_changes(before, after, patch):
     assert merge_patch(before, after) == patch
 
 
-def test_the_recovery_of_a_connector_that_never_failed_is_empty():
-    assert recovery_document(Recovery()) == {}
+def test_a_status_is_written_with_what_is_set_by_the_names_of_the_schema():
+    status = Status(symbol_names=["A"], resolved_at=NOW + timedelta(microseconds=5), suspect_list=None, lag=0)
+    patch = {"symbolNames": ["A"], "resolvedAt": "2026-11-21T12:00:00Z", "lag": 0}
+    assert status_patch(Status(), status) == patch
+    assert status_patch(read_status({"status": patch}), status) == {}
+    assert status_patch(status, Status(lag=0)) == {"symbolNames": None, "resolvedAt": None}
+
+
+def test_what_another_version_wrote_in_another_form_stays_until_it_is_set():
+    written = {"identity": "majors", "symbols": 2, "added": {"later": 1}, "history": {"phase": "Resting"}}
+    status = read_status({"status": written})
+    assert (status.identity, status.symbols, status.history) == ("majors", 2, None)
+    assert status_patch(status, status.model_copy(update={"symbols": 3})) == {"symbols": 3}
+    assert read_status({}) == read_status({"status": None}) == Status()
+
+
+@pytest.mark.parametrize(
+    "shard", [*shards(Names("majors"), 1), *shards(Names("majors"), 2)], ids=["the only", "1 of 2", "2 of 2"]
+)
+def test_the_recovery_of_a_connector_that_never_failed_is_not_stored(shard):
+    status = Status()
     kept = Recovery(restarts=1, restarted_at=NOW, snapshotting=True, allowed="x")
-    assert recovery_of({"recovery": recovery_document(kept)}, "recovery") == kept
+    set_recovery(status, shard, kept)
+    assert recovery_of(read_status({"status": status_patch(Status(), status)}), shard) == kept
+    set_recovery(status, shard, Recovery())
+    assert status == Status()
+    assert recovery_of(status, shard) == Recovery()

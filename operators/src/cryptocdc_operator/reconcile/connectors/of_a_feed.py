@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from cryptocdc_control.connector import Recovery
 from cryptocdc_core.planning.connector import for_plugins
@@ -19,7 +18,8 @@ from cryptocdc_operator.resources.labels import Owner
 from cryptocdc_operator.servers.port import CONNECT, Observed, Servers
 from cryptocdc_operator.status import assess
 from cryptocdc_operator.status.conditions import Assessment
-from cryptocdc_operator.status.document import keep_recoveries, set_recovery, shard_recovery_of
+from cryptocdc_operator.status.document import keep_recoveries, recovery_of, set_recovery
+from cryptocdc_operator.status.model import Status
 
 
 def for_connect(plan: Plan, observed: Observed, cluster: Cluster) -> Plan:
@@ -48,7 +48,7 @@ class ConnectorsPass:
     servers: Servers
     observed: Observed
     post_event: PostEvent
-    status: dict[str, Any]
+    status: Status
     write: Callable[[], None]
     allowed: str | None
     held: bool
@@ -58,7 +58,7 @@ class ConnectorsPass:
         """Return the connectors' condition. `tables_made` as for ConnectorPass."""
         handover = HandoverPass(
             self.operator, self.owner, self.plan, self.servers, self.observed, self.post_event,
-            self.status.get("connectors"), self._record,
+            self.status.connectors, self._record,
         )  # fmt: skip
         assessment = handover.reconcile(self._carry, tables_made=tables_made)
         if assessment.holds and not self.held:  # also after a change of the number
@@ -72,7 +72,7 @@ class ConnectorsPass:
                 shard: ConnectorPass(
                     self.operator, self.owner, plan, shard, self.servers, self.observed, self.post_event
                 ).reconcile(
-                    shard_recovery_of(self.status, shard), self.allowed, partial(self._save, shard),
+                    recovery_of(self.status, shard), self.allowed, partial(self._save, shard),
                     tables_made=tables_made,
                 )
                 for shard in plan.connectors
@@ -80,8 +80,8 @@ class ConnectorsPass:
         )  # fmt: skip
 
     def _record(self, connectors: int) -> None:
-        if self.status.get("connectors") != connectors:
-            self.status["connectors"] = connectors
+        if self.status.connectors != connectors:
+            self.status.connectors = connectors
             self.write()
 
     def _save(self, shard: Shard, recovery: Recovery) -> None:
