@@ -24,7 +24,7 @@ export class Element {
   deleteRow() { this.children.at(-1).remove(); }
   contains(one) { return this === one || this.children.some((child) => child.contains(one)); }
   closest(tag) { return this.tag === tag ? this : this.parent?.closest(tag) ?? null; }
-  querySelector(name) { return this.children.map((one) => (`.${one.className}` === name ? one : one.querySelector(name))).find(Boolean) ?? null; }
+  querySelector(name) { return this.children.map((one) => ([`.${one.className}`, one.tag].includes(name) ? one : one.querySelector(name))).find(Boolean) ?? null; }
   addEventListener(name, listener) { this.listeners[name] = listener; }
   setAttribute() {}
 }
