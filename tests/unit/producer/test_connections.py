@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from tests.unit.producer.connections import Client, channels, connected, scenario, until
 
+from cryptocdc_core.program.backoff import Backoff
 from cryptocdc_producer.connections import line, session
 
 
@@ -172,7 +173,7 @@ def test_no_connection_is_left_when_a_line_ends_during_a_take_over() -> None:
 def test_an_outage_is_reported_if_the_old_connection_ends_before_a_new_one_is_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(line, "_BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(line, "_BACKOFF", Backoff(0.01, 0.02))
     reachable = asyncio.Event()
     opened = session.Session.open
 
@@ -291,7 +292,7 @@ def test_a_failed_connection_attempt_is_logged_counted_and_retried(
     case: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     url, environment = UNCONNECTABLE[case]
-    monkeypatch.setattr(line, "_BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(line, "_BACKOFF", Backoff(0.01, 0.02))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -310,7 +311,7 @@ def test_a_failed_connection_attempt_is_logged_counted_and_retried(
 def test_an_error_in_the_frame_handler_is_logged_and_leads_to_a_reconnect(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(line, "_BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(line, "_BACKOFF", Backoff(0.01, 0.02))
 
     async def run() -> None:
         async with connected(["a"]) as (server, client):

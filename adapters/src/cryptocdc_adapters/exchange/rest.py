@@ -14,6 +14,7 @@ import requests
 from cryptocdc_adapters.exchange.budget import Budget
 from cryptocdc_adapters.http_client import Session, UnsupportedProxy
 from cryptocdc_core.planning.resolve import Market
+from cryptocdc_core.program.backoff import Backoff
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Answer, Refusal, Request, SlowDown, Venue
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 TIMEOUT_S = 10
 LOG_AGAIN_S = 10.0
+_BACKOFF = Backoff(0.5, 10.0)
 
 URGENT, LIVE, SPARE = 0.95, 0.85, 0.6
 """Shares of a limit: for order books that wait, polling, and backfill, which must not starve live capture."""
@@ -96,7 +98,7 @@ class Rest:
     def get(self, request: Request[Any], share: float = LIVE) -> bytes:
         """Return the body of a successful response. Raises one of the ExchangeErrors above."""
         give_up = time.monotonic() + self._patience
-        delay = 0.5
+        failures = 0
         path, max_bytes = request.path, request.max_bytes
         url = self.venue.hosts.rest + path
         while True:
@@ -124,11 +126,12 @@ class Rest:
                 if isinstance(verdict, Refusal):
                     message = f"{response.url}: {verdict.code}: {verdict.message}" if verdict.message else problem
                     raise ExchangeRefused(verdict.code, message, body, unknown_symbol=verdict.unknown_symbol)
+            failures += 1
+            delay = _BACKOFF.after(failures)
             if time.monotonic() + delay > give_up:
                 raise ExchangeUnreachable(problem)
             self._log(problem)
             self._sleep(delay * random.uniform(0.5, 1.0))
-            delay = min(delay * 2, 10.0)
 
     def ask(self, request: Request[T], share: float = LIVE) -> T:
         """Return the parsed response. Raises ExchangeError, also for an invalid response."""

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.producer.conftest import BINANCE, handlers_of, make_feed
 
 from cryptocdc_adapters.exchange.rest import URGENT, ExchangeError
+from cryptocdc_core.program.backoff import Backoff
 from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.port import BookSnapshot, BookUpdate, Venue
 from cryptocdc_exchanges.registry import VENUES
@@ -158,7 +159,7 @@ def test_a_few_books_are_fetched_at_once_and_no_more(monkeypatch: pytest.MonkeyP
 def test_a_snapshot_that_comes_with_its_channel_is_asked_for_until_it_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the subscription is lost or its snapshot refused."""
     monkeypatch.setattr(snapshots, "_ARRIVES_S", 0.01)
-    monkeypatch.setattr(snapshots, "_AGAIN_S", (0.0, 0.0))
+    monkeypatch.setattr(snapshots, "_BACKOFF", Backoff(0.0, 0.0))
     monkeypatch.setattr(snapshots, "_PACE_S", 0.0)
     snapshot = BookUpdate(symbol="BTCUSDT", event_time=1, first_id=0, last_id=1, bids=[], asks=[], snapshot=True)
 

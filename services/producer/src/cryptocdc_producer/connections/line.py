@@ -8,6 +8,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+from cryptocdc_core.program.backoff import Backoff
 from cryptocdc_exchanges.port import Channel
 from cryptocdc_producer.connections.session import Session
 
@@ -20,7 +21,7 @@ SILENCE_S = 30.0
 """A connection without a frame for this long is replaced; the limit doubles each time that does not help."""
 _TAKE_OVER_S = 15.0
 """How long the old connection waits for the first frame of the new one."""
-_BACKOFF_S = (0.5, 30.0)
+_BACKOFF = Backoff(0.5, 30.0)
 
 
 class Line:
@@ -54,23 +55,23 @@ class Line:
             except Exception:
                 log.exception("connection to %s failed unexpectedly, reconnecting", self.url)
                 self.fleet.metrics.reconnects.labels("failed").inc()
-                await asyncio.sleep(_BACKOFF_S[1] * random.uniform(0.5, 1.0))
+                await asyncio.sleep(_BACKOFF.longest_s * random.uniform(0.5, 1.0))
 
     async def _connect(self) -> None:
         """One connection after the other."""
         current: Session | None = None
-        delay = _BACKOFF_S[0]
+        failures = 0
         try:
             while True:
                 try:
                     await self.fleet.attempt()
                     fresh = await Session.open(self)
                 except Exception as error:  # any failure of address, resolver or proxy may be transient
-                    problem = str(error) or type(error).__name__
+                    failures += 1
+                    delay, problem = _BACKOFF.after(failures), str(error) or type(error).__name__
                     log.warning("no connection to %s, retrying in %.1f s: %s", self.url, delay, problem)
                     self.fleet.metrics.reconnects.labels("failed").inc()
                     await asyncio.sleep(delay * random.uniform(0.5, 1.0))
-                    delay = min(delay * 2, _BACKOFF_S[1])
                     continue
                 before, current = current, fresh
                 if before is not None:
@@ -84,7 +85,7 @@ class Line:
                         await before.close()
                 reason = await current.over()
                 if current.frames:
-                    delay = _BACKOFF_S[0]
+                    failures = 0
                 self.fleet.metrics.reconnects.labels(reason).inc()
                 log.info("connection with %d channels ended: %s", len(self.channels), reason)
                 if reason == "silence" and self._expects_frames():
@@ -93,8 +94,8 @@ class Line:
                 if current.reader.done():
                     self.down_since = self.down_since or self.heard
                     current = None
-                    await asyncio.sleep(delay * random.uniform(0.2, 1.0))
-                    delay = min(delay * 2, _BACKOFF_S[1])
+                    failures += 1
+                    await asyncio.sleep(_BACKOFF.after(failures) * random.uniform(0.2, 1.0))
         finally:
             if current is not None:
                 await current.close()

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from itertools import count
 
 from cryptocdc_adapters.exchange.rest import URGENT, ExchangeError
+from cryptocdc_core.program.backoff import Backoff
 from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import OrderBook
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _PACE_S = 0.05
 _AT_ONCE = 3
-_AGAIN_S = (0.5, 60.0)
+_BACKOFF = Backoff(0.5, 60.0)
 _CALM_S = 120.0
 """A book that was in sync for this long is fetched immediately when it is lost; otherwise with increasing back-off, and
 with more levels if it has run out of them."""
@@ -43,8 +44,9 @@ class Snapshots:
         self._procedure, self._requests, self._metrics = procedure, requests, metrics
         self._due: list[tuple[float, int, str]] = []
         self._waiting: set[str] = set()
-        self._delay: dict[str, tuple[float, float]] = {}
-        """By symbol the delay before its next fetch in s, and when (monotonic) it was last fetched."""
+        self._fetches: dict[str, tuple[int, float]] = {}
+        """By symbol the number of fetches since its book was last in sync for long, and when (monotonic) the last was
+        requested."""
         self._steps: dict[str, int] = {}
         """By symbol, how often more levels were needed; none after it was lost for another reason, such as a cut."""
         self._free = asyncio.Semaphore(_AT_ONCE)
@@ -56,15 +58,16 @@ class Snapshots:
         if symbol in self._waiting:
             return
         self._metrics.book_resyncs.labels(reason).inc()
-        delay, fetched = self._delay.get(symbol, (0.0, 0.0))
+        fetches, fetched = self._fetches.get(symbol, (0, 0.0))
         calm = time.monotonic() - fetched > _CALM_S
         if calm:
-            delay = 0.0
+            fetches = 0
+        delay = _BACKOFF.after(fetches) if fetches else 0.0
         if reason == Applied.EXHAUSTED.value:
             self._steps[symbol] = self._steps.get(symbol, 0) + (not calm)
         elif reason not in (FAILED, STALE):
             self._steps.pop(symbol, None)
-        self._delay[symbol] = (min(max(delay * 2, _AGAIN_S[0]), _AGAIN_S[1]), time.monotonic())
+        self._fetches[symbol] = (fetches + 1, time.monotonic())
         self._waiting.add(symbol)
         heapq.heappush(self._due, (time.monotonic() + delay * random.uniform(0.5, 1.0), next(self._order), symbol))
         self._added.set()
@@ -82,7 +85,7 @@ class Snapshots:
                 _, _, symbol = heapq.heappop(self._due)
                 self._waiting.discard(symbol)
                 if books is None or symbol not in books:
-                    self._delay.pop(symbol, None)
+                    self._fetches.pop(symbol, None)
                     self._steps.pop(symbol, None)
                     continue
                 if self._procedure.snapshot_by == "channel" or not self._procedure.levels:

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -15,6 +16,7 @@ from cryptocdc_adapters.postgres.connections import ANSWER_S, answering
 from cryptocdc_adapters.postgres.copying import Upsert
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.names import Names, quoted
+from cryptocdc_core.program.backoff import Backoff
 from cryptocdc_core.program.metrics import ProducerMetrics
 from cryptocdc_core.rows.typed import Row
 from cryptocdc_core.storage import ddl
@@ -23,7 +25,7 @@ from cryptocdc_producer.streams.continuity import Gap
 
 log = logging.getLogger(__name__)
 
-_BACKOFF_S = (0.1, 10.0)
+_BACKOFF = Backoff(0.1, 10.0)
 _LONGEST_PATIENCE_S = 600.0
 """How long a batch may take, at most, after earlier attempts were cut off: PostgreSQL may be merely slow."""
 _OBSERVED = 20
@@ -92,16 +94,15 @@ class Writer:
 
     def _keep(self, batch: list[Entry]) -> None:
         """Write the batch, retrying as long as PostgreSQL can't accept it. Refused entries are set aside."""
-        delay = _BACKOFF_S[0]
-        while True:
+        for attempt in count(1):
             try:
                 self._divide(batch)
             except psycopg2.Error as error:
                 self._disconnect()
                 self._metrics.write_retries.inc()
+                delay = _BACKOFF.after(attempt)
                 log.warning("PostgreSQL did not accept a batch, retrying in %.1f s: %s", delay, str(error).strip())
                 time.sleep(delay * random.uniform(0.5, 1.0))
-                delay = min(delay * 2, _BACKOFF_S[1])
                 self._patience_s = min(self._patience_s * 2, _LONGEST_PATIENCE_S)
             else:
                 self._patience_s = ANSWER_S
