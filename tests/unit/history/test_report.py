@@ -14,10 +14,17 @@ from tests.archive_files import DAY, file_of
 from cryptocdc_adapters.postgres.history_files import HistoryFile, State
 from cryptocdc_core.feed.model import parse
 from cryptocdc_core.program.exits import BadInput
-from cryptocdc_core.program.settings import CassandraSettings, ConnectSettings, KafkaSettings, PostgresSettings
+from cryptocdc_core.program.settings import (
+    CassandraSettings,
+    ConnectSettings,
+    KafkaSettings,
+    PostgresSettings,
+    SettingsError,
+)
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Series
 from cryptocdc_exchanges.registry import venue_of
+from cryptocdc_history import commands
 from cryptocdc_history.chosen import series_of
 from cryptocdc_history.loading import refuse_beyond, refuse_unknown
 from cryptocdc_history.recent import Missing, Part
@@ -37,6 +44,10 @@ FEED = parse(
     }
 )  # fmt: skip
 VENUE = venue_of(FEED)
+TARGET = Target(
+    FEED, "exchange", PostgresSettings(password="x"), KafkaSettings(), CassandraSettings(password="x"),
+    ConnectSettings(),
+)  # fmt: skip
 
 
 def record(day: int, state: State, series: Series = TRADES, **changed: object) -> HistoryFile:
@@ -48,13 +59,9 @@ def record(day: int, state: State, series: Series = TRADES, **changed: object) -
 
 
 def result(*records: HistoryFile, days: Days | None = None, only_plan: bool = False) -> Result:
-    target = Target(
-        FEED, "exchange", PostgresSettings(password="x"), KafkaSettings(), CassandraSettings(password="x"),
-        ConnectSettings(),
-    )  # fmt: skip
     options = Options({"recent_trades": START}, START + 9 * DAY, [TRADES], Path())
     return Result(
-        Load(target, VENUE, options), {"recent_trades": days or Days()}, Survey(records=list(records)), only_plan
+        Load(TARGET, VENUE, options), {"recent_trades": days or Days()}, Survey(records=list(records)), only_plan
     )
 
 
@@ -207,3 +214,9 @@ def test_only_streams_that_the_archive_has_are_accepted() -> None:
     for name in ("orderBook", "trades"):
         with pytest.raises(BadInput, match=rf"'{name}' is not accepted; accepted: .* has: recentTrades, klines"):
             series_of(FEED, VENUE, ["BTCUSDT"], [name])
+
+
+def test_an_invalid_address_of_the_rest_api_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CRYPTOCDC_REST_URL", "ftp://nonsense")
+    with pytest.raises(SettingsError, match="CRYPTOCDC_REST_URL: 'ftp://nonsense'"):
+        commands._venue(FEED, TARGET)

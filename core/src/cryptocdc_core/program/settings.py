@@ -18,6 +18,16 @@ from cryptocdc_core.program.exits import BadInput
 
 PREFIX = "CRYPTOCDC_"
 
+POSTGRES_PORT, KAFKA_PORT, CONNECT_PORT, CASSANDRA_PORT, SIMULATOR_PORT, API_PORT = (
+    15432,
+    19092,
+    18083,
+    19042,
+    8090,
+    8000,
+)
+"""The default ports on one machine: what `cryptocdc` starts listens there, and the programs connect to them."""
+
 
 class SettingsError(BadInput):
     """Invalid settings; the message has one line per variable."""
@@ -83,7 +93,7 @@ class PostgresSettings(Settings):
     model_config = ConfigDict(title="postgres_")
 
     host: str = "127.0.0.1"
-    port: Port = 15432
+    port: Port = POSTGRES_PORT
     database: str = "cryptocdc"
     user: str = "cryptocdc"
     password: str = Field(repr=False)
@@ -104,7 +114,7 @@ class ReplicationSettings(Settings):
 class KafkaSettings(Settings):
     model_config = ConfigDict(title="kafka_")
 
-    bootstrap: Annotated[str, AfterValidator(_brokers)] = "127.0.0.1:19092"
+    bootstrap: Annotated[str, AfterValidator(_brokers)] = f"127.0.0.1:{KAFKA_PORT}"
     """Brokers, comma-separated, each with its port."""
     username: str | None = None
     password: str | None = Field(None, repr=False)
@@ -120,7 +130,7 @@ class CassandraSettings(Settings):
 
     hosts: str = "127.0.0.1"
     """Comma-separated."""
-    port: Port = 19042
+    port: Port = CASSANDRA_PORT
     username: str = "cryptocdc"
     password: str = Field(repr=False)
     datacenter: str = "datacenter1"
@@ -132,7 +142,7 @@ class CassandraSettings(Settings):
 class ConnectSettings(Settings):
     model_config = ConfigDict(title="connect_")
 
-    url: str = "http://127.0.0.1:18083"
+    url: str = f"http://127.0.0.1:{CONNECT_PORT}"
 
 
 @dataclass(frozen=True)
@@ -162,7 +172,7 @@ class SimulatorSettings(Settings):
 
     model_config = ConfigDict(title="simulator_")
 
-    port: Port = 8090
+    port: Port = SIMULATOR_PORT
 
     @property
     def rest_url(self) -> str:
@@ -186,12 +196,16 @@ class ServingSettings(Settings):
 
 
 class ExchangeSettings(Settings):
-    """Credentials for the exchange."""
+    """How the exchange is reached, instead of as the feed says, and the credentials for it."""
 
     model_config = ConfigDict(title="")
 
     api_key: str | None = Field(None, repr=False)
     """For endpoints that require one (credentialsSecretRef)."""
+    rest_url: RestUrl | None = None
+    """Base URL of the exchange's REST API."""
+    websocket_url: WebsocketUrl | None = None
+    """Base URL of the exchange's streams."""
 
 
 class ProgramSettings(ServingSettings, ExchangeSettings):
@@ -200,10 +214,6 @@ class ProgramSettings(ServingSettings, ExchangeSettings):
     feed: Path
     """The feed's file."""
     source: Source = "exchange"
-    rest_url: RestUrl | None = None
-    """Base URL of the exchange's REST API, instead of the feed's."""
-    websocket_url: WebsocketUrl | None = None
-    """Base URL of the exchange's streams, instead of the feed's."""
 
 
 class ProvingSettings(ServingSettings):
@@ -277,7 +287,7 @@ class ApiSettings(Settings):
     model_config = ConfigDict(title="api_")
 
     host: str = "0.0.0.0"  # noqa: S104 - in a pod the clients are outside; on one machine the runner sets 127.0.0.1
-    port: Port = 8000
+    port: Port = API_PORT
     token: str | None = Field(None, repr=False, min_length=1)
     """If given, each request must present it."""
     requests_per_s: float = Field(100, gt=0)

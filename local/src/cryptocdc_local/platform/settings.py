@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from cryptocdc_core.program.settings import API_PORT, CASSANDRA_PORT, CONNECT_PORT, KAFKA_PORT, POSTGRES_PORT
 from cryptocdc_local.platform.errors import PlatformError
 
 LOOPBACK = "127.0.0.1"
@@ -16,13 +17,13 @@ LOOPBACK = "127.0.0.1"
 class Ports:
     """TCP ports, all on the loopback interface. Each is set by `CRYPTOCDC_<FIELD>_PORT`."""
 
-    postgres: int = 15432
-    kafka: int = 19092
+    postgres: int = POSTGRES_PORT
+    kafka: int = KAFKA_PORT
     kafka_controller: int = 19093  # the broker's connection to its KRaft quorum of one
-    connect: int = 18083
-    cassandra: int = 19042
+    connect: int = CONNECT_PORT
+    cassandra: int = CASSANDRA_PORT
     cassandra_internode: int = 17000  # Cassandra opens it even when alone
-    api: int = 8000  # of the program, not of a server
+    api: int = API_PORT  # of the program, not of a server
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +21,7 @@ from cryptocdc_adapters.postgres.identities import source_in_use
 from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.feed.model import CryptoFeed
 from cryptocdc_core.program.exits import BadInput, Exit, fail, refusing_bad_input
-from cryptocdc_core.program.settings import PostgresSettings, SettingsError, SimulatorSettings
+from cryptocdc_core.program.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.port import Venue
 from cryptocdc_exchanges.registry import at_archive, simulated, venue_of
@@ -131,7 +130,7 @@ def _target(feed: CryptoFeed, source: str | None) -> Target:
 
 
 def _venue(feed: CryptoFeed, target: Target) -> Venue:
-    here, rest = SimulatorSettings.from_env(), os.environ.get("CRYPTOCDC_REST_URL")
+    here, rest = SimulatorSettings.from_env(), ExchangeSettings.from_env().rest_url
     if rest:  # in a Job, which knows where the simulator is
         return with_archive(at_archive(feed, target.source, rest))
     simulated_venue = target.source == "simulated"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from cryptocdc_core.feed import symbols
 from cryptocdc_core.feed.model import CryptoFeed, FeedError
 from cryptocdc_core.names import Names, Source, identity
 from cryptocdc_core.program.exits import BadInput, Exit
-from cryptocdc_core.program.settings import PostgresSettings, SettingsError, SimulatorSettings
+from cryptocdc_core.program.settings import ExchangeSettings, PostgresSettings, SettingsError, SimulatorSettings
 from cryptocdc_core.time import times
 from cryptocdc_exchanges.checks import Rejected
 from cryptocdc_exchanges.port import Series
@@ -62,13 +61,11 @@ def backfill(
         symbol = symbols.as_listed(symbol)
         if not symbols.is_symbol(symbol):
             raise FeedError([f"--symbol: {symbol!r} is not accepted; accepted: {symbols.WORDS}"])
-        database = PostgresSettings.from_env()
+        database = _database()
         used = source_in_use(database, parsed, source)
         if used == "capture":
             raise FeedError(["--source: a capture has no history to fetch; accepted: exchange, simulated"])
-        url = os.environ.get("CRYPTOCDC_REST_URL") or _simulator(parsed, used)
-    except SettingsError as error:
-        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and shows where they are", Exit.PLATFORM)
+        url = ExchangeSettings.from_env().rest_url or _simulator(parsed, used)
     except BadInput as error:
         _fail(str(error), Exit.BAD_INPUT)
     except psycopg2.Error as error:
@@ -88,6 +85,13 @@ def backfill(
     print(json.dumps(result) if as_json else _sentence(result))
     if result["refused"]:
         raise typer.Exit(Exit.UNEQUAL)
+
+
+def _database() -> PostgresSettings:
+    try:
+        return PostgresSettings.from_env()
+    except SettingsError as error:
+        _fail(f"{error}\n  → `cryptocdc up` starts the servers of this machine and shows where they are", Exit.PLATFORM)
 
 
 def _sentence(result: dict[str, Any]) -> str:

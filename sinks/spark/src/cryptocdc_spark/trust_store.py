@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptocdc_core.program.exits import BadInput, refusing_bad_input
 from cryptocdc_core.program.settings import CassandraSettings
+from cryptocdc_spark.settings import SessionSettings
 
 STORE_PASSWORD = "changeit"  # noqa: S105 - Java's default, of a store with a public certificate
 
@@ -34,8 +35,7 @@ def trust_store(ca_file: Path, store: Path | None = None) -> Path:
 
 
 if __name__ == "__main__":
-    # In an executor's pod, which has no other setting.
+    # In an executor's pod, which has no login to Cassandra.
     with refusing_bad_input():
-        trust_store(
-            Path(os.environ[CassandraSettings.variable("ca_file")]), Path(os.environ["CRYPTOCDC_SPARK_TRUST_STORE"])
-        )
+        store = SessionSettings.from_env().spark_trust_store
+        trust_store(Path(os.environ[CassandraSettings.variable("ca_file")]), store)
