@@ -95,17 +95,29 @@ class Connection:
     def unsubscribe(self, channels: list[Channel]) -> None:
         self._command(self._simulated.venue.channels.unsubscribe(2, [channel.name for channel in channels]))
 
-    def _command(self, message: str) -> list[bytes]:
-        source, welcomed = self._simulated.dialect.source, []
+    def acknowledge(self, message: str) -> list[str]:
+        """Send a command; return the streams that it subscribes to, which are not opened."""
+        streams: list[str] = []
         for reply in self._session.replies(self._client, message):
             found = self.decode(reply.message)
             if isinstance(found, Control):
                 self.replies.append(found)
-            for stream in reply.subscribe:
-                self._client.streams[stream] = None
-                asyncio.run(source.prepare(stream))
-                source.open(stream)
-                welcomed += [self._wrapped(stream, payload) for payload in source.welcome(stream)]
+            streams += reply.subscribe
+        self._client.streams |= dict.fromkeys(streams)
+        return streams
+
+    @property
+    def idle_s(self) -> float | None:
+        """The seconds after which a silent connection is closed; None: it is not."""
+        idle = self._session.idle(self._client)
+        return None if idle is None else idle.seconds
+
+    def _command(self, message: str) -> list[bytes]:
+        source, welcomed = self._simulated.dialect.source, []
+        for stream in self.acknowledge(message):
+            asyncio.run(source.prepare(stream))
+            source.open(stream)
+            welcomed += [self._wrapped(stream, payload) for payload in source.welcome(stream)]
         return welcomed
 
     def run(self, milliseconds: int, stride: int = 20) -> list[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
+from itertools import cycle, islice
 from typing import Any
 
 import msgspec
@@ -270,6 +271,32 @@ def test_requests_never_exceed_a_limit_of_the_venue(venue: Venue, monkeypatch: p
 
 
 @every_venue
+def test_a_full_connection_stays_within_what_the_simulated_venue_enforces(venue: Venue, simulated: Simulated) -> None:
+    limits, streams = venue.channels.limits, feed_of(venue).spec.streams
+    for number in range(limits.channels):
+        simulated.market.list_new(simulated.dialect.new_instrument({"base": f"NEW{number}", "quote": "USDT"}))
+    channels = [it for symbol in simulated.market.listings for it in venue.channels.of(streams, symbol)]
+    assert {it.path for it in channels} <= set(simulated.dialect.sessions)
+    for path, session in simulated.dialect.sessions.items():
+        names = [it.name for it in dict.fromkeys(channels) if it.path == path][: limits.channels]
+        if not names:
+            continue
+        assert len(names) == limits.channels
+        connection = Connection(simulated, feed_of(venue), path)
+        size = limits.channels_per_command
+        batches = [names[at : at + size] for at in range(0, len(names), size)]
+        commands = len(batches) if limits.commands == float("inf") else int(limits.commands)
+        for number, batch in enumerate(islice(cycle(batches), commands)):
+            connection.acknowledge(venue.channels.subscribe(number, batch))
+        replies = [reply for reply in connection.replies if isinstance(reply, Reply)]
+        assert len(replies) >= commands
+        assert [reply.error for reply in replies if reply.error] == []
+        pings_a_second = 0 if limits.ping is None else 1 / limits.ping_every_s
+        assert 1 / limits.command_every_s + pings_a_second <= session.messages_a_second
+        assert connection.idle_s is None or (limits.ping is not None and limits.ping_every_s < connection.idle_s)
+
+
+@every_venue
 def test_reported_usage_refers_to_limits_of_the_venue(venue: Venue, simulated: Simulated) -> None:
     used = venue.limits.used(simulated.ask(venue.requests.ping()))
 
@@ -307,8 +334,12 @@ def test_halted_new_and_vanished_markets_are_listed_with_their_state(venue: Venu
 
     simulated.market.delist(halted)
     simulated.market.remove(vanished)
+    simulated.market.list_new(simulated.dialect.new_instrument({"base": "NEW", "quote": "USDT"}))
     after = listed()
 
+    (new,) = set(after) - set(before)
+    assert "NEW" in new
+    assert after[new].trading
     assert halted not in after or not after[halted].trading
     assert vanished not in after
     assert after[simulated.symbol].trading

@@ -196,6 +196,7 @@ MATERIAL = Material(
             "recentTrades": {},
             "klines": {"intervals": ["1m"]},
             "orderBook": {"depth": 5, "interval": "1s"},
+            "bestQuotes": {},
         },
     ),
 )

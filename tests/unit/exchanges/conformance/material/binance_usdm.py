@@ -192,6 +192,11 @@ MATERIAL = replace(
         "binance-futures-websocket.capture",
         "binance-futures-rest.capture",
         ("SUSHIUSDT", "AKROUSDT"),
-        {"recentTrades": {}, "klines": {"intervals": ["1m"]}, "orderBook": {"depth": 5, "interval": "1s"}},
+        {
+            "recentTrades": {},
+            "klines": {"intervals": ["1m"]},
+            "orderBook": {"depth": 5, "interval": "1s"},
+            "bestQuotes": {},
+        },
     ),
 )  # fmt: skip
