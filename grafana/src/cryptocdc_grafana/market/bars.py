@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cryptocdc_core.catalogue.computed import BARS, VOLATILITY
 from cryptocdc_core.catalogue.streams import RECENT_TRADES
 from cryptocdc_grafana import drawing, shaping
-from cryptocdc_grafana.market.cql import newest_buckets, number, reported, within
+from cryptocdc_grafana.market.cql import newest_buckets, number, reported, separately, within
 from cryptocdc_grafana.market.panel import NUMBER, SYMBOL, TIME, WHOLE, MarketPanel
 from cryptocdc_grafana.sources import Cql, Get, Source, Sql
 
@@ -41,7 +41,7 @@ def volatility() -> Iterator[MarketPanel]:
             f'SELECT symbol, {number("realized", "realized")}, {number("parkinson", "parkinson")}, open_time AS time'
             f' FROM "$feed".{VOLATILITY.table} WHERE symbol = {SYMBOL} AND interval = \'$bar\''
             f" AND {newest_buckets(VOLATILITY.bucket, DAYS)} AND {within('open_time')} AND {reported('realized')}"
-            " ALLOW FILTERING"
+            f" AND {reported('parkinson')} ALLOW FILTERING"
         ),
         Get(
             f"/{VOLATILITY.table}", (("symbol", "$symbol"), ("interval", "$bar"), *WHOLE),
@@ -59,16 +59,10 @@ def volatility() -> Iterator[MarketPanel]:
 
 
 def _lines(title: str, doc: str, unit: str, *names: str) -> MarketPanel:
-    cql = ", ".join(number(name, name) for name in names)
-    known = " AND ".join(reported(name, _LEAST[name]) for name in names if name in _LEAST)
+    cql, *apart = (_of_bars(asked) for asked in separately(names, _LEAST))
     sql = ", ".join(f"({_SQL[name]})::float8 AS {name}" for name in names)
     return MarketPanel(
-        title, f"{doc}. The feed must compute bars of that length.", drawing.lines(unit, fill=0),
-        Cql(
-            f'SELECT symbol, {cql}, open_time AS time FROM "$feed".{BARS.table}'
-            f" WHERE symbol = {SYMBOL} AND interval = '$bar' AND {newest_buckets(BARS.bucket, DAYS)}"
-            f" AND {within('open_time')} AND {known} ALLOW FILTERING"
-        ),
+        title, f"{doc}. The feed must compute bars of that length.", drawing.lines(unit, fill=0), cql,
         Get(
             f"/{BARS.table}", (("symbol", "$symbol"), ("interval", "$bar"), *WHOLE),
             [("open_time", "time", TIME), *((name, name, NUMBER) for name in names)],
@@ -78,5 +72,15 @@ def _lines(title: str, doc: str, unit: str, *names: str) -> MarketPanel:
             f' FROM "$feed".{RECENT_TRADES.table} WHERE symbol = {SYMBOL} AND $__timeFilter(trade_time)'
             " GROUP BY 1 ORDER BY 1"
         ),
-        shaping.by_time(*names), width=12, read={Source.CASSANDRA: f"the last {DAYS} calendar days of the range"},
+        shaping.by_time(*names), width=12, apart=tuple(apart),
+        read={Source.CASSANDRA: f"the last {DAYS} calendar days of the range"},
     )  # fmt: skip
+
+
+def _of_bars(names: list[str]) -> Cql:
+    known = "".join(f" AND {reported(name, _LEAST[name])}" for name in names if name in _LEAST)
+    return Cql(
+        f'SELECT symbol, {", ".join(number(name, name) for name in names)}, open_time AS time FROM "$feed".{BARS.table}'
+        f" WHERE symbol = {SYMBOL} AND interval = '$bar' AND {newest_buckets(BARS.bucket, DAYS)}"
+        f" AND {within('open_time')}{known}{known and ' ALLOW FILTERING'}"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from cryptocdc_core.catalogue import Bucket, Stream
 
@@ -19,6 +19,13 @@ def reported(column: str, least: int = 0) -> str:
     """The condition that selects the rows in which a nullable number is not null; no value is below `least`. The plugin
     would draw a null as 0. CQL has no IS NOT NULL here, but no comparison holds for null."""
     return f"{column} >= {least}"
+
+
+def separately(columns: Sequence[str], nullable: Container[str]) -> list[list[str]]:
+    """Return the columns by query: those that are never null first, if any, then each nullable one, whose query leaves
+    rows out. A row without that value still has the others."""
+    always = [column for column in columns if column not in nullable]
+    return [always] * bool(always) + [[column] for column in columns if column in nullable]
 
 
 def newest_buckets(bucket: Bucket, count: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cryptocdc_core.catalogue import Stream
 from cryptocdc_core.catalogue.streams import LIQUIDATIONS, MARK_PRICES, OPEN_INTEREST
 from cryptocdc_grafana import drawing, shaping
-from cryptocdc_grafana.market.cql import newest_buckets, number, reported, within
+from cryptocdc_grafana.market.cql import newest_buckets, number, reported, separately, within
 from cryptocdc_grafana.market.panel import NUMBER, SYMBOL, TEXT, TIME, WHOLE, MarketPanel
 from cryptocdc_grafana.sources import Cql, Get, Source, Sql
 from cryptocdc_grafana.tables import AS_IT_IS, Shown, rows
@@ -38,16 +38,10 @@ def _partitions(stream: Stream) -> str:
 
 def _line(title: str, doc: str, unit: str, stream: Stream, *columns: str) -> MarketPanel:
     """Draw one point per step of the panel."""
-    cql = ", ".join(f"avg(CAST({column} AS double)) AS {column}" for column in columns)
+    cql, *apart = (_means(stream, asked) for asked in separately(columns, LEAST))
     sql = ", ".join(f"avg({column}::float8) AS {column}" for column in columns)
-    known = "".join(f" AND {reported(column, LEAST[column])}" for column in columns if column in LEAST)
     return MarketPanel(
-        title, f"{doc}. Mean of each step of the graph.", drawing.lines(unit, fill=0),
-        Cql(
-            f'SELECT symbol, {cql}, floor(event_time, $__interval) AS time FROM "$feed".{stream.table}'
-            f" WHERE {_partitions(stream)}{known}"
-            f" GROUP BY symbol, {stream.bucket_column}, floor(event_time, $__interval){known and ' ALLOW FILTERING'}"
-        ),
+        title, f"{doc}. Mean of each step of the graph.", drawing.lines(unit, fill=0), cql,
         Get(
             f"/{stream.table}", (("symbol", "$symbol"), *WHOLE),
             [("event_time", "time", TIME), *((column, column, NUMBER) for column in columns)],
@@ -57,8 +51,18 @@ def _line(title: str, doc: str, unit: str, stream: Stream, *columns: str) -> Mar
             f' {sql} FROM "$feed".{stream.table} WHERE symbol = {SYMBOL} AND $__timeFilter(event_time)'
             " GROUP BY 1 ORDER BY 1"
         ),
-        shaping.by_time(*columns), width=8, read=READ,
+        shaping.by_time(*columns), width=8, apart=tuple(apart), read=READ,
     )  # fmt: skip
+
+
+def _means(stream: Stream, columns: list[str]) -> Cql:
+    means = ", ".join(f"avg(CAST({column} AS double)) AS {column}" for column in columns)
+    known = "".join(f" AND {reported(column, LEAST[column])}" for column in columns if column in LEAST)
+    return Cql(
+        f'SELECT symbol, {means}, floor(event_time, $__interval) AS time FROM "$feed".{stream.table}'
+        f" WHERE {_partitions(stream)}{known}"
+        f" GROUP BY symbol, {stream.bucket_column}, floor(event_time, $__interval){known and ' ALLOW FILTERING'}"
+    )
 
 
 def _liquidations() -> MarketPanel:
