@@ -66,29 +66,29 @@ class Step(Enum):
 @dataclass(frozen=True, slots=True)
 class Move:
     step: Step
-    carrying: tuple[Shard, ...]
+    active: tuple[Shard, ...]
     """The shards whose connectors carry the changes now."""
 
 
 def decide(names: Names, connectors: int, found: Mapping[Shard, Found], recorded: int | None = None) -> Move:
     """Return the next step towards that number of connectors. `found`: every slot and connector of the feed.
 
-    `recorded`: the number of connectors that was last told to carry the changes, by CARRY or START, if that is stored
+    `recorded`: the number of connectors that are to carry the changes since the last CARRY or START, if that is stored
     before either is acted on; None if it follows from what is found. It must be stored where something else may start
     a connector that was prepared and must not read yet, as Strimzi may.
     """
     wanted = shards(names, connectors)
     others = [shard for shard in found if shard.of != connectors]
     mine = [found.get(shard) for shard in wanted]
-    carrying = _inferred(names, connectors, found) if recorded is None else recorded
-    if carrying == connectors:
+    active = _inferred(names, connectors, found) if recorded is None else recorded
+    if active == connectors:
         if not others:
             return Move(Step.CARRY, wanted)
         if not all(found[shard].stopped for shard in others):
             return Move(Step.STOP, wanted)
         taken_over = all(one is not None and one.running for one in mine)
         return Move(Step.REMOVE if taken_over else Step.CARRY, wanted)
-    old = shards(names, carrying)
+    old = shards(names, active)
     if not _complete(old, found):
         return Move(Step.SNAPSHOT if found else Step.CARRY, wanted)
     if not all(one is not None and prepared(one) for one in mine):
@@ -118,7 +118,7 @@ def _inferred(names: Names, connectors: int, found: Mapping[Shard, Found]) -> in
     return max(begun, key=progress, default=0)
 
 
-def _complete(carrying: Iterable[Shard], found: Mapping[Shard, Found]) -> bool:
+def _complete(active: Iterable[Shard], found: Mapping[Shard, Found]) -> bool:
     """Return whether there are any, and each has a slot that has lost nothing."""
-    parts = [found.get(shard) for shard in carrying]
+    parts = [found.get(shard) for shard in active]
     return bool(parts) and all(part is not None and part.confirmed is not None and part.lost is None for part in parts)

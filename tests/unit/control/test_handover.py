@@ -63,7 +63,7 @@ def test_new_connectors_are_prepared_while_the_old_one_reads():
 
 def test_the_old_one_reads_until_it_has_passed_every_new_slot():
     behind = decide(NAMES, 2, found(one=[READS], two=[WAITS, WAITS]))
-    assert (behind.step, behind.carrying) == (Step.DRAIN, shards(NAMES, 1))
+    assert (behind.step, behind.active) == (Step.DRAIN, shards(NAMES, 1))
     assert step(2, found(one=[replace(READS, confirmed=149)], two=[WAITS, WAITS])) is Step.DRAIN
     assert step(2, found(one=[replace(READS, confirmed=150)], two=[WAITS, WAITS])) is Step.STOP
 
@@ -113,7 +113,7 @@ def test_a_change_taken_back_after_the_new_ones_read_stops_them_before_the_old_o
 def test_a_third_number_drains_what_reads_and_not_what_was_replaced():
     reads = replace(READS, confirmed=120)
     move = decide(NAMES, 3, found(one=[replace(ENDED, confirmed=140)], two=[reads, reads], three=[WAITS] * 3))
-    assert (move.step, move.carrying) == (Step.DRAIN, shards(NAMES, 2))
+    assert (move.step, move.active) == (Step.DRAIN, shards(NAMES, 2))
 
 
 @pytest.mark.parametrize("lost", [replace(READS, lost="removed"), replace(READS, confirmed=None), None])
@@ -207,7 +207,7 @@ class World:
 
         match move.step:
             case Step.CARRY | Step.START | Step.DRAIN:
-                parts = [(start, shard) for shard in (mine if move.step is Step.START else move.carrying)]
+                parts = [(start, shard) for shard in (mine if move.step is Step.START else move.active)]
             case Step.REMOVE:
                 parts = [(remove, shard) for shard in others]
             case Step.SNAPSHOT:

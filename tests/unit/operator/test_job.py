@@ -22,7 +22,7 @@ def container(document):
     return only
 
 
-def told(document):
+def environment(document):
     return {variable["name"]: variable["value"] for variable in container(document)["env"]}
 
 
@@ -63,7 +63,7 @@ def test_every_file_in_its_environment_is_mounted(task):
         if "secret" in volume
         for item in volume["secret"]["items"]
     }
-    assert {value for name, value in told(document).items() if name.endswith("_FILE")} == there
+    assert {value for name, value in environment(document).items() if name.endswith("_FILE")} == there
 
 
 def test_a_verification_compares_both_databases_and_passes_its_arguments_on():
@@ -74,13 +74,13 @@ def test_a_verification_compares_both_databases_and_passes_its_arguments_on():
         "--feed", "/etc/cryptocdc/feed.yaml", "--source", "simulated", "--explain", "--from", "2026-11-21",
     ]  # fmt: skip
     servers = {"POSTGRES", "KAFKA", "CASSANDRA", "CONNECT"}
-    assert {name.split("_")[1] for name in told(document)} >= servers
+    assert {name.split("_")[1] for name in environment(document)} >= servers
     assert {SETTINGS.postgres_secret, SETTINGS.kafka_consumer_secret, SETTINGS.writer_secret} <= mounted(document)
 
 
 def test_a_backfill_uses_the_exchange_of_the_feed():
     document = made("backfill", "--symbol", "BTCUSDT")
-    assert told(document)["CRYPTOCDC_REST_URL"] == SETTINGS.simulator_rest_url
+    assert environment(document)["CRYPTOCDC_REST_URL"] == SETTINGS.simulator_rest_url
     assert container(document)["image"] == SETTINGS.producer_image
     assert not {SETTINGS.cassandra_secret, SETTINGS.writer_secret} & mounted(document)
 
@@ -88,7 +88,7 @@ def test_a_backfill_uses_the_exchange_of_the_feed():
 def test_a_replay_uses_the_consumers_login():
     document = made("replay")
     assert container(document)["args"][:2] == ["dlq", "replay"]
-    assert told(document)["CRYPTOCDC_KAFKA_USERNAME"] == SETTINGS.kafka_consumer_secret
+    assert environment(document)["CRYPTOCDC_KAFKA_USERNAME"] == SETTINGS.kafka_consumer_secret
     assert SETTINGS.kafka_producer_secret not in mounted(document)
 
 
@@ -100,7 +100,7 @@ def test_history_is_loaded_and_listed_by_the_image_of_the_history_jobs():
         "history", "load", "--feed", "/etc/cryptocdc/feed.yaml", "--source", "simulated", "--from", "2026-09",
         "--symbol", "BTCUSDT", "--accept-mismatch",
     ]  # fmt: skip
-    assert told(document)["CRYPTOCDC_REST_URL"] == SETTINGS.simulator_rest_url
+    assert environment(document)["CRYPTOCDC_REST_URL"] == SETTINGS.simulator_rest_url
     assert container(made("history-list"))["args"][:2] == ["history", "list"]
     with pytest.raises(JobImpossible, match="HISTORY_IMAGE: must be set"):
         made("history-load", settings=VERIFYING.model_copy(update={"history_image": None}))

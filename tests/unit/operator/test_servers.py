@@ -100,13 +100,13 @@ def test_unreachable_servers_are_named_briefly():
     }  # fmt: skip
     settings = SETTINGS.model_copy(update={"postgres_ca_secret": None, "kafka_ca_secret": None})
     servers = PlatformServers(server_settings(settings, Addresses(nowhere), SECRETS), settings)
-    for call, told in (
+    for call, message in (
         (lambda: servers.drop_slot(shards(Names("majors"), 1)[0]), "PostgreSQL.*port 1 failed: Connection refused"),
         (lambda: servers.restart_connector("majors"), "no connection to http://127.0.0.1:1/connectors/majors/restart"),
     ):
         with pytest.raises(ServerError) as raised:
             call()
-        assert re.search(told, f"{raised.value.server}: {raised.value}")
+        assert re.search(message, f"{raised.value.server}: {raised.value}")
         assert len(str(raised.value)) < 150
 
 

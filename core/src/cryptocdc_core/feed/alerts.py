@@ -96,7 +96,7 @@ class Alert(FeedModel):
     """True while the price is below this one, in the quote asset."""
     anomaly: bool | None = None
     """`true`: true while a window stands out from the symbol's recent past. It fires with an anomaly, and resolves with
-    the next window of the same kind and length that is none. Requires `analytics.anomalies`."""
+    the next window of the same kind and length that is not an anomaly. Requires `analytics.anomalies`."""
     kind: Kind | None = None
     """The kind of anomaly to watch: `price`, `volume`, `spread` or `quote_rate`; by default all. Accepted with
     `anomaly` only."""

@@ -68,7 +68,7 @@ class Handover:
             if move.step not in (Step.DRAIN, Step.CARRY):
                 continue
             # What carries the changes must run for the handover to go on.
-            reading = {shard: found.get(shard, ShardState()) for shard in move.carrying}
+            reading = {shard: found.get(shard, ShardState()) for shard in move.active}
             if time.monotonic() - restarted > RESTART_S:
                 restarted = time.monotonic()
                 self._recover(reading)

@@ -121,10 +121,10 @@ class Places:
         """Describe the state of slot and connector, for a change of `symbol` that has not reached Kafka."""
         made = slots.of_feed(self._connection, self.target.names)
         missing = absent(self.target.names, made, self.target.feed.spec.scaling.connectors)
-        carrying = [shard for shard in (*made, *missing) if self._carries(shard, symbol)]
+        of_symbol = [shard for shard in (*made, *missing) if self._carries(shard, symbol)]
         return "; ".join(
             f"{_described(made.get(shard), shard)}; {describe_connector(self.target.connect, shard.connector)}"
-            for shard in carrying
+            for shard in of_symbol
         )
 
     def _carries(self, shard: Shard, symbol: str) -> bool:

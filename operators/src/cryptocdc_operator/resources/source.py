@@ -13,7 +13,7 @@ from cryptocdc_operator.settings import OperatorSettings
 
 def source_of(feed: CryptoFeed, settings: OperatorSettings) -> Source:
     """Return `simulated` also for a feed of another exchange if one of its endpoints is this installation's simulator.
-    Any other simulator can't be told from an exchange by its address."""
+    Any other simulator can't be distinguished from an exchange by its address."""
     endpoints = feed.spec.endpoints
     if any(_is_simulator(url, settings) for url in (endpoints.rest, endpoints.websocket) if url is not None):
         return "simulated"

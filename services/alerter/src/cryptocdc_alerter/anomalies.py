@@ -1,7 +1,7 @@
 """Evaluates alerts on anomalies, in the order of their partition. Pure: no clock, no I/O.
 
-An alert fires with an anomaly, and resolves with a later window of the same kind and length that is none. Its state is
-the last record of it, so a restart continues with that.
+An alert fires with an anomaly, and resolves with a later window of the same kind and length that is not an anomaly. Its
+state is the last record of it, so a restart continues with that.
 """
 
 from __future__ import annotations

@@ -48,9 +48,9 @@ SLOT = Slot("majors_slot", 100, True, "reserved", 0)
     ],
 )
 def test_the_conditions_under_which_a_slot_is_lost(slot, position, why):
-    told = lost(slot, None if position is None else Position(position, given=False))
-    assert (told is None) == (why is None)
-    assert (why or "") in (told or "")
+    reported = lost(slot, None if position is None else Position(position, given=False))
+    assert (reported is None) == (why is None)
+    assert (why or "") in (reported or "")
 
 
 @pytest.mark.parametrize(

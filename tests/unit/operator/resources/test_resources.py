@@ -147,13 +147,13 @@ def test_an_api_has_the_expected_environment():
 
 
 def test_an_api_gets_only_variables_that_it_reads():
-    told = environment(one("Deployment", "my-feed-api", streams=STREAMS))
+    given = environment(one("Deployment", "my-feed-api", streams=STREAMS))
     read = {
         group.variable(field)
         for group in (ProgramSettings, ApiSettings, KafkaSettings, CassandraSettings)
         for field in group.model_fields
     }
-    assert set(told) - read - {f"{variable}_FILE" for variable in read} == {"FORWARDED_ALLOW_IPS"}
+    assert set(given) - read - {f"{variable}_FILE" for variable in read} == {"FORWARDED_ALLOW_IPS"}
 
 
 def test_an_api_uses_the_read_only_cassandra_login():

@@ -73,11 +73,11 @@ class HandoverPass:
             case Step.PREPARE if tables_made:
                 for shard in self.plan.connectors:
                     self._prepare(shard)
-        carrying = {
+        active = {
             shard: for_plugins(connector_config(shard, self.plan.carried, self.servers.facts), self.observed.plugins)
-            for shard in move.carrying
+            for shard in move.active
         }
-        carry(replace(self.plan, connectors=carrying), tables_made)
+        carry(replace(self.plan, connectors=active), tables_made)
         if not tables_made:
             return Assessment("False", "Waiting", "waiting for the tables")
         return self._changing("the old connectors read up to the new slots")
