@@ -13,7 +13,7 @@ import msgspec
 from cryptocdc_core.catalogue import AUDIT, Stream, Type
 from cryptocdc_core.names import quoted
 from cryptocdc_core.storage.ddl import AUDIT_COLUMN
-from cryptocdc_core.time.times import iso
+from cryptocdc_core.time.times import iso, millis
 from cryptocdc_verifier.comparing.canonical import Key, shown, version_of
 from cryptocdc_verifier.comparing.cassandra import CassandraSide
 from cryptocdc_verifier.comparing.tables import Difference
@@ -156,7 +156,7 @@ class DeadLettersByKey:
 
 
 def _in_words(value: object) -> str:
-    return value.isoformat(timespec="milliseconds") + "Z" if isinstance(value, datetime) else str(value)
+    return iso(millis(value)) if isinstance(value, datetime) else str(value)
 
 
 def _key_in_words(stream: Stream, key: Key) -> dict[str, str]:
