@@ -6,11 +6,11 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import recordings as recorded
+
 # An example has no time limit of its own: on a machine that is busy with servers it would fail for nothing.
 settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")
-
-RECORDINGS = Path(__file__).parents[2] / "shared" / "samples"
 
 SERVERS = "tests/integration/"
 
@@ -36,9 +36,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def recordings() -> Path:
     """The folder with the recordings of all venues."""
-    if not RECORDINGS.is_dir():
-        pytest.skip("no recorded captures: ../shared/samples is not beside this checkout")
-    return RECORDINGS
+    if not recorded.FOLDER.is_dir():
+        pytest.skip(recorded.MISSING)
+    return recorded.FOLDER
 
 
 @pytest.fixture

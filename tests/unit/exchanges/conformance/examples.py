@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import pytest
@@ -23,7 +21,6 @@ from cryptocdc_exchanges.registry import VENUES
 from .simulated import dialect_name
 
 NOW = 1_780_315_200_000
-SAMPLES = Path(os.environ.get("CRYPTOCDC_SAMPLES", Path(__file__).parents[5] / "shared" / "samples"))
 
 
 class Frame(NamedTuple):

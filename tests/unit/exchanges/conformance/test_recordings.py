@@ -7,6 +7,7 @@ from decimal import Decimal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tests.recordings import FOLDER, MISSING
 
 from cryptocdc_core.feed import model as feeds
 from cryptocdc_core.program.metrics import ProducerMetrics
@@ -17,20 +18,20 @@ from cryptocdc_producer.storage.store import Stored
 from cryptocdc_producer.streams.handler import Outlets
 from cryptocdc_producer.streams.handlers import Handlers
 
-from .examples import SAMPLES, Recording, every_venue, material
+from .examples import Recording, every_venue, material
 
 
 def recording_of(venue: Venue) -> Recording:
     recording = material(venue).recording
     if recording is None:
         pytest.skip(f"there is no recording of {venue.name}")
-    if not (SAMPLES / recording.frames).is_file():
-        pytest.skip(f"the recording is not in {SAMPLES} (CRYPTOCDC_SAMPLES names another folder)")
+    if not (FOLDER / recording.frames).is_file():
+        pytest.skip(MISSING)
     return recording
 
 
 def lines(name: str, separator: str) -> Iterator[tuple[str, bytes]]:
-    for line in (SAMPLES / name).read_text(encoding="utf-8").splitlines():
+    for line in (FOLDER / name).read_text(encoding="utf-8").splitlines():
         head, found, rest = line.partition(separator)
         if found and rest.startswith(("{", "[")):
             yield head, rest.encode()

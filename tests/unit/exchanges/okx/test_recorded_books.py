@@ -7,8 +7,8 @@ from itertools import zip_longest
 from zlib import crc32
 
 import pytest
+from tests.recordings import FOLDER, MISSING
 from tests.unit.core.feeds import feed
-from tests.unit.exchanges.conformance.examples import SAMPLES
 
 from cryptocdc_core.rows.typed import OrderBookRow
 from cryptocdc_exchanges.port import BookUpdate, Control
@@ -16,7 +16,7 @@ from cryptocdc_exchanges.registry import VENUES
 from cryptocdc_producer.streams.book import Applied, Book
 
 OKX = VENUES["okx"]
-RECORDING = SAMPLES / "okx-websocket.capture"
+RECORDING = FOLDER / "okx-websocket.capture"
 
 
 def checksum(row: OrderBookRow) -> int:
@@ -29,7 +29,7 @@ def checksum(row: OrderBookRow) -> int:
     return found - 2**32 if found >= 2**31 else found
 
 
-@pytest.mark.skipif(not RECORDING.is_file(), reason=f"the recording is not in {SAMPLES}")
+@pytest.mark.skipif(not RECORDING.is_file(), reason=MISSING)
 def test_the_book_after_each_update_has_the_venue_s_checksum() -> None:
     decode = OKX.frames.decoder(feed(exchange="okx", streams={"orderBook": {}}).spec.streams)
     book = Book("BTC-USDT", 100, 1000, OKX.order_book)
