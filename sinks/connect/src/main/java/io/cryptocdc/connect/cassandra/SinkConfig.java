@@ -1,5 +1,7 @@
 package io.cryptocdc.connect.cassandra;
 
+import io.cryptocdc.connect.cassandra.mapping.MappingParser;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.apache.kafka.common.config.AbstractConfig;
@@ -18,7 +20,7 @@ final class SinkConfig extends AbstractConfig {
     static final String PASSWORD = "cassandra.password";
     static final String CA = "cassandra.ca";
     static final String CONSISTENCY = "cassandra.consistency";
-    static final String MAPPING = "mapping";
+    static final String MAPPING = MappingParser.SETTING;
     static final String UNAVAILABLE = "unavailable.value";
     static final String IN_FLIGHT = "batches.in.flight";
     static final String BATCH_ROWS = "batch.rows";

@@ -1,5 +1,6 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.mapping;
 
+import io.cryptocdc.connect.cassandra.values.Undeliverable;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.temporal.ChronoUnit;
@@ -7,12 +8,12 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** A value of a row, computed from a record. */
-interface Expression {
+public interface Expression {
     Object of(Fields record);
 
     /** A record's fields, and when Kafka and the sink got it, in milliseconds. */
     record Fields(Map<String, Object> values, long recordMs, long nowMs) {
-        Object get(String name) {
+        public Object get(String name) {
             Object value = values.get(name);
             if (value == null && !values.containsKey(name)) {
                 throw Undeliverable.undecodable("field " + name + " is missing");
@@ -21,7 +22,7 @@ interface Expression {
         }
 
         /** A field that must be a whole number. */
-        long number(String name) {
+        public long number(String name) {
             Object value = get(name);
             if (value instanceof Long || value instanceof Integer || value instanceof Short || value instanceof Byte) {
                 return ((Number) value).longValue();
@@ -32,7 +33,7 @@ interface Expression {
             throw Undeliverable.undecodable("field " + name + " is " + Undeliverable.shown(value) + " instead of a whole number");
         }
 
-        Fields with(Map<String, Object> more) {
+        public Fields with(Map<String, Object> more) {
             Map<String, Object> all = new LinkedHashMap<>(values);
             all.putAll(more);
             return new Fields(all, recordMs, nowMs);

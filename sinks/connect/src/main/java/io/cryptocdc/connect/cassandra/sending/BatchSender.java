@@ -1,8 +1,10 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.sending;
 
 import com.datastax.oss.driver.api.core.servererrors.InvalidQueryException;
 import com.datastax.oss.driver.api.core.servererrors.ProtocolError;
 import com.datastax.oss.driver.api.core.servererrors.SyntaxError;
+import io.cryptocdc.connect.cassandra.rows.Row;
+import io.cryptocdc.connect.cassandra.values.Undeliverable;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.Queue;
@@ -21,7 +23,7 @@ import org.slf4j.LoggerFactory;
  * Sends batches, a bounded number at a time. A fault that may pass is retried until the task is stopped; a batch with a row
  * that Cassandra refuses is halved until only that row is left. Thread-safe.
  */
-final class BatchSender {
+public final class BatchSender {
     private static final Logger LOG = LoggerFactory.getLogger(BatchSender.class);
     private static final long LEAST_WAIT_MS = 100;
     private static final long MOST_WAIT_MS = 5_000;
@@ -30,7 +32,7 @@ final class BatchSender {
     private static final String[] MISSING = {"unconfigured table", "does not exist", "doesn't exist", "unknown keyspace"};
 
     /** A row that Cassandra refuses, and why. */
-    record Refused(Batch batch, Row row, Undeliverable reason) {}
+    public record Refused(Batch batch, Row row, Undeliverable reason) {}
 
     private final Function<Batch, CompletionStage<?>> send;
     private final ScheduledExecutorService timer;
@@ -41,14 +43,14 @@ final class BatchSender {
     private int inFlight;
     private long loggedAt = System.nanoTime() - LOG_EVERY_NS;
 
-    BatchSender(Function<Batch, CompletionStage<?>> send, ScheduledExecutorService timer, int most, Progress progress) {
+    public BatchSender(Function<Batch, CompletionStage<?>> send, ScheduledExecutorService timer, int most, Progress progress) {
         this.send = send;
         this.timer = timer;
         this.most = most;
         this.progress = progress;
     }
 
-    void add(Collection<Batch> batches) {
+    public void add(Collection<Batch> batches) {
         synchronized (this) {
             waiting.addAll(batches);
         }
@@ -56,17 +58,17 @@ final class BatchSender {
     }
 
     /** Whether more batches wait than can be sent at once: the task should read no more for now. */
-    synchronized boolean full() {
+    public synchronized boolean full() {
         return waiting.size() > most;
     }
 
     /** Whether every batch was acknowledged or refused. */
-    synchronized boolean idle() {
+    public synchronized boolean idle() {
         return inFlight == 0 && waiting.isEmpty();
     }
 
     /** The next row that was refused; its batch stays pending until the caller has dealt with it. */
-    Refused pollRefused() {
+    public Refused pollRefused() {
         return refused.poll();
     }
 
@@ -118,7 +120,7 @@ final class BatchSender {
     }
 
     /** Whether Cassandra refuses the statement however often it is sent. */
-    static boolean isPermanent(Throwable error) {
+    public static boolean isPermanent(Throwable error) {
         boolean invalid = error instanceof InvalidQueryException || error instanceof SyntaxError || error instanceof ProtocolError;
         return invalid && Stream.of(MISSING).noneMatch(String.valueOf(error.getMessage())::contains);
     }

@@ -1,4 +1,4 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.values;
 
 import static com.datastax.oss.protocol.internal.ProtocolConstants.DataType.ASCII;
 import static com.datastax.oss.protocol.internal.ProtocolConstants.DataType.BIGINT;
@@ -31,13 +31,13 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** Serializes values for the native protocol, exactly: a value that would lose digits is refused. */
-final class Values {
+public final class Values {
     private static final Pattern NUMBER = Pattern.compile("-?\\d{1,200}(?:\\.\\d{1,200})?(?:[eE][+-]?\\d{1,3})?");
 
     private Values() {}
 
     /** Returns the value's bytes, null for null. Raises Undeliverable. */
-    static ByteBuffer encode(DataType type, Object value) {
+    public static ByteBuffer encode(DataType type, Object value) {
         if (value == null) {
             return null;
         }
@@ -122,7 +122,7 @@ final class Values {
     }
 
     /** A decimal with exactly the digits given, trailing zeros included. A floating-point number may have lost some. */
-    static BigDecimal decimal(Object value) {
+    public static BigDecimal decimal(Object value) {
         if (value instanceof BigDecimal exact) {
             return exact;
         }
@@ -176,7 +176,7 @@ final class Values {
         throw wrong(value, "true or false");
     }
 
-    static String text(Object value) {
+    public static String text(Object value) {
         if (value instanceof String text) {
             return text;
         }

@@ -1,5 +1,7 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.mapping;
 
+import io.cryptocdc.connect.cassandra.values.Undeliverable;
+import io.cryptocdc.connect.cassandra.values.Values;
 import java.math.BigDecimal;
 import java.math.MathContext;
 import java.math.RoundingMode;
@@ -15,18 +17,18 @@ import java.util.Map;
  * @param time the field with the book's time, in milliseconds; only multiples of `everyMs` are summed
  * @param bins a bin's width is the smallest of 1, 2, 5 × 10ⁿ of which `bins` - 2 cover all prices
  */
-record Histogram(
+public record Histogram(
     String time, long everyMs, int bins, String bidPrices, String bidQuantities, String askPrices, String askQuantities) {
 
     private static final MathContext PRECISION = new MathContext(60, RoundingMode.HALF_EVEN);
     private static final List<BigDecimal> STEPS = List.of(BigDecimal.ONE, BigDecimal.valueOf(2), BigDecimal.valueOf(5));
 
-    boolean applies(Expression.Fields record) {
+    public boolean applies(Expression.Fields record) {
         return record.number(time) % everyMs == 0;
     }
 
     /** One map for each bin, lowest price first; none for an empty book; null where the book is not in the record. */
-    List<Map<String, Object>> rows(Expression.Fields record, String unavailable) {
+    public List<Map<String, Object>> rows(Expression.Fields record, String unavailable) {
         List<List<BigDecimal>> sides = new ArrayList<>();
         for (String name : List.of(bidPrices, bidQuantities, askPrices, askQuantities)) {
             Object value = record.get(name);

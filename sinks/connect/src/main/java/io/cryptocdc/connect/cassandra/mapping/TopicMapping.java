@@ -1,4 +1,4 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.mapping;
 
 import java.util.List;
 import java.util.Map;
@@ -11,9 +11,9 @@ import java.util.Set;
  * @param present fields that a write must have, null or not
  * @param required fields that a write must have with a value
  */
-record TopicMapping(Operation operation, Set<String> present, Set<String> required, List<TableMapping> tables) {
+public record TopicMapping(Operation operation, Set<String> present, Set<String> required, List<TableMapping> tables) {
 
-    record Operation(String field, Set<String> writes, Set<String> deletes) {}
+    public record Operation(String field, Set<String> writes, Set<String> deletes) {}
 
     /**
      * A table that the records are written to.
@@ -26,23 +26,23 @@ record TopicMapping(Operation operation, Set<String> present, Set<String> requir
      * @param delete null where deletes are ignored
      * @param histogram null where a record is one row
      */
-    record TableMapping(
+    public record TableMapping(
         String table, Map<String, Expression> columns, Expression timestamp, Ttl ttl, boolean newest, Replace replace,
         Delete delete, Histogram histogram) {}
 
     /** Seconds that a row lives, counted from the time in `from`, a field in milliseconds; null counts from now. */
-    record Ttl(int seconds, String from) {}
+    public record Ttl(int seconds, String from) {}
 
     /**
      * A row with a null removes its older versions, up to `timestamp` - 1, so that no value of them shows through.
      *
      * @param first null, or which rows have no older version
      */
-    record Replace(First first) {}
+    public record Replace(First first) {}
 
     /** A row of the operation `operation` whose `time` (milliseconds) is on the UTC day of `written` (microseconds), or later. */
-    record First(String operation, String time, String written) {}
+    public record First(String operation, String time, String written) {}
 
     /** The rows whose columns `where` have the record's values are deleted up to `timestamp`, in microseconds. */
-    record Delete(List<String> where, Expression timestamp) {}
+    public record Delete(List<String> where, Expression timestamp) {}
 }

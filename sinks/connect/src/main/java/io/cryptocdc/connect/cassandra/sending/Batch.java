@@ -1,14 +1,16 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.sending;
 
+import io.cryptocdc.connect.cassandra.rows.Row;
+import io.cryptocdc.connect.cassandra.rows.TableWriter;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
 /** Rows of one partition of one table, sent together. */
-final class Batch {
-    final Chunk chunk;
-    final List<Row> rows;
+public final class Batch {
+    public final Chunk chunk;
+    public final List<Row> rows;
     int attempts;
     private int bytes;
 
@@ -18,7 +20,7 @@ final class Batch {
     }
 
     /** Rows of a chunk in batches within a partition; a row and the removal of its older versions stay together. */
-    static List<Batch> of(Chunk chunk, List<Row> rows, int mostRows, int mostBytes) {
+    public static List<Batch> of(Chunk chunk, List<Row> rows, int mostRows, int mostBytes) {
         record Key(TableWriter table, List<?> partition) {}
         List<Batch> all = new ArrayList<>();
         Map<Key, Batch> open = new LinkedHashMap<>();

@@ -1,4 +1,4 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.mapping;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -6,7 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.cryptocdc.connect.cassandra.Expression.Fields;
+import io.cryptocdc.connect.cassandra.mapping.Expression.Fields;
+import io.cryptocdc.connect.cassandra.values.Undeliverable;
 import java.math.BigDecimal;
 import java.util.HashMap;
 import java.util.List;

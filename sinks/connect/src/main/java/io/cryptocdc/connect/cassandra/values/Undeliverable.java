@@ -1,7 +1,7 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.values;
 
 /** A record that can't be written as the mapping says; the message says why. It becomes a dead letter. */
-final class Undeliverable extends RuntimeException {
+public final class Undeliverable extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     private Undeliverable(String kind, String detail) {
@@ -9,27 +9,27 @@ final class Undeliverable extends RuntimeException {
     }
 
     /** The record is not what the mapping expects. */
-    static Undeliverable undecodable(String detail) {
+    public static Undeliverable undecodable(String detail) {
         return new Undeliverable("undecodable", detail);
     }
 
     /** A value does not fit into its column. */
-    static Undeliverable unencodable(String detail) {
+    public static Undeliverable unencodable(String detail) {
         return new Undeliverable("unencodable", detail);
     }
 
     /** Cassandra refuses the row. */
-    static Undeliverable refused(String detail) {
+    public static Undeliverable refused(String detail) {
         return new Undeliverable("refused", detail);
     }
 
     /** The same, with the column in front of the detail. */
-    Undeliverable at(String column) {
+    public Undeliverable at(String column) {
         String[] parts = getMessage().split(": ", 2);
         return new Undeliverable(parts[0], "column " + column + ": " + parts[1]);
     }
 
-    static String shown(Object value) {
+    public static String shown(Object value) {
         String text = String.valueOf(value);
         return "'" + (text.length() > 80 ? text.substring(0, 79) + "…" : text) + "'";
     }

@@ -1,4 +1,4 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.sending;
 
 import java.util.ArrayList;
 import java.util.Collection;
@@ -13,26 +13,26 @@ import org.apache.kafka.connect.errors.ConnectException;
 import org.apache.kafka.connect.sink.SinkRecord;
 
 /** The records of one poll. Its offsets may be committed once all of its batches and dead letters are acknowledged. */
-final class Chunk {
+public final class Chunk {
     /** The offset after the last record of each partition. */
-    final Map<TopicPartition, Long> offsets = new HashMap<>();
+    public final Map<TopicPartition, Long> offsets = new HashMap<>();
     /** Batches that Cassandra has not acknowledged, and refused rows that are no dead letters yet. */
-    final AtomicInteger pending = new AtomicInteger();
+    public final AtomicInteger pending = new AtomicInteger();
     private final List<Future<Void>> deadLetters = new ArrayList<>();
 
-    Chunk(Collection<SinkRecord> records) {
+    public Chunk(Collection<SinkRecord> records) {
         for (SinkRecord record : records) {
             offsets.merge(
                 new TopicPartition(record.originalTopic(), record.originalKafkaPartition()), record.originalKafkaOffset() + 1, Math::max);
         }
     }
 
-    void await(Future<Void> deadLetter) {
+    public void await(Future<Void> deadLetter) {
         deadLetters.add(deadLetter);
     }
 
     /** Raises ConnectException if a dead letter could not be delivered: the task must fail, so that nothing is skipped. */
-    boolean complete() {
+    public boolean complete() {
         if (pending.get() > 0 || !deadLetters.stream().allMatch(Future::isDone)) {
             return false;
         }

@@ -1,4 +1,4 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.rows;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -18,6 +18,7 @@ import com.datastax.oss.driver.internal.core.cql.DefaultColumnDefinitions;
 import com.datastax.oss.protocol.internal.ProtocolConstants;
 import com.datastax.oss.protocol.internal.response.result.ColumnSpec;
 import com.datastax.oss.protocol.internal.response.result.RawType;
+import io.cryptocdc.connect.cassandra.mapping.MappingParser;
 import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -33,7 +34,7 @@ import org.apache.kafka.connect.sink.SinkRecord;
 import org.junit.jupiter.api.Test;
 
 /** From records to statements, without a server: what is bound, what is unset, and what goes first. */
-class RecordWriterTest {
+public class RecordWriterTest {
     private static final long DAY = 86_400_000L;
     private static final long NOW = 100 * DAY;
     private static final Map<String, Integer> TYPES = Map.of(
@@ -58,7 +59,7 @@ class RecordWriterTest {
     private final RecordWriter writer = new RecordWriter(MappingParser.parse(MAPPING), "gone", RecordWriterTest::prepared);
 
     /** A statement as Cassandra would describe it: its bind variables in order; the partition is symbol, and day if it is there. */
-    static PreparedStatement prepared(String cql) {
+    public static PreparedStatement prepared(String cql) {
         Matcher columns = Pattern.compile("\\(([^)]*)\\) VALUES").matcher(cql);
         List<String> names = new ArrayList<>();
         if (columns.find()) {

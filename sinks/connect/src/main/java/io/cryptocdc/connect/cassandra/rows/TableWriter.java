@@ -1,12 +1,15 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.rows;
 
 import com.datastax.oss.driver.api.core.cql.BoundStatementBuilder;
 import com.datastax.oss.driver.api.core.cql.ColumnDefinition;
 import com.datastax.oss.driver.api.core.cql.PreparedStatement;
 import com.datastax.oss.driver.api.core.type.DataType;
-import io.cryptocdc.connect.cassandra.Expression.Fields;
-import io.cryptocdc.connect.cassandra.TopicMapping.First;
-import io.cryptocdc.connect.cassandra.TopicMapping.TableMapping;
+import io.cryptocdc.connect.cassandra.mapping.Expression;
+import io.cryptocdc.connect.cassandra.mapping.Expression.Fields;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping.First;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping.TableMapping;
+import io.cryptocdc.connect.cassandra.values.Undeliverable;
+import io.cryptocdc.connect.cassandra.values.Values;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -18,7 +21,7 @@ import java.util.stream.Collectors;
 import org.apache.kafka.connect.sink.SinkRecord;
 
 /** Turns records into the statements of one table. */
-final class TableWriter {
+public final class TableWriter {
     private static final int FOREVER = 0;
     /** Cassandra's own limit: 20 years. */
     private static final int MOST_TTL = 630_720_000;
@@ -41,14 +44,14 @@ final class TableWriter {
         delete = mapping.delete() == null ? null : prepare.apply(deleteStatement(mapping));
     }
 
-    static String insertStatement(TableMapping mapping) {
+    public static String insertStatement(TableMapping mapping) {
         return "INSERT INTO " + table(mapping) + " ("
             + mapping.columns().keySet().stream().map(TableWriter::quoted).collect(Collectors.joining(", "))
             + ") VALUES (" + String.join(", ", java.util.Collections.nCopies(mapping.columns().size(), "?"))
             + ") USING TIMESTAMP ? AND TTL ?";
     }
 
-    static String deleteStatement(TableMapping mapping) {
+    public static String deleteStatement(TableMapping mapping) {
         return "DELETE FROM " + table(mapping) + " USING TIMESTAMP ? WHERE "
             + mapping.delete().where().stream().map(name -> quoted(name) + " = ?").collect(Collectors.joining(" AND "));
     }

@@ -1,13 +1,13 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.mapping;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.cryptocdc.connect.cassandra.TopicMapping.Delete;
-import io.cryptocdc.connect.cassandra.TopicMapping.First;
-import io.cryptocdc.connect.cassandra.TopicMapping.Operation;
-import io.cryptocdc.connect.cassandra.TopicMapping.Replace;
-import io.cryptocdc.connect.cassandra.TopicMapping.TableMapping;
-import io.cryptocdc.connect.cassandra.TopicMapping.Ttl;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping.Delete;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping.First;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping.Operation;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping.Replace;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping.TableMapping;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping.Ttl;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -19,19 +19,20 @@ import java.util.function.Function;
 import org.apache.kafka.common.config.ConfigException;
 
 /** Reads the setting `mapping`. Every error names the path in the document, the value and what is accepted. */
-final class MappingParser {
+public final class MappingParser {
+    public static final String SETTING = "mapping";
     private static final String EXPRESSIONS = "a field's name, or a mapping with value, field, floor, micros, time or fields";
 
     private MappingParser() {}
 
-    static Map<String, TopicMapping> parse(String text) {
+    public static Map<String, TopicMapping> parse(String text) {
         Object document;
         try {
             document = new ObjectMapper().readValue(text, Object.class);
         } catch (JsonProcessingException error) {
-            throw new ConfigException(SinkConfig.MAPPING, text, "not JSON: " + error.getOriginalMessage());
+            throw new ConfigException(SETTING, text, "not JSON: " + error.getOriginalMessage());
         }
-        Node root = new Node("mapping", document);
+        Node root = new Node(SETTING, document);
         Map<String, TopicMapping> topics = new LinkedHashMap<>();
         root.keys().forEach(topic -> topics.put(topic, topic(root.at(topic))));
         if (topics.isEmpty()) {

@@ -1,4 +1,4 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.values;
 
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -22,7 +22,7 @@ import org.apache.kafka.connect.data.Struct;
  * or without a schema; a map or a Struct. Envelopes of Debezium are unwrapped as ExtractNewRecordState does, and decimals
  * as base64 or with a scale of their own become BigDecimal.
  */
-final class RecordFields {
+public final class RecordFields {
     private static final int LARGEST_SCALE = 200;
     private static final ObjectReader JSON = new ObjectMapper().reader()
         .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS).forType(Object.class);
@@ -30,7 +30,7 @@ final class RecordFields {
     private RecordFields() {}
 
     /** Raises Undeliverable. */
-    static Map<String, Object> of(Object value) {
+    public static Map<String, Object> of(Object value) {
         Object document = value;
         if (value instanceof byte[] bytes) {
             try {

@@ -1,8 +1,12 @@
-package io.cryptocdc.connect.cassandra;
+package io.cryptocdc.connect.cassandra.rows;
 
 import com.datastax.oss.driver.api.core.cql.PreparedStatement;
-import io.cryptocdc.connect.cassandra.Expression.Fields;
-import io.cryptocdc.connect.cassandra.TopicMapping.Operation;
+import io.cryptocdc.connect.cassandra.mapping.Expression.Fields;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping;
+import io.cryptocdc.connect.cassandra.mapping.TopicMapping.Operation;
+import io.cryptocdc.connect.cassandra.values.RecordFields;
+import io.cryptocdc.connect.cassandra.values.Undeliverable;
+import io.cryptocdc.connect.cassandra.values.Values;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -15,14 +19,14 @@ import java.util.function.Function;
 import org.apache.kafka.connect.sink.SinkRecord;
 
 /** Turns the records of a poll into rows, as the mapping says. No I/O but the preparing of statements at the start. */
-final class RecordWriter {
+public final class RecordWriter {
     private record Topic(TopicMapping mapping, List<TableWriter> tables) {}
 
     private record NewestKey(TableWriter table, List<ByteBuffer> key) {}
 
     private final Map<String, Topic> topics = new HashMap<>();
 
-    RecordWriter(Map<String, TopicMapping> mappings, String unavailable, Function<String, PreparedStatement> prepare) {
+    public RecordWriter(Map<String, TopicMapping> mappings, String unavailable, Function<String, PreparedStatement> prepare) {
         mappings.forEach((name, mapping) -> {
             String field = mapping.operation() == null ? null : mapping.operation().field();
             List<TableWriter> tables = mapping.tables().stream()
@@ -32,7 +36,7 @@ final class RecordWriter {
     }
 
     /** The rows of all records that can be written; each of the others is given to `refused` with the reason. */
-    List<Row> rows(Collection<SinkRecord> records, long nowMs, BiConsumer<SinkRecord, Undeliverable> refused) {
+    public List<Row> rows(Collection<SinkRecord> records, long nowMs, BiConsumer<SinkRecord, Undeliverable> refused) {
         List<Row> rows = new ArrayList<>(records.size());
         Map<NewestKey, List<Row>> newest = new LinkedHashMap<>();
         for (SinkRecord record : records) {
