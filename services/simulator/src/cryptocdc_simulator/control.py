@@ -9,6 +9,7 @@ base path:
 | drop-trades | symbol, count | the next `count` aggregate trades, and their raw trades, are in no stream, but in REST. Returns `aggregate_ids` and `trade_ids`: [first, last] |
 | depth-gap | symbol, count=1 | the diffs of the next `count` steps of 100 ms are in no stream: update ids skip |
 | restart-book | symbol | the update ids of its book restart at 1, in streams and in REST, as after a restart of the exchange |
+| restart-trades | symbol | the ids of its trades restart at 0, in streams and in REST, which no longer has earlier trades |
 | unsettled | symbol, seconds | REST lacks the trades of a kline's second half until this long after its end, then the kline is revised |
 | cut-kline | symbol, interval, close, open= | the kline that opens at `open` ms, or the open one, is reported with the close time `close` ms |
 | short-page | path, rows | the next response to `path` of the API, such as klines, has at most `rows` rows, although there are more |
@@ -85,6 +86,7 @@ class Control:
                 "drop-trades": self._drop_trades,
                 "depth-gap": self._depth_gap,
                 "restart-book": self._restart_book,
+                "restart-trades": self._restart_trades,
                 "unsettled": self._unsettled,
                 "cut-kline": self._cut_kline,
                 "delist": self._delist,
@@ -232,6 +234,14 @@ class Control:
         before = listing.book.update_id(step)
         listing.book.restart_ids(step)
         return {"last_update_id": before}
+
+    def _restart_trades(self, parameters: QueryParams) -> Result:
+        listing = self._listing(parameters)
+        self._connections.pump()  # what was traded until now is sent with its ids
+        before = {"last_aggregate_id": listing.next_id() - 1, "last_trade_id": listing.next_raw_id() - 1}
+        listing.restart_trade_ids()
+        self._connections.reopen(listing.symbol)
+        return before
 
     def _unsettled(self, parameters: QueryParams) -> Result:
         seconds = _positive(parameters, "seconds")
