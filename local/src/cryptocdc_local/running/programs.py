@@ -83,7 +83,9 @@ class Programs:
     def supervise(self) -> list[str]:
         """Restart programs that died, each with its own back-off, and return the names of those restarted."""
         revived = []
-        for name, program in self._running.items():
+        for name, program in list(self._running.items()):  # other threads start and stop some meanwhile
+            if self._running.get(name) is not program:
+                continue
             program.process.bound_log()
             now = time.monotonic()
             if program.process.alive():
@@ -137,10 +139,11 @@ class Programs:
         )
 
     def _stop(self, names: list[str]) -> None:
-        for name in names:  # all are signalled before any is waited for
-            self._running[name].process.send(signal.SIGTERM)
-        for name in names:
-            self._running.pop(name).process.stop(signal.SIGTERM, STOP_LIMIT_S)
+        stopping = [self._running.pop(name) for name in names]  # what is to stop is not restarted
+        for program in stopping:  # all are signalled before any is waited for
+            program.process.send(signal.SIGTERM)
+        for program in stopping:
+            program.process.stop(signal.SIGTERM, STOP_LIMIT_S)
 
     def _process(self, name: str) -> ServerProcess:
         return ServerProcess(name, caller(), self.settings.run, self.settings.log)
