@@ -30,8 +30,9 @@ from tests.faults.platform import ProxiedPlatform, ports
 from tests.faults.report import OUT, Report, commit, render
 from tests.faults.result import Result
 
-FIRST_PORT, SIMULATOR, PROXY = 18_400, 50, 10
-"""The first port of the servers, and by how much those of the simulator and the proxy are beyond it."""
+FIRST_PORT, SIMULATOR, PROXY, METRICS = 18_400, 50, 10, 60
+"""The first port of the servers, and by how much those of the simulator, the proxy and the programs' metrics are beyond
+it."""
 
 
 def main() -> None:
@@ -73,7 +74,10 @@ def main() -> None:
 def _run(console: Console, report: Report, cells: Sequence[tuple[Fault, int]], *, first_port: int, keep: bool) -> int:
     """Run the cells and return how many were not as declared. Servers that an earlier command has kept are used."""
     own = home(os.environ)
-    settings = PlatformSettings(own.with_name(f"{own.name}-faults"), ports(first_port), programs=own / "lib")
+    settings = PlatformSettings(
+        own.with_name(f"{own.name}-faults"), ports(first_port), programs=own / "lib",
+        first_metrics_port=first_port + METRICS,
+    )  # fmt: skip
     platform, failed = ProxiedPlatform(settings, first_port + SIMULATOR, first_port + PROXY), 0
     if not platform.pids():
         platform.erase()

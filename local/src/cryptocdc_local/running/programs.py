@@ -115,7 +115,12 @@ class Programs:
 
     @property
     def restarts(self) -> int:
-        return sum(program.restarted for program in self._running.values())
+        return sum(self.restarted.values())
+
+    @property
+    def restarted(self) -> dict[str, int]:
+        """Return how often each program was restarted because it had died."""
+        return {name: program.restarted for name, program in self._running.items()}
 
     @property
     def resident(self) -> dict[str, int]:
@@ -129,7 +134,8 @@ class Programs:
         self._running[name] = _Program(process, kind, port)
 
     def _free_port(self, kind: str) -> int:
-        first, taken = FIRST_METRICS_PORT[kind], {program.port for program in self._running.values()}
+        first = self.settings.first_metrics_port or FIRST_METRICS_PORT[kind]
+        taken = {program.port for program in self._running.values()}
         for port in range(first, first + 100):
             if port not in taken and port_is_free(port):
                 return port
