@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import AdminClient
 
-from cryptocdc_adapters.kafka.clients import TIMEOUT_S, client_config
+from cryptocdc_adapters.kafka.clients import client_config
+from cryptocdc_adapters.kafka.offsets import ends
+from cryptocdc_adapters.replication.connect import Connect
 from cryptocdc_core.catalogue import by_table
 from cryptocdc_core.storage.ddl import DAY_MS, partition_name
+from cryptocdc_core.storage.partitioning import change_partition
 from cryptocdc_local import applier
 from tests.faults.cell import SYMBOLS, Cell
 from tests.faults.fault import Fault, Outcome
+from tests.faults.observer import LAGGING
 from tests.integration import topics
 from tests.integration.rows import insert
 
@@ -54,12 +58,25 @@ def poison_record(cell: Cell) -> None:
 
 
 def add_partitions(cell: Cell) -> None:
-    """The symbols' records go to other partitions from now on."""
-    topic, count = cell.it.plan.names.change_topic("recent_trades"), cell.random.randint(7, 9)
-    cell.note(partitions=count)
+    """The records of some symbols go to new partitions from now on. Connect's producer would see them within five
+    minutes, and sees them at once when the connector is restarted."""
+    topic, before = cell.it.plan.names.change_topic("recent_trades"), cell.document["spec"]["scaling"]["partitions"]
+    count = cell.random.choice([count for count in range(before + 1, 2 * before) if moved(before, count)])
+    cell.note(partitions=count, moved=" ".join(moved(before, count)))
+    topics.add_partitions(cell.direct.kafka, topic, count)
+    Connect(cell.direct.connect.url).restart(cell.it.plan.names.connector)
     admin = AdminClient(client_config(cell.direct.kafka))
-    for future in admin.create_partitions([NewPartitions(topic, count)]).values():
-        future.result(TIMEOUT_S)
+    new = {change_partition(symbol, count) for symbol in moved(before, count)}
+
+    def filled() -> bool:
+        return all(end > 0 for (_, number), (_, end) in ends(admin, [topic]).items() if number in new)
+
+    cell.wait("records in the new partitions", filled, 60)
+
+
+def moved(before: int, after: int) -> list[str]:
+    """Return the symbols whose records go to a new partition once a topic has `after` partitions."""
+    return [symbol for symbol in SYMBOLS if change_partition(symbol, after) >= before]
 
 
 def old_partition(cell: Cell) -> None:
@@ -104,14 +121,18 @@ ROWS = (
         "rows-column-added", "a column is added to a table by hand", add_column, sign="consumer_unknown_fields_total"
     ),
     Fault(
-        "rows-5-mb", "a row of 5 MB, more than Kafka accepts", huge_row, Outcome.HALTS, sign="connector failed",
-        remedy=remove_huge_row, recovers_s=180,
+        "rows-5-mb", "a row of 5 MB, more than Kafka accepts", huge_row, Outcome.HALTS,
+        sign="connector failed.*RecordTooLargeException", remedy=remove_huge_row, recovers_s=180,
     ),
     Fault("rows-poison-record", "records in the change topics that can't be decoded", poison_record,
           sign="dead_letters_total"),
-    Fault("kafka-partitions-added", "partitions are added to a change topic under load", add_partitions),
+    Fault(
+        "kafka-partitions-added", "partitions are added to a change topic under load, and get records", add_partitions,
+        absorbed="nothing: consumers read them from the beginning",
+    ),
     Fault(
         "rows-old-partition", "a partition past its retention, while its rows are not carried yet", old_partition,
-        spec={"retention": {"postgres": "1d", "kafka": "1d", "cassandra": "90d"}},
+        spec={"retention": {"postgres": "1d", "kafka": "1d", "cassandra": "90d"}}, dies=("verifier",),
+        sign=LAGGING,
     ),
 )  # fmt: skip
