@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -30,8 +31,9 @@ from tests.faults.platform import ProxiedPlatform, ports
 from tests.faults.report import OUT, Report, commit, render
 from tests.faults.result import Result
 
-FIRST_PORT, SIMULATOR, PROXY = 18_400, 50, 10
-"""The first port of the servers, and by how much those of the simulator and the proxy are beyond it."""
+FIRST_PORT, SIMULATOR, PROXY, METRICS = 18_400, 50, 10, 60
+"""The first port of the servers, and by how much those of the simulator, the proxy and the programs' metrics are beyond
+it."""
 
 
 def main() -> None:
@@ -41,6 +43,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="without --seed: 1 to this many (3)")
     parser.add_argument("--list", action="store_true", help="list the faults and run nothing")
     parser.add_argument("--table", action="store_true", help="write docs/faults.md from the report and run nothing")
+    parser.add_argument(
+        "--merge", type=Path, action="append", help="add the cells of another clone's report, and run nothing"
+    )
     parser.add_argument("--missing", action="store_true", help="only cells that were not yet seen as declared")
     parser.add_argument(
         "--first-port", type=int, default=FIRST_PORT,
@@ -57,23 +62,28 @@ def main() -> None:
         for fault in faults:
             print(f"{fault.name:32} {fault.outcome.value:38} {fault.sentence}")
         return
-    if not options.table:
+    for file in options.merge or ():
+        report.merge(file)
+    runs = not (options.table or options.merge)
+    if runs:
         cells = [(fault, seed) for fault in faults for seed in options.seed or range(1, options.seeds + 1)]
         if options.missing:
-            have = {(cell["fault"], cell["seed"]) for cell in report.cells if not cell["problem"]}
-            cells = [(fault, seed) for fault, seed in cells if (fault.name, seed) not in have]
+            cells = [(fault, seed) for fault, seed in cells if not report.has(fault, seed)]
         OUT.parent.mkdir(exist_ok=True)
         with claimed(OUT.parent, "faults"):  # another command would erase the platform of this one
             failed = _run(console, report, cells, first_port=options.first_port, keep=options.keep)
     render(report, FAULTS)
     console.print(f"{len(report.cells)} cells in {OUT}")
-    sys.exit(1 if not options.table and failed else 0)
+    sys.exit(1 if runs and failed else 0)
 
 
 def _run(console: Console, report: Report, cells: Sequence[tuple[Fault, int]], *, first_port: int, keep: bool) -> int:
     """Run the cells and return how many were not as declared. Servers that an earlier command has kept are used."""
     own = home(os.environ)
-    settings = PlatformSettings(own.with_name(f"{own.name}-faults"), ports(first_port), programs=own / "lib")
+    settings = PlatformSettings(
+        own.with_name(f"{own.name}-faults"), ports(first_port), programs=own / "lib",
+        first_metrics_port=first_port + METRICS,
+    )  # fmt: skip
     platform, failed = ProxiedPlatform(settings, first_port + SIMULATOR, first_port + PROXY), 0
     if not platform.pids():
         platform.erase()
@@ -110,7 +120,7 @@ def _show(console: Console, result: Result) -> None:
     console.print(
         f"  [{color}]{result.outcome}[/] in {result.seconds:.0f} s: {result.rows:,} rows, missing {result.missing},"
         f" extra {result.extra}, different {result.different}; recovered after {result.recovered_s:.0f} s,"
-        f" {result.repeated} repeated, highest lag {result.highest_lag}"
+        f" {result.resent} sent again, highest lag {result.highest_lag}"
     )
     if result.problem:
         console.print(f"  {result.problem}", style="red", markup=False)

@@ -29,10 +29,12 @@ from cryptocdc_local.running.draining import drain
 from cryptocdc_local.running.exchange_choice import Chosen, Simulator
 from cryptocdc_local.running.proof import prove
 from cryptocdc_local.running.run import Run
-from tests.faults.fault import SNAPSHOT_SIGN, Fault, Outcome
+from tests.faults.fault import Fault
 from tests.faults.observer import ACKNOWLEDGED, Observer
 from tests.faults.platform import EXCHANGE, ProxiedPlatform
 from tests.faults.result import Result, judge
+from tests.faults.sent import Sent, sent
+from tests.faults.trade_ids import missing_ids
 from tests.integration import topics
 from tests.integration.conftest import feed_document
 from tests.integration.waiting import T, wait_for
@@ -50,6 +52,8 @@ LOADED_ROWS = 300
 """Rows in Cassandra before the fault comes."""
 CAUGHT_UP = 200
 """Records of lag at most, once a feed has recovered."""
+EXPLAINED = 500
+"""Differing keys that are listed, so that each of those that a fault explains can be looked at."""
 
 
 class Cell:
@@ -70,7 +74,10 @@ class Cell:
         self._at_end: list[Callable[[], None]] = []
         self._runs = contextlib.ExitStack()
         self._cluster: Any = None
-        self.started_at = 0.0
+        self.began_ms = 0.0
+        """When the fault began."""
+        self.lost: tuple[float, float] | None = None
+        """The time, from and to in ms, whose rows PostgreSQL has lost."""
         self.it: Run
         self.observer: Observer
 
@@ -135,7 +142,7 @@ class Cell:
         self._at_end.append(work)
 
     def written(self) -> int:
-        """Return the number of rows that Cassandra has acknowledged."""
+        """Return the number of rows of the feed's streams that Cassandra has acknowledged."""
         return int(self.observer.totals().get(ACKNOWLEDGED, 0))
 
     def program(self, kind: str) -> str:
@@ -165,6 +172,7 @@ class Cell:
         }
         before = {name: os.environ.get(name) for name in given}
         os.environ.update(given)
+        self._forwarded = {name: link.forwarded for name, link in self.proxy.links.items()}
         self.simulator = Simulator(self.platform.settings, f"{self._name}-exchange")
         try:
             self.simulator.start(None)
@@ -200,7 +208,7 @@ class Cell:
         self.wait("rows of every stream", lambda: self.flows_since(0), 180)
         self.wait("load", lambda: self.written() > LOADED_ROWS)
         for name, link in self.proxy.links.items():
-            assert link.forwarded > 0, f"nothing passes the proxy to {name}"
+            assert link.forwarded > self._forwarded[name], f"nothing passes the proxy to {name}"
         self.hold(self.random.uniform(0, 3))  # so that the fault comes at another moment with each seed
 
     def flows_since(self, at_ms: float) -> bool:
@@ -222,11 +230,12 @@ class Cell:
         return True
 
     def recovered(self, lifted_ms: float) -> bool:
-        """Return whether everything flows again, and nothing is left to be caught up."""
+        """Return whether everything flows again, nothing is left to be caught up, and the part that was hit works."""
         try:
-            return self.flows_since(lifted_ms) and self.observer.lag <= CAUGHT_UP and self.gaps_open() == 0
+            flows = self.flows_since(lifted_ms) and self.observer.lag <= CAUGHT_UP and self.gaps_open() == 0
         except psycopg2.Error:
             return False
+        return flows and all(works(self, lifted_ms) for works in self.fault.works)
 
     def gaps_open(self) -> int:
         schema = self.it.plan.names.schema
@@ -235,23 +244,16 @@ class Cell:
     def trades_missing(self) -> int:
         """Return how many ids between each symbol's first and last trade PostgreSQL does not have."""
         found = self.sql(
-            "SELECT max(trade_id) - min(trade_id) + 1 - count(DISTINCT trade_id)"
-            f" FROM {self.it.plan.names.schema}.recent_trades GROUP BY symbol"
+            f"SELECT symbol, trade_id FROM {self.it.plan.names.schema}.recent_trades ORDER BY trade_time, trade_id"
         )
-        return sum(int(row[0]) for row in found)
+        return missing_ids(found)
 
-    def repeated(self) -> int:
-        """Return how many changes are in Kafka more than once, and how many were written to Cassandra again."""
-        records, distinct = 0, 0
-        for topic, stream in self.it.plan.change_topics.items():
-            values = []
-            for found in topics.read(self.direct.kafka, topic):
-                with contextlib.suppress(ValueError, TypeError, KeyError):
-                    row = json.loads(found.value or b"")
-                    values.append((*(row[column] for column in stream.key), row["version"]))
-            records += len(values)
-            distinct += len(set(values))
-        return records - distinct + max(0, self.written() - records)
+    def sent(self) -> Sent:
+        """Return what the change topics hold."""
+        topics_read = (
+            (stream, topics.read(self.direct.kafka, at)) for at, stream in self.it.plan.change_topics.items()
+        )
+        return sent(topics_read, self.began_ms)
 
 
 def _restore(variables: Mapping[str, str | None]) -> None:
@@ -283,28 +285,30 @@ def _run(cell: Cell, result: Result) -> None:
     fault = cell.fault
     cell.load()
     cell.observer.begin()
+    cell.began_ms = time.time() * 1000
     seen, limit_s = cell.observer, fault.recovers_s
     cell._say("inflicting it")
     fault.inflict(cell)
-    sign = fault.sign or (SNAPSHOT_SIGN if fault.outcome is Outcome.SNAPSHOT else "")
     try:
-        if sign:
-            found = cell.wait(f"sign {sign}", lambda: seen.matching(sign), limit_s)
-            result.sign = found
+        if sign := fault.visible:
+            result.sign = cell.wait(f"sign {sign}", lambda: seen.matching(sign), limit_s)
         if fault.remedy is not None:
             cell._say("doing what the documentation advises")
             fault.remedy(cell)
         lifted, lifted_ms = time.monotonic(), time.time() * 1000
         cell.wait("recovery", lambda: cell.recovered(lifted_ms), limit_s)
         result.recovered_s = round(time.monotonic() - lifted, 1)
+        result.died = cell.observer.died()
         cell._say("draining")
         assert drain(cell.it, lambda _: None) == [], "gaps stay open"
-        report = prove(cell.it.applied, cell.direct, lambda _: None)
+        report = prove(cell.it.applied, cell.direct, lambda _: None, explained=EXPLAINED)
         result.rows, result.quarantined = report["rows"], report["quarantined"]
         result.missing, result.extra, result.different = (report[k] for k in ("missing", "extra", "different"))
         result.trades_missing = cell.trades_missing()
-        result.repeated = cell.repeated()
-        judge(fault, result, report)
+        found = cell.sent()
+        result.resent = found.repeated + max(0, cell.written() - found.records)
+        result.snapshot_rows, result.snapshot_left = found.snapshot, found.before - found.snapshot
+        judge(fault, result, report["keys"], cell.lost)
     finally:
         result.highest_lag = max(seen.highest_lag, cell.observer.highest_lag)
         result.seen = [*seen.seen, *(text for text in cell.observer.seen if text not in seen.seen)]

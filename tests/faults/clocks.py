@@ -9,8 +9,19 @@ from pathlib import Path
 
 from tests.faults.cell import Cell
 from tests.faults.fault import Fault
+from tests.faults.works import (
+    ALERT,
+    BARS,
+    PROVEN_S,
+    alerter_works,
+    analyzer_works,
+    api_works,
+    verifier_works,
+)  # fmt: skip
 
 OFF_S = 10
+ABSORBED = "nothing: times of events are the exchange's"
+ANALYTICS = {"bars": [BARS, "1m"], "volatility": ["1m"], "bookMetrics": True, "anomalies": [BARS]}
 PACKAGE = "libfaketime"
 
 
@@ -58,13 +69,15 @@ def libfaketime(lib: Path) -> Path:
 
 CLOCKS = tuple(
     Fault(
-        f"clock-{kind}",
-        f"the {called}'s clock is ten seconds off",
-        partial(wrong_clock, kind),
-        spec={"alerts": [{"symbol": "BTCUSDT", "window": "1h", "dropPercent": 50}]} if kind == "alerter" else {},
+        f"clock-{kind}", f"the {called}'s clock is ten seconds off", partial(wrong_clock, kind), absorbed=ABSORBED,
+        dies=(kind,), **more,
     )
-    for kind, called in (
-        ("producer", "producer"), ("consumer", "consumer"), ("verifier", "verifier"), ("alerter", "alerter"),
-        ("api", "API"),
+    for kind, called, more in (
+        ("producer", "producer", {}),
+        ("consumer", "consumer", {}),
+        ("verifier", "verifier", {"works": (verifier_works,), "recovers_s": PROVEN_S}),
+        ("alerter", "alerter", {"spec": {"alerts": [ALERT]}, "works": (alerter_works,)}),
+        ("analyzer", "analyzer", {"spec": {"analytics": ANALYTICS}, "works": (analyzer_works,)}),
+        ("api", "API", {"works": (api_works,)}),
     )
 )  # fmt: skip

@@ -19,7 +19,7 @@ class Outcome(Enum):
     SNAPSHOT = "takes a new snapshot, then converges"
 
 
-SNAPSHOT_SIGN = "taking a new snapshot|verifier_slot_usable"
+SNAPSHOT_SIGN = "taking a new snapshot"
 """A regular expression of what a user sees of a new snapshot."""
 
 
@@ -34,7 +34,10 @@ class Fault:
     inflict: Callable[[Cell], None]
     outcome: Outcome = Outcome.CONVERGES
     sign: str = ""
-    """A regular expression of what a user must see of it meanwhile; "" if it may be absorbed before anybody would."""
+    """A regular expression of what a user must see of it meanwhile. "" stands for SNAPSHOT_SIGN where the outcome is a
+    new snapshot; otherwise the fault is `absorbed`."""
+    absorbed: str = ""
+    """Why nothing is to be seen of it: the feed works as before."""
     spec: Mapping[str, Any] = field(default_factory=dict)
     """What the feed's spec has besides the usual."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -49,5 +52,16 @@ class Fault:
     """Whether it mounts a file system."""
     remedy: Callable[[Cell], None] | None = None
     """For a fault that halts: what the documentation advises."""
-    extra_from: str = ""
-    """Why rows may be extra at the end: what PostgreSQL itself has lost. Anything else extra is a failure."""
+    works: tuple[Callable[[Cell, float], bool], ...] = ()
+    """Whether a part that was hit works again, for parts that write no rows to Cassandra. Called repeatedly until it
+    does, with the time in ms at which the fault was lifted."""
+    dies: tuple[str, ...] = ()
+    """The kinds of programs that may die of it. A cell fails if another one does."""
+    loses: str = ""
+    """What PostgreSQL itself has lost, within the cell's `lost`. Rows of that time may be extra, and those that were
+    captured again may differ in `received_at`; see `judge`."""
+
+    @property
+    def visible(self) -> str:
+        """A regular expression of what a user must see; "" if it is absorbed."""
+        return self.sign or (SNAPSHOT_SIGN if self.outcome is Outcome.SNAPSHOT else "")

@@ -12,9 +12,9 @@ import psutil
 from cryptocdc_local.platform import SERVERS
 from tests.faults.cell import Cell
 from tests.faults.fault import Fault
+from tests.faults.works import ALERT, PROVEN_S, alerter_works, api_works, verifier_works
 
 STOPPED_S = 120.0
-ALERT = {"symbol": "BTCUSDT", "window": "1h", "dropPercent": 50}
 MANY: dict[str, Any] = {"scaling": {"partitions": 6, "producers": 2, "consumers": 3}}
 
 
@@ -93,25 +93,34 @@ def freeze_consumer(cell: Cell) -> None:
 
 
 KILLS = (
-    Fault("kill-producer", "the only producer is killed", partial(kill_program, "producer"), sign="producer.* died"),
+    Fault(
+        "kill-producer", "the only producer is killed", partial(kill_program, "producer"), sign="producer.* died",
+        dies=("producer",),
+    ),
     Fault(
         "kill-one-of-two-producers", "one of two producers is killed", partial(kill_program, "producer"),
-        sign="producer.* died", spec=MANY,
+        sign="producer.* died", spec=MANY, dies=("producer",),
     ),
     Fault(
         "kill-consumer-in-mid-batch", "the only consumer is killed while batches are in flight",
-        kill_consumer_in_mid_batch, sign="consumer.* died", rate=20,
+        kill_consumer_in_mid_batch, sign="consumer.* died", rate=20, dies=("consumer",),
     ),
     Fault(
         "kill-one-of-three-consumers", "one of three consumers is killed", partial(kill_program, "consumer"),
-        sign="consumer.* died", spec=MANY,
+        sign="consumer.* died", spec=MANY, dies=("consumer",),
     ),
     Fault(
         "kill-alerter", "the alerter is killed", partial(kill_program, "alerter"), sign="alerter.* died",
-        spec={"alerts": [ALERT]},
+        spec={"alerts": [ALERT]}, works=(alerter_works,), dies=("alerter",),
     ),
-    Fault("kill-verifier", "the verifier is killed", partial(kill_program, "verifier"), sign="verifier.* died"),
-    Fault("kill-api", "the API is killed", partial(kill_program, "api"), sign="api.* died"),
+    Fault(
+        "kill-verifier", "the verifier is killed", partial(kill_program, "verifier"), sign="verifier.* died",
+        works=(verifier_works,), recovers_s=PROVEN_S, dies=("verifier",),
+    ),
+    Fault(
+        "kill-api", "the API is killed", partial(kill_program, "api"), sign="api.* died", works=(api_works,),
+        dies=("api",),
+    ),
     *(
         Fault(f"kill-{name}", f"{called} is killed", partial(kill_server, name), sign=f"{name} died")
         for name, called in (
@@ -119,16 +128,26 @@ KILLS = (
             ("cassandra", "Cassandra"),
         )
     ),
-    Fault("kill-all-servers", "all servers are killed at once", kill_all_servers, sign="died", recovers_s=180),
-    Fault("kill-all-programs", "all programs are killed at once", kill_all_programs, sign="died"),
+    Fault(
+        "kill-all-servers", "all servers are killed at once", kill_all_servers,
+        sign="(postgres|kafka|connect|cassandra) died", recovers_s=180,
+    ),
+    Fault(
+        "kill-all-programs", "all programs are killed at once", kill_all_programs,
+        sign="(producer|consumer|alerter|verifier|api).* died", spec={"alerts": [ALERT]},
+        works=(alerter_works, api_works, verifier_works), recovers_s=PROVEN_S,
+        dies=("producer", "consumer", "alerter", "verifier", "api"),
+    ),
     *(
         Fault(
             f"stop-{name}", f"{called} is stopped for two minutes (SIGSTOP)", partial(stop_server, name), sign=sign,
             recovers_s=180,
         )
         for name, called, sign in (
-            ("connect", "Kafka Connect", "connector"), ("kafka", "the broker", "readyz"),
-            ("postgres", "PostgreSQL", "readyz|connector|verifier"), ("cassandra", "Cassandra", "acknowledged nothing"),
+            ("connect", "Kafka Connect", "connector can't be checked"),
+            ("kafka", "the broker", "readyz: not a member of group"),
+            ("postgres", "PostgreSQL", "connector can't be checked|write_retries_total"),
+            ("cassandra", "Cassandra", "acknowledged nothing"),
         )
     ),
     Fault(

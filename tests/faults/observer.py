@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import threading
 import time
@@ -23,6 +24,13 @@ LINE_S = 0.02
 """How often the run's line is looked at: the next event replaces it."""
 TIMEOUT_S = 2.0
 ACKNOWLEDGED = "cryptocdc_consumer_rows_total"
+_AGES = "cryptocdc_consumer_event_to_ack_seconds"
+LATE_S = 5.0
+"""Rows that Cassandra acknowledges so long after their event, or later, are late."""
+LATE = "rows are late"
+LAGGING_RECORDS = 1000
+LAGGING = "the consumers lag"
+"""What is seen while so many records are not written yet."""
 _COUNTERS = (
     ACKNOWLEDGED, "cryptocdc_producer_reconnects_total", "cryptocdc_producer_write_retries_total",
     "cryptocdc_producer_throttled_total", "cryptocdc_producer_rejected_total",
@@ -30,7 +38,7 @@ _COUNTERS = (
     "cryptocdc_producer_outage_seconds_total", "cryptocdc_producer_gaps_total", "cryptocdc_producer_book_resyncs_total",
     "cryptocdc_producer_trade_id_restarts_total", "cryptocdc_producer_suspect_lists_total",
     "cryptocdc_consumer_retries_total", "cryptocdc_consumer_dead_letters_total",
-    "cryptocdc_consumer_unknown_fields_total", "cryptocdc_verifier_repaired_rows_total",
+    "cryptocdc_consumer_unknown_fields_total", "cryptocdc_verifier_repaired_rows_total", f"{_AGES}_bucket",
 )  # fmt: skip
 """Counters that mean something when they grow."""
 _ALARMS = {
@@ -50,7 +58,10 @@ class Observer:
 
     def __init__(self, it: Run, direct: Servers) -> None:
         self._it = it
-        self._tables = [it.plan.names.change_topic(stream.table) for stream in it.plan.written]
+        self._held_event = ""
+        self._restarted: dict[str, int] = {}
+        self._written = {stream.table for stream in it.plan.written}
+        self._topics = list(it.plan.change_topics)
         self._admin = AdminClient(client_config(direct.kafka) | {"log_level": 0})
         self._group = GroupOffsets(direct.kafka, it.plan.names.consumer_group)
         self._counted: dict[tuple[str, str], float] = defaultdict(float)
@@ -79,7 +90,8 @@ class Observer:
             thread.join(30)
 
     def begin(self) -> None:
-        """Forget what was seen until now: the fault comes next."""
+        """Forget what was seen until now, also the event that the run still shows: the fault comes next."""
+        self._held_event, self._restarted = self._it.event, self._it.programs.restarted
         self.seen, self.highest_lag, self._before = {}, 0, self.totals()
 
     def totals(self) -> dict[str, float]:
@@ -90,6 +102,13 @@ class Observer:
         for (_, metric), value in list(self._last.items()):
             found[metric] += value
         return dict(found)
+
+    def died(self) -> list[str]:
+        """Return the kinds of programs that have died since `begin`."""
+        programs = self._it.programs
+        alive, before = programs.pids(), self._restarted
+        died = [name for name, count in programs.restarted.items() if count > before.get(name, 0) or name not in alive]
+        return sorted({name.split("-")[1] for name in died})
 
     def matching(self, pattern: str) -> str | None:
         """Return the first thing seen that matches."""
@@ -104,8 +123,11 @@ class Observer:
         self.seen.setdefault(re.sub(r"\d+(\.\d+)?", "N", " ".join(text.split()))[:220], time.monotonic())
 
     def _look_at_run(self) -> None:
-        if self._it.event:
-            self._see(f"run: {self._it.event}")
+        event = self._it.event
+        if event != self._held_event:
+            self._held_event = ""
+        if event and event != self._held_event:
+            self._see(f"run: {event}")
         if self._it.halted is not None:
             self._see(f"run halted: {self._it.halted.message}")
 
@@ -128,7 +150,7 @@ class Observer:
         for metric in _COUNTERS:
             if metric not in samples.values:
                 continue
-            at, value = (program, metric), samples.total(metric)
+            at, value = (program, metric), self._value(metric, samples)
             if value < self._last.get(at, 0.0):  # it was restarted
                 self._counted[at] += self._last[at]
             self._last[at] = value
@@ -136,7 +158,7 @@ class Observer:
             now = self.totals()
             for metric in _COUNTERS[1:]:
                 if now.get(metric, 0.0) > self._before.get(metric, 0.0):
-                    self._see(metric)
+                    self._see(LATE if metric == f"{_AGES}_bucket" else metric)
         for metric, means in _ALARMS.items():
             if metric in samples.values:
                 alarming = means(samples.total(metric))
@@ -145,7 +167,19 @@ class Observer:
                 elif not alarming:
                     self._calm.add(metric)
 
+    def _value(self, metric: str, samples: Samples) -> float:
+        """Return a counter's sum; of rows only those of the feed's streams, not those of tables derived from them; of
+        ages the number of late rows."""
+        if metric == ACKNOWLEDGED:
+            return sum(value for table, value in samples.by(metric, "table").items() if table in self._written)
+        if metric == f"{_AGES}_bucket":
+            buckets = samples.buckets(_AGES)
+            return buckets[math.inf] - buckets[LATE_S]
+        return samples.total(metric)
+
     def _look_at_lag(self) -> None:
-        spans = ends(self._admin, self._tables, TIMEOUT_S)
+        spans = ends(self._admin, self._topics, TIMEOUT_S)
         self.lag = sum(lags(spans, self._group.committed(spans, TIMEOUT_S)).values())
         self.highest_lag = max(self.highest_lag, self.lag)
+        if self.lag >= LAGGING_RECORDS:
+            self._see(LAGGING)

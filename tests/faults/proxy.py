@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import socket
 import struct
 import threading
@@ -16,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -39,7 +39,13 @@ class Behaviour:
     bytes_per_s: float = 0.0
     """In each direction, all connections together; 0: unlimited."""
     reset_share: float = 0.0
-    """The probability with which each connection is reset in each second."""
+    """The probability with which each connection is reset when it is made, and in each second."""
+    random: Random = field(default_factory=Random)
+    """What decides on it."""
+
+    def resets(self) -> bool:
+        """Draw whether a connection is reset now."""
+        return self.random.random() < self.reset_share
 
 
 @dataclass(eq=False)
@@ -77,7 +83,9 @@ class Link:
         self.behaviour = Behaviour()
         self.forwarded = 0
         """Bytes, in both directions."""
-        self.accepted = self.resets = 0
+        self.accepted = 0
+        self.resets = 0
+        """Connections that were reset because of the link's behaviour."""
         self._open: set[_Connection] = set()
         self._free_at = [0.0, 0.0]
 
@@ -87,7 +95,7 @@ class Link:
             while True:
                 await asyncio.sleep(1.0)
                 for connection in list(self._open):
-                    if random.random() < self.behaviour.reset_share:
+                    if self.behaviour.resets():
                         self._reset(connection)
         finally:
             server.close()
@@ -104,6 +112,9 @@ class Link:
 
     def _reset(self, connection: _Connection) -> None:
         self.resets += 1
+        self._drop(connection)
+
+    def _drop(self, connection: _Connection) -> None:
         self._open.discard(connection)
         connection.reset()
 
@@ -111,13 +122,13 @@ class Link:
         self.accepted += 1
         connection = _Connection([writer], dead=self.behaviour.hanging)
         self._open.add(connection)
-        if self.behaviour.cut:
+        if self.behaviour.cut or self.behaviour.resets():
             self._reset(connection)
             return
         try:
             onward = await asyncio.open_connection(LOOPBACK, self.target)
         except OSError:
-            self._reset(connection)
+            self._drop(connection)
             return
         connection.writers.append(onward[1])
         for end in connection.writers:
@@ -148,7 +159,7 @@ class Link:
                 while way.queued > _QUEUED_BYTES or connection.dead:  # noqa: ASYNC110 - its end is a cancellation
                     await asyncio.sleep(0.02)
         except OSError:
-            self._reset(connection)
+            self._drop(connection)
         finally:
             way.ended = True
             way.changed.set()
@@ -175,7 +186,7 @@ class Link:
             if not connection.dead and sink.can_write_eof():
                 sink.write_eof()
         except OSError:
-            self._reset(connection)
+            self._drop(connection)
 
 
 class Proxy:

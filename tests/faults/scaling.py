@@ -31,4 +31,8 @@ def _scale(cell: Cell, count: int) -> None:
         cell.wait(f"{count} {kind}s", lambda kind=kind: len(it.programs.names(kind)) == count)  # type: ignore[misc]
 
 
-SCALING = (Fault("scale-out-and-in", "1 → 4 → 1 producers and consumers", out_and_in),)
+SCALING = (
+    Fault(
+        "scale-out-and-in", "1 → 4 → 1 producers and consumers", out_and_in, sign="change to the feed applied"
+    ),
+)  # fmt: skip

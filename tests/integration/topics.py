@@ -15,13 +15,14 @@ from cryptocdc_core.program.settings import KafkaSettings
 
 @dataclass(frozen=True)
 class Found:
-    """A record; the headers' values as text."""
+    """A record; the headers' values as text, and the time in ms at which it was sent."""
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
     headers: dict[str, str]
+    at_ms: int = 0
 
 
 def read(settings: KafkaSettings, topic: str) -> list[Found]:
@@ -39,7 +40,10 @@ def read(settings: KafkaSettings, topic: str) -> list[Found]:
             for message in consumer.consume(500, timeout=0.2):
                 assert message.error() is None, message.error()
                 headers = {name: (value or b"").decode() for name, value in message.headers() or []}
-                found.append(Found(message.partition(), message.offset(), message.key(), message.value(), headers))
+                at_ms = message.timestamp()[1]
+                found.append(
+                    Found(message.partition(), message.offset(), message.key(), message.value(), headers, at_ms)
+                )
         return sorted(found, key=lambda record: (record.partition, record.offset))
     finally:
         consumer.close()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from random import Random
 
 import pytest
 from tests.faults.proxy import Link, Proxy
@@ -124,3 +126,21 @@ def test_a_link_that_resets_connections_ends_one_after_the_other(proxy: Proxy) -
         with pytest.raises(ConnectionResetError):
             client.recv(1)
     wait_for("the reset counted", lambda: proxy.links["echo"].resets >= 1, 5)
+
+
+def test_a_link_that_resets_connections_also_resets_new_ones(proxy: Proxy) -> None:
+    """Those that live for less than a second."""
+    proxy.set("echo", reset_share=0.5, random=Random(7))
+    for _ in range(20):
+        with suppress(ConnectionError), connected(proxy) as client:
+            answered(client)
+    assert 3 < proxy.links["echo"].resets < 17
+
+
+def test_a_connection_that_its_client_resets_is_not_counted_as_reset_by_the_link(proxy: Proxy) -> None:
+    with connected(proxy) as client:
+        assert answered(client) == b"hello"
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with connected(proxy) as later:
+        assert answered(later) == b"hello"
+    assert proxy.links["echo"].resets == 0

@@ -103,3 +103,26 @@ def test_no_crash_makes_a_price_zero(market: Market) -> None:
     tape = market.listings["PEPEUSDT"].tape
     first = tape.first_id_at(begins)
     assert min(trade.price for trade in tape.aggregates(first, first + 2_000)) > 0
+
+
+def test_ids_restart_at_zero_and_only_the_ids_change() -> None:
+    listing = Market(7, 64, 1.0, lambda: NOON).listings["BNBUSDT"]
+    tape, first = listing.tape, listing.next_id()
+    before = list(tape.aggregates(first, first + 50))
+    minute = listing.bars.kline(NOON - 60_000, NOON)
+
+    listing.restart_trade_ids()
+    after = list(tape.aggregates(0, 50))
+
+    assert listing.next_id() == listing.next_raw_id() == 0
+    assert [trade.id for trade in after] == list(range(50))
+    assert after[0].first == 0
+    assert [trade[1:3] + trade[5:] for trade in after] == [trade[1:3] + trade[5:] for trade in before]
+    assert [raw.id for raw in tape.raws(0, 60)] == list(range(60))
+    assert tape.price_before(NOON) == TAPE.price_before(NOON)
+    same = listing.bars.kline(NOON - 60_000, NOON)
+    assert (same.trades, same[:8]) == (minute.trades, minute[:8])
+    across = listing.bars.kline(NOON - 30_000, NOON + 30_000)
+    assert across.trades == Market(7, 64, 1.0, lambda: NOON).listings["BNBUSDT"].bars.kline(
+        NOON - 30_000, NOON + 30_000
+    ).trades  # fmt: skip

@@ -14,6 +14,10 @@ from cryptocdc_core.program.backoff import retry
 
 TIMEOUT_S = 30
 START_S = 60.0
+_WRAPPED = (
+    "Exiting WorkerSinkTask due to unrecoverable exception",  # whatever a sink task raises
+    "Unrecoverable exception from producer send callback",  # what Kafka does not accept of a source task
+)
 
 
 class ConnectError(RuntimeError):
@@ -31,7 +35,8 @@ class ConnectorState:
     state: str
     tasks: tuple[str, ...]
     trace: str
-    """First lines of the failed task's trace, "" if none failed. It begins with the cause of a sink task's failure."""
+    """First lines of the failed task's trace, "" if none failed. It begins with the cause where Connect has wrapped
+    it."""
 
     @property
     def running(self) -> bool:
@@ -221,9 +226,9 @@ def _rebalances(answer: requests.Response) -> bool:
 
 
 def _first_lines(trace: str) -> str:
-    """Return the first lines of a trace, without the exception in which Connect wraps that of every sink task."""
+    """Return the first lines of a trace, without the exception in which Connect has wrapped another."""
     lines = trace.splitlines()
-    if lines and "Exiting WorkerSinkTask due to unrecoverable exception" in lines[0]:
+    if lines and any(wrapped in lines[0] for wrapped in _WRAPPED):
         causes = (at for at, line in enumerate(lines) if line.startswith("Caused by: "))
         lines = lines[next(causes, 0) :]
     return "\n".join(lines[:3]).removeprefix("Caused by: ")

@@ -39,6 +39,11 @@ class ShardState:
         return self.running and not self.position.snapshot
 
     @property
+    def snapshotting(self) -> bool:
+        """Whether the connector takes a snapshot, or is about to."""
+        return self.running and (self.position is None or self.position.snapshot)
+
+    @property
     def placed(self) -> bool:
         return self.state is not None and self.position is not None
 

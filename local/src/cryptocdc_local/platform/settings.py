@@ -68,6 +68,9 @@ class PlatformSettings:
     server_metrics: bool = False
     api_host: str = LOOPBACK
     programs: Path | None = None
+    first_metrics_port: int | None = None
+    """The first port of the metrics of a feed's programs, of all kinds, so that platforms beside each other do not take
+    each other's; None: each kind has its own, see FIRST_METRICS_PORT."""
     dashboard_ports: DashboardPorts = field(default_factory=DashboardPorts)
 
     @property

@@ -27,6 +27,8 @@ class ConnectorGuard:
     plan: Plan
     servers: Servers
     _recoveries: dict[Shard, Recovery] = field(default_factory=dict)
+    _placed: set[Shard] = field(default_factory=set)
+    """Shards whose connector had a position beyond its first snapshot, or beyond one that was taken here."""
 
     def step(self) -> str:
         connect = Connect(self.servers.connect.url)
@@ -50,14 +52,13 @@ class ConnectorGuard:
         before, now = self._recoveries.get(shard, Recovery()), datetime.now(UTC)
         decision = decide(state, found.lost, before, None, now, unread=found.unread)
         recovery = self._recoveries[shard] = decision.recovery
+        rows = f"all {'rows' if shard.rows is None else 'its rows'} in PostgreSQL"
         match decision.action:
             case Action.SNAPSHOT:
+                self._placed.discard(shard)
                 new_snapshot(shard, self.servers, connect)
                 self._recoveries[shard] = recovery.model_copy(update={"snapshotting": False})
-                return (
-                    f"{name}: slot {shard.slot} was lost ({found.lost}); taking a new snapshot of all"
-                    f" {'rows' if shard.rows is None else 'its rows'} in PostgreSQL"
-                )
+                return f"{name}: slot {shard.slot} was lost ({found.lost}); taking a new snapshot of {rows}"
             case Action.HALT:
                 connect.stop(shard.connector)
                 return (
@@ -70,6 +71,11 @@ class ConnectorGuard:
                     return f"{name} hung: nothing read slot {shard.slot}; restart {recovery.restarts}"
                 cause = state.trace.splitlines()[0][:200] if state.trace else "no trace"
                 return f"{name} failed, restart {recovery.restarts}: {cause}"
+        if found.position is not None and not found.position.snapshot:
+            self._placed.add(shard)
+        elif found.snapshotting and shard in self._placed:
+            # Where Debezium finds no offsets it begins with a snapshot, without a failure.
+            return f"{name}: Connect has lost its offsets; taking a new snapshot of {rows}"
         if found.slot is not None and state.running:
             return ""
         return f"{name} is {state.state}, its task {', '.join(state.tasks) or 'not started'}"

@@ -83,7 +83,9 @@ class Programs:
     def supervise(self) -> list[str]:
         """Restart programs that died, each with its own back-off, and return the names of those restarted."""
         revived = []
-        for name, program in self._running.items():
+        for name, program in list(self._running.items()):  # other threads start and stop some meanwhile
+            if self._running.get(name) is not program:
+                continue
             program.process.bound_log()
             now = time.monotonic()
             if program.process.alive():
@@ -113,7 +115,12 @@ class Programs:
 
     @property
     def restarts(self) -> int:
-        return sum(program.restarted for program in self._running.values())
+        return sum(self.restarted.values())
+
+    @property
+    def restarted(self) -> dict[str, int]:
+        """Return how often each program was restarted because it had died."""
+        return {name: program.restarted for name, program in self._running.items()}
 
     @property
     def resident(self) -> dict[str, int]:
@@ -127,7 +134,8 @@ class Programs:
         self._running[name] = _Program(process, kind, port)
 
     def _free_port(self, kind: str) -> int:
-        first, taken = FIRST_METRICS_PORT[kind], {program.port for program in self._running.values()}
+        first = self.settings.first_metrics_port or FIRST_METRICS_PORT[kind]
+        taken = {program.port for program in self._running.values()}
         for port in range(first, first + 100):
             if port not in taken and port_is_free(port):
                 return port
@@ -137,10 +145,11 @@ class Programs:
         )
 
     def _stop(self, names: list[str]) -> None:
-        for name in names:  # all are signalled before any is waited for
-            self._running[name].process.send(signal.SIGTERM)
-        for name in names:
-            self._running.pop(name).process.stop(signal.SIGTERM, STOP_LIMIT_S)
+        stopping = [self._running.pop(name) for name in names]  # what is to stop is not restarted
+        for program in stopping:  # all are signalled before any is waited for
+            program.process.send(signal.SIGTERM)
+        for program in stopping:
+            program.process.stop(signal.SIGTERM, STOP_LIMIT_S)
 
     def _process(self, name: str) -> ServerProcess:
         return ServerProcess(name, caller(), self.settings.run, self.settings.log)

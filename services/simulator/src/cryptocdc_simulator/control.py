@@ -11,6 +11,7 @@ base path:
 | restart-book | symbol | the update ids of its book restart at 1, in streams and in REST, as after a restart of the exchange |
 | jump-book | symbol, ids | the update ids of its book continue this much further ahead, in streams and in REST |
 | cross-book | symbol, seconds | its book has a bid above all asks, in streams and in REST. Returns its `price` |
+| restart-trades | symbol | the ids of its trades restart at 0, in streams and in REST, which no longer has earlier trades |
 | unsettled | symbol, seconds | REST lacks the trades of a kline's second half until this long after its end, then the kline is revised |
 | cut-kline | symbol, interval, close, open= | the kline that opens at `open` ms, or the open one, is reported with the close time `close` ms |
 | short-page | path, rows | the next response to `path` of the API, such as klines, has at most `rows` rows, although there are more |
@@ -90,6 +91,7 @@ class Control:
                 "restart-book": self._restart_book,
                 "jump-book": self._jump_book,
                 "cross-book": self._cross_book,
+                "restart-trades": self._restart_trades,
                 "unsettled": self._unsettled,
                 "cut-kline": self._cut_kline,
                 "delist": self._delist,
@@ -249,6 +251,14 @@ class Control:
         listing, seconds = self._listing(parameters), _positive(parameters, "seconds")
         price, _ = listing.book.cross(step_at(listing.now()), max(round(seconds * 1000 / STEP_MS), 1))
         return {"price": plain(price, listing.instrument.price_decimals)}
+
+    def _restart_trades(self, parameters: QueryParams) -> Result:
+        listing = self._listing(parameters)
+        self._connections.pump()  # what was traded until now is sent with its ids
+        before = {"last_aggregate_id": listing.next_id() - 1, "last_trade_id": listing.next_raw_id() - 1}
+        listing.restart_trade_ids()
+        self._connections.reopen(listing.symbol)
+        return before
 
     def _unsettled(self, parameters: QueryParams) -> Result:
         seconds = _positive(parameters, "seconds")

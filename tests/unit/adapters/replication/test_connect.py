@@ -40,11 +40,17 @@ def test_a_connector_has_ended_when_neither_it_nor_its_tasks_run(state, tasks, e
             "Caused by: DriverTimeoutException: no node",
             "ConnectException: Cassandra has acknowledged nothing for 60 s: no node",
         ),
+        (
+            "ConnectException: Unrecoverable exception from producer send callback\n"
+            "\tat WorkerSourceTask.maybeThrowProducerSendException(WorkerSourceTask.java:348)\n"
+            "Caused by: RecordTooLargeException: The message is 5951434 bytes",
+            "RecordTooLargeException: The message is 5951434 bytes",
+        ),
         ("DataException: no slot\n\tat Debezium\nCaused by: SQLException", "DataException: no slot"),
         (f"X: {WRAPPED}", f"X: {WRAPPED}"),
     ],
 )  # fmt: skip
-def test_the_trace_of_a_sink_task_starts_with_the_cause(monkeypatch, trace, first):
+def test_the_trace_of_a_task_starts_with_the_cause(monkeypatch, trace, first):
     class Answer:
         status_code = 200
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from tests.integration.api_client import free_port
 
 from cryptocdc_local.platform import PlatformSettings
-from cryptocdc_local.platform.servers.process import Command
+from cryptocdc_local.platform.servers.process import Command, ServerProcess
 from cryptocdc_local.running.programs import Programs, stop_left_over
 
 
@@ -75,3 +77,42 @@ def test_a_program_whose_port_was_taken_is_restarted_with_another_one(
         (target,) = json.loads(settings.targets("majors").read_text())
         assert target["targets"] == [f"127.0.0.1:{after}"]
     programs.stop("verifier")
+
+
+def test_programs_of_a_platform_with_metrics_ports_of_its_own_use_those(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = free_port()
+    settings = PlatformSettings(tmp_path, first_metrics_port=first)
+    for folder in (settings.run, settings.log):
+        folder.mkdir(parents=True, exist_ok=True)
+    programs = Programs(settings, "majors", {})
+    monkeypatch.setattr(programs, "_command", lambda *_: Command([sys.executable, "-c", ""], {}, tmp_path))
+    for kind in ("producer", "api"):
+        programs.scale(kind, 2)
+    assert len(set(programs.ports().values())) == 4
+    assert all(first <= port < first + 100 for port in programs.ports().values())
+    for kind in ("producer", "api"):
+        programs.stop(kind)
+
+
+def test_a_program_that_is_being_stopped_is_not_restarted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = PlatformSettings(tmp_path)
+    for folder in (settings.run, settings.log):
+        folder.mkdir(parents=True, exist_ok=True)
+    programs = Programs(settings, "majors", {})
+    sleeping = Command([sys.executable, "-c", "import time; time.sleep(60)"], {}, tmp_path)
+    monkeypatch.setattr(programs, "_command", lambda *_: sleeping)
+    programs.scale("consumer", 3)
+    stop = ServerProcess.stop
+    revived: list[str] = []
+
+    def stop_slowly(process: ServerProcess, gently: signal.Signals, limit: float) -> bool:
+        stopped = stop(process, gently, limit)
+        time.sleep(0.5)  # the others, signalled at the same time, are dead now
+        revived.extend(programs.supervise())
+        return stopped
+
+    monkeypatch.setattr(ServerProcess, "stop", stop_slowly)
+    programs.stop("consumer")
+    assert revived == []

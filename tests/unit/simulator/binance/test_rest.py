@@ -318,6 +318,20 @@ def test_the_best_bid_is_above_the_best_ask_on_request(ask: Ask, market: Market,
     assert bid < ask_price
 
 
+def test_ids_of_trades_restart_and_earlier_trades_are_gone(ask: Ask, market: Market, clock: ManualClock) -> None:
+    before = ask("aggTrades?symbol=BTCUSDT")[1][-1]["a"]
+    market.listings["BTCUSDT"].restart_trade_ids()
+    clock.now += 2_000
+
+    found = ask("aggTrades?symbol=BTCUSDT&fromId=0")[1]
+
+    assert [trade["a"] for trade in found] == list(range(len(found)))
+    assert found[0]["T"] > NOON
+    assert ask(f"aggTrades?symbol=BTCUSDT&fromId={before}")[1] == []
+    assert ask(f"aggTrades?symbol=BTCUSDT&startTime={NOON - 60_000}")[1] == found
+    assert before > 1_000_000
+
+
 def test_a_market_in_another_script_is_requested_percent_encoded(ask: Ask) -> None:
     name = "币安人生USDT"
     _, info, _ = ask("exchangeInfo")

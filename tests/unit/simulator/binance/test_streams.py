@@ -219,6 +219,18 @@ def test_update_ids_of_a_book_jump_far_ahead_on_request(listener: SpotListener, 
     assert len(after) >= 2
 
 
+def test_ids_of_trades_restart_in_a_stream_that_is_opened_again(listener: SpotListener, market: Market) -> None:
+    listener.streams.open("btcusdt@aggTrade")
+    listener.run(2_000)
+    market.listings["BTCUSDT"].restart_trade_ids()
+    listener.streams.open("btcusdt@aggTrade")
+
+    events = listener.run(3_000)["btcusdt@aggTrade"]
+
+    assert [event["a"] for event in events] == list(range(len(events)))
+    assert len(events) > 2
+
+
 def test_a_kline_that_is_cut_short_is_closed_early_in_the_stream_too(listener: SpotListener) -> None:
     listener.faults.cut_klines["BTCUSDT", "1m", NOON] = NOON + 14_838
     listener.streams.open("btcusdt@kline_1m")

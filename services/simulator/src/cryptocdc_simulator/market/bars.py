@@ -25,7 +25,7 @@ class Bar(NamedTuple):
 
     @property
     def trades(self) -> int:
-        return self.last - self.first + 1 if self.first >= 0 else 0
+        return self.last - self.first + 1 if self.volume else 0
 
 
 def merged(bars: Iterable[Bar | None]) -> Bar | None:

@@ -65,7 +65,7 @@ class Bars:
         if bar is not None:
             return bar
         before = self._tape.first_id_at(start) - 1
-        price = self._tape.aggregate(max(before, 0)).price
+        price = self._tape.aggregate(max(before, self._tape.first_id)).price
         return Bar(price, price, price, price, 0, 0, 0, 0, -1, -1)
 
     def filled(self, start: int, end: int) -> Iterator[None]:

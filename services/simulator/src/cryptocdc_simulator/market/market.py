@@ -55,6 +55,11 @@ class Listing:
     def contract(self) -> Contract:
         return Contract(self._seed, self.tape)
 
+    def restart_trade_ids(self) -> None:
+        """Let the ids of trades start at 0 again with the next one."""
+        self.tape.restart_ids(self.now() + 1)
+        self.__dict__.pop("bars", None)  # its sums contain ids
+
     def stats(self) -> Stats:
         return stats_at(self.tape, self.bars, self.book, self.now())
 

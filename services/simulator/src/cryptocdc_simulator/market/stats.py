@@ -40,8 +40,8 @@ def stats_at(tape: Tape, bars: Bars, book: Book, now: int) -> Stats:
     bids, asks = book.snapshot(step_at(now), 1)
     return Stats(
         bar=bars.kline(start, now + 1),
-        previous_close=tape.aggregate(max(tape.first_id_at(start) - 1, 0)).price,
-        last_quantity=tape.aggregate(max(tape.first_id_at(now + 1) - 1, 0)).quantity,
+        previous_close=tape.aggregate(max(tape.first_id_at(start) - 1, tape.first_id)).price,
+        last_quantity=tape.aggregate(max(tape.first_id_at(now + 1) - 1, tape.first_id)).quantity,
         bid=bids[0],
         ask=asks[0],
         open_time=start,

@@ -132,7 +132,10 @@ class Slot(NamedTuple):
 
 
 class Tape:
-    """The trades of one symbol since `listed_ms`, where ids of both kinds start at 0."""
+    """The trades of one symbol since `listed_ms`, where ids of both kinds start at 0.
+
+    After `restart_ids` those before have negative ids.
+    """
 
     def __init__(self, seed: int, instrument: Instrument, rate: float, listed_ms: int, clustering: bool = True) -> None:
         """`rate`: a factor on the instrument's trades per second. `listed_ms` is rounded up to the next `FALL_MS`.
@@ -158,10 +161,20 @@ class Tape:
         self._key = randomness.key(seed, instrument.symbol, "shape")
         self._recent = self.listed_ms // 60_000
         self._origin = self._origin_raw = 0  # ids are counted from 1970 until the first one is known
+        self.first_id = 0
         self.minute = lru_cache(maxsize=64)(self._slots)
         slot = self._slot_at(self.listed_ms)
         index = bisect_left(slot.shape.times, self.listed_ms - slot.begin)
         self._origin, self._origin_raw = slot.first + index, slot.first_raw + slot.shape.raw_before[index]
+        self.minute.cache_clear()
+
+    def restart_ids(self, time: int) -> None:
+        """Let the ids of both kinds start at 0 again with the first trade at or after `time` (ms)."""
+        first = self.first_id_at(time)
+        first_raw = self.first_raw_id_of(first)
+        self._origin += first
+        self._origin_raw += first_raw
+        self.first_id -= first
         self.minute.cache_clear()
 
     def crash(self, first_step: int, steps: int, share: float) -> None:
@@ -238,14 +251,14 @@ class Tape:
         if time > self.listed_ms:
             slot = self._slot_at(time)
             index = bisect_left(slot.shape.times, time - slot.begin)
-            if index and slot.first + index > 0:
+            if index and slot.first + index > self.first_id:
                 return slot.price(index - 1)
-        return self.aggregate(max(self.first_id_at(time) - 1, 0)).price
+        return self.aggregate(max(self.first_id_at(time) - 1, self.first_id)).price
 
     def first_id_at(self, time: int) -> int:
         """Return the id of the first aggregate trade at or after `time` (ms)."""
         if time <= self.listed_ms:
-            return 0
+            return self.first_id
         slot = self._slot_at(time)
         return slot.first + bisect_left(slot.shape.times, time - slot.begin)
 

@@ -241,7 +241,7 @@ def aggregate_span(
     if from_id is not None:
         first = from_id
     elif start is not None:
-        first = listing.tape.first_id_at(start)
+        first = max(0, listing.tape.first_id_at(start))
     else:
         first = max(0, stop - limit)
     return first, min(stop, first + limit)
