@@ -25,7 +25,7 @@ def separately(columns: Sequence[str], nullable: Container[str]) -> list[list[st
     """Return the columns by query: those that are never null first, if any, then each nullable one, whose query leaves
     rows out. A row without that value still has the others."""
     always = [column for column in columns if column not in nullable]
-    return [always] * bool(always) + [[column] for column in columns if column in nullable]
+    return ([always] if always else []) + [[column] for column in columns if column in nullable]
 
 
 def newest_buckets(bucket: Bucket, count: int) -> str:
