@@ -110,6 +110,7 @@ def house(feed: tuple[Feed, ArchiveServer, int], tmp_path: Path) -> Iterator[Hou
     made = House(*feed, tmp_path)
     made.archive.files.clear()
     made.archive.asked.clear()
+    verify(made.feed.target, made.today + 365 * DAY)  # waits until rows of the test before have arrived in Cassandra
     names = made.feed.plan.names
     for table in ("history", "dropped", "gaps"):
         made.feed.sql(f'DELETE FROM "{names.schema}".{table}')
