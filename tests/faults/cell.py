@@ -52,7 +52,7 @@ LOADED_ROWS = 300
 """Rows in Cassandra before the fault comes."""
 CAUGHT_UP = 200
 """Records of lag at most, once a feed has recovered."""
-EXPLAINED = 500
+EXPLAINED = 2000
 """Differing keys that are listed, so that each of those that a fault explains can be looked at."""
 
 

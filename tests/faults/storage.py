@@ -20,6 +20,7 @@ from cryptocdc_adapters.cassandra import sessions as cassandra
 from tests.faults.cell import Cell
 from tests.faults.fault import Fault, Outcome
 from tests.faults.observer import LAGGING, LATE
+from tests.integration.waiting import wait_for
 
 ROOM = 768 * 2**20
 """Free bytes of a server's disk of its own before it is filled."""
@@ -62,7 +63,7 @@ def _back(name: str, cell: Cell) -> None:
         kept = data.with_name(f"{name}.kept")
         _run("cp", "-a", str(data), str(kept))
         shutil.rmtree(kept / "lost+found", ignore_errors=True)
-        _run("umount", str(data))
+        _unmount(data)
         data.rmdir()
         kept.rename(data)
         image_of(data).unlink(missing_ok=True)
@@ -108,10 +109,19 @@ def _is_read_only(folder: Path) -> bool:
 
 def _repair(data: Path) -> None:
     """Check and mount the file system again, as after the repair of a disk. Nothing may be open in it."""
-    _run("umount", str(data))
+    _unmount(data)
     checked = subprocess.run(["e2fsck", "-f", "-y", str(image_of(data))], capture_output=True, text=True, check=False)
     assert checked.returncode <= 1, checked.stdout  # 1: errors were corrected
     _mount_image(data)
+
+
+def _unmount(data: Path) -> None:
+    """Unmount once nothing is open any more: on a busy machine a server that was stopped needs a moment to be gone."""
+
+    def unmounted() -> bool:
+        return subprocess.run(["umount", str(data)], capture_output=True, check=False).returncode == 0
+
+    wait_for(f"{data} unmounted", unmounted, 60)
 
 
 def _stop(name: str, cell: Cell) -> None:

@@ -20,7 +20,7 @@ from cryptocdc_core.storage.windows import Partition, Window, segment_of, subtra
 from cryptocdc_verifier.comparing.cassandra import CassandraSide
 from cryptocdc_verifier.comparing.pace import Pace
 from cryptocdc_verifier.comparing.postgres import PostgresSide, Snapshot
-from cryptocdc_verifier.comparing.tables import Comparison, TableResult, count_all, settle
+from cryptocdc_verifier.comparing.tables import KEPT, Comparison, TableResult, count_all, settle
 from cryptocdc_verifier.computed.tables import closed, comparison_of
 from cryptocdc_verifier.delivery.stalls import STALLED_S
 from cryptocdc_verifier.delivery.waiting import ComputedDelivery, delivery_of
@@ -78,6 +78,7 @@ def verify(
                     stream, cassandra, postgres.snapshot, delivery.wait, counted, dropped,
                     count_all if repairer is None else repairer.resolve,
                 )  # fmt: skip
+                comparison.result.most_kept = max(KEPT, explained)
                 for segment, partitions in _segments(stream, rows, cassandra, window, dropped):
                     first = min(first, segment.start)
                     comparison.compare(rows, segment, partitions)

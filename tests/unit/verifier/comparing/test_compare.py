@@ -64,8 +64,9 @@ class Databases:
                 if partition_of(line) == partition and time_of(stream, key_of(stream, line)) in window
             ])  # fmt: skip
 
-    def compare(self, window=ALWAYS, dropped=()):
+    def compare(self, window=ALWAYS, dropped=(), most_kept=KEPT):
         comparison = Comparison(PRICES, self, self.snapshot, self.wait, dropped=dropped)
+        comparison.result.most_kept = most_kept
         with self.snapshot() as rows:
             comparison.compare(rows, window, {partition_of(line) for line in self.cassandra})
         comparison.settle()
@@ -154,6 +155,7 @@ def test_all_differences_are_counted_but_only_some_are_kept(monkeypatch):
     lines = [row(at * HOUR) for at in range(1000)]
     result = Databases(lines, []).compare()
     assert (result.missing, len(result.kept)) == (1000, KEPT)
+    assert len(Databases(lines, []).compare(most_kept=300).kept) == 300
 
 
 def test_a_late_row_of_a_dropped_day_may_be_older_than_cassandra_s():

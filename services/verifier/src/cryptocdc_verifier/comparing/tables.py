@@ -18,7 +18,7 @@ Kind = Literal["missing", "extra", "different"]
 SUSPECTS = 20_000
 """Differing keys kept in memory until they are read again; if there are more, that happens in several rounds."""
 KEPT = 100
-"""Maximum number of differences kept with both values; more are only counted."""
+"""Maximum number of a table's differences kept with both values, if not more are asked for; others are only counted."""
 ROUNDS = 2
 """How often a differing key is read again before it is reported."""
 
@@ -55,6 +55,7 @@ class TableResult:
     computed: bool = False
     """Whether the rows were computed again, for lack of a table in PostgreSQL."""
     kept: list[Difference] = field(default_factory=list)
+    most_kept: int = KEPT
 
     @property
     def counts(self) -> dict[Kind, int]:
@@ -69,7 +70,7 @@ class TableResult:
         setattr(self, difference.kind, getattr(self, difference.kind) + 1)
         at = time_of(difference.stream, difference.key)
         self.first = at if self.first is None else min(self.first, at)
-        if len(self.kept) < KEPT:
+        if len(self.kept) < self.most_kept:
             self.kept.append(difference)
 
 
