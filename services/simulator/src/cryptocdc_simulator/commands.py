@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from cryptocdc_core.program.settings import SIMULATOR_PORT
 from cryptocdc_simulator.app import Settings, build_app
 from cryptocdc_simulator.connections import StreamProtocol
 from cryptocdc_simulator.market.symbols import CATALOGUE
@@ -18,7 +17,7 @@ _PING_S, _PONG_S = 20, 60
 
 def simulate(
     host: Annotated[str, typer.Option(envvar="CRYPTOCDC_SIMULATOR_HOST")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="CRYPTOCDC_SIMULATOR_PORT", min=1, max=65535)] = SIMULATOR_PORT,
+    port: Annotated[int, typer.Option(envvar="CRYPTOCDC_SIMULATOR_PORT", min=1, max=65535)] = 8090,
     seed: Annotated[
         int, typer.Option(envvar="CRYPTOCDC_SIMULATOR_SEED", help="the same seed gives the same history")
     ] = 1,
