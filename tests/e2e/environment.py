@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
+from cryptocdc_core.program.backoff import retry
 from tests.e2e import docker
 from tests.e2e.cluster import Cluster, CommandError, run, shown, wait_for
 from tests.e2e.docker import images_can_be_pulled
@@ -298,8 +299,9 @@ def images() -> None:
 
 
 def down() -> None:
+    # On a busy machine the engine may give up on killing a node after ten seconds.
     if docker.answers() and there():
-        run(["kind", "delete", "cluster", "--name", NAME])
+        retry(lambda: run(["kind", "delete", "cluster", "--name", NAME]), CommandError, limit_s=60, pause_s=5)
 
 
 if __name__ == "__main__":
