@@ -17,6 +17,13 @@ from cryptocdc_local.platform.servers.process import Command, ServerProcess
 from cryptocdc_local.running.programs import Programs, stop_left_over
 
 
+def programs_of(settings: PlatformSettings) -> Programs:
+    """Return programs that can be started: their folders exist."""
+    for folder in (settings.run, settings.log):
+        folder.mkdir(parents=True, exist_ok=True)
+    return Programs(settings, "majors", {})
+
+
 def targets(settings: PlatformSettings) -> set[str]:
     return {path.stem for path in settings.server_targets.parent.iterdir()}
 
@@ -36,14 +43,11 @@ def test_stopped_programs_are_removed_from_prometheus_targets(tmp_path: Path) ->
 def test_a_program_that_ends_is_restarted_only_if_it_has_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, restarted: bool
 ) -> None:
-    settings = PlatformSettings(tmp_path)
-    for folder in (settings.run, settings.log):
-        folder.mkdir(parents=True, exist_ok=True)
-    programs = Programs(settings, "majors", {})
+    programs = programs_of(PlatformSettings(tmp_path))
     ending = Command([sys.executable, "-c", f"raise SystemExit({code})"], {}, tmp_path)
     monkeypatch.setattr(programs, "_command", lambda *_: ending)
     programs.scale("history", 1)
-    assert json.loads(settings.targets("majors").read_text()) == [], "what has ended is not reported as down"
+    assert json.loads(programs.settings.targets("majors").read_text()) == [], "what has ended is not reported as down"
     deadline = time.monotonic() + 20
     while programs.pids() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -59,10 +63,7 @@ def test_a_program_that_ends_is_restarted_only_if_it_has_failed(
 def test_a_program_whose_port_was_taken_is_restarted_with_another_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = PlatformSettings(tmp_path)
-    for folder in (settings.run, settings.log):
-        folder.mkdir(parents=True, exist_ok=True)
-    programs = Programs(settings, "majors", {})
+    programs = programs_of(PlatformSettings(tmp_path))
     failing = Command([sys.executable, "-c", "raise SystemExit(2)"], {}, tmp_path)
     monkeypatch.setattr(programs, "_command", lambda *_: failing)
     programs.scale("verifier", 1)
@@ -74,7 +75,7 @@ def test_a_program_whose_port_was_taken_is_restarted_with_another_one(
             time.sleep(0.01)
         (after,) = programs.ports().values()
         assert after != before
-        (target,) = json.loads(settings.targets("majors").read_text())
+        (target,) = json.loads(programs.settings.targets("majors").read_text())
         assert target["targets"] == [f"127.0.0.1:{after}"]
     programs.stop("verifier")
 
@@ -83,10 +84,7 @@ def test_programs_of_a_platform_with_metrics_ports_of_its_own_use_those(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = free_port()
-    settings = PlatformSettings(tmp_path, first_metrics_port=first)
-    for folder in (settings.run, settings.log):
-        folder.mkdir(parents=True, exist_ok=True)
-    programs = Programs(settings, "majors", {})
+    programs = programs_of(PlatformSettings(tmp_path, first_metrics_port=first))
     monkeypatch.setattr(programs, "_command", lambda *_: Command([sys.executable, "-c", ""], {}, tmp_path))
     for kind in ("producer", "api"):
         programs.scale(kind, 2)
@@ -97,10 +95,7 @@ def test_programs_of_a_platform_with_metrics_ports_of_its_own_use_those(
 
 
 def test_a_program_that_is_being_stopped_is_not_restarted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = PlatformSettings(tmp_path)
-    for folder in (settings.run, settings.log):
-        folder.mkdir(parents=True, exist_ok=True)
-    programs = Programs(settings, "majors", {})
+    programs = programs_of(PlatformSettings(tmp_path))
     sleeping = Command([sys.executable, "-c", "import time; time.sleep(60)"], {}, tmp_path)
     monkeypatch.setattr(programs, "_command", lambda *_: sleeping)
     programs.scale("consumer", 3)
